@@ -20,8 +20,9 @@
 #undef asctime
 
 #ifdef __GNUC__
-#pragma GCC poison strcpy strcat strncpy strncat sprintf vsprintf strtok strtok_r gets atoi atol atof system tmpnam mktemp popen
-#pragma GCC poison gmtime localtime ctime asctime alloca
+#pragma GCC poison strcpy strcat strncpy strncat sprintf vsprintf strtok strtok_r gets atoi atol atof system tmpnam    \
+    mktemp popen
+#pragma GCC poison gmtime localtime ctime asctime
 #endif
 
 #endif

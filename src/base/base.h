@@ -26,11 +26,11 @@
  * Sizes of our own making: failure ends the program (there is no useful way on). A size that derives
  * from input is checked against a limit first, and the arithmetic on it goes through size_add and
  * size_mul, which return false instead of wrapping. */
-void *mem_new(size_t size);                            /* zeroed; never NULL */
-void *mem_array(size_t count, size_t size);            /* zeroed; never NULL */
+void *mem_new(size_t size);                             /* zeroed; never NULL */
+void *mem_array(size_t count, size_t size);             /* zeroed; never NULL */
 void *mem_resize(void *old, size_t count, size_t size); /* grown part is not zeroed; never NULL */
-char *mem_dup_z(const char *z);                        /* NULL gives NULL */
-char *mem_dup_n(const char *p, size_t n);              /* adds a NUL; bytes may hold NULs */
+char *mem_dup_z(const char *z);                         /* NULL gives NULL */
+char *mem_dup_n(const char *p, size_t n);               /* adds a NUL; bytes may hold NULs */
 bool size_add(size_t a, size_t b, size_t *sum_r);
 bool size_mul(size_t a, size_t b, size_t *product_r);
 
@@ -40,9 +40,9 @@ bool size_mul(size_t a, size_t b, size_t *product_r);
  * not the machine's memory. */
 struct arena;
 struct arena *arena_new(size_t max);
-void arena_free(struct arena **);                      /* NULL-safe; sets NULL */
-void arena_reset(struct arena *);                      /* keeps one block for reuse */
-void *arena_alloc(struct arena *, size_t size);        /* NULL past max */
+void arena_free(struct arena **);                         /* NULL-safe; sets NULL */
+void arena_reset(struct arena *);                         /* keeps one block for reuse */
+void *arena_alloc(struct arena *, size_t size);           /* NULL past max */
 char *arena_dup(struct arena *, const char *p, size_t n); /* NUL-terminated; NULL past max */
 
 /* ---- Raw bytes: borrowed ---------------------------------------------------------------------
@@ -53,22 +53,22 @@ struct str {
 };
 #define STR(literal) ((struct str){(literal), sizeof(literal) - 1})
 #define STR_FMT(s) (int)MIN((s).n, (size_t)INT32_MAX), (s).p /* for "%.*s" */
-struct str str_z(const char *z);                       /* NULL gives the empty string */
-struct str str_sub(struct str, size_t from, size_t to); /* clamped to the string */
+struct str str_z(const char *z);                             /* NULL gives the empty string */
+struct str str_sub(struct str, size_t from, size_t to);      /* clamped to the string */
 bool str_eq(struct str, struct str);
 bool str_eqz(struct str, const char *z);
-bool str_case_eq(struct str, struct str);              /* ASCII case only */
+bool str_case_eq(struct str, struct str); /* ASCII case only */
 bool str_case_eqz(struct str, const char *z);
 bool str_starts(struct str, struct str prefix);
 bool str_case_starts(struct str, struct str prefix);
 bool str_find(struct str, char c, size_t *at_r);
-struct str str_trim(struct str);                       /* ASCII blanks, tabs, CR, LF at both ends */
+struct str str_trim(struct str); /* ASCII blanks, tabs, CR, LF at both ends */
 /* Takes the text up to `c` off the front of *rest; false when *rest was empty (p == NULL). */
 bool str_split(struct str *rest, char c, struct str *piece_r);
 /* Decimal only, no sign, no blanks; false on overflow or any other byte. */
 bool str_u64(struct str, uint64_t *value_r);
 bool str_u32(struct str, uint32_t *value_r);
-uint64_t str_hash(struct str);                         /* FNV-1a: tables of our own data, not for hostile keys */
+uint64_t str_hash(struct str); /* FNV-1a: tables of our own data, not for hostile keys */
 /* Edit distance (insert, delete, replace, swap) of two short ASCII words, at most `limit` + 1. For "did you mean". */
 unsigned str_distance(struct str, struct str, unsigned limit);
 
@@ -82,19 +82,19 @@ struct buf {
 };
 #define BUF_INIT(maximum) ((struct buf){.max = (maximum)})
 void buf_init(struct buf *, size_t max);
-void buf_fini(struct buf *);                           /* frees; the buf may be used again */
-void buf_reset(struct buf *);                          /* empties and clears `full`; keeps the memory */
-bool buf_reserve(struct buf *, size_t more);           /* room for `more` bytes behind buf.n */
+void buf_fini(struct buf *);                 /* frees; the buf may be used again */
+void buf_reset(struct buf *);                /* empties and clears `full`; keeps the memory */
+bool buf_reserve(struct buf *, size_t more); /* room for `more` bytes behind buf.n */
 bool buf_add(struct buf *, const void *p, size_t n);
 bool buf_addc(struct buf *, char c);
 bool buf_addz(struct buf *, const char *z);
 bool buf_adds(struct buf *, struct str);
 bool buf_addf(struct buf *, const char *fmt, ...) PRINTF(2, 3);
 bool buf_addv(struct buf *, const char *fmt, va_list);
-void buf_consume(struct buf *, size_t n);              /* drops n bytes from the front; O(rest) */
+void buf_consume(struct buf *, size_t n); /* drops n bytes from the front; O(rest) */
 struct str buf_str(const struct buf *);
-const char *buf_z(const struct buf *);                 /* never NULL */
-char *buf_take(struct buf *, size_t *n_r);             /* caller owns; buf is empty after; never NULL */
+const char *buf_z(const struct buf *);     /* never NULL */
+char *buf_take(struct buf *, size_t *n_r); /* caller owns; buf is empty after; never NULL */
 
 /* ---- Text: the only thing that may be drawn or logged --------------------------------------------
  * Valid UTF-8 with no C0, DEL or C1 control, no bidi control, no other invisible format character that
@@ -106,10 +106,10 @@ struct text {
     unsigned cols; /* terminal columns */
 };
 enum text_flags {
-    TEXT_LINE = 0,        /* every control character becomes a visible sign */
-    TEXT_KEEP_TABS = 1,   /* TAB becomes spaces up to the next multiple of 8 */
-    TEXT_ASCII = 2,       /* every non-ASCII character becomes '?' (terminals without UTF-8) */
-    TEXT_FOLD_SPACE = 4,  /* runs of blanks, CR, LF and TAB become one space (header fields) */
+    TEXT_LINE = 0,       /* every control character becomes a visible sign */
+    TEXT_KEEP_TABS = 1,  /* TAB becomes spaces up to the next multiple of 8 */
+    TEXT_ASCII = 2,      /* every non-ASCII character becomes '?' (terminals without UTF-8) */
+    TEXT_FOLD_SPACE = 4, /* runs of blanks, CR, LF and TAB become one space (header fields) */
 };
 /* Cleans `raw` (hostile) and appends the result to `out`; the text borrows from `out`. Stops at the
  * buffer's maximum, between two characters. Invalid UTF-8 is taken as Windows-1252 byte by byte; a C0
@@ -120,11 +120,11 @@ struct text text_fit(struct text, unsigned cols);
 /* Takes one grapheme cluster off the front: its bytes and columns (0..2); false at the end. */
 bool text_next(struct text *rest, struct text *grapheme_r);
 #define TEXT(literal) ((struct text){(literal), sizeof(literal) - 1, sizeof(literal) - 1}) /* ASCII only */
-void text_set_ambiguous_wide(bool wide);               /* option ambiguous-width; process-wide, set at start */
+void text_set_ambiguous_wide(bool wide); /* option ambiguous-width; process-wide, set at start */
 
 /* UTF-8, strict (RFC 3629): returns the bytes used (1..4) or 0 where `s` is not valid. */
 unsigned utf8_decode(struct str s, uint32_t *cp_r);
-unsigned utf8_encode(uint32_t cp, char out[4]);        /* 0 for surrogates and past U+10FFFF */
+unsigned utf8_encode(uint32_t cp, char out[4]); /* 0 for surrogates and past U+10FFFF */
 bool utf8_valid(struct str);
 
 /* ---- Errors --------------------------------------------------------------------------------------
@@ -151,10 +151,10 @@ void err_prefix(struct err *, const char *fmt, ...) PRINTF(2, 3);               
 const char *err_name(enum err_kind);
 enum err_scope err_scope(enum err_kind);
 enum err_retry err_retry(enum err_kind);
-int err_exit(enum err_kind);                            /* sysexits(3) status */
-const char *err_hint(enum err_kind);                    /* what the user can do; "" where nothing */
-enum err_kind err_from_errno(int errnum);               /* ENOSPC, EDQUOT -> ERR_DISK_FULL ... else ERR_IO */
-NORETURN void bug(const char *fmt, ...) PRINTF(1, 2);   /* broken invariant: message and abort */
+int err_exit(enum err_kind);                          /* sysexits(3) status */
+const char *err_hint(enum err_kind);                  /* what the user can do; "" where nothing */
+enum err_kind err_from_errno(int errnum);             /* ENOSPC, EDQUOT -> ERR_DISK_FULL ... else ERR_IO */
+NORETURN void bug(const char *fmt, ...) PRINTF(1, 2); /* broken invariant: message and abort */
 
 /* ---- Log -------------------------------------------------------------------------------------------
  * One line each to fd 2 (`spawn` makes that the log file): time, program, level, text. What is logged is cleaned
@@ -171,19 +171,19 @@ struct secret {
     size_t n;
 };
 #define SECRET_MAX 4096
-struct secret secret_new(struct str);                   /* copies; wipe the source yourself */
-void secret_free(struct secret *);                      /* wipes; NULL-safe */
+struct secret secret_new(struct str); /* copies; wipe the source yourself */
+void secret_free(struct secret *);    /* wipes; NULL-safe */
 /* Reads the first line from `fd` (a pipe) until its end or the deadline; closes fd. Blocks until the
  * deadline. Errors: ERR_SECRET (empty, over SECRET_MAX, NUL, time). */
 bool secret_read(int fd, int64_t deadline_ms, struct secret *secret_r, struct err *);
 
 /* ---- Clock --------------------------------------------------------------------------------------- */
-int64_t clock_mono_ms(void);  /* for every deadline and timer */
-int64_t clock_wall(void);     /* seconds since 1970, for what a person reads */
+int64_t clock_mono_ms(void); /* for every deadline and timer */
+int64_t clock_wall(void);    /* seconds since 1970, for what a person reads */
 
 /* ---- Files -----------------------------------------------------------------------------------------
  * All may wait for the disk. Paths are NUL-terminated and ours, never taken from mail. */
-bool fs_mkdir_private(const char *path, struct err *);  /* 0700 with parents; refuses another owner or g/o write */
+bool fs_mkdir_private(const char *path, struct err *); /* 0700 with parents; refuses another owner or g/o write */
 bool fs_sync_dir(const char *dir, struct err *);
 /* Publishes tmp as `final`: fsync(tmp fd), rename, fsync(directory of final). On failure tmp is unlinked
  * and `final` is untouched. Closes fd in every case. */
@@ -194,21 +194,21 @@ bool fs_write_all(int fd, struct str data, struct err *);
  * all but regular files, so a FIFO cannot hang the caller. */
 bool fs_read(const char *path, size_t max, struct buf *out, struct err *);
 bool fs_read_fd(int fd, size_t max, struct buf *out, struct err *);
-bool fs_is_network(const char *path);                   /* NFS, CIFS, FUSE ... by statfs */
-void fs_random(void *p, size_t n);                      /* getrandom(2) */
+bool fs_is_network(const char *path); /* NFS, CIFS, FUSE ... by statfs */
+void fs_random(void *p, size_t n);    /* getrandom(2) */
 bool fd_cloexec(int fd, bool on);
 bool fd_nonblock(int fd, bool on);
-char *path_join(const char *dir, const char *name);     /* caller owns */
+char *path_join(const char *dir, const char *name); /* caller owns */
 /* XDG base directories with their defaults; NULL with *err where HOME is unset and needed. Caller owns. */
 char *path_config_home(struct err *);
 char *path_data_home(struct err *);
-char *path_runtime_dir(struct err *);                   /* XDG_RUNTIME_DIR, else a private directory under /tmp */
-char *path_expand_home(const char *path);               /* a leading "~/"; caller owns */
+char *path_runtime_dir(struct err *);     /* XDG_RUNTIME_DIR, else a private directory under /tmp */
+char *path_expand_home(const char *path); /* a leading "~/"; caller owns */
 
 /* ---- Encodings small enough to be here --------------------------------------------------------------- */
-bool base64_encode(struct str, struct buf *out);        /* no line breaks */
-bool base64_decode(struct str, struct buf *out);        /* strict; blanks and line ends skipped */
-void hex_encode(const void *p, size_t n, char *out);    /* 2n digits and a NUL */
+bool base64_encode(struct str, struct buf *out);     /* no line breaks */
+bool base64_decode(struct str, struct buf *out);     /* strict; blanks and line ends skipped */
+void hex_encode(const void *p, size_t n, char *out); /* 2n digits and a NUL */
 
 /* ---- Poll loop ---------------------------------------------------------------------------------------
  * One per process. Callbacks run one at a time; a callback may add and remove any watch, its own too. */
@@ -223,11 +223,11 @@ struct watch *loop_fd(struct loop *, int fd, short events, watch_fn *, void *arg
 void watch_events(struct watch *, short events);
 /* Calls once, `delay_ms` from now; the handle is dead after the call. */
 struct watch *loop_after(struct loop *, int64_t delay_ms, timer_fn *, void *arg);
-void watch_free(struct watch **);                       /* NULL-safe; sets NULL; needed after a timer fired only to clear the handle */
+void watch_free(struct watch **); /* NULL-safe; sets NULL; needed after a timer fired only to clear the handle */
 /* Turns `fn` on when the signal arrived; runs in the loop, not in the handler. Takes over the signal process-wide. */
 struct watch *loop_signal(struct loop *, int signo, timer_fn *, void *arg);
-void loop_run(struct loop *);                           /* until loop_stop; blocks */
-void loop_once(struct loop *, int64_t max_wait_ms);     /* one turn; -1 waits for the next event */
+void loop_run(struct loop *);                       /* until loop_stop; blocks */
+void loop_once(struct loop *, int64_t max_wait_ms); /* one turn; -1 waits for the next event */
 void loop_stop(struct loop *);
 
 #endif
