@@ -66,7 +66,7 @@ bool msg_decode(struct str packet, struct msg *msg_r, struct err *);
 /* One line for the debug log: name and fields; strings cut and cleaned; secrets are never fields. */
 void msg_format(const struct msg *, struct buf *out);
 
-/* Packed lists inside a STR field. Ids: 8 bytes each. Ranges: pairs of u32 lo, hi. */
+/* Packed lists inside a BYTES field. Ids: 8 bytes each. Ranges: pairs of u32 lo, hi. */
 bool ipc_ids_add(struct buf *, uint64_t id);
 size_t ipc_ids_count(struct str);
 uint64_t ipc_ids_at(struct str, size_t i);
