@@ -1,17 +1,19 @@
 /* conf: tuimailrc: the command language, the option table, accounts, secrets by command, checks.
  *
- * The file belongs to the user and is trusted, but may be wrong in any way: every complaint names file:line, the wrong word and the
- * nearest right one. conf knows the commands that a program without a screen needs (account, set, unset, saved, rule, alias, source); `bind`,
- * `on`, `theme` and the like are kept as parsed lines for `ui`, which owns their tables, and checked by cmd/.
- * Blocks for reading the files only. */
+ * The file belongs to the user and is trusted, but may be wrong in any way: every complaint names file:line, the wrong
+ * word and the nearest right one. conf knows the commands that a program without a screen needs (account, set, unset,
+ * saved, rule, alias, source); `bind`, `on`, `theme` and the like are kept as parsed lines for `ui`, which owns their
+ * tables, and checked by cmd/. Blocks for reading the files only. */
 #ifndef TUIMAIL_CONF_H
 #define TUIMAIL_CONF_H
 
 #include "base/base.h"
 
-/* ---- The language: shared by tuimailrc, the `:` prompt, bindings, hooks and `tuimail cmd` -----------------------------
- * A command a line; words are separated by blanks; "..." with \" \\ \n \t \e, '...' literally; # begins a comment at a word's
- * start; a backslash at a line's end joins the next line; ; between blanks separates commands on one line. */
+/* ---- The language: shared by tuimailrc, the `:` prompt, bindings, hooks and `tuimail cmd`
+ * ----------------------------- A command a line; words are separated by blanks; "..." with \" \\ \n \t \e, '...'
+ * literally, both also inside a word; # begins a comment at a word's start; a backslash at a line's end joins the next
+ * line (elsewhere outside "..." it is itself); a ; that is a word of its own separates commands on one line. Text is
+ * UTF-8; CR before LF is ignored. */
 struct line {
     char **words; /* NUL-terminated words */
     size_t n;
@@ -19,14 +21,17 @@ struct line {
     unsigned number;
     unsigned *columns; /* of each word, from 1, for carets */
 };
-/* Splits the first command off *rest (lines counted in *number). 1: a command (free with line_fini); 0: nothing left; -1: err (ERR_CONFIG: an
- * open quote, a control character, a line over 64 KiB); *rest stands behind the bad line. */
+#define LINE_MAX_BYTES 65536
+/* Splits the first command off *rest; *number is the number of the line where *rest begins (1 at first). 1: a command
+ * (free with line_fini); 0: nothing left; -1: err (ERR_CONFIG: an open quote, a control character, a line over 64 KiB);
+ * *rest stands behind the bad line. */
 int line_next(struct str *rest, const char *file, unsigned *number, struct line *line_r, struct err *);
 void line_fini(struct line *);
 /* Quotes a word so that line_next gives it back. */
 void line_quote(struct str word, struct buf *out);
 
-/* ---- Accounts and options ---------------------------------------------------------------------------------------------- */
+/* ---- Accounts and options
+ * ---------------------------------------------------------------------------------------------- */
 enum proto { PROTO_NONE, PROTO_IMAP, PROTO_POP3, PROTO_SMTP, PROTO_MAILDIR, PROTO_SENDMAIL };
 enum tls_mode { TLS_IMPLICIT, TLS_STARTTLS, TLS_NONE /* only as the user wrote tls = none */ };
 struct endpoint {
@@ -34,66 +39,138 @@ struct endpoint {
     enum tls_mode tls;
     char *user, *host; /* decoded from the URL */
     uint16_t port;
-    char *path;        /* maildir:PATH, sendmail:COMMAND */
+    char *path; /* maildir:PATH, sendmail:COMMAND */
 };
 enum leave { LEAVE_KEEP, LEAVE_DELETE, LEAVE_DAYS };
-/* Values of all options; the fields are the options' names with - as _. Strings are "" and never NULL unless said; all owned by the conf. */
+/* Values of all options; the fields are the options' names with - as _. Strings are "" and never NULL unless said; all
+ * owned by the conf. */
 struct account {
     char *name; /* [A-Za-z0-9._-]{1,64}, not "." or "..": it is a directory name too */
     struct endpoint in, out;
-    char *from;            /* "Name <addr>"; default: the user of the URL if it is an address */
-    char *alternates;      /* further own addresses, blank or comma separated, with * */
+    char *from;       /* "Name <addr>"; default: the user of the URL if it is an address */
+    char *alternates; /* further own addresses, blank or comma separated, with * */
     char *password_command, *password_file, *send_password_command, *send_password_file;
-    char *keyring;         /* yes/no: secret-tool */
+    bool keyring; /* secret-tool lookup service tuimail account NAME */
+    char *tls; /* "auto": as the URL says; "none": no TLS for imap:, pop3:, smtp: URLs (loopback, or with insecure) */
+    bool insecure;
     char *tls_ca_file, *tls_pin;
     char *leave_text;
     enum leave leave;
     unsigned leave_days;
-    uint64_t max_size;     /* 0: none */
-    unsigned interval;     /* seconds between POP3 passes */
+    uint64_t max_size;                                    /* bytes; 0: none */
+    unsigned interval;                                    /* seconds between POP3 passes */
     char *archive, *sent, *drafts, *trash, *spam, *inbox; /* mailbox names; "" by role */
     char *signature, *signature_file;
     bool copy_sent;
-    char *mailboxes;       /* shown ones, "" all */
+    char *mailboxes; /* shown ones, "" all */
     char *pgp_key;
     const char *defined_in; /* "file:line" for messages */
 };
-struct saved { char *name, *query, *account; };
+/* saved NAME QUERY [-account ACCOUNT]; account "" is all. */
+struct saved {
+    char *name, *query, *account;
+};
+/* rule QUERY [-account ACCOUNT] [-folder MAILBOX] [-tag TAG]... [-untag TAG]... [-read] [-flag] [-stop]: what happens
+ * to new mail that matches; tags: "+x -y", blank separated. */
+struct rule {
+    char *query, *account, *folder, *tags;
+    bool read, flag, stop;
+    const char *defined_in;
+};
+/* alias NAME ADDRESS[, ADDRESS...] */
+struct alias {
+    char *name, *value;
+};
 struct conf {
-    char *file;            /* the file read, "" none */
+    char *file; /* the file read, "" none */
     struct account *accounts;
     size_t naccounts;
     struct saved *saved;
     size_t nsaved;
-    struct line *ui_lines; /* bind, unbind, on, theme, color, alias ...: for cmd/ and ui/, in order */
+    struct rule *rules; /* in order */
+    size_t nrules;
+    struct alias *aliases;
+    size_t naliases;
+    struct line *ui_lines; /* bind, unbind, macro, on, color: for cmd/ and ui/, in order */
     size_t nui_lines;
+    char **files; /* all files read, in order: owns what struct line.file and defined_in point to */
+    size_t nfiles;
     /* global options */
-    char *store, *state_dir, *editor, *pager, *mailcap, *browser, *theme, *keys, *date_format, *list_format, *attribution, *index_database, *layout, *html_command, *download_dir, *gpg, *sendmail;
-    bool ambiguous_wide, mark_seen, auto_advance, bell, confirm_quit, save_sent, ascii, mouse;
+    char *store, *state_dir, *editor, *pager, *mailcap, *browser, *theme, *keys, *date_format, *list_format,
+        *attribution, *index_database, *layout, *html_command, *download_dir, *gpg, *sendmail;
+    bool ambiguous_wide, mark_seen, auto_advance, bell, confirm_quit, ascii, mouse;
     unsigned undo_send, purge_hold, list_ratio, sidebar_width, wrap, timeout, connect_timeout, read_delay, log_level;
 };
-/* file NULL: $XDG_CONFIG_HOME/tuimail/tuimailrc, else ~/.tuimailrc, else an empty conf. False with the first error; `all` (or NULL)
- * gets every complaint, a line each "file:line: ...", errors and warnings, for `tuimail check`. */
+#define CONF_MAX_BYTES (1u << 20) /* of one file */
+#define CONF_MAX_DEPTH 8          /* of source */
+#define CONF_MAX_FILES 64
+/* file NULL: $XDG_CONFIG_HOME/tuimail/tuimailrc, else ~/.tuimailrc, else an empty conf. False with the first error
+ * (ERR_CONFIG; ERR_PERMISSION for a file of another user or one that others may write) and *conf_r untouched; `all` (or
+ * NULL) gets every complaint, a line each "file:line: error: ..." or "file:line: warning: ...", for `tuimail check`. */
 bool conf_load(const char *file, struct conf **conf_r, struct buf *all, struct err *);
 struct conf *conf_defaults(void);
 void conf_free(struct conf **);
 struct account *conf_account(const struct conf *, const char *name); /* NULL where unknown */
-/* Runs one command line of the language against the conf (the `:` prompt's set). */
+/* Runs one command line of the language against the conf (the `:` prompt's set). A change that the check of the whole
+ * refuses is undone. */
 bool conf_run(struct conf *, const struct line *, struct err *);
-/* Root of the store: the --store argument, else option store, else $XDG_DATA_HOME/tuimail. Caller owns; NULL with *err. */
+/* Is `name` a command that conf_run knows (account, set, unset, saved, rule, alias, source, theme, keys) or keeps for
+ * ui (bind, unbind, macro, on, color)? */
+bool conf_is_command(const char *name);
+extern const char *const conf_commands[]; /* their names, NULL-terminated */
+/* Root of the store: the --store argument, else option store, else $XDG_DATA_HOME/tuimail. Caller owns; NULL with *err.
+ */
 char *conf_root(const struct conf *, const char *store_arg, struct err *);
 
-/* ---- The option table: one row per option, everything else (help, completion, man page, sample, check) comes from it ---- */
-enum opt_type { OPT_STR, OPT_BOOL, OPT_UINT, OPT_SIZE, OPT_TIME, OPT_CHOICE, OPT_PATH, OPT_COMMAND, OPT_URL, OPT_LEAVE };
+/* "imaps://alice@imap.example.org:993" and the like into *endpoint_r (endpoint_fini frees). The user is
+ * percent-decoded, and all up to the last @ is the user; a host is a name in ASCII (A-labels), an IPv4 address or an
+ * IPv6 address in []. CR, LF, NUL and other control characters are refused also in their %xx form, and so is a
+ * password. `submission`: smtp, smtps, sendmail; else imap, imaps, pop3, pop3s, maildir. */
+bool endpoint_parse(const char *url, bool submission, struct endpoint *endpoint_r, struct err *);
+void endpoint_fini(struct endpoint *);
+void endpoint_format(const struct endpoint *, struct buf *out); /* endpoint_parse gives it back */
+const char *proto_name(enum proto);
+bool host_is_loopback(const char *host);
+
+/* ---- Own addresses
+ * ------------------------------------------------------------------------------------------------------ */
+/* The bare address of option from (or of the URL's user where that is an address); "" where unknown. */
+void account_address(const struct account *, struct buf *out);
+/* The display name of option from; "" where none. */
+void account_realname(const struct account *, struct buf *out);
+/* Is `addr` (hostile) an address of this account: from, or an alternate ("*" stands for any run of characters)? ASCII
+ * case is ignored. */
+bool account_owns(const struct account *, struct str addr);
+/* All of them, one a line (what VIEW's `self` wants). */
+void account_addresses(const struct account *, struct buf *out);
+/* The first account that owns the address, NULL where none. */
+struct account *conf_account_owning(const struct conf *, struct str addr);
+
+/* ---- The option table: one row per option, everything else (help, completion, man page, sample, check) comes from it
+ * ---- */
+enum opt_type {
+    OPT_STR,
+    OPT_BOOL,    /* yes no (on off true false 1 0) -> bool */
+    OPT_UINT,    /* -> unsigned */
+    OPT_SIZE,    /* bytes, K M G -> uint64_t */
+    OPT_TIME,    /* seconds, s m h d w -> unsigned */
+    OPT_CHOICE,  /* one of the choices -> char * */
+    OPT_INDEX,   /* one of the choices -> unsigned, its place */
+    OPT_PATH,    /* a leading ~/ is expanded -> char * */
+    OPT_COMMAND, /* for /bin/sh -c -> char * */
+    OPT_ADDRESS, /* "Name <addr>" -> char * */
+    OPT_URL,     /* -> struct endpoint */
+    OPT_LEAVE,   /* keep, delete, "days N" -> leave_text, leave, leave_days */
+};
 enum opt_scope { OPT_GLOBAL, OPT_ACCOUNT };
 struct option {
     const char *name;
     enum opt_type type;
     enum opt_scope scope;
-    size_t at;              /* offset in struct conf or struct account */
-    const char *def;        /* in the language */
+    size_t at;       /* offset in struct conf or struct account */
+    const char *def; /* in the language */
     uint64_t min, max;
-    const char *choices;    /* blank separated */
+    const char *choices;            /* blank separated */
     const char *unit, *help, *more; /* one line; a paragraph */
 };
 extern const struct option conf_options[];
@@ -102,13 +179,15 @@ const struct option *option_find(const char *name);
 /* The present value in the language's form. */
 void option_get(const struct conf *, const struct account *, const struct option *, struct buf *out);
 bool option_set(struct conf *, struct account *, const struct option *, const char *value, struct err *);
+const char *option_type_name(enum opt_type);
 /* Nearest name for "did you mean", or NULL. `names` NULL-terminated. */
 const char *near_word(const char *word, const char *const *names);
 
-/* ---- Secrets: by command, keyring, file (0600, ours, no symlink); the prompt is the ui's -------------------------------
- * Starts what the account says and returns the read end of a pipe or the file (fd, the caller closes), not waiting for the command
- * (*pid_r: the command to reap, 0 where none). ERR_SECRET with kind "nothing configured" (text empty) means: ask the user. Used by `spawn`
- * and headless commands; the secret never passes through their memory. */
+/* ---- Secrets: by command, keyring, file (0600, ours, no symlink); the prompt is the ui's
+ * ------------------------------- Starts what the account says and returns the read end of a pipe or the file (fd, the
+ * caller closes), not waiting for the command
+ * (*pid_r: the command to reap, 0 where none). ERR_SECRET with kind "nothing configured" (text empty) means: ask the
+ * user. Used by `spawn` and headless commands; the secret never passes through their memory. */
 bool secret_source(const struct conf *, const struct account *, bool submission, int *fd_r, pid_t *pid_r, struct err *);
 
 #endif
