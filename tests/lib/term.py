@@ -1,0 +1,70 @@
+"""A real terminal for tests: tmux on a socket of its own. Keys in, screen out."""
+import os
+import shlex
+import subprocess
+import tempfile
+import time
+
+
+class Terminal:
+    """Runs one command in a tmux window of the given size; close() ends it."""
+
+    def __init__(self, argv, cols=80, rows=24, env=None, term="tmux-256color"):
+        self.dir = tempfile.mkdtemp(prefix="tuimail-term-")
+        self.socket = os.path.join(self.dir, "tmux")
+        conf = os.path.join(self.dir, "conf")
+        with open(conf, "w") as f:
+            f.write("set -g default-terminal %s\nset -s escape-time 0\nset -g remain-on-exit on\nset -g status off\n" % term)
+        environment = dict(os.environ, LANG="C.UTF-8", LC_ALL="C.UTF-8", **(env or {}))
+        environment.pop("TMUX", None)
+        command = " ".join(shlex.quote(a) for a in argv)
+        self.tmux("-f", conf, "new-session", "-d", "-x", str(cols), "-y", str(rows), command, env=environment)
+        self.pid = int(self.tmux("display-message", "-p", "#{pane_pid}"))
+
+    def tmux(self, *args, env=None, check=True):
+        result = subprocess.run(("tmux", "-S", self.socket) + args, env=env, capture_output=True, text=True, check=False)
+        if check and result.returncode:
+            raise RuntimeError("tmux %s: %s" % (args, result.stderr))
+        return result.stdout
+
+    def keys(self, *keys):
+        """tmux key names (Enter, Escape, C-r, Space) or literal text of one character each."""
+        self.tmux("send-keys", *keys)
+
+    def type(self, text):
+        self.tmux("send-keys", "-l", text)
+
+    def screen(self):
+        return self.tmux("capture-pane", "-p")
+
+    def screen_escaped(self):
+        return self.tmux("capture-pane", "-p", "-e")
+
+    def resize(self, cols, rows):
+        self.tmux("resize-window", "-x", str(cols), "-y", str(rows))
+
+    def wait(self, want, timeout=15, gone=False):
+        """Waits until `want` (text, or a function of the screen) holds; returns the screen. Raises with the screen otherwise."""
+        test = want if callable(want) else (lambda screen: want in screen)
+        deadline = time.monotonic() + timeout
+        while True:
+            screen = self.screen()
+            if bool(test(screen)) != gone:
+                return screen
+            if time.monotonic() > deadline:
+                raise AssertionError("waited for %s%r; the screen is:\n%s" % ("the end of " if gone else "", want, screen))
+            time.sleep(0.05)
+
+    def exit_status(self, timeout=10):
+        """Status of the command once it ended, None while it runs."""
+        deadline = time.monotonic() + timeout
+        while time.monotonic() < deadline:
+            dead, status = (self.tmux("display-message", "-p", "#{pane_dead} #{pane_dead_status}") + " ").split(" ")[:2]
+            if dead == "1":
+                return int(status.strip() or 0)
+            time.sleep(0.05)
+        return None
+
+    def close(self):
+        self.tmux("kill-server", check=False)
+        subprocess.run(["rm", "-rf", self.dir], check=False)
