@@ -118,9 +118,12 @@ struct sandbox {
     uint32_t cpu_seconds;             /* RLIMIT_CPU; 0: none */
 };
 /* Landlock + seccomp of the role + rlimits (RLIMIT_CORE 0 always) + PR_SET_NO_NEW_PRIVS + PR_SET_DUMPABLE 0. Call before the first hostile
- * byte. A file system or name service the libraries load lazily is granted by the role's profile (gconv, zoneinfo; for fetch and send the
- * resolver's files and the CA store). `report_r` gets a line such as "landlock 7, seccomp" for READY and doctor. False only where the
- * kernel has the feature and refuses it (ERR_SANDBOX); a system without it reports "none". */
+ * byte; open logs and databases' directories may stay open. What the libraries load lazily is granted by the role's profile: converters and time
+ * zones to all; resolver files, CA store and plugins to fetch and send. A resolver file that is later replaced by renaming is no longer
+ * readable: a fetch whose lookups fail should end, and be started again. A refused system call fails with EPERM; execve is refused to all,
+ * AF_UNIX sockets too (but not socketpair). spawn and ui get limits only: what they start would inherit the rules, and must not.
+ * `report_r` gets a line such as "landlock 7, seccomp" for READY and doctor. False only where the kernel has the feature and refuses it
+ * (ERR_SANDBOX); a system without it reports "none". */
 bool sandbox_enter(const struct sandbox *, char report_r[200], struct err *);
 
 #endif
