@@ -10,11 +10,11 @@ struct scan {
     struct arena *arena;
     struct mail_addrs *out;
     size_t cap;
-    struct buf phrase;  /* words before '<': quotes resolved */
-    struct buf bare;    /* the same with quotes: an address without <> is looked for in it */
+    struct buf phrase; /* words before '<': quotes resolved */
+    struct buf bare;   /* the same with quotes: an address without <> is looked for in it */
     struct buf angle;
     struct buf comment;
-    struct buf hold;    /* words cut off by a comma: perhaps "Last, First <a@b>" */
+    struct buf hold; /* words cut off by a comma: perhaps "Last, First <a@b>" */
     struct str group;
     unsigned holds;
     bool has_angle, has_at, quoted, in_group, group_empty, blank;
@@ -77,7 +77,8 @@ static void hold_flush(struct scan *c)
     c->holds = 0;
 }
 
-/* ---- An address without <> ------------------------------------------------------------------------------------------- */
+/* ---- An address without <>
+ * ------------------------------------------------------------------------------------------- */
 /* "john . doe @ example.org": the obsolete blanks around dots and '@' go. */
 static void join_obsolete(struct buf *b)
 {
@@ -196,7 +197,8 @@ static void item_end(struct scan *c, bool comma)
     item_reset(c);
 }
 
-/* ---- Tokens -------------------------------------------------------------------------------------------------------------- */
+/* ---- Tokens
+ * -------------------------------------------------------------------------------------------------------------- */
 static bool blank_at(const struct scan *c)
 {
     char ch = c->s.p[c->i];
@@ -427,7 +429,8 @@ void mail_addrs_parse(struct str raw, struct arena *arena, struct mail_addrs *ou
         buf_fini(bufs[i]);
 }
 
-/* ---- Comparing and checking ----------------------------------------------------------------------------------------------- */
+/* ---- Comparing and checking
+ * ----------------------------------------------------------------------------------------------- */
 bool mail_addr_same(struct str a, struct str b)
 {
     return a.n > 0 && str_case_eq(a, b);
@@ -470,14 +473,16 @@ bool mail_addr_valid(struct str a)
             if (at != SIZE_MAX)
                 return false;
             at = i;
-        } else if (memchr(" <>(),;\\\"", c, 9) || ((c == ':' || c == '[' || c == ']') && (at == SIZE_MAX || a.p[at + 1] != '['))) {
+        } else if (memchr(" <>(),;\\\"", c, 9) ||
+                   ((c == ':' || c == '[' || c == ']') && (at == SIZE_MAX || a.p[at + 1] != '['))) {
             return false;
         }
     }
     return !quote && at != SIZE_MAX && at > 0 && at + 1 < a.n && a.p[at + 1] != '-' && a.p[at + 1] != '.';
 }
 
-/* ---- Writing ------------------------------------------------------------------------------------------------------------------ */
+/* ---- Writing
+ * ------------------------------------------------------------------------------------------------------------------ */
 static bool is_atoms(struct str s)
 {
     for (size_t i = 0; i < s.n; i++) {

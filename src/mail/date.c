@@ -84,7 +84,8 @@ static void take_zone(struct str t, struct date *d)
     else if (digits.n <= 2)
         ok = number(digits, 99, &h);
     else
-        ok = number(str_sub(digits, 0, digits.n - 2), 99, &h) && number(str_sub(digits, digits.n - 2, digits.n), 99, &m);
+        ok =
+            number(str_sub(digits, 0, digits.n - 2), 99, &h) && number(str_sub(digits, digits.n - 2, digits.n), 99, &m);
     if (!ok || h > 14 || m > 59)
         d->bad = true;
     d->zone = sign * (h * 60 + m);
@@ -96,10 +97,10 @@ static bool take_zone_name(struct str t, struct date *d)
     static const struct {
         char name[5];
         int minutes;
-    } zones[] = {{"UT", 0},     {"GMT", 0},    {"UTC", 0},    {"Z", 0},      {"EST", -300}, {"EDT", -240}, {"CST", -360},
-                 {"CDT", -300}, {"MST", -420}, {"MDT", -360}, {"PST", -480}, {"PDT", -420}, {"WET", 0},    {"WEST", 60},
-                 {"CET", 60},   {"CEST", 120}, {"MET", 60},   {"MEST", 120}, {"BST", 60},   {"EET", 120},  {"EEST", 180},
-                 {"MSK", 180},  {"JST", 540},  {"KST", 540}};
+    } zones[] = {{"UT", 0},     {"GMT", 0},    {"UTC", 0},    {"Z", 0},      {"EST", -300}, {"EDT", -240},
+                 {"CST", -360}, {"CDT", -300}, {"MST", -420}, {"MDT", -360}, {"PST", -480}, {"PDT", -420},
+                 {"WET", 0},    {"WEST", 60},  {"CET", 60},   {"CEST", 120}, {"MET", 60},   {"MEST", 120},
+                 {"BST", 60},   {"EET", 120},  {"EEST", 180}, {"MSK", 180},  {"JST", 540},  {"KST", 540}};
     for (size_t i = 0; i < COUNT(zones); i++) {
         if (str_case_eqz(t, zones[i].name)) {
             d->zone = zones[i].minutes;
@@ -196,7 +197,8 @@ bool mail_date_parse(struct str raw, int64_t *time_r, int *zone_r)
     tokens(str_trim(raw), &d);
     if (d.bad || d.year < 1970 || d.year > 2200 || d.month < 1 || d.day < 1 || d.day > length[d.month - 1])
         return false;
-    int64_t t = days_from_civil(d.year, d.month, d.day) * 86400 + d.hour * 3600 + d.minute * 60 + d.second - d.zone * 60;
+    int64_t t =
+        days_from_civil(d.year, d.month, d.day) * 86400 + d.hour * 3600 + d.minute * 60 + d.second - d.zone * 60;
     if (t < 0)
         return false;
     *time_r = t;
@@ -216,6 +218,6 @@ void mail_date_format(int64_t time, int zone, struct buf *out)
     civil_from_days(days, &y, &m, &d);
     int64_t wd = ((days + 4) % 7 + 7) % 7;
     int z = zone < 0 ? -zone : zone;
-    buf_addf(out, "%s, %02d %s %04d %02d:%02d:%02d %c%02d%02d", weekdays[wd], d, months[m - 1], y, (int)(s / 3600), (int)(s / 60 % 60),
-             (int)(s % 60), zone < 0 ? '-' : '+', z / 60, z % 60);
+    buf_addf(out, "%s, %02d %s %04d %02d:%02d:%02d %c%02d%02d", weekdays[wd], d, months[m - 1], y, (int)(s / 3600),
+             (int)(s / 60 % 60), (int)(s % 60), zone < 0 ? '-' : '+', z / 60, z % 60);
 }

@@ -141,8 +141,7 @@ void mail_header_parse(struct str bytes, struct arena *arena, struct mail_header
     *h = (struct mail_header){0};
     struct builder b = {.h = h, .arena = arena};
     struct lines l = {.s = bytes, .end = '\n'};
-    size_t look = MIN(bytes.n, (size_t)MAIL_HEADER_MAX);
-    if (look && !memchr(bytes.p, '\n', look))
+    if (bytes.n && !memchr(bytes.p, '\n', bytes.n))
         l.end = '\r';
     struct str line;
     bool ended, first = true;
@@ -185,9 +184,19 @@ size_t mail_header_count(const struct mail_header *h, const char *name)
 
 const char *mail_header_duplicate(const struct mail_header *h)
 {
-    static const char *const once[] = {"From",       "Sender", "Subject",      "Date",        "To",
-                                       "Cc",         "Reply-To", "Message-ID", "In-Reply-To", "References",
-                                       "MIME-Version", "Content-Type", "Content-Transfer-Encoding"};
+    static const char *const once[] = {"From",
+                                       "Sender",
+                                       "Subject",
+                                       "Date",
+                                       "To",
+                                       "Cc",
+                                       "Reply-To",
+                                       "Message-ID",
+                                       "In-Reply-To",
+                                       "References",
+                                       "MIME-Version",
+                                       "Content-Type",
+                                       "Content-Transfer-Encoding"};
     const struct mail_field *seen[COUNT(once)] = {0};
     for (size_t i = 0; i < h->count; i++) {
         for (size_t k = 0; k < COUNT(once); k++) {

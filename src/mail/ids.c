@@ -1,7 +1,8 @@
 /* Message ids, references and subjects (RFC 5322 3.6.4, 3.6.5; RFC 5256 2.1 in spirit). */
 #include "mail/mail.h"
 
-/* ---- Message ids -------------------------------------------------------------------------------------------------------- */
+/* ---- Message ids
+ * -------------------------------------------------------------------------------------------------------- */
 static bool id_ok(struct str id)
 {
     if (id.n == 0 || id.n > MAIL_ID_MAX)
@@ -40,7 +41,8 @@ static void bracketed(struct str s, struct ids *ids)
     }
 }
 
-/* Ids without brackets: only where the value holds nothing else, for "your mail of Monday, alice@example.org" names no id. */
+/* Ids without brackets: only where the value holds nothing else, for "your mail of Monday, alice@example.org" names no
+ * id. */
 static void naked(struct str s, struct ids *ids)
 {
     for (int pass = 0; pass < 2; pass++) {
@@ -152,11 +154,26 @@ void mail_id_new(struct str sender, struct buf *out)
     buf_addf(out, "%s@%.*s", hex, ok ? (int)domain.n : 9, ok ? domain.p : "localhost");
 }
 
-/* ---- Subjects ---------------------------------------------------------------------------------------------------------------- */
+/* ---- Subjects
+ * ---------------------------------------------------------------------------------------------------------------- */
 static size_t mark_length(struct str s)
 {
-    static const char *const marks[] = {"re", "fwd", "fw", "aw", "wg", "sv", "vs", "antw", "odp", "tr", "rv", "res", "enc",
-                                        "\xe5\x9b\x9e\xe5\xa4\x8d", "\xe7\xad\x94\xe5\xa4\x8d", "\xe8\xbd\xac\xe5\x8f\x91"};
+    static const char *const marks[] = {"re",
+                                        "fwd",
+                                        "fw",
+                                        "aw",
+                                        "wg",
+                                        "sv",
+                                        "vs",
+                                        "antw",
+                                        "odp",
+                                        "tr",
+                                        "rv",
+                                        "res",
+                                        "enc",
+                                        "\xe5\x9b\x9e\xe5\xa4\x8d",
+                                        "\xe7\xad\x94\xe5\xa4\x8d",
+                                        "\xe8\xbd\xac\xe5\x8f\x91"};
     for (size_t i = 0; i < COUNT(marks); i++) {
         size_t n = strlen(marks[i]);
         if (!str_case_starts(s, str_z(marks[i])))

@@ -33,7 +33,7 @@ struct mail_header {
     bool broken;     /* lines that are neither field nor continuation were skipped */
 };
 /* Parses the header at the front of `bytes` (a whole message, or a header block with or without its empty line). Line ends: CR LF, LF, any
- * CRs before LF; CR alone where the block has no LF. An mbox "From " line at the front is skipped. Values borrow from `bytes` or live in the arena. */
+ * CRs before LF; CR alone where there is no LF at all. An mbox "From " line at the front is skipped. Values borrow from `bytes` or live in the arena. */
 void mail_header_parse(struct str bytes, struct arena *, struct mail_header *header_r);
 /* Value of the first field of that name (ASCII case): the one rule for duplicates. p == NULL where absent. */
 struct str mail_header_get(const struct mail_header *, const char *name);

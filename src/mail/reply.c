@@ -1,11 +1,12 @@
 /* Who gets an answer, and mailto: links (RFC 6068). */
 #include "mail/mail.h"
 
-/* ---- Recipients ------------------------------------------------------------------------------------------------------------ */
+/* ---- Recipients
+ * ------------------------------------------------------------------------------------------------------------ */
 struct collect {
     struct arena *arena;
     struct str self;
-    uint64_t *seen;               /* open addressing over both lists: doubles cost no quadratic time */
+    uint64_t *seen; /* open addressing over both lists: doubles cost no quadratic time */
     size_t slots;
 };
 
@@ -124,8 +125,8 @@ static void to_all(const struct mail_original *o, struct collect *c, struct mail
     add_list(c, &r->cc, o->cc, true);
 }
 
-void mail_reply_recipients(const struct mail_original *o, enum mail_reply_kind kind, struct str self, struct arena *arena,
-                           struct mail_reply *r)
+void mail_reply_recipients(const struct mail_original *o, enum mail_reply_kind kind, struct str self,
+                           struct arena *arena, struct mail_reply *r)
 {
     *r = (struct mail_reply){0};
     struct collect c = {.arena = arena, .self = self, .slots = 64};
@@ -150,7 +151,8 @@ void mail_reply_recipients(const struct mail_original *o, enum mail_reply_kind k
         to_all(o, &c, r);
 }
 
-/* ---- mailto: ------------------------------------------------------------------------------------------------------------------ */
+/* ---- mailto:
+ * ------------------------------------------------------------------------------------------------------------------ */
 static int hex(char c)
 {
     if (c >= '0' && c <= '9')
@@ -225,8 +227,11 @@ static bool take_field(struct mailto *m, struct str name, struct str value, stru
         const char *name;
         struct str *field;
         bool addresses;
-    } fields[] = {{"to", &m->to, true},           {"cc", &m->cc, true}, {"bcc", &m->bcc, true},
-                  {"subject", &m->subject, false}, {"in-reply-to", &m->in_reply_to, false}};
+    } fields[] = {{"to", &m->to, true},
+                  {"cc", &m->cc, true},
+                  {"bcc", &m->bcc, true},
+                  {"subject", &m->subject, false},
+                  {"in-reply-to", &m->in_reply_to, false}};
     if (str_case_eqz(name, "body")) {
         if (memchr(value.n ? value.p : "", '\0', value.n))
             return err_set(err, ERR_PARSE, "the mailto: link holds a NUL in its text");

@@ -156,7 +156,13 @@ static void row_list(const struct mail_header *h, struct arena *arena, struct ma
 void mail_row_parse(struct str header, struct str self, struct arena *arena, struct mail_row *row)
 {
     struct str none = {"", 0};
-    *row = (struct mail_row){.from_name = none, .from_addr = none, .to = none, .subject = none, .msgid = none, .refs = none, .list_id = none};
+    *row = (struct mail_row){.from_name = none,
+                             .from_addr = none,
+                             .to = none,
+                             .subject = none,
+                             .msgid = none,
+                             .refs = none,
+                             .list_id = none};
     struct mail_header h;
     mail_header_parse(header, arena, &h);
     row->suspicious = mail_header_duplicate(&h) != NULL;

@@ -4,7 +4,8 @@
 #include <errno.h>
 #include <iconv.h>
 
-/* ---- Charset names ---------------------------------------------------------------------------------------------------- */
+/* ---- Charset names
+ * ---------------------------------------------------------------------------------------------------- */
 enum charset { CHARSET_ICONV, CHARSET_GUESS, CHARSET_UTF8, CHARSET_1252, CHARSET_REFUSED };
 struct alias {
     const char *name;
@@ -86,7 +87,8 @@ static bool charset_name(struct str raw, char out[48])
         char c = raw.p[i];
         if (c >= 'A' && c <= 'Z')
             c = (char)(c + 32);
-        bool ok = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.' || c == ':' || c == '+';
+        bool ok = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.' || c == ':' ||
+                  c == '+';
         if (!ok)
             return false;
         out[i] = c;
@@ -95,7 +97,8 @@ static bool charset_name(struct str raw, char out[48])
     return true;
 }
 
-/* ---- Windows-1252 and UTF-8 without iconv ---------------------------------------------------------------------------------- */
+/* ---- Windows-1252 and UTF-8 without iconv
+ * ---------------------------------------------------------------------------------- */
 static void add_cp(struct buf *out, uint32_t cp)
 {
     char u[4];
@@ -105,9 +108,10 @@ static void add_cp(struct buf *out, uint32_t cp)
 
 static void from_1252(struct str s, struct buf *out)
 {
-    static const uint16_t high[32] = {0x20ac, 0x81,   0x201a, 0x0192, 0x201e, 0x2026, 0x2020, 0x2021, 0x02c6, 0x2030, 0x0160,
-                                      0x2039, 0x0152, 0x8d,   0x017d, 0x8f,   0x90,   0x2018, 0x2019, 0x201c, 0x201d, 0x2022,
-                                      0x2013, 0x2014, 0x02dc, 0x2122, 0x0161, 0x203a, 0x0153, 0x9d,   0x017e, 0x0178};
+    static const uint16_t high[32] = {0x20ac, 0x81,   0x201a, 0x0192, 0x201e, 0x2026, 0x2020, 0x2021,
+                                      0x02c6, 0x2030, 0x0160, 0x2039, 0x0152, 0x8d,   0x017d, 0x8f,
+                                      0x90,   0x2018, 0x2019, 0x201c, 0x201d, 0x2022, 0x2013, 0x2014,
+                                      0x02dc, 0x2122, 0x0161, 0x203a, 0x0153, 0x9d,   0x017e, 0x0178};
     size_t run = 0;
     for (size_t i = 0; i < s.n && !out->full; i++) {
         unsigned char c = (unsigned char)s.p[i];
@@ -151,7 +155,9 @@ static void from_utf8(struct str s, struct buf *out, size_t *bad)
     }
 }
 
-/* ---- iconv ---------------------------------------------------------------------------------------------------------------------- */
+/* ---- iconv
+ * ----------------------------------------------------------------------------------------------------------------------
+ */
 /* Opening a descriptor loads a table from disk: keep the last few, unknown names too. */
 static struct cached {
     char name[48];
@@ -261,7 +267,8 @@ bool mail_to_utf8(struct str charset, struct str bytes, struct buf *out, size_t 
     return known;
 }
 
-/* ---- Transfer encodings -------------------------------------------------------------------------------------------------------------- */
+/* ---- Transfer encodings
+ * -------------------------------------------------------------------------------------------------------------- */
 static int hex_value(char c)
 {
     if (c >= '0' && c <= '9')
@@ -327,7 +334,9 @@ void mail_base64_decode(struct str s, struct buf *out)
     }
 }
 
-/* ---- Encoded words ------------------------------------------------------------------------------------------------------------------------ */
+/* ---- Encoded words
+ * ------------------------------------------------------------------------------------------------------------------------
+ */
 struct word {
     struct str charset, text;
     bool base64;
@@ -434,7 +443,9 @@ struct str mail_words(struct str raw, struct arena *arena)
     return r;
 }
 
-/* ---- Making words ----------------------------------------------------------------------------------------------------------------------------- */
+/* ---- Making words
+ * -----------------------------------------------------------------------------------------------------------------------------
+ */
 static bool token_needs_word(struct str t)
 {
     for (size_t i = 0; i < t.n; i++)
@@ -453,7 +464,7 @@ static void encode_run(struct str s, struct buf *out)
     size_t high = 0;
     for (size_t i = 0; i < s.n; i++)
         high += !word_plain((unsigned char)s.p[i]) && s.p[i] != ' ';
-    bool base64 = high * 3 > s.n;
+    bool base64 = high * 2 > s.n;
     size_t room = 75 - 12; /* "=?UTF-8?Q?" and "?=" */
     for (size_t i = 0; i < s.n;) {
         if (i)
