@@ -1,0 +1,322 @@
+/* Delivery and messages. The order of delivery is qmail's: nothing is named in new/ or cur/ before it is on the disk.
+ */
+#include "maildir/int.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+struct maildir *maildir_open(const char *root, struct err *err)
+{
+    static const char *const subs[] = {"tmp", "new", "cur"};
+    if (!fs_mkdir_private(root, err))
+        return NULL;
+    int fd = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) {
+        err_sys(err, err_from_errno(errno), errno, "cannot open %s", root);
+        return NULL;
+    }
+    for (size_t i = 0; i < COUNT(subs); i++) {
+        if (mkdirat(fd, subs[i], 0700) < 0 && errno != EEXIST) {
+            err_sys(err, err_from_errno(errno), errno, "cannot make %s/%s", root, subs[i]);
+            close(fd);
+            return NULL;
+        }
+    }
+    struct maildir *m = mem_new(sizeof *m);
+    m->fd = fd;
+    m->inotify = -1;
+    m->path = mem_dup_z(root);
+    return m;
+}
+
+void maildir_close(struct maildir **m)
+{
+    if (!*m)
+        return;
+    for (size_t i = 0; i < (*m)->nwatches; i++)
+        free((*m)->watches[i].folder);
+    if ((*m)->inotify >= 0)
+        close((*m)->inotify);
+    close((*m)->fd);
+    free((*m)->path);
+    free(*m);
+    *m = NULL;
+}
+
+struct delivery {
+    struct maildir *m;
+    struct str folder; /* owned */
+    int fd, tmp;       /* the file, and its directory */
+    char unique[64];
+};
+
+struct delivery *maildir_begin(struct maildir *m, struct str folder, struct err *err)
+{
+    int tmp = md_open_dir(m, folder, "tmp", err);
+    if (tmp < 0)
+        return NULL;
+    struct delivery *d = mem_new(sizeof *d);
+    md_new_unique(d->unique);
+    d->m = m;
+    d->tmp = tmp;
+    d->folder = (struct str){mem_dup_n(folder.p, folder.n), folder.n};
+    d->fd = openat(tmp, d->unique, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (d->fd < 0) {
+        err_sys(err, err_from_errno(errno), errno, "cannot create a file in %s", m->path);
+        delivery_abort(&d);
+    }
+    return d;
+}
+
+int delivery_fd(const struct delivery *d)
+{
+    return d->fd;
+}
+
+void delivery_abort(struct delivery **d)
+{
+    if (!*d)
+        return;
+    if ((*d)->fd >= 0) {
+        close((*d)->fd);
+        unlinkat((*d)->tmp, (*d)->unique, 0);
+    }
+    close((*d)->tmp);
+    free((void *)(uintptr_t)(*d)->folder.p);
+    free(*d);
+    *d = NULL;
+}
+
+bool delivery_commit(struct delivery **dp, uint32_t flags, struct buf *unique_r, struct err *err)
+{
+    struct delivery *d = *dp;
+    char name[256];
+    snprintf(name, sizeof name, "%s", d->unique);
+    if (flags)
+        md_format_name(str_z(d->unique), flags, "", name);
+    int dir = md_open_dir(d->m, d->folder, flags ? "cur" : "new", err);
+    bool ok = dir >= 0;
+    if (ok && fsync(d->fd) < 0)
+        ok = err_sys(err, err_from_errno(errno), errno, "cannot write a mail to %s", d->m->path);
+    int fd = d->fd;
+    d->fd = ok ? -1 : fd; /* abort unlinks only what is still in tmp */
+    if (ok && close(fd) < 0) {
+        ok = err_sys(err, err_from_errno(errno), errno, "cannot write a mail to %s", d->m->path);
+        unlinkat(d->tmp, d->unique, 0);
+    }
+    if (ok && renameat(d->tmp, d->unique, dir, name) < 0) {
+        ok = err_sys(err, err_from_errno(errno), errno, "cannot publish a mail in %s", d->m->path);
+        unlinkat(d->tmp, d->unique, 0);
+    }
+    if (ok && fsync(dir) < 0) {
+        ok = err_sys(err, err_from_errno(errno), errno, "cannot make %s durable", d->m->path);
+        unlinkat(dir, name, 0); /* not safe, so not delivered */
+    }
+    if (ok)
+        buf_addz(unique_r, d->unique);
+    if (dir >= 0)
+        close(dir);
+    delivery_abort(dp);
+    return ok;
+}
+
+struct scan {
+    maildir_file_fn *fn;
+    void *arg;
+    unsigned odd;
+    bool ended;
+};
+
+static void scan_dir(int dir, const char *folder_dir, const char *sub, struct scan *s)
+{
+    DIR *d = fdopendir(dir);
+    struct buf path = BUF_INIT(1024);
+    for (struct dirent *e; d && !s->ended && (e = readdir(d));) {
+        struct stat st;
+        struct maildir_file f;
+        if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
+            continue;
+        bool fits = md_parse_name(e->d_name, &f.unique, &f.flags) && f.unique.n <= 240;
+        if (fits && fstatat(dirfd(d), e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+            continue; /* gone meanwhile */
+        if (!fits || !S_ISREG(st.st_mode)) {
+            s->odd++;
+            continue;
+        }
+        buf_reset(&path);
+        if (strcmp(folder_dir, ".") != 0)
+            buf_addf(&path, "%s/", folder_dir);
+        buf_addf(&path, "%s/%s", sub, e->d_name);
+        f.path = buf_str(&path);
+        f.size = (uint64_t)st.st_size;
+        f.mtime = (int64_t)st.st_mtime;
+        s->ended = !s->fn(s->arg, &f);
+    }
+    buf_fini(&path);
+    if (d)
+        closedir(d);
+    else
+        close(dir);
+}
+
+bool maildir_scan(struct maildir *m, struct str folder, maildir_file_fn *fn, void *arg, unsigned *odd_r,
+                  struct err *err)
+{
+    static const char *const subs[] = {"new", "cur"};
+    struct scan s = {.fn = fn, .arg = arg};
+    char dir[256];
+    if (!md_folder_dir(folder, dir, err))
+        return false;
+    /* new before cur: a file that another program moves meanwhile is seen twice rather than never. */
+    for (size_t i = 0; i < COUNT(subs) && !s.ended; i++) {
+        int fd = md_open_dir(m, folder, subs[i], err);
+        if (fd < 0)
+            return false;
+        scan_dir(fd, dir, subs[i], &s);
+    }
+    if (odd_r)
+        *odd_r = s.odd;
+    return true;
+}
+
+int maildir_message(struct maildir *m, struct str folder, struct str unique, struct maildir_file *file_r,
+                    struct buf *path_r, struct err *err)
+{
+    const char *sub;
+    char name[256], dir[256];
+    struct stat st;
+    if (!md_folder_dir(folder, dir, err) || !md_find(m, folder, unique, &sub, name, err))
+        return -1;
+    int d = md_open_dir(m, folder, sub, err);
+    if (d < 0)
+        return -1;
+    int fd = openat(d, name, O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);
+    int saved = errno;
+    close(d);
+    if (fd < 0) {
+        err_sys(err, saved == ENOENT ? ERR_NO_MESSAGE : err_from_errno(saved), saved, "cannot open a message of %s",
+                m->path);
+        return -1;
+    }
+    if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) {
+        close(fd);
+        err_set(err, ERR_NO_MESSAGE, "a message of %s is not a regular file", m->path);
+        return -1;
+    }
+    if (file_r) {
+        struct str u;
+        *file_r = (struct maildir_file){.unique = unique, .size = (uint64_t)st.st_size, .mtime = (int64_t)st.st_mtime};
+        md_parse_name(name, &u, &file_r->flags);
+    }
+    if (path_r) {
+        if (strcmp(dir, ".") != 0)
+            buf_addf(path_r, "%s/", dir);
+        buf_addf(path_r, "%s/%s", sub, name);
+    }
+    return fd;
+}
+
+/* One rename between two directories of this Maildir, both made durable. */
+static bool relocate(struct maildir *m, struct str from, const char *sub, const char *name, struct str to,
+                     const char *new_name, struct err *err)
+{
+    int a = md_open_dir(m, from, sub, err), b = a < 0 ? -1 : md_open_dir(m, to, "cur", err);
+    bool ok = b >= 0;
+    if (ok && renameat(a, name, b, new_name) < 0)
+        ok = err_sys(err, errno == ENOENT ? ERR_NO_MESSAGE : err_from_errno(errno), errno,
+                     "cannot rename a message of %s", m->path);
+    if (ok && (fsync(b) < 0 || fsync(a) < 0))
+        ok = err_sys(err, err_from_errno(errno), errno, "cannot make %s durable", m->path);
+    if (a >= 0)
+        close(a);
+    if (b >= 0)
+        close(b);
+    return ok;
+}
+
+static const char *letters_of(const char *name)
+{
+    const char *info = strstr(name, ":2,");
+    return info ? info + 3 : "";
+}
+
+bool maildir_flags(struct maildir *m, struct str folder, struct str unique, uint32_t flags, struct err *err)
+{
+    const char *sub;
+    char name[256], renamed[256];
+    for (int tries = 0; tries < 3; tries++) { /* another program may rename it under us */
+        if (!md_find(m, folder, unique, &sub, name, err))
+            return false;
+        md_format_name(unique, flags, letters_of(name), renamed);
+        if (strcmp(sub, "cur") == 0 && strcmp(name, renamed) == 0)
+            return true;
+        if (relocate(m, folder, sub, name, folder, renamed, err))
+            return true;
+        if (err->kind != ERR_NO_MESSAGE)
+            return false;
+    }
+    return false;
+}
+
+bool maildir_move(struct maildir *m, struct str folder, struct str unique, struct str target, struct err *err)
+{
+    const char *sub;
+    char name[256], renamed[256];
+    struct str u;
+    uint32_t flags;
+    for (int tries = 0; tries < 3; tries++) {
+        if (!md_find(m, folder, unique, &sub, name, err))
+            return false;
+        md_parse_name(name, &u, &flags);
+        md_format_name(unique, flags, letters_of(name), renamed);
+        if (relocate(m, folder, sub, name, target, renamed, err))
+            return true;
+        if (err->kind != ERR_NO_MESSAGE)
+            return false;
+    }
+    return false;
+}
+
+bool maildir_copy(struct maildir *m, struct str folder, struct str unique, struct str target, struct buf *unique_r,
+                  struct err *err)
+{
+    struct maildir_file f;
+    int fd = maildir_message(m, folder, unique, &f, NULL, err);
+    if (fd < 0)
+        return false;
+    struct delivery *d = maildir_begin(m, target, err);
+    bool ok = d != NULL;
+    char chunk[65536];
+    ssize_t n = 0;
+    while (ok && (n = read(fd, chunk, sizeof chunk)) != 0) {
+        if (n < 0 && errno == EINTR)
+            continue;
+        ok = n > 0 ? fs_write_all(d->fd, (struct str){chunk, (size_t)n}, err)
+                   : err_sys(err, err_from_errno(errno), errno, "cannot read a message of %s", m->path);
+    }
+    close(fd);
+    if (ok)
+        return delivery_commit(&d, f.flags, unique_r, err);
+    delivery_abort(&d);
+    return false;
+}
+
+bool maildir_remove(struct maildir *m, struct str folder, struct str unique, struct err *err)
+{
+    const char *sub;
+    char name[256];
+    if (!md_find(m, folder, unique, &sub, name, err))
+        return false;
+    int d = md_open_dir(m, folder, sub, err);
+    if (d < 0)
+        return false;
+    bool ok = unlinkat(d, name, 0) == 0 && fsync(d) == 0;
+    if (!ok)
+        err_sys(err, errno == ENOENT ? ERR_NO_MESSAGE : err_from_errno(errno), errno, "cannot remove a message of %s",
+                m->path);
+    close(d);
+    return ok;
+}

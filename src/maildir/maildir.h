@@ -1,0 +1,75 @@
+/* maildir: Maildir++ on this machine: delivery that survives a power cut, flags by file name, folders.
+ *
+ * `fetch` is the only writer in tuimail, but other programs may deliver into, read, rename and remove the same files at
+ * any time: a message is found by the unique part of its name (what stands before ":2,"), wherever and with whatever
+ * flags it is now. Folder "" is the INBOX; a folder "a.b" is the directory
+ * ".a.b" (Maildir++). File names and contents come from outside and are hostile; nothing is followed, and nothing but
+ * regular files is opened. All calls may wait for the disk. Errors: ERR_NO_MESSAGE, ERR_NO_MAILBOX, ERR_DISK_FULL,
+ * ERR_PERMISSION, ERR_IO, ERR_USAGE (a name that cannot be a folder). */
+#ifndef TUIMAIL_MAILDIR_MAILDIR_H
+#define TUIMAIL_MAILDIR_MAILDIR_H
+
+#include "base/base.h"
+#include "mail/row.h"
+
+struct maildir;
+/* Makes root and its cur, new, tmp (0700) where they are missing. A later loss of the directories is an error of the
+ * call that meets it. */
+struct maildir *maildir_open(const char *root, struct err *);
+void maildir_close(struct maildir **);
+
+/* ---- Delivery: write to the fd, then commit --------------------------------------------------------------- */
+struct delivery;
+/* A new file in the folder's tmp/; the folder must exist. */
+struct delivery *maildir_begin(struct maildir *, struct str folder, struct err *);
+int delivery_fd(const struct delivery *); /* borrowed */
+/* fsync of the file, rename into new/ (no flags) or cur/ (flags), fsync of that directory: when it returns true the
+ * mail is safe. `unique_r` gets the unique part. On failure the file is gone and so is the mail. Frees the delivery in
+ * every case. */
+bool delivery_commit(struct delivery **, uint32_t flags, struct buf *unique_r, struct err *);
+void delivery_abort(struct delivery **); /* NULL-safe */
+
+/* ---- Messages ---------------------------------------------------------------------------------------------- */
+struct maildir_file {
+    struct str unique; /* valid inside the callback */
+    struct str path;   /* from the root: ".a.b/cur/NAME", valid inside the callback */
+    uint32_t flags;    /* enum mail_flags, of S R F T D P */
+    uint64_t size;
+    int64_t mtime;
+};
+/* False from the callback ends the scan (which then returns true). */
+typedef bool maildir_file_fn(void *arg, const struct maildir_file *);
+/* Every regular file of new/ and cur/ in directory order; what is none, or cannot be a name, is skipped and counted in
+ * *odd_r (THREATS 114). Files that vanish meanwhile are left out. One listing and a stat each. */
+bool maildir_scan(struct maildir *, struct str folder, maildir_file_fn *, void *arg, unsigned *odd_r, struct err *);
+/* Opens the message for reading: a regular file or nothing. -1 with *err. The path from the root is appended to
+ * `path_r` (or NULL). */
+int maildir_message(struct maildir *, struct str folder, struct str unique, struct maildir_file *file_r,
+                    struct buf *path_r, struct err *);
+/* Sets exactly `flags` of those a name can hold (S R F T D P); letters unknown to us stay. Moves from new/ to cur/. */
+bool maildir_flags(struct maildir *, struct str folder, struct str unique, uint32_t flags, struct err *);
+/* Within the same Maildir; the unique part stays for a move and is new for a copy (`unique_r`). */
+bool maildir_move(struct maildir *, struct str folder, struct str unique, struct str target, struct err *);
+bool maildir_copy(struct maildir *, struct str folder, struct str unique, struct str target, struct buf *unique_r,
+                  struct err *);
+bool maildir_remove(struct maildir *, struct str folder, struct str unique, struct err *);
+
+/* ---- Folders -------------------------------------------------------------------------------------------------- */
+typedef void maildir_folder_fn(void *arg, struct str folder);
+/* INBOX ("") first, the others as the directory gives them. */
+bool maildir_folders(struct maildir *, maildir_folder_fn *, void *arg, struct err *);
+bool maildir_create(struct maildir *, struct str folder, struct err *); /* true too where it exists */
+/* With its sub-folders. */
+bool maildir_rename(struct maildir *, struct str folder, struct str to, struct err *);
+/* With all its messages; not the INBOX. */
+bool maildir_delete(struct maildir *, struct str folder, struct err *);
+
+/* ---- What others do ----------------------------------------------------------------------------------------------- */
+/* An inotify fd that becomes readable when new/ or cur/ of a watched folder changes; -1 where the system has none (then
+ * rescan by time). */
+int maildir_watch_fd(struct maildir *);
+bool maildir_watch(struct maildir *, struct str folder);
+/* Drains the fd; calls back once for each folder that changed. */
+void maildir_watch_read(struct maildir *, maildir_folder_fn *, void *arg);
+
+#endif
