@@ -1,0 +1,309 @@
+/* The account's Maildir: scans, rows, flags, moves, and the changes that other programs make. */
+#include "fetch/local.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+struct maildir *fetch_maildir(struct fetch *f, struct err *err)
+{
+    if (!f->maildir) {
+        const struct endpoint *in = &f->account->in;
+        char *path = in->proto == PROTO_MAILDIR && in->path && in->path[0] ? path_expand_home(in->path)
+                                                                           : mem_dup_z(f->account_dir);
+        f->maildir = maildir_open(path, err);
+        free(path);
+    }
+    return f->maildir;
+}
+
+bool local_row(struct fetch *f, int fd, struct arena *arena, struct mail_row *row_r, struct err *err)
+{
+    struct buf head = BUF_INIT(MAIL_HEADER_MAX), self = BUF_INIT(16384);
+    bool ended = false;
+    while (!ended && head.n < MAIL_HEADER_MAX) {
+        char chunk[8192];
+        size_t want = MIN(sizeof chunk, MAIL_HEADER_MAX - head.n);
+        ssize_t n = read(fd, chunk, want);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0) {
+            buf_fini(&head);
+            return err_sys(err, err_from_errno(errno), errno, "cannot read a message");
+        }
+        size_t before = head.n > 3 ? head.n - 3 : 0;
+        buf_add(&head, chunk, (size_t)n);
+        /* The empty line may lie across two reads. */
+        ended = n == 0 || memmem(head.p + before, head.n - before, "\n\n", 2) ||
+                memmem(head.p + before, head.n - before, "\n\r\n", 3);
+    }
+    account_addresses(f->account, &self);
+    mail_row_parse(buf_str(&head), buf_str(&self), arena, row_r);
+    buf_fini(&head);
+    buf_fini(&self);
+    return true;
+}
+
+/* ---- Scanning ------------------------------------------------------------------------------------------ */
+struct scan {
+    struct fetch *f;
+    uint64_t box;
+    struct err *err;
+    unsigned sent;
+    bool ok;
+};
+
+static bool on_file(void *arg, const struct maildir_file *file)
+{
+    struct scan *s = arg;
+    s->ok = FETCH_SEND(s->f, s->err, MAILDIR_FILE, .box = s->box, .name = file->unique, .flags = file->flags,
+                       .size = file->size);
+    if (s->ok && ++s->sent % 1000 == 0) { /* a large folder must not keep the user waiting */
+        fetch_wake(s->f);
+        if (s->f->canceled || s->f->ended)
+            s->ok = err_set(s->err, ERR_CANCELED, "stopped");
+    }
+    return s->ok;
+}
+
+static void on_folder(void *arg, struct str folder)
+{
+    struct scan *s = arg;
+    if (!s->ok)
+        return;
+    maildir_watch(s->f->maildir, folder);
+    s->ok = FETCH_SEND(s->f, s->err, BOX, .name = folder, .utf8 = folder.n ? folder : STR("INBOX"), .delim = '.',
+                       .role = folder.n ? BOX_NONE : BOX_INBOX, .total = UINT32_MAX, .unread = UINT32_MAX);
+}
+
+static bool step_scan(struct fetch *f, struct msg *m, struct err *err)
+{
+    const struct m_STEP_MAILDIR_SCAN *s = &m->u.STEP_MAILDIR_SCAN;
+    struct scan scan = {.f = f, .box = s->box, .err = err, .ok = true};
+    unsigned odd = 0;
+    struct maildir *md = fetch_maildir(f, err);
+    if (!md)
+        return false;
+    if (str_eqz(s->folder, "*"))
+        return maildir_folders(md, on_folder, &scan, err) && scan.ok;
+    maildir_watch(md, s->folder);
+    if (!maildir_scan(md, s->folder, on_file, &scan, &odd, err))
+        return false;
+    if (odd)
+        log_msg(LOG_WARN, "%s: %u files in folder \"%.*s\" are no messages and were left alone", f->account->name, odd,
+                STR_FMT(s->folder));
+    return scan.ok;
+}
+
+static bool step_read(struct fetch *f, struct msg *m, struct err *err)
+{
+    const struct m_STEP_MAILDIR_READ *s = &m->u.STEP_MAILDIR_READ;
+    struct maildir_file file;
+    struct buf path = BUF_INIT(512);
+    struct maildir *md = fetch_maildir(f, err);
+    int fd = md ? maildir_message(md, s->folder, s->name, &file, &path, err) : -1;
+    bool ok = fd >= 0;
+    if (!ok && md && err->kind == ERR_NO_MESSAGE) { /* removed by another program since the scan: no failure */
+        buf_fini(&path);
+        return FETCH_SEND(f, err, MAILDIR_GONE, .box = s->box, .name = s->name);
+    }
+    if (ok) {
+        struct arena *arena = arena_new(MAIL_ARENA_MAX);
+        struct mail_row r;
+        ok = local_row(f, fd, arena, &r, err) &&
+             FETCH_SEND(f, err, MAILDIR_ROW, .box = s->box, .name = s->name, .path = buf_str(&path),
+                        .flags = file.flags, .size = file.size, .internal_date = file.mtime, .date = r.date,
+                        .attrs = r.attrs | ROW_FULL, .from_name = r.from_name, .from_addr = r.from_addr, .to = r.to,
+                        .subject = r.subject, .msgid = r.msgid, .refs = r.refs, .list_id = r.list_id);
+        arena_free(&arena);
+        close(fd);
+    }
+    buf_fini(&path);
+    return ok;
+}
+
+/* ---- Actions --------------------------------------------------------------------------------------------- */
+/* Where the message is now, told to the store. */
+static bool tell_place(struct fetch *f, uint32_t step, uint64_t box, struct str folder, struct str name,
+                       struct err *err)
+{
+    struct maildir_file file;
+    struct buf path = BUF_INIT(512);
+    int fd = maildir_message(f->maildir, folder, name, &file, &path, err);
+    bool ok = fd >= 0 && FETCH_SEND(f, err, MAILDIR_IS, .step = step, .box = box, .name = name, .path = buf_str(&path),
+                                    .flags = file.flags);
+    if (fd >= 0)
+        close(fd);
+    buf_fini(&path);
+    return ok;
+}
+
+static bool step_flags(struct fetch *f, struct msg *m, struct err *err)
+{
+    const struct m_STEP_MAILDIR_FLAGS *s = &m->u.STEP_MAILDIR_FLAGS;
+    struct maildir *md = fetch_maildir(f, err);
+    return md && maildir_flags(md, s->folder, s->name, s->flags, err) &&
+           tell_place(f, s->step, s->box, s->folder, s->name, err);
+}
+
+static bool step_move(struct fetch *f, struct msg *m, struct err *err)
+{
+    const struct m_STEP_MAILDIR_MOVE *s = &m->u.STEP_MAILDIR_MOVE;
+    struct maildir *md = fetch_maildir(f, err);
+    struct buf name = BUF_INIT(255);
+    bool ok = md != NULL;
+    if (ok && s->copy)
+        ok = maildir_copy(md, s->folder, s->name, s->target_folder, &name, err);
+    else if (ok)
+        ok = maildir_move(md, s->folder, s->name, s->target_folder, err) && buf_adds(&name, s->name);
+    ok = ok && tell_place(f, s->step, s->target, s->target_folder, buf_str(&name), err);
+    buf_fini(&name);
+    return ok;
+}
+
+static bool step_remove(struct fetch *f, struct msg *m, struct err *err)
+{
+    const struct m_STEP_MAILDIR_REMOVE *s = &m->u.STEP_MAILDIR_REMOVE;
+    struct maildir *md = fetch_maildir(f, err);
+    if (!md)
+        return false;
+    /* Gone already is what was asked for. */
+    if (!maildir_remove(md, s->folder, s->name, err) && err->kind != ERR_NO_MESSAGE)
+        return false;
+    *err = ERR_INIT;
+    return FETCH_SEND(f, err, MAILDIR_GONE, .box = s->box, .name = s->name);
+}
+
+static bool copy_all(struct fetch *f, int from, int to, struct err *err)
+{
+    char chunk[65536];
+    for (;;) {
+        ssize_t n = read(from, chunk, sizeof chunk);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return err_sys(err, err_from_errno(errno), errno, "cannot read the mail to save");
+        if (n == 0)
+            return true;
+        if (!fs_write_all(to, (struct str){chunk, (size_t)n}, err))
+            return false;
+        fetch_wake(f);
+        if (f->canceled || f->ended)
+            return err_set(err, ERR_CANCELED, "stopped");
+    }
+}
+
+static bool step_add(struct fetch *f, struct msg *m, struct err *err)
+{
+    const struct m_STEP_MAILDIR_ADD *s = &m->u.STEP_MAILDIR_ADD;
+    struct maildir *md = fetch_maildir(f, err);
+    struct buf name = BUF_INIT(255);
+    struct delivery *d = md ? maildir_begin(md, s->folder, err) : NULL;
+    bool ok = d != NULL;
+    if (ok && !copy_all(f, m->fd, delivery_fd(d), err)) {
+        delivery_abort(&d);
+        ok = false;
+    }
+    ok = ok && delivery_commit(&d, s->flags, &name, err) &&
+         tell_place(f, s->step, s->box, s->folder, buf_str(&name), err);
+    buf_fini(&name);
+    return ok;
+}
+
+static bool step_box(struct fetch *f, struct msg *m, struct err *err)
+{
+    const struct m_STEP_MAILDIR_BOX *s = &m->u.STEP_MAILDIR_BOX;
+    struct maildir *md = fetch_maildir(f, err);
+    if (!md)
+        return false;
+    switch ((enum box_op)s->op) {
+    case BOX_CREATE:
+        return maildir_create(md, s->folder, err);
+    case BOX_RENAME:
+        return maildir_rename(md, s->folder, s->to, err);
+    case BOX_DELETE:
+        return maildir_delete(md, s->folder, err);
+    default: /* local folders are always subscribed */
+        return true;
+    }
+}
+
+static bool step_open(struct fetch *f, struct msg *m, struct err *err)
+{
+    const struct m_STEP_MAILDIR_OPEN *s = &m->u.STEP_MAILDIR_OPEN;
+    struct maildir *md = fetch_maildir(f, err);
+    int fd = md ? maildir_message(md, s->folder, s->name, NULL, NULL, err) : -1;
+    if (fd < 0)
+        return false;
+    bool ok = FETCH_SEND_FD(f, fd, err, MAILDIR_FD, .step = s->step, .name = s->name);
+    close(fd);
+    return ok;
+}
+
+const struct step_handler local_steps[] = {
+    {.kind = MSG_STEP_MAILDIR_SCAN, .run = step_scan},
+    {.kind = MSG_STEP_MAILDIR_READ, .run = step_read},
+    {.kind = MSG_STEP_MAILDIR_FLAGS, .run = step_flags},
+    {.kind = MSG_STEP_MAILDIR_MOVE, .run = step_move},
+    {.kind = MSG_STEP_MAILDIR_REMOVE, .run = step_remove},
+    {.kind = MSG_STEP_MAILDIR_ADD, .run = step_add},
+    {.kind = MSG_STEP_MAILDIR_BOX, .run = step_box},
+    {.kind = MSG_STEP_MAILDIR_OPEN, .run = step_open},
+    {.kind = MSG_NONE},
+};
+
+/* ---- A local account: always there ------------------------------------------------------------------------- */
+static bool step_connect(struct fetch *f, struct msg *m, struct err *err)
+{
+    (void)m;
+    return fetch_maildir(f, err) && FETCH_SEND(f, err, ONLINE, .caps = 0);
+}
+
+static bool step_close(struct fetch *f, struct msg *m, struct err *err)
+{
+    (void)f;
+    (void)m;
+    (void)err;
+    return true;
+}
+
+static const struct step_handler own_steps[] = {
+    {.kind = MSG_STEP_CONNECT, .run = step_connect},
+    {.kind = MSG_STEP_CLOSE, .run = step_close},
+    {.kind = MSG_NONE},
+};
+
+static void on_changed(void *arg, struct str folder)
+{
+    struct fetch *f = arg;
+    struct err err = ERR_INIT;
+    if (!FETCH_SEND(f, &err, MAILDIR_CHANGED, .folder = folder))
+        f->ended = true;
+}
+
+void local_idle(struct fetch *f, int64_t until_ms)
+{
+    while (!fetch_pending(f) && !f->ended) {
+        int64_t left = until_ms < 0 ? 60000 : until_ms - clock_mono_ms();
+        if (left <= 0)
+            return;
+        struct pollfd fds[2] = {
+            {.fd = chan_fd(f->chan), .events = (short)(chan_wants_write(f->chan) ? POLLIN | POLLOUT : POLLIN)},
+            {.fd = f->maildir ? maildir_watch_fd(f->maildir) : -1, .events = POLLIN},
+        };
+        if (poll(fds, 2, (int)MIN(left, (int64_t)60000)) <= 0)
+            continue;
+        if (fds[0].revents & POLLOUT) {
+            struct err err = ERR_INIT;
+            if (!chan_flush(f->chan, &err))
+                f->ended = true;
+        }
+        if (fds[0].revents & ~POLLOUT)
+            fetch_wake(f);
+        if (fds[1].revents)
+            maildir_watch_read(f->maildir, on_changed, f);
+    }
+}
+
+const struct fetch_protocol local_protocol = {.proto = PROTO_MAILDIR, .steps = own_steps, .idle = local_idle};
