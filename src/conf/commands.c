@@ -1,0 +1,360 @@
+/* The commands that a program without a screen needs. */
+#include "conf/internal.h"
+
+typedef bool command_fn(struct conf *, struct loader *, const struct line *, struct err *);
+
+static bool usage(struct err *err, const char *form)
+{
+    return err_set(err, ERR_CONFIG, "write: %s", form);
+}
+
+/* ---- account, set, unset
+ * ---------------------------------------------------------------------------------------------- */
+
+static bool name_ok(const char *name)
+{
+    size_t n = strlen(name);
+    if (n < 1 || n > 64 || name[0] == '.' || name[0] == '-')
+        return false;
+    for (; *name; name++)
+        if (!((*name >= 'a' && *name <= 'z') || (*name >= 'A' && *name <= 'Z') || (*name >= '0' && *name <= '9') ||
+              strchr("._-", *name)))
+            return false;
+    return true;
+}
+
+static bool run_account(struct conf *conf, UNUSED struct loader *loader, const struct line *line, struct err *err)
+{
+    if (line->n != 3)
+        return usage(err, "account NAME URL");
+    const char *name = line->words[1];
+    if (!name_ok(name))
+        return err_set(err, ERR_CONFIG,
+                       "account \"%.80s\": a name has 1 to 64 letters, digits and . _ - and does not begin with . or -",
+                       name);
+    const struct account *old = conf_account(conf, name);
+    if (old)
+        return err_set(err, ERR_CONFIG, "account %s exists already (%s)", name, old->defined_in);
+    struct endpoint in;
+    if (!endpoint_parse(line->words[2], false, &in, err))
+        return false;
+    conf->accounts = mem_resize(conf->accounts, conf->naccounts + 1, sizeof *conf->accounts);
+    struct account *a = &conf->accounts[conf->naccounts++];
+    account_init(a, name);
+    a->in = in;
+    a->defined_in = conf_keep_where(conf, line);
+    return true;
+}
+
+static bool unknown_account(const struct conf *conf, const char *name, struct err *err)
+{
+    const char **names = mem_array(conf->naccounts + 1, sizeof *names);
+    for (size_t i = 0; i < conf->naccounts; i++)
+        names[i] = conf->accounts[i].name;
+    const char *near = near_word(name, names);
+    free(names);
+    if (near)
+        return err_set(err, ERR_CONFIG, "unknown account \"%.80s\"; did you mean \"%s\"?", name, near);
+    return err_set(err, ERR_CONFIG, "unknown account \"%.80s\"; its account line comes first", name);
+}
+
+static bool unknown_option(const char *name, struct err *err)
+{
+    const char **names = mem_array(conf_noptions + 1, sizeof *names);
+    for (size_t i = 0; i < conf_noptions; i++)
+        names[i] = conf_options[i].name;
+    const char *near = near_word(name, names);
+    free(names);
+    if (near)
+        return err_set(err, ERR_CONFIG, "unknown option \"%.80s\"; did you mean \"%s\"?", name, near);
+    return err_set(err, ERR_CONFIG, "unknown option \"%.80s\"; tuimail dump options lists them", name);
+}
+
+/* Reads [-a ACCOUNT] NAME at the front of a set or unset; *next_r is the word behind it. */
+static bool find_target(struct conf *conf, const struct line *line, const char *form, struct account **account_r,
+                        const struct option **option_r, size_t *next_r, struct err *err)
+{
+    size_t i = 1;
+    *account_r = NULL;
+    if (line->n > 1 && strcmp(line->words[1], "-a") == 0) {
+        if (line->n < 4)
+            return usage(err, form);
+        *account_r = conf_account(conf, line->words[2]);
+        if (!*account_r)
+            return unknown_account(conf, line->words[2], err);
+        i = 3;
+    }
+    if (i >= line->n)
+        return usage(err, form);
+    *option_r = option_find(line->words[i]);
+    if (!*option_r)
+        return unknown_option(line->words[i], err);
+    if ((*option_r)->scope == OPT_ACCOUNT && !*account_r)
+        return err_set(err, ERR_CONFIG, "%s is an option of an account: %s -a ACCOUNT %s ...", line->words[i],
+                       line->words[0], line->words[i]);
+    if ((*option_r)->scope == OPT_GLOBAL && *account_r)
+        return err_set(err, ERR_CONFIG, "%s is no option of an account: leave out -a %s", line->words[i],
+                       line->words[2]);
+    *next_r = i + 1;
+    return true;
+}
+
+/* At the prompt a change must leave a conf that holds; while a file is read the check comes at its end. */
+static bool change(struct conf *conf, struct loader *loader, struct account *a, const struct option *o,
+                   const char *value, struct err *err)
+{
+    struct buf old = BUF_INIT(LINE_MAX_BYTES);
+    option_get(conf, a, o, &old);
+    bool ok = option_set(conf, a, o, value, err);
+    if (ok && a && !loader) {
+        account_apply_tls(a);
+        ok = account_check(conf, a, err);
+        if (!ok) {
+            struct err ignored = ERR_INIT;
+            option_set(conf, a, o, buf_z(&old), &ignored);
+            account_apply_tls(a);
+        }
+    }
+    buf_fini(&old);
+    return ok;
+}
+
+static bool run_set(struct conf *conf, struct loader *loader, const struct line *line, struct err *err)
+{
+    static const char form[] = "set [-a ACCOUNT] OPTION VALUE";
+    struct account *a;
+    const struct option *o;
+    size_t next;
+    if (!find_target(conf, line, form, &a, &o, &next, err))
+        return false;
+    if (next == line->n && o->type == OPT_BOOL)
+        return change(conf, loader, a, o, "yes", err);
+    if (next + 1 == line->n)
+        return change(conf, loader, a, o, line->words[next], err);
+    if (next == line->n)
+        return err_set(err, ERR_CONFIG, "%s needs a value (%s)", o->name, option_type_name(o->type));
+    return err_set(err, ERR_CONFIG, "%s: more than one value; put quotes around it", o->name);
+}
+
+static bool run_unset(struct conf *conf, struct loader *loader, const struct line *line, struct err *err)
+{
+    static const char form[] = "unset [-a ACCOUNT] OPTION";
+    struct account *a;
+    const struct option *o;
+    size_t next;
+    if (!find_target(conf, line, form, &a, &o, &next, err))
+        return false;
+    if (next != line->n)
+        return usage(err, form);
+    return change(conf, loader, a, o, o->def, err);
+}
+
+/* theme NAME, keys PROFILE: an option that reads better as a command. */
+static bool run_option(struct conf *conf, struct loader *loader, const struct line *line, struct err *err)
+{
+    const struct option *o = option_find(line->words[0]);
+    if (line->n != 2)
+        return err_set(err, ERR_CONFIG, "write: %s NAME", line->words[0]);
+    return change(conf, loader, NULL, o, line->words[1], err);
+}
+
+/* ---- saved, rule, alias
+ * --------------------------------------------------------------------------------------------------- */
+
+static bool flag_value(const struct line *line, size_t *i, const char **value_r, struct err *err)
+{
+    if (*i + 1 >= line->n)
+        return err_set(err, ERR_CONFIG, "%s needs a value", line->words[*i]);
+    *value_r = line->words[++*i];
+    return true;
+}
+
+static void replace(char **at, const char *value)
+{
+    free(*at);
+    *at = mem_dup_z(value);
+}
+
+static bool run_saved(struct conf *conf, UNUSED struct loader *loader, const struct line *line, struct err *err)
+{
+    const char *account = "";
+    size_t i = 3;
+    if (line->n == 5 && strcmp(line->words[3], "-account") == 0 && !flag_value(line, &i, &account, err))
+        return false;
+    if ((line->n != 3 && line->n != 5) || (line->n == 5 && !account[0]) || !line->words[1][0] || !line->words[2][0])
+        return usage(err, "saved NAME QUERY [-account ACCOUNT]");
+    struct saved *s = NULL;
+    for (size_t k = 0; k < conf->nsaved; k++)
+        if (strcmp(conf->saved[k].name, line->words[1]) == 0)
+            s = &conf->saved[k];
+    if (!s) {
+        conf->saved = mem_resize(conf->saved, conf->nsaved + 1, sizeof *conf->saved);
+        s = &conf->saved[conf->nsaved++];
+        *s = (struct saved){.name = mem_dup_z(line->words[1])};
+    }
+    replace(&s->query, line->words[2]);
+    replace(&s->account, account);
+    return true;
+}
+
+static bool tag_ok(const char *tag)
+{
+    if (!tag[0] || strlen(tag) > 200 || strchr("+-", tag[0]))
+        return false;
+    for (; *tag; tag++)
+        if ((unsigned char)*tag <= ' ' || *tag == 0x7f)
+            return false;
+    return true;
+}
+
+static bool rule_word(struct rule *r, struct buf *tags, const struct line *line, size_t *i, struct err *err)
+{
+    static const char *const flags[] = {"-account", "-folder", "-tag", "-untag", "-read", "-flag", "-stop", NULL};
+    const char *word = line->words[*i], *value = "";
+    if (strcmp(word, "-read") == 0)
+        return r->read = true;
+    if (strcmp(word, "-flag") == 0)
+        return r->flag = true;
+    if (strcmp(word, "-stop") == 0)
+        return r->stop = true;
+    char **at = strcmp(word, "-account") == 0 ? &r->account : strcmp(word, "-folder") == 0 ? &r->folder : NULL;
+    if (at) {
+        if (!flag_value(line, i, &value, err))
+            return false;
+        replace(at, value);
+        return true;
+    }
+    bool add = strcmp(word, "-tag") == 0;
+    if (add || strcmp(word, "-untag") == 0) {
+        if (!flag_value(line, i, &value, err))
+            return false;
+        if (!tag_ok(value))
+            return err_set(err, ERR_CONFIG, "\"%.80s\" is no tag: no blanks, and no + or - in front", value);
+        return buf_addf(tags, "%s%c%s", tags->n ? " " : "", add ? '+' : '-', value) ||
+               err_set(err, ERR_CONFIG, "too many tags");
+    }
+    const char *near = near_word(word, flags);
+    if (near)
+        return err_set(err, ERR_CONFIG, "rule: unknown word \"%.80s\"; did you mean \"%s\"?", word, near);
+    return err_set(err, ERR_CONFIG, "rule: unknown word \"%.80s\"; put the whole query in quotes", word);
+}
+
+static void rule_fini(struct rule *r)
+{
+    free(r->query);
+    free(r->account);
+    free(r->folder);
+    free(r->tags);
+}
+
+static bool run_rule(struct conf *conf, UNUSED struct loader *loader, const struct line *line, struct err *err)
+{
+    if (line->n < 3 || !line->words[1][0])
+        return usage(err,
+                     "rule QUERY [-account NAME] [-folder MAILBOX] [-tag TAG] [-untag TAG] [-read] [-flag] [-stop]");
+    struct rule r = {.query = mem_dup_z(line->words[1]), .account = mem_dup_z(""), .folder = mem_dup_z("")};
+    struct buf tags = BUF_INIT(2048);
+    bool ok = true;
+    for (size_t i = 2; ok && i < line->n; i++)
+        ok = rule_word(&r, &tags, line, &i, err);
+    r.tags = mem_dup_z(buf_z(&tags));
+    buf_fini(&tags);
+    if (ok && !r.folder[0] && !r.tags[0] && !r.read && !r.flag && !r.stop)
+        ok = err_set(err, ERR_CONFIG, "rule: it does nothing; add -folder, -tag, -untag, -read, -flag or -stop");
+    if (!ok) {
+        rule_fini(&r);
+        return false;
+    }
+    r.defined_in = conf_keep_where(conf, line);
+    conf->rules = mem_resize(conf->rules, conf->nrules + 1, sizeof *conf->rules);
+    conf->rules[conf->nrules++] = r;
+    return true;
+}
+
+static bool run_alias(struct conf *conf, UNUSED struct loader *loader, const struct line *line, struct err *err)
+{
+    if (line->n < 3 || !line->words[1][0] || strpbrk(line->words[1], " \t,<>@\"\n"))
+        return usage(err, "alias NAME ADDRESS[, ADDRESS...]   (the name is one word without @)");
+    struct buf value = BUF_INIT(LINE_MAX_BYTES);
+    for (size_t i = 2; i < line->n; i++) {
+        if (strpbrk(line->words[i], "\n\r\033")) {
+            buf_fini(&value);
+            return err_set(err, ERR_CONFIG, "alias: a control character in an address");
+        }
+        buf_addf(&value, "%s%s", i > 2 ? " " : "", line->words[i]);
+    }
+    struct alias *a = NULL;
+    for (size_t i = 0; i < conf->naliases; i++)
+        if (strcmp(conf->aliases[i].name, line->words[1]) == 0)
+            a = &conf->aliases[i];
+    if (!a) {
+        conf->aliases = mem_resize(conf->aliases, conf->naliases + 1, sizeof *conf->aliases);
+        a = &conf->aliases[conf->naliases++];
+        *a = (struct alias){.name = mem_dup_z(line->words[1])};
+    }
+    replace(&a->value, buf_z(&value));
+    buf_fini(&value);
+    return true;
+}
+
+/* ---- source, and what is kept for ui
+ * ------------------------------------------------------------------------------------------ */
+
+static char *source_path(const struct line *line, bool at_prompt)
+{
+    char *path = path_expand_home(line->words[1]);
+    const char *slash = line->file ? strrchr(line->file, '/') : NULL;
+    if (path[0] == '/' || at_prompt || !slash)
+        return path;
+    char *dir = mem_dup_n(line->file, (size_t)(slash - line->file) + 1), *joined = path_join(dir, path);
+    free(dir);
+    free(path);
+    return joined;
+}
+
+static bool run_source(struct conf *conf, struct loader *loader, const struct line *line, struct err *err)
+{
+    if (line->n != 2)
+        return usage(err, "source FILE");
+    char *path = source_path(line, !loader);
+    char where[300];
+    snprintf(where, sizeof where, "%s:%u", line->file ? line->file : "", line->number);
+    struct loader own = {.conf = conf, .first = err};
+    load_file(loader ? loader : &own, path, where);
+    free(path);
+    if (!loader && !own.failed)
+        conf_check(&own);
+    return loader || !own.failed;
+}
+
+static bool run_keep(struct conf *conf, UNUSED struct loader *loader, const struct line *line, UNUSED struct err *err)
+{
+    conf->ui_lines = mem_resize(conf->ui_lines, conf->nui_lines + 1, sizeof *conf->ui_lines);
+    line_copy(conf, line, &conf->ui_lines[conf->nui_lines++]);
+    return true;
+}
+
+static command_fn *const runs[] = {run_account, run_set,    run_unset, run_saved, run_rule, run_alias, run_source,
+                                   run_option,  run_option, run_keep,  run_keep,  run_keep, run_keep,  run_keep};
+const char *const conf_commands[] = {"account", "set",  "unset",  "saved", "rule", "alias", "source", "theme",
+                                     "keys",    "bind", "unbind", "macro", "on",   "color", NULL};
+_Static_assert(COUNT(runs) + 1 == COUNT(conf_commands), "a command without its function");
+
+bool conf_is_command(const char *name)
+{
+    for (size_t i = 0; conf_commands[i]; i++)
+        if (strcmp(conf_commands[i], name) == 0)
+            return true;
+    return false;
+}
+
+bool command_run(struct conf *conf, struct loader *loader, const struct line *line, struct err *err)
+{
+    for (size_t i = 0; conf_commands[i]; i++)
+        if (strcmp(conf_commands[i], line->words[0]) == 0)
+            return runs[i](conf, loader, line, err);
+    const char *near = near_word(line->words[0], conf_commands);
+    if (near)
+        return err_set(err, ERR_CONFIG, "unknown command \"%.80s\"; did you mean \"%s\"?", line->words[0], near);
+    return err_set(err, ERR_CONFIG, "unknown command \"%.80s\"", line->words[0]);
+}

@@ -1,0 +1,35 @@
+/* Shared by the files of conf/ alone. */
+#ifndef TUIMAIL_CONF_INTERNAL_H
+#define TUIMAIL_CONF_INTERNAL_H
+
+#include "conf/conf.h"
+
+/* A load under way: what `source` needs to know, and where complaints go. */
+struct loader {
+    struct conf *conf;
+    struct buf *all;   /* may be NULL */
+    struct err *first; /* of the errors */
+    bool failed;
+    unsigned depth, count;
+    struct {
+        uint64_t dev, ino;
+    } open[CONF_MAX_DEPTH + 1];
+};
+void load_file(struct loader *, const char *path, const char *where);
+void loader_complain(struct loader *, const char *where, bool error, const struct err *);
+
+/* Runs a command; `loader` is NULL at the prompt. The error text has no file:line. */
+bool command_run(struct conf *, struct loader *, const struct line *, struct err *);
+/* Where a line stands, kept as long as the conf. */
+const char *conf_keep_where(struct conf *, const struct line *);
+void line_copy(struct conf *, const struct line *, struct line *copy_r);
+
+/* The rules that concern more than one option. */
+void account_apply_tls(struct account *);
+bool account_check(const struct conf *, const struct account *, struct err *);
+void conf_check(struct loader *); /* all of it, with warnings */
+
+void account_init(struct account *, const char *name);
+void account_fini(struct account *);
+
+#endif

@@ -1,0 +1,779 @@
+/* conf: the language, the option table, URLs, hostile files, secrets. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "conf/conf.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static char dir[64];
+
+static char *in_dir(const char *name)
+{
+    return path_join(dir, name);
+}
+
+static void write_file(const char *name, const char *text, size_t n, mode_t mode)
+{
+    struct err err = ERR_INIT;
+    char *path = in_dir(name);
+    unlink(path);
+    assert_true(fs_write_atomic(path, 0600, (struct str){text, n}, &err));
+    assert_int_equal(chmod(path, mode), 0);
+    free(path);
+}
+
+static void put(const char *name, const char *text)
+{
+    write_file(name, text, strlen(text), 0600);
+}
+
+/* Loads `text` as a file; *err holds the first error, `all` every complaint. */
+static struct conf *load(const char *text, struct buf *all, struct err *err)
+{
+    put("rc", text);
+    char *path = in_dir("rc");
+    struct conf *conf = NULL;
+    *err = ERR_INIT;
+    bool ok = conf_load(path, &conf, all, err);
+    assert_int_equal(ok, conf != NULL);
+    assert_int_equal(ok, err->kind == ERR_NONE);
+    free(path);
+    return conf;
+}
+
+static struct conf *load_ok(const char *text)
+{
+    struct err err;
+    struct conf *conf = load(text, NULL, &err);
+    if (!conf)
+        fail_msg("%s", err.text);
+    return conf;
+}
+
+static void assert_has(const char *text, const char *part)
+{
+    if (!strstr(text, part))
+        fail_msg("\"%s\" does not hold \"%s\"", text, part);
+}
+
+static void refused(const char *text, const char *part)
+{
+    struct err err;
+    struct conf *conf = load(text, NULL, &err);
+    if (conf)
+        fail_msg("accepted: %s", text);
+    assert_has(err.text, part);
+}
+
+/* ---- Language ------------------------------------------------------------------------------------------------------------- */
+
+static void lex(const char *text, size_t n, const char *wanted)
+{
+    struct str rest = {text, n};
+    struct buf got = BUF_INIT(1 << 20);
+    unsigned number = 1;
+    struct line line;
+    int more;
+    for (;;) {
+        struct err err = ERR_INIT;
+        more = line_next(&rest, "rc", &number, &line, &err);
+        if (more == 0)
+            break;
+        if (more < 0) {
+            buf_addf(&got, "!%s|", err.text);
+            continue;
+        }
+        buf_addf(&got, "%u:", line.number);
+        for (size_t i = 0; i < line.n; i++)
+            buf_addf(&got, "<%s>", line.words[i]);
+        buf_addc(&got, '|');
+        line_fini(&line);
+    }
+    assert_string_equal(buf_z(&got), wanted);
+    buf_fini(&got);
+}
+
+static void test_words(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *wanted;
+    } rows[] = {
+        {"", ""},
+        {"\n\n  \t\n", ""},
+        {"set a b", "1:<set><a><b>|"},
+        {"# c\nset a \"b c\" # d\n", "2:<set><a><b c>|"},
+        {"a#b #c", "1:<a#b>|"},
+        {"a;b ; c\nd", "1:<a;b>|1:<c>|2:<d>|"},
+        {"; ;a ;", "1:<;a>|"},
+        {"a \"\" ''", "1:<a><><>|"},
+        {"\"\\\"\\\\\\n\\t\"", "1:<\"\\\n\t>|"},
+        {"'\\n\"'", "1:<\\n\">|"},
+        {"bind list \\ find", "1:<bind><list><\\><find>|"},
+        {"a \\\n b\nc", "1:<a><b>|3:<c>|"},
+        {"a\\\nb \"c\\\nd\"", "1:<ab><cd>|"},
+        {"a\r\nb\r\n", "1:<a>|2:<b>|"},
+        {"from:\"A B\"'c'", "1:<from:A Bc>|"},
+        {"\xc3\xa4 x", "1:<\xc3\xa4><x>|"},
+        {"x \"open\nset b", "!rc:1: column 3: no closing \"|2:<set><b>|"},
+        {"x 'o\\\nb", "!rc:1: column 3: no closing '|2:<b>|"},
+        {"\n\nx \x01\ny", "!rc:3: column 3: a control character|4:<y>|"},
+        {"x \xff\ny", "!rc:1: column 3: not UTF-8|2:<y>|"},
+        {"x \"\\q\"\ny", "!rc:1: column 4: unknown escape: \\\" \\\\ \\n \\t \\e are known|2:<y>|"},
+        {"x \xc2\x9b", "!rc:1: column 3: a control character|"},
+        {"x\ry", "!rc:1: column 2: a control character|"},
+    };
+    for (size_t i = 0; i < COUNT(rows); i++)
+        lex(rows[i].text, strlen(rows[i].text), rows[i].wanted[0] ? rows[i].wanted : "");
+    lex("a \0 b\nc", 7, "!rc:1: column 3: a NUL byte|2:<c>|");
+}
+
+static void test_long_line(void **state)
+{
+    (void)state;
+    for (size_t n = LINE_MAX_BYTES - 1; n <= LINE_MAX_BYTES + 1; n++) {
+        struct buf text = BUF_INIT(1 << 20);
+        for (size_t i = 0; i < n; i++)
+            buf_addc(&text, 'x');
+        buf_addz(&text, "\nnext");
+        struct str rest = buf_str(&text);
+        unsigned number = 1;
+        struct line line;
+        struct err err = ERR_INIT;
+        int got = line_next(&rest, "rc", &number, &line, &err);
+        assert_int_equal(got, n <= LINE_MAX_BYTES ? 1 : -1);
+        line_fini(&line);
+        err = ERR_INIT;
+        assert_int_equal(line_next(&rest, "rc", &number, &line, &err), 1);
+        assert_string_equal(line.words[0], "next");
+        assert_int_equal(line.number, 2);
+        line_fini(&line);
+        buf_fini(&text);
+    }
+}
+
+static void test_quote(void **state)
+{
+    (void)state;
+    static const char *const words[] = {"",  "a",  "a b", "#x",  "x#",     ";",     "a;",
+                                        "'", "\"", "\\",  "\\n", "a\nb\t", "\033[", "\xc3\xa4"};
+    for (size_t i = 0; i < COUNT(words); i++) {
+        struct buf out = BUF_INIT(100);
+        line_quote(str_z(words[i]), &out);
+        struct str rest = buf_str(&out);
+        struct line line;
+        struct err err = ERR_INIT;
+        assert_int_equal(line_next(&rest, "q", &(unsigned){1}, &line, &err), 1);
+        assert_int_equal(line.n, 1);
+        assert_string_equal(line.words[0], words[i]);
+        line_fini(&line);
+        buf_fini(&out);
+    }
+}
+
+/* ---- URLs -------------------------------------------------------------------------------------------------------------------- */
+
+static void test_urls(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *url;
+        bool submission;
+        const char *wanted;
+    } rows[] = {
+        {"imaps://alice@imap.example.org", false, "imap 0 alice imap.example.org 993  imaps://alice@imap.example.org"},
+        {"imap://alice@imap.example.org/", false, "imap 1 alice imap.example.org 143  imap://alice@imap.example.org"},
+        {"POP3S://alice@example.org@POP.example.net:1995", false,
+         "pop3 0 alice@example.org pop.example.net 1995  pop3s://alice@example.org@pop.example.net:1995"},
+        {"pop3://a%40b%25@h", false, "pop3 1 a@b% h 110  pop3://a@b%25@h"},
+        {"imaps://\xc3\xa4%20x@[::1]:99", false, "imap 0 \xc3\xa4 x ::1 99  imaps://\xc3\xa4%20x@[::1]:99"},
+        {"smtps://alice@h", true, "smtp 0 alice h 465  smtps://alice@h"},
+        {"smtp://h:25", true, "smtp 1  h 25  smtp://h:25"},
+        {"sendmail:msmtp -t", true, "sendmail 0   0 msmtp -t sendmail:msmtp -t"},
+        {"sendmail:", true, "sendmail 0   0  sendmail:"},
+        {"maildir:/var/mail/x", false, "maildir 0   0 /var/mail/x maildir:/var/mail/x"},
+        {"maildir:///m", false, "maildir 0   0 /m maildir:/m"},
+    };
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct endpoint e;
+        struct err err = ERR_INIT;
+        if (!endpoint_parse(rows[i].url, rows[i].submission, &e, &err))
+            fail_msg("%s: %s", rows[i].url, err.text);
+        struct buf got = BUF_INIT(1000);
+        buf_addf(&got, "%s %d %s %s %u %s ", proto_name(e.proto), e.tls, e.user, e.host, (unsigned)e.port, e.path);
+        endpoint_format(&e, &got);
+        assert_string_equal(buf_z(&got), rows[i].wanted);
+        endpoint_fini(&e);
+        buf_fini(&got);
+    }
+}
+
+static void test_bad_urls(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *url, *part;
+    } rows[] = {
+        {"imap.example.org", "is not a URL"},
+        {"imapz://a@h", "did you mean \"imaps\""},
+        {"smtp://a@h", "is for sending"},
+        {"http://a@h", "unknown protocol"},
+        {"imaps:a@h", "// is missing"},
+        {"imaps://h", "the user is missing"},
+        {"imaps://@h", "the user is missing"},
+        {"imaps://a@", "host name is missing"},
+        {"imaps://a:secret@h", "password does not belong here"},
+        {"imaps://a@h:0", "port"},
+        {"imaps://a@h:65536", "port"},
+        {"imaps://a@h:", "port"},
+        {"imaps://a@h:99x", "port"},
+        {"imaps://a@h/INBOX", "nothing may follow"},
+        {"imaps://a@h h", "host name"},
+        {"imaps://a@-h", "host name"},
+        {"imaps://a@h\xc3\xa4", "xn--"},
+        {"imaps://a@[::1", "]"},
+        {"imaps://a@[::g]", "IPv6"},
+        {"imaps://a@[::1]x", "only a port"},
+        {"imaps://a%0d%0aA001@h", "control character"},
+        {"imaps://a%00@h", "control character"},
+        {"imaps://a%7f@h", "control character"},
+        {"imaps://a%ff@h", "control character"},
+        {"imaps://a\r\nb@h", "control character"},
+        {"imaps://a%4@h", "hexadecimal"},
+        {"imaps://a%\x14\x11@h", "control character"},
+        {"imaps://a%zz@h", "hexadecimal"},
+        {"maildir:mail", "absolute path"},
+        {"", "is not a URL"},
+    };
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct endpoint e;
+        struct err err = ERR_INIT;
+        if (endpoint_parse(rows[i].url, false, &e, &err))
+            fail_msg("accepted: %s", rows[i].url);
+        assert_has(err.text, rows[i].part);
+        assert_null(strstr(err.text, "secret"));
+    }
+    struct endpoint e;
+    struct err err = ERR_INIT;
+    assert_false(endpoint_parse("imaps://a@h", true, &e, &err));
+    assert_has(err.text, "for reading mail");
+}
+
+static void test_loopback(void **state)
+{
+    (void)state;
+    static const char *const yes[] = {"localhost", "127.0.0.1", "127.9.9.9", "::1", "LOCALHOST"};
+    static const char *const no[] = {"localhost.example.org", "128.0.0.1", "::2", "127.0.0.1.example.org", "127", ""};
+    for (size_t i = 0; i < COUNT(yes); i++)
+        assert_true(host_is_loopback(yes[i]));
+    for (size_t i = 0; i < COUNT(no); i++)
+        assert_false(host_is_loopback(no[i]));
+}
+
+/* ---- Options -------------------------------------------------------------------------------------------------------------------- */
+
+static void test_table(void **state)
+{
+    (void)state;
+    struct conf *conf = load_ok("account a imaps://alice@h.example.org\n");
+    assert_true(conf_noptions <= 120);
+    for (size_t i = 0; i < conf_noptions; i++) {
+        const struct option *o = &conf_options[i];
+        struct account *a = o->scope == OPT_ACCOUNT ? conf_account(conf, "a") : NULL;
+        assert_ptr_equal(option_find(o->name), o);
+        assert_true(o->help && o->help[0] && strlen(o->help) <= 100);
+        assert_int_not_equal(o->help[strlen(o->help) - 1], '.');
+        struct buf value = BUF_INIT(1000), again = BUF_INIT(1000);
+        struct err err = ERR_INIT;
+        option_get(conf, a, o, &value);
+        assert_true(option_set(conf, a, o, buf_z(&value), &err));
+        option_get(conf, a, o, &again);
+        assert_string_equal(buf_z(&value), buf_z(&again));
+        if (o->type != OPT_PATH)
+            assert_string_equal(buf_z(&value), o->def);
+        assert_false(option_set(conf, a, o, "a\033]0;x\007", &err));
+        buf_fini(&value);
+        buf_fini(&again);
+    }
+    conf_free(&conf);
+}
+
+static void test_values(void **state)
+{
+    (void)state;
+    struct conf *conf = load_ok("account work imaps://alice@imap.example.org\n"
+                                "set -a work max-size 20M ; set -a work interval 10m\n"
+                                "set -a work send smtps://alice@smtp.example.org\n"
+                                "set -a work signature \"Alice\\nExample\"\n"
+                                "set -a work leave \"days 14\"\nset -a work keyring\n"
+                                "set mouse on\nset read-delay 2\nset log-level debug\ntheme dark\nkeys vim\n"
+                                "set wrap 72\nunset wrap\nset store ~/x\n");
+    struct account *a = conf_account(conf, "work");
+    assert_non_null(a);
+    assert_int_equal(a->max_size, 20 << 20);
+    assert_int_equal(a->interval, 600);
+    assert_int_equal(a->out.proto, PROTO_SMTP);
+    assert_int_equal(a->leave, LEAVE_DAYS);
+    assert_int_equal(a->leave_days, 14);
+    assert_true(a->keyring && a->copy_sent && conf->mouse);
+    assert_string_equal(a->signature, "Alice\nExample");
+    assert_int_equal(conf->log_level, LOG_DEBUG);
+    assert_string_equal(conf->theme, "dark");
+    assert_string_equal(conf->keys, "vim");
+    assert_int_equal(conf->wrap, 0);
+    assert_int_equal(conf->store[0], '/');
+    struct buf out = BUF_INIT(100);
+    option_get(conf, a, option_find("max-size"), &out);
+    buf_addc(&out, ' ');
+    option_get(conf, a, option_find("interval"), &out);
+    assert_string_equal(buf_z(&out), "20M 10m");
+    buf_fini(&out);
+    conf_free(&conf);
+}
+
+static void test_refused(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *part;
+    } rows[] = {
+        {"set -a work archvie x", "rc:2: unknown option \"archvie\"; did you mean \"archive\"?"},
+        {"accuont x imaps://a@h", "rc:2: unknown command \"accuont\"; did you mean \"account\"?"},
+        {"frobnicate", "unknown command \"frobnicate\""},
+        {"set -a wrok archive x", "did you mean \"work\""},
+        {"set archive x", "is an option of an account"},
+        {"set -a work mouse yes", "is no option of an account"},
+        {"set mouse perhaps", "is not yes or no"},
+        {"set wrap -1", "is not a number"},
+        {"set wrap 501", "is not from 0 to 500"},
+        {"set timeout 99999999999999999999s", "is not a time"},
+        {"set timeout 18446744073709551615w", "is not a time"},
+        {"set -a work max-size 18446744073709551615G", "is not a size"},
+        {"set -a work leave \"days 0\"", "\"days N\""},
+        {"set -a work leave days 14", "more than one value"},
+        {"set layout wiide", "did you mean \"wide\""},
+        {"set -a work from alice", "is not an address"},
+        {"set store relative", "absolute"},
+        {"set editor", "needs a value"},
+        {"set", "write: set"},
+        {"set -a", "write: set"},
+        {"account work imaps://b@h", "exists already"},
+        {"account ../x imaps://b@h", "a name has"},
+        {"account .. imaps://b@h", "a name has"},
+        {"account -x imaps://b@h", "a name has"},
+        {"account x", "write: account"},
+        {"account b IMAPS://alice@IMAP.example.org:993", "same host, port and user as account work"},
+        {"account b imap://alice@imap.example.org\nset -a b tls none", "tls none would send"},
+        {"set -a work tls none", "none of its URLs"},
+        {"rule \"from:x\"", "write: rule"},
+        {"rule x -fodler y", "did you mean \"-folder\""},
+        {"rule x -tag +y", "is no tag"},
+        {"rule x -account nobody -tag y", "rule: unknown account"},
+        {"rule x -tag", "needs a value"},
+        {"saved x", "write: saved"},
+        {"saved x y -account nobody", "unknown account"},
+        {"alias a@b c", "write: alias"},
+        {"source", "write: source"},
+        {"source /nonexistent/x", "cannot read"},
+        {"theme", "write: theme NAME"},
+    };
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        char text[400];
+        snprintf(text, sizeof text, "account work imaps://alice@imap.example.org\n%s\n", rows[i].text);
+        refused(text, rows[i].part);
+    }
+}
+
+static void test_all_complaints(void **state)
+{
+    (void)state;
+    struct err err;
+    struct buf all = BUF_INIT(10000);
+    struct conf *conf =
+        load("set a b\n\n\nset mouse x\naccount w imaps://w@h\nset -a w from \"open\nset c d\n", &all, &err);
+    assert_null(conf);
+    assert_has(err.text, "rc:1: unknown option \"a\"");
+    assert_has(buf_z(&all), "rc:4: error: mouse:");
+    assert_has(buf_z(&all), "rc:6: error: column 15: no closing");
+    assert_has(buf_z(&all), "rc:7: error: unknown option \"c\"");
+    assert_has(buf_z(&all), "rc:5: warning: account w: option from is missing");
+    buf_fini(&all);
+}
+
+static void test_tls_none(void **state)
+{
+    (void)state;
+    struct conf *conf = load_ok("account a imap://alice@localhost\nset -a a tls none\n"
+                                "account b imap://bob@imap.example.org\nset -a b insecure yes\nset -a b tls none\n"
+                                "account c imap://carol@imap.example.org\n");
+    assert_int_equal(conf->accounts[0].in.tls, TLS_NONE);
+    assert_int_equal(conf->accounts[1].in.tls, TLS_NONE);
+    assert_int_equal(conf->accounts[2].in.tls, TLS_STARTTLS);
+    conf_free(&conf);
+    refused("account a imap://alice@localhost\nset -a a send smtp://alice@smtp.example.org\nset -a a tls none\n",
+            "tls none would send your password to smtp.example.org");
+}
+
+static bool run(struct conf *conf, const char *text, struct err *err)
+{
+    struct str rest = str_z(text);
+    struct line line;
+    *err = ERR_INIT;
+    assert_int_equal(line_next(&rest, "", &(unsigned){1}, &line, err), 1);
+    bool ok = conf_run(conf, &line, err);
+    line_fini(&line);
+    return ok;
+}
+
+static void test_prompt(void **state)
+{
+    (void)state;
+    struct conf *conf = load_ok("account a imap://alice@imap.example.org\n");
+    struct err err;
+    assert_true(run(conf, "set wrap 70", &err));
+    assert_int_equal(conf->wrap, 70);
+    assert_false(run(conf, "set -a a tls none", &err));
+    assert_has(err.text, "tls none would send");
+    assert_int_equal(conf->accounts[0].in.tls, TLS_STARTTLS);
+    assert_string_equal(conf->accounts[0].tls, "auto");
+    assert_false(run(conf, "account b imap://alice@imap.example.org", &err));
+    assert_int_equal(conf->naccounts, 1);
+    assert_true(run(conf, "account b imap://bob@imap.example.org", &err));
+    put("inc", "set wrap 71\nset wrap x\n");
+    char *inc = in_dir("inc"), line[200];
+    snprintf(line, sizeof line, "source %s", inc);
+    assert_false(run(conf, line, &err));
+    assert_has(err.text, "inc:2: wrap");
+    free(inc);
+    conf_free(&conf);
+}
+
+/* ---- saved, rule, alias, ui lines ---------------------------------------------------------------------------------------------- */
+
+static void test_lists(void **state)
+{
+    (void)state;
+    struct conf *conf = load_ok("account work imaps://alice@imap.example.org\n"
+                                "saved \"To answer\" \"tag:unread\"\nsaved x y -account work\nsaved x z\n"
+                                "rule \"from:build@ci\" -folder Builds -tag ci -untag inbox -read\n"
+                                "alias bob Bob Example <bob@example.org>, carol@example.org\n"
+                                "bind list a archive ; on new-mail run \"notify {from}\"\n");
+    assert_int_equal(conf->nsaved, 2);
+    assert_string_equal(conf->saved[1].query, "z");
+    assert_string_equal(conf->saved[1].account, "");
+    assert_int_equal(conf->nrules, 1);
+    assert_string_equal(conf->rules[0].tags, "+ci -inbox");
+    assert_string_equal(conf->rules[0].folder, "Builds");
+    assert_true(conf->rules[0].read && !conf->rules[0].flag);
+    assert_has(conf->rules[0].defined_in, "rc:5");
+    assert_string_equal(conf->aliases[0].value, "Bob Example <bob@example.org>, carol@example.org");
+    assert_int_equal(conf->nui_lines, 2);
+    assert_string_equal(conf->ui_lines[1].words[0], "on");
+    assert_int_equal(conf->ui_lines[1].number, 7);
+    conf_free(&conf);
+}
+
+/* ---- Files ------------------------------------------------------------------------------------------------------------------------ */
+
+static void test_source(void **state)
+{
+    (void)state;
+    put("one", "set wrap 61\nsource two\n");
+    put("two", "set read-delay 7\n");
+    struct conf *conf = load_ok("source one\n");
+    assert_int_equal(conf->wrap, 61);
+    assert_int_equal(conf->read_delay, 7);
+    conf_free(&conf);
+    put("two", "\nset x y\n");
+    refused("source one\n", "two:2: unknown option");
+    put("two", "source one\n");
+    refused("source one\n", "includes itself");
+    refused("source rc\n", "includes itself");
+    char name[20], text[40];
+    for (int i = 0; i < 10; i++) {
+        snprintf(name, sizeof name, "d%d", i);
+        snprintf(text, sizeof text, "source d%d\nsource d%d\n", i + 1, i + 1);
+        put(name, text);
+    }
+    refused("source d0\n", "deeper than 8");
+    put("d6", "set wrap 1\n");
+    refused("source d0\nsource d0\n", "more than 64 files");
+}
+
+static void test_hostile_file(void **state)
+{
+    (void)state;
+    struct err err = ERR_INIT;
+    struct conf *conf = NULL;
+    char *path = in_dir("h");
+    write_file("h", "set wrap 1\nset \0 x\n", 19, 0600);
+    assert_false(conf_load(path, &conf, NULL, &err));
+    assert_has(err.text, "h:2: column 5: a NUL byte");
+
+    struct buf big = BUF_INIT(CONF_MAX_BYTES + 10);
+    while (big.n < CONF_MAX_BYTES)
+        buf_addc(&big, '#');
+    write_file("h", big.p, big.n, 0600);
+    err = ERR_INIT;
+    assert_true(conf_load(path, &conf, NULL, &err));
+    conf_free(&conf);
+    buf_addc(&big, '#');
+    write_file("h", big.p, big.n, 0600);
+    assert_false(conf_load(path, &conf, NULL, &err));
+    memset(big.p, 'x', big.n);
+    write_file("h", big.p, CONF_MAX_BYTES, 0600);
+    err = ERR_INIT;
+    assert_false(conf_load(path, &conf, NULL, &err));
+    assert_has(err.text, "h:1: column 65537: the line is longer");
+    buf_fini(&big);
+
+    write_file("h", "set wrap 1\n", 11, 0666);
+    err = ERR_INIT;
+    assert_false(conf_load(path, &conf, NULL, &err));
+    assert_int_equal(err.kind, ERR_PERMISSION);
+    assert_has(err.text, "chmod go-w");
+    unlink(path);
+    assert_int_equal(mkfifo(path, 0600), 0);
+    err = ERR_INIT;
+    assert_false(conf_load(path, &conf, NULL, &err));
+    assert_has(err.text, "not a regular file");
+    unlink(path);
+    char *target = in_dir("target");
+    put("target", "set wrap 5\n");
+    assert_int_equal(symlink(target, path), 0);
+    err = ERR_INIT;
+    assert_true(conf_load(path, &conf, NULL, &err));
+    assert_int_equal(conf->wrap, 5);
+    conf_free(&conf);
+    unlink(path);
+    free(target);
+
+    char *open_dir = in_dir("open"), *inside = in_dir("open/rc");
+    mkdir(open_dir, 0700);
+    put("open/rc", "set wrap 5\n");
+    assert_int_equal(chmod(open_dir, 0777), 0);
+    err = ERR_INIT;
+    assert_false(conf_load(inside, &conf, NULL, &err));
+    assert_has(err.text, "a directory that others can write");
+    assert_int_equal(chmod(open_dir, 01777), 0);
+    err = ERR_INIT;
+    assert_true(conf_load(inside, &conf, NULL, &err));
+    conf_free(&conf);
+    if (geteuid() == 0) {
+        assert_int_equal(chown(inside, 12345, 0), 0);
+        err = ERR_INIT;
+        assert_false(conf_load(inside, &conf, NULL, &err));
+        assert_has(err.text, "belongs to another user");
+    }
+    unlink(inside);
+    rmdir(open_dir);
+    free(open_dir);
+    free(inside);
+    free(path);
+}
+
+static void test_default_file(void **state)
+{
+    (void)state;
+    struct err err = ERR_INIT;
+    struct conf *conf = NULL;
+    char *old_home = mem_dup_z(getenv("HOME")), *sub = in_dir("tuimail"), *root;
+    setenv("XDG_CONFIG_HOME", dir, 1);
+    setenv("HOME", dir, 1);
+    setenv("XDG_DATA_HOME", "/data", 1);
+    assert_true(conf_load(NULL, &conf, NULL, &err));
+    assert_string_equal(conf->file, "");
+    root = conf_root(conf, NULL, &err);
+    assert_string_equal(root, "/data/tuimail");
+    free(root);
+    root = conf_root(conf, "/else", &err);
+    assert_string_equal(root, "/else");
+    free(root);
+    conf_free(&conf);
+    put(".tuimailrc", "set wrap 9\n");
+    assert_true(conf_load(NULL, &conf, NULL, &err));
+    assert_int_equal(conf->wrap, 9);
+    conf_free(&conf);
+    mkdir(sub, 0700);
+    put("tuimail/tuimailrc", "set wrap 8\n");
+    assert_true(conf_load(NULL, &conf, NULL, &err));
+    assert_int_equal(conf->wrap, 8);
+    conf_free(&conf);
+    if (old_home)
+        setenv("HOME", old_home, 1);
+    free(old_home);
+    free(sub);
+}
+
+/* ---- Addresses --------------------------------------------------------------------------------------------------------------------- */
+
+static void test_addresses(void **state)
+{
+    (void)state;
+    struct conf *conf =
+        load_ok("account a imaps://alice@example.org@imap.example.org\n"
+                "account b imaps://bob@h\nset -a b from \"\\\"Bob \\\\\\\"B\\\\\\\"\\\" <Bob@Example.org>\"\n"
+                "set -a b alternates \"b*b+*@example.net, *@bob.example\"\n");
+    struct account *a = &conf->accounts[0], *b = &conf->accounts[1];
+    struct buf out = BUF_INIT(1000);
+    account_addresses(a, &out);
+    account_addresses(b, &out);
+    account_realname(b, &out);
+    assert_string_equal(buf_z(&out), "alice@example.org\nBob@Example.org\nb*b+*@example.net\n*@bob.example\nBob \"B\"");
+    buf_fini(&out);
+    assert_true(account_owns(a, STR("Alice@EXAMPLE.org")));
+    assert_false(account_owns(a, STR("bob@example.org")));
+    assert_true(account_owns(b, STR("bob@example.org")));
+    assert_true(account_owns(b, STR("bob+x@example.net")));
+    assert_true(account_owns(b, STR("x@bob.example")));
+    assert_false(account_owns(b, STR("x@bob.example.evil")));
+    assert_false(account_owns(b, STR("\"x y\"@bob.example")));
+    assert_false(account_owns(b, STR("")));
+    assert_ptr_equal(conf_account_owning(conf, STR("any@bob.example")), b);
+    assert_null(conf_account_owning(conf, STR("nobody@example.com")));
+    conf_free(&conf);
+}
+
+/* ---- Secrets ---------------------------------------------------------------------------------------------------------------------- */
+
+static bool secret_is(const char *options, bool submission, const char *wanted, struct err *err)
+{
+    char text[600];
+    snprintf(text, sizeof text, "account a imaps://alice@h\n%s\n", options);
+    struct conf *conf = load_ok(text);
+    int fd = -1;
+    pid_t pid = 0;
+    *err = ERR_INIT;
+    bool ok = secret_source(conf, &conf->accounts[0], submission, &fd, &pid, err);
+    if (ok) {
+        struct secret secret;
+        ok = secret_read(fd, clock_mono_ms() + 20000, &secret, err);
+        if (ok) {
+            assert_string_equal(secret.p, wanted);
+            secret_free(&secret);
+        }
+        if (pid)
+            assert_int_equal(waitpid(pid, NULL, 0), pid);
+    }
+    conf_free(&conf);
+    return ok;
+}
+
+static void test_secrets(void **state)
+{
+    (void)state;
+    struct err err;
+    char line[200];
+    char *path = in_dir("pw");
+    assert_true(secret_is("set -a a password-command \"echo one; echo two\"", false, "one", &err));
+    assert_true(secret_is("set -a a password-command \"echo one\"", true, "one", &err));
+    assert_true(secret_is("set -a a password-command \"echo one\"\nset -a a send-password-command \"echo three\"", true,
+                          "three", &err));
+    /* Standard input is empty, no other descriptor is open, and it leads its own process group. */
+    int leak = open("/dev/null", O_RDONLY);
+    assert_true(
+        secret_is("set -a a password-command \"cat; ls /proc/self/fd | grep -cv '^[0-3]$'\"", false, "0", &err));
+    assert_true(
+        secret_is("set -a a password-command \"test $$ = $(ps -o pgid= -p $$ 2>/dev/null || echo $$) && echo own\"",
+                  false, "own", &err));
+    close(leak);
+    assert_false(secret_is("set -a a password-command false", false, "", &err));
+    assert_int_equal(err.kind, ERR_SECRET);
+
+    snprintf(line, sizeof line, "set -a a password-file %s", path);
+    put("pw", "s3cret\nrest\n");
+    assert_true(secret_is(line, false, "s3cret", &err));
+    chmod(path, 0640);
+    assert_false(secret_is(line, false, "", &err));
+    assert_int_equal(err.kind, ERR_SECRET_MODE);
+    assert_has(err.text, "chmod 600");
+    assert_has(err.text, path);
+    chmod(path, 0600);
+    if (geteuid() == 0) {
+        assert_int_equal(chown(path, 12345, 0), 0);
+        assert_false(secret_is(line, false, "", &err));
+        assert_has(err.text, "another user");
+        assert_int_equal(chown(path, 0, 0), 0);
+    }
+    char *real = in_dir("pw2");
+    assert_int_equal(rename(path, real), 0);
+    assert_int_equal(symlink(real, path), 0);
+    assert_false(secret_is(line, false, "", &err));
+    assert_has(err.text, "symbolic link");
+    unlink(path);
+    assert_int_equal(mkfifo(path, 0600), 0);
+    assert_false(secret_is(line, false, "", &err));
+    assert_int_equal(err.kind, ERR_SECRET_MODE);
+    unlink(path);
+    assert_false(secret_is(line, false, "", &err));
+    assert_false(secret_is("", false, "", &err));
+    assert_int_equal(err.kind, ERR_SECRET);
+    assert_string_equal(err.text, "");
+    free(real);
+    free(path);
+}
+
+static void test_keyring(void **state)
+{
+    (void)state;
+    struct err err;
+    char *old = mem_dup_z(getenv("PATH")), *tool = in_dir("secret-tool");
+    char path[4200];
+    write_file("secret-tool", "#!/bin/sh\necho \"$@\"\n", 20, 0700);
+    snprintf(path, sizeof path, "%s:%s", dir, old ? old : "/bin:/usr/bin");
+    setenv("PATH", path, 1);
+    assert_true(secret_is("set -a a keyring yes", false, "lookup service tuimail account a", &err));
+    setenv("PATH", old ? old : "/bin:/usr/bin", 1);
+    free(old);
+    free(tool);
+}
+
+static void test_near(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"archive", "set", "on", NULL};
+    assert_string_equal(near_word("archvie", names), "archive");
+    assert_string_equal(near_word("ste", names), "set");
+    assert_null(near_word("zzzzzz", names));
+    assert_null(near_word("", names));
+}
+
+static int make_dir(void **state)
+{
+    (void)state;
+    snprintf(dir, sizeof dir, "/tmp/test_conf.XXXXXX");
+    return mkdtemp(dir) ? 0 : -1;
+}
+
+static int remove_dir(void **state)
+{
+    (void)state;
+    pid_t pid = fork();
+    if (pid == 0) {
+        execlp("rm", "rm", "-rf", "--", dir, (char *)NULL);
+        _exit(127);
+    }
+    return waitpid(pid, NULL, 0) == pid ? 0 : -1;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_words),          cmocka_unit_test(test_long_line), cmocka_unit_test(test_quote),
+        cmocka_unit_test(test_urls),           cmocka_unit_test(test_bad_urls),  cmocka_unit_test(test_loopback),
+        cmocka_unit_test(test_table),          cmocka_unit_test(test_values),    cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_all_complaints), cmocka_unit_test(test_tls_none),  cmocka_unit_test(test_prompt),
+        cmocka_unit_test(test_lists),          cmocka_unit_test(test_source),    cmocka_unit_test(test_hostile_file),
+        cmocka_unit_test(test_default_file),   cmocka_unit_test(test_addresses), cmocka_unit_test(test_secrets),
+        cmocka_unit_test(test_keyring),        cmocka_unit_test(test_near),
+    };
+    return cmocka_run_group_tests(tests, make_dir, remove_dir);
+}
