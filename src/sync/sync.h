@@ -1,0 +1,136 @@
+/* sync: what to do next, as pure functions from what the server says and what is known here.
+ *
+ * `store` keeps the facts (cache.db and keep.db, the news of `fetch`) and runs the steps that these functions name;
+ * nothing here reads a database, a clock or a channel, so every rule is tested alone. Nothing blocks. Numbers from a
+ * server are hostile: they are compared, never used as sizes. All memory is the caller's. */
+#ifndef TUIMAIL_SYNC_H
+#define TUIMAIL_SYNC_H
+
+#include "base/base.h"
+#include "mail/row.h"
+
+/* ---- UID sets: packed ranges as in ipc_ranges_* (pairs of u32 lo, hi, little-endian) ------------------------------------------ */
+/* A growing set for one command: sorts and joins at the end. */
+struct uid_set {
+    uint32_t *uids;
+    size_t n, cap, max;
+};
+#define UID_SET_INIT(maximum) ((struct uid_set){.max = (maximum)})
+void uid_set_fini(struct uid_set *);
+/* False past max or for UID 0; nothing is added then. */
+bool uid_set_add(struct uid_set *, uint32_t uid);
+/* Sorts, drops doubles and writes ranges; false where `out` is full. */
+bool uid_set_pack(struct uid_set *, struct buf *out);
+/* Is `uid` in the packed ranges? Ranges from a peer may be in any order. Linear. */
+bool ranges_have(struct str ranges, uint32_t uid);
+/* Sorts packed ranges by lo, joins overlaps, drops empty ones (lo 0 or hi < lo); `ranges` may be hostile. False where
+ * `out` is full. */
+bool ranges_normal(struct str ranges, struct buf *out);
+/* How many numbers the normal ranges hold. */
+uint64_t ranges_total(struct str normal);
+/* For sorted `known` and normal `server` ranges: calls gone for each known UID that the server has not. */
+typedef void uid_fn(void *arg, uint32_t uid);
+void ranges_gone(const uint32_t *known, size_t n, struct str server, uid_fn *gone, void *arg);
+/* The newest part of `server` (normal) that is not known: at most `max` numbers as ranges, newest first. Returns how
+ * many numbers. */
+size_t ranges_missing(const uint32_t *known, size_t n, struct str server, size_t max, struct buf *out);
+
+/* ---- IMAP: what the connection does next --------------------------------------------------------------------------------------- */
+#define SYNC_FIRST_PAGE 60
+#define SYNC_SLICE 500
+#define SYNC_FLAG_SLICE 5000
+#define SYNC_STATUS_EVERY 180 /* seconds between STATUS rounds of the mailboxes that are not open */
+#define SYNC_LIST_EVERY 3600  /* seconds between LISTs */
+#define SYNC_FORE_EVERY 60    /* seconds that the background may keep the connection from the foreground mailbox */
+
+/* One mailbox as the plan sees it. */
+struct sync_box {
+    uint64_t id;
+    bool selectable, inbox, watched, low; /* low: All Mail, Trash, Junk: headers last */
+    bool opened;                          /* BOX_OPEN came on this connection since it was selected last */
+    bool was_open; /* it was opened on this connection at some time: changes since then are known by `dirty` */
+    bool dirty;    /* STATUS differs from what is known, or the user came to look at it: select it */
+    bool failed;   /* SELECT or rows were refused on this connection: left alone */
+    uint32_t exists, uidnext; /* server's, after BOX_OPEN or EXISTS */
+    uint32_t have;            /* rows of the server known here */
+    uint32_t hi_uid;          /* highest known, 0 none */
+    uint32_t fetched_uidnext; /* rows up to here were asked for and came: new ones are above */
+    bool grew;                /* EXISTS rose since the last new-rows step */
+    bool need_uids;           /* removals are not known: compare the UIDs */
+    uint32_t flags_below;     /* flags scan: UIDs below this are still to do; 0 no scan */
+    bool stuck;               /* a slice brought nothing new: the counts disagree for good */
+};
+struct sync_facts {
+    bool online, listed;
+    bool deep;      /* sync every selectable mailbox (a fetch pass) or none but the watched ones in the foreground */
+    bool idle_sync; /* background sync of other mailboxes is allowed now */
+    int64_t since_list, since_status; /* seconds; INT64_MAX never */
+    int64_t since_fore;               /* seconds since the foreground mailbox was left */
+    uint64_t selected;                /* mailbox selected on the connection, 0 none */
+    bool watching;                    /* STEP_WATCH is under way for the selected mailbox */
+    const struct sync_box *boxes;
+    size_t nboxes;
+};
+enum sync_kind {
+    SYNC_NOTHING,
+    SYNC_LIST,
+    SYNC_SELECT,
+    SYNC_TOP,   /* STEP_ROWS_TOP below_seq, count */
+    SYNC_NEW,   /* STEP_ROWS from uid_lo up */
+    SYNC_FLAGS, /* STEP_FLAGS uid_lo..uid_hi */
+    SYNC_UIDS,
+    SYNC_STATUS,
+    SYNC_WATCH,
+};
+struct sync_step {
+    enum sync_kind kind;
+    uint64_t box;
+    bool urgent;
+    uint32_t uid_lo, uid_hi, below_seq, count;
+};
+/* The one next step. First the mailbox on the screen (its first page, its new mail, its removals and flags), then LIST
+ * and STATUS when due, then older rows of it, then the other mailboxes when allowed, then watching. The answer depends
+ * on the facts alone, so a lost answer is simply asked for again. */
+struct sync_step sync_next(const struct sync_facts *);
+/* Anything left to do but watching, LIST and STATUS? A fetch pass ends when not. */
+bool sync_busy(const struct sync_facts *);
+
+/* What BOX_OPEN means for what is known. resync as in the message. Sets need_uids, flags_below, have, ...; returns true
+ * where the mailbox's rows are void (UIDVALIDITY changed or is 0): the caller drops them first. */
+struct sync_opened {
+    uint32_t uidvalidity, uidnext, exists;
+    uint8_t resync;
+};
+bool sync_box_opened(struct sync_box *, uint32_t known_uidvalidity, const struct sync_opened *);
+
+/* ---- POP3 ------------------------------------------------------------------------------------------------------------------------------ */
+enum pop_known {
+    POP_NEW,
+    POP_HAVE /* in the ledger: delivered */,
+    POP_DELETED /* DELE was sent, not known to be committed */,
+    POP_SKIPPED /* too large once */
+};
+struct pop_mail {
+    uint32_t number;
+    uint64_t size;
+    enum pop_known known;
+    int64_t delivered_at; /* POP_HAVE, POP_DELETED */
+    bool retr, dele;      /* out */
+};
+struct pop_policy {
+    bool keep, days_given; /* neither: delete at once */
+    unsigned days;
+    uint64_t max_size; /* 0: none */
+    int64_t now;
+};
+/* Decides for a whole listing: what to fetch and what may be deleted at once because the ledger has it. What is fetched
+ * now is deleted by sync_pop_may_delete() after it is durable. */
+void sync_pop_plan(struct pop_mail *, size_t n, const struct pop_policy *);
+bool sync_pop_may_delete(const struct pop_policy *, int64_t delivered_at);
+
+/* ---- Lines ------------------------------------------------------------------------------------------------------------------------------- */
+/* Delay before attempt `n` (1 the first retry): 1 s doubling to 5 min, with the random word's jitter of up to a quarter
+ * less. */
+int64_t sync_backoff_ms(unsigned attempt, uint32_t random);
+
+#endif

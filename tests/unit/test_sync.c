@@ -1,0 +1,296 @@
+/* sync: the plan of a connection, UID sets, the decisions of POP3: pure functions, so no server and no clock. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "ipc/ipc.h"
+#include "sync/sync.h"
+
+static struct buf ranges_of(const uint32_t *pairs, size_t n)
+{
+    struct buf b = BUF_INIT(32768);
+    for (size_t i = 0; i + 1 < n; i += 2) {
+        uint32_t lo = pairs[i], hi = pairs[i + 1];
+        for (int k = 0; k < 4; k++)
+            buf_addc(&b, (char)(lo >> (8 * k)));
+        for (int k = 0; k < 4; k++)
+            buf_addc(&b, (char)(hi >> (8 * k)));
+    }
+    return b;
+}
+#define RANGES(...) ranges_of((const uint32_t[]){__VA_ARGS__}, sizeof((const uint32_t[]){__VA_ARGS__}) / 4)
+
+static void sets_pack_sorted_and_joined(void **state)
+{
+    (void)state;
+    struct uid_set s = UID_SET_INIT(6);
+    const uint32_t in[] = {9, 3, 1, 2, 2, 4294967295u};
+    for (size_t i = 0; i < COUNT(in); i++)
+        assert_true(uid_set_add(&s, in[i]));
+    assert_false(uid_set_add(&s, 11)); /* past max */
+    struct buf b = BUF_INIT(32768);
+    assert_true(uid_set_pack(&s, &b));
+    struct buf want = RANGES(1, 3, 9, 9, 4294967295u, 4294967295u);
+    assert_true(str_eq(buf_str(&b), buf_str(&want)));
+    assert_false(uid_set_add(&(struct uid_set){.max = 5}, 0));
+    buf_fini(&b);
+    buf_fini(&want);
+    uid_set_fini(&s);
+}
+
+static void hostile_ranges_are_put_right(void **state)
+{
+    (void)state;
+    /* THREATS 49: overlapping, falling, zero and whole-space ranges, never expanded. */
+    struct buf in = RANGES(7, 9, 0, 4, 5, 2, 8, 20, 1, 3, 4000000000u, 4294967295u, 4100000000u, 4294967295u);
+    struct buf out = BUF_INIT(32768), want = RANGES(1, 3, 7, 20, 4000000000u, 4294967295u);
+    assert_true(ranges_normal(buf_str(&in), &out));
+    assert_true(str_eq(buf_str(&out), buf_str(&want)));
+    assert_int_equal(ranges_total(buf_str(&out)), 3 + 14 + 294967296u);
+    assert_true(ranges_have(buf_str(&out), 4294967295u));
+    assert_false(ranges_have(buf_str(&out), 4));
+    buf_fini(&in);
+    buf_fini(&out);
+    buf_fini(&want);
+}
+
+static void note_gone(void *arg, uint32_t uid)
+{
+    uint64_t *sum = arg;
+    *sum = *sum * 100 + uid;
+}
+
+static void comparison_finds_gone_and_missing(void **state)
+{
+    (void)state;
+    const uint32_t known[] = {2, 3, 5, 8, 9};
+    struct buf server = RANGES(1, 3, 6, 8, 11, 4294967295u);
+    uint64_t gone = 0;
+    ranges_gone(known, COUNT(known), buf_str(&server), note_gone, &gone);
+    assert_int_equal(gone, 509);
+    struct buf out = BUF_INIT(32768);
+    assert_int_equal(ranges_missing(known, COUNT(known), buf_str(&server), 2, &out), 2);
+    struct buf want = RANGES(4294967294u, 4294967295u);
+    assert_true(str_eq(buf_str(&out), buf_str(&want)));
+    buf_fini(&out);
+    buf_fini(&server);
+    buf_fini(&want);
+    server = RANGES(1, 3, 6, 8);
+    assert_int_equal(ranges_missing(known, COUNT(known), buf_str(&server), 10, &out), 3);
+    want = RANGES(6, 7, 1, 1);
+    assert_true(str_eq(buf_str(&out), buf_str(&want)));
+    buf_fini(&out);
+    buf_fini(&server);
+    buf_fini(&want);
+}
+
+static struct sync_box boxes[3];
+static struct sync_facts facts;
+
+static void fresh_facts(void)
+{
+    memset(boxes, 0, sizeof boxes);
+    boxes[0] = (struct sync_box){.id = 1, .selectable = true, .inbox = true};
+    boxes[1] = (struct sync_box){.id = 2, .selectable = true};
+    boxes[2] = (struct sync_box){.id = 3, .selectable = true, .low = true};
+    facts = (struct sync_facts){.online = true, .listed = true, .boxes = boxes, .nboxes = 3};
+}
+
+static void first_paint_comes_before_everything(void **state)
+{
+    (void)state;
+    fresh_facts();
+    facts.since_list = facts.since_status = INT64_MAX;
+    facts.listed = false;
+    boxes[1].watched = true;
+    struct sync_step s = sync_next(&facts);
+    assert_int_equal(s.kind, SYNC_SELECT);
+    assert_int_equal(s.box, 2);
+    assert_true(s.urgent);
+    facts.selected = 2;
+    assert_false(
+        sync_box_opened(&boxes[1], 0, &(struct sync_opened){.uidvalidity = 7, .uidnext = 100001, .exists = 100000}));
+    s = sync_next(&facts);
+    assert_int_equal(s.kind, SYNC_TOP);
+    assert_int_equal(s.below_seq, 0);
+    assert_int_equal(s.count, SYNC_FIRST_PAGE);
+    assert_true(s.urgent);
+    /* The page is here: now the list of mailboxes, then counts, and only then the rest of the rows. */
+    boxes[1].have = 60;
+    boxes[1].hi_uid = 100000;
+    boxes[1].fetched_uidnext = 100001;
+    assert_int_equal(sync_next(&facts).kind, SYNC_LIST);
+    facts.listed = true;
+    facts.since_list = 0;
+    assert_int_equal(sync_next(&facts).kind, SYNC_STATUS);
+    facts.since_status = 0;
+    s = sync_next(&facts);
+    assert_int_equal(s.kind, SYNC_TOP);
+    assert_int_equal(s.below_seq, 100000 - 60);
+    assert_int_equal(s.count, SYNC_SLICE);
+    assert_false(s.urgent);
+    /* New mail overtakes the older rows. */
+    boxes[1].grew = true;
+    boxes[1].exists++;
+    s = sync_next(&facts);
+    assert_int_equal(s.kind, SYNC_NEW);
+    assert_int_equal(s.uid_lo, 100001);
+    /* All known: watch, once. */
+    boxes[1].grew = false;
+    boxes[1].have = boxes[1].exists;
+    assert_int_equal(sync_next(&facts).kind, SYNC_WATCH);
+    facts.watching = true;
+    assert_int_equal(sync_next(&facts).kind, SYNC_NOTHING);
+    facts.online = false;
+    assert_int_equal(sync_next(&facts).kind, SYNC_NOTHING);
+}
+
+static void counts_that_disagree_end(void **state)
+{
+    (void)state;
+    fresh_facts();
+    facts.selected = 1;
+    sync_box_opened(&boxes[0], 0, &(struct sync_opened){.uidvalidity = 7, .uidnext = 0, .exists = 4000000000u});
+    boxes[0].have = 3; /* THREATS 50: the server claims four thousand million and gives three */
+    boxes[0].stuck = true;
+    assert_int_equal(sync_next(&facts).kind, SYNC_WATCH);
+}
+
+static void resync_depends_on_what_the_server_told(void **state)
+{
+    (void)state;
+    struct sync_box b = {
+        .id = 1, .selectable = true, .inbox = true, .have = 50, .hi_uid = 12000, .fetched_uidnext = 12001};
+    struct sync_opened o = {.uidvalidity = 7, .uidnext = 12001, .exists = 50, .resync = 1};
+    assert_false(sync_box_opened(&b, 7, &o));
+    assert_false(b.need_uids);
+    assert_int_equal(b.flags_below, 0);
+    o.resync = 2;
+    sync_box_opened(&b, 7, &o);
+    assert_true(b.need_uids);
+    assert_int_equal(b.flags_below, 0);
+    o.resync = 0;
+    sync_box_opened(&b, 7, &o);
+    fresh_facts();
+    boxes[0] = b;
+    facts.selected = 1;
+    assert_int_equal(sync_next(&facts).kind, SYNC_UIDS);
+    boxes[0].need_uids = false;
+    struct sync_step s = sync_next(&facts);
+    assert_int_equal(s.kind, SYNC_FLAGS);
+    assert_int_equal(s.uid_hi, 12000);
+    assert_int_equal(s.uid_lo, 12001 - SYNC_FLAG_SLICE);
+    boxes[0].flags_below = 3;
+    s = sync_next(&facts);
+    assert_int_equal(s.uid_lo, 1);
+    assert_int_equal(s.uid_hi, 2);
+    /* UIDVALIDITY changed or is none: the rows are void (THREATS 43, 44). */
+    o.uidvalidity = 8;
+    assert_true(sync_box_opened(&b, 7, &o));
+    assert_int_equal(b.have, 0);
+    assert_false(b.need_uids);
+    b.have = 5;
+    o.uidvalidity = 0;
+    assert_true(sync_box_opened(&b, 0, &o));
+}
+
+static void other_mailboxes_wait_for_idle_and_low_ones_are_last(void **state)
+{
+    (void)state;
+    fresh_facts();
+    facts.selected = 1;
+    sync_box_opened(&boxes[0], 0, &(struct sync_opened){.uidvalidity = 1, .uidnext = 1});
+    assert_int_equal(sync_next(&facts).kind, SYNC_WATCH);
+    facts.idle_sync = true;
+    struct sync_step s = sync_next(&facts);
+    assert_int_equal(s.kind, SYNC_SELECT);
+    assert_int_equal(s.box, 2);
+    assert_true(sync_busy(&facts));
+    boxes[1].failed = true; /* refused: the next one */
+    assert_int_equal(sync_next(&facts).box, 3);
+    boxes[2].was_open = true;
+    assert_int_equal(sync_next(&facts).kind, SYNC_WATCH);
+    assert_false(sync_busy(&facts));
+    boxes[2].dirty = true;
+    facts.deep = true;
+    facts.idle_sync = false;
+    assert_int_equal(sync_next(&facts).box, 3);
+    /* The background keeps the connection for a while only. */
+    facts.selected = 3;
+    boxes[0].opened = false;
+    assert_int_equal(sync_next(&facts).box, 3);
+    facts.since_fore = SYNC_FORE_EVERY;
+    assert_int_equal(sync_next(&facts).box, 1);
+    facts.since_fore = 0;
+    /* The user looks at another mailbox: it comes first whatever runs. */
+    boxes[1].failed = false;
+    boxes[1].watched = boxes[1].dirty = true;
+    s = sync_next(&facts);
+    assert_int_equal(s.box, 2);
+    assert_true(s.urgent);
+}
+
+static void pop_policies(void **state)
+{
+    (void)state;
+    struct pop_mail m[] = {
+        {.number = 1, .known = POP_NEW, .size = 10},
+        {.number = 2, .known = POP_HAVE, .delivered_at = 1000},
+        {.number = 3, .known = POP_DELETED, .delivered_at = 1000},
+        {.number = 4, .known = POP_NEW, .size = 5000},
+        {.number = 5, .known = POP_SKIPPED, .size = 10},
+    };
+    struct pop_policy p = {.keep = true, .max_size = 1000, .now = 2000};
+    sync_pop_plan(m, COUNT(m), &p);
+    assert_true(m[0].retr && m[4].retr);
+    assert_false(m[1].retr || m[2].retr || m[3].retr);
+    for (size_t i = 0; i < COUNT(m); i++)
+        assert_false(m[i].dele);
+    p.keep = false;
+    sync_pop_plan(m, COUNT(m), &p);
+    assert_false(m[0].dele || m[3].dele);
+    assert_true(m[1].dele && m[2].dele); /* THREATS 87: deleted again, not fetched again */
+    p.days_given = true;
+    p.days = 1;
+    sync_pop_plan(m, COUNT(m), &p);
+    assert_false(m[1].dele);
+    p.now = 1000 + 86400;
+    sync_pop_plan(m, COUNT(m), &p);
+    assert_true(m[1].dele);
+    p.now = 10; /* THREATS 161 */
+    sync_pop_plan(m, COUNT(m), &p);
+    assert_false(m[1].dele);
+}
+
+static void backoff_doubles_to_its_end(void **state)
+{
+    (void)state;
+    assert_int_equal(sync_backoff_ms(1, 0), 1000);
+    assert_int_equal(sync_backoff_ms(2, 0), 2000);
+    assert_int_equal(sync_backoff_ms(9, 0), 256000);
+    assert_int_equal(sync_backoff_ms(10, 0), 300000);
+    assert_int_equal(sync_backoff_ms(4000000000u, 0), 300000);
+    for (uint32_t r = 0; r < 1000; r++) {
+        int64_t ms = sync_backoff_ms(3, r * 2654435761u);
+        assert_true(ms >= 3000 && ms <= 4000);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(sets_pack_sorted_and_joined),
+        cmocka_unit_test(hostile_ranges_are_put_right),
+        cmocka_unit_test(comparison_finds_gone_and_missing),
+        cmocka_unit_test(first_paint_comes_before_everything),
+        cmocka_unit_test(counts_that_disagree_end),
+        cmocka_unit_test(resync_depends_on_what_the_server_told),
+        cmocka_unit_test(other_mailboxes_wait_for_idle_and_low_ones_are_last),
+        cmocka_unit_test(pop_policies),
+        cmocka_unit_test(backoff_doubles_to_its_end),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
