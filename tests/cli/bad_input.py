@@ -1,0 +1,220 @@
+#!/usr/bin/env python3
+"""What a user can get wrong, and what a machine can: each ends in a clear word, the documented status, and nothing lost."""
+import os
+import signal
+import socket
+import subprocess
+import threading
+
+import tap
+from dovecot import Server, free_ports
+from tap import TUIMAIL, contains, equal
+from user import User, eventually, message
+
+SECRET = "secret"
+
+
+def fails(user, args, status, *words, env=None):
+    done = user.run(*args, env=env)
+    said = done.stdout + done.stderr
+    equal(done.returncode, status, "status of tuimail %s (%s)" % (" ".join(args), said))
+    for word in words:
+        contains(said, word, "tuimail " + " ".join(args))
+    if SECRET in said or SECRET in user.logs():
+        raise AssertionError("the password is in the output or a log")
+    return said
+
+
+def test_wrong_words():
+    with tap.directory() as root:
+        user = User(root, lines="acount work imaps://a@h.example\n")
+        fails(user, ["serach", "x"], 64, "serach", "search")
+        fails(user, ["check"], 78, "tuimailrc:1", "acount", "account")
+        user.write_rc("account work imaps://a@h.example\nset -a work archvie Old\nset -a wrok archive Old\nbind list a archvie\n")
+        fails(user, ["check"], 78, "tuimailrc:2", "archvie", "archive", "tuimailrc:3", "wrok", "work", "tuimailrc:4")
+        user.write_rc("account work imaps://a@h.example\n")
+        fails(user, ["fetch", "wrok"], 78, "wrok", "work")
+        fails(user, ["search", "--format=xml", "x"], 64, "xml")
+
+
+def test_no_account_and_no_terminal():
+    with tap.directory() as root:
+        user = User(root)
+        done = user.run()
+        contains(done.stdout + done.stderr, "demo")
+        user.write_rc("account work imaps://a@127.0.0.1\n")
+        fails(user, [], 64, "terminal")
+
+
+def test_tls_none_needs_loopback():
+    with tap.directory() as root:
+        user = User(root, lines="account work imap://a@mail.example.org\nset -a work tls none\n")
+        fails(user, ["check"], 78, "tls")
+
+
+def test_secret_file():
+    with tap.directory() as root:
+        server = Server(os.path.join(root, "dovecot"))
+        try:
+            user = User(os.path.join(root, "u"), server)
+            os.chmod(user.password, 0o640)
+            fails(user, ["fetch"], 77, "work", user.password, "chmod 600")
+            os.unlink(user.password)
+            fails(user, ["fetch"], 77, "work", user.password)
+            with open(user.password, "w") as f:
+                f.write("wrong\n")
+            os.chmod(user.password, 0o600)
+            said = fails(user, ["fetch"], 77, "work", "bob")
+            if "wrong\n" in said:
+                raise AssertionError("the wrong password was shown")
+        finally:
+            server.close()
+
+
+def test_network_faults():
+    with tap.directory() as root:
+        server = Server(os.path.join(root, "dovecot"))
+        try:
+            port, = free_ports(1)
+            for protocol in ("imaps", "pop3s"):
+                base = os.path.join(root, protocol)
+                fails(User(base + "1", server, protocol=protocol, port=port), ["fetch"], 69, "work", "localhost", str(port))
+                user = User(base + "2", server, protocol=protocol)
+                user.write_rc(open(user.rc).read().replace("@localhost:%d\nset -a work tls" % server.info[protocol],
+                                                           "@no-such-host.invalid\nset -a work tls"))
+                fails(user, ["fetch"], 68, "work", "no-such-host.invalid")
+                # The certificate is for localhost: another name of the same address is refused, and so is an unknown CA.
+                user = User(base + "3", server, protocol=protocol, lines="set -a work tls-ca-file \"\"\n")
+                fails(user, ["fetch"], 69, "work", "tls-ca-file")
+                # Plaintext where TLS is expected.
+                user = User(base + "4", server, protocol=protocol, port=server.info[protocol[:-1]])
+                fails(user, ["fetch"], 69, "work")
+        finally:
+            server.close()
+
+
+def test_server_closes_at_once():
+    with tap.directory() as root:
+        server = Server(os.path.join(root, "dovecot"), relay=False)
+        listener = socket.socket()
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(8)
+
+        def closer():
+            for _ in range(8):
+                try:
+                    listener.accept()[0].close()
+                except OSError:
+                    return
+        threading.Thread(target=closer, daemon=True).start()
+        try:
+            port = listener.getsockname()[1]
+            for protocol in ("imap", "pop3", "imaps"):
+                done = User(os.path.join(root, protocol), server, protocol=protocol, port=port).run("fetch")
+                contains(done.stdout + done.stderr, "work")
+                if done.returncode not in (69, 75, 76):
+                    raise AssertionError("status %d: %s" % (done.returncode, done.stdout + done.stderr))
+        finally:
+            listener.close()
+            server.close()
+
+
+def test_unwritable_store():
+    with tap.directory() as root:
+        user = User(root, lines="account work imaps://a@127.0.0.1\n")
+        place = os.path.join(root, "file")
+        open(place, "w").close()
+        fails(user, ["--store", os.path.join(place, "store"), "fetch"], 74 if os.geteuid() else 74, place)
+        shared = os.path.join(root, "shared")
+        os.mkdir(shared)
+        os.chmod(shared, 0o777)
+        fails(user, ["--store", shared, "fetch"], 77, shared)
+
+
+def test_full_disk():
+    """THREATS 89: the disk fills while mail is fetched: nothing is removed from the server, and the next pass gets all."""
+    if os.geteuid() != 0:
+        tap.skip("mounting a small file system needs root")
+    with tap.directory() as root:
+        small = os.path.join(root, "small")
+        os.mkdir(small, 0o700)
+        if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3m,mode=0700", "none", small], capture_output=True).returncode:
+            tap.skip("no tmpfs can be mounted here")
+        server = Server(os.path.join(root, "dovecot"))
+        try:
+            for i in range(12):
+                server.deliver("bob", message("big %d" % i, "0123456789abcdef\n" * 30000))
+            user = User(os.path.join(root, "u"), server, protocol="pop3s", lines="set -a work leave delete\n")
+            done = user.run("--store", small, "fetch")
+            contains(done.stdout + done.stderr, "disk")
+            equal(done.returncode, 74, "status on a full disk")
+            here = subprocess.run("find %s/mail -type f -path '*/new/*' | wc -l" % small, shell=True, capture_output=True, text=True)
+            left = len(server.subjects("bob", "INBOX"))
+            if left + int(here.stdout) < 12:
+                raise AssertionError("%d on the server and %s here are fewer than 12" % (left, here.stdout))
+            subprocess.run(["mount", "-o", "remount,size=40m", small], check=True)
+            user.command("--store", small, "fetch")
+            equal(len(server.subjects("bob", "INBOX")), 0, "all left the server")
+            here = subprocess.run("find %s/mail -type f -path '*/new/*' | wc -l" % small, shell=True, capture_output=True, text=True)
+            equal(int(here.stdout), 12, "mails here")
+        finally:
+            server.close()
+            subprocess.run(["umount", "-l", small], check=False)
+
+
+def test_terminals():
+    """THREATS 123: unknown TERM, a terminal too small, and back."""
+    with tap.directory() as root:
+        user = User(root)
+        term = user.start(args=["demo"])
+        try:
+            term.wait("Welcome")
+            term.resize(18, 4)
+            term.wait(lambda s: "Welcome" not in s)
+            term.resize(80, 24)
+            term.wait("Welcome")
+        finally:
+            term.close()
+        bad = user.start(args=["demo"], env={"TERM": "no-such-terminal"})
+        try:
+            bad.keys("x")
+        finally:
+            bad.close()
+        script = subprocess.run(["script", "-qec", "%s demo" % TUIMAIL, "/dev/null"], capture_output=True, text=True,
+                                env=dict(os.environ, **user.env, TERM="no-such-terminal"), timeout=60)
+        contains(script.stdout, "no-such-terminal")
+        equal(script.returncode, 64, "status with an unknown TERM")
+
+
+def test_signals():
+    """THREATS 165: SIGHUP and SIGTERM end it cleanly; SIGTSTP stops it and it comes back."""
+    with tap.directory() as root:
+        user = User(root)
+        for number in (signal.SIGHUP, signal.SIGTERM):
+            term = user.start(args=["demo"])
+            try:
+                term.wait("Welcome")
+                os.kill(term.pid, number)
+                if term.exit_status() is None:
+                    raise AssertionError("it still runs after %s" % number)
+            finally:
+                term.close()
+        term = user.start(args=["demo"])
+        try:
+            term.wait("Welcome")
+            os.kill(term.pid, signal.SIGTSTP)
+            eventually("it is stopped", lambda: open("/proc/%d/stat" % term.pid).read().rsplit(")", 1)[1].split()[0] == "T")
+            os.kill(term.pid, signal.SIGCONT)
+            term.wait("Welcome")
+            term.keys("j")
+            term.wait("Welcome")
+            term.keys("q")
+            equal(term.exit_status(), 0, "status after q")
+        finally:
+            term.close()
+        eventually("no program is left behind", lambda: not subprocess.run(
+            ["pgrep", "-f", user.env["XDG_RUNTIME_DIR"]], capture_output=True, text=True).stdout, 15)
+
+
+if __name__ == "__main__":
+    tap.run(globals())
