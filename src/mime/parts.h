@@ -1,0 +1,68 @@
+/* Inside mime: the flat table of parts, and the writer of document lines. */
+#ifndef TUIMAIL_MIME_PARTS_H
+#define TUIMAIL_MIME_PARTS_H
+
+#include <gmime/gmime.h>
+
+#include "mail/mail.h"
+#include "mime/mime.h"
+
+struct part {
+    GMimeObject *object;     /* borrowed from the message; NULL for a uuencoded file inside a text */
+    GMimeMessage *message;   /* of a message/rfc822 part */
+    uint32_t parent;         /* number, 0 none */
+    uint32_t depth;
+    uint32_t flags;          /* enum doc_part_flags */
+    uint32_t nth;            /* place among its parent's children, from 0 */
+    bool hidden;             /* not chosen: another alternative, a version part ... */
+    char *type;              /* lower case "text/plain" */
+    char *name;              /* safe file name, or NULL */
+    size_t uu_from, uu_to;   /* of a uuencoded file: the range in the decoded text of its parent */
+};
+
+struct mime {
+    struct buf raw;
+    char *scrubbed;          /* copy of raw without what would harm GMime; NULL where nothing would */
+    size_t parse_size;       /* bytes that GMime saw */
+    GMimeMessage *message;
+    struct part *parts;      /* part number n is parts[n - 1] */
+    size_t count, cap;
+    bool cut_parts, cut_depth, cut_fields;
+};
+
+/* Decoded content of a leaf, at most `max` bytes (sticky `full` past it). */
+void part_content(const struct mime *, const struct part *, struct buf *out);
+const char *part_param(const struct part *, const char *name); /* Content-Type parameter or NULL */
+bool part_is(const struct part *, const char *type);
+bool type_starts(const struct part *, const char *prefix);
+
+/* ---- Lines of the document ---------------------------------------------------------------------------------------------------- */
+struct lines {
+    struct buf *out;
+    size_t items;
+    bool full;
+    uint32_t links;          /* number of the last link */
+    struct buf link_items;   /* DOC_LINK items, for the end of the document */
+    uint32_t warnings;
+    struct buf warning_items;
+};
+bool lines_put(struct lines *, const struct doc_item *);
+void lines_text(struct lines *, unsigned level, enum doc_style, struct str, const struct doc_span *, size_t nspans);
+void lines_warn(struct lines *, const char *fmt, ...) PRINTF(2, 3);
+/* Registers a link target; 0 where there are too many. */
+uint32_t lines_link(struct lines *, struct str target);
+/* A line of plain text with the URLs in it as links. */
+void lines_plain(struct lines *, unsigned level, enum doc_style, struct str);
+
+/* Renderers of UTF-8 text. */
+void show_plain(struct lines *, struct str text, bool diff);
+void show_flowed(struct lines *, struct str text, bool delsp);
+void show_html(struct lines *, struct str html);
+void show_calendar(struct lines *, struct str text);
+void show_vcard(struct lines *, struct str text);
+/* Finds uuencoded files: calls for each with its name and the range of its lines in `text`. */
+typedef void uu_fn(void *arg, struct str name, size_t from, size_t to);
+void uu_find(struct str text, uu_fn *, void *arg);
+void uu_decode(struct str lines, struct buf *out);
+
+#endif
