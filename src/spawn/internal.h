@@ -1,0 +1,72 @@
+/* Parts of the spawn program. */
+#ifndef TUIMAIL_SPAWN_INTERNAL_H
+#define TUIMAIL_SPAWN_INTERNAL_H
+
+#include "conf/conf.h"
+#include "ipc/ipc.h"
+#include "spawn/spawn.h"
+
+/* ---- lock.c ---- */
+/* Takes ROOT/lock and writes this machine and process into it. 0: ours, *fd_r; SPAWN_BUSY; or SPAWN_FAILED + kind with
+ * *err (another host's lock: ERR_STORE_LOCKED). flock alone is not trusted between machines: what another one has
+ * written counts until it is removed. */
+int lock_take(const char *root, int *fd_r, struct err *);
+void lock_drop(int fd);
+/* Binds and listens at `path` (replacing a dead one: call under the lock); -1 with *err. */
+int listen_at(const char *path, struct err *);
+/* ROOT/log/NAME.log for appending, 0600; -1 where it cannot be had (the program then logs to spawn's own). */
+int log_file(const char *root, const char *name);
+/* "exit status 3", "signal SEGV". */
+void status_word(int status, char out[64]);
+
+/* ---- children.c ---- */
+struct child {
+    struct child *next;
+    pid_t pid;      /* 0: waits for its delay to end */
+    enum role role; /* ROLE_COUNT: a password command */
+    char account[65];
+    uint64_t tag;
+    unsigned store; /* which run of store asked for it: a later one is not told */
+    int64_t started;
+    struct watch *timer; /* delayed start, time limit, or the kill after a TERM */
+    struct spawn *spawn;
+};
+/* Bad ends of one program and account: the next start waits, longer each time. */
+struct penalty {
+    enum role role;
+    char account[65];
+    int64_t not_before, delay;
+};
+struct spawn {
+    struct loop *loop;
+    struct conf *conf;
+    char *config, *root, *socket_path;
+    int lock_fd, listen_fd;
+    struct chan *store;
+    struct watch *store_watch, *restart;
+    pid_t store_pid;
+    int64_t store_started;
+    unsigned store_runs, store_crashes;
+    bool ending;
+    int exit_status;
+    struct child *children;
+    size_t nchildren;
+    struct penalty penalties[64];
+    size_t npenalties;
+};
+#define CHILDREN_MAX 64
+#define SECRET_COMMAND_MS 60000
+#define TERM_MS 2000 /* between SIGTERM and SIGKILL */
+
+void child_start(struct spawn *, enum role, struct str account, uint64_t tag);
+void child_stop(struct spawn *, enum role, struct str account, uint64_t tag);
+void secret_get(struct spawn *, struct str account, uint8_t service, uint64_t tag);
+/* True when the pid was one of ours; tells store. */
+bool child_ended(struct spawn *, pid_t, int status);
+/* SIGTERM to all, SIGKILL after TERM_MS; those still waiting are dropped. */
+void children_end(struct spawn *);
+/* Starts a program with the log of its role. */
+bool spawn_role(struct spawn *, enum role, const char *account, pid_t *pid_r, int *chan_fd_r, struct err *);
+void spawn_tell(struct spawn *, bool sent, const struct err *);
+
+#endif

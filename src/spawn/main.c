@@ -1,0 +1,284 @@
+/* The program: keeps store alive, does what store asks, and ends with it. */
+#include "client/client.h"
+#include "spawn/internal.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define CRASHES_MAX 5
+#define STORE_TERM_MS 5000
+
+static bool store_start(struct spawn *, int client_fd, struct err *);
+
+/* ---- Store's channel ---- */
+
+/* store ends only after what it sent was read, so a failed send means a dead or stuck store: SIGCHLD or the kill sorts
+ * it out. */
+void spawn_tell(struct spawn *s, bool sent, const struct err *err)
+{
+    if (sent) {
+        if (s->store_watch != NULL)
+            watch_events(s->store_watch, chan_wants_write(s->store) ? POLLIN | POLLOUT : POLLIN);
+        return;
+    }
+    log_msg(LOG_ERROR, "%s", err->text);
+    if (s->store_pid != 0)
+        kill(s->store_pid, SIGKILL);
+}
+
+/* The file may have changed since: a new account is started without a new spawn. */
+static void conf_refresh(struct spawn *s)
+{
+    static struct stat last;
+    struct stat st;
+    struct conf *fresh;
+    struct err err = ERR_INIT;
+    if (s->config[0] == '\0' || stat(s->config, &st) != 0)
+        return;
+    bool same = st.st_ino == last.st_ino && st.st_size == last.st_size && st.st_mtim.tv_sec == last.st_mtim.tv_sec &&
+                st.st_mtim.tv_nsec == last.st_mtim.tv_nsec;
+    last = st;
+    if (same)
+        return;
+    if (!conf_load(s->config, &fresh, NULL, &err)) {
+        log_msg(LOG_WARN, "%s", err.text);
+        return;
+    }
+    conf_free(&s->conf);
+    s->conf = fresh;
+}
+
+static void store_message(struct spawn *s, const struct msg *m)
+{
+    switch (m->kind) {
+    case MSG_START:
+        conf_refresh(s);
+        child_start(s, (enum role)m->u.START.role, m->u.START.account, m->u.START.tag);
+        break;
+    case MSG_STOP:
+        child_stop(s, (enum role)m->u.STOP.role, m->u.STOP.account, m->u.STOP.tag);
+        break;
+    case MSG_SECRET_GET:
+        conf_refresh(s);
+        secret_get(s, m->u.SECRET_GET.account, m->u.SECRET_GET.service, m->u.SECRET_GET.tag);
+        break;
+    default:
+        if (m->fd >= 0)
+            close(m->fd);
+        log_msg(LOG_ERROR, "store sent %s here", msg_name(m->kind));
+        kill(s->store_pid, SIGKILL);
+        break;
+    }
+}
+
+static void store_ready(void *arg, short revents)
+{
+    struct spawn *s = arg;
+    struct err err = ERR_INIT;
+    struct msg m;
+    if ((revents & POLLOUT) != 0)
+        spawn_tell(s, chan_flush(s->store, &err), &err);
+    int got = chan_recv(s->store, &m, &err);
+    if (got > 0) {
+        store_message(s, &m);
+        return;
+    }
+    if (got == 0)
+        return;
+    watch_free(&s->store_watch);
+    if (err.kind != ERR_NONE) {
+        log_msg(LOG_ERROR, "%s", err.text);
+        if (s->store_pid != 0)
+            kill(s->store_pid, SIGKILL);
+    }
+}
+
+/* ---- Life of store ---- */
+
+static bool store_start(struct spawn *s, int client_fd, struct err *err)
+{
+    int fd;
+    if (!spawn_role(s, ROLE_STORE, "", &s->store_pid, &fd, err))
+        return false;
+    s->store_runs++;
+    s->store_started = clock_mono_ms();
+    s->store = chan_new(fd, ROLE_SPAWN, ROLE_STORE);
+    s->store_watch = loop_fd(s->loop, fd, POLLIN, store_ready, s);
+    struct err sent = ERR_INIT;
+    spawn_tell(s, SEND(s->store, s->listen_fd, &sent, LISTEN_FD, .path = str_z(s->socket_path)), &sent);
+    if (client_fd >= 0)
+        spawn_tell(s, SEND(s->store, client_fd, &sent, CLIENT_FD, .config = str_z(s->config)), &sent);
+    return true;
+}
+
+static void end(struct spawn *s, int status)
+{
+    if (s->ending)
+        return;
+    s->ending = true;
+    s->exit_status = status;
+    watch_free(&s->restart);
+    children_end(s);
+}
+
+static void store_again(void *arg)
+{
+    struct spawn *s = arg;
+    struct err err = ERR_INIT;
+    s->restart = NULL;
+    if (!s->ending && !store_start(s, -1, &err)) {
+        log_msg(LOG_ERROR, "%s", err.text);
+        end(s, SPAWN_FAILED + (int)err.kind);
+    }
+}
+
+/* 0 and sysexits(3) are store's own decisions; anything else is a crash, and clients come back for the next one. */
+static void store_ended(struct spawn *s, int status)
+{
+    char word[64];
+    status_word(status, word);
+    watch_free(&s->store_watch);
+    chan_free(&s->store);
+    s->store_pid = 0;
+    int code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+    if (s->ending)
+        return;
+    if (code == 0 || (code >= 64 && code <= 78)) {
+        log_msg(code == 0 ? LOG_INFO : LOG_ERROR, "store ended: %s", word);
+        end(s, code);
+        return;
+    }
+    if (clock_mono_ms() - s->store_started > 60000)
+        s->store_crashes = 0;
+    log_msg(LOG_ERROR, "store crashed: %s", word);
+    children_end(s);
+    if (++s->store_crashes >= CRASHES_MAX)
+        end(s, SPAWN_FAILED + ERR_STORE);
+    else
+        s->restart = loop_after(s->loop, 100 << s->store_crashes, store_again, s);
+}
+
+static void on_child(void *arg)
+{
+    struct spawn *s = arg;
+    int status;
+    pid_t pid;
+    while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+        if (pid == s->store_pid)
+            store_ended(s, status);
+        else
+            child_ended(s, pid, status);
+    }
+}
+
+static void store_kill(void *arg)
+{
+    struct spawn *s = arg;
+    if (s->store_pid != 0)
+        kill(s->store_pid, SIGKILL);
+}
+
+static void on_term(void *arg)
+{
+    struct spawn *s = arg;
+    if (s->store_pid != 0)
+        kill(s->store_pid, SIGTERM);
+    loop_after(s->loop, STORE_TERM_MS, store_kill, s);
+    end(s, 0);
+}
+
+/* ---- Start ---- */
+
+NORETURN static void refuse(int status, const struct err *err)
+{
+    /* The client reads this line: the log of the root may not exist. */
+    if (err->kind != ERR_NONE)
+        fprintf(stderr, "%s\n", err->text);
+    exit(status);
+}
+
+NORETURN static void refuse_err(const struct err *err)
+{
+    refuse(SPAWN_FAILED + (int)err->kind, err);
+}
+
+static void arguments(struct spawn *s, int argc, char **argv, struct err *err)
+{
+    const char *store = NULL;
+    s->config = mem_dup_z("");
+    for (int i = 1; i < argc; i++) {
+        if (i + 1 < argc && strcmp(argv[i], "-c") == 0) {
+            free(s->config);
+            s->config = mem_dup_z(argv[++i]);
+        } else if (i + 1 < argc && strcmp(argv[i], "--store") == 0) {
+            store = argv[++i];
+        } else {
+            err_set(err, ERR_USAGE, "spawn: unknown argument %s", argv[i]);
+            refuse_err(err);
+        }
+    }
+    if (s->config[0] == '\0')
+        s->conf = conf_defaults();
+    else if (!conf_load(s->config, &s->conf, NULL, err))
+        refuse_err(err);
+    char *root = conf_root(s->conf, store, err);
+    if (root == NULL || !fs_mkdir_private(root, err))
+        refuse_err(err);
+    s->root = realpath(root, NULL);
+    free(root);
+    if (s->root == NULL) {
+        err_sys(err, err_from_errno(errno), errno, "cannot resolve the store");
+        refuse_err(err);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    struct spawn s = {.lock_fd = -1, .listen_fd = -1};
+    struct err err = ERR_INIT;
+    char report[200];
+    log_open("spawn", LOG_INFO);
+    arguments(&s, argc, argv, &err);
+    int status = lock_take(s.root, &s.lock_fd, &err);
+    if (status != 0)
+        refuse(status, &err);
+    if (!sandbox_enter(&(struct sandbox){.role = ROLE_SPAWN}, report, &err) ||
+        (s.socket_path = client_socket_path(s.root, &err)) == NULL ||
+        (s.listen_fd = listen_at(s.socket_path, &err)) < 0) {
+        lock_drop(s.lock_fd);
+        refuse_err(&err);
+    }
+    s.loop = loop_new();
+    struct watch *watches[] = {loop_signal(s.loop, SIGCHLD, on_child, &s), loop_signal(s.loop, SIGTERM, on_term, &s),
+                               loop_signal(s.loop, SIGINT, on_term, &s), loop_signal(s.loop, SIGHUP, on_term, &s)};
+    bool started = store_start(&s, IPC_CHANNEL_FD, &err);
+    if (started) {
+        close(IPC_CHANNEL_FD);
+        int log = log_file(s.root, "spawn");
+        if (log >= 0) {
+            dup2(log, STDOUT_FILENO);
+            dup2(log, STDERR_FILENO);
+            close(log);
+        }
+        while (!s.ending || s.store_pid != 0 || s.children != NULL)
+            loop_once(s.loop, -1);
+    } else {
+        fprintf(stderr, "%s\n", err.text);
+        s.exit_status = SPAWN_FAILED + (int)err.kind;
+    }
+    unlink(s.socket_path);
+    close(s.listen_fd);
+    lock_drop(s.lock_fd);
+    for (size_t i = 0; i < COUNT(watches); i++)
+        watch_free(&watches[i]);
+    loop_free(&s.loop);
+    conf_free(&s.conf);
+    free(s.config);
+    free(s.root);
+    free(s.socket_path);
+    return s.exit_status;
+}
