@@ -80,6 +80,21 @@ UNUSED static void hear_end(int fd)
     }
 }
 
+/* A peer_fn for fixed dialogues; arg: lines up to NULL. "S ..." says the rest as it is, "C ..." must be heard, "E" is
+ * the client's end. */
+UNUSED static void script(int fd, const void *arg)
+{
+    for (const char *const *line = arg; *line != NULL; line++) {
+        if ((*line)[0] == 'S')
+            say(fd, *line + 2);
+        else if ((*line)[0] == 'C')
+            hear(fd, *line + 2);
+        else
+            hear_end(fd);
+    }
+}
+#define SCRIPT(...) ((const char *const[]){__VA_ARGS__, NULL})
+
 /* *fd_r is the client's end of a socket pair. */
 UNUSED static pid_t peer_start(peer_fn *fn, const void *arg, int *fd_r)
 {

@@ -1,0 +1,740 @@
+/* net/pop3 against scripted servers, honest and hostile. Numbers are those of doc/THREATS. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "net/pop3.h"
+#include "net_cert.h"
+#include "net_peer.h"
+
+/* ---- A session and what it got --------------------------------------------------------------------------------------- */
+
+struct got {
+    char ids[40][120]; /* "NUMBER SIZE UIDL" */
+    unsigned nids;
+    char mail[300][64]; /* by number: the bytes, or "-" and the error's name */
+    unsigned ends;
+    struct buf now;
+    uint64_t bytes;
+    unsigned refuse_data; /* this number meets a full disk */
+};
+
+struct session {
+    pid_t pid;
+    struct stream *s;
+    struct pop3 *p;
+    struct got got;
+    struct err err;
+};
+
+static void start(struct session *t, peer_fn *fn, const void *arg)
+{
+    memset(t, 0, sizeof *t);
+    struct stream_options o = {.answer_ms = 20000, .wake_fd = -1};
+    int fd;
+    t->pid = peer_start(fn, arg, &fd);
+    t->s = stream_from_fds(fd, fd, &o);
+    t->p = pop3_new(t->s, "pop.example.org");
+    t->got.now = BUF_INIT(1u << 20);
+}
+
+static void end(struct session *t)
+{
+    pop3_free(&t->p);
+    stream_close(&t->s);
+    buf_fini(&t->got.now);
+    assert_int_equal(peer_wait(t->pid), 0);
+}
+
+static bool on_id(void *arg, uint32_t number, uint64_t size, struct str uidl, struct err *err UNUSED)
+{
+    struct got *g = arg;
+    if (g->nids < COUNT(g->ids))
+        snprintf(g->ids[g->nids], sizeof g->ids[0], "%u %llu %.*s", number, (unsigned long long)size,
+                 (int)MIN(uidl.n, (size_t)90), uidl.p);
+    g->nids++;
+    return true;
+}
+
+static bool on_begin(void *arg, uint32_t number UNUSED, uint64_t size UNUSED, struct err *err UNUSED)
+{
+    struct got *g = arg;
+    buf_reset(&g->now);
+    return true;
+}
+
+static bool on_data(void *arg, struct str bytes, struct err *err)
+{
+    struct got *g = arg;
+    g->bytes += bytes.n;
+    if (g->refuse_data != 0)
+        return err_set(err, ERR_DISK_FULL, "disk full");
+    buf_adds(&g->now, bytes);
+    return true;
+}
+
+static bool on_end(void *arg, uint32_t number, const struct err *why, struct err *err UNUSED)
+{
+    struct got *g = arg;
+    assert_true(number < COUNT(g->mail));
+    assert_string_equal(g->mail[number], ""); /* once for each */
+    if (why != NULL)
+        snprintf(g->mail[number], sizeof g->mail[0], "-%s", err_name(why->kind));
+    else
+        snprintf(g->mail[number], sizeof g->mail[0], "%s", buf_z(&g->now));
+    g->ends++;
+    return true;
+}
+
+static struct pop3_sink sink_of(struct session *t)
+{
+    return (struct pop3_sink){on_begin, on_data, on_end, &t->got};
+}
+
+#define CAPS_PIPE "S +OK\r\nTOP\r\nUIDL\r\nUSER\r\nPIPELINING\r\nRESP-CODES\r\n.\r\n"
+#define CAPS_STEP "S +OK\r\nTOP\r\nUIDL\r\nUSER\r\n.\r\n"
+
+/* ---- Dots ----------------------------------------------------------------------------------------------------------------- */
+
+static bool collect(void *arg, struct str bytes, struct err *err UNUSED)
+{
+    return buf_adds(arg, bytes);
+}
+
+/* 83, 84, 85: byte for byte, wherever the chunks are cut. */
+static void test_dots(void **state UNUSED)
+{
+    static const struct {
+        const char *raw;
+        size_t n;
+        const char *want;
+        size_t want_n;
+        bool lf, done;
+    } rows[] = {
+#define ROW(raw, want, lf, done) {raw, sizeof(raw) - 1, want, sizeof(want) - 1, lf, done}
+        ROW(".\r\n", "", false, true),
+        ROW("\r\n.\r\n", "\r\n", false, true),
+        ROW("a: b\r\n\r\nbody\r\n.\r\n", "a: b\r\n\r\nbody\r\n", false, true),
+        ROW("..\r\n.\r\n", ".\r\n", false, true),
+        ROW("...\r\n.\r\n", "..\r\n", false, true),
+        ROW("..a\r\n..\r\n...b\r\n.\r\n", ".a\r\n.\r\n..b\r\n", false, true),
+        ROW("x.\r\n.y.\r\n.\r\n", "x.\r\ny.\r\n", false, true),
+        ROW("a\n.\nb\r\n.\r\n", "a\n.\nb\r\n", false, true),     /* a dot after a bare LF is text */
+        ROW("a\n.\r\nb\r\n.\r\n", "a\n.\r\nb\r\n", false, true), /* 145's cousin: no end inside a message */
+        ROW("a\r\n.\nb\r\n.\r\n", "a\r\n\nb\r\n", false, true),
+        ROW("a\r\n.\rb\r\n.\r\n", "a\r\n\rb\r\n", false, true),
+        ROW("a\r\n.\r\rb\r\n.\r\n", "a\r\n\r\rb\r\n", false, true),
+        ROW("a\r\n.\r.\r\n.\r\n", "a\r\n\r.\r\n", false, true),
+        ROW("a\r\r\n.\r\n", "a\r\r\n", false, true),
+        ROW("a\rb\0c\xff\r\n.\r\n", "a\rb\0c\xff\r\n", false, true),
+        ROW("a\r\n..", "a\r\n.", false, false),
+        ROW("a\r\n.\r", "a\r\n", false, false),
+        ROW("a\nb\n..c\n.\n", "a\nb\n.c\n", true, true),
+        ROW("a\nb\n.\r\n", "a\nb\n", true, true),
+#undef ROW
+    };
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        for (size_t step = 1; step <= rows[i].n; step++) {
+            struct dots d = {.lf = rows[i].lf};
+            struct buf out = BUF_INIT(1000);
+            struct err err = ERR_INIT;
+            bool stopped = false;
+            size_t used = 0;
+            char tail[64];
+            assert_true(rows[i].n + 4 < sizeof tail);
+            memcpy(tail, rows[i].raw, rows[i].n);
+            memcpy(tail + rows[i].n, "+OK", 3); /* the next answer is not touched */
+            size_t total = rows[i].done ? rows[i].n + 3 : rows[i].n;
+            while (used < total && !d.done) {
+                struct str in = {tail + used, MIN(step, total - used)};
+                size_t n = dots_take(&d, in, collect, &out, &stopped, &err);
+                assert_true(n > 0 && n <= in.n);
+                used += n;
+            }
+            assert_int_equal(d.done, rows[i].done);
+            assert_int_equal(used, rows[i].n);
+            if (out.n != rows[i].want_n || (out.n > 0 && memcmp(out.p, rows[i].want, out.n) != 0))
+                fail_msg("row %zu, step %zu: got %zu bytes \"%s\"", i, step, out.n, buf_z(&out));
+            assert_int_equal(d.bytes, out.n);
+            buf_fini(&out);
+        }
+    }
+}
+
+/* ---- Greeting, STLS, login --------------------------------------------------------------------------------------------------- */
+
+static void test_greeting(void **state UNUSED)
+{
+    static const struct {
+        const char *says;
+        enum err_kind want;
+    } rows[] = {
+        {"S -ERR [SYS/TEMP] come back\r\n", ERR_SERVER_TEMP},
+        {"S 220 mail ESMTP\r\n", ERR_PROTOCOL}, /* 8 */
+        {"S \r\n", ERR_PROTOCOL},
+        {"S * OK IMAP\r\n", ERR_PROTOCOL},
+        {"S +O", ERR_LINE},
+    };
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct session t;
+        start(&t, script, SCRIPT(rows[i].says));
+        assert_false(pop3_greet(t.p, false, &t.err));
+        assert_int_equal(t.err.kind, rows[i].want);
+        end(&t);
+    }
+}
+
+static void endless_capa(int fd, const void *arg UNUSED)
+{
+    say(fd, "+OK\r\n");
+    hear(fd, "CAPA");
+    say(fd, "+OK\r\n");
+    for (;;)
+        say(fd, "X-MORE OF IT\r\n");
+}
+
+static void test_capa(void **state UNUSED)
+{
+    struct session t;
+    start(&t, endless_capa, NULL);
+    assert_false(pop3_greet(t.p, false, &t.err));
+    assert_int_equal(t.err.kind, ERR_LIMIT);
+    end(&t);
+    start(&t, script,
+          SCRIPT("S +OK\r\n", "C CAPA", "S +OK list\r\ntop\r\nSASL PLAIN  LOGIN\r\nLOGIN-DELAY 60\r\n.\r\n"));
+    assert_true(pop3_greet(t.p, false, &t.err));
+    assert_int_equal(pop3_caps(t.p), POP_CAPA | POP_TOP | POP_SASL);
+    struct buf b = BUF_INIT(1000);
+    pop3_caps_text(t.p, &b);
+    assert_string_equal(buf_z(&b), "top; SASL PLAIN  LOGIN; LOGIN-DELAY 60");
+    buf_fini(&b);
+    end(&t);
+    start(&t, script, SCRIPT("S +OK\r\n", "C CAPA", "S -ERR what?\r\n"));
+    assert_true(pop3_greet(t.p, false, &t.err));
+    assert_int_equal(pop3_caps(t.p), 0);
+    end(&t);
+}
+
+/* 1, 2, 5: no TLS, no login. */
+static void test_stls_refused(void **state UNUSED)
+{
+    static const struct {
+        const char *const lines[6];
+        enum err_kind want;
+    } rows[] = {
+        {{"S +OK\r\n", "C CAPA", "S +OK\r\nUSER\r\n.\r\n", "E"}, ERR_NO_STARTTLS},
+        {{"S +OK\r\n", "C CAPA", "S +OK\r\nSTLS\r\n.\r\n", "C STLS", "S -ERR no\r\n"}, ERR_NO_STARTTLS},
+        {{"S +OK\r\n", "C CAPA", "S +OK\r\nSTLS\r\n.\r\n", "C STLS", "S -ERR [AUTH] no\r\n"}, ERR_NO_STARTTLS},
+        {{"S +OK\r\n", "C CAPA", "S -ERR\r\n", "C STLS", "S -ERR no\r\n"}, ERR_NO_STARTTLS},
+        {{"S +OK\r\n", "C CAPA", "S +OK\r\nSTLS\r\n.\r\n", "C STLS", "S +OK\r\n+OK injected\r\n"}, ERR_PROTOCOL},
+    };
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct session t;
+        const char *lines[8] = {NULL};
+        for (size_t k = 0; k < COUNT(rows[i].lines); k++)
+            lines[k] = rows[i].lines[k];
+        start(&t, script, lines);
+        bool ok = pop3_greet(t.p, true, &t.err);
+        if (ok || t.err.kind != rows[i].want)
+            fail_msg("row %zu: %s %s", i, err_name(t.err.kind), t.err.text);
+        end(&t);
+    }
+}
+
+static void stls_server(int fd, const void *arg)
+{
+    script(fd, SCRIPT("S +OK <1.2@pop.example.org>\r\n", "C CAPA", "S +OK\r\nSTLS\r\nPIPELINING\r\nSASL PLAIN\r\n.\r\n",
+                      "C STLS", "S +OK\r\n"));
+    SSL *ssl = cert_accept(fd, arg, 0);
+    char b[200];
+    if (ssl == NULL || SSL_read(ssl, b, sizeof b) != 6 || memcmp(b, "CAPA\r\n", 6) != 0)
+        _exit(2);
+    SSL_write(ssl, "+OK\r\nTOP\r\n.\r\n", 13);
+    while (SSL_read(ssl, b, sizeof b) > 0)
+        continue;
+}
+
+/* 6: what was announced before TLS is forgotten. */
+static void test_stls(void **state UNUSED)
+{
+    struct cert ca = cert_make(NULL, "Test authority", NULL, -1000, 100000);
+    struct cert leaf = cert_make(&ca, "x", "DNS:pop.example.org", -10, 100000);
+    char *path = cert_file(&ca);
+    struct stream_options o = {.ca_file = path, .wake_fd = -1};
+    struct session t;
+    memset(&t, 0, sizeof t);
+    assert_true(stream_setup(&o, &t.err));
+    start(&t, stls_server, &leaf);
+    if (!pop3_greet(t.p, true, &t.err))
+        fail_msg("%s", t.err.text);
+    assert_int_equal(pop3_caps(t.p), POP_CAPA | POP_TOP);
+    end(&t);
+    unlink(path);
+    free(path);
+    cert_free(&ca);
+    cert_free(&leaf);
+}
+
+static void test_login(void **state UNUSED)
+{
+    static const struct {
+        const char *greeting, *capa;
+        const char *const lines[6];
+        bool insecure_ok;
+        enum err_kind want;
+    } rows[] = {
+        {"S +OK\r\n",
+         "S +OK\r\nUSER\r\n.\r\n",
+         {"C USER alice", "S +OK\r\n", "C PASS se cret", "S +OK\r\n"},
+         true,
+         ERR_NONE},
+        {"S +OK\r\n", "S -ERR\r\n", {"C USER alice", "S +OK\r\n", "C PASS se cret", "S +OK\r\n"}, true, ERR_NONE},
+        /* no cover, no password */
+        {"S +OK\r\n", "S +OK\r\nUSER\r\nSASL PLAIN LOGIN\r\n.\r\n", {"E"}, false, ERR_NO_AUTH_METHOD},
+        /* 17: obeyed when nothing is offered */
+        {"S +OK\r\n", "S +OK\r\nTOP\r\n.\r\n", {"E"}, true, ERR_NO_AUTH_METHOD},
+        {"S +OK\r\n",
+         "S +OK\r\nSASL PLAIN\r\n.\r\n",
+         {"C AUTH PLAIN AGFsaWNlAHNlIGNyZXQ=", "S +OK\r\n"},
+         true,
+         ERR_NONE},
+        {"S +OK\r\n",
+         "S +OK\r\nSASL PLAIN\r\n.\r\n",
+         {"C AUTH PLAIN AGFsaWNlAHNlIGNyZXQ=", "S -ERR [AUTH] no\r\n"},
+         true,
+         ERR_AUTH},
+        {"S +OK\r\n",
+         "S +OK\r\nSASL LOGIN\r\n.\r\n",
+         {"C AUTH LOGIN", "S + VXNlcm5hbWU6\r\n", "C YWxpY2U=", "S + UGFzc3dvcmQ6\r\n", "C c2UgY3JldA==", "S +OK\r\n"},
+         true,
+         ERR_NONE},
+        /* RFC 1939's example needs its own password: here MD5("<1.2@h>se cret") */
+        {"S +OK ready <1.2@h>\r\n",
+         "S -ERR\r\n",
+         {"C APOP alice 5f4b9ffe69ed7a4e4d9d1c9a7d1d4c67", "S +OK\r\n"},
+         false,
+         ERR_COUNT},
+        /* 18: baits are not answered */
+        {"S +OK ready <1.2h>\r\n", "S -ERR\r\n", {"E"}, false, ERR_NO_AUTH_METHOD},
+        {"S +OK ready <\x80@h>\r\n", "S -ERR\r\n", {"E"}, false, ERR_NO_AUTH_METHOD},
+        {"S +OK ready <a b@h>\r\n", "S -ERR\r\n", {"E"}, false, ERR_NO_AUTH_METHOD},
+        {"S +OK\r\n",
+         "S +OK\r\nSASL CRAM-MD5\r\n.\r\n",
+         {"C AUTH CRAM-MD5", "S + YWJj\r\n", "C *", "S -ERR\r\n"},
+         false,
+         ERR_PROTOCOL},
+        /* 90: a locked maildrop is no wrong password */
+        {"S +OK\r\n",
+         "S -ERR\r\n",
+         {"C USER alice", "S +OK\r\n", "C PASS se cret", "S -ERR [IN-USE] x\r\n"},
+         true,
+         ERR_SERVER_TEMP},
+        {"S +OK\r\n",
+         "S -ERR\r\n",
+         {"C USER alice", "S +OK\r\n", "C PASS se cret", "S -ERR [LOGIN-DELAY] x\r\n"},
+         true,
+         ERR_SERVER_TEMP},
+        {"S +OK\r\n",
+         "S -ERR\r\n",
+         {"C USER alice", "S +OK\r\n", "C PASS se cret", "S -ERR [SYS/TEMP] x\r\n"},
+         true,
+         ERR_SERVER_TEMP},
+        {"S +OK\r\n",
+         "S -ERR\r\n",
+         {"C USER alice", "S +OK\r\n", "C PASS se cret", "S -ERR maildrop already locked\r\n"},
+         true,
+         ERR_SERVER_TEMP},
+        {"S +OK\r\n",
+         "S -ERR\r\n",
+         {"C USER alice", "S +OK\r\n", "C PASS se cret", "S -ERR invalid password\r\n"},
+         true,
+         ERR_AUTH},
+        {"S +OK\r\n", "S -ERR\r\n", {"C USER alice", "S +OK\r\n", "C PASS se cret", "S -ERR\r\n"}, true, ERR_AUTH},
+        {"S +OK\r\n",
+         "S +OK\r\nUSER\r\nAUTH-RESP-CODE\r\n.\r\n",
+         {"C USER alice", "S +OK\r\n", "C PASS se cret", "S -ERR hm\r\n"},
+         true,
+         ERR_SERVER_TEMP},
+        {"S +OK\r\n",
+         "S -ERR\r\n",
+         {"C USER alice", "S +OK\r\n", "C PASS se cret", "S nonsense\r\n"},
+         true,
+         ERR_PROTOCOL},
+    };
+    struct secret secret = secret_new(STR("se cret"));
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        const char *lines[12] = {rows[i].greeting, "C CAPA", rows[i].capa};
+        char apop[100], hex[33];
+        for (size_t k = 0; k < COUNT(rows[i].lines); k++)
+            lines[3 + k] = rows[i].lines[k];
+        enum err_kind want = rows[i].want;
+        if (want == ERR_COUNT) {
+            unsigned char md[16];
+            EVP_Digest("<1.2@h>se cret", 14, md, NULL, EVP_md5(), NULL);
+            hex_encode(md, 16, hex);
+            snprintf(apop, sizeof apop, "C APOP alice %s", hex);
+            lines[3] = apop;
+            want = ERR_NONE;
+        }
+        struct session t;
+        start(&t, script, lines);
+        assert_true(pop3_greet(t.p, false, &t.err));
+        bool ok = pop3_login(t.p, "alice", &secret, rows[i].insecure_ok, &t.err);
+        if (t.err.kind != want || ok != (want == ERR_NONE))
+            fail_msg("row %zu: %s: %s", i, err_name(t.err.kind), t.err.text);
+        assert_null(strstr(t.err.text, "se cret"));
+        end(&t);
+    }
+    /* 25: a user name with a line end goes nowhere. */
+    struct session t;
+    start(&t, script, SCRIPT("S +OK\r\n", "C CAPA", "S -ERR\r\n", "E"));
+    assert_true(pop3_greet(t.p, false, &t.err));
+    assert_false(pop3_login(t.p, "alice\r\nDELE 1", &secret, true, &t.err));
+    assert_int_equal(t.err.kind, ERR_CONFIG);
+    end(&t);
+    secret_free(&secret);
+}
+
+/* ---- Lists -------------------------------------------------------------------------------------------------------------------- */
+
+static void greeted(struct session *t, const char *const *lines)
+{
+    start(t, script, lines);
+    if (!pop3_greet(t->p, false, &t->err))
+        fail_msg("%s", t->err.text);
+}
+
+/* 76, 77, 78: odd lists. */
+static void test_list(void **state UNUSED)
+{
+    struct session t;
+    greeted(&t, SCRIPT("S +OK\r\n", "C CAPA", CAPS_STEP, "C STAT", "S +OK 4 1000\r\n", "C LIST",
+                       "S +OK\r\n0 5\r\n1 11\r\n2 22 octets\r\n4294967295 1\r\n4294967296 1\r\n-1 1\r\n5 1\r\n3 "
+                       "99999999999999999999\r\nx\r\n\r\n.\r\n",
+                       "C UIDL",
+                       "S +OK\r\n0 zero\r\n1 same\r\n2 same\r\n2 other\r\n50000000 far\r\n3 ../../etc/$x\x01\xff\r\n4  "
+                       " a b\r\n..\r\n.\r\n"));
+    if (!pop3_list(t.p, on_id, &t.got, &t.err))
+        fail_msg("%s", t.err.text);
+    assert_int_equal(pop3_count(t.p), 4);
+    assert_int_equal(t.got.nids, 4);
+    assert_string_equal(t.got.ids[0], "1 11 same");
+    assert_string_equal(t.got.ids[1], "2 22 same");
+    assert_string_equal(t.got.ids[2], "3 0 ../../etc/$x\x01\xff");
+    assert_string_equal(t.got.ids[3], "4 0 a b");
+    end(&t);
+    greeted(&t, SCRIPT("S +OK\r\n", "C CAPA", CAPS_PIPE, "C STAT", "C LIST", "C UIDL",
+                       "S +OK 0 0\r\n+OK\r\n.\r\n+OK\r\n.\r\n"));
+    assert_true(pop3_list(t.p, on_id, &t.got, &t.err));
+    assert_int_equal(t.got.nids, 0);
+    end(&t);
+    static const struct {
+        const char *stat;
+        enum err_kind want;
+    } stats[] = {{"S +OK 4294967296 1\r\n", ERR_LIMIT},
+                 {"S +OK 1000001 1\r\n", ERR_LIMIT},
+                 {"S +OK -1 1\r\n", ERR_PROTOCOL},
+                 {"S +OK\r\n", ERR_PROTOCOL},
+                 {"S -ERR [SYS/PERM] x\r\n", ERR_SERVER_NO}};
+    for (size_t i = 0; i < COUNT(stats); i++) {
+        greeted(&t, SCRIPT("S +OK\r\n", "C CAPA", CAPS_STEP, "C STAT", stats[i].stat));
+        assert_false(pop3_list(t.p, on_id, &t.got, &t.err));
+        assert_int_equal(t.err.kind, stats[i].want);
+        end(&t);
+    }
+}
+
+static void endless_uidl(int fd, const void *arg)
+{
+    script(fd, SCRIPT("S +OK\r\n", "C CAPA", CAPS_STEP, "C STAT", "S +OK 3 1\r\n", "C LIST", "S +OK\r\n"));
+    if (arg != NULL) {
+        script(fd, SCRIPT("S .\r\n", "C UIDL", "S +OK\r\n"));
+        static char line[20000];
+        memset(line, 'u', sizeof line);
+        memcpy(line, "1 ", 2);
+        memcpy(line + sizeof line - 2, "\r\n", 2);
+        say_n(fd, line, sizeof line);
+    }
+    for (;;)
+        say(fd, "2 u\r\n");
+}
+
+/* 77, 79: lists without end are ended here; a UIDL of 20 kB is kept as its hash. */
+static void test_list_endless(void **state UNUSED)
+{
+    for (int k = 0; k < 2; k++) {
+        struct session t;
+        start(&t, endless_uidl, k == 0 ? NULL : "uidl");
+        assert_true(pop3_greet(t.p, false, &t.err));
+        assert_false(pop3_list(t.p, on_id, &t.got, &t.err));
+        assert_int_equal(t.err.kind, ERR_LIMIT);
+        if (k == 1) {
+            assert_int_equal(strncmp(t.got.ids[0], "1 0 long-", 9), 0);
+            assert_int_equal(strlen(t.got.ids[0]), 9 + 64);
+            assert_string_equal(t.got.ids[1], "2 0 u");
+            assert_int_equal(t.got.nids, 2);
+        }
+        end(&t);
+    }
+}
+
+/* 75: ids by hash, with TOP and without; equal mails are told apart; a status field changes nothing. */
+static void test_no_uidl(void **state UNUSED)
+{
+#define HEAD(status) "From: a\r\n" status "Subject: s\r\n\r\n"
+    char ids[3][120];
+    for (int k = 0; k < 3; k++) {
+        struct session t;
+        const char *capa = k == 0 ? "S +OK\r\nTOP\r\n.\r\n" : "S +OK\r\nUSER\r\n.\r\n";
+        const char *verb[3] = {k == 0 ? "C TOP 1 0" : "C RETR 1", k == 0 ? "C TOP 2 0" : "C RETR 2",
+                               k == 0 ? "C TOP 3 0" : "C RETR 3"};
+        const char *status =
+            k == 2 ? "S +OK\r\n" HEAD("Status: RO\r\n") "body\r\n.\r\n" : "S +OK\r\n" HEAD("") "body\r\n.\r\n";
+        const char *plain = "S +OK\r\n" HEAD("") ".\r\n";
+        greeted(&t, SCRIPT("S +OK\r\n", "C CAPA", capa, "C STAT", "S +OK 3 1\r\n", "C LIST",
+                           "S +OK\r\n1 50\r\n2 50\r\n3 51\r\n.\r\n", verb[0], k == 0 ? plain : status, verb[1], plain,
+                           verb[2], plain));
+        if (!pop3_list(t.p, on_id, &t.got, &t.err))
+            fail_msg("%s", t.err.text);
+        assert_int_equal(t.got.nids, 3);
+        assert_int_equal(strncmp(t.got.ids[0], "1 50 hash-", 10), 0);
+        assert_string_equal(t.got.ids[1] + strlen(t.got.ids[1]) - 2, "-2");
+        assert_int_equal(strncmp(t.got.ids[0] + 2, t.got.ids[1] + 2, strlen(t.got.ids[0]) - 2), 0);
+        assert_string_not_equal(t.got.ids[0] + 5, t.got.ids[2] + 5);
+        snprintf(ids[k], sizeof ids[k], "%s", t.got.ids[0]);
+        end(&t);
+    }
+    assert_string_equal(ids[0], ids[1]);
+    assert_string_equal(ids[0], ids[2]);
+}
+
+/* ---- Messages --------------------------------------------------------------------------------------------------------------------- */
+
+#define LISTED(n, list, uidl)                                                                                          \
+    "C STAT", "S +OK " n " 1\r\n", "C LIST", "S +OK\r\n" list ".\r\n", "C UIDL", "S +OK\r\n" uidl ".\r\n"
+
+static void listed(struct session *t, const char *const *lines)
+{
+    greeted(t, lines);
+    if (!pop3_list(t->p, on_id, &t->got, &t->err))
+        fail_msg("%s", t->err.text);
+}
+
+/* 81: one -ERR, the others come, in lock step and in a window. */
+static void test_get(void **state UNUSED)
+{
+    const uint32_t numbers[] = {3, 1, 2};
+    struct session t;
+    listed(&t, SCRIPT("S +OK\r\n", "C CAPA", CAPS_STEP, LISTED("3", "1 5\r\n2 5\r\n3 7\r\n", "1 a\r\n2 b\r\n3 c\r\n"),
+                      "C RETR 3", "S +OK\r\nthree\r\n.\r\n", "C RETR 1", "S -ERR gone\r\n", "C RETR 2",
+                      "S +OK 5\r\n..two\r\n.\r\n", "C QUIT", "S +OK\r\n"));
+    struct pop3_sink sink = sink_of(&t);
+    if (!pop3_get(t.p, POP3_RETR, numbers, 3, &sink, &t.err))
+        fail_msg("%s", t.err.text);
+    assert_string_equal(t.got.mail[3], "three\r\n");
+    assert_string_equal(t.got.mail[1], "-SERVER_NO");
+    assert_string_equal(t.got.mail[2], ".two\r\n");
+    assert_true(pop3_quit(t.p, &t.err));
+    end(&t);
+    listed(&t, SCRIPT("S +OK\r\n", "C CAPA", CAPS_PIPE, "C STAT", "C LIST", "C UIDL",
+                      "S +OK 3 9\r\n+OK\r\n1 6\r\n2 4\r\n3 7\r\n.\r\n+OK\r\n1 a\r\n2 b\r\n3 c\r\n.\r\n", "C RETR 3",
+                      "C RETR 1", "C RETR 2", "S +OK\r\nthree\r\n.\r\n-ERR gone\r\n+OK\r\n\r\n\r\n.\r\n"));
+    sink = sink_of(&t);
+    if (!pop3_get(t.p, POP3_RETR, numbers, 3, &sink, &t.err))
+        fail_msg("%s", t.err.text);
+    assert_string_equal(t.got.mail[3], "three\r\n");
+    assert_string_equal(t.got.mail[1], "-SERVER_NO");
+    assert_string_equal(t.got.mail[2], "\r\n\r\n");
+    assert_int_equal(t.got.ends, 3);
+    /* 78: a number the server never gave is never asked for */
+    const uint32_t beyond[] = {1, 4}, zero[] = {0};
+    assert_false(pop3_get(t.p, POP3_RETR, beyond, 2, &sink, &t.err));
+    assert_int_equal(t.err.kind, ERR_NO_MESSAGE);
+    assert_false(pop3_get(t.p, POP3_RETR, zero, 1, &sink, &t.err));
+    end(&t);
+}
+
+static void many(int fd, const void *arg UNUSED)
+{
+    script(fd, SCRIPT("S +OK\r\n", "C CAPA", CAPS_PIPE, "C STAT", "C LIST", "C UIDL",
+                      "S +OK 200 1\r\n+OK\r\n.\r\n+OK\r\n"));
+    char b[100];
+    for (int i = 1; i <= 200; i++) {
+        snprintf(b, sizeof b, "%d u%d\r\n", i, i);
+        say(fd, b);
+    }
+    say(fd, ".\r\n");
+    for (int i = 1; i <= 200; i++) {
+        snprintf(b, sizeof b, "RETR %d", i);
+        hear(fd, b);
+        snprintf(b, sizeof b, "+OK\r\nmail %d\r\n.\r\n", i);
+        say(fd, b);
+    }
+}
+
+static void test_window(void **state UNUSED)
+{
+    struct session t;
+    uint32_t numbers[200];
+    for (uint32_t i = 0; i < 200; i++)
+        numbers[i] = i + 1;
+    start(&t, many, NULL);
+    assert_true(pop3_greet(t.p, false, &t.err));
+    assert_true(pop3_list(t.p, on_id, &t.got, &t.err));
+    struct pop3_sink sink = sink_of(&t);
+    assert_true(pop3_get(t.p, POP3_RETR, numbers, 200, &sink, &t.err));
+    for (uint32_t i = 1; i <= 200; i++) {
+        char want[20];
+        snprintf(want, sizeof want, "mail %u\r\n", i);
+        assert_string_equal(t.got.mail[i], want);
+    }
+    end(&t);
+}
+
+/* 80: the line ends in a message, before, inside and after its final dot: no whole message is claimed that is not. */
+static void test_cut(void **state UNUSED)
+{
+    static const char answer[] = "+OK\r\nab\r\n\r\n..c\r\n.\r\n";
+    for (size_t n = 0; n < sizeof answer; n++) {
+        char says[64];
+        snprintf(says, sizeof says, "S %.*s", (int)n, answer);
+        struct session t;
+        const uint32_t one[] = {1};
+        listed(&t, SCRIPT("S +OK\r\n", "C CAPA", CAPS_STEP, LISTED("1", "1 10\r\n", "1 a\r\n"), "C RETR 1", says));
+        struct pop3_sink sink = sink_of(&t);
+        bool ok = pop3_get(t.p, POP3_RETR, one, 1, &sink, &t.err);
+        assert_int_equal(ok, n == sizeof answer - 1);
+        assert_int_equal(t.got.ends, ok);
+        if (!ok)
+            assert_int_equal(t.err.kind, ERR_LINE);
+        end(&t);
+    }
+}
+
+/* 92: a server that loses a command of the window: the wrong message is not taken for the right one. */
+static void test_shifted(void **state UNUSED)
+{
+    struct session t;
+    const uint32_t numbers[] = {1, 2, 3};
+    listed(&t, SCRIPT("S +OK\r\n", "C CAPA", CAPS_PIPE, "C STAT", "C LIST", "C UIDL",
+                      "S +OK 3 9\r\n+OK\r\n1 5\r\n2 9\r\n3 7\r\n.\r\n+OK\r\n1 a\r\n2 b\r\n3 c\r\n.\r\n", "C RETR 1",
+                      "C RETR 2", "C RETR 3", "S +OK\r\none\r\n.\r\n+OK\r\nthree\r\n.\r\n"));
+    struct pop3_sink sink = sink_of(&t);
+    assert_false(pop3_get(t.p, POP3_RETR, numbers, 3, &sink, &t.err));
+    assert_int_equal(t.err.kind, ERR_PROTOCOL);
+    assert_string_equal(t.got.mail[1], "one\r\n");
+    assert_string_equal(t.got.mail[2], "");
+    end(&t);
+}
+
+/* 54: in lock step a wrong size is the server's own affair. */
+static void test_wrong_size(void **state UNUSED)
+{
+    struct session t;
+    const uint32_t one[] = {1};
+    start(&t, script,
+          SCRIPT("S +OK\r\n", "C CAPA", CAPS_PIPE, LISTED("1", "1 5\r\n", "1 a\r\n"), "C RETR 1",
+                 "S +OK\r\nthree\r\n.\r\n"));
+    pop3_lockstep(t.p);
+    assert_true(pop3_greet(t.p, false, &t.err));
+    assert_true(pop3_list(t.p, on_id, &t.got, &t.err));
+    struct pop3_sink sink = sink_of(&t);
+    assert_true(pop3_get(t.p, POP3_RETR, one, 1, &sink, &t.err));
+    assert_string_equal(t.got.mail[1], "three\r\n");
+    end(&t);
+}
+
+/* 89: the disk is full: that message is dropped, the session lives. */
+static void test_disk_full(void **state UNUSED)
+{
+    struct session t;
+    const uint32_t one[] = {1};
+    listed(&t, SCRIPT("S +OK\r\n", "C CAPA", CAPS_STEP, LISTED("1", "1 10\r\n", "1 a\r\n"), "C RETR 1",
+                      "S +OK\r\nab\r\n\r\ncd\r\n.\r\n", "C QUIT", "S +OK\r\n"));
+    t.got.refuse_data = 1;
+    struct pop3_sink sink = sink_of(&t);
+    assert_true(pop3_get(t.p, POP3_RETR, one, 1, &sink, &t.err));
+    assert_string_equal(t.got.mail[1], "-DISK_FULL");
+    assert_true(pop3_quit(t.p, &t.err));
+    end(&t);
+}
+
+static void endless_mail(int fd, const void *arg UNUSED)
+{
+    script(fd, SCRIPT("S +OK\r\n", "C CAPA", CAPS_STEP, LISTED("1", "1 10\r\n", "1 a\r\n"), "C RETR 1", "S +OK\r\n"));
+    static char block[65536];
+    memset(block, 'm', sizeof block);
+    for (;;)
+        say_n(fd, block, sizeof block);
+}
+
+/* 82: a message without end, and without line ends: streamed in constant memory until the sink has enough, then the
+ * line is given up. */
+static void test_endless(void **state UNUSED)
+{
+    struct session t;
+    const uint32_t one[] = {1};
+    start(&t, endless_mail, NULL);
+    assert_true(pop3_greet(t.p, false, &t.err));
+    assert_true(pop3_list(t.p, on_id, &t.got, &t.err));
+    t.got.refuse_data = 1;
+    struct pop3_sink sink = sink_of(&t);
+    assert_false(pop3_get(t.p, POP3_RETR, one, 1, &sink, &t.err));
+    assert_int_equal(t.err.kind, ERR_LIMIT);
+    assert_int_equal(t.got.ends, 0);
+    end(&t);
+}
+
+struct refusals {
+    unsigned n;
+    uint32_t number;
+    enum err_kind kind;
+};
+
+static void on_refused(void *arg, uint32_t number, const struct err *why)
+{
+    struct refusals *r = arg;
+    r->n++;
+    r->number = number;
+    r->kind = why->kind;
+}
+
+/* 87, 88: DELE refused is told; QUIT refused is an error. */
+static void test_delete(void **state UNUSED)
+{
+    for (int k = 0; k < 2; k++) {
+        struct session t;
+        const uint32_t numbers[] = {1, 2};
+        struct refusals r = {.n = 0};
+        if (k == 0)
+            listed(&t, SCRIPT("S +OK\r\n", "C CAPA", CAPS_STEP, LISTED("2", "", "1 a\r\n2 b\r\n"), "C DELE 1",
+                              "S +OK\r\n", "C DELE 2", "S -ERR no\r\n", "C QUIT", "S +OK bye\r\n"));
+        else
+            listed(&t, SCRIPT("S +OK\r\n", "C CAPA", CAPS_PIPE, "C STAT", "C LIST", "C UIDL",
+                              "S +OK 2 1\r\n+OK\r\n.\r\n+OK\r\n1 a\r\n2 b\r\n.\r\n", "C DELE 1", "C DELE 2",
+                              "S +OK\r\n-ERR no\r\n", "C QUIT", "S -ERR [SYS/TEMP] some stay\r\n"));
+        assert_true(pop3_delete(t.p, numbers, 2, on_refused, &r, &t.err));
+        assert_int_equal(r.n, 1);
+        assert_int_equal(r.number, 2);
+        assert_int_equal(r.kind, ERR_SERVER_NO);
+        assert_int_equal(pop3_quit(t.p, &t.err), k == 0);
+        assert_int_equal(t.err.kind, k == 0 ? ERR_NONE : ERR_SERVER_TEMP);
+        end(&t);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_dots),         cmocka_unit_test(test_greeting),     cmocka_unit_test(test_capa),
+        cmocka_unit_test(test_stls_refused), cmocka_unit_test(test_stls),         cmocka_unit_test(test_login),
+        cmocka_unit_test(test_list),         cmocka_unit_test(test_list_endless), cmocka_unit_test(test_no_uidl),
+        cmocka_unit_test(test_get),          cmocka_unit_test(test_window),       cmocka_unit_test(test_cut),
+        cmocka_unit_test(test_shifted),      cmocka_unit_test(test_wrong_size),   cmocka_unit_test(test_disk_full),
+        cmocka_unit_test(test_endless),      cmocka_unit_test(test_delete),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
