@@ -112,7 +112,7 @@ void cmd_usage(const struct command *, struct buf *out);
 /* ---- Lines that conf keeps for ui
  * ------------------------------------------------------------------------------------- bind CONTEXT[,CONTEXT] KEYS
  * COMMAND...   one word with blanks is a command line of its own ("tag +x ; archive") unbind CONTEXT[,CONTEXT] KEYS
- * KEYS "*": all of that context macro CONTEXT[,CONTEXT] KEYS "KEYS"      keys typed for the user on EVENT COMMAND...
+ * KEYS "*": all of that context macro CONTEXT[,CONTEXT] KEYS "TYPED"     keys typed for the user on EVENT COMMAND...
  *   color THING FOREGROUND [BACKGROUND] [ATTRIBUTE...]
  * `theme NAME` and `keys PROFILE` are options and run by conf. */
 /* Checks such a line: contexts, key names, the command it names with its arguments, events, colours. A NULL list in
@@ -166,6 +166,9 @@ bool key_parse(struct str name, ckey *key_r);
 /* "a", "'i", "gg", "g g", "C-x C-s", "Esc-v": names are separated by blanks or stand in <>; what is no name is one key
  * a character. ERR_CONFIG names the word and the nearest key name. *n_r is 1..KEYS_MAX. */
 bool keys_parse(const char *word, ckey keys_r[KEYS_MAX], size_t *n_r, struct err *);
+/* What a macro types: each character is a key, names stand in <> ("ltag:unread<Enter>", "<Less>" is a <). */
+#define MACRO_MAX 256
+bool macro_parse(const char *text, ckey keys_r[MACRO_MAX], size_t *n_r, struct err *err);
 void key_format(ckey, struct buf *out);                    /* the name people read: "C-r", "Esc-v", "Space" */
 void keys_format(const ckey *, size_t n, struct buf *out); /* keys_parse gives the same back */
 
@@ -178,7 +181,7 @@ struct binding {
     ckey keys[KEYS_MAX];
     size_t n;
     char *command;    /* a command line; for a macro "" */
-    char *macro;      /* keys_parse form of each key, blank separated; "" else */
+    char *macro;      /* for macro_parse; "" else */
     const char *file; /* where bound: NULL for a default; borrowed from the keymap */
     unsigned line;
 };

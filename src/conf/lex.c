@@ -32,7 +32,7 @@ static unsigned column(const struct lexer *lex)
 static void fail_at(struct lexer *lex, unsigned number, unsigned at_column, const char *what)
 {
     if (!lex->failed)
-        err_set(lex->err, ERR_CONFIG, "%s:%u: column %u: %s", lex->file, number, at_column, what);
+        err_set(lex->err, ERR_CONFIG, "%s:%u: column %u: %s", lex->file ? lex->file : "", number, at_column, what);
     lex->failed = true;
 }
 

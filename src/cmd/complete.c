@@ -1,0 +1,520 @@
+/* Completion: what can stand where the cursor is. */
+#include "cmd/internal.h"
+
+#include <dirent.h>
+#include <sys/stat.h>
+
+enum { RANK_PREFIX = 4000, RANK_INSIDE = 2000 }; /* of cmd_fuzzy */
+
+/* ---- Fuzzy rank -------------------------------------------------------------------------------------------------------------- */
+
+static char fold(char c)
+{
+    return (char)(c >= 'A' && c <= 'Z' ? c | 0x20 : c);
+}
+
+static bool same(char pattern, char c, bool exact_case)
+{
+    return exact_case ? pattern == c : fold(pattern) == fold(c);
+}
+
+static bool word_start(struct str s, size_t i)
+{
+    return i == 0 || strchr(" ./-_@<", s.p[i - 1]) || (s.p[i] >= 'A' && s.p[i] <= 'Z' && s.p[i - 1] >= 'a');
+}
+
+/* The typed letters in order, each at the first place that fits. Linear. */
+static unsigned in_order(struct str pattern, struct str word, bool exact_case)
+{
+    size_t p = 0;
+    unsigned starts = 0, runs = 0;
+    bool last = false;
+    for (size_t i = 0; i < word.n && p < pattern.n; i++) {
+        bool hit = same(pattern.p[p], word.p[i], exact_case);
+        if (hit) {
+            starts += word_start(word, i);
+            runs += last;
+            p++;
+        }
+        last = hit;
+    }
+    return p < pattern.n ? 0 : 1 + MIN(starts * 20 + runs * 5, 900u);
+}
+
+unsigned cmd_fuzzy(struct str pattern, struct str word)
+{
+    bool exact_case = false;
+    for (size_t i = 0; i < pattern.n; i++)
+        exact_case |= pattern.p[i] >= 'A' && pattern.p[i] <= 'Z';
+    if (pattern.n == 0)
+        return 1;
+    if (str_eq(pattern, word))
+        return 5000;
+    if (exact_case ? str_starts(word, pattern) : str_case_starts(word, pattern))
+        return RANK_PREFIX;
+    /* As one piece inside, best at the start of a word. Bounded: patterns are typed by hand. */
+    for (size_t i = 1; pattern.n <= 256 && i + pattern.n <= MIN(word.n, (size_t)4096); i++) {
+        struct str tail = str_sub(word, i, word.n);
+        if (exact_case ? str_starts(tail, pattern) : str_case_starts(tail, pattern))
+            return word_start(word, i) ? 3000 : RANK_INSIDE;
+    }
+    return in_order(pattern, word, exact_case);
+}
+
+/* ---- Candidates --------------------------------------------------------------------------------------------------------------- */
+
+struct gather {
+    struct completions *out;
+    struct str typed;
+    unsigned *ranks; /* beside out->list */
+    unsigned bonus;
+};
+
+static void emit(void *arg, const char *word, const char *help)
+{
+    struct gather *g = arg;
+    unsigned rank = cmd_fuzzy(g->typed, str_z(word));
+    if (rank == 0 || !word[0] || g->out->n == COMPLETIONS_MAX)
+        return;
+    g->out->list = mem_resize(g->out->list, g->out->n + 1, sizeof *g->out->list);
+    g->ranks = mem_resize(g->ranks, g->out->n + 1, sizeof *g->ranks);
+    g->ranks[g->out->n] = rank + g->bonus;
+    g->out->list[g->out->n++] = (struct candidate){.word = mem_dup_z(word), .help = mem_dup_z(help ? help : "")};
+}
+
+struct ranked {
+    struct candidate candidate;
+    unsigned rank;
+    size_t place;
+};
+
+static int by_rank(const void *a, const void *b)
+{
+    const struct ranked *x = a, *y = b;
+    if (x->rank != y->rank)
+        return x->rank > y->rank ? -1 : 1;
+    int words = strcmp(x->candidate.word, y->candidate.word);
+    return words ? words : (x->place > y->place) - (x->place < y->place);
+}
+
+static void free_candidate(struct candidate *c)
+{
+    free(c->word);
+    free(c->help);
+}
+
+/* Front part that the `n` first candidates share. */
+static char *common_front(const struct candidate *list, size_t n)
+{
+    size_t common = n ? strlen(list[0].word) : 0;
+    for (size_t i = 1; i < n; i++) {
+        size_t k = 0;
+        while (k < common && list[i].word[k] == list[0].word[k])
+            k++;
+        common = k;
+    }
+    while (common && ((unsigned char)list[0].word[common] & 0xc0) == 0x80)
+        common--;
+    return mem_dup_n(n ? list[0].word : "", common);
+}
+
+/* Best first, no word twice; letters merely in order count only where nothing fits better. */
+static void finish(struct gather *g)
+{
+    struct completions *out = g->out;
+    struct ranked *sorted = mem_array(out->n + 1, sizeof *sorted);
+    for (size_t i = 0; i < out->n; i++)
+        sorted[i] = (struct ranked){out->list[i], g->ranks[i], i};
+    qsort(sorted, out->n, sizeof *sorted, by_rank);
+    unsigned least = out->n && sorted[0].rank >= RANK_INSIDE ? RANK_INSIDE : 0;
+    size_t n = 0, nprefix = 0;
+    for (size_t i = 0; i < out->n; i++) {
+        bool twice = n && strcmp(out->list[n - 1].word, sorted[i].candidate.word) == 0;
+        if (twice || sorted[i].rank < least) {
+            free_candidate(&sorted[i].candidate);
+            continue;
+        }
+        out->list[n++] = sorted[i].candidate;
+        nprefix += sorted[i].rank >= RANK_PREFIX;
+    }
+    out->n = n;
+    free(sorted);
+    free(g->ranks);
+    out->common = common_front(out->list, nprefix ? nprefix : n);
+}
+
+void completions_fini(struct completions *c)
+{
+    for (size_t i = 0; i < c->n; i++)
+        free_candidate(&c->list[i]);
+    free(c->list);
+    free(c->common);
+    *c = (struct completions){.n = 0};
+}
+
+/* ---- What each kind offers ------------------------------------------------------------------------------------------------------ */
+
+struct ask {
+    const struct cmd_lang *lang;
+    const struct conf *conf;
+    enum cmd_context context;
+    const struct cmd_sources *sources;
+    const struct line *line; /* the words before the one that is completed */
+};
+
+static void give_commands(const struct ask *ask, struct gather *g)
+{
+    for (size_t i = 0; i < ask->lang->ncommands; i++) {
+        const struct command *c = &ask->lang->commands[i];
+        g->bonus = c->in == IN_ANY || (c->in & IN(ask->context)) ? 500 : 0;
+        if (!(c->flags & CMD_HIDDEN))
+            emit(g, c->name, c->help);
+    }
+    g->bonus = 0;
+}
+
+static bool asks_account(const struct ask *ask)
+{
+    for (size_t i = 0; ask->line && i < ask->line->n; i++)
+        if (strcmp(ask->line->words[i], "-a") == 0)
+            return true;
+    return false;
+}
+
+static void give_options(const struct ask *ask, struct gather *g)
+{
+    enum opt_scope scope = asks_account(ask) ? OPT_ACCOUNT : OPT_GLOBAL;
+    for (size_t i = 0; i < conf_noptions; i++)
+        if (conf_options[i].scope == scope)
+            emit(g, conf_options[i].name, conf_options[i].help);
+}
+
+static void give_values(const struct ask *ask, struct gather *g)
+{
+    const struct option *o = ask->line && ask->line->n ? option_find(ask->line->words[ask->line->n - 1]) : NULL;
+    if (!o)
+        return;
+    if (strcmp(o->name, "theme") == 0)
+        for (const char *const *t = ask->lang->themes; t && *t; t++)
+            emit(g, *t, "");
+    struct str rest = str_z(o->type == OPT_BOOL ? "yes no" : o->choices), piece;
+    while (str_split(&rest, ' ', &piece)) {
+        char *word = mem_dup_n(piece.p, piece.n);
+        emit(g, word, strcmp(word, o->def) == 0 ? "the default" : "");
+        free(word);
+    }
+    struct buf now = BUF_INIT(LINE_MAX_BYTES);
+    struct account *account = NULL;
+    for (size_t i = 0; ask->conf && i + 1 < ask->line->n; i++)
+        if (strcmp(ask->line->words[i], "-a") == 0)
+            account = conf_account(ask->conf, ask->line->words[i + 1]);
+    if (ask->conf && (o->scope == OPT_GLOBAL || account)) {
+        option_get(ask->conf, account, o, &now);
+        if (now.n)
+            emit(g, buf_z(&now), "as it is now");
+    }
+    buf_fini(&now);
+}
+
+static void give_files(struct gather *g, bool only_directories)
+{
+    char *typed = mem_dup_n(g->typed.p ? g->typed.p : "", g->typed.n);
+    char *slash = strrchr(typed, '/');
+    char *shown = mem_dup_n(typed, slash ? (size_t)(slash - typed) + 1 : 0);
+    char *path = shown[0] ? path_expand_home(shown) : mem_dup_z(".");
+    DIR *dir = opendir(path);
+    struct dirent *entry;
+    for (unsigned seen = 0; dir && seen < 20000 && (entry = readdir(dir)); seen++) {
+        struct stat st;
+        if (entry->d_name[0] == '.' && !(slash ? slash[1] == '.' : typed[0] == '.'))
+            continue;
+        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+            continue;
+        char *full = path_join(path, entry->d_name);
+        bool is_directory = stat(full, &st) == 0 && S_ISDIR(st.st_mode);
+        free(full);
+        if (only_directories && !is_directory)
+            continue;
+        struct buf word = BUF_INIT(8192);
+        buf_addf(&word, "%s%s%s", shown, entry->d_name, is_directory ? "/" : "");
+        if (str_starts(buf_str(&word), g->typed))
+            emit(g, buf_z(&word), is_directory ? "directory" : "");
+        buf_fini(&word);
+    }
+    if (dir)
+        closedir(dir);
+    free(path);
+    free(shown);
+    free(typed);
+}
+
+static void give_list(const char *const *list, struct gather *g)
+{
+    for (; list && *list; list++)
+        emit(g, *list, "");
+}
+
+static void give_prefixes(struct gather *g)
+{
+    static const char *const prefixes[][2] = {
+        {"from:", "sender"},
+        {"to:", "recipient"},
+        {"subject:", "words of the subject"},
+        {"tag:", "tag"},
+        {"is:", "tag"},
+        {"date:", "date:2026-01-01..2026-02-01, date:yesterday"},
+        {"folder:", "mailbox"},
+        {"attachment:", "file name"},
+        {"mimetype:", "type of a part"},
+        {"id:", "message id"},
+        {"thread:", "thread"},
+        {"body:", "words of the text"},
+        {"and", ""},
+        {"or", ""},
+        {"not", ""},
+    };
+    for (size_t i = 0; i < COUNT(prefixes); i++)
+        emit(g, prefixes[i][0], prefixes[i][1]);
+}
+
+static void give_choices(const struct spec_item *item, struct gather *g)
+{
+    struct str rest = item->choices, piece;
+    while (str_split(&rest, '|', &piece)) {
+        char *word = mem_dup_n(piece.p, piece.n);
+        emit(g, word, "");
+        free(word);
+    }
+}
+
+static void give(const struct ask *ask, const struct spec_item *item, struct gather *g)
+{
+    switch (item->kind) {
+    case ARG_COMMAND:
+    case ARG_COMMAND_NAME:
+        give_commands(ask, g);
+        break;
+    case ARG_OPTION:
+        give_options(ask, g);
+        break;
+    case ARG_VALUE:
+        give_values(ask, g);
+        break;
+    case ARG_CHOICE:
+        give_choices(item, g);
+        break;
+    case ARG_ACCOUNT:
+        for (size_t i = 0; ask->conf && i < ask->conf->naccounts; i++)
+            emit(g, ask->conf->accounts[i].name, "");
+        break;
+    case ARG_SAVED:
+        for (size_t i = 0; ask->conf && i < ask->conf->nsaved; i++)
+            emit(g, ask->conf->saved[i].name, ask->conf->saved[i].query);
+        break;
+    case ARG_CONTEXT:
+        for (unsigned i = 0; i < CTX_COUNT; i++)
+            emit(g, cmd_context_name((enum cmd_context)i), "");
+        break;
+    case ARG_EVENT:
+        give_list(ask->lang->events, g);
+        break;
+    case ARG_COLOR:
+        give_list(ask->lang->things, g);
+        break;
+    case ARG_THEME:
+        give_list(ask->lang->themes, g);
+        break;
+    case ARG_QUERY:
+        give_prefixes(g);
+        break;
+    case ARG_FILE:
+    case ARG_DIRECTORY:
+        give_files(g, item->kind == ARG_DIRECTORY);
+        break;
+    case ARG_ADDRESS:
+        for (size_t i = 0; ask->conf && i < ask->conf->naliases; i++)
+            emit(g, ask->conf->aliases[i].name, ask->conf->aliases[i].value);
+        break;
+    case ARG_WORD:
+    case ARG_TEXT:
+    case ARG_NUMBER:
+    case ARG_MAILBOX:
+    case ARG_TAG:
+    case ARG_TAGS:
+    case ARG_KEYS:
+    case ARG_SHELL:
+    case ARG_KIND_COUNT:
+        break;
+    }
+    if (ask->sources && ask->sources->each)
+        ask->sources->each(ask->sources->context, item->kind, g->typed, emit, g);
+}
+
+/* ---- Which argument is it? ----------------------------------------------------------------------------------------------------------- */
+
+/* What the words of `line` leave to be given next. False where nothing fits. */
+static bool next_item(const struct cmd_lang *lang, const struct line *line, const char *typed, struct spec_item *item_r,
+                      struct gather *flags)
+{
+    const struct command *command = cmd_find(lang, line->words[0]);
+    struct spec spec;
+    if (!command)
+        return false;
+    spec_parse(command->args, &spec);
+    size_t at = 1, item = 0;
+    while (at < line->n && line->words[at][0] == '-' && line->words[at][1]) {
+        size_t i = 0;
+        while (i < spec.nflags && line->words[at][1] != spec.flags[i].flag)
+            i++;
+        if (i == spec.nflags)
+            break;
+        at++;
+        if (spec.flags[i].has_value && at == line->n) {
+            *item_r = spec.flags[i];
+            return true;
+        }
+        at += spec.flags[i].has_value;
+    }
+    if (at >= line->n && flags && typed[0] == '-')
+        for (size_t i = 0; i < spec.nflags; i++) {
+            char word[3] = {'-', spec.flags[i].flag, '\0'};
+            emit(flags, word, spec.flags[i].has_value ? cmd_kind_name(spec.flags[i].kind) : "");
+        }
+    for (; at < line->n && item < spec.n; at++)
+        if (!spec.items[item].many && !kind_swallows(spec.items[item].kind))
+            item++;
+    if (item >= spec.n)
+        return false;
+    *item_r = spec.items[item];
+    return true;
+}
+
+/* The last command before the cursor, cut into finished words and the one being typed (without its quotes). */
+struct cut {
+    struct line line; /* finished words */
+    struct buf typed;
+    size_t from; /* where the typed word begins, its quote included */
+};
+
+static void cut_word(struct cut *cut, struct str before, size_t from, size_t end)
+{
+    struct str raw = str_sub(before, from, end), rest = raw;
+    struct line one;
+    struct err err = ERR_INIT;
+    unsigned number = 1;
+    buf_reset(&cut->typed);
+    cut->from = from;
+    if (line_next(&rest, "", &number, &one, &err) == 1 && one.n == 1) {
+        buf_addz(&cut->typed, one.words[0]);
+        line_fini(&one);
+        return;
+    }
+    line_fini(&one);
+    for (size_t i = 0; i < raw.n; i++) /* an open quote: what stands in it */
+        if (raw.p[i] != '"' && !(raw.p[i] == '\'' && i == 0))
+            buf_addc(&cut->typed, raw.p[i]);
+}
+
+static void finish_word(struct cut *cut)
+{
+    if (strcmp(buf_z(&cut->typed), ";") == 0) {
+        line_fini(&cut->line);
+        return;
+    }
+    cut->line.words = mem_resize(cut->line.words, cut->line.n + 2, sizeof *cut->line.words);
+    cut->line.words[cut->line.n++] = mem_dup_z(buf_z(&cut->typed));
+    cut->line.words[cut->line.n] = NULL;
+}
+
+static void cut_line(struct cut *cut, struct str before)
+{
+    size_t i = 0;
+    for (;;) {
+        while (i < before.n && (before.p[i] == ' ' || before.p[i] == '\t'))
+            i++;
+        size_t from = i;
+        char quote = '\0';
+        for (; i < before.n && (quote || (before.p[i] != ' ' && before.p[i] != '\t')); i++) {
+            if (quote == '"' && before.p[i] == '\\' && i + 1 < before.n)
+                i++;
+            else if (quote && before.p[i] == quote)
+                quote = '\0';
+            else if (!quote && (before.p[i] == '"' || before.p[i] == '\''))
+                quote = before.p[i];
+        }
+        cut_word(cut, before, from, i);
+        if (i >= before.n)
+            return;
+        finish_word(cut);
+    }
+}
+
+static size_t word_end(struct str line, size_t cursor)
+{
+    while (cursor < line.n && line.p[cursor] != ' ' && line.p[cursor] != '\t')
+        cursor++;
+    return cursor;
+}
+
+bool cmd_complete(const struct cmd_lang *lang, const struct conf *conf, enum cmd_context context,
+                  const struct cmd_sources *sources, struct str line, size_t cursor, struct completions *out_r)
+{
+    struct cut cut = {.typed = BUF_INIT(LINE_MAX_BYTES)};
+    struct str before = str_sub(line, 0, cursor);
+    *out_r = (struct completions){.n = 0};
+    cut_line(&cut, before);
+    out_r->from = cut.from;
+    out_r->to = word_end(line, before.n);
+    struct gather g = {.out = out_r, .typed = buf_str(&cut.typed)};
+    struct ask ask = {lang, conf, context, sources, &cut.line};
+    struct spec_item item = {.kind = ARG_COMMAND_NAME};
+    /* An argument that is a command line (bind list x ...) is completed as one. */
+    struct line inner = cut.line;
+    bool have = true;
+    while (inner.n && (have = next_item(lang, &inner, buf_z(&cut.typed), &item, &g)) && item.kind == ARG_COMMAND) {
+        const struct command *c = cmd_find(lang, inner.words[0]);
+        struct spec spec;
+        spec_parse(c->args, &spec);
+        size_t skip = MIN(spec.n, inner.n);
+        inner = (struct line){.words = inner.words + skip, .n = inner.n - skip};
+        item = (struct spec_item){.kind = ARG_COMMAND_NAME};
+    }
+    out_r->kind = item.kind;
+    if (have)
+        give(&ask, &item, &g);
+    finish(&g);
+    line_fini(&cut.line);
+    buf_fini(&cut.typed);
+    return out_r->n > 0;
+}
+
+bool cmd_complete_kind(const struct cmd_lang *lang, const struct conf *conf, enum arg_kind kind,
+                       const struct cmd_sources *sources, struct str text, size_t cursor, struct completions *out_r)
+{
+    static const char *const ends[ARG_KIND_COUNT] = {[ARG_QUERY] = " (", [ARG_TAGS] = " ", [ARG_ADDRESS] = ","};
+    struct str before = str_sub(text, 0, cursor);
+    size_t from = ends[kind] ? before.n : 0;
+    while (from > 0 && !strchr(ends[kind], before.p[from - 1]))
+        from--;
+    while (from < before.n && before.p[from] == ' ')
+        from++;
+    *out_r = (struct completions){.from = from, .to = before.n, .kind = kind};
+    struct gather g = {.out = out_r, .typed = str_sub(before, from, before.n)};
+    struct ask ask = {lang, conf, CTX_GLOBAL, sources, NULL};
+    give(&ask, &(struct spec_item){.kind = kind}, &g);
+    finish(&g);
+    return out_r->n > 0;
+}
+
+void completions_apply(const struct completions *c, size_t i, struct str line, bool quote, struct buf *out,
+                       size_t *cursor_r)
+{
+    const char *word = i < c->n ? c->list[i].word : c->common;
+    buf_adds(out, str_sub(line, 0, c->from));
+    if (quote)
+        line_quote(str_z(word), out);
+    else
+        buf_addz(out, word);
+    *cursor_r = out->n;
+    buf_adds(out, str_sub(line, c->to, line.n));
+}
