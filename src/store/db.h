@@ -1,19 +1,22 @@
-/* store, writing side: one account's cache.db and keep.db. `store` is the only program that links it; readers link read.h.
+/* store, writing side: one account's cache.db and keep.db. `store` is the only program that links it; readers link
+ * read.h.
  *
- * cache.db holds mailboxes and message rows and may be deleted at any time; keep.db holds what must survive: mailbox and message identity, intents
- * with their before-images, undo, the UIDL ledger, tags, timers, the outbox. Both are WAL, one connection (cache attached to keep), one writer.
+ * cache.db holds mailboxes and message rows and may be deleted at any time; keep.db holds what must survive: mailbox
+ * and message identity, intents with their before-images, undo, the UIDL ledger, tags, timers, the outbox. Both are
+ * WAL, one connection (cache attached to keep), one writer.
  *
- * Ids. Messages and mailboxes have local ids, never reused, that survive a move, a resync and the loss of cache.db (mailboxes always; messages as
- * long as an intent or an undo group names them). 0 is none.
- * Shown and server state. A row's server state is what the server said last; its shown state (mailbox, flags) is that plus the
- * pending intents in order. Every function below that changes one of them leaves the other right, and the counters too.
- * Place. Where a message is on the server: mailbox, UIDVALIDITY, UID; or for a Maildir its unique name (before ":2,").
- * A row without a place (uid 0) was moved or copied here and the server has not said under which UID.
+ * Ids. Messages and mailboxes have local ids, never reused, that survive a move, a resync and the loss of cache.db
+ * (mailboxes always; messages as long as an intent or an undo group names them). 0 is none. Shown and server state. A
+ * row's server state is what the server said last; its shown state (mailbox, flags) is that plus the pending intents in
+ * order. Every function below that changes one of them leaves the other right, and the counters too. Place. Where a
+ * message is on the server: mailbox, UIDVALIDITY, UID; or for a Maildir its unique name (before ":2,"). A row without a
+ * place (uid 0) was moved or copied here and the server has not said under which UID.
  *
- * Strings given are copied; hostile strings are welcome, cut at their row's maximum. Strings returned are borrowed until the next db_ call on
- * the same db (inside a callback: until it returns; a callback must not call db_ functions that write).
- * Calls may wait for the local disk, never for anything else. Errors: ERR_STORE (database), ERR_STORE_NEWER, ERR_DISK_FULL, ERR_PERMISSION, ERR_IO;
- * functions name their own others. Times are wall-clock seconds unless a name ends in _ms. */
+ * Strings given are copied; hostile strings are welcome, cut at their row's maximum. Strings returned are borrowed
+ * until the next db_ call on the same db (inside a callback: until it returns; a callback must not call db_ functions
+ * that write). Calls may wait for the local disk, never for anything else. Errors: ERR_STORE (database),
+ * ERR_STORE_NEWER, ERR_DISK_FULL, ERR_PERMISSION, ERR_IO; functions name their own others. Times are wall-clock seconds
+ * unless a name ends in _ms. */
 #ifndef TUIMAIL_STORE_DB_H
 #define TUIMAIL_STORE_DB_H
 
@@ -27,82 +30,105 @@ struct db;
 /* What WELCOME announces; a reader refuses another. */
 #define DB_SCHEMA 1
 enum db_opened {
-    DB_NEW = 1,            /* keep.db was not there: a new account */
-    DB_CACHE_NEW = 2,      /* cache.db is empty: every mailbox must be listed and synchronised */
-    DB_CACHE_REBUILT = 4,  /* ... because the old one was damaged, of another schema, or of another keep.db; it was set aside as cache.db.bad */
-    DB_HAS_UNKNOWN = 8,    /* intents were under way when the last run ended: settle them (db_unknown_next) before new commands */
+    DB_NEW = 1,           /* keep.db was not there: a new account */
+    DB_CACHE_NEW = 2,     /* cache.db is empty: every mailbox must be listed and synchronised */
+    DB_CACHE_REBUILT = 4, /* ... because the old one was damaged, of another schema, or of another keep.db; it was set
+                             aside as cache.db.bad */
+    DB_HAS_UNKNOWN =
+        8, /* intents were under way when the last run ended: settle them (db_unknown_next) before new commands */
 };
-/* Opens, creates (directory 0700, files 0600), migrates keep.db after a copy (keep.db.SCHEMA.bak), rebuilds cache.db where needed. Intents that were
- * sent become unknown, outbox entries that were sending too. `local`: POP3 and Maildir account. Errors: ERR_STORE_NEWER (keep.db); ERR_STORE with a
- * clear text where keep.db is damaged: it is never rebuilt by itself. */
-bool db_open(const char *state_dir, const char *account, bool local, struct db **db_r, unsigned *opened_r, struct err *);
+/* Opens, creates (directory 0700, files 0600), migrates keep.db after a copy (keep.db.SCHEMA.bak), rebuilds cache.db
+ * where needed. Intents that were sent become unknown, outbox entries that were sending too. `local`: POP3 and Maildir
+ * account. Errors: ERR_STORE_NEWER (keep.db); ERR_STORE with a clear text where keep.db is damaged: it is never rebuilt
+ * by itself. */
+bool db_open(const char *state_dir, const char *account, bool local, struct db **db_r, unsigned *opened_r,
+             struct err *);
 void db_close(struct db **); /* rolls an open transaction back; NULL-safe */
 const char *db_account(const struct db *);
 /* Options that change at run time. Seconds that a purge is held back (default 30). */
 void db_set_purge_hold(struct db *, uint32_t seconds);
 
 /* ---- Transactions ----------------------------------------------------------------------------------------------------
- * A burst of changes between db_begin and db_commit is one transaction; without them each call is one of its own. Do not nest. Once a
- * call inside a burst has failed with ERR_STORE, ERR_DISK_FULL or ERR_IO, the others fail too and db_commit rolls back and reports it:
- * so a burst is checked once, at its end. A call refused for another reason (ERR_NO_MESSAGE ...) changes nothing and the burst goes on.
- * After db_commit the changes survive kill -9; after db_sync a power cut. */
+ * A burst of changes between db_begin and db_commit is one transaction; without them each call is one of its own. Do
+ * not nest. Once a call inside a burst has failed with ERR_STORE, ERR_DISK_FULL or ERR_IO, the others fail too and
+ * db_commit rolls back and reports it: so a burst is checked once, at its end. A call refused for another reason
+ * (ERR_NO_MESSAGE ...) changes nothing and the burst goes on. After db_commit the changes survive kill -9; after
+ * db_sync a power cut. */
 bool db_begin(struct db *, struct err *);
 bool db_commit(struct db *, struct err *);
 void db_rollback(struct db *);
 bool db_in_burst(const struct db *);
-/* Makes everything committed so far in keep.db safe against power loss; does nothing when it already is. Outside a burst only. Call it before a
- * command of an intent goes to the server, before a DELE, before "sent" or "queued" is said for an outbox entry. */
+/* Makes everything committed so far in keep.db safe against power loss; does nothing when it already is. Outside a
+ * burst only. Call it before a command of an intent goes to the server, before a DELE, before "sent" or "queued" is
+ * said for an outbox entry. */
 bool db_sync(struct db *, struct err *);
 bool db_needs_sync(const struct db *);
-/* Mailboxes whose rows or counts changed by what was committed since the last call; false when there are no more. box 0: the mailbox
- * list itself changed. fresh: new unread messages that arrived (not those of the first filling, not moved here by the user). */
+/* Mailboxes whose rows or counts changed by what was committed since the last call; false when there are no more. box
+ * 0: the mailbox list itself changed. fresh: new unread messages that arrived (not those of the first filling, not
+ * moved here by the user). */
 bool db_take_changed(struct db *, uint64_t *box_r, uint32_t *fresh_r);
-/* Intents that ended by themselves (message gone on the server, mailbox dropped): words for a NOTE; false when there are no more. */
-struct db_conflict { uint64_t group, intent, msg; enum intent_kind kind; enum err_kind why; char text[400]; };
+/* Intents that ended by themselves (message gone on the server, mailbox dropped): words for a NOTE; false when there
+ * are no more. */
+struct db_conflict {
+    uint64_t group, intent, msg;
+    enum intent_kind kind;
+    enum err_kind why;
+    char text[400];
+};
 bool db_take_conflict(struct db *, struct db_conflict *conflict_r);
 
-/* Who this account is: the caller's words for host, port, login user and a mailbox fingerprint. Empty where never set. With a mismatch
- * nothing is replayed until the user has chosen: db_identity_set (the same under a new name) or db_intents_discard. */
+/* Who this account is: the caller's words for host, port, login user and a mailbox fingerprint. Empty where never set.
+ * With a mismatch nothing is replayed until the user has chosen: db_identity_set (the same under a new name) or
+ * db_intents_discard. */
 bool db_identity(struct db *, struct buf *out, struct err *);
 bool db_identity_set(struct db *, struct str words, struct err *);
-bool db_intents_discard(struct db *, uint32_t *count_r, struct err *); /* all pending ones become refused (ERR_CANCELED); rows show the server's state */
-/* Small values of the store's own (rule marks, lastmod of notmuch ...), in keep.db. Names are ours. Absent reads as empty. */
+bool db_intents_discard(
+    struct db *, uint32_t *count_r,
+    struct err *); /* all pending ones become refused (ERR_CANCELED); rows show the server's state */
+/* Small values of the store's own (rule marks, lastmod of notmuch ...), in keep.db. Names are ours. Absent reads as
+ * empty. */
 bool db_meta_get(struct db *, const char *name, struct buf *out, struct err *);
 bool db_meta_set(struct db *, const char *name, struct str value, struct err *);
 
 /* ---- Mailboxes -------------------------------------------------------------------------------------------------------- */
 struct db_box {
     uint64_t id;
-    struct str name, utf8;      /* server's bytes (Maildir: folder, "" INBOX); decoded path as shown */
+    struct str name, utf8; /* server's bytes (Maildir: folder, "" INBOX); decoded path as shown */
     char delim;
-    uint32_t attrs;             /* enum box_attr */
-    uint8_t role;               /* enum box_role; 0: by usual names at reading */
+    uint32_t attrs; /* enum box_attr */
+    uint8_t role;   /* enum box_role; 0: by usual names at reading */
     uint32_t uidvalidity, uidnext;
-    uint64_t modseq;            /* 0: never synchronised fully */
-    uint32_t exists, unread;    /* the server's, UINT32_MAX unknown */
-    uint32_t known;             /* rows with a place here */
-    uint32_t uid_low, uid_high; /* lowest and highest UID known, 0 none: what lies below uid_low is still to be fetched */
+    uint64_t modseq;         /* 0: never synchronised fully */
+    uint32_t exists, unread; /* the server's, UINT32_MAX unknown */
+    uint32_t known;          /* rows with a place here */
+    uint32_t uid_low,
+        uid_high; /* lowest and highest UID known, 0 none: what lies below uid_low is still to be fetched */
     bool readonly, keywords_ok;
-    bool filled;                /* every message of it has a row (db_box_filled) */
-    bool creating;              /* its BOX_CREATE has not reached the server */
+    bool filled;   /* every message of it has a row (db_box_filled) */
+    bool creating; /* its BOX_CREATE has not reached the server */
 };
-/* BOX: creates or refreshes by server name. Counts UINT32_MAX leave what is known. A uidvalidity other than the known one is noted and takes effect
- * at db_box_open. An empty `utf8` is replaced by `name`. ERR_LIMIT past 1,000,000 mailboxes. */
+/* BOX: creates or refreshes by server name. Counts UINT32_MAX leave what is known. A uidvalidity other than the known
+ * one is noted and takes effect at db_box_open. An empty `utf8` is replaced by `name`. ERR_LIMIT past 1,000,000
+ * mailboxes. */
 bool db_box_put(struct db *, const struct db_box *, uint64_t *id_r, struct err *);
-/* A full LIST begins, or has ended: mailboxes not put in between are gone, with their rows (not those being created). */
+/* A full LIST begins, or has ended: mailboxes not put in between are gone, with their rows (not those being created).
+ */
 bool db_boxes_begin(struct db *, struct err *);
 bool db_boxes_end(struct db *, struct err *);
 /* BOX_OPEN. Another uidvalidity drops all rows of the mailbox, keeps pending intents (their messages are found again by
- * Message-ID, size and date as rows come) and sets *dropped_r. Does not touch modseq: call db_box_synced when the changes were stored. */
-bool db_box_open(struct db *, uint64_t box, uint32_t uidvalidity, uint32_t uidnext, uint32_t exists, bool readonly, bool keywords_ok, bool *dropped_r, struct err *);
+ * Message-ID, size and date as rows come) and sets *dropped_r. Does not touch modseq: call db_box_synced when the
+ * changes were stored. */
+bool db_box_open(struct db *, uint64_t box, uint32_t uidvalidity, uint32_t uidnext, uint32_t exists, bool readonly,
+                 bool keywords_ok, bool *dropped_r, struct err *);
 bool db_box_exists(struct db *, uint64_t box, uint32_t exists, struct err *);
 /* MODSEQ: all changes up to here are stored (0 leaves modseq). */
 bool db_box_synced(struct db *, uint64_t box, uint64_t modseq, uint32_t uidnext, struct err *);
 bool db_box_filled(struct db *, uint64_t box, struct err *);
-bool db_box_get(struct db *, uint64_t box, struct db_box *box_r, struct err *);          /* ERR_NO_MAILBOX */
-bool db_box_by_name(struct db *, struct str name, struct db_box *box_r, struct err *);   /* ERR_NO_MAILBOX */
-bool db_box_by_role(struct db *, uint8_t role, struct db_box *box_r, struct err *);      /* ERR_NO_MAILBOX */
-/* The role of a mailbox by the user's option; the server's word and the usual names give way. role BOX_NONE forgets it. */
+bool db_box_get(struct db *, uint64_t box, struct db_box *box_r, struct err *);        /* ERR_NO_MAILBOX */
+bool db_box_by_name(struct db *, struct str name, struct db_box *box_r, struct err *); /* ERR_NO_MAILBOX */
+bool db_box_by_role(struct db *, uint8_t role, struct db_box *box_r, struct err *);    /* ERR_NO_MAILBOX */
+/* The role of a mailbox by the user's option; the server's word and the usual names give way. role BOX_NONE forgets it.
+ */
 bool db_box_set_role(struct db *, uint64_t box, uint8_t role, struct err *);
 typedef void db_box_fn(void *arg, const struct db_box *);
 bool db_boxes_each(struct db *, db_box_fn *, void *arg, struct err *);
@@ -114,45 +140,54 @@ bool db_box_gone(struct db *, uint64_t box, struct err *);
 /* The fields of ROW, DELIVERED and MAILDIR_ROW. */
 struct db_row {
     uint64_t box;
-    uint32_t uid;          /* IMAP; else 0 and `name` */
-    struct str name;       /* Maildir unique part */
-    uint32_t flags;        /* enum mail_flags */
-    struct str keywords;   /* blank separated; those of enum mail_flags may be among them */
+    uint32_t uid;        /* IMAP; else 0 and `name` */
+    struct str name;     /* Maildir unique part */
+    uint32_t flags;      /* enum mail_flags */
+    struct str keywords; /* blank separated; those of enum mail_flags may be among them */
     uint64_t modseq, size;
     int64_t internal_date, date;
-    uint32_t attrs;        /* enum row_attr */
-    uint32_t state;        /* ROW_BODY, ROW_STUB as known by the giver (Maildir: ROW_BODY) */
+    uint32_t attrs; /* enum row_attr */
+    uint32_t state; /* ROW_BODY, ROW_STUB as known by the giver (Maildir: ROW_BODY) */
     struct str from_name, from_addr, to, subject, msgid, refs, list_id;
+    struct str path; /* Maildir: the file below the account's directory, as named now; sets ROW_BODY */
 };
-/* Inserts or refreshes the row of (box, uid) or (box, name). A row without ROW_FULL never overwrites what the second pass brought (to, refs, list_id,
- * attrs). A message whose place is new here but that a sent move, a copy or an append is expected to bring (same Message-ID
- * and size, shown in this mailbox without a place here) takes that row's id: *id_r is the old one. *fresh_r (or NULL): a new row.
- * Threads, tags from keywords, addresses, counters and the index queue follow. ERR_NO_MAILBOX. */
+/* Inserts or refreshes the row of (box, uid) or (box, name). A row without ROW_FULL never overwrites what the second
+ * pass brought (to, refs, list_id, attrs). A message whose place is new here but that a sent move, a copy or an append
+ * is expected to bring (same Message-ID and size, shown in this mailbox without a place here) takes that row's id:
+ * *id_r is the old one. *fresh_r (or NULL): a new row. Threads, tags from keywords, addresses, counters and the index
+ * queue follow. ERR_NO_MAILBOX. */
 bool db_row_put(struct db *, const struct db_row *, uint64_t *id_r, bool *fresh_r, struct err *);
 /* FLAGS: unknown UIDs are ignored. */
-bool db_flags_put(struct db *, uint64_t box, uint32_t uid, uint32_t flags, struct str keywords, uint64_t modseq, struct err *);
-/* GONE: only rows that exist count; hi may be UINT32_MAX. A message whose move or copy was sent keeps its row and waits for its new
- * place; one with intents still queued ends them as a conflict (db_take_conflict). */
+bool db_flags_put(struct db *, uint64_t box, uint32_t uid, uint32_t flags, struct str keywords, uint64_t modseq,
+                  struct err *);
+/* GONE: only rows that exist count; hi may be UINT32_MAX. A message whose move or copy was sent keeps its row and waits
+ * for its new place; one with intents still queued ends them as a conflict (db_take_conflict). */
 bool db_gone(struct db *, uint64_t box, uint32_t lo, uint32_t hi, struct err *);
-/* UIDS: these are all there are; rows not among them are gone. `missing` is called with ranges that have no row here, falling
- * (highest first). Ranges need not be in order. */
-struct db_range { uint32_t lo, hi; };
+/* UIDS: these are all there are; rows not among them are gone. `missing` is called with ranges that have no row here,
+ * falling (highest first). Ranges need not be in order. */
+struct db_range {
+    uint32_t lo, hi;
+};
 typedef void db_range_fn(void *arg, uint32_t lo, uint32_t hi);
-bool db_uids(struct db *, uint64_t box, const struct db_range *, size_t n, db_range_fn *missing, void *arg, struct err *);
-/* Highest-first UID ranges of rows without ROW_FULL, at most `max` UIDs, for the second pass; below `below` (0: from the top). */
+bool db_uids(struct db *, uint64_t box, const struct db_range *, size_t n, db_range_fn *missing, void *arg,
+             struct err *);
+/* Highest-first UID ranges of rows without ROW_FULL, at most `max` UIDs, for the second pass; below `below` (0: from
+ * the top). */
 bool db_thin(struct db *, uint64_t box, uint32_t below, unsigned max, db_range_fn *, void *arg, struct err *);
-/* Maildir: a scan of a folder: begin; seen for each file: flags follow, *known_r false means the row is to be read (STEP_MAILDIR_READ); end
- * drops the rows not seen. db_name_gone: one file vanished. db_name_is: our own change (MAILDIR_IS) gave the message another unique name. */
+/* Maildir: a scan of a folder: begin; seen for each file: flags follow, *known_r false means the row is to be read
+ * (STEP_MAILDIR_READ); end drops the rows not seen. db_name_gone: one file vanished. db_name_is: our own change
+ * (MAILDIR_IS) gave the message another unique name. */
 bool db_scan_begin(struct db *, uint64_t box, struct err *);
-bool db_scan_seen(struct db *, uint64_t box, struct str name, uint32_t flags, uint64_t size, bool *known_r, struct err *);
+bool db_scan_seen(struct db *, uint64_t box, struct str name, uint32_t flags, uint64_t size, bool *known_r,
+                  struct err *);
 bool db_scan_end(struct db *, uint64_t box, struct err *);
 bool db_name_gone(struct db *, uint64_t box, struct str name, struct err *);
 bool db_name_is(struct db *, uint64_t msg, uint64_t box, struct str name, uint32_t flags, struct err *);
 
 struct db_msg {
     uint64_t id;
-    uint64_t box;          /* shown in */
-    uint64_t sbox;         /* its place: mailbox, UIDVALIDITY, UID or name; sbox 0 or uid 0: none known */
+    uint64_t box;  /* shown in */
+    uint64_t sbox; /* its place: mailbox, UIDVALIDITY, UID or name; sbox 0 or uid 0: none known */
     uint32_t uidvalidity, uid;
     struct str name;
     uint32_t flags, sflags; /* shown; server's */
@@ -160,43 +195,57 @@ struct db_msg {
     uint64_t size, thread;
     int64_t internal_date, date;
     struct str from_name, from_addr, to, subject, msgid, refs, list_id;
-    struct str body;       /* path below the account's directory where ROW_BODY and cached, else "" */
+    struct str body; /* path below the account's directory where ROW_BODY and cached, else "" */
 };
 bool db_msg_get(struct db *, uint64_t msg, struct db_msg *msg_r, struct err *); /* ERR_NO_MESSAGE */
 bool db_msg_at(struct db *, uint64_t box, uint32_t uid, struct db_msg *msg_r, struct err *);
-/* BODY_AT, or that it could not be had. An empty path: the cached file was removed. */
+/* BODY_AT, or that it could not be had. An empty path: the cached file was removed. Also the path of MAILDIR_IS: the
+ * index learns that it moved. */
 bool db_body_is(struct db *, uint64_t msg, struct str path, struct err *);
 bool db_body_failed(struct db *, uint64_t msg, struct err *);
-/* Cached bodies, least recently stored first, until `fn` returns false: for eviction and doctor. */
+/* Cached bodies (not the files of a Maildir), least recently stored first, until `fn` returns false: for eviction and
+ * doctor. */
 typedef bool db_body_fn(void *arg, uint64_t msg, struct str path, uint64_t size);
 bool db_bodies_each(struct db *, db_body_fn *, void *arg, struct err *);
 
 /* ---- Intents ------------------------------------------------------------------------------------------------------------- */
-enum intent_state { INTENT_QUEUED, INTENT_SENT, INTENT_UNKNOWN, INTENT_DONE, INTENT_REFUSED, INTENT_DROPPED /* by undo before it was sent */ };
+enum intent_state {
+    INTENT_QUEUED,
+    INTENT_SENT,
+    INTENT_UNKNOWN,
+    INTENT_DONE,
+    INTENT_REFUSED,
+    INTENT_DROPPED /* by undo before it was sent */
+};
 struct db_intent {
     enum intent_kind kind;
     const uint64_t *msgs;
     size_t n;
-    uint64_t box;          /* BOX_RENAME, BOX_DELETE, MARK_ALL_READ */
-    uint64_t target;       /* MOVE, COPY, APPEND; ARCHIVE, TRASH and SPAM: 0 takes the mailbox of that role */
-    uint32_t set, clear;   /* FLAGS */
-    struct str arg;        /* TAGS: "+x -y"; BOX_CREATE, BOX_RENAME: server's name; APPEND: file name of the mail, the store's own */
-    struct str utf8;       /* BOX_CREATE, BOX_RENAME: the name as shown */
+    uint64_t box;        /* BOX_RENAME, BOX_DELETE, MARK_ALL_READ */
+    uint64_t target;     /* MOVE, COPY, APPEND; ARCHIVE, TRASH and SPAM: 0 takes the mailbox of that role */
+    uint32_t set, clear; /* FLAGS */
+    struct str
+        arg; /* TAGS: "+x -y"; BOX_CREATE, BOX_RENAME: server's name; APPEND: file name of the mail, the store's own */
+    struct str utf8;          /* BOX_CREATE, BOX_RENAME: the name as shown */
     const struct db_row *row; /* APPEND: how the message shows meanwhile (box and uid ignored) */
     int64_t now;
 };
-/* Records what the user wants as one undo group and shows it at once: moved rows are in the target, copies have rows of their own there, flags are changed, a
- * created mailbox exists (its id in *target_r), a deleted one is hidden. Messages that do not exist or that it would not change are left out; *count_r is the
- * number it changes (0: nothing recorded, group 0, still true). MARK_ALL_READ becomes FLAGS on the unread rows known here. TAGS of a local account
- * are done at once. A queued purge waits for the hold. A new group ends what could be redone. Errors: ERR_NO_MAILBOX, ERR_NO_MESSAGE (all ids unknown),
- * ERR_READ_ONLY (the mailbox cannot be changed), ERR_USAGE (unknown kind, bad tag). */
-bool db_intent_add(struct db *, const struct db_intent *, uint64_t *group_r, uint64_t *target_r, uint32_t *count_r, struct err *);
+/* Records what the user wants as one undo group and shows it at once: moved rows are in the target, copies have rows of
+ * their own there, flags are changed, a created mailbox exists (its id in *target_r), a deleted one is hidden. Messages
+ * that do not exist or that it would not change are left out; *count_r is the number it changes (0: nothing recorded,
+ * group 0, still true). MARK_ALL_READ becomes FLAGS on the unread rows known here. TAGS of a local account are done at
+ * once. A queued purge waits for the hold. A new group ends what could be redone. Errors: ERR_NO_MAILBOX,
+ * ERR_NO_MESSAGE (all ids unknown), ERR_READ_ONLY (the mailbox cannot be changed), ERR_USAGE (unknown kind, bad tag).
+ */
+bool db_intent_add(struct db *, const struct db_intent *, uint64_t *group_r, uint64_t *target_r, uint32_t *count_r,
+                   struct err *);
 
 /* One command's worth of neighbouring intents of one kind, mailbox, target, flags and words. */
 struct db_item {
     uint64_t intent, msg;
-    uint64_t copy;         /* COPY: the id of the copy's row */
-    uint32_t uid;          /* 0: place unknown: find it by msgid, size and date in `box`, then db_item_found; or db_item_failed */
+    uint64_t copy; /* COPY: the id of the copy's row */
+    uint32_t
+        uid; /* 0: place unknown: find it by msgid, size and date in `box`, then db_item_found; or db_item_failed */
     struct str name;
     struct str msgid;
     uint64_t size;
@@ -205,59 +254,82 @@ struct db_item {
 struct db_batch {
     enum intent_kind kind; /* never ARCHIVE, TRASH, SPAM (MOVE) nor MARK_ALL_READ (FLAGS) */
     uint64_t box, target;
-    uint32_t uidvalidity;  /* that the uids belong to; 0: unknown */
+    uint32_t uidvalidity; /* that the uids belong to; 0: unknown */
     uint32_t set, clear;
-    struct str arg, utf8;  /* TAGS: "+x -y"; names as in struct db_intent; the file of APPEND */
+    struct str arg, utf8;             /* TAGS: "+x -y"; names as in struct db_intent; the file of APPEND */
     struct str box_name, target_name; /* server's names at this moment */
     const uint64_t *intents;
     size_t nintents;
     const struct db_item *items; /* by uid, rising */
     size_t nitems;
 };
-/* The next batch that may go now, at most `max` items; batch_r->nintents 0: nothing to do, *due_r (or NULL) is when a held purge becomes due (0: none).
- * An intent never overtakes an earlier one on the same message, nor a mailbox's creation, renaming or deletion. Borrowed until the next db_intent_next or
- * db_unknown_next (copied out of the database: other db_ calls may come between). Mark it with db_intents_sent, db_sync, then send. */
+/* The next batch that may go now, at most `max` items; batch_r->nintents 0: nothing to do, *due_r (or NULL) is when a
+ * held purge becomes due (0: none). An intent never overtakes an earlier one on the same message, nor a mailbox's
+ * creation, renaming or deletion. Borrowed until the next db_intent_next or db_unknown_next (copied out of the
+ * database: other db_ calls may come between). Mark it with db_intents_sent, db_sync, then send. */
 bool db_intent_next(struct db *, int64_t now, unsigned max, struct db_batch *batch_r, int64_t *due_r, struct err *);
 bool db_intents_sent(struct db *, const uint64_t *intents, size_t n, struct err *);
-/* What became of one message of an intent, as the server says it (MOVED, APPENDED, MAILDIR_IS); in any order, twice does no harm.
- * db_item_moved: MOVE, COPY, APPEND: the new place (uid 0: done, but the server did not say where). `msg` 0 for APPEND. db_item_found: the place from
- * which it must be taken. db_item_failed: this message only; the row returns to what the server has. */
-bool db_item_moved(struct db *, uint64_t intent, uint64_t msg, uint32_t uidvalidity, uint32_t uid, struct str name, struct err *);
+/* What became of one message of an intent, as the server says it (MOVED, APPENDED, MAILDIR_IS); in any order, twice
+ * does no harm. db_item_moved: MOVE, COPY, APPEND: the new place (uid 0: done, but the server did not say where). `msg`
+ * 0 for APPEND. db_item_found: the place from which it must be taken. db_item_failed: this message only; the row
+ * returns to what the server has. */
+bool db_item_moved(struct db *, uint64_t intent, uint64_t msg, uint32_t uidvalidity, uint32_t uid, struct str name,
+                   struct err *);
 bool db_item_found(struct db *, uint64_t msg, uint64_t box, uint32_t uidvalidity, uint32_t uid, struct err *);
 bool db_item_failed(struct db *, uint64_t intent, uint64_t msg, enum err_kind, const char *text, struct err *);
-/* The end of a command: what was not settled item by item is done (FLAGS, TAGS, PURGE: the server has it; MOVE: place unknown until the row arrives). */
+/* The end of a command: what was not settled item by item is done (FLAGS, TAGS, PURGE: the server has it; MOVE: place
+ * unknown until the row arrives). */
 bool db_intents_done(struct db *, const uint64_t *intents, size_t n, struct err *);
 /* Refused for good: rows show the server's state again. */
 bool db_intents_refused(struct db *, const uint64_t *intents, size_t n, enum err_kind, const char *text, struct err *);
-/* The line was lost after the command: FLAGS, TAGS, PURGE, box operations and Maildir steps are queued again (doing them twice does no harm); MOVE, COPY and
- * APPEND become unknown. */
+/* The line was lost after the command: FLAGS, TAGS, PURGE, box operations and Maildir steps are queued again (doing
+ * them twice does no harm); MOVE, COPY and APPEND become unknown. */
 bool db_intents_lost(struct db *, const uint64_t *intents, size_t n, struct err *);
 /* Never sent after all (the step was cancelled or the server said try later): queued again. */
 bool db_intents_requeue(struct db *, const uint64_t *intents, size_t n, struct err *);
-/* Unknown intents to settle by looking: for each item ask whether the source UID is still there and the target has it, then db_item_moved (it went),
- * or db_intents_requeue (it did not). One intent at a time; nintents 0: none. */
+/* Unknown intents to settle by looking: for each item ask whether the source UID is still there and the target has it,
+ * then db_item_moved (it went), or db_intents_requeue (it did not). One intent at a time; nintents 0: none. */
 bool db_unknown_next(struct db *, struct db_batch *batch_r, struct err *);
-struct db_counts { uint32_t queued, sent, unknown, messages; /* distinct messages with a pending intent */ };
+struct db_counts {
+    uint32_t queued, sent, unknown, messages; /* distinct messages with a pending intent */
+};
 bool db_intent_counts(struct db *, struct db_counts *counts_r, struct err *);
 enum intent_state db_intent_state(struct db *, uint64_t intent); /* INTENT_DONE where forgotten */
 /* Forgets final intents and undo groups older than `before`, keeping the newest 1,000 groups. */
 bool db_intents_prune(struct db *, int64_t before, struct err *);
 
-/* Undo. Takes back the newest group that can be: intents not yet sent are dropped, for those done the inverse is appended (a message is
- * moved back from where it is now; a flag only where it still has the value the group gave it), those under way get their inverse
- * queued behind them. Redo does the group again. ERR_NOT_UNDOABLE: nothing to undo, or it is final (a purge past its hold). */
-struct db_undone { uint64_t group; enum intent_kind kind; uint32_t count, skipped; /* messages reverted; left because changed since */ };
+/* Undo. Takes back the newest group that can be: intents not yet sent are dropped, for those done the inverse is
+ * appended (a message is moved back from where it is now; a flag only where it still has the value the group gave it),
+ * those under way get their inverse queued behind them. Redo does the group again. ERR_NOT_UNDOABLE: nothing to undo,
+ * or it is final (a purge past its hold). */
+struct db_undone {
+    uint64_t group;
+    enum intent_kind kind;
+    uint32_t count, skipped; /* messages reverted; left because changed since */
+};
 bool db_undo(struct db *, bool redo, int64_t now, struct db_undone *undone_r, struct err *);
-/* Which group that would be; stamp orders groups over accounts (milliseconds, always rising within an account); 0: none. */
+/* Which group that would be; stamp orders groups over accounts (milliseconds, always rising within an account); 0:
+ * none. */
 bool db_undo_peek(struct db *, bool redo, uint64_t *group_r, uint64_t *stamp_r, struct err *);
 
 /* ---- POP3: the UIDL ledger ----------------------------------------------------------------------------------------------------
- * UIDLs are data (any bytes, any length up to 1024, also equal ones). Order: DELIVERED with db_pop_delivered, db_sync, and only then may db_pop_delete permit a DELE. */
+ * UIDLs are data (any bytes, any length up to 1024, also equal ones). Order: DELIVERED with db_pop_delivered, db_sync,
+ * and only then may db_pop_delete permit a DELE. */
 enum pop_state { POP_SEEN, POP_DELIVERED, POP_DELETE_WANTED, POP_DELETED_PENDING_QUIT, POP_GONE };
-struct db_pop { uint64_t id; uint32_t number; uint64_t size; enum pop_state state; uint32_t failures; enum err_kind why; int64_t delivered; struct str uidl; };
-/* One listing of the maildrop. Begin; add each; end matches it with the ledger: the same UIDL twice is two messages; what was marked
- * deleted but is listed again was not committed and goes back to POP_DELETE_WANTED, never downloaded again; what is not listed is forgotten. A list that broke
- * off must not be ended: db_pop_begin starts anew. ERR_LIMIT past 2,000,000 entries. */
+struct db_pop {
+    uint64_t id;
+    uint32_t number;
+    uint64_t size;
+    enum pop_state state;
+    uint32_t failures;
+    enum err_kind why;
+    int64_t delivered;
+    struct str uidl;
+};
+/* One listing of the maildrop. Begin; add each; end matches it with the ledger: the same UIDL twice is two messages;
+ * what was marked deleted but is listed again was not committed and goes back to POP_DELETE_WANTED, never downloaded
+ * again; what is not listed is forgotten. A list that broke off must not be ended: db_pop_begin starts anew. ERR_LIMIT
+ * past 2,000,000 entries. */
 bool db_pop_begin(struct db *, struct err *);
 bool db_pop_add(struct db *, uint32_t number, uint64_t size, struct str uidl, struct err *);
 bool db_pop_end(struct db *, int64_t now, struct err *);
@@ -276,18 +348,21 @@ bool db_pop_quit(struct db *, bool ok, struct err *); /* ok: deletions took effe
 struct db_outbox {
     uint64_t id;
     enum outbox_state state;
-    int64_t created, due;   /* due: not before (undo send, back-off) */
+    int64_t created, due;                                            /* due: not before (undo send, back-off) */
     struct str sender, rcpts /* one a line */, subject, msgid, file; /* file name in ROOT/outbox */
-    uint64_t answers;       /* message whose \Answered (or $Forwarded: forwards) is set when sent */
+    uint64_t answers; /* message whose \Answered (or $Forwarded: forwards) is set when sent */
     bool forwards;
     uint32_t tries;
     enum err_kind why;
-    struct str text;        /* last word about it */
+    struct str text; /* last word about it */
 };
-bool db_outbox_add(struct db *, const struct db_outbox *, uint64_t *id_r, struct err *); /* id, tries, why, text ignored */
-bool db_outbox_get(struct db *, uint64_t id, struct db_outbox *out_r, struct err *);     /* ERR_NO_MESSAGE */
-/* A sent, refused, unknown, filed or cancelled entry never becomes queued again but by the user's act (`by_user`): ERR_USAGE. due 0 leaves it; -> SENDING counts a try. */
-bool db_outbox_set(struct db *, uint64_t id, enum outbox_state, int64_t due, enum err_kind, const char *text, bool by_user, struct err *);
+bool db_outbox_add(struct db *, const struct db_outbox *, uint64_t *id_r,
+                   struct err *);                                                    /* id, tries, why, text ignored */
+bool db_outbox_get(struct db *, uint64_t id, struct db_outbox *out_r, struct err *); /* ERR_NO_MESSAGE */
+/* A sent, refused, unknown, filed or cancelled entry never becomes queued again but by the user's act (`by_user`):
+ * ERR_USAGE. due 0 leaves it; -> SENDING counts a try. */
+bool db_outbox_set(struct db *, uint64_t id, enum outbox_state, int64_t due, enum err_kind, const char *text,
+                   bool by_user, struct err *);
 /* The next HELD or QUEUED entry by due time: id 0 none; *due_r its time. */
 bool db_outbox_next(struct db *, uint64_t *id_r, int64_t *due_r, struct err *);
 typedef void db_outbox_fn(void *arg, const struct db_outbox *);
@@ -295,13 +370,15 @@ bool db_outbox_each(struct db *, db_outbox_fn *, void *arg, struct err *); /* ol
 bool db_outbox_forget(struct db *, uint64_t id, struct err *);             /* filed or cancelled ones; ERR_USAGE else */
 /* Named points in time that survive a restart (snooze, back-off, rule runs). when 0 forgets. */
 bool db_timer_set(struct db *, const char *name, int64_t when, struct str arg, struct err *);
-bool db_timer_next(struct db *, int64_t now, struct buf *name, struct buf *arg, int64_t *when_r, struct err *); /* *when_r 0: none at all; name filled only when due */
+bool db_timer_next(struct db *, int64_t now, struct buf *name, struct buf *arg, int64_t *when_r,
+                   struct err *); /* *when_r 0: none at all; name filled only when due */
 
 /* ---- Tags, addresses, the index's queue ----------------------------------------------------------------------------------------------- */
-/* Tags belong to a message's content (Message-ID and fingerprint), so copies share them and a spoofed Message-ID does not. Blank separated. */
+/* Tags belong to a message's content (Message-ID and fingerprint), so copies share them and a spoofed Message-ID does
+ * not. Blank separated. */
 bool db_tags(struct db *, uint64_t msg, struct buf *out, struct err *);
-/* From the index (notmuch command line, lastmod): the whole set for all messages of that id; reserved names are left out; keywords follow as an intent
- * outside undo. */
+/* From the index (notmuch command line, lastmod): the whole set for all messages of that id; reserved names are left
+ * out; keywords follow as an intent outside undo. */
 bool db_tags_from_index(struct db *, struct str msgid, struct str tags, int64_t now, struct err *);
 /* Names that flags, places or the index own: never stored as tags nor sent as keywords. */
 bool db_tag_reserved(struct str tag);
@@ -310,17 +387,28 @@ bool db_tag_keyword(struct str tag);
 /* Met in mail sent (weight 20) and received (done by db_row_put). */
 bool db_address_met(struct db *, struct str name, struct str addr, unsigned weight, int64_t when, struct err *);
 
-enum db_index_what { INDEX_WHAT_MAIL = 1 /* add or reindex */, INDEX_WHAT_TAGS = 2, INDEX_WHAT_PATH = 4 /* moved: path_was -> path */ };
-struct db_index_job { unsigned what; struct db_msg msg; struct str path, path_was; struct str tags; /* those of the flags among them */ };
+enum db_index_what {
+    INDEX_WHAT_MAIL = 1 /* add or reindex */,
+    INDEX_WHAT_TAGS = 2,
+    INDEX_WHAT_PATH = 4 /* moved: path_was -> path */
+};
+struct db_index_job {
+    unsigned what;
+    struct db_msg msg;
+    struct str path, path_was;
+    struct str tags; /* those of the flags among them */
+};
 typedef void db_index_fn(void *arg, const struct db_index_job *);
-/* The next rows that wait for the index, newest first, at most `max`; those without ROW_FULL wait for the second pass. IMAP: path is
- * "ACCOUNT/BOX.UIDVALIDITY/UID" in decimal local ids; Maildir: "ACCOUNT/FOLDER/NAME" with the unique name, which the caller completes. */
+/* The next rows that wait for the index, newest first, at most `max`; those without ROW_FULL wait for the second pass.
+ * IMAP: path is "ACCOUNT/BOX.UIDVALIDITY/UID" in decimal local ids; Maildir: "ACCOUNT/" and the row's path (until that
+ * is known the row waits). */
 bool db_index_next(struct db *, unsigned max, db_index_fn *, void *arg, struct err *);
-/* The batch was committed; a row that changed since it was handed out waits again (by the counter in db_index_next's hand-out). */
+/* The batch was committed; a row that changed since it was handed out waits again (by the counter in db_index_next's
+ * hand-out). */
 bool db_index_done(struct db *, const uint64_t *msgs, size_t n, struct err *);
 bool db_index_failed(struct db *, uint64_t msg, struct err *); /* marked, not tried again until its body changes */
 bool db_index_pending(struct db *, uint32_t *count_r, struct err *);
-bool db_index_reset(struct db *, struct err *);                /* the index was lost: everything waits */
+bool db_index_reset(struct db *, struct err *); /* the index was lost: everything waits */
 /* Paths whose message is gone for a week, to be removed from the index: at most max; then forget them. */
 typedef void db_path_fn(void *arg, struct str path);
 bool db_unindex_next(struct db *, int64_t now, unsigned max, db_path_fn *, void *arg, struct err *);

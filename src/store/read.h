@@ -1,9 +1,11 @@
-/* store, reading side: keyset windows over an account's cache.db and keep.db for `ui`, `search` and the headless commands.
+/* store, reading side: keyset windows over an account's cache.db and keep.db for `ui`, `search` and the headless
+ * commands.
  *
- * Readers open the databases read-only after WELCOME told the schema. Every call is one short read transaction of a covering index
- * (a screenful: tens of microseconds, whatever the mailbox holds) and none outlives the call. Strings in rows are raw bytes of mail:
- * clean them before drawing; they are valid until the next call on the same reader. Errors: ERR_STORE, ERR_STORE_NEWER; a database that is
- * not there yet reads as empty. SQLite is linked here and in db.c, nowhere else. */
+ * Readers open the databases read-only after WELCOME told the schema. Every call is one short read transaction of a
+ * covering index (a screenful: tens of microseconds, whatever the mailbox holds) and none outlives the call. Strings in
+ * rows are raw bytes of mail: clean them before drawing; they are valid until the next call on the same reader. Errors:
+ * ERR_STORE, ERR_STORE_NEWER; a database that is not there yet reads as empty. SQLite is linked here and in db.c,
+ * nowhere else. */
 #ifndef TUIMAIL_STORE_READ_H
 #define TUIMAIL_STORE_READ_H
 
@@ -14,12 +16,13 @@ struct reader;
 /* `state_dir` is ROOT/state (or the option state-dir), `account` the account's name. */
 struct reader *reader_open(const char *state_dir, const char *account, struct err *);
 void reader_close(struct reader **);
-/* Changes whenever anything in cache.db or keep.db was committed by the store (PRAGMA data_version): cheap enough for each frame. */
+/* Changes whenever anything in cache.db or keep.db was committed by the store (PRAGMA data_version): cheap enough for
+ * each frame. */
 uint64_t reader_version(struct reader *);
 
 struct box_row {
     uint64_t id;
-    struct str name, utf8;  /* server's bytes; decoded path with delim */
+    struct str name, utf8; /* server's bytes; decoded path with delim */
     char delim;
     uint32_t attrs;         /* enum box_attr */
     uint8_t role;           /* enum box_role: by SPECIAL-USE, else by the usual names, else by option */
@@ -40,16 +43,20 @@ struct row_key {
     uint64_t id;
 };
 enum list_filter { LIST_ALL, LIST_UNREAD, LIST_FLAGGED };
-/* Rows shown in `box` (0: union of all boxes of role inbox) from `from` on: `older` true goes down the list (rows after from), false goes up. `from` NULL
- * starts at the newest (older) or oldest (!older). Rows come in list order of the walk, at most `max`. */
+/* Rows shown in `box` (0: union of all boxes of role inbox) from `from` on: `older` true goes down the list (rows after
+ * from), false goes up. `from` NULL starts at the newest (older) or oldest (!older). Rows come in list order of the
+ * walk, at most `max`. */
 typedef void msg_row_fn(void *arg, const struct msg_row *);
-bool reader_rows(struct reader *, uint64_t box, enum list_filter, const struct row_key *from, bool older, unsigned max, msg_row_fn *, void *arg, struct err *);
+bool reader_rows(struct reader *, uint64_t box, enum list_filter, const struct row_key *from, bool older, unsigned max,
+                 msg_row_fn *, void *arg, struct err *);
 /* One message by id; row_r->id 0: gone. Strings live until the next call. */
 bool reader_row(struct reader *, uint64_t msg, struct msg_row *row_r, struct err *);
 /* Rank of a key (0 newest) and number of rows: by counters per block, not by counting rows. */
-bool reader_rank(struct reader *, uint64_t box, enum list_filter, const struct row_key *, uint32_t *rank_r, uint32_t *total_r, struct err *);
+bool reader_rank(struct reader *, uint64_t box, enum list_filter, const struct row_key *, uint32_t *rank_r,
+                 uint32_t *total_r, struct err *);
 /* The row at `rank` (for End, percent, page jumps). */
-bool reader_at_rank(struct reader *, uint64_t box, enum list_filter, uint32_t rank, struct msg_row *row_r, struct err *);
+bool reader_at_rank(struct reader *, uint64_t box, enum list_filter, uint32_t rank, struct msg_row *row_r,
+                    struct err *);
 bool reader_find_msgid(struct reader *, struct str msgid, msg_row_fn *, void *arg, struct err *);
 /* By the index's path "ACCOUNT/..." (search hits). */
 bool reader_find_path(struct reader *, struct str path, struct msg_row *row_r, struct err *);
@@ -57,7 +64,12 @@ bool reader_tags(struct reader *, uint64_t msg, struct buf *out, struct err *); 
 /* Messages of the same thread, oldest first. */
 bool reader_thread(struct reader *, uint64_t thread, unsigned max, msg_row_fn *, void *arg, struct err *);
 
-struct outbox_row { uint64_t id; uint8_t state; int64_t due, created; struct str rcpts, subject, text; };
+struct outbox_row {
+    uint64_t id;
+    uint8_t state;
+    int64_t due, created;
+    struct str rcpts, subject, text;
+};
 typedef void outbox_row_fn(void *arg, const struct outbox_row *);
 bool reader_outbox(struct reader *, outbox_row_fn *, void *arg, struct err *);
 /* Addresses met in mail, best first, whose name or address has a word beginning with `prefix`: for completion. */

@@ -1,0 +1,177 @@
+/* What the search index still has to learn, and what it has to forget. */
+#include "store/db_int.h"
+
+bool db_index_place(struct db *db, const struct db_msg *m, struct buf *out)
+{
+    if (!m->sbox || (!m->uid && !m->name.n))
+        return false;
+    if (m->uid)
+        return buf_addf(out, "%s/%llu.%u/%u", db->account, (unsigned long long)m->sbox, m->uidvalidity, m->uid);
+    if (!m->body.n)
+        return false;
+    buf_addf(out, "%s/", db->account);
+    return buf_adds(out, m->body);
+}
+
+void unindex_note(struct db *db, uint64_t msg)
+{
+    sqlite3_stmt *st = q_ask(db, "SELECT ipath FROM msg WHERE id=? AND ipath IS NOT NULL", "i", I(msg));
+    if (!q_step(db, st))
+        return;
+    struct buf path = BUF_INIT(2048);
+    buf_adds(&path, sql_str(st, 0));
+    sqlite3_reset(st);
+    q_keep(db, "INSERT OR REPLACE INTO unindex(path,due) VALUES(?,?)", "si", buf_str(&path),
+           I(clock_wall() + UNINDEX_AFTER));
+    db->has_unindex = true;
+    buf_fini(&path);
+}
+
+struct waiting {
+    uint64_t id;
+    uint64_t seq;
+    unsigned what;
+};
+
+static void flag_tags(const struct db_msg *m, struct buf *out)
+{
+    static const struct {
+        uint32_t flag;
+        bool set;
+        const char *tag;
+    } map[] = {{FLAG_SEEN, false, "unread"},
+               {FLAG_FLAGGED, true, "flagged"},
+               {FLAG_ANSWERED, true, "replied"},
+               {FLAG_FORWARDED, true, "passed"},
+               {FLAG_DRAFT, true, "draft"}};
+    for (size_t i = 0; i < COUNT(map); i++)
+        if (((m->flags & map[i].flag) != 0) == map[i].set)
+            buf_addf(out, "%s%s", out->n ? " " : "", map[i].tag);
+}
+
+static void hand_out(struct db *db, const struct waiting *w, db_index_fn *fn, void *arg)
+{
+    struct db_index_job job = {.what = w->what};
+    struct buf path = BUF_INIT(2048), was = BUF_INIT(2048), tags = BUF_INIT(8192);
+    struct err e = ERR_INIT;
+    arena_reset(db->out);
+    sqlite3_stmt *st = q_ask(db, "SELECT ipath FROM msg WHERE id=?", "i", I(w->id));
+    if (q_step(db, st)) {
+        buf_adds(&was, sql_str(st, 0));
+        sqlite3_reset(st);
+    }
+    if (db_msg_get(db, w->id, &job.msg, &e) && db_index_place(db, &job.msg, &path)) {
+        flag_tags(&job.msg, &tags);
+        struct buf own = BUF_INIT(8192);
+        db_tags(db, w->id, &own, &e);
+        if (own.n) {
+            buf_addf(&tags, "%s", tags.n ? " " : "");
+            buf_adds(&tags, buf_str(&own));
+        }
+        buf_fini(&own);
+        if (!was.n)
+            job.what = INDEX_WHAT_MAIL;
+        else if (str_eq(buf_str(&was), buf_str(&path)))
+            job.what &= ~(unsigned)INDEX_WHAT_PATH;
+        job.path = buf_str(&path);
+        job.path_was = buf_str(&was);
+        job.tags = buf_str(&tags);
+        imap_put(&db->handed, w->id, (void *)(uintptr_t)(w->seq + 1));
+        if (job.what)
+            fn(arg, &job);
+        else
+            q_run(db, "UPDATE msg SET istate=0 WHERE id=?", "i", I(w->id));
+    }
+    buf_fini(&path);
+    buf_fini(&was);
+    buf_fini(&tags);
+}
+
+bool db_index_next(struct db *db, unsigned max, db_index_fn *fn, void *arg, struct err *err)
+{
+    bool own;
+    if (!call_enter(db, &own, err))
+        return false;
+    struct waiting *w = mem_array(max ? max : 1, sizeof *w);
+    size_t n = 0;
+    sqlite3_stmt *st = q_ask(db,
+                             "SELECT id,istate,iseq FROM msg WHERE istate>0 AND (suid>0 OR (name IS NOT NULL AND body "
+                             "IS NOT NULL)) ORDER BY date DESC,id DESC LIMIT ?",
+                             "i", I(max));
+    while (q_step(db, st) && n < max)
+        w[n++] = (struct waiting){.id = sql_u64(st, 0), .what = sql_u32(st, 1), .seq = sql_u64(st, 2)};
+    for (size_t i = 0; i < n && !db->failed; i++)
+        hand_out(db, &w[i], fn, arg);
+    free(w);
+    return call_leave(db, own, err);
+}
+
+bool db_index_done(struct db *db, const uint64_t *msgs, size_t n, struct err *err)
+{
+    bool own;
+    if (!call_enter(db, &own, err))
+        return false;
+    for (size_t i = 0; i < n && !db->failed; i++) {
+        uintptr_t seq = (uintptr_t)imap_get(&db->handed, msgs[i]);
+        struct db_msg m;
+        struct err e = ERR_INIT;
+        struct buf path = BUF_INIT(2048);
+        if (seq && db_msg_get(db, msgs[i], &m, &e) && db_index_place(db, &m, &path))
+            q_run(db, "UPDATE msg SET istate=0,ipath=? WHERE id=? AND iseq=?", "sii", buf_str(&path), I(msgs[i]),
+                  I(seq - 1));
+        buf_fini(&path);
+    }
+    return call_leave(db, own, err);
+}
+
+/* Nothing waits any more; the next change of its body queues it again. */
+bool db_index_failed(struct db *db, uint64_t msg, struct err *err)
+{
+    bool own;
+    if (!call_enter(db, &own, err))
+        return false;
+    q_run(db, "UPDATE msg SET istate=0 WHERE id=?", "i", I(msg));
+    return call_leave(db, own, err);
+}
+
+bool db_index_pending(struct db *db, uint32_t *count_r, struct err *err)
+{
+    bool own;
+    int64_t n;
+    if (!call_enter(db, &own, err))
+        return false;
+    q_one(db, &n, "SELECT count(*) FROM msg WHERE istate>0", "");
+    *count_r = (uint32_t)n;
+    return call_leave(db, own, err);
+}
+
+bool db_index_reset(struct db *db, struct err *err)
+{
+    bool own;
+    if (!call_enter(db, &own, err))
+        return false;
+    q_run(db, "UPDATE msg SET istate=?,iseq=iseq+1,ipath=NULL WHERE (attrs & 32) <> 0", "i", I(INDEX_WHAT_MAIL));
+    q_keep(db, "DELETE FROM unindex", "");
+    db->has_unindex = false;
+    return call_leave(db, own, err);
+}
+
+bool db_unindex_next(struct db *db, int64_t now, unsigned max, db_path_fn *fn, void *arg, struct err *err)
+{
+    bool own;
+    if (!call_enter(db, &own, err))
+        return false;
+    sqlite3_stmt *st = q_ask(db, "SELECT path FROM unindex WHERE due<=? ORDER BY due LIMIT ?", "ii", now, I(max));
+    while (q_step(db, st))
+        fn(arg, sql_str(st, 0));
+    return call_leave(db, own, err);
+}
+
+bool db_unindex_done(struct db *db, struct str path, struct err *err)
+{
+    bool own;
+    if (!call_enter(db, &own, err))
+        return false;
+    q_keep(db, "DELETE FROM unindex WHERE path=?", "s", path);
+    return call_leave(db, own, err);
+}

@@ -1,0 +1,241 @@
+/* What the files of the writing side share. Private to src/store/db*.c, intent*.c, ledger.c, thread.c, schema.c. */
+#ifndef TUIMAIL_STORE_DB_INT_H
+#define TUIMAIL_STORE_DB_INT_H
+
+#include "store/db.h"
+#include "store/read_sql.h"
+
+#define BOX_MAX 1000000
+#define ITEMS_PER_INTENT 1000
+#define RANK_BLOCK 1024 /* a block of the rank table splits past this many rows */
+#define UNINDEX_AFTER (7 * 86400)
+
+/* ---- integer map: open addressing, keys not 0 -------------------------------------------------------------------------- */
+struct imap {
+    struct imap_slot {
+        uint64_t key;
+        void *value;
+    } * slots;
+    size_t cap, used;
+};
+void *imap_get(const struct imap *, uint64_t key); /* NULL where absent */
+void imap_put(struct imap *, uint64_t key, void *value);
+void imap_fini(struct imap *, void (*drop)(void *));
+#define IMAP_EACH(map, i)                                                                                              \
+    for (size_t i = 0; i < (map)->cap; i++)                                                                            \
+        if ((map)->slots[i].key)
+
+/* ---- a mailbox in memory -------------------------------------------------------------------------------------------------- */
+struct rank_block { /* rows of [this bound, the next block's bound), ascending */
+    int64_t date;
+    uint64_t id;
+    uint32_t n, unread, flagged;
+    bool dirty, stored;
+};
+struct box {
+    uint64_t id;
+    char *name, *utf8;
+    size_t name_n, utf8_n;
+    char delim;
+    uint32_t attrs;
+    uint8_t role, role_set;              /* by the server or usual names; by the user */
+    uint32_t uidvalidity, uidnext, base; /* base: UIDs from here on are news */
+    uint64_t modseq;
+    uint32_t exists, unseen;      /* the server's, UINT32_MAX unknown */
+    uint32_t known, known_unread; /* rows with a place here */
+    uint32_t shown, shown_unread; /* rows shown here */
+    bool readonly, keywords_ok, filled, creating, hidden;
+    uint64_t listed;         /* number of the LIST that named it last */
+    struct rank_block *rank; /* NULL: not loaded */
+    size_t nrank, rank_cap;
+    bool dirty, changed;
+    uint32_t fresh;
+};
+
+/* The numbers of a row that counters depend on. */
+struct rowc {
+    uint64_t id, box, thread, sbox, size;
+    uint32_t uid, flags, sflags, attrs, state;
+    int64_t date;
+    uint64_t mh;
+    bool named; /* has a Maildir name */
+};
+
+/* Private bits of msg.state; readers mask them. */
+#define ROW_LOOSE 0x10000u /* the server has it, we do not know where: waits for its row */
+#define ROW_PUBLIC 0xffffu
+
+struct announce {
+    uint64_t box;
+    uint32_t fresh;
+};
+
+struct db {
+    struct sql q;
+    char *account, *dir;
+    bool local;
+    uint32_t purge_hold;
+    /* the burst */
+    bool burst, busy, failed; /* busy: a call has a transaction of its own */
+    struct err why;
+    bool keep_dirty, unsynced; /* keep.db written in this burst; committed but not synced */
+    struct imap boxes;         /* id -> struct box, loaded on demand */
+    bool boxes_all;            /* every mailbox is loaded */
+    bool list_changed;
+    struct imap threads; /* (box, thread) hash -> struct thread_delta */
+    struct imap addrs;   /* address hash -> struct addr_delta */
+    struct announce *changed;
+    size_t nchanged, changed_cap;
+    struct db_conflict *conflicts, *conflicts_new;
+    size_t nconflicts, conflicts_cap, nconflicts_new, conflicts_new_cap;
+    uint64_t next_msg, end_msg, next_box, end_box; /* reserved blocks of ids */
+    uint64_t list_no;
+    bool has_pending; /* some intent is pending: rows may need the slow way */
+    bool has_held;    /* pending intents name messages without a row */
+    bool has_unindex;
+    uint32_t scan_no;
+    struct imap scan; /* ids seen by the running Maildir scan */
+    uint64_t scan_box;
+    struct imap handed; /* message -> hand-out number of its index job */
+    struct pop *pop;    /* the running listing */
+    struct batch_mem *batch;
+    struct arena *out; /* strings of the last returned rows */
+};
+
+/* ---- entering and leaving a call -------------------------------------------------------------------------------------------- */
+/* Begins a transaction unless a burst runs (*own_r). False, *err filled, when the burst has failed before. */
+bool call_enter(struct db *, bool *own_r, struct err *);
+/* Ends it: commits when own. False with the failure of any statement since. */
+bool call_leave(struct db *, bool own, struct err *);
+/* Refuses a call that changed nothing. */
+bool call_refuse(struct db *, bool own, struct err *, enum err_kind, const char *fmt, ...) PRINTF(5, 6);
+/* Statements; a failure is kept in db->why. ask + step for rows; run for the rest; one: the single integer of the first
+ * row. */
+sqlite3_stmt *q_ask(struct db *, const char *text, const char *types, ...);
+bool q_step(struct db *, sqlite3_stmt *);
+bool q_run(struct db *, const char *text, const char *types, ...);
+bool q_keep(struct db *, const char *text, const char *types, ...);                  /* a q_run that writes keep.db */
+bool q_one(struct db *, int64_t *value_r, const char *text, const char *types, ...); /* false: no row */
+void db_broken(struct db *, int rc);
+struct str out_str(struct db *, struct str); /* copies into the arena of returned strings */
+#define I(x) ((int64_t)(x))
+
+/* ---- parts -------------------------------------------------------------------------------------------------------------------- */
+bool schema_open(struct db *, const char *path_keep, const char *path_cache, unsigned *opened_r, struct err *);
+uint64_t id_msg(struct db *);
+uint64_t id_box(struct db *);
+
+struct box *box_ref(struct db *, uint64_t id); /* NULL: no such mailbox */
+void box_flush_all(struct db *);
+void box_free(void *);
+void box_drop_rows(struct db *, struct box *); /* every row that has its place here */
+void boxes_load(struct db *);
+void box_touch(struct db *, struct box *);
+uint8_t box_role_of(const struct box *);
+void box_remove(struct db *, struct box *);
+
+void rank_add(struct db *, struct box *, const struct rowc *, int sign);
+void rank_change(struct db *, struct box *, const struct rowc *old, const struct rowc *now);
+void rank_settle(struct db *, struct box *, int64_t date,
+                 uint64_t id); /* after the row is in the table: splits its block */
+void rank_flush(struct db *, struct box *);
+
+bool row_load(struct db *, uint64_t id, struct rowc *row_r);
+/* Writes the numbers of a row that changed and keeps counters, ranks and threads right. `old` as in the table. */
+void row_store(struct db *, const struct rowc *old, struct rowc *now);
+void row_counted(struct db *, const struct rowc *old, const struct rowc *now); /* either may be NULL */
+void row_delete(struct db *, const struct rowc *);
+/* Computes the shown state from the server's and the pending intents. */
+void row_shown(struct db *, struct rowc *);
+void row_refresh(struct db *, uint64_t id); /* load, row_shown, store; deletes a row that nothing explains */
+void row_queue(struct db *, uint64_t id, unsigned what); /* for the index */
+/* Gives the row a place, merging with the row that is there already. */
+void row_place(struct db *, uint64_t id, uint64_t box, uint32_t uid, struct str name);
+
+uint64_t thread_assign(struct db *, uint64_t msg, uint64_t own, uint64_t mh, struct str refs);
+void thread_count(struct db *, uint64_t box, uint64_t thread, int count, int unread, int flagged, int64_t date);
+void thread_flush(struct db *);
+
+void addr_note(struct db *, struct str name, struct str addr, unsigned weight, int64_t when);
+void addr_flush(struct db *);
+void tags_keywords(struct db *, uint64_t msg, uint64_t mh, uint64_t fp, struct str was, struct str now);
+bool tags_change(struct db *, uint64_t mh, uint64_t fp, struct str words,
+                 struct buf *did); /* "+x -y"; what had an effect, or NULL */
+bool tag_valid(struct str);
+void tag_identity(struct db *, uint64_t msg, uint64_t *mh_r, uint64_t *fp_r);
+
+/* Intents as the rows see them. */
+void held_note(struct db *, uint64_t msg); /* keeps the message's place and identity in keep.db */
+uint64_t held_claim(struct db *, struct box *, uint32_t uid, struct str name, struct str msgid,
+                    uint64_t size); /* id of a lost row; 0 none */
+void held_place(struct db *, uint64_t msg, uint64_t box, uint32_t uidvalidity, uint32_t uid, struct str name);
+void held_refresh_flag(struct db *);
+void pending_refresh_flag(struct db *);
+/* The message left the server: true when a sent move explains it and the row waits; else its pending intents end as
+ * conflicts. */
+bool intent_explains_gone(struct db *, uint64_t msg);
+void intent_box_gone(struct db *, uint64_t box);
+void intent_row_arrived(struct db *, uint64_t msg, uint64_t box); /* a moved row got its place by arriving */
+void conflict_note(struct db *, const struct db_conflict *);
+enum item_state { ITEM_PENDING, ITEM_DONE, ITEM_REFUSED, ITEM_DROPPED };
+void item_end(struct db *, uint64_t intent, uint64_t msg, enum item_state);
+/* Ends the intent when no item of it is pending. */
+void intent_settle(struct db *, uint64_t intent, enum err_kind why, const char *text);
+void intent_set(struct db *, uint64_t intent, enum intent_state, enum err_kind why, const char *text);
+void intent_end_without(struct db *, uint64_t intent, enum intent_state, enum err_kind, const char *text);
+
+/* An intent as stored. Strings are owned. */
+struct intent {
+    uint64_t id, group, box, target;
+    enum intent_kind kind;
+    enum intent_state state;
+    bool inverse;
+    uint32_t set, clear;
+    int64_t due;
+    struct buf arg, utf8, old, old_utf8;
+};
+bool intent_load(struct db *, uint64_t id, struct intent *);
+void intent_fini(struct intent *);
+struct item {
+    uint64_t msg, copy, bbox;
+    uint32_t bflags, aflags;
+    enum item_state state;
+    char *tags; /* "+x -y" that had an effect, or NULL */
+};
+/* Items of an intent; caller frees with items_free. */
+struct item *items_load(struct db *, uint64_t intent, size_t *n_r);
+void items_free(struct item *, size_t n);
+
+/* Makes intents of a group: messages with one mailbox and one change share an intent. */
+struct maker {
+    struct db *db;
+    uint64_t group;
+    uint32_t round;
+    bool inverse;
+    int64_t now;
+    struct made {
+        enum intent_kind kind;
+        uint64_t box, target, id;
+        uint32_t set, clear, n;
+        char *arg;
+    } * made;
+    size_t n, cap;
+    uint32_t count; /* messages changed */
+};
+void maker_fini(struct maker *);
+bool make_flags(struct maker *, uint64_t msg, uint32_t set, uint32_t clear);
+bool make_move(struct maker *, uint64_t msg, uint64_t target);
+bool make_copy(struct maker *, uint64_t msg, uint64_t target);
+bool make_purge(struct maker *, uint64_t msg, int64_t due);
+bool make_tags(struct maker *, uint64_t msg, struct str words);
+uint64_t make_box(struct maker *, enum intent_kind, uint64_t box, struct str name, struct str utf8); /* the mailbox */
+struct box *box_made(struct db *, struct str name, struct str utf8, char delim);
+
+bool db_index_place(struct db *, const struct db_msg *, struct buf *out);
+void unindex_note(struct db *, uint64_t msg);
+void pop_free(struct pop **);
+void batch_free(struct batch_mem **);
+void msg_read(struct db *, sqlite3_stmt *, struct db_msg *);
+extern const char msg_columns_sql[];
+
+#endif

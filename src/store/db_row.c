@@ -1,0 +1,627 @@
+/* Rows as the server tells them: new ones, flags, removals, whole sets of UIDs. */
+#include "store/db_int.h"
+
+/* ---- putting --------------------------------------------------------------------------------------------------------- */
+
+struct put {
+    const struct db_row *in;
+    struct str from_name, from_addr, to, subject, msgid, refs, list_id, kw, name, path;
+    uint64_t mh;
+    uint32_t attrs, state, flags;
+};
+
+static const struct {
+    const char *name;
+    uint32_t flag;
+} flag_keywords[] = {
+    {"$Forwarded", FLAG_FORWARDED}, {"$Junk", FLAG_JUNK}, {"$NotJunk", FLAG_NOTJUNK}, {"$MDNSent", FLAG_MDNSENT}};
+
+static uint32_t keyword_flags(struct str kw)
+{
+    uint32_t flags = 0;
+    struct str word;
+    while (str_split(&kw, ' ', &word))
+        for (size_t i = 0; i < COUNT(flag_keywords); i++)
+            if (str_case_eqz(word, flag_keywords[i].name))
+                flags |= flag_keywords[i].flag;
+    return flags;
+}
+
+static struct put put_bound(struct db *db, const struct db_row *in)
+{
+    struct put p = {.in = in,
+                    .from_name = str_sub(in->from_name, 0, 256),
+                    .from_addr = str_sub(in->from_addr, 0, 320),
+                    .to = str_sub(in->to, 0, 512),
+                    .subject = str_sub(in->subject, 0, 1024),
+                    .msgid = str_sub(sql_msgid(in->msgid), 0, 512),
+                    .refs = str_sub(in->refs, 0, 4096),
+                    .list_id = str_sub(in->list_id, 0, 256),
+                    .kw = str_trim(str_sub(in->keywords, 0, 1024)),
+                    .name = str_sub(in->name, 0, 255),
+                    .path = str_sub(in->path, 0, 512)};
+    p.mh = sql_msgid_hash(&db->q, p.msgid);
+    p.attrs = in->attrs | (p.name.n ? ROW_FULL : 0);
+    p.state = (in->state & (ROW_BODY | ROW_STUB)) | (p.path.n ? ROW_BODY : 0);
+    p.flags = in->flags | keyword_flags(p.kw);
+    return p;
+}
+
+static uint64_t row_at(struct db *db, uint64_t box, uint32_t uid, struct str name)
+{
+    int64_t id;
+    if (uid)
+        q_one(db, &id, "SELECT id FROM msg WHERE sbox=? AND suid=? AND suid>0", "ii", I(box), I(uid));
+    else
+        q_one(db, &id, "SELECT id FROM msg WHERE sbox=? AND name=? AND name IS NOT NULL", "is", I(box), name);
+    return (uint64_t)id;
+}
+
+/* A row that is expected here: moved, copied or appended by a command that was sent, or settled without a UID. */
+static uint64_t row_expected(struct db *db, uint64_t box, const struct put *p)
+{
+    int64_t id = 0;
+    if (!p->mh)
+        return 0;
+    q_one(db, &id,
+          "SELECT m.id FROM msg m WHERE m.mh=?1 AND m.mh<>0 AND m.box=?2 AND NOT (m.sbox=?2 AND (m.suid>0 OR m.name IS "
+          "NOT NULL)) AND ("
+          " (m.state & 65536) AND (m.size=?3 OR m.size=0)"
+          " OR EXISTS(SELECT 1 FROM item t CROSS JOIN intent i ON i.id=t.intent WHERE t.msg=m.id AND t.state=0 AND "
+          "i.target=?2 AND i.state IN (1,2) AND (i.kind=?4 AND m.size=?3 OR i.kind=?5))"
+          " OR m.size=?3 AND EXISTS(SELECT 1 FROM item t JOIN intent i ON i.id=t.intent WHERE t.copy=m.id AND t.copy>0 "
+          "AND t.state=0 AND i.state IN (1,2) AND i.kind=?6)) ORDER BY m.id LIMIT 1",
+          "iiiiii", I(p->mh), I(box), I(p->in->size), I(INTENT_MOVE), I(INTENT_APPEND), I(INTENT_COPY));
+    return (uint64_t)id;
+}
+
+static void put_insert(struct db *db, struct box *b, const struct put *p, uint64_t id)
+{
+    const struct db_row *in = p->in;
+    struct rowc r = {.id = id,
+                     .sbox = b->id,
+                     .box = b->id,
+                     .uid = in->uid,
+                     .named = p->name.n > 0,
+                     .size = in->size,
+                     .flags = p->flags,
+                     .sflags = p->flags,
+                     .attrs = p->attrs,
+                     .state = p->state,
+                     .date = in->date,
+                     .mh = p->mh};
+    row_shown(db, &r);
+    r.thread = thread_assign(db, id, 0, p->mh, p->refs);
+    q_run(db,
+          "INSERT INTO "
+          "msg(id,box,date,flags,attrs,state,thread,size,sbox,suid,sflags,mh,idate,istate,iseq,from_name,from_addr,to_,"
+          "subject,msgid,list_id,kw,name,refs,body)"
+          " VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,1,?,?,?,?,?,?,?,?,?,?)",
+          "iiiiiiiiiiiiiinnnnnnnnnn", I(id), I(r.box), r.date, I(r.flags), I(r.attrs), I(r.state), I(r.thread),
+          I(r.size), I(r.sbox), I(r.uid), I(r.sflags), I(r.mh), in->internal_date,
+          I(p->attrs & ROW_FULL ? INDEX_WHAT_MAIL : 0), p->from_name, p->from_addr, p->to, p->subject, p->msgid,
+          p->list_id, p->kw, p->name, p->refs, p->path);
+    row_counted(db, NULL, &r);
+    if (p->kw.n)
+        tags_keywords(db, id, p->mh, sql_fingerprint(&db->q, p->from_addr, p->subject, in->date), STR(""), p->kw);
+    if (p->from_addr.n)
+        addr_note(db, p->from_name, p->from_addr, 1, in->date);
+    if (db->scan_box == b->id)
+        imap_put(&db->scan, id, db);
+    bool news = in->uid ? b->base && in->uid >= b->base : db->local;
+    if (news && !(r.flags & FLAG_SEEN) && r.box == b->id)
+        b->fresh++;
+    if (db->has_unindex) { /* it came back under the path that was to be forgotten */
+        struct buf path = BUF_INIT(2048);
+        struct db_msg m = {
+            .sbox = b->id, .uidvalidity = b->uidvalidity, .uid = in->uid, .name = p->name, .body = p->path};
+        if (db_index_place(db, &m, &path))
+            q_keep(db, "DELETE FROM unindex WHERE path=?", "s", buf_str(&path));
+        buf_fini(&path);
+    }
+}
+
+static void put_update(struct db *db, const struct put *p, uint64_t id)
+{
+    const struct db_row *in = p->in;
+    struct rowc old, now;
+    if (!row_load(db, id, &old))
+        return;
+    bool thin = !(p->attrs & ROW_FULL) && (old.attrs & ROW_FULL);
+    sqlite3_stmt *st = q_ask(db, "SELECT kw FROM msg WHERE id=?", "i", I(id));
+    struct buf was = BUF_INIT(2048);
+    if (q_step(db, st)) {
+        buf_adds(&was, sql_str(st, 0));
+        sqlite3_reset(st);
+    }
+    now = old;
+    now.sflags = p->flags;
+    now.attrs = thin ? old.attrs : p->attrs;
+    now.state |= p->state;
+    now.date = in->date;
+    bool fuller = (p->attrs & ROW_FULL) && !(old.attrs & ROW_FULL);
+    if (!thin)
+        q_run(db,
+              "UPDATE msg SET "
+              "from_name=?,from_addr=?,to_=?,subject=?,msgid=?,mh=?,list_id=?,refs=?,size=?,idate=?,istate=istate|?,"
+              "iseq=iseq+1 WHERE id=?",
+              "nnnnninniiii", p->from_name, p->from_addr, p->to, p->subject, p->msgid, I(p->mh), p->list_id, p->refs,
+              I(in->size), in->internal_date, I(fuller ? INDEX_WHAT_MAIL : 0), I(id));
+    if (!str_eq(buf_str(&was), p->kw)) {
+        q_run(db, "UPDATE msg SET kw=? WHERE id=?", "ni", p->kw, I(id));
+        tags_keywords(db, id, p->mh, sql_fingerprint(&db->q, p->from_addr, p->subject, in->date), buf_str(&was), p->kw);
+    }
+    buf_fini(&was);
+    if (p->path.n)
+        q_run(
+            db,
+            "UPDATE msg SET istate=CASE WHEN body IS ?1 THEN istate ELSE istate|4 END,iseq=iseq+1,body=?1 WHERE id=?2",
+            "si", p->path, I(id));
+    row_shown(db, &now);
+    row_store(db, &old, &now);
+    if (fuller || (p->mh && p->mh != old.mh)) {
+        uint64_t thread = thread_assign(db, id, old.thread, p->mh, p->refs);
+        if (thread != now.thread && row_load(db, id, &old) && old.thread != thread) {
+            now = old;
+            now.thread = thread;
+            row_store(db, &old, &now);
+        }
+    }
+}
+
+static void gone_one(struct db *db, uint64_t id)
+{
+    struct rowc r;
+    if (!row_load(db, id, &r))
+        return;
+    if (db->has_pending && intent_explains_gone(db, id)) {
+        struct rowc now = r;
+        now.uid = 0;
+        now.named = false;
+        row_store(db, &r, &now);
+        held_place(db, id, r.sbox, 0, 0, STR(""));
+        return;
+    }
+    row_delete(db, &r);
+}
+
+bool db_row_put(struct db *db, const struct db_row *in, uint64_t *id_r, bool *fresh_r, struct err *err)
+{
+    bool own, fresh = false;
+    *id_r = 0;
+    if (!call_enter(db, &own, err))
+        return false;
+    struct box *b = box_ref(db, in->box);
+    if (!b || (!in->uid && !in->name.n))
+        return call_refuse(db, own, err, b ? ERR_USAGE : ERR_NO_MAILBOX,
+                           b ? "a row without a place" : "no such mailbox");
+    struct put p = put_bound(db, in);
+    uint64_t id = row_at(db, b->id, in->uid, p.name);
+    struct rowc r;
+    if (id && p.mh && row_load(db, id, &r) && r.mh && r.mh != p.mh) {
+        gone_one(db, id); /* a server that gives a UID twice: another message, never the old one's intents */
+        id = 0;
+    }
+    if (!id && (id = row_expected(db, b->id, &p))) {
+        row_place(db, id, b->id, in->uid, p.name);
+        intent_row_arrived(db, id, b->id);
+    }
+    if (!id) {
+        if (db->has_held)
+            id = held_claim(db, b, in->uid, p.name, p.msgid, in->size);
+        if (!id)
+            id = id_msg(db);
+        fresh = true;
+        put_insert(db, b, &p, id);
+    } else {
+        put_update(db, &p, id);
+    }
+    *id_r = id;
+    if (fresh_r)
+        *fresh_r = fresh;
+    return call_leave(db, own, err);
+}
+
+/* ---- flags and removals -------------------------------------------------------------------------------------------------- */
+
+static void flags_one(struct db *db, uint64_t id, uint32_t flags, struct str kw, bool has_kw)
+{
+    struct rowc old, now;
+    if (!row_load(db, id, &old))
+        return;
+    if (has_kw) {
+        kw = str_trim(str_sub(kw, 0, 1024));
+        flags |= keyword_flags(kw);
+        sqlite3_stmt *st = q_ask(db, "SELECT kw,from_addr,subject FROM msg WHERE id=?", "i", I(id));
+        if (q_step(db, st)) {
+            struct buf was = BUF_INIT(2048);
+            buf_adds(&was, sql_str(st, 0));
+            uint64_t fp = sql_fingerprint(&db->q, sql_str(st, 1), sql_str(st, 2), old.date);
+            sqlite3_reset(st);
+            if (!str_eq(buf_str(&was), kw)) {
+                q_run(db, "UPDATE msg SET kw=? WHERE id=?", "ni", kw, I(id));
+                tags_keywords(db, id, old.mh, fp, buf_str(&was), kw);
+            }
+            buf_fini(&was);
+        }
+    }
+    if (flags == old.sflags)
+        return;
+    now = old;
+    now.sflags = flags;
+    row_shown(db, &now);
+    row_store(db, &old, &now);
+}
+
+bool db_flags_put(struct db *db, uint64_t box, uint32_t uid, uint32_t flags, struct str keywords, uint64_t modseq,
+                  struct err *err)
+{
+    bool own;
+    (void)modseq; /* the mailbox's MODSEQ is what a resync asks for */
+    if (!call_enter(db, &own, err))
+        return false;
+    uint64_t id = uid ? row_at(db, box, uid, STR("")) : 0;
+    if (id)
+        flags_one(db, id, flags, keywords, true);
+    return call_leave(db, own, err);
+}
+
+struct ids {
+    uint64_t *p;
+    size_t n, cap;
+};
+
+static void ids_add(struct ids *a, uint64_t id)
+{
+    if (a->n == a->cap)
+        a->p = mem_resize(a->p, a->cap = a->cap ? a->cap * 2 : 64, sizeof *a->p);
+    a->p[a->n++] = id;
+}
+
+static void gone_ids(struct db *db, struct ids *a)
+{
+    for (size_t i = 0; i < a->n && !db->failed; i++)
+        gone_one(db, a->p[i]);
+    free(a->p);
+}
+
+bool db_gone(struct db *db, uint64_t box, uint32_t lo, uint32_t hi, struct err *err)
+{
+    bool own;
+    if (!call_enter(db, &own, err))
+        return false;
+    struct ids a = {0};
+    sqlite3_stmt *st =
+        q_ask(db, "SELECT id FROM msg WHERE sbox=? AND suid BETWEEN ? AND ? AND suid>0", "iii", I(box), I(lo), I(hi));
+    while (q_step(db, st))
+        ids_add(&a, sql_u64(st, 0));
+    gone_ids(db, &a);
+    return call_leave(db, own, err);
+}
+
+/* A new life of the mailbox (UIDVALIDITY) or its end: its rows go without a word to their intents, which find them
+ * again or end in box_gone. */
+void box_drop_rows(struct db *db, struct box *b)
+{
+    struct ids a = {0};
+    sqlite3_stmt *st = q_ask(
+        db,
+        "SELECT id FROM msg WHERE sbox=?1 AND suid>0 UNION ALL SELECT id FROM msg WHERE sbox=?1 AND name IS NOT NULL",
+        "i", I(b->id));
+    while (q_step(db, st))
+        ids_add(&a, sql_u64(st, 0));
+    for (size_t i = 0; i < a.n && !db->failed; i++) {
+        struct rowc r;
+        if (row_load(db, a.p[i], &r))
+            row_delete(db, &r);
+    }
+    free(a.p);
+}
+
+static int by_lo(const void *a, const void *b)
+{
+    uint32_t x = ((const struct db_range *)a)->lo, y = ((const struct db_range *)b)->lo;
+    return (x > y) - (x < y);
+}
+
+/* Sorted, joined, without the impossible; returns the new count. */
+static size_t ranges_normal(struct db_range *r, size_t n)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < n; i++) {
+        struct db_range x = r[i];
+        if (x.lo > x.hi)
+            x = (struct db_range){x.hi, x.lo};
+        if (x.hi) /* UID 0 does not exist */
+            r[kept++] = (struct db_range){MAX(x.lo, 1), x.hi};
+    }
+    n = kept;
+    if (!n)
+        return 0;
+    qsort(r, n, sizeof *r, by_lo);
+    kept = 0;
+    for (size_t i = 1; i < n; i++) {
+        if (r[i].lo <= r[kept].hi || r[i].lo == r[kept].hi + 1)
+            r[kept].hi = MAX(r[kept].hi, r[i].hi);
+        else
+            r[++kept] = r[i];
+    }
+    return kept + 1;
+}
+
+bool db_uids(struct db *db, uint64_t box, const struct db_range *ranges, size_t n, db_range_fn *missing, void *arg,
+             struct err *err)
+{
+    bool own, any_missing = false;
+    if (!call_enter(db, &own, err))
+        return false;
+    struct db_range *r = mem_array(n ? n : 1, sizeof *r);
+    if (n)
+        memcpy(r, ranges, n * sizeof *r);
+    n = ranges_normal(r, n);
+    struct ids a = {0};
+    /* Both walked from the top: what has a row but no range is gone; what has a range but no row is missing. */
+    size_t at = n;
+    uint32_t top = 0; /* highest UID of the current range not yet accounted for */
+    bool open = false;
+    sqlite3_stmt *st = q_ask(db, "SELECT suid,id FROM msg WHERE sbox=? AND suid>0 ORDER BY suid DESC", "i", I(box));
+    bool more = q_step(db, st);
+    while (at > 0 || more || open) {
+        if (!open && at > 0) {
+            at--;
+            top = r[at].hi;
+            open = true;
+        }
+        uint32_t uid = more ? sql_u32(st, 0) : 0;
+        if (open && (!more || uid < r[at].lo)) { /* no further row in this range */
+            if (top >= r[at].lo) {
+                any_missing = true;
+                missing(arg, r[at].lo, top);
+            }
+            open = false;
+            continue;
+        }
+        if (!more)
+            break;
+        if (!open || uid > r[at].hi) {
+            ids_add(&a, sql_u64(st, 1));
+        } else {
+            if (uid < top) {
+                any_missing = true;
+                missing(arg, uid + 1, top);
+            }
+            if (uid == r[at].lo)
+                open = false;
+            else
+                top = uid - 1;
+        }
+        more = q_step(db, st);
+    }
+    if (more)
+        sqlite3_reset(st);
+    free(r);
+    gone_ids(db, &a);
+    if (!any_missing) { /* everything there is has a row: who still waits for his place waits in vain */
+        a = (struct ids){0};
+        st = q_ask(db, "SELECT id FROM msg WHERE sbox=? AND suid=0 AND name IS NULL AND (state & 1)=0", "i", I(box));
+        while (q_step(db, st))
+            ids_add(&a, sql_u64(st, 0));
+        gone_ids(db, &a);
+    }
+    return call_leave(db, own, err);
+}
+
+bool db_thin(struct db *db, uint64_t box, uint32_t below, unsigned max, db_range_fn *fn, void *arg, struct err *err)
+{
+    bool own;
+    if (!call_enter(db, &own, err))
+        return false;
+    sqlite3_stmt *st = q_ask(
+        db, "SELECT suid FROM msg WHERE sbox=? AND (attrs & 32) = 0 AND suid>0 AND suid<? ORDER BY suid DESC LIMIT ?",
+        "iii", I(box), below ? I(below) : INT64_MAX, I(max));
+    uint32_t lo = 0, hi = 0;
+    while (q_step(db, st)) {
+        uint32_t uid = sql_u32(st, 0);
+        if (lo && uid == lo - 1) {
+            lo = uid;
+            continue;
+        }
+        if (lo)
+            fn(arg, lo, hi);
+        lo = hi = uid;
+    }
+    if (lo)
+        fn(arg, lo, hi);
+    return call_leave(db, own, err);
+}
+
+/* ---- Maildir folders ----------------------------------------------------------------------------------------------------------- */
+
+bool db_scan_begin(struct db *db, uint64_t box, struct err *err)
+{
+    bool own;
+    if (!call_enter(db, &own, err))
+        return false;
+    imap_fini(&db->scan, NULL);
+    db->scan_box = box;
+    return call_leave(db, own, err);
+}
+
+bool db_scan_seen(struct db *db, uint64_t box, struct str name, uint32_t flags, uint64_t size, bool *known_r,
+                  struct err *err)
+{
+    bool own;
+    (void)size;
+    *known_r = false;
+    if (!call_enter(db, &own, err))
+        return false;
+    uint64_t id = row_at(db, box, 0, name);
+    if (id) {
+        struct rowc r;
+        *known_r = true;
+        imap_put(&db->scan, id, db);
+        /* A file name has no room for $Junk and its like: they stay as the row has them. */
+        uint32_t in_name = FLAG_SEEN | FLAG_ANSWERED | FLAG_FLAGGED | FLAG_DELETED | FLAG_DRAFT | FLAG_FORWARDED;
+        if (row_load(db, id, &r))
+            flags_one(db, id, (r.sflags & ~in_name) | (flags & in_name), STR(""), false);
+    }
+    return call_leave(db, own, err);
+}
+
+bool db_scan_end(struct db *db, uint64_t box, struct err *err)
+{
+    bool own;
+    if (!call_enter(db, &own, err))
+        return false;
+    if (db->scan_box == box) {
+        struct ids a = {0};
+        sqlite3_stmt *st = q_ask(db, "SELECT id FROM msg WHERE sbox=? AND name IS NOT NULL", "i", I(box));
+        while (q_step(db, st))
+            if (!imap_get(&db->scan, sql_u64(st, 0)))
+                ids_add(&a, sql_u64(st, 0));
+        gone_ids(db, &a);
+        imap_fini(&db->scan, NULL);
+        db->scan_box = 0;
+        struct box *b = box_ref(db, box);
+        if (b && !b->filled) {
+            b->filled = true;
+            box_touch(db, b);
+        }
+    }
+    return call_leave(db, own, err);
+}
+
+bool db_name_gone(struct db *db, uint64_t box, struct str name, struct err *err)
+{
+    bool own;
+    if (!call_enter(db, &own, err))
+        return false;
+    uint64_t id = row_at(db, box, 0, name);
+    if (id)
+        gone_one(db, id);
+    return call_leave(db, own, err);
+}
+
+bool db_name_is(struct db *db, uint64_t msg, uint64_t box, struct str name, uint32_t flags, struct err *err)
+{
+    bool own;
+    if (!call_enter(db, &own, err))
+        return false;
+    struct rowc r;
+    if (!row_load(db, msg, &r))
+        return call_refuse(db, own, err, ERR_NO_MESSAGE, "no such message");
+    row_place(db, msg, box, 0, str_sub(name, 0, 255));
+    flags_one(db, msg, flags, STR(""), false);
+    if (db->scan_box == box)
+        imap_put(&db->scan, msg, db);
+    return call_leave(db, own, err);
+}
+
+/* ---- reading one ------------------------------------------------------------------------------------------------------------------- */
+
+const char msg_columns_sql[] = "m.id,m.box,m.sbox,coalesce(b.uidvalidity,0),m.suid,m.name,m.flags,m.sflags,m.attrs,m."
+                               "state,m.size,m.thread,m.idate,m.date,"
+                               "m.from_name,m.from_addr,m.to_,m.subject,m.msgid,m.refs,m.list_id,m.body";
+
+#define MSG_SQL                                                                                                        \
+    "SELECT "                                                                                                          \
+    "m.id,m.box,m.sbox,coalesce(b.uidvalidity,0),m.suid,m.name,m.flags,m.sflags,m.attrs,m.state,m.size,m.thread,m."    \
+    "idate,m.date,"                                                                                                    \
+    "m.from_name,m.from_addr,m.to_,m.subject,m.msgid,m.refs,m.list_id,m.body FROM msg m LEFT JOIN box b ON "           \
+    "b.id=m.sbox "
+
+void msg_read(struct db *db, sqlite3_stmt *st, struct db_msg *m)
+{
+    *m = (struct db_msg){.id = sql_u64(st, 0),
+                         .box = sql_u64(st, 1),
+                         .sbox = sql_u64(st, 2),
+                         .uidvalidity = sql_u32(st, 3),
+                         .uid = sql_u32(st, 4),
+                         .name = out_str(db, sql_str(st, 5)),
+                         .flags = sql_u32(st, 6),
+                         .sflags = sql_u32(st, 7),
+                         .attrs = sql_u32(st, 8),
+                         .state = sql_u32(st, 9) & ROW_PUBLIC,
+                         .size = sql_u64(st, 10),
+                         .thread = sql_u64(st, 11),
+                         .internal_date = sql_int(st, 12),
+                         .date = sql_int(st, 13),
+                         .from_name = out_str(db, sql_str(st, 14)),
+                         .from_addr = out_str(db, sql_str(st, 15)),
+                         .to = out_str(db, sql_str(st, 16)),
+                         .subject = out_str(db, sql_str(st, 17)),
+                         .msgid = out_str(db, sql_str(st, 18)),
+                         .refs = out_str(db, sql_str(st, 19)),
+                         .list_id = out_str(db, sql_str(st, 20)),
+                         .body = out_str(db, sql_str(st, 21))};
+}
+
+static bool msg_answer(struct db *db, sqlite3_stmt *st, bool own, struct db_msg *m, struct err *err)
+{
+    arena_reset(db->out);
+    if (!q_step(db, st))
+        return call_refuse(db, own, err, ERR_NO_MESSAGE, "no such message");
+    msg_read(db, st, m);
+    sqlite3_reset(st);
+    return call_leave(db, own, err);
+}
+
+bool db_msg_get(struct db *db, uint64_t msg, struct db_msg *msg_r, struct err *err)
+{
+    bool own;
+    return call_enter(db, &own, err) && msg_answer(db, q_ask(db, MSG_SQL "WHERE m.id=?", "i", I(msg)), own, msg_r, err);
+}
+
+bool db_msg_at(struct db *db, uint64_t box, uint32_t uid, struct db_msg *msg_r, struct err *err)
+{
+    bool own;
+    return call_enter(db, &own, err) &&
+           msg_answer(db, q_ask(db, MSG_SQL "WHERE m.sbox=? AND m.suid=? AND m.suid>0", "ii", I(box), I(uid)), own,
+                      msg_r, err);
+}
+
+/* ---- bodies --------------------------------------------------------------------------------------------------------------------------- */
+
+static bool body_state(struct db *db, uint64_t msg, uint32_t set, uint32_t clear, struct str path, struct err *err)
+{
+    bool own;
+    struct rowc old, now;
+    if (!call_enter(db, &own, err))
+        return false;
+    if (!row_load(db, msg, &old))
+        return call_refuse(db, own, err, ERR_NO_MESSAGE, "no such message");
+    now = old;
+    now.state = (old.state | set) & ~clear;
+    q_run(db, "UPDATE msg SET body=?,btime=? WHERE id=?", "nii", path, I(clock_wall()), I(msg));
+    row_store(db, &old, &now);
+    if (set & ROW_BODY)
+        row_queue(db, msg, old.named ? INDEX_WHAT_PATH : INDEX_WHAT_MAIL);
+    return call_leave(db, own, err);
+}
+
+bool db_body_is(struct db *db, uint64_t msg, struct str path, struct err *err)
+{
+    path = str_sub(path, 0, 512);
+    return path.n ? body_state(db, msg, ROW_BODY, ROW_FAILED | ROW_STUB, path, err)
+                  : body_state(db, msg, 0, ROW_BODY, path, err);
+}
+
+bool db_body_failed(struct db *db, uint64_t msg, struct err *err)
+{
+    return body_state(db, msg, ROW_FAILED, 0, STR(""), err);
+}
+
+bool db_bodies_each(struct db *db, db_body_fn *fn, void *arg, struct err *err)
+{
+    bool own;
+    if (!call_enter(db, &own, err))
+        return false;
+    sqlite3_stmt *st =
+        q_ask(db, "SELECT id,body,size FROM msg WHERE body IS NOT NULL AND name IS NULL ORDER BY btime", "");
+    while (q_step(db, st))
+        if (!fn(arg, sql_u64(st, 0), sql_str(st, 1), sql_u64(st, 2))) {
+            sqlite3_reset(st);
+            break;
+        }
+    return call_leave(db, own, err);
+}

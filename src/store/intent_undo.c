@@ -1,0 +1,226 @@
+/* Undo and redo: what was not sent is dropped, for the rest the inverse is appended, and only where the message still
+ * is as the group left it. */
+#include "store/db_int.h"
+
+enum group_state { GROUP_ACTIVE, GROUP_UNDONE, GROUP_CLOSED };
+
+struct group {
+    uint64_t id, stamp;
+    uint32_t round;
+    enum intent_kind kind;
+};
+
+static bool group_find(struct db *db, bool redo, struct group *g)
+{
+    sqlite3_stmt *st =
+        redo ? q_ask(db, "SELECT id,stamp,round,kind FROM ugroup WHERE state=1 ORDER BY id LIMIT 1", "")
+             : q_ask(db, "SELECT id,stamp,round,kind FROM ugroup WHERE state=0 ORDER BY id DESC LIMIT 1", "");
+    if (!q_step(db, st))
+        return false;
+    *g = (struct group){.id = sql_u64(st, 0),
+                        .stamp = sql_u64(st, 1),
+                        .round = sql_u32(st, 2),
+                        .kind = (enum intent_kind)sql_int(st, 3)};
+    sqlite3_reset(st);
+    return true;
+}
+
+bool db_undo_peek(struct db *db, bool redo, uint64_t *group_r, uint64_t *stamp_r, struct err *err)
+{
+    bool own;
+    struct group g;
+    *group_r = *stamp_r = 0;
+    if (!call_enter(db, &own, err))
+        return false;
+    if (group_find(db, redo, &g)) {
+        *group_r = g.id;
+        *stamp_r = g.stamp;
+    }
+    return call_leave(db, own, err);
+}
+
+static char *tags_inverse(const char *words)
+{
+    char *w = mem_dup_z(words);
+    for (char *p = w; p && *p; p++)
+        if (p == w || p[-1] == ' ')
+            *p = *p == '+' ? '-' : '+';
+    return w;
+}
+
+/* One message of an intent that the server has, or is about to have. */
+static bool revert_item(struct maker *m, const struct intent *in, const struct item *t)
+{
+    struct db *db = m->db;
+    struct rowc r;
+    if (in->kind == INTENT_COPY)
+        return row_load(db, t->copy, &r) && r.box == in->target && make_purge(m, t->copy, m->now);
+    if (!row_load(db, t->msg, &r) || !r.box)
+        return false;
+    if (in->kind == INTENT_FLAGS) {
+        uint32_t mask = (t->bflags ^ t->aflags) & ~(r.flags ^ t->aflags); /* changed by us and still as we left it */
+        return mask && make_flags(m, t->msg, mask & t->bflags, mask & ~t->bflags);
+    }
+    if (in->kind == INTENT_MOVE)
+        return r.box == in->target && box_ref(db, t->bbox) && make_move(m, t->msg, t->bbox);
+    if (in->kind == INTENT_TAGS && t->tags) {
+        char *words = tags_inverse(t->tags);
+        bool ok = make_tags(m, t->msg, str_z(words));
+        free(words);
+        return ok;
+    }
+    return false;
+}
+
+static bool revert_box(struct maker *m, const struct intent *in)
+{
+    struct box *b = box_ref(m->db, in->box);
+    if (!b)
+        return false;
+    if (in->kind == INTENT_BOX_RENAME)
+        return str_eq((struct str){b->utf8, b->utf8_n}, buf_str(&in->utf8)) &&
+               make_box(m, INTENT_BOX_RENAME, b->id, buf_str(&in->old), buf_str(&in->old_utf8));
+    bool empty = !b->shown && !b->known && (!b->exists || b->exists == UINT32_MAX);
+    return in->kind == INTENT_BOX_CREATE && empty &&
+           make_box(m, INTENT_BOX_DELETE, b->id, (struct str){b->name, b->name_n}, (struct str){b->utf8, b->utf8_n});
+}
+
+static bool is_box(enum intent_kind k)
+{
+    return k == INTENT_BOX_CREATE || k == INTENT_BOX_RENAME || k == INTENT_BOX_DELETE;
+}
+
+/* Takes back an intent that was not sent. */
+static uint32_t drop(struct db *db, const struct intent *in, const struct item *items, size_t n)
+{
+    uint32_t count = is_box(in->kind);
+    for (size_t i = 0; i < n; i++)
+        count += items[i].state == ITEM_PENDING;
+    intent_end_without(db, in->id, INTENT_DROPPED, ERR_CANCELED, "undone");
+    for (size_t i = 0; in->kind == INTENT_TAGS && i < n; i++) {
+        uint64_t mh, fp;
+        if (!items[i].tags)
+            continue;
+        char *words = tags_inverse(items[i].tags);
+        tag_identity(db, items[i].msg, &mh, &fp);
+        if (mh || fp)
+            tags_change(db, mh, fp, str_z(words), NULL);
+        row_queue(db, items[i].msg, INDEX_WHAT_TAGS);
+        free(words);
+    }
+    return count;
+}
+
+static void revert(struct maker *m, uint64_t intent, struct db_undone *u)
+{
+    struct intent in;
+    if (!intent_load(m->db, intent, &in))
+        return;
+    size_t n;
+    struct item *items = items_load(m->db, in.id, &n);
+    if (in.state == INTENT_QUEUED)
+        u->count += drop(m->db, &in, items, n);
+    else if (is_box(in.kind) && in.state <= INTENT_DONE)
+        *(revert_box(m, &in) ? &u->count : &u->skipped) += 1;
+    for (size_t i = 0; i < n && !m->db->failed; i++) {
+        bool happened = items[i].state == ITEM_DONE || (items[i].state == ITEM_PENDING && in.state != INTENT_QUEUED);
+        if (happened)
+            *(revert_item(m, &in, &items[i]) ? &u->count : &u->skipped) += 1;
+    }
+    items_free(items, n);
+    intent_fini(&in);
+}
+
+static bool again_item(struct maker *m, const struct intent *in, const struct item *t)
+{
+    switch (in->kind) {
+    case INTENT_FLAGS: {
+        uint32_t mask = t->bflags ^ t->aflags;
+        return make_flags(m, t->msg, mask & t->aflags, mask & ~t->aflags);
+    }
+    case INTENT_MOVE:
+        return box_ref(m->db, in->target) && make_move(m, t->msg, in->target);
+    case INTENT_COPY:
+        return box_ref(m->db, in->target) && make_copy(m, t->msg, in->target);
+    case INTENT_PURGE:
+        return make_purge(m, t->msg, m->now + m->db->purge_hold);
+    case INTENT_TAGS:
+        return t->tags && make_tags(m, t->msg, str_z(t->tags));
+    default:
+        return false;
+    }
+}
+
+static void again(struct maker *m, uint64_t intent, struct db_undone *u)
+{
+    struct intent in;
+    if (!intent_load(m->db, intent, &in))
+        return;
+    if (is_box(in.kind)) {
+        int64_t taken = 0;
+        bool can = in.kind == INTENT_BOX_CREATE
+                       ? !q_one(m->db, &taken, "SELECT 1 FROM boxid WHERE name=?", "s", buf_str(&in.arg))
+                       : box_ref(m->db, in.box) != NULL;
+        *(can && make_box(m, in.kind, in.box, buf_str(&in.arg), buf_str(&in.utf8)) ? &u->count : &u->skipped) += 1;
+    }
+    size_t n;
+    struct item *items = items_load(m->db, in.id, &n);
+    for (size_t i = 0; i < n && !m->db->failed; i++)
+        *(again_item(m, &in, &items[i]) ? &u->count : &u->skipped) += 1;
+    items_free(items, n);
+    intent_fini(&in);
+}
+
+/* A purge that went out, or is on its way, cannot come back. */
+static bool is_final(struct db *db, const struct group *g)
+{
+    int64_t n;
+    return q_one(db, &n,
+                 "SELECT 1 FROM intent WHERE grp=? AND round=? AND inverse=0 AND kind IN (?,?) AND state IN (1,2,3) "
+                 "LIMIT 1",
+                 "iiii", I(g->id), I(g->round), I(INTENT_PURGE), I(INTENT_BOX_DELETE)) &&
+           !q_one(db, &n, "SELECT 1 FROM intent WHERE grp=? AND round=? AND inverse=0 AND state=0 LIMIT 1", "ii",
+                  I(g->id), I(g->round));
+}
+
+bool db_undo(struct db *db, bool redo, int64_t now, struct db_undone *undone_r, struct err *err)
+{
+    bool own;
+    struct group g;
+    *undone_r = (struct db_undone){0};
+    if (!call_enter(db, &own, err))
+        return false;
+    if (!group_find(db, redo, &g))
+        return call_refuse(db, own, err, ERR_NOT_UNDOABLE, redo ? "nothing to redo" : "nothing to undo");
+    if (!redo && is_final(db, &g)) {
+        q_keep(db, "UPDATE ugroup SET state=2 WHERE id=?", "i", I(g.id));
+        return call_refuse(db, own, err, ERR_NOT_UNDOABLE, "it is final: the server has deleted it");
+    }
+    struct db_undone u = {.group = g.id, .kind = g.kind};
+    struct maker m = {.db = db, .group = g.id, .round = redo ? g.round + 1 : g.round, .inverse = !redo, .now = now};
+    uint64_t *ids = NULL;
+    size_t n = 0, cap = 0;
+    sqlite3_stmt *st = redo ? q_ask(db, "SELECT id FROM intent WHERE grp=? AND round=? AND inverse=0 ORDER BY id", "ii",
+                                    I(g.id), I(g.round))
+                            : q_ask(db, "SELECT id FROM intent WHERE grp=? AND round=? AND inverse=0 ORDER BY id DESC",
+                                    "ii", I(g.id), I(g.round));
+    while (q_step(db, st)) {
+        if (n == cap)
+            ids = mem_resize(ids, cap = cap ? cap * 2 : 16, sizeof *ids);
+        ids[n++] = sql_u64(st, 0);
+    }
+    for (size_t i = 0; i < n && !db->failed; i++) {
+        if (redo)
+            again(&m, ids[i], &u);
+        else
+            revert(&m, ids[i], &u);
+    }
+    free(ids);
+    q_keep(db, "UPDATE ugroup SET state=?,round=? WHERE id=?", "iii", I(redo ? GROUP_ACTIVE : GROUP_UNDONE), I(m.round),
+           I(g.id));
+    maker_fini(&m);
+    if (!call_leave(db, own, err))
+        return false;
+    *undone_r = u;
+    return true;
+}
