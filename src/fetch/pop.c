@@ -1,0 +1,384 @@
+/* POP3 in steps: the session is net/pop3's; here its messages become files and rows. */
+#include "fetch/pop.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/statvfs.h>
+
+#include "fetch/local.h"
+#include "net/pop3.h"
+
+#define IDS_MAX ((size_t)128 << 20)        /* bytes of all UIDLs of a maildrop */
+#define DISK_RESERVE ((uint64_t)32 << 20)  /* stays free */
+#define RESERVE_EVERY ((uint64_t)16 << 20) /* bytes between two looks at the disk */
+#define MESSAGE_MAX ((uint64_t)4 << 30)    /* where the account sets no max-size */
+#define SIZE_SLACK 65536u                  /* a LIST that counts LF for CR LF, and fields added on the way */
+
+struct pop_session {
+    struct pop3 *pop3;
+    struct buf ids; /* the UIDLs, one behind the other */
+    size_t *id_at;  /* by number: where its UIDL ends; id_from where it begins */
+    size_t *id_from;
+    uint32_t count;
+};
+
+/* This server lost commands of a window once: no window until this program ends (THREATS 92). */
+static bool lossy;
+
+static struct pop_session *session_of(struct fetch *f)
+{
+    return f->session;
+}
+
+static void session_free(struct fetch *f)
+{
+    struct pop_session *s = f->session;
+    if (s == NULL)
+        return;
+    pop3_free(&s->pop3);
+    buf_fini(&s->ids);
+    free(s->id_at);
+    free(s->id_from);
+    free(s);
+    f->session = NULL;
+}
+
+static void session_close(struct fetch *f)
+{
+    session_free(f);
+    stream_close(&f->stream);
+}
+
+static bool online(const struct fetch *f, struct err *err)
+{
+    return f->stream != NULL && f->session != NULL ? true : err_set(err, ERR_OFFLINE, "not connected");
+}
+
+/* After an error of net/pop3 the session is unusable. */
+static bool lose(struct fetch *f, const struct err *err)
+{
+    return fetch_lost(f, err);
+}
+
+/* ---- Connecting -------------------------------------------------------------------------------------------------- */
+
+static bool step_connect(struct fetch *f, struct msg *m UNUSED, struct err *err)
+{
+    const struct endpoint *in = &f->account->in;
+    if (f->stream != NULL)
+        return true;
+    if (!fetch_secret(f, "password", err))
+        return false;
+    f->stream = stream_open(in, &f->stream_options, err);
+    if (f->stream == NULL)
+        return false;
+    struct pop_session *s = mem_new(sizeof *s);
+    f->session = s;
+    buf_init(&s->ids, IDS_MAX);
+    s->pop3 = pop3_new(f->stream, in->host);
+    if (lossy)
+        pop3_lockstep(s->pop3);
+    if (!pop3_greet(s->pop3, in->tls == TLS_STARTTLS, err) ||
+        !pop3_login(s->pop3, in->user, &f->secret, in->tls == TLS_NONE, err)) {
+        if (err->kind == ERR_AUTH)
+            fetch_forget(f);
+        return lose(f, err);
+    }
+    struct buf text = BUF_INIT(4096);
+    pop3_caps_text(s->pop3, &text);
+    if (stream_is_tls(f->stream)) {
+        buf_addz(&text, "; ");
+        stream_describe(f->stream, &text);
+    }
+    bool ok = FETCH_SEND(f, err, ONLINE, .caps = pop3_caps(s->pop3), .caps_text = buf_str(&text));
+    buf_fini(&text);
+    return ok;
+}
+
+static bool step_close(struct fetch *f, struct msg *m UNUSED, struct err *err UNUSED)
+{
+    session_close(f); /* without QUIT: what was marked for deletion stays */
+    return true;
+}
+
+/* ---- The list -------------------------------------------------------------------------------------------------------- */
+
+struct listing {
+    struct fetch *f;
+    uint32_t step;
+};
+
+static bool on_listed(void *arg, uint32_t number, uint64_t size, struct str uidl, struct err *err)
+{
+    struct listing *l = arg;
+    struct pop_session *s = session_of(l->f);
+    if (s->id_at == NULL) {
+        s->count = pop3_count(s->pop3);
+        s->id_at = mem_array((size_t)s->count + 1, sizeof *s->id_at);
+        s->id_from = mem_array((size_t)s->count + 1, sizeof *s->id_from);
+    }
+    s->id_from[number] = s->ids.n;
+    if (!buf_adds(&s->ids, uidl))
+        return err_set(err, ERR_LIMIT, "the message ids of the maildrop take more than %zu bytes", IDS_MAX);
+    s->id_at[number] = s->ids.n;
+    return FETCH_SEND(l->f, err, POP_UIDL, .step = l->step, .number = number, .size = size, .uidl = uidl);
+}
+
+static bool step_list(struct fetch *f, struct msg *m, struct err *err)
+{
+    if (!online(f, err))
+        return false;
+    struct pop_session *s = session_of(f);
+    free(s->id_at);
+    free(s->id_from);
+    s->id_at = s->id_from = NULL;
+    s->count = 0;
+    buf_reset(&s->ids);
+    struct listing l = {f, m->u.STEP_POP_LIST.step};
+    return pop3_list(s->pop3, on_listed, &l, err) || lose(f, err);
+}
+
+static struct str uidl_of(const struct pop_session *s, uint32_t number)
+{
+    if (s->id_at == NULL || number > s->count)
+        return STR("");
+    return str_sub(buf_str(&s->ids), s->id_from[number], s->id_at[number]);
+}
+
+/* Packed ranges to numbers, in their order. NULL with *err where one was not listed; the caller frees. */
+static uint32_t *numbers_of(const struct pop_session *s, struct str ranges, size_t *n_r, struct err *err)
+{
+    uint32_t count = pop3_count(s->pop3);
+    size_t n = 0;
+    for (size_t i = 0; i < ipc_ranges_count(ranges); i++) {
+        uint32_t lo, hi;
+        ipc_ranges_at(ranges, i, &lo, &hi);
+        if (lo == 0 || hi < lo || hi > count) {
+            err_set(err, ERR_NO_MESSAGE, "messages %u to %u are not in the maildrop", lo, hi);
+            return NULL;
+        }
+        n += hi - lo + 1;
+        if (n > count) {
+            err_set(err, ERR_NO_MESSAGE, "more messages are asked for than there are");
+            return NULL;
+        }
+    }
+    uint32_t *numbers = mem_array(n + 1, sizeof *numbers);
+    n = 0;
+    for (size_t i = 0; i < ipc_ranges_count(ranges); i++) {
+        uint32_t lo, hi;
+        ipc_ranges_at(ranges, i, &lo, &hi);
+        for (uint32_t k = lo; k <= hi; k++)
+            numbers[n++] = k;
+    }
+    *n_r = n;
+    return numbers;
+}
+
+/* ---- Messages ---------------------------------------------------------------------------------------------------------- */
+
+struct retrieval {
+    struct fetch *f;
+    uint32_t step;
+    struct str folder;
+    struct maildir *maildir;
+    struct delivery *delivery;
+    struct arena *arena;
+    struct buf head; /* the header, up to its empty line */
+    struct buf self;
+    bool head_ended;
+    uint64_t bytes, max, looked;
+    uint64_t done; /* of all messages */
+};
+
+static bool disk_has(int fd, uint64_t more, struct err *err)
+{
+    struct statvfs v;
+    if (fstatvfs(fd, &v) == 0 && (uint64_t)v.f_bavail * v.f_frsize < more + DISK_RESERVE)
+        return err_set(err, ERR_DISK_FULL, "no room for the message");
+    return true;
+}
+
+static bool on_begin(void *arg, uint32_t number UNUSED, uint64_t size, struct err *err)
+{
+    struct retrieval *r = arg;
+    uint64_t max = r->f->account->max_size;
+    delivery_abort(&r->delivery);
+    r->delivery = maildir_begin(r->maildir, r->folder, err);
+    if (r->delivery == NULL && err->kind == ERR_NO_MAILBOX && maildir_create(r->maildir, r->folder, err)) {
+        *err = ERR_INIT;
+        r->delivery = maildir_begin(r->maildir, r->folder, err);
+    }
+    buf_reset(&r->head);
+    r->head_ended = false;
+    r->bytes = r->looked = 0;
+    r->max = (max == 0 ? MESSAGE_MAX : MAX(max, size)) + SIZE_SLACK;
+    return r->delivery != NULL && disk_has(delivery_fd(r->delivery), size, err);
+}
+
+static void take_head(struct retrieval *r, struct str bytes)
+{
+    size_t before = r->head.n > 3 ? r->head.n - 3 : 0;
+    buf_adds(&r->head, str_sub(bytes, 0, r->head.max - r->head.n));
+    r->head_ended = r->head.n == r->head.max || memmem(r->head.p + before, r->head.n - before, "\n\r\n", 3) != NULL ||
+                    memmem(r->head.p + before, r->head.n - before, "\n\n", 2) != NULL;
+}
+
+static bool on_data(void *arg, struct str bytes, struct err *err)
+{
+    struct retrieval *r = arg;
+    r->bytes += bytes.n;
+    r->done += bytes.n;
+    if (r->bytes > r->max)
+        return err_set(err, ERR_LIMIT, "the message is longer than listed and over max-size");
+    if (r->bytes - r->looked > RESERVE_EVERY) {
+        r->looked = r->bytes;
+        if (!disk_has(delivery_fd(r->delivery), 0, err))
+            return false;
+    }
+    if (!r->head_ended)
+        take_head(r, bytes);
+    fetch_progress(r->f, r->done, 0);
+    return fs_write_all(delivery_fd(r->delivery), bytes, err);
+}
+
+/* When the last server got it: the first Received field's date; POP3 itself does not say. */
+static int64_t arrival(struct str head, struct arena *arena)
+{
+    struct mail_header h;
+    int64_t at = 0, now = clock_wall();
+    mail_header_parse(head, arena, &h);
+    struct str received = mail_header_get(&h, "Received");
+    size_t semicolon = received.n;
+    while (semicolon > 0 && received.p[semicolon - 1] != ';')
+        semicolon--;
+    if (semicolon > 0 && mail_date_parse(str_sub(received, semicolon, received.n), &at, NULL) && at <= now)
+        return at;
+    return now;
+}
+
+static bool announce(struct retrieval *r, uint32_t number, struct str name, struct err *err)
+{
+    struct mail_row row;
+    arena_reset(r->arena);
+    mail_row_parse(buf_str(&r->head), buf_str(&r->self), r->arena, &row);
+    int64_t internal = arrival(buf_str(&r->head), r->arena);
+    return FETCH_SEND(
+        r->f, err, DELIVERED, .step = r->step, .number = number, .uidl = uidl_of(session_of(r->f), number),
+        .name = name, .size = r->bytes, .internal_date = internal, .date = row.date != 0 ? row.date : internal,
+        .attrs = row.attrs | ROW_FULL, .from_name = row.from_name, .from_addr = row.from_addr, .to = row.to,
+        .subject = row.subject, .msgid = row.msgid, .refs = row.refs, .list_id = row.list_id);
+}
+
+/* The disk's trouble will meet the next message too; a message's own trouble will not. */
+static bool ends_step(enum err_kind kind)
+{
+    return err_scope(kind) == SCOPE_PROGRAM || kind == ERR_CANCELED;
+}
+
+static bool on_end(void *arg, uint32_t number, const struct err *why, struct err *err)
+{
+    struct retrieval *r = arg;
+    struct err failed = why != NULL ? *why : ERR_INIT;
+    if (why == NULL) {
+        struct buf name = BUF_INIT(255);
+        bool ok = delivery_commit(&r->delivery, 0, &name, &failed) && announce(r, number, buf_str(&name), err);
+        buf_fini(&name);
+        if (!ok && failed.kind == ERR_NONE)
+            return false; /* the store is gone: the file is safe, the ledger will ask by UIDL */
+    }
+    delivery_abort(&r->delivery);
+    if (failed.kind != ERR_NONE) {
+        if (!FETCH_SEND(r->f, err, POP_FAILED, .step = r->step, .number = number, .kind = failed.kind,
+                        .text = str_z(failed.text)))
+            return false;
+        if (ends_step(failed.kind)) {
+            *err = failed;
+            return false;
+        }
+    }
+    return fetch_yield(r->f, err);
+}
+
+static bool step_retr(struct fetch *f, struct msg *m, struct err *err)
+{
+    const struct m_STEP_POP_RETR *q = &m->u.STEP_POP_RETR;
+    if (!online(f, err))
+        return false;
+    struct pop_session *s = session_of(f);
+    size_t n = 0;
+    struct retrieval r = {
+        .f = f, .step = q->step, .folder = q->folder, .head = BUF_INIT(MAIL_HEADER_MAX), .self = BUF_INIT(16384)};
+    uint32_t *numbers = numbers_of(s, q->numbers, &n, err);
+    r.maildir = numbers != NULL ? fetch_maildir(f, err) : NULL;
+    bool ok = r.maildir != NULL;
+    if (ok) {
+        r.arena = arena_new(MAIL_ARENA_MAX);
+        account_addresses(f->account, &r.self);
+        struct pop3_sink sink = {on_begin, on_data, on_end, &r};
+        ok = pop3_get(s->pop3, POP3_RETR, numbers, n, &sink, err);
+        if (!ok) {
+            lossy = lossy || (err->kind == ERR_PROTOCOL && pop3_caps(s->pop3) & POP_PIPELINING);
+            lose(f, err);
+        }
+        delivery_abort(&r.delivery);
+        arena_free(&r.arena);
+    }
+    buf_fini(&r.head);
+    buf_fini(&r.self);
+    free(numbers);
+    return ok;
+}
+
+/* ---- Deletion and the end --------------------------------------------------------------------------------------------------- */
+
+struct deletion {
+    struct fetch *f;
+    uint32_t step;
+    bool ok;
+};
+
+static void on_refused(void *arg, uint32_t number, const struct err *why)
+{
+    struct deletion *d = arg;
+    struct err err = ERR_INIT;
+    d->ok = d->ok && FETCH_SEND(d->f, &err, POP_FAILED, .step = d->step, .number = number, .kind = why->kind,
+                                .text = str_z(why->text));
+}
+
+static bool step_dele(struct fetch *f, struct msg *m, struct err *err)
+{
+    const struct m_STEP_POP_DELE *q = &m->u.STEP_POP_DELE;
+    if (!online(f, err))
+        return false;
+    size_t n = 0;
+    uint32_t *numbers = numbers_of(session_of(f), q->numbers, &n, err);
+    if (numbers == NULL)
+        return false;
+    struct deletion d = {f, q->step, true};
+    bool ok = pop3_delete(session_of(f)->pop3, numbers, n, on_refused, &d, err) || lose(f, err);
+    free(numbers);
+    return ok && (d.ok || err_set(err, ERR_CHANNEL, "the store is gone"));
+}
+
+static bool step_quit(struct fetch *f, struct msg *m UNUSED, struct err *err)
+{
+    if (!online(f, err))
+        return false;
+    if (!pop3_quit(session_of(f)->pop3, err))
+        return lose(f, err);
+    session_close(f);
+    return true;
+}
+
+const struct step_handler pop_steps[] = {
+    {MSG_STEP_CONNECT, step_connect, NULL},
+    {MSG_STEP_CLOSE, step_close, NULL},
+    {MSG_STEP_POP_LIST, step_list, NULL},
+    {MSG_STEP_POP_RETR, step_retr, NULL},
+    {MSG_STEP_POP_DELE, step_dele, NULL},
+    {MSG_STEP_POP_QUIT, step_quit, NULL},
+    {MSG_NONE, NULL, NULL},
+};
+const struct fetch_protocol pop_protocol = {
+    .proto = PROTO_POP3, .steps = pop_steps, .idle = local_idle, .closed = session_free};
