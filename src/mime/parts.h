@@ -3,35 +3,40 @@
 #define TUIMAIL_MIME_PARTS_H
 
 #include <gmime/gmime.h>
+#undef MIN /* glib's; base has the same */
+#undef MAX
 
 #include "mail/mail.h"
 #include "mime/mime.h"
 
 struct part {
-    GMimeObject *object;     /* borrowed from the message; NULL for a uuencoded file inside a text */
-    GMimeMessage *message;   /* of a message/rfc822 part */
-    uint32_t parent;         /* number, 0 none */
+    GMimeObject *object;   /* borrowed from the message; NULL for a uuencoded file inside a text */
+    GMimeMessage *message; /* of a message/rfc822 part */
+    uint32_t parent;       /* number, 0 none */
     uint32_t depth;
-    uint32_t flags;          /* enum doc_part_flags */
-    uint32_t nth;            /* place among its parent's children, from 0 */
-    bool hidden;             /* not chosen: another alternative, a version part ... */
-    char *type;              /* lower case "text/plain" */
-    char *name;              /* safe file name, or NULL */
-    size_t uu_from, uu_to;   /* of a uuencoded file: the range in the decoded text of its parent */
+    uint32_t flags;        /* enum doc_part_flags */
+    uint32_t nth;          /* place among its parent's children, from 0 */
+    bool hidden;           /* not chosen: another alternative, a version part ... */
+    char *type;            /* lower case "text/plain" */
+    char *name;            /* safe file name, or NULL */
+    size_t uu_from, uu_to; /* of a uuencoded file: the range in the decoded text of its parent */
 };
 
 struct mime {
     struct buf raw;
-    char *scrubbed;          /* copy of raw without what would harm GMime; NULL where nothing would */
-    size_t parse_size;       /* bytes that GMime saw */
+    char *scrubbed;    /* copy of raw without what would harm GMime; NULL where nothing would */
+    GByteArray *bytes; /* what GMime reads: borrows raw or scrubbed */
+    size_t parse_size; /* bytes up to which GMime saw it */
+    size_t skip;       /* bytes before the header: an mbox line */
     GMimeMessage *message;
-    struct part *parts;      /* part number n is parts[n - 1] */
+    struct part *parts; /* part number n is parts[n - 1] */
     size_t count, cap;
     bool cut_parts, cut_depth, cut_fields;
 };
 
 /* Decoded content of a leaf, at most `max` bytes (sticky `full` past it). */
 void part_content(const struct mime *, const struct part *, struct buf *out);
+uint64_t part_size(const struct mime *, const struct part *);
 const char *part_param(const struct part *, const char *name); /* Content-Type parameter or NULL */
 bool part_is(const struct part *, const char *type);
 bool type_starts(const struct part *, const char *prefix);
@@ -41,8 +46,8 @@ struct lines {
     struct buf *out;
     size_t items;
     bool full;
-    uint32_t links;          /* number of the last link */
-    struct buf link_items;   /* DOC_LINK items, for the end of the document */
+    uint32_t links;        /* number of the last link */
+    struct buf link_items; /* DOC_LINK items, for the end of the document */
     uint32_t warnings;
     struct buf warning_items;
 };
