@@ -1,0 +1,263 @@
+/* Header files, and the check of a mail before libnotmuch parses it (RFC 5322 fields, by line). */
+#include "index/index.h"
+
+#include "mail/mail.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* ---- Writing ---- */
+
+/* A message id that can stand between <>: hostile bytes in it would become fields. */
+static bool id_clean(struct str id)
+{
+    if (id.n == 0 || id.n > MAIL_ID_MAX)
+        return false;
+    for (size_t i = 0; i < id.n; i++)
+        if ((unsigned char)id.p[i] <= ' ' || id.p[i] == '<' || id.p[i] == '>' || id.p[i] == 0x7f)
+            return false;
+    return true;
+}
+
+static void put_field(struct buf *out, const char *name, struct str utf8)
+{
+    if (utf8.n == 0)
+        return;
+    buf_addf(out, "%s: ", name);
+    mail_words_encode(utf8, out);
+    buf_addc(out, '\n');
+}
+
+/* The row has names only, and the index reads addresses: each name gets one that names nobody. */
+static void put_recipients(struct buf *out, struct str to)
+{
+    struct str piece;
+    bool first = true;
+    while (str_split(&to, ',', &piece)) {
+        piece = str_trim(piece);
+        if (piece.n == 0)
+            continue;
+        buf_addz(out, first ? "To: " : ",\n ");
+        first = false;
+        if (mail_addr_valid(piece))
+            buf_adds(out, piece);
+        else
+            mail_addr_format(piece, STR("to@invalid"), out);
+    }
+    if (!first)
+        buf_addc(out, '\n');
+}
+
+static void put_ids(struct buf *out, const char *name, struct str ids)
+{
+    struct str id;
+    bool first = true;
+    while (str_split(&ids, ' ', &id))
+        if (id_clean(id)) {
+            buf_addf(out, first ? "%s: <" : "\n <", name);
+            first = false;
+            buf_adds(out, id);
+            buf_addc(out, '>');
+        }
+    if (!first)
+        buf_addc(out, '\n');
+}
+
+static void envelope_format(const struct envelope *env, struct str msgid, struct buf *out)
+{
+    buf_addz(out, HEADFILE_MARK "From: ");
+    mail_addr_format(env->from_name, mail_addr_valid(env->from_addr) ? env->from_addr : STR("from@invalid"), out);
+    buf_addc(out, '\n');
+    put_recipients(out, env->to);
+    put_field(out, "Subject", env->subject);
+    buf_addz(out, "Date: ");
+    mail_date_format(env->date, 0, out);
+    buf_addc(out, '\n');
+    struct str id = msgid.n > 0 ? msgid : env->msgid;
+    if (id_clean(id))
+        put_ids(out, "Message-ID", id);
+    put_ids(out, "References", env->refs);
+    if (id_clean(env->list_id)) {
+        buf_addz(out, "List-Id: <");
+        buf_adds(out, env->list_id);
+        buf_addz(out, ">\n");
+    }
+    buf_addz(out, "MIME-Version: 1.0\nContent-Type: text/plain; charset=utf-8\n\n");
+}
+
+static bool is_headfile(const char *path)
+{
+    char mark[sizeof HEADFILE_MARK - 1];
+    int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    if (fd < 0)
+        return false;
+    bool is = read(fd, mark, sizeof mark) == (ssize_t)sizeof mark && memcmp(mark, HEADFILE_MARK, sizeof mark) == 0;
+    close(fd);
+    return is;
+}
+
+bool headfile_write(const char *path, const struct envelope *env, struct str msgid, struct err *err)
+{
+    struct buf text = BUF_INIT(256u << 10);
+    const char *slash = strrchr(path, '/');
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (fd < 0 && errno == ENOENT && slash != NULL) {
+        char *dir = mem_dup_n(path, (size_t)(slash - path));
+        bool made = fs_mkdir_private(dir, err);
+        free(dir);
+        if (!made)
+            return false;
+        fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    }
+    if (fd < 0 && errno == EEXIST) {
+        if (!is_headfile(path))
+            return err_set(err, ERR_PERMISSION, "a mail is at the place of a header file");
+        fd = open(path, O_WRONLY | O_TRUNC | O_NOFOLLOW | O_CLOEXEC);
+    }
+    if (fd < 0)
+        return err_sys(err, err_from_errno(errno), errno, "cannot write a header file");
+    envelope_format(env, msgid, &text);
+    bool ok = fs_write_all(fd, buf_str(&text), err);
+    if (close(fd) != 0 && ok)
+        ok = err_sys(err, err_from_errno(errno), errno, "cannot write a header file");
+    if (!ok)
+        unlink(path);
+    buf_fini(&text);
+    return ok;
+}
+
+/* ---- Checking ---- */
+
+static const char *const address_fields[] = {"from",   "to",          "cc",        "bcc",      "reply-to",
+                                             "sender", "resent-from", "resent-to", "resent-cc"};
+
+static bool is_address_field(struct str name)
+{
+    for (size_t i = 0; i < COUNT(address_fields); i++)
+        if (str_case_eqz(name, address_fields[i]))
+            return true;
+    return false;
+}
+
+/* Watches one field at a time while lines go by. */
+struct scan {
+    bool in_address, in_header, quoted;
+    size_t field, header;
+    unsigned colons;
+};
+
+static bool scan_line(struct scan *s, struct str line, struct err *err)
+{
+    struct str rest = line;
+    size_t colon;
+    bool continued = line.n > 0 && (line.p[0] == ' ' || line.p[0] == '\t');
+    if (s->in_header) {
+        s->header += line.n + 1;
+        if (line.n == 0 || (line.n == 1 && line.p[0] == '\r'))
+            s->in_header = false;
+        if (s->header > INDEX_HEADER_MAX)
+            return err_set(err, ERR_LIMIT, "the header is over %u bytes", INDEX_HEADER_MAX);
+    }
+    if (!continued) {
+        s->field = s->colons = 0;
+        s->quoted = false;
+        s->in_address =
+            str_find(str_sub(line, 0, 40), ':', &colon) && is_address_field(str_trim(str_sub(line, 0, colon)));
+        if (s->in_address)
+            rest = str_sub(line, colon + 1, line.n);
+    }
+    if (!s->in_address)
+        return true;
+    s->field += line.n;
+    for (size_t i = 0; i < rest.n; i++) {
+        if (rest.p[i] == '"')
+            s->quoted = !s->quoted;
+        else if (rest.p[i] == '\\')
+            i++;
+        else if (rest.p[i] == ':' && !s->quoted)
+            s->colons++;
+    }
+    if (s->field > INDEX_ADDRESS_MAX || s->colons > INDEX_COLONS_MAX)
+        return err_set(err, ERR_LIMIT, "an address field is too long or too deep");
+    return true;
+}
+
+/* Line by line through a window, so that memory does not grow with the file; a line longer than the window is fed in
+ * pieces. */
+static bool scan_file(int fd, struct buf *header, struct err *err)
+{
+    struct scan scan = {.in_header = true};
+    char window[65536];
+    size_t have = 0;
+    bool piece = false; /* the front of the window continues a line */
+    for (;;) {
+        ssize_t n = read(fd, window + have, sizeof window - have);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return err_sys(err, err_from_errno(errno), errno, "cannot read");
+        if (header->n < header->max)
+            buf_add(header, window + have, MIN((size_t)n, header->max - header->n));
+        have += (size_t)n;
+        size_t at = 0;
+        const char *nl;
+        while ((nl = memchr(window + at, '\n', have - at)) != NULL) {
+            struct str line = {window + at, (size_t)(nl - (window + at))};
+            if (!piece && !scan_line(&scan, line, err))
+                return false;
+            if (piece && scan.in_address)
+                return err_set(err, ERR_LIMIT, "an address field is too long");
+            piece = false;
+            at = (size_t)(nl - window) + 1;
+        }
+        if (at == 0 && have == sizeof window) {
+            /* no line end in 64 KiB */
+            if (!piece && !scan_line(&scan, (struct str){window, have}, err))
+                return false;
+            scan.header += piece && scan.in_header ? have : 0;
+            if (scan.header > INDEX_HEADER_MAX)
+                return err_set(err, ERR_LIMIT, "the header is over %u bytes", INDEX_HEADER_MAX);
+            piece = true;
+            at = have;
+        }
+        memmove(window, window + at, have - at);
+        have -= at;
+        if (n == 0)
+            return piece || have == 0 || scan_line(&scan, (struct str){window, have}, err);
+    }
+}
+
+bool headfile_check(const char *path, struct arena *arena, struct envelope *env_r, bool *headfile_r, struct err *err)
+{
+    struct stat st;
+    struct buf header = BUF_INIT(INDEX_HEADER_MAX);
+    struct mail_row row;
+    int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    if (fd < 0)
+        return err_sys(err, errno == ENOENT ? ERR_NO_MESSAGE : err_from_errno(errno), errno, "cannot open the mail");
+    bool ok = fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
+    if (!ok)
+        err_set(err, ERR_PARSE, "not a regular file");
+    else if (st.st_size == 0)
+        ok = err_set(err, ERR_PARSE, "the file is empty");
+    else
+        ok = scan_file(fd, &header, err);
+    close(fd);
+    if (ok && (uint64_t)st.st_size > INDEX_FILE_MAX)
+        ok = err_set(err, ERR_LIMIT, "the mail is too large for the index");
+    *headfile_r = str_starts(buf_str(&header), STR(HEADFILE_MARK));
+    mail_row_parse(buf_str(&header), STR(""), arena, &row);
+    *env_r = (struct envelope){row.from_name, row.from_addr, row.to,      row.subject,
+                               row.msgid,     row.refs,      row.list_id, row.date};
+    /* what mail_row_parse returns may borrow from the bytes */
+    struct str *all[] = {&env_r->from_name, &env_r->from_addr, &env_r->to,     &env_r->subject,
+                         &env_r->msgid,     &env_r->refs,      &env_r->list_id};
+    for (size_t i = 0; i < COUNT(all); i++) {
+        const char *copy = arena_dup(arena, all[i]->n > 0 ? all[i]->p : "", all[i]->n);
+        *all[i] = copy != NULL ? (struct str){copy, all[i]->n} : STR("");
+    }
+    buf_fini(&header);
+    return ok;
+}

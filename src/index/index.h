@@ -1,0 +1,61 @@
+/* index: the only writer of the private notmuch database. Parts of the program.
+ *
+ * The database is at ROOT/index (or STATE-DIR/index), its mail root is ROOT/mail, its configuration ROOT/index/config,
+ * written by us: the user's own notmuch is never touched. An atomic section is not a commit: only closing is, so
+ * INDEX_COMMIT closes and opens again. */
+#ifndef TUIMAIL_INDEX_INDEX_H
+#define TUIMAIL_INDEX_INDEX_H
+
+#include <notmuch.h>
+
+#include "ipc/ipc.h"
+
+/* ---- Limits of a file that libnotmuch may see: GMime recurses on address groups (100 KB of "a:" overflow 8 MB of stack) ---- */
+#define INDEX_HEADER_MAX (1u << 20) /* bytes of the header */
+#define INDEX_ADDRESS_MAX                                                                                              \
+    (64u << 10)               /* bytes of one address field, anywhere in the file: embedded messages have some too */
+#define INDEX_COLONS_MAX 1000 /* ':' outside quotes in one address field */
+#define INDEX_FILE_MAX (128ull << 20) /* larger mail is indexed by its header alone */
+#define INDEX_STACK (96u << 20)       /* RLIMIT_STACK; the kernel leaves 128 MB below the stack at least */
+
+/* ---- headfile.c: header files and what comes before libnotmuch ---- */
+/* The envelope of a mail, UTF-8 where it is text. */
+struct envelope {
+    struct str from_name, from_addr, to, subject, msgid, refs, list_id;
+    int64_t date;
+};
+#define HEADFILE_MARK "X-Tuimail-Header: 1\n" /* first line of a header file: it may be written over and removed */
+/* Writes the envelope as a mail without a body to `path`, 0600, making directories; false with *err. Refuses
+ * (ERR_PERMISSION) to write over a file that is not a header file. `msgid` replaces the envelope's where not empty. */
+bool headfile_write(const char *path, const struct envelope *, struct str msgid, struct err *);
+/* Looks at a mail before libnotmuch does: ERR_LIMIT where it would break it, ERR_PARSE where it is no mail,
+ * ERR_NO_MESSAGE where it is not there. *env_r (strings in the arena) is its envelope; *headfile_r: it is a header
+ * file. Linear in the file. */
+bool headfile_check(const char *path, struct arena *, struct envelope *env_r, bool *headfile_r, struct err *);
+
+/* ---- database.c ---- */
+struct index {
+    char *dir, *mail, *config;
+    notmuch_database_t *db;
+    notmuch_indexopts_t *opts;
+    struct chan *store;
+    struct buf remove; /* header files to remove after the commit, NUL after each */
+};
+/* Opens or creates; tells store (job 0) when it starts empty. A database that cannot be read is moved to
+ * index/broken-TIME first. */
+bool index_open(struct index *, struct err *);
+void index_close(struct index *); /* commits */
+/* Closes, removes the header files, opens again. */
+bool index_commit(struct index *, uint64_t *revision_r, struct err *);
+/* After NOTMUCH_STATUS_XAPIAN_EXCEPTION: a full disk is ERR_DISK_FULL, otherwise the database is set aside and a new
+ * one made (true). */
+bool index_lost(struct index *, struct err *);
+/* The configuration that index and search share; caller owns. */
+char *index_config_text(const char *dir, const char *mail);
+
+/* ---- job.c ---- */
+/* Does one INDEX_ message (not COMMIT): INDEX_FAILED is sent for what fails alone. False with *err where the program
+ * has to end. */
+bool index_job(struct index *, const struct msg *, struct err *);
+
+#endif

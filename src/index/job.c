@@ -1,0 +1,347 @@
+/* One job: a message added, moved, tagged or removed. */
+#include "index/index.h"
+
+#include "mail/mail.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+#define DUP_DIR ".dup/" /* below the mail root: header files of mails whose id another mail has */
+#define TAGS_MAX 200
+
+/* What a job needs while it runs; the arena lives as long. */
+struct job {
+    struct index *ix;
+    struct arena *arena;
+    uint64_t number;
+    struct err err; /* of this job alone */
+    bool fatal;     /* the database failed */
+};
+
+static bool nm(struct job *j, notmuch_status_t status, const char *what)
+{
+    if (status == NOTMUCH_STATUS_SUCCESS || status == NOTMUCH_STATUS_DUPLICATE_MESSAGE_ID)
+        return true;
+    j->fatal = status == NOTMUCH_STATUS_XAPIAN_EXCEPTION;
+    enum err_kind kind = status == NOTMUCH_STATUS_FILE_NOT_EMAIL ? ERR_PARSE
+                         : status == NOTMUCH_STATUS_FILE_ERROR   ? ERR_NO_MESSAGE
+                                                                 : ERR_INDEX;
+    return err_set(&j->err, kind, "%s: %s", what, notmuch_status_to_string(status));
+}
+
+/* A path from the store, absolute; NULL with err where it would leave the mail root. */
+static const char *full_path(struct job *j, const char *prefix, struct str path)
+{
+    struct buf b = BUF_INIT(16384);
+    struct str rest = path, piece;
+    bool ok = path.n > 0 && path.p[0] != '/' && memchr(path.p, '\0', path.n) == NULL;
+    while (ok && str_split(&rest, '/', &piece))
+        ok = piece.n > 0 && !str_eqz(piece, "..") && !str_eqz(piece, ".");
+    buf_addf(&b, "%s/%s", j->ix->mail, prefix);
+    buf_adds(&b, path);
+    const char *full = ok && !b.full ? arena_dup(j->arena, b.p, b.n) : NULL;
+    buf_fini(&b);
+    if (full == NULL)
+        err_set(&j->err, ERR_USAGE, "not a path below the mail root");
+    return full;
+}
+
+static void remove_later(struct index *ix, const char *path)
+{
+    if (ix->remove.max == 0)
+        buf_init(&ix->remove, 64u << 20);
+    buf_add(&ix->remove, path, strlen(path) + 1);
+}
+
+static notmuch_message_t *by_path(struct job *j, const char *full)
+{
+    notmuch_message_t *m = NULL;
+    return nm(j, notmuch_database_find_message_by_filename(j->ix->db, full, &m), "looking a path up") ? m : NULL;
+}
+
+/* NULL also for a ghost: an id that is only referred to. */
+static notmuch_message_t *by_id(struct job *j, struct str msgid)
+{
+    notmuch_message_t *m = NULL;
+    const char *id = msgid.n > 0 ? arena_dup(j->arena, msgid.p, msgid.n) : NULL;
+    if (id == NULL || !nm(j, notmuch_database_find_message(j->ix->db, id, &m), "looking an id up") || m == NULL)
+        return NULL;
+    const char *file = notmuch_message_get_filename(m);
+    if (file != NULL && file[0] != '\0')
+        return m;
+    notmuch_message_destroy(m);
+    return NULL;
+}
+
+/* By its path, or by that of its altered header file. */
+static notmuch_message_t *by_store_path(struct job *j, struct str path, const char **full_r)
+{
+    const char *full = full_path(j, "", path), *dup = full != NULL ? full_path(j, DUP_DIR, path) : NULL;
+    notmuch_message_t *m = dup != NULL ? by_path(j, full) : NULL;
+    *full_r = full;
+    if (m == NULL && dup != NULL && !j->fatal && (m = by_path(j, dup)) != NULL)
+        *full_r = dup;
+    return m;
+}
+
+/* ---- Tags ---- */
+
+/* These libnotmuch sets by what it saw in the file. */
+static bool tag_automatic(const char *tag)
+{
+    return strcmp(tag, "attachment") == 0 || strcmp(tag, "signed") == 0 || strcmp(tag, "encrypted") == 0;
+}
+
+static bool tag_listed(struct str tags, const char *tag)
+{
+    struct str one;
+    while (str_split(&tags, ' ', &one))
+        if (str_eqz(one, tag))
+            return true;
+    return false;
+}
+
+/* Makes the message's tags those of `tags`, writing only what differs. */
+static bool set_tags(struct job *j, notmuch_message_t *m, struct str tags)
+{
+    const char *drop[TAGS_MAX];
+    size_t ndrop = 0;
+    struct str rest = tags, one;
+    bool ok = nm(j, notmuch_message_freeze(m), "tags");
+    notmuch_tags_t *have = notmuch_message_get_tags(m);
+    for (; ok && notmuch_tags_valid(have); notmuch_tags_move_to_next(have)) {
+        const char *tag = notmuch_tags_get(have);
+        if (!tag_automatic(tag) && !tag_listed(tags, tag) && ndrop < TAGS_MAX)
+            drop[ndrop++] = arena_dup(j->arena, tag, strlen(tag));
+    }
+    for (size_t i = 0; ok && i < ndrop; i++)
+        ok = drop[i] == NULL || nm(j, notmuch_message_remove_tag(m, drop[i]), "tags");
+    while (ok && str_split(&rest, ' ', &one)) {
+        const char *tag = one.n > 0 && one.n <= NOTMUCH_TAG_MAX ? arena_dup(j->arena, one.p, one.n) : NULL;
+        if (tag != NULL && strlen(tag) == one.n)
+            ok = nm(j, notmuch_message_add_tag(m, tag), "tags");
+    }
+    return nm(j, notmuch_message_thaw(m), "tags") && ok;
+}
+
+/* ---- Adding ---- */
+
+static struct envelope envelope_of(struct job *j, notmuch_message_t *m)
+{
+    struct envelope env = {.date = (int64_t)notmuch_message_get_date(m)};
+    struct mail_addrs addrs;
+    const char *from = notmuch_message_get_header(m, "from"), *subject = notmuch_message_get_header(m, "subject");
+    mail_addrs_parse(str_z(from), j->arena, &addrs);
+    if (addrs.count > 0) {
+        env.from_name = addrs.list[0].name;
+        env.from_addr = addrs.list[0].addr;
+    }
+    env.subject = str_z(subject);
+    env.msgid = str_z(notmuch_message_get_message_id(m));
+    return env;
+}
+
+static struct str subject_core(struct str subject)
+{
+    size_t end;
+    struct str s = str_trim(mail_subject_base(str_trim(subject)));
+    /* a list's mark in front of it */
+    if (s.n > 0 && s.p[0] == '[' && str_find(s, ']', &end))
+        s = str_trim(mail_subject_base(str_trim(str_sub(s, end + 1, s.n))));
+    return s;
+}
+
+/* The same mail by another way (a list adds a mark to the subject or takes over From), or a different one under its id?
+ */
+static bool alike(const struct envelope *a, const struct envelope *b)
+{
+    unsigned same = (a->date == b->date) + mail_addr_same(a->from_addr, b->from_addr) +
+                    str_eq(subject_core(a->subject), subject_core(b->subject));
+    return same >= 2;
+}
+
+/* Reindexing drops every path whose file is missing: header files stand in for them until the commit. */
+static bool other_paths_back(struct job *j, notmuch_message_t *m, const char *keep)
+{
+    struct envelope env = envelope_of(j, m);
+    notmuch_filenames_t *files = notmuch_message_get_filenames(m);
+    bool ok = true;
+    for (; ok && notmuch_filenames_valid(files); notmuch_filenames_move_to_next(files)) {
+        const char *file = notmuch_filenames_get(files);
+        if (strcmp(file, keep) == 0 || access(file, F_OK) == 0)
+            continue;
+        ok = headfile_write(file, &env, STR(""), &j->err);
+        if (ok)
+            remove_later(j->ix, file);
+    }
+    notmuch_filenames_destroy(files);
+    return ok;
+}
+
+static bool add_file(struct job *j, const char *full, struct str tags)
+{
+    notmuch_message_t *m = by_path(j, full);
+    if (j->fatal)
+        return false;
+    bool ok = m != NULL ? other_paths_back(j, m, full) && nm(j, notmuch_message_reindex(m, j->ix->opts), "indexing")
+                        : nm(j, notmuch_database_index_file(j->ix->db, full, j->ix->opts, &m), "indexing");
+    ok = ok && m != NULL && set_tags(j, m, tags);
+    if (m != NULL)
+        notmuch_message_destroy(m);
+    return ok;
+}
+
+/* Under a header file of its own below .dup: for a mail that must not, or cannot, be read as it is. */
+static bool add_altered(struct job *j, struct str path, const struct envelope *env, struct str msgid, struct str tags)
+{
+    const char *dup = full_path(j, DUP_DIR, path);
+    if (dup == NULL || !headfile_write(dup, env, msgid, &j->err))
+        return false;
+    remove_later(j->ix, dup);
+    return add_file(j, dup, tags);
+}
+
+static bool add(struct job *j, struct str path, const char *full, const struct envelope *env, struct str tags)
+{
+    notmuch_message_t *known = by_path(j, full), *same = NULL;
+    bool differs = false;
+    if (known != NULL)
+        notmuch_message_destroy(known);
+    else if (!j->fatal && (same = by_id(j, env->msgid)) != NULL) {
+        struct envelope other = envelope_of(j, same);
+        differs = !alike(env, &other);
+        notmuch_message_destroy(same);
+    }
+    if (j->fatal)
+        return false;
+    if (!differs)
+        return add_file(j, full, tags);
+    struct buf id = BUF_INIT(128);
+    buf_addf(&id, "%016llx.dup@tuimail.invalid", (unsigned long long)str_hash(path));
+    bool ok = add_altered(j, path, env, buf_str(&id), tags);
+    buf_fini(&id);
+    return ok;
+}
+
+static bool job_add(struct job *j, const struct m_INDEX_ADD *m)
+{
+    struct envelope env;
+    bool headfile = false;
+    const char *full = full_path(j, "", m->path);
+    if (full == NULL)
+        return false;
+    if (!headfile_check(full, j->arena, &env, &headfile, &j->err)) {
+        /* Found at least by what a list shows of it; the store still hears what happened. */
+        if (j->err.kind == ERR_LIMIT) {
+            struct err why = j->err;
+            add_altered(j, m->path, &env, STR(""), m->tags);
+            j->err = why;
+        }
+        return false;
+    }
+    if (env.msgid.n == 0)
+        env.msgid = m->msgid;
+    bool ok = add(j, m->path, full, &env, m->tags);
+    if (m->header_only && headfile)
+        remove_later(j->ix, full);
+    return ok;
+}
+
+static bool job_header(struct job *j, const struct m_INDEX_HEADER *m)
+{
+    const char *full = full_path(j, "", m->path);
+    struct envelope env = {m->from_name, m->from_addr, m->to, m->subject, m->msgid, m->refs, m->list_id, m->date};
+    if (full == NULL || !headfile_write(full, &env, STR(""), &j->err))
+        return false;
+    remove_later(j->ix, full);
+    return add(j, m->path, full, &env, m->tags);
+}
+
+/* ---- Moving, removing, tagging ---- */
+
+/* The new path comes first, so that the message is never without one and keeps its tags and thread. */
+static bool job_move(struct job *j, const struct m_INDEX_MOVE *m)
+{
+    const char *from, *to = full_path(j, "", m->path_to);
+    notmuch_message_t *old = to != NULL ? by_store_path(j, m->path, &from) : NULL, *new = NULL;
+    if (old == NULL)
+        return j->err.kind == ERR_NONE ? err_set(&j->err, ERR_NO_MESSAGE, "no message is at the old path") : false;
+    bool ok = true, dup = strstr(from, "/" DUP_DIR) != NULL;
+    if (dup)
+        ok = (to = full_path(j, DUP_DIR, m->path_to)) != NULL;
+    if (ok && access(to, F_OK) != 0) {
+        struct envelope env = envelope_of(j, old);
+        ok = headfile_write(to, &env, STR(""), &j->err);
+        if (ok)
+            remove_later(j->ix, to);
+    }
+    ok = ok && strcmp(from, to) != 0 &&
+         nm(j, notmuch_database_index_file(j->ix->db, to, j->ix->opts, &new), "moving") &&
+         nm(j, notmuch_database_remove_message(j->ix->db, from), "moving");
+    if (new != NULL)
+        notmuch_message_destroy(new);
+    notmuch_message_destroy(old);
+    return ok;
+}
+
+static bool job_remove(struct job *j, const struct m_INDEX_REMOVE *m)
+{
+    const char *full;
+    notmuch_message_t *old = by_store_path(j, m->path, &full);
+    if (old == NULL) /* not there is what was wanted */
+        return j->err.kind == ERR_NONE;
+    notmuch_message_destroy(old);
+    return nm(j, notmuch_database_remove_message(j->ix->db, full), "removing");
+}
+
+static bool job_tags(struct job *j, const struct m_INDEX_TAGS *m)
+{
+    const char *full;
+    notmuch_message_t *found = m->path.n > 0 ? by_store_path(j, m->path, &full) : NULL;
+    if (found == NULL && !j->fatal && j->err.kind == ERR_NONE)
+        found = by_id(j, m->msgid);
+    if (found == NULL)
+        return j->err.kind == ERR_NONE ? err_set(&j->err, ERR_NO_MESSAGE, "no such message in the index") : false;
+    bool ok = set_tags(j, found, m->tags);
+    notmuch_message_destroy(found);
+    return ok;
+}
+
+bool index_job(struct index *ix, const struct msg *m, struct err *err)
+{
+    struct job j = {.ix = ix, .arena = arena_new(MAIL_ARENA_MAX), .err = ERR_INIT};
+    bool ok = false;
+    switch (m->kind) {
+    case MSG_INDEX_ADD:
+        j.number = m->u.INDEX_ADD.job;
+        ok = job_add(&j, &m->u.INDEX_ADD);
+        break;
+    case MSG_INDEX_HEADER:
+        j.number = m->u.INDEX_HEADER.job;
+        ok = job_header(&j, &m->u.INDEX_HEADER);
+        break;
+    case MSG_INDEX_MOVE:
+        j.number = m->u.INDEX_MOVE.job;
+        ok = job_move(&j, &m->u.INDEX_MOVE);
+        break;
+    case MSG_INDEX_REMOVE:
+        j.number = m->u.INDEX_REMOVE.job;
+        ok = job_remove(&j, &m->u.INDEX_REMOVE);
+        break;
+    case MSG_INDEX_TAGS:
+        j.number = m->u.INDEX_TAGS.job;
+        ok = job_tags(&j, &m->u.INDEX_TAGS);
+        break;
+    default:
+        err_set(&j.err, ERR_CHANNEL, "%s is no job", msg_name(m->kind));
+        break;
+    }
+    arena_free(&j.arena);
+    if (j.fatal)
+        return index_lost(ix, err);
+    if (ok)
+        return true;
+    log_msg(LOG_WARN, "job %llu: %s", (unsigned long long)j.number, j.err.text);
+    return SEND(ix->store, -1, err, INDEX_FAILED, .job = j.number, .kind = (uint32_t)j.err.kind,
+                .text = str_z(j.err.text));
+}

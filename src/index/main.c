@@ -1,0 +1,98 @@
+/* The program: index -c FILE --store ROOT. */
+#include "index/index.h"
+
+#include "conf/conf.h"
+
+#include <errno.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#define MEMORY_MAX (2ull << 30)
+
+static bool prepare(struct index *ix, int argc, char **argv, struct err *err)
+{
+    const char *config = NULL, *store = NULL;
+    struct conf *conf = NULL;
+    for (int i = 1; i < argc; i++) {
+        if (i + 1 < argc && strcmp(argv[i], "-c") == 0)
+            config = argv[++i];
+        else if (i + 1 < argc && strcmp(argv[i], "--store") == 0)
+            store = argv[++i];
+        else
+            return err_set(err, ERR_USAGE, "unknown argument %s", argv[i]);
+    }
+    if (config == NULL)
+        conf = conf_defaults();
+    else if (!conf_load(config, &conf, NULL, err))
+        return false;
+    char *root = conf_root(conf, store, err);
+    bool ok = root != NULL;
+    if (ok) {
+        ix->mail = path_join(root, "mail");
+        ix->dir = path_join(conf->state_dir != NULL && conf->state_dir[0] != '\0' ? conf->state_dir : root, "index");
+        ix->config = path_join(ix->dir, "config");
+        char *text = index_config_text(ix->dir, ix->mail);
+        ok = fs_mkdir_private(ix->mail, err) && fs_mkdir_private(ix->dir, err) &&
+             fs_write_atomic(ix->config, 0600, str_z(text), err);
+        free(text);
+    }
+    log_open("index", (enum log_level)conf->log_level);
+    free(root);
+    conf_free(&conf);
+    return ok;
+}
+
+static bool serve(struct index *ix, struct err *err)
+{
+    for (;;) {
+        struct msg m;
+        struct err gone = ERR_INIT;
+        if (chan_wait(ix->store, -1, &m, &gone) <= 0) {
+            if (gone.kind != ERR_NONE)
+                *err = gone;
+            return gone.kind == ERR_NONE;
+        }
+        if (m.kind != MSG_INDEX_COMMIT) {
+            if (!index_job(ix, &m, err))
+                return false;
+            continue;
+        }
+        uint64_t job = m.u.INDEX_COMMIT.job, revision;
+        if (!index_commit(ix, &revision, err) ||
+            !SEND(ix->store, -1, err, INDEX_DONE, .job = job, .revision = revision))
+            return false;
+    }
+}
+
+int main(int argc, char **argv)
+{
+    struct index ix = {.db = NULL};
+    struct err err = ERR_INIT;
+    char report[200];
+    struct rlimit stack;
+    log_open("index", LOG_WARN);
+    /* The main thread's stack grows as far as the limit says at that time. */
+    if (getrlimit(RLIMIT_STACK, &stack) == 0 && stack.rlim_cur < INDEX_STACK && stack.rlim_max >= INDEX_STACK) {
+        stack.rlim_cur = INDEX_STACK;
+        setrlimit(RLIMIT_STACK, &stack);
+    }
+    bool ok = prepare(&ix, argc, argv, &err) && sandbox_enter(&(struct sandbox){.role = ROLE_INDEX,
+                                                                                .write_paths = {ix.dir, ix.mail, NULL},
+                                                                                .memory_max = MEMORY_MAX},
+                                                              report, &err);
+    if (ok) {
+        ix.store = chan_new(IPC_CHANNEL_FD, ROLE_INDEX, ROLE_STORE);
+        ok = SEND(ix.store, -1, &err, READY, .sandbox = str_z(report)) && index_open(&ix, &err) && serve(&ix, &err);
+        struct err ignored = ERR_INIT;
+        chan_drain(ix.store, clock_mono_ms() + 1000, &ignored);
+    }
+    if (!ok)
+        log_msg(LOG_ERROR, "%s", err.text);
+    index_close(&ix);
+    chan_free(&ix.store);
+    buf_fini(&ix.remove);
+    free(ix.dir);
+    free(ix.mail);
+    free(ix.config);
+    return ok ? 0 : err_exit(err.kind);
+}
