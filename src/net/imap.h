@@ -1,0 +1,226 @@
+/* net/imap: the client side of an IMAP connection (RFC 3501, 9051 and the extensions of enum imap_cap), for `fetch`.
+ *
+ * Our own wire loop: framing with limits, tags, pipelining, literals both ways, untagged data in the order it came.
+ * FETCH answers are read by libetpan's typed parser, one at a time from memory, after ours has taken out what its
+ * grammar does not know or cannot hold; the short answers (LIST, STATUS, SEARCH, ESEARCH, VANISHED, response codes)
+ * have parsers of their own. Nothing here recurses on input. All bytes from the server are hostile. Calls that read or
+ * write block as net/stream does: until done, its deadline, or a cancel. A call that fails with ERR_LINE, ERR_TIMEOUT,
+ * ERR_CANCELED, ERR_PROTOCOL, ERR_SERVER_BYE or a TLS kind leaves a connection that can only be closed. */
+#ifndef TUIMAIL_NET_IMAP_H
+#define TUIMAIL_NET_IMAP_H
+
+#include "base/base.h"
+#include "conf/conf.h"
+#include "mail/row.h"
+#include "net/stream.h"
+
+#define IMAP_LINE_MAX (1u << 20)          /* an answer without its literals */
+#define IMAP_SET_LINE_MAX (16u << 20)     /* SEARCH, ESEARCH, VANISHED: one line for a whole mailbox */
+#define IMAP_DEPTH_MAX 64                 /* parentheses; a deeper answer is skipped */
+#define IMAP_LITERALS_MAX 1000            /* in one answer */
+#define IMAP_LITERAL_KEPT (256u << 10)    /* of a literal in memory; the rest is read and dropped */
+#define IMAP_LITERAL_STREAMED (64u << 10) /* a longer BODY[] goes to the sink */
+#define IMAP_BODY_MAX (1u << 30)          /* a longer literal ends the connection */
+#define IMAP_PIPELINE_MAX 64              /* commands under way */
+#define IMAP_NAME_MAX 1000                /* bytes of a mailbox name */
+
+/* IMAP_CAP(bit, word): what the server says it can. */
+#define IMAP_CAPS(X)                                                                                                   \
+    X(IMAP4REV1, "IMAP4rev1")                                                                                          \
+    X(IMAP4REV2, "IMAP4rev2") X(STARTTLS, "STARTTLS") X(LOGINDISABLED, "LOGINDISABLED") X(SASL_IR, "SASL-IR")          \
+        X(LITERAL_PLUS, "LITERAL+") X(LITERAL_MINUS, "LITERAL-") X(IDLE, "IDLE") X(ENABLE, "ENABLE")                   \
+            X(CONDSTORE, "CONDSTORE") X(QRESYNC, "QRESYNC") X(UIDPLUS, "UIDPLUS") X(MOVE, "MOVE")                      \
+                X(ESEARCH, "ESEARCH") X(UNSELECT, "UNSELECT") X(SPECIAL_USE, "SPECIAL-USE")                            \
+                    X(LIST_EXTENDED, "LIST-EXTENDED") X(LIST_STATUS, "LIST-STATUS") X(NAMESPACE, "NAMESPACE")          \
+                        X(ID, "ID") X(COMPRESS, "COMPRESS=DEFLATE") X(UTF8_ACCEPT, "UTF8=ACCEPT") X(NOTIFY, "NOTIFY")  \
+                            X(QUOTA, "QUOTA") X(OBJECTID, "OBJECTID") X(PARTIAL, "PARTIAL")
+enum imap_cap_bit {
+#define X(name, word) IMAP_BIT_##name,
+    IMAP_CAPS(X)
+#undef X
+        IMAP_BIT_COUNT
+};
+enum imap_cap {
+#define X(name, word) IMAP_CAP_##name = 1 << IMAP_BIT_##name,
+    IMAP_CAPS(X)
+#undef X
+};
+
+/* ---- Answers ------------------------------------------------------------------------------------------------------------- */
+enum imap_what {
+    IMAP_SKIPPED, /* nothing we know, or past a limit */
+    IMAP_OK,
+    IMAP_NO,
+    IMAP_BAD,
+    IMAP_BYE,
+    IMAP_PREAUTH, /* text, code, args */
+    IMAP_CAPABILITY,
+    IMAP_ENABLED, /* text: the words */
+    IMAP_LIST,
+    IMAP_LSUB,
+    IMAP_STATUS,
+    IMAP_FLAGS,
+    IMAP_EXISTS,
+    IMAP_EXPUNGE,
+    IMAP_VANISHED,
+    IMAP_SEARCH,
+    IMAP_ESEARCH,
+    IMAP_FETCH,
+    IMAP_CONTINUE, /* "+": text */
+};
+struct imap_list {
+    struct str name; /* as the server wrote it, at most IMAP_NAME_MAX */
+    char delim;      /* 0: NIL, or unusable */
+    uint32_t attrs;  /* enum box_attr */
+    uint8_t role;    /* enum box_role */
+};
+struct imap_status {
+    struct str name;
+    uint32_t messages, unseen, uidnext, uidvalidity; /* UINT32_MAX where absent or absurd */
+    uint64_t modseq;                                 /* 0 where absent */
+};
+enum imap_fetch_has {
+    IMAP_HAS_FLAGS = 1,
+    IMAP_HAS_SIZE = 2,
+    IMAP_HAS_DATE = 4,
+    IMAP_HAS_HEADER = 8,
+    IMAP_HAS_BODY = 16,
+    IMAP_HAS_MODSEQ = 32,
+    IMAP_BODY_NIL = 64,
+    IMAP_BROKEN = 128 /* not readable but for the uid */
+};
+struct imap_fetch {
+    uint32_t seq, uid;   /* uid 0: not said */
+    uint32_t has;        /* enum imap_fetch_has */
+    uint32_t flags;      /* enum mail_flags */
+    struct str keywords; /* the others, blank separated */
+    uint64_t size, modseq;
+    int64_t date; /* INTERNALDATE */
+    struct str header, body;
+    bool body_streamed; /* body went to the sink, which has body_bytes of it */
+    uint64_t body_bytes;
+};
+/* One untagged answer. Strings are valid until the handler returns. */
+struct imap_event {
+    enum imap_what what;
+    uint32_t number;       /* EXISTS, EXPUNGE, FETCH; ESEARCH: number of the command's tag */
+    struct str text;       /* human text, or the rest of the line */
+    struct str code, args; /* [CODE args] */
+    struct str set;        /* VANISHED: UIDs; SEARCH: numbers; ESEARCH: ALL; FLAGS: words */
+    bool earlier;          /* VANISHED (EARLIER) */
+    bool uid;              /* ESEARCH: numbers are UIDs */
+    uint32_t count;        /* ESEARCH COUNT, UINT32_MAX where absent */
+    struct imap_list list;
+    struct imap_status status;
+    struct imap_fetch fetch;
+};
+/* The end of a command. Strings are valid until the next imap_ call on the connection. */
+struct imap_result {
+    enum imap_what what; /* IMAP_OK, IMAP_NO, IMAP_BAD */
+    struct str text, code, args;
+};
+struct imap_handler {
+    void *arg;
+    /* Each untagged answer, in order. False with *err set ends the call that reads, and the connection. */
+    bool (*event)(void *arg, const struct imap_event *, struct err *);
+    /* A BODY[] of `size` bytes comes: the fd to write it to, or -1 to drop it. Stays the handler's. May be NULL. */
+    int (*sink)(void *arg, uint64_t size);
+    void (*sink_progress)(void *arg, uint64_t done, uint64_t size);
+};
+
+/* ---- Connection ----------------------------------------------------------------------------------------------------------- */
+struct imap;
+/* Borrows the stream, which must outlive it. `answer_ms`: deadline of each single answer and of each wait for one. */
+struct imap *imap_new(struct stream *, const struct imap_handler *, int64_t answer_ms);
+void imap_free(struct imap **);                        /* NULL-safe; sends nothing */
+uint64_t imap_caps(const struct imap *);               /* enum imap_cap */
+struct str imap_caps_text(const struct imap *);        /* the words as the server sent them */
+bool imap_enabled(const struct imap *, enum imap_cap); /* by ENABLE, confirmed */
+/* Take an extension as not enabled after all. */
+void imap_disable(struct imap *, uint64_t caps);
+/* No deadline of ours is later than this (a cancel's grace); 0: none. */
+void imap_deadline_cap(struct imap *, const int64_t *mono_ms);
+
+/* Reads the greeting, takes STARTTLS where ep->tls asks it, logs in, asks the capabilities and ENABLEs QRESYNC or
+ * CONDSTORE, in as few round trips as the server permits. PREAUTH without TLS, an unreadable greeting and data behind
+ * the STARTTLS answer end it; capabilities from before TLS are forgotten; referrals are ignored. One try. Errors:
+ * ERR_AUTH, ERR_NO_AUTH_METHOD, ERR_NO_STARTTLS, ERR_SERVER_TEMP (the server asks to come later), ERR_SERVER_BYE,
+ * ERR_PROTOCOL, those of stream and sasl. */
+bool imap_login(struct imap *, const struct endpoint *ep, const struct secret *, struct err *);
+
+/* ---- Commands --------------------------------------------------------------------------------------------------------------- */
+/* A command line being made. Text is ours and holds no CR, LF or NUL. */
+struct imap_cmd {
+    struct buf text;
+    size_t sync[8]; /* where the server must be waited for (literals without LITERAL+) */
+    unsigned nsync;
+    bool bad; /* a string cannot be sent: NUL */
+};
+void imap_cmd_init(struct imap_cmd *, const char *text);
+void imap_cmd_fini(struct imap_cmd *);
+void imap_cmd_add(struct imap_cmd *, const char *fmt, ...) PRINTF(2, 3);
+/* A string of any bytes but NUL as quoted string or literal. */
+void imap_cmd_string(struct imap *, struct imap_cmd *, struct str);
+/* Sends it under a new tag (flushed by imap_wait, or now where a literal waits). False with ERR_USAGE when cmd->bad,
+ * nothing sent. Frees the command. *tag_r is never 0. */
+bool imap_send(struct imap *, struct imap_cmd *, uint32_t *tag_r, struct err *);
+/* The same for a plain line. */
+bool imap_sendf(struct imap *, uint32_t *tag_r, struct err *, const char *fmt, ...) PRINTF(4, 5);
+/* Reads until the command's end; untagged answers go to the handler, ends of other commands are kept for their own
+ * imap_wait. False only for a broken connection. */
+bool imap_wait(struct imap *, uint32_t tag, struct imap_result *result_r, struct err *);
+/* imap_wait, and a NO or BAD becomes an error by its response code: ERR_OVERQUOTA, ERR_NO_MAILBOX, ERR_READ_ONLY,
+ * ERR_NO_MESSAGE, ERR_SERVER_TEMP, else ERR_SERVER_NO, with the server's words, cleaned. *alive_r is false when the
+ * connection is broken. */
+bool imap_wait_ok(struct imap *, uint32_t tag, struct imap_result *result_r, bool *alive_r, struct err *);
+/* imap_wait_ok without interest in the result. */
+bool imap_done(struct imap *, uint32_t tag, bool *alive_r, struct err *);
+/* The error that a NO or BAD stands for. */
+bool imap_result_err(const struct imap_result *, struct err *);
+/* Ends of commands that nobody will wait for are thrown away. */
+void imap_forget(struct imap *, uint32_t tag);
+/* APPEND's message: everything up to the literal is in `cmd`; `size` bytes then come by imap_literal. */
+bool imap_send_literal(struct imap *, struct imap_cmd *, uint64_t size, uint32_t *tag_r, bool *refused_r, struct err *);
+bool imap_literal(struct imap *, struct str piece, struct err *);
+bool imap_literal_end(struct imap *, struct err *);
+
+/* IDLE (RFC 2177). Between begin and end the caller polls imap_fd and calls imap_idle_read when it is readable. begin:
+ * *on_r false when the server refused it. */
+bool imap_idle_begin(struct imap *, bool *on_r, struct err *);
+bool imap_idle_read(struct imap *,
+                    struct err *); /* handles what has come, without waiting for more than the answer under way */
+bool imap_idle_end(struct imap *, struct err *);
+bool imap_buffered(struct imap *, bool *yes_r, struct err *); /* is anything there to read, without waiting? */
+
+/* ---- Words, names, sets: pure -------------------------------------------------------------------------------------------------- */
+/* Appends the UTF-8 form of a name in modified UTF-7 (RFC 3501 5.1.3). A name that is not valid modified UTF-7 is kept
+ * as it is: false. */
+bool imap_name_decode(struct str name, struct buf *out);
+/* Appends the modified UTF-7 form; invalid UTF-8 and control characters refuse: false. */
+bool imap_name_encode(struct str utf8, struct buf *out);
+/* 32 hex digits that stand for (name, UIDVALIDITY) in file names: never the name itself (THREATS 38). Collisions cannot
+ * be made (SHA-256). */
+void imap_box_key(struct str name, uint32_t uidvalidity, char out[33]);
+/* Takes one element off a sequence set: lo <= hi. `*` counts as UINT32_MAX. False at the end or at the first byte that
+ * is no set. */
+bool imap_set_next(struct str *rest, uint32_t *lo_r, uint32_t *hi_r);
+/* The next number of a blank-separated list. */
+bool imap_number_next(struct str *rest, uint32_t *n_r);
+/* Flags and keywords as atoms or "\Seen": adds to *flags_r or appends the word to `keywords`. */
+void imap_flag_read(struct str word, uint32_t *flags_r, struct buf *keywords);
+void imap_flags_write(uint32_t flags, struct buf *out); /* "\Seen $Forwarded", blank separated */
+bool imap_keyword_valid(struct str word);
+/* INTERNALDATE as "22-Nov-2026 14:02:05 +0000" without quotes. */
+void imap_date_write(int64_t time, struct buf *out);
+
+/* ---- For tests and the fuzzer: parsing of one framed answer ------------------------------------------------------------------- */
+struct imap_parser;
+struct imap_parser *imap_parser_new(void);
+void imap_parser_free(struct imap_parser **);
+/* `answer` is a whole untagged answer without its last CRLF ("* 1 EXISTS", literals inside). Strings of the event live
+ * until the next call. Never fails: IMAP_SKIPPED. */
+void imap_parse(struct imap_parser *, struct str answer, struct imap_event *event_r);
+/* "OK [CODE args] text" behind the tag. False where it is no state. */
+bool imap_parse_state(struct str line, struct imap_event *event_r);
+
+#endif

@@ -1,0 +1,243 @@
+/* Mailbox names (RFC 3501 5.1.3), sequence sets, flags and dates: text <-> values. */
+#include "net/imap.h"
+
+#include <openssl/evp.h>
+
+static const char base64_digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+,";
+
+static int base64_value(char c)
+{
+    const char *p = c ? strchr(base64_digits, c) : NULL;
+    return p ? (int)(p - base64_digits) : -1;
+}
+
+static bool utf16_put(uint32_t unit, uint32_t *high, struct buf *out)
+{
+    char u[4];
+    uint32_t cp = unit;
+    if (*high) {
+        if (unit < 0xDC00 || unit > 0xDFFF)
+            return false;
+        cp = 0x10000 + ((*high - 0xD800) << 10) + (unit - 0xDC00);
+        *high = 0;
+    } else if (unit >= 0xD800 && unit <= 0xDBFF) {
+        *high = unit;
+        return true;
+    }
+    unsigned n = utf8_encode(cp, u);
+    return n && cp >= 0x20 && buf_add(out, u, n);
+}
+
+/* One "&...-" section; *i stands behind the '&' and then behind the '-'. */
+static bool section_decode(struct str name, size_t *i, struct buf *out)
+{
+    uint32_t bits = 0, high = 0;
+    unsigned nbits = 0;
+    size_t from = *i;
+    for (; *i < name.n && name.p[*i] != '-'; (*i)++) {
+        int v = base64_value(name.p[*i]);
+        if (v < 0)
+            return false;
+        bits = (bits << 6 | (uint32_t)v) & 0xFFFFFF;
+        nbits += 6;
+        if (nbits >= 16) {
+            nbits -= 16;
+            if (!utf16_put(bits >> nbits & 0xFFFF, &high, out))
+                return false;
+        }
+    }
+    if (*i >= name.n)
+        return false;
+    (*i)++;
+    if (*i == from + 1) /* "&-" */
+        return buf_addc(out, '&');
+    return !high && nbits < 6 && (bits & ((1u << nbits) - 1)) == 0;
+}
+
+bool imap_name_decode(struct str name, struct buf *out)
+{
+    size_t start = out->n, i = 0;
+    bool ok = true, raw8 = false;
+    while (i < name.n && ok) {
+        char c = name.p[i++];
+        if (c == '&') {
+            ok = section_decode(name, &i, out);
+        } else {
+            raw8 = raw8 || (unsigned char)c >= 0x80;
+            ok = buf_addc(out, c);
+        }
+    }
+    if (ok && (!raw8 || utf8_valid((struct str){out->p + start, out->n - start})))
+        return true;
+    out->n = start;
+    buf_adds(out, name);
+    return false;
+}
+
+static void section_encode(const uint16_t *units, size_t n, struct buf *out)
+{
+    uint32_t bits = 0;
+    unsigned nbits = 0;
+    buf_addc(out, '&');
+    for (size_t i = 0; i < n; i++) {
+        bits = bits << 16 | units[i];
+        nbits += 16;
+        while (nbits >= 6) {
+            nbits -= 6;
+            buf_addc(out, base64_digits[bits >> nbits & 63]);
+        }
+        bits &= (1u << nbits) - 1;
+    }
+    if (nbits)
+        buf_addc(out, base64_digits[bits << (6 - nbits) & 63]);
+    buf_addc(out, '-');
+}
+
+bool imap_name_encode(struct str utf8, struct buf *out)
+{
+    uint16_t units[256];
+    size_t n = 0, start = out->n;
+    while (utf8.n || n) {
+        uint32_t cp = 0;
+        unsigned len = utf8.n ? utf8_decode(utf8, &cp) : 0;
+        if (utf8.n && (!len || cp < 0x20 || cp == 0x7F)) {
+            out->n = start;
+            return false;
+        }
+        bool plain = utf8.n && cp < 0x7F;
+        if (n && (plain || !utf8.n || n > COUNT(units) - 2)) {
+            section_encode(units, n, out);
+            n = 0;
+        }
+        if (!utf8.n)
+            break;
+        if (plain) {
+            buf_addc(out, (char)cp);
+            if (cp == '&')
+                buf_addc(out, '-');
+        } else if (cp >= 0x10000) {
+            units[n++] = (uint16_t)(0xD800 + ((cp - 0x10000) >> 10));
+            units[n++] = (uint16_t)(0xDC00 + ((cp - 0x10000) & 0x3FF));
+        } else {
+            units[n++] = (uint16_t)cp;
+        }
+        utf8 = str_sub(utf8, len, utf8.n);
+    }
+    return !out->full;
+}
+
+void imap_box_key(struct str name, uint32_t uidvalidity, char out[33])
+{
+    unsigned char md[EVP_MAX_MD_SIZE];
+    unsigned char v[4] = {(unsigned char)(uidvalidity >> 24), (unsigned char)(uidvalidity >> 16),
+                          (unsigned char)(uidvalidity >> 8), (unsigned char)uidvalidity};
+    EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+    if (!ctx || !EVP_DigestInit_ex(ctx, EVP_sha256(), NULL) || !EVP_DigestUpdate(ctx, v, sizeof(v)) ||
+        !EVP_DigestUpdate(ctx, name.p ? name.p : "", name.n) || !EVP_DigestFinal_ex(ctx, md, NULL))
+        bug("SHA-256 is not available");
+    EVP_MD_CTX_free(ctx);
+    hex_encode(md, 16, out);
+}
+
+/* ---- Sets and numbers ------------------------------------------------------------------------------------------------- */
+static bool number_take(struct str *s, uint32_t *n_r)
+{
+    size_t i = 0;
+    if (s->n && s->p[0] == '*') {
+        *n_r = UINT32_MAX;
+        *s = str_sub(*s, 1, s->n);
+        return true;
+    }
+    while (i < s->n && s->p[i] >= '0' && s->p[i] <= '9')
+        i++;
+    if (!i || !str_u32(str_sub(*s, 0, i), n_r) || !*n_r)
+        return false;
+    *s = str_sub(*s, i, s->n);
+    return true;
+}
+
+bool imap_set_next(struct str *rest, uint32_t *lo_r, uint32_t *hi_r)
+{
+    struct str s = *rest;
+    uint32_t lo, hi;
+    if (!number_take(&s, &lo))
+        return false;
+    hi = lo;
+    if (s.n && s.p[0] == ':') {
+        s = str_sub(s, 1, s.n);
+        if (!number_take(&s, &hi))
+            return false;
+    }
+    if (s.n && s.p[0] == ',')
+        s = str_sub(s, 1, s.n);
+    else if (s.n)
+        return false;
+    *lo_r = MIN(lo, hi);
+    *hi_r = MAX(lo, hi);
+    *rest = s;
+    return true;
+}
+
+bool imap_number_next(struct str *rest, uint32_t *n_r)
+{
+    while (rest->n && rest->p[0] == ' ')
+        *rest = str_sub(*rest, 1, rest->n);
+    return rest->n && rest->p[0] != '*' && number_take(rest, n_r) && (!rest->n || rest->p[0] == ' ');
+}
+
+/* ---- Flags --------------------------------------------------------------------------------------------------------------- */
+static const struct {
+    uint32_t flag;
+    const char *word;
+} flag_words[] = {
+    {FLAG_SEEN, "\\Seen"},       {FLAG_ANSWERED, "\\Answered"}, {FLAG_FLAGGED, "\\Flagged"},
+    {FLAG_DELETED, "\\Deleted"}, {FLAG_DRAFT, "\\Draft"},       {FLAG_FORWARDED, "$Forwarded"},
+    {FLAG_JUNK, "$Junk"},        {FLAG_NOTJUNK, "$NotJunk"},    {FLAG_MDNSENT, "$MDNSent"},
+};
+
+bool imap_keyword_valid(struct str word)
+{
+    if (!word.n || word.n > 255)
+        return false;
+    for (size_t i = 0; i < word.n; i++) {
+        unsigned char c = (unsigned char)word.p[i];
+        if (c <= 0x20 || c >= 0x7F || strchr("(){%*\"\\]", c))
+            return false;
+    }
+    return true;
+}
+
+void imap_flag_read(struct str word, uint32_t *flags_r, struct buf *keywords)
+{
+    for (size_t i = 0; i < COUNT(flag_words); i++)
+        if (str_case_eqz(word, flag_words[i].word)) {
+            *flags_r |= flag_words[i].flag;
+            return;
+        }
+    if (!imap_keyword_valid(word) || keywords->n + word.n + 1 > keywords->max)
+        return;
+    if (keywords->n)
+        buf_addc(keywords, ' ');
+    buf_adds(keywords, word);
+}
+
+void imap_flags_write(uint32_t flags, struct buf *out)
+{
+    const char *sep = "";
+    for (size_t i = 0; i < COUNT(flag_words); i++)
+        if (flags & flag_words[i].flag) {
+            buf_addf(out, "%s%s", sep, flag_words[i].word);
+            sep = " ";
+        }
+}
+
+void imap_date_write(int64_t when, struct buf *out)
+{
+    static const char months[12][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                       "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+    struct tm tm;
+    time_t t = (time_t)MAX(0, MIN(when, INT64_C(253402300799))); /* the form has four digits for the year */
+    if (gmtime_r(&t, &tm))
+        buf_addf(out, "%2d-%s-%04d %02d:%02d:%02d +0000", tm.tm_mday, months[tm.tm_mon], tm.tm_year + 1900, tm.tm_hour,
+                 tm.tm_min, tm.tm_sec);
+}

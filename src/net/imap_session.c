@@ -1,0 +1,195 @@
+/* From the greeting to a session that is logged in (RFC 3501 6.1, 6.2; 4959 SASL-IR; 5161 ENABLE; 8314). */
+#include "net/imap_internal.h"
+
+#include "net/sasl.h"
+
+#define CHALLENGES_MAX 16
+
+static bool greeting(struct imap *m, const struct endpoint *ep, bool *preauth_r, struct err *err)
+{
+    struct str answer;
+    struct imap_event ev;
+    struct buf clean = BUF_INIT(200);
+    bool ok = false;
+    if (!imap_read_answer(m, &answer, err))
+        return false;
+    imap_parse(m->parser, answer, &ev);
+    text_from_bytes(ev.what == IMAP_BYE ? ev.text : str_sub(answer, 0, 80), TEXT_FOLD_SPACE, &clean);
+    *preauth_r = ev.what == IMAP_PREAUTH;
+    if (ev.what == IMAP_BYE)
+        err_set(err, ERR_SERVER_TEMP, "the server sends us away: \"%s\"", buf_z(&clean));
+    else if (ev.what == IMAP_PREAUTH && !stream_is_tls(m->stream) && ep->tls != TLS_NONE)
+        /* A stranger in the middle offers a session: the state machine then forbids STARTTLS (THREATS 3, 4). */
+        err_set(err, ERR_NO_STARTTLS, "the server claims a login before any encryption");
+    else if (ev.what != IMAP_OK && ev.what != IMAP_PREAUTH)
+        err_set(err, ERR_PROTOCOL, "this is no IMAP server: it begins with \"%s\"", buf_z(&clean));
+    else
+        ok = true;
+    if (ok && str_case_eqz(ev.code, "CAPABILITY"))
+        imap_caps_take(m, ev.args);
+    buf_fini(&clean);
+    return ok;
+}
+
+static bool capability(struct imap *m, struct err *err)
+{
+    uint32_t tag;
+    bool alive;
+    if (m->caps_known)
+        return true;
+    if (!imap_sendf(m, &tag, err, "CAPABILITY") || !imap_done(m, tag, &alive, err))
+        return false;
+    return m->caps_known || err_set(err, ERR_PROTOCOL, "the server does not say its capabilities");
+}
+
+static bool starttls(struct imap *m, const struct endpoint *ep, struct err *err)
+{
+    struct imap_result r;
+    uint32_t tag;
+    if (m->caps_known && !(m->caps & IMAP_CAP_STARTTLS))
+        return err_set(err, ERR_NO_STARTTLS, "%s does not offer STARTTLS", ep->host);
+    if (!imap_sendf(m, &tag, err, "STARTTLS") || !imap_wait(m, tag, &r, err))
+        return false;
+    if (r.what != IMAP_OK)
+        return err_set(err, ERR_NO_STARTTLS, "%s refuses STARTTLS", ep->host);
+    imap_caps_forget(m);
+    if (!stream_starttls(m->stream, ep->host, err))
+        return false;
+    imap_caps_forget(m);
+    return true;
+}
+
+/* "AUTH=PLAIN AUTH=LOGIN" -> "PLAIN LOGIN" */
+static void mechanisms(const struct imap *m, struct buf *out)
+{
+    struct str words = buf_str(&m->caps_text), word;
+    while (str_split(&words, ' ', &word))
+        if (str_case_starts(word, STR("AUTH=")) && word.n > 5) {
+            buf_addz(out, out->n ? " " : "");
+            buf_adds(out, str_sub(word, 5, word.n));
+        }
+}
+
+static bool one_line(struct str s)
+{
+    return !memchr(s.p, 0, s.n) && !memchr(s.p, '\r', s.n) && !memchr(s.p, '\n', s.n);
+}
+
+/* A NO to a login: the server's words, under the kind that decides whether it is tried again (THREATS 19). */
+static bool login_result(const struct imap_result *r, struct err *err)
+{
+    if (r->what == IMAP_OK)
+        return true;
+    imap_result_err(r, err);
+    if (str_case_eqz(r->code, "LIMIT") || str_case_eqz(r->code, "CONTACTADMIN") || str_case_eqz(r->code, "SERVERBUG"))
+        err->kind = ERR_SERVER_TEMP;
+    else if (err->kind != ERR_SERVER_TEMP && err->kind != ERR_NO_AUTH_METHOD)
+        err->kind = ERR_AUTH;
+    err_prefix(err, "login");
+    return false;
+}
+
+static bool login_plain(struct imap *m, const struct endpoint *ep, const struct secret *secret, struct err *err)
+{
+    struct imap_cmd c;
+    struct imap_result r;
+    uint32_t tag;
+    imap_cmd_init(&c, "LOGIN ");
+    imap_cmd_string(m, &c, str_z(ep->user));
+    imap_cmd_add(&c, " ");
+    imap_cmd_string(m, &c, (struct str){secret->p, secret->n});
+    return imap_send(m, &c, &tag, err) && imap_wait(m, tag, &r, err) && login_result(&r, err);
+}
+
+/* Answers the server's challenges until the command ends. */
+static bool challenges(struct imap *m, struct sasl *sasl, uint32_t tag, struct buf *initial, struct err *err)
+{
+    bool continued, ok = true;
+    struct buf out = BUF_INIT(65536);
+    for (unsigned i = 0; ok; i++) {
+        ok = imap_wait_continue(m, tag, &continued, err);
+        if (!ok || !continued)
+            break;
+        buf_reset(&out);
+        if (i >= CHALLENGES_MAX)
+            ok = err_set(err, ERR_PROTOCOL, "the server's login does not end");
+        else if (initial->n)
+            buf_adds(&out, str_eqz(buf_str(initial), "=") ? (struct str){"", 0} : buf_str(initial));
+        else
+            ok = sasl_step(sasl, buf_str(&m->challenge), &out, err);
+        buf_reset(initial);
+        ok = ok && stream_write(m->stream, buf_str(&out), err) && stream_write(m->stream, STR("\r\n"), err);
+    }
+    if (out.p)
+        explicit_bzero(out.p, out.n);
+    buf_fini(&out);
+    return ok;
+}
+
+static bool login_sasl(struct imap *m, struct sasl *sasl, struct err *err)
+{
+    struct buf initial = BUF_INIT(65536);
+    struct imap_result r;
+    struct imap_cmd c;
+    uint32_t tag;
+    bool have = sasl_initial(sasl, &initial);
+    imap_cmd_init(&c, "AUTHENTICATE ");
+    imap_cmd_add(&c, "%s", sasl_mechanism(sasl));
+    if (have && (m->caps & IMAP_CAP_SASL_IR)) {
+        imap_cmd_add(&c, " %s", buf_z(&initial));
+        explicit_bzero(initial.p, initial.n);
+        buf_reset(&initial);
+    }
+    bool ok = imap_send(m, &c, &tag, err) && challenges(m, sasl, tag, &initial, err) && imap_wait(m, tag, &r, err) &&
+              login_result(&r, err) && sasl_finish(sasl, (struct str){NULL, 0}, err);
+    if (initial.p)
+        explicit_bzero(initial.p, initial.n);
+    buf_fini(&initial);
+    return ok;
+}
+
+static bool authenticate(struct imap *m, const struct endpoint *ep, const struct secret *secret, struct err *err)
+{
+    bool insecure_ok = ep->tls == TLS_NONE;
+    struct buf offered = BUF_INIT(4096);
+    bool ok;
+    if (!stream_is_tls(m->stream) && !insecure_ok)
+        return err_set(err, ERR_NO_STARTTLS, "no login without encryption");
+    if (!one_line(str_z(ep->user)) || !one_line((struct str){secret->p, secret->n}))
+        return err_set(err, ERR_SECRET, "the user name or the password holds a line end or a NUL");
+    mechanisms(m, &offered);
+    m->caps_known = false; /* what is said from here on counts for the session */
+    struct sasl *sasl = sasl_new(buf_str(&offered), "imap", ep->host, ep->user, secret, m->stream, insecure_ok, err);
+    buf_fini(&offered);
+    if (sasl)
+        ok = login_sasl(m, sasl, err);
+    else if (err->kind == ERR_NO_AUTH_METHOD && !(m->caps & IMAP_CAP_LOGINDISABLED))
+        ok = login_plain(m, ep, secret, err);
+    else
+        ok = false;
+    sasl_free(&sasl);
+    return ok;
+}
+
+bool imap_login(struct imap *m, const struct endpoint *ep, const struct secret *secret, struct err *err)
+{
+    bool preauth = false;
+    uint32_t tag;
+    m->logging_in = true;
+    bool ok = greeting(m, ep, &preauth, err) &&
+              (preauth || stream_is_tls(m->stream) || ep->tls != TLS_STARTTLS || starttls(m, ep, err)) &&
+              capability(m, err) && (preauth || authenticate(m, ep, secret, err)) && capability(m, err);
+    m->logging_in = false;
+    if (!ok)
+        return false;
+    uint64_t want = m->caps & IMAP_CAP_QRESYNC ? (uint64_t)IMAP_CAP_QRESYNC : m->caps & IMAP_CAP_CONDSTORE;
+    if (want && (m->caps & IMAP_CAP_ENABLE)) {
+        if (!imap_sendf(m, &tag, err, "ENABLE %s", want == IMAP_CAP_QRESYNC ? "QRESYNC" : "CONDSTORE"))
+            return false;
+        /* Taken as granted: a server that offers it and refuses it answers the SELECT that uses it with BAD, which is
+         * seen there. */
+        imap_forget(m, tag);
+        m->enabled |= want | IMAP_CAP_CONDSTORE;
+    }
+    return true;
+}

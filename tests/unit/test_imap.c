@@ -1,0 +1,307 @@
+/* The IMAP connection: names, sets, answers one by one, and whole dialogues with servers that lie. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "net/imap.h"
+
+/* ---- Names, sets, flags ------------------------------------------------------------------------------------------- */
+static void name_case(const char *server, const char *utf8)
+{
+    struct buf out = BUF_INIT(4096);
+    assert_true(imap_name_decode(str_z(server), &out));
+    assert_string_equal(buf_z(&out), utf8);
+    buf_reset(&out);
+    assert_true(imap_name_encode(str_z(utf8), &out));
+    assert_string_equal(buf_z(&out), server);
+    buf_fini(&out);
+}
+
+static void names_in_modified_utf7(void **state)
+{
+    (void)state;
+    name_case("INBOX", "INBOX");
+    name_case("~peter/mail/&U,BTFw-/&ZeVnLIqe-", "~peter/mail/台北/日本語"); /* RFC 3501 5.1.3 */
+    name_case("R&-D", "R&D");
+    name_case("Gr&APYA3w-e", "Größe");
+    name_case("&2D3eAA-", "😀");
+}
+
+static void names_that_are_no_utf7_stay_as_they_are(void **state)
+{
+    /* THREATS 40: shown as it is, and nothing is lost on the way */
+    static const char *const bad[] = {"&", "&&", "&A", "&AA", "&!-", "&2D0-", "&3gA-", "&AAA-", "\xFF&-", "&AGE"};
+    struct buf out = BUF_INIT(4096);
+    (void)state;
+    for (size_t i = 0; i < COUNT(bad); i++) {
+        buf_reset(&out);
+        assert_false(imap_name_decode(str_z(bad[i]), &out));
+        assert_string_equal(buf_z(&out), bad[i]);
+    }
+    buf_reset(&out);
+    assert_false(imap_name_encode(STR("a\r\nb"), &out)); /* THREATS 25 */
+    assert_false(imap_name_encode(STR("a\xFF"), &out));
+    assert_int_equal(out.n, 0);
+    buf_fini(&out);
+}
+
+static void box_keys_tell_nothing_and_differ(void **state)
+{
+    char a[33], b[33];
+    (void)state;
+    imap_box_key(STR("../../etc"), 1, a); /* THREATS 38 */
+    assert_int_equal(strlen(a), 32);
+    assert_int_equal(strspn(a, "0123456789abcdef"), 32);
+    imap_box_key(STR("../../etc"), 2, b); /* THREATS 43 */
+    assert_string_not_equal(a, b);
+}
+
+static void sets_are_walked_not_expanded(void **state)
+{
+    struct str s = STR("3,7:5,1:4294967295,*");
+    uint32_t lo, hi;
+    (void)state;
+    assert_true(imap_set_next(&s, &lo, &hi));
+    assert_int_equal(lo, 3);
+    assert_true(imap_set_next(&s, &lo, &hi));
+    assert_int_equal(lo, 5);
+    assert_int_equal(hi, 7);
+    assert_true(imap_set_next(&s, &lo, &hi)); /* THREATS 49 */
+    assert_int_equal(hi, UINT32_MAX);
+    assert_true(imap_set_next(&s, &lo, &hi));
+    assert_false(imap_set_next(&s, &lo, &hi));
+    static const char *const bad[] = {"", "0", "-1", "4294967296", "1:", ":1", "x", "1x", "18446744073709551617"};
+    for (size_t i = 0; i < COUNT(bad); i++) {
+        s = str_z(bad[i]);
+        assert_false(imap_set_next(&s, &lo, &hi));
+    }
+    s = STR("5,");
+    assert_true(imap_set_next(&s, &lo, &hi));
+    assert_false(imap_set_next(&s, &lo, &hi));
+}
+
+/* ---- Answers ------------------------------------------------------------------------------------------------------- */
+static struct imap_parser *parser;
+static struct imap_event ev;
+
+static int parser_start(void **state)
+{
+    (void)state;
+    parser = imap_parser_new();
+    return 0;
+}
+
+static int parser_end(void **state)
+{
+    (void)state;
+    imap_parser_free(&parser);
+    return 0;
+}
+
+static const struct imap_event *parse(const char *answer)
+{
+    imap_parse(parser, str_z(answer), &ev);
+    return &ev;
+}
+
+static void assert_str(struct str got, const char *want)
+{
+    assert_int_equal(got.n, strlen(want));
+    assert_memory_equal(got.p, want, got.n);
+}
+
+static void fetch_with_all_items(void **state)
+{
+    (void)state;
+    parse("* 12 FETCH (UID 34 FLAGS (\\Seen $Forwarded urgent \\Recent \\Foo) INTERNALDATE \"22-Nov-2026 14:02:05 "
+          "+0100\" "
+          "RFC822.SIZE 4711 MODSEQ (917162500) PREVIEW \"hi\" EMAILID (M1) BODY[HEADER.FIELDS (DATE \"FROM\")] {13}\r\n"
+          "From: a@b\r\n\r\n)");
+    assert_int_equal(ev.what, IMAP_FETCH);
+    const struct imap_fetch *f = &ev.fetch;
+    assert_int_equal(f->seq, 12);
+    assert_int_equal(f->uid, 34);
+    assert_int_equal(f->flags, FLAG_SEEN | FLAG_FORWARDED);
+    assert_str(f->keywords, "urgent");
+    assert_int_equal(f->date, 1795352525);
+    assert_int_equal(f->size, 4711);
+    assert_int_equal(f->modseq, 917162500);
+    assert_str(f->header, "From: a@b\r\n\r\n");
+    assert_int_equal(f->has, IMAP_HAS_FLAGS | IMAP_HAS_SIZE | IMAP_HAS_DATE | IMAP_HAS_HEADER | IMAP_HAS_MODSEQ);
+}
+
+static void fetch_items_out_of_bounds_are_left_out(void **state)
+{
+    (void)state;
+    parse("* 1 FETCH (UID 7 RFC822.SIZE 4294967299 INTERNALDATE \"99-Foo-99999 aa\" FLAGS (\\Seen a]b \\* ()) )");
+    assert_int_equal(ev.what, IMAP_FETCH); /* THREATS 35: the value is dropped, the message stays */
+    assert_int_equal(ev.fetch.uid, 7);
+    assert_int_equal(ev.fetch.has & (IMAP_HAS_SIZE | IMAP_HAS_DATE), 0);
+    parse("* 1 FETCH (FLAGS (\\Seen) UID 4294967297)"); /* would wrap to 1 */
+    assert_int_equal(ev.fetch.uid, 0);
+    parse("* 1 FETCH (UID 0 FLAGS ())"); /* THREATS 46 */
+    assert_int_equal(ev.fetch.uid, 0);
+    parse("* 0 FETCH (UID 5 FLAGS ())"); /* THREATS 48 */
+    assert_int_equal(ev.what, IMAP_SKIPPED);
+    parse("* 4294967297 FETCH (UID 5 FLAGS ())");
+    assert_int_equal(ev.what, IMAP_SKIPPED);
+    parse("* 0 EXPUNGE");
+    assert_int_equal(ev.what, IMAP_SKIPPED);
+    parse("* 2 FETCH (UID 9 BODY[] NIL)"); /* THREATS 52 */
+    assert_int_equal(ev.fetch.has, IMAP_HAS_BODY | IMAP_BODY_NIL);
+    parse("* 2 FETCH (UID 9 BODY[] {0}\r\n)");
+    assert_int_equal(ev.fetch.has, IMAP_HAS_BODY);
+    assert_int_equal(ev.fetch.body.n, 0);
+}
+
+static void fetch_literal_bytes_are_kept_exactly(void **state)
+{
+    static const char answer[] = "* 2 FETCH (UID 9 BODY[] {9}\r\n\0)\xFF\r\n\"{1}X)";
+    (void)state;
+    /* one byte short and one too long: broken, never a wrong body (THREATS 31) */
+    imap_parse(parser, (struct str){answer, sizeof(answer) - 1}, &ev);
+    assert_int_equal(ev.what, IMAP_FETCH);
+    assert_true((ev.fetch.has & IMAP_BROKEN) || ev.fetch.body.n == 9);
+    static const char good[] = "* 2 FETCH (UID 9 BODY[] {9}\r\n\0)\xFF\r\n\"{1})";
+    imap_parse(parser, (struct str){good, sizeof(good) - 1}, &ev);
+    assert_int_equal(ev.fetch.body.n, 9);
+    assert_memory_equal(ev.fetch.body.p, "\0)\xFF\r\n\"{1}", 9);
+}
+
+static void nesting_ends_at_its_limit(void **state)
+{
+    struct buf b = BUF_INIT(8u << 20);
+    (void)state;
+    for (int n = 0; n < 2; n++) { /* THREATS 33: at the limit, and two million */
+        unsigned depth = n ? 2000000 : IMAP_DEPTH_MAX;
+        buf_reset(&b);
+        buf_addz(&b, "* 1 FETCH (UID 3 X ");
+        for (unsigned i = 0; i < depth; i++)
+            buf_addc(&b, '(');
+        for (unsigned i = 0; i < depth; i++)
+            buf_addc(&b, ')');
+        buf_addz(&b, " FLAGS (\\Seen))");
+        imap_parse(parser, buf_str(&b), &ev);
+        assert_int_equal(ev.what, IMAP_FETCH);
+        assert_int_equal(ev.fetch.has, n ? IMAP_BROKEN : IMAP_HAS_FLAGS);
+    }
+    buf_fini(&b);
+}
+
+static void one_bad_answer_does_not_spoil_the_next(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 1000; i++) {
+        parse("* 1 FETCH (UID 3 FLAGS (");
+        parse("* 1 FETCH (UID 3 BODY[] {100}\r\nshort)");
+        parse("* 5 FETCH (UID 6 FLAGS (\\Flagged))");
+        assert_int_equal(ev.fetch.uid, 6);
+        assert_int_equal(ev.fetch.flags, FLAG_FLAGGED);
+    }
+}
+
+static void lists_of_mailboxes(void **state)
+{
+    (void)state;
+    parse("* LIST (\\HasChildren \\Subscribed \\Archive) \"/\" \"A \\\"b\\\\\" (\"CHILDINFO\" (\"SUBSCRIBED\"))");
+    assert_int_equal(ev.what, IMAP_LIST);
+    assert_str(ev.list.name, "A \"b\\");
+    assert_int_equal(ev.list.delim, '/');
+    assert_int_equal(ev.list.role, BOX_ARCHIVE);
+    assert_int_equal(ev.list.attrs, BOX_HASCHILDREN | BOX_SUBSCRIBED);
+    parse("* LIST () NIL inbox"); /* THREATS 41 */
+    assert_int_equal(ev.list.delim, 0);
+    assert_int_equal(ev.list.role, BOX_INBOX);
+    parse("* LIST () \"\\\\\" {3}\r\na]b");
+    assert_int_equal(ev.list.delim, '\\');
+    assert_str(ev.list.name, "a]b");
+    parse("* LIST () \"ab\" a]b");
+    assert_int_equal(ev.list.delim, 0);
+    static const char *const bad[] = {
+        "* LIST", "* LIST (", "* LIST () \"/\"", "* LIST () \"/\" \"\"", "* LIST () \"/\" \"x", "* LIST x y z"};
+    for (size_t i = 0; i < COUNT(bad); i++)
+        assert_int_equal(parse(bad[i])->what, IMAP_SKIPPED);
+    static const char nul[] = "* LIST () \"/\" {3}\r\na\0b"; /* THREATS 40 */
+    imap_parse(parser, (struct str){nul, sizeof(nul) - 1}, &ev);
+    assert_int_equal(ev.what, IMAP_SKIPPED);
+}
+
+static void status_of_mailboxes(void **state)
+{
+    (void)state;
+    parse("* STATUS {3}\r\na b (MESSAGES 3 SIZE 18446744073709551615 UIDNEXT 4294967296 UNSEEN 1 MAILBOXID (F1) "
+          "HIGHESTMODSEQ 77)");
+    assert_int_equal(ev.what, IMAP_STATUS); /* THREATS 37 */
+    assert_str(ev.status.name, "a b");
+    assert_int_equal(ev.status.messages, 3);
+    assert_int_equal(ev.status.unseen, 1);
+    assert_int_equal(ev.status.uidnext, UINT32_MAX);
+    assert_int_equal(ev.status.modseq, 77);
+    parse("* STATUS INBOX ()");
+    assert_int_equal(ev.status.messages, UINT32_MAX);
+}
+
+static void searches(void **state)
+{
+    struct str set;
+    uint32_t n;
+    (void)state;
+    parse("* SEARCH 2 84 (MODSEQ 917)");
+    assert_int_equal(ev.what, IMAP_SEARCH);
+    set = ev.set;
+    assert_true(imap_number_next(&set, &n));
+    assert_true(imap_number_next(&set, &n));
+    assert_int_equal(n, 84);
+    assert_false(imap_number_next(&set, &n));
+    assert_int_equal(parse("* SEARCH")->what, IMAP_SEARCH);
+    parse("* ESEARCH (TAG \"T12\") UID COUNT 17 ALL 4:18,21 X (1 2)");
+    assert_int_equal(ev.what, IMAP_ESEARCH);
+    assert_int_equal(ev.number, 12);
+    assert_true(ev.uid);
+    assert_int_equal(ev.count, 17);
+    assert_str(ev.set, "4:18,21");
+    parse("* VANISHED (EARLIER) 300:310,405");
+    assert_true(ev.earlier);
+    assert_str(ev.set, "300:310,405");
+    assert_int_equal(parse("* METADATA \"\" (/x \"y\")")->what, IMAP_SKIPPED);
+}
+
+static void states_and_their_codes(void **state)
+{
+    (void)state;
+    parse("* OK [UIDVALIDITY 3857529045] UIDs valid");
+    assert_int_equal(ev.what, IMAP_OK);
+    assert_str(ev.code, "UIDVALIDITY");
+    assert_str(ev.args, "3857529045");
+    assert_str(ev.text, "UIDs valid");
+    /* THREATS 34 */
+    static const char *const cut[] = {"* NO", "* OK [", "* OK []", "* OK [X", "* BAD  ", "* OK [\"]", "* OK ["};
+    for (size_t i = 0; i < COUNT(cut); i++)
+        assert_int_not_equal(parse(cut[i])->what, IMAP_SKIPPED);
+    static const char *const empty[] = {"", "*", "* ", "*  ", "+", "x"};
+    for (size_t i = 0; i < COUNT(empty); i++)
+        parse(empty[i]);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(names_in_modified_utf7),
+        cmocka_unit_test(names_that_are_no_utf7_stay_as_they_are),
+        cmocka_unit_test(box_keys_tell_nothing_and_differ),
+        cmocka_unit_test(sets_are_walked_not_expanded),
+        cmocka_unit_test_setup_teardown(fetch_with_all_items, parser_start, parser_end),
+        cmocka_unit_test_setup_teardown(fetch_items_out_of_bounds_are_left_out, parser_start, parser_end),
+        cmocka_unit_test_setup_teardown(fetch_literal_bytes_are_kept_exactly, parser_start, parser_end),
+        cmocka_unit_test_setup_teardown(nesting_ends_at_its_limit, parser_start, parser_end),
+        cmocka_unit_test_setup_teardown(one_bad_answer_does_not_spoil_the_next, parser_start, parser_end),
+        cmocka_unit_test_setup_teardown(lists_of_mailboxes, parser_start, parser_end),
+        cmocka_unit_test_setup_teardown(status_of_mailboxes, parser_start, parser_end),
+        cmocka_unit_test_setup_teardown(searches, parser_start, parser_end),
+        cmocka_unit_test_setup_teardown(states_and_their_codes, parser_start, parser_end),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
