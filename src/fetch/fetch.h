@@ -1,9 +1,11 @@
-/* fetch: the program that owns one account's connections and files: it turns the store's steps into protocol (IMAP, POP3, Maildir).
+/* fetch: the program that owns one account's connections and files: it turns the store's steps into protocol (IMAP,
+ * POP3, Maildir).
  *
- * One step runs at a time, as straight-line blocking code in a handler; the loop in step.c does everything around it: it receives
- * steps, queues them, answers DONE, serves the channel during waits, ends a step on STEP_CANCEL and announces a lost line.
- * What comes over the channel is trusted as far as its message's bounds; what comes from a server or a file is hostile.
- * fetch keeps nothing between two starts, and nothing of a mailbox that the store does not say again. */
+ * One step runs at a time, as straight-line blocking code in a handler; the loop in step.c does everything around it:
+ * it receives steps, queues them, answers DONE, serves the channel during waits, ends a step on STEP_CANCEL and
+ * announces a lost line. What comes over the channel is trusted as far as its message's bounds; what comes from a
+ * server or a file is hostile. fetch keeps nothing between two starts, and nothing of a mailbox that the store does not
+ * say again. */
 #ifndef TUIMAIL_FETCH_FETCH_H
 #define TUIMAIL_FETCH_FETCH_H
 
@@ -14,83 +16,101 @@
 
 struct fetch;
 
-/* Runs one step to its end. `m` and its strings live until the return; m->fd is closed by the loop afterwards (set it to -1 to keep it: handlers
- * get a message of their own). True: the loop sends DONE with ERR_NONE. False with *err set: DONE with that kind and text.
- * The handler sends every other answer itself (FETCH_SEND) before it returns.
- * A handler whose connection is no longer usable calls fetch_lost() before it returns false. */
+/* Runs one step to its end. `m` and its strings live until the return; m->fd is closed by the loop afterwards (set it
+ * to -1 to keep it: handlers get a message of their own). True: the loop sends DONE with ERR_NONE. False with *err set:
+ * DONE with that kind and text. The handler sends every other answer itself (FETCH_SEND) before it returns. A handler
+ * whose connection is no longer usable calls fetch_lost() before it returns false. */
 typedef bool step_fn(struct fetch *, struct msg *m, struct err *);
-/* Puts the step's commands on the wire ahead of its turn, without waiting, so that steps in a row cost one round trip. Called again as steps before
- * it end, until it says true; what it sent is found again by `step` when its turn comes. Optional (NULL), and only IMAP has use for it. */
+/* Puts the step's commands on the wire ahead of its turn, without waiting, so that steps in a row cost one round trip.
+ * Called again as steps before it end, until it says true; what it sent is found again by `step` when its turn comes.
+ * Optional (NULL), and only IMAP has use for it. */
 typedef bool step_ahead_fn(struct fetch *, uint32_t step, const struct msg *m);
 struct step_handler {
     enum msg_kind kind; /* MSG_NONE ends a table */
     step_fn *run;
     step_ahead_fn *ahead;
 };
-/* Tables: imap.c, pop.c (POP3: STEP_CONNECT, STEP_CLOSE and STEP_POP_*), local.c (STEP_MAILDIR_* and STEP_FILE_OPEN's kin; for POP3 and
- * Maildir accounts, searched after the protocol's own). */
-extern const struct step_handler imap_steps[], pop_steps[], local_steps[];
+/* Tables: imap.c, pop.c (POP3: STEP_CONNECT, STEP_CLOSE and STEP_POP_*), local.c (STEP_MAILDIR_*; for POP3 and
+ * Maildir accounts, searched after the protocol's own; STEP_FILE_OPEN is file.c's). */
+extern const struct step_handler imap_steps[], pop_steps[], local_steps[], file_steps[];
 
 /* What a protocol does besides its steps. All members may be NULL. */
 struct fetch_protocol {
     enum proto proto;
     const struct step_handler *steps;
-    /* Nothing to do: waits on the line (IDLE, keepalive) until `wake` is seen or `until_ms`; returns when fetch_pending(). NULL: the
-     * loop waits on the channel. A line found dead is given to fetch_lost. */
+    /* Nothing to do: waits, on the line where there is one (IDLE, keepalive) until `wake` is seen or `until_ms`;
+     * returns when fetch_pending(). NULL: fetch_idle. A line found dead is given to fetch_lost. */
     void (*idle)(struct fetch *, int64_t until_ms);
-    /* The loop is about to close f->stream (lost or end of the program): free what belongs to the session. Never blocks. */
+    /* The loop is about to close f->stream (lost or end of the program): free what belongs to the session. Never
+     * blocks. */
     void (*closed)(struct fetch *);
 };
 extern const struct fetch_protocol imap_protocol, pop_protocol, local_protocol;
 
-struct step; /* a queued step; step.c */
+struct step;                  /* a queued step; step.c */
+#define FETCH_QUEUE_MAX 65536 /* waiting steps; past it the channel is not read until there is room */
 struct fetch {
     const struct conf *conf;
     const struct account *account;
     const struct fetch_protocol *protocol;
     struct chan *chan;
-    char *account_dir;      /* ROOT/mail/ACCOUNT, made 0700 at start; the only directory this program may write */
-    int account_fd;         /* the same, O_DIRECTORY */
-    struct stream *stream;  /* the connection of the present session or NULL; made by the protocol's STEP_CONNECT */
-    struct stream_options stream_options; /* filled with deadlines, CA file, pin and the wake of this program: pass it to stream_open */
-    struct secret secret;   /* fetch_secret() fills it; p NULL: not there */
-    void *session;          /* of the protocol (struct imap_fetch *, ...) */
+    char *account_dir;     /* ROOT/mail/ACCOUNT, made 0700 at start; the only directory this program may write */
+    int account_fd;        /* the same, O_DIRECTORY */
+    struct stream *stream; /* the connection of the present session or NULL; made by the protocol's STEP_CONNECT */
+    struct stream_options
+        stream_options;   /* filled with deadlines, CA file, pin and the wake of this program: pass it to stream_open */
+    struct secret secret; /* fetch_secret() fills it; p NULL: not there */
+    void *session;        /* of the protocol (struct imap_fetch *, ...) */
     struct maildir *maildir; /* of a POP3 or Maildir account: fetch_maildir() in local.c opens it */
     /* The loop's own */
-    struct step *queue, **queue_end, *current;
+    struct step *queue, *current;
     unsigned queued;
-    bool canceled;          /* the running step is to end with ERR_CANCELED */
-    bool ended;             /* the store is gone: leave */
-    bool lost;
+    bool canceled; /* the running step is to end with ERR_CANCELED */
+    bool gentle; /* set by a handler: a cancel does not break off the wait, the answer under way is read (within 2 s) to
+                    save the line */
+    int64_t cancel_by; /* with gentle: when the wait ends all the same; 0 none */
+    bool ended;        /* the store is gone: leave */
+    bool lost, secret_failed;
     struct err lost_err;
-    unsigned depth;         /* steps running one inside the other (fetch_yield) */
+    unsigned depth; /* steps running one inside the other (fetch_yield) */
     int64_t progress_ms;
 };
 
 /* ---- For handlers ------------------------------------------------------------------------------------------------------- */
-/* Sends a message to the store; waits while more than 1 MiB is queued, so that a slow store slows the server down. False with ERR_CHANNEL: the store is gone
- * or stuck; return false from the handler. FETCH_SEND(f, err, ROW, .box = 1, ...). fd (or -1) is duplicated. */
+/* Sends a message to the store; waits while more than 1 MiB is queued, so that a slow store slows the server down.
+ * False with ERR_CHANNEL: the store is gone or stuck; return false from the handler. FETCH_SEND(f, err, ROW, .box = 1,
+ * ...). fd (or -1) is duplicated. */
 bool fetch_send(struct fetch *, const struct msg *, int fd, struct err *);
-#define FETCH_SEND_FD(f, fd_, err_, NAME, ...)                                                                          \
-    fetch_send((f), &(struct msg){.kind = MSG_##NAME, .fd = -1, .u.NAME = (struct m_##NAME){__VA_ARGS__}}, (fd_), (err_))
+#define FETCH_SEND_FD(f, fd_, err_, NAME, ...)                                                                         \
+    fetch_send((f), &(struct msg){.kind = MSG_##NAME, .fd = -1, .u.NAME = (struct m_##NAME){__VA_ARGS__}}, (fd_),      \
+               (err_))
 #define FETCH_SEND(f, err_, NAME, ...) FETCH_SEND_FD(f, -1, err_, NAME, __VA_ARGS__)
 /* Number of the step that runs; 0 between steps. */
 uint32_t fetch_step(const struct fetch *);
 /* STEP_PROGRESS of the running step, at most four a second. */
 void fetch_progress(struct fetch *, uint64_t done, uint64_t total);
-/* Between two slices of a long step: receives what is there and runs urgent steps at once (inside this call; a step that runs inside another never yields
- * again). They may leave another mailbox selected. False with ERR_CANCELED (the step was canceled: return false) or ERR_CHANNEL. */
+/* Lets steps that wait put their commands on the wire now (their `ahead`), behind what the running step has just sent.
+ */
+void fetch_ahead(struct fetch *);
+/* Between two slices of a long step: receives what is there and runs urgent steps at once (inside this call; a step
+ * that runs inside another never yields again). They may leave another mailbox selected. False with ERR_CANCELED (the
+ * step was canceled: return false) or ERR_CHANNEL. */
 bool fetch_yield(struct fetch *, struct err *);
-/* Receives what the channel holds, without waiting: new steps are queued, a cancel of a waiting step is answered, one of the running step sets
- * f->canceled. True when the running wait must end: canceled or ended. It is the on_wake of f->stream_options. */
+/* Receives what the channel holds, without waiting: new steps are queued, a cancel of a waiting step is answered, one
+ * of the running step sets f->canceled. True when the running wait must end: canceled or ended. It is the on_wake of
+ * f->stream_options. */
 bool fetch_wake(void *fetch);
+/* Waits on the channel alone, a while at most. */
+void fetch_idle(struct fetch *, int64_t until_ms);
 /* Anything to do: steps queued, or the end? */
 bool fetch_pending(const struct fetch *);
-/* The account's secret: asks the store (SECRET_ASK with `why`, shown to the user) and waits for it; kept until fetch_forget. ERR_SECRET, ERR_CANCELED, ERR_CHANNEL. */
+/* The account's secret: asks the store (SECRET_ASK with `why`, shown to the user) and waits for it; kept until
+ * fetch_forget. ERR_SECRET, ERR_CANCELED, ERR_CHANNEL. */
 bool fetch_secret(struct fetch *, const char *why, struct err *);
 /* The server refused it (ERR_AUTH): wiped; the next fetch_secret asks again. */
 void fetch_forget(struct fetch *);
-/* The line is unusable because of *err: the loop closes it after the DONE of the steps concerned and sends LOST with the same kind. Returns false. */
+/* The line is unusable because of *err: the loop closes it after the DONE of the steps concerned and sends LOST with
+ * the same kind. Returns false. */
 bool fetch_lost(struct fetch *, const struct err *);
 /* "\Seen $Forwarded ..." <-> enum mail_flags: what is no flag of that list goes to `keywords` (blank separated). */
 struct step_view { /* what `ahead` functions and imap.c may see of the queue */

@@ -1,0 +1,533 @@
+/* The IMAP session of fetch: connecting, the selected mailbox, untagged news, watching. */
+#include "fetch/imap.h"
+
+#include <poll.h>
+#include <unistd.h>
+
+#define IDLE_RENEW_MS (25 * 60 * 1000) /* RFC 2177: before the server's 30 minutes */
+#define POLL_MS (2 * 60 * 1000)        /* without IDLE */
+#define SLEPT_S 30                     /* the clocks differ by this much: the machine slept */
+
+/* ---- Session ------------------------------------------------------------------------------------------------------------- */
+bool session_need(struct fetch *f, struct session **s_r, struct err *err)
+{
+    *s_r = f->session;
+    f->gentle = true; /* one answer of a slice is read to its end to save the line; a body's is not (imap_step_body) */
+    return (f->stream && f->session && session_of(f)->imap) || err_set(err, ERR_LINE, "not connected");
+}
+
+bool session_lost(struct session *s, const struct err *err)
+{
+    return fetch_lost(s->f, err);
+}
+
+bool session_news(struct session *s, struct err *err)
+{
+    if (s->exists_news && s->selected && !s->selecting) {
+        s->exists_news = false;
+        if (!FETCH_SEND(s->f, err, EXISTS, .box = s->selected, .exists = s->exists))
+            return false;
+    }
+    if (s->modseq_news && s->selected && !s->selecting) {
+        s->modseq_news = false;
+        return FETCH_SEND(s->f, err, MODSEQ, .box = s->selected, .modseq = s->modseq, .uidnext = s->uidnext);
+    }
+    return true;
+}
+
+static void code_modseq(struct session *s, struct str code, struct str args)
+{
+    uint64_t n;
+    if (str_case_eqz(code, "HIGHESTMODSEQ") && str_u64(args, &n) && n > s->modseq && n <= INT64_MAX) {
+        s->modseq = n;
+        s->modseq_news = true;
+    }
+}
+
+bool session_done(struct session *s, uint32_t tag, struct imap_result *r, struct err *err)
+{
+    struct imap_result mine;
+    struct err news = ERR_INIT;
+    bool alive;
+    r = r ? r : &mine;
+    bool ok = imap_wait_ok(s->imap, tag, r, &alive, err);
+    if (!alive)
+        return session_lost(s, err);
+    if (ok)
+        code_modseq(s, r->code, r->args);
+    if (!session_news(s, &news)) {
+        *err = news;
+        return false;
+    }
+    return ok;
+}
+
+static bool session_noop(struct session *s, struct err *err)
+{
+    uint32_t tag;
+    return imap_sendf(s->imap, &tag, err, "NOOP") && (session_done(s, tag, NULL, err) || !s->f->lost);
+}
+
+static void session_deselect(struct session *s)
+{
+    struct box *b = box_find(s, s->selected);
+    if (b) {
+        b->uidnext = s->uidnext;
+        b->modseq = s->nomodseq ? 0 : s->modseq;
+    }
+    s->selected = 0;
+    s->exists = s->uidnext = s->uidvalidity = 0;
+    s->modseq = 0;
+    s->nmap = 0;
+    s->exists_news = s->modseq_news = s->nomodseq = false;
+    s->keywords_ok = false;
+}
+
+static struct session *session_new(struct fetch *f)
+{
+    struct session *s = mem_new(sizeof(*s));
+    s->f = f;
+    s->arena = arena_new(MAIL_ARENA_MAX);
+    s->sink_fd = -1;
+    buf_init(&s->found, 64u << 20);
+    for (size_t i = 0; i < BODIES_MAX; i++)
+        s->bodies[i].fd = -1;
+    struct buf self = BUF_INIT(16384);
+    account_addresses(f->account, &self);
+    s->self = buf_take(&self, NULL);
+    return s;
+}
+
+/* The line is gone; what the store said of its mailboxes stays. */
+static void imap_closed(struct fetch *f)
+{
+    struct session *s = f->session;
+    if (!s)
+        return;
+    bodies_drop(s);
+    list_free(s);
+    session_deselect(s);
+    s->selecting = s->finding = s->searching = false;
+    s->select_step = s->select_tag = 0;
+    imap_free(&s->imap);
+}
+
+/* ---- Untagged answers ---------------------------------------------------------------------------------------------------- */
+static bool on_state(struct session *s, const struct imap_event *ev, struct err *err)
+{
+    uint32_t n = 0;
+    if (str_case_eqz(ev->code, "ALERT")) {
+        struct buf clean = BUF_INIT(400);
+        text_from_bytes(ev->text, TEXT_FOLD_SPACE, &clean);
+        bool ok = FETCH_SEND(s->f, err, ALERT, .text = buf_str(&clean));
+        buf_fini(&clean);
+        return ok;
+    }
+    if (str_case_eqz(ev->code, "COPYUID"))
+        return imap_on_copyuid(s, ev->args, err);
+    if (str_case_eqz(ev->code, "UIDVALIDITY") && str_u32(ev->args, &n)) {
+        if (!s->selecting && s->selected && n != s->uidvalidity)
+            return err_set(err, ERR_PROTOCOL, "the server renumbered the selected mailbox");
+        s->uidvalidity = n;
+    } else if (str_case_eqz(ev->code, "UIDNEXT") && str_u32(ev->args, &n)) {
+        s->uidnext = n;
+    } else if (str_case_eqz(ev->code, "NOMODSEQ")) {
+        s->nomodseq = true;
+    } else if (str_case_eqz(ev->code, "PERMANENTFLAGS")) {
+        s->keywords_ok = ev->args.n && memmem(ev->args.p, ev->args.n, "\\*", 2) != NULL;
+    } else {
+        code_modseq(s, ev->code, ev->args);
+    }
+    return true;
+}
+
+static bool on_expunge(struct session *s, uint32_t seq, struct err *err)
+{
+    if (seq > s->exists)
+        return true;
+    s->exists--;
+    s->exists_news = true;
+    if (seq > s->nmap)
+        return true;
+    uint32_t uid = s->map[seq - 1];
+    memmove(s->map + seq - 1, s->map + seq, (s->nmap - seq) * sizeof(*s->map));
+    s->nmap--;
+    return !uid || FETCH_SEND(s->f, err, GONE, .box = s->selected, .uid_lo = uid, .uid_hi = uid);
+}
+
+static bool on_vanished(struct session *s, const struct imap_event *ev, struct err *err)
+{
+    struct str set = ev->set;
+    uint32_t lo, hi;
+    if (!s->selected)
+        return true;
+    while (imap_set_next(&set, &lo, &hi)) {
+        if (!ev->earlier) { /* each of these was a message: (THREATS 49) as many as there were, at most */
+            s->exists -= (uint32_t)MIN((uint64_t)s->exists, (uint64_t)hi - lo + 1);
+            s->exists_news = true;
+        }
+        if (!FETCH_SEND(s->f, err, GONE, .box = s->selected, .uid_lo = lo, .uid_hi = hi))
+            return false;
+    }
+    return true;
+}
+
+static bool on_event(void *arg, const struct imap_event *ev, struct err *err)
+{
+    struct session *s = arg;
+    switch (ev->what) {
+    case IMAP_OK:
+    case IMAP_NO:
+    case IMAP_BAD:
+        return on_state(s, ev, err);
+    case IMAP_EXISTS:
+        s->exists = ev->number;
+        s->nmap = MIN(s->nmap, (size_t)ev->number);
+        s->exists_news = true;
+        return true;
+    case IMAP_EXPUNGE:
+        return on_expunge(s, ev->number, err);
+    case IMAP_VANISHED:
+        return on_vanished(s, ev, err);
+    case IMAP_FETCH:
+        return imap_on_fetch(s, ev, err);
+    case IMAP_SEARCH:
+        return imap_on_search(s, ev->set, false, err);
+    case IMAP_ESEARCH:
+        return !ev->uid || imap_on_search(s, ev->set, true, err);
+    case IMAP_LIST:
+    case IMAP_LSUB:
+    case IMAP_STATUS:
+        return imap_on_list(s, ev, err);
+    default:
+        return true;
+    }
+}
+
+/* ---- Selecting ------------------------------------------------------------------------------------------------------------- */
+struct box *box_find(struct session *s, uint64_t id)
+{
+    for (size_t i = 0; id && i < s->nboxes; i++)
+        if (s->boxes[i].id == id)
+            return &s->boxes[i];
+    return NULL;
+}
+
+static struct box *box_get(struct session *s, uint64_t id)
+{
+    struct box *b = box_find(s, id);
+    if (!b)
+        bug("a mailbox that was put is gone");
+    return b;
+}
+
+struct box *box_put(struct session *s, uint64_t id, struct str name)
+{
+    struct box *b = box_find(s, id);
+    if (!b) {
+        s->boxes = mem_resize(s->boxes, s->nboxes + 1, sizeof(*s->boxes));
+        b = &s->boxes[s->nboxes++];
+        *b = (struct box){.id = id};
+    } else if (!str_eq(name, (struct str){b->name, b->name_len})) {
+        b->uidvalidity = 0;
+        b->modseq = 0;
+    }
+    char *copy = mem_dup_n(name.p, name.n);
+    free(b->name);
+    b->name = copy;
+    b->name_len = name.n;
+    return b;
+}
+
+static bool select_send(struct session *s, const struct box *b, uint32_t uidvalidity, uint64_t modseq, uint32_t *tag_r,
+                        struct err *err)
+{
+    struct imap_cmd c;
+    imap_cmd_init(&c, b->readonly ? "EXAMINE " : "SELECT ");
+    imap_cmd_string(s->imap, &c, (struct str){b->name, b->name_len});
+    if (imap_enabled(s->imap, IMAP_CAP_QRESYNC) && uidvalidity && modseq)
+        imap_cmd_add(&c, " (QRESYNC (%u %llu))", uidvalidity, (unsigned long long)modseq);
+    else if (imap_enabled(s->imap, IMAP_CAP_CONDSTORE))
+        imap_cmd_add(&c, " (CONDSTORE)");
+    session_deselect(s);
+    s->selecting = true;
+    s->selected = b->id;
+    s->readonly = b->readonly;
+    return imap_send(s->imap, &c, tag_r, err);
+}
+
+/* CONDSTORE without QRESYNC: what changed, though not what went (RFC 7162 3.1.4.1). */
+static bool changed_since(struct session *s, uint64_t modseq, struct err *err)
+{
+    uint32_t tag;
+    if (!imap_sendf(s->imap, &tag, err, "UID FETCH 1:* (UID FLAGS) (CHANGEDSINCE %llu)", (unsigned long long)modseq))
+        return session_lost(s, err);
+    return session_done(s, tag, NULL, err);
+}
+
+static bool select_finish(struct session *s, struct box *b, uint32_t tag, uint32_t uidvalidity, uint64_t modseq,
+                          uint8_t *resync_r, struct err *err)
+{
+    struct imap_result r;
+    bool alive;
+    bool ok = imap_wait_ok(s->imap, tag, &r, &alive, err);
+    if (!alive)
+        return session_lost(s, err);
+    if (!ok && r.what == IMAP_BAD && imap_enabled(s->imap, IMAP_CAP_CONDSTORE)) {
+        /* It offered what it does not know (THREATS 62): without. */
+        imap_disable(s->imap, IMAP_CAP_CONDSTORE | IMAP_CAP_QRESYNC);
+        modseq = 0;
+        if (!select_send(s, b, 0, 0, &tag, err))
+            return session_lost(s, err);
+        ok = imap_wait_ok(s->imap, tag, &r, &alive, err);
+        if (!alive)
+            return session_lost(s, err);
+    }
+    s->selecting = false;
+    s->exists_news = s->modseq_news = false;
+    if (!ok) {
+        s->selected = 0;
+        if (err->kind == ERR_SERVER_NO)
+            err->kind = ERR_NO_MAILBOX;
+        return false;
+    }
+    if (str_case_eqz(r.code, "READ-ONLY"))
+        s->readonly = true;
+    if (s->nomodseq || !imap_enabled(s->imap, IMAP_CAP_CONDSTORE))
+        s->modseq = 0;
+    bool same = uidvalidity && uidvalidity == s->uidvalidity && modseq && s->modseq;
+    *resync_r = !same ? 0 : imap_enabled(s->imap, IMAP_CAP_QRESYNC) ? 1 : 2;
+    if (*resync_r == 2 && s->modseq > modseq && s->exists && !changed_since(s, modseq, err))
+        return false;
+    b->modseq = s->modseq;
+    return true;
+}
+
+bool select_box(struct session *s, struct box *b, uint32_t uidvalidity, uint64_t modseq, uint8_t *resync_r,
+                struct err *err)
+{
+    uint32_t tag;
+    uint64_t id = b->id;
+    if (!bodies_drain(s, err))
+        return false;
+    b = box_get(s, id);
+    if (!select_send(s, b, uidvalidity, modseq, &tag, err))
+        return session_lost(s, err);
+    return select_finish(s, b, tag, uidvalidity, modseq, resync_r, err);
+}
+
+static bool box_open_tell(struct session *s, uint8_t resync, struct err *err)
+{
+    return FETCH_SEND(s->f, err, BOX_OPEN, .box = s->selected, .uidvalidity = s->uidvalidity, .uidnext = s->uidnext,
+                      .modseq = s->modseq, .exists = s->exists, .readonly = s->readonly, .resync = resync,
+                      .keywords_ok = s->keywords_ok);
+}
+
+bool select_ensure(struct session *s, uint64_t id, bool write, struct err *err)
+{
+    struct box *b = box_find(s, id);
+    uint8_t resync;
+    if (!b)
+        return err_set(err, ERR_NO_MAILBOX, "the mailbox of this step was never selected");
+    bool here = s->selected == id && !s->selecting;
+    if (here && !(write && s->readonly))
+        return true;
+    if (here && !b->readonly)
+        return err_set(err, ERR_READ_ONLY, "the server gives this mailbox for reading only");
+    if (write)
+        b->readonly = false;
+    uint32_t known = b->uidvalidity;
+    if (!select_box(s, b, known, b->modseq, &resync, err))
+        return false;
+    if (known && s->uidvalidity != known) { /* never act on old UIDs (THREATS 43, 44) */
+        box_get(s, id)->uidvalidity = s->uidvalidity;
+        return box_open_tell(s, 0, err) && err_set(err, ERR_NO_MESSAGE, "the mailbox was renumbered by the server");
+    }
+    if (write && s->readonly)
+        return err_set(err, ERR_READ_ONLY, "the server gives this mailbox for reading only");
+    s->exists_news = true;
+    return session_news(s, err);
+}
+
+static bool select_ahead(struct fetch *f, uint32_t step, const struct msg *m)
+{
+    struct session *s = f->session;
+    struct err err = ERR_INIT;
+    const struct m_STEP_SELECT *q = &m->u.STEP_SELECT;
+    if (!s || !s->imap || s->selected || s->selecting || s->select_tag || !q->box)
+        return false;
+    struct box *b = box_put(s, q->box, q->name);
+    b->readonly = false;
+    if (!select_send(s, b, q->uidvalidity, q->modseq, &s->select_tag, &err))
+        return session_lost(s, &err);
+    s->select_step = step;
+    return true;
+}
+
+static bool step_select(struct fetch *f, struct msg *m, struct err *err)
+{
+    struct session *s;
+    const struct m_STEP_SELECT *q = &m->u.STEP_SELECT;
+    uint8_t resync = 0;
+    bool ok;
+    if (!session_need(f, &s, err))
+        return false;
+    if (!q->box || !q->name.n)
+        return err_set(err, ERR_NO_MAILBOX, "a mailbox without a name");
+    if (s->select_tag && s->select_step == fetch_step(f)) {
+        uint32_t tag = s->select_tag;
+        s->select_tag = s->select_step = 0;
+        ok = select_finish(s, box_get(s, q->box), tag, q->uidvalidity, q->modseq, &resync, err);
+    } else {
+        struct box *b = box_put(s, q->box, q->name);
+        b->readonly = false;
+        ok = select_box(s, b, q->uidvalidity, q->modseq, &resync, err);
+    }
+    if (!ok)
+        return false;
+    struct box *b = box_get(s, q->box);
+    b->uidvalidity = s->uidvalidity;
+    return box_open_tell(s, resync, err);
+}
+
+/* ---- Connecting -------------------------------------------------------------------------------------------------------------- */
+static bool step_connect(struct fetch *f, struct msg *m, struct err *err)
+{
+    (void)m;
+    struct session *s = f->session;
+    if (!s)
+        f->session = s = session_new(f);
+    if (f->stream && s->imap)
+        return true;
+    if (!fetch_secret(f, "", err))
+        return false;
+    f->stream = stream_open(&f->account->in, &f->stream_options, err);
+    if (!f->stream)
+        return false;
+    struct imap_handler h = {.arg = s, .event = on_event, .sink = body_sink, .sink_progress = body_sink_progress};
+    s->imap = imap_new(f->stream, &h, f->stream_options.answer_ms);
+    imap_deadline_cap(s->imap, &f->cancel_by);
+    s->idle_refused = false;
+    if (!imap_login(s->imap, &f->account->in, &f->secret, err)) {
+        if (err->kind == ERR_AUTH)
+            fetch_forget(f);
+        imap_closed(f);
+        stream_close(&f->stream);
+        return false;
+    }
+    struct str caps = imap_caps_text(s->imap);
+    struct buf text = BUF_INIT(4096);
+    stream_describe(f->stream, &text);
+    buf_addz(&text, text.n ? "; " : "");
+    buf_adds(&text, str_sub(caps, 0, MIN(caps.n, 3000)));
+    bool ok = FETCH_SEND(f, err, ONLINE, .caps = imap_caps(s->imap), .caps_text = buf_str(&text));
+    buf_fini(&text);
+    return ok;
+}
+
+static bool step_close(struct fetch *f, struct msg *m, struct err *err)
+{
+    (void)m;
+    struct session *s = f->session;
+    uint32_t tag;
+    struct err ignored = ERR_INIT;
+    (void)err;
+    if (f->stream && s && s->imap) {
+        /* A farewell that is not waited for. */
+        if (imap_sendf(s->imap, &tag, &ignored, "LOGOUT"))
+            stream_flush(f->stream, &ignored);
+        imap_closed(f);
+        stream_close(&f->stream);
+    }
+    return true;
+}
+
+/* ---- Watching -------------------------------------------------------------------------------------------------------------------- */
+static bool step_watch(struct fetch *f, struct msg *m, struct err *err)
+{
+    struct session *s;
+    if (!session_need(f, &s, err))
+        return false;
+    s->watch = m->u.STEP_WATCH.box;
+    if (s->watch && !box_find(s, s->watch))
+        return err_set(err, ERR_NO_MAILBOX, "the mailbox of this step was never selected");
+    return true;
+}
+
+/* Waits for data, steps or `until`. False: the line is gone. */
+static bool watch_wait(struct session *s, int64_t until, bool *data_r, struct err *err)
+{
+    *data_r = false;
+    time_t wall = time(NULL);
+    int64_t mono = clock_mono_ms();
+    while (!*data_r && !fetch_pending(s->f) && clock_mono_ms() < until) {
+        int64_t slice = MIN(until, clock_mono_ms() + 20000);
+        if (!stream_readable(s->f->stream, slice, data_r, err))
+            return false;
+        if ((time(NULL) - wall) - (clock_mono_ms() - mono) / 1000 > SLEPT_S)
+            return true; /* the machine slept: see at once whether the line still lives (THREATS 58, 166) */
+    }
+    return true;
+}
+
+static bool watch_idle(struct session *s, int64_t until, struct err *err)
+{
+    bool on, data;
+    if (!imap_idle_begin(s->imap, &on, err))
+        return false;
+    if (!on) {
+        s->idle_refused = true;
+        return true;
+    }
+    int64_t renew = clock_mono_ms() + IDLE_RENEW_MS;
+    do {
+        if (!watch_wait(s, MIN(until, renew), &data, err))
+            return s->f->ended;
+        if (data && (!imap_idle_read(s->imap, err) || !session_news(s, err)))
+            return false;
+    } while (data && !fetch_pending(s->f));
+    if (!imap_idle_end(s->imap, err))
+        return false;
+    return fetch_pending(s->f) || session_noop(s, err);
+}
+
+static void imap_idle(struct fetch *f, int64_t until)
+{
+    struct session *s = f->session;
+    struct err err = ERR_INIT;
+    bool data, ok = true;
+    if (!s || !s->imap) {
+        fetch_idle(f, until);
+        return;
+    }
+    f->canceled = false;
+    f->cancel_by = 0;
+    if (s->watch && s->selected != s->watch && !select_ensure(s, s->watch, false, &err)) {
+        if (f->lost)
+            return;
+        s->watch = 0; /* gone: the store hears of it at its next select */
+    }
+    if ((imap_caps(s->imap) & IMAP_CAP_IDLE) && !s->idle_refused) {
+        ok = watch_idle(s, until, &err);
+    } else {
+        ok = watch_wait(s, MIN(until, clock_mono_ms() + POLL_MS), &data, &err) &&
+             (fetch_pending(f) || session_noop(s, &err));
+    }
+    if (!ok && !f->ended)
+        fetch_lost(f, &err);
+}
+
+/* ---- Tables ------------------------------------------------------------------------------------------------------------------------ */
+const struct step_handler imap_steps[] = {
+    {MSG_STEP_CONNECT, step_connect, NULL},       {MSG_STEP_CLOSE, step_close, NULL},
+    {MSG_STEP_LIST, imap_step_list, NULL},        {MSG_STEP_STATUS, imap_step_status, NULL},
+    {MSG_STEP_SELECT, step_select, select_ahead}, {MSG_STEP_ROWS_TOP, imap_step_rows_top, NULL},
+    {MSG_STEP_ROWS, imap_step_rows, NULL},        {MSG_STEP_FLAGS, imap_step_flags, NULL},
+    {MSG_STEP_UIDS, imap_step_uids, NULL},        {MSG_STEP_BODY, imap_step_body, body_ahead},
+    {MSG_STEP_STORE, imap_step_store, NULL},      {MSG_STEP_MOVE, imap_step_move, NULL},
+    {MSG_STEP_EXPUNGE, imap_step_expunge, NULL},  {MSG_STEP_FIND, imap_step_find, NULL},
+    {MSG_STEP_APPEND, imap_step_append, NULL},    {MSG_STEP_BOX, imap_step_box, NULL},
+    {MSG_STEP_WATCH, step_watch, NULL},           {MSG_NONE, NULL, NULL},
+};
+const struct fetch_protocol imap_protocol = {
+    .proto = PROTO_IMAP, .steps = imap_steps, .idle = imap_idle, .closed = imap_closed};

@@ -1,0 +1,105 @@
+/* What the files of fetch's IMAP half share: the session and the mailbox that is selected. */
+#ifndef TUIMAIL_FETCH_IMAP_H
+#define TUIMAIL_FETCH_IMAP_H
+
+#include "fetch/fetch.h"
+#include "mail/mail.h"
+#include "net/imap.h"
+
+#define BODIES_MAX 8        /* under way at once */
+#define UID_MAP_MAX 2000000 /* sequence numbers whose UID is remembered, for servers that say only numbers */
+#define BOXES_MAX 262144    /* mailboxes of a LIST that are looked at (THREATS 42) */
+
+/* A mailbox as STEP_SELECT named it. */
+struct box {
+    uint64_t id;
+    char *name;
+    size_t name_len;
+    uint32_t uidvalidity, uidnext;
+    uint64_t modseq; /* 0: no MODSEQ here */
+    bool readonly;   /* asked so */
+};
+/* A body under way: asked, perhaps ahead of its step's turn. */
+struct body {
+    uint32_t step, tag; /* step 0: free; tag 0: answered */
+    uint32_t uid;
+    uint64_t box;
+    uint64_t bytes;
+    char *tmp; /* file that holds it, "" none yet */
+    int fd;
+    bool nil, arrived;
+    struct err err; /* of the command */
+};
+struct box_list; /* imap_list.c */
+
+struct session {
+    struct fetch *f;
+    struct imap *imap;
+    struct arena *arena; /* for one row */
+    char *self;          /* own addresses */
+    struct box *boxes;
+    size_t nboxes;
+    /* The selected mailbox */
+    uint64_t selected; /* id, 0 none */
+    bool readonly, selecting, keywords_ok, nomodseq;
+    uint32_t exists, uidnext, uidvalidity;
+    uint64_t modseq;
+    uint32_t select_step, select_tag; /* sent ahead */
+    uint32_t *map;                    /* UID of sequence number i + 1, 0 unknown; without QRESYNC only */
+    size_t nmap;
+    bool exists_news, modseq_news;
+    /* What the running command collects */
+    uint32_t fetched; /* FETCH answers with a UID since it was set to 0 */
+    bool finding, searching;
+    struct buf found;     /* packed ranges */
+    uint32_t search_step; /* UIDS is sent for this step while the ranges come; 0: they stay in `found` */
+    uint64_t move_target;
+    uint32_t moved; /* pairs told */
+    struct box_list *list;
+    struct body bodies[BODIES_MAX];
+    char *sink_tmp; /* the body that is just coming */
+    int sink_fd;
+    unsigned tmp_count;
+    uint64_t watch;
+    bool idle_refused;
+};
+
+static inline struct session *session_of(struct fetch *f)
+{
+    return f->session;
+}
+/* ERR_LINE where there is no connection. */
+bool session_need(struct fetch *, struct session **s_r, struct err *);
+/* Waits for the end of a command; a broken line is given to fetch_lost; news is told. `r` may be NULL. */
+bool session_done(struct session *, uint32_t tag, struct imap_result *r, struct err *);
+/* Gives up the line after a failed send. Returns false. */
+bool session_lost(struct session *, const struct err *);
+bool session_news(struct session *, struct err *);
+
+/* The box that a step names: selected, in the mode that it needs, with the UIDVALIDITY that the store knows. */
+bool select_ensure(struct session *, uint64_t box, bool write, struct err *);
+struct box *box_find(struct session *, uint64_t id);
+struct box *box_put(struct session *, uint64_t id, struct str name);
+/* SELECT or EXAMINE with what is known of the past. *resync_r as in BOX_OPEN. */
+bool select_box(struct session *, struct box *, uint32_t uidvalidity, uint64_t modseq, uint8_t *resync_r, struct err *);
+
+/* Packed ranges -> pieces of a sequence set of at most about `max` bytes; *at walks on. False at the end. */
+bool set_piece(struct str ranges, size_t *at, size_t max, struct buf *out);
+
+bool imap_on_fetch(struct session *, const struct imap_event *, struct err *);
+bool imap_on_search(struct session *, struct str set, bool esearch, struct err *);
+bool imap_on_list(struct session *, const struct imap_event *, struct err *);
+bool imap_on_copyuid(struct session *, struct str args, struct err *);
+bool body_on_fetch(struct session *, const struct imap_fetch *, struct err *);
+int body_sink(void *arg, uint64_t size);
+void body_sink_progress(void *arg, uint64_t done, uint64_t size);
+void bodies_drop(struct session *);
+bool bodies_drain(struct session *, struct err *);
+bool body_ahead(struct fetch *, uint32_t step, const struct msg *);
+void list_free(struct session *);
+
+step_fn imap_step_list, imap_step_status, imap_step_box, imap_step_rows_top, imap_step_rows, imap_step_flags,
+    imap_step_uids, imap_step_find, imap_step_body, imap_step_store, imap_step_move, imap_step_expunge,
+    imap_step_append;
+
+#endif

@@ -1,0 +1,292 @@
+/* What changes the server: flags, moves, removal of just these messages, appending (RFC 4315, 6851, 7162). Never a
+ * mailbox-wide EXPUNGE, never a CLOSE. */
+#include "fetch/imap.h"
+
+#include <errno.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define SET_MAX 2000 /* bytes of a sequence set in one command */
+#define APPEND_MAX (UINT64_C(1) << 30)
+
+bool set_piece(struct str ranges, size_t *at, size_t max, struct buf *out)
+{
+    size_t n = ipc_ranges_count(ranges);
+    uint32_t lo, hi;
+    buf_reset(out);
+    for (; *at < n && out->n + 24 < max; (*at)++) {
+        ipc_ranges_at(ranges, *at, &lo, &hi);
+        if (!lo || hi < lo)
+            continue; /* 0 would mean nothing, and a set in error more than it says */
+        buf_addf(out, lo == hi ? "%s%u" : "%s%u:%u", out->n ? "," : "", lo, hi);
+    }
+    return out->n > 0;
+}
+
+/* One command per piece of the set, all under way at once; the first failure is the step's. */
+static bool each_piece(struct session *s, struct str ranges, const char *before, struct str name, const char *after,
+                       struct err *err)
+{
+    struct buf set = BUF_INIT(SET_MAX + 64);
+    uint32_t tags[16];
+    size_t at = 0, n;
+    bool ok = true, more = true;
+    while (ok && more) {
+        for (n = 0; ok && n < COUNT(tags) && (more = set_piece(ranges, &at, SET_MAX, &set)); n++) {
+            struct imap_cmd c;
+            imap_cmd_init(&c, before);
+            imap_cmd_add(&c, " %s ", buf_z(&set));
+            if (name.n)
+                imap_cmd_string(s->imap, &c, name);
+            imap_cmd_add(&c, "%s", after);
+            ok = imap_send(s->imap, &c, &tags[n], err) || (err->kind != ERR_USAGE && session_lost(s, err));
+            if (!ok)
+                break;
+        }
+        for (size_t i = 0; i < n && !s->f->lost; i++) {
+            struct err e = ERR_INIT;
+            if (!session_done(s, tags[i], NULL, &e) && ok) {
+                *err = e;
+                ok = false;
+            }
+        }
+    }
+    buf_fini(&set);
+    return ok;
+}
+
+/* ---- STORE ------------------------------------------------------------------------------------------------------------------- */
+/* The words of "+x -y" with that sign; a bare word counts as '+'. */
+static void keywords_add(struct str words, char sign, struct buf *out)
+{
+    struct str word;
+    while (str_split(&words, ' ', &word)) {
+        char its = '+';
+        if (word.n && (word.p[0] == '+' || word.p[0] == '-')) {
+            its = word.p[0];
+            word = str_sub(word, 1, word.n);
+        }
+        if (its != sign || !imap_keyword_valid(word))
+            continue;
+        buf_addz(out, out->n ? " " : "");
+        buf_adds(out, word);
+    }
+}
+
+static bool store_send(struct session *s, struct str uids, char sign, uint32_t flags, struct str keywords,
+                       struct err *err)
+{
+    struct buf words = BUF_INIT(4096), after = BUF_INIT(4200);
+    bool ok = true;
+    imap_flags_write(flags, &words);
+    keywords_add(keywords, sign, &words);
+    if (words.n) { /* only ever + and -: two clients may change flags at once (THREATS 71) */
+        buf_addf(&after, "%cFLAGS.SILENT (%s)", sign, buf_z(&words));
+        ok = each_piece(s, uids, "UID STORE", (struct str){NULL, 0}, buf_z(&after), err);
+    }
+    buf_fini(&words);
+    buf_fini(&after);
+    return ok;
+}
+
+bool imap_step_store(struct fetch *f, struct msg *m, struct err *err)
+{
+    const struct m_STEP_STORE *q = &m->u.STEP_STORE;
+    struct session *s;
+    return session_need(f, &s, err) && select_ensure(s, q->box, true, err) &&
+           store_send(s, q->uids, '+', q->add, q->keywords, err) &&
+           store_send(s, q->uids, '-', q->remove, q->keywords, err);
+}
+
+/* ---- MOVE, COPY, EXPUNGE -------------------------------------------------------------------------------------------------------- */
+/* "uidvalidity from-set to-set": walked in step, never expanded beyond what was asked. */
+bool imap_on_copyuid(struct session *s, struct str args, struct err *err)
+{
+    struct str word, from, to;
+    uint32_t validity, f_lo = 0, f_hi = 0, t_lo = 0, t_hi = 0;
+    bool have_f = false, have_t = false;
+    if (!s->move_target || !str_split(&args, ' ', &word) || !str_u32(word, &validity) ||
+        !str_split(&args, ' ', &from) || !str_split(&args, ' ', &to))
+        return true;
+    for (unsigned n = 0; n < 200000; n++) {
+        if (!have_f && !imap_set_next(&from, &f_lo, &f_hi))
+            return true;
+        if (!have_t && !imap_set_next(&to, &t_lo, &t_hi))
+            return true;
+        s->moved++;
+        if (!FETCH_SEND(s->f, err, MOVED, .step = fetch_step(s->f), .box = s->selected, .uid = f_lo,
+                        .target = s->move_target, .uidvalidity = validity, .uid_to = t_lo))
+            return false;
+        have_f = f_lo++ < f_hi;
+        have_t = t_lo++ < t_hi;
+    }
+    return true;
+}
+
+static bool moved_unknown(struct session *s, struct str uids, uint64_t target, struct err *err)
+{
+    size_t n = ipc_ranges_count(uids);
+    uint32_t lo, hi;
+    unsigned told = 0;
+    for (size_t i = 0; i < n; i++) {
+        ipc_ranges_at(uids, i, &lo, &hi);
+        for (uint64_t uid = lo; uid <= hi && told++ < 200000; uid++)
+            if (!FETCH_SEND(s->f, err, MOVED, .step = fetch_step(s->f), .box = s->selected, .uid = (uint32_t)uid,
+                            .target = target))
+                return false;
+    }
+    return true;
+}
+
+/* COPY and MOVE: COPYUID may stand in the tagged answer, so each is waited for by itself. */
+static bool copy_or_move(struct session *s, struct str uids, const char *command, struct str target, struct err *err)
+{
+    struct buf set = BUF_INIT(SET_MAX + 64);
+    struct imap_result r;
+    struct imap_cmd c;
+    uint32_t tag;
+    size_t at = 0;
+    bool ok = true;
+    while (ok && set_piece(uids, &at, SET_MAX, &set)) {
+        imap_cmd_init(&c, command);
+        imap_cmd_add(&c, " %s ", buf_z(&set));
+        imap_cmd_string(s->imap, &c, target);
+        ok = imap_send(s->imap, &c, &tag, err) || (err->kind != ERR_USAGE && session_lost(s, err));
+        ok = ok && session_done(s, tag, &r, err) &&
+             (!str_case_eqz(r.code, "COPYUID") || imap_on_copyuid(s, r.args, err));
+    }
+    buf_fini(&set);
+    return ok;
+}
+
+static bool remove_these(struct session *s, struct str uids, struct err *err)
+{
+    return store_send(s, uids, '+', FLAG_DELETED, (struct str){NULL, 0}, err) &&
+           each_piece(s, uids, "UID EXPUNGE", (struct str){NULL, 0}, "", err);
+}
+
+bool imap_step_move(struct fetch *f, struct msg *m, struct err *err)
+{
+    const struct m_STEP_MOVE *q = &m->u.STEP_MOVE;
+    struct session *s;
+    if (!session_need(f, &s, err) || !select_ensure(s, q->box, !q->copy, err))
+        return false;
+    uint64_t caps = imap_caps(s->imap);
+    bool move = !q->copy && (caps & IMAP_CAP_MOVE);
+    s->move_target = q->target;
+    s->moved = 0;
+    bool ok = copy_or_move(s, q->uids, move ? "UID MOVE" : "UID COPY", q->target_name, err);
+    s->move_target = 0;
+    if (ok && !s->moved)
+        ok = moved_unknown(s, q->uids, q->target, err);
+    if (!ok || move || q->copy)
+        return ok;
+    /* Copied, and told so: now the originals, and nothing but them (THREATS 65). */
+    if (caps & IMAP_CAP_UIDPLUS)
+        return remove_these(s, q->uids, err);
+    return store_send(s, q->uids, '+', FLAG_DELETED, (struct str){NULL, 0}, err) &&
+           FETCH_SEND(f, err, ALERT,
+                      .text = str_z(
+                          "This server cannot remove single messages: the moved ones stay behind, marked as deleted"));
+}
+
+bool imap_step_expunge(struct fetch *f, struct msg *m, struct err *err)
+{
+    const struct m_STEP_EXPUNGE *q = &m->u.STEP_EXPUNGE;
+    struct session *s;
+    if (!session_need(f, &s, err) || !select_ensure(s, q->box, true, err))
+        return false;
+    if (imap_caps(s->imap) & IMAP_CAP_UIDPLUS)
+        return remove_these(s, q->uids, err);
+    return store_send(s, q->uids, '+', FLAG_DELETED, (struct str){NULL, 0}, err) &&
+           err_set(err, ERR_SERVER_NO,
+                   "this server cannot remove single messages (no UIDPLUS): they are marked as deleted");
+}
+
+/* ---- APPEND ------------------------------------------------------------------------------------------------------------------------- */
+/* Walks the file; LF and CR LF become CR LF, NUL is dropped (Cyrus refuses both: THREATS 68). With `s` NULL it only
+ * counts. */
+static bool append_pass(struct session *s, int fd, uint64_t *size_r, struct err *err)
+{
+    char in[16384], out[2 * sizeof(in)], last = 0;
+    uint64_t size = 0;
+    off_t at = 0;
+    for (;;) {
+        ssize_t n = pread(fd, in, sizeof(in), at);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return err_sys(err, err_from_errno(errno), errno, "reading the message");
+        if (n == 0)
+            break;
+        size_t len = 0;
+        for (ssize_t i = 0; i < n; i++) {
+            if (in[i] == '\n' && last != '\r')
+                out[len++] = '\r';
+            last = in[i];
+            if (in[i])
+                out[len++] = in[i];
+        }
+        at += n;
+        size += len;
+        if (s && !imap_literal(s->imap, (struct str){out, len}, err))
+            return session_lost(s, err);
+        if (s)
+            fetch_progress(s->f, size, *size_r);
+    }
+    if (!s)
+        *size_r = size;
+    else if (size != *size_r) { /* another program wrote to the file meanwhile: what was announced cannot be kept */
+        err_set(err, ERR_IO, "the message changed while it was sent");
+        return session_lost(s, err);
+    }
+    return true;
+}
+
+static bool append_send(struct session *s, const struct m_STEP_APPEND *q, int fd, uint32_t *tag_r, struct err *err)
+{
+    struct imap_cmd c;
+    struct buf date = BUF_INIT(64), flags = BUF_INIT(512);
+    uint64_t size = 0;
+    bool refused;
+    if (!append_pass(NULL, fd, &size, err))
+        return false;
+    if (size > APPEND_MAX)
+        return err_set(err, ERR_LIMIT, "the message is larger than a gigabyte");
+    imap_flags_write(q->flags, &flags);
+    imap_cmd_init(&c, "APPEND ");
+    imap_cmd_string(s->imap, &c, q->name);
+    imap_cmd_add(&c, " (%s) ", buf_z(&flags));
+    if (q->internal_date > 0) {
+        imap_date_write(q->internal_date, &date);
+        imap_cmd_add(&c, "\"%s\" ", buf_z(&date));
+    }
+    buf_fini(&date);
+    buf_fini(&flags);
+    if (!imap_send_literal(s->imap, &c, size, tag_r, &refused, err))
+        return err->kind != ERR_USAGE && session_lost(s, err);
+    if (refused)
+        return true;
+    return append_pass(s, fd, &size, err) && (imap_literal_end(s->imap, err) || session_lost(s, err));
+}
+
+bool imap_step_append(struct fetch *f, struct msg *m, struct err *err)
+{
+    const struct m_STEP_APPEND *q = &m->u.STEP_APPEND;
+    struct session *s;
+    struct imap_result r;
+    struct str word, args;
+    uint32_t tag, validity = 0, uid = 0;
+    if (!session_need(f, &s, err))
+        return false;
+    if (m->fd < 0)
+        return err_set(err, ERR_CHANNEL, "no message to append");
+    if (!append_send(s, q, m->fd, &tag, err) || !session_done(s, tag, &r, err))
+        return false;
+    args = r.args;
+    if (str_case_eqz(r.code, "APPENDUID") && str_split(&args, ' ', &word) && str_u32(word, &validity) &&
+        str_split(&args, ' ', &word))
+        str_u32(word, &uid);
+    return FETCH_SEND(f, err, APPENDED, .step = fetch_step(f), .box = q->box, .uidvalidity = uid ? validity : 0,
+                      .uid = uid);
+}

@@ -1,0 +1,320 @@
+/* Rows, flags and UIDs: FETCH in slices that an urgent step can overtake, newest first; SEARCH and ESEARCH (RFC 4731).
+ */
+#include "fetch/imap.h"
+
+#define SLICE_FIRST 60 /* a screen */
+#define SLICE 250      /* messages in a FETCH of rows: some 150 KB */
+#define SLICE_FLAGS 4000
+#define SEARCH_SPAN 50000 /* UIDs in a SEARCH: its line stays below a megabyte */
+#define FIND_MAX 100
+#define RANGES_PER_MSG 4000
+
+#define ROW_FIELDS "DATE FROM TO CC SUBJECT MESSAGE-ID REFERENCES IN-REPLY-TO LIST-ID CONTENT-TYPE"
+
+/* ---- Answers ---------------------------------------------------------------------------------------------------------------- */
+static void map_put(struct session *s, uint32_t seq, uint32_t uid)
+{
+    if (imap_enabled(s->imap, IMAP_CAP_QRESYNC) || seq > UID_MAP_MAX || seq > s->exists)
+        return;
+    if (seq > s->nmap) {
+        s->map = mem_resize(s->map, seq, sizeof(*s->map));
+        memset(s->map + s->nmap, 0, (seq - s->nmap) * sizeof(*s->map));
+        s->nmap = seq;
+    }
+    s->map[seq - 1] = uid;
+}
+
+static bool row_tell(struct session *s, const struct imap_fetch *ft, struct err *err)
+{
+    struct mail_row row;
+    arena_reset(s->arena);
+    mail_row_parse(ft->header, str_z(s->self), s->arena, &row);
+    return FETCH_SEND(s->f, err, ROW, .box = s->selected, .uid = ft->uid, .seq = ft->seq, .flags = ft->flags,
+                      .keywords = ft->keywords, .modseq = ft->modseq, .size = ft->size, .internal_date = ft->date,
+                      .date = row.date, .attrs = row.attrs | ROW_FULL, .from_name = row.from_name,
+                      .from_addr = row.from_addr, .to = row.to, .subject = row.subject, .msgid = row.msgid,
+                      .refs = row.refs, .list_id = row.list_id);
+}
+
+bool imap_on_fetch(struct session *s, const struct imap_event *ev, struct err *err)
+{
+    struct imap_fetch ft = ev->fetch;
+    if (!s->selected || (!s->selecting && ft.seq > s->exists)) /* THREATS 48 */
+        return true;
+    if (!ft.uid && ft.seq <= s->nmap)
+        ft.uid = s->map[ft.seq - 1];
+    if (ft.uid)
+        map_put(s, ft.seq, ft.uid);
+    if (!ft.uid || (ft.has & IMAP_BROKEN))
+        return true; /* a row without its UID names no message; a broken one is left out and asked again later */
+    if (ft.has & IMAP_HAS_BODY)
+        return body_on_fetch(s, &ft, err);
+    s->fetched++;
+    if (s->finding)
+        return !(ft.has & IMAP_HAS_SIZE) ||
+               FETCH_SEND(s->f, err, FOUND, .step = fetch_step(s->f), .box = s->selected, .uidvalidity = s->uidvalidity,
+                          .uid = ft.uid, .size = ft.size, .internal_date = ft.date);
+    if ((ft.has & IMAP_HAS_HEADER) && (ft.has & IMAP_HAS_FLAGS))
+        return row_tell(s, &ft, err);
+    if (ft.has & IMAP_HAS_FLAGS)
+        return FETCH_SEND(s->f, err, FLAGS, .box = s->selected, .uid = ft.uid, .flags = ft.flags,
+                          .keywords = ft.keywords, .modseq = ft.modseq);
+    return true;
+}
+
+static bool uids_flush(struct session *s, bool last, struct err *err)
+{
+    bool ok = FETCH_SEND(s->f, err, UIDS, .step = s->search_step, .box = s->selected, .last = last,
+                         .ranges = buf_str(&s->found));
+    buf_reset(&s->found);
+    return ok;
+}
+
+static bool found_add(struct session *s, uint32_t lo, uint32_t hi, struct err *err)
+{
+    s->fetched++;
+    ipc_ranges_add(&s->found, lo, hi);
+    return !s->search_step || ipc_ranges_count(buf_str(&s->found)) < RANGES_PER_MSG || uids_flush(s, false, err);
+}
+
+bool imap_on_search(struct session *s, struct str set, bool esearch, struct err *err)
+{
+    uint32_t lo, hi;
+    if (!s->searching)
+        return true; /* nobody asked (THREATS 49) */
+    if (esearch) {
+        while (imap_set_next(&set, &lo, &hi))
+            if (!found_add(s, lo, hi, err))
+                return false;
+        return true;
+    }
+    while (imap_number_next(&set, &lo))
+        if (!found_add(s, lo, lo, err))
+            return false;
+    return true;
+}
+
+/* ---- Slices ---------------------------------------------------------------------------------------------------------------------- */
+/* Falls from hi to lo in spans of numbers, two commands under way; between slices urgent steps get their turn. */
+struct slices {
+    const char *command; /* "UID FETCH" or "FETCH" */
+    const char *items;
+    uint64_t box;
+    uint32_t lo, hi, span, wanted; /* wanted: answers per slice to aim at */
+    uint64_t next;                 /* highest number not yet asked; 0 all asked */
+    uint32_t tags[2];
+    unsigned under_way;
+};
+
+static bool slice_send(struct session *s, struct slices *x, struct err *err)
+{
+    uint32_t hi = (uint32_t)x->next, lo = x->next - x->lo >= x->span ? hi - x->span + 1 : x->lo;
+    if (!imap_sendf(s->imap, &x->tags[x->under_way], err, "%s %u:%u %s", x->command, lo, hi, x->items))
+        return session_lost(s, err);
+    x->under_way++;
+    x->next = lo > x->lo ? lo - 1 : 0;
+    return true;
+}
+
+static bool slice_wait(struct session *s, struct slices *x, struct err *err)
+{
+    s->fetched = 0;
+    uint32_t tag = x->tags[0];
+    x->tags[0] = x->tags[1];
+    x->under_way--;
+    bool ok = session_done(s, tag, NULL, err);
+    /* UIDs have holes: widen where few answers came, narrow where many did. */
+    if (s->fetched < x->wanted / 2)
+        x->span = x->span > UINT32_MAX / 4 ? UINT32_MAX : x->span * 4;
+    else
+        x->span = MAX(x->wanted, x->span / 2);
+    return ok;
+}
+
+/* Ends what is under way, so that another step may use the connection as it likes. */
+static bool slices_drain(struct session *s, struct slices *x, struct err *err)
+{
+    bool ok = true;
+    while (x->under_way && !s->f->lost)
+        ok = slice_wait(s, x, err) && ok;
+    return ok;
+}
+
+static bool slices_run(struct session *s, struct slices *x, struct err *err)
+{
+    struct err yield = ERR_INIT;
+    bool ok = true;
+    x->next = x->hi >= x->lo ? x->hi : 0;
+    while (ok && (x->next || x->under_way)) {
+        while (ok && x->next && x->under_way < COUNT(x->tags))
+            ok = slice_send(s, x, err);
+        ok = ok && slice_wait(s, x, err);
+        fetch_wake(s->f);
+        if (!fetch_pending(s->f) && !s->f->canceled)
+            continue;
+        ok = slices_drain(s, x, ok ? err : &yield) && ok;
+        if (ok && x->next)
+            ok = fetch_yield(s->f, err) && select_ensure(s, x->box, false, err);
+    }
+    if (!ok && !s->f->lost)
+        slices_drain(s, x, &yield);
+    return ok;
+}
+
+static const char *row_items(const struct session *s)
+{
+    return s->modseq ? "(UID FLAGS INTERNALDATE RFC822.SIZE MODSEQ BODY.PEEK[HEADER.FIELDS (" ROW_FIELDS ")])"
+                     : "(UID FLAGS INTERNALDATE RFC822.SIZE BODY.PEEK[HEADER.FIELDS (" ROW_FIELDS ")])";
+}
+
+bool imap_step_rows_top(struct fetch *f, struct msg *m, struct err *err)
+{
+    const struct m_STEP_ROWS_TOP *q = &m->u.STEP_ROWS_TOP;
+    struct session *s;
+    if (!session_need(f, &s, err) || !select_ensure(s, q->box, false, err))
+        return false;
+    uint32_t hi = q->below_seq ? MIN(q->below_seq, s->exists) : s->exists;
+    if (!hi || !q->count)
+        return true;
+    struct slices x = {.command = "FETCH",
+                       .items = row_items(s),
+                       .box = q->box,
+                       .hi = hi,
+                       .wanted = SLICE,
+                       .lo = hi > q->count ? hi - q->count + 1 : 1,
+                       .span = SLICE_FIRST};
+    return slices_run(s, &x, err);
+}
+
+/* The highest UID worth asking for, by what the server said. */
+static uint32_t uid_top(const struct session *s, uint32_t hi)
+{
+    uint32_t top = s->uidnext ? s->uidnext - 1 : UINT32_MAX;
+    if (!hi)
+        return s->exists ? top : 0;
+    return hi;
+}
+
+bool imap_step_rows(struct fetch *f, struct msg *m, struct err *err)
+{
+    const struct m_STEP_ROWS *q = &m->u.STEP_ROWS;
+    struct session *s;
+    if (!session_need(f, &s, err) || !select_ensure(s, q->box, false, err))
+        return false;
+    uint32_t lo = MAX(q->uid_lo, 1);
+    struct slices x = {
+        .command = "UID FETCH", .items = row_items(s), .box = q->box, .lo = lo, .wanted = SLICE, .span = SLICE};
+    if (q->uid_hi) {
+        x.hi = q->uid_hi;
+        return slices_run(s, &x, err);
+    }
+    /* New mail may lie above the UIDNEXT of the SELECT. Not to "*", which always names the last message. */
+    uint32_t tag, base = s->uidnext;
+    if (!base || lo >= base) {
+        if (!imap_sendf(s->imap, &tag, err, "UID FETCH %u:4294967295 %s", lo, x.items))
+            return session_lost(s, err);
+        return session_done(s, tag, NULL, err);
+    }
+    if (!imap_sendf(s->imap, &tag, err, "UID FETCH %u:4294967295 %s", base, x.items))
+        return session_lost(s, err);
+    x.hi = base - 1;
+    return session_done(s, tag, NULL, err) && slices_run(s, &x, err);
+}
+
+bool imap_step_flags(struct fetch *f, struct msg *m, struct err *err)
+{
+    const struct m_STEP_FLAGS *q = &m->u.STEP_FLAGS;
+    struct session *s;
+    if (!session_need(f, &s, err) || !select_ensure(s, q->box, false, err))
+        return false;
+    struct slices x = {.command = "UID FETCH",
+                       .items = s->modseq ? "(UID FLAGS MODSEQ)" : "(UID FLAGS)",
+                       .box = q->box,
+                       .lo = MAX(q->uid_lo, 1),
+                       .hi = uid_top(s, q->uid_hi),
+                       .wanted = SLICE_FLAGS,
+                       .span = SLICE_FLAGS};
+    return slices_run(s, &x, err);
+}
+
+/* ---- SEARCH ---------------------------------------------------------------------------------------------------------------------------- */
+/* One SEARCH whose hits go to s->found (or, with search_step, to UIDS). */
+static bool search_wait(struct session *s, uint32_t tag, struct err *err)
+{
+    s->searching = true;
+    bool ok = session_done(s, tag, NULL, err);
+    s->searching = false;
+    return ok;
+}
+
+static bool search_spans(struct session *s, struct err *err)
+{
+    uint64_t lo = 1, top = uid_top(s, 0), span = SEARCH_SPAN;
+    while (lo <= top) {
+        uint32_t tag, hi = (uint32_t)MIN(top, lo + span - 1);
+        s->fetched = 0;
+        if (!imap_sendf(s->imap, &tag, err, "UID SEARCH UID %u:%u", (uint32_t)lo, hi))
+            return session_lost(s, err);
+        if (!search_wait(s, tag, err))
+            return false;
+        lo = (uint64_t)hi + 1;
+        span = s->fetched < SEARCH_SPAN / 8 ? span * 4 : SEARCH_SPAN;
+    }
+    return true;
+}
+
+bool imap_step_uids(struct fetch *f, struct msg *m, struct err *err)
+{
+    const struct m_STEP_UIDS *q = &m->u.STEP_UIDS;
+    struct session *s;
+    uint32_t tag;
+    bool ok;
+    if (!session_need(f, &s, err) || !select_ensure(s, q->box, false, err))
+        return false;
+    buf_reset(&s->found);
+    s->search_step = fetch_step(f);
+    if (imap_caps(s->imap) & IMAP_CAP_ESEARCH) {
+        if (!imap_sendf(s->imap, &tag, err, "UID SEARCH RETURN (ALL) ALL"))
+            return session_lost(s, err);
+        ok = search_wait(s, tag, err);
+    } else {
+        ok = search_spans(s, err);
+    }
+    ok = ok && uids_flush(s, true, err);
+    s->search_step = 0;
+    return ok;
+}
+
+bool imap_step_find(struct fetch *f, struct msg *m, struct err *err)
+{
+    const struct m_STEP_FIND *q = &m->u.STEP_FIND;
+    struct session *s;
+    struct imap_cmd c;
+    struct buf id = BUF_INIT(1024), set = BUF_INIT(8192);
+    uint32_t tag;
+    size_t at = 0;
+    if (!session_need(f, &s, err))
+        return false;
+    struct box *b = box_put(s, q->box, q->name);
+    if (s->selected != q->box)
+        b->readonly = true; /* only looking: no \Recent is taken from anybody */
+    if (!q->box || !select_ensure(s, q->box, false, err))
+        return false;
+    buf_addf(&id, "<%.*s>", STR_FMT(q->msgid));
+    imap_cmd_init(&c, "UID SEARCH HEADER MESSAGE-ID ");
+    imap_cmd_string(s->imap, &c, buf_str(&id));
+    buf_fini(&id);
+    buf_reset(&s->found);
+    if (!imap_send(s->imap, &c, &tag, err))
+        return err->kind != ERR_USAGE && session_lost(s, err);
+    bool ok = search_wait(s, tag, err);
+    if (ok && s->found.n && set_piece(str_sub(buf_str(&s->found), 0, 8 * FIND_MAX), &at, 4000, &set)) {
+        ok = imap_sendf(s->imap, &tag, err, "UID FETCH %s (UID RFC822.SIZE INTERNALDATE)", buf_z(&set)) ||
+             session_lost(s, err);
+        s->finding = true;
+        ok = ok && session_done(s, tag, NULL, err);
+        s->finding = false;
+    }
+    buf_fini(&set);
+    return ok;
+}

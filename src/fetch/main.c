@@ -1,0 +1,119 @@
+/* fetch -c FILE --store DIR ACCOUNT: one account's connections and files, driven by the store over the channel on fd 3.
+ */
+#include "fetch/fetch.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "net/sasl.h"
+
+#define MEMORY_MAX (UINT64_C(768) << 20)
+
+static const struct fetch_protocol *const protocols[] = {&imap_protocol, &pop_protocol, &local_protocol};
+
+static const struct fetch_protocol *protocol_of(const struct account *a)
+{
+    for (size_t i = 0; i < COUNT(protocols); i++)
+        if (protocols[i]->proto == a->in.proto)
+            return protocols[i];
+    return NULL;
+}
+
+struct arguments {
+    const char *config, *store, *account;
+};
+
+static bool arguments_read(int argc, char **argv, struct arguments *a, struct err *err)
+{
+    for (int i = 1; i < argc; i++) {
+        if (i + 1 < argc && strcmp(argv[i], "-c") == 0)
+            a->config = argv[++i];
+        else if (i + 1 < argc && strcmp(argv[i], "--store") == 0)
+            a->store = argv[++i];
+        else if (!a->account && argv[i][0] != '-')
+            a->account = argv[i];
+        else
+            return err_set(err, ERR_USAGE, "unknown argument %s", argv[i]);
+    }
+    return a->account || err_set(err, ERR_USAGE, "fetch -c FILE --store DIR ACCOUNT (started by the store)");
+}
+
+static bool directory(struct fetch *f, const struct arguments *a, struct err *err)
+{
+    char *root = conf_root(f->conf, a->store, err);
+    if (!root)
+        return false;
+    char *mail = path_join(root, "mail");
+    f->account_dir = path_join(mail, f->account->name);
+    free(mail);
+    free(root);
+    if (!fs_mkdir_private(f->account_dir, err))
+        return false;
+    f->account_fd = open(f->account_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+    return f->account_fd >= 0 || err_set(err, ERR_PERMISSION, "%s cannot be opened", f->account_dir);
+}
+
+static bool network(struct fetch *f, struct err *err)
+{
+    f->stream_options = (struct stream_options){.connect_ms = (int)f->conf->connect_timeout * 1000,
+                                                .answer_ms = (int)f->conf->timeout * 1000,
+                                                .ca_file = f->account->tls_ca_file,
+                                                .pin = f->account->tls_pin,
+                                                .wake_fd = chan_fd(f->chan),
+                                                .on_wake = fetch_wake,
+                                                .arg = f};
+    return f->account->in.proto == PROTO_MAILDIR || (stream_setup(&f->stream_options, err) && sasl_setup(err));
+}
+
+/* After this nothing but the account's own directory and ports. */
+static bool confine(struct fetch *f, struct err *err)
+{
+    char report[200];
+    const struct endpoint *in = &f->account->in;
+    char *maildir = in->proto == PROTO_MAILDIR && in->path ? path_expand_home(in->path) : NULL;
+    if (maildir && maildir[0])
+        fs_mkdir_private(maildir, &(struct err){0}); /* to be granted it must be there; opening it says what is wrong */
+    struct sandbox box = {.role = ROLE_FETCH,
+                          .write_paths = {f->account_dir, maildir},
+                          .tcp_ports = {in->port, 53}, /* long answers of name servers come by TCP */
+                          .memory_max = MEMORY_MAX};
+    bool ok = sandbox_enter(&box, report, err) && FETCH_SEND(f, err, READY, .sandbox = str_z(report));
+    free(maildir);
+    return ok;
+}
+
+int main(int argc, char **argv)
+{
+    struct fetch f = {.account_fd = -1};
+    struct arguments a = {0};
+    struct conf *conf = NULL;
+    struct err err = ERR_INIT;
+    log_open("fetch", LOG_INFO);
+    bool ok = arguments_read(argc, argv, &a, &err) && conf_load(a.config, &conf, NULL, &err);
+    if (ok) {
+        log_open("fetch", (enum log_level)conf->log_level);
+        f.conf = conf;
+        f.account = conf_account(conf, a.account);
+        f.protocol = f.account ? protocol_of(f.account) : NULL;
+        if (!f.protocol)
+            ok = err_set(&err, ERR_NO_ACCOUNT, "no account %s in %s", a.account, conf->file);
+    }
+    if (ok && fcntl(IPC_CHANNEL_FD, F_GETFD) < 0)
+        ok = err_set(&err, ERR_USAGE, "fetch is started by the store, with its channel on descriptor %d",
+                     IPC_CHANNEL_FD);
+    if (ok) {
+        f.chan = chan_new(IPC_CHANNEL_FD, ROLE_FETCH, ROLE_STORE);
+        ok = directory(&f, &a, &err) && network(&f, &err) && confine(&f, &err);
+    }
+    if (ok)
+        fetch_run(&f);
+    else
+        log_msg(LOG_ERROR, "%s", err.text);
+    secret_free(&f.secret);
+    chan_free(&f.chan);
+    if (f.account_fd >= 0)
+        close(f.account_fd);
+    free(f.account_dir);
+    conf_free(&conf);
+    return ok ? 0 : err_exit(err.kind);
+}
