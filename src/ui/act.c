@@ -1,0 +1,529 @@
+/* What changes mail: intents to the store. The screen shows the change with the next frame; the word for it comes when
+ * the store has it safe. Many messages are a few intents, and one step of undo. */
+#include "ui/private.h"
+
+enum { IDS_PER_INTENT = 4000, SHOWN_MAX = 5000 };
+
+struct batch {
+    char verb[64], where[120];
+    unsigned waiting, intents;
+    uint32_t done;
+    bool quiet, refused;
+    uint32_t req_first; /* for changes_settle */
+};
+struct part { /* one intent of a batch */
+    struct batch *batch;
+    uint32_t req;
+};
+
+static void batch_end(struct ui *ui, struct batch *b)
+{
+    if (!b->quiet && b->done)
+        ui_note(ui, NOTE_INFO, "%s %u message%s%s · u undo", b->verb, b->done, b->done == 1 ? "" : "s", b->where);
+    if (b->intents && !b->quiet) {
+        if (ui->nundo == COUNT(ui->undo_groups))
+            memmove(ui->undo_groups, ui->undo_groups + 1, --ui->nundo * sizeof *ui->undo_groups);
+        ui->undo_groups[ui->nundo++] = b->intents;
+        ui->nredo = 0;
+    }
+    free(b);
+}
+
+static void on_answer(struct ui *ui, void *arg, const struct msg *m)
+{
+    struct part *part = arg;
+    struct batch *b = part->batch;
+    changes_settle(&ui->changes, part->req);
+    for (unsigned i = 0; i < ui->depth; i++)
+        list_stale(ui->stack[i]);
+    ui->boxes.stale = true;
+    if (m && m->kind == MSG_INTENT_OK) {
+        b->done += m->u.INTENT_OK.count;
+        b->intents++;
+    } else if (m && m->kind == MSG_REFUSED) {
+        ui_note(ui, NOTE_ERROR, "not %s: %.*s", b->verb, STR_FMT(m->u.REFUSED.text));
+    } else if (!m) {
+        ui_note(ui, NOTE_ERROR, "the store ended before it answered: look whether it was %s", b->verb);
+    }
+    free(part);
+    if (--b->waiting == 0)
+        batch_end(ui, b);
+}
+
+static bool send_part(struct ui *ui, struct batch *b, const struct action *a, unsigned account, struct buf *ids,
+                      const struct ref *refs, size_t n)
+{
+    struct err err = ERR_INIT;
+    struct part *part = mem_new(sizeof *part);
+    char clear[4] = {(char)a->clear, (char)(a->clear >> 8), (char)(a->clear >> 16), (char)(a->clear >> 24)};
+    struct str arg = a->kind == INTENT_FLAGS ? (struct str){clear, 4} : str_z(a->arg);
+    *part = (struct part){b, 0};
+    part->req = ui_request(ui, on_answer, part);
+    if (!SEND(ui->client->chan, -1, &err, INTENT, .req = part->req, .account = str_z(ui->accts.list[account].name),
+              .kind = (uint8_t)a->kind, .msgs = buf_str(ids), .target = a->target, .flags = a->set, .arg = arg)) {
+        ui_forget(ui, part->req);
+        free(part);
+        ui_note_err(ui, &err);
+        return false;
+    }
+    b->waiting++;
+    for (size_t i = 0; i < n && ui->changes.n < SHOWN_MAX; i++)
+        changes_add(&ui->changes, (struct change){part->req, refs[i], a->set, a->clear, a->hide});
+    return true;
+}
+
+void ui_act_on(struct ui *ui, const struct ref *refs, size_t n, const struct action *a, bool quiet)
+{
+    if (!n || !ui_online(ui))
+        return;
+    struct batch *b = mem_new(sizeof *b);
+    *b = (struct batch){.quiet = quiet, .waiting = 1};
+    snprintf(b->verb, sizeof b->verb, "%s", a->verb);
+    snprintf(b->where, sizeof b->where, "%s%s", a->where ? " " : "", a->where ? a->where : "");
+    /* the references come sorted by account */
+    for (size_t at = 0; at < n;) {
+        struct buf ids = BUF_INIT(8 * IDS_PER_INTENT + 8);
+        size_t from = at;
+        while (at < n && at - from < IDS_PER_INTENT && refs[at].account == refs[from].account)
+            ipc_ids_add(&ids, refs[at++].id);
+        send_part(ui, b, a, refs[from].account, &ids, refs + from, at - from);
+        buf_fini(&ids);
+    }
+    for (unsigned i = 0; i < ui->depth; i++)
+        list_stale(ui->stack[i]);
+    if (--b->waiting == 0)
+        free(b);
+}
+
+/* Moves the cursor to the nearest message that stays. */
+static void leave_chosen(struct ui *ui, struct refs *chosen)
+{
+    struct list *l = ui_list(ui);
+    struct err err = ERR_INIT;
+    for (unsigned i = l->cur; i < l->n; i++)
+        if (!refs_has(chosen, l->rows[i].ref)) {
+            list_goto(l, l->rows[i].ref, &err);
+            return;
+        }
+    for (unsigned i = l->cur; i-- > 0;)
+        if (!refs_has(chosen, l->rows[i].ref)) {
+            list_goto(l, l->rows[i].ref, &err);
+            return;
+        }
+}
+
+void ui_act(struct ui *ui, const struct action *a)
+{
+    struct err err = ERR_INIT;
+    struct list *l = ui_list(ui);
+    const struct list_row *row = ui_row(ui);
+    if (!ui_online(ui))
+        return;
+    if (ui->selection.n) {
+        struct refs chosen = ui->selection;
+        ui->selection = (struct refs){.n = 0};
+        refs_has(&chosen, REF_NONE); /* sorts */
+        if (row && a->hide && refs_has(&chosen, row->ref))
+            leave_chosen(ui, &chosen);
+        ui_act_on(ui, chosen.list, chosen.n, a, false);
+        refs_fini(&chosen);
+        ui_follow(ui);
+        return;
+    }
+    if (!row || !row->ref.id)
+        return;
+    struct ref ref = row->ref;
+    if (a->hide && ui->conf->auto_advance) {
+        struct ref next = list_after(l, ref);
+        if (next.id)
+            list_goto(l, next, &err);
+        else if (ui->message.state != MESSAGE_NONE)
+            ui_open_close(ui);
+    }
+    ui_act_on(ui, &ref, 1, a, false);
+    if (a->hide && ui->conf->auto_advance)
+        ui_follow(ui);
+}
+
+/* ---- the commands ---- */
+static bool act(void *context, const struct action *a)
+{
+    ui_act(context, a);
+    return true;
+}
+
+bool run_archive(void *context, const struct cmd_args *args, struct err *err)
+{
+    (void)args, (void)err;
+    return act(context, &(struct action){.kind = INTENT_ARCHIVE, .verb = "archived", .hide = true});
+}
+
+bool run_delete(void *context, const struct cmd_args *args, struct err *err)
+{
+    (void)args, (void)err;
+    return act(context, &(struct action){.kind = INTENT_TRASH, .verb = "deleted", .hide = true});
+}
+
+bool run_purge(void *context, const struct cmd_args *args, struct err *err)
+{
+    (void)args, (void)err;
+    return act(context, &(struct action){.kind = INTENT_PURGE, .verb = "deleted for good", .hide = true});
+}
+
+bool run_spam(void *context, const struct cmd_args *args, struct err *err)
+{
+    (void)args, (void)err;
+    return act(context, &(struct action){.kind = INTENT_SPAM, .verb = "marked as spam", .hide = true});
+}
+
+/* Whether `on|off|toggle` (default toggle) asks to set what is `now`. */
+static bool wanted(const struct cmd_args *args, bool now)
+{
+    const char *word = cmd_arg(args, 0);
+    return !word || !strcmp(word, "toggle") ? !now : !strcmp(word, "on");
+}
+
+bool run_flag(void *context, const struct cmd_args *args, struct err *err)
+{
+    const struct list_row *row = ui_row(context);
+    (void)err;
+    bool on = wanted(args, row && (row->flags & FLAG_FLAGGED));
+    return act(context, &(struct action){.kind = INTENT_FLAGS,
+                                         .verb = on ? "flagged" : "unflagged",
+                                         .set = on ? FLAG_FLAGGED : 0,
+                                         .clear = on ? 0 : FLAG_FLAGGED});
+}
+
+bool run_unread(void *context, const struct cmd_args *args, struct err *err)
+{
+    struct ui *ui = context;
+    const struct list_row *row = ui_row(ui);
+    (void)err;
+    bool unread = wanted(args, row && !(row->flags & FLAG_SEEN));
+    watch_free(&ui->seen_timer);
+    return act(ui, &(struct action){.kind = INTENT_FLAGS,
+                                    .verb = unread ? "marked unread" : "marked read",
+                                    .set = unread ? 0 : FLAG_SEEN,
+                                    .clear = unread ? FLAG_SEEN : 0});
+}
+
+struct thread_refs {
+    unsigned account;
+    bool unread_only;
+    struct refs *out;
+};
+
+static void thread_row(void *arg, const struct msg_row *row)
+{
+    struct thread_refs *t = arg;
+    if (!t->unread_only || !(row->flags & FLAG_SEEN))
+        refs_add(t->out, (struct ref){t->account, row->id});
+}
+
+static bool thread_of(struct ui *ui, bool unread_only, struct refs *out, struct err *err)
+{
+    const struct list_row *row = ui_row(ui);
+    if (!row || !row->ref.id)
+        return true;
+    struct reader *reader = ui->accts.list[row->ref.account].reader;
+    struct thread_refs t = {row->ref.account, unread_only, out};
+    if (!row->thread || !reader)
+        refs_add(out, row->ref);
+    else
+        return reader_thread(reader, row->thread, 5000, thread_row, &t, err);
+    return true;
+}
+
+bool run_read_thread(void *context, const struct cmd_args *args, struct err *err)
+{
+    struct ui *ui = context;
+    struct refs refs = {.n = 0};
+    (void)args;
+    bool ok = thread_of(ui, true, &refs, err);
+    refs_has(&refs, REF_NONE);
+    if (ok && refs.n)
+        ui_act_on(ui, refs.list, refs.n,
+                  &(struct action){.kind = INTENT_FLAGS, .verb = "marked read", .set = FLAG_SEEN}, false);
+    refs_fini(&refs);
+    return ok;
+}
+
+bool run_select_thread(void *context, const struct cmd_args *args, struct err *err)
+{
+    struct ui *ui = context;
+    (void)args;
+    return thread_of(ui, false, &ui->selection, err);
+}
+
+bool run_select(void *context, const struct cmd_args *args, struct err *err)
+{
+    struct ui *ui = context;
+    const struct list_row *row = list_cursor(ui_list(ui));
+    (void)args;
+    if (!row || !row->ref.id)
+        return true;
+    if (!refs_drop(&ui->selection, row->ref))
+        refs_add(&ui->selection, row->ref);
+    list_move(ui_list(ui), 1, err);
+    ui_follow(ui);
+    return true;
+}
+
+bool run_unselect(void *context, const struct cmd_args *args, struct err *err)
+{
+    (void)args, (void)err;
+    refs_clear(&((struct ui *)context)->selection);
+    return true;
+}
+
+bool run_apply(void *context, const struct cmd_args *args, struct err *err)
+{
+    struct ui *ui = context;
+    (void)args, (void)err;
+    if (ui->selection.n)
+        ui_note(ui, NOTE_INFO, "the next command is for %zu messages", ui->selection.n);
+    else
+        ui_note(ui, NOTE_WARNING, "nothing is selected: t selects");
+    return true;
+}
+
+/* ---- move and copy ---- */
+static void file_into(struct ui *ui, bool copy, unsigned account, uint64_t box)
+{
+    const struct box_item *item = boxes_find(&ui->boxes, account, box);
+    char where[100];
+    const struct list_row *row = ui_row(ui);
+    bool foreign = ui->selection.n ? false : row && row->ref.account != account;
+    for (size_t i = 0; i < ui->selection.n; i++)
+        foreign = foreign || ui->selection.list[i].account != account;
+    if (foreign) {
+        ui_note(ui, NOTE_ERROR, "a message cannot go to a mailbox of another account");
+        return;
+    }
+    snprintf(where, sizeof where, "to %.90s", item ? item->path : "a mailbox");
+    ui_act(ui, &(struct action){.kind = copy ? INTENT_COPY : INTENT_MOVE,
+                                .verb = copy ? "copied" : "moved",
+                                .hide = !copy,
+                                .target = box,
+                                .where = where});
+    free(ui->last_box_label);
+    ui->last_box_label = item ? mem_dup_z(item->path) : NULL;
+}
+
+static void picked_move(struct ui *ui, void *arg, const struct pick_item *item)
+{
+    (void)arg;
+    if (item)
+        file_into(ui, false, item->account, item->id);
+}
+
+static void picked_copy(struct ui *ui, void *arg, const struct pick_item *item)
+{
+    (void)arg;
+    if (item)
+        file_into(ui, true, item->account, item->id);
+}
+
+static bool move_or_copy(struct ui *ui, const char *name, bool copy, struct err *err)
+{
+    unsigned account;
+    uint64_t box;
+    const struct list_row *row = ui_row(ui);
+    if (!name) {
+        unsigned only = ui->selection.n ? ui->selection.list[0].account : row ? row->ref.account : 0;
+        ui_pick_box(ui, copy ? "copy to: " : "move to: ", only, copy ? picked_copy : picked_move, NULL);
+        return true;
+    }
+    if (!ui_find_box(ui, name, &account, &box))
+        return err_set(err, ERR_NO_MAILBOX, "no mailbox \"%s\"", name);
+    file_into(ui, copy, account, box);
+    return true;
+}
+
+bool run_move(void *context, const struct cmd_args *args, struct err *err)
+{
+    return move_or_copy(context, cmd_arg(args, 0), false, err);
+}
+
+bool run_copy(void *context, const struct cmd_args *args, struct err *err)
+{
+    return move_or_copy(context, cmd_arg(args, 0), true, err);
+}
+
+/* ---- tags ---- */
+static void tag_with(struct ui *ui, void *arg, const char *text)
+{
+    (void)arg;
+    if (text && *text)
+        ui_act(ui, &(struct action){.kind = INTENT_TAGS, .verb = "tagged", .arg = text, .where = text});
+}
+
+bool run_tag(void *context, const struct cmd_args *args, struct err *err)
+{
+    struct ui *ui = context;
+    (void)err;
+    if (!args->n) {
+        ui_ask(ui, "tags (+x -y): ", "+", ARG_TAGS, true, NULL, tag_with, NULL, NULL);
+        return true;
+    }
+    struct buf words = BUF_INIT(1024);
+    for (size_t i = 0; i < args->n; i++)
+        buf_addf(&words, "%s%s", i ? " " : "", args->words[i]);
+    tag_with(ui, NULL, buf_z(&words));
+    buf_fini(&words);
+    return true;
+}
+
+/* ---- undo ---- */
+static void on_undone(struct ui *ui, void *arg, const struct msg *m)
+{
+    (void)arg;
+    for (unsigned i = 0; i < ui->depth; i++)
+        list_stale(ui->stack[i]);
+    ui->boxes.stale = true;
+    if (m && m->kind == MSG_UNDONE) {
+        const struct m_UNDONE *u = &m->u.UNDONE;
+        ui_note(ui, NOTE_INFO, "%s%s%.*s (%u message%s)", u->redo ? "done again" : "undone", u->text.n ? ": " : "",
+                STR_FMT(u->text), u->count, u->count == 1 ? "" : "s");
+    } else if (m && m->kind == MSG_REFUSED) {
+        ui_note(ui, NOTE_WARNING, "%.*s", STR_FMT(m->u.REFUSED.text));
+    }
+}
+
+static bool undo(struct ui *ui, bool redo, struct err *err)
+{
+    unsigned *from_n = redo ? &ui->nredo : &ui->nundo, *to_n = redo ? &ui->nundo : &ui->nredo;
+    unsigned *from = redo ? ui->redo_groups : ui->undo_groups, *to = redo ? ui->undo_groups : ui->redo_groups;
+    unsigned groups = *from_n ? from[--*from_n] : 1;
+    if (!ui_online(ui))
+        return true;
+    for (unsigned i = 0; i < groups; i++) {
+        uint32_t req = ui_request(ui, on_undone, NULL);
+        if (!SEND(ui->client->chan, -1, err, UNDO, .req = req, .redo = redo))
+            return false;
+    }
+    if (*to_n < COUNT(ui->undo_groups))
+        to[(*to_n)++] = groups;
+    return true;
+}
+
+bool run_undo(void *context, const struct cmd_args *args, struct err *err)
+{
+    (void)args;
+    return undo(context, false, err);
+}
+
+bool run_redo(void *context, const struct cmd_args *args, struct err *err)
+{
+    (void)args;
+    return undo(context, true, err);
+}
+
+/* ---- mailboxes ---- */
+static void on_box_answer(struct ui *ui, void *arg, const struct msg *m)
+{
+    (void)arg;
+    ui->boxes.stale = true;
+    if (m && m->kind == MSG_REFUSED)
+        ui_note(ui, NOTE_ERROR, "%.*s", STR_FMT(m->u.REFUSED.text));
+    else if (m)
+        ui_note(ui, NOTE_INFO, "done · u undo");
+}
+
+static void box_intent(struct ui *ui, enum intent_kind kind, unsigned account, uint64_t box, const char *name)
+{
+    struct err err = ERR_INIT;
+    if (!ui_online(ui))
+        return;
+    uint32_t req = ui_request(ui, on_box_answer, NULL);
+    if (!SEND(ui->client->chan, -1, &err, INTENT, .req = req, .account = str_z(ui->accts.list[account].name),
+              .kind = (uint8_t)kind, .box = box, .arg = str_z(name)))
+        ui_note_err(ui, &err);
+}
+
+/* The account that the user is in. */
+static unsigned here(const struct ui *ui)
+{
+    const struct box_item *item = boxes_cursor(&ui->boxes);
+    const struct list *l = ui_list(ui);
+    if (ui->focus == PANE_BOXES && item && item->kind >= BOXK_ACCOUNT)
+        return item->account;
+    return l->source == LIST_BOX ? l->account : 0;
+}
+
+static void create_box(struct ui *ui, void *arg, const char *text)
+{
+    (void)arg;
+    if (text && *text && ui->accts.n)
+        box_intent(ui, INTENT_BOX_CREATE, here(ui), 0, text);
+}
+
+bool run_create_mailbox(void *context, const struct cmd_args *args, struct err *err)
+{
+    (void)err;
+    if (cmd_arg(args, 0))
+        create_box(context, NULL, cmd_arg(args, 0));
+    else
+        ui_ask(context, "new mailbox: ", "", ARG_WORD, false, NULL, create_box, NULL, NULL);
+    return true;
+}
+
+static void rename_box(struct ui *ui, void *arg, const char *text)
+{
+    const struct box_item *item = boxes_cursor(&ui->boxes);
+    (void)arg;
+    if (text && *text && item && item->kind == BOXK_BOX)
+        box_intent(ui, INTENT_BOX_RENAME, item->account, item->id, text);
+}
+
+bool run_rename_mailbox(void *context, const struct cmd_args *args, struct err *err)
+{
+    struct ui *ui = context;
+    const struct box_item *item = boxes_cursor(&ui->boxes);
+    if (!item || item->kind != BOXK_BOX)
+        return err_set(err, ERR_USAGE, "the cursor is on no mailbox");
+    if (cmd_arg(args, 0))
+        rename_box(ui, NULL, cmd_arg(args, 0));
+    else
+        ui_ask(ui, "new name: ", item->path, ARG_WORD, false, NULL, rename_box, NULL, NULL);
+    return true;
+}
+
+static void delete_box(struct ui *ui, void *arg, bool yes)
+{
+    const struct box_item *item = boxes_cursor(&ui->boxes);
+    (void)arg;
+    if (yes && item && item->kind == BOXK_BOX)
+        box_intent(ui, INTENT_BOX_DELETE, item->account, item->id, "");
+}
+
+bool run_delete_mailbox(void *context, const struct cmd_args *args, struct err *err)
+{
+    struct ui *ui = context;
+    const struct box_item *item = boxes_cursor(&ui->boxes);
+    char question[400];
+    (void)args;
+    if (!item || item->kind != BOXK_BOX)
+        return err_set(err, ERR_USAGE, "the cursor is on no mailbox");
+    snprintf(question, sizeof question, "Delete the mailbox %.200s with %u messages?", item->path, item->total);
+    ui_confirm(ui, question, "", delete_box, NULL);
+    return true;
+}
+
+static void read_all(struct ui *ui, void *arg, bool yes)
+{
+    const struct list *l = ui_list(ui);
+    (void)arg;
+    if (yes && l->source == LIST_BOX)
+        box_intent(ui, INTENT_MARK_ALL_READ, l->account, l->box, "");
+}
+
+bool run_read_all(void *context, const struct cmd_args *args, struct err *err)
+{
+    struct ui *ui = context;
+    (void)args;
+    if (ui_list(ui)->source != LIST_BOX)
+        return err_set(err, ERR_USAGE, "open one mailbox first");
+    ui_confirm(ui, "Mark everything in this mailbox read?", "", read_all, NULL);
+    return true;
+}

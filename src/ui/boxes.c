@@ -1,0 +1,207 @@
+/* The mailbox pane: all inboxes, saved searches, then each account with its mailboxes. */
+#include "ui/model.h"
+
+void boxes_init(struct boxes *b)
+{
+    *b = (struct boxes){.height = 20, .stale = true};
+}
+
+static void items_free(struct box_item *list, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++) {
+        free(list[i].name);
+        free(list[i].path);
+        free(list[i].query);
+    }
+    free(list);
+}
+
+void boxes_fini(struct boxes *b)
+{
+    items_free(b->list, b->n);
+    boxes_init(b);
+}
+
+static struct box_item *add(struct boxes *b)
+{
+    if (b->n >= BOXES_MAX)
+        return NULL;
+    if (b->n % 64 == 0)
+        b->list = mem_resize(b->list, b->n + 64, sizeof *b->list);
+    struct box_item *item = &b->list[b->n++];
+    *item = (struct box_item){.kind = BOXK_BOX};
+    return item;
+}
+
+struct reading {
+    struct boxes *boxes;
+    unsigned account;
+    const char *only; /* the account's option mailboxes */
+    unsigned inbox_unread, inbox_total;
+    bool any;
+};
+
+/* Is `name` among the words of `list` (blank or comma separated)? */
+static bool in_words(const char *list, struct str name)
+{
+    struct str rest = str_z(list), word;
+    while (rest.n) {
+        size_t i = 0;
+        while (i < rest.n && rest.p[i] != ' ' && rest.p[i] != ',')
+            i++;
+        word = str_sub(rest, 0, i);
+        rest = str_sub(rest, i + 1, rest.n);
+        if (word.n && str_eq(word, name))
+            return true;
+    }
+    return false;
+}
+
+static void read_box(void *arg, const struct box_row *row)
+{
+    struct reading *r = arg;
+    if (r->only && r->only[0] && row->role != BOX_INBOX && !in_words(r->only, row->utf8))
+        return;
+    struct box_item *item = add(r->boxes);
+    if (!item)
+        return;
+    struct str name = row->utf8;
+    unsigned depth = 0;
+    for (size_t at; row->delim && str_find(name, row->delim, &at) && at + 1 < name.n && depth < 16; depth++)
+        name = str_sub(name, at + 1, name.n);
+    item->account = r->account;
+    item->id = row->id;
+    item->role = row->role;
+    item->attrs = row->attrs;
+    item->total = row->total == UINT32_MAX ? 0 : row->total;
+    item->unread = row->unread == UINT32_MAX ? 0 : row->unread;
+    item->known = row->known;
+    item->depth = depth;
+    item->name = mem_dup_n(name.p, name.n);
+    item->path = mem_dup_n(row->utf8.p, row->utf8.n);
+    if (row->role == BOX_INBOX) {
+        r->inbox_unread += item->unread;
+        r->inbox_total += item->total;
+    }
+    r->any = true;
+}
+
+static bool same(const struct box_item *a, const struct box_item *b)
+{
+    return a->kind == b->kind && a->account == b->account && a->id == b->id && a->saved == b->saved;
+}
+
+static void carry_counts(struct boxes *b, const struct box_item *old, unsigned n)
+{
+    for (unsigned i = 0; i < b->n; i++)
+        for (unsigned j = 0; b->list[i].kind == BOXK_SAVED && j < n; j++)
+            if (same(&b->list[i], &old[j])) {
+                b->list[i].unread = old[j].unread;
+                b->list[i].counted = old[j].counted;
+            }
+}
+
+bool boxes_update(struct boxes *b, struct accts *accts, const struct conf *conf, struct err *err)
+{
+    struct box_item *old = b->list, *item;
+    unsigned old_n = b->n, old_cur = b->cur;
+    bool ok = true;
+    if (!b->stale)
+        return true;
+    b->stale = false;
+    b->list = NULL;
+    b->n = 0;
+    struct reading r = {.boxes = b};
+    item = add(b);
+    item->kind = BOXK_INBOXES;
+    item->name = mem_dup_z("All inboxes");
+    for (size_t i = 0; i < conf->nsaved; i++) {
+        if (!(item = add(b)))
+            break;
+        item->kind = BOXK_SAVED;
+        item->saved = i;
+        item->name = mem_dup_z(conf->saved[i].name);
+        item->query = mem_dup_z(conf->saved[i].query);
+    }
+    for (unsigned a = 0; a < accts->n; a++) {
+        if (!(item = add(b)))
+            break;
+        item->kind = BOXK_ACCOUNT;
+        item->account = a;
+        item->name = mem_dup_z(accts->list[a].name);
+        r.account = a;
+        r.only = accts->list[a].conf ? accts->list[a].conf->mailboxes : NULL;
+        if (accts->list[a].reader)
+            ok = reader_boxes(accts->list[a].reader, read_box, &r, err) && ok;
+    }
+    b->list[0].unread = r.inbox_unread;
+    b->list[0].total = r.inbox_total;
+    carry_counts(b, old, old_n);
+    unsigned line = b->cur - MIN(b->top, b->cur);
+    b->cur = 0;
+    for (unsigned i = 0; i < b->n && old_cur < old_n; i++)
+        if (same(&b->list[i], &old[old_cur]))
+            b->cur = i;
+    b->top = b->cur > line ? b->cur - line : 0;
+    items_free(old, old_n);
+    return ok;
+}
+
+static bool can_open(const struct box_item *item)
+{
+    return item->kind != BOXK_ACCOUNT && !(item->attrs & (BOX_NOSELECT | BOX_NONEXISTENT));
+}
+
+void boxes_move(struct boxes *b, int64_t by)
+{
+    int64_t at = (int64_t)b->cur, step = by < 0 ? -1 : 1, best = at;
+    for (int64_t left = by < 0 ? -by : by; left > 0;) {
+        at += step;
+        if (at < 0 || at >= (int64_t)b->n)
+            break;
+        if (can_open(&b->list[at])) {
+            best = at;
+            left--;
+        }
+    }
+    b->cur = (unsigned)best;
+}
+
+const struct box_item *boxes_at(const struct boxes *b, unsigned i)
+{
+    return i < b->n ? &b->list[i] : NULL;
+}
+
+const struct box_item *boxes_cursor(const struct boxes *b)
+{
+    return boxes_at(b, b->cur);
+}
+
+const struct box_item *boxes_find(const struct boxes *b, unsigned account, uint64_t id)
+{
+    for (unsigned i = 0; i < b->n; i++)
+        if (b->list[i].kind == BOXK_BOX && b->list[i].account == account && b->list[i].id == id)
+            return &b->list[i];
+    return NULL;
+}
+
+const struct box_item *boxes_role(const struct boxes *b, unsigned account, uint8_t role)
+{
+    for (unsigned i = 0; i < b->n; i++)
+        if (b->list[i].kind == BOXK_BOX && b->list[i].account == account && b->list[i].role == role)
+            return &b->list[i];
+    return NULL;
+}
+
+void boxes_follow(struct boxes *b, const struct list *l)
+{
+    for (unsigned i = 0; i < b->n; i++) {
+        const struct box_item *item = &b->list[i];
+        bool shown =
+            (l->source == LIST_INBOXES && item->kind == BOXK_INBOXES) ||
+            (l->source == LIST_BOX && item->kind == BOXK_BOX && item->account == l->account && item->id == l->box) ||
+            (l->source == LIST_HITS && item->kind == BOXK_SAVED && l->title && !strcmp(l->title, item->name));
+        if (shown)
+            b->cur = i;
+    }
+}

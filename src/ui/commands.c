@@ -1,0 +1,376 @@
+/* Commands that move and look: they mean the pane they are used in. */
+#include "ui/private.h"
+
+enum mover { MOVE_LIST, MOVE_BOXES, MOVE_POPUP };
+
+static enum mover mover(const struct ui *ui)
+{
+    return ui->popup.kind == POPUP_PAGER ? MOVE_POPUP : ui->focus == PANE_BOXES ? MOVE_BOXES : MOVE_LIST;
+}
+
+static unsigned height(const struct ui *ui)
+{
+    switch (mover(ui)) {
+    case MOVE_POPUP:
+        return MAX(ui->popup.height, 1u);
+    case MOVE_BOXES:
+        return MAX(ui->boxes.height, 1u);
+    default:
+        return MAX(ui_list(ui)->height, 1u);
+    }
+}
+
+static bool move(struct ui *ui, int64_t by, struct err *err)
+{
+    struct popup *p = &ui->popup;
+    int64_t last = p->n > p->height ? (int64_t)(p->n - p->height) : 0;
+    switch (mover(ui)) {
+    case MOVE_POPUP:
+        p->top = (unsigned)MIN(MAX((int64_t)p->top + by, (int64_t)0), last);
+        break;
+    case MOVE_BOXES:
+        boxes_move(&ui->boxes, by);
+        break;
+    default:
+        list_move(ui_list(ui), by, err);
+        ui_follow(ui);
+    }
+    return true;
+}
+
+#define MOVE(name, by)                                                                                                 \
+    bool run_##name(void *context, const struct cmd_args *args, struct err *err)                                       \
+    {                                                                                                                  \
+        struct ui *ui = context;                                                                                       \
+        (void)args;                                                                                                    \
+        return move(ui, by, err);                                                                                      \
+    }
+MOVE(down, 1)
+MOVE(up, -1)
+MOVE(page_down, (int64_t)height(ui))
+MOVE(page_up, -(int64_t)height(ui))
+MOVE(half_down, (int64_t)MAX(height(ui) / 2, 1u))
+MOVE(half_up, -(int64_t)MAX(height(ui) / 2, 1u))
+#undef MOVE
+
+bool run_next(void *context, const struct cmd_args *args, struct err *err)
+{
+    struct ui *ui = context;
+    (void)args;
+    list_move(ui_list(ui), 1, err);
+    ui_follow(ui);
+    return true;
+}
+
+bool run_previous(void *context, const struct cmd_args *args, struct err *err)
+{
+    struct ui *ui = context;
+    (void)args;
+    list_move(ui_list(ui), -1, err);
+    ui_follow(ui);
+    return true;
+}
+
+bool run_first(void *context, const struct cmd_args *args, struct err *err)
+{
+    struct ui *ui = context;
+    (void)args;
+    if (mover(ui) != MOVE_LIST)
+        return move(ui, -(int64_t)BOXES_MAX, err);
+    if (ui->focus == PANE_MESSAGE) {
+        message_top(&ui->message);
+        return true;
+    }
+    list_first(ui_list(ui), err);
+    ui_follow(ui);
+    return true;
+}
+
+bool run_last(void *context, const struct cmd_args *args, struct err *err)
+{
+    struct ui *ui = context;
+    (void)args;
+    if (mover(ui) != MOVE_LIST)
+        return move(ui, BOXES_MAX, err);
+    if (ui->focus == PANE_MESSAGE) {
+        message_bottom(&ui->message, MAX(ui->layout.message.rows, 2u) - 1);
+        return true;
+    }
+    list_last(ui_list(ui), err);
+    ui_follow(ui);
+    return true;
+}
+
+static bool unread(struct ui *ui, bool older, struct err *err)
+{
+    if (list_unread(ui_list(ui), older, err))
+        ui_follow(ui);
+    else
+        ui_note(ui, NOTE_INFO, older ? "no unread message below" : "no unread message above");
+    return true;
+}
+
+bool run_next_unread(void *context, const struct cmd_args *args, struct err *err)
+{
+    (void)args;
+    return unread(context, true, err);
+}
+
+bool run_previous_unread(void *context, const struct cmd_args *args, struct err *err)
+{
+    (void)args;
+    return unread(context, false, err);
+}
+
+bool run_open(void *context, const struct cmd_args *args, struct err *err)
+{
+    struct ui *ui = context;
+    (void)args, (void)err;
+    if (ui->popup.kind != POPUP_NONE) {
+        ui_popup_close(ui);
+        return true;
+    }
+    if (ui->focus == PANE_BOXES) {
+        const struct box_item *item = boxes_cursor(&ui->boxes);
+        if (item)
+            ui_show_item(ui, item);
+        return true;
+    }
+    const struct list_row *row = list_cursor(ui_list(ui));
+    if (ui->message.state != MESSAGE_NONE && row && ref_eq(row->ref, ui->message.ref)) {
+        unsigned rows = MAX(ui->layout.message.rows, 2u) - 1;
+        message_scroll(&ui->message, rows > 2 ? rows - 2 : 1, rows);
+        return true;
+    }
+    ui_open(ui, 0);
+    return true;
+}
+
+bool run_back(void *context, const struct cmd_args *args, struct err *err)
+{
+    struct ui *ui = context;
+    if (ui->popup.kind != POPUP_NONE)
+        ui_popup_close(ui);
+    else if (ui->focus == PANE_BOXES)
+        ui->focus = PANE_LIST;
+    else if (ui->message.state != MESSAGE_NONE)
+        ui_open_close(ui);
+    else if (ui_list(ui)->filter != LIST_ALL && ui_list(ui)->source != LIST_HITS)
+        list_set_filter(ui_list(ui), LIST_ALL);
+    else if (!ui_pop_list(ui))
+        return run_quit(context, args, err);
+    return true;
+}
+
+static void quit_answer(struct ui *ui, void *arg, bool yes)
+{
+    (void)arg;
+    ui->quit = ui->quit || yes;
+}
+
+bool run_quit(void *context, const struct cmd_args *args, struct err *err)
+{
+    struct ui *ui = context;
+    uint32_t outbox = 0;
+    (void)args, (void)err;
+    for (unsigned a = 0; a < ui->accts.n; a++)
+        outbox += ui->accts.list[a].outbox;
+    if (ui->conf->confirm_quit || outbox)
+        ui_confirm(ui, outbox ? "Mail is being sent; it goes on when tuimail runs again. Quit?" : "Quit?", "",
+                   quit_answer, NULL);
+    else
+        ui->quit = true;
+    return true;
+}
+
+bool run_mailboxes(void *context, const struct cmd_args *args, struct err *err)
+{
+    struct ui *ui = context;
+    (void)args, (void)err;
+    ui->focus = ui->focus == PANE_BOXES ? PANE_LIST : PANE_BOXES;
+    ui->sidebar = true;
+    return true;
+}
+
+static void cycle_focus(struct ui *ui, int step)
+{
+    bool open = ui->message.state != MESSAGE_NONE;
+    unsigned n = open ? 3 : 2;
+    unsigned at = MIN((unsigned)ui->focus, n - 1);
+    ui->focus = (enum pane)((at + n + (step < 0 ? n - 1 : 1)) % n);
+}
+
+bool run_focus(void *context, const struct cmd_args *args, struct err *err)
+{
+    struct ui *ui = context;
+    const char *to = cmd_arg(args, 0);
+    (void)err;
+    if (!to || !strcmp(to, "next"))
+        cycle_focus(ui, 1);
+    else if (!strcmp(to, "previous"))
+        cycle_focus(ui, -1);
+    else if (!strcmp(to, "boxes"))
+        ui->focus = PANE_BOXES;
+    else if (!strcmp(to, "list"))
+        ui->focus = PANE_LIST;
+    else if (ui->message.state != MESSAGE_NONE)
+        ui->focus = PANE_MESSAGE;
+    else
+        ui_open(ui, 0);
+    if (ui->focus == PANE_BOXES)
+        ui->sidebar = true;
+    return true;
+}
+
+bool run_layout(void *context, const struct cmd_args *args, struct err *err)
+{
+    static const char *const names[] = {"auto", "wide", "tall", "single"};
+    struct ui *ui = context;
+    const char *name = cmd_arg(args, 0);
+    (void)err;
+    for (size_t i = 0; !name && i < COUNT(names); i++)
+        if (!strcmp(ui->layout_name, names[i]))
+            name = names[(i + 1) % COUNT(names)];
+    snprintf(ui->layout_name, sizeof ui->layout_name, "%s", name ? name : "auto");
+    ui_note(ui, NOTE_INFO, "layout %s", ui->layout_name);
+    return true;
+}
+
+bool run_sidebar(void *context, const struct cmd_args *args, struct err *err)
+{
+    struct ui *ui = context;
+    const char *word = cmd_arg(args, 0);
+    (void)err;
+    ui->sidebar = !word || !strcmp(word, "toggle") ? !ui->sidebar : !strcmp(word, "on");
+    if (!ui->sidebar && ui->focus == PANE_BOXES)
+        ui->focus = PANE_LIST;
+    return true;
+}
+
+bool run_redraw(void *context, const struct cmd_args *args, struct err *err)
+{
+    struct ui *ui = context;
+    (void)args, (void)err;
+    ui->boxes.stale = true;
+    list_stale(ui_list(ui));
+    if (ui->term)
+        ui->term->redraw(ui->term->arg);
+    return true;
+}
+
+bool run_suspend(void *context, const struct cmd_args *args, struct err *err)
+{
+    struct ui *ui = context;
+    (void)args, (void)err;
+    if (ui->term)
+        ui->term->stop(ui->term->arg);
+    return true;
+}
+
+bool run_prompt(void *context, const struct cmd_args *args, struct err *err)
+{
+    (void)err;
+    ui_command_prompt(context, cmd_arg(args, 0) ? cmd_arg(args, 0) : "");
+    return true;
+}
+
+bool run_cancel(void *context, const struct cmd_args *args, struct err *err)
+{
+    struct ui *ui = context;
+    (void)args, (void)err;
+    if (ui->popup.kind != POPUP_NONE) {
+        ui_popup_close(ui);
+    } else if (ui->open_req) {
+        ui_open_close(ui);
+        ui_note(ui, NOTE_INFO, "stopped");
+    } else if (ui->search) {
+        ui_search_end(ui);
+        ui_note(ui, NOTE_INFO, "search stopped");
+    } else if (ui->selection.n) {
+        refs_clear(&ui->selection);
+    } else {
+        ui->status[0] = 0;
+    }
+    return true;
+}
+
+bool run_echo(void *context, const struct cmd_args *args, struct err *err)
+{
+    (void)err;
+    ui_note(context, NOTE_INFO, "%s", cmd_arg(args, 0) ? cmd_arg(args, 0) : "");
+    return true;
+}
+
+bool run_repeat(void *context, const struct cmd_args *args, struct err *err)
+{
+    struct ui *ui = context;
+    (void)args, (void)err;
+    if (!ui->last_command) {
+        ui_note(ui, NOTE_WARNING, "nothing to repeat");
+        return true;
+    }
+    char *again = mem_dup_z(ui->last_command);
+    ui_run(ui, again);
+    free(again);
+    return true;
+}
+
+/* ---- the network ---- */
+static void on_fetched(struct ui *ui, void *arg, const struct msg *m)
+{
+    (void)arg;
+    if (!m)
+        return;
+    if (m->kind == MSG_PROGRESS) {
+        const struct m_PROGRESS *p = &m->u.PROGRESS;
+        snprintf(ui->progress, sizeof ui->progress, "%.*s", (int)MIN(p->text.n, (size_t)150),
+                 p->text.n ? p->text.p : "");
+        return;
+    }
+    ui->progress[0] = 0;
+    if (m->kind == MSG_REFUSED) {
+        ui_note(ui, NOTE_ERROR, "%.*s", STR_FMT(m->u.REFUSED.text));
+        return;
+    }
+    const struct m_FETCHED *f = &m->u.FETCHED;
+    if (f->kind != ERR_NONE)
+        ui_note(ui, NOTE_ERROR, "%.*s: %.*s", STR_FMT(f->account), STR_FMT(f->text));
+    else
+        ui_note(ui, NOTE_INFO, "%.*s: %u new", STR_FMT(f->account), f->fresh);
+}
+
+static bool fetch_now(struct ui *ui, const char *account, struct err *err)
+{
+    if (!ui_online(ui))
+        return true;
+    if (*account && accts_find(&ui->accts, str_z(account), false) < 0)
+        return err_set(err, ERR_USAGE, "no account \"%s\"", account);
+    uint32_t req = ui_request(ui, on_fetched, NULL);
+    return SEND(ui->client->chan, -1, err, FETCH_NOW, .req = req, .account = str_z(account));
+}
+
+bool run_fetch(void *context, const struct cmd_args *args, struct err *err)
+{
+    return fetch_now(context, cmd_arg(args, 0) ? cmd_arg(args, 0) : "", err);
+}
+
+bool run_sync(void *context, const struct cmd_args *args, struct err *err)
+{
+    (void)args;
+    return fetch_now(context, "", err);
+}
+
+bool run_offline(void *context, const struct cmd_args *args, struct err *err)
+{
+    struct ui *ui = context;
+    const char *word = cmd_arg(args, 0);
+    if (!ui_online(ui))
+        return true;
+    ui->offline = !word || !strcmp(word, "toggle") ? !ui->offline : !strcmp(word, "on");
+    ui_note(ui, NOTE_INFO, ui->offline ? "offline: what you do waits" : "online");
+    for (unsigned a = 0; a < ui->accts.n; a++)
+        if (!SEND(ui->client->chan, -1, err, SET_OFFLINE, .account = str_z(ui->accts.list[a].name),
+                  .offline = ui->offline))
+            return false;
+    return true;
+}

@@ -1,0 +1,432 @@
+/* Panes onto the grid. Everything that came from outside passes text_from_bytes here, once, at the last moment. */
+#include "ui/private.h"
+
+enum { PICK_ROWS = 10, NAME_MIN = 10, NAME_MAX = 22, CLEAN_MAX = 16384 };
+
+static struct text clean(const struct ui *ui, struct str raw, struct buf *out)
+{
+    buf_reset(out);
+    out->max = CLEAN_MAX;
+    return text_from_bytes(str_sub(raw, 0, 4096), TEXT_FOLD_SPACE | (ui->grid.ascii ? TEXT_ASCII : 0u), out);
+}
+
+static unsigned put(struct ui *ui, struct rect r, unsigned y, unsigned x, const char *z, style s)
+{
+    struct buf b = BUF_INIT(CLEAN_MAX);
+    unsigned used = grid_text(&ui->grid, r, y, x, clean(ui, str_z(z), &b), s);
+    buf_fini(&b);
+    return used;
+}
+
+static void put_field(struct ui *ui, struct rect r, unsigned y, unsigned x, unsigned width, struct str raw, style s)
+{
+    struct buf b = BUF_INIT(CLEAN_MAX);
+    grid_field(&ui->grid, r, y, x, width, clean(ui, raw, &b), s);
+    buf_fini(&b);
+}
+
+static void put_right(struct ui *ui, struct rect r, unsigned y, unsigned right, const char *z, style s)
+{
+    struct buf b = BUF_INIT(CLEAN_MAX);
+    struct text t = clean(ui, str_z(z), &b);
+    if (t.cols <= right)
+        grid_text(&ui->grid, r, y, right - t.cols, t, s);
+    buf_fini(&b);
+}
+
+/* 4311 as "4,311" */
+static void number(uint32_t n, char out[16])
+{
+    char digits[16];
+    int len = snprintf(digits, sizeof digits, "%u", n);
+    size_t o = 0;
+    for (int i = 0; i < len && o < 14; i++) {
+        if (i && (len - i) % 3 == 0)
+            out[o++] = ',';
+        out[o++] = digits[i];
+    }
+    out[o] = 0;
+}
+
+void date_short(int64_t date, int64_t now, const char *format, char out[32])
+{
+    struct tm t, n;
+    time_t at = (time_t)date, today = (time_t)now;
+    static const char months[][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                     "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+    out[0] = 0;
+    if (!localtime_r(&at, &t) || !localtime_r(&today, &n))
+        return;
+    if (format && *format) {
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+        if (!strftime(out, 32, format, &t)) /* the user's own format */
+            out[0] = 0;
+#pragma GCC diagnostic pop
+        return;
+    }
+    if (t.tm_year == n.tm_year && t.tm_yday == n.tm_yday)
+        snprintf(out, 32, "%02d:%02d", t.tm_hour, t.tm_min);
+    else if (t.tm_year == n.tm_year || (date <= now && now - date < 300 * 86400))
+        snprintf(out, 32, "%d %s", t.tm_mday, months[(unsigned)t.tm_mon % 12]);
+    else
+        snprintf(out, 32, "%d-%02d", (t.tm_year + 1900) % 10000, t.tm_mon + 1);
+}
+
+/* ---- mailboxes ---- */
+static void draw_box(struct ui *ui, struct rect r, unsigned y, const struct box_item *item, bool here)
+{
+    style s = item->kind == BOXK_ACCOUNT ? THING_BOX_ACCOUNT : item->unread ? THING_BOX_UNREAD : THING_BOX;
+    if (item->attrs & (BOX_NOSELECT | BOX_NONEXISTENT))
+        s = THING_BOX_ACCOUNT;
+    unsigned indent = item->kind == BOXK_BOX ? 3 + MIN(item->depth, 6u) * 2 : 1;
+    char count[16] = "";
+    if (item->unread)
+        number(item->unread, count);
+    unsigned room = (unsigned)strlen(count);
+    unsigned width = r.cols > indent + room + 2 ? r.cols - indent - room - 2 : 1;
+    put_field(ui, r, y, indent, width, str_z(item->name), s);
+    put_right(ui, r, y, r.cols - 1, count, s);
+    if (item->kind == BOXK_ACCOUNT && ui->accts.list[item->account].known &&
+        ui->accts.list[item->account].state != ACCOUNT_ONLINE)
+        put_right(ui, r, y, r.cols - 1,
+                  ui->accts.list[item->account].state == ACCOUNT_CONNECTING ? "connecting" : "offline", THING_MARKER);
+    if (here)
+        grid_overlay(&ui->grid, r, y, 0, r.cols, STYLE_CURSOR);
+}
+
+static bool shown_box(const struct ui *ui, const struct box_item *item)
+{
+    const struct list *l = ui->stack[0];
+    return (l->source == LIST_INBOXES && item->kind == BOXK_INBOXES) ||
+           (l->source == LIST_BOX && item->kind == BOXK_BOX && item->account == l->account && item->id == l->box);
+}
+
+static void draw_boxes(struct ui *ui)
+{
+    struct rect r = ui->layout.boxes;
+    struct boxes *b = &ui->boxes;
+    if (!r.rows)
+        return;
+    b->height = r.rows;
+    if (b->cur < b->top)
+        b->top = b->cur;
+    if (b->cur >= b->top + b->height)
+        b->top = b->cur - b->height + 1;
+    for (unsigned y = 0; y < r.rows && b->top + y < b->n; y++) {
+        const struct box_item *item = &b->list[b->top + y];
+        draw_box(ui, r, y, item, ui->focus == PANE_BOXES && b->top + y == b->cur);
+        if (ui->focus != PANE_BOXES && shown_box(ui, item))
+            grid_text(&ui->grid, r, y, 0, grid_sign(&ui->grid, SIGN_SELECTED), THING_ACCENT);
+    }
+}
+
+/* ---- the list ---- */
+static void draw_marks(struct ui *ui, struct rect r, unsigned y, unsigned right, const struct list_row *row)
+{
+    enum sign signs[6];
+    unsigned n = 0;
+    style s[6];
+#define MARK(cond, sign, st)                                                                                           \
+    if (cond) {                                                                                                        \
+        signs[n] = sign;                                                                                               \
+        s[n++] = st;                                                                                                   \
+    }
+    MARK(row->state & ROW_FAILED, SIGN_FAILED, THING_WARNING)
+    MARK(row->flags & FLAG_FLAGGED, SIGN_FLAGGED, THING_FLAGGED)
+    MARK(row->attrs & ROW_ATTACHMENT, SIGN_ATTACHMENT, THING_MARKER)
+    MARK(row->attrs & ROW_ENCRYPTED, SIGN_ENCRYPTED, THING_MARKER)
+    MARK(row->flags & FLAG_FORWARDED, SIGN_FORWARDED, THING_MARKER)
+    MARK(row->flags & FLAG_ANSWERED, SIGN_ANSWERED, THING_MARKER)
+#undef MARK
+    for (unsigned i = 0; i < n && i < 3; i++)
+        grid_text(&ui->grid, r, y, right - 1 - i, grid_sign(&ui->grid, signs[i]), row->ghost ? THING_GONE : s[i]);
+}
+
+static void draw_row(struct ui *ui, struct rect r, unsigned y, const struct list *l, const struct list_row *row,
+                     bool here, int64_t now)
+{
+    bool unread = !(row->flags & FLAG_SEEN), selected = refs_has(&ui->selection, row->ref) && row->ref.id;
+    style s = row->ghost ? THING_GONE : unread ? THING_UNREAD : THING_READ;
+    style small = row->ghost ? THING_GONE : THING_MARKER;
+    struct grid *g = &ui->grid;
+    char date[32];
+    grid_fill_row(g, r, y, s);
+    if (selected)
+        grid_text(g, r, y, 0, grid_sign(g, SIGN_SELECTED), THING_ACCENT);
+    else if (row->pending || (row->state & ROW_PENDING))
+        grid_text(g, r, y, 0, grid_sign(g, SIGN_PENDING), small);
+    if (unread)
+        grid_text(g, r, y, 1, grid_sign(g, SIGN_UNREAD), row->ghost ? THING_GONE : THING_ACCENT);
+    unsigned x = 3, dates = 7;
+    date_short(row->date, now, ui->conf->date_format, date);
+    if (ui->conf->date_format[0])
+        dates = MIN(MAX((unsigned)strlen(date), 5u), 20u);
+    if (r.cols >= 36) {
+        struct buf b = BUF_INIT(64);
+        grid_field_right(g, r, y, x, dates, clean(ui, str_z(date), &b), small);
+        buf_fini(&b);
+        x += dates + 2;
+    }
+    unsigned names = MIN(MAX(r.cols / 5, (unsigned)NAME_MIN), (unsigned)NAME_MAX);
+    struct str name = l->outgoing && row->to.n ? row->to : row->from_name.n ? row->from_name : row->from_addr;
+    put_field(ui, r, y, x, names, name, s);
+    x += names + 2;
+    if (x + 4 < r.cols)
+        put_field(ui, r, y, x, r.cols - x - 4, row->subject, s);
+    draw_marks(ui, r, y, r.cols, row);
+    if (selected)
+        grid_overlay(g, r, y, 0, r.cols, STYLE_SELECTED);
+    if (here)
+        grid_overlay(g, r, y, 0, r.cols, STYLE_CURSOR);
+}
+
+static uint32_t unread_of(const struct ui *ui, const struct list *l)
+{
+    for (unsigned i = 0; i < ui->boxes.n; i++) {
+        const struct box_item *item = &ui->boxes.list[i];
+        if ((l->source == LIST_INBOXES && item->kind == BOXK_INBOXES) ||
+            (l->source == LIST_BOX && item->kind == BOXK_BOX && item->account == l->account && item->id == l->box))
+            return item->unread;
+    }
+    return 0;
+}
+
+static void draw_title(struct ui *ui, struct rect r, const struct list *l)
+{
+    struct buf right = BUF_INIT(200), left = BUF_INIT(CLEAN_MAX);
+    char n[16], total[16];
+    number(l->total, total);
+    number(l->rank + 1, n);
+    if (l->source == LIST_HITS)
+        buf_addf(&left, "%s: ", ui->search_limit && l == ui->search_list ? "limit" : "search");
+    buf_addz(&left, l->title ? l->title : "");
+    if (l->filter != LIST_ALL)
+        buf_addf(&left, " · %s", l->filter == LIST_UNREAD ? "unread" : "flagged");
+    uint32_t unread = unread_of(ui, l);
+    if (unread && r.cols >= 60) {
+        char u[16];
+        number(unread, u);
+        buf_addf(&right, "%s unread · ", u);
+    }
+    if (l->n)
+        buf_addf(&right, "%s of %s%s", n, total, l->source == LIST_HITS && !l->full_hits && ui->search ? "…" : "");
+    else
+        buf_addz(&right, ui->search && l == ui->search_list ? "searching" : "empty");
+    unsigned room = (unsigned)right.n + 2;
+    put_field(ui, r, 0, 1, r.cols > room + 2 ? r.cols - room - 2 : 1, buf_str(&left), THING_TITLE);
+    put_right(ui, r, 0, r.cols - 1, buf_z(&right), THING_MARKER);
+    buf_fini(&right);
+    buf_fini(&left);
+}
+
+static const char *empty_words(const struct ui *ui, const struct list *l)
+{
+    if (!ui->accts.n)
+        return "No account: write one in tuimailrc, or look at tuimail demo.";
+    if (l->source == LIST_HITS)
+        return ui->search ? "searching" : "Nothing matches.";
+    if (l->filter != LIST_ALL)
+        return "Nothing here; q shows all again.";
+    return "No messages here.";
+}
+
+static void draw_list(struct ui *ui)
+{
+    struct rect r = ui->layout.list;
+    struct list *l = ui_list(ui);
+    int64_t now = clock_wall();
+    if (r.rows < 2)
+        return;
+    draw_title(ui, r, l);
+    struct rect rows = {r.y + 1, r.x, r.rows - 1, r.cols};
+    if (!l->n)
+        put(ui, rows, 1, 3, empty_words(ui, l), THING_MARKER);
+    for (unsigned y = 0; y < rows.rows && l->top + y < l->n; y++)
+        draw_row(ui, rows, y, l, &l->rows[l->top + y], l->top + y == l->cur && ui->focus != PANE_BOXES, now);
+    if (l->n && l->cur - l->top < rows.rows) {
+        ui->grid.cursor_y = rows.y + l->cur - l->top;
+        ui->grid.cursor_x = rows.x;
+    }
+}
+
+/* ---- the message ---- */
+static void draw_message(struct ui *ui)
+{
+    struct rect r = ui->layout.message;
+    char place[16];
+    if (r.rows < 2 || ui->message.state == MESSAGE_NONE)
+        return;
+    struct rect text = {r.y + 1, r.x + 1, r.rows - 1, r.cols > 2 ? r.cols - 2 : r.cols};
+    if (ui->conf->wrap && ui->conf->wrap < text.cols)
+        text.cols = ui->conf->wrap;
+    style s = ui->focus == PANE_MESSAGE ? THING_ACCENT : THING_RULE;
+    grid_hline(&ui->grid, r, 0, s);
+    message_draw(&ui->message, &ui->grid, text);
+    const char *word = message_place(&ui->message, text.rows, place);
+    char label[40];
+    snprintf(label, sizeof label, " %s%s%s ", ui->message.flags & VIEW_RAW ? "raw " : "",
+             ui->message.flags & VIEW_PREFER_HTML ? "html " : "", word);
+    if (*word)
+        put_right(ui, r, 0, r.cols - 1, label, THING_MARKER);
+}
+
+/* ---- the status line ---- */
+static void account_words(const struct ui *ui, struct buf *out)
+{
+    static const char *const states[] = {
+        [ACCOUNT_OFFLINE] = "offline", [ACCOUNT_CONNECTING] = "connecting", [ACCOUNT_ONLINE] = "live",
+        [ACCOUNT_FAILED] = "failed",   [ACCOUNT_WAITING] = "waiting",       [ACCOUNT_WANTS_SECRET] = "wants password"};
+    for (unsigned a = 0; a < ui->accts.n && a < 8; a++) {
+        const struct acct *acct = &ui->accts.list[a];
+        if (!acct->known)
+            continue;
+        buf_addf(out, "%s%s %s", out->n ? " · " : "", acct->name, states[MIN(acct->state, COUNT(states) - 1)]);
+        if (acct->queued)
+            buf_addf(out, " %u queued", acct->queued);
+        if (acct->outbox)
+            buf_addf(out, " %u sending", acct->outbox);
+    }
+}
+
+static void draw_prompt(struct ui *ui, struct rect r)
+{
+    struct prompt *p = &ui->prompt;
+    unsigned x = put(ui, r, 0, 0, p->label, THING_PROMPT);
+    x = MIN(x, r.cols > 10 ? r.cols - 10 : 0);
+    ui->grid.cursor_on = true;
+    ui->grid.cursor_y = r.y;
+    if (p->kind == PROMPT_SECRET) { /* nothing shows, not even how long it is */
+        grid_field(&ui->grid, r, 0, x, r.cols - x, TEXT(""), THING_INPUT);
+        ui->grid.cursor_x = MIN(x, r.cols - 1);
+        return;
+    }
+    struct buf b = BUF_INIT(CLEAN_MAX), c = BUF_INIT(CLEAN_MAX);
+    unsigned flags = ui->grid.ascii ? TEXT_ASCII : TEXT_LINE, room = r.cols - x;
+    size_t from = 0;
+    struct text before = text_from_bytes((struct str){p->edit.p, p->edit.at}, flags, &b);
+    /* scrolls by dropping clusters in front until the cursor fits */
+    struct text rest = before, cluster;
+    while (rest.cols + 1 >= room && text_next(&rest, &cluster))
+        from += cluster.n;
+    struct text after = text_from_bytes((struct str){p->edit.p + p->edit.at, p->edit.n - p->edit.at}, flags, &c);
+    grid_field(&ui->grid, r, 0, x, room, TEXT(""), THING_INPUT);
+    unsigned used = grid_text(&ui->grid, r, 0, x, rest, THING_INPUT);
+    grid_text(&ui->grid, r, 0, x + used, after, THING_INPUT);
+    ui->grid.cursor_x = MIN(x + used, r.cols - 1);
+    (void)from;
+    buf_fini(&b);
+    buf_fini(&c);
+}
+
+static void draw_status(struct ui *ui)
+{
+    static const style levels[] = {THING_STATUS_NOTE, THING_STATUS_WARNING, THING_STATUS_ERROR};
+    struct rect r = ui->layout.status;
+    if (ui->prompt.kind != PROMPT_NONE) {
+        draw_prompt(ui, r);
+        return;
+    }
+    struct buf right = BUF_INIT(1000), keys = BUF_INIT(200);
+    grid_fill_row(&ui->grid, r, 0, THING_STATUS);
+    if (ui->selection.n)
+        buf_addf(&right, "%zu selected · ", ui->selection.n);
+    if (r.cols >= 60)
+        account_words(ui, &right);
+    keys_format(ui->keys, ui->nkeys, &keys);
+    const char *left = ui->nkeys ? buf_z(&keys) : ui->progress[0] ? ui->progress : ui->status;
+    style s = ui->nkeys || ui->progress[0] ? THING_STATUS_NOTE : levels[MIN(ui->status_level, 2u)];
+    struct buf b = BUF_INIT(CLEAN_MAX);
+    unsigned need = clean(ui, str_z(left), &b).cols;
+    buf_fini(&b);
+    struct buf c = BUF_INIT(CLEAN_MAX);
+    struct text t = clean(ui, buf_str(&right), &c);
+    if (need + t.cols + 12 <= r.cols)
+        grid_text(&ui->grid, r, 0, r.cols - t.cols - 9, t, THING_STATUS);
+    buf_fini(&c);
+    if (need + 10 <= r.cols)
+        put_right(ui, r, 0, r.cols - 1, "? help", THING_STATUS);
+    put_field(ui, r, 0, 1, MIN(need, r.cols - 1), str_z(left), s);
+    buf_fini(&right);
+    buf_fini(&keys);
+}
+
+/* ---- popups ---- */
+static struct rect popup_rect(const struct ui *ui, unsigned rows)
+{
+    unsigned high = MIN(rows, ui->layout.status.y);
+    return (struct rect){ui->layout.status.y - high, 0, high, ui->grid.cols};
+}
+
+static void draw_popup(struct ui *ui)
+{
+    struct popup *p = &ui->popup;
+    if (p->kind == POPUP_NONE)
+        return;
+    unsigned most = ui->layout.status.y;
+    unsigned rows = p->kind == POPUP_PAGER ? most : MIN(p->n + 1, MAX(most * 3 / 4, 3u));
+    struct rect r = popup_rect(ui, rows);
+    unsigned left = 0;
+    p->height = r.rows > 1 ? r.rows - 1 : 1;
+    p->top = MIN(p->top, p->n > p->height ? p->n - p->height : 0);
+    for (unsigned i = 0; i < p->n; i++)
+        if (*p->rows[i].right)
+            left = MAX(left, (unsigned)strlen(p->rows[i].left));
+    left = MIN(left, r.cols / 3);
+    grid_fill(&ui->grid, r, THING_POPUP);
+    put(ui, r, 0, 1, p->title, THING_POPUP);
+    grid_overlay(&ui->grid, r, 0, 0, r.cols, STYLE_SELECTED);
+    for (unsigned y = 0; y + 1 < r.rows && p->top + y < p->n; y++) {
+        const struct popup_row *row = &p->rows[p->top + y];
+        unsigned x = 2;
+        if (*row->left)
+            put_field(ui, r, y + 1, x, *row->right ? left : r.cols - 3, str_z(row->left), THING_KEY);
+        if (*row->right)
+            put_field(ui, r, y + 1, x + (left ? left + 2 : 0), r.cols - x - (left ? left + 2 : 0) - 1,
+                      str_z(row->right), THING_POPUP);
+    }
+    if (p->top + p->height < p->n)
+        put_right(ui, r, 0, r.cols - 1, "more below", THING_POPUP_DIM);
+}
+
+static void draw_choices(struct ui *ui)
+{
+    struct prompt *p = &ui->prompt;
+    bool pick = p->kind == PROMPT_PICK;
+    if (!pick && !p->open)
+        return;
+    size_t n = pick ? p->nshown : p->candidates.n, cur = pick ? p->cur : p->chosen;
+    unsigned rows = (unsigned)MIN(n, (size_t)PICK_ROWS);
+    struct rect r = popup_rect(ui, rows);
+    size_t top = cur >= r.rows && r.rows ? cur - r.rows + 1 : 0;
+    for (unsigned y = 0; y < r.rows && top + y < n; y++) {
+        const char *word = pick ? p->items[p->order[top + y]].label : p->candidates.list[top + y].word;
+        const char *help = pick ? "" : p->candidates.list[top + y].help;
+        grid_fill_row(&ui->grid, r, y, THING_POPUP);
+        put_field(ui, r, y, 2, r.cols - 3, str_z(word), THING_POPUP);
+        if (*help && r.cols > 50)
+            put_field(ui, r, y, 32, r.cols - 33, str_z(help), THING_POPUP_DIM);
+        if (top + y == cur)
+            grid_overlay(&ui->grid, r, y, 0, r.cols, STYLE_CURSOR);
+    }
+}
+
+void draw_all(struct ui *ui)
+{
+    const struct layout *l = &ui->layout;
+    grid_clear(&ui->grid, THING_NORMAL);
+    if (l->small) {
+        put(ui, (struct rect){0, 0, ui->grid.rows, ui->grid.cols}, 0, 0, "too small", THING_NORMAL);
+        return;
+    }
+    draw_list(ui);
+    draw_boxes(ui);
+    if (l->rule_rows)
+        grid_vline(&ui->grid, 0, l->rule_x, l->rule_rows, THING_RULE);
+    if (l->split_x)
+        grid_vline(&ui->grid, 0, l->split_x, l->status.y, THING_RULE);
+    draw_message(ui);
+    draw_popup(ui);
+    draw_choices(ui);
+    draw_status(ui);
+}

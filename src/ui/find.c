@@ -1,0 +1,467 @@
+/* Which list is shown: mailboxes, searches and limits, one above the other; `back` takes the top one off. Searching
+ * runs in a program of its own that is killed when the next letter supersedes it. */
+#include "ui/private.h"
+
+#include <unistd.h>
+
+enum { TYPE_DELAY_MS = 120, LIMIT_HITS = 5000 };
+
+struct list *ui_new_list(struct ui *ui)
+{
+    struct list *l = mem_new(sizeof *l);
+    list_init(l, &ui->accts, &ui->changes);
+    return l;
+}
+
+void ui_push_list(struct ui *ui, struct list *l)
+{
+    ui_open_close(ui);
+    if (ui->depth == STACK_MAX) { /* the oldest view above the mailbox goes */
+        list_fini(ui->stack[1]);
+        free(ui->stack[1]);
+        memmove(&ui->stack[1], &ui->stack[2], (STACK_MAX - 2) * sizeof ui->stack[0]);
+        ui->depth--;
+    }
+    ui->stack[ui->depth++] = l;
+    ui->focus = PANE_LIST;
+    ui->dirty = true;
+}
+
+bool ui_pop_list(struct ui *ui)
+{
+    if (ui->depth <= 1)
+        return false;
+    ui_open_close(ui);
+    struct list *top = ui->stack[--ui->depth];
+    if (ui->search_list == top)
+        ui_search_end(ui);
+    list_fini(top);
+    free(top);
+    list_stale(ui_list(ui));
+    ui->dirty = true;
+    return true;
+}
+
+void ui_drop_stack(struct ui *ui)
+{
+    while (ui_pop_list(ui))
+        ;
+}
+
+/* ---- mailboxes ---- */
+static void base_list(struct ui *ui)
+{
+    ui_drop_stack(ui);
+    ui_open_close(ui);
+    refs_clear(&ui->selection);
+    ui->focus = PANE_LIST;
+}
+
+void ui_show_inboxes(struct ui *ui)
+{
+    base_list(ui);
+    list_show_inboxes(ui_list(ui), STR("All inboxes"));
+    boxes_follow(&ui->boxes, ui_list(ui));
+    ui_watch_list(ui);
+}
+
+void ui_show_box(struct ui *ui, unsigned account, uint64_t box)
+{
+    const struct box_item *item = boxes_find(&ui->boxes, account, box);
+    struct buf title = BUF_INIT(1200);
+    base_list(ui);
+    buf_addf(&title, "%s · %s", item ? item->path : "mailbox", ui->accts.list[account].name);
+    list_show_box(ui_list(ui), account, box, buf_str(&title));
+    ui_list(ui)->outgoing = item && (item->role == BOX_SENT || item->role == BOX_DRAFTS || item->role == BOX_OUTBOX);
+    buf_fini(&title);
+    boxes_follow(&ui->boxes, ui_list(ui));
+    ui_watch_list(ui);
+}
+
+static void show_saved(struct ui *ui, const char *name, const char *query)
+{
+    base_list(ui);
+    ui_search(ui, query, false, false);
+    struct list *l = ui_list(ui);
+    free(l->title);
+    l->title = mem_dup_z(name);
+}
+
+void ui_show_item(struct ui *ui, const struct box_item *item)
+{
+    if (item->kind == BOXK_INBOXES)
+        ui_show_inboxes(ui);
+    else if (item->kind == BOXK_SAVED)
+        show_saved(ui, item->name, item->query);
+    else if (item->kind == BOXK_BOX && !(item->attrs & (BOX_NOSELECT | BOX_NONEXISTENT)))
+        ui_show_box(ui, item->account, item->id);
+}
+
+/* ---- search ---- */
+void ui_search_end(struct ui *ui)
+{
+    helper_end(&ui->search);
+    watch_free(&ui->search_timer);
+    ui->search_list = NULL;
+    ui->search_select = false;
+    free(ui->search_text);
+    ui->search_text = NULL;
+}
+
+/* A limit keeps what is in the list below: the mailbox, or the inboxes. */
+static bool in_scope(const struct ui *ui, struct ref ref)
+{
+    const struct list *base = ui->stack[0];
+    struct msg_row row = {.id = 0};
+    struct err err = ERR_INIT;
+    if (!ui->search_limit)
+        return true;
+    if (base->source == LIST_HITS || base->source == LIST_NONE)
+        return true;
+    struct reader *reader = ref.id ? ui->accts.list[ref.account].reader : NULL;
+    if (!reader || !reader_row(reader, ref.id, &row, &err) || !row.id)
+        return false;
+    if (base->source == LIST_BOX)
+        return ref.account == base->account && row.box == base->box;
+    const struct box_item *box = boxes_find(&ui->boxes, ref.account, row.box);
+    return box && box->role == BOX_INBOX;
+}
+
+static void on_hit(struct ui *ui, const struct m_HIT *m)
+{
+    int account = m->account.n ? accts_find(&ui->accts, m->account, false) : 0;
+    struct ref ref = {account < 0 ? 0 : (unsigned)account, account < 0 ? 0 : m->msg};
+    if (!in_scope(ui, ref))
+        return;
+    if (ui->search_select) {
+        refs_add(&ui->selection, ref);
+        return;
+    }
+    if (!ui->search_list)
+        return;
+    if (!ui->search_cleared)
+        list_clear_hits(ui->search_list);
+    ui->search_cleared = true;
+    char *from = mem_dup_n(m->from.p, m->from.n), *subject = mem_dup_n(m->subject.p, m->subject.n);
+    char *path = mem_dup_n(m->path.p, m->path.n);
+    list_add_hit(ui->search_list, &(struct hit){ref, m->date, from, subject, path});
+    free(from);
+    free(subject);
+    free(path);
+}
+
+static void search_event(struct ui *ui, void *arg, struct helper *h, struct msg *m)
+{
+    (void)arg, (void)h;
+    if (!m) {
+        ui_note(ui, NOTE_ERROR, "search broke off");
+        helper_end(&ui->search);
+        return;
+    }
+    if (m->kind == MSG_HIT && m->u.HIT.req == ui->search_req)
+        on_hit(ui, &m->u.HIT);
+    if (m->kind == MSG_QUERY_DONE && m->u.QUERY_DONE.req == ui->search_req) {
+        struct m_QUERY_DONE *d = &m->u.QUERY_DONE;
+        if (!ui->search_cleared && ui->search_list && !ui->search_select)
+            list_clear_hits(ui->search_list);
+        if (d->kind != ERR_NONE && ui->prompt.kind == PROMPT_NONE) /* half a query is no mistake while it is typed */
+            ui_note(ui, NOTE_ERROR, "%.*s", STR_FMT(d->text));
+        if (ui->search_list) {
+            ui->search_list->full_hits = true;
+            list_stale(ui->search_list);
+        }
+        if (ui->search_select)
+            ui_note(ui, NOTE_INFO, "%zu selected", ui->selection.n);
+        ui->search_select = false;
+        helper_end(&ui->search);
+    }
+}
+
+static void start_query(struct ui *ui)
+{
+    const char *argv[] = {"--store", ui->start.root, "-c", ui->start.config, NULL};
+    struct err err = ERR_INIT;
+    const struct list *base = ui->stack[0];
+    struct str account = {"", 0};
+    if (!ui->start.config || !*ui->start.config)
+        argv[2] = NULL;
+    helper_end(&ui->search); /* superseded */
+    ui->search_cleared = false;
+    if (!ui->search_text || !*ui->search_text) {
+        if (ui->search_list)
+            list_clear_hits(ui->search_list);
+        return;
+    }
+    if (!(ui->search = helper_start(ui, ROLE_SEARCH, argv, search_event, NULL)))
+        return;
+    if (ui->search_limit && base->source == LIST_BOX)
+        account = str_z(ui->accts.list[base->account].name);
+    ui->search_req++;
+    if (!SEND(helper_chan(ui->search), -1, &err, QUERY, .req = ui->search_req, .query = str_z(ui->search_text),
+              .account = account, .offset = 0, .limit = LIMIT_HITS, .count = 0, .order = SEARCH_NEWEST))
+        ui_note_err(ui, &err);
+}
+
+void ui_search(struct ui *ui, const char *query, bool limit, bool select)
+{
+    struct list *below = ui->search_list;
+    char *copy = mem_dup_z(query);
+    bool again = below && ui->depth && ui->stack[ui->depth - 1] == below && !select && ui->search_limit == limit;
+    helper_end(&ui->search);
+    watch_free(&ui->search_timer);
+    free(ui->search_text);
+    ui->search_text = copy;
+    ui->search_limit = limit;
+    ui->search_select = select;
+    if (select) {
+        start_query(ui);
+        return;
+    }
+    if (!again) {
+        struct list *l = ui_new_list(ui);
+        list_show_hits(l, str_z(query));
+        ui_push_list(ui, l);
+        ui->search_list = l;
+    } else {
+        free(below->title);
+        below->title = mem_dup_z(query);
+    }
+    start_query(ui);
+}
+
+/* ---- the prompts ---- */
+static void on_type_pause(void *arg)
+{
+    struct ui *ui = arg;
+    watch_free(&ui->search_timer);
+    start_query(ui);
+}
+
+static void typed(struct ui *ui, void *arg, const char *text)
+{
+    (void)arg;
+    free(ui->search_text);
+    ui->search_text = mem_dup_z(text);
+    watch_free(&ui->search_timer);
+    if (ui->search_list) {
+        free(ui->search_list->title);
+        ui->search_list->title = mem_dup_z(text);
+    }
+    ui->search_timer = loop_after(ui->loop, TYPE_DELAY_MS, on_type_pause, ui);
+}
+
+static void search_typed(struct ui *ui, void *arg, const char *text)
+{
+    (void)arg;
+    if (!text || !*text) {
+        if (ui->search_list && ui_list(ui) == ui->search_list)
+            ui_pop_list(ui);
+        return;
+    }
+    if (ui->search_timer || !ui->search_text || strcmp(text, ui->search_text) != 0)
+        ui_search(ui, text, ui->search_limit, false);
+}
+
+static void ask(struct ui *ui, bool limit)
+{
+    if (ui->search_list && ui_list(ui) == ui->search_list && ui->search_limit == limit)
+        ui_pop_list(ui); /* a new limit replaces the old one */
+    ui_search(ui, "", limit, false);
+    ui_ask(ui, limit ? "limit: " : "search: ", "", ARG_QUERY, true, ui->search_history, search_typed, typed, NULL);
+}
+
+bool run_search(void *context, const struct cmd_args *args, struct err *err)
+{
+    struct ui *ui = context;
+    (void)err;
+    if (cmd_arg(args, 0))
+        ui_search(ui, cmd_arg(args, 0), false, false);
+    else
+        ask(ui, false);
+    return true;
+}
+
+bool run_limit(void *context, const struct cmd_args *args, struct err *err)
+{
+    struct ui *ui = context;
+    (void)err;
+    if (!cmd_arg(args, 0))
+        ask(ui, true);
+    else if (!*cmd_arg(args, 0) || !strcmp(cmd_arg(args, 0), "all"))
+        ui_drop_stack(ui);
+    else
+        ui_search(ui, cmd_arg(args, 0), true, false);
+    return true;
+}
+
+static void pattern_typed(struct ui *ui, void *arg, const char *text)
+{
+    (void)arg;
+    if (text && *text)
+        ui_search(ui, text, true, true);
+}
+
+bool run_select_pattern(void *context, const struct cmd_args *args, struct err *err)
+{
+    struct ui *ui = context;
+    (void)err;
+    if (cmd_arg(args, 0))
+        pattern_typed(ui, NULL, cmd_arg(args, 0));
+    else
+        ui_ask(ui, "select what matches: ", "", ARG_QUERY, true, ui->search_history, pattern_typed, NULL, NULL);
+    return true;
+}
+
+/* A query for one value, quoted as notmuch does: quotes inside are blanks, for they can be in no phrase. */
+static bool query_for(struct ui *ui, const char *prefix, struct str value, struct err *err)
+{
+    struct buf query = BUF_INIT(2000);
+    if (!value.n)
+        return err_set(err, ERR_USAGE, "the message does not say");
+    buf_addf(&query, "%s\"", prefix);
+    for (size_t i = 0; i < value.n; i++)
+        buf_addc(&query, value.p[i] == '"' || (unsigned char)value.p[i] < ' ' ? ' ' : value.p[i]);
+    buf_addc(&query, '"');
+    ui_search(ui, buf_z(&query), false, false);
+    buf_fini(&query);
+    return true;
+}
+
+bool run_same_sender(void *context, const struct cmd_args *args, struct err *err)
+{
+    const struct list_row *row = ui_row(context);
+    (void)args;
+    return query_for(context, "from:", row ? row->from_addr : (struct str){"", 0}, err);
+}
+
+bool run_same_subject(void *context, const struct cmd_args *args, struct err *err)
+{
+    const struct list_row *row = ui_row(context);
+    (void)args;
+    return query_for(context, "subject:", row ? row->subject : (struct str){"", 0}, err);
+}
+
+struct thread_list {
+    struct list *list;
+    unsigned account;
+    struct hit *hits;
+    size_t n;
+};
+
+static void thread_hit(void *arg, const struct msg_row *row)
+{
+    struct thread_list *t = arg;
+    char *from = mem_dup_n(row->from_name.p, row->from_name.n), *subject = mem_dup_n(row->subject.p, row->subject.n);
+    list_add_hit(t->list, &(struct hit){{t->account, row->id}, row->date, from, subject, NULL});
+    free(from);
+    free(subject);
+}
+
+bool run_conversation(void *context, const struct cmd_args *args, struct err *err)
+{
+    struct ui *ui = context;
+    const struct list_row *row = ui_row(ui);
+    (void)args;
+    if (!row || !row->thread || !ui->accts.list[row->ref.account].reader)
+        return err_set(err, ERR_USAGE, "no thread is known for this message");
+    struct thread_list t = {.list = ui_new_list(ui), .account = row->ref.account};
+    struct ref ref = row->ref;
+    list_show_hits(t.list, row->subject);
+    bool ok = reader_thread(ui->accts.list[t.account].reader, row->thread, 5000, thread_hit, &t, err);
+    ui_push_list(ui, t.list);
+    list_update(t.list, err);
+    list_goto(t.list, ref, err);
+    return ok;
+}
+
+/* ---- changing the mailbox ---- */
+static void picked_box(struct ui *ui, void *arg, const struct pick_item *item)
+{
+    (void)arg;
+    if (item)
+        ui_show_box(ui, item->account, item->id);
+}
+
+bool run_change(void *context, const struct cmd_args *args, struct err *err)
+{
+    struct ui *ui = context;
+    unsigned account;
+    uint64_t box;
+    if (!cmd_arg(args, 0)) {
+        ui_pick_box(ui, "open: ", UINT32_MAX, picked_box, NULL);
+        return true;
+    }
+    if (!ui_find_box(ui, cmd_arg(args, 0), &account, &box))
+        return err_set(err, ERR_NO_MAILBOX, "no mailbox \"%s\"", cmd_arg(args, 0));
+    ui_show_box(ui, account, box);
+    return true;
+}
+
+bool run_saved(void *context, const struct cmd_args *args, struct err *err)
+{
+    struct ui *ui = context;
+    const char *name = cmd_arg(args, 0);
+    for (size_t i = 0; i < ui->conf->nsaved; i++)
+        if (!name || !strcmp(name, ui->conf->saved[i].name)) {
+            show_saved(ui, ui->conf->saved[i].name, ui->conf->saved[i].query);
+            return true;
+        }
+    return err_set(err, ERR_USAGE, name ? "no saved search \"%s\"" : "no saved searches%s", name ? name : "");
+}
+
+bool run_go(void *context, const struct cmd_args *args, struct err *err)
+{
+    static const struct {
+        const char *name;
+        uint8_t role;
+    } roles[] = {{"archive", BOX_ARCHIVE}, {"sent", BOX_SENT}, {"drafts", BOX_DRAFTS},   {"trash", BOX_TRASH},
+                 {"spam", BOX_JUNK},       {"all", BOX_ALL},   {"flagged", BOX_FLAGGED}, {"outbox", BOX_OUTBOX}};
+    struct ui *ui = context;
+    const char *where = cmd_arg(args, 0);
+    uint32_t number;
+    boxes_update(&ui->boxes, &ui->accts, ui->conf, err);
+    if (!strcmp(where, "inbox")) {
+        ui_show_inboxes(ui);
+        return true;
+    }
+    if (str_u32(str_z(where), &number)) {
+        const struct box_item *inbox =
+            number >= 1 && number <= ui->accts.n ? boxes_role(&ui->boxes, number - 1, BOX_INBOX) : NULL;
+        if (!inbox)
+            return err_set(err, ERR_USAGE, "no account %u", number);
+        ui_show_box(ui, inbox->account, inbox->id);
+        return true;
+    }
+    if (!strcmp(where, "unread") || (!strcmp(where, "flagged") && ui_list(ui)->source != LIST_HITS)) {
+        list_set_filter(ui_list(ui), !strcmp(where, "unread") ? LIST_UNREAD : LIST_FLAGGED);
+        return true;
+    }
+    const struct list_row *row = ui_row(ui);
+    unsigned first = ui_list(ui)->source == LIST_BOX ? ui_list(ui)->account : row ? row->ref.account : 0;
+    for (size_t i = 0; i < COUNT(roles); i++) {
+        if (strcmp(roles[i].name, where) != 0)
+            continue;
+        for (unsigned a = 0; a < ui->accts.n; a++) { /* the account the user is in, then the others */
+            const struct box_item *box = boxes_role(&ui->boxes, (first + a) % ui->accts.n, roles[i].role);
+            if (box) {
+                ui_show_box(ui, box->account, box->id);
+                return true;
+            }
+        }
+        return err_set(err, ERR_NO_MAILBOX, "no account has a mailbox for %s", where);
+    }
+    return err_set(err, ERR_USAGE, "go inbox, archive, sent, drafts, trash, spam, flagged, unread, all or 1 to 9");
+}
+
+bool run_filter(void *context, const struct cmd_args *args, struct err *err)
+{
+    struct list *l = ui_list(context);
+    const char *word = cmd_arg(args, 0);
+    if (l->source == LIST_HITS)
+        return err_set(err, ERR_USAGE, "a search has no filter: add is:unread to the query");
+    if (!word)
+        list_set_filter(l, l->filter == LIST_ALL ? LIST_UNREAD : LIST_ALL);
+    else
+        list_set_filter(l, !strcmp(word, "unread") ? LIST_UNREAD : !strcmp(word, "flagged") ? LIST_FLAGGED : LIST_ALL);
+    return true;
+}

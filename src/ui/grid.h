@@ -1,0 +1,77 @@
+/* Cell grid: what the screen shall show, a grapheme cluster a cell, with style ids instead of colours.
+ *
+ * Panes draw here and nowhere else, and only `struct text` can be drawn, so that no byte of mail reaches a terminal
+ * unclean. Nothing here knows curses: tests print a grid as text. Drawing outside the grid or the rectangle is cut off.
+ */
+#ifndef TUIMAIL_UI_GRID_H
+#define TUIMAIL_UI_GRID_H
+
+#include "base/base.h"
+
+#define GRID_MAX_COLS 5000u
+#define GRID_MAX_CELLS (1u << 20)
+#define CELL_BYTES 28 /* a family emoji of four has 25; what is longer loses its last marks */
+
+/* A style: a thing of the theme (theme.h) and overlays on it. */
+typedef uint16_t style;
+struct cell {
+    char p[CELL_BYTES];
+    uint8_t n, cols; /* n 0: the right half of the wide cell before it */
+    style style;
+};
+struct grid {
+    unsigned rows, cols;
+    struct cell *cells;
+    bool ascii; /* signs of ASCII alone; the caller cleans text with TEXT_ASCII too */
+    unsigned cursor_y, cursor_x;
+    bool cursor_on; /* else the terminal's cursor stands at cursor_y, cursor_x but hidden */
+};
+struct rect {
+    unsigned y, x, rows, cols;
+};
+
+void grid_init(struct grid *);
+void grid_fini(struct grid *);
+/* Sizes past the limits are cut. The contents are blank after it. */
+void grid_resize(struct grid *, unsigned rows, unsigned cols);
+void grid_clear(struct grid *, style);
+const struct cell *grid_at(const struct grid *, unsigned y, unsigned x);
+/* Draws into the row y of the rectangle from its column x on (both counted from the rectangle); returns the columns
+ * used. */
+unsigned grid_text(struct grid *, struct rect, unsigned y, unsigned x, struct text, style);
+/* The same into a field of `width` columns: cut with an ellipsis, or filled with blanks. */
+void grid_field(struct grid *, struct rect, unsigned y, unsigned x, unsigned width, struct text, style);
+void grid_field_right(struct grid *, struct rect, unsigned y, unsigned x, unsigned width, struct text, style);
+void grid_fill(struct grid *, struct rect, style);
+void grid_fill_row(struct grid *, struct rect, unsigned y, style);
+/* Lays an overlay over `n` cells. */
+void grid_overlay(struct grid *, struct rect, unsigned y, unsigned x, unsigned n, style overlay);
+
+/* Signs that have a form in ASCII. */
+enum sign {
+    SIGN_UNREAD,
+    SIGN_FLAGGED,
+    SIGN_ATTACHMENT,
+    SIGN_ANSWERED,
+    SIGN_FORWARDED,
+    SIGN_PENDING,
+    SIGN_FAILED,
+    SIGN_SELECTED,
+    SIGN_SIGNED,
+    SIGN_ENCRYPTED,
+    SIGN_VERTICAL,
+    SIGN_HORIZONTAL,
+    SIGN_ELLIPSIS,
+    SIGN_DOT,
+    SIGN_QUOTE,
+    SIGN_COUNT
+};
+struct text grid_sign(const struct grid *, enum sign);
+void grid_hline(struct grid *, struct rect, unsigned y, style);
+void grid_vline(struct grid *, unsigned y, unsigned x, unsigned rows, style);
+
+/* The grid as lines of text without trailing blanks; with `styles` each line is followed by the style ids that are not
+ * plain, as "  | name@from-to". For golden tests and for output without a terminal. */
+void grid_print(const struct grid *, bool styles, struct buf *out);
+
+#endif

@@ -1,0 +1,106 @@
+/* Helper programs at the end of a channel: one that misbehaves or dies costs a word in the status line. */
+#include "ui/private.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+struct helper {
+    struct ui *ui;
+    enum role role;
+    pid_t pid;
+    struct chan *chan;
+    struct watch *watch;
+    helper_fn *fn;
+    void *arg;
+};
+
+static void on_ready(void *arg, short revents)
+{
+    struct helper *h = arg;
+    struct ui *ui = h->ui;
+    struct err err = ERR_INIT;
+    struct msg m;
+    int got = 0;
+    if (revents & POLLOUT)
+        chan_flush(h->chan, &err);
+    ui->dirty = true;
+    /* One message a turn: fn may end the helper. */
+    got = chan_recv(h->chan, &m, &err);
+    if (got == 1)
+        h->fn(ui, h->arg, h, &m);
+    else if (got < 0)
+        h->fn(ui, h->arg, h, NULL);
+}
+
+struct helper *helper_start(struct ui *ui, enum role role, const char *const *argv, helper_fn *fn, void *arg)
+{
+    struct err err = ERR_INIT;
+    pid_t pid;
+    int fd, null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+    bool ok = role_start(role, argv, null, &pid, &fd, &err);
+    if (null >= 0)
+        close(null);
+    if (!ok) {
+        ui_note_err(ui, &err);
+        return NULL;
+    }
+    struct helper *h = mem_new(sizeof *h);
+    *h = (struct helper){.ui = ui, .role = role, .pid = pid, .fn = fn, .arg = arg};
+    h->chan = chan_new(fd, ROLE_UI, role);
+    h->watch = loop_fd(ui->loop, fd, POLLIN, on_ready, h);
+    return h;
+}
+
+void helper_set(struct helper *h, helper_fn *fn, void *arg)
+{
+    h->fn = fn;
+    h->arg = arg;
+}
+
+struct chan *helper_chan(struct helper *h)
+{
+    return h->chan;
+}
+
+void helper_end(struct helper **at)
+{
+    struct helper *h = *at;
+    int status;
+    if (!h)
+        return;
+    watch_free(&h->watch);
+    chan_free(&h->chan);
+    kill(h->pid, SIGKILL); /* it owns nothing that needs an end in order */
+    while (waitpid(h->pid, &status, 0) < 0 && errno == EINTR)
+        ;
+    free(h);
+    *at = NULL;
+}
+
+static void spare_event(struct ui *ui, void *arg, struct helper *h, struct msg *m)
+{
+    (void)arg;
+    (void)h;
+    if (m && m->fd >= 0)
+        close(m->fd);
+    if (!m)
+        helper_end(&ui->spare); /* the next message starts another one */
+}
+
+struct helper *helper_view(struct ui *ui, helper_fn *fn, void *arg)
+{
+    static const char *const none[] = {NULL};
+    struct helper *h = ui->spare;
+    ui->spare = NULL;
+    if (h)
+        helper_set(h, fn, arg);
+    else
+        h = helper_start(ui, ROLE_VIEW, none, fn, arg);
+    if (h)
+        ui->spare = helper_start(ui, ROLE_VIEW, none, spare_event, NULL);
+    return h;
+}

@@ -1,0 +1,162 @@
+/* ui_main: the loop between the terminal, the store and the helpers. */
+#include "ui/private.h"
+#include "ui/term.h"
+
+#include <poll.h>
+#include <signal.h>
+#include <unistd.h>
+
+enum { FRAME_MS = 16, KEYS_PER_TURN = 512, ONCE_COLS = 100, ONCE_ROWS = 40 };
+
+struct session {
+    struct ui *ui;
+    struct tty *term;
+    bool typed; /* a key was pressed since the last frame */
+    int signal;
+};
+
+/* ---- what the ui may ask of the terminal ---- */
+static void suspend(void *arg)
+{
+    term_suspend(((struct session *)arg)->term);
+}
+
+static void measure(struct session *s)
+{
+    unsigned rows, cols;
+    term_size(s->term, &rows, &cols);
+    ui_resize(s->ui, rows, cols);
+}
+
+static void resume(void *arg)
+{
+    struct session *s = arg;
+    term_resume(s->term);
+    measure(s);
+}
+
+static void redraw(void *arg)
+{
+    term_redraw(((struct session *)arg)->term);
+}
+
+static void stop(void *arg)
+{
+    suspend(arg);
+    kill(0, SIGSTOP); /* the whole job, as the terminal driver would */
+    resume(arg);
+}
+
+static void bell(void *arg)
+{
+    term_bell(((struct session *)arg)->term);
+}
+
+/* ---- events ---- */
+static void on_typed(void *arg, short revents)
+{
+    struct session *s = arg;
+    ckey key;
+    int n = 0;
+    while (n < KEYS_PER_TURN && !s->ui->quit && term_key(s->term, &key)) {
+        ui_key(s->ui, key);
+        s->typed = true;
+        n++;
+    }
+    if (n == 0 && (revents & (POLLHUP | POLLERR | POLLNVAL)))
+        s->ui->quit = true; /* the terminal is gone */
+}
+
+static void on_resized(void *arg)
+{
+    measure(arg);
+}
+
+static void on_stopped(void *arg)
+{
+    stop(arg);
+}
+
+static void on_continued(void *arg)
+{
+    struct session *s = arg;
+    term_redraw(s->term);
+    measure(s);
+}
+
+static void on_ended(void *arg)
+{
+    ((struct session *)arg)->ui->quit = true;
+}
+
+static void run(struct session *s, struct loop *loop)
+{
+    struct ui *ui = s->ui;
+    int64_t shown = 0;
+    while (!ui->quit) {
+        int64_t wait = -1, now = clock_mono_ms();
+        if (ui->dirty && (s->typed || now - shown >= FRAME_MS)) {
+            ui_draw(ui);
+            term_show(s->term, &ui->grid, &ui->theme);
+            shown = now;
+            s->typed = false;
+        } else if (ui->dirty)
+            wait = FRAME_MS - (now - shown);
+        if (!ui->quit)
+            loop_once(loop, wait);
+    }
+}
+
+static int on_screen(const struct ui_start *start, struct loop *loop, struct client *client)
+{
+    struct session s = {.ui = NULL};
+    struct ui_terminal ops = {suspend, resume, redraw, stop, bell, &s};
+    struct err err = ERR_INIT;
+    s.term = term_open(&err);
+    if (!s.term) {
+        fprintf(stderr, "tuimail: %s. %s\n", err.text, err_hint(err.kind));
+        return err_exit(err.kind);
+    }
+    s.ui = ui_new(start, loop, client, &ops);
+    s.ui->grid.ascii = s.ui->grid.ascii || !term_utf8(s.term);
+    measure(&s);
+    struct watch *watches[] = {loop_fd(loop, STDIN_FILENO, POLLIN, on_typed, &s),
+                               loop_signal(loop, SIGWINCH, on_resized, &s),
+                               loop_signal(loop, SIGTSTP, on_stopped, &s),
+                               loop_signal(loop, SIGCONT, on_continued, &s),
+                               loop_signal(loop, SIGHUP, on_ended, &s),
+                               loop_signal(loop, SIGTERM, on_ended, &s),
+                               loop_signal(loop, SIGINT, on_ended, &s)};
+    run(&s, loop);
+    for (size_t i = 0; i < COUNT(watches); i++)
+        watch_free(&watches[i]);
+    ui_free(&s.ui);
+    term_close(&s.term);
+    return 0;
+}
+
+int ui_main(const struct ui_start *start)
+{
+    struct err err = ERR_INIT;
+    struct client_args args = {start->config ? start->config : "", start->store, start->root, "ui"};
+    int status;
+    signal(SIGPIPE, SIG_IGN);
+    struct client *client = client_connect(&args, &err);
+    if (!client) {
+        fprintf(stderr, "tuimail: %s\n", err.text);
+        if (*err_hint(err.kind))
+            fprintf(stderr, "%s\n", err_hint(err.kind));
+        return err_exit(err.kind);
+    }
+    struct loop *loop = loop_new();
+    if (start->once_text) {
+        struct ui *ui = ui_new(start, loop, client, NULL);
+        ui_resize(ui, ONCE_ROWS, ONCE_COLS);
+        status = ui_print_once(ui);
+        ui_free(&ui);
+    } else
+        status = on_screen(start, loop, client);
+    loop_free(&loop);
+    client_close(&client);
+    return status;
+}

@@ -1,0 +1,478 @@
+/* Wrapping and drawing of a message. Lines are made as far as the screen needs them, so that a huge mail costs what is
+ * looked at; a jump to the end makes them all once, in linear time. */
+#include "ui/message.h"
+#include "ui/theme.h"
+
+enum { LABEL = 9, FOLD_MIN = 20, FOLD_SHOWN = 6, FOLD_SCAN = 4000, HEADER_LINES = 6 };
+
+void message_init(struct message *m)
+{
+    *m = (struct message){.state = MESSAGE_NONE, .fold = true, .width = 80};
+}
+
+static void drop_lines(struct message *m)
+{
+    m->nlines = 0;
+    m->next_item = 0;
+}
+
+void message_close(struct message *m)
+{
+    doc_free(&m->doc);
+    free(m->subject);
+    free(m->lines);
+    m->subject = NULL;
+    m->lines = NULL;
+    m->cap = 0;
+    drop_lines(m);
+    m->state = MESSAGE_NONE;
+    m->ref = REF_NONE;
+    m->top = 0;
+    m->complete = false;
+    m->why[0] = 0;
+}
+
+void message_fini(struct message *m)
+{
+    message_close(m);
+    free(m->find);
+    m->find = NULL;
+}
+
+void message_show(struct message *m, struct ref ref, struct str subject, unsigned flags)
+{
+    char *copy = mem_dup_n(subject.p ? subject.p : "", subject.n);
+    message_close(m);
+    m->subject = copy;
+    m->ref = ref;
+    m->flags = flags;
+    m->state = MESSAGE_WAITING;
+    m->doc = doc_new();
+}
+
+bool message_feed(struct message *m, struct str bytes, struct err *err)
+{
+    if (m->state != MESSAGE_WAITING && m->state != MESSAGE_READING)
+        return true;
+    m->state = MESSAGE_READING;
+    return doc_feed(m->doc, bytes, err);
+}
+
+void message_done(struct message *m)
+{
+    m->state = MESSAGE_SHOWN;
+    m->complete = true;
+}
+
+void message_fail(struct message *m, const char *why)
+{
+    if (doc_count(m->doc) > 0) { /* what came is worth more than a word */
+        message_done(m);
+    } else {
+        m->state = MESSAGE_FAILED;
+    }
+    snprintf(m->why, sizeof m->why, "%s", why);
+}
+
+void message_fold(struct message *m, bool fold)
+{
+    m->fold = fold;
+    drop_lines(m);
+    m->top = 0;
+}
+
+/* ---- making lines ---- */
+static void add_line(struct message *m, struct message_line line)
+{
+    if (m->nlines >= MESSAGE_LINES_MAX)
+        return;
+    if (m->nlines == m->cap) {
+        m->cap = m->cap ? m->cap * 2 : 128;
+        m->lines = mem_resize(m->lines, m->cap, sizeof *m->lines);
+    }
+    m->lines[m->nlines++] = line;
+}
+
+struct wrapping {
+    struct message *m;
+    uint32_t item;
+    unsigned n, max;
+};
+
+static void wrapped(void *arg, size_t from, size_t to)
+{
+    struct wrapping *w = arg;
+    if (w->n++ < w->max)
+        add_line(w->m, (struct message_line){w->item, (uint32_t)from, (uint32_t)to, 0, w->n == 1});
+}
+
+static unsigned indent_of(const struct doc_item *item)
+{
+    if (item->kind == DOC_HEADER)
+        return LABEL;
+    if (item->kind == DOC_TEXT && item->level && !(item->text.n && item->text.p[0] == '>'))
+        return MIN(item->level, 8u) * 2;
+    return 0;
+}
+
+static bool shown(const struct message *m, const struct doc_item *item)
+{
+    if (item->kind == DOC_PART)
+        return (item->flags & (DOC_PART_ATTACHMENT | DOC_PART_ENCRYPTED)) || (m->flags & VIEW_STRUCTURE);
+    return item->kind != DOC_META && item->kind != DOC_LINK;
+}
+
+static bool is_quote(const struct doc_item *item)
+{
+    return item->kind == DOC_TEXT && item->level > 0;
+}
+
+/* How many items of a quotation that begins at `at` are folded away after its first lines: 0 for none; SIZE_MAX: more
+ * has to come before that is known. */
+static size_t fold_of(const struct message *m, size_t at)
+{
+    size_t n = doc_count(m->doc), to = at;
+    if (!m->fold || (at > 0 && is_quote(doc_at(m->doc, at - 1))))
+        return 0;
+    while (to < n && to - at < FOLD_SCAN && is_quote(doc_at(m->doc, to)))
+        to++;
+    if (to == n && !m->complete)
+        return SIZE_MAX;
+    return to - at > FOLD_MIN ? to - at - FOLD_SHOWN : 0;
+}
+
+static void add_item(struct message *m, size_t i, const struct doc_item *item)
+{
+    unsigned indent = indent_of(item);
+    struct wrapping w = {m, (uint32_t)i, 0, UINT32_MAX};
+    const struct doc_item *before = i ? doc_at(m->doc, i - 1) : NULL;
+    if (item->kind != DOC_HEADER && before && before->kind == DOC_HEADER)
+        add_line(m, (struct message_line){.item = UINT32_MAX});
+    if (item->kind == DOC_HEADER && !(m->flags & VIEW_ALL_HEADERS))
+        w.max = HEADER_LINES;
+    if (item->text.n && item->kind != DOC_PART)
+        doc_wrap(item, m->width > indent + 4 ? m->width - indent : 4, wrapped, &w);
+    if (!w.n)
+        add_line(m, (struct message_line){(uint32_t)i, 0, 0, 0, true});
+    if (w.n > w.max)
+        m->lines[m->nlines - 1].folded = (uint16_t)MIN(w.n - w.max, UINT16_MAX);
+}
+
+/* Makes lines until there are `want`, or no more items. */
+static void make_lines(struct message *m, size_t want)
+{
+    size_t n = m->doc ? doc_count(m->doc) : 0;
+    while (m->next_item < n && m->nlines < want) {
+        size_t i = m->next_item;
+        const struct doc_item *item = doc_at(m->doc, i);
+        if (!shown(m, item)) {
+            m->next_item++;
+            continue;
+        }
+        size_t fold = is_quote(item) ? fold_of(m, i) : 0;
+        if (fold == SIZE_MAX)
+            return;
+        m->next_item++;
+        add_item(m, i, item);
+        if (!fold)
+            continue;
+        for (size_t k = 1; k < FOLD_SHOWN; k++)
+            add_item(m, i + k, doc_at(m->doc, i + k));
+        add_line(
+            m, (struct message_line){(uint32_t)(i + FOLD_SHOWN), 0, 0, (uint16_t)MIN(fold, (size_t)UINT16_MAX), true});
+        m->next_item = i + FOLD_SHOWN + fold;
+    }
+}
+
+void message_width(struct message *m, unsigned cols)
+{
+    cols = MAX(cols, 4u);
+    if (m->width == cols)
+        return;
+    struct message_line at = m->top && m->top < m->nlines ? m->lines[m->top] : (struct message_line){0};
+    bool moved = m->top > 0 && at.item != UINT32_MAX;
+    m->width = cols;
+    m->top = 0;
+    drop_lines(m);
+    /* The text at the top stays at the top. */
+    for (size_t i = 0; moved && m->doc; i++) {
+        if (i >= m->nlines)
+            make_lines(m, m->nlines + 256);
+        if (i >= m->nlines)
+            break;
+        const struct message_line *line = &m->lines[i];
+        if (line->item != UINT32_MAX && (line->item > at.item || (line->item == at.item && line->to > at.from))) {
+            m->top = i;
+            break;
+        }
+    }
+}
+
+static bool all_made(const struct message *m)
+{
+    return m->complete && m->next_item >= doc_count(m->doc);
+}
+
+bool message_scroll(struct message *m, int64_t by, unsigned height)
+{
+    size_t old = m->top;
+    if (!m->doc)
+        return false;
+    if (by < 0) {
+        m->top = m->top > (size_t)-by ? m->top - (size_t)-by : 0;
+        return m->top != old;
+    }
+    make_lines(m, m->top + (size_t)by + height);
+    size_t most = m->nlines > height ? m->nlines - height : 0;
+    m->top = MIN(m->top + (size_t)by, most);
+    return m->top != old;
+}
+
+void message_top(struct message *m)
+{
+    m->top = 0;
+}
+
+void message_bottom(struct message *m, unsigned height)
+{
+    make_lines(m, SIZE_MAX);
+    m->top = m->nlines > height ? m->nlines - height : 0;
+}
+
+/* ---- finding ---- */
+static struct str line_str(const struct message *m, const struct message_line *line)
+{
+    if (line->item == UINT32_MAX || line->item >= doc_count(m->doc))
+        return (struct str){"", 0};
+    return str_sub(doc_at(m->doc, line->item)->text, line->from, line->to);
+}
+
+/* Where `needle` begins in `s` from `from` on, ASCII case aside; SIZE_MAX where it does not. */
+static size_t find_in(struct str s, struct str needle, size_t from)
+{
+    for (; needle.n && from + needle.n <= s.n; from++)
+        if (str_case_eq(str_sub(s, from, from + needle.n), needle))
+            return from;
+    return SIZE_MAX;
+}
+
+bool message_find(struct message *m, bool forward, unsigned height)
+{
+    if (!m->doc || !m->find)
+        return false;
+    make_lines(m, SIZE_MAX);
+    struct str needle = str_z(m->find);
+    size_t most = m->nlines > height ? m->nlines - height : 0;
+    for (size_t step = 1; step <= m->nlines; step++) {
+        size_t i = (forward ? m->top + step : m->top + m->nlines - step) % m->nlines;
+        if (find_in(line_str(m, &m->lines[i]), needle, 0) != SIZE_MAX) {
+            m->top = MIN(i, most);
+            return true;
+        }
+    }
+    return false;
+}
+
+/* ---- drawing ---- */
+static style text_style(const struct doc_item *item)
+{
+    static const style by_style[] = {[DOC_PLAIN] = THING_NORMAL,
+                                     [DOC_SIGNATURE] = THING_SIGNATURE,
+                                     [DOC_DIFF_ADD] = THING_DIFF_ADD,
+                                     [DOC_DIFF_DELETE] = THING_DIFF_DELETE,
+                                     [DOC_DIFF_HUNK] = THING_DIFF_HUNK,
+                                     [DOC_HEADING] = THING_HEADING,
+                                     [DOC_PRE] = THING_CODE};
+    if (item->style && item->style < COUNT(by_style))
+        return by_style[item->style];
+    if (item->level)
+        return item->level == 1 ? THING_QUOTE1 : item->level == 2 ? THING_QUOTE2 : THING_QUOTE3;
+    return THING_NORMAL;
+}
+
+static style span_style(const struct doc_span *span)
+{
+    return span->kind == DOC_SPAN_LINK ? THING_LINK : span->kind == DOC_SPAN_CODE ? THING_CODE : THING_STRONG;
+}
+
+static unsigned clean_flags(const struct grid *g)
+{
+    return TEXT_KEEP_TABS | (g->ascii ? TEXT_ASCII : 0u);
+}
+
+static unsigned put_raw(struct grid *g, struct rect r, unsigned y, unsigned x, struct str s, style st)
+{
+    struct buf clean = BUF_INIT(DOC_MAX_LINE * 4);
+    unsigned used = grid_text(g, r, y, x, text_from_bytes(s, clean_flags(g), &clean), st);
+    buf_fini(&clean);
+    return used;
+}
+
+static unsigned cols_of(const struct grid *g, struct str s)
+{
+    struct buf clean = BUF_INIT(DOC_MAX_LINE * 4);
+    unsigned cols = text_from_bytes(s, clean_flags(g), &clean).cols;
+    buf_fini(&clean);
+    return cols;
+}
+
+/* A piece of a line, in one style. */
+static void draw_pieces(struct grid *g, struct rect r, unsigned y, unsigned x, const struct doc_item *item,
+                        const struct message_line *line, style base)
+{
+    size_t at = line->from;
+    for (size_t s = 0; s <= item->nspans && at < line->to; s++) {
+        bool last = s == item->nspans;
+        size_t from = last ? line->to : MIN(MAX((size_t)item->spans[s].from, at), (size_t)line->to);
+        size_t to = last ? line->to : MIN((size_t)item->spans[s].to, (size_t)line->to);
+        x += put_raw(g, r, y, x, str_sub(item->text, at, from), base);
+        at = from;
+        if (!last && to > at) {
+            x += put_raw(g, r, y, x, str_sub(item->text, at, to), span_style(&item->spans[s]));
+            at = to;
+        }
+    }
+}
+
+static void draw_hits(const struct message *m, struct grid *g, struct rect r, unsigned y, unsigned indent,
+                      const struct message_line *line)
+{
+    struct str s = line_str(m, line), needle = str_z(m->find);
+    for (size_t at = 0; (at = find_in(s, needle, at)) != SIZE_MAX; at += needle.n)
+        grid_overlay(g, r, y, indent + cols_of(g, str_sub(s, 0, at)), cols_of(g, str_sub(s, at, at + needle.n)),
+                     STYLE_HIT);
+}
+
+static void draw_part(struct grid *g, struct rect r, unsigned y, const struct doc_item *item)
+{
+    struct buf line = BUF_INIT(2000);
+    static const char units[] = "BKMG";
+    uint64_t size = item->size;
+    unsigned unit = 0;
+    while (size >= 1024 && unit < 3) {
+        size /= 1024;
+        unit++;
+    }
+    buf_addf(&line, "[%u] %.*s  %.*s  %u%c", item->number, STR_FMT(item->text), STR_FMT(item->name), (unsigned)size,
+             units[unit]);
+    if (item->flags & DOC_PART_ENCRYPTED)
+        buf_addz(&line, "  encrypted");
+    if (item->flags & DOC_PART_TRUNCATED)
+        buf_addz(&line, "  cut");
+    put_raw(g, r, y, 0, buf_str(&line), THING_PART);
+    buf_fini(&line);
+}
+
+static void draw_folded(struct grid *g, struct rect r, unsigned y, unsigned x, unsigned n)
+{
+    char word[40];
+    snprintf(word, sizeof word, "[+ %u lines]", n);
+    put_raw(g, r, y, x, str_z(word), THING_MARKER);
+}
+
+static void draw_line(const struct message *m, struct grid *g, struct rect r, unsigned y,
+                      const struct message_line *line)
+{
+    if (line->item == UINT32_MAX || line->item >= doc_count(m->doc))
+        return;
+    const struct doc_item *item = doc_at(m->doc, line->item);
+    unsigned indent = indent_of(item), x = indent;
+    style st = THING_NORMAL;
+    switch (item->kind) {
+    case DOC_HEADER:
+        if (line->first)
+            grid_field(g, (struct rect){r.y, r.x, r.rows, MIN(r.cols, (unsigned)LABEL - 1)}, y, 0, LABEL - 1, TEXT(""),
+                       THING_HEADER_NAME);
+        if (line->first)
+            put_raw(g, (struct rect){r.y, r.x, r.rows, MIN(r.cols, (unsigned)LABEL - 1)}, y, 0, item->name,
+                    THING_HEADER_NAME);
+        st = str_case_eqz(item->name, "subject") ? THING_SUBJECT : THING_HEADER;
+        break;
+    case DOC_BANNER:
+    case DOC_WARNING:
+        st = item->kind == DOC_BANNER ? THING_BANNER : THING_WARNING;
+        grid_fill_row(g, r, y, st);
+        break;
+    case DOC_PART:
+        draw_part(g, r, y, item);
+        return;
+    default:
+        st = text_style(item);
+        for (unsigned i = 0; i + 1 < indent; i += 2)
+            grid_text(g, r, y, i, TEXT("> "), st);
+    }
+    if (line->folded && !line->to) {
+        draw_folded(g, r, y, x, line->folded);
+        return;
+    }
+    draw_pieces(g, r, y, x, item, line, st);
+    if (line->folded)
+        draw_folded(g, r, y, r.cols > 14 ? r.cols - 14 : 0, line->folded);
+    if (m->find)
+        draw_hits(m, g, r, y, indent, line);
+}
+
+static void draw_state(const struct message *m, struct grid *g, struct rect r)
+{
+    static const char *const words[] = {"", "waiting for the message", "reading the message", "",
+                                        "the message cannot be shown"};
+    struct buf line = BUF_INIT(4096);
+    if (m->subject)
+        grid_field(g, r, 0, 0, r.cols, text_from_bytes(str_z(m->subject), TEXT_FOLD_SPACE | clean_flags(g), &line),
+                   THING_SUBJECT);
+    put_raw(g, r, 2, 0, str_z(words[m->state]), THING_MARKER);
+    struct str why = str_z(m->why); /* words of ours: cut into rows */
+    for (unsigned y = 3; why.n && y < r.rows; y++) {
+        size_t n = MIN(why.n, (size_t)r.cols);
+        while (n < why.n && n > 1 && why.p[n] != ' ')
+            n--;
+        put_raw(g, r, y, 0, str_sub(why, 0, n), THING_MARKER);
+        why = str_trim(str_sub(why, n, why.n));
+    }
+    buf_fini(&line);
+}
+
+void message_draw(struct message *m, struct grid *g, struct rect r)
+{
+    if (m->state == MESSAGE_NONE)
+        return;
+    if (!m->doc || doc_count(m->doc) == 0) {
+        draw_state(m, g, r);
+        return;
+    }
+    message_width(m, r.cols);
+    make_lines(m, m->top + r.rows + 1);
+    size_t most = m->nlines > 0 ? m->nlines - 1 : 0;
+    m->top = MIN(m->top, most);
+    for (unsigned y = 0; y < r.rows && m->top + y < m->nlines; y++)
+        draw_line(m, g, r, y, &m->lines[m->top + y]);
+}
+
+const char *message_place(const struct message *m, unsigned height, char out[16])
+{
+    if (!m->doc || m->state == MESSAGE_NONE || !doc_count(m->doc))
+        return "";
+    if (all_made(m) && m->top + height >= m->nlines)
+        return m->top ? "end" : "all";
+    size_t at = m->top + height < m->nlines ? m->lines[m->top + height].item : m->next_item;
+    if (at == UINT32_MAX)
+        at = 0;
+    snprintf(out, 16, "%u%%", (unsigned)(at * 100 / MAX(doc_count(m->doc), (size_t)1)));
+    return out;
+}
+
+const struct doc_item *message_link(const struct message *m, size_t i)
+{
+    for (size_t k = 0; m->doc && k < doc_count(m->doc); k++) {
+        const struct doc_item *item = doc_at(m->doc, k);
+        if (item->kind == DOC_LINK && i-- == 0)
+            return item;
+    }
+    return NULL;
+}
+
+struct str message_value(const struct message *m, enum doc_kind kind, const char *name)
+{
+    const struct doc_item *item = m->doc ? doc_named(m->doc, kind, name) : NULL;
+    return item ? item->text : (struct str){"", 0};
+}

@@ -1,0 +1,64 @@
+/* The message pane: a display document wrapped to the width, as far as it was scrolled. No screen, no channel. */
+#ifndef TUIMAIL_UI_MESSAGE_H
+#define TUIMAIL_UI_MESSAGE_H
+
+#include "mail/doc.h"
+#include "ui/grid.h"
+#include "ui/model.h"
+
+enum message_state {
+    MESSAGE_NONE,
+    MESSAGE_WAITING, /* for the body */
+    MESSAGE_READING, /* the document comes */
+    MESSAGE_SHOWN,
+    MESSAGE_FAILED,
+};
+struct message_line {
+    uint32_t item;     /* UINT32_MAX: an empty line of the layout */
+    uint32_t from, to; /* bytes of the item's text */
+    uint16_t folded;   /* so many lines are folded here */
+    bool first;        /* of its item */
+};
+struct message {
+    enum message_state state;
+    struct ref ref;
+    struct doc *doc;
+    bool complete;  /* the whole document is here */
+    unsigned flags; /* enum view_flags it was asked with */
+    bool fold;      /* fold long quotations */
+    char *subject;  /* of the row, shown until the document comes; raw */
+    char why[400];  /* MESSAGE_FAILED: in words, and progress while waiting */
+    char *find;     /* what to highlight, or NULL */
+    /* the wrapped lines, as far as they were needed */
+    unsigned width;
+    struct message_line *lines;
+    size_t nlines, cap;
+    size_t next_item; /* the first item that is not wrapped */
+    size_t top;       /* line at the top of the pane */
+};
+#define MESSAGE_LINES_MAX 4000000u
+void message_init(struct message *);
+void message_fini(struct message *);
+void message_show(struct message *, struct ref, struct str subject, unsigned flags); /* drops the old document */
+void message_close(struct message *);
+/* Bytes of the document, as they come. */
+bool message_feed(struct message *, struct str, struct err *);
+void message_done(struct message *);
+void message_fail(struct message *, const char *why);
+void message_width(struct message *, unsigned cols);
+void message_fold(struct message *, bool fold);
+/* Scrolls; false where it is at that end. `height`: rows of the pane. */
+bool message_scroll(struct message *, int64_t by, unsigned height);
+void message_top(struct message *);
+void message_bottom(struct message *, unsigned height);
+/* Goes to the next line (after the top one) that holds `find`, wrapping around; false where none. */
+bool message_find(struct message *, bool forward, unsigned height);
+void message_draw(struct message *, struct grid *, struct rect);
+/* "37%", "end", "all" for the status line. */
+const char *message_place(const struct message *, unsigned height, char out[16]);
+/* Links in the order of the document: DOC_LINK items. NULL past the end. */
+const struct doc_item *message_link(const struct message *, size_t i);
+/* Value of a DOC_META or DOC_HEADER line, empty where absent. */
+struct str message_value(const struct message *, enum doc_kind, const char *name);
+
+#endif

@@ -1,0 +1,180 @@
+/* Models of the panes, without a screen: accounts, the mailbox pane, the message list, pending actions, the selection.
+ *
+ * They read the databases through store/read.h in short calls of a screenful, keep copies of what they show, and name
+ * messages by account and local id, never by row. Strings are raw bytes of mail until they are drawn. */
+#ifndef TUIMAIL_UI_MODEL_H
+#define TUIMAIL_UI_MODEL_H
+
+#include "conf/conf.h"
+#include "ipc/ipc.h"
+#include "store/read.h"
+
+/* ---- Accounts ---- */
+#define ACCOUNTS_MAX 64
+struct acct {
+    char *name;
+    const struct account *conf; /* NULL where the store knows one that tuimailrc does not name */
+    struct reader *reader;      /* NULL until the databases may be opened */
+    uint64_t version;           /* reader_version when rows were read last */
+    uint8_t state;              /* enum account_state */
+    bool known;                 /* the store has told its state */
+    uint32_t queued, outbox;
+    char text[160]; /* why, raw */
+};
+struct accts {
+    struct acct list[ACCOUNTS_MAX];
+    unsigned n;
+};
+void accts_init(struct accts *, const struct conf *);
+void accts_fini(struct accts *);
+/* Opens the readers that are not open. The first failure is in *err; the others are opened all the same. */
+bool accts_open(struct accts *, const char *state_dir, struct err *);
+/* Index, or -1; `add` makes room for an unknown one while there is some. */
+int accts_find(struct accts *, struct str name, bool add);
+
+/* ---- Messages by identity ---- */
+struct ref {
+    unsigned account;
+    uint64_t id;
+};
+static inline bool ref_eq(struct ref a, struct ref b)
+{
+    return a.account == b.account && a.id == b.id;
+}
+#define REF_NONE ((struct ref){0, 0})
+
+/* A set of messages. */
+struct refs {
+    struct ref *list;
+    size_t n, cap;
+    bool sorted;
+};
+#define REFS_MAX 100000u
+void refs_fini(struct refs *);
+void refs_clear(struct refs *);
+bool refs_add(struct refs *, struct ref); /* false where it was there, or past REFS_MAX */
+bool refs_drop(struct refs *, struct ref);
+bool refs_has(struct refs *, struct ref);
+
+/* ---- Actions under way: what the user did and the store has not confirmed is shown as done ---- */
+struct change {
+    uint32_t req;
+    struct ref ref;
+    uint32_t set, clear; /* enum mail_flags */
+    bool hide;           /* leaves the list */
+};
+struct changes {
+    struct change *list;
+    size_t n, cap;
+};
+void changes_add(struct changes *, struct change);
+void changes_settle(struct changes *, uint32_t req); /* answered: the databases tell now */
+void changes_fini(struct changes *);
+
+/* ---- The message list ---- */
+enum list_source { LIST_NONE, LIST_BOX, LIST_INBOXES, LIST_HITS };
+struct list_row {
+    struct ref ref;
+    uint64_t box, thread;
+    int64_t date;
+    uint64_t size;
+    uint32_t flags, attrs, state;
+    struct str from_name, from_addr, to, subject, msgid, list_id; /* in mem */
+    char *mem;
+    bool ghost;   /* no longer in the list; shown until the cursor leaves it */
+    bool pending; /* an action on it is under way */
+};
+/* A hit of a search as the list keeps it; the row is read from the database when it comes near the screen. */
+struct hit {
+    struct ref ref; /* id 0: known to the index alone */
+    int64_t date;
+    char *from, *subject; /* raw */
+    char *path;
+};
+#define HITS_MAX 5000u
+struct list {
+    struct accts *accts;
+    struct changes *changes;
+    enum list_source source;
+    unsigned account; /* LIST_BOX */
+    uint64_t box;
+    bool outgoing; /* names in rows are recipients (Sent, Drafts) */
+    enum list_filter filter;
+    char *title; /* raw */
+    struct hit *hits;
+    size_t nhits;
+    bool full_hits; /* all hits are here */
+    /* the window: rows near the screen, newest first */
+    struct list_row *rows;
+    unsigned n;
+    size_t base;                /* LIST_HITS: index of rows[0] among the hits */
+    bool first_here, last_here; /* rows[0] is the newest of all, rows[n - 1] the oldest */
+    unsigned cur, top, height;  /* indices into rows; height: rows on the screen */
+    uint32_t rank, total;       /* of the cursor; total 0: not known */
+    uint32_t unread;
+    bool stale; /* read again before the next frame */
+};
+void list_init(struct list *, struct accts *, struct changes *);
+void list_fini(struct list *);
+/* Shows a mailbox, all inboxes, or hits; the cursor goes to the newest row. Nothing is read before list_update. */
+void list_show_box(struct list *, unsigned account, uint64_t box, struct str title);
+void list_show_inboxes(struct list *, struct str title);
+void list_show_hits(struct list *, struct str title);
+void list_add_hit(struct list *, const struct hit *); /* copies; ignored past HITS_MAX */
+void list_clear_hits(struct list *);
+void list_set_filter(struct list *, enum list_filter);
+/* Says how many rows the screen shows. */
+void list_set_height(struct list *, unsigned height);
+/* Reads the window again where it is stale or the databases changed; the cursor stays on its message and, where that is
+ * possible, on its line. True where anything was read. */
+bool list_update(struct list *, struct err *);
+void list_stale(struct list *);
+const struct list_row *list_cursor(const struct list *);           /* NULL for an empty list */
+const struct list_row *list_find(const struct list *, struct ref); /* in the window */
+/* Moves by rows and reads on where the window ends. False where the cursor did not move. */
+bool list_move(struct list *, int64_t by, struct err *);
+bool list_first(struct list *, struct err *);
+bool list_last(struct list *, struct err *);
+/* To the next (older) or previous unread message. */
+bool list_unread(struct list *, bool older, struct err *);
+bool list_goto(struct list *, struct ref, struct err *);
+/* The message that an action on `ref` leads to: the older one, else the newer one; REF_NONE where there is none. */
+struct ref list_after(const struct list *, struct ref);
+/* Lets a list row go that is shown as a ghost, before its time. */
+void list_check(const struct list *); /* aborts where an invariant is broken: for tests */
+
+/* ---- The mailbox pane ---- */
+enum box_kind { BOXK_INBOXES, BOXK_SAVED, BOXK_ACCOUNT, BOXK_BOX };
+struct box_item {
+    enum box_kind kind;
+    unsigned account;
+    uint64_t id;
+    uint8_t role;
+    uint32_t attrs, total, unread, known;
+    unsigned depth; /* in the hierarchy */
+    char *name;     /* what is shown: last part of the path; raw */
+    char *path;     /* whole path, raw */
+    char *query;    /* BOXK_SAVED */
+    size_t saved;
+    bool counted; /* BOXK_SAVED: unread is known */
+};
+struct boxes {
+    struct box_item *list;
+    unsigned n;
+    unsigned cur, top, height;
+    bool stale;
+};
+#define BOXES_MAX 20000u
+void boxes_init(struct boxes *);
+void boxes_fini(struct boxes *);
+/* Reads all mailboxes again; the cursor stays on its mailbox. */
+bool boxes_update(struct boxes *, struct accts *, const struct conf *, struct err *);
+void boxes_move(struct boxes *, int64_t by); /* over items that can be opened */
+const struct box_item *boxes_at(const struct boxes *, unsigned i);
+const struct box_item *boxes_cursor(const struct boxes *);
+const struct box_item *boxes_find(const struct boxes *, unsigned account, uint64_t id);
+const struct box_item *boxes_role(const struct boxes *, unsigned account, uint8_t role);
+/* Puts the cursor on what the list shows. */
+void boxes_follow(struct boxes *, const struct list *);
+
+#endif

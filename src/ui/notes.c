@@ -1,0 +1,35 @@
+/* Words for the person: the last one in the status line, all of them under `:messages`. */
+#include "ui/private.h"
+
+static void add(struct ui *ui, uint8_t level, const char *text)
+{
+    if (!ui->notes)
+        ui->notes = mem_array(NOTES_MAX, sizeof *ui->notes);
+    struct note *note = &ui->notes[ui->nnotes++ % NOTES_MAX];
+    note->at = clock_wall();
+    note->level = level;
+    snprintf(note->text, sizeof note->text, "%s", text);
+    snprintf(ui->status, sizeof ui->status, "%s", text);
+    ui->status_level = level;
+    ui->status_ms = clock_mono_ms();
+    ui->dirty = true;
+}
+
+void ui_note(struct ui *ui, uint8_t level, const char *fmt, ...)
+{
+    struct buf line = BUF_INIT(419);
+    va_list ap;
+    va_start(ap, fmt);
+    char text[420];
+    vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    text_from_bytes(str_z(text), TEXT_FOLD_SPACE, &line);
+    add(ui, level, buf_z(&line));
+    buf_fini(&line);
+}
+
+void ui_note_err(struct ui *ui, const struct err *err)
+{
+    const char *hint = err_hint(err->kind);
+    ui_note(ui, NOTE_ERROR, "%s%s%s", err->text, *hint ? ". " : "", hint);
+}

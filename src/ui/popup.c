@@ -1,0 +1,232 @@
+/* Popups: help and other text to page through, links, questions, and what may follow a prefix key. */
+#include "ui/private.h"
+
+void ui_popup_close(struct ui *ui)
+{
+    struct popup *p = &ui->popup;
+    for (unsigned i = 0; i < p->n; i++) {
+        free(p->rows[i].left);
+        free(p->rows[i].right);
+    }
+    free(p->rows);
+    free(p->title);
+    *p = (struct popup){.kind = POPUP_NONE};
+    ui->dirty = true;
+}
+
+void ui_popup(struct ui *ui, enum popup_kind kind, const char *title)
+{
+    ui_popup_close(ui);
+    ui->popup.kind = kind;
+    ui->popup.title = mem_dup_z(title);
+}
+
+void ui_popup_row(struct ui *ui, const char *left, const char *right)
+{
+    struct popup *p = &ui->popup;
+    if (p->n % 32 == 0)
+        p->rows = mem_resize(p->rows, p->n + 32, sizeof *p->rows);
+    p->rows[p->n++] = (struct popup_row){mem_dup_z(left), mem_dup_z(right)};
+}
+
+void ui_confirm(struct ui *ui, const char *question, const char *detail, confirm_fn *fn, void *arg)
+{
+    ui_popup(ui, POPUP_CONFIRM, question);
+    ui->popup.confirm = fn;
+    ui->popup.arg = arg;
+    /* the whole of it, in pieces that fit: what is not seen is not agreed to */
+    struct str rest = str_z(detail);
+    unsigned width = MAX(ui->grid.cols, 24u) - 6;
+    while (rest.n) {
+        size_t n = MIN(rest.n, (size_t)width);
+        while (n < rest.n && n > 1 && ((unsigned char)rest.p[n] & 0xc0) == 0x80)
+            n--;
+        char *piece = mem_dup_n(rest.p, n);
+        ui_popup_row(ui, "", piece);
+        free(piece);
+        rest = str_sub(rest, n, rest.n);
+    }
+    ui_popup_row(ui, "y", "yes");
+    ui_popup_row(ui, "n", "no");
+}
+
+static void answer(struct ui *ui, bool yes)
+{
+    confirm_fn *fn = ui->popup.confirm;
+    void *arg = ui->popup.arg;
+    ui_popup_close(ui);
+    fn(ui, arg, yes);
+}
+
+bool ui_popup_key(struct ui *ui, ckey key)
+{
+    char word[40];
+    switch (ui->popup.kind) {
+    case POPUP_CONFIRM:
+        if (key == 'y' || key == 'Y' || key == K_ENTER) {
+            /* a long detail has to be seen to its end before it can be agreed to */
+            if (ui->popup.height && ui->popup.top + ui->popup.height < ui->popup.n)
+                ui->popup.top += ui->popup.height;
+            else
+                answer(ui, true);
+        } else
+            answer(ui, false);
+        return true;
+    case POPUP_LINKS:
+        ui_popup_close(ui);
+        if (key >= 'a' && key <= 'z') {
+            snprintf(word, sizeof word, "links %u", (unsigned)(key - 'a' + 1));
+            ui_run(ui, word);
+        }
+        return true;
+    case POPUP_KEYS:
+        ui_popup_close(ui); /* the key goes on to where it belongs */
+        return false;
+    default:
+        return false;
+    }
+}
+
+/* ---- keys ---- */
+struct listing {
+    struct ui *ui;
+    size_t skip;
+};
+
+static void list_binding(void *arg, const struct binding *b)
+{
+    struct listing *l = arg;
+    struct buf keys = BUF_INIT(200), what = BUF_INIT(400);
+    struct str name = str_z(b->command);
+    size_t blank;
+    keys_format(b->keys + l->skip, b->n - l->skip, &keys);
+    char *word = mem_dup_n(name.p, str_find(name, ' ', &blank) ? blank : name.n);
+    const struct command *command = *b->command ? cmd_find(&ui_lang, word) : NULL;
+    bool plain = command && !strcmp(word, b->command);
+    if (*b->macro)
+        buf_addf(&what, "keys %s", b->macro);
+    else
+        buf_addf(&what, "%s%s%s", plain ? command->help : b->command, "", "");
+    if (plain)
+        buf_addf(&what, "  (%s)", command->name);
+    if (!command || !(command->flags & CMD_HIDDEN))
+        ui_popup_row(l->ui, buf_z(&keys), buf_z(&what));
+    free(word);
+    buf_fini(&keys);
+    buf_fini(&what);
+}
+
+void ui_popup_keys(struct ui *ui)
+{
+    struct buf title = BUF_INIT(100);
+    struct listing l = {ui, ui->nkeys};
+    keys_format(ui->keys, ui->nkeys, &title);
+    ui_popup(ui, POPUP_KEYS, buf_z(&title));
+    keymap_each(ui->keymap, ui_context(ui), ui->keys, ui->nkeys, list_binding, &l);
+    buf_fini(&title);
+}
+
+static void help_command(struct ui *ui, const struct command *c)
+{
+    struct buf text = BUF_INIT(1000), keys = BUF_INIT(200);
+    cmd_usage(c, &text);
+    ui_popup_row(ui, buf_z(&text), "");
+    ui_popup_row(ui, "", c->help);
+    for (unsigned i = 0; i < CTX_COUNT; i++) {
+        buf_reset(&keys);
+        if (keymap_where(ui->keymap, (enum cmd_context)i, c->name, &keys))
+            ui_popup_row(ui, cmd_context_name((enum cmd_context)i), buf_z(&keys));
+    }
+    /* the paragraph, wrapped at blanks */
+    struct str rest = str_z(c->more);
+    while (rest.n) {
+        size_t n = MIN(rest.n, (size_t)70);
+        while (n < rest.n && n > 1 && rest.p[n] != ' ')
+            n--;
+        char *piece = mem_dup_n(rest.p, n);
+        ui_popup_row(ui, "", piece);
+        free(piece);
+        rest = str_trim(str_sub(rest, n, rest.n));
+    }
+    buf_fini(&text);
+    buf_fini(&keys);
+}
+
+static void help_option(struct ui *ui, const struct option *o)
+{
+    struct buf line = BUF_INIT(4096);
+    ui_popup_row(ui, o->name, o->help);
+    option_get(ui->conf, NULL, o, &line);
+    if (o->scope == OPT_GLOBAL)
+        ui_popup_row(ui, "is", buf_z(&line));
+    ui_popup_row(ui, "default", o->def);
+    if (o->choices)
+        ui_popup_row(ui, "one of", o->choices);
+    if (o->more)
+        ui_popup_row(ui, "", o->more);
+    buf_fini(&line);
+}
+
+void ui_help(struct ui *ui, const char *word)
+{
+    enum cmd_context context = ui_context(ui);
+    char title[80];
+    struct listing l = {ui, 0};
+    const struct command *command = word ? cmd_find(&ui_lang, word) : NULL;
+    const struct option *option = word ? option_find(word) : NULL;
+    if (word && !command && !option) {
+        ui_note(ui, NOTE_WARNING, "no command or option \"%s\"", word);
+        return;
+    }
+    if (context == CTX_HELP)
+        context = CTX_LIST;
+    snprintf(title, sizeof title, word ? "%s" : "keys here (%s)", word ? word : cmd_context_name(context));
+    ui_popup(ui, POPUP_PAGER, title);
+    if (command)
+        help_command(ui, command);
+    else if (option)
+        help_option(ui, option);
+    else
+        keymap_each(ui->keymap, context, NULL, 0, list_binding, &l);
+    if (word)
+        return;
+    ui_popup_row(ui, "", "");
+    ui_popup_row(ui, "", "all commands, for the prompt:");
+    for (size_t i = 0; i < ui_lang.ncommands; i++)
+        if (!(ui_lang.commands[i].flags & CMD_HIDDEN))
+            ui_popup_row(ui, ui_lang.commands[i].name, ui_lang.commands[i].help);
+}
+
+bool run_help(void *context, const struct cmd_args *args, struct err *err)
+{
+    (void)err;
+    ui_help(context, cmd_arg(args, 0));
+    return true;
+}
+
+bool run_messages(void *context, const struct cmd_args *args, struct err *err)
+{
+    struct ui *ui = context;
+    (void)args, (void)err;
+    ui_popup(ui, POPUP_PAGER, "what happened, newest first");
+    for (unsigned i = 0; i < MIN(ui->nnotes, (unsigned)NOTES_MAX); i++) {
+        const struct note *note = &ui->notes[(ui->nnotes - 1 - i) % NOTES_MAX];
+        char when[32];
+        struct tm tm;
+        time_t at = (time_t)note->at;
+        if (!localtime_r(&at, &tm) || !strftime(when, sizeof when, "%H:%M:%S", &tm))
+            when[0] = 0;
+        ui_popup_row(ui, when, note->text);
+    }
+    for (unsigned a = 0; a < ui->accts.n; a++) {
+        uint32_t intents = 0, outbox = 0;
+        struct err why = ERR_INIT;
+        char line[120];
+        if (!ui->accts.list[a].reader || !reader_pending(ui->accts.list[a].reader, &intents, &outbox, &why) ||
+            (!intents && !outbox))
+            continue;
+        snprintf(line, sizeof line, "%u changes wait for the server, %u mails to send", intents, outbox);
+        ui_popup_row(ui, ui->accts.list[a].name, line);
+    }
+    return true;
+}

@@ -1,0 +1,284 @@
+/* The parts of the ui that its own files share: one struct ui, its panes, prompt, popups, requests and helpers. */
+#ifndef TUIMAIL_UI_PRIVATE_H
+#define TUIMAIL_UI_PRIVATE_H
+
+#include "client/client.h"
+#include "cmd/cmd.h"
+#include "ui/line.h"
+#include "ui/message.h"
+#include "ui/model.h"
+#include "ui/theme.h"
+#include "ui/ui.h"
+
+struct ui;
+
+/* ---- What the ui asks of the terminal; tests give none ---- */
+struct ui_terminal {
+    void (*suspend)(void *); /* gives the terminal to another program (an editor) */
+    void (*resume)(void *);  /* takes it back and draws all anew */
+    void (*redraw)(void *);  /* draws all anew */
+    void (*stop)(void *);    /* SIGTSTP by key */
+    void (*bell)(void *);
+    void *arg;
+};
+
+/* ---- Requests to the store ----
+ * The answer with the request's number comes to `fn` once, with PROGRESS any number of times before it; with NULL when
+ * the channel ended before. fds in the message are fn's to close. */
+typedef void answer_fn(struct ui *, void *arg, const struct msg *);
+struct request {
+    uint32_t req;
+    answer_fn *fn;
+    void *arg;
+};
+
+/* ---- Helper programs: view, search ---- */
+struct helper;
+typedef void helper_fn(struct ui *, void *arg, struct helper *, struct msg *); /* NULL: it ended; free it */
+/* NULL with a note where it cannot be started. */
+struct helper *helper_start(struct ui *, enum role, const char *const *argv, helper_fn *, void *arg);
+void helper_set(struct helper *, helper_fn *, void *arg);
+struct chan *helper_chan(struct helper *);
+void helper_end(struct helper **); /* kills it; NULL-safe; sets NULL */
+/* A `view` that is ready at once; another one is started behind it. */
+struct helper *helper_view(struct ui *, helper_fn *, void *arg);
+
+/* ---- Prompt: one line that is typed, below the panes ---- */
+enum prompt_kind { PROMPT_NONE, PROMPT_COMMAND, PROMPT_ASK, PROMPT_PICK, PROMPT_SECRET };
+typedef void prompt_fn(struct ui *, void *arg, const char *text); /* text NULL: the user left */
+struct pick_item {
+    char *label; /* raw */
+    unsigned account;
+    uint64_t id;
+    unsigned score;
+};
+typedef void pick_fn(struct ui *, void *arg, const struct pick_item *); /* NULL: the user left */
+struct prompt {
+    enum prompt_kind kind;
+    char label[120];
+    struct edit edit;
+    prompt_fn *accept, *change; /* change: after each key that changed the text, or NULL */
+    pick_fn *picked;
+    void *arg;
+    enum arg_kind complete; /* what is completed: ARG_COMMAND for `:` */
+    bool completes;
+    struct completions candidates;
+    bool open; /* the list of candidates is open */
+    size_t chosen;
+    struct history *history; /* borrowed, or NULL */
+    struct pick_item *items;
+    unsigned nitems, *order, nshown, cur, top;
+    unsigned account; /* PROMPT_SECRET */
+    uint8_t service;
+};
+
+/* ---- Popups over the panes ---- */
+enum popup_kind { POPUP_NONE, POPUP_PAGER, POPUP_LINKS, POPUP_CONFIRM, POPUP_KEYS };
+typedef void confirm_fn(struct ui *, void *arg, bool yes);
+struct popup_row {
+    char *left, *right; /* raw */
+};
+struct popup {
+    enum popup_kind kind;
+    char *title;
+    struct popup_row *rows;
+    unsigned n, top, cur, height;
+    confirm_fn *confirm;
+    void *arg;
+};
+
+enum pane { PANE_BOXES, PANE_LIST, PANE_MESSAGE };
+struct layout {
+    struct rect boxes, list, message, status;
+    unsigned rule_x, rule_rows; /* vertical rule right of the boxes; 0 rows: none */
+    unsigned split_x;           /* vertical rule between list and message; 0: none */
+    bool small;
+};
+
+struct note {
+    int64_t at; /* wall clock */
+    uint8_t level;
+    char text[420];
+};
+#define NOTES_MAX 500
+#define STACK_MAX 8
+#define PENDING_KEYS KEYS_MAX
+#define QUARANTINE_MAX 256
+struct hook {
+    char *event, *command;
+};
+
+struct ui {
+    struct ui_start start;
+    struct conf *conf;
+    struct loop *loop;
+    struct client *client; /* NULL or without chan while there is no store */
+    struct watch *store_watch, *retry_timer;
+    int64_t retry_ms;
+    const struct ui_terminal *term;
+    struct grid grid;
+    struct layout layout;
+    struct theme theme;
+    struct keymap *keymap;
+    struct hook *hooks;
+    size_t nhooks;
+
+    struct accts accts;
+    struct changes changes;
+    struct refs selection;
+    struct boxes boxes;
+    struct list *stack[STACK_MAX]; /* the last one is shown */
+    unsigned depth;
+    struct message message;
+    enum pane focus;
+    bool sidebar;
+    char layout_name[16];
+
+    /* reading */
+    struct helper *viewer, *spare;
+    uint32_t open_req, view_req;
+    int64_t opened_ms;
+    struct watch *seen_timer, *progress_timer;
+    struct ref quarantine[QUARANTINE_MAX];
+    unsigned nquarantine;
+    char *url; /* waits for the user's yes */
+
+    /* searching */
+    struct helper *search;
+    struct list *search_list; /* in the stack */
+    uint32_t search_req;
+    bool search_limit;   /* hits outside the mailbox below are left out */
+    bool search_select;  /* hits are selected instead of listed */
+    bool search_cleared; /* old hits went with the first new one */
+    char *search_text;
+    struct watch *search_timer;
+
+    struct prompt prompt;
+    struct popup popup;
+    struct history *command_history, *search_history;
+    ckey keys[PENDING_KEYS];
+    size_t nkeys;
+    struct watch *keys_timer;
+    bool pasting;
+    unsigned macro_depth;
+    char *last_command; /* for `.` */
+    char *last_box_label;
+
+    struct request *requests;
+    size_t nrequests, cap_requests;
+    uint32_t next_req;
+    unsigned undo_groups[64]; /* intents of each of the user's last actions */
+    unsigned nundo;
+    unsigned redo_groups[64];
+    unsigned nredo;
+
+    struct note *notes; /* ring of NOTES_MAX */
+    unsigned nnotes;
+    char status[420];
+    uint8_t status_level;
+    int64_t status_ms;
+    char progress[240];
+
+    bool dirty, quit, offline, list_read;
+    uint32_t fresh; /* new mail since the bell rang */
+};
+
+/* ---- ui.c: life, store, drawing order ---- */
+/* `client` may be NULL (nothing to talk to); borrowed. */
+struct ui *ui_new(const struct ui_start *, struct loop *, struct client *, const struct ui_terminal *);
+void ui_free(struct ui **);
+void ui_resize(struct ui *, unsigned rows, unsigned cols);
+void ui_key(struct ui *, ckey);
+void ui_draw(struct ui *); /* into ui->grid; reads what changed first */
+/* `once_text`: waits for the first message and prints the panes. */
+int ui_print_once(struct ui *);
+void ui_check(const struct ui *); /* aborts where an invariant is broken: for tests */
+struct list *ui_list(const struct ui *);
+const struct list_row *ui_row(const struct ui *); /* the message that verbs act on, or NULL */
+enum cmd_context ui_context(const struct ui *);
+/* Runs a command line of the language; complaints become a note. */
+void ui_run(struct ui *, const char *text);
+void ui_run_hooks(struct ui *, const char *event);
+
+/* ---- notes.c ---- */
+enum { NOTE_INFO, NOTE_WARNING, NOTE_ERROR };
+void ui_note(struct ui *, uint8_t level, const char *fmt, ...) PRINTF(3, 4);
+void ui_note_err(struct ui *, const struct err *);
+
+/* ---- store.c: the channel to the store ---- */
+bool ui_online(struct ui *); /* a channel is there; else a note says that it is not */
+uint32_t ui_request(struct ui *, answer_fn *, void *arg);
+void ui_forget(struct ui *, uint32_t req);
+void ui_store_watch(struct ui *);
+void ui_store_fini(struct ui *);
+void ui_watch_list(struct ui *); /* tells the store what is on the screen */
+
+/* ---- act.c: what changes mail ---- */
+struct action {
+    enum intent_kind kind;
+    const char *verb; /* "archived" */
+    uint32_t set, clear;
+    bool hide;
+    uint64_t target;
+    const char *arg;
+    const char *where; /* "to Archive", or NULL */
+};
+/* On the selection, else on the row; moves on to the next message where the row leaves the list. */
+void ui_act(struct ui *, const struct action *);
+void ui_act_on(struct ui *, const struct ref *, size_t n, const struct action *, bool quiet);
+
+/* ---- read.c: opening and showing a message ---- */
+void ui_open(struct ui *, unsigned view_flags);
+void ui_open_close(struct ui *);
+void ui_follow(struct ui *); /* the cursor moved: an open message pane shows its message */
+bool ui_url_allowed(struct str url);
+/* Starts a program without a terminal that nobody waits for (argv, NULL-terminated). */
+bool ui_spawn(const char *const *argv);
+
+/* ---- find.c: search and limit ---- */
+void ui_search(struct ui *, const char *query, bool limit, bool select);
+void ui_search_end(struct ui *);
+void ui_push_list(struct ui *, struct list *);
+bool ui_pop_list(struct ui *);
+struct list *ui_new_list(struct ui *);
+void ui_show_box(struct ui *, unsigned account, uint64_t box);
+void ui_show_inboxes(struct ui *);
+void ui_show_item(struct ui *, const struct box_item *);
+void ui_drop_stack(struct ui *);
+
+/* ---- prompt.c ---- */
+void ui_ask(struct ui *, const char *label, const char *text, enum arg_kind complete, bool completes, struct history *,
+            prompt_fn *accept, prompt_fn *change, void *arg);
+void ui_ask_secret(struct ui *, unsigned account, uint8_t service, const char *label);
+void ui_pick_box(struct ui *, const char *label, unsigned only_account, pick_fn *, void *arg); /* UINT_MAX: all */
+void ui_command_prompt(struct ui *, const char *text);
+void ui_prompt_key(struct ui *, ckey);
+void ui_prompt_close(struct ui *);
+void ui_prompt_changed(struct ui *);
+bool ui_find_box(struct ui *, const char *name, unsigned *account_r, uint64_t *box_r);
+
+/* ---- popup.c ---- */
+void ui_popup(struct ui *, enum popup_kind, const char *title);
+void ui_popup_row(struct ui *, const char *left, const char *right);
+void ui_popup_close(struct ui *);
+void ui_confirm(struct ui *, const char *question, const char *detail, confirm_fn *, void *arg);
+bool ui_popup_key(struct ui *, ckey); /* true: taken */
+void ui_popup_keys(struct ui *);      /* what may follow the keys typed so far */
+void ui_help(struct ui *, const char *command);
+
+/* ---- draw.c, layout.c ---- */
+void layout_compute(struct layout *, const struct conf *, const char *name, unsigned rows, unsigned cols, bool sidebar,
+                    bool message, enum pane focus);
+void draw_all(struct ui *);
+void date_short(int64_t date, int64_t now, const char *format, char out[32]);
+
+/* ---- settings.c ---- */
+void ui_load_settings(struct ui *);
+
+/* Declares every command. */
+#define CMD(name, args, in, flags, help, fn, more) cmd_run_fn fn;
+#include "ui/commands.def"
+#include "ui/compose.def"
+#undef CMD
+
+#endif

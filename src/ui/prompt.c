@@ -1,0 +1,485 @@
+/* The prompt: a line below the panes with history, completion, a fuzzy list of mailboxes, or a secret. */
+#include "ui/private.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <unistd.h>
+
+static void drop_candidates(struct prompt *p)
+{
+    if (p->open)
+        completions_fini(&p->candidates);
+    p->open = false;
+}
+
+void ui_prompt_close(struct ui *ui)
+{
+    struct prompt *p = &ui->prompt;
+    drop_candidates(p);
+    for (unsigned i = 0; i < p->nitems; i++)
+        free(p->items[i].label);
+    free(p->items);
+    free(p->order);
+    edit_wipe(&p->edit);
+    *p = (struct prompt){.kind = PROMPT_NONE};
+    ui->dirty = true;
+}
+
+static struct prompt *begin(struct ui *ui, enum prompt_kind kind, const char *label)
+{
+    if (ui->prompt.kind != PROMPT_NONE)
+        ui_prompt_close(ui);
+    ui_popup_close(ui);
+    ui->prompt.kind = kind;
+    snprintf(ui->prompt.label, sizeof ui->prompt.label, "%s", label);
+    ui->dirty = true;
+    return &ui->prompt;
+}
+
+void ui_ask(struct ui *ui, const char *label, const char *text, enum arg_kind complete, bool completes,
+            struct history *history, prompt_fn *accept, prompt_fn *change, void *arg)
+{
+    struct prompt *p = begin(ui, PROMPT_ASK, label);
+    p->complete = complete;
+    p->completes = completes;
+    p->history = history;
+    p->accept = accept;
+    p->change = change;
+    p->arg = arg;
+    edit_set(&p->edit, str_z(text));
+    if (history)
+        history_rewind(history);
+}
+
+void ui_command_prompt(struct ui *ui, const char *text)
+{
+    struct prompt *p = begin(ui, PROMPT_COMMAND, ":");
+    p->completes = true;
+    p->history = ui->command_history;
+    history_rewind(p->history);
+    edit_set(&p->edit, str_z(text));
+}
+
+void ui_ask_secret(struct ui *ui, unsigned account, uint8_t service, const char *label)
+{
+    struct prompt *p = begin(ui, PROMPT_SECRET, label);
+    p->account = account;
+    p->service = service;
+}
+
+/* ---- the secret: through a pipe, never through a message ---- */
+static void give_secret(struct ui *ui)
+{
+    struct prompt *p = &ui->prompt;
+    struct err err = ERR_INIT;
+    int pipe_fd[2];
+    if (!p->edit.n || !ui_online(ui))
+        return;
+    if (pipe2(pipe_fd, O_CLOEXEC | O_NONBLOCK) < 0) {
+        ui_note(ui, NOTE_ERROR, "no pipe for the password");
+        return;
+    }
+    /* less than a pipe holds: never waits */
+    bool ok = write(pipe_fd[1], p->edit.p, p->edit.n) == (ssize_t)p->edit.n && write(pipe_fd[1], "\n", 1) == 1;
+    close(pipe_fd[1]);
+    if (!ok || !SEND(ui->client->chan, pipe_fd[0], &err, SECRET_GIVEN,
+                     .account = str_z(ui->accts.list[p->account].name), .service = p->service))
+        ui_note(ui, NOTE_ERROR, "the password was not passed on");
+    close(pipe_fd[0]);
+}
+
+/* ---- picking from a list ---- */
+static int by_score(const struct prompt *p, unsigned a, unsigned b)
+{
+    if (p->items[a].score != p->items[b].score)
+        return p->items[a].score > p->items[b].score ? -1 : 1;
+    return a < b ? -1 : 1;
+}
+
+static void rank(struct prompt *p)
+{
+    struct str pattern = {p->edit.p, p->edit.n};
+    p->nshown = 0;
+    p->cur = p->top = 0;
+    for (unsigned i = 0; i < p->nitems; i++) {
+        p->items[i].score = pattern.n ? cmd_fuzzy(pattern, str_z(p->items[i].label)) : 1;
+        if (!p->items[i].score)
+            continue;
+        unsigned at = p->nshown++;
+        /* few rows matter: the best 200 are sorted in, the others follow as they come */
+        p->order[at] = i;
+        if (!pattern.n)
+            continue;
+        if (at >= 200 && by_score(p, i, p->order[199]) < 0) {
+            p->order[at] = p->order[199];
+            p->order[199] = i;
+            at = 199;
+        }
+        for (; at > 0 && at < 200 && by_score(p, p->order[at], p->order[at - 1]) < 0; at--) {
+            unsigned swap = p->order[at];
+            p->order[at] = p->order[at - 1];
+            p->order[at - 1] = swap;
+        }
+    }
+}
+
+void ui_pick_box(struct ui *ui, const char *label, unsigned only, pick_fn *picked, void *arg)
+{
+    struct prompt *p = begin(ui, PROMPT_PICK, label);
+    struct err err = ERR_INIT;
+    boxes_update(&ui->boxes, &ui->accts, ui->conf, &err);
+    p->picked = picked;
+    p->arg = arg;
+    p->items = mem_array(MAX(ui->boxes.n, 1u), sizeof *p->items);
+    p->order = mem_array(MAX(ui->boxes.n, 1u), sizeof *p->order);
+    for (unsigned pass = 0; pass < 2; pass++) /* the one used last comes first */
+        for (unsigned i = 0; i < ui->boxes.n; i++) {
+            const struct box_item *item = &ui->boxes.list[i];
+            bool last = ui->last_box_label && item->path && !strcmp(item->path, ui->last_box_label);
+            struct buf name = BUF_INIT(1200);
+            if (item->kind != BOXK_BOX || (item->attrs & (BOX_NOSELECT | BOX_NONEXISTENT)) || last != (pass == 0) ||
+                (only != UINT_MAX && item->account != only))
+                continue;
+            buf_addf(&name, "%s/%s", ui->accts.list[item->account].name, item->path);
+            p->items[p->nitems++] =
+                (struct pick_item){mem_dup_z(only == UINT_MAX ? buf_z(&name) : item->path), item->account, item->id, 1};
+            buf_fini(&name);
+        }
+    rank(p);
+}
+
+bool ui_find_box(struct ui *ui, const char *name, unsigned *account_r, uint64_t *box_r)
+{
+    struct err err = ERR_INIT;
+    const struct list_row *row = ui_row(ui);
+    const struct list *l = ui_list(ui);
+    unsigned prefer = row ? row->ref.account : l->source == LIST_BOX ? l->account : 0;
+    int best = 0;
+    boxes_update(&ui->boxes, &ui->accts, ui->conf, &err);
+    for (unsigned i = 0; i < ui->boxes.n; i++) {
+        const struct box_item *item = &ui->boxes.list[i];
+        struct buf full = BUF_INIT(1200);
+        if (item->kind != BOXK_BOX)
+            continue;
+        buf_addf(&full, "%s/%s", ui->accts.list[item->account].name, item->path);
+        int score = !strcmp(name, buf_z(&full)) ? 4 : strcmp(name, item->path) ? 0 : item->account == prefer ? 3 : 1;
+        buf_fini(&full);
+        if (score > best) {
+            best = score;
+            *account_r = item->account;
+            *box_r = item->id;
+        }
+    }
+    return best > 0;
+}
+
+/* ---- completion ---- */
+struct emitting {
+    cmd_emit_fn *emit;
+    void *arg;
+};
+
+static void emit_address(void *arg, struct str name, struct str addr)
+{
+    struct emitting *e = arg;
+    struct buf word = BUF_INIT(800), help = BUF_INIT(400);
+    text_from_bytes(addr, TEXT_FOLD_SPACE, &word);
+    text_from_bytes(name, TEXT_FOLD_SPACE, &help);
+    e->emit(e->arg, buf_z(&word), buf_z(&help));
+    buf_fini(&word);
+    buf_fini(&help);
+}
+
+static void emit_tags(struct ui *ui, cmd_emit_fn *emit, void *arg)
+{
+    static const char *const usual[] = {"unread", "flagged", "inbox", "attachment", "replied", "todo", NULL};
+    const struct list_row *row = ui_row(ui);
+    struct buf tags = BUF_INIT(4096);
+    struct err err = ERR_INIT;
+    for (size_t i = 0; usual[i]; i++)
+        emit(arg, usual[i], "");
+    struct reader *reader = row && row->ref.id ? ui->accts.list[row->ref.account].reader : NULL;
+    struct str rest, word;
+    if (reader && reader_tags(reader, row->ref.id, &tags, &err)) {
+        rest = buf_str(&tags);
+        while (rest.n && str_split(&rest, ' ', &word)) {
+            char *z = mem_dup_n(word.p, word.n);
+            if (*z)
+                emit(arg, z, "on this message");
+            free(z);
+        }
+    }
+    buf_fini(&tags);
+}
+
+static void names(void *context, enum arg_kind kind, struct str prefix, cmd_emit_fn *emit, void *arg)
+{
+    struct ui *ui = context;
+    struct err err = ERR_INIT;
+    struct emitting e = {emit, arg};
+    switch (kind) {
+    case ARG_MAILBOX:
+        for (unsigned i = 0; i < ui->boxes.n; i++)
+            if (ui->boxes.list[i].kind == BOXK_BOX)
+                emit(arg, ui->boxes.list[i].path, ui->accts.list[ui->boxes.list[i].account].name);
+        break;
+    case ARG_ACCOUNT:
+        for (unsigned a = 0; a < ui->accts.n; a++)
+            emit(arg, ui->accts.list[a].name, "");
+        break;
+    case ARG_SAVED:
+        for (size_t i = 0; i < ui->conf->nsaved; i++)
+            emit(arg, ui->conf->saved[i].name, ui->conf->saved[i].query);
+        break;
+    case ARG_TAG:
+    case ARG_TAGS:
+        emit_tags(ui, emit, arg);
+        break;
+    case ARG_ADDRESS:
+        for (unsigned a = 0; a < ui->accts.n; a++)
+            if (ui->accts.list[a].reader)
+                reader_addresses(ui->accts.list[a].reader, prefix, 50, emit_address, &e, &err);
+        break;
+    default:
+        break;
+    }
+}
+
+static void apply_candidate(struct prompt *p, size_t i, bool quote)
+{
+    struct buf line = BUF_INIT(LINE_BYTES), clean = BUF_INIT(LINE_BYTES);
+    size_t cursor;
+    completions_apply(&p->candidates, i, (struct str){p->edit.p, p->edit.n}, quote, &line, &cursor);
+    if (utf8_valid(buf_str(&line))) {
+        edit_set(&p->edit, buf_str(&line));
+        p->edit.at = MIN(cursor, p->edit.n);
+    }
+    buf_fini(&line);
+    buf_fini(&clean);
+}
+
+static void complete(struct ui *ui, int step)
+{
+    struct prompt *p = &ui->prompt;
+    struct cmd_sources sources = {names, ui};
+    struct str line = {p->edit.p, p->edit.n};
+    if (p->kind == PROMPT_PICK) {
+        if (p->nshown)
+            p->cur = (p->cur + p->nshown + (step < 0 ? p->nshown - 1 : 1)) % p->nshown;
+        return;
+    }
+    if (!p->completes)
+        return;
+    if (p->open) {
+        p->chosen = (p->chosen + p->candidates.n + (size_t)(step < 0 ? p->candidates.n - 1 : 1)) % p->candidates.n;
+    } else {
+        enum cmd_context context = ui->focus == PANE_BOXES     ? CTX_BOXES
+                                   : ui->focus == PANE_MESSAGE ? CTX_MESSAGE
+                                                               : CTX_LIST;
+        bool any = p->kind == PROMPT_COMMAND
+                       ? cmd_complete(&ui_lang, ui->conf, context, &sources, line, p->edit.at, &p->candidates)
+                       : cmd_complete_kind(&ui_lang, ui->conf, p->complete, &sources, line, p->edit.at, &p->candidates);
+        if (!any) {
+            completions_fini(&p->candidates);
+            return;
+        }
+        p->open = true;
+        p->chosen = step < 0 ? p->candidates.n - 1 : 0;
+    }
+    bool one = p->candidates.n == 1;
+    struct completions kept = p->candidates;
+    size_t before = p->edit.n;
+    apply_candidate(p, p->chosen, p->kind == PROMPT_COMMAND);
+    /* the next candidate replaces this one */
+    p->candidates.to = kept.to + p->edit.n - before;
+    if (one) {
+        if (p->edit.at == p->edit.n)
+            edit_insert(&p->edit, STR(" "));
+        drop_candidates(p);
+    }
+    if (p->change)
+        p->change(ui, p->arg, p->edit.p);
+}
+
+void ui_prompt_changed(struct ui *ui)
+{
+    struct prompt *p = &ui->prompt;
+    drop_candidates(p);
+    if (p->kind == PROMPT_PICK)
+        rank(p);
+    if (p->history)
+        history_rewind(p->history);
+    if (p->change)
+        p->change(ui, p->arg, p->edit.p);
+}
+
+/* ---- keys ---- */
+static void accept_line(struct ui *ui)
+{
+    struct prompt p = ui->prompt; /* what it calls may open another prompt */
+    struct pick_item item = {.label = NULL};
+    char *text = mem_dup_n(p.edit.p, p.edit.n);
+    bool any = p.kind == PROMPT_PICK && p.nshown;
+    if (p.kind == PROMPT_SECRET)
+        give_secret(ui);
+    if (any)
+        item = p.items[p.order[p.cur]];
+    if (p.history && p.kind != PROMPT_SECRET)
+        history_add(p.history, str_z(text));
+    explicit_bzero(&p.edit, sizeof p.edit);
+    ui_prompt_close(ui);
+    if (p.kind == PROMPT_COMMAND && *text)
+        ui_run(ui, text);
+    else if (p.kind == PROMPT_ASK && p.accept)
+        p.accept(ui, p.arg, text);
+    else if (p.kind == PROMPT_PICK && p.picked)
+        p.picked(ui, p.arg, any ? &item : NULL);
+    explicit_bzero(text, strlen(text));
+    free(text);
+}
+
+static void leave(struct ui *ui)
+{
+    struct prompt p = ui->prompt;
+    explicit_bzero(&p.edit, sizeof p.edit);
+    ui_prompt_close(ui);
+    if (p.kind == PROMPT_ASK && p.accept)
+        p.accept(ui, p.arg, NULL);
+    else if (p.kind == PROMPT_PICK && p.picked)
+        p.picked(ui, p.arg, NULL);
+    else if (p.kind == PROMPT_SECRET)
+        ui_note(ui, NOTE_WARNING, "no password given: fetch asks again");
+}
+
+static void walk_history(struct ui *ui, bool older)
+{
+    struct prompt *p = &ui->prompt;
+    if (p->kind == PROMPT_PICK) {
+        complete(ui, older ? -1 : 1);
+        return;
+    }
+    if (!p->history)
+        return;
+    struct str prefix = {"", 0};
+    const char *line = older ? history_older(p->history, prefix) : history_newer(p->history, prefix);
+    if (!line && older)
+        return;
+    struct buf clean = BUF_INIT(LINE_BYTES); /* a history file is no terminal-safe text */
+    text_from_bytes(str_z(line), TEXT_LINE, &clean);
+    edit_set(&p->edit, buf_str(&clean));
+    buf_fini(&clean);
+    drop_candidates(p);
+    if (p->change)
+        p->change(ui, p->arg, p->edit.p);
+}
+
+void ui_prompt_key(struct ui *ui, ckey key)
+{
+    struct prompt *p = &ui->prompt;
+    char bytes[4];
+    struct buf clean = BUF_INIT(64);
+    if (key >= K_SPECIAL || key < ' ')
+        return;
+    unsigned n = utf8_encode(key, bytes);
+    bool mark = key == 0x200d || (key >= 0xfe00 && key <= 0xfe0f) || (key >= 0x300 && key < 0x370);
+    if (mark)
+        buf_add(&clean, bytes, n); /* joins the character before it */
+    else
+        text_from_bytes((struct str){bytes, n}, TEXT_LINE, &clean);
+    if (edit_insert(&p->edit, buf_str(&clean)))
+        ui_prompt_changed(ui);
+    explicit_bzero(clean.p, clean.n);
+    buf_fini(&clean);
+}
+
+#define EDIT(name, changes)                                                                                            \
+    bool run_edit_##name(void *context, const struct cmd_args *args, struct err *err)                                  \
+    {                                                                                                                  \
+        struct ui *ui = context;                                                                                       \
+        (void)args, (void)err;                                                                                         \
+        edit_##name(&ui->prompt.edit);                                                                                 \
+        if (changes)                                                                                                   \
+            ui_prompt_changed(ui);                                                                                     \
+        return true;                                                                                                   \
+    }
+EDIT(left, false)
+EDIT(right, false)
+EDIT(word_left, false)
+EDIT(word_right, false)
+EDIT(delete, true)
+EDIT(word_backspace, true)
+EDIT(kill, true)
+EDIT(clear, true)
+#undef EDIT
+
+bool run_edit_backspace(void *context, const struct cmd_args *args, struct err *err)
+{
+    struct ui *ui = context;
+    (void)args, (void)err;
+    if (!ui->prompt.edit.n && ui->prompt.kind == PROMPT_COMMAND) {
+        leave(ui);
+        return true;
+    }
+    edit_backspace(&ui->prompt.edit);
+    ui_prompt_changed(ui);
+    return true;
+}
+
+bool run_edit_start(void *context, const struct cmd_args *args, struct err *err)
+{
+    (void)args, (void)err;
+    ((struct ui *)context)->prompt.edit.at = 0;
+    return true;
+}
+
+bool run_edit_end(void *context, const struct cmd_args *args, struct err *err)
+{
+    struct ui *ui = context;
+    (void)args, (void)err;
+    ui->prompt.edit.at = ui->prompt.edit.n;
+    return true;
+}
+
+bool run_edit_accept(void *context, const struct cmd_args *args, struct err *err)
+{
+    (void)args, (void)err;
+    if (((struct ui *)context)->prompt.kind != PROMPT_NONE)
+        accept_line(context);
+    return true;
+}
+
+bool run_edit_cancel(void *context, const struct cmd_args *args, struct err *err)
+{
+    (void)args, (void)err;
+    if (((struct ui *)context)->prompt.kind != PROMPT_NONE)
+        leave(context);
+    return true;
+}
+
+bool run_edit_complete(void *context, const struct cmd_args *args, struct err *err)
+{
+    (void)args, (void)err;
+    complete(context, 1);
+    return true;
+}
+
+bool run_edit_complete_back(void *context, const struct cmd_args *args, struct err *err)
+{
+    (void)args, (void)err;
+    complete(context, -1);
+    return true;
+}
+
+bool run_edit_older(void *context, const struct cmd_args *args, struct err *err)
+{
+    (void)args, (void)err;
+    walk_history(context, true);
+    return true;
+}
+
+bool run_edit_newer(void *context, const struct cmd_args *args, struct err *err)
+{
+    (void)args, (void)err;
+    walk_history(context, false);
+    return true;
+}

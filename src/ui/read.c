@@ -1,0 +1,454 @@
+/* Opening a message: OPEN to the store, the body's fd to `view`, its document into the pane. A view that dies costs the
+ * message its display for this session, and nothing else. */
+#include "ui/private.h"
+
+#include <fcntl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { PROGRESS_AFTER_MS = 500, URL_MAX = 8000 };
+
+static void viewer_end(struct ui *ui)
+{
+    helper_end(&ui->viewer);
+    ui->view_req = 0;
+}
+
+void ui_open_close(struct ui *ui)
+{
+    struct err err = ERR_INIT;
+    if (ui->open_req && ui->client && ui->client->chan)
+        SEND(ui->client->chan, -1, &err, CANCEL, .req = ui->open_req);
+    ui_forget(ui, ui->open_req);
+    ui->open_req = 0;
+    viewer_end(ui);
+    watch_free(&ui->seen_timer);
+    message_close(&ui->message);
+    ui->progress[0] = 0;
+    if (ui->focus == PANE_MESSAGE)
+        ui->focus = PANE_LIST;
+    ui->dirty = true;
+}
+
+static bool quarantined(const struct ui *ui, struct ref ref)
+{
+    for (unsigned i = 0; i < MIN(ui->nquarantine, (unsigned)QUARANTINE_MAX); i++)
+        if (ref_eq(ui->quarantine[i], ref))
+            return true;
+    return false;
+}
+
+/* ---- seen ---- */
+static void on_seen(void *arg)
+{
+    struct ui *ui = arg;
+    const struct list_row *row = list_find(ui_list(ui), ui->message.ref);
+    watch_free(&ui->seen_timer);
+    if (row && !(row->flags & FLAG_SEEN) && ui->client && ui->client->chan)
+        ui_act_on(ui, &ui->message.ref, 1,
+                  &(struct action){.kind = INTENT_FLAGS, .verb = "marked read", .set = FLAG_SEEN}, true);
+}
+
+static void prefetch_answer(struct ui *ui, void *arg, const struct msg *m)
+{
+    (void)ui, (void)arg;
+    if (m && m->fd >= 0)
+        close(m->fd);
+}
+
+/* The message that is most likely read next is fetched while this one is read. */
+static void prefetch(struct ui *ui)
+{
+    const struct list *l = ui_list(ui);
+    struct err err = ERR_INIT;
+    for (unsigned i = l->cur + 1; i < l->n && i <= l->cur + 20; i++) {
+        const struct list_row *row = &l->rows[i];
+        if ((row->flags & FLAG_SEEN) || (row->state & (ROW_BODY | ROW_FAILED)) || !row->ref.id)
+            continue;
+        uint32_t req = ui_request(ui, prefetch_answer, NULL);
+        SEND(ui->client->chan, -1, &err, OPEN, .req = req, .account = str_z(ui->accts.list[row->ref.account].name),
+             .msg = row->ref.id, .prefetch = 1);
+        return;
+    }
+}
+
+static void message_ready(struct ui *ui)
+{
+    message_done(&ui->message);
+    ui->progress[0] = 0;
+    viewer_end(ui);
+    if (ui->conf->mark_seen) {
+        watch_free(&ui->seen_timer);
+        ui->seen_timer = loop_after(ui->loop, (int64_t)ui->conf->read_delay * 1000, on_seen, ui);
+    }
+    if (ui->client && ui->client->chan)
+        prefetch(ui);
+}
+
+/* ---- view ---- */
+static void view_event(struct ui *ui, void *arg, struct helper *h, struct msg *m)
+{
+    struct err err = ERR_INIT;
+    (void)arg, (void)h;
+    if (!m) {
+        ui->quarantine[ui->nquarantine++ % QUARANTINE_MAX] = ui->message.ref;
+        message_fail(&ui->message,
+                     "The program that displays messages broke off at this one. It is not tried again in this "
+                     "session; raw shows the bytes.");
+        ui_note(ui, NOTE_ERROR, "view broke off: this message is set aside");
+        viewer_end(ui);
+        return;
+    }
+    if (m->kind == MSG_VIEW_DATA && m->u.VIEW_DATA.req == ui->view_req) {
+        if (!message_feed(&ui->message, m->u.VIEW_DATA.bytes, &err)) {
+            message_fail(&ui->message, err.text);
+            ui_note_err(ui, &err);
+            viewer_end(ui);
+        }
+    } else if (m->kind == MSG_VIEW_DONE && m->u.VIEW_DONE.req == ui->view_req) {
+        if (m->u.VIEW_DONE.kind != ERR_NONE) {
+            char why[400];
+            snprintf(why, sizeof why, "%.*s", STR_FMT(m->u.VIEW_DONE.text));
+            message_fail(&ui->message, why);
+            viewer_end(ui);
+        } else
+            message_ready(ui);
+    }
+    if (m->fd >= 0)
+        close(m->fd);
+}
+
+static void view_body(struct ui *ui, int fd)
+{
+    struct err err = ERR_INIT;
+    struct buf self = BUF_INIT(2048);
+    viewer_end(ui);
+    ui->viewer = helper_view(ui, view_event, NULL);
+    if (!ui->viewer) {
+        message_fail(&ui->message, "the program that displays messages does not start");
+        return;
+    }
+    ui->view_req = 1;
+    const struct account *account = ui->accts.list[ui->message.ref.account].conf;
+    if (account)
+        account_addresses(account, &self);
+    unsigned width = ui->conf->wrap ? ui->conf->wrap : MAX(ui->layout.message.cols, 40u);
+    if (!SEND(helper_chan(ui->viewer), fd, &err, VIEW, .req = ui->view_req, .width = width, .flags = ui->message.flags,
+              .self = buf_str(&self)))
+        message_fail(&ui->message, err.text);
+    buf_fini(&self);
+}
+
+static void on_body(struct ui *ui, void *arg, const struct msg *m)
+{
+    (void)arg;
+    if (!m) {
+        ui->open_req = 0;
+        message_fail(&ui->message, "the store ended");
+        return;
+    }
+    if (m->kind == MSG_PROGRESS) {
+        const struct m_PROGRESS *p = &m->u.PROGRESS;
+        if (clock_mono_ms() - ui->opened_ms >= PROGRESS_AFTER_MS)
+            snprintf(ui->progress, sizeof ui->progress, "%.*s %u of %u KB · C-g stops",
+                     (int)MIN(p->text.n, (size_t)150), p->text.n ? p->text.p : "", (unsigned)(p->done / 1024),
+                     (unsigned)(p->total / 1024));
+        return;
+    }
+    ui->open_req = 0;
+    ui->progress[0] = 0;
+    if (m->kind == MSG_BODY && m->fd >= 0) {
+        view_body(ui, m->fd);
+        close(m->fd);
+    } else if (m->kind == MSG_REFUSED) {
+        char why[400];
+        snprintf(why, sizeof why, "%.*s", STR_FMT(m->u.REFUSED.text));
+        message_fail(&ui->message, why);
+    }
+}
+
+void ui_open(struct ui *ui, unsigned view_flags)
+{
+    const struct list_row *row = list_cursor(ui_list(ui));
+    struct err err = ERR_INIT;
+    if (!row)
+        return;
+    if (!row->ref.id) {
+        ui_note(ui, NOTE_WARNING, "this message belongs to no account of tuimail");
+        return;
+    }
+    struct ref ref = row->ref;
+    enum pane focus = ui->focus;
+    ui_open_close(ui);
+    message_show(&ui->message, ref, row->subject, view_flags);
+    ui->focus = focus == PANE_MESSAGE ? PANE_MESSAGE : PANE_LIST;
+    if (quarantined(ui, ref) && !(view_flags & VIEW_RAW)) {
+        message_fail(&ui->message, "The display of this message broke off before; raw shows the bytes.");
+        return;
+    }
+    if (!ui_online(ui)) {
+        message_fail(&ui->message, "the store does not run");
+        return;
+    }
+    ui->opened_ms = clock_mono_ms();
+    ui->open_req = ui_request(ui, on_body, NULL);
+    if (!SEND(ui->client->chan, -1, &err, OPEN, .req = ui->open_req, .account = str_z(ui->accts.list[ref.account].name),
+              .msg = ref.id, .prefetch = 0)) {
+        ui_note_err(ui, &err);
+        message_fail(&ui->message, err.text);
+    }
+}
+
+void ui_follow(struct ui *ui)
+{
+    const struct list_row *row = list_cursor(ui_list(ui));
+    if (ui->message.state == MESSAGE_NONE)
+        return;
+    if (!row)
+        ui_open_close(ui);
+    else if (!ref_eq(row->ref, ui->message.ref))
+        ui_open(ui, 0);
+}
+
+/* ---- commands of the message pane ---- */
+static unsigned pane_rows(const struct ui *ui)
+{
+    return MAX(ui->layout.message.rows, 2u) - 1; /* its title line */
+}
+
+static bool is_open(const struct ui *ui)
+{
+    return ui->message.state != MESSAGE_NONE;
+}
+
+bool run_scroll_down(void *context, const struct cmd_args *args, struct err *err)
+{
+    struct ui *ui = context;
+    (void)args;
+    if (!is_open(ui)) {
+        ui_open(ui, 0);
+        return true;
+    }
+    if (message_scroll(&ui->message, MAX(pane_rows(ui), 3u) - 2, pane_rows(ui)))
+        return true;
+    if (list_unread(ui_list(ui), true, err))
+        ui_follow(ui);
+    else
+        ui_note(ui, NOTE_INFO, "no unread message below");
+    return true;
+}
+
+bool run_scroll_up(void *context, const struct cmd_args *args, struct err *err)
+{
+    struct ui *ui = context;
+    (void)args, (void)err;
+    message_scroll(&ui->message, -(int64_t)(MAX(pane_rows(ui), 3u) - 2), pane_rows(ui));
+    return true;
+}
+
+bool run_line_down(void *context, const struct cmd_args *args, struct err *err)
+{
+    struct ui *ui = context;
+    (void)args, (void)err;
+    message_scroll(&ui->message, 1, pane_rows(ui));
+    return true;
+}
+
+bool run_line_up(void *context, const struct cmd_args *args, struct err *err)
+{
+    struct ui *ui = context;
+    (void)args, (void)err;
+    message_scroll(&ui->message, -1, pane_rows(ui));
+    return true;
+}
+
+static bool view_again(struct ui *ui, unsigned flip)
+{
+    ui_open(ui, (is_open(ui) ? ui->message.flags : 0) ^ flip);
+    return true;
+}
+
+bool run_headers(void *context, const struct cmd_args *args, struct err *err)
+{
+    (void)args, (void)err;
+    return view_again(context, VIEW_ALL_HEADERS);
+}
+
+bool run_html(void *context, const struct cmd_args *args, struct err *err)
+{
+    (void)args, (void)err;
+    return view_again(context, VIEW_PREFER_HTML);
+}
+
+bool run_raw(void *context, const struct cmd_args *args, struct err *err)
+{
+    (void)args, (void)err;
+    return view_again(context, VIEW_RAW);
+}
+
+bool run_fold_quotes(void *context, const struct cmd_args *args, struct err *err)
+{
+    struct ui *ui = context;
+    (void)args, (void)err;
+    message_fold(&ui->message, !ui->message.fold);
+    return true;
+}
+
+static void find_typed(struct ui *ui, void *arg, const char *text)
+{
+    (void)arg;
+    if (!text)
+        return;
+    free(ui->message.find);
+    ui->message.find = *text ? mem_dup_z(text) : NULL;
+    if (*text && !message_find(&ui->message, true, pane_rows(ui)))
+        ui_note(ui, NOTE_WARNING, "not found: %s", text);
+}
+
+bool run_find(void *context, const struct cmd_args *args, struct err *err)
+{
+    struct ui *ui = context;
+    (void)err;
+    if (cmd_arg(args, 0))
+        find_typed(ui, NULL, cmd_arg(args, 0));
+    else
+        ui_ask(ui, "find: ", "", ARG_TEXT, false, ui->search_history, find_typed, NULL, NULL);
+    return true;
+}
+
+static bool next_hit(struct ui *ui, bool forward, struct err *err)
+{
+    if (is_open(ui) && ui->message.find) {
+        if (!message_find(&ui->message, forward, pane_rows(ui)))
+            ui_note(ui, NOTE_WARNING, "not found: %s", ui->message.find);
+    } else if (ui_list(ui)->source == LIST_HITS) {
+        list_move(ui_list(ui), forward ? 1 : -1, err);
+        ui_follow(ui);
+    }
+    return true;
+}
+
+bool run_next_hit(void *context, const struct cmd_args *args, struct err *err)
+{
+    (void)args;
+    return next_hit(context, true, err);
+}
+
+bool run_previous_hit(void *context, const struct cmd_args *args, struct err *err)
+{
+    (void)args;
+    return next_hit(context, false, err);
+}
+
+/* ---- links ---- */
+/* Only what cannot read a file, run a program or hide its target: the schemes of the list, no control, no blank
+ * (THREATS 132, 133). */
+bool ui_url_allowed(struct str url)
+{
+    static const char *const schemes[] = {"https://", "http://", "mailto:", "ftp://"};
+    bool scheme = false;
+    for (size_t i = 0; i < COUNT(schemes); i++)
+        scheme = scheme || str_case_starts(url, str_z(schemes[i]));
+    for (size_t i = 0; i < url.n; i++)
+        if ((unsigned char)url.p[i] <= ' ' || url.p[i] == 0x7f)
+            return false;
+    return scheme && url.n < URL_MAX && utf8_valid(url);
+}
+
+bool ui_spawn(const char *const *argv)
+{
+    int status;
+    pid_t pid = fork();
+    if (pid == 0) { /* twice, so that nobody has to wait for it */
+        if (fork() == 0) {
+            int null = open("/dev/null", O_RDWR);
+            setsid();
+            dup2(null, 0);
+            dup2(null, 1);
+            dup2(null, 2);
+            execvp(argv[0], (char *const *)(uintptr_t)argv);
+        }
+        _exit(0);
+    }
+    return pid > 0 && waitpid(pid, &status, 0) == pid;
+}
+
+/* The option's words and then the target: an argv, no shell; the target begins with its scheme, so it is no option. */
+static void start_browser(struct ui *ui, const char *url)
+{
+    struct str rest = str_z(ui->conf->browser[0] ? ui->conf->browser : "xdg-open");
+    struct line line;
+    struct err err = ERR_INIT;
+    unsigned number = 1;
+    if (line_next(&rest, "browser", &number, &line, &err) != 1) {
+        ui_note(ui, NOTE_ERROR, "the option browser names no program");
+        return;
+    }
+    const char **argv = mem_array(line.n + 2, sizeof *argv);
+    for (size_t i = 0; i < line.n; i++)
+        argv[i] = line.words[i];
+    argv[line.n] = url;
+    if (ui_spawn(argv))
+        ui_note(ui, NOTE_INFO, "opened by %s", argv[0]);
+    else
+        ui_note(ui, NOTE_ERROR, "%s cannot be started", argv[0]);
+    free(argv);
+    line_fini(&line);
+}
+
+static void url_answer(struct ui *ui, void *arg, bool yes)
+{
+    (void)arg;
+    if (yes && ui->url && ui_url_allowed(str_z(ui->url))) {
+        if (str_case_starts(str_z(ui->url), STR("mailto:")) && cmd_find(&ui_lang, "mailto")) {
+            struct buf line = BUF_INIT(2 * URL_MAX);
+            buf_addz(&line, "mailto ");
+            line_quote(str_z(ui->url), &line);
+            ui_run(ui, buf_z(&line));
+            buf_fini(&line);
+        } else
+            start_browser(ui, ui->url);
+    }
+    free(ui->url);
+    ui->url = NULL;
+}
+
+static bool open_link(struct ui *ui, size_t number, struct err *err)
+{
+    const struct doc_item *link = message_link(&ui->message, number);
+    if (!link)
+        return err_set(err, ERR_USAGE, "no link %zu in this message", number + 1);
+    if (!ui_url_allowed(link->text))
+        return err_set(err, ERR_USAGE, "not opened, only http, https, ftp and mailto are: %.*s",
+                       (int)MIN(link->text.n, (size_t)200), link->text.p);
+    free(ui->url);
+    ui->url = mem_dup_n(link->text.p, link->text.n);
+    ui_confirm(ui, "Open this?", ui->url, url_answer, NULL);
+    return true;
+}
+
+bool run_links(void *context, const struct cmd_args *args, struct err *err)
+{
+    struct ui *ui = context;
+    uint32_t number;
+    if (!is_open(ui))
+        return err_set(err, ERR_USAGE, "open the message first");
+    if (cmd_arg(args, 0)) {
+        if (!str_u32(str_z(cmd_arg(args, 0)), &number) || !number)
+            return err_set(err, ERR_USAGE, "links NUMBER");
+        return open_link(ui, number - 1, err);
+    }
+    const struct doc_item *link = message_link(&ui->message, 0);
+    if (!link) {
+        ui_note(ui, NOTE_INFO, "no links in this message");
+        return true;
+    }
+    ui_popup(ui, POPUP_LINKS, "links: a letter opens one");
+    for (size_t i = 0; i < 26 && (link = message_link(&ui->message, i)); i++) {
+        char letter[2] = {(char)('a' + i), 0};
+        char *target = mem_dup_n(link->text.p, link->text.n);
+        ui_popup_row(ui, letter, target);
+        free(target);
+    }
+    return true;
+}

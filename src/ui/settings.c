@@ -1,0 +1,192 @@
+/* Options, colours, keys and hooks: from tuimailrc at the start, by command later. */
+#include "ui/private.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+const struct command ui_command_rows[] = {
+#define CMD(name, args, in, flags, help, fn, more) {name, args, in, flags, help, fn, more},
+#include "ui/commands.def"
+#include "ui/compose.def"
+#undef CMD
+};
+static const char *const events[] = {"new-mail", "start", "quit", NULL};
+const struct cmd_lang ui_lang = {ui_command_rows, COUNT(ui_command_rows), events, theme_things, theme_names};
+
+static void apply_options(struct ui *ui)
+{
+    struct err err = ERR_INIT;
+    text_set_ambiguous_wide(ui->conf->ambiguous_wide);
+    snprintf(ui->layout_name, sizeof ui->layout_name, "%s", ui->conf->layout);
+    ui->sidebar = ui->conf->sidebar_width > 0;
+    if (ui->conf->ascii)
+        ui->grid.ascii = true;
+    (void)err;
+}
+
+static void add_hook(struct ui *ui, char *const *words, size_t n)
+{
+    struct buf command = BUF_INIT(LINE_MAX_BYTES);
+    for (size_t i = 2; i < n; i++) {
+        if (i > 2)
+            buf_addc(&command, ' ');
+        if (n == 3)
+            buf_addz(&command, words[i]); /* one word with blanks is a command line of its own */
+        else
+            line_quote(str_z(words[i]), &command);
+    }
+    ui->hooks = mem_resize(ui->hooks, ui->nhooks + 1, sizeof *ui->hooks);
+    ui->hooks[ui->nhooks++] = (struct hook){mem_dup_z(words[1]), buf_take(&command, NULL)};
+}
+
+void ui_load_settings(struct ui *ui)
+{
+    struct err err = ERR_INIT;
+    apply_options(ui);
+    if (!theme_load(&ui->theme, ui->conf->theme, &err)) {
+        ui_note_err(ui, &err);
+        theme_load(&ui->theme, "default", &err);
+    }
+    ui->keymap = keymap_new();
+    if (!keymap_defaults(ui->keymap, ui->conf->keys, &err))
+        ui_note_err(ui, &err);
+    for (size_t i = 0; i < ui->conf->nui_lines; i++) {
+        const struct line *line = &ui->conf->ui_lines[i];
+        err = ERR_INIT;
+        bool ok = true;
+        if (line->n > 2 && !strcmp(line->words[0], "on"))
+            add_hook(ui, line->words, line->n);
+        else if (line->n && !strcmp(line->words[0], "color"))
+            ok = theme_color(&ui->theme, line->words, line->n, &err);
+        else
+            ok = keymap_line(ui->keymap, line, &err);
+        if (!ok) {
+            err_prefix(&err, "%s:%u", line->file ? line->file : "tuimailrc", line->number);
+            ui_note_err(ui, &err);
+        }
+    }
+}
+
+void ui_run_hooks(struct ui *ui, const char *event)
+{
+    for (size_t i = 0; i < ui->nhooks; i++)
+        if (!strcmp(ui->hooks[i].event, event))
+            ui_run(ui, ui->hooks[i].command);
+}
+
+/* The command's own words again, as a line for conf and cmd. */
+static struct line line_of(const struct cmd_args *args, char **words)
+{
+    size_t n = 0;
+    words[n++] = mem_dup_z(args->command->name);
+    if (cmd_flag(args, 'a')) {
+        words[n++] = mem_dup_z("-a");
+        words[n++] = mem_dup_z(cmd_flag_value(args, 'a'));
+    }
+    for (size_t i = 0; i < args->n && n < 60; i++)
+        words[n++] = mem_dup_z(args->words[i]);
+    return (struct line){.words = words, .n = n, .file = ":", .number = 1};
+}
+
+static void free_words(char **words, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        free(words[i]);
+}
+
+static void show_option(struct ui *ui, const char *account, const char *name)
+{
+    const struct option *option = option_find(name);
+    struct buf value = BUF_INIT(4096);
+    if (!option) {
+        ui_note(ui, NOTE_WARNING, "no option \"%s\"", name);
+        return;
+    }
+    option_get(ui->conf, account ? conf_account(ui->conf, account) : NULL, option, &value);
+    ui_note(ui, NOTE_INFO, "%s is %s", name, value.n ? buf_z(&value) : "empty");
+    buf_fini(&value);
+}
+
+bool run_set(void *context, const struct cmd_args *args, struct err *err)
+{
+    struct ui *ui = context;
+    char *words[64];
+    if (!strcmp(args->command->name, "set") && args->n == 1) {
+        show_option(ui, cmd_flag_value(args, 'a'), args->words[0]);
+        return true;
+    }
+    struct line line = line_of(args, words);
+    bool ok = conf_run(ui->conf, &line, err);
+    free_words(words, line.n);
+    if (!ok)
+        return false;
+    apply_options(ui);
+    for (unsigned a = 0; a < ui->accts.n; a++) /* conf may have moved its accounts */
+        ui->accts.list[a].conf = conf_account(ui->conf, ui->accts.list[a].name);
+    ui->boxes.stale = true;
+    return !strcmp(args->words[0], "theme") ? theme_load(&ui->theme, ui->conf->theme, err) : true;
+}
+
+bool run_theme(void *context, const struct cmd_args *args, struct err *err)
+{
+    return theme_load(&((struct ui *)context)->theme, cmd_arg(args, 0), err);
+}
+
+bool run_color(void *context, const struct cmd_args *args, struct err *err)
+{
+    char *words[64];
+    struct line line = line_of(args, words);
+    bool ok = theme_color(&((struct ui *)context)->theme, line.words, line.n, err);
+    free_words(words, line.n);
+    return ok;
+}
+
+bool run_bind(void *context, const struct cmd_args *args, struct err *err)
+{
+    struct ui *ui = context;
+    char *words[64];
+    struct line line = line_of(args, words);
+    bool ok = cmd_check_line(&ui_lang, &line, err) && keymap_line(ui->keymap, &line, err);
+    free_words(words, line.n);
+    return ok;
+}
+
+bool run_on(void *context, const struct cmd_args *args, struct err *err)
+{
+    char *words[64];
+    struct line line = line_of(args, words);
+    bool ok = cmd_check_line(&ui_lang, &line, err);
+    if (ok)
+        add_hook(context, line.words, line.n);
+    free_words(words, line.n);
+    return ok;
+}
+
+/* ---- run: a shell command of the user's, with words of the message quoted as one word each ---- */
+static bool run_value(void *arg, const char *name, struct buf *value)
+{
+    struct ui *ui = arg;
+    const struct list_row *row = list_cursor(ui_list(ui));
+    char number[24];
+    if (!strcmp(name, "count")) {
+        snprintf(number, sizeof number, "%u", ui->fresh);
+        return buf_addz(value, number);
+    }
+    if (!strcmp(name, "from"))
+        return row ? buf_adds(value, row->from_name.n ? row->from_name : row->from_addr) : true;
+    if (!strcmp(name, "subject"))
+        return row ? buf_adds(value, row->subject) : true;
+    if (!strcmp(name, "message-id"))
+        return row ? buf_adds(value, row->msgid) : true;
+    return false;
+}
+
+bool run_run(void *context, const struct cmd_args *args, struct err *err)
+{
+    struct buf command = BUF_INIT(LINE_MAX_BYTES);
+    bool ok = cmd_expand(str_z(cmd_arg(args, 0)), run_value, context, &command, err);
+    if (ok && !ui_spawn((const char *const[]){"/bin/sh", "-c", buf_z(&command), NULL}))
+        ok = err_set(err, ERR_TOOL, "cannot start a program");
+    buf_fini(&command);
+    return ok;
+}

@@ -1,0 +1,247 @@
+/* The channel to the store: requests and their answers, and what it tells by itself. */
+#include "ui/private.h"
+
+#include <poll.h>
+#include <unistd.h>
+
+enum { RETRY_FIRST_MS = 300, RETRY_MAX_MS = 30000, PER_TURN = 256 };
+
+bool ui_online(struct ui *ui)
+{
+    if (ui->client && ui->client->chan)
+        return true;
+    ui_note(ui, NOTE_ERROR, "the store does not run; it is started again by itself");
+    return false;
+}
+
+uint32_t ui_request(struct ui *ui, answer_fn *fn, void *arg)
+{
+    if (ui->nrequests == ui->cap_requests) {
+        ui->cap_requests = ui->cap_requests ? ui->cap_requests * 2 : 16;
+        ui->requests = mem_resize(ui->requests, ui->cap_requests, sizeof *ui->requests);
+    }
+    if (++ui->next_req == 0)
+        ui->next_req = 1;
+    ui->requests[ui->nrequests++] = (struct request){ui->next_req, fn, arg};
+    return ui->next_req;
+}
+
+void ui_forget(struct ui *ui, uint32_t req)
+{
+    for (size_t i = 0; i < ui->nrequests; i++)
+        if (ui->requests[i].req == req) {
+            ui->requests[i] = ui->requests[--ui->nrequests];
+            return;
+        }
+}
+
+/* An answer to a request that nobody waits for any more is dropped, with its fd. */
+static void answer(struct ui *ui, uint32_t req, const struct msg *m, bool last)
+{
+    for (size_t i = 0; i < ui->nrequests; i++) {
+        if (ui->requests[i].req != req)
+            continue;
+        struct request r = ui->requests[i];
+        if (last)
+            ui->requests[i] = ui->requests[--ui->nrequests];
+        r.fn(ui, r.arg, m);
+        return;
+    }
+    if (m->fd >= 0)
+        close(m->fd);
+}
+
+static void on_account(struct ui *ui, const struct m_ACCOUNT *m)
+{
+    int at = accts_find(&ui->accts, m->account, true);
+    if (at < 0)
+        return;
+    struct acct *acct = &ui->accts.list[at];
+    acct->known = true;
+    acct->state = m->state;
+    acct->queued = m->queued;
+    acct->outbox = m->outbox;
+    snprintf(acct->text, sizeof acct->text, "%.*s", (int)MIN(m->text.n, sizeof acct->text - 1),
+             m->text.n ? m->text.p : "");
+    ui->boxes.stale = true;
+}
+
+static void on_changed(struct ui *ui, const struct m_CHANGED *m)
+{
+    for (unsigned i = 0; i < ui->depth; i++)
+        list_stale(ui->stack[i]);
+    ui->boxes.stale = true;
+    if (!m->fresh)
+        return;
+    ui->fresh += m->fresh;
+    if (ui->conf->bell && ui->term)
+        ui->term->bell(ui->term->arg);
+    ui_run_hooks(ui, "new-mail");
+}
+
+static void on_outbox(struct ui *ui, const struct m_OUTBOX *m)
+{
+    static const char *const words[] = {[OUTBOX_SENT] = "sent",
+                                        [OUTBOX_REFUSED] = "refused",
+                                        [OUTBOX_UNKNOWN] = "nobody knows whether it was sent: look before you send it "
+                                                           "again"};
+    ui->boxes.stale = true;
+    if (m->state >= COUNT(words) || !words[m->state])
+        return;
+    ui_note(ui, m->state == OUTBOX_SENT ? NOTE_INFO : NOTE_ERROR, "%.*s: %s%s%.*s", STR_FMT(m->account),
+            words[m->state], m->text.n ? ": " : "", STR_FMT(m->text));
+}
+
+static void on_secret(struct ui *ui, const struct m_SECRET_WANTED *m)
+{
+    int at = accts_find(&ui->accts, m->account, true);
+    char label[120];
+    if (at < 0)
+        return;
+    ui->accts.list[at].state = ACCOUNT_WANTS_SECRET;
+    if (ui->prompt.kind != PROMPT_NONE) {
+        ui_note(ui, NOTE_WARNING, "%s asks for its password: fetch %s", ui->accts.list[at].name,
+                ui->accts.list[at].name);
+        return;
+    }
+    snprintf(label, sizeof label, "password of %.40s%s%s%.40s: ", ui->accts.list[at].name,
+             m->service == SERVICE_SUBMISSION ? " (sending)" : "", m->text.n ? ", " : "", m->text.n ? m->text.p : "");
+    ui_ask_secret(ui, (unsigned)at, m->service, label);
+}
+
+static void on_message(struct ui *ui, struct msg *m)
+{
+    ui->dirty = true;
+    switch (m->kind) {
+    case MSG_ACCOUNT:
+        on_account(ui, &m->u.ACCOUNT);
+        break;
+    case MSG_CHANGED:
+        on_changed(ui, &m->u.CHANGED);
+        break;
+    case MSG_NOTE:
+        ui_note(ui, m->u.NOTE.level, "%.*s%s%.*s", STR_FMT(m->u.NOTE.account), m->u.NOTE.account.n ? ": " : "",
+                STR_FMT(m->u.NOTE.text));
+        break;
+    case MSG_OUTBOX:
+        on_outbox(ui, &m->u.OUTBOX);
+        break;
+    case MSG_SECRET_WANTED:
+        on_secret(ui, &m->u.SECRET_WANTED);
+        break;
+    case MSG_INTENT_OK:
+        answer(ui, m->u.INTENT_OK.req, m, true);
+        break;
+    case MSG_REFUSED:
+        answer(ui, m->u.REFUSED.req, m, true);
+        break;
+    case MSG_UNDONE:
+        answer(ui, m->u.UNDONE.req, m, true);
+        break;
+    case MSG_BODY:
+        answer(ui, m->u.BODY.req, m, true);
+        break;
+    case MSG_PROGRESS:
+        answer(ui, m->u.PROGRESS.req, m, false);
+        break;
+    case MSG_FETCHED:
+        answer(ui, m->u.FETCHED.req, m, m->u.FETCHED.last);
+        break;
+    case MSG_SUBMITTED:
+        answer(ui, m->u.SUBMITTED.req, m, true);
+        break;
+    default:
+        if (m->fd >= 0)
+            close(m->fd);
+    }
+}
+
+static void on_retry(void *arg);
+
+static void lost(struct ui *ui, const struct err *err)
+{
+    watch_free(&ui->store_watch);
+    chan_free(&ui->client->chan);
+    while (ui->nrequests) {
+        struct request r = ui->requests[--ui->nrequests];
+        r.fn(ui, r.arg, NULL);
+    }
+    ui->changes.n = 0;
+    if (err->kind == ERR_NONE)
+        ui_note(ui, NOTE_ERROR, "the store ended; it is started again");
+    else
+        ui_note_err(ui, err);
+    ui->retry_ms = RETRY_FIRST_MS;
+    watch_free(&ui->retry_timer);
+    ui->retry_timer = loop_after(ui->loop, ui->retry_ms, on_retry, ui);
+}
+
+static void on_retry(void *arg)
+{
+    struct ui *ui = arg;
+    struct err err = ERR_INIT;
+    watch_free(&ui->retry_timer);
+    if (client_reconnect(ui->client, &err)) {
+        ui_note(ui, NOTE_INFO, "the store runs again");
+        ui_store_watch(ui);
+        ui_watch_list(ui);
+        for (unsigned i = 0; i < ui->depth; i++)
+            list_stale(ui->stack[i]);
+        ui->boxes.stale = true;
+        return;
+    }
+    ui_note_err(ui, &err);
+    ui->retry_ms = MIN(ui->retry_ms * 2, (int64_t)RETRY_MAX_MS);
+    ui->retry_timer = loop_after(ui->loop, ui->retry_ms, on_retry, ui);
+}
+
+static void on_ready(void *arg, short revents)
+{
+    struct ui *ui = arg;
+    struct err err = ERR_INIT;
+    struct msg m;
+    int got = 0;
+    if ((revents & POLLOUT) && !chan_flush(ui->client->chan, &err)) {
+        lost(ui, &err);
+        return;
+    }
+    for (int i = 0; i < PER_TURN && (got = chan_recv(ui->client->chan, &m, &err)) == 1; i++) {
+        on_message(ui, &m);
+        if (!ui->client->chan)
+            return;
+    }
+    if (got < 0)
+        lost(ui, &err);
+}
+
+void ui_store_watch(struct ui *ui)
+{
+    if (ui->client && ui->client->chan)
+        ui->store_watch = loop_fd(ui->loop, chan_fd(ui->client->chan), POLLIN, on_ready, ui);
+}
+
+void ui_store_fini(struct ui *ui)
+{
+    watch_free(&ui->store_watch);
+    watch_free(&ui->retry_timer);
+    while (ui->nrequests) {
+        struct request r = ui->requests[--ui->nrequests];
+        r.fn(ui, r.arg, NULL);
+    }
+    free(ui->requests);
+}
+
+void ui_watch_list(struct ui *ui)
+{
+    struct err err = ERR_INIT;
+    const struct list *l = ui_list(ui);
+    if (!ui->client || !ui->client->chan)
+        return;
+    if (l->source == LIST_BOX)
+        SEND(ui->client->chan, -1, &err, WATCH, .account = str_z(ui->accts.list[l->account].name), .box = l->box);
+    for (unsigned a = 0; l->source == LIST_INBOXES && a < ui->accts.n; a++) {
+        const struct box_item *inbox = boxes_role(&ui->boxes, a, BOX_INBOX);
+        if (inbox)
+            SEND(ui->client->chan, -1, &err, WATCH, .account = str_z(ui->accts.list[a].name), .box = inbox->id);
+    }
+}

@@ -1,0 +1,30 @@
+/* The terminal: the only file that knows curses. Turns the grid into as few bytes as the terminal allows, and bytes
+ * that are typed into keys.
+ *
+ * One per process. Works from vt100 to 24-bit colour; without UTF-8 in the locale the grid has to be ASCII. */
+#ifndef TUIMAIL_UI_TERM_H
+#define TUIMAIL_UI_TERM_H
+
+#include "cmd/cmd.h"
+#include "ui/theme.h"
+
+struct tty;
+/* Takes the terminal on stdin and stdout: alternate screen, raw keys. ERR_NO_TERMINAL where they are no terminal, or
+ * TERM names one that is unknown or cannot move its cursor. */
+struct tty *term_open(struct err *);
+void term_close(struct tty **); /* leaves the terminal as it was; NULL-safe */
+bool term_utf8(const struct tty *);
+/* The size now (after SIGWINCH it is read again). */
+void term_size(struct tty *, unsigned *rows_r, unsigned *cols_r);
+/* Draws what changed since the last call. */
+void term_show(struct tty *, const struct grid *, const struct theme *);
+/* The next key that was typed; false where there is none now. Never waits but for the few milliseconds that tell Esc
+ * from a key that begins with it. */
+bool term_key(struct tty *, ckey *);
+/* Gives the terminal to another program, and takes it back. */
+void term_suspend(struct tty *);
+void term_resume(struct tty *);
+void term_redraw(struct tty *); /* all anew at the next term_show */
+void term_bell(struct tty *);
+
+#endif

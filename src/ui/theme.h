@@ -1,0 +1,38 @@
+/* Themes: how each thing on the screen looks. Themes are lines of the language (`color THING FG [BG] [ATTRIBUTE...]`),
+ * so that a user's colours and ours are the same kind of thing. */
+#ifndef TUIMAIL_UI_THEME_H
+#define TUIMAIL_UI_THEME_H
+
+#include "cmd/cmd.h"
+#include "ui/grid.h"
+
+enum thing {
+#define THING(name, word, help) THING_##name,
+#include "ui/things.def"
+    THING_COUNT,
+    THING_OVERLAYS = THING_COUNT - 1, /* overlays are numbered behind the things */
+#include "ui/overlays.def"
+#undef THING
+    THING_ALL
+};
+#define STYLE_CURSOR 0x100u
+#define STYLE_SELECTED 0x200u
+#define STYLE_HIT 0x400u
+
+struct look {
+    int32_t fg, bg;      /* as cmd_color: -1 default, 0..255, 0x1000000 | rgb */
+    unsigned attributes; /* enum cmd_attribute */
+};
+struct theme {
+    struct look things[THING_ALL];
+};
+extern const char *const theme_names[];  /* NULL-terminated */
+extern const char *const theme_things[]; /* names of things and overlays; NULL-terminated */
+/* Sets all looks as the theme says. False where there is no such theme. */
+bool theme_load(struct theme *, const char *name, struct err *);
+/* Runs a `color` line: words[0] is "color". */
+bool theme_color(struct theme *, char *const *words, size_t n, struct err *);
+struct look theme_look(const struct theme *, style);
+void theme_style_name(style, struct buf *out);
+
+#endif

@@ -1,0 +1,416 @@
+/* The screen as a whole: keys in, one grid out. */
+#include "ui/private.h"
+
+#include <unistd.h>
+
+enum { WHICH_KEY_MS = 400, NOTE_STAYS_MS = 1500, HISTORY_MAX = 500, MACRO_DEPTH = 4, ONCE_MS = 5000 };
+
+struct list *ui_list(const struct ui *ui)
+{
+    return ui->stack[ui->depth - 1];
+}
+
+const struct list_row *ui_row(const struct ui *ui)
+{
+    return list_cursor(ui_list(ui));
+}
+
+enum cmd_context ui_context(const struct ui *ui)
+{
+    if (ui->prompt.kind != PROMPT_NONE)
+        return CTX_PROMPT;
+    if (ui->popup.kind == POPUP_PAGER)
+        return CTX_HELP;
+    return ui->focus == PANE_BOXES ? CTX_BOXES : ui->focus == PANE_MESSAGE ? CTX_MESSAGE : CTX_LIST;
+}
+
+/* ---- running commands ---- */
+static bool ready(struct ui *ui, const struct command *c, struct err *err)
+{
+    const struct list_row *row = ui_row(ui);
+    if ((c->flags & CMD_NEEDS_MESSAGE) && !row && !ui->selection.n)
+        return err_set(err, ERR_USAGE, "no message is here");
+    if ((c->flags & CMD_WRITES) && ui_list(ui)->source == LIST_BOX) {
+        const struct box_item *box = boxes_find(&ui->boxes, ui_list(ui)->account, ui_list(ui)->box);
+        if (box && (box->attrs & BOX_READONLY))
+            return err_set(err, ERR_READ_ONLY, "this mailbox is for reading only");
+    }
+    return true;
+}
+
+static bool run_line(struct ui *ui, const struct line *line, struct err *err)
+{
+    struct cmd_args args = {.command = NULL};
+    const struct command *known = line->n ? cmd_find(&ui_lang, line->words[0]) : NULL;
+    if (!known && line->n && conf_is_command(line->words[0])) { /* account, rule, saved ...: conf's own */
+        ui->boxes.stale = true;
+        return conf_run(ui->conf, line, err);
+    }
+    if (!cmd_parse(&ui_lang, line, &args, err))
+        return false;
+    bool ok = ready(ui, args.command, err) && args.command->run(ui, &args, err);
+    cmd_args_fini(&args);
+    return ok;
+}
+
+static bool repeats(const struct line *line)
+{
+    const struct command *c = line->n ? cmd_find(&ui_lang, line->words[0]) : NULL;
+    return c && (c->flags & CMD_REPEAT);
+}
+
+void ui_run(struct ui *ui, const char *text)
+{
+    struct err err = ERR_INIT;
+    char *copy = mem_dup_z(text); /* what runs may unbind the key whose command this is */
+    struct str rest = str_z(copy);
+    unsigned number = 1;
+    struct line line;
+    int got = 0;
+    bool ok = true, again = false;
+    while (ok && (got = line_next(&rest, ":", &number, &line, &err)) == 1) {
+        again = again || repeats(&line);
+        ok = run_line(ui, &line, &err);
+        line_fini(&line);
+    }
+    if (ok && got < 0)
+        ok = false;
+    if (!ok && err.kind == ERR_USAGE)
+        ui_note(ui, NOTE_WARNING, "%s", err.text);
+    else if (!ok)
+        ui_note_err(ui, &err);
+    if (ok && again) {
+        free(ui->last_command);
+        ui->last_command = copy;
+        copy = NULL;
+    }
+    free(copy);
+    ui->dirty = true;
+}
+
+/* ---- keys ---- */
+static void which_key(void *arg)
+{
+    struct ui *ui = arg;
+    watch_free(&ui->keys_timer);
+    if (ui->nkeys && ui->popup.kind == POPUP_NONE)
+        ui_popup_keys(ui);
+    ui->dirty = true;
+}
+
+static void run_macro(struct ui *ui, const char *macro)
+{
+    struct str rest = str_z(macro), word;
+    ckey key;
+    if (ui->macro_depth >= MACRO_DEPTH) {
+        ui_note(ui, NOTE_ERROR, "macros call each other without end");
+        return;
+    }
+    ui->macro_depth++;
+    while (rest.n && str_split(&rest, ' ', &word))
+        if (word.n && key_parse(word, &key))
+            ui_key(ui, key);
+    ui->macro_depth--;
+}
+
+static void run_binding(struct ui *ui, const struct binding *b)
+{
+    if (*b->macro) {
+        char *macro = mem_dup_z(b->macro);
+        run_macro(ui, macro);
+        free(macro);
+    } else
+        ui_run(ui, b->command);
+}
+
+static void unknown_keys(struct ui *ui)
+{
+    struct buf keys = BUF_INIT(200);
+    if (ui->nkeys == 1 && ui->keys[0] == K_ESC) {
+        ui_run(ui, "cancel");
+        ui->nkeys = 0;
+        return;
+    }
+    keys_format(ui->keys, ui->nkeys, &keys);
+    ui->nkeys = 0;
+    ui_note(ui, NOTE_WARNING, "%s does nothing here · ? help", buf_z(&keys));
+    buf_fini(&keys);
+}
+
+static void sequence_key(struct ui *ui, ckey key)
+{
+    const struct binding *binding = NULL;
+    watch_free(&ui->keys_timer);
+    if (ui->nkeys && key == K_ESC) {
+        ui->nkeys = 0;
+        return;
+    }
+    if (ui->nkeys < PENDING_KEYS)
+        ui->keys[ui->nkeys++] = key;
+    switch (keymap_find(ui->keymap, ui_context(ui), ui->keys, ui->nkeys, &binding)) {
+    case KEYS_EXACT:
+        ui->nkeys = 0;
+        run_binding(ui, binding);
+        break;
+    case KEYS_PREFIX:
+        ui->keys_timer = loop_after(ui->loop, WHICH_KEY_MS, which_key, ui);
+        break;
+    case KEYS_NONE:
+        unknown_keys(ui);
+    }
+}
+
+static void prompt_key(struct ui *ui, ckey key)
+{
+    const struct binding *binding = NULL;
+    if (!ui->pasting && keymap_find(ui->keymap, CTX_PROMPT, &key, 1, &binding) == KEYS_EXACT)
+        run_binding(ui, binding);
+    else if (ui->pasting && (key == K_ENTER || key == K_TAB))
+        ui_prompt_key(ui, ' ');
+    else if (key == K_ESC && !ui->pasting)
+        ui_run(ui, "edit-cancel");
+    else if (key == K_ENTER)
+        ui_run(ui, "edit-accept");
+    else
+        ui_prompt_key(ui, key);
+}
+
+void ui_key(struct ui *ui, ckey key)
+{
+    ui->dirty = true;
+    if (ui->status[0] && ui->status_level != NOTE_ERROR && clock_mono_ms() - ui->status_ms > NOTE_STAYS_MS)
+        ui->status[0] = 0;
+    if (key == K_PASTE_BEGIN || key == K_PASTE_END) {
+        ui->pasting = key == K_PASTE_BEGIN;
+        return;
+    }
+    if (ui->layout.small)
+        return; /* nobody sees what the key would do */
+    if (ui->prompt.kind != PROMPT_NONE) {
+        prompt_key(ui, key);
+        return;
+    }
+    if (ui->pasting)
+        return; /* a paste is text, never commands */
+    if (ui->popup.kind != POPUP_NONE && ui_popup_key(ui, key))
+        return;
+    sequence_key(ui, key);
+}
+
+/* ---- the frame ---- */
+void ui_resize(struct ui *ui, unsigned rows, unsigned cols)
+{
+    grid_resize(&ui->grid, rows, cols);
+    ui->dirty = true;
+}
+
+void ui_draw(struct ui *ui)
+{
+    struct err err = ERR_INIT;
+    struct list *l = ui_list(ui);
+    layout_compute(&ui->layout, ui->conf, ui->layout_name, ui->grid.rows, ui->grid.cols, ui->sidebar,
+                   ui->message.state != MESSAGE_NONE, ui->focus);
+    if (!ui->layout.small) {
+        if (ui->layout.list.rows > 1)
+            list_set_height(l, ui->layout.list.rows - 1);
+        if (list_update(l, &err))
+            ui->boxes.stale = true;
+        boxes_update(&ui->boxes, &ui->accts, ui->conf, &err);
+        if (err.kind != ERR_NONE && !ui->list_read)
+            ui_note_err(ui, &err);
+        ui->list_read = err.kind != ERR_NONE; /* one word for a fault that stays */
+    }
+    draw_all(ui);
+    ui->dirty = false;
+}
+
+/* ---- life ---- */
+static char *state_dir(const struct ui *ui, struct err *err)
+{
+    (void)err;
+    const char *root = ui->client && ui->client->root ? ui->client->root : ui->start.root;
+    if (ui->conf->state_dir && *ui->conf->state_dir)
+        return path_expand_home(ui->conf->state_dir);
+    return path_join(root ? root : "", "state");
+}
+
+static char *history_path(const struct ui *ui, const char *name)
+{
+    char *dir = path_join(ui->start.root ? ui->start.root : "", "history");
+    char *path = path_join(dir, name);
+    free(dir);
+    return path;
+}
+
+static void load_history(struct ui *ui)
+{
+    struct err err = ERR_INIT;
+    ui->command_history = history_new(HISTORY_MAX);
+    ui->search_history = history_new(HISTORY_MAX);
+    if (!ui->start.root || !*ui->start.root || ui->start.once_text)
+        return;
+    char *commands = history_path(ui, "commands"), *searches = history_path(ui, "searches");
+    history_load(ui->command_history, commands, &err);
+    history_load(ui->search_history, searches, &err);
+    free(commands);
+    free(searches);
+}
+
+static void save_history(struct ui *ui)
+{
+    struct err err = ERR_INIT;
+    if (!ui->start.root || !*ui->start.root || ui->start.once_text)
+        return;
+    char *dir = path_join(ui->start.root, "history");
+    char *commands = history_path(ui, "commands"), *searches = history_path(ui, "searches");
+    if (fs_mkdir_private(dir, &err)) {
+        history_save(ui->command_history, commands, &err);
+        history_save(ui->search_history, searches, &err);
+    }
+    free(dir);
+    free(commands);
+    free(searches);
+}
+
+static void open_first(struct ui *ui)
+{
+    unsigned account;
+    uint64_t box;
+    if (!ui->start.mailbox)
+        ui_show_inboxes(ui);
+    else if (ui_find_box(ui, ui->start.mailbox, &account, &box))
+        ui_show_box(ui, account, box);
+    else {
+        ui_show_inboxes(ui);
+        ui_search(ui, ui->start.mailbox, false, false);
+    }
+}
+
+struct ui *ui_new(const struct ui_start *start, struct loop *loop, struct client *client,
+                  const struct ui_terminal *term)
+{
+    struct ui *ui = mem_new(sizeof *ui);
+    struct err err = ERR_INIT;
+    ui->start = *start;
+    ui->conf = start->conf;
+    ui->loop = loop;
+    ui->client = client;
+    ui->term = term;
+    grid_init(&ui->grid);
+    accts_init(&ui->accts, ui->conf);
+    boxes_init(&ui->boxes);
+    message_init(&ui->message);
+    ui->stack[ui->depth++] = ui_new_list(ui);
+    ui->focus = PANE_LIST;
+    load_history(ui);
+    ui_load_settings(ui);
+    char *dir = state_dir(ui, &err);
+    if (!accts_open(&ui->accts, dir, &err))
+        ui_note_err(ui, &err);
+    free(dir);
+    err = ERR_INIT;
+    boxes_update(&ui->boxes, &ui->accts, ui->conf, &err);
+    ui_store_watch(ui);
+    open_first(ui);
+    if (start->offline)
+        ui_run(ui, "offline on");
+    ui_run_hooks(ui, "start");
+    return ui;
+}
+
+void ui_free(struct ui **at)
+{
+    struct ui *ui = *at;
+    if (!ui)
+        return;
+    ui_run_hooks(ui, "quit");
+    save_history(ui);
+    if (ui->prompt.kind != PROMPT_NONE)
+        ui_prompt_close(ui);
+    ui_popup_close(ui);
+    ui_search_end(ui);
+    ui_store_fini(ui);
+    helper_end(&ui->viewer);
+    helper_end(&ui->spare);
+    watch_free(&ui->seen_timer);
+    watch_free(&ui->progress_timer);
+    watch_free(&ui->keys_timer);
+    while (ui->depth) {
+        list_fini(ui->stack[--ui->depth]);
+        free(ui->stack[ui->depth]);
+    }
+    message_fini(&ui->message);
+    boxes_fini(&ui->boxes);
+    accts_fini(&ui->accts);
+    changes_fini(&ui->changes);
+    refs_fini(&ui->selection);
+    keymap_free(&ui->keymap);
+    history_free(&ui->command_history);
+    history_free(&ui->search_history);
+    for (size_t i = 0; i < ui->nhooks; i++) {
+        free(ui->hooks[i].event);
+        free(ui->hooks[i].command);
+    }
+    free(ui->hooks);
+    free(ui->notes);
+    free(ui->last_command);
+    free(ui->last_box_label);
+    free(ui->url);
+    grid_fini(&ui->grid);
+    free(ui);
+    *at = NULL;
+}
+
+int ui_print_once(struct ui *ui)
+{
+    int64_t until = clock_mono_ms() + ONCE_MS;
+    struct err err = ERR_INIT;
+    bool asked = false;
+    ui->conf->mark_seen = false; /* looking at it is all that this does */
+    while (clock_mono_ms() < until) {
+        ui_draw(ui);
+        if (!asked && ui_row(ui)) {
+            ui_open(ui, 0);
+            asked = true;
+        }
+        if (ui->message.state == MESSAGE_SHOWN || ui->message.state == MESSAGE_FAILED)
+            break;
+        loop_once(ui->loop, 50);
+    }
+    ui_draw(ui);
+    struct buf out = BUF_INIT(8u << 20);
+    grid_print(&ui->grid, false, &out);
+    bool ok = fs_write_all(STDOUT_FILENO, buf_str(&out), &err);
+    buf_fini(&out);
+    return ok ? 0 : err_exit(err.kind);
+}
+
+void ui_check(const struct ui *ui)
+{
+    if (!ui->depth || ui->depth > STACK_MAX)
+        bug("%u lists", ui->depth);
+    for (unsigned i = 0; i < ui->depth; i++)
+        if (!ui->stack[i]->stale)
+            list_check(ui->stack[i]);
+    if (ui->boxes.n && ui->boxes.cur >= ui->boxes.n)
+        bug("mailbox cursor %u of %u", ui->boxes.cur, ui->boxes.n);
+    if (ui->focus == PANE_MESSAGE && ui->message.state == MESSAGE_NONE)
+        bug("focus on a message that is not there");
+    if (ui->nkeys > PENDING_KEYS)
+        bug("%zu pending keys", ui->nkeys);
+    if (ui->prompt.edit.at > ui->prompt.edit.n || !utf8_valid((struct str){ui->prompt.edit.p, ui->prompt.edit.n}))
+        bug("the typed line is broken");
+    const struct grid *g = &ui->grid;
+    for (unsigned y = 0; y < g->rows; y++) {
+        unsigned cols = 0;
+        for (unsigned x = 0; x < g->cols; x++) {
+            const struct cell *c = grid_at(g, y, x);
+            for (unsigned i = 0; i < c->n; i++)
+                if ((unsigned char)c->p[i] < ' ' || c->p[i] == 0x7f)
+                    bug("a control character at %u,%u", y, x);
+            cols += c->cols;
+        }
+        if (cols != g->cols)
+            bug("row %u is %u columns wide", y, cols);
+    }
+}
