@@ -299,9 +299,10 @@ static char *find_file(struct err *err)
     return mem_dup_z("");
 }
 
-bool conf_load(const char *file, struct conf **conf_r, struct buf *all, struct err *err)
+bool conf_load_anyway(const char *file, struct conf **conf_r, struct buf *all, struct err *err)
 {
     char *path = file ? mem_dup_z(file) : find_file(err);
+    *conf_r = NULL;
     if (!path)
         return false;
     struct conf *conf = conf_defaults();
@@ -311,12 +312,19 @@ bool conf_load(const char *file, struct conf **conf_r, struct buf *all, struct e
     if (path[0])
         load_file(&loader, path, "");
     conf_check(&loader);
-    if (loader.failed) {
-        conf_free(&conf);
-        return false;
-    }
     *conf_r = conf;
-    return true;
+    return !loader.failed;
+}
+
+bool conf_load(const char *file, struct conf **conf_r, struct buf *all, struct err *err)
+{
+    struct conf *conf;
+    bool ok = conf_load_anyway(file, &conf, all, err);
+    if (ok)
+        *conf_r = conf;
+    else
+        conf_free(&conf);
+    return ok;
 }
 
 bool conf_run(struct conf *conf, const struct line *line, struct err *err)

@@ -108,6 +108,8 @@ struct conf {
  * (ERR_CONFIG; ERR_PERMISSION for a file of another user or one that others may write) and *conf_r untouched; `all` (or
  * NULL) gets every complaint, a line each "file:line: error: ..." or "file:line: warning: ...", for `tuimail check`. */
 bool conf_load(const char *file, struct conf **conf_r, struct buf *all, struct err *);
+/* The same for checking: *conf_r is set also where there are errors (then without what they concern); NULL only where there is no home. */
+bool conf_load_anyway(const char *file, struct conf **conf_r, struct buf *all, struct err *err);
 struct conf *conf_defaults(void);
 void conf_free(struct conf **);
 struct account *conf_account(const struct conf *, const char *name); /* NULL where unknown */

@@ -1,0 +1,83 @@
+/* cli: the subcommands of `tuimail`: each talks to the running store or to a role program, as the screen does.
+ *
+ * Output is one of two: text, every byte of which that is not ours has passed the text gate, or JSON in valid UTF-8
+ * with all control characters escaped (doc/THREATS 117). Complaints go to stderr as "tuimail: ..."; the exit status is
+ * err_exit() of the error. */
+#ifndef TUIMAIL_CLI_CLI_H
+#define TUIMAIL_CLI_CLI_H
+
+#include "base/base.h"
+#include "conf/conf.h"
+#include "ipc/ipc.h"
+
+struct cli {
+    struct conf *conf;      /* loaded; for CLI_NO_CONF commands NULL */
+    const char *config;     /* the tuimailrc in use, absolute, or "" */
+    const char *config_arg; /* the -c argument, or NULL */
+    const char *store;      /* the --store argument, or NULL */
+    const char *root;       /* conf_root()'s answer */
+    bool offline;
+    int argc; /* words after the subcommand */
+    char **argv;
+};
+typedef int cli_fn(struct cli *);
+enum cli_flags {
+    CLI_NO_CONF = 1,  /* runs without reading a tuimailrc */
+    CLI_ACCOUNTS = 2, /* needs at least one account */
+};
+struct subcommand {
+    const char *name, *args;
+    unsigned flags;
+    const char *help; /* one line */
+    const char *more; /* a paragraph for `tuimail help NAME` and tuimail(1) */
+    cli_fn *run;
+};
+extern const struct subcommand cli_commands[];
+extern const size_t cli_ncommands;
+/* Parses the whole command line and runs it; returns an exit status of sysexits(3). */
+int cli_main(int argc, char **argv);
+
+cli_fn check_main, fetch_main, search_main, view_main, send_main, demo_main, doctor_main, help_main, dump_main;
+
+/* ---- Options of a subcommand ------------------------------------------------------------------------------------- */
+struct cli_opt {
+    const char *name;   /* "--json", "-a" */
+    const char **value; /* takes a value ("--limit 3", "--limit=3", "-a work"); NULL: a flag */
+    bool *flag;
+};
+/* Takes the options out of cli->argv, wherever they stand; "--" ends them. ERR_USAGE names the nearest one. */
+bool cli_options(struct cli *, const struct cli_opt *, size_t n, struct err *);
+bool cli_number(const char *option, const char *value, uint32_t max, uint32_t *number_r, struct err *);
+/* One of a blank-separated list; its place in *place_r. */
+bool cli_choice(const char *option, const char *value, const char *choices, unsigned *place_r, struct err *);
+/* The account of that name, or NULL with ERR_CONFIG and the nearest one. */
+struct account *cli_account(const struct cli *, const char *name, struct err *);
+
+/* ---- Output ------------------------------------------------------------------------------------------------------------ */
+void out_text(struct buf *, struct str raw);  /* through the text gate, in one line */
+void out_json(struct buf *, struct str raw);  /* a JSON string with its quotes */
+void out_date(struct buf *, int64_t seconds); /* local time, "2026-11-22 14:02" */
+/* Writes and empties `out`; false where stdout is gone. */
+bool out_flush(struct buf *out);
+int cli_fail(const struct err *); /* prints "tuimail: TEXT. HINT" to stderr; its exit status */
+
+/* ---- Roles that a subcommand starts by itself ---------------------------------------------------------------------------- */
+struct helper {
+    struct chan *chan;
+    pid_t pid;
+};
+bool helper_start(const struct cli *, enum role, struct helper *helper_r, struct err *);
+void helper_stop(struct helper *); /* closes the channel, then kills and reaps */
+
+/* Adds what a mail from a script lacks and leaves out Bcc (sends.c; tested alone). `raw` is hostile. rcpts: one
+ * addr-spec a line. */
+struct outgoing {
+    struct buf message; /* RFC 5322 with CRLF */
+    struct buf rcpts;
+    char *from; /* first addr-spec of From; "" none */
+};
+bool outgoing_build(const struct conf *, const struct account *, bool take_recipients, struct str raw,
+                    struct outgoing *, struct err *);
+void outgoing_fini(struct outgoing *);
+
+#endif

@@ -1,0 +1,252 @@
+/* The table of subcommands, and the way from argv to one of them. */
+#include "cli/cli.h"
+#include "ui/ui.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <locale.h>
+#include <unistd.h>
+
+const struct subcommand cli_commands[] = {
+    {"check", "", CLI_NO_CONF, "read tuimailrc and name each mistake by its line",
+     "Reads the file and all that it sources, checks options, accounts, rules, key bindings and the commands they run, "
+     "and prints each "
+     "complaint as FILE:LINE. Status 0 where there is no error.",
+     check_main},
+    {"fetch", "[--json] [ACCOUNT...]", CLI_ACCOUNTS, "look for new mail once, in all accounts or those named",
+     "Starts the store where it does not run. One line for each account, or with --json an array of objects. The "
+     "status is that of the "
+     "first account that failed.",
+     fetch_main},
+    {"search", "[--format=text|json|ids|files] [--limit N] [--account NAME] QUERY", 0,
+     "search all mail with a notmuch query",
+     "The query is that of notmuch-search-terms(7), newest mail first. text: date, sender, subject and tags in "
+     "columns; ids: message ids; files: "
+     "paths of the mail that is on this machine. --limit 0 is no limit; the default is 1000.",
+     search_main},
+    {"view", "[--width N] [--format=text|json] [--all-headers] < MAIL", CLI_NO_CONF, "show a mail as text",
+     "Reads one mail from standard input and prints what the screen would show, without a terminal's colours. --width "
+     "0 does not wrap.",
+     view_main},
+    {"send", "[-t] [-a ACCOUNT] [ADDRESS...] < MAIL", CLI_ACCOUNTS, "put a mail into the outbox and send it",
+     "Reads a mail with its header from standard input. -t takes the recipients from To, Cc and Bcc; addresses given "
+     "are added. Bcc is "
+     "removed; Message-ID, Date and From are added where they are missing. The account is that of the From address, or "
+     "the one named. Says "
+     "\"sent\" when the server took it, and \"queued\" when it is safe in the outbox and waits.",
+     send_main},
+    {"demo", "", CLI_NO_CONF, "a mailbox that teaches the keys: no account, no network",
+     "Everything it makes is removed at its end.", demo_main},
+    {"doctor", "[--offline]", CLI_NO_CONF, "what works on this machine, and what to do about the rest",
+     "Looks at the configuration, the store, the sandbox, the terminal, the programs and the index, and logs in to "
+     "each account. One line each: ok, warn or "
+     "fail. Status 0 where nothing fails.",
+     doctor_main},
+    {"help", "[COMMAND]", CLI_NO_CONF, "this list, or about one command", "", help_main},
+    {"dump", "options|commands|keys|errors|words [tsv|man]", CLI_NO_CONF, "tables of options, commands, keys, errors",
+     "The manual pages and completions are made from them.", dump_main},
+};
+const size_t cli_ncommands = COUNT(cli_commands);
+
+static const struct subcommand *find(const char *name)
+{
+    for (size_t i = 0; i < cli_ncommands; i++)
+        if (strcmp(cli_commands[i].name, name) == 0)
+            return &cli_commands[i];
+    return NULL;
+}
+
+static bool unknown_command(const char *name, struct err *err)
+{
+    const char *names[COUNT(cli_commands) + 1] = {NULL};
+    for (size_t i = 0; i < cli_ncommands; i++)
+        names[i] = cli_commands[i].name;
+    const char *near = near_word(name, names);
+    if (near)
+        return err_set(err, ERR_USAGE, "unknown command \"%.60s\"; did you mean \"%s\"?", name, near);
+    return err_set(err, ERR_USAGE, "unknown command \"%.60s\"", name);
+}
+
+int help_main(struct cli *cli)
+{
+    struct err err = ERR_INIT;
+    struct buf out = BUF_INIT(1 << 16);
+    const struct subcommand *c = cli->argc ? find(cli->argv[0]) : NULL;
+    if (cli->argc && !c) {
+        unknown_command(cli->argv[0], &err);
+        return cli_fail(&err);
+    }
+    if (c) {
+        buf_addf(&out, "tuimail %s%s%s: %s\n\n%s%s", c->name, c->args[0] ? " " : "", c->args, c->help, c->more,
+                 c->more[0] ? "\n" : "");
+    } else {
+        buf_addz(&out, "tuimail [-c FILE] [--store DIR] [--offline] [COMMAND]\n\n  (no command)  the screen\n");
+        for (size_t i = 0; i < cli_ncommands; i++)
+            buf_addf(&out, "  %-12s  %s\n", cli_commands[i].name, cli_commands[i].help);
+        buf_addz(&out, "\n  -c FILE       this tuimailrc in place of ~/.config/tuimail/tuimailrc\n"
+                       "  --store DIR   this store in place of option store\n"
+                       "  --offline     do not connect\n"
+                       "  --version     print the version\n\n"
+                       "tuimail help COMMAND says more; so do tuimail(1), tuimailrc(5) and tuimail-commands(7).\n");
+    }
+    bool ok = out_flush(&out);
+    buf_fini(&out);
+    return ok ? 0 : err_exit(ERR_IO);
+}
+
+/* ---- The screen -------------------------------------------------------------------------------------------------------------- */
+
+static int no_account(const struct cli *cli)
+{
+    struct err err = ERR_INIT;
+    char *home = path_config_home(&err);
+    fprintf(stderr,
+            "tuimail: no account yet. Write two lines into %s%s:\n\n"
+            "    account work imaps://alice@imap.example.org\n"
+            "    set -a work password-command \"pass show mail/work\"\n\n"
+            "(pop3s:// for POP3, and \"set -a work send smtps://alice@smtp.example.org\" to send.)\n"
+            "tuimail demo opens a mailbox that teaches the keys, without account and network.\n",
+            cli->config[0] ? cli->config
+            : home         ? home
+                           : "~/.config",
+            cli->config[0] ? "" : "/tuimail/tuimailrc");
+    free(home);
+    return err_exit(ERR_NO_ACCOUNT);
+}
+
+static int screen_main(struct cli *cli)
+{
+    if (cli->conf->naccounts == 0)
+        return no_account(cli);
+    if (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO)) {
+        struct err err = ERR_INIT;
+        err_set(&err, ERR_NO_TERMINAL, "this is not a terminal");
+        return cli_fail(&err);
+    }
+    return ui_main(&(struct ui_start){
+        .conf = cli->conf, .root = cli->root, .store = cli->store, .config = cli->config, .offline = cli->offline});
+}
+
+/* ---- argv ------------------------------------------------------------------------------------------------------------------------ */
+
+static char *absolute(const char *path, struct err *err)
+{
+    char cwd[PATH_MAX];
+    if (!path[0] || path[0] == '/')
+        return mem_dup_z(path);
+    if (!getcwd(cwd, sizeof cwd)) {
+        err_sys(err, ERR_IO, errno, "the working directory");
+        return NULL;
+    }
+    return path_join(cwd, path);
+}
+
+static int run(struct cli *cli, const struct subcommand *c)
+{
+    struct err err = ERR_INIT;
+    struct conf *conf = NULL;
+    char *config = NULL, *root = NULL, *config_arg = NULL;
+    int status = -1;
+    if (cli->config_arg && !(config_arg = absolute(cli->config_arg, &err)))
+        return cli_fail(&err);
+    cli->config_arg = config_arg;
+    if (!c || !(c->flags & CLI_NO_CONF)) {
+        bool ok = conf_load(config_arg, &conf, NULL, &err) && (config = absolute(conf->file, &err)) &&
+                  (root = conf_root(conf, cli->store, &err));
+        cli->conf = conf;
+        cli->config = config;
+        cli->root = root;
+        if (!ok)
+            status = cli_fail(&err);
+        else if (c && (c->flags & CLI_ACCOUNTS) && conf->naccounts == 0)
+            status = no_account(cli);
+        else
+            text_set_ambiguous_wide(conf->ambiguous_wide);
+    }
+    if (status < 0)
+        status = c ? c->run(cli) : screen_main(cli);
+    conf_free(&conf);
+    free(config);
+    free(config_arg);
+    free(root);
+    return status;
+}
+
+/* Options before the subcommand; *at_r is the subcommand's place. True to go on. */
+static bool global_options(struct cli *cli, int argc, char **argv, int *at_r, struct err *err)
+{
+    int i = 1;
+    for (; i < argc && argv[i][0] == '-'; i++) {
+        const char **value = strcmp(argv[i], "-c") == 0        ? &cli->config_arg
+                             : strcmp(argv[i], "--store") == 0 ? &cli->store
+                                                               : NULL;
+        if (value && i + 1 == argc)
+            return err_set(err, ERR_USAGE, "%s needs a value", argv[i]);
+        if (value)
+            *value = argv[++i];
+        else if (strncmp(argv[i], "--store=", 8) == 0)
+            cli->store = argv[i] + 8;
+        else if (strcmp(argv[i], "--offline") == 0)
+            cli->offline = true;
+        else if (strcmp(argv[i], "--") == 0)
+            continue;
+        else
+            return err_set(err, ERR_USAGE, "unknown option \"%.60s\"", argv[i]);
+    }
+    *at_r = i;
+    return true;
+}
+
+int cli_main(int argc, char **argv)
+{
+    struct cli cli = {.config = "", .root = ""};
+    struct err err = ERR_INIT;
+    int at = 1;
+    setlocale(LC_ALL, "");
+    log_open("tuimail", LOG_WARN);
+    if (argc > 1 && (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-V") == 0)) {
+        puts("tuimail " PACKAGE_VERSION);
+        return 0;
+    }
+    if (argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0))
+        return help_main(&cli);
+    if (!global_options(&cli, argc, argv, &at, &err))
+        return cli_fail(&err);
+    if (at == argc)
+        return run(&cli, NULL);
+    const struct subcommand *c = find(argv[at]);
+    if (!c) {
+        unknown_command(argv[at], &err);
+        return cli_fail(&err);
+    }
+    cli.argc = argc - at - 1;
+    cli.argv = argv + at + 1;
+    return run(&cli, c);
+}
+
+/* ---- check ------------------------------------------------------------------------------------------------------------------------- */
+
+int check_main(struct cli *cli)
+{
+    struct err err = ERR_INIT;
+    struct conf *conf;
+    struct buf all = BUF_INIT(1 << 20), out = BUF_INIT(2 << 20);
+    bool ok = conf_load_anyway(cli->config_arg, &conf, &all, &err);
+    if (!conf)
+        return cli_fail(&err);
+    ok = cmd_check_conf(&ui_lang, conf, &all) && ok;
+    struct str rest = buf_str(&all), line;
+    while (str_split(&rest, '\n', &line)) {
+        if (line.n == 0)
+            continue;
+        out_text(&out, line);
+        buf_addc(&out, '\n');
+    }
+    if (ok)
+        buf_addf(&out, "%s: %zu accounts, no errors\n", conf->file[0] ? conf->file : "no tuimailrc", conf->naccounts);
+    out_flush(&out);
+    conf_free(&conf);
+    buf_fini(&all);
+    buf_fini(&out);
+    return ok ? 0 : err_exit(ERR_CONFIG);
+}

@@ -1,0 +1,303 @@
+/* tuimail doctor: what works here, and what to do about the rest. */
+#include "cli/cli.h"
+#include "client/client.h"
+#include "ui/ui.h"
+
+#include <errno.h>
+#include <langinfo.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum level { OK, WARN, FAIL };
+struct doctor {
+    struct cli *cli;
+    struct conf *conf;
+    char *root, *config;
+    bool failed;
+};
+
+static void PRINTF(3, 4) say(struct doctor *d, enum level level, const char *fmt, ...)
+{
+    static const char *const names[] = {"ok  ", "warn", "fail"};
+    struct buf raw = BUF_INIT(8192), out = BUF_INIT(9000);
+    va_list ap;
+    va_start(ap, fmt);
+    buf_addv(&raw, fmt, ap);
+    va_end(ap);
+    buf_addf(&out, "%s  ", names[level]);
+    out_text(&out, buf_str(&raw));
+    buf_addc(&out, '\n');
+    out_flush(&out);
+    d->failed |= level == FAIL;
+    buf_fini(&raw);
+    buf_fini(&out);
+}
+
+static bool check_config(struct doctor *d)
+{
+    struct err err = ERR_INIT;
+    struct buf all = BUF_INIT(1 << 20);
+    bool ok = conf_load_anyway(d->cli->config_arg, &d->conf, &all, &err);
+    if (d->conf && !cmd_check_conf(&ui_lang, d->conf, &all))
+        ok = false;
+    struct str rest = buf_str(&all), line;
+    while (str_split(&rest, '\n', &line))
+        if (line.n)
+            say(d, memmem(line.p, line.n, ": warning: ", 11) ? WARN : FAIL, "config: %.*s", STR_FMT(line));
+    if (!d->conf)
+        say(d, FAIL, "config: %s", err.text);
+    else if (ok && !d->conf->file[0])
+        say(d, WARN,
+            "config: no tuimailrc yet; \"tuimail help\" and tuimailrc(5) say how to write one, tuimail demo needs "
+            "none");
+    else if (ok)
+        say(d, OK, "config: %s, %zu accounts", d->conf->file, d->conf->naccounts);
+    buf_fini(&all);
+    return ok;
+}
+
+static void check_store(struct doctor *d)
+{
+    struct err err = ERR_INIT;
+    struct stat st;
+    d->root = conf_root(d->conf, d->cli->store, &err);
+    if (!d->root) {
+        say(d, FAIL, "store: %s", err.text);
+        return;
+    }
+    if (stat(d->root, &st) < 0 && errno == ENOENT) {
+        say(d, OK, "store: %s is made at the first start", d->root);
+        return;
+    }
+    if (stat(d->root, &st) < 0 || !S_ISDIR(st.st_mode))
+        say(d, FAIL, "store: %s cannot be used (%s); set store to another directory", d->root,
+            errno ? strerror(errno) : "no directory");
+    else if (st.st_uid != geteuid())
+        say(d, FAIL, "store: %s belongs to another user; set store to a directory of your own", d->root);
+    else if (st.st_mode & 022)
+        say(d, FAIL, "store: %s can be written by others: chmod go-w %s", d->root, d->root);
+    else if (st.st_mode & 077)
+        say(d, WARN, "store: %s can be read by others: chmod go= %s", d->root, d->root);
+    else
+        say(d, OK, "store: %s", d->root);
+    if (fs_is_network(d->root) && !d->conf->state_dir[0])
+        say(d, FAIL, "store: %s lies on a network file system; set state-dir to a local directory", d->root);
+    if (d->conf->state_dir[0] && fs_is_network(d->conf->state_dir))
+        say(d, FAIL, "state-dir: %s lies on a network file system; choose a local one", d->conf->state_dir);
+}
+
+static void check_index(struct doctor *d)
+{
+    char *path = d->root ? path_join(d->conf->state_dir[0] ? d->conf->state_dir : d->root, "index") : NULL;
+    if (path && access(path, R_OK) == 0)
+        say(d, OK, "index: %s", path);
+    else
+        say(d, WARN, "index: none yet; it is made when the first mail is here");
+    if (d->conf->index_database[0] && access(d->conf->index_database, R_OK) < 0)
+        say(d, FAIL, "index-database: %s: %s; give the directory of your notmuch database", d->conf->index_database,
+            strerror(errno));
+    free(path);
+}
+
+static void check_programs(struct doctor *d)
+{
+    static const enum role roles[] = {ROLE_STORE, ROLE_SPAWN, ROLE_FETCH, ROLE_INDEX,
+                                      ROLE_SEND,  ROLE_VIEW,  ROLE_SEARCH};
+    char *dir = role_dir();
+    size_t found = 0;
+    for (size_t i = 0; i < COUNT(roles); i++) {
+        char *path = path_join(dir, role_name(roles[i]));
+        if (access(path, X_OK) == 0)
+            found++;
+        else
+            say(d, FAIL, "programs: %s is missing; install tuimail again, or set TUIMAIL_LIBEXEC", path);
+        free(path);
+    }
+    if (found == COUNT(roles))
+        say(d, OK, "programs: %s", dir);
+    free(dir);
+}
+
+/* In a child, as entering a sandbox cannot be taken back. */
+static void check_sandbox(struct doctor *d)
+{
+    struct err err = ERR_INIT;
+    struct helper h = {.pid = 0};
+    char report[200] = "";
+    int ends[2];
+    if (pipe(ends) < 0)
+        return;
+    fflush(NULL);
+    pid_t pid = fork();
+    if (pid == 0) {
+        const struct sandbox box = {.role = ROLE_VIEW};
+        bool ok = sandbox_enter(&box, report, &err);
+        const char *said = ok ? report : err.text;
+        ssize_t n = write(ends[1], said, strlen(said));
+        _exit(ok && n >= 0 ? 0 : 1);
+    }
+    close(ends[1]);
+    ssize_t n = read(ends[0], report, sizeof report - 1);
+    report[n > 0 ? n : 0] = '\0';
+    close(ends[0]);
+    h.pid = pid;
+    helper_stop(&h);
+    if (strstr(report, "landlock") && strstr(report, "seccomp"))
+        say(d, OK, "sandbox: %s", report);
+    else
+        say(d, WARN, "sandbox: %s; a newer kernel (Landlock since 5.13) keeps hostile mail further away",
+            report[0] ? report : "none");
+}
+
+static void check_terminal(struct doctor *d)
+{
+    const char *term = getenv("TERM");
+    if (!isatty(STDOUT_FILENO))
+        say(d, OK, "terminal: the output is none; run doctor in the terminal for more");
+    else if (!term || !term[0] || strcmp(term, "dumb") == 0)
+        say(d, FAIL, "terminal: TERM is %s; set it to the terminal's name, such as xterm-256color",
+            term && term[0] ? term : "not set");
+    else
+        say(d, OK, "terminal: TERM=%s%s", term,
+            strstr(term, "256color") || getenv("COLORTERM") ? "" : " (few colours by its name)");
+    if (strcmp(nl_langinfo(CODESET), "UTF-8") == 0)
+        say(d, OK, "locale: UTF-8");
+    else
+        say(d, WARN, "locale: %s, so other scripts are shown as ?; set LANG to a UTF-8 locale, such as C.UTF-8",
+            nl_langinfo(CODESET));
+}
+
+static bool in_path(const char *program)
+{
+    const char *path = getenv("PATH");
+    struct str rest = str_z(path ? path : "/bin:/usr/bin"), dir;
+    if (strchr(program, '/'))
+        return access(program, X_OK) == 0;
+    bool found = false;
+    while (!found && str_split(&rest, ':', &dir)) {
+        char *d = mem_dup_n(dir.p, dir.n), *full = path_join(d[0] ? d : ".", program);
+        found = access(full, X_OK) == 0;
+        free(full);
+        free(d);
+    }
+    return found;
+}
+
+static void check_tools(struct doctor *d)
+{
+    char *gpg = mem_dup_n(d->conf->gpg, strcspn(d->conf->gpg, " "));
+    if (in_path(gpg))
+        say(d, OK, "gpg: found");
+    else
+        say(d, WARN, "gpg: %s is not in PATH; signed and encrypted mail needs it (Debian: gnupg)", gpg);
+    free(gpg);
+    for (size_t i = 0; i < d->conf->naccounts; i++)
+        if (d->conf->accounts[i].keyring && !in_path("secret-tool"))
+            say(d, FAIL, "account %s: keyring needs secret-tool (Debian: libsecret-tools)", d->conf->accounts[i].name);
+}
+
+/* ---- Accounts: a pass of fetch goes through name, connection, TLS and login ------------------------------------------------------- */
+
+static void on_account(struct doctor *d, bool *done, struct str name, enum err_kind kind, struct str text,
+                       const char *good)
+{
+    for (size_t i = 0; i < d->conf->naccounts; i++) {
+        struct account *a = &d->conf->accounts[i];
+        if (!str_eqz(name, a->name) || done[i])
+            continue;
+        done[i] = true;
+        if (kind == ERR_NONE)
+            say(d, OK, "account %s: %s", a->name, good);
+        else
+            say(d, FAIL, "account %s: %.*s. %s", a->name, STR_FMT(text.n ? text : str_z(err_name(kind))),
+                err_hint(kind));
+    }
+}
+
+static bool all_done(const bool *done, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (!done[i])
+            return false;
+    return true;
+}
+
+static void fetch_all(struct doctor *d, struct client *client)
+{
+    size_t n = d->conf->naccounts;
+    bool *done = mem_array(n, sizeof *done);
+    struct err err = ERR_INIT;
+    bool ok = true;
+    for (size_t i = 0; ok && i < n; i++)
+        ok = SEND(client->chan, -1, &err, FETCH_NOW, .req = (uint32_t)i + 1,
+                  .account = str_z(d->conf->accounts[i].name));
+    int64_t deadline = clock_mono_ms() + 3 * 60 * 1000;
+    while (ok && !all_done(done, n)) {
+        struct msg m;
+        int got = chan_wait(client->chan, deadline, &m, &err);
+        if (got <= 0)
+            break;
+        if (m.kind == MSG_FETCHED)
+            on_account(d, done, m.u.FETCHED.account, (enum err_kind)MIN(m.u.FETCHED.kind, (uint32_t)ERR_COUNT - 1),
+                       m.u.FETCHED.text, "name, connection, TLS and login");
+        if (m.kind == MSG_SECRET_WANTED && m.u.SECRET_WANTED.service == SERVICE_INCOMING)
+            on_account(d, done, m.u.SECRET_WANTED.account, ERR_SECRET,
+                       STR("no password without a person; set password-command"), "");
+        if (m.kind == MSG_REFUSED && m.u.REFUSED.req >= 1 && m.u.REFUSED.req <= n)
+            on_account(d, done, str_z(d->conf->accounts[m.u.REFUSED.req - 1].name),
+                       (enum err_kind)MIN(m.u.REFUSED.kind, (uint32_t)ERR_COUNT - 1), m.u.REFUSED.text, "");
+        if (m.fd >= 0)
+            close(m.fd);
+    }
+    for (size_t i = 0; i < n; i++)
+        if (!done[i])
+            say(d, FAIL, "account %s: no answer from its fetch in three minutes%s%s", d->conf->accounts[i].name,
+                err.text[0] ? ": " : "", err.text);
+    free(done);
+}
+
+static void check_accounts(struct doctor *d)
+{
+    struct err err = ERR_INIT;
+    for (size_t i = 0; i < d->conf->naccounts; i++)
+        if (d->conf->accounts[i].out.proto == PROTO_NONE)
+            say(d, WARN, "account %s: it cannot send; set -a %s send smtps://USER@HOST", d->conf->accounts[i].name,
+                d->conf->accounts[i].name);
+    if (d->conf->naccounts == 0 || d->cli->offline || !d->root)
+        return;
+    char cwd[4096] = "";
+    d->config = d->conf->file[0] && d->conf->file[0] != '/' && getcwd(cwd, sizeof cwd) ? path_join(cwd, d->conf->file)
+                                                                                       : mem_dup_z(d->conf->file);
+    const struct client_args args = {.config = d->config, .store = d->cli->store, .root = d->root, .program = "doctor"};
+    struct client *client = client_connect(&args, &err);
+    if (!client) {
+        say(d, FAIL, "store: %s. %s", err.text, err_hint(err.kind));
+        return;
+    }
+    fetch_all(d, client);
+    client_close(&client);
+}
+
+int doctor_main(struct cli *cli)
+{
+    struct doctor d = {.cli = cli};
+    struct err err = ERR_INIT;
+    const struct cli_opt opts[] = {{"--offline", NULL, &cli->offline}};
+    if (!cli_options(cli, opts, COUNT(opts), &err))
+        return cli_fail(&err);
+    bool ok = check_config(&d);
+    check_programs(&d);
+    check_sandbox(&d);
+    check_terminal(&d);
+    if (d.conf) {
+        check_tools(&d);
+        check_store(&d);
+        check_index(&d);
+        if (ok)
+            check_accounts(&d);
+    }
+    conf_free(&d.conf);
+    free(d.root);
+    free(d.config);
+    return d.failed ? err_exit(ERR_CONFIG) : 0;
+}

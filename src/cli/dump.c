@@ -1,0 +1,227 @@
+/* tuimail dump: the tables, for manual pages, completions and tests. */
+#include "cli/cli.h"
+#include "ui/ui.h"
+
+enum { TSV, MAN };
+
+/* Text for roff: backslashes, and the dot and quote at a line's start, must not be requests. */
+static void roff(struct buf *out, const char *text)
+{
+    for (const char *p = text; *p; p++) {
+        bool start = out->n == 0 || out->p[out->n - 1] == '\n';
+        if (start && (*p == '.' || *p == '\''))
+            buf_addz(out, "\\&");
+        if (*p == '\\')
+            buf_addz(out, "\\e");
+        else if (*p == '-')
+            buf_addz(out, "\\-");
+        else
+            buf_addc(out, *p);
+    }
+}
+
+static void option_row(struct buf *out, const struct option *o, unsigned format)
+{
+    if (format == TSV) {
+        buf_addf(out, "%s\t%s\t%s\t%s\t%s\t%s\n", o->name, o->scope == OPT_ACCOUNT ? "account" : "global",
+                 option_type_name(o->type), o->def, o->choices ? o->choices : "", o->help);
+        return;
+    }
+    buf_addz(out, ".TP\n.B ");
+    roff(out, o->name);
+    buf_addz(out, " \\fI");
+    roff(out, o->choices ? o->choices : option_type_name(o->type));
+    buf_addz(out, "\\fR\n");
+    roff(out, o->help);
+    buf_addc(out, '.');
+    if (o->more) {
+        buf_addc(out, ' ');
+        roff(out, o->more);
+    }
+    if (o->max) {
+        buf_addf(out, " From %llu to %llu%s%s.", (unsigned long long)o->min, (unsigned long long)o->max,
+                 o->unit ? " " : "", o->unit ? o->unit : "");
+    }
+    if (o->def[0]) {
+        buf_addz(out, " Default: ");
+        roff(out, o->def);
+        buf_addc(out, '.');
+    }
+    buf_addc(out, '\n');
+}
+
+static void dump_options(struct buf *out, unsigned format)
+{
+    static const char *const titles[] = {[OPT_GLOBAL] = "OPTIONS", [OPT_ACCOUNT] = "OPTIONS OF AN ACCOUNT"};
+    for (unsigned scope = OPT_ACCOUNT + 1; scope-- > 0;) {
+        if (format == MAN)
+            buf_addf(out, ".SH %s\n", titles[scope]);
+        for (size_t i = 0; i < conf_noptions; i++)
+            if (conf_options[i].scope == scope)
+                option_row(out, &conf_options[i], format);
+    }
+}
+
+static void contexts(struct buf *out, unsigned in)
+{
+    if (in == IN_ANY)
+        buf_addz(out, "everywhere");
+    for (unsigned c = 0, n = 0; c < CTX_COUNT; c++)
+        if (in & IN(c))
+            buf_addf(out, "%s%s", n++ ? " " : "", cmd_context_name((enum cmd_context)c));
+}
+
+static void command_row(struct buf *out, const struct command *c, const struct keymap *map, unsigned format)
+{
+    struct buf usage = BUF_INIT(400), keys = BUF_INIT(400);
+    cmd_usage(c, &usage);
+    for (unsigned i = 0; i < CTX_COUNT && keys.n == 0; i++)
+        if (c->in == IN_ANY || (c->in & IN(i)))
+            keymap_where(map, (enum cmd_context)i, c->name, &keys);
+    if (format == TSV) {
+        buf_addf(out, "%s\t%s\t", c->name, buf_z(&usage));
+        contexts(out, c->in);
+        buf_addf(out, "\t%s\t%s\n", buf_z(&keys), c->help);
+    } else {
+        buf_addz(out, ".TP\n.B ");
+        roff(out, buf_z(&usage));
+        buf_addz(out, "\n");
+        char first[2] = {(char)(c->help[0] >= 'a' && c->help[0] <= 'z' ? c->help[0] - 0x20 : c->help[0]), '\0'};
+        roff(out, first);
+        roff(out, c->help + (c->help[0] != '\0'));
+        buf_addc(out, '.');
+        if (c->more) {
+            buf_addc(out, ' ');
+            roff(out, c->more);
+        }
+        if (keys.n) {
+            buf_addz(out, " Keys: ");
+            roff(out, buf_z(&keys));
+            buf_addc(out, '.');
+        }
+        buf_addc(out, '\n');
+    }
+    buf_fini(&usage);
+    buf_fini(&keys);
+}
+
+static bool dump_commands(struct buf *out, unsigned format, struct err *err)
+{
+    struct keymap *map = keymap_new();
+    bool ok = keymap_defaults(map, "mutt", err);
+    for (size_t i = 0; ok && i < ui_lang.ncommands; i++)
+        if (!(ui_lang.commands[i].flags & CMD_HIDDEN))
+            command_row(out, &ui_lang.commands[i], map, format);
+    keymap_free(&map);
+    return ok;
+}
+
+/* ---- Keys: each must name a command that there is ------------------------------------------------------------------------------ */
+
+struct keys {
+    struct buf *out;
+    unsigned format;
+    enum cmd_context context;
+    bool ok;
+    struct err *err;
+};
+
+static void key_row(void *arg, const struct binding *b)
+{
+    struct keys *k = arg;
+    if (b->context != k->context)
+        return;
+    struct buf keys = BUF_INIT(200);
+    keys_format(b->keys, b->n, &keys);
+    struct line line = {.words = (char *[]){(char[]){"on"}, (char[]){"any"}, b->command, NULL}, .n = 3};
+    struct cmd_lang lang = ui_lang;
+    lang.events = NULL;
+    struct err err = ERR_INIT;
+    if (k->ok && !cmd_check_line(&lang, &line, &err))
+        k->ok = err_set(k->err, ERR_CONFIG, "default key %s in %s: %s", buf_z(&keys), cmd_context_name(b->context),
+                        err.text);
+    if (k->format == TSV) {
+        buf_addf(k->out, "%s\t%s\t%s\n", cmd_context_name(b->context), buf_z(&keys), b->command);
+    } else {
+        buf_addz(k->out, ".TP\n.B ");
+        roff(k->out, buf_z(&keys));
+        buf_addc(k->out, '\n');
+        roff(k->out, b->command);
+        buf_addc(k->out, '\n');
+    }
+    buf_fini(&keys);
+}
+
+static bool dump_keys(struct buf *out, unsigned format, struct err *err)
+{
+    static const char *const profiles[] = {"mutt", "vim", "gmail"};
+    bool ok = true;
+    for (size_t p = 0; ok && p < COUNT(profiles); p++) {
+        struct keymap *map = keymap_new();
+        struct buf unused = BUF_INIT(1 << 20);
+        struct keys k = {
+            .out = p ? &unused : out, .format = format, .ok = keymap_defaults(map, profiles[p], err), .err = err};
+        for (unsigned c = 0; k.ok && c < CTX_COUNT; c++) {
+            k.context = (enum cmd_context)c;
+            if (format == MAN)
+                buf_addf(k.out, ".SS %s\n", cmd_context_name(k.context));
+            keymap_each(map, k.context, NULL, 0, key_row, &k);
+        }
+        ok = k.ok;
+        buf_fini(&unused);
+        keymap_free(&map);
+    }
+    return ok;
+}
+
+static void dump_errors(struct buf *out, unsigned format)
+{
+    static const char *const scopes[] = {"message", "mailbox", "account", "program"};
+    static const char *const retries[] = {"never", "now", "later", "after a change"};
+    for (unsigned k = 1; k < ERR_COUNT; k++) {
+        enum err_kind kind = (enum err_kind)k;
+        if (format == TSV) {
+            buf_addf(out, "%s\t%d\t%s\t%s\t%s\n", err_name(kind), err_exit(kind), scopes[err_scope(kind)],
+                     retries[err_retry(kind)], err_hint(kind));
+        } else {
+            buf_addf(out, ".TP\n.B %d\n", err_exit(kind));
+            roff(out, err_name(kind));
+            buf_addz(out, ". ");
+            roff(out, err_hint(kind));
+            buf_addc(out, '\n');
+        }
+    }
+}
+
+/* Words for the shell's completion: subcommands. */
+static void dump_words(struct buf *out)
+{
+    for (size_t i = 0; i < cli_ncommands; i++)
+        buf_addf(out, "%s\t%s\t%s\n", cli_commands[i].name, cli_commands[i].args, cli_commands[i].help);
+}
+
+int dump_main(struct cli *cli)
+{
+    struct err err = ERR_INIT;
+    unsigned what = 0, format = TSV;
+    struct buf out = BUF_INIT(1 << 20);
+    bool ok = cli->argc >= 1 && cli->argc <= 2;
+    if (!ok)
+        err_set(&err, ERR_USAGE, "write: tuimail dump options|commands|keys|errors|words [tsv|man]");
+    ok = ok && cli_choice("dump", cli->argv[0], "options commands keys errors words", &what, &err) &&
+         (cli->argc == 1 || cli_choice("dump", cli->argv[1], "tsv man", &format, &err));
+    if (ok && what == 0)
+        dump_options(&out, format);
+    else if (ok && what == 1)
+        ok = dump_commands(&out, format, &err);
+    else if (ok && what == 2)
+        ok = dump_keys(&out, format, &err);
+    else if (ok && what == 3)
+        dump_errors(&out, format);
+    else if (ok)
+        dump_words(&out);
+    if (ok && !out_flush(&out))
+        ok = err_set(&err, ERR_IO, "nobody reads the output");
+    buf_fini(&out);
+    return ok ? 0 : cli_fail(&err);
+}
