@@ -1,0 +1,241 @@
+/* Short forms of the query language. */
+#include "search/search.h"
+
+struct expander {
+    struct search *search;
+    struct str account;
+    struct buf *out;
+    struct err *err;
+};
+
+/* ---- in:MAILBOX ---- */
+
+static const struct {
+    const char *name;
+    uint8_t role;
+} box_roles[] = {
+    {"inbox", BOX_INBOX}, {"archive", BOX_ARCHIVE}, {"drafts", BOX_DRAFTS},
+    {"sent", BOX_SENT},   {"trash", BOX_TRASH},     {"junk", BOX_JUNK},
+    {"spam", BOX_JUNK},   {"all", BOX_ALL},         {"flagged", BOX_FLAGGED},
+};
+
+/* Inside a "..." of a query a quote is doubled. */
+static void put_quoted(struct buf *out, struct str s)
+{
+    for (size_t i = 0; i < s.n; i++) {
+        if (s.p[i] == '"')
+            buf_addc(out, '"');
+        buf_addc(out, s.p[i]);
+    }
+}
+
+/* Escapes for a POSIX regex inside the quotes. */
+static void put_regex(struct buf *out, struct str s)
+{
+    for (size_t i = 0; i < s.n; i++) {
+        if (s.p[i] != '\0' && strchr("\\^$.[]|()*+?{}", s.p[i]) != NULL)
+            buf_addc(out, '\\');
+        put_quoted(out, str_sub(s, i, i + 1));
+    }
+}
+
+static void put_box(struct expander *x, const char *account, const struct box_row *box, bool *first)
+{
+    buf_addz(x->out, *first ? "(" : " or ");
+    *first = false;
+    if (box->local) {
+        buf_addf(x->out, "folder:\"%s", account);
+        if (box->name.n > 0 && !str_case_eqz(box->name, "INBOX")) {
+            buf_addc(x->out, '/');
+            put_quoted(x->out, box->name);
+        }
+        buf_addc(x->out, '"');
+        return;
+    }
+    /* ACCOUNT/BOX.UIDVALIDITY: whatever the validity is now, and the altered header files beside it */
+    buf_addz(x->out, "path:\"/^(\\.dup/)?");
+    put_regex(x->out, str_z(account));
+    buf_addf(x->out, "/%llu\\./\"", (unsigned long long)box->id);
+}
+
+static bool expand_in(struct expander *x, struct str name)
+{
+    bool first = true;
+    uint8_t role = BOX_NONE;
+    for (size_t i = 0; i < COUNT(box_roles); i++)
+        if (str_case_eqz(name, box_roles[i].name))
+            role = box_roles[i].role;
+    for (size_t i = 0; i < x->search->naccounts; i++) {
+        struct box_row box = {.id = 0};
+        struct err ignored = ERR_INIT;
+        struct reader *r = search_reader(x->search, i);
+        if (r == NULL || (x->account.n > 0 && !str_eqz(x->account, x->search->accounts[i])))
+            continue;
+        if (role != BOX_NONE && reader_box_by_role(r, role, &box, &ignored) && box.id != 0)
+            put_box(x, x->search->accounts[i], &box, &first);
+        else if (reader_box_by_name(r, name, &box, &ignored) && box.id != 0)
+            put_box(x, x->search->accounts[i], &box, &first);
+    }
+    if (first) {
+        struct buf safe = BUF_INIT(200);
+        text_from_bytes(name, TEXT_LINE, &safe);
+        err_set(x->err, ERR_QUERY, "no mailbox %s", buf_z(&safe));
+        buf_fini(&safe);
+        return false;
+    }
+    buf_addc(x->out, ')');
+    return true;
+}
+
+/* ---- is:, newer: and the like ---- */
+
+static bool expand_is(struct expander *x, struct str word)
+{
+    static const struct {
+        const char *word, *query;
+    } words[] = {{"read", "(not tag:unread)"}, {"starred", "tag:flagged"}, {"seen", "(not tag:unread)"},
+                 {"answered", "tag:replied"},  {"new", "tag:unread"},      {"forwarded", "tag:passed"}};
+    for (size_t i = 0; i < COUNT(words); i++)
+        if (str_case_eqz(word, words[i].word)) {
+            buf_addz(x->out, words[i].query);
+            return true;
+        }
+    buf_addz(x->out, "tag:\"");
+    put_quoted(x->out, word);
+    buf_addc(x->out, '"');
+    return true;
+}
+
+/* "7d" as libnotmuch's date parser spells it. */
+static bool put_age(struct expander *x, struct str age)
+{
+    static const struct {
+        char unit;
+        const char *word;
+    } units[] = {{'h', "hours"}, {'d', "days"}, {'w', "weeks"}, {'m', "months"}, {'y', "years"}};
+    uint32_t n;
+    if (age.n >= 2 && str_u32(str_sub(age, 0, age.n - 1), &n))
+        for (size_t i = 0; i < COUNT(units); i++)
+            if ((age.p[age.n - 1] | 0x20) == units[i].unit)
+                return buf_addf(x->out, "%u%s", n, units[i].word);
+    return err_set(x->err, ERR_QUERY, "an age is a number and h, d, w, m or y, as in newer:7d");
+}
+
+static bool expand_newer(struct expander *x, struct str age)
+{
+    return buf_addz(x->out, "date:") && put_age(x, age) && buf_addz(x->out, "..");
+}
+
+static bool expand_older(struct expander *x, struct str age)
+{
+    return buf_addz(x->out, "date:..") && put_age(x, age);
+}
+
+static bool expand_after(struct expander *x, struct str date)
+{
+    return buf_addz(x->out, "date:") && buf_adds(x->out, date) && buf_addz(x->out, "..");
+}
+
+static bool expand_before(struct expander *x, struct str date)
+{
+    return buf_addz(x->out, "date:..") && buf_adds(x->out, date);
+}
+
+static const struct {
+    const char *prefix, *to;                       /* replaced by `to` ... */
+    bool (*expand)(struct expander *, struct str); /* ... or the value is rewritten */
+} forms[] = {
+    {"f:", "from:", NULL},
+    {"t:", "to:", NULL},
+    {"c:", "to:", NULL},
+    {"cc:", "to:", NULL},
+    {"s:", "subject:", NULL},
+    {"has:", "tag:", NULL},
+    {"list:", "List:", NULL},
+    {"is:", NULL, expand_is},
+    {"in:", NULL, expand_in},
+    {"newer:", NULL, expand_newer},
+    {"older:", NULL, expand_older},
+    {"after:", NULL, expand_after},
+    {"before:", NULL, expand_before},
+};
+
+/* ---- Words ---- */
+
+static bool blank(char c)
+{
+    return c == ' ' || c == '\t' || c == '\n' || c == '\r';
+}
+
+/* The end of a value: of its closing quote, or before a blank or closing bracket. */
+static size_t value_end(struct str q, size_t at)
+{
+    if (at < q.n && q.p[at] == '"') {
+        for (at++; at < q.n && q.p[at] != '"'; at++)
+            continue;
+        return MIN(at + 1, q.n);
+    }
+    while (at < q.n && !blank(q.p[at]) && q.p[at] != ')')
+        at++;
+    return at;
+}
+
+/* A short form at `at`: rewritten, *at moved behind it. */
+static bool expand_word(struct expander *x, struct str q, size_t *at, bool *done_r)
+{
+    struct str rest = str_sub(q, *at, q.n);
+    *done_r = false;
+    for (size_t i = 0; i < COUNT(forms); i++) {
+        struct str prefix = str_z(forms[i].prefix);
+        if (!str_case_starts(rest, prefix))
+            continue;
+        *done_r = true;
+        *at += prefix.n;
+        if (forms[i].expand == NULL)
+            return buf_addz(x->out, forms[i].to);
+        size_t end = value_end(q, *at);
+        struct str value = str_sub(q, *at, end);
+        if (value.n >= 2 && value.p[0] == '"')
+            value = str_sub(value, 1, value.n - (value.p[value.n - 1] == '"' ? 1 : 0));
+        *at = end;
+        return value.n > 0 ? forms[i].expand(x, value)
+                           : err_set(x->err, ERR_QUERY, "%s needs a value", forms[i].prefix);
+    }
+    return true;
+}
+
+bool query_expand(struct search *s, struct str q, struct str account, struct buf *out, struct err *err)
+{
+    struct expander x = {s, account, out, err};
+    bool start = true, quoted = false, done;
+    if (memchr(q.p != NULL ? q.p : "", '\0', q.n) != NULL)
+        return err_set(err, ERR_QUERY, "a query is text");
+    q = str_trim(q);
+    if (account.n > 0)
+        buf_addc(out, '(');
+    if (q.n == 0)
+        buf_addc(out, '*');
+    for (size_t at = 0; at < q.n;) {
+        char c = q.p[at];
+        if (start && !quoted) {
+            if (!expand_word(&x, q, &at, &done))
+                return err->kind != ERR_NONE ? false : err_set(err, ERR_LIMIT, "the query is too long");
+            start = false;
+            if (done)
+                continue;
+        }
+        if (c == '"')
+            quoted = !quoted;
+        start = !quoted && (blank(c) || c == '(' || (c == '-' && (at == 0 || blank(q.p[at - 1]))));
+        buf_addc(out, c);
+        at++;
+    }
+    if (account.n > 0) {
+        buf_addz(out, ") and (path:\"");
+        put_quoted(out, account);
+        buf_addz(out, "/**\" or path:\".dup/");
+        put_quoted(out, account);
+        buf_addz(out, "/**\")");
+    }
+    return out->full ? err_set(err, ERR_LIMIT, "the query is too long") : true;
+}
