@@ -1,0 +1,459 @@
+/* Mailboxes and windows of rows, straight from covering indexes. */
+#include "store/read_int.h"
+
+#include <unistd.h>
+
+#include "store/db.h"
+
+/* ---- opening ------------------------------------------------------------------------------------------------------------ */
+
+static void reader_shut(struct reader *r)
+{
+    sql_fini(&r->q);
+    r->open = false;
+}
+
+static bool version_check(struct reader *r, struct err *err)
+{
+    int rc = SQLITE_OK;
+    sqlite3_stmt *st = sql_ask(&r->q, "PRAGMA main.user_version", "");
+    int64_t version = sql_step(st, &rc) ? sql_int(st, 0) : 0;
+    if (st)
+        sqlite3_reset(st);
+    if (rc != SQLITE_OK)
+        return sql_fail(&r->q, rc, err);
+    if (version > DB_SCHEMA)
+        return err_set(err, ERR_STORE_NEWER, "the store has schema %lld, this program knows %d", (long long)version,
+                       DB_SCHEMA);
+    return true;
+}
+
+static bool attach(struct reader *r, const char *cache, struct err *err)
+{
+    sqlite3_stmt *st = NULL;
+    int rc = sqlite3_prepare_v2(r->q.h, "ATTACH ? AS cache", -1, &st, NULL);
+    if (rc == SQLITE_OK) {
+        sqlite3_bind_text(st, 1, cache, -1, SQLITE_TRANSIENT);
+        rc = sqlite3_step(st);
+    }
+    bool ok = rc == SQLITE_DONE || sql_fail(&r->q, rc, err);
+    sqlite3_finalize(st);
+    return ok;
+}
+
+/* 1: open; 0: nothing there yet; -1: *err. */
+static int reader_try(struct reader *r, struct err *err)
+{
+    char *keep = path_join(r->dir, SQL_KEEP_NAME), *cache = path_join(r->dir, SQL_CACHE_NAME);
+    int result = -1;
+    struct stat s;
+    if (stat(keep, &s) || !s.st_size || stat(cache, &r->cache) || !r->cache.st_size) {
+        result = 0;
+    } else {
+        int rc =
+            sqlite3_open_v2(keep, &r->q.h, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW, NULL);
+        if (rc != SQLITE_OK) {
+            sql_fail(&r->q, rc, err);
+        } else {
+            sqlite3_busy_timeout(r->q.h, 1000);
+            int64_t n = 0;
+            if (sql_harden(&r->q, err) && version_check(r, err) && attach(r, cache, err) && sql_load_key(&r->q, err)) {
+                /* A store that is just being made has its files but not yet its tables. */
+                sqlite3_stmt *st = sql_ask(&r->q, "SELECT count(*) FROM cache.sqlite_schema WHERE name='msg'", "");
+                if (sql_step(st, &rc)) {
+                    n = sql_int(st, 0);
+                    sqlite3_reset(st);
+                }
+                result = rc != SQLITE_OK ? (sql_fail(&r->q, rc, err), -1) : n ? 1 : 0;
+            } else if (err->kind == ERR_STORE && !r->q.has_key && sqlite3_errcode(r->q.h) == SQLITE_ERROR) {
+                result = 0; /* keep.db has no tables yet */
+            }
+        }
+    }
+    free(keep);
+    free(cache);
+    if (result < 1)
+        reader_shut(r);
+    else
+        r->opened++;
+    r->open = result == 1;
+    return result;
+}
+
+struct reader *reader_open(const char *state_dir, const char *account, struct err *err)
+{
+    char *dir = sql_account_dir(state_dir, account, err);
+    if (!dir)
+        return NULL;
+    struct reader *r = mem_new(sizeof *r);
+    r->dir = dir;
+    r->account = mem_dup_z(account);
+    r->out = arena_new(64u << 20);
+    if (reader_try(r, err) < 0)
+        reader_close(&r);
+    return r;
+}
+
+void reader_close(struct reader **rp)
+{
+    struct reader *r = *rp;
+    if (!r)
+        return;
+    reader_shut(r);
+    arena_free(&r->out);
+    free(r->account);
+    free(r->dir);
+    free(r);
+    *rp = NULL;
+}
+
+/* The store sets a damaged cache aside and makes another: follow the name, not the file. */
+static bool moved_away(const struct reader *r)
+{
+    char *cache = path_join(r->dir, SQL_CACHE_NAME);
+    struct stat s;
+    bool moved = stat(cache, &s) || s.st_ino != r->cache.st_ino || s.st_dev != r->cache.st_dev;
+    free(cache);
+    return moved;
+}
+
+int read_begin(struct reader *r, struct err *err)
+{
+    arena_reset(r->out);
+    if (r->open && moved_away(r))
+        reader_shut(r);
+    if (!r->open) {
+        int tried = reader_try(r, err);
+        if (tried < 1)
+            return tried;
+    }
+    int rc = SQLITE_ERROR;
+    sqlite3_stmt *st = sql_get(&r->q, "BEGIN");
+    if (st)
+        sql_step(st, &rc);
+    return rc == SQLITE_OK ? 1 : (sql_fail(&r->q, rc, err), -1);
+}
+
+bool read_end(struct reader *r, int rc, struct err *err)
+{
+    bool ok = rc == SQLITE_OK || sql_fail(&r->q, rc, err);
+    int end = SQLITE_ERROR;
+    sqlite3_stmt *st = sql_get(&r->q, "COMMIT");
+    if (st)
+        sql_step(st, &end);
+    if (end != SQLITE_OK)
+        reader_shut(r); /* whatever holds it: begin anew */
+    return ok;
+}
+
+struct str read_str(struct reader *r, struct str s)
+{
+    char *p = arena_dup(r->out, s.p, s.n);
+    return p ? (struct str){p, s.n} : STR("");
+}
+
+uint64_t reader_version(struct reader *r)
+{
+    struct err e = ERR_INIT;
+    if (r->open && moved_away(r))
+        reader_shut(r);
+    if (!r->open && reader_try(r, &e) < 1)
+        return 0;
+    static const char *const pragmas[] = {"PRAGMA main.data_version", "PRAGMA cache.data_version"};
+    uint64_t v = r->opened;
+    for (size_t i = 0; i < COUNT(pragmas); i++) {
+        int rc;
+        sqlite3_stmt *st = sql_ask(&r->q, pragmas[i], "");
+        uint64_t x = 0;
+        if (sql_step(st, &rc)) {
+            x = sql_u64(st, 0);
+            sqlite3_reset(st);
+        }
+        v = v * 0x100000001B3u + x;
+    }
+    return v ? v : 1;
+}
+
+/* ---- mailboxes ------------------------------------------------------------------------------------------------------------ */
+
+#define BOX_SQL                                                                                                        \
+    "SELECT b.id,b.name,b.utf8,b.delim,b.attrs,CASE WHEN k.role THEN k.role ELSE b.role END,b.exists_,b.unseen,"       \
+    "b.known,b.known_unread,b.shown,b.shown_unread,b.readonly,b.filled,b.uidvalidity FROM box b JOIN boxid k ON "      \
+    "k.id=b.id "
+
+static uint32_t settle(int64_t n)
+{
+    return n < 0 ? 0 : n > UINT32_MAX - 1 ? UINT32_MAX - 1 : (uint32_t)n;
+}
+
+/* Shown numbers: with all rows here, the rows shown; else the server's number and what pending intents change about it.
+ */
+static void box_row_read(struct reader *r, sqlite3_stmt *st, struct box_row *b)
+{
+    int64_t exists = sql_int(st, 6), unseen = sql_int(st, 7), known = sql_int(st, 8), known_unread = sql_int(st, 9);
+    int64_t shown = sql_int(st, 10), shown_unread = sql_int(st, 11);
+    bool all = exists == UINT32_MAX || (sql_int(st, 13) && exists <= known);
+    *b = (struct box_row){.id = sql_u64(st, 0),
+                          .name = read_str(r, sql_str(st, 1)),
+                          .utf8 = read_str(r, sql_str(st, 2)),
+                          .delim = (char)sql_int(st, 3),
+                          .attrs = sql_u32(st, 4),
+                          .role = (uint8_t)sql_int(st, 5),
+                          .known = settle(known),
+                          .readonly = sql_int(st, 12)};
+    b->total = settle(all ? shown : exists + shown - known);
+    b->unread = settle(all || unseen == UINT32_MAX ? shown_unread : unseen + shown_unread - known_unread);
+    b->unread = MIN(b->unread, b->total);
+    if (!b->role)
+        b->role = sql_role_by_name(b->name, b->utf8, b->delim);
+    b->local = !sql_int(st, 14) && exists == UINT32_MAX;
+}
+
+struct box_list {
+    struct box_row *rows;
+    size_t n, cap;
+};
+
+static bool boxes_collect(struct reader *r, struct box_list *l, int *rc)
+{
+    sqlite3_stmt *st = sql_ask(&r->q, BOX_SQL "WHERE b.hidden=0", "");
+    *rc = SQLITE_OK;
+    while (sql_step(st, rc)) {
+        if (l->n == l->cap)
+            l->rows = mem_resize(l->rows, l->cap = l->cap ? l->cap * 2 : 64, sizeof *l->rows);
+        box_row_read(r, st, &l->rows[l->n++]);
+    }
+    return *rc == SQLITE_OK;
+}
+
+static int by_place(const void *a, const void *b)
+{
+    const struct box_row *x = a, *y = b;
+    unsigned rx = x->role ? x->role : BOX_ROLE_COUNT, ry = y->role ? y->role : BOX_ROLE_COUNT;
+    if (rx != ry)
+        return rx < ry ? -1 : 1;
+    size_t n = MIN(x->utf8.n, y->utf8.n);
+    for (size_t i = 0; i < n; i++) {
+        unsigned char p = (unsigned char)x->utf8.p[i], q = (unsigned char)y->utf8.p[i];
+        /* A mailbox's children follow it directly: the delimiter sorts below every other byte. */
+        int vp = x->utf8.p[i] == x->delim ? -1 : p >= 'A' && p <= 'Z' ? p | 32 : p;
+        int vq = y->utf8.p[i] == y->delim ? -1 : q >= 'A' && q <= 'Z' ? q | 32 : q;
+        if (vp != vq)
+            return vp < vq ? -1 : 1;
+    }
+    if (x->utf8.n != y->utf8.n)
+        return x->utf8.n < y->utf8.n ? -1 : 1;
+    return (x->id > y->id) - (x->id < y->id);
+}
+
+bool reader_boxes(struct reader *r, box_row_fn *fn, void *arg, struct err *err)
+{
+    int rc, ready = read_begin(r, err);
+    if (ready < 1)
+        return ready == 0;
+    struct box_list l = {0};
+    boxes_collect(r, &l, &rc);
+    bool ok = read_end(r, rc, err);
+    if (l.n)
+        qsort(l.rows, l.n, sizeof *l.rows, by_place);
+    for (size_t i = 0; ok && i < l.n; i++)
+        fn(arg, &l.rows[i]);
+    free(l.rows);
+    return ok;
+}
+
+static bool box_one(struct reader *r, sqlite3_stmt *st, struct box_row *row_r, struct err *err)
+{
+    int rc = SQLITE_OK;
+    if (sql_step(st, &rc)) {
+        box_row_read(r, st, row_r);
+        sqlite3_reset(st);
+    }
+    return read_end(r, rc, err);
+}
+
+static const struct box_row no_box = {.name = {"", 0}, .utf8 = {"", 0}};
+
+bool reader_box(struct reader *r, uint64_t box, struct box_row *row_r, struct err *err)
+{
+    *row_r = no_box;
+    int ready = read_begin(r, err);
+    if (ready < 1)
+        return ready == 0;
+    return box_one(r, sql_ask(&r->q, BOX_SQL "WHERE b.id=? AND b.hidden=0", "i", (int64_t)box), row_r, err);
+}
+
+bool reader_box_by_name(struct reader *r, struct str utf8, struct box_row *row_r, struct err *err)
+{
+    *row_r = no_box;
+    int ready = read_begin(r, err);
+    if (ready < 1)
+        return ready == 0;
+    return box_one(r, sql_ask(&r->q, BOX_SQL "WHERE b.utf8=? AND b.hidden=0 ORDER BY b.id LIMIT 1", "s", utf8), row_r,
+                   err);
+}
+
+bool reader_box_by_role(struct reader *r, uint8_t role, struct box_row *row_r, struct err *err)
+{
+    *row_r = no_box;
+    int rc, ready = read_begin(r, err);
+    if (ready < 1)
+        return ready == 0;
+    struct box_list l = {0};
+    boxes_collect(r, &l, &rc);
+    bool ok = read_end(r, rc, err);
+    if (l.n)
+        qsort(l.rows, l.n, sizeof *l.rows, by_place);
+    for (size_t i = 0; i < l.n && !row_r->id; i++)
+        if (l.rows[i].role == role)
+            *row_r = l.rows[i];
+    free(l.rows);
+    return ok;
+}
+
+size_t read_boxes_of(struct reader *r, uint64_t box, uint64_t ids[READ_BOXES_MAX], int *rc)
+{
+    *rc = SQLITE_OK;
+    if (box) {
+        ids[0] = box;
+        return 1;
+    }
+    size_t n = 0;
+    sqlite3_stmt *st =
+        sql_ask(&r->q,
+                "SELECT b.id FROM box b JOIN boxid k ON k.id=b.id WHERE b.hidden=0 AND (k.role=?1 OR "
+                "(k.role=0 AND (b.role=?1 OR (b.role=0 AND upper(CAST(b.name AS TEXT)) IN ('','INBOX')))))",
+                "i", (int64_t)BOX_INBOX);
+    while (sql_step(st, rc))
+        if (n < READ_BOXES_MAX)
+            ids[n++] = sql_u64(st, 0);
+    return n;
+}
+
+/* ---- windows ------------------------------------------------------------------------------------------------------------------ */
+
+#define WINDOW(filter, compare, order)                                                                                 \
+    "SELECT date,id FROM msg WHERE box=?1" filter " AND (date,id)" compare "(?2,?3) ORDER BY date " order ",id " order \
+    " LIMIT ?4"
+#define UNREAD " AND (flags & 1) = 0"
+#define FLAGGED " AND (flags & 4) <> 0"
+
+static const char older_all[] = WINDOW("", "<", "DESC"), newer_all[] = WINDOW("", ">", "ASC"),
+                  older_unread[] = WINDOW(UNREAD, "<", "DESC"), newer_unread[] = WINDOW(UNREAD, ">", "ASC"),
+                  older_flagged[] = WINDOW(FLAGGED, "<", "DESC"), newer_flagged[] = WINDOW(FLAGGED, ">", "ASC");
+static const char *const windows[][2] = {
+    [LIST_ALL] = {newer_all, older_all},
+    [LIST_UNREAD] = {newer_unread, older_unread},
+    [LIST_FLAGGED] = {newer_flagged, older_flagged},
+};
+
+size_t read_keys(struct reader *r, uint64_t box, enum list_filter filter, struct row_key from, bool older, unsigned max,
+                 struct row_key *keys, int *rc)
+{
+    size_t n = 0;
+    sqlite3_stmt *st =
+        sql_ask(&r->q, windows[filter][older], "iiii", (int64_t)box, from.date, (int64_t)from.id, (int64_t)max);
+    *rc = SQLITE_OK;
+    while (sql_step(st, rc))
+        if (n < max)
+            keys[n++] = (struct row_key){sql_int(st, 0), sql_u64(st, 1)};
+    return n;
+}
+
+static bool key_before(struct row_key a, struct row_key b, bool older)
+{
+    if (a.date != b.date)
+        return (a.date > b.date) == older;
+    return (a.id > b.id) == older;
+}
+
+size_t read_keys_of(struct reader *r, const uint64_t *boxes, size_t n, enum list_filter filter, struct row_key from,
+                    bool older, unsigned max, struct row_key *keys, int *rc)
+{
+    *rc = SQLITE_OK;
+    if (n == 1)
+        return read_keys(r, boxes[0], filter, from, older, max, keys, rc);
+    struct row_key *more = mem_array(max ? max : 1, sizeof *more), *both = mem_array(max ? max : 1, sizeof *both);
+    size_t have = 0;
+    for (size_t i = 0; i < n && *rc == SQLITE_OK; i++) {
+        size_t k = read_keys(r, boxes[i], filter, from, older, max, more, rc), a = 0, b = 0, m = 0;
+        while (m < max && (a < have || b < k))
+            both[m++] = b == k || (a < have && key_before(keys[a], more[b], older)) ? keys[a++] : more[b++];
+        memcpy(keys, both, m * sizeof *keys);
+        have = m;
+    }
+    free(more);
+    free(both);
+    return have;
+}
+
+void read_row(struct reader *r, uint64_t id, struct msg_row *row, int *rc)
+{
+    *row = (struct msg_row){.from_name = STR(""),
+                            .from_addr = STR(""),
+                            .to = STR(""),
+                            .subject = STR(""),
+                            .msgid = STR(""),
+                            .list_id = STR("")};
+    *rc = SQLITE_OK;
+    sqlite3_stmt *st = sql_ask(&r->q,
+                               "SELECT id,box,thread,date,size,flags,attrs,state,from_name,from_addr,to_,subject,msgid,"
+                               "list_id FROM msg WHERE id=?",
+                               "i", (int64_t)id);
+    if (!sql_step(st, rc))
+        return;
+    *row = (struct msg_row){.id = sql_u64(st, 0),
+                            .box = sql_u64(st, 1),
+                            .thread = sql_u64(st, 2),
+                            .date = sql_int(st, 3),
+                            .size = sql_u64(st, 4),
+                            .flags = sql_u32(st, 5),
+                            .attrs = sql_u32(st, 6),
+                            .state = sql_u32(st, 7) & 0xffff,
+                            .from_name = read_str(r, sql_str(st, 8)),
+                            .from_addr = read_str(r, sql_str(st, 9)),
+                            .to = read_str(r, sql_str(st, 10)),
+                            .subject = read_str(r, sql_str(st, 11)),
+                            .msgid = read_str(r, sql_str(st, 12)),
+                            .list_id = read_str(r, sql_str(st, 13))};
+    sqlite3_reset(st);
+}
+
+bool reader_rows(struct reader *r, uint64_t box, enum list_filter filter, const struct row_key *from, bool older,
+                 unsigned max, msg_row_fn *fn, void *arg, struct err *err)
+{
+    if ((size_t)filter >= COUNT(windows))
+        return err_set(err, ERR_USAGE, "unknown filter");
+    int rc, ready = read_begin(r, err);
+    if (ready < 1)
+        return ready == 0;
+    uint64_t boxes[READ_BOXES_MAX];
+    max = MIN(max, 100000u);
+    struct row_key *keys = mem_array(max ? max : 1, sizeof *keys);
+    struct row_key start = from ? *from : older ? KEY_NEWEST : KEY_OLDEST;
+    size_t n = read_boxes_of(r, box, boxes, &rc), found = 0;
+    if (rc == SQLITE_OK)
+        found = read_keys_of(r, boxes, n, filter, start, older, max, keys, &rc);
+    struct msg_row *rows = mem_array(found ? found : 1, sizeof *rows);
+    for (size_t i = 0; i < found && rc == SQLITE_OK; i++)
+        read_row(r, keys[i].id, &rows[i], &rc);
+    bool ok = read_end(r, rc, err);
+    for (size_t i = 0; ok && i < found; i++)
+        if (rows[i].id)
+            fn(arg, &rows[i]);
+    free(rows);
+    free(keys);
+    return ok;
+}
+
+bool reader_row(struct reader *r, uint64_t msg, struct msg_row *row_r, struct err *err)
+{
+    *row_r = (struct msg_row){.id = 0};
+    int rc, ready = read_begin(r, err);
+    if (ready < 1)
+        return ready == 0;
+    read_row(r, msg, row_r, &rc);
+    if (!row_r->box)
+        row_r->id = 0; /* hidden until its purge is done */
+    return read_end(r, rc, err);
+}

@@ -1,0 +1,394 @@
+/* Rank, searches by key, tags, threads, outbox, addresses. */
+#include "store/read_int.h"
+
+/* ---- rank ------------------------------------------------------------------------------------------------------------------ */
+
+static int64_t one(struct reader *r, int *rc, sqlite3_stmt *st)
+{
+    int64_t v = 0;
+    (void)r;
+    if (*rc != SQLITE_OK)
+        return 0;
+    if (sql_step(st, rc)) {
+        v = sql_int(st, 0);
+        sqlite3_reset(st);
+    }
+    return v;
+}
+
+#define SUMS(column)                                                                                                   \
+    {                                                                                                                  \
+        "SELECT coalesce(sum(" column "),0) FROM rank WHERE box=?1 AND (date,id)>(?2,?3)",                             \
+            "SELECT coalesce(sum(" column "),0) FROM rank WHERE box=?1",                                               \
+            "SELECT date,id," column " FROM rank WHERE box=?1 ORDER BY date DESC,id DESC"                              \
+    }
+static const char *const sums[][3] = {
+    [LIST_ALL] = SUMS("n"), [LIST_UNREAD] = SUMS("unread"), [LIST_FLAGGED] = SUMS("flagged")};
+
+#define RANGE(filter) "SELECT count(*) FROM msg WHERE box=?1" filter " AND (date,id)>(?2,?3) AND (date,id)<(?4,?5)"
+#define OFFSET(filter)                                                                                                 \
+    "SELECT id FROM msg WHERE box=?1" filter " AND (date,id)<(?2,?3) ORDER BY date DESC,id DESC LIMIT 1 OFFSET ?4"
+#define UNREAD " AND (flags & 1) = 0"
+#define FLAGGED " AND (flags & 4) <> 0"
+static const char *const in_block[] = {
+    [LIST_ALL] = RANGE(""), [LIST_UNREAD] = RANGE(UNREAD), [LIST_FLAGGED] = RANGE(FLAGGED)};
+static const char *const at_offset[] = {
+    [LIST_ALL] = OFFSET(""), [LIST_UNREAD] = OFFSET(UNREAD), [LIST_FLAGGED] = OFFSET(FLAGGED)};
+
+/* Rows of one mailbox that stand above `key`. */
+static int64_t rank_in(struct reader *r, uint64_t box, enum list_filter f, struct row_key key, int *rc)
+{
+    struct row_key end = KEY_NEWEST;
+    int64_t above = one(r, rc, sql_ask(&r->q, sums[f][0], "iii", (int64_t)box, key.date, (int64_t)key.id));
+    if (*rc != SQLITE_OK)
+        return 0;
+    sqlite3_stmt *st =
+        sql_ask(&r->q, "SELECT date,id FROM rank WHERE box=?1 AND (date,id)>(?2,?3) ORDER BY date,id LIMIT 1", "iii",
+                (int64_t)box, key.date, (int64_t)key.id);
+    if (sql_step(st, rc)) {
+        end = (struct row_key){sql_int(st, 0), sql_u64(st, 1)};
+        sqlite3_reset(st);
+    }
+    return above + one(r, rc,
+                       sql_ask(&r->q, in_block[f], "iiiii", (int64_t)box, key.date, (int64_t)key.id, end.date,
+                               (int64_t)end.id));
+}
+
+static int64_t total_in(struct reader *r, uint64_t box, enum list_filter f, int *rc)
+{
+    return one(r, rc, sql_ask(&r->q, sums[f][1], "i", (int64_t)box));
+}
+
+bool reader_rank(struct reader *r, uint64_t box, enum list_filter filter, const struct row_key *key, uint32_t *rank_r,
+                 uint32_t *total_r, struct err *err)
+{
+    *rank_r = *total_r = 0;
+    if ((size_t)filter >= COUNT(sums))
+        return err_set(err, ERR_USAGE, "unknown filter");
+    int rc, ready = read_begin(r, err);
+    if (ready < 1)
+        return ready == 0;
+    uint64_t boxes[READ_BOXES_MAX];
+    size_t n = read_boxes_of(r, box, boxes, &rc);
+    int64_t rank = 0, total = 0;
+    for (size_t i = 0; i < n && rc == SQLITE_OK; i++) {
+        rank += rank_in(r, boxes[i], filter, *key, &rc);
+        total += total_in(r, boxes[i], filter, &rc);
+    }
+    *rank_r = (uint32_t)rank;
+    *total_r = (uint32_t)total;
+    return read_end(r, rc, err);
+}
+
+static uint64_t at_rank_one(struct reader *r, uint64_t box, enum list_filter f, uint32_t rank, int *rc)
+{
+    int64_t above = 0;
+    struct row_key end = KEY_NEWEST;
+    bool found = false;
+    sqlite3_stmt *st = sql_ask(&r->q, sums[f][2], "i", (int64_t)box);
+    while (!found && sql_step(st, rc)) {
+        int64_t n = sql_int(st, 2);
+        if (above + n > rank) {
+            found = true;
+        } else {
+            above += n;
+            end = (struct row_key){sql_int(st, 0), sql_u64(st, 1)};
+        }
+    }
+    if (!found)
+        return 0;
+    sqlite3_reset(st);
+    return (uint64_t)one(
+        r, rc, sql_ask(&r->q, at_offset[f], "iiii", (int64_t)box, end.date, (int64_t)end.id, (int64_t)rank - above));
+}
+
+/* Over several mailboxes: the date that holds the rank is found by halving, then the few rows of that date are walked.
+ */
+static uint64_t at_rank_many(struct reader *r, const uint64_t *boxes, size_t n, enum list_filter f, uint32_t rank,
+                             int *rc)
+{
+    int64_t lo = -(INT64_C(1) << 40), hi = INT64_C(1) << 40, above = 0;
+    while (lo < hi && *rc == SQLITE_OK) { /* the least date with at most `rank` rows newer than it */
+        int64_t mid = lo + (hi - lo) / 2, newer = 0;
+        for (size_t i = 0; i < n; i++)
+            newer += rank_in(r, boxes[i], f, (struct row_key){mid, INT64_MAX}, rc);
+        if (newer <= rank)
+            hi = mid;
+        else
+            lo = mid + 1;
+    }
+    for (size_t i = 0; i < n; i++)
+        above += rank_in(r, boxes[i], f, (struct row_key){lo, INT64_MAX}, rc);
+    uint64_t steps = (uint64_t)rank - (uint64_t)above + 1;
+    if (*rc != SQLITE_OK || above > rank || steps > 1000000)
+        return 0;
+    struct row_key *keys = mem_array(steps, sizeof *keys);
+    size_t have = read_keys_of(r, boxes, n, f, (struct row_key){lo, INT64_MAX}, true, (unsigned)steps, keys, rc);
+    uint64_t id = have == steps ? keys[have - 1].id : 0;
+    free(keys);
+    return id;
+}
+
+bool reader_at_rank(struct reader *r, uint64_t box, enum list_filter filter, uint32_t rank, struct msg_row *row_r,
+                    struct err *err)
+{
+    *row_r = (struct msg_row){.id = 0};
+    if ((size_t)filter >= COUNT(sums))
+        return err_set(err, ERR_USAGE, "unknown filter");
+    int rc, ready = read_begin(r, err);
+    if (ready < 1)
+        return ready == 0;
+    uint64_t boxes[READ_BOXES_MAX];
+    size_t n = read_boxes_of(r, box, boxes, &rc);
+    uint64_t id = 0;
+    if (rc == SQLITE_OK && n == 1)
+        id = at_rank_one(r, boxes[0], filter, rank, &rc);
+    else if (rc == SQLITE_OK && n)
+        id = at_rank_many(r, boxes, n, filter, rank, &rc);
+    if (id && rc == SQLITE_OK)
+        read_row(r, id, row_r, &rc);
+    return read_end(r, rc, err);
+}
+
+/* ---- by key ------------------------------------------------------------------------------------------------------------------- */
+
+/* Ids from a statement of one column, then their rows. */
+static bool rows_by(struct reader *r, sqlite3_stmt *st, unsigned max, struct str msgid, msg_row_fn *fn, void *arg,
+                    struct err *err)
+{
+    int rc = SQLITE_OK;
+    size_t n = 0, cap = 0;
+    uint64_t *ids = NULL;
+    while (sql_step(st, &rc)) {
+        if (n == max) {
+            sqlite3_reset(st);
+            break;
+        }
+        if (n == cap)
+            ids = mem_resize(ids, cap = cap ? cap * 2 : 64, sizeof *ids);
+        ids[n++] = sql_u64(st, 0);
+    }
+    struct msg_row *rows = mem_array(n ? n : 1, sizeof *rows);
+    for (size_t i = 0; i < n && rc == SQLITE_OK; i++)
+        read_row(r, ids[i], &rows[i], &rc);
+    bool ok = read_end(r, rc, err);
+    for (size_t i = 0; ok && i < n; i++)
+        if (rows[i].id && rows[i].box && (!msgid.p || str_eq(rows[i].msgid, msgid)))
+            fn(arg, &rows[i]);
+    free(rows);
+    free(ids);
+    return ok;
+}
+
+bool reader_find_msgid(struct reader *r, struct str msgid, msg_row_fn *fn, void *arg, struct err *err)
+{
+    int ready = read_begin(r, err);
+    if (ready < 1)
+        return ready == 0;
+    uint64_t mh = sql_msgid_hash(&r->q, msgid);
+    msgid = sql_msgid(msgid);
+    if (!msgid.n)
+        return read_end(r, SQLITE_OK, err);
+    return rows_by(r, sql_ask(&r->q, "SELECT id FROM msg WHERE mh=? AND mh<>0", "i", (int64_t)mh), 10000, msgid, fn,
+                   arg, err);
+}
+
+bool reader_thread(struct reader *r, uint64_t thread, unsigned max, msg_row_fn *fn, void *arg, struct err *err)
+{
+    int ready = read_begin(r, err);
+    if (ready < 1)
+        return ready == 0;
+    return rows_by(r, sql_ask(&r->q, "SELECT id FROM msg WHERE thread=? ORDER BY date,id", "i", (int64_t)thread), max,
+                   (struct str){NULL, 0}, fn, arg, err);
+}
+
+/* "BOX.UIDVALIDITY/UID" */
+static bool path_numbers(struct str path, uint64_t *box, uint32_t *uidv, uint32_t *uid)
+{
+    struct str rest = path, a, b;
+    return str_split(&rest, '.', &a) && str_split(&rest, '/', &b) && rest.p && str_u64(a, box) && str_u32(b, uidv) &&
+           str_u32(rest, uid) && *uid;
+}
+
+bool reader_find_path(struct reader *r, struct str path, struct msg_row *row_r, struct err *err)
+{
+    *row_r = (struct msg_row){.id = 0};
+    struct str rest = path, account;
+    if (!str_split(&rest, '/', &account) || !rest.p || !str_eqz(account, r->account))
+        return true;
+    int rc = SQLITE_OK, ready = read_begin(r, err);
+    if (ready < 1)
+        return ready == 0;
+    uint64_t box;
+    uint32_t uidv, uid;
+    int64_t id = 0;
+    if (path_numbers(rest, &box, &uidv, &uid)) {
+        id = one(r, &rc,
+                 sql_ask(&r->q,
+                         "SELECT m.id FROM msg m JOIN box b ON b.id=m.sbox WHERE m.sbox=? AND m.suid=? AND m.suid>0 "
+                         "AND b.uidvalidity=?",
+                         "iii", (int64_t)box, (int64_t)uid, (int64_t)uidv));
+    } else {
+        /* A Maildir file: its flags may have changed, its unique part has not. */
+        struct str name = rest;
+        for (size_t i = rest.n; i-- > 0;)
+            if (rest.p[i] == '/') {
+                name = str_sub(rest, i + 1, rest.n);
+                break;
+            }
+        for (size_t i = 0; i + 1 < name.n; i++)
+            if (name.p[i] == ':' && name.p[i + 1] == '2') {
+                name = str_sub(name, 0, i);
+                break;
+            }
+        id = one(r, &rc,
+                 sql_ask(&r->q,
+                         "SELECT m.id FROM box b CROSS JOIN msg m ON m.sbox=b.id WHERE m.name=? AND m.name IS NOT NULL "
+                         "ORDER BY m.body IS ? DESC LIMIT 1",
+                         "ss", name, rest));
+    }
+    if (id && rc == SQLITE_OK)
+        read_row(r, (uint64_t)id, row_r, &rc);
+    return read_end(r, rc, err);
+}
+
+bool reader_tags(struct reader *r, uint64_t msg, struct buf *out, struct err *err)
+{
+    int rc = SQLITE_OK, ready = read_begin(r, err);
+    if (ready < 1)
+        return ready == 0;
+    int64_t mh = 0, fp = 0;
+    sqlite3_stmt *st = sql_ask(&r->q, "SELECT mh,from_addr,subject,date FROM msg WHERE id=?", "i", (int64_t)msg);
+    if (sql_step(st, &rc)) {
+        mh = sql_int(st, 0);
+        fp = (int64_t)sql_fingerprint(&r->q, sql_str(st, 1), sql_str(st, 2), sql_int(st, 3));
+        sqlite3_reset(st);
+        size_t start = out->n;
+        st = sql_ask(&r->q, "SELECT tag FROM tag WHERE mh=? AND fp=? ORDER BY tag", "ii", mh, fp);
+        while (sql_step(st, &rc)) {
+            if (out->n > start)
+                buf_addc(out, ' ');
+            buf_adds(out, sql_str(st, 0));
+        }
+    }
+    return read_end(r, rc, err);
+}
+
+/* ---- outbox, pending ------------------------------------------------------------------------------------------------------------- */
+
+bool reader_outbox(struct reader *r, outbox_row_fn *fn, void *arg, struct err *err)
+{
+    int rc = SQLITE_OK, ready = read_begin(r, err);
+    if (ready < 1)
+        return ready == 0;
+    sqlite3_stmt *st = sql_ask(&r->q, "SELECT id,state,due,created,rcpts,subject,text FROM outbox ORDER BY id", "");
+    while (sql_step(st, &rc)) {
+        struct outbox_row o = {.id = sql_u64(st, 0),
+                               .state = (uint8_t)sql_int(st, 1),
+                               .due = sql_int(st, 2),
+                               .created = sql_int(st, 3),
+                               .rcpts = sql_str(st, 4),
+                               .subject = sql_str(st, 5),
+                               .text = sql_str(st, 6)};
+        fn(arg, &o);
+    }
+    return read_end(r, rc, err);
+}
+
+bool reader_pending(struct reader *r, uint32_t *intents_r, uint32_t *outbox_r, struct err *err)
+{
+    *intents_r = *outbox_r = 0;
+    int rc = SQLITE_OK, ready = read_begin(r, err);
+    if (ready < 1)
+        return ready == 0;
+    *intents_r = (uint32_t)one(r, &rc, sql_ask(&r->q, "SELECT count(*) FROM intent WHERE state<3", ""));
+    *outbox_r = (uint32_t)one(r, &rc, sql_ask(&r->q, "SELECT count(*) FROM outbox WHERE state<3", ""));
+    return read_end(r, rc, err);
+}
+
+/* ---- addresses --------------------------------------------------------------------------------------------------------------------- */
+
+#define ADDRESS_SCAN 5000
+
+static char lower(char c)
+{
+    return c >= 'A' && c <= 'Z' ? (char)(c | 32) : c;
+}
+
+static bool word_char(char c)
+{
+    unsigned char u = (unsigned char)c;
+    return u >= 0x80 || (u >= '0' && u <= '9') || (lower(c) >= 'a' && lower(c) <= 'z') || c == '_' || c == '+';
+}
+
+/* The next word of s in lower case; 0 at the end. */
+static size_t next_word(struct str *s, char out[64])
+{
+    while (s->n && !word_char(s->p[0]))
+        *s = str_sub(*s, 1, s->n);
+    size_t n = 0;
+    for (; s->n && word_char(s->p[0]); *s = str_sub(*s, 1, s->n))
+        if (n < 64)
+            out[n++] = lower(s->p[0]);
+    return n;
+}
+
+static bool has_prefix(struct str text, const char *word, size_t n)
+{
+    char w[64];
+    size_t k;
+    while ((k = next_word(&text, w)))
+        if (k >= n && !memcmp(w, word, n))
+            return true;
+    return false;
+}
+
+struct candidate {
+    struct str name, addr;
+    int64_t weight, last;
+};
+
+static bool better(const struct candidate *a, const struct candidate *b)
+{
+    return a->weight != b->weight ? a->weight > b->weight : a->last > b->last;
+}
+
+bool reader_addresses(struct reader *r, struct str prefix, unsigned max, address_fn *fn, void *arg, struct err *err)
+{
+    int rc = SQLITE_OK, ready = read_begin(r, err);
+    if (ready < 1)
+        return ready == 0;
+    char first[64], end[65], w[64];
+    struct str rest = prefix;
+    size_t n = next_word(&rest, first), have = 0, k;
+    max = MIN(max, 200u);
+    struct candidate *best = mem_array(max + 1, sizeof *best);
+    if (n)
+        memcpy(end, first, n);
+    end[n] = (char)0xff; /* above every UTF-8 byte: all words that begin so */
+    sqlite3_stmt *st = sql_ask(&r->q,
+                               "SELECT DISTINCT a.id,a.name,a.spelled,a.weight,a.last FROM addrword w CROSS JOIN addr "
+                               "a ON a.id=w.addr WHERE w.word>=? AND w.word<? LIMIT ?",
+                               "ssi", ((struct str){first, n}), ((struct str){end, n + 1}), (int64_t)ADDRESS_SCAN);
+    while (sql_step(st, &rc)) {
+        struct candidate c = {
+            .name = sql_str(st, 1), .addr = sql_str(st, 2), .weight = sql_int(st, 3), .last = sql_int(st, 4)};
+        struct str words = rest;
+        bool all = true;
+        while (all && (k = next_word(&words, w)))
+            all = has_prefix(c.name, w, k) || has_prefix(c.addr, w, k);
+        if (!all || (have == max && !better(&c, &best[max - 1])) || !max)
+            continue;
+        size_t at = have < max ? have++ : max - 1;
+        for (; at > 0 && better(&c, &best[at - 1]); at--)
+            best[at] = best[at - 1];
+        best[at] = c;
+        best[at].name = read_str(r, c.name);
+        best[at].addr = read_str(r, c.addr);
+    }
+    bool ok = read_end(r, rc, err);
+    for (size_t i = 0; ok && i < have; i++)
+        fn(arg, best[i].name, best[i].addr);
+    free(best);
+    return ok;
+}
