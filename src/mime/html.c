@@ -13,7 +13,7 @@ struct html {
     struct buf line;
     struct doc_span spans[DOC_MAX_SPANS];
     size_t nspans;
-    unsigned level, pre, strong, emphasis, code;
+    unsigned level, last_level, pre, strong, emphasis, code;
     int heading;
     bool space;  /* a blank is due before the next word */
     bool marker; /* the next line begins a list item */
@@ -66,7 +66,8 @@ static void flush(struct html *h)
         n--;
     if (n > 0 || h->pre) {
         if (h->blank_due && h->any)
-            lines_text(h->l, h->level, DOC_PLAIN, (struct str){"", 0}, NULL, 0);
+            lines_text(h->l, MIN(h->level, h->last_level), DOC_PLAIN, (struct str){"", 0}, NULL, 0);
+        h->last_level = h->level;
         h->blank_due = false;
         qsort(h->spans, h->nspans, sizeof *h->spans, by_start);
         enum doc_style style = h->pre ? DOC_PRE : h->heading ? DOC_HEADING : DOC_PLAIN;

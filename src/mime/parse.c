@@ -307,7 +307,7 @@ static char *name_of(const struct part *p, size_t number)
         mime_safe_name(buf_str(&u), &b);
         buf_fini(&u);
     }
-    if (b.n == 0 && !type_starts(p, "multipart/") && (raw || !type_starts(p, "text/"))) {
+    if (b.n == 0 && !type_starts(p, "multipart/") && (raw || !type_starts(p, "text/") || part_is(p, "text/calendar"))) {
         buf_addf(&b, "part-%zu", number);
         for (size_t i = 0; i < COUNT(extensions); i++)
             if (part_is(p, extensions[i].type))
@@ -531,8 +531,15 @@ static uint64_t add_decoded(GMimeDataWrapper *w, struct buf *out)
     char in[8192], decoded[8192 * 2 + 64];
     g_mime_encoding_init_decode(&state, e);
     g_mime_stream_reset(s);
-    for (ssize_t n; !(out && out->full) && (n = g_mime_stream_read(s, in, sizeof in)) > 0;) {
-        size_t d = g_mime_encoding_step(&state, in, (size_t)n, decoded);
+    bool end = false;
+    while (!end && !(out && out->full)) {
+        ssize_t n = g_mime_stream_read(s, in, sizeof in);
+        end = n <= 0;
+        if (end && e != GMIME_CONTENT_ENCODING_BASE64)
+            break;
+        /* missing padding would cost the last letters */
+        size_t d =
+            end ? g_mime_encoding_step(&state, "==", 2, decoded) : g_mime_encoding_step(&state, in, (size_t)n, decoded);
         size += d;
         if (!out)
             continue;

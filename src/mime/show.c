@@ -63,6 +63,14 @@ static void put_field(struct show *s, const struct mail_field *f, unsigned level
     buf_fini(&b);
 }
 
+static bool same_mailbox(struct show *s, struct str a, struct str b)
+{
+    struct mail_addrs x, y;
+    mail_addrs_parse(str_sub(a, 0, 4096), s->arena, &x);
+    mail_addrs_parse(str_sub(b, 0, 4096), s->arena, &y);
+    return x.count == 1 && y.count == 1 && mail_addr_same(x.list[0].addr, y.list[0].addr);
+}
+
 static void put_headers(struct show *s, const struct mail_header *h, unsigned level)
 {
     if (s->flags & VIEW_ALL_HEADERS) {
@@ -74,7 +82,7 @@ static void put_headers(struct show *s, const struct mail_header *h, unsigned le
     for (size_t i = 0; i < COUNT(short_fields); i++) {
         value = mail_header_get(h, short_fields[i]);
         if (value.n == 0 ||
-            (i > 0 && i < 3 && str_eq(value, from))) /* Sender and Reply-To only where they tell something */
+            (i > 0 && i < 3 && same_mailbox(s, value, from))) /* Sender, Reply-To where they tell something */
             continue;
         put_field(s, &(struct mail_field){.name = str_z(short_fields[i]), .value = value}, level);
     }
@@ -228,7 +236,8 @@ static void choose(struct show *s)
     for (size_t i = 0; i < m->count; i++) {
         struct part *p = &m->parts[i];
         const struct part *up = p->parent ? &m->parts[p->parent - 1] : NULL;
-        p->hidden = up && (up->hidden || (part_is(up, "multipart/alternative") && best[p->parent] != i + 1) ||
+        bool other = up && part_is(up, "multipart/alternative") && best[p->parent] != i + 1;
+        p->hidden = up && (up->hidden || (other && !part_is(p, "text/calendar")) || /* an invitation beside its text */
                            part_is(up, "multipart/encrypted") || (up->message && (up->flags & DOC_PART_ATTACHMENT)));
     }
     free(best);
@@ -435,14 +444,35 @@ static void put_raw(struct show *s)
     buf_fini(&utf8);
 }
 
+/* A container without children: its boundary is missing or wrong, and its text is what stands there (THREATS 97). */
+static void put_unsplit(struct show *s, struct part *p)
+{
+    static const char *(*const pieces[])(GMimeMultipart *) = {g_mime_multipart_get_prologue,
+                                                              g_mime_multipart_get_epilogue};
+    lines_warn(&s->l, "The parts of this mail cannot be told apart; its text is shown as it is");
+    for (size_t i = 0; i < COUNT(pieces); i++) {
+        const char *z = pieces[i](GMIME_MULTIPART(p->object));
+        struct buf utf8 = BUF_INIT(MIME_TEXT_MAX * 3u);
+        mail_to_utf8(STR(""), str_sub(str_z(z), 0, MIME_TEXT_MAX), &utf8, NULL);
+        show_plain(&s->l, buf_str(&utf8), false);
+        buf_fini(&utf8);
+    }
+}
+
 /* A message without any part that GMime could make out is shown as it is. */
 static void put_body(struct show *s)
 {
     choose(s);
     if (s->m->count == 0 && !(s->flags & VIEW_STRUCTURE))
         put_raw(s);
-    for (size_t i = 0; i < s->m->count; i++)
+    for (size_t i = 0; i < s->m->count; i++) {
+        struct part *p = &s->m->parts[i];
         put_one(s, (uint32_t)(i + 1));
+        bool leaf = i + 1 == s->m->count || s->m->parts[i + 1].parent != i + 1;
+        if (leaf && !p->hidden && p->object && GMIME_IS_MULTIPART(p->object) && !s->m->cut_depth &&
+            !(s->flags & VIEW_STRUCTURE))
+            put_unsplit(s, p);
+    }
 }
 
 void mime_document(struct mime *m, uint32_t flags, struct buf *out)

@@ -1,4 +1,5 @@
-/* view: reads one message (or builds one) and does nothing else. No files, no network, bounded memory and time; its peer is a client. */
+/* view: reads one message (or builds one) and does nothing else. No files, no network, bounded memory and time; its
+ * peer is a client. */
 #include <errno.h>
 #include <time.h>
 #include <unistd.h>
@@ -19,7 +20,8 @@ struct view {
 static bool done(struct view *v, uint32_t req, const struct err *result)
 {
     struct err err = ERR_INIT;
-    return SEND(v->chan, -1, &err, VIEW_DONE, .req = req, .kind = result->kind, .text = str_z(result->kind == ERR_NONE ? "" : result->text)) &&
+    return SEND(v->chan, -1, &err, VIEW_DONE, .req = req, .kind = result->kind,
+                .text = str_z(result->kind == ERR_NONE ? "" : result->text)) &&
            chan_drain(v->chan, clock_mono_ms() + 30000, &err);
 }
 
@@ -82,7 +84,8 @@ static void on_attach(struct view *v, const struct msg *m, struct err *err)
     if (!v->draft)
         err_set(err, ERR_USAGE, "an attachment without a draft");
     else if (read_all(m->fd, bytes.max, &bytes, err))
-        mime_draft_attach(v->draft, m->u.BUILD_ATTACH.name, m->u.BUILD_ATTACH.type, m->u.BUILD_ATTACH.inline_part, &bytes, err);
+        mime_draft_attach(v->draft, m->u.BUILD_ATTACH.name, m->u.BUILD_ATTACH.type, m->u.BUILD_ATTACH.inline_part,
+                          &bytes, err);
     buf_fini(&bytes);
 }
 
