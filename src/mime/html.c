@@ -509,27 +509,15 @@ static void walk(struct html *h, const GumboNode *root)
     }
 }
 
-/* Gumbo's tree costs memory by tags and its freeing recurses by depth: both are bounded by bounding the tags. */
-static struct str bounded(struct lines *l, struct str s)
-{
-    size_t tags = 0, max = MIN(s.n, (size_t)MIME_HTML_MAX);
-    for (size_t i = 0; i < max; i++) {
-        const char *p = memchr(s.p + i, '<', max - i);
-        if (!p)
-            break;
-        i = (size_t)(p - s.p);
-        if (++tags > MIME_TAGS_MAX)
-            max = i;
-    }
-    if (max < s.n)
-        lines_warn(l, "The HTML text is too large; its end is not shown");
-    return str_sub(s, 0, max);
-}
-
 void show_html(struct lines *l, struct str html)
 {
     struct html h = {.l = l};
-    struct str s = bounded(l, html);
+    struct buf flat = BUF_INIT(MIME_HTML_MAX * 2u);
+    if (html.n > MIME_HTML_MAX || !html_flatten(html, &flat))
+        lines_warn(l, "The HTML text is too large; a part of it is not shown as it should be");
+    if (html.n > MIME_HTML_MAX)
+        html_flatten(str_sub(html, 0, MIME_HTML_MAX), &flat);
+    struct str s = buf_str(&flat);
     GumboOptions options = kGumboDefaultOptions;
     options.max_errors = 0;
     buf_init(&h.line, LINE_SOFT_MAX * 2 + 4096);
@@ -542,6 +530,7 @@ void show_html(struct lines *l, struct str html)
         flush(&h);
         gumbo_destroy_output(&options, g);
     }
+    buf_fini(&flat);
     buf_fini(&h.line);
     buf_fini(&h.anchor);
 }

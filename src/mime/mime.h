@@ -18,7 +18,7 @@
 #define MIME_COLONS_MAX 1000       /* ':' in one field: nested groups end GMime (THREATS 95) */
 #define MIME_TEXT_MAX (16u << 20)  /* decoded bytes of one text part that are shown */
 #define MIME_HTML_MAX (4u << 20)
-#define MIME_TAGS_MAX 100000 /* tags of one HTML part */
+#define MIME_TAGS_MAX 50000 /* tags of one HTML part */
 #define MIME_LINKS_MAX 5000
 #define MIME_ATTACHMENTS_MAX 1000 /* of a mail that is built */
 

@@ -62,6 +62,9 @@ void lines_plain(struct lines *, unsigned level, enum doc_style, struct str);
 /* Renderers of UTF-8 text. */
 void show_plain(struct lines *, struct str text, bool diff);
 void show_flowed(struct lines *, struct str text, bool delsp);
+/* Appends the HTML without what is never shown and without tags past the limits; false where there were more than
+ * MIME_TAGS_MAX. */
+bool html_flatten(struct str, struct buf *out);
 void show_html(struct lines *, struct str html);
 void show_calendar(struct lines *, struct str text);
 void show_vcard(struct lines *, struct str text);

@@ -388,7 +388,11 @@ static void test_hostile_html(void **state)
                                          "<blockquote>x",
                                          "<i><table><td>",
                                          "<form>x</p>",
-                                         "<select><option>"};
+                                         "<select><option>",
+                                         "<p a",
+                                         "<div></b>",
+                                         "<a href='x'",
+                                         "</p>"};
     struct buf b = BUF_INIT(64u << 20);
     for (size_t i = 0; i < COUNT(pieces); i++) {
         buf_addz(&b, "Content-Type: text/html; charset=utf-8\n\n");
@@ -401,6 +405,11 @@ static void test_hostile_html(void **state)
         "Content-Type: text/html\n\n"); /* many different formatting elements: the list that HTML makes parsers walk */
     for (int i = 0; i < 20000; i++)
         buf_addf(&b, "<b class=c%d><p>", i);
+    hostile(&b, NULL);
+    buf_addz(&b, "Content-Type: text/html\n\n<p"); /* attributes, each compared with all */
+    for (int i = 0; i < 200000; i++)
+        buf_addf(&b, " a%d=1", i);
+    buf_addz(&b, ">words");
     hostile(&b, NULL);
     buf_fini(&b);
 }
