@@ -263,11 +263,18 @@ static bool announce(struct retrieval *r, uint32_t number, struct str name, stru
     arena_reset(r->arena);
     mail_row_parse(buf_str(&r->head), buf_str(&r->self), r->arena, &row);
     int64_t internal = arrival(buf_str(&r->head), r->arena);
-    return FETCH_SEND(
-        r->f, err, DELIVERED, .step = r->step, .number = number, .uidl = uidl_of(session_of(r->f), number),
-        .name = name, .size = r->bytes, .internal_date = internal, .date = row.date != 0 ? row.date : internal,
-        .attrs = row.attrs | ROW_FULL, .from_name = row.from_name, .from_addr = row.from_addr, .to = row.to,
-        .subject = row.subject, .msgid = row.msgid, .refs = row.refs, .list_id = row.list_id);
+    struct buf path = BUF_INIT(512); /* a delivery without flags is in new/ */
+    if (r->folder.n > 0)
+        buf_addf(&path, ".%.*s/", STR_FMT(r->folder));
+    buf_addf(&path, "new/%.*s", STR_FMT(name));
+    bool ok =
+        FETCH_SEND(r->f, err, DELIVERED, .step = r->step, .number = number, .uidl = uidl_of(session_of(r->f), number),
+                   .name = name, .path = buf_str(&path), .size = r->bytes, .internal_date = internal,
+                   .date = row.date != 0 ? row.date : internal, .attrs = row.attrs | ROW_FULL,
+                   .from_name = row.from_name, .from_addr = row.from_addr, .to = row.to, .subject = row.subject,
+                   .msgid = row.msgid, .refs = row.refs, .list_id = row.list_id);
+    buf_fini(&path);
+    return ok;
 }
 
 /* The disk's trouble will meet the next message too; a message's own trouble will not. */

@@ -1,0 +1,236 @@
+/* send -c FILE --store DIR ACCOUNT: hands one mail to the account's submission server and ends. The channel to the
+ * store is fd 3.
+ *
+ * READY, SECRET_ASK -> SECRET, DELIVER -> RCPT_REFUSED ..., DELIVER_DONE. It has one account's configuration, the
+ * secret and the mail's fd, a network limited to one port, and no file it could write. */
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "conf/conf.h"
+#include "ipc/ipc.h"
+#include "net/sasl.h"
+#include "net/smtp.h"
+
+#define MEMORY_MAX (UINT64_C(512) << 20)
+#define IDLE_MS (5 * 60 * 1000) /* the store's whole time to hand over secret and mail */
+#define SECRET_MS 60000
+#define RCPTS_MAX 4096
+
+struct send {
+    const struct account *account;
+    struct stream_options stream_options;
+    struct chan *chan;
+    struct secret secret;
+    bool ended; /* the store is gone */
+};
+
+struct arguments {
+    const char *config, *store, *account;
+};
+
+static bool arguments_read(int argc, char **argv, struct arguments *a, struct err *err)
+{
+    for (int i = 1; i < argc; i++) {
+        if (i + 1 < argc && strcmp(argv[i], "-c") == 0)
+            a->config = argv[++i];
+        else if (i + 1 < argc && strcmp(argv[i], "--store") == 0)
+            a->store = argv[++i]; /* taken as by the other roles; send needs no directory */
+        else if (a->account == NULL && argv[i][0] != '-')
+            a->account = argv[i];
+        else
+            return err_set(err, ERR_USAGE, "unknown argument %s", argv[i]);
+    }
+    return a->account != NULL || err_set(err, ERR_USAGE, "send -c FILE --store DIR ACCOUNT (started by the store)");
+}
+
+/* ---- The channel ------------------------------------------------------------------------------------------------ */
+
+/* During a delivery the store says nothing more; when it ends, the delivery is broken off. */
+static bool on_wake(void *arg)
+{
+    struct send *s = arg;
+    struct msg m;
+    struct err err = ERR_INIT;
+    int r = chan_recv(s->chan, &m, &err);
+    if (r > 0 && m.fd >= 0)
+        close(m.fd);
+    s->ended = s->ended || r < 0;
+    return s->ended;
+}
+
+/* Waits for one kind of message; others are dropped with their fd. */
+static bool expect(struct send *s, enum msg_kind kind, struct msg *m, struct err *err)
+{
+    int64_t deadline = clock_mono_ms() + IDLE_MS;
+    for (;;) {
+        int r = chan_wait(s->chan, deadline, m, err);
+        if (r < 0) {
+            s->ended = true;
+            return err->kind != ERR_NONE ? false : err_set(err, ERR_CHANNEL, "the store is gone");
+        }
+        if (r == 0)
+            return err_set(err, ERR_TIMEOUT, "the store does not say what to send");
+        if (m->kind == kind)
+            return true;
+        if (m->fd >= 0)
+            close(m->fd);
+    }
+}
+
+static bool get_secret(struct send *s, struct err *err)
+{
+    struct msg m;
+    if (!SEND(s->chan, -1, err, SECRET_ASK, .service = SERVICE_SUBMISSION, .text = str_z("")))
+        return false;
+    if (!expect(s, MSG_SECRET, &m, err))
+        return false;
+    return secret_read(m.fd, clock_mono_ms() + SECRET_MS, &s->secret, err);
+}
+
+static void on_refused(void *arg, const char *rcpt, const struct err *why)
+{
+    struct send *s = arg;
+    struct err err = ERR_INIT;
+    if (!SEND(s->chan, -1, &err, RCPT_REFUSED, .rcpt = str_z(rcpt), .text = str_z(why->text)))
+        s->ended = true;
+}
+
+/* ---- Delivery ------------------------------------------------------------------------------------------------------ */
+
+/* `lines` holds an addr-spec a line; a NUL or a line end within one cannot be hidden from smtp_address_ok, which sees
+ * the NUL-terminated copy: a copy shorter than its line is refused here. */
+static bool recipients(struct str lines, char **rcpts, size_t *n_r, struct err *err)
+{
+    struct str line;
+    size_t n = 0;
+    while (str_split(&lines, '\n', &line)) {
+        if (line.n == 0)
+            continue;
+        if (n == RCPTS_MAX) {
+            err_set(err, ERR_LIMIT, "more than %d recipients", RCPTS_MAX);
+            break;
+        }
+        rcpts[n++] = mem_dup_n(line.p, line.n);
+        if (strlen(rcpts[n - 1]) != line.n) {
+            err_set(err, ERR_RECIPIENT, "an address holds a NUL byte");
+            break;
+        }
+    }
+    *n_r = n;
+    return err->kind == ERR_NONE;
+}
+
+static bool submit(struct send *s, const struct smtp_mail *mail, struct err *err)
+{
+    const struct endpoint *out = &s->account->out;
+    struct stream *stream = stream_open(out, &s->stream_options, err);
+    if (stream == NULL)
+        return false;
+    struct smtp *smtp = smtp_new(stream, out->host);
+    bool ok = smtp_greet(smtp, out->tls == TLS_STARTTLS, err);
+    if (ok && s->secret.p != NULL)
+        ok = smtp_login(smtp, out->user, &s->secret, out->tls == TLS_NONE, err);
+    ok = ok && smtp_send(smtp, mail, err);
+    if (ok)
+        smtp_quit(smtp);
+    smtp_free(&smtp);
+    stream_close(&stream);
+    return ok;
+}
+
+static bool deliver(struct send *s, const struct msg *m, struct err *err)
+{
+    const struct m_DELIVER *d = &m->u.DELIVER;
+    char **rcpts = mem_array(RCPTS_MAX, sizeof *rcpts);
+    char *sender = mem_dup_n(d->sender.p, d->sender.n);
+    size_t n = 0;
+    bool ok = recipients(d->rcpts, rcpts, &n, err);
+    if (ok && strlen(sender) != d->sender.n)
+        ok = err_set(err, ERR_RECIPIENT, "the sender holds a NUL byte");
+    if (ok) {
+        struct smtp_mail mail = {.sender = sender,
+                                 .rcpts = (const char *const *)rcpts,
+                                 .nrcpts = n,
+                                 .fd = m->fd,
+                                 .refused = on_refused,
+                                 .arg = s};
+        ok = submit(s, &mail, err);
+    }
+    for (size_t i = 0; i < n; i++)
+        free(rcpts[i]);
+    free(rcpts);
+    free(sender);
+    return ok;
+}
+
+static bool run(struct send *s, struct err *err)
+{
+    struct msg m;
+    const struct endpoint *out = &s->account->out;
+    bool login = out->user != NULL && out->user[0] != '\0';
+    if (login && !get_secret(s, err)) {
+        if (!s->ended)
+            (void)SEND(s->chan, -1, &(struct err){.kind = ERR_NONE}, DELIVER_DONE, .kind = err->kind,
+                       .text = str_z(err->text));
+        return false;
+    }
+    if (!expect(s, MSG_DELIVER, &m, err))
+        return false;
+    bool ok = deliver(s, &m, err);
+    secret_free(&s->secret);
+    close(m.fd);
+    struct err lost = ERR_INIT;
+    bool told =
+        SEND(s->chan, -1, &lost, DELIVER_DONE, .kind = ok ? ERR_NONE : err->kind, .text = str_z(ok ? "" : err->text)) &&
+        chan_drain(s->chan, clock_mono_ms() + SECRET_MS, &lost);
+    if (!told)
+        *err = lost;
+    return told; /* a delivery that failed is the store's to tell, not a fault of this program */
+}
+
+/* ---- Start ------------------------------------------------------------------------------------------------------------- */
+
+static bool confine(struct send *s, const struct conf *conf, struct err *err)
+{
+    char report[200];
+    s->stream_options = (struct stream_options){.connect_ms = (int)conf->connect_timeout * 1000,
+                                                .answer_ms = (int)conf->timeout * 1000,
+                                                .ca_file = s->account->tls_ca_file,
+                                                .pin = s->account->tls_pin,
+                                                .wake_fd = chan_fd(s->chan),
+                                                .on_wake = on_wake,
+                                                .arg = s};
+    struct sandbox box = {.role = ROLE_SEND, .tcp_ports = {s->account->out.port, 53}, .memory_max = MEMORY_MAX};
+    return stream_setup(&s->stream_options, err) && sasl_setup(err) && sandbox_enter(&box, report, err) &&
+           SEND(s->chan, -1, err, READY, .sandbox = str_z(report));
+}
+
+int main(int argc, char **argv)
+{
+    struct send s = {.ended = false};
+    struct arguments a = {NULL};
+    struct conf *conf = NULL;
+    struct err err = ERR_INIT;
+    log_open("send", LOG_INFO);
+    bool ok = arguments_read(argc, argv, &a, &err) && conf_load(a.config, &conf, NULL, &err);
+    if (ok) {
+        log_open("send", (enum log_level)conf->log_level);
+        s.account = conf_account(conf, a.account);
+        if (s.account == NULL || s.account->out.proto != PROTO_SMTP)
+            ok = err_set(&err, ERR_NO_ACCOUNT, "account %s has no submission server in %s", a.account, conf->file);
+    }
+    if (ok && fcntl(IPC_CHANNEL_FD, F_GETFD) < 0)
+        ok =
+            err_set(&err, ERR_USAGE, "send is started by the store, with its channel on descriptor %d", IPC_CHANNEL_FD);
+    if (ok) {
+        s.chan = chan_new(IPC_CHANNEL_FD, ROLE_SEND, ROLE_STORE);
+        ok = confine(&s, conf, &err) && run(&s, &err);
+    }
+    if (!ok)
+        log_msg(LOG_ERROR, "%s", err.text);
+    secret_free(&s.secret);
+    chan_free(&s.chan);
+    conf_free(&conf);
+    return ok ? 0 : err_exit(err.kind);
+}
