@@ -5,8 +5,9 @@
 #include <unistd.h>
 
 #define IDLE_RENEW_MS (25 * 60 * 1000) /* RFC 2177: before the server's 30 minutes */
-#define POLL_MS (2 * 60 * 1000)        /* without IDLE */
-#define SLEPT_S 30                     /* the clocks differ by this much: the machine slept */
+#define IDLE_AFTER_MS 1000
+#define POLL_MS (2 * 60 * 1000) /* without IDLE */
+#define SLEPT_S 30              /* the clocks differ by this much: the machine slept */
 
 /* ---- Session ------------------------------------------------------------------------------------------------------------- */
 bool session_need(struct fetch *f, struct session **s_r, struct err *err)
@@ -51,8 +52,11 @@ bool session_done(struct session *s, uint32_t tag, struct imap_result *r, struct
     bool alive;
     r = r ? r : &mine;
     bool ok = imap_wait_ok(s->imap, tag, r, &alive, err);
-    if (!alive)
+    if (!alive) {
+        if (s->f->canceled && err->kind == ERR_TIMEOUT) /* the time that a cancel leaves to the answer under way */
+            err_set(err, ERR_CANCELED, "canceled");
         return session_lost(s, err);
+    }
     if (ok)
         code_modseq(s, r->code, r->args);
     if (!session_news(s, &news)) {
@@ -473,6 +477,13 @@ static bool watch_wait(struct session *s, int64_t until, bool *data_r, struct er
 static bool watch_idle(struct session *s, int64_t until, struct err *err)
 {
     bool on, data;
+    /* Steps come in bursts: an IDLE between two of them would make the second wait for its "+". */
+    if (!watch_wait(s, MIN(until, clock_mono_ms() + IDLE_AFTER_MS), &data, err))
+        return s->f->ended;
+    if (data && !imap_idle_read(s->imap, err))
+        return false;
+    if (data || fetch_pending(s->f))
+        return session_news(s, err);
     if (!imap_idle_begin(s->imap, &on, err))
         return false;
     if (!on) {
@@ -511,7 +522,8 @@ static void imap_idle(struct fetch *f, int64_t until)
         ok = watch_idle(s, until, &err);
     } else {
         ok = watch_wait(s, MIN(until, clock_mono_ms() + POLL_MS), &data, &err) &&
-             (fetch_pending(f) || session_noop(s, &err));
+             (!data || imap_idle_read(s->imap, &err)) && (data || fetch_pending(f) || session_noop(s, &err)) &&
+             session_news(s, &err);
     }
     if (!ok && !f->ended)
         fetch_lost(f, &err);

@@ -233,7 +233,7 @@ static struct str names_at(void *arg, size_t i)
     return ((struct names *)arg)->list[i];
 }
 
-/* LF between the names: none holds one. */
+/* A NUL between the names: none holds one. */
 bool imap_step_status(struct fetch *f, struct msg *m, struct err *err)
 {
     struct session *s;
@@ -242,7 +242,7 @@ bool imap_step_status(struct fetch *f, struct msg *m, struct err *err)
     struct str rest = m->u.STEP_STATUS.names, name;
     struct names names = {0};
     names.list = mem_array(rest.n + 1, sizeof(*names.list));
-    while (str_split(&rest, '\n', &name))
+    while (str_split(&rest, 0, &name))
         if (name.n)
             names.list[names.n++] = name;
     bool ok = status_all(s, names_at, &names, names.n, err);

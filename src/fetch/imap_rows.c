@@ -7,6 +7,8 @@
 #define SLICE_FLAGS 4000
 #define SEARCH_SPAN 50000 /* UIDs in a SEARCH: its line stays below a megabyte */
 #define FIND_MAX 100
+#define DESERT 16     /* slices in a row without an answer */
+#define SPLIT_MAX 128 /* commands spent on a slice that the server refuses */
 #define RANGES_PER_MSG 4000
 
 #define ROW_FIELDS "DATE FROM TO CC SUBJECT MESSAGE-ID REFERENCES IN-REPLY-TO LIST-ID CONTENT-TYPE"
@@ -96,39 +98,86 @@ bool imap_on_search(struct session *s, struct str set, bool esearch, struct err 
 
 /* ---- Slices ---------------------------------------------------------------------------------------------------------------------- */
 /* Falls from hi to lo in spans of numbers, two commands under way; between slices urgent steps get their turn. */
+struct slice {
+    uint32_t tag, lo, hi;
+};
 struct slices {
     const char *command; /* "UID FETCH" or "FETCH" */
     const char *items;
     uint64_t box;
     uint32_t lo, hi, span, wanted; /* wanted: answers per slice to aim at */
     uint64_t next;                 /* highest number not yet asked; 0 all asked */
-    uint32_t tags[2];
-    unsigned under_way;
+    struct slice sent[2];
+    unsigned under_way, empty;
 };
+
+static bool slice_ask(struct session *s, const struct slices *x, struct slice *slice, struct err *err)
+{
+    return imap_sendf(s->imap, &slice->tag, err, "%s %u:%u %s", x->command, slice->lo, slice->hi, x->items) ||
+           session_lost(s, err);
+}
 
 static bool slice_send(struct session *s, struct slices *x, struct err *err)
 {
-    uint32_t hi = (uint32_t)x->next, lo = x->next - x->lo >= x->span ? hi - x->span + 1 : x->lo;
-    if (!imap_sendf(s->imap, &x->tags[x->under_way], err, "%s %u:%u %s", x->command, lo, hi, x->items))
-        return session_lost(s, err);
+    struct slice *slice = &x->sent[x->under_way];
+    slice->hi = (uint32_t)x->next;
+    slice->lo = x->next - x->lo >= x->span ? slice->hi - x->span + 1 : x->lo;
+    if (!slice_ask(s, x, slice, err))
+        return false;
     x->under_way++;
-    x->next = lo > x->lo ? lo - 1 : 0;
+    x->next = slice->lo > x->lo ? slice->lo - 1 : 0;
     return true;
+}
+
+/* UIDs have holes: widen where few answers came, narrow where many did. Only a desert is crossed in ever longer
+ * strides: behind a small hole a wide slice would be long under way. */
+static void slice_adapt(struct slices *x, uint32_t fetched)
+{
+    x->empty = fetched ? 0 : x->empty + 1;
+    uint32_t most = x->empty > DESERT ? UINT32_MAX : x->wanted * 16;
+    if (fetched < x->wanted / 2)
+        x->span = x->span > most / 4 ? most : x->span * 4;
+    else
+        x->span = MAX(x->wanted, x->span / 2);
+}
+
+/* The server refused a slice, for the sake of one message perhaps (THREATS 53): the halves, the halves of these, and
+ * what remains is left out. */
+static bool slice_split(struct session *s, const struct slices *x, const struct slice *whole, struct err *err)
+{
+    struct slice todo[40] = {*whole};
+    struct err refused = *err;
+    unsigned n = 1, left_out = 0;
+    for (unsigned asked = 0; n && asked < SPLIT_MAX; asked++) {
+        struct slice half = todo[--n];
+        if (asked == 0 || !slice_ask(s, x, &half, err) || !session_done(s, half.tag, NULL, err)) {
+            if (s->f->lost || s->f->ended)
+                return false;
+            if (half.lo == half.hi) {
+                left_out++;
+                log_msg(LOG_WARN, "message %u: %s", half.lo, refused.text);
+                continue;
+            }
+            uint32_t middle = half.lo + (half.hi - half.lo) / 2;
+            todo[n++] = (struct slice){.lo = half.lo, .hi = middle};
+            todo[n++] = (struct slice){.lo = middle + 1, .hi = half.hi};
+        }
+    }
+    if (!n && left_out <= SPLIT_MAX / 16)
+        return true;
+    *err = refused;
+    return false;
 }
 
 static bool slice_wait(struct session *s, struct slices *x, struct err *err)
 {
+    struct slice slice = x->sent[0];
     s->fetched = 0;
-    uint32_t tag = x->tags[0];
-    x->tags[0] = x->tags[1];
+    x->sent[0] = x->sent[1];
     x->under_way--;
-    bool ok = session_done(s, tag, NULL, err);
-    /* UIDs have holes: widen where few answers came, narrow where many did. */
-    if (s->fetched < x->wanted / 2)
-        x->span = x->span > UINT32_MAX / 4 ? UINT32_MAX : x->span * 4;
-    else
-        x->span = MAX(x->wanted, x->span / 2);
-    return ok;
+    bool ok = session_done(s, slice.tag, NULL, err);
+    slice_adapt(x, s->fetched);
+    return ok || (!s->f->lost && !s->f->ended && err->kind == ERR_SERVER_NO && slice_split(s, x, &slice, err));
 }
 
 /* Ends what is under way, so that another step may use the connection as it likes. */
@@ -142,22 +191,22 @@ static bool slices_drain(struct session *s, struct slices *x, struct err *err)
 
 static bool slices_run(struct session *s, struct slices *x, struct err *err)
 {
-    struct err yield = ERR_INIT;
+    struct err other = ERR_INIT;
     bool ok = true;
     x->next = x->hi >= x->lo ? x->hi : 0;
     while (ok && (x->next || x->under_way)) {
-        while (ok && x->next && x->under_way < COUNT(x->tags))
+        while (ok && x->next && x->under_way < COUNT(x->sent))
             ok = slice_send(s, x, err);
         ok = ok && slice_wait(s, x, err);
         fetch_wake(s->f);
         if (!fetch_pending(s->f) && !s->f->canceled)
             continue;
-        ok = slices_drain(s, x, ok ? err : &yield) && ok;
+        ok = slices_drain(s, x, ok ? err : &other) && ok;
         if (ok && x->next)
             ok = fetch_yield(s->f, err) && select_ensure(s, x->box, false, err);
     }
     if (!ok && !s->f->lost)
-        slices_drain(s, x, &yield);
+        slices_drain(s, x, &other);
     return ok;
 }
 

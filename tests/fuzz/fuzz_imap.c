@@ -1,0 +1,55 @@
+/* IMAP answers: bytes in, no crash, no leak, no endless work; what is parsed keeps its promises.
+ * FUZZ_SOURCES: tests/fuzz/fuzz_imap.c; links src/net/libimap.a, src/net/libnet.a and base. */
+#include "net/imap.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static struct imap_parser *parser;
+
+static void check_set(struct str set)
+{
+    uint32_t lo, hi;
+    while (imap_set_next(&set, &lo, &hi))
+        if (!lo || lo > hi)
+            bug("a set with %u:%u", lo, hi);
+}
+
+static void check_name(struct str name)
+{
+    struct buf utf8 = BUF_INIT(8 * IMAP_NAME_MAX), back = BUF_INIT(16 * IMAP_NAME_MAX);
+    if (name.n > IMAP_NAME_MAX)
+        bug("a name of %zu bytes", name.n);
+    if (imap_name_decode(name, &utf8) && !utf8_valid(buf_str(&utf8)))
+        bug("a decoded name that is no UTF-8");
+    imap_name_encode(buf_str(&utf8), &back);
+    buf_fini(&utf8);
+    buf_fini(&back);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct imap_event ev;
+    if (!parser)
+        parser = imap_parser_new();
+    imap_parse(parser, (struct str){(const char *)data, size}, &ev);
+    switch (ev.what) {
+    case IMAP_FETCH:
+        if (!ev.fetch.seq || ev.fetch.body.n > size || ev.fetch.header.n > size)
+            bug("a fetch that cannot be");
+        break;
+    case IMAP_LIST:
+    case IMAP_LSUB:
+        check_name(ev.list.name);
+        break;
+    case IMAP_STATUS:
+        check_name(ev.status.name);
+        break;
+    case IMAP_ESEARCH:
+    case IMAP_VANISHED:
+        check_set(ev.set);
+        break;
+    default:
+        break;
+    }
+    return 0;
+}
