@@ -229,6 +229,7 @@ struct db_intent {
     struct str utf8;          /* BOX_CREATE, BOX_RENAME: the name as shown */
     const struct db_row *row; /* APPEND: how the message shows meanwhile (box and uid ignored) */
     int64_t now;
+    bool automatic; /* follows from something else (the mark on an answered mail): not a group that undo takes back */
 };
 /* Records what the user wants as one undo group and shows it at once: moved rows are in the target, copies have rows of
  * their own there, flags are changed, a created mailbox exists (its id in *target_r), a deleted one is hidden. Messages
@@ -306,6 +307,8 @@ struct db_undone {
     uint64_t group;
     enum intent_kind kind;
     uint32_t count, skipped; /* messages reverted; left because changed since */
+    uint64_t box;            /* of moves: the mailbox where they are now; 0 where there are several */
+    bool several;
 };
 bool db_undo(struct db *, bool redo, int64_t now, struct db_undone *undone_r, struct err *);
 /* Which group that would be; stamp orders groups over accounts (milliseconds, always rising within an account); 0:

@@ -111,6 +111,12 @@ static uint32_t drop(struct db *db, const struct intent *in, const struct item *
     return count;
 }
 
+static void note_box(struct db_undone *u, uint64_t box)
+{
+    u->several = u->several || (u->box && u->box != box);
+    u->box = u->several ? 0 : box;
+}
+
 static void revert(struct maker *m, uint64_t intent, struct db_undone *u)
 {
     struct intent in;
@@ -118,6 +124,7 @@ static void revert(struct maker *m, uint64_t intent, struct db_undone *u)
         return;
     size_t n;
     struct item *items = items_load(m->db, in.id, &n);
+    note_box(u, in.box);
     if (in.state == INTENT_QUEUED)
         u->count += drop(m->db, &in, items, n);
     else if (is_box(in.kind) && in.state <= INTENT_DONE)
@@ -165,6 +172,7 @@ static void again(struct maker *m, uint64_t intent, struct db_undone *u)
     }
     size_t n;
     struct item *items = items_load(m->db, in.id, &n);
+    note_box(u, in.target);
     for (size_t i = 0; i < n && !m->db->failed; i++)
         *(again_item(m, &in, &items[i]) ? &u->count : &u->skipped) += 1;
     items_free(items, n);

@@ -59,6 +59,7 @@ struct sync_box {
     bool need_uids;           /* removals are not known: compare the UIDs */
     uint32_t flags_below;     /* flags scan: UIDs below this are still to do; 0 no scan */
     bool stuck;               /* a slice brought nothing new: the counts disagree for good */
+    uint32_t count_tag;       /* of the caller's own */
 };
 struct sync_facts {
     bool online, listed;
@@ -116,6 +117,7 @@ struct pop_mail {
     enum pop_known known;
     int64_t delivered_at; /* POP_HAVE, POP_DELETED */
     bool retr, dele;      /* out */
+    bool asked;           /* of the caller's own */
 };
 struct pop_policy {
     bool keep, days_given; /* neither: delete at once */

@@ -1,0 +1,766 @@
+/* An account: its database, its fetch program, the line, secrets, steps. */
+#include "store/account.h"
+
+#include <unistd.h>
+
+#define STABLE_MS 60000 /* a line that lived this long was a good one: the back-off begins anew */
+#define CRASH_MS 1000
+#define DISK_WAIT_MS 10000
+
+/* ---- Words to the clients ------------------------------------------------------------------------------------------------ */
+void acct_note(struct acct *a, unsigned level, enum err_kind kind, const char *fmt, ...)
+{
+    char text[400];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    log_msg(level > 1 ? LOG_ERROR : level ? LOG_WARN : LOG_INFO, "%s: %s", a->name, text);
+    BROADCAST(a->srv, NOTE, .account = str_z(a->name), .level = (uint8_t)level, .kind = kind, .text = str_z(text));
+}
+
+void acct_tell(struct acct *a, struct client *to)
+{
+    struct msg m = {.kind = MSG_ACCOUNT,
+                    .fd = -1,
+                    .u.ACCOUNT = {.account = str_z(a->name),
+                                  .state = (uint8_t)a->state,
+                                  .queued = a->queued,
+                                  .outbox = a->outbox,
+                                  .text = str_z(a->text)}};
+    if (to)
+        peer_send(to->peer, &m, -1);
+    else
+        server_broadcast(a->srv, &m);
+    if (to && a->secret_wanted)
+        PEER_SEND(to->peer, -1, SECRET_WANTED, .account = str_z(a->name), .service = SERVICE_INCOMING,
+                  .text = str_z(a->text));
+}
+
+void acct_state(struct acct *a, enum account_state state, enum err_kind why, const char *text)
+{
+    const char *clean = clean_line(str_z(text));
+    if (a->state == state && a->why == why && strcmp(a->text, clean) == 0)
+        return;
+    a->state = state;
+    a->why = why;
+    snprintf(a->text, sizeof a->text, "%s", clean);
+    acct_tell(a, NULL);
+}
+
+void acct_db_error(struct acct *a, const struct err *err)
+{
+    a->not_before = clock_mono_ms() + DISK_WAIT_MS;
+    if (a->said.kind == err->kind && strcmp(a->said.text, err->text) == 0)
+        return;
+    a->said = *err;
+    acct_note(a, 2, err->kind, "%s", err->text);
+}
+
+void acct_violation(struct acct *a, const char *fmt, ...)
+{
+    char text[300];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    if (a->violated)
+        return;
+    a->violated = true;
+    acct_note(a, 2, ERR_CHANNEL, "the fetch program was ended: %s", text);
+}
+
+bool line_error(enum err_kind kind)
+{
+    switch (kind) {
+    case ERR_LINE:
+    case ERR_TIMEOUT:
+    case ERR_SERVER_BYE:
+    case ERR_PROTOCOL:
+    case ERR_CONNECT:
+    case ERR_DNS:
+    case ERR_CHANNEL:
+    case ERR_OFFLINE:
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* ---- Steps ------------------------------------------------------------------------------------------------------------------ */
+struct step *acct_step(struct acct *a, step_fn *done, struct msg *m, int fd)
+{
+    if (!a->fetch || !a->ready || a->violated || a->nsteps == STEPS_MAX)
+        return NULL;
+    struct step *s = mem_new(sizeof *s);
+    s->number = ++a->last_step;
+    s->kind = m->kind;
+    s->done = done;
+    m->u.STEP_CONNECT.step = s->number; /* the first field of every step */
+    a->steps[a->nsteps++] = s;
+    peer_send(a->fetch, m, fd);
+    return s;
+}
+
+struct step *acct_step_find(struct acct *a, uint32_t number, enum msg_kind kind)
+{
+    for (size_t i = 0; i < a->nsteps; i++)
+        if (a->steps[i]->number == number)
+            return a->steps[i]->kind == kind ? a->steps[i] : NULL;
+    return NULL;
+}
+
+static void step_end(struct acct *a, size_t i, enum err_kind kind, struct str text)
+{
+    struct step *s = a->steps[i];
+    a->steps[i] = a->steps[--a->nsteps];
+    if (s->done)
+        s->done(a, s, kind, text);
+    free(s);
+}
+
+static void steps_fail(struct acct *a, enum err_kind kind, struct str text)
+{
+    /* Those that callbacks add meanwhile cannot be: fetch is not there. */
+    while (a->nsteps > 0)
+        step_end(a, a->nsteps - 1, kind, text);
+}
+
+static void on_done(struct acct *a, struct msg *m)
+{
+    const struct m_DONE *d = &m->u.DONE;
+    if (d->kind >= ERR_COUNT) {
+        acct_violation(a, "an unknown error");
+        return;
+    }
+    for (size_t i = 0; i < a->nsteps; i++)
+        if (a->steps[i]->number == d->step) {
+            step_end(a, i, (enum err_kind)d->kind, d->text);
+            return;
+        }
+    acct_violation(a, "the end of a step it was not given");
+}
+
+/* ---- The line ---------------------------------------------------------------------------------------------------------------- */
+void acct_drop_line(struct acct *a)
+{
+    a->line = LINE_DOWN;
+    a->selected = a->tail = a->watching = 0;
+    a->listed = a->list_open = false;
+    a->uids_box = 0;
+    for (size_t i = 0; i < a->nboxes; i++) {
+        struct sync_box *b = &a->plan[i];
+        b->opened = b->was_open = b->failed = b->stuck = b->dirty = b->grew = b->need_uids = false;
+        b->flags_below = 0;
+        a->boxes[i].tries = 0;
+    }
+}
+
+static void retry_fired(void *arg)
+{
+    struct acct *a = arg;
+    a->retry = NULL;
+    acct_pump(a);
+}
+
+void acct_line_failed(struct acct *a, enum err_kind kind, struct str raw)
+{
+    char text[400];
+    snprintf(text, sizeof text, "%s", clean_line(raw));
+    int64_t now = clock_mono_ms();
+    if (a->line == LINE_UP && now - a->up_since >= STABLE_MS)
+        a->attempt = 0;
+    acct_drop_line(a);
+    pop_drop(a, kind, raw);
+    watch_free(&a->retry);
+    a->secret_wanted = false;
+    if (kind == ERR_CANCELED) {
+        acct_state(a, a->offline ? ACCOUNT_OFFLINE : ACCOUNT_WAITING, ERR_NONE, a->offline ? "offline" : "");
+    } else if (kind == ERR_AUTH && a->secret_typed) {
+        a->secret_typed = false; /* asks again, with the server's words */
+        snprintf(a->secret_err.text, sizeof a->secret_err.text, "%s", text);
+        acct_state(a, ACCOUNT_WAITING, kind, text);
+    } else if (err_retry(kind) == RETRY_AFTER_CHANGE || err_retry(kind) == RETRY_NEVER) {
+        a->wait_change = true;
+        acct_state(a, ACCOUNT_FAILED, kind, text);
+        acct_note(a, 2, kind, "%s", text);
+    } else {
+        uint32_t random;
+        fs_random(&random, sizeof random);
+        a->retry = loop_after(a->srv->loop, sync_backoff_ms(++a->attempt, random), retry_fired, a);
+        acct_state(a, ACCOUNT_WAITING, kind, text);
+    }
+    open_fail_all(a, kind == ERR_CANCELED ? ERR_OFFLINE : kind, text, false);
+    acct_pass_end(a, kind, text);
+}
+
+void acct_connected(struct acct *a)
+{
+    a->line = LINE_UP;
+    a->up_since = clock_mono_ms();
+    a->wait_change = false;
+    a->secret_wanted = false;
+    acct_state(a, ACCOUNT_ONLINE, ERR_NONE, "");
+}
+
+static void connect_done(struct acct *a, struct step *s, enum err_kind kind, struct str text)
+{
+    (void)s;
+    a->connect_step = 0;
+    if (kind == ERR_NONE) {
+        acct_connected(a);
+        return;
+    }
+    if (kind == ERR_CANCELED && a->secret_err.kind) {
+        struct err err = a->secret_err;
+        a->secret_err = ERR_INIT;
+        acct_line_failed(a, err.kind, str_z(err.text));
+        return;
+    }
+    acct_line_failed(a, kind, text);
+}
+
+static void connect_now(struct acct *a)
+{
+    struct step *s = STEP(a, connect_done, -1, STEP_CONNECT, .step = 0);
+    if (!s)
+        return;
+    a->connect_step = s->number;
+    a->line = LINE_CONNECTING;
+    acct_state(a, ACCOUNT_CONNECTING, ERR_NONE, "");
+}
+
+static bool may_connect(const struct acct *a)
+{
+    return a->ready && a->line == LINE_DOWN && !a->offline && !a->wait_change && !a->retry && !a->connect_step;
+}
+
+/* Something changed for the better: the user asks, the machine woke, a password came. */
+static void try_now(struct acct *a)
+{
+    watch_free(&a->retry);
+    a->wait_change = false;
+}
+
+static void close_done(struct acct *a, struct step *s, enum err_kind kind, struct str text)
+{
+    (void)s;
+    (void)kind;
+    if (a->line == LINE_UP)
+        acct_line_failed(a, ERR_CANCELED, text);
+}
+
+void acct_set_offline(struct acct *a, bool offline)
+{
+    if (a->offline == offline || !a->db)
+        return;
+    a->offline = offline;
+    if (offline) {
+        watch_free(&a->retry);
+        if (a->connect_step && a->fetch)
+            PEER_SEND(a->fetch, -1, STEP_CANCEL, .step = a->connect_step);
+        else if (a->line == LINE_UP)
+            STEP(a, close_done, -1, STEP_CLOSE, .step = 0);
+        else
+            acct_state(a, ACCOUNT_OFFLINE, ERR_NONE, "offline");
+    } else {
+        a->attempt = 0;
+        try_now(a);
+        acct_state(a, ACCOUNT_WAITING, ERR_NONE, "");
+    }
+    acct_pump(a);
+}
+
+void acct_woke(struct acct *a)
+{
+    if (!a->db || a->offline)
+        return;
+    a->attempt = 0;
+    if (!a->wait_change)
+        watch_free(&a->retry);
+    /* The peer of this line may have given it up long ago: a fresh one is certain. */
+    if (a->line == LINE_UP && a->imap)
+        STEP(a, close_done, -1, STEP_CLOSE, .step = 0);
+    a->pop_due = 0;
+}
+
+/* ---- Secrets ------------------------------------------------------------------------------------------------------------------- */
+static void on_secret_ask(struct acct *a, struct msg *m)
+{
+    if (m->u.SECRET_ASK.service != SERVICE_INCOMING) {
+        acct_violation(a, "it asks for another service's password");
+        return;
+    }
+    a->secret_tag = server_id(a->srv);
+    SPAWN(a->srv, SECRET_GET, .account = str_z(a->name), .service = SERVICE_INCOMING, .tag = a->secret_tag);
+}
+
+void acct_secret(struct acct *a, uint8_t service, uint64_t tag, int fd, enum err_kind kind, struct str text)
+{
+    if (tag != 0 && tag == a->send_secret_tag) {
+        a->send_secret_tag = 0;
+        outbox_secret(a, fd, kind, text);
+        return;
+    }
+    if (tag == 0 || tag != a->secret_tag || service != SERVICE_INCOMING || !a->fetch) {
+        if (fd >= 0)
+            close(fd);
+        return;
+    }
+    a->secret_tag = 0;
+    if (fd >= 0) {
+        a->secret_typed = false;
+        PEER_SEND(a->fetch, fd, SECRET, .service = service);
+        close(fd);
+        return;
+    }
+    if (text.n == 0) {
+        /* Nothing is configured: the user types it. */
+        const char *why = a->secret_err.text[0] ? a->secret_err.text : "";
+        a->secret_wanted = true;
+        acct_state(a, ACCOUNT_WANTS_SECRET, ERR_SECRET, why[0] ? why : "the password is needed");
+        BROADCAST(a->srv, SECRET_WANTED, .account = str_z(a->name), .service = service, .text = str_z(a->text));
+        a->secret_err = ERR_INIT;
+        return;
+    }
+    err_set(&a->secret_err, kind && kind < ERR_COUNT ? kind : ERR_SECRET, "%s", clean_line(text));
+    if (a->connect_step)
+        PEER_SEND(a->fetch, -1, STEP_CANCEL, .step = a->connect_step);
+}
+
+void acct_secret_given(struct acct *a, uint8_t service, int fd)
+{
+    if (service == SERVICE_SUBMISSION) {
+        outbox_secret(a, fd, ERR_NONE, STR(""));
+        return;
+    }
+    if (a->secret_wanted && a->fetch) {
+        a->secret_wanted = false;
+        a->secret_typed = true;
+        acct_state(a, ACCOUNT_CONNECTING, ERR_NONE, "");
+        PEER_SEND(a->fetch, fd, SECRET, .service = service);
+    } else {
+        try_now(a);
+        acct_pump(a);
+    }
+    close(fd);
+}
+
+/* ---- The fetch program ------------------------------------------------------------------------------------------------------------ */
+static void on_ready(struct acct *a, struct msg *m)
+{
+    (void)m;
+    a->ready = true;
+    a->scan_wanted = !a->imap;
+    a->scan_at = 0;
+    a->scanning = a->scan_folders = a->scan_again = false;
+    a->reading = 0;
+    a->unread_at = 0;
+    a->unread_box = 0;
+}
+
+static void on_online(struct acct *a, struct msg *m)
+{
+    log_msg(LOG_INFO, "%s: online: %s", a->name, clean_line(m->u.ONLINE.caps_text));
+}
+
+static void on_lost(struct acct *a, struct msg *m)
+{
+    if (m->u.LOST.kind >= ERR_COUNT)
+        acct_violation(a, "an unknown error");
+    else if (a->line == LINE_UP)
+        acct_line_failed(a, m->u.LOST.kind ? (enum err_kind)m->u.LOST.kind : ERR_LINE, m->u.LOST.text);
+}
+
+static void on_alert(struct acct *a, struct msg *m)
+{
+    acct_note(a, 1, ERR_NONE, "the server says: \"%s\"", clean_line(m->u.ALERT.text));
+}
+
+static const struct {
+    enum msg_kind kind;
+    void (*handle)(struct acct *, struct msg *);
+    bool imap, pop, local; /* kinds of account whose fetch may say it; all false: every one */
+} fetch_messages[] = {
+    {MSG_READY, on_ready, 0, 0, 0},
+    {MSG_DONE, on_done, 0, 0, 0},
+    {MSG_SECRET_ASK, on_secret_ask, 1, 1, 0},
+    {MSG_ONLINE, on_online, 1, 1, 0},
+    {MSG_LOST, on_lost, 1, 1, 0},
+    {MSG_ALERT, on_alert, 1, 1, 0},
+    {MSG_BOX, imap_message, 1, 0, 0},
+    {MSG_BOX_OPEN, imap_message, 1, 0, 0},
+    {MSG_ROW, imap_message, 1, 0, 0},
+    {MSG_FLAGS, imap_message, 1, 0, 0},
+    {MSG_GONE, imap_message, 1, 0, 0},
+    {MSG_UIDS, imap_message, 1, 0, 0},
+    {MSG_EXISTS, imap_message, 1, 0, 0},
+    {MSG_MODSEQ, imap_message, 1, 0, 0},
+    {MSG_MOVED, replay_message, 1, 0, 0},
+    {MSG_FOUND, replay_message, 1, 0, 0},
+    {MSG_APPENDED, replay_message, 1, 0, 0},
+    {MSG_MAILDIR_IS, replay_message, 0, 1, 1},
+    {MSG_BODY_AT, open_message, 1, 0, 0},
+    {MSG_STEP_PROGRESS, open_message, 0, 0, 0},
+    {MSG_MAILDIR_FD, open_message, 0, 0, 0},
+    {MSG_POP_UIDL, pop_message, 0, 1, 0},
+    {MSG_DELIVERED, pop_message, 0, 1, 0},
+    {MSG_POP_FAILED, pop_message, 0, 1, 0},
+    {MSG_BOX, local_message, 0, 1, 1},
+    {MSG_MAILDIR_FILE, local_message, 0, 1, 1},
+    {MSG_MAILDIR_ROW, local_message, 0, 1, 1},
+    {MSG_MAILDIR_GONE, local_message, 0, 1, 1},
+    {MSG_MAILDIR_CHANGED, local_message, 0, 1, 1},
+};
+
+static void fetch_message(void *arg, struct msg *m)
+{
+    struct acct *a = arg;
+    bool found = false;
+    for (size_t i = 0; i < COUNT(fetch_messages) && !found && !a->violated; i++) {
+        bool any = !fetch_messages[i].imap && !fetch_messages[i].pop && !fetch_messages[i].local;
+        bool mine = a->imap ? fetch_messages[i].imap : a->pop ? fetch_messages[i].pop : fetch_messages[i].local;
+        if (fetch_messages[i].kind != m->kind || !(any || mine))
+            continue;
+        found = true;
+        if (!a->ready && m->kind != MSG_READY)
+            acct_violation(a, "%s before it was ready", msg_name(m->kind));
+        else
+            fetch_messages[i].handle(a, m);
+    }
+    if (!found && !a->violated)
+        acct_violation(a, "%s is nothing this account's program may say", msg_name(m->kind));
+    if (m->fd >= 0)
+        close(m->fd);
+}
+
+static void burst_begin(void *arg)
+{
+    struct acct *a = arg;
+    struct err err = ERR_INIT;
+    if (!db_begin(a->db, &err))
+        acct_db_error(a, &err);
+}
+
+static void restart_fired(void *arg)
+{
+    struct acct *a = arg;
+    a->restart = NULL;
+    acct_pump(a);
+}
+
+static void fetch_ended(struct acct *a, const char *why)
+{
+    uint32_t random;
+    fs_random(&random, sizeof random);
+    peer_free(&a->fetch);
+    if (a->tag)
+        SPAWN(a->srv, STOP, .role = ROLE_FETCH, .account = str_z(a->name), .tag = a->tag);
+    a->tag = 0;
+    a->ready = false;
+    a->violated = false;
+    a->secret_tag = 0;
+    bool was_up = a->line == LINE_UP;
+    steps_fail(a, ERR_CHANNEL, str_z(why));
+    replay_drop(a, ERR_CHANNEL);
+    a->crashes = was_up && clock_mono_ms() - a->up_since >= STABLE_MS ? 1 : a->crashes + 1;
+    int64_t delay = sync_backoff_ms(a->crashes, random);
+    watch_free(&a->restart);
+    a->restart = loop_after(a->srv->loop, MAX(delay, (int64_t)CRASH_MS), restart_fired, a);
+    acct_line_failed(a, ERR_CHANNEL, str_z(why));
+    watch_free(&a->retry); /* the restart is the back-off */
+    open_fail_all(a, ERR_CHANNEL, why, true);
+    acct_settle(a);
+}
+
+static void burst_end(void *arg)
+{
+    struct acct *a = arg;
+    struct err err = ERR_INIT;
+    if (db_in_burst(a->db) && !db_commit(a->db, &err))
+        acct_db_error(a, &err);
+    else if (err.kind == ERR_NONE)
+        a->said = ERR_INIT;
+    if (a->violated) {
+        fetch_ended(a, "it broke the protocol");
+        return;
+    }
+    acct_settle(a);
+}
+
+static void fetch_gone(void *arg, const struct err *err)
+{
+    struct acct *a = arg;
+    char why[500];
+    snprintf(why, sizeof why, "the fetch program ended%s%s", err->kind ? ": " : "", err->kind ? err->text : "");
+    if (err->kind)
+        acct_note(a, 2, ERR_CHANNEL, "%s", why);
+    fetch_ended(a, why);
+}
+
+static const struct peer_ops fetch_ops = {
+    .begin = burst_begin, .message = fetch_message, .end = burst_end, .gone = fetch_gone};
+
+void acct_started(struct acct *a, uint64_t tag, int fd)
+{
+    if (tag == 0 || tag != a->tag || a->fetch) {
+        close(fd);
+        return;
+    }
+    a->fetch = peer_new(a->srv->loop, fd, ROLE_FETCH, &fetch_ops, a);
+}
+
+bool acct_exited(struct acct *a, enum role role, uint64_t tag, struct str text)
+{
+    if (role == ROLE_SEND)
+        return outbox_exited(a, tag, text);
+    if (role != ROLE_FETCH || tag == 0 || tag != a->tag)
+        return false;
+    char why[300];
+    snprintf(why, sizeof why, "the fetch program ended: %s", clean_line(text));
+    a->tag = 0;
+    acct_note(a, 1, ERR_CHANNEL, "%s", why);
+    fetch_ended(a, why);
+    return true;
+}
+
+/* ---- Passes, watching ------------------------------------------------------------------------------------------------------------- */
+void acct_pass_add(struct acct *a, uint64_t client, uint32_t req)
+{
+    struct pass *p = mem_new(sizeof *p);
+    p->client = client;
+    p->req = req;
+    p->next = a->passes;
+    a->passes = p;
+}
+
+void acct_retry(struct acct *a)
+{
+    if (!a->db)
+        return;
+    a->attempt = 0;
+    try_now(a);
+    acct_pump(a);
+}
+
+void acct_fetch_now(struct acct *a, uint64_t client, uint32_t req)
+{
+    if (client)
+        acct_pass_add(a, client, req);
+    if (!a->db) {
+        acct_pass_end(a, a->why, a->text);
+        return;
+    }
+    if (a->offline) {
+        acct_pass_end(a, ERR_OFFLINE, "the account is set offline");
+        return;
+    }
+    a->pass_wanted = true;
+    a->pop_due = 0;
+    a->scan_wanted = a->scan_wanted || !a->imap;
+    if (a->imap) {
+        a->status_at = a->list_at = 0;
+        a->listed = false;
+        for (size_t i = 0; i < a->nboxes; i++)
+            a->boxes[i].tries = 0, a->plan[i].failed = false;
+    }
+    a->attempt = 0;
+    try_now(a);
+    if (a->restart) {
+        watch_free(&a->restart);
+        a->crashes = 0;
+    }
+    acct_pump(a);
+}
+
+void acct_pass_end(struct acct *a, enum err_kind kind, const char *text)
+{
+    struct pass *p = a->passes;
+    a->passes = NULL;
+    a->pass_wanted = false;
+    while (p) {
+        struct pass *next = p->next;
+        bool last = true;
+        for (size_t i = 0; i < a->srv->naccts; i++)
+            for (struct pass *q = a->srv->accts[i] ? a->srv->accts[i]->passes : NULL; q; q = q->next)
+                last = last && !(q->client == p->client && q->req == p->req);
+        ANSWER(a->srv, p->client, -1, FETCHED, .req = p->req, .account = str_z(a->name), .kind = kind,
+               .fresh = a->pass_fresh, .removed = a->pass_removed, .kept = a->pass_kept, .bytes = a->pass_bytes,
+               .last = last, .text = str_z(text));
+        free(p);
+        p = next;
+    }
+    a->pass_fresh = a->pass_removed = a->pass_kept = 0;
+    a->pass_bytes = 0;
+}
+
+void acct_watch(struct acct *a, uint64_t box)
+{
+    if (!a->db)
+        return;
+    a->watched = box;
+    for (size_t i = 0; i < a->nboxes; i++) {
+        a->plan[i].watched = a->plan[i].id == box;
+        if (a->plan[i].watched) {
+            a->plan[i].failed = false;
+            a->plan[i].dirty = a->plan[i].dirty || a->selected != box;
+        }
+    }
+    acct_pump(a);
+}
+
+bool acct_busy(const struct acct *a)
+{
+    return a->batch != NULL || outbox_sends(a);
+}
+
+/* ---- After a burst ------------------------------------------------------------------------------------------------------------------ */
+static void tell_changes(struct acct *a)
+{
+    uint64_t box;
+    uint32_t fresh;
+    bool any = false;
+    while (db_take_changed(a->db, &box, &fresh)) {
+        any = true;
+        a->pass_fresh += a->passes && a->imap ? fresh : 0;
+        BROADCAST(a->srv, CHANGED, .account = str_z(a->name), .box = box, .fresh = fresh);
+    }
+    struct db_conflict c;
+    while (db_take_conflict(a->db, &c))
+        acct_note(a, 1, c.why, "%s", clean_line(str_z(c.text)));
+    struct db_counts counts;
+    struct err err = ERR_INIT;
+    if (db_intent_counts(a->db, &counts, &err)) {
+        uint32_t queued = counts.queued + counts.sent + counts.unknown;
+        if (queued != a->queued) {
+            a->queued = queued;
+            acct_tell(a, NULL);
+        }
+    }
+    if (any)
+        indexing_pump(a->srv->indexing);
+}
+
+void acct_settle(struct acct *a)
+{
+    if (!a->db || db_in_burst(a->db))
+        return;
+    tell_changes(a);
+    acct_pump(a);
+    tell_changes(a);
+    if (db_needs_sync(a->db))
+        server_sync_soon(a->srv);
+}
+
+void acct_pump(struct acct *a)
+{
+    if (!a->db || a->pumping || db_in_burst(a->db))
+        return;
+    a->pumping = true;
+    if (!a->fetch && !a->tag && !a->restart && a->srv->spawn) {
+        a->tag = server_id(a->srv);
+        a->violated = false;
+        SPAWN(a->srv, START, .role = ROLE_FETCH, .account = str_z(a->name), .tag = a->tag);
+    }
+    if (a->ready && clock_mono_ms() >= a->not_before) {
+        if (a->imap) {
+            if (may_connect(a))
+                connect_now(a);
+            imap_pump(a);
+        } else if (!local_pump(a)) {
+            bool replaying = replay_pump(a);
+            if (a->pop)
+                pop_pump(a);
+            else if (a->passes && !replaying)
+                acct_pass_end(a, ERR_NONE, "");
+        }
+        open_pump(a);
+    }
+    outbox_pump(a);
+    a->pumping = false;
+}
+
+/* ---- Begin and end ---------------------------------------------------------------------------------------------------------------------- */
+static void identity_check(struct acct *a)
+{
+    struct buf had = BUF_INIT(2000), is = BUF_INIT(2000);
+    struct err err = ERR_INIT;
+    struct db_counts counts = {0};
+    const struct endpoint *in = &a->conf->in;
+    buf_addf(&is, "%s\t%u\t%s",
+             in->host   ? in->host
+             : in->path ? in->path
+                        : "",
+             (unsigned)in->port, in->user ? in->user : "");
+    if (!db_identity(a->db, &had, &err) || !db_intent_counts(a->db, &counts, &err)) {
+        acct_db_error(a, &err);
+    } else if (!str_eq(buf_str(&had), buf_str(&is))) {
+        /* Another server or login: what was meant for the old one must not be done to this one. */
+        a->held = had.n > 0 && counts.queued + counts.sent + counts.unknown > 0;
+        if (!a->held && !db_identity_set(a->db, buf_str(&is), &err))
+            acct_db_error(a, &err);
+        if (a->held)
+            acct_note(a, 2, ERR_CONFIG,
+                      "changes made for another server or login are held back: undo them or set the account back");
+    }
+    buf_fini(&had);
+    buf_fini(&is);
+}
+
+struct acct *acct_new(struct server *s, const struct account *conf)
+{
+    struct acct *a = mem_new(sizeof *a);
+    struct err err = ERR_INIT;
+    unsigned opened = 0;
+    a->srv = s;
+    a->conf = conf;
+    a->name = conf->name;
+    a->imap = conf->in.proto == PROTO_IMAP;
+    a->pop = conf->in.proto == PROTO_POP3;
+    a->uids = BUF_INIT(64u << 20);
+    a->unread = BUF_INIT(8u << 20);
+    a->state = ACCOUNT_WAITING;
+    if (!db_open(s->state_dir, a->name, !a->imap, &a->db, &opened, &err)) {
+        a->state = ACCOUNT_FAILED;
+        a->why = err.kind;
+        snprintf(a->text, sizeof a->text, "%.*s", (int)sizeof a->text - 1, err.text);
+        log_msg(LOG_ERROR, "%s: %s", a->name, err.text);
+        return a;
+    }
+    if (opened & DB_CACHE_REBUILT)
+        log_msg(LOG_WARN, "%s: the list cache was damaged and is built anew", a->name);
+    db_set_purge_hold(a->db, s->conf->purge_hold);
+    identity_check(a);
+    acct_boxes_load(a);
+    return a;
+}
+
+void acct_free(struct acct **acct)
+{
+    struct acct *a = *acct;
+    *acct = NULL;
+    if (!a)
+        return;
+    a->pumping = true; /* nothing new */
+    peer_free(&a->fetch);
+    steps_fail(a, ERR_CHANNEL, STR("the end"));
+    replay_drop(a, ERR_CHANNEL);
+    open_fail_all(a, ERR_CHANNEL, "the store ends", true);
+    pop_drop(a, ERR_CHANNEL, STR("the end"));
+    acct_pass_end(a, ERR_CANCELED, "the store ends");
+    outbox_free(a);
+    watch_free(&a->restart);
+    watch_free(&a->retry);
+    watch_free(&a->wake);
+    watch_free(&a->out_timer);
+    for (size_t i = 0; i < a->nboxes; i++) {
+        free(a->boxes[i].name);
+        free(a->boxes[i].utf8);
+    }
+    free(a->boxes);
+    free(a->plan);
+    buf_fini(&a->uids);
+    buf_fini(&a->unread);
+    db_close(&a->db);
+    free(a);
+}

@@ -1,0 +1,224 @@
+/* One account inside the store: its databases, its `fetch` program, the steps under way and what to do next.
+ *
+ * account.c       the life of the fetch program, the line, secrets, steps
+ * account_imap.c  mailboxes and rows of a live mailbox (plan: sync/)
+ * account_replay.c  intents to steps and back
+ * account_open.c  bytes of messages for clients
+ * account_pop.c   passes over a maildrop
+ * account_local.c  the account's Maildir
+ *
+ * Whatever a fetch program says is checked against this account: a step it was not given, a mailbox of another, a path
+ * that climbs, a number out of range is a violation (acct_violation): the program is ended and started again with a
+ * delay. */
+#ifndef TUIMAIL_STORE_ACCOUNT_H
+#define TUIMAIL_STORE_ACCOUNT_H
+
+#include "store/server.h"
+#include "sync/sync.h"
+
+struct acct;
+struct step;
+typedef void step_fn(struct acct *, struct step *, enum err_kind, struct str text);
+/* A step that fetch has and has not ended. */
+struct step {
+    uint32_t number;
+    enum msg_kind kind;
+    step_fn *done;
+    uint64_t box, msg, a, b;
+    bool seen;  /* an answer came that belongs to it */
+    void *data; /* of `done`; freed by it */
+};
+#define STEPS_MAX 512
+
+/* What is known of a mailbox beside its rows; boxes[i] and plan[i] belong together, ordered by id. */
+struct box {
+    char *name, *utf8;
+    size_t name_n, utf8_n;
+    char delim;
+    uint32_t attrs, uidvalidity, unread;
+    uint64_t modseq;
+    uint8_t role;
+    bool readonly, creating;
+    uint64_t modseq_seen; /* to be stored when nothing is left to compare */
+    unsigned tries;       /* failed steps in a row */
+};
+
+enum line_state { LINE_DOWN, LINE_CONNECTING, LINE_UP };
+
+/* A pass that somebody waits for (FETCH_NOW): ends with FETCHED. */
+struct pass {
+    struct pass *next;
+    uint64_t client;
+    uint32_t req;
+};
+
+struct batch_run; /* account_replay.c */
+struct open_req;  /* account_open.c */
+struct pop_run;   /* account_pop.c */
+struct sending;   /* outbox.c */
+
+struct acct {
+    struct server *srv;
+    const struct account *conf;
+    const char *name;
+    struct db *db;        /* NULL: could not be opened; the account only says so */
+    bool imap, pop, held; /* held: identity mismatch, nothing is replayed */
+    /* the fetch program */
+    struct peer *fetch;
+    uint64_t tag; /* of START; 0 not asked for */
+    bool ready, violated;
+    unsigned crashes;
+    struct watch *restart;
+    /* the line */
+    enum line_state line;
+    bool offline;       /* by the user */
+    bool wait_change;   /* AUTH, TLS: no retry by itself */
+    bool secret_wanted; /* clients were asked */
+    uint64_t secret_tag, send_secret_tag;
+    unsigned attempt;
+    struct watch *retry;
+    enum account_state state;
+    enum err_kind why;
+    char text[400];
+    uint32_t queued, outbox;      /* as told to clients: changes not on the server, mails not sent */
+    int64_t up_since, not_before; /* monotonic: the line came up; nothing new is begun before (disk trouble) */
+    bool secret_typed;            /* the last secret came from the user */
+    struct err secret_err;        /* why no secret could be had */
+    struct err said;              /* the last database error told */
+    uint32_t connect_step;
+    /* steps */
+    struct step *steps[STEPS_MAX];
+    size_t nsteps;
+    uint32_t last_step;
+    uint32_t plan_step, urgent_step, watch_step; /* numbers under way, 0 none */
+    /* mailboxes */
+    struct box *boxes;
+    struct sync_box *plan;
+    size_t nboxes;
+    uint64_t max_box;
+    size_t box_hint;
+    uint64_t selected, tail, watched, watching,
+        uids_box; /* tail: of the last SELECT sent; watching: STEP_WATCH was sent for it */
+    size_t status_from;
+    struct buf uids; /* answer to STEP_UIDS so far */
+    bool listed, list_open;
+    int64_t list_at, status_at, fore_at; /* monotonic ms; 0 never */
+    bool pumping, changed_boxes;
+    int64_t replay_after; /* monotonic: not before */
+    unsigned replay_tries;
+    struct watch *wake; /* next held purge, POP3 pass, STATUS round */
+    struct batch_run *batch;
+    struct open_req *opens;
+    struct pop_run *poprun;
+    int64_t pop_due; /* monotonic: next pass */
+    bool pass_wanted;
+    struct pass *passes;
+    uint32_t pass_fresh, pass_removed, pass_kept;
+    uint64_t pass_bytes;
+    /* the Maildir: wanted, the step is under way, folders are gone through, more was new than is read at once */
+    bool scan_wanted, scanning, scan_folders, scan_again;
+    size_t scan_at;
+    unsigned reading;
+    struct buf unread; /* names met that have no row, each with a NUL */
+    size_t unread_at;
+    uint64_t unread_box;
+    struct sending *sending;
+    struct watch *out_timer;
+    bool out_begun;
+};
+
+/* ---- Life ------------------------------------------------------------------------------------------------------------------ */
+struct acct *acct_new(struct server *, const struct account *);
+void acct_free(struct acct **);
+/* All that follows from the facts: ask for programs, next steps, answers that wait. Outside a burst. Never waits. */
+void acct_pump(struct acct *);
+/* After a burst: CHANGED, conflicts, counts, to the clients; the index; then acct_pump. */
+void acct_settle(struct acct *);
+void acct_started(struct acct *, uint64_t tag, int fd);
+bool acct_exited(struct acct *, enum role, uint64_t tag, struct str text);
+void acct_secret(struct acct *, uint8_t service, uint64_t tag, int fd, enum err_kind,
+                 struct str text); /* fd -1: none */
+void acct_secret_given(struct acct *, uint8_t service, int fd);
+void acct_set_offline(struct acct *, bool offline);
+void acct_watch(struct acct *, uint64_t box);
+void acct_fetch_now(struct acct *, uint64_t client, uint32_t req); /* client 0: for those recorded */
+/* Records that a client waits for a pass, without beginning it. */
+void acct_pass_add(struct acct *, uint64_t client, uint32_t req);
+void acct_retry(struct acct *);                 /* what waits for a change is tried again */
+void acct_woke(struct acct *);                  /* the machine slept: the line is dead, try at once */
+bool acct_busy(const struct acct *);            /* an intent or a mail is on the wire */
+void acct_tell(struct acct *, struct client *); /* ACCOUNT to one client, or to all with NULL */
+void acct_state(struct acct *, enum account_state, enum err_kind, const char *text);
+void acct_note(struct acct *, unsigned level, enum err_kind, const char *fmt, ...) PRINTF(4, 5);
+void acct_violation(struct acct *, const char *fmt, ...) PRINTF(2, 3);
+/* A database call failed: said once, in the note of the account. */
+void acct_db_error(struct acct *, const struct err *);
+void acct_drop_line(struct acct *); /* what was true of the connection is not any more */
+void acct_connected(struct acct *);
+void acct_line_failed(struct acct *, enum err_kind, struct str text);
+void acct_pass_end(struct acct *, enum err_kind, const char *text);
+
+/* ---- Steps ------------------------------------------------------------------------------------------------------------------ */
+/* Sends a step; its first field, the number, is set here. NULL when fetch is not there or has too much to do. */
+struct step *acct_step(struct acct *, step_fn *, struct msg *, int fd);
+#define STEP(a, done, fd_, NAME, ...)                                                                                  \
+    acct_step((a), (done), &(struct msg){.kind = MSG_##NAME, .fd = -1, .u.NAME = (struct m_##NAME){__VA_ARGS__}}, (fd_))
+struct step *acct_step_find(struct acct *, uint32_t number,
+                            enum msg_kind kind); /* NULL: not under way or of another kind */
+bool line_error(enum err_kind);                  /* the connection is at fault, not the command */
+
+/* ---- Mailboxes ---------------------------------------------------------------------------------------------------------------- */
+void acct_boxes_load(struct acct *);
+/* Index of a mailbox, or -1. */
+ptrdiff_t box_at(struct acct *, uint64_t id);
+ptrdiff_t box_role(struct acct *, uint8_t role);
+struct str box_name(const struct box *);
+struct str box_utf8(const struct box *);
+const char *box_words(struct acct *, uint64_t id); /* name for a note; static buffer */
+void box_refresh(struct acct *, size_t i);
+
+/* ---- IMAP ---------------------------------------------------------------------------------------------------------------------- */
+void imap_message(struct acct *, struct msg *);
+void imap_pump(struct acct *);
+bool imap_select(struct acct *, uint64_t box, bool urgent); /* a SELECT when another mailbox is open */
+
+/* ---- Replay ---------------------------------------------------------------------------------------------------------------------- */
+/* Sends what may go; true when something is under way and the plan has to wait. */
+bool replay_pump(struct acct *);
+void replay_message(struct acct *, struct msg *); /* MOVED, FOUND, APPENDED, MAILDIR_IS */
+void replay_drop(struct acct *, enum err_kind);   /* the fetch program is gone */
+bool replay_pending(struct acct *);
+
+/* ---- Bytes ----------------------------------------------------------------------------------------------------------------------- */
+void open_ask(struct acct *, uint64_t client, uint32_t req, uint64_t msg, bool prefetch);
+void open_cancel(struct acct *, uint64_t client, uint32_t req); /* req 0: all of the client */
+void open_pump(struct acct *);
+void open_message(struct acct *, struct msg *); /* BODY_AT, STEP_PROGRESS, MAILDIR_FD */
+void open_fail_all(struct acct *, enum err_kind, const char *text, bool local_too);
+
+/* ---- POP3 and Maildir --------------------------------------------------------------------------------------------------------------- */
+void pop_message(struct acct *, struct msg *);
+void pop_pump(struct acct *);
+void pop_drop(struct acct *, enum err_kind, struct str text); /* the line or the program is gone */
+void local_message(struct acct *, struct msg *);
+bool local_pump(struct acct *); /* true: a scan is under way */
+/* The Maildir folder of a mailbox by its id. */
+struct str local_folder(struct acct *, uint64_t box);
+
+/* ---- Outbox (outbox.c) ----------------------------------------------------------------------------------------------------------------- */
+void outbox_submit(struct acct *, uint64_t client, struct msg *); /* SUBMIT; owns m->fd */
+void outbox_save(struct acct *, uint64_t client, struct msg *);   /* SAVE */
+void outbox_act(struct acct *, uint64_t client, const struct msg *);
+void outbox_pump(struct acct *);
+void outbox_started(struct acct *, uint64_t tag, int fd);
+bool outbox_exited(struct acct *, uint64_t tag, struct str text);
+void outbox_secret(struct acct *, int fd, enum err_kind, struct str text);
+bool outbox_sends(const struct acct *); /* a mail is on the wire */
+/* The mailbox of a role (enum box_role), created by an intent where there is none. 0 with *err. */
+uint64_t acct_role_box(struct acct *, uint8_t role, struct err *);
+void outbox_free(struct acct *);
+/* A file of the outbox directory by the name an intent carries; -1 with *err. */
+int outbox_file(struct server *, struct str name, struct err *);
+void outbox_unlink(struct server *, struct str name);
+
+#endif

@@ -1,0 +1,329 @@
+/* The search index's queue: what changed in rows goes to `index` in batches, each committed before the next begins.
+ *
+ * A crash of the program makes the batch smaller; a batch of one that crashes it is the offender: it is marked and the
+ * rest goes on. */
+#include "store/server.h"
+
+#include <unistd.h>
+
+#include "store/account.h"
+
+#define BATCH_MAX 500
+#define QUEUE_HIGH (4u << 20)
+#define IDLE_STOP_MS 60000
+
+struct job {
+    struct acct *acct;
+    uint64_t number, msg;
+    bool failed;
+};
+struct unindexed {
+    struct acct *acct;
+    char *path;
+};
+struct indexing {
+    struct server *srv;
+    struct peer *peer;
+    uint64_t tag;
+    bool ready, pumping;
+    uint64_t job;    /* number of the last */
+    uint64_t commit; /* number the commit under way stands for; 0 none */
+    struct job jobs[BATCH_MAX + 1];
+    size_t njobs;
+    struct unindexed paths[64];
+    size_t npaths;
+    size_t limit; /* of the next batch */
+    unsigned crashes;
+    int64_t not_before;
+    struct watch *timer;
+    struct acct *filling;
+};
+
+struct indexing *indexing_new(struct server *s)
+{
+    struct indexing *x = mem_new(sizeof *x);
+    x->srv = s;
+    x->limit = BATCH_MAX;
+    return x;
+}
+
+static void batch_forget(struct indexing *x)
+{
+    for (size_t i = 0; i < x->npaths; i++)
+        free(x->paths[i].path);
+    x->npaths = x->njobs = 0;
+    x->commit = 0;
+}
+
+void indexing_free(struct indexing **indexing)
+{
+    struct indexing *x = *indexing;
+    *indexing = NULL;
+    if (!x)
+        return;
+    batch_forget(x);
+    peer_free(&x->peer);
+    watch_free(&x->timer);
+    free(x);
+}
+
+bool indexing_busy(const struct indexing *x)
+{
+    return x->commit != 0;
+}
+
+static bool pending(struct indexing *x, uint32_t *sum_r)
+{
+    uint32_t sum = 0;
+    for (size_t i = 0; i < x->srv->naccts; i++) {
+        struct err err = ERR_INIT;
+        uint32_t n = 0;
+        if (x->srv->accts[i]->db && db_index_pending(x->srv->accts[i]->db, &n, &err))
+            sum += n;
+    }
+    *sum_r = sum;
+    return sum > 0;
+}
+
+/* ---- One batch ------------------------------------------------------------------------------------------------------------- */
+/* The tags of a row beside its own: what its header shows, its account, the role of its mailbox. */
+static void more_tags(struct acct *a, const struct db_msg *m, struct buf *tags)
+{
+    static const char *const of_role[BOX_ROLE_COUNT] = {[BOX_INBOX] = "inbox",
+                                                        [BOX_ARCHIVE] = "archive",
+                                                        [BOX_SENT] = "sent",
+                                                        [BOX_TRASH] = "deleted",
+                                                        [BOX_JUNK] = "spam"};
+    const struct {
+        uint32_t attr;
+        const char *tag;
+    } of_attr[] = {{ROW_ATTACHMENT, "attachment"}, {ROW_SIGNED, "signed"}, {ROW_ENCRYPTED, "encrypted"}};
+    for (size_t i = 0; i < COUNT(of_attr); i++)
+        if (m->attrs & of_attr[i].attr)
+            buf_addf(tags, "%s%s", tags->n ? " " : "", of_attr[i].tag);
+    ptrdiff_t i = box_at(a, m->box);
+    uint8_t role = i >= 0 ? a->boxes[i].role : BOX_NONE;
+    if (role < BOX_ROLE_COUNT && of_role[role])
+        buf_addf(tags, "%s%s", tags->n ? " " : "", of_role[role]);
+    buf_addf(tags, "%s%s", tags->n ? " " : "", a->name);
+}
+
+static void job_send(void *arg, const struct db_index_job *j)
+{
+    struct indexing *x = arg;
+    struct acct *a = x->filling;
+    struct buf tags = BUF_INIT(2048), file = BUF_INIT(1024);
+    const struct db_msg *m = &j->msg;
+    if (x->njobs == x->limit)
+        return;
+    uint64_t job = ++x->job;
+    x->jobs[x->njobs++] = (struct job){.acct = a, .number = job, .msg = m->id};
+    buf_adds(&tags, j->tags);
+    more_tags(a, m, &tags);
+    if (m->body.n > 0)
+        buf_addf(&file, "%s/%.*s", a->name, STR_FMT(m->body));
+    if (j->what & INDEX_WHAT_PATH)
+        PEER_SEND(x->peer, -1, INDEX_MOVE, .job = job, .path = j->path_was, .path_to = j->path);
+    if (j->what & INDEX_WHAT_MAIL) {
+        if (file.n > 0)
+            PEER_SEND(x->peer, -1, INDEX_ADD, .job = job, .path = buf_str(&file), .msgid = m->msgid,
+                      .tags = buf_str(&tags));
+        else
+            PEER_SEND(x->peer, -1, INDEX_HEADER, .job = job, .path = j->path, .tags = buf_str(&tags), .date = m->date,
+                      .from_name = m->from_name, .from_addr = m->from_addr, .to = m->to, .subject = m->subject,
+                      .msgid = m->msgid, .refs = m->refs, .list_id = m->list_id);
+    } else if (j->what & INDEX_WHAT_TAGS) {
+        PEER_SEND(x->peer, -1, INDEX_TAGS, .job = job, .msgid = m->msgid, .tags = buf_str(&tags), .path = j->path);
+    }
+    buf_fini(&tags);
+    buf_fini(&file);
+}
+
+static void path_send(void *arg, struct str path)
+{
+    struct indexing *x = arg;
+    if (x->npaths == COUNT(x->paths))
+        return;
+    x->paths[x->npaths++] = (struct unindexed){x->filling, mem_dup_n(path.p, path.n)};
+    PEER_SEND(x->peer, -1, INDEX_REMOVE, .job = ++x->job, .path = path);
+}
+
+static void batch_send(struct indexing *x)
+{
+    for (size_t i = 0; i < x->srv->naccts; i++) {
+        struct acct *a = x->srv->accts[i];
+        struct err err = ERR_INIT;
+        if (!a->db || x->njobs >= x->limit || peer_queued(x->peer) > QUEUE_HIGH)
+            continue;
+        x->filling = a;
+        if (!db_index_next(a->db, (unsigned)(x->limit - x->njobs), job_send, x, &err) ||
+            (x->crashes == 0 && !db_unindex_next(a->db, clock_wall(), COUNT(x->paths), path_send, x, &err)))
+            acct_db_error(a, &err);
+    }
+    if (x->njobs + x->npaths == 0)
+        return;
+    x->commit = x->job;
+    PEER_SEND(x->peer, -1, INDEX_COMMIT, .job = x->commit);
+}
+
+/* ---- Answers ------------------------------------------------------------------------------------------------------------------ */
+static void on_done(struct indexing *x, const struct m_INDEX_DONE *d)
+{
+    uint32_t left;
+    if (x->commit == 0 || d->job != x->commit)
+        return;
+    for (size_t i = 0; i < x->njobs; i++) {
+        struct err err = ERR_INIT;
+        struct job *j = &x->jobs[i];
+        bool ok = j->failed ? db_index_failed(j->acct->db, j->msg, &err) : db_index_done(j->acct->db, &j->msg, 1, &err);
+        if (!ok)
+            acct_db_error(j->acct, &err);
+    }
+    for (size_t i = 0; i < x->npaths; i++) {
+        struct err err = ERR_INIT;
+        if (!db_unindex_done(x->paths[i].acct->db, str_z(x->paths[i].path), &err))
+            acct_db_error(x->paths[i].acct, &err);
+    }
+    batch_forget(x);
+    x->crashes = 0;
+    x->limit = MIN(x->limit * 2, (size_t)BATCH_MAX);
+    pending(x, &left);
+    BROADCAST(x->srv, INDEXED, .revision = d->revision, .pending = left);
+}
+
+static void on_failed(struct indexing *x, const struct m_INDEX_FAILED *f)
+{
+    if (f->job == 0) {
+        log_msg(LOG_WARN, "the index begins anew: %s", clean_line(f->text));
+        for (size_t i = 0; i < x->srv->naccts; i++) {
+            struct err err = ERR_INIT;
+            struct acct *a = x->srv->accts[i];
+            if (a->db && !db_index_reset(a->db, &err))
+                acct_db_error(a, &err);
+        }
+        return;
+    }
+    for (size_t i = 0; i < x->njobs; i++)
+        if (x->jobs[i].number == f->job) {
+            log_msg(LOG_WARN, "%s: a message is not in the index: %s", x->jobs[i].acct->name, clean_line(f->text));
+            x->jobs[i].failed = true;
+        }
+}
+
+static void begin_all(struct indexing *x, bool open)
+{
+    for (size_t i = 0; i < x->srv->naccts; i++) {
+        struct err err = ERR_INIT;
+        struct acct *a = x->srv->accts[i];
+        if (!a->db || db_in_burst(a->db) == open)
+            continue;
+        if (!(open ? db_begin(a->db, &err) : db_commit(a->db, &err)))
+            acct_db_error(a, &err);
+    }
+}
+
+static void index_begin(void *arg)
+{
+    begin_all(arg, true);
+}
+
+static void index_end(void *arg)
+{
+    begin_all(arg, false);
+    indexing_pump(arg);
+}
+
+static void index_message(void *arg, struct msg *m)
+{
+    struct indexing *x = arg;
+    if (m->kind == MSG_READY)
+        x->ready = true;
+    else if (m->kind == MSG_INDEX_DONE)
+        on_done(x, &m->u.INDEX_DONE);
+    else if (m->kind == MSG_INDEX_FAILED)
+        on_failed(x, &m->u.INDEX_FAILED);
+    if (m->fd >= 0)
+        close(m->fd);
+}
+
+static void timer_fired(void *arg)
+{
+    struct indexing *x = arg;
+    x->timer = NULL;
+    indexing_pump(x);
+}
+
+static void ended(struct indexing *x, const char *why)
+{
+    uint32_t random;
+    fs_random(&random, sizeof random);
+    if (!x->peer && !x->tag)
+        return;
+    log_msg(LOG_WARN, "index: %s", why);
+    peer_free(&x->peer);
+    if (x->tag)
+        SPAWN(x->srv, STOP, .role = ROLE_INDEX, .tag = x->tag);
+    x->tag = 0;
+    x->ready = false;
+    if (x->njobs == 1) {
+        struct err err = ERR_INIT;
+        struct job *j = &x->jobs[0];
+        /* Alone twice: it is this one. */
+        if (x->crashes >= 2 && !db_index_failed(j->acct->db, j->msg, &err))
+            acct_db_error(j->acct, &err);
+    }
+    if (x->njobs > 0)
+        x->limit = MAX(x->njobs / 8, (size_t)1);
+    batch_forget(x);
+    x->crashes++;
+    int64_t wait = sync_backoff_ms(x->crashes > 4 ? x->crashes - 4 : 1, random) / (x->crashes > 4 ? 1 : 10);
+    x->not_before = clock_mono_ms() + wait;
+    watch_free(&x->timer);
+    x->timer = loop_after(x->srv->loop, wait, timer_fired, x);
+}
+
+static void index_gone(void *arg, const struct err *err)
+{
+    ended(arg, err->kind ? err->text : "the program ended");
+}
+
+static const struct peer_ops index_ops = {
+    .begin = index_begin, .message = index_message, .end = index_end, .gone = index_gone};
+
+void indexing_started(struct indexing *x, uint64_t tag, int fd)
+{
+    if (tag != x->tag || x->peer)
+        close(fd);
+    else
+        x->peer = peer_new(x->srv->loop, fd, ROLE_INDEX, &index_ops, x);
+}
+
+bool indexing_exited(struct indexing *x, uint64_t tag, struct str text)
+{
+    if (tag == 0 || tag != x->tag)
+        return false;
+    x->tag = 0;
+    if (x->peer)
+        return true; /* its channel's end tells, after what it said last */
+    x->tag = tag;
+    ended(x, clean_line(text));
+    return true;
+}
+
+void indexing_pump(struct indexing *x)
+{
+    uint32_t n;
+    if (!x || x->pumping || x->commit || clock_mono_ms() < x->not_before)
+        return;
+    for (size_t i = 0; i < x->srv->naccts; i++)
+        if (x->srv->accts[i] && x->srv->accts[i]->db && db_in_burst(x->srv->accts[i]->db))
+            return;
+    x->pumping = true;
+    if (x->peer && x->ready) {
+        batch_send(x);
+    } else if (!x->peer && !x->tag && x->srv->spawn && pending(x, &n)) {
+        x->tag = server_id(x->srv);
+        SPAWN(x->srv, START, .role = ROLE_INDEX, .tag = x->tag);
+    }
+    x->pumping = false;
+}

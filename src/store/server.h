@@ -1,0 +1,99 @@
+/* The store program: one poll loop that serves clients, drives each account's `fetch`, sends the outbox and feeds the
+ * index.
+ *
+ * Nothing here waits for the network, a parser or a child; calls into db.h may wait for the local disk. A message from
+ * a peer is handled inside one database burst of its account and only changes facts; what to do next is decided after
+ * the burst (acct_pump), so a decision never sees half of the news and a durable point (db_sync) can always be reached.
+ * Peers are numbered, never pointed to, by what outlives a turn. */
+#ifndef TUIMAIL_STORE_SERVER_H
+#define TUIMAIL_STORE_SERVER_H
+
+#include "base/base.h"
+#include "conf/conf.h"
+#include "ipc/ipc.h"
+#include "store/db.h"
+
+struct server;
+struct acct;
+
+/* ---- Peers (server_peer.c) ------------------------------------------------------------------------------------------- */
+/* A channel in the loop. Messages come in runs: `begin` before the first of a run, `end` after its last, so that a run
+ * is one database burst. `gone` is called once, in the loop, when the peer closed, broke the protocol (err says so) or
+ * is stuck; then the peer must be freed. Any callback may free it. */
+struct peer;
+struct peer_ops {
+    void (*begin)(void *arg);                 /* or NULL */
+    void (*message)(void *arg, struct msg *); /* owns m->fd */
+    void (*end)(void *arg);                   /* or NULL */
+    void (*gone)(void *arg, const struct err *);
+};
+struct peer *peer_new(struct loop *, int fd, enum role, const struct peer_ops *, void *arg);
+void peer_free(struct peer **); /* NULL-safe; sets NULL */
+/* Never blocks. A peer that cannot take more is reported by `gone` in a later turn. */
+void peer_send(struct peer *, const struct msg *, int fd);
+size_t peer_queued(const struct peer *);
+#define PEER_SEND(p, fd_, NAME, ...)                                                                                   \
+    peer_send((p), &(struct msg){.kind = MSG_##NAME, .fd = -1, .u.NAME = (struct m_##NAME){__VA_ARGS__}}, (fd_))
+
+/* ---- Server (server.c, server_client.c) -------------------------------------------------------------------------------- */
+#define CLIENT_MAX 64
+struct client {
+    struct peer *peer;
+    struct server *srv;
+    uint64_t id;
+    bool greeted;
+};
+struct indexing;
+struct server {
+    struct loop *loop;
+    struct conf *conf;
+    char *root, *state_dir, *outbox_dir;
+    struct peer *spawn;
+    int listen_fd;
+    struct watch *listen_watch, *linger, *tick, *sync_timer;
+    struct client *clients[CLIENT_MAX];
+    size_t nclients;
+    struct acct **accts;
+    size_t naccts;
+    struct indexing *indexing;
+    uint64_t last_id; /* clients and tags */
+    int64_t last_mono, last_wall;
+    int64_t ending_since; /* monotonic; 0 not ending */
+    bool had_client;
+    int exit_status;
+};
+/* Takes `chan_fd` over. Returns the exit status when the work has ended. Blocks (it is the program). */
+int server_run(struct conf *, const char *root, int chan_fd);
+uint64_t server_id(struct server *);
+/* To every client. */
+void server_broadcast(struct server *, const struct msg *);
+#define BROADCAST(s, NAME, ...)                                                                                        \
+    server_broadcast((s), &(struct msg){.kind = MSG_##NAME, .fd = -1, .u.NAME = (struct m_##NAME){__VA_ARGS__}})
+/* To one, if it is still there. */
+void server_answer(struct server *, uint64_t client, const struct msg *, int fd);
+#define ANSWER(s, client, fd_, NAME, ...)                                                                              \
+    server_answer((s), (client),                                                                                       \
+                  &(struct msg){.kind = MSG_##NAME, .fd = -1, .u.NAME = (struct m_##NAME){__VA_ARGS__}}, (fd_))
+void server_refuse(struct server *, uint64_t client, uint32_t req, enum err_kind, const char *text);
+bool server_has_client(const struct server *, uint64_t client);
+struct acct *server_acct(struct server *, struct str name); /* NULL where unknown */
+/* Commits reach the disk 50 ms from now at the latest. */
+void server_sync_soon(struct server *);
+void server_spawn(struct server *, const struct msg *);
+#define SPAWN(s, NAME, ...)                                                                                            \
+    server_spawn((s), &(struct msg){.kind = MSG_##NAME, .fd = -1, .u.NAME = (struct m_##NAME){__VA_ARGS__}})
+/* server_client.c: one message of a client. */
+void client_message(struct client *, struct msg *);
+void client_greet(struct client *);
+/* An error line cleaned for people: `raw` may be a server's words. Static buffer, valid until the next call. */
+const char *clean_line(struct str raw);
+
+/* ---- Index (indexing.c) ----------------------------------------------------------------------------------------------------- */
+struct indexing *indexing_new(struct server *);
+void indexing_free(struct indexing **);
+void indexing_pump(struct indexing *); /* rows may wait: starts the program when there is work */
+void indexing_started(struct indexing *, uint64_t tag, int fd);
+bool indexing_exited(struct indexing *, uint64_t tag, struct str text); /* false: not ours */
+bool indexing_busy(const struct indexing *);
+
+#endif

@@ -1,0 +1,397 @@
+/* What clients ask. */
+#include "store/server.h"
+
+#include <unistd.h>
+
+#include "store/account.h"
+
+#define MSGS_MAX 4096
+
+/* ---- Greeting ---------------------------------------------------------------------------------------------------------- */
+void client_greet(struct client *c)
+{
+    struct server *s = c->srv;
+    PEER_SEND(c->peer, -1, WELCOME, .version = IPC_VERSION, .schema = DB_SCHEMA, .root = str_z(s->root));
+    c->greeted = true;
+    for (size_t i = 0; i < s->naccts; i++)
+        acct_tell(s->accts[i], c);
+}
+
+static void on_hello(struct client *c, struct msg *m)
+{
+    if (m->u.HELLO.version != IPC_VERSION) {
+        PEER_SEND(c->peer, -1, WELCOME, .version = IPC_VERSION, .schema = DB_SCHEMA, .root = str_z(c->srv->root));
+        log_msg(LOG_WARN, "a client of another version was refused");
+        return;
+    }
+    client_greet(c);
+}
+
+/* ---- Intents --------------------------------------------------------------------------------------------------------------- */
+/* A new mailbox name as the server spells it: RFC 3501 5.1.3 (modified UTF-7), or UTF-8 where the server's own names
+ * are. */
+static void name_to_server(const struct acct *a, struct str utf8, struct buf *out)
+{
+    static const char set[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+,";
+    bool plain = !a->imap;
+    for (size_t i = 0; i < a->nboxes && !plain; i++)
+        for (size_t k = 0; k < a->boxes[i].name_n && !plain; k++)
+            plain = (unsigned char)a->boxes[i].name[k] >= 0x80;
+    uint32_t bits = 0;
+    unsigned nbits = 0;
+    bool shifted = false;
+    while (utf8.n > 0) {
+        uint32_t cp;
+        unsigned used = utf8_decode(utf8, &cp);
+        if (used == 0)
+            used = 1, cp = 0xFFFD;
+        struct str raw = str_sub(utf8, 0, used);
+        utf8 = str_sub(utf8, used, utf8.n);
+        bool direct = plain || (cp >= 0x20 && cp < 0x7F);
+        if (direct && shifted) {
+            if (nbits > 0)
+                buf_addc(out, set[bits << (6 - nbits) & 63]);
+            buf_addc(out, '-');
+            shifted = false;
+            bits = nbits = 0;
+        }
+        if (direct) {
+            buf_adds(out, raw);
+            if (cp == '&' && !plain)
+                buf_addc(out, '-');
+            continue;
+        }
+        if (!shifted)
+            buf_addc(out, '&');
+        shifted = true;
+        uint16_t units[2] = {(uint16_t)cp, 0};
+        unsigned n = 1;
+        if (cp > 0xFFFF) {
+            units[0] = (uint16_t)(0xD800 + ((cp - 0x10000) >> 10));
+            units[1] = (uint16_t)(0xDC00 + ((cp - 0x10000) & 0x3FF));
+            n = 2;
+        }
+        for (unsigned u = 0; u < n; u++) {
+            bits = bits << 16 | units[u];
+            for (nbits += 16; nbits >= 6; nbits -= 6)
+                buf_addc(out, set[bits >> (nbits - 6) & 63]);
+            bits &= (1u << nbits) - 1;
+        }
+    }
+    if (shifted) {
+        if (nbits > 0)
+            buf_addc(out, set[bits << (6 - nbits) & 63]);
+        buf_addc(out, '-');
+    }
+}
+
+static bool name_valid(struct str name)
+{
+    for (size_t i = 0; i < name.n; i++)
+        if ((unsigned char)name.p[i] < 0x20 || name.p[i] == 0x7F)
+            return false;
+    return name.n > 0 && name.n <= 500 && utf8_valid(name);
+}
+
+/* Of the messages of a TRASH, those already in Trash or Drafts' own kind of end: purged instead. Returns how many of
+ * `ids` stay to be moved (in front); the others are behind them. */
+static size_t trash_split(struct acct *a, uint64_t *ids, size_t n)
+{
+    struct db_box trash = {0};
+    struct err err = ERR_INIT;
+    size_t keep = 0;
+    if (!db_box_by_role(a->db, BOX_TRASH, &trash, &err))
+        return n;
+    uint64_t in = trash.id;
+    for (size_t i = 0; i < n; i++) {
+        struct db_msg m;
+        if (db_msg_get(a->db, ids[i], &m, &err) && m.box == in)
+            continue;
+        uint64_t x = ids[i];
+        ids[i] = ids[keep];
+        ids[keep++] = x;
+    }
+    return keep;
+}
+
+static uint8_t role_of_intent(enum intent_kind kind)
+{
+    return kind == INTENT_ARCHIVE ? BOX_ARCHIVE
+           : kind == INTENT_TRASH ? BOX_TRASH
+           : kind == INTENT_SPAM  ? BOX_JUNK
+                                  : BOX_NONE;
+}
+
+static uint32_t u32_of(struct str arg)
+{
+    uint32_t v = 0;
+    if (arg.n == 4)
+        for (unsigned i = 0; i < 4; i++)
+            v |= (uint32_t)(unsigned char)arg.p[i] << (8 * i);
+    else
+        str_u32(str_trim(arg), &v);
+    return v;
+}
+
+static bool intent_run(struct acct *a, const struct m_INTENT *in, uint64_t *ids, size_t n, uint64_t *group,
+                       uint32_t *count, struct err *err)
+{
+    struct buf name = BUF_INIT(4000);
+    struct db_intent x = {.kind = (enum intent_kind)in->kind,
+                          .msgs = ids,
+                          .n = n,
+                          .box = in->box,
+                          .target = in->target,
+                          .arg = in->arg,
+                          .now = clock_wall()};
+    bool ok = true, box_op = x.kind == INTENT_BOX_CREATE || x.kind == INTENT_BOX_RENAME;
+    if (x.kind == INTENT_FLAGS) {
+        x.set = in->flags;
+        x.clear = u32_of(in->arg);
+        x.arg = STR("");
+    } else if (box_op) {
+        ok = name_valid(in->arg) ||
+             err_set(err, ERR_USAGE, "a mailbox name has no control characters and is at most 500 bytes long");
+        name_to_server(a, in->arg, &name);
+        x.arg = buf_str(&name);
+        x.utf8 = in->arg;
+    }
+    uint8_t role = role_of_intent(x.kind);
+    if (ok && role && x.target == 0) {
+        x.target = acct_role_box(a, role, err);
+        ok = x.target != 0;
+    }
+    size_t moved = ok && x.kind == INTENT_TRASH ? trash_split(a, ids, n) : n;
+    if (ok && (moved > 0 || n == 0)) {
+        x.n = moved;
+        ok = db_intent_add(a->db, &x, group, NULL, count, err);
+    }
+    if (ok && moved < n) {
+        uint32_t more = 0;
+        x = (struct db_intent){.kind = INTENT_PURGE, .msgs = ids + moved, .n = n - moved, .now = clock_wall()};
+        ok = db_intent_add(a->db, &x, group, NULL, &more, err);
+        *count += more;
+    }
+    buf_fini(&name);
+    return ok;
+}
+
+static void on_intent(struct client *c, struct acct *a, struct msg *m)
+{
+    const struct m_INTENT *in = &m->u.INTENT;
+    struct server *s = c->srv;
+    struct err err = ERR_INIT;
+    uint64_t group = 0, ids[MSGS_MAX];
+    uint32_t count = 0;
+    size_t n = ipc_ids_count(in->msgs);
+    if (n > MSGS_MAX || in->kind == 0 || in->kind > INTENT_MARK_ALL_READ || in->kind == INTENT_APPEND) {
+        server_refuse(s, c->id, in->req, ERR_USAGE, "an action that is not known");
+        return;
+    }
+    for (size_t i = 0; i < n; i++)
+        ids[i] = ipc_ids_at(in->msgs, i);
+    if (!intent_run(a, in, ids, n, &group, &count, &err))
+        server_refuse(s, c->id, in->req, err.kind, err.text);
+    else
+        ANSWER(s, c->id, -1, INTENT_OK, .req = in->req, .group = group, .count = count);
+    if (in->kind >= INTENT_BOX_CREATE && in->kind <= INTENT_BOX_DELETE)
+        a->changed_boxes = true;
+    acct_settle(a);
+}
+
+/* ---- Undo --------------------------------------------------------------------------------------------------------------------- */
+static void undo_words(struct acct *a, const struct db_undone *u, bool redo, char *text, size_t size)
+{
+    static const char *const done[] = {
+        [INTENT_FLAGS] = "flags of %u message%s",       [INTENT_TAGS] = "tags of %u message%s",
+        [INTENT_COPY] = "the copy of %u message%s",     [INTENT_MARK_ALL_READ] = "%u message%s marked read",
+        [INTENT_BOX_CREATE] = "the new mailbox",        [INTENT_BOX_RENAME] = "the mailbox's name",
+        [INTENT_BOX_DELETE] = "the mailbox's deletion", [INTENT_PURGE] = "the deletion of %u message%s",
+    };
+    char what[160];
+    const char *plural = u->count == 1 ? "" : "s";
+    bool moved =
+        u->kind == INTENT_MOVE || u->kind == INTENT_ARCHIVE || u->kind == INTENT_TRASH || u->kind == INTENT_SPAM;
+    if (moved)
+        snprintf(what, sizeof what, "%u message%s %s %s", u->count, plural, redo ? "moved again to" : "back in",
+                 u->box ? box_words(a, u->box) : "their mailboxes");
+    else if ((unsigned)u->kind < COUNT(done) && done[u->kind] && u->kind >= INTENT_BOX_CREATE &&
+             u->kind <= INTENT_BOX_DELETE)
+        snprintf(what, sizeof what, "%s %s", done[u->kind], redo ? "done again" : "undone");
+    else
+        snprintf(what, sizeof what, "%s of %u message%s %s",
+                 u->kind == INTENT_FLAGS || u->kind == INTENT_MARK_ALL_READ ? "flags"
+                 : u->kind == INTENT_TAGS                                   ? "tags"
+                 : u->kind == INTENT_COPY                                   ? "copy"
+                                                                            : "deletion",
+                 u->count, plural, redo ? "done again" : "undone");
+    if (u->skipped)
+        snprintf(text, size, "%s; %u changed since and left alone", what, u->skipped);
+    else
+        snprintf(text, size, "%s", what);
+}
+
+static void on_undo(struct client *c, struct msg *m)
+{
+    struct server *s = c->srv;
+    bool redo = m->u.UNDO.redo != 0;
+    struct acct *best = NULL;
+    uint64_t best_stamp = 0;
+    struct err err = ERR_INIT;
+    for (size_t i = 0; i < s->naccts; i++) {
+        struct acct *a = s->accts[i];
+        uint64_t group = 0, stamp = 0;
+        if (!a->db || !db_undo_peek(a->db, redo, &group, &stamp, &err) || group == 0)
+            continue;
+        /* Undo takes the newest; redo goes forward again from the oldest of what was undone. */
+        if (!best || (redo ? stamp < best_stamp : stamp > best_stamp)) {
+            best = a;
+            best_stamp = stamp;
+        }
+    }
+    struct db_undone u = {0};
+    if (!best) {
+        server_refuse(s, c->id, m->u.UNDO.req, ERR_NOT_UNDOABLE,
+                      redo ? "there is nothing to redo" : "there is nothing to undo");
+        return;
+    }
+    if (!db_undo(best->db, redo, clock_wall(), &u, &err)) {
+        server_refuse(s, c->id, m->u.UNDO.req, err.kind, err.text);
+        return;
+    }
+    char text[400];
+    undo_words(best, &u, redo, text, sizeof text);
+    ANSWER(s, c->id, -1, UNDONE, .req = m->u.UNDO.req, .redo = redo, .count = u.count, .text = str_z(text));
+    best->changed_boxes = true;
+    acct_settle(best);
+}
+
+/* ---- The rest ------------------------------------------------------------------------------------------------------------------- */
+static void on_cancel(struct client *c, struct msg *m)
+{
+    if (m->u.CANCEL.req == 0)
+        return;
+    for (size_t i = 0; i < c->srv->naccts; i++)
+        open_cancel(c->srv->accts[i], c->id, m->u.CANCEL.req);
+}
+
+static void on_fetch_now(struct client *c, struct msg *m)
+{
+    const struct m_FETCH_NOW *f = &m->u.FETCH_NOW;
+    struct server *s = c->srv;
+    if (f->account.n > 0) {
+        struct acct *a = server_acct(s, f->account);
+        if (a)
+            acct_fetch_now(a, c->id, f->req);
+        else
+            server_refuse(s, c->id, f->req, ERR_NO_ACCOUNT, "there is no such account");
+        return;
+    }
+    if (s->naccts == 0)
+        server_refuse(s, c->id, f->req, ERR_NO_ACCOUNT, "no account is configured");
+    /* Recorded with all first, so that the last to end knows that it is. */
+    for (size_t i = 0; i < s->naccts; i++)
+        acct_pass_add(s->accts[i], c->id, f->req);
+    for (size_t i = 0; i < s->naccts; i++)
+        acct_fetch_now(s->accts[i], 0, 0);
+}
+
+static void on_reload(struct client *c, struct msg *m)
+{
+    /* Accounts and options are read at start: what the file says now is taken by the next store. What waits for a
+     * change is tried again. */
+    for (size_t i = 0; i < c->srv->naccts; i++)
+        acct_retry(c->srv->accts[i]);
+    ANSWER(c->srv, c->id, -1, INTENT_OK, .req = m->u.RELOAD.req);
+}
+
+static struct acct *account_of(struct client *c, const struct msg *m, uint32_t *req)
+{
+    struct str name = STR("");
+    *req = 0;
+    switch (m->kind) {
+#define OF(kind_)                                                                                                      \
+    case MSG_##kind_:                                                                                                  \
+        name = m->u.kind_.account;                                                                                     \
+        *req = m->u.kind_.req;                                                                                         \
+        break
+#define OF0(kind_)                                                                                                     \
+    case MSG_##kind_:                                                                                                  \
+        name = m->u.kind_.account;                                                                                     \
+        break
+        OF(INTENT);
+        OF(OPEN);
+        OF(SUBMIT);
+        OF(OUTBOX_ACT);
+        OF(SAVE);
+        OF0(WATCH);
+        OF0(SET_OFFLINE);
+        OF0(SECRET_GIVEN);
+#undef OF
+#undef OF0
+    default:
+        break;
+    }
+    return server_acct(c->srv, name);
+}
+
+static void account_message(struct client *c, struct acct *a, struct msg *m)
+{
+    switch (m->kind) {
+    case MSG_INTENT:
+        on_intent(c, a, m);
+        break;
+    case MSG_OPEN:
+        open_ask(a, c->id, m->u.OPEN.req, m->u.OPEN.msg, m->u.OPEN.prefetch);
+        break;
+    case MSG_SUBMIT:
+        outbox_submit(a, c->id, m);
+        break;
+    case MSG_SAVE:
+        outbox_save(a, c->id, m);
+        break;
+    case MSG_OUTBOX_ACT:
+        outbox_act(a, c->id, m);
+        break;
+    case MSG_WATCH:
+        acct_watch(a, m->u.WATCH.box);
+        break;
+    case MSG_SET_OFFLINE:
+        acct_set_offline(a, m->u.SET_OFFLINE.offline);
+        break;
+    case MSG_SECRET_GIVEN:
+        acct_secret_given(a, m->u.SECRET_GIVEN.service, m->fd);
+        m->fd = -1;
+        break;
+    default:
+        break;
+    }
+}
+
+void client_message(struct client *c, struct msg *m)
+{
+    uint32_t req;
+    struct acct *a;
+    if (!c->greeted) {
+        if (m->kind == MSG_HELLO)
+            on_hello(c, m);
+    } else if (m->kind == MSG_UNDO) {
+        on_undo(c, m);
+    } else if (m->kind == MSG_CANCEL) {
+        on_cancel(c, m);
+    } else if (m->kind == MSG_FETCH_NOW) {
+        on_fetch_now(c, m);
+    } else if (m->kind == MSG_RELOAD) {
+        on_reload(c, m);
+    } else if (m->kind != MSG_HELLO) {
+        a = account_of(c, m, &req);
+        if (!a)
+            server_refuse(c->srv, c->id, req, ERR_NO_ACCOUNT, "there is no such account");
+        else if (!a->db && m->kind != MSG_OPEN)
+            server_refuse(c->srv, c->id, req, a->why, a->text);
+        else
+            account_message(c, a, m);
+    }
+    if (m->fd >= 0)
+        close(m->fd);
+}
