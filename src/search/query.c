@@ -167,16 +167,21 @@ static bool blank(char c)
     return c == ' ' || c == '\t' || c == '\n' || c == '\r';
 }
 
-/* The end of a value: of its closing quote, or before a blank or closing bracket. */
-static size_t value_end(struct str q, size_t at)
+/* Reads a value at `at`, "..." (a doubled quote inside stands for one) or up to a blank or closing bracket; returns
+ * where it ends. */
+static size_t value_read(struct str q, size_t at, struct buf *out)
 {
-    if (at < q.n && q.p[at] == '"') {
-        for (at++; at < q.n && q.p[at] != '"'; at++)
-            continue;
-        return MIN(at + 1, q.n);
+    bool quoted = at < q.n && q.p[at] == '"';
+    for (at += quoted; at < q.n; at++) {
+        if (!quoted && (blank(q.p[at]) || q.p[at] == ')'))
+            return at;
+        if (quoted && q.p[at] == '"') {
+            if (at + 1 >= q.n || q.p[at + 1] != '"')
+                return at + 1;
+            at++;
+        }
+        buf_addc(out, q.p[at]);
     }
-    while (at < q.n && !blank(q.p[at]) && q.p[at] != ')')
-        at++;
     return at;
 }
 
@@ -193,13 +198,12 @@ static bool expand_word(struct expander *x, struct str q, size_t *at, bool *done
         *at += prefix.n;
         if (forms[i].expand == NULL)
             return buf_addz(x->out, forms[i].to);
-        size_t end = value_end(q, *at);
-        struct str value = str_sub(q, *at, end);
-        if (value.n >= 2 && value.p[0] == '"')
-            value = str_sub(value, 1, value.n - (value.p[value.n - 1] == '"' ? 1 : 0));
-        *at = end;
-        return value.n > 0 ? forms[i].expand(x, value)
-                           : err_set(x->err, ERR_QUERY, "%s needs a value", forms[i].prefix);
+        struct buf value = BUF_INIT(8192);
+        *at = value_read(q, *at, &value);
+        bool ok = value.n > 0 ? forms[i].expand(x, buf_str(&value))
+                              : err_set(x->err, ERR_QUERY, "%s needs a value", forms[i].prefix);
+        buf_fini(&value);
+        return ok;
     }
     return true;
 }
@@ -211,10 +215,12 @@ bool query_expand(struct search *s, struct str q, struct str account, struct buf
     if (memchr(q.p != NULL ? q.p : "", '\0', q.n) != NULL)
         return err_set(err, ERR_QUERY, "a query is text");
     q = str_trim(q);
-    if (account.n > 0)
+    /* "*" means everything only when it stands alone */
+    bool all = q.n == 0 || str_eqz(q, "*"), part = account.n > 0 && !all;
+    if (all)
+        q = account.n > 0 ? STR("") : STR("*");
+    if (part)
         buf_addc(out, '(');
-    if (q.n == 0)
-        buf_addc(out, '*');
     for (size_t at = 0; at < q.n;) {
         char c = q.p[at];
         if (start && !quoted) {
@@ -231,7 +237,7 @@ bool query_expand(struct search *s, struct str q, struct str account, struct buf
         at++;
     }
     if (account.n > 0) {
-        buf_addz(out, ") and (path:\"");
+        buf_addz(out, part ? ") and (path:\"" : "(path:\"");
         put_quoted(out, account);
         buf_addz(out, "/**\" or path:\".dup/");
         put_quoted(out, account);

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "ipc/ipc.h"
+#include "store/db.h"
 
 struct place {
     char dir[64];
@@ -23,6 +24,12 @@ struct place {
     struct chan *index;
     pid_t pid;
     char ready[201];
+    /* for search */
+    char *rc;
+    struct chan *search;
+    pid_t search_pid;
+    struct db *work, *home;
+    uint64_t jobs;
 };
 
 static void run(const char *const *argv, struct buf *out)
@@ -403,9 +410,321 @@ static void a_damaged_index_is_set_aside(void **state)
     free(dir);
 }
 
+/* ---- Search ---- */
+
+static void start_search(struct place *p, const char *root)
+{
+    struct err err = ERR_INIT;
+    int fd;
+    if (!role_start(ROLE_SEARCH, (const char *const[]){"-c", p->rc, "--store", root, NULL}, -1, &p->search_pid, &fd,
+                    &err))
+        fail_msg("%s", err.text);
+    p->search = chan_new(fd, ROLE_UI, ROLE_SEARCH);
+}
+
+static void end_search(struct place *p)
+{
+    int status;
+    chan_free(&p->search);
+    assert_int_equal(waitpid(p->search_pid, &status, 0), p->search_pid);
+    assert_int_equal(status, 0);
+}
+
+static void take_job(void *arg, const struct db_index_job *job)
+{
+    struct place *p = arg;
+    struct err err = ERR_INIT;
+    const struct db_msg *m = &job->msg;
+    assert_true(SEND(p->index, -1, &err, INDEX_HEADER, .job = ++p->jobs, .path = job->path, .tags = job->tags,
+                     .date = m->date, .from_name = m->from_name, .from_addr = m->from_addr, .to = m->to,
+                     .subject = m->subject, .msgid = m->msgid, .refs = m->refs));
+    assert_true(chan_drain(p->index, clock_mono_ms() + 20000, &err));
+}
+
+static uint64_t box_with(struct db *db, const char *name, uint8_t role, uint32_t uidvalidity)
+{
+    struct err err = ERR_INIT;
+    uint64_t id = 0;
+    bool dropped;
+    struct db_box box = {
+        .name = str_z(name), .utf8 = str_z(name), .delim = '/', .role = role, .exists = 1000, .unread = UINT32_MAX};
+    if (!db_box_put(db, &box, &id, &err) || !db_box_open(db, id, uidvalidity, 1001, 1000, false, true, &dropped, &err))
+        fail_msg("%s", err.text);
+    return id;
+}
+
+/* Message ids say account and uid: "w7@example.org". */
+static uint64_t row_with(struct db *db, uint64_t box, uint32_t uid, const char *from, const char *subject, int64_t date,
+                         uint32_t flags, uint32_t attrs, const char *keywords)
+{
+    struct err err = ERR_INIT;
+    struct buf id = BUF_INIT(100);
+    uint64_t msg = 0;
+    buf_addf(&id, "%c%u@example.org", db_account(db)[0], uid);
+    struct db_row row = {.box = box,
+                         .uid = uid,
+                         .flags = flags,
+                         .keywords = str_z(keywords),
+                         .size = 1000,
+                         .date = date,
+                         .internal_date = date,
+                         .attrs = attrs | ROW_FULL,
+                         .from_name = str_z(from),
+                         .from_addr = STR("someone@example.org"),
+                         .to = STR("bob@example.org"),
+                         .subject = str_z(subject),
+                         .msgid = buf_str(&id)};
+    if (!db_row_put(db, &row, &msg, NULL, &err))
+        fail_msg("%s", err.text);
+    buf_fini(&id);
+    return msg;
+}
+
+static void index_all(struct place *p)
+{
+    struct err err = ERR_INIT;
+    assert_true(db_index_next(p->work, 1000, take_job, p, &err));
+    assert_true(db_index_next(p->home, 1000, take_job, p, &err));
+    commit(p, p->jobs);
+}
+
+static int setup_search(void **state)
+{
+    setup(state);
+    struct place *p = *state;
+    struct err err = ERR_INIT;
+    unsigned opened;
+    char *dir = path_join(p->root, "state");
+    p->rc = path_join(p->dir, "tuimailrc");
+    assert_true(fs_mkdir_private(dir, &err));
+    assert_true(fs_write_atomic(p->rc, 0600,
+                                STR("account work imaps://alice@imap.example.org\n"
+                                    "account home imaps://alice@imap.example.net\n"),
+                                &err));
+    if (!db_open(dir, "work", false, &p->work, &opened, &err) || !db_open(dir, "home", false, &p->home, &opened, &err))
+        fail_msg("%s", err.text);
+    free(dir);
+    uint64_t inbox = box_with(p->work, "INBOX", BOX_INBOX, 7),
+             lists = box_with(p->work, "Lists/c++ \"x\"", BOX_NONE, 9), home = box_with(p->home, "INBOX", BOX_INBOX, 3);
+    int64_t now = clock_wall();
+    row_with(p->work, inbox, 1, "Alice Example", "Budget for spring", 1700000000, 0, 0, "");
+    row_with(p->work, inbox, 2, "Bob Example", "Re: Budget for spring", 1700000100, FLAG_SEEN | FLAG_FLAGGED, 0, "");
+    row_with(p->work, inbox, 3, "Carol", "slides and plans", now - 86400, 0, ROW_ATTACHMENT, "todo");
+    row_with(p->work, lists, 4, "Dave", "compiler news", now - 40 * 86400, FLAG_SEEN | FLAG_ANSWERED, 0, "");
+    row_with(p->work, lists, 5, "Mallory", "cheap compiler", 1700000300, 0, 0, "");
+    row_with(p->home, home, 6, "Alice Example", "dinner", 1700000200, 0, 0, "");
+    index_all(p);
+    assert_true(
+        SEND(p->index, -1, &err, INDEX_TAGS, .job = 100, .msgid = STR("w5@example.org"), .tags = STR("spam unread")));
+    commit(p, 100);
+    start_search(p, p->root);
+    return 0;
+}
+
+static int teardown_search(void **state)
+{
+    struct place *p = *state;
+    end_search(p);
+    db_close(&p->work);
+    db_close(&p->home);
+    free(p->rc);
+    return teardown(state);
+}
+
+struct answer {
+    char ids[4096]; /* "w1 w2 ...", each followed by ! where it has no local id */
+    enum err_kind kind;
+    char text[401];
+    uint32_t count;
+};
+
+/* The answer to request `req`; answers to earlier ones are skipped. */
+static struct answer answer_to(struct place *p, uint32_t req)
+{
+    struct answer a = {.count = UINT32_MAX};
+    struct err err = ERR_INIT;
+    struct msg m;
+    size_t n = 0;
+    for (;;) {
+        if (chan_wait(p->search, clock_mono_ms() + 30000, &m, &err) != 1)
+            fail_msg("search is gone: %s", err.text);
+        if (m.kind == MSG_HIT && m.u.HIT.req == req) {
+            struct str id = m.u.HIT.msgid, rest = id, piece = {NULL, 0};
+            str_split(&rest, '@', &piece);
+            n += (size_t)snprintf(a.ids + n, sizeof a.ids - n, "%s%.*s%s", n > 0 ? " " : "", STR_FMT(piece),
+                                  m.u.HIT.msg == 0 ? "!" : "");
+            assert_true(m.u.HIT.subject.n > 0);
+        } else if (m.kind == MSG_HIT_COUNT && m.u.HIT_COUNT.req == req) {
+            a.count = m.u.HIT_COUNT.count;
+        } else if (m.kind == MSG_QUERY_DONE && m.u.QUERY_DONE.req == req) {
+            a.kind = (enum err_kind)m.u.QUERY_DONE.kind;
+            memcpy(a.text, m.u.QUERY_DONE.text.p, m.u.QUERY_DONE.text.n);
+            return a;
+        }
+    }
+}
+
+static struct answer ask(struct place *p, const char *query, const char *account, uint32_t offset, uint32_t limit)
+{
+    static uint32_t req;
+    struct err err = ERR_INIT;
+    assert_true(SEND(p->search, -1, &err, QUERY, .req = ++req, .query = str_z(query), .account = str_z(account),
+                     .offset = offset, .limit = limit, .count = 1));
+    return answer_to(p, req);
+}
+
+static void hits(struct place *p, const char *query, const char *ids)
+{
+    struct answer a = ask(p, query, "", 0, 100);
+    if (a.kind != ERR_NONE || strcmp(a.ids, ids) != 0)
+        fail_msg("%s: \"%s\" instead of \"%s\" %s", query, a.ids, ids, a.text);
+}
+
+/* What the notmuch command finds, newest first, in the form of answer.ids. */
+static void same_as_notmuch(struct place *p, const char *query, const char *notmuch_query)
+{
+    struct buf config = BUF_INIT(1000), out = BUF_INIT(1 << 20), ids = BUF_INIT(4096);
+    struct str line, rest;
+    buf_addf(&config, "--config=%s", p->config);
+    run((const char *const[]){"notmuch", buf_z(&config), "search", "--output=messages", "--", notmuch_query, NULL},
+        &out);
+    rest = buf_str(&out);
+    while (str_split(&rest, '\n', &line))
+        if (line.n > 3) {
+            struct str piece;
+            line = str_sub(line, 3, line.n); /* "id:" */
+            str_split(&line, '@', &piece);
+            buf_addf(&ids, "%s%.*s", ids.n > 0 ? " " : "", STR_FMT(piece));
+        }
+    hits(p, query, buf_z(&ids));
+    buf_fini(&config);
+    buf_fini(&out);
+    buf_fini(&ids);
+}
+
+static void answers_equal_those_of_notmuch(void **state)
+{
+    struct place *p = *state;
+    static const char *const same[] = {"budget",
+                                       "from:alice",
+                                       "tag:unread and not tag:spam",
+                                       "subject:\"budget for\"",
+                                       "date:..@1700000150 or tag:todo",
+                                       "(from:alice or from:bob) and budget",
+                                       "compil*"};
+    /* spam is hidden unless named */
+    for (size_t i = 0; i < COUNT(same); i++) {
+        struct buf q = BUF_INIT(1000);
+        buf_addf(&q, "(%s) and not tag:spam", same[i]);
+        same_as_notmuch(p, same[i], buf_z(&q));
+        buf_fini(&q);
+    }
+    hits(p, "tag:spam", "w5");
+    static const char *const pairs[][2] = {
+        {"f:alice", "from:alice"},
+        {"s:budget t:bob", "subject:budget to:bob"},
+        {"is:unread -f:mallory", "tag:unread and not from:mallory"},
+        {"is:read", "not tag:unread"},
+        {"is:starred or is:replied", "tag:flagged or tag:replied"},
+        {"has:todo", "tag:todo"},
+        {"newer:7d", "date:7days.. and not tag:spam"},
+        {"older:2w (f:dave or f:bob)", "date:..2weeks and (from:dave or from:bob)"},
+        {"after:2023-11-15", "date:2023-11-15.. and not tag:spam"},
+        {"before:2023-11-15 F:Alice", "date:..2023-11-15 and from:alice"},
+        {"subject:\"s:budget\"", "subject:\"s:budget\""},
+        {"", "not tag:spam"},
+        {"*", "not tag:spam"},
+        {"  * ", "not tag:spam"},
+    };
+    for (size_t i = 0; i < COUNT(pairs); i++)
+        same_as_notmuch(p, pairs[i][0], pairs[i][1]);
+    hits(p, "in:inbox", "w3 h6 w2 w1");
+    hits(p, "in:\"Lists/c++ \"\"x\"\"\"", "w4");
+    hits(p, "in:inbox and not is:unread", "w2");
+}
+
+static void pages_counts_and_accounts(void **state)
+{
+    struct place *p = *state;
+    struct answer a = ask(p, "*", "", 1, 2);
+    assert_string_equal(a.ids, "w4 h6");
+    assert_int_equal(a.count, 5);
+    a = ask(p, "*", "home", 0, 10);
+    assert_string_equal(a.ids, "h6");
+    assert_int_equal(a.count, 1);
+    a = ask(p, "dinner or budget", "work", 0, 10);
+    assert_string_equal(a.ids, "w2 w1");
+    a = ask(p, "in:inbox", "home", 0, 10);
+    assert_string_equal(a.ids, "h6");
+    a = ask(p, "*", "", 0, 0);
+    assert_string_equal(a.ids, "");
+    assert_int_equal(a.count, 5);
+    /* what cache.db does not know is found all the same, without a local id */
+    header(p, 900, "work/77.1/1", "x1@example.org", "Xaver", "foreign", 1600000000, "", "");
+    commit(p, 900);
+    hits(p, "foreign", "x1!");
+}
+
+static void bad_queries_are_explained(void **state)
+{
+    struct place *p = *state;
+    static const char *const bad[] = {"date:nonsense..", "newer:soon", "in:nowhere", "is:", "from:/[/"};
+    for (size_t i = 0; i < COUNT(bad); i++) {
+        struct answer a = ask(p, bad[i], "", 0, 10);
+        if (a.kind != ERR_QUERY || a.text[0] == '\0')
+            fail_msg("%s: %s %s", bad[i], err_name(a.kind), a.text);
+    }
+    assert_non_null(strstr(ask(p, "in:nowhere", "", 0, 1).text, "nowhere"));
+    hits(p, "budget", "w2 w1"); /* and it goes on */
+    /* odd, but queries */
+    ask(p, "((", "", 0, 10);
+    ask(p, "\"", "", 0, 10);
+    ask(p, "\x1b[31m \xff\xfe and or not", "", 0, 10);
+    hits(p, "dinner", "h6");
+}
+
+static void a_newer_query_ends_the_older(void **state)
+{
+    struct place *p = *state;
+    struct err err = ERR_INIT;
+    for (uint32_t i = 0; i < 20; i++)
+        assert_true(SEND(p->search, -1, &err, QUERY, .req = 1000 + i, .query = STR("*"), .limit = 100));
+    assert_true(SEND(p->search, -1, &err, QUERY, .req = 2000, .query = STR("dinner"), .limit = 100));
+    assert_string_equal(answer_to(p, 2000).ids, "h6");
+}
+
+static void a_busy_writer_does_not_disturb(void **state)
+{
+    struct place *p = *state;
+    for (unsigned round = 0; round < 20; round++) {
+        char path[40], id[40];
+        snprintf(path, sizeof path, "work/50.1/%u", round);
+        snprintf(id, sizeof id, "z%u@example.org", round);
+        header(p, 1000 + round, path, id, "Zoe", "zebra", 1500000000, "", "");
+        struct err err = ERR_INIT;
+        assert_true(SEND(p->index, -1, &err, INDEX_COMMIT, .job = 1000 + round)); /* at the same time */
+        hits(p, "budget or dinner", "h6 w2 w1");
+        expect(p, MSG_INDEX_DONE, 1000 + round);
+    }
+    struct answer a = ask(p, "zebra", "", 0, 0);
+    assert_int_equal(a.count, 20);
+}
+
+static void without_an_index(void **state)
+{
+    struct place *p = *state;
+    char *empty = path_join(p->dir, "empty");
+    end_search(p);
+    start_search(p, empty);
+    struct answer a = ask(p, "*", "", 0, 10);
+    assert_int_equal(a.kind, ERR_INDEX);
+    free(empty);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define SEARCH(f) cmocka_unit_test_setup_teardown(f, setup_search, teardown_search)
     const struct CMUnitTest tests[] = {
         TEST(headers_are_found_and_their_files_go),
         TEST(a_body_is_indexed_under_the_same_path),
@@ -413,6 +732,12 @@ int main(void)
         TEST(hostile_mail_fails_alone),
         TEST(only_a_commit_counts),
         TEST(a_damaged_index_is_set_aside),
+        SEARCH(answers_equal_those_of_notmuch),
+        SEARCH(pages_counts_and_accounts),
+        SEARCH(bad_queries_are_explained),
+        SEARCH(a_newer_query_ends_the_older),
+        SEARCH(a_busy_writer_does_not_disturb),
+        SEARCH(without_an_index),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
