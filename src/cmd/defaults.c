@@ -29,6 +29,8 @@ const char cmd_default_keys[] =
     "bind list,message K line-up\n"
     "bind message Down line-down\n"
     "bind message Up line-up\n"
+    "bind message Home top\n"
+    "bind message End bottom\n"
     "bind list,message h headers\n"
     "bind list,message H html\n"
     "bind list,message Esc-q fold-quotes\n"

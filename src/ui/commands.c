@@ -77,10 +77,6 @@ bool run_first(void *context, const struct cmd_args *args, struct err *err)
     (void)args;
     if (mover(ui) != MOVE_LIST)
         return move(ui, -(int64_t)BOXES_MAX, err);
-    if (ui->focus == PANE_MESSAGE) {
-        message_top(&ui->message);
-        return true;
-    }
     list_first(ui_list(ui), err);
     ui_follow(ui);
     return true;
@@ -92,12 +88,23 @@ bool run_last(void *context, const struct cmd_args *args, struct err *err)
     (void)args;
     if (mover(ui) != MOVE_LIST)
         return move(ui, BOXES_MAX, err);
-    if (ui->focus == PANE_MESSAGE) {
-        message_bottom(&ui->message, MAX(ui->layout.message.rows, 2u) - 1);
-        return true;
-    }
     list_last(ui_list(ui), err);
     ui_follow(ui);
+    return true;
+}
+
+bool run_top(void *context, const struct cmd_args *args, struct err *err)
+{
+    (void)args, (void)err;
+    message_top(&((struct ui *)context)->message);
+    return true;
+}
+
+bool run_bottom(void *context, const struct cmd_args *args, struct err *err)
+{
+    struct ui *ui = context;
+    (void)args, (void)err;
+    message_bottom(&ui->message, MAX(ui->layout.message.rows, 2u) - 1);
     return true;
 }
 
@@ -143,6 +150,8 @@ bool run_open(void *context, const struct cmd_args *args, struct err *err)
         return true;
     }
     ui_open(ui, 0);
+    if (ui->message.state != MESSAGE_NONE)
+        ui->focus = PANE_MESSAGE;
     return true;
 }
 

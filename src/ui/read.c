@@ -227,6 +227,7 @@ bool run_scroll_down(void *context, const struct cmd_args *args, struct err *err
     (void)args;
     if (!is_open(ui)) {
         ui_open(ui, 0);
+        ui->focus = is_open(ui) ? PANE_MESSAGE : ui->focus;
         return true;
     }
     if (message_scroll(&ui->message, MAX(pane_rows(ui), 3u) - 2, pane_rows(ui)))

@@ -1,0 +1,274 @@
+/* The list model under insertions and removals: the cursor stays on its message, rows stay in order, nothing is lost.
+ */
+#include <cmocka.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "ui_fake.h"
+
+static struct conf *conf;
+static struct accts accts;
+static struct changes changes;
+
+static void setup_rows(unsigned n, bool two)
+{
+    struct err err = ERR_INIT;
+    fake_reset();
+    for (size_t a = 0; a < 2; a++) {
+        fake_accounts[a].boxes[0] = (struct fake_box){1, "INBOX", BOX_INBOX, 0};
+        fake_accounts[a].nboxes = 1;
+    }
+    for (unsigned i = 0; i < n; i++)
+        fake_add(&fake_accounts[two ? i % 2 : 0], (struct fake_row){.box = 1,
+                                                                    .date = 1000 + i / 3,
+                                                                    .flags = i % 5 ? FLAG_SEEN : 0,
+                                                                    .name = "n",
+                                                                    .addr = "a",
+                                                                    .to = "t",
+                                                                    .subject = "s"});
+    conf = conf_defaults();
+    accts = (struct accts){.n = 0};
+    accts.list[accts.n++].name = mem_dup_z("work");
+    accts.list[accts.n++].name = mem_dup_z("home");
+    assert_true(accts_open(&accts, "", &err));
+    changes = (struct changes){.n = 0};
+}
+
+static void teardown(struct list *l)
+{
+    list_fini(l);
+    accts_fini(&accts);
+    changes_fini(&changes);
+    conf_free(&conf);
+}
+
+static void update(struct list *l)
+{
+    struct err err = ERR_INIT;
+    list_update(l, &err);
+    assert_int_equal(err.kind, ERR_NONE);
+    list_check(l);
+}
+
+static void test_walks_the_whole_list_once(void **state)
+{
+    struct list l;
+    struct err err = ERR_INIT;
+    (void)state;
+    setup_rows(500, true);
+    list_init(&l, &accts, &changes);
+    list_show_inboxes(&l, STR("all"));
+    list_set_height(&l, 10);
+    update(&l);
+    struct refs seen = {.n = 0};
+    unsigned steps = 0;
+    do {
+        assert_true(refs_add(&seen, list_cursor(&l)->ref));
+        assert_int_equal(l.rank, steps);
+        list_check(&l);
+        steps++;
+    } while (list_move(&l, 1, &err));
+    assert_int_equal(steps, 500);
+    assert_int_equal(l.total, 500);
+    while (list_move(&l, -7, &err))
+        list_check(&l);
+    assert_int_equal(l.rank, 0);
+    assert_true(l.n < 200); /* a window, not the list */
+    refs_fini(&seen);
+    teardown(&l);
+}
+
+static void test_home_end_and_jumps(void **state)
+{
+    struct list l;
+    struct err err = ERR_INIT;
+    (void)state;
+    setup_rows(400, false);
+    list_init(&l, &accts, &changes);
+    list_show_box(&l, 0, 1, STR("INBOX"));
+    list_set_height(&l, 20);
+    update(&l);
+    list_last(&l, &err);
+    list_check(&l);
+    assert_int_equal(l.rank, 399);
+    assert_int_equal(list_cursor(&l)->ref.id, 1);
+    list_move(&l, -300, &err);
+    list_check(&l);
+    assert_int_equal(l.rank, 99);
+    list_first(&l, &err);
+    assert_int_equal(list_cursor(&l)->ref.id, 400);
+    assert_true(list_unread(&l, true, &err));
+    assert_false(list_cursor(&l)->flags & FLAG_SEEN);
+    teardown(&l);
+}
+
+static void test_cursor_stays_on_its_message(void **state)
+{
+    struct list l;
+    struct err err = ERR_INIT;
+    (void)state;
+    setup_rows(300, false);
+    list_init(&l, &accts, &changes);
+    list_show_box(&l, 0, 1, STR("INBOX"));
+    list_set_height(&l, 15);
+    update(&l);
+    list_move(&l, 50, &err);
+    struct ref ref = list_cursor(&l)->ref;
+    unsigned line = l.cur - l.top;
+    for (int i = 0; i < 40; i++) { /* new mail above, removals around */
+        fake_add(&fake_accounts[0],
+                 (struct fake_row){.box = 1, .date = 5000 + i, .name = "new", .addr = "", .to = "", .subject = ""});
+        fake_accounts[0].rows[(i * 7) % 240].gone = true;
+        fake_accounts[0].version++;
+        update(&l);
+        assert_true(ref_eq(list_cursor(&l)->ref, ref));
+        assert_int_equal(l.cur - l.top, line);
+    }
+    teardown(&l);
+}
+
+static void test_removed_row_is_a_ghost_until_left(void **state)
+{
+    struct list l;
+    struct err err = ERR_INIT;
+    (void)state;
+    setup_rows(30, false);
+    list_init(&l, &accts, &changes);
+    list_show_box(&l, 0, 1, STR("INBOX"));
+    list_set_height(&l, 10);
+    update(&l);
+    list_move(&l, 3, &err);
+    struct ref ref = list_cursor(&l)->ref;
+    fake_find(&fake_accounts[0], ref.id)->gone = true;
+    fake_accounts[0].version++;
+    update(&l);
+    assert_true(list_cursor(&l)->ghost);
+    assert_true(ref_eq(list_cursor(&l)->ref, ref));
+    list_move(&l, 1, &err);
+    list_check(&l);
+    assert_null(list_find(&l, ref));
+    assert_int_equal(l.total, 29);
+    assert_int_equal(l.rank, 3);
+    teardown(&l);
+}
+
+static void test_unread_filter_keeps_what_was_just_read(void **state)
+{
+    struct list l;
+    struct err err = ERR_INIT;
+    (void)state;
+    setup_rows(50, false);
+    list_init(&l, &accts, &changes);
+    list_show_box(&l, 0, 1, STR("INBOX"));
+    list_set_filter(&l, LIST_UNREAD);
+    list_set_height(&l, 10);
+    update(&l);
+    assert_int_equal(l.total, 10);
+    changes_add(&changes, (struct change){1, list_cursor(&l)->ref, FLAG_SEEN, 0, false});
+    struct ref ref = list_cursor(&l)->ref;
+    list_stale(&l);
+    update(&l);
+    assert_true(list_cursor(&l)->ghost && ref_eq(list_cursor(&l)->ref, ref));
+    list_move(&l, 1, &err);
+    list_check(&l);
+    assert_null(list_find(&l, ref));
+    teardown(&l);
+}
+
+static void test_pending_action_hides_and_comes_back(void **state)
+{
+    struct list l;
+    struct err err = ERR_INIT;
+    (void)state;
+    setup_rows(20, false);
+    list_init(&l, &accts, &changes);
+    list_show_box(&l, 0, 1, STR("INBOX"));
+    list_set_height(&l, 10);
+    update(&l);
+    struct ref gone = l.rows[4].ref;
+    changes_add(&changes, (struct change){7, gone, 0, 0, true});
+    list_stale(&l);
+    update(&l);
+    assert_null(list_find(&l, gone));
+    changes_settle(&changes, 7); /* refused: it is there again */
+    list_stale(&l);
+    update(&l);
+    assert_non_null(list_find(&l, gone));
+    (void)err;
+    teardown(&l);
+}
+
+static void test_random_changes_hold_the_invariants(void **state)
+{
+    struct list l;
+    struct err err = ERR_INIT;
+    uint32_t seed = 12345;
+    (void)state;
+    setup_rows(120, true);
+    list_init(&l, &accts, &changes);
+    list_show_inboxes(&l, STR("all"));
+    list_set_height(&l, 12);
+    update(&l);
+    for (int i = 0; i < 1500; i++) {
+        seed = seed * 1664525u + 1013904223u;
+        struct reader *r = &fake_accounts[seed >> 31];
+        uint32_t pick = seed >> 8;
+        switch ((seed >> 4) % 7) {
+        case 0:
+            fake_add(
+                r,
+                (struct fake_row){
+                    .box = 1, .date = 900 + (int64_t)(pick % 300), .name = "x", .addr = "", .to = "", .subject = ""});
+            break;
+        case 1:
+            if (r->n) {
+                r->rows[pick % r->n].gone = true;
+                r->version++;
+            }
+            break;
+        case 2:
+            list_move(&l, (int64_t)(pick % 41) - 20, &err);
+            break;
+        case 3:
+            list_unread(&l, pick & 1, &err);
+            break;
+        case 4:
+            list_set_height(&l, 1 + pick % 30);
+            list_set_filter(&l, pick % 9 == 0 ? LIST_UNREAD : LIST_ALL);
+            list_stale(&l);
+            break;
+        case 5:
+            pick & 1 ? list_first(&l, &err) : list_last(&l, &err);
+            break;
+        default:
+            list_stale(&l);
+        }
+        const struct list_row *row = list_cursor(&l);
+        struct ref ref = row ? row->ref : REF_NONE;
+        bool only_ghost = row && l.n == 1;
+        list_update(&l, &err);
+        /* a height that shrank is taken in by the next move or reading */
+        list_stale(&l);
+        list_update(&l, &err);
+        list_check(&l);
+        if (ref.id && l.n && !only_ghost)
+            assert_true(ref_eq(list_cursor(&l)->ref, ref));
+    }
+    teardown(&l);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_walks_the_whole_list_once),
+        cmocka_unit_test(test_home_end_and_jumps),
+        cmocka_unit_test(test_cursor_stays_on_its_message),
+        cmocka_unit_test(test_removed_row_is_a_ghost_until_left),
+        cmocka_unit_test(test_unread_filter_keeps_what_was_just_read),
+        cmocka_unit_test(test_pending_action_hides_and_comes_back),
+        cmocka_unit_test(test_random_changes_hold_the_invariants),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

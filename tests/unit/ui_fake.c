@@ -1,0 +1,395 @@
+#include "ui_fake.h"
+
+#include <sys/socket.h>
+#include <unistd.h>
+
+struct reader fake_accounts[2] = {{.account = "work"}, {.account = "home"}};
+struct m_INTENT fake_last_intent;
+bool fake_refuse;
+static unsigned intents;
+
+void fake_reset(void)
+{
+    for (size_t i = 0; i < COUNT(fake_accounts); i++) {
+        const char *name = fake_accounts[i].account;
+        free(fake_accounts[i].rows);
+        fake_accounts[i] = (struct reader){.account = name, .version = 1};
+    }
+    intents = 0;
+    fake_refuse = false;
+}
+
+void fake_add(struct reader *r, struct fake_row row)
+{
+    if (r->n == r->cap) {
+        r->cap = r->cap ? r->cap * 2 : 64;
+        r->rows = mem_resize(r->rows, r->cap, sizeof *r->rows);
+    }
+    if (!row.id)
+        row.id = r->n ? r->rows[r->n - 1].id + 1 : 1;
+    r->rows[r->n++] = row;
+    r->version++;
+}
+
+struct fake_row *fake_find(struct reader *r, uint64_t id)
+{
+    for (size_t i = 0; i < r->n; i++)
+        if (r->rows[i].id == id && !r->rows[i].gone)
+            return &r->rows[i];
+    return NULL;
+}
+
+/* ---- store/read.h ---- */
+struct reader *reader_open(const char *state_dir, const char *account, struct err *err)
+{
+    (void)state_dir;
+    for (size_t i = 0; i < COUNT(fake_accounts); i++)
+        if (!strcmp(account, fake_accounts[i].account))
+            return &fake_accounts[i];
+    err_set(err, ERR_STORE, "no such account");
+    return NULL;
+}
+
+void reader_close(struct reader **r)
+{
+    *r = NULL;
+}
+
+uint64_t reader_version(struct reader *r)
+{
+    return r->version;
+}
+
+static struct msg_row as_row(const struct fake_row *f)
+{
+    return (struct msg_row){.id = f->id,
+                            .box = f->box,
+                            .thread = f->thread,
+                            .date = f->date,
+                            .size = 1000,
+                            .flags = f->flags,
+                            .attrs = f->attrs,
+                            .state = f->state,
+                            .from_name = str_z(f->name),
+                            .from_addr = str_z(f->addr),
+                            .to = str_z(f->to),
+                            .subject = str_z(f->subject)};
+}
+
+static struct box_row as_box(struct reader *r, const struct fake_box *b)
+{
+    struct box_row row = {
+        .id = b->id, .name = str_z(b->path), .utf8 = str_z(b->path), .delim = '/', .attrs = b->attrs, .role = b->role};
+    for (size_t i = 0; i < r->n; i++)
+        if (r->rows[i].box == b->id && !r->rows[i].gone) {
+            row.total++;
+            row.unread += !(r->rows[i].flags & FLAG_SEEN);
+        }
+    row.known = row.total;
+    return row;
+}
+
+bool reader_boxes(struct reader *r, box_row_fn *fn, void *arg, struct err *err)
+{
+    (void)err;
+    for (size_t i = 0; i < r->nboxes; i++) {
+        struct box_row row = as_box(r, &r->boxes[i]);
+        fn(arg, &row);
+    }
+    return true;
+}
+
+bool reader_box(struct reader *r, uint64_t box, struct box_row *row_r, struct err *err)
+{
+    (void)err;
+    *row_r = (struct box_row){.id = 0};
+    for (size_t i = 0; i < r->nboxes; i++)
+        if (r->boxes[i].id == box)
+            *row_r = as_box(r, &r->boxes[i]);
+    return true;
+}
+
+static bool in_list(const struct reader *r, const struct fake_row *f, uint64_t box, enum list_filter filter)
+{
+    bool here = box ? f->box == box : false;
+    for (size_t i = 0; !box && i < r->nboxes; i++)
+        here = here || (r->boxes[i].id == f->box && r->boxes[i].role == BOX_INBOX);
+    return here && !f->gone && (filter != LIST_UNREAD || !(f->flags & FLAG_SEEN)) &&
+           (filter != LIST_FLAGGED || (f->flags & FLAG_FLAGGED));
+}
+
+/* Falling by (date, id): is a before b? */
+static bool before(int64_t date_a, uint64_t id_a, int64_t date_b, uint64_t id_b)
+{
+    return date_a != date_b ? date_a > date_b : id_a > id_b;
+}
+
+bool reader_rows(struct reader *r, uint64_t box, enum list_filter filter, const struct row_key *from, bool older,
+                 unsigned max, msg_row_fn *fn, void *arg, struct err *err)
+{
+    struct row_key at = from ? *from : (struct row_key){0, 0};
+    bool any = from != NULL;
+    (void)err;
+    for (unsigned i = 0; i < max; i++) {
+        const struct fake_row *best = NULL;
+        for (size_t k = 0; k < r->n; k++) {
+            const struct fake_row *f = &r->rows[k];
+            bool beyond =
+                !any || (older ? before(at.date, at.id, f->date, f->id) : before(f->date, f->id, at.date, at.id));
+            if (!in_list(r, f, box, filter) || !beyond)
+                continue;
+            if (!best ||
+                (older ? before(f->date, f->id, best->date, best->id) : before(best->date, best->id, f->date, f->id)))
+                best = f;
+        }
+        if (!best)
+            break;
+        struct msg_row row = as_row(best);
+        at = (struct row_key){best->date, best->id};
+        any = true;
+        fn(arg, &row);
+    }
+    return true;
+}
+
+bool reader_row(struct reader *r, uint64_t msg, struct msg_row *row_r, struct err *err)
+{
+    const struct fake_row *f = fake_find(r, msg);
+    (void)err;
+    *row_r = f ? as_row(f) : (struct msg_row){.id = 0};
+    return true;
+}
+
+bool reader_rank(struct reader *r, uint64_t box, enum list_filter filter, const struct row_key *key, uint32_t *rank_r,
+                 uint32_t *total_r, struct err *err)
+{
+    (void)err;
+    *rank_r = *total_r = 0;
+    for (size_t i = 0; i < r->n; i++)
+        if (in_list(r, &r->rows[i], box, filter)) {
+            ++*total_r;
+            *rank_r += before(r->rows[i].date, r->rows[i].id, key->date, key->id);
+        }
+    return true;
+}
+
+bool reader_tags(struct reader *r, uint64_t msg, struct buf *out, struct err *err)
+{
+    (void)r, (void)msg, (void)out, (void)err;
+    return true;
+}
+
+bool reader_thread(struct reader *r, uint64_t thread, unsigned max, msg_row_fn *fn, void *arg, struct err *err)
+{
+    (void)err;
+    for (size_t i = 0; i < r->n && max; i++)
+        if (r->rows[i].thread == thread && !r->rows[i].gone) {
+            struct msg_row row = as_row(&r->rows[i]);
+            fn(arg, &row);
+            max--;
+        }
+    return true;
+}
+
+bool reader_addresses(struct reader *r, struct str prefix, unsigned max, address_fn *fn, void *arg, struct err *err)
+{
+    (void)r, (void)prefix, (void)max, (void)err;
+    fn(arg, STR("Alice \033[31mExample"), STR("alice@example.org"));
+    return true;
+}
+
+bool reader_pending(struct reader *r, uint32_t *intents_r, uint32_t *outbox_r, struct err *err)
+{
+    (void)r, (void)err;
+    *intents_r = *outbox_r = 0;
+    return true;
+}
+
+/* ---- fixed rows ---- */
+#define DAY(n) (1584000000 + (n)*3600)
+void fake_mails(void)
+{
+    static const struct fake_box work[] = {{1, "INBOX", BOX_INBOX, 0},
+                                           {2, "Archive", BOX_ARCHIVE, 0},
+                                           {3, "Sent", BOX_SENT, 0},
+                                           {4, "Trash", BOX_TRASH, 0},
+                                           {5, "Lists", BOX_NONE, BOX_NOSELECT},
+                                           {6, "Lists/kernel", BOX_NONE, 0},
+                                           {7, "bad\033[2Jbox\xe2\x80\xae", BOX_NONE, 0}};
+    static const struct fake_box home[] = {{1, "INBOX", BOX_INBOX, 0}, {2, "受信", BOX_NONE, 0}};
+    static const struct {
+        const char *name, *subject;
+        uint32_t flags, attrs;
+    } mails[] = {
+        {"Alice Example", "Re: budget for the third quarter", FLAG_SEEN | FLAG_ANSWERED, 0},
+        {"Bob Example", "[patch 2/3] net: bound the literal", 0, ROW_ATTACHMENT},
+        {"build@ci", "main is green again", 0, 0},
+        {"見本 太郎", "見積書の件についてのご連絡とお願いがございます、よろしくお願い申し上げます", FLAG_SEEN,
+         ROW_ATTACHMENT},
+        {"Carol Ex.", "Fwd: slides", FLAG_SEEN | FLAG_FLAGGED | FLAG_FORWARDED, ROW_ATTACHMENT},
+        {"Mallory\033]0;owned\007",
+         "\033[31mred\033[0m and \x9b"
+         "31m and bell\007",
+         0, 0},
+        {"شركة المثال",
+         "مرحبا \xe2\x80\xae"
+         "reversed",
+         FLAG_SEEN, 0},
+        {"👨‍👩‍👧‍👦 Family", "emoji 👍🏽 ❤️ 🇩🇪 and e\xcc\x81\xcc\x82\xcc\x83", FLAG_SEEN,
+         ROW_ENCRYPTED},
+        {"",
+         "a subject that is long enough to be cut at every width that a terminal of this century has, and then some "
+         "more words so that it is cut at two hundred columns too, which takes a while",
+         0, 0},
+    };
+    fake_reset();
+    memcpy(fake_accounts[0].boxes, work, sizeof work);
+    fake_accounts[0].nboxes = COUNT(work);
+    memcpy(fake_accounts[1].boxes, home, sizeof home);
+    fake_accounts[1].nboxes = COUNT(home);
+    for (size_t i = 0; i < COUNT(mails); i++)
+        fake_add(&fake_accounts[i % 3 == 2], (struct fake_row){.box = 1,
+                                                               .thread = i / 2 + 1,
+                                                               .date = DAY((int64_t)(100 - i)),
+                                                               .flags = mails[i].flags,
+                                                               .attrs = mails[i].attrs,
+                                                               .name = mails[i].name,
+                                                               .addr = "sender@example.org",
+                                                               .to = "You",
+                                                               .subject = mails[i].subject});
+    for (size_t i = 0; i < 60; i++)
+        fake_add(&fake_accounts[0], (struct fake_row){.box = i % 10 == 9 ? 6 : 1,
+                                                      .thread = 100 + i,
+                                                      .date = DAY((int64_t)(80 - i)),
+                                                      .flags = i % 7 ? FLAG_SEEN : 0,
+                                                      .name = "Robot",
+                                                      .addr = "robot@example.org",
+                                                      .to = "You",
+                                                      .subject = "one of many"});
+}
+
+/* ---- the ui and the peer ---- */
+static const char base_config[] = "account work imaps://alice@imap.example.org\n"
+                                  "account home maildir:/nonexistent/mail\n"
+                                  "set date-format \"%Y-%m-%d\"\n"
+                                  "saved \"To answer\" \"tag:unread\"\n";
+
+static void on_intent(struct fake_ui *f, const struct m_INTENT *m)
+{
+    struct err err = ERR_INIT;
+    struct reader *r = str_eqz(m->account, "home") ? &fake_accounts[1] : &fake_accounts[0];
+    static const uint64_t to[] = {[INTENT_ARCHIVE] = 2, [INTENT_TRASH] = 4, [INTENT_SPAM] = 4};
+    uint32_t clear = 0;
+    intents++;
+    fake_last_intent = *m;
+    if (fake_refuse) {
+        SEND(f->store, -1, &err, REFUSED, .req = m->req, .kind = ERR_SERVER_NO, .text = STR("no \033[1mway"));
+        return;
+    }
+    for (size_t i = 0; i < m->arg.n && i < 4 && m->kind == INTENT_FLAGS; i++)
+        clear |= (uint32_t)(unsigned char)m->arg.p[i] << (8 * i);
+    for (size_t i = 0; i < ipc_ids_count(m->msgs); i++) {
+        struct fake_row *row = fake_find(r, ipc_ids_at(m->msgs, i));
+        if (!row)
+            continue;
+        if (m->kind == INTENT_FLAGS)
+            row->flags = (row->flags | m->flags) & ~clear;
+        else if (m->kind == INTENT_MOVE)
+            row->box = m->target;
+        else if (m->kind == INTENT_PURGE)
+            row->gone = true;
+        else if (m->kind < COUNT(to) && to[m->kind])
+            row->box = to[m->kind];
+    }
+    r->version++;
+    SEND(f->store, -1, &err, INTENT_OK, .req = m->req, .group = intents, .count = (uint32_t)ipc_ids_count(m->msgs));
+    SEND(f->store, -1, &err, CHANGED, .account = m->account, .box = 0, .fresh = 0);
+}
+
+static bool serve(struct fake_ui *f)
+{
+    struct err err = ERR_INIT;
+    struct msg m;
+    bool any = false;
+    while (chan_recv(f->store, &m, &err) == 1) {
+        any = true;
+        if (m.kind == MSG_INTENT)
+            on_intent(f, &m.u.INTENT);
+        else if (m.kind == MSG_OPEN)
+            SEND(f->store, -1, &err, REFUSED, .req = m.u.OPEN.req, .kind = ERR_OFFLINE, .text = STR("not here"));
+        else if (m.kind == MSG_UNDO)
+            SEND(f->store, -1, &err, REFUSED, .req = m.u.UNDO.req, .kind = ERR_NOT_UNDOABLE,
+                 .text = STR("nothing to undo"));
+        if (m.fd >= 0)
+            close(m.fd);
+    }
+    return any;
+}
+
+void fake_settle(struct fake_ui *f)
+{
+    for (int quiet = 0; quiet < 2;) {
+        bool any = serve(f);
+        loop_once(f->loop, 0);
+        quiet = any ? 0 : quiet + 1;
+    }
+}
+
+void fake_open(struct fake_ui *f, unsigned rows, unsigned cols, const char *config)
+{
+    struct err err = ERR_INIT;
+    int fd[2];
+    *f = (struct fake_ui){.conf = conf_defaults(), .loop = loop_new()};
+    const char *texts[] = {base_config, config ? config : ""};
+    for (size_t i = 0; i < COUNT(texts); i++) {
+        struct str rest = str_z(texts[i]);
+        struct line line;
+        unsigned number = 1;
+        while (line_next(&rest, "test", &number, &line, &err) == 1) {
+            if (!conf_run(f->conf, &line, &err))
+                bug("%s", err.text);
+            line_fini(&line);
+        }
+    }
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fd) < 0)
+        bug("socketpair");
+    f->client.chan = chan_new(fd[0], ROLE_UI, ROLE_STORE);
+    f->store = chan_new(fd[1], ROLE_STORE, ROLE_UI);
+    struct ui_start start = {.conf = f->conf, .root = "", .config = ""};
+    f->ui = ui_new(&start, f->loop, &f->client, NULL);
+    ui_resize(f->ui, rows, cols);
+    SEND(f->store, -1, &err, ACCOUNT, .account = STR("work"), .state = ACCOUNT_ONLINE);
+    SEND(f->store, -1, &err, ACCOUNT, .account = STR("home"), .state = ACCOUNT_OFFLINE, .queued = 2);
+    fake_settle(f);
+    ui_draw(f->ui);
+}
+
+void fake_close(struct fake_ui *f)
+{
+    ui_free(&f->ui);
+    chan_free(&f->client.chan);
+    chan_free(&f->store);
+    loop_free(&f->loop);
+    conf_free(&f->conf);
+}
+
+void fake_type(struct fake_ui *f, const char *keys)
+{
+    struct str rest = str_z(keys), word;
+    ckey key;
+    while (rest.n && str_split(&rest, ' ', &word)) {
+        if (!word.n)
+            continue;
+        if (!key_parse(word, &key))
+            bug("no key %.*s", STR_FMT(word));
+        ui_key(f->ui, key);
+        fake_settle(f);
+        ui_draw(f->ui);
+        ui_check(f->ui);
+    }
+}
+
+unsigned fake_intents(void)
+{
+    return intents;
+}

@@ -1,0 +1,53 @@
+/* A store for tests of the screen: the reading side's functions over rows in memory, and a peer that answers intents.
+ */
+#ifndef TESTS_UI_FAKE_H
+#define TESTS_UI_FAKE_H
+
+#include "ui/private.h"
+
+struct fake_row {
+    uint64_t id, box, thread;
+    int64_t date;
+    uint32_t flags, attrs, state;
+    const char *name, *addr, *to, *subject; /* borrowed */
+    bool gone;
+};
+struct fake_box {
+    uint64_t id;
+    const char *path;
+    uint8_t role;
+    uint32_t attrs;
+};
+struct reader { /* one per account; opened by name */
+    const char *account;
+    struct fake_row *rows;
+    size_t n, cap;
+    struct fake_box boxes[16];
+    size_t nboxes;
+    uint64_t version;
+};
+extern struct reader fake_accounts[2]; /* work, home */
+void fake_reset(void);
+void fake_add(struct reader *, struct fake_row); /* id 0: the next one */
+void fake_mails(void);                           /* the fixed rows of the golden screens */
+struct fake_row *fake_find(struct reader *, uint64_t id);
+
+/* A ui of the given size over the fake store, with the conf text; no terminal. */
+struct fake_ui {
+    struct conf *conf;
+    struct loop *loop;
+    struct client client;
+    struct chan *store; /* the store's end */
+    struct ui *ui;
+};
+void fake_open(struct fake_ui *, unsigned rows, unsigned cols, const char *config);
+void fake_close(struct fake_ui *);
+/* Lets both sides run until nothing is left to say. Answers INTENT (changing the rows), UNDO (REFUSED), OPEN (REFUSED).
+ */
+void fake_settle(struct fake_ui *);
+void fake_type(struct fake_ui *, const char *keys); /* names as in bind; settles and draws after each */
+unsigned fake_intents(void);                        /* how many came */
+extern struct m_INTENT fake_last_intent;
+extern bool fake_refuse; /* answer REFUSED */
+
+#endif
