@@ -66,7 +66,7 @@ struct helper {
     struct chan *chan;
     pid_t pid;
 };
-bool helper_start(const struct cli *, enum role, struct helper *helper_r, struct err *);
+bool role_program(const struct cli *, enum role, struct helper *helper_r, struct err *);
 void helper_stop(struct helper *); /* closes the channel, then kills and reaps */
 
 /* Adds what a mail from a script lacks and leaves out Bcc (sends.c; tested alone). `raw` is hostile. rcpts: one

@@ -162,7 +162,7 @@ struct account *cli_account(const struct cli *cli, const char *name, struct err 
 
 /* ---- Roles ----------------------------------------------------------------------------------------------------------------------- */
 
-bool helper_start(const struct cli *cli, enum role role, struct helper *h, struct err *err)
+bool role_program(const struct cli *cli, enum role role, struct helper *h, struct err *err)
 {
     const char *argv[5];
     size_t n = 0;

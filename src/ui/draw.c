@@ -1,5 +1,5 @@
 /* Panes onto the grid. Everything that came from outside passes text_from_bytes here, once, at the last moment. */
-#include "ui/private.h"
+#include "ui/extra.h"
 
 enum { PICK_ROWS = 10, NAME_MIN = 10, NAME_MAX = 22, CLEAN_MAX = 16384 };
 
@@ -411,6 +411,22 @@ static void draw_choices(struct ui *ui)
     }
 }
 
+/* Writing and lists of parts take the place of list and message; the verdict on a signature has the last line of the
+ * message's pane. */
+static void draw_extra(struct ui *ui)
+{
+    const struct layout *l = &ui->layout;
+    enum cmd_context context;
+    bool bad = false;
+    const char *banner = ui->message.state == MESSAGE_SHOWN ? crypto_banner(ui, &bad) : NULL;
+    if (banner && l->message.rows > 2)
+        extra_line(ui, l->message, l->message.rows - 1, 0, str_z(banner), bad ? THING_WARNING : THING_BANNER);
+    if (extra_context(ui, &context)) {
+        unsigned x = l->boxes.cols && l->rule_rows ? l->rule_x + 1 : 0;
+        extra_draw(ui, (struct rect){0, x, l->status.y, ui->grid.cols - x});
+    }
+}
+
 void draw_all(struct ui *ui)
 {
     const struct layout *l = &ui->layout;
@@ -426,6 +442,7 @@ void draw_all(struct ui *ui)
     if (l->split_x)
         grid_vline(&ui->grid, 0, l->split_x, l->status.y, THING_RULE);
     draw_message(ui);
+    draw_extra(ui);
     draw_popup(ui);
     draw_choices(ui);
     draw_status(ui);

@@ -11,14 +11,18 @@ enum { FRAME_MS = 16, KEYS_PER_TURN = 512, ONCE_COLS = 100, ONCE_ROWS = 40 };
 struct session {
     struct ui *ui;
     struct tty *term;
-    bool typed; /* a key was pressed since the last frame */
+    struct watch *keys; /* of the terminal's input */
+    bool typed;         /* a key was pressed since the last frame */
     int signal;
 };
 
 /* ---- what the ui may ask of the terminal ---- */
 static void suspend(void *arg)
 {
-    term_suspend(((struct session *)arg)->term);
+    struct session *s = arg;
+    if (s->keys)
+        watch_events(s->keys, 0); /* what is typed now belongs to the other program */
+    term_suspend(s->term);
 }
 
 static void measure(struct session *s)
@@ -32,6 +36,8 @@ static void resume(void *arg)
 {
     struct session *s = arg;
     term_resume(s->term);
+    if (s->keys)
+        watch_events(s->keys, POLLIN);
     measure(s);
 }
 
@@ -127,7 +133,9 @@ static int on_screen(const struct ui_start *start, struct loop *loop, struct cli
                                loop_signal(loop, SIGHUP, on_ended, &s),
                                loop_signal(loop, SIGTERM, on_ended, &s),
                                loop_signal(loop, SIGINT, on_ended, &s)};
+    s.keys = watches[0];
     run(&s, loop);
+    s.keys = NULL;
     for (size_t i = 0; i < COUNT(watches); i++)
         watch_free(&watches[i]);
     ui_free(&s.ui);

@@ -142,6 +142,7 @@ struct ui {
     struct ref quarantine[QUARANTINE_MAX];
     unsigned nquarantine;
     char *url; /* waits for the user's yes */
+    struct extra *extra; /* writing, parts, tools, gpg: extra.h */
 
     /* searching */
     struct helper *search;
@@ -232,6 +233,8 @@ void ui_open(struct ui *, unsigned view_flags);
 void ui_open_close(struct ui *);
 void ui_follow(struct ui *); /* the cursor moved: an open message pane shows its message */
 bool ui_url_allowed(struct str url);
+/* Shows the message in the fd in the pane, in place of the body of the message that is open there; the fd stays the caller's. */
+void ui_view_fd(struct ui *, int fd);
 /* Starts a program without a terminal that nobody waits for (argv, NULL-terminated). */
 bool ui_spawn(const char *const *argv);
 

@@ -1,6 +1,6 @@
 /* Opening a message: OPEN to the store, the body's fd to `view`, its document into the pane. A view that dies costs the
  * message its display for this session, and nothing else. */
-#include "ui/private.h"
+#include "ui/extra.h"
 
 #include <fcntl.h>
 #include <sys/wait.h>
@@ -77,6 +77,7 @@ static void message_ready(struct ui *ui)
     message_done(&ui->message);
     ui->progress[0] = 0;
     viewer_end(ui);
+    crypto_shown(ui);
     if (ui->conf->mark_seen) {
         watch_free(&ui->seen_timer);
         ui->seen_timer = loop_after(ui->loop, (int64_t)ui->conf->read_delay * 1000, on_seen, ui);
@@ -118,7 +119,7 @@ static void view_event(struct ui *ui, void *arg, struct helper *h, struct msg *m
         close(m->fd);
 }
 
-static void view_body(struct ui *ui, int fd)
+void ui_view_fd(struct ui *ui, int fd)
 {
     struct err err = ERR_INIT;
     struct buf self = BUF_INIT(2048);
@@ -158,7 +159,7 @@ static void on_body(struct ui *ui, void *arg, const struct msg *m)
     ui->open_req = 0;
     ui->progress[0] = 0;
     if (m->kind == MSG_BODY && m->fd >= 0) {
-        view_body(ui, m->fd);
+        ui_view_fd(ui, m->fd);
         close(m->fd);
     } else if (m->kind == MSG_REFUSED) {
         char why[400];

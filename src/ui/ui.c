@@ -1,5 +1,5 @@
 /* The screen as a whole: keys in, one grid out. */
-#include "ui/private.h"
+#include "ui/extra.h"
 
 #include <unistd.h>
 
@@ -21,6 +21,9 @@ enum cmd_context ui_context(const struct ui *ui)
         return CTX_PROMPT;
     if (ui->popup.kind == POPUP_PAGER)
         return CTX_HELP;
+    enum cmd_context context;
+    if (extra_context(ui, &context))
+        return context;
     return ui->focus == PANE_BOXES ? CTX_BOXES : ui->focus == PANE_MESSAGE ? CTX_MESSAGE : CTX_LIST;
 }
 
@@ -300,6 +303,7 @@ struct ui *ui_new(const struct ui_start *start, struct loop *loop, struct client
     accts_init(&ui->accts, ui->conf);
     boxes_init(&ui->boxes);
     message_init(&ui->message);
+    ui->extra = extra_new(ui);
     ui->stack[ui->depth++] = ui_new_list(ui);
     ui->focus = PANE_LIST;
     load_history(ui);
@@ -314,6 +318,7 @@ struct ui *ui_new(const struct ui_start *start, struct loop *loop, struct client
     open_first(ui);
     if (start->offline)
         ui_run(ui, "offline on");
+    extra_start(ui);
     ui_run_hooks(ui, "start");
     return ui;
 }
@@ -329,6 +334,7 @@ void ui_free(struct ui **at)
         ui_prompt_close(ui);
     ui_popup_close(ui);
     ui_search_end(ui);
+    extra_free(ui);
     ui_store_fini(ui);
     helper_end(&ui->viewer);
     helper_end(&ui->spare);

@@ -365,7 +365,7 @@ static const char probe[] = "#!/bin/sh\n"
                             "echo args $1\n"
                             "n=0; while [ $n -lt 64 ]; do test -e /proc/$$/fd/$n && echo fd $n; n=$((n + 1)); done\n"
                             "env | cut -d= -f1 | sort | sed 's/^/env /'\n"
-                            "grep -E '^Sig(Blk|Ign):' /proc/$$/status\n"
+                            "grep -E '^Sig(Blk|Ign):' /proc/self/status\n"
                             "echo stdin $(readlink /proc/$$/fd/0)\n"
                             "echo terminal $(cut -d' ' -f7 /proc/$$/stat)\n";
 

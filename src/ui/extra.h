@@ -1,0 +1,84 @@
+/* The parts of the ui that write mail, show and save parts, run other programs and ask gpg: what the rest of the ui
+ * needs of them. */
+#ifndef TUIMAIL_UI_EXTRA_H
+#define TUIMAIL_UI_EXTRA_H
+
+#include "ui/draft.h"
+#include "ui/private.h"
+
+/* ---- extra.c ---- */
+struct extra; /* of one ui: what is loaded, composed, listed, running */
+struct extra *extra_new(struct ui *);
+void extra_free(struct ui *); /* drafts stay on the disk */
+/* What of these is on the screen decides the context; false: nothing. */
+bool extra_context(const struct ui *, enum cmd_context *context_r);
+/* Draws over the rectangle of list and message. */
+void extra_draw(struct ui *, struct rect);
+/* A program has the terminal: neither draw nor read keys. */
+bool extra_has_terminal(const struct ui *);
+/* Unsent drafts of an earlier run, told by a note at the start. */
+void extra_start(struct ui *);
+
+/* ---- load.c: a message's document and bytes, without the message pane ---- */
+/* doc: the callee's (doc_free), complete; NULL where it could not be had (a note said why). fd: the raw message, the
+ * callee's; viewer: a `view` that has parsed it and answers VIEW_PART, the callee's (helper_end). */
+typedef void loaded_fn(struct ui *, void *arg, struct doc *doc, int fd, struct helper *viewer);
+/* One at a time: a second one ends the first, whose fn is not called. */
+void ui_load(struct ui *, struct ref, unsigned view_flags, loaded_fn *, void *arg);
+void ui_load_end(struct ui *);
+/* Decoded bytes of a part, from the viewer of a load, into a memory file at offset 0; -1 and a note where it fails. The
+ * viewer's callback is taken over. */
+typedef void part_fn(struct ui *, void *arg, int fd);
+void ui_part(struct ui *, struct helper *viewer, uint32_t part, bool signed_bytes, part_fn *, void *arg);
+
+/* ---- tool.c: other programs ---- */
+enum tool_where { TOOL_TERMINAL /* has the terminal until it ends */, TOOL_BEHIND /* no terminal; output is kept */ };
+/* status: of wait(2), -1 where it could not be started; output: TOOL_BEHIND's stdout and stderr, at most 1 MiB. */
+typedef void tool_fn(struct ui *, void *arg, int status, struct str output);
+/* /bin/sh -c COMMAND with `args` as "$1", "$2" ...: the command is the user's own text, the arguments are data.
+ * stdin_fd: -1 for the terminal or nothing; it is duplicated. False with a note where it cannot start or another one
+ * runs. */
+bool ui_tool(struct ui *, enum tool_where, const char *command, const char *const *args, int stdin_fd, tool_fn *,
+             void *arg);
+/* The same without a shell: argv[0] is looked up in PATH. */
+struct tool_fds {
+    int in;      /* its stdin, -1 as for ui_tool */
+    int keep[2]; /* its fds 3 and 4, -1 none */
+};
+bool ui_tool_argv(struct ui *, enum tool_where, const char *const *argv, struct tool_fds, tool_fn *, void *arg);
+void ui_tool_end(struct ui *); /* at the end of the program: forgets it */
+
+/* ---- compose.c ---- */
+struct compose;
+void compose_free(struct compose **);
+void compose_draw(struct ui *, const struct compose *, struct rect);
+
+/* ---- parts.c ---- */
+struct parts;
+void parts_free(struct ui *, struct parts **);
+void parts_draw(struct ui *, const struct parts *, struct rect);
+
+/* ---- crypto.c: gpg ---- */
+/* The message pane shows a message: verifies a signature behind, tells how to decrypt. */
+void crypto_shown(struct ui *);
+void crypto_free(struct ui *);
+/* The verdict's line for the message that is shown: our own place, which no mail can write to (THREATS 122). NULL:
+ * none. */
+const char *crypto_banner(const struct ui *, bool *bad_r);
+
+struct extra {
+    struct load *load;
+    struct tool *tool;
+    struct compose *compose;
+    struct parts *parts;
+    struct crypto *crypto;
+    bool terminal_taken;
+    uint64_t last_out; /* outbox entry of the last mail, for unsend */
+    char last_out_account[65];
+};
+struct extra *ui_extra(const struct ui *);
+
+/* Cleans and draws one line; returns the columns used. */
+unsigned extra_line(struct ui *, struct rect, unsigned y, unsigned x, struct str raw, style);
+
+#endif

@@ -1,0 +1,691 @@
+/* The parts of a message: listed, opened by mailcap, saved, piped; and the message itself piped, saved, bounced. */
+#include "ui/extra.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+struct parts {
+    struct ref ref;
+    struct doc *doc;
+    struct helper *viewer;
+    int fd;
+    size_t *items; /* of the document: its DOC_PARTs */
+    size_t n, cur, top;
+    char *directory; /* of files given to viewers: private, removed at the end */
+};
+
+static struct parts *listed(struct ui *ui)
+{
+    return ui_extra(ui)->parts;
+}
+
+void parts_free(struct ui *ui, struct parts **p)
+{
+    if (!*p)
+        return;
+    if ((*p)->directory) {
+        const char *argv[] = {"rm", "-rf", "--", (*p)->directory, NULL};
+        pid_t pid = fork();
+        if (pid == 0) {
+            char *args[] = {mem_dup_z(argv[0]), mem_dup_z(argv[1]), mem_dup_z(argv[2]), mem_dup_z(argv[3]), NULL};
+            execvp("rm", args);
+            _exit(127);
+        }
+        if (pid > 0)
+            waitpid(pid, NULL, 0);
+    }
+    helper_end(&(*p)->viewer);
+    doc_free(&(*p)->doc);
+    if ((*p)->fd >= 0)
+        close((*p)->fd);
+    free((*p)->items);
+    free((*p)->directory);
+    free(*p);
+    *p = NULL;
+    ui->dirty = true;
+}
+
+static void on_loaded(struct ui *ui, void *arg, struct doc *doc, int fd, struct helper *viewer)
+{
+    (void)arg;
+    if (!doc)
+        return;
+    struct parts *p = mem_new(sizeof *p);
+    *p = (struct parts){.doc = doc, .fd = fd, .viewer = viewer, .items = mem_array(doc_count(doc), sizeof(size_t))};
+    const struct list_row *row = ui_row(ui);
+    p->ref = row ? row->ref : REF_NONE;
+    for (size_t i = 0; i < doc_count(doc); i++)
+        if (doc_at(doc, i)->kind == DOC_PART)
+            p->items[p->n++] = i;
+    for (size_t i = p->n; i > 0; i--)
+        if (doc_at(doc, p->items[i - 1])->flags & DOC_PART_ATTACHMENT)
+            p->cur = i - 1; /* the first attachment is what one came for */
+    parts_free(ui, &ui_extra(ui)->parts);
+    ui_extra(ui)->parts = p;
+    ui->dirty = true;
+}
+
+bool run_parts(void *context, const struct cmd_args *args, struct err *err)
+{
+    struct ui *ui = context;
+    const struct list_row *row = ui_row(ui);
+    (void)args, (void)err;
+    if (row)
+        ui_load(ui, row->ref, VIEW_STRUCTURE, on_loaded, NULL);
+    return true;
+}
+
+bool run_parts_close(void *context, const struct cmd_args *args, struct err *err)
+{
+    (void)args, (void)err;
+    parts_free(context, &ui_extra(context)->parts);
+    return true;
+}
+
+static bool move(struct ui *ui, int by)
+{
+    struct parts *p = listed(ui);
+    if (p && by < 0 && p->cur)
+        p->cur--;
+    if (p && by > 0 && p->cur + 1 < p->n)
+        p->cur++;
+    ui->dirty = true;
+    return true;
+}
+
+bool run_part_next(void *context, const struct cmd_args *args, struct err *err)
+{
+    (void)args, (void)err;
+    return move(context, 1);
+}
+
+bool run_part_previous(void *context, const struct cmd_args *args, struct err *err)
+{
+    (void)args, (void)err;
+    return move(context, -1);
+}
+
+static const struct doc_item *chosen(struct ui *ui, struct err *err)
+{
+    struct parts *p = listed(ui);
+    if (p && p->n)
+        return doc_at(p->doc, p->items[p->cur]);
+    err_set(err, ERR_USAGE, "no list of parts is open");
+    return NULL;
+}
+
+/* One safe component, whatever the mail said (THREATS 138). */
+static char *safe_name(const struct doc_item *part)
+{
+    struct buf name = BUF_INIT(200);
+    for (size_t i = 0; i < part->text.n && name.n < 180; i++) {
+        unsigned char c = (unsigned char)part->text.p[i];
+        buf_addc(&name, c < 0x20 || c == 0x7f || c == '/' ? '_' : (char)c);
+    }
+    while (name.n && (name.p[0] == '.' || name.p[0] == '-'))
+        buf_consume(&name, 1);
+    if (!name.n)
+        buf_addf(&name, "part-%u", part->number);
+    return buf_take(&name, NULL);
+}
+
+/* ---- Saving ---------------------------------------------------------------------------------------------------------- */
+struct saving {
+    char *path;
+    bool overwrite;
+    int fd;
+};
+
+static void saving_free(struct saving *s)
+{
+    if (s->fd >= 0)
+        close(s->fd);
+    free(s->path);
+    free(s);
+}
+
+static void save_now(struct ui *ui, struct saving *s);
+
+static void on_overwrite(struct ui *ui, void *arg, bool yes)
+{
+    struct saving *s = arg;
+    s->overwrite = yes;
+    if (yes)
+        save_now(ui, s);
+    else
+        saving_free(s);
+}
+
+static bool copy_to(int from, int to, struct err *err)
+{
+    char chunk[65536];
+    ssize_t n;
+    if (lseek(from, 0, SEEK_SET) < 0)
+        return err_sys(err, ERR_IO, errno, "cannot read the part");
+    while ((n = read(from, chunk, sizeof chunk)) != 0) {
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return err_sys(err, ERR_IO, errno, "cannot read the part");
+        if (!fs_write_all(to, (struct str){chunk, (size_t)n}, err))
+            return false;
+    }
+    return true;
+}
+
+static void save_now(struct ui *ui, struct saving *s)
+{
+    struct err err = ERR_INIT;
+    int flags = O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC | (s->overwrite ? O_TRUNC : O_EXCL);
+    int fd = open(s->path, flags, 0600);
+    if (fd < 0 && errno == EEXIST && !s->overwrite) {
+        ui_confirm(ui, "Overwrite the file?", s->path, on_overwrite, s);
+        return;
+    }
+    bool ok = fd >= 0 || err_sys(&err, err_from_errno(errno), errno, "cannot create %s", s->path);
+    if (ok) {
+        ok = copy_to(s->fd, fd, &err);
+        if (close(fd) < 0 && ok)
+            ok = err_sys(&err, err_from_errno(errno), errno, "cannot write %s", s->path);
+        if (!ok && !s->overwrite)
+            unlink(s->path);
+    }
+    if (ok)
+        ui_note(ui, NOTE_INFO, "saved as %s", s->path);
+    else
+        ui_note_err(ui, &err);
+    saving_free(s);
+}
+
+static void on_saved_part(struct ui *ui, void *arg, int fd)
+{
+    struct saving *s = arg;
+    s->fd = fd;
+    if (fd >= 0)
+        save_now(ui, s);
+    else
+        saving_free(s);
+}
+
+static char *target_path(struct ui *ui, const char *typed, const char *name)
+{
+    char *path = path_expand_home(typed);
+    struct stat st;
+    if (path[0] != '/' && ui->conf->download_dir[0]) {
+        char *dir = path_expand_home(ui->conf->download_dir), *joined = path_join(dir, path);
+        free(dir);
+        free(path);
+        path = joined;
+    }
+    if (stat(path, &st) == 0 && S_ISDIR(st.st_mode)) {
+        char *joined = path_join(path, name);
+        free(path);
+        path = joined;
+    }
+    return path;
+}
+
+static void on_save_as(struct ui *ui, void *arg, const char *typed)
+{
+    struct err err = ERR_INIT;
+    const struct doc_item *part = chosen(ui, &err);
+    (void)arg;
+    if (!typed || !part || !typed[0])
+        return;
+    struct saving *s = mem_new(sizeof *s);
+    char *name = safe_name(part);
+    *s = (struct saving){.path = target_path(ui, typed, name), .fd = -1};
+    free(name);
+    ui_part(ui, listed(ui)->viewer, part->number, false, on_saved_part, s);
+}
+
+bool run_part_save(void *context, const struct cmd_args *args, struct err *err)
+{
+    struct ui *ui = context;
+    const struct doc_item *part = chosen(ui, err);
+    if (!part)
+        return false;
+    if (cmd_arg(args, 0)) {
+        on_save_as(ui, NULL, cmd_arg(args, 0));
+        return true;
+    }
+    char *name = safe_name(part);
+    ui_ask(ui, "Save as: ", name, ARG_FILE, true, NULL, on_save_as, NULL, NULL);
+    free(name);
+    return true;
+}
+
+/* ---- Piping ----------------------------------------------------------------------------------------------------------- */
+static void on_tool_end(struct ui *ui, void *arg, int status, struct str output)
+{
+    (void)arg, (void)output;
+    if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
+        ui_note(ui, NOTE_WARNING, "the program ended with status %d", WIFEXITED(status) ? WEXITSTATUS(status) : -1);
+}
+
+struct piping {
+    char *command;
+};
+
+static void pipe_fd(struct ui *ui, int fd, const char *command)
+{
+    /* What the program says stays to be read: a shell waits for Enter behind it. */
+    struct buf line = BUF_INIT(65536);
+    buf_addf(&line, "{ %s\n}; s=$?; printf '[Enter] '; read -r _ </dev/tty; exit $s", command);
+    if (lseek(fd, 0, SEEK_SET) == 0)
+        ui_tool(ui, TOOL_TERMINAL, buf_z(&line), NULL, fd, on_tool_end, NULL);
+    buf_fini(&line);
+}
+
+static void on_piped_part(struct ui *ui, void *arg, int fd)
+{
+    struct piping *p = arg;
+    if (fd >= 0) {
+        pipe_fd(ui, fd, p->command);
+        close(fd);
+    }
+    free(p->command);
+    free(p);
+}
+
+static void on_pipe_command(struct ui *ui, void *arg, const char *command)
+{
+    struct err err = ERR_INIT;
+    const struct doc_item *part = chosen(ui, &err);
+    (void)arg;
+    if (!command || !command[0] || !part)
+        return;
+    struct piping *p = mem_new(sizeof *p);
+    p->command = mem_dup_z(command);
+    ui_part(ui, listed(ui)->viewer, part->number, false, on_piped_part, p);
+}
+
+bool run_part_pipe(void *context, const struct cmd_args *args, struct err *err)
+{
+    if (!chosen(context, err))
+        return false;
+    if (cmd_arg(args, 0))
+        on_pipe_command(context, NULL, cmd_arg(args, 0));
+    else
+        ui_ask(context, "Pipe to: ", "", ARG_SHELL, true, NULL, on_pipe_command, NULL, NULL);
+    return true;
+}
+
+static void on_piped_message(struct ui *ui, void *arg, struct doc *doc, int fd, struct helper *viewer)
+{
+    char *command = arg;
+    if (doc)
+        pipe_fd(ui, fd, command);
+    doc_free(&doc);
+    helper_end(&viewer);
+    if (fd >= 0)
+        close(fd);
+    free(command);
+}
+
+static void on_pipe_message(struct ui *ui, void *arg, const char *command)
+{
+    const struct list_row *row = ui_row(ui);
+    (void)arg;
+    if (command && command[0] && row)
+        ui_load(ui, row->ref, VIEW_STRUCTURE, on_piped_message, mem_dup_z(command));
+}
+
+bool run_pipe(void *context, const struct cmd_args *args, struct err *err)
+{
+    (void)err;
+    if (cmd_arg(args, 0))
+        on_pipe_message(context, NULL, cmd_arg(args, 0));
+    else
+        ui_ask(context, "Pipe the message to: ", "", ARG_SHELL, true, NULL, on_pipe_message, NULL, NULL);
+    return true;
+}
+
+static void on_save_loaded(struct ui *ui, void *arg, struct doc *doc, int fd, struct helper *viewer)
+{
+    struct saving *s = arg;
+    doc_free(&doc);
+    helper_end(&viewer);
+    on_saved_part(ui, s, fd);
+}
+
+static void on_save_message(struct ui *ui, void *arg, const char *typed)
+{
+    const struct list_row *row = ui_row(ui);
+    (void)arg;
+    if (!typed || !typed[0] || !row)
+        return;
+    struct saving *s = mem_new(sizeof *s);
+    *s = (struct saving){.path = target_path(ui, typed, "message.eml"), .fd = -1};
+    ui_load(ui, row->ref, VIEW_STRUCTURE, on_save_loaded, s);
+}
+
+bool run_save_message(void *context, const struct cmd_args *args, struct err *err)
+{
+    (void)err;
+    if (cmd_arg(args, 0))
+        on_save_message(context, NULL, cmd_arg(args, 0));
+    else
+        ui_ask(context, "Save the message as: ", "message.eml", ARG_FILE, true, NULL, on_save_message, NULL, NULL);
+    return true;
+}
+
+/* ---- Opening by mailcap (RFC 1524) -------------------------------------------------------------------------------------- */
+struct viewer_choice {
+    char *command; /* with %s where the file goes; NULL: none found */
+    bool terminal;
+};
+
+static bool type_fits(struct str pattern, struct str type)
+{
+    size_t slash;
+    if (pattern.n > 2 && str_eqz(str_sub(pattern, pattern.n - 2, pattern.n), "/*"))
+        return str_case_starts(type, str_sub(pattern, 0, pattern.n - 1));
+    if (!str_find(pattern, '/', &slash))
+        return str_case_starts(type, pattern) && type.n > pattern.n && type.p[pattern.n] == '/';
+    return str_case_eq(pattern, type);
+}
+
+/* Entries with a test= are left out: running a test with words of a mail is how mailcap was abused (THREATS 137). So is
+ * %{...}. */
+static bool entry(struct str line, struct str type, struct viewer_choice *choice)
+{
+    struct str rest = line, field;
+    struct str fields[32];
+    size_t n = 0;
+    while (n < COUNT(fields) && str_split(&rest, ';', &field))
+        fields[n++] = str_trim(field);
+    if (n < 2 || !fields[1].n || !type_fits(fields[0], type))
+        return false;
+    bool terminal = false;
+    for (size_t i = 2; i < n; i++) {
+        if (str_case_starts(fields[i], STR("test")) || str_case_starts(fields[i], STR("copiousoutput")))
+            return false;
+        terminal = terminal || str_case_eqz(fields[i], "needsterminal");
+    }
+    for (size_t i = 0; i + 1 < fields[1].n; i++)
+        if (fields[1].p[i] == '%' && fields[1].p[i + 1] != 's')
+            return false;
+    choice->command = mem_dup_n(fields[1].p, fields[1].n);
+    choice->terminal = terminal;
+    return true;
+}
+
+static struct viewer_choice viewer_for(struct ui *ui, struct str type)
+{
+    const char *const files[] = {ui->conf->mailcap, "~/.mailcap", "/etc/mailcap"};
+    struct viewer_choice choice = {0};
+    for (size_t i = 0; i < COUNT(files) && !choice.command; i++) {
+        struct buf text = BUF_INIT(1u << 20);
+        struct err err = ERR_INIT;
+        char *path = path_expand_home(files[i]);
+        if (path[0] && fs_read(path, text.max, &text, &err)) {
+            struct str rest = buf_str(&text), line;
+            while (!choice.command && str_split(&rest, '\n', &line))
+                if (line.n && line.p[0] != '#')
+                    entry(str_trim(line), type, &choice);
+        }
+        free(path);
+        buf_fini(&text);
+    }
+    if (!choice.command)
+        choice.command = mem_dup_z("xdg-open");
+    return choice;
+}
+
+/* Writes the part below a private directory under a name of ours with a harmless suffix of theirs (THREATS 140). */
+static char *part_file(struct ui *ui, const struct doc_item *part, int fd, struct err *err)
+{
+    struct parts *p = listed(ui);
+    if (!p->directory) {
+        char *runtime = path_runtime_dir(err);
+        char *dir = runtime ? path_join(runtime, "tuimail-part-XXXXXX") : NULL;
+        free(runtime);
+        if (!dir || !mkdtemp(dir)) {
+            if (dir)
+                err_sys(err, err_from_errno(errno), errno, "cannot make a directory for the part");
+            free(dir);
+            return NULL;
+        }
+        p->directory = dir;
+    }
+    char *name = safe_name(part);
+    const char *dot = strrchr(name, '.');
+    struct buf ours = BUF_INIT(64);
+    buf_addf(&ours, "part-%u", part->number);
+    for (size_t i = 0; dot && dot[i] && i < 8; i++)
+        if (dot[i] == '.' || (dot[i] >= '0' && dot[i] <= '9') || ((dot[i] | 32) >= 'a' && (dot[i] | 32) <= 'z'))
+            buf_addc(&ours, dot[i]);
+    char *path = path_join(p->directory, buf_z(&ours));
+    buf_fini(&ours);
+    free(name);
+    int out = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+    bool ok = out >= 0 || err_sys(err, err_from_errno(errno), errno, "cannot create %s", path);
+    ok = ok && copy_to(fd, out, err);
+    if (out >= 0)
+        close(out);
+    if (!ok) {
+        free(path);
+        path = NULL;
+    }
+    return path;
+}
+
+static void on_opened_part(struct ui *ui, void *arg, int fd)
+{
+    struct err err = ERR_INIT;
+    const struct doc_item *part = chosen(ui, &err);
+    (void)arg;
+    char *path = fd >= 0 && part ? part_file(ui, part, fd, &err) : NULL;
+    if (path) {
+        struct viewer_choice v = viewer_for(ui, part->name);
+        struct buf command = BUF_INIT(16384);
+        const char *args[] = {path, NULL};
+        const char *at = v.command;
+        bool placed = false;
+        for (; *at; at++) {
+            bool quoted = (strncmp(at, "'%s'", 4) == 0 || strncmp(at, "\"%s\"", 4) == 0);
+            if (quoted || strncmp(at, "%s", 2) == 0) {
+                buf_addz(&command, "\"$1\"");
+                at += quoted ? 3 : 1;
+                placed = true;
+            } else {
+                buf_addc(&command, *at);
+            }
+        }
+        if (!placed)
+            buf_addz(&command, " \"$1\"");
+        ui_tool(ui, v.terminal || !getenv("DISPLAY") ? TOOL_TERMINAL : TOOL_BEHIND, buf_z(&command), args, -1,
+                on_tool_end, NULL);
+        buf_fini(&command);
+        free(v.command);
+        free(path);
+    } else if (err.kind != ERR_NONE) {
+        ui_note_err(ui, &err);
+    }
+    if (fd >= 0)
+        close(fd);
+}
+
+bool run_part_open(void *context, const struct cmd_args *args, struct err *err)
+{
+    const struct doc_item *part = chosen(context, err);
+    (void)args;
+    if (part)
+        ui_part(context, listed(context)->viewer, part->number, false, on_opened_part, NULL);
+    return part != NULL;
+}
+
+/* ---- Bounce: the message as it is, to somebody else (RFC 5322 3.6.6) --------------------------------------------------------- */
+struct bounce {
+    char *rcpts, *shown, *account;
+};
+
+static void bounce_free(struct bounce *b)
+{
+    free(b->rcpts);
+    free(b->shown);
+    free(b->account);
+    free(b);
+}
+
+static void on_bounced(struct ui *ui, void *arg, const struct msg *m)
+{
+    (void)arg;
+    if (m && m->kind == MSG_SUBMITTED)
+        ui_note(ui, NOTE_INFO, "bounced: in the outbox");
+    else
+        ui_note(ui, NOTE_ERROR, "not bounced: %.*s",
+                STR_FMT(m && m->kind == MSG_REFUSED ? m->u.REFUSED.text : STR("the store ended")));
+}
+
+static void on_bounce_loaded(struct ui *ui, void *arg, struct doc *doc, int fd, struct helper *viewer)
+{
+    struct bounce *b = arg;
+    struct err err = ERR_INIT;
+    const struct account *a = conf_account(ui->conf, b->account);
+    int out = doc && a ? memfd_create("tuimail-bounce", MFD_CLOEXEC) : -1;
+    struct buf head = BUF_INIT(65536), addr = BUF_INIT(1024);
+    if (out >= 0 && ui_online(ui)) {
+        account_address(a, &addr);
+        buf_addf(&head, "Resent-From: %s\r\nResent-To: %s\r\nResent-Date: ", buf_z(&addr), b->shown);
+        mail_date_format(clock_wall(), 0, &head);
+        buf_addz(&head, "\r\nResent-Message-ID: <");
+        mail_id_new(buf_str(&addr), &head);
+        buf_addz(&head, ">\r\n");
+        uint32_t req = ui_request(ui, on_bounced, NULL);
+        if (!fs_write_all(out, buf_str(&head), &err) || !copy_to(fd, out, &err) || lseek(out, 0, SEEK_SET) < 0 ||
+            !SEND(ui->client->chan, out, &err, SUBMIT, .req = req, .account = str_z(b->account),
+                  .sender = buf_str(&addr), .rcpts = str_z(b->rcpts), .hold_s = ui->conf->undo_send)) {
+            ui_forget(ui, req);
+            ui_note_err(ui, &err);
+        }
+    }
+    buf_fini(&head);
+    buf_fini(&addr);
+    doc_free(&doc);
+    helper_end(&viewer);
+    if (fd >= 0)
+        close(fd);
+    if (out >= 0)
+        close(out);
+    bounce_free(b);
+}
+
+static void on_bounce_confirmed(struct ui *ui, void *arg, bool yes)
+{
+    const struct list_row *row = ui_row(ui);
+    if (yes && row)
+        ui_load(ui, row->ref, VIEW_STRUCTURE, on_bounce_loaded, arg);
+    else
+        bounce_free(arg);
+}
+
+static void on_bounce_to(struct ui *ui, void *arg, const char *typed)
+{
+    const struct list_row *row = ui_row(ui);
+    (void)arg;
+    if (!typed || !typed[0] || !row)
+        return;
+    struct arena *arena = arena_new(1u << 20);
+    struct buf rcpts = BUF_INIT(32768), shown = BUF_INIT(32768);
+    struct mail_addrs to;
+    bool ok = true;
+    mail_addrs_parse(str_z(typed), arena, &to);
+    for (size_t i = 0; i < to.count; i++) {
+        ok = ok && mail_addr_valid(to.list[i].addr);
+        buf_addf(&rcpts, "%.*s\n", STR_FMT(to.list[i].addr));
+        buf_addf(&shown, "%s%.*s", i ? ", " : "", STR_FMT(to.list[i].addr));
+    }
+    if (!ok || !to.count) {
+        ui_note(ui, NOTE_ERROR, "that is not an address");
+    } else {
+        struct bounce *b = mem_new(sizeof *b);
+        *b = (struct bounce){buf_take(&rcpts, NULL), buf_take(&shown, NULL),
+                             mem_dup_z(ui->accts.list[row->ref.account].name)};
+        ui_confirm(ui, "Send this message on, as it is?", b->shown, on_bounce_confirmed, b);
+    }
+    buf_fini(&rcpts);
+    buf_fini(&shown);
+    arena_free(&arena);
+}
+
+bool run_bounce(void *context, const struct cmd_args *args, struct err *err)
+{
+    (void)err;
+    if (cmd_arg(args, 0))
+        on_bounce_to(context, NULL, cmd_arg(args, 0));
+    else
+        ui_ask(context, "Bounce to: ", "", ARG_ADDRESS, true, NULL, on_bounce_to, NULL, NULL);
+    return true;
+}
+
+static void on_unsent(struct ui *ui, void *arg, const struct msg *m)
+{
+    (void)arg;
+    if (m && m->kind == MSG_REFUSED)
+        ui_note(ui, NOTE_WARNING, "%.*s", STR_FMT(m->u.REFUSED.text));
+}
+
+bool run_unsend(void *context, const struct cmd_args *args, struct err *err)
+{
+    struct ui *ui = context;
+    (void)args;
+    struct extra *x = ui_extra(ui);
+    if (!x->last_out)
+        return err_set(err, ERR_USAGE, "nothing was sent since the start");
+    if (!ui_online(ui))
+        return true;
+    uint32_t req = ui_request(ui, on_unsent, NULL);
+    return SEND(ui->client->chan, -1, err, OUTBOX_ACT, .req = req, .account = str_z(x->last_out_account),
+                .out = x->last_out, .act = OUTBOX_ACT_CANCEL);
+}
+
+/* ---- The list -------------------------------------------------------------------------------------------------------------------- */
+static void size_text(uint64_t size, char out[16])
+{
+    if (size < 1024)
+        snprintf(out, 16, "%u", (unsigned)size);
+    else if (size < 1024 * 1024)
+        snprintf(out, 16, "%uK", (unsigned)(size >> 10));
+    else
+        snprintf(out, 16, "%u.%uM", (unsigned)(size >> 20), (unsigned)((size >> 10) % 1024 * 10 / 1024));
+}
+
+static unsigned depth_of(const struct parts *p, uint32_t number)
+{
+    unsigned depth = 0;
+    for (size_t i = p->n; i > 0 && depth < 16; i--) { /* parents stand before their children */
+        const struct doc_item *item = doc_at(p->doc, p->items[i - 1]);
+        if (item->number == number && item->parent) {
+            number = item->parent;
+            depth++;
+        }
+    }
+    return depth;
+}
+
+void parts_draw(struct ui *ui, const struct parts *p, struct rect r)
+{
+    grid_fill(&ui->grid, r, THING_NORMAL);
+    extra_line(ui, r, 0, 0, STR(" Enter open  s save  | pipe  q back"), THING_TITLE);
+    size_t rows = r.rows > 1 ? r.rows - 1 : 0;
+    size_t top = p->cur >= rows ? p->cur - rows + 1 : 0;
+    for (size_t i = top; i < p->n && i - top < rows; i++) {
+        const struct doc_item *item = doc_at(p->doc, p->items[i]);
+        unsigned y = (unsigned)(i - top) + 1, indent = depth_of(p, item->number) * 2;
+        char size[16];
+        size_text(item->size, size);
+        style look = item->flags & DOC_PART_ATTACHMENT ? THING_PART : THING_NORMAL;
+        if (i == p->cur)
+            look |= STYLE_CURSOR;
+        grid_fill_row(&ui->grid, r, y, look);
+        extra_line(ui, r, y, 2, str_z(size), look);
+        extra_line(ui, r, y, 10 + indent, item->name, look);
+        extra_line(ui, r, y, MIN(40 + indent, r.cols / 2 + indent), item->text, look);
+    }
+}
