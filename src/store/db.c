@@ -427,6 +427,7 @@ static void recover(struct db *db, unsigned *opened)
 {
     sqlite3_stmt *st;
     ids_check(db);
+    pending_refresh_flag(db);
     q_run(db, "INSERT OR REPLACE INTO cmeta(name,value) VALUES('clean',0)", "");
     uint64_t *lost = NULL;
     size_t n = 0, cap = 0;

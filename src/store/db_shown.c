@@ -81,9 +81,12 @@ static void count_server(struct db *db, const struct rowc *old, const struct row
         more(&b->exists);
         if (is_unread)
             more(&b->unseen);
-    } else if (!old && is_unread && now->uid && b->base && now->uid >= b->base) {
-        more(&b->unseen);
+    } else if (!old && now->uid && b->uidnext && now->uid >= b->uidnext) {
+        if (is_unread) /* later than the server's last word about its unread ones */
+            more(&b->unseen);
+        b->uidnext = now->uid < UINT32_MAX ? now->uid + 1 : now->uid;
     }
+    b->exists = MAX(b->exists, b->known); /* a row proves its message */
 }
 
 static void count_shown(struct db *db, const struct rowc *r, int sign)
@@ -280,7 +283,7 @@ void row_place(struct db *db, uint64_t id, uint64_t box, uint32_t uid, struct st
     row_store(db, &old, &now);
     held_place(db, id, box, b ? b->uidvalidity : 0, uid, name);
     if (merged && b) { /* the same message: the server's mailbox holds as many as before */
-        b->exists = exists;
+        b->exists = MAX(exists, b->known);
         b->unseen = unseen;
     }
 }

@@ -54,7 +54,7 @@ static bool revert_item(struct maker *m, const struct intent *in, const struct i
     struct db *db = m->db;
     struct rowc r;
     if (in->kind == INTENT_COPY)
-        return row_load(db, t->copy, &r) && r.box == in->target && make_purge(m, t->copy, m->now);
+        return row_load(db, t->copy, &r) && r.box == in->target && make_purge(m, t->copy, 0);
     if (!row_load(db, t->msg, &r) || !r.box)
         return false;
     if (in->kind == INTENT_FLAGS) {

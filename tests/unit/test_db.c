@@ -1,0 +1,767 @@
+/* The databases: rows, counters, identity, threads, tags, ledger, outbox, damage. */
+#include "db_help.h"
+
+#include <fcntl.h>
+#include <sqlite3.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+static char *file_of(const char *name)
+{
+    static char path[256];
+    snprintf(path, sizeof path, "%s/work/%s", scratch, name);
+    return path;
+}
+
+static void test_open_modes(void **state)
+{
+    (void)state;
+    unsigned opened;
+    umask(0);
+    struct db *db = open_db(false, &opened);
+    assert_int_equal(opened, DB_NEW | DB_CACHE_NEW);
+    make_mailbox(db, "INBOX", 1);
+    static const char *const names[] = {"keep.db", "cache.db", "keep.db-wal", "cache.db-wal"};
+    for (size_t i = 0; i < COUNT(names); i++) {
+        struct stat s;
+        assert_int_equal(stat(file_of(names[i]), &s), 0);
+        assert_int_equal(s.st_mode & 0777, 0600);
+    }
+    db_close(&db);
+    db = open_db(false, &opened);
+    assert_int_equal(opened, 0);
+    db_close(&db);
+    REFUSED(ERR_USAGE, db_open(scratch, "../x", false, &db, &opened, &err));
+}
+
+static void test_rows_and_counts(void **state)
+{
+    (void)state;
+    struct db *db = open_db(false, NULL);
+    uint64_t in = make_mailbox(db, "INBOX", 7), id1, id2;
+    id1 = put_uid(db, in, 10, "a@x");
+    struct db_row row = row_of(in, 11, "b@x");
+    row.flags = FLAG_SEEN;
+    id2 = put(db, &row);
+    assert_true(id1 && id2 && id1 != id2);
+    assert_int_equal(put_uid(db, in, 10, "a@x"), id1);
+    OK(db_box_exists(db, in, 2, &err));
+    OK(db_box_filled(db, in, &err));
+    struct box_row b = counts_of(in);
+    assert_int_equal(b.total, 2);
+    assert_int_equal(b.unread, 1);
+    assert_int_equal(b.known, 2);
+    OK(db_flags_put(db, in, 10, FLAG_SEEN | FLAG_FLAGGED, STR(""), 5, &err));
+    assert_int_equal(counts_of(in).unread, 0);
+    OK(db_gone(db, in, 1, 10, &err));
+    assert_int_equal(msg_of(db, id1).id, 0);
+    assert_int_equal(counts_of(in).total, 1);
+    OK(db_gone(db, in, 1, UINT32_MAX, &err));
+    assert_int_equal(counts_of(in).total, 0);
+    db_close(&db);
+}
+
+/* The server counts more than has rows here: its number is shown, changed by what is pending. */
+static void test_counts_unfilled(void **state)
+{
+    (void)state;
+    struct db *db = open_db(false, NULL);
+    uint64_t in = make_mailbox(db, "INBOX", 7), archive = make_mailbox(db, "Archive", 8), id;
+    OK(db_box_put(db,
+                  &(struct db_box){.name = STR("INBOX"),
+                                   .utf8 = STR("INBOX"),
+                                   .delim = '/',
+                                   .exists = 500,
+                                   .unread = 40,
+                                   .uidvalidity = 7,
+                                   .uidnext = 901},
+                  &in, &err));
+    id = put_uid(db, in, 900, "a@x");
+    assert_int_equal(counts_of(in).total, 500);
+    assert_int_equal(counts_of(in).unread, 40);
+    want(db, INTENT_FLAGS, &id, 1, 0, FLAG_SEEN, 0);
+    assert_int_equal(counts_of(in).unread, 39);
+    want(db, INTENT_MOVE, &id, 1, archive, 0, 0);
+    assert_int_equal(counts_of(in).total, 499);
+    assert_int_equal(counts_of(archive).total, 1);
+    db_close(&db);
+}
+
+static void test_second_pass(void **state)
+{
+    (void)state;
+    struct db *db = open_db(false, NULL);
+    uint64_t in = make_mailbox(db, "INBOX", 7);
+    struct db_row row = row_of(in, 5, "a@x"), full = row;
+    row.attrs = 0;
+    row.to = STR("");
+    uint64_t id = put(db, &row);
+    uint32_t pending;
+    OK(db_index_pending(db, &pending, &err));
+    assert_int_equal(pending, 0);
+    full.attrs = ROW_FULL | ROW_ATTACHMENT;
+    full.list_id = STR("list.example.org");
+    assert_int_equal(put(db, &full), id);
+    OK(db_index_pending(db, &pending, &err));
+    assert_int_equal(pending, 1);
+    assert_int_equal(put(db, &row), id); /* a thin row takes nothing away */
+    struct db_msg m = msg_of(db, id);
+    assert_true(str_eqz(m.to, "Bob") && str_eqz(m.list_id, "list.example.org"));
+    assert_int_equal(m.attrs, ROW_FULL | ROW_ATTACHMENT);
+    db_close(&db);
+}
+
+static size_t nranges;
+static struct db_range ranges[64];
+static void on_range(void *arg, uint32_t lo, uint32_t hi)
+{
+    (void)arg;
+    if (nranges < COUNT(ranges))
+        ranges[nranges++] = (struct db_range){lo, hi};
+}
+
+static void test_uids(void **state)
+{
+    (void)state;
+    struct db *db = open_db(false, NULL);
+    uint64_t in = make_mailbox(db, "INBOX", 7);
+    for (uint32_t uid = 10; uid <= 20; uid += 2)
+        put_uid(db, in, uid, "");
+    nranges = 0;
+    OK(db_uids(db, in, (struct db_range[]){{16, 18}, {5, 12}, {30, UINT32_MAX}, {0, 0}}, 4, on_range, NULL, &err));
+    assert_int_equal(nranges, 4);
+    assert_true(ranges[0].lo == 30 && ranges[0].hi == UINT32_MAX);
+    assert_true(ranges[1].lo == 17 && ranges[1].hi == 17);
+    assert_true(ranges[2].lo == 11 && ranges[2].hi == 11);
+    assert_true(ranges[3].lo == 5 && ranges[3].hi == 9);
+    struct db_box b;
+    OK(db_box_get(db, in, &b, &err));
+    assert_int_equal(b.known, 4); /* 10 12 16 18 */
+    assert_int_equal(b.uid_low, 10);
+    assert_int_equal(b.uid_high, 18);
+    nranges = 0;
+    OK(db_uids(db, in, NULL, 0, on_range, NULL, &err));
+    OK(db_box_get(db, in, &b, &err));
+    assert_int_equal(b.known, 0);
+    db_close(&db);
+}
+
+static void test_thin(void **state)
+{
+    (void)state;
+    struct db *db = open_db(false, NULL);
+    uint64_t in = make_mailbox(db, "INBOX", 7);
+    for (uint32_t uid = 1; uid <= 9; uid++) {
+        struct db_row row = row_of(in, uid, "");
+        row.attrs = uid == 5 ? ROW_FULL : 0;
+        put(db, &row);
+    }
+    nranges = 0;
+    OK(db_thin(db, in, 0, 6, on_range, NULL, &err));
+    assert_int_equal(nranges, 2);
+    assert_true(ranges[0].lo == 6 && ranges[0].hi == 9 && ranges[1].lo == 3 && ranges[1].hi == 4);
+    nranges = 0;
+    OK(db_thin(db, in, 3, 6, on_range, NULL, &err));
+    assert_true(nranges == 1 && ranges[0].lo == 1 && ranges[0].hi == 2);
+    db_close(&db);
+}
+
+/* THREATS 43: another UIDVALIDITY drops rows and keeps what the user wanted. */
+static void test_uidvalidity(void **state)
+{
+    (void)state;
+    struct db *db = open_db(false, NULL);
+    uint64_t in = make_mailbox(db, "INBOX", 7), archive = make_mailbox(db, "Archive", 8);
+    uint64_t id = put_uid(db, in, 10, "a@x"), other = put_uid(db, in, 11, "b@x");
+    want(db, INTENT_MOVE, &id, 1, archive, 0, 0);
+    bool dropped;
+    OK(db_box_open(db, in, 99, 50, 2, false, true, &dropped, &err));
+    assert_true(dropped);
+    assert_int_equal(msg_of(db, other).id, 0);
+    struct db_batch batch;
+    OK(db_intent_next(db, 1000, 1000, &batch, NULL, &err));
+    assert_int_equal(batch.nintents, 1);
+    assert_int_equal(batch.items[0].uid, 0); /* never the old UID */
+    assert_true(str_eqz(batch.items[0].msgid, "a@x"));
+    struct db_row row = row_of(in, 10, "a@x"); /* the same message under another UID */
+    row.uid = 41;
+    assert_int_equal(put(db, &row), id);
+    assert_int_equal(msg_of(db, id).box, archive);
+    OK(db_intent_next(db, 1000, 1000, &batch, NULL, &err));
+    assert_int_equal(batch.items[0].uid, 41);
+    assert_int_equal(batch.uidvalidity, 99);
+    db_close(&db);
+}
+
+/* THREATS 45: a UID given twice is two messages. */
+static void test_uid_reused(void **state)
+{
+    (void)state;
+    struct db *db = open_db(false, NULL);
+    uint64_t in = make_mailbox(db, "INBOX", 7), id = put_uid(db, in, 10, "a@x");
+    want(db, INTENT_PURGE, &id, 1, 0, 0, 0);
+    uint64_t fresh = put_uid(db, in, 10, "b@x");
+    assert_int_not_equal(fresh, id);
+    struct db_batch batch;
+    OK(db_intent_next(db, 99999, 1000, &batch, NULL, &err));
+    assert_int_equal(batch.nintents, 0);
+    db_close(&db);
+}
+
+/* Ids are never given twice, whatever happens to cache.db. */
+static void test_cache_lost(void **state)
+{
+    (void)state;
+    unsigned opened;
+    struct db *db = open_db(false, NULL);
+    uint64_t in = make_mailbox(db, "INBOX", 7), archive = make_mailbox(db, "Archive", 8), ids[50];
+    for (uint32_t i = 0; i < 50; i++) {
+        char msgid[32];
+        snprintf(msgid, sizeof msgid, "m%u@x", i);
+        ids[i] = put_uid(db, in, i + 1, msgid);
+    }
+    want(db, INTENT_MOVE, &ids[3], 1, archive, 0, 0);
+    db_close(&db);
+    unlink(file_of("cache.db"));
+    unlink(file_of("cache.db-wal"));
+    unlink(file_of("cache.db-shm"));
+    db = open_db(false, &opened);
+    assert_int_equal(opened, DB_CACHE_NEW);
+    struct db_box b;
+    OK(db_box_by_name(db, STR("INBOX"), &b, &err));
+    assert_int_equal(b.id, in);
+    assert_int_equal(b.uidvalidity, 0);
+    struct db_batch batch; /* enough is kept to send it before a row is back */
+    OK(db_intent_next(db, 1000, 1000, &batch, NULL, &err));
+    assert_int_equal(batch.nitems, 1);
+    assert_int_equal(batch.items[0].uid, 4);
+    assert_int_equal(batch.uidvalidity, 7);
+    assert_true(str_eqz(batch.box_name, "INBOX") && str_eqz(batch.target_name, "Archive"));
+    bool dropped;
+    OK(db_box_open(db, in, 7, 60, 50, false, true, &dropped, &err));
+    assert_int_equal(put_uid(db, in, 4, "m3@x"), ids[3]);
+    assert_int_equal(msg_of(db, ids[3]).box, archive);
+    assert_true(put_uid(db, in, 5, "m4@x") > ids[49]);
+    db_close(&db);
+}
+
+static void scribble(const char *name, off_t at, size_t n)
+{
+    int fd = open(file_of(name), O_WRONLY);
+    assert_true(fd >= 0);
+    char junk[4096];
+    memset(junk, 0x5a, sizeof junk);
+    for (; n; n -= MIN(n, sizeof junk), at += (off_t)sizeof junk)
+        assert_true(pwrite(fd, junk, MIN(n, sizeof junk), at) > 0);
+    close(fd);
+}
+
+/* THREATS 164 */
+static void test_cache_corrupt(void **state)
+{
+    (void)state;
+    unsigned opened;
+    struct db *db = open_db(false, NULL);
+    uint64_t in = make_mailbox(db, "INBOX", 7), id = put_uid(db, in, 1, "a@x");
+    OK(db_meta_set(db, "word", STR("kept"), &err));
+    db_close(&db);
+    scribble("cache.db", 0, 8192);
+    unlink(file_of("cache.db-wal"));
+    db = open_db(false, &opened);
+    assert_int_equal(opened, DB_CACHE_NEW | DB_CACHE_REBUILT);
+    struct stat s;
+    assert_int_equal(stat(file_of("cache.db.bad"), &s), 0);
+    struct buf b = BUF_INIT(100);
+    OK(db_meta_get(db, "word", &b, &err));
+    assert_string_equal(buf_z(&b), "kept");
+    buf_fini(&b);
+    in = make_mailbox(db, "INBOX", 7);
+    assert_true(put_uid(db, in, 1, "a@x") > id);
+    db_close(&db);
+}
+
+static void pragma(const char *name, const char *sql)
+{
+    sqlite3 *h;
+    assert_int_equal(sqlite3_open(file_of(name), &h), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(h, sql, NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(h);
+}
+
+/* THREATS 171 */
+static void test_newer(void **state)
+{
+    (void)state;
+    unsigned opened;
+    struct db *db = open_db(false, NULL);
+    db_close(&db);
+    pragma("cache.db", "PRAGMA user_version=99");
+    db = open_db(false, &opened);
+    assert_true(opened & DB_CACHE_REBUILT);
+    db_close(&db);
+    pragma("keep.db", "PRAGMA user_version=99");
+    REFUSED(ERR_STORE_NEWER, db_open(scratch, "work", false, &db, &opened, &err));
+    assert_null(db);
+    struct err e = ERR_INIT;
+    assert_null(reader_open(scratch, "work", &e));
+    assert_int_equal(e.kind, ERR_STORE_NEWER);
+}
+
+static void test_keep_corrupt(void **state)
+{
+    (void)state;
+    unsigned opened;
+    struct db *db = open_db(false, NULL);
+    make_mailbox(db, "INBOX", 7);
+    db_close(&db);
+    struct stat before, after;
+    scribble("keep.db", 4096, 16384);
+    unlink(file_of("keep.db-wal"));
+    stat(file_of("keep.db"), &before);
+    struct err e = ERR_INIT;
+    assert_false(db_open(scratch, "work", false, &db, &opened, &e));
+    assert_int_equal(e.kind, ERR_STORE);
+    assert_non_null(strstr(e.text, "damaged"));
+    stat(file_of("keep.db"), &after);
+    assert_int_equal(before.st_ino, after.st_ino); /* never rebuilt by itself */
+}
+
+/* THREATS 158: what was committed survives a killed process; what was not leaves no trace. */
+static void test_killed(void **state)
+{
+    (void)state;
+    struct db *db = open_db(false, NULL);
+    uint64_t in = make_mailbox(db, "INBOX", 7), archive = make_mailbox(db, "Archive", 8),
+             id = put_uid(db, in, 1, "a@x");
+    db_close(&db);
+    pid_t child = fork();
+    if (!child) {
+        struct err e = ERR_INIT;
+        uint64_t group;
+        uint32_t count;
+        unsigned opened;
+        if (!db_open(scratch, "work", false, &db, &opened, &e))
+            _exit(2);
+        struct db_intent move = {.kind = INTENT_MOVE, .msgs = &id, .n = 1, .target = archive, .now = 1};
+        if (!db_intent_add(db, &move, &group, NULL, &count, &e) || !db_sync(db, &e))
+            _exit(3);
+        struct db_row row = row_of(in, 2, "b@x");
+        uint64_t other;
+        if (!db_begin(db, &e) || !db_row_put(db, &row, &other, NULL, &e))
+            _exit(4);
+        _exit(0); /* in the middle of a burst, nothing closed */
+    }
+    int status;
+    waitpid(child, &status, 0);
+    assert_int_equal(WEXITSTATUS(status), 0);
+    db = open_db(false, NULL);
+    assert_int_equal(msg_of(db, id).box, archive);
+    assert_int_equal(counts_of(archive).total, 1);
+    struct db_msg m;
+    REFUSED(ERR_NO_MESSAGE, db_msg_at(db, in, 2, &m, &err));
+    db_close(&db);
+}
+
+static void test_rollback(void **state)
+{
+    (void)state;
+    struct db *db = open_db(false, NULL);
+    uint64_t in = make_mailbox(db, "INBOX", 7), box;
+    uint32_t fresh;
+    while (db_take_changed(db, &box, &fresh))
+        ;
+    OK(db_begin(db, &err));
+    put_uid(db, in, 1, "a@x");
+    db_rollback(db);
+    assert_int_equal(counts_of(in).known, 0);
+    assert_false(db_take_changed(db, &box, &fresh));
+    put_uid(db, in, 1, "a@x");
+    assert_true(db_take_changed(db, &box, &fresh));
+    assert_int_equal(box, in);
+    assert_int_equal(fresh, 1);
+    db_close(&db);
+}
+
+static void test_first_filling_is_not_news(void **state)
+{
+    (void)state;
+    struct db *db = open_db(false, NULL);
+    uint64_t in = make_mailbox(db, "INBOX", 7), box;
+    bool dropped;
+    uint32_t fresh;
+    uint64_t work;
+    OK(db_box_put(db, &(struct db_box){.name = STR("Work"), .delim = '/', .exists = UINT32_MAX, .unread = UINT32_MAX},
+                  &work, &err));
+    OK(db_box_open(db, work, 3, 100, 2, false, true, &dropped, &err));
+    put_uid(db, work, 99, "a@x");
+    while (db_take_changed(db, &box, &fresh))
+        assert_int_equal(fresh, 0);
+    put_uid(db, work, 100, "b@x");
+    while (db_take_changed(db, &box, &fresh))
+        assert_int_equal(fresh, box == work ? 1 : 0);
+    (void)in;
+    db_close(&db);
+}
+
+/* ---- threads -------------------------------------------------------------------------------------------------------- */
+
+static uint64_t put_refs(struct db *db, uint64_t box, uint32_t uid, const char *msgid, const char *refs)
+{
+    struct db_row row = row_of(box, uid, msgid);
+    row.refs = str_z(refs);
+    return put(db, &row);
+}
+
+static void test_threads(void **state)
+{
+    (void)state;
+    struct db *db = open_db(false, NULL);
+    uint64_t in = make_mailbox(db, "INBOX", 7), sent = make_mailbox(db, "Sent", 8);
+    /* children first, parents unknown */
+    uint64_t c = put_refs(db, in, 30, "c@x", "a@x b@x"), d = put_refs(db, in, 29, "d@x", "e@x"),
+             lone = put_refs(db, in, 28, "l@x", "");
+    assert_int_not_equal(msg_of(db, c).thread, msg_of(db, d).thread);
+    uint64_t b = put_refs(db, sent, 1, "b@x", "a@x"); /* another mailbox, the same thread */
+    assert_int_equal(msg_of(db, b).thread, msg_of(db, c).thread);
+    uint64_t e = put_refs(db, in, 27, "e@x", "b@x"); /* a late parent joins two threads */
+    assert_int_equal(msg_of(db, e).thread, msg_of(db, c).thread);
+    assert_int_equal(msg_of(db, d).thread, msg_of(db, c).thread);
+    assert_int_not_equal(msg_of(db, lone).thread, msg_of(db, c).thread);
+    /* the link outlives the message */
+    OK(db_gone(db, sent, 1, 1, &err));
+    assert_int_equal(msg_of(db, put_refs(db, in, 26, "f@x", "b@x")).thread, msg_of(db, c).thread);
+    db_close(&db);
+}
+
+/* THREATS 108 */
+static void test_thread_loops(void **state)
+{
+    (void)state;
+    struct db *db = open_db(false, NULL);
+    uint64_t in = make_mailbox(db, "INBOX", 7);
+    uint64_t a = put_refs(db, in, 1, "a@x", "b@x"), b = put_refs(db, in, 2, "b@x", "a@x"),
+             self = put_refs(db, in, 3, "s@x", "s@x s@x");
+    assert_int_equal(msg_of(db, a).thread, msg_of(db, b).thread);
+    assert_int_equal(msg_of(db, self).thread, self);
+    struct buf refs = BUF_INIT(1 << 20);
+    for (unsigned i = 0; i < 20000; i++)
+        buf_addf(&refs, "r%u@x ", i);
+    uint64_t lng = put_refs(db, in, 4, "long@x", buf_z(&refs));
+    assert_int_equal(msg_of(db, put_refs(db, in, 5, "root@x", "r0@x")).thread, msg_of(db, lng).thread);
+    buf_fini(&refs);
+    /* no Message-ID: a thread of its own (THREATS 107) */
+    assert_int_not_equal(msg_of(db, put_refs(db, in, 6, "", "")).thread,
+                         msg_of(db, put_refs(db, in, 7, "", "")).thread);
+    db_close(&db);
+}
+
+/* ---- tags ------------------------------------------------------------------------------------------------------------- */
+
+static void assert_tags(struct db *db, uint64_t msg, const char *want_tags)
+{
+    struct buf b = BUF_INIT(1000);
+    OK(db_tags(db, msg, &b, &err));
+    assert_string_equal(buf_z(&b), want_tags);
+    buf_fini(&b);
+}
+
+static void test_tags(void **state)
+{
+    (void)state;
+    struct db *db = open_db(false, NULL);
+    uint64_t in = make_mailbox(db, "INBOX", 7), copy_box = make_mailbox(db, "Copies", 8);
+    struct db_row row = row_of(in, 10, "a@x");
+    row.keywords = STR("work $Forwarded NonJunk $Label1");
+    uint64_t id = put(db, &row);
+    assert_tags(db, id, "NonJunk work");
+    assert_int_equal(msg_of(db, id).flags, FLAG_FORWARDED);
+    struct db_row copy = row_of(in, 10, "a@x");
+    copy.box = copy_box;
+    uint64_t twin = put(db, &copy);
+    assert_tags(db, twin, "NonJunk work"); /* copies share tags */
+    struct db_row spoof = row_of(copy_box, 77, "a@x");
+    spoof.subject = STR("other content");
+    assert_tags(db, put(db, &spoof), ""); /* a spoofed Message-ID does not */
+    OK(db_flags_put(db, in, 10, 0, STR("work later"), 9, &err));
+    assert_tags(db, id, "later work");
+    OK(db_tags_from_index(db, STR("a@x"), STR("inbox unread later new-tag"), 5, &err));
+    assert_tags(db, id, "later new-tag");
+    struct db_batch batch;
+    OK(db_intent_next(db, 1000, 100, &batch, NULL, &err));
+    assert_int_equal(batch.kind, INTENT_TAGS);
+    assert_true(db_tag_reserved(STR("unread")) && db_tag_reserved(STR("$Junk")) && !db_tag_reserved(STR("work")));
+    assert_true(db_tag_keyword(STR("work")) && !db_tag_keyword(STR("a(b")) && !db_tag_keyword(STR("caf\xc3\xa9")));
+    db_close(&db);
+}
+
+/* ---- POP3 ledger -------------------------------------------------------------------------------------------------------- */
+
+static char pops[512];
+static void on_pop(void *arg, const struct db_pop *p)
+{
+    (void)arg;
+    size_t n = strlen(pops);
+    snprintf(pops + n, sizeof pops - n, "%u:%d ", p->number, (int)p->state);
+}
+
+static const char *list_pop(struct db *db, const char *const *uidls, size_t n)
+{
+    OK(db_pop_begin(db, &err));
+    for (size_t i = 0; i < n; i++)
+        OK(db_pop_add(db, (uint32_t)i + 1, 100 + (unsigned char)uidls[i][0], str_z(uidls[i]), &err));
+    OK(db_pop_end(db, 1, &err));
+    pops[0] = 0;
+    OK(db_pop_each(db, on_pop, NULL, &err));
+    return pops;
+}
+
+static uint64_t deliver(struct db *db, uint64_t box, uint32_t number, const char *name)
+{
+    uint64_t msg;
+    struct db_row row = row_of(box, 0, name);
+    row.name = str_z(name);
+    row.path = str_z(name);
+    OK(db_pop_delivered(db, number, &row, 5, &msg, &err));
+    return msg;
+}
+
+/* THREATS 76 77 86 87 91 */
+static void test_ledger(void **state)
+{
+    (void)state;
+    struct db *db = open_db(true, NULL);
+    uint64_t in = make_mailbox(db, "", 0);
+    static const char *const first[] = {"a", "dup", "dup", "../x y\x01"}, *const moved[] = {"dup", "a", "dup"},
+                             *const fewer[] = {"dup", "new"};
+    assert_string_equal(list_pop(db, first, 4), "1:0 2:0 3:0 4:0 ");
+    REFUSED(ERR_USAGE, db_pop_delete(db, 1, &err)); /* not here: no DELE */
+    REFUSED(ERR_NO_MESSAGE, db_pop_delete(db, 9, &err));
+    uint64_t m1 = deliver(db, in, 1, "n1"), m2 = deliver(db, in, 2, "n2");
+    assert_true(m1 && m2 && m1 != m2);
+    assert_int_equal(deliver(db, in, 1, "n1"), m1);
+    OK(db_pop_delete(db, 1, &err));
+    OK(db_sync(db, &err));
+    assert_false(db_needs_sync(db));
+    OK(db_pop_dele_ok(db, 1, &err));
+    db_close(&db); /* the line is lost: no QUIT */
+    db = open_db(true, NULL);
+    /* other numbers; the deletion was not committed; one of the two equal ones is here */
+    assert_string_equal(list_pop(db, moved, 3), "1:1 2:2 3:0 ");
+    OK(db_pop_dele_ok(db, 2, &err));
+    OK(db_pop_quit(db, true, &err));
+    /* one of the two equal ones went: the undelivered must not be taken for the delivered */
+    assert_string_equal(list_pop(db, fewer, 2), "1:0 2:0 ");
+    db_close(&db);
+}
+
+static void test_ledger_big(void **state)
+{
+    (void)state;
+    struct db *db = open_db(true, NULL);
+    uint64_t in = make_mailbox(db, "", 0);
+    for (int pass = 0; pass < 2; pass++) {
+        OK(db_pop_begin(db, &err));
+        for (uint32_t i = 1; i <= 20000; i++) {
+            char uidl[40];
+            snprintf(uidl, sizeof uidl, "uidl-%u", i);
+            OK(db_pop_add(db, i, 10, str_z(uidl), &err));
+        }
+        OK(db_pop_end(db, 1, &err));
+        if (!pass)
+            deliver(db, in, 20000, "last");
+    }
+    OK(db_pop_delete(db, 20000, &err));
+    REFUSED(ERR_USAGE, db_pop_delete(db, 19999, &err));
+    db_close(&db);
+}
+
+/* ---- Maildir folders --------------------------------------------------------------------------------------------------------- */
+
+static void test_scan(void **state)
+{
+    (void)state;
+    struct db *db = open_db(true, NULL);
+    uint64_t in = make_mailbox(db, "", 0);
+    struct db_row row = row_of(in, 0, "a@x");
+    row.name = STR("u1");
+    row.path = STR("new/u1");
+    uint64_t id = put(db, &row);
+    row.name = STR("u2");
+    row.msgid = STR("b@x");
+    uint64_t other = put(db, &row);
+    bool known;
+    OK(db_scan_begin(db, in, &err));
+    OK(db_scan_seen(db, in, STR("u1"), FLAG_SEEN, 1001, &known, &err));
+    assert_true(known);
+    OK(db_scan_seen(db, in, STR("u3"), 0, 7, &known, &err));
+    assert_false(known);
+    row.name = STR("u4"); /* delivered while the scan runs */
+    row.msgid = STR("d@x");
+    uint64_t late = put(db, &row);
+    OK(db_scan_end(db, in, &err));
+    assert_int_equal(msg_of(db, id).flags, FLAG_SEEN);
+    assert_int_equal(msg_of(db, other).id, 0);
+    assert_int_equal(msg_of(db, late).id, late);
+    OK(db_name_is(db, late, in, STR("u5"), FLAG_FLAGGED, &err));
+    assert_true(str_eqz(msg_of(db, late).name, "u5"));
+    OK(db_name_gone(db, in, STR("u5"), &err));
+    assert_int_equal(msg_of(db, late).id, 0);
+    db_close(&db);
+}
+
+/* ---- outbox, timers, index queue ------------------------------------------------------------------------------------------------ */
+
+static void test_outbox(void **state)
+{
+    (void)state;
+    struct db *db = open_db(false, NULL);
+    uint64_t id, next;
+    int64_t due;
+    struct db_outbox o = {.state = OUTBOX_HELD,
+                          .created = 1,
+                          .due = 50,
+                          .sender = STR("a@x"),
+                          .rcpts = STR("b@x\nc@x"),
+                          .file = STR("1.eml")};
+    OK(db_outbox_add(db, &o, &id, &err));
+    OK(db_outbox_next(db, &next, &due, &err));
+    assert_true(next == id && due == 50);
+    OK(db_outbox_set(db, id, OUTBOX_QUEUED, 0, ERR_NONE, "", false, &err));
+    OK(db_outbox_set(db, id, OUTBOX_SENDING, 0, ERR_NONE, "", false, &err));
+    db_close(&db);
+    db = open_db(false, NULL); /* died while sending: unknown, never sent again by itself */
+    OK(db_outbox_get(db, id, &o, &err));
+    assert_int_equal(o.state, OUTBOX_UNKNOWN);
+    assert_int_equal(o.tries, 1);
+    REFUSED(ERR_USAGE, db_outbox_set(db, id, OUTBOX_QUEUED, 0, ERR_NONE, "", false, &err));
+    OK(db_outbox_next(db, &next, &due, &err));
+    assert_int_equal(next, 0);
+    OK(db_outbox_set(db, id, OUTBOX_QUEUED, 60, ERR_NONE, "", true, &err));
+    REFUSED(ERR_USAGE, db_outbox_forget(db, id, &err));
+    OK(db_outbox_set(db, id, OUTBOX_CANCELED, 0, ERR_NONE, "", true, &err));
+    OK(db_outbox_forget(db, id, &err));
+    REFUSED(ERR_NO_MESSAGE, db_outbox_get(db, id, &o, &err));
+    OK(db_timer_set(db, "snooze", 100, STR("x"), &err));
+    struct buf name = BUF_INIT(64), arg = BUF_INIT(64);
+    OK(db_timer_next(db, 99, &name, &arg, &due, &err));
+    assert_true(due == 100 && !name.n);
+    OK(db_timer_next(db, 100, &name, &arg, &due, &err));
+    assert_string_equal(buf_z(&name), "snooze");
+    buf_fini(&name);
+    buf_fini(&arg);
+    db_close(&db);
+}
+
+static unsigned what;
+static char job_path[128], job_was[128], job_tags[128];
+static uint64_t job_msg;
+static void on_job(void *arg, const struct db_index_job *job)
+{
+    (void)arg;
+    what = job->what;
+    job_msg = job->msg.id;
+    snprintf(job_path, sizeof job_path, "%.*s", STR_FMT(job->path));
+    snprintf(job_was, sizeof job_was, "%.*s", STR_FMT(job->path_was));
+    snprintf(job_tags, sizeof job_tags, "%.*s", STR_FMT(job->tags));
+}
+static size_t gone_paths;
+static void on_path(void *arg, struct str path)
+{
+    (void)arg;
+    (void)path;
+    gone_paths++;
+}
+
+static void test_index_queue(void **state)
+{
+    (void)state;
+    struct db *db = open_db(false, NULL);
+    uint64_t in = make_mailbox(db, "INBOX", 7), archive = make_mailbox(db, "Archive", 8),
+             id = put_uid(db, in, 10, "a@x");
+    uint32_t pending;
+    char expect[64];
+    OK(db_index_next(db, 10, on_job, NULL, &err));
+    assert_int_equal(what, INDEX_WHAT_MAIL);
+    snprintf(expect, sizeof expect, "work/%llu.7/10", (unsigned long long)in);
+    assert_string_equal(job_path, expect);
+    assert_string_equal(job_tags, "unread");
+    OK(db_flags_put(db, in, 10, FLAG_FLAGGED, STR("work"), 1, &err)); /* while the index works */
+    OK(db_index_done(db, &id, 1, &err));
+    OK(db_index_pending(db, &pending, &err));
+    assert_int_equal(pending, 1);
+    OK(db_index_next(db, 10, on_job, NULL, &err));
+    assert_string_equal(job_tags, "unread flagged work");
+    OK(db_index_done(db, &id, 1, &err));
+    OK(db_index_pending(db, &pending, &err));
+    assert_int_equal(pending, 0);
+    want(db, INTENT_MOVE, &id, 1, archive, 0, 0);
+    struct db_batch b;
+    OK(db_intent_next(db, 1000, 10, &b, NULL, &err));
+    OK(db_intents_sent(db, b.intents, b.nintents, &err));
+    OK(db_item_moved(db, b.intents[0], id, 8, 3, STR(""), &err));
+    OK(db_index_next(db, 10, on_job, NULL, &err));
+    assert_int_equal(what, INDEX_WHAT_PATH);
+    assert_string_equal(job_was, expect);
+    OK(db_index_done(db, &id, 1, &err));
+    OK(db_gone(db, archive, 3, 3, &err));
+    OK(db_unindex_next(db, clock_wall(), 10, on_path, NULL, &err));
+    assert_int_equal(gone_paths, 0); /* a week first */
+    OK(db_unindex_next(db, clock_wall() + 8 * 86400, 10, on_path, NULL, &err));
+    assert_int_equal(gone_paths, 1);
+    db_close(&db);
+}
+
+static void test_boxes(void **state)
+{
+    (void)state;
+    struct db *db = open_db(false, NULL);
+    uint64_t in = make_mailbox(db, "inbox", 7), old = make_mailbox(db, "Old", 8), id;
+    assert_int_equal(make_mailbox(db, "INBOX", 7), in);
+    put_uid(db, old, 1, "a@x");
+    OK(db_box_set_role(db, old, BOX_ARCHIVE, &err));
+    struct db_box b;
+    OK(db_box_by_role(db, BOX_ARCHIVE, &b, &err));
+    assert_int_equal(b.id, old);
+    OK(db_boxes_begin(db, &err));
+    OK(db_box_put(db, &(struct db_box){.name = STR("INBOX"), .delim = '/', .exists = 1, .unread = 1}, &id, &err));
+    OK(db_boxes_end(db, &err));
+    REFUSED(ERR_NO_MAILBOX, db_box_get(db, old, &b, &err));
+    uint64_t again = make_mailbox(db, "Old", 8);
+    assert_true(again > old); /* ids of mailboxes too */
+    OK(db_box_renamed(db, again, STR("Older"), STR(""), &err));
+    OK(db_box_by_name(db, STR("Older"), &b, &err));
+    assert_int_equal(b.id, again);
+    db_close(&db);
+}
+
+#define T(f) cmocka_unit_test_setup_teardown(f, scratch_make, scratch_drop)
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        T(test_open_modes),
+        T(test_rows_and_counts),
+        T(test_counts_unfilled),
+        T(test_second_pass),
+        T(test_uids),
+        T(test_thin),
+        T(test_uidvalidity),
+        T(test_uid_reused),
+        T(test_cache_lost),
+        T(test_cache_corrupt),
+        T(test_newer),
+        T(test_keep_corrupt),
+        T(test_killed),
+        T(test_rollback),
+        T(test_first_filling_is_not_news),
+        T(test_threads),
+        T(test_thread_loops),
+        T(test_tags),
+        T(test_ledger),
+        T(test_ledger_big),
+        T(test_scan),
+        T(test_outbox),
+        T(test_index_queue),
+        T(test_boxes),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

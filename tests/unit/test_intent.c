@@ -1,0 +1,681 @@
+/* What the user wants: shown at once, kept apart from the server's state, replayed, settled, undone. */
+#include "db_help.h"
+
+static struct db *db;
+static uint64_t in, archive, trash;
+
+static int setup(void **state)
+{
+    if (scratch_make(state))
+        return -1;
+    db = open_db(false, NULL);
+    in = make_mailbox(db, "INBOX", 7);
+    archive = make_mailbox(db, "Archive", 8);
+    trash = make_mailbox(db, "Trash", 9);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    db_close(&db);
+    return scratch_drop(state);
+}
+
+static void reopen(void)
+{
+    db_close(&db);
+    db = open_db(false, NULL);
+}
+
+static struct db_batch next(int64_t now)
+{
+    struct db_batch b;
+    OK(db_intent_next(db, now, 1000, &b, NULL, &err));
+    return b;
+}
+
+/* Takes the next batch and marks it sent. */
+static struct db_batch send_next(void)
+{
+    struct db_batch b = next(1000);
+    assert_true(b.nintents > 0);
+    OK(db_intents_sent(db, b.intents, b.nintents, &err));
+    OK(db_sync(db, &err));
+    return b;
+}
+
+static void done(struct db_batch b)
+{
+    OK(db_intents_done(db, b.intents, b.nintents, &err));
+}
+
+static uint32_t pending(void)
+{
+    struct db_counts c;
+    OK(db_intent_counts(db, &c, &err));
+    return c.queued + c.sent + c.unknown;
+}
+
+static void settle_all(void)
+{
+    for (int i = 0; i < 50; i++) {
+        struct db_batch b = next(100000);
+        if (!b.nintents)
+            return;
+        OK(db_intents_sent(db, b.intents, b.nintents, &err));
+        done(b);
+    }
+    fail_msg("intents never end");
+}
+
+static struct db_undone undo(bool redo)
+{
+    struct db_undone u;
+    OK(db_undo(db, redo, 2000, &u, &err));
+    return u;
+}
+
+/* A resync with old flags never flicks a shown row back. */
+static void test_no_flicker(void **state)
+{
+    (void)state;
+    uint64_t id = put_uid(db, in, 1, "a@x");
+    want(db, INTENT_FLAGS, &id, 1, 0, FLAG_SEEN, 0);
+    assert_int_equal(msg_of(db, id).flags, FLAG_SEEN);
+    assert_int_equal(msg_of(db, id).state & ROW_PENDING, ROW_PENDING);
+    assert_int_equal(counts_of(in).unread, 0);
+    OK(db_flags_put(db, in, 1, FLAG_FLAGGED, STR(""), 9, &err)); /* the server has not heard of it */
+    assert_int_equal(msg_of(db, id).flags, FLAG_SEEN | FLAG_FLAGGED);
+    assert_int_equal(msg_of(db, id).sflags, FLAG_FLAGGED);
+    put_uid(db, in, 1, "a@x");
+    assert_int_equal(msg_of(db, id).flags, FLAG_SEEN);
+    reopen();
+    assert_int_equal(msg_of(db, id).flags, FLAG_SEEN);
+    assert_int_equal(counts_of(in).unread, 0);
+    struct db_batch b = send_next();
+    assert_int_equal(b.kind, INTENT_FLAGS);
+    assert_int_equal(b.set, FLAG_SEEN);
+    assert_int_equal(b.uidvalidity, 7);
+    done(b);
+    assert_int_equal(msg_of(db, id).sflags, FLAG_SEEN);
+    assert_int_equal(msg_of(db, id).state & ROW_PENDING, 0);
+    OK(db_flags_put(db, in, 1, 0, STR(""), 10, &err)); /* now another client unmarks it */
+    assert_int_equal(msg_of(db, id).flags, 0);
+    assert_int_equal(pending(), 0);
+}
+
+static void test_refused(void **state)
+{
+    (void)state;
+    uint64_t id = put_uid(db, in, 1, "a@x");
+    want(db, INTENT_MOVE, &id, 1, archive, 0, 0);
+    want(db, INTENT_FLAGS, &id, 1, 0, FLAG_FLAGGED, 0);
+    struct db_batch b = send_next();
+    assert_int_equal(b.kind, INTENT_MOVE);
+    assert_int_equal(next(1000).nintents, 0); /* the flag waits for the move */
+    OK(db_intents_refused(db, (uint64_t[]){1}, 1, ERR_OVERQUOTA, "quota", &err));
+    assert_int_equal(msg_of(db, id).box, in);
+    assert_int_equal(msg_of(db, id).flags, FLAG_FLAGGED);
+    assert_int_equal(counts_of(archive).total, 0);
+    assert_int_equal(db_intent_state(db, 1), INTENT_REFUSED);
+}
+
+static void test_move_with_copyuid(void **state)
+{
+    (void)state;
+    uint64_t id = put_uid(db, in, 1, "a@x");
+    want(db, INTENT_MOVE, &id, 1, archive, 0, 0);
+    assert_int_equal(msg_of(db, id).box, archive);
+    assert_int_equal(msg_of(db, id).sbox, in);
+    assert_int_equal(counts_of(in).total, 0);
+    assert_int_equal(counts_of(archive).unread, 1);
+    struct db_batch b = send_next();
+    OK(db_gone(db, in, 1, 1, &err)); /* EXPUNGE before the answer */
+    assert_int_equal(msg_of(db, id).box, archive);
+    OK(db_item_moved(db, b.intents[0], id, 8, 44, STR(""), &err));
+    OK(db_item_moved(db, b.intents[0], id, 8, 44, STR(""), &err));
+    done(b);
+    struct db_msg m = msg_of(db, id);
+    assert_true(m.sbox == archive && m.uid == 44 && m.uidvalidity == 8);
+    assert_int_equal(counts_of(archive).total, 1);
+    assert_int_equal(put_uid(db, archive, 44, "a@x"), id);
+    assert_int_equal(pending(), 0);
+}
+
+/* The message arrives in the target before its UID was told, in any order of events: one row, its old id. */
+static void test_arrival_merges(void **state)
+{
+    (void)state;
+    for (int order = 0; order < 3; order++) {
+        char msgid[16];
+        snprintf(msgid, sizeof msgid, "m%d@x", order);
+        uint32_t uid = 10 + (uint32_t)order, to = 50 + (uint32_t)order;
+        uint64_t id = put_uid(db, in, uid, msgid);
+        want(db, INTENT_MOVE, &id, 1, archive, 0, 0);
+        struct db_batch b = send_next();
+        struct db_row row = row_of(archive, uid, msgid);
+        row.uid = to;
+        if (order == 0) { /* row, end */
+            assert_int_equal(put(db, &row), id);
+            OK(db_gone(db, in, uid, uid, &err));
+            done(b);
+        } else if (order == 1) { /* end without a UID, then the row */
+            OK(db_gone(db, in, uid, uid, &err));
+            done(b);
+            assert_int_equal(msg_of(db, id).uid, 0);
+            assert_int_equal(put(db, &row), id);
+        } else { /* the row of another size is another message until COPYUID says it is this one */
+            row.size += 5;
+            uint64_t other = put(db, &row);
+            assert_int_not_equal(other, id);
+            OK(db_item_moved(db, b.intents[0], id, 8, to, STR(""), &err));
+            done(b);
+            assert_int_equal(msg_of(db, other).id, 0);
+        }
+        assert_int_equal(msg_of(db, id).uid, to);
+        assert_int_equal(msg_of(db, id).sbox, archive);
+        assert_int_equal(counts_of(archive).known, order + 1);
+    }
+    assert_int_equal(counts_of(archive).total, 3);
+    assert_int_equal(counts_of(in).total, 0);
+}
+
+/* A copy of the same message in the target is not the one that is still to be sent. */
+static void test_arrival_of_another(void **state)
+{
+    (void)state;
+    uint64_t id = put_uid(db, in, 1, "a@x");
+    want(db, INTENT_MOVE, &id, 1, archive, 0, 0);
+    uint64_t other = put_uid(db, archive, 1, "a@x");
+    assert_int_not_equal(other, id);
+}
+
+static void test_gone_conflict(void **state)
+{
+    (void)state;
+    uint64_t id = put_uid(db, in, 1, "a@x"), purged = put_uid(db, in, 2, "b@x");
+    uint64_t group = want(db, INTENT_MOVE, &id, 1, archive, 0, 0);
+    want(db, INTENT_PURGE, &purged, 1, 0, 0, 0);
+    OK(db_gone(db, in, 1, 2, &err));
+    struct db_conflict c;
+    assert_true(db_take_conflict(db, &c));
+    assert_true(c.msg == id && c.group == group && c.why == ERR_NO_MESSAGE);
+    assert_false(db_take_conflict(db, &c)); /* the purge got what it wanted */
+    assert_int_equal(msg_of(db, id).id, 0);
+    assert_int_equal(pending(), 0);
+}
+
+/* Thirty archives, each after its message was read: two commands. */
+static void test_merging(void **state)
+{
+    (void)state;
+    uint64_t ids[30];
+    for (uint32_t i = 0; i < 30; i++) {
+        char msgid[16];
+        snprintf(msgid, sizeof msgid, "m%u@x", i);
+        ids[i] = put_uid(db, in, 100 - i, msgid);
+    }
+    for (size_t i = 0; i < 30; i++) {
+        want(db, INTENT_FLAGS, &ids[i], 1, 0, FLAG_SEEN, 0);
+        want(db, INTENT_ARCHIVE, &ids[i], 1, 0, 0, 0);
+    }
+    struct db_batch b = send_next();
+    assert_int_equal(b.kind, INTENT_FLAGS);
+    assert_int_equal(b.nitems, 30);
+    assert_int_equal(b.items[0].uid, 71); /* rising */
+    done(b);
+    b = send_next();
+    assert_int_equal(b.kind, INTENT_MOVE);
+    assert_int_equal(b.nitems, 30);
+    assert_int_equal(b.target, archive);
+    done(b);
+    assert_int_equal(next(1000).nintents, 0);
+}
+
+static void test_created_target(void **state)
+{
+    (void)state;
+    uint64_t id = put_uid(db, in, 1, "a@x"), group, box;
+    uint32_t n;
+    OK(db_intent_add(db, &(struct db_intent){.kind = INTENT_BOX_CREATE, .arg = STR("New"), .now = 1}, &group, &box, &n,
+                     &err));
+    assert_true(box && n == 1);
+    REFUSED(ERR_USAGE, db_intent_add(db, &(struct db_intent){.kind = INTENT_BOX_CREATE, .arg = STR("New"), .now = 1},
+                                     &group, NULL, &n, &err));
+    want(db, INTENT_MOVE, &id, 1, box, 0, 0);
+    assert_int_equal(counts_of(box).total, 1);
+    struct db_batch b = send_next();
+    assert_int_equal(b.kind, INTENT_BOX_CREATE);
+    assert_true(str_eqz(b.arg, "New"));
+    uint64_t create = b.intents[0];
+    assert_int_equal(next(1000).nintents, 0);
+    OK(db_boxes_begin(db, &err)); /* a LIST that does not know it yet leaves it */
+    for (int i = 0; i < 3; i++)
+        make_mailbox(db, (const char *[]){"INBOX", "Archive", "Trash"}[i], 7 + (uint32_t)i);
+    OK(db_boxes_end(db, &err));
+    OK(db_intents_done(db, &create, 1, &err));
+    b = send_next();
+    assert_int_equal(b.kind, INTENT_MOVE);
+    assert_true(str_eqz(b.target_name, "New"));
+    OK(db_intents_refused(db, b.intents, b.nintents, ERR_SERVER_NO, "no", &err));
+    assert_int_equal(msg_of(db, id).box, in);
+}
+
+static void test_create_refused(void **state)
+{
+    (void)state;
+    uint64_t id = put_uid(db, in, 1, "a@x"), group, box;
+    uint32_t n;
+    OK(db_intent_add(db, &(struct db_intent){.kind = INTENT_BOX_CREATE, .arg = STR("New"), .now = 1}, &group, &box, &n,
+                     &err));
+    want(db, INTENT_MOVE, &id, 1, box, 0, 0);
+    struct db_batch b = send_next();
+    OK(db_intents_refused(db, b.intents, b.nintents, ERR_SERVER_NO, "no", &err));
+    assert_int_equal(msg_of(db, id).box, in); /* what depended on it ends too, and is said */
+    struct db_conflict c;
+    assert_true(db_take_conflict(db, &c));
+    assert_int_equal(c.why, ERR_NO_MAILBOX);
+    assert_int_equal(pending(), 0);
+}
+
+static void test_rename_children(void **state)
+{
+    (void)state;
+    uint64_t a = make_mailbox(db, "A", 3), child = make_mailbox(db, "A/B", 4), group;
+    uint32_t n;
+    OK(db_intent_add(
+        db, &(struct db_intent){.kind = INTENT_BOX_RENAME, .box = a, .arg = STR("Z"), .utf8 = STR("Z"), .now = 1},
+        &group, NULL, &n, &err));
+    struct db_box box;
+    OK(db_box_get(db, a, &box, &err));
+    assert_true(str_eqz(box.utf8, "Z") && str_eqz(box.name, "A")); /* shown at once */
+    done(send_next());
+    OK(db_box_get(db, child, &box, &err));
+    assert_true(str_eqz(box.name, "Z/B") && str_eqz(box.utf8, "Z/B"));
+    OK(db_box_by_name(db, STR("Z"), &box, &err));
+    assert_int_equal(box.id, a);
+}
+
+static void test_copy(void **state)
+{
+    (void)state;
+    uint64_t id = put_uid(db, in, 1, "a@x");
+    want(db, INTENT_COPY, &id, 1, archive, 0, 0);
+    assert_int_equal(counts_of(archive).total, 1);
+    assert_int_equal(counts_of(in).total, 1);
+    struct db_batch b = send_next();
+    uint64_t copy = b.items[0].copy;
+    assert_int_equal(msg_of(db, copy).box, archive);
+    OK(db_item_moved(db, b.intents[0], id, 8, 5, STR(""), &err));
+    done(b);
+    assert_int_equal(msg_of(db, copy).uid, 5);
+    assert_int_equal(msg_of(db, copy).state & ROW_PENDING, 0);
+    assert_int_equal(put_uid(db, archive, 5, "a@x"), copy);
+    want(db, INTENT_COPY, &id, 1, trash, 0, 0);
+    b = send_next();
+    copy = b.items[0].copy;
+    OK(db_intents_refused(db, b.intents, b.nintents, ERR_OVERQUOTA, "full", &err));
+    assert_int_equal(msg_of(db, copy).id, 0);
+    assert_int_equal(msg_of(db, id).box, in);
+}
+
+static void test_append(void **state)
+{
+    (void)state;
+    struct db_row row = row_of(0, 0, "sent@x");
+    uint64_t group;
+    uint32_t n;
+    OK(db_intent_add(
+        db, &(struct db_intent){.kind = INTENT_APPEND, .target = archive, .arg = STR("7.eml"), .row = &row, .now = 1},
+        &group, NULL, &n, &err));
+    assert_int_equal(counts_of(archive).total, 1);
+    struct db_batch b = send_next();
+    assert_int_equal(b.kind, INTENT_APPEND);
+    assert_true(str_eqz(b.arg, "7.eml"));
+    assert_int_equal(b.nitems, 1);
+    uint64_t id = b.items[0].msg;
+    OK(db_item_moved(db, b.intents[0], 0, 8, 77, STR(""), &err));
+    done(b);
+    assert_int_equal(msg_of(db, id).uid, 77);
+    /* without APPENDUID the row finds it by its id, whatever the server made of its size */
+    OK(db_intent_add(db,
+                     &(struct db_intent){.kind = INTENT_APPEND,
+                                         .target = archive,
+                                         .arg = STR("8.eml"),
+                                         .row = &(struct db_row){.msgid = STR("s2@x"), .size = 10, .attrs = ROW_FULL},
+                                         .now = 1},
+                     &group, NULL, &n, &err));
+    b = send_next();
+    id = b.items[0].msg;
+    struct db_row came = row_of(archive, 78, "s2@x");
+    assert_int_equal(put(db, &came), id);
+    done(b);
+    assert_int_equal(msg_of(db, id).uid, 78);
+    assert_int_equal(counts_of(archive).total, 2);
+}
+
+/* A line lost after the command: doubtful ones are settled by looking, the harmless go again. */
+static void test_unknown(void **state)
+{
+    (void)state;
+    uint64_t a = put_uid(db, in, 1, "a@x"), b = put_uid(db, in, 2, "b@x"), f = put_uid(db, in, 3, "f@x");
+    want(db, INTENT_MOVE, &a, 1, archive, 0, 0);
+    struct db_batch one = send_next();
+    uint64_t first = one.intents[0];
+    want(db, INTENT_MOVE, &b, 1, trash, 0, 0);
+    one = send_next();
+    uint64_t second = one.intents[0];
+    want(db, INTENT_FLAGS, &f, 1, 0, FLAG_SEEN, 0);
+    one = send_next();
+    uint64_t third = one.intents[0];
+    unsigned opened;
+    db_close(&db); /* killed while under way */
+    db = open_db(false, &opened);
+    assert_true(opened & DB_HAS_UNKNOWN);
+    assert_int_equal(db_intent_state(db, third), INTENT_QUEUED);
+    assert_int_equal(msg_of(db, a).box, archive);
+    struct db_row row = row_of(archive, 1, "a@x"); /* a resync shows that the first went through */
+    row.uid = 60;
+    assert_int_equal(put(db, &row), a);
+    OK(db_gone(db, in, 1, 1, &err));
+    OK(db_unknown_next(db, &one, &err));
+    assert_int_equal(one.nintents, 1);
+    assert_int_equal(one.intents[0], second);
+    assert_int_equal(db_intent_state(db, first), INTENT_DONE);
+    OK(db_intents_requeue(db, &second, 1, &err)); /* it did not: again */
+    OK(db_unknown_next(db, &one, &err));
+    assert_int_equal(one.nintents, 0);
+    one = send_next();
+    assert_int_equal(one.intents[0], second);
+}
+
+static void test_item_failed(void **state)
+{
+    (void)state;
+    uint64_t ids[2] = {put_uid(db, in, 1, "a@x"), put_uid(db, in, 2, "b@x")};
+    want(db, INTENT_MOVE, ids, 2, archive, 0, 0);
+    struct db_batch b = send_next();
+    uint64_t intent = b.intents[0];
+    OK(db_item_failed(db, intent, ids[0], ERR_NO_MESSAGE, "gone", &err));
+    assert_int_equal(msg_of(db, ids[0]).box, in);
+    OK(db_item_moved(db, intent, ids[1], 8, 9, STR(""), &err));
+    assert_int_equal(db_intent_state(db, intent), INTENT_DONE);
+    assert_int_equal(msg_of(db, ids[1]).uid, 9);
+}
+
+/* ---- undo --------------------------------------------------------------------------------------------------------------- */
+
+static void test_undo_queued(void **state)
+{
+    (void)state;
+    uint64_t id = put_uid(db, in, 1, "a@x");
+    want(db, INTENT_MOVE, &id, 1, archive, 0, 0);
+    assert_int_equal(undo(false).count, 1);
+    assert_int_equal(msg_of(db, id).box, in);
+    assert_int_equal(msg_of(db, id).state & ROW_PENDING, 0);
+    assert_int_equal(pending(), 0); /* nothing goes to the server */
+    REFUSED(ERR_NOT_UNDOABLE, db_undo(db, false, 1, &(struct db_undone){0}, &err));
+    assert_int_equal(undo(true).count, 1);
+    assert_int_equal(msg_of(db, id).box, archive);
+    assert_int_equal(undo(false).count, 1);
+    assert_int_equal(msg_of(db, id).box, in);
+    want(db, INTENT_FLAGS, &id, 1, 0, FLAG_SEEN, 0);
+    REFUSED(ERR_NOT_UNDOABLE, db_undo(db, true, 1, &(struct db_undone){0}, &err)); /* a new act ends redo */
+}
+
+static void test_undo_done(void **state)
+{
+    (void)state;
+    uint64_t id = put_uid(db, in, 1, "a@x");
+    want(db, INTENT_MOVE, &id, 1, archive, 0, 0);
+    struct db_batch b = send_next();
+    OK(db_item_moved(db, b.intents[0], id, 8, 44, STR(""), &err));
+    done(b);
+    reopen();
+    assert_int_equal(undo(false).count, 1);
+    assert_int_equal(msg_of(db, id).box, in);
+    b = send_next();
+    assert_int_equal(b.kind, INTENT_MOVE);
+    assert_true(b.box == archive && b.target == in && b.items[0].uid == 44 && b.uidvalidity == 8);
+    OK(db_item_moved(db, b.intents[0], id, 7, 45, STR(""), &err));
+    done(b);
+    assert_int_equal(undo(true).count, 1);
+    assert_int_equal(msg_of(db, id).box, archive);
+}
+
+/* Only what the group changed, and only where nobody has changed it since. */
+static void test_undo_flags(void **state)
+{
+    (void)state;
+    struct db_row row = row_of(in, 1, "a@x");
+    row.flags = FLAG_ANSWERED;
+    uint64_t a = put(db, &row), b = put_uid(db, in, 2, "b@x"), c = put_uid(db, in, 3, "c@x");
+    row = row_of(in, 3, "c@x");
+    row.flags = FLAG_SEEN;
+    put(db, &row);
+    want(db, INTENT_FLAGS, (uint64_t[]){a, b, c}, 3, 0, FLAG_SEEN | FLAG_FLAGGED, 0);
+    settle_all();
+    OK(db_flags_put(db, in, 2, FLAG_SEEN, STR(""), 9, &err)); /* another client took the star off b */
+    struct db_undone u = undo(false);
+    assert_int_equal(u.count, 3);
+    assert_int_equal(msg_of(db, a).flags, FLAG_ANSWERED);
+    assert_int_equal(msg_of(db, b).flags, 0);
+    assert_int_equal(msg_of(db, c).flags, FLAG_SEEN); /* was read before */
+    settle_all();
+    assert_int_equal(msg_of(db, a).sflags, FLAG_ANSWERED);
+}
+
+static void test_undo_moved_since(void **state)
+{
+    (void)state;
+    uint64_t id = put_uid(db, in, 1, "a@x");
+    want(db, INTENT_MOVE, &id, 1, archive, 0, 0);
+    struct db_batch b = send_next();
+    OK(db_item_moved(db, b.intents[0], id, 8, 44, STR(""), &err));
+    done(b);
+    OK(db_gone(db, archive, 44, 44, &err)); /* another client removed it */
+    struct db_undone u = undo(false);
+    assert_int_equal(u.count, 0);
+    assert_int_equal(u.skipped, 1);
+    assert_int_equal(pending(), 0);
+}
+
+static void test_undo_sent(void **state)
+{
+    (void)state;
+    uint64_t id = put_uid(db, in, 1, "a@x");
+    want(db, INTENT_MOVE, &id, 1, archive, 0, 0);
+    struct db_batch b = send_next();
+    uint64_t move = b.intents[0];
+    assert_int_equal(undo(false).count, 1);
+    assert_int_equal(msg_of(db, id).box, in);
+    assert_int_equal(next(1000).nintents, 0); /* behind the one under way */
+    OK(db_item_moved(db, move, id, 8, 44, STR(""), &err));
+    assert_int_equal(msg_of(db, id).box, in);
+    b = send_next();
+    assert_true(b.box == archive && b.items[0].uid == 44);
+}
+
+static void test_purge(void **state)
+{
+    (void)state;
+    uint64_t id = put_uid(db, in, 1, "a@x");
+    int64_t due;
+    struct db_batch b;
+    want(db, INTENT_PURGE, &id, 1, 0, 0, 0);
+    assert_int_equal(counts_of(in).total, 0);
+    OK(db_intent_next(db, 1000, 100, &b, &due, &err));
+    assert_int_equal(b.nintents, 0);
+    assert_int_equal(due, 1030);
+    assert_int_equal(undo(false).count, 1);
+    assert_int_equal(counts_of(in).total, 1);
+    want(db, INTENT_PURGE, &id, 1, 0, 0, 0);
+    uint64_t other = put_uid(db, in, 2, "b@x");
+    want(db, INTENT_FLAGS, &other, 1, 0, FLAG_SEEN, 0);
+    assert_int_equal(next(1000).kind, INTENT_FLAGS); /* a held purge holds nothing else */
+    settle_all();
+    assert_int_equal(msg_of(db, id).id, 0);
+    undo(false); /* the flag */
+    REFUSED(ERR_NOT_UNDOABLE, db_undo(db, false, 1, &(struct db_undone){0}, &err));
+}
+
+static void test_undo_copy_and_tags(void **state)
+{
+    (void)state;
+    uint64_t id = put_uid(db, in, 1, "a@x"), group;
+    uint32_t n;
+    want(db, INTENT_COPY, &id, 1, archive, 0, 0);
+    struct db_batch b = send_next();
+    uint64_t copy = b.items[0].copy;
+    OK(db_item_moved(db, b.intents[0], id, 8, 5, STR(""), &err));
+    done(b);
+    undo(false);
+    assert_int_equal(counts_of(archive).total, 0);
+    b = send_next();
+    assert_true(b.kind == INTENT_PURGE && b.box == archive && b.items[0].uid == 5);
+    done(b);
+    assert_int_equal(msg_of(db, copy).id, 0);
+    struct buf tags = BUF_INIT(100);
+    OK(db_intent_add(
+        db, &(struct db_intent){.kind = INTENT_TAGS, .msgs = &id, .n = 1, .arg = STR("+work +caf\xc3\xa9"), .now = 1},
+        &group, NULL, &n, &err));
+    settle_all();
+    undo(false);
+    OK(db_tags(db, id, &tags, &err));
+    assert_string_equal(buf_z(&tags), "");
+    b = next(1000);
+    assert_true(b.kind == INTENT_TAGS && str_eqz(b.arg, "-work -caf\xc3\xa9"));
+    buf_fini(&tags);
+    REFUSED(ERR_USAGE,
+            db_intent_add(
+                db, &(struct db_intent){.kind = INTENT_TAGS, .msgs = &id, .n = 1, .arg = STR("+unread"), .now = 1},
+                &group, NULL, &n, &err));
+    REFUSED(ERR_USAGE,
+            db_intent_add(db,
+                          &(struct db_intent){.kind = INTENT_TAGS, .msgs = &id, .n = 1, .arg = STR("work"), .now = 1},
+                          &group, NULL, &n, &err));
+}
+
+static void test_undo_boxes(void **state)
+{
+    (void)state;
+    uint64_t group, box, stamp, last = 0;
+    uint32_t n;
+    struct db_box b;
+    OK(db_intent_add(db, &(struct db_intent){.kind = INTENT_BOX_CREATE, .arg = STR("New"), .now = 1}, &group, &box, &n,
+                     &err));
+    undo(false);
+    REFUSED(ERR_NO_MAILBOX, db_box_get(db, box, &b, &err));
+    OK(db_intent_add(db, &(struct db_intent){.kind = INTENT_BOX_RENAME, .box = archive, .arg = STR("Z"), .now = 1},
+                     &group, NULL, &n, &err));
+    settle_all();
+    undo(false);
+    OK(db_box_get(db, archive, &b, &err));
+    assert_true(str_eqz(b.utf8, "Archive") && str_eqz(b.name, "Z"));
+    settle_all();
+    OK(db_box_by_name(db, STR("Archive"), &b, &err));
+    assert_int_equal(b.id, archive);
+    for (int i = 0; i < 3; i++) { /* stamps always rise */
+        uint64_t id = put_uid(db, in, 1 + (uint32_t)i, "");
+        want(db, INTENT_FLAGS, &id, 1, 0, FLAG_SEEN, 0);
+        OK(db_undo_peek(db, false, &group, &stamp, &err));
+        assert_true(stamp > last);
+        last = stamp;
+    }
+}
+
+static void test_mark_all_read(void **state)
+{
+    (void)state;
+    for (uint32_t uid = 1; uid <= 2500; uid++)
+        put_uid(db, in, uid, "");
+    uint64_t group;
+    uint32_t n;
+    OK(db_intent_add(db, &(struct db_intent){.kind = INTENT_MARK_ALL_READ, .box = in, .now = 1}, &group, NULL, &n,
+                     &err));
+    assert_int_equal(n, 2500);
+    assert_int_equal(counts_of(in).unread, 0);
+    struct db_batch b = next(1000);
+    assert_int_equal(b.nitems, 1000);
+    assert_int_equal(undo(false).count, 2500);
+    assert_int_equal(counts_of(in).unread, 2500);
+}
+
+static void test_errors(void **state)
+{
+    (void)state;
+    uint64_t id = put_uid(db, in, 1, "a@x"), group, none = 999999;
+    uint32_t n;
+    REFUSED(ERR_NO_MESSAGE,
+            db_intent_add(db, &(struct db_intent){.kind = INTENT_FLAGS, .msgs = &none, .n = 1, .set = 1}, &group, NULL,
+                          &n, &err));
+    REFUSED(ERR_NO_MAILBOX,
+            db_intent_add(db, &(struct db_intent){.kind = INTENT_MOVE, .msgs = &id, .n = 1, .target = 999}, &group,
+                          NULL, &n, &err));
+    REFUSED(ERR_NO_MAILBOX,
+            db_intent_add(db, &(struct db_intent){.kind = INTENT_SPAM, .msgs = &id, .n = 1}, &group, NULL, &n, &err));
+    REFUSED(ERR_USAGE, db_intent_add(db, &(struct db_intent){.kind = (enum intent_kind)77, .msgs = &id, .n = 1}, &group,
+                                     NULL, &n, &err));
+    bool dropped;
+    OK(db_box_open(db, in, 7, 2, 1, true, false, &dropped, &err));
+    REFUSED(ERR_READ_ONLY, db_intent_add(db, &(struct db_intent){.kind = INTENT_FLAGS, .msgs = &id, .n = 1, .set = 1},
+                                         &group, NULL, &n, &err));
+    assert_int_equal(pending(), 0);
+    uint64_t peek, stamp;
+    OK(db_undo_peek(db, false, &peek, &stamp, &err));
+    assert_int_equal(peek, 0);
+    OK(db_intent_add(db, &(struct db_intent){.kind = INTENT_TAGS, .msgs = &id, .n = 1, .arg = STR("+x"), .now = 1},
+                     &group, NULL, &n, &err));
+    assert_int_equal(next(1000).nintents, 0); /* the mailbox keeps no keywords: done here */
+    assert_int_equal(pending(), 0);
+}
+
+static void test_discard_and_prune(void **state)
+{
+    (void)state;
+    uint64_t id = put_uid(db, in, 1, "a@x");
+    uint32_t n;
+    want(db, INTENT_MOVE, &id, 1, archive, 0, 0);
+    want(db, INTENT_FLAGS, &id, 1, 0, FLAG_SEEN, 0);
+    OK(db_intents_discard(db, &n, &err));
+    assert_int_equal(n, 2);
+    assert_int_equal(msg_of(db, id).box, in);
+    assert_int_equal(msg_of(db, id).flags, 0);
+    OK(db_intents_prune(db, INT64_MAX, &err));
+    want(db, INTENT_FLAGS, &id, 1, 0, FLAG_SEEN, 0);
+    OK(db_intents_prune(db, INT64_MAX, &err));
+    assert_int_equal(pending(), 1);
+}
+
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        T(test_no_flicker),
+        T(test_refused),
+        T(test_move_with_copyuid),
+        T(test_arrival_merges),
+        T(test_arrival_of_another),
+        T(test_gone_conflict),
+        T(test_merging),
+        T(test_created_target),
+        T(test_create_refused),
+        T(test_rename_children),
+        T(test_copy),
+        T(test_append),
+        T(test_unknown),
+        T(test_item_failed),
+        T(test_undo_queued),
+        T(test_undo_done),
+        T(test_undo_flags),
+        T(test_undo_moved_since),
+        T(test_undo_sent),
+        T(test_purge),
+        T(test_undo_copy_and_tags),
+        T(test_undo_boxes),
+        T(test_mark_all_read),
+        T(test_errors),
+        T(test_discard_and_prune),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
