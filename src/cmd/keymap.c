@@ -71,7 +71,7 @@ static const char *keep_file(struct keymap *map, const char *file)
 
 static bool begins(const ckey *keys, size_t n, const ckey *prefix, size_t nprefix)
 {
-    return nprefix <= n && memcmp(keys, prefix, nprefix * sizeof *keys) == 0;
+    return nprefix <= n && (nprefix == 0 || memcmp(keys, prefix, nprefix * sizeof *keys) == 0);
 }
 
 void keymap_unbind(struct keymap *map, enum cmd_context context, const ckey *keys, size_t n)

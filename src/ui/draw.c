@@ -292,7 +292,11 @@ static void account_words(const struct ui *ui, struct buf *out)
 static void draw_prompt(struct ui *ui, struct rect r)
 {
     struct prompt *p = &ui->prompt;
-    unsigned x = put(ui, r, 0, 0, p->label, THING_PROMPT);
+    struct buf label = BUF_INIT(CLEAN_MAX);
+    unsigned x =
+        grid_text(&ui->grid, r, 0, 0, text_from_bytes(str_z(p->label), ui->grid.ascii ? TEXT_ASCII : TEXT_LINE, &label),
+                  THING_PROMPT);
+    buf_fini(&label);
     x = MIN(x, r.cols > 10 ? r.cols - 10 : 0);
     ui->grid.cursor_on = true;
     ui->grid.cursor_y = r.y;

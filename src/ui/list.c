@@ -107,12 +107,24 @@ void list_set_filter(struct list *l, enum list_filter filter)
     l->filter = filter;
 }
 
+static void clamp_top(struct list *l)
+{
+    if (l->top > l->cur)
+        l->top = l->cur;
+    if (l->cur - l->top >= l->height)
+        l->top = l->cur - l->height + 1;
+    if (l->top + l->height > l->n && l->last_here)
+        l->top = l->n > l->height ? l->n - l->height : 0;
+}
+
 void list_set_height(struct list *l, unsigned height)
 {
     height = MAX(height, 1u);
     if (height > l->height && (l->n < height * 3))
         l->stale = true;
     l->height = height;
+    if (l->n)
+        clamp_top(l);
 }
 
 void list_stale(struct list *l)
@@ -301,16 +313,6 @@ static void set_window(struct list *l, struct gather *above, const struct list_r
     l->rows = rows;
     l->n = n;
     l->cur = n ? MIN(above->n, n - 1) : 0;
-}
-
-static void clamp_top(struct list *l)
-{
-    if (l->top > l->cur)
-        l->top = l->cur;
-    if (l->cur - l->top >= l->height)
-        l->top = l->cur - l->height + 1;
-    if (l->top + l->height > l->n && l->last_here)
-        l->top = l->n > l->height ? l->n - l->height : 0;
 }
 
 static bool read_end(struct list *l, bool newest, struct err *err)

@@ -2,8 +2,9 @@
 
 const char *const theme_things[] = {
 #define THING(name, word, help) word,
-#include "ui/overlays.def"
 #include "ui/things.def"
+/* overlays behind things, as the enum has them */
+#include "ui/overlays.def"
 #undef THING
     NULL};
 

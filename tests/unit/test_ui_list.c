@@ -1,10 +1,12 @@
 /* The list model under insertions and removals: the cursor stays on its message, rows stay in order, nothing is lost.
  */
-#include <cmocka.h>
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include <cmocka.h>
 
 #include "ui_fake.h"
 

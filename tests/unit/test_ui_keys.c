@@ -1,0 +1,350 @@
+/* Keys and commands: what each key does to the store, that help is the tables, and a monkey. */
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <unistd.h>
+
+#include "ui_fake.h"
+
+static struct fake_ui f;
+
+static void open_ui(void)
+{
+    fake_mails();
+    fake_open(&f, 30, 100, NULL);
+}
+
+static bool on_screen(const char *words)
+{
+    struct buf out = BUF_INIT(1u << 20);
+    ui_draw(f.ui);
+    grid_print(&f.ui->grid, false, &out);
+    bool found = strstr(buf_z(&out), words) != NULL;
+    if (!found)
+        print_message("no \"%s\" in\n%s", words, buf_z(&out));
+    buf_fini(&out);
+    return found;
+}
+
+static void test_archive_hides_at_once_and_says_so_when_safe(void **state)
+{
+    (void)state;
+    open_ui();
+    struct ref first = ui_row(f.ui)->ref;
+    ui_key(f.ui, 'a');
+    ui_draw(f.ui); /* before the store has answered */
+    assert_null(list_find(ui_list(f.ui), first));
+    assert_string_equal(f.ui->status, "");
+    fake_settle(&f);
+    assert_true(on_screen("archived 1 message"));
+    assert_int_equal(fake_last_intent.kind, INTENT_ARCHIVE);
+    assert_int_equal(fake_find(&fake_accounts[first.account], first.id)->box, 2);
+    fake_close(&f);
+}
+
+static void test_refused_action_comes_back(void **state)
+{
+    (void)state;
+    open_ui();
+    struct ref first = ui_row(f.ui)->ref;
+    fake_refuse = true;
+    fake_type(&f, "d");
+    assert_non_null(list_find(ui_list(f.ui), first));
+    assert_true(on_screen("not deleted: no"));
+    fake_close(&f);
+}
+
+static void test_held_key_acts_on_one_message_each(void **state)
+{
+    (void)state;
+    open_ui();
+    uint64_t before = fake_accounts[0].n + fake_accounts[1].n, left = 0;
+    for (int i = 0; i < 20; i++)
+        ui_key(f.ui, 'd'); /* without a frame between */
+    fake_settle(&f);
+    assert_int_equal(fake_intents(), 20);
+    for (int a = 0; a < 2; a++)
+        for (size_t i = 0; i < fake_accounts[a].n; i++)
+            left += fake_accounts[a].rows[i].box != 4;
+    assert_int_equal(left, before - 20);
+    fake_close(&f);
+}
+
+static void test_selection_is_one_intent_per_account(void **state)
+{
+    (void)state;
+    open_ui();
+    fake_type(&f, "t t t t");
+    assert_int_equal(f.ui->selection.n, 4);
+    fake_type(&f, "F");
+    assert_int_equal(fake_intents(), 2);
+    assert_int_equal(f.ui->selection.n, 0);
+    assert_true(on_screen("flagged 4 messages"));
+    fake_close(&f);
+}
+
+static void test_flags_toggle(void **state)
+{
+    (void)state;
+    open_ui();
+    struct ref ref = ui_row(f.ui)->ref;
+    fake_type(&f, "N");
+    assert_false(fake_find(&fake_accounts[ref.account], ref.id)->flags & FLAG_SEEN);
+    fake_type(&f, "N");
+    assert_true(fake_find(&fake_accounts[ref.account], ref.id)->flags & FLAG_SEEN);
+    fake_type(&f, "F F");
+    assert_false(fake_find(&fake_accounts[ref.account], ref.id)->flags & FLAG_FLAGGED);
+    fake_close(&f);
+}
+
+static void test_move_by_fuzzy_name(void **state)
+{
+    (void)state;
+    open_ui();
+    struct ref ref = ui_row(f.ui)->ref;
+    fake_type(&f, "s k e r Enter");
+    assert_int_equal(fake_find(&fake_accounts[ref.account], ref.id)->box, 6);
+    assert_true(on_screen("moved 1 message to Lists/kernel"));
+    fake_type(&f, "s Enter"); /* the last one again */
+    assert_int_equal(fake_last_intent.target, 6);
+    fake_type(&f, "s Esc");
+    assert_int_equal(fake_intents(), 2);
+    fake_close(&f);
+}
+
+static void test_prompt_runs_commands_and_says_what_is_wrong(void **state)
+{
+    (void)state;
+    open_ui();
+    fake_type(&f, ": e c h o Space h i Enter");
+    assert_true(on_screen("hi"));
+    fake_type(&f, ": a r c h i v Enter");
+    assert_true(on_screen("archive"));
+    fake_type(&f, ": t h e m e Space l i g h t Enter");
+    fake_type(&f, ": Up");
+    assert_string_equal(f.ui->prompt.edit.p, "theme light");
+    fake_type(&f, "C-g");
+    assert_int_equal(f.ui->prompt.kind, PROMPT_NONE);
+    fake_close(&f);
+}
+
+static void test_paste_is_text_and_never_commands(void **state)
+{
+    (void)state;
+    open_ui();
+    ui_key(f.ui, K_PASTE_BEGIN);
+    for (const char *p = "dddd"; *p; p++)
+        ui_key(f.ui, (ckey)*p);
+    ui_key(f.ui, K_PASTE_END);
+    fake_settle(&f);
+    assert_int_equal(fake_intents(), 0);
+    fake_type(&f, ":");
+    ui_key(f.ui, K_PASTE_BEGIN);
+    for (const char *p = "echo x\ry"; *p; p++)
+        ui_key(f.ui, *p == '\r' ? K_ENTER : (ckey)*p);
+    ui_key(f.ui, K_PASTE_END);
+    assert_string_equal(f.ui->prompt.edit.p, "echo x y");
+    fake_close(&f);
+}
+
+static void test_secret_never_on_screen(void **state)
+{
+    struct err err = ERR_INIT;
+    struct msg m = {.kind = MSG_NONE};
+    char got[32] = "";
+    (void)state;
+    open_ui();
+    SEND(f.store, -1, &err, SECRET_WANTED, .account = STR("work"), .service = SERVICE_INCOMING,
+         .text = STR("imap.example.org"));
+    fake_settle(&f);
+    assert_int_equal(f.ui->prompt.kind, PROMPT_SECRET);
+    assert_true(on_screen("password of work"));
+    for (const char *p = "s3cret"; *p; p++)
+        ui_key(f.ui, (ckey)*p);
+    struct buf out = BUF_INIT(1u << 20);
+    ui_draw(f.ui);
+    grid_print(&f.ui->grid, false, &out);
+    assert_null(strstr(buf_z(&out), "s3c"));
+    assert_null(strstr(buf_z(&out), "***"));
+    buf_fini(&out);
+    while (chan_recv(f.store, &m, &err) == 1)
+        ;
+    ui_key(f.ui, K_ENTER);
+    assert_int_equal(chan_recv(f.store, &m, &err), 1);
+    assert_int_equal(m.kind, MSG_SECRET_GIVEN);
+    assert_true(read(m.fd, got, sizeof got - 1) == 7);
+    assert_string_equal(got, "s3cret\n");
+    close(m.fd);
+    for (size_t i = 0; i < sizeof f.ui->prompt.edit; i++)
+        assert_int_equal(((const char *)&f.ui->prompt.edit)[i], 0);
+    fake_close(&f);
+}
+
+static void test_urls(void **state)
+{
+    static const char *const bad[] = {
+        "javascript:alert(1)",  "file:///etc/passwd", "data:text/html,x",    "-n",         "",   "http//x",
+        "https://exa mple.org", "https://x\033[0m",   "https://x\nhttp://y", " https://x", "//x"};
+    static const char *const good[] = {"https://example.org/a?b=%20", "HTTP://x", "mailto:a@example.org", "ftp://x/"};
+    (void)state;
+    for (size_t i = 0; i < COUNT(bad); i++)
+        assert_false(ui_url_allowed(str_z(bad[i])));
+    for (size_t i = 0; i < COUNT(good); i++)
+        assert_true(ui_url_allowed(str_z(good[i])));
+}
+
+static void test_store_that_ends_is_a_word(void **state)
+{
+    (void)state;
+    open_ui();
+    ui_key(f.ui, 'a');
+    chan_free(&f.store);
+    for (int i = 0; i < 5; i++)
+        loop_once(f.loop, 0);
+    assert_true(on_screen("the store ended"));
+    ui_key(f.ui, 'a'); /* refused in words, no crash */
+    assert_true(on_screen("does not run"));
+    fake_close(&f);
+}
+
+/* ---- the tables ---- */
+static void check_default(void *arg, const struct binding *b)
+{
+    struct err err = ERR_INIT;
+    struct str rest = str_z(b->command);
+    struct line line;
+    unsigned number = 1;
+    (void)arg;
+    while (line_next(&rest, "keys", &number, &line, &err) == 1) {
+        struct cmd_args args;
+        if (!cmd_parse(&ui_lang, &line, &args, &err))
+            fail_msg("%s: %s", b->command, err.text);
+        cmd_args_fini(&args);
+        line_fini(&line);
+    }
+}
+
+static void test_default_keys_name_commands(void **state)
+{
+    static const char *const profiles[] = {"mutt", "vim", "gmail"};
+    (void)state;
+    for (size_t p = 0; p < COUNT(profiles); p++) {
+        struct keymap *map = keymap_new();
+        struct err err = ERR_INIT;
+        assert_true(keymap_defaults(map, profiles[p], &err));
+        for (unsigned c = 0; c < CTX_COUNT; c++)
+            keymap_each(map, (enum cmd_context)c, NULL, 0, check_default, NULL);
+        keymap_free(&map);
+    }
+}
+
+static void test_help_is_the_tables(void **state)
+{
+    (void)state;
+    open_ui();
+    fake_type(&f, "?");
+    assert_int_equal(f.ui->popup.kind, POPUP_PAGER);
+    for (size_t i = 0; i < ui_lang.ncommands; i++) {
+        const struct command *c = &ui_lang.commands[i];
+        bool listed = false;
+        assert_non_null(c->run);
+        assert_true(*c->help && c->help[strlen(c->help) - 1] != '.');
+        for (size_t k = i + 1; k < ui_lang.ncommands; k++)
+            assert_string_not_equal(c->name, ui_lang.commands[k].name);
+        for (unsigned r = 0; r < f.ui->popup.n; r++)
+            listed =
+                listed || (!strcmp(f.ui->popup.rows[r].left, c->name) && !strcmp(f.ui->popup.rows[r].right, c->help));
+        assert_int_equal(listed, !(c->flags & CMD_HIDDEN));
+    }
+    fake_close(&f);
+}
+
+static void test_every_command_survives_every_pane(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ui_lang.ncommands; i++) {
+        for (unsigned pane = 0; pane < 3; pane++) {
+            open_ui();
+            if (pane == PANE_BOXES)
+                fake_type(&f, "y");
+            else if (pane == PANE_MESSAGE)
+                fake_type(&f, "Enter");
+            ui_run(f.ui, ui_lang.commands[i].name);
+            fake_settle(&f);
+            ui_draw(f.ui);
+            ui_check(f.ui);
+            fake_type(&f, "Esc x Esc");
+            fake_close(&f);
+        }
+    }
+}
+
+static ckey monkey_key(uint32_t *seed)
+{
+    static const ckey named[] = {
+        K_ENTER,     K_TAB,       K_BACKTAB,    K_ESC,         K_BACKSPACE, K_DELETE, K_UP,  K_DOWN,       K_LEFT,
+        K_RIGHT,     K_HOME,      K_END,        K_PGUP,        K_PGDN,      K_ESC,    K_ESC, K_CTRL | 'g', K_CTRL | 'r',
+        K_ALT | 'a', K_ALT | 'c', K_CTRL | 'w', K_PASTE_BEGIN, K_PASTE_END, 0x1f600,  0x301};
+    *seed = *seed * 1664525u + 1013904223u;
+    uint32_t r = *seed >> 8;
+    return r % 3 == 0 ? named[r / 3 % COUNT(named)] : (ckey)(' ' + r / 3 % 95);
+}
+
+static void test_monkey(void **state)
+{
+    const char *more = getenv("TUIMAIL_MONKEY");
+    unsigned steps = more ? (unsigned)strtoul(more, NULL, 10) : 3000;
+    uint32_t seed = 20261122;
+    (void)state;
+    open_ui();
+    for (unsigned i = 0; i < steps; i++) {
+        ckey key = monkey_key(&seed);
+        ui_key(f.ui, key);
+        if (f.ui->popup.kind == POPUP_CONFIRM && (seed >> 5) % 2) /* nothing is opened or quit by chance */
+            ui_key(f.ui, 'n');
+        if ((seed >> 9) % 50 == 0)
+            ui_resize(f.ui, 1 + (seed >> 3) % 60, 1 + (seed >> 13) % 200);
+        if ((seed >> 9) % 40 == 1)
+            fake_add(&fake_accounts[0], (struct fake_row){.box = 1,
+                                                          .date = 1584000000 + (seed >> 12),
+                                                          .name = "new\033",
+                                                          .addr = "",
+                                                          .to = "",
+                                                          .subject = "more"});
+        if ((seed >> 9) % 4 == 0)
+            fake_settle(&f);
+        ui_draw(f.ui);
+        ui_check(f.ui);
+        f.ui->quit = false;
+    }
+    fake_close(&f);
+}
+
+int main(void)
+{
+    setenv("TZ", "UTC", 1);
+    setenv("TUIMAIL_LIBEXEC", "/nonexistent", 1);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_archive_hides_at_once_and_says_so_when_safe),
+        cmocka_unit_test(test_refused_action_comes_back),
+        cmocka_unit_test(test_held_key_acts_on_one_message_each),
+        cmocka_unit_test(test_selection_is_one_intent_per_account),
+        cmocka_unit_test(test_flags_toggle),
+        cmocka_unit_test(test_move_by_fuzzy_name),
+        cmocka_unit_test(test_prompt_runs_commands_and_says_what_is_wrong),
+        cmocka_unit_test(test_paste_is_text_and_never_commands),
+        cmocka_unit_test(test_secret_never_on_screen),
+        cmocka_unit_test(test_urls),
+        cmocka_unit_test(test_store_that_ends_is_a_word),
+        cmocka_unit_test(test_default_keys_name_commands),
+        cmocka_unit_test(test_help_is_the_tables),
+        cmocka_unit_test(test_every_command_survives_every_pane),
+        cmocka_unit_test(test_monkey),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,225 @@
+/* Golden screens: what the panes look like, as text with style names, over fixed rows with every kind of hostile and
+ * wide text. TUIMAIL_GOLDEN=write writes the files anew (look at the difference before you keep it). */
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <time.h>
+
+#include "ui_fake.h"
+
+static char *golden_path(const char *name)
+{
+    const char *src = getenv("TUIMAIL_SRC");
+    char *dir = path_join(src ? src : ".", "tests/golden/ui");
+    char *path = path_join(dir, name);
+    free(dir);
+    return path;
+}
+
+static void compare(struct fake_ui *f, const char *name)
+{
+    struct buf got = BUF_INIT(4u << 20), want = BUF_INIT(4u << 20);
+    struct err err = ERR_INIT;
+    const char *mode = getenv("TUIMAIL_GOLDEN");
+    char *path = golden_path(name);
+    fake_settle(f);
+    ui_draw(f->ui);
+    ui_check(f->ui);
+    grid_print(&f->ui->grid, true, &got);
+    if (mode && !strcmp(mode, "write"))
+        assert_true(fs_write_atomic(path, 0644, buf_str(&got), &err));
+    if (!fs_read(path, 4u << 20, &want, &err))
+        fail_msg("%s: %s", path, err.text);
+    if (!str_eq(buf_str(&got), buf_str(&want))) {
+        print_message("---- wanted %s\n%s---- got\n%s", name, buf_z(&want), buf_z(&got));
+        fail_msg("%s differs", name);
+    }
+    buf_fini(&got);
+    buf_fini(&want);
+    free(path);
+}
+
+/* ---- a document, as view would send it ---- */
+static void item(struct buf *doc, enum doc_kind kind, unsigned level, unsigned st, const char *name, const char *text)
+{
+    assert_true(doc_put(doc, &(struct doc_item){.kind = kind,
+                                                .level = (uint8_t)level,
+                                                .style = (uint8_t)st,
+                                                .number = 1,
+                                                .name = str_z(name),
+                                                .text = str_z(text)}));
+}
+
+static void show_document(struct fake_ui *f)
+{
+    struct buf doc = BUF_INIT(1u << 20);
+    struct err err = ERR_INIT;
+    const struct list_row *row = list_cursor(ui_list(f->ui));
+    item(&doc, DOC_HEADER, 0, 0, "From", "Alice Example <alice@example.org>");
+    item(&doc, DOC_HEADER, 0, 0, "To",
+         "You <you@example.org>, Bob Example <bob@example.org>, 見本 太郎 <taro@example.org>");
+    item(&doc, DOC_HEADER, 0, 0, "Subject", "Re: budget \033[2J for the third quarter");
+    item(&doc, DOC_BANNER, 0, 0, "", "2 parts are not shown");
+    item(&doc, DOC_TEXT, 0, 0, "",
+         "Could you look at the two lines marked below before noon? It is a long paragraph, so that it has to be "
+         "wrapped at "
+         "every width, and \033]52;c;ZXZpbA==\007 it tries the clipboard.");
+    item(&doc, DOC_TEXT, 0, 0, "", "");
+    for (int i = 0; i < 30; i++)
+        item(&doc, DOC_TEXT, 1, 0, "", "we moved hosting to the spring");
+    item(&doc, DOC_TEXT, 2, 0, "", "and before that");
+    item(&doc, DOC_TEXT, 0, 0, "", "見積書の件についてのご連絡とお願いがございます、よろしくお願い申し上げます。");
+    struct doc_span span = {5, 9, DOC_SPAN_LINK, 1};
+    assert_true(doc_put(
+        &doc, &(struct doc_item){.kind = DOC_TEXT, .text = STR("See: here for more"), .spans = &span, .nspans = 1}));
+    item(&doc, DOC_TEXT, 0, DOC_DIFF_ADD, "", "+added");
+    item(&doc, DOC_TEXT, 0, DOC_DIFF_DELETE, "", "-removed");
+    item(&doc, DOC_TEXT, 0, DOC_SIGNATURE, "", "-- ");
+    item(&doc, DOC_WARNING, 0, 0, "", "two From fields");
+    assert_true(doc_put(&doc, &(struct doc_item){.kind = DOC_PART,
+                                                 .number = 3,
+                                                 .flags = DOC_PART_ATTACHMENT,
+                                                 .size = 123456,
+                                                 .name = STR("application/pdf"),
+                                                 .text = STR("slides\033[0m.pdf")}));
+    item(&doc, DOC_LINK, 0, 0, "", "https://example.org/a?b=c");
+    message_show(&f->ui->message, row->ref, row->subject, 0);
+    assert_true(message_feed(&f->ui->message, buf_str(&doc), &err));
+    message_done(&f->ui->message);
+    f->ui->focus = PANE_MESSAGE;
+    buf_fini(&doc);
+}
+
+static const struct {
+    unsigned rows, cols;
+    const char *name;
+} sizes[] = {{24, 80, "80x24"}, {40, 120, "120x40"}, {60, 200, "200x60"}, {10, 40, "40x10"}};
+
+static void at_all_sizes(const char *what, const char *config, void (*prepare)(struct fake_ui *))
+{
+    for (size_t i = 0; i < COUNT(sizes); i++) {
+        struct fake_ui f;
+        char name[80];
+        fake_mails();
+        fake_open(&f, sizes[i].rows, sizes[i].cols, config);
+        if (prepare)
+            prepare(&f);
+        snprintf(name, sizeof name, "%s-%s", what, sizes[i].name);
+        compare(&f, name);
+        fake_close(&f);
+    }
+}
+
+static void test_list(void **state)
+{
+    (void)state;
+    at_all_sizes("list", NULL, NULL);
+}
+
+static void test_message(void **state)
+{
+    (void)state;
+    at_all_sizes("message", NULL, show_document);
+}
+
+static void boxes(struct fake_ui *f)
+{
+    fake_type(f, "y j j");
+}
+
+static void test_mailboxes(void **state)
+{
+    (void)state;
+    at_all_sizes("mailboxes", NULL, boxes);
+}
+
+static void help(struct fake_ui *f)
+{
+    fake_type(f, "?");
+}
+
+static void test_help(void **state)
+{
+    (void)state;
+    at_all_sizes("help", NULL, help);
+}
+
+static void picker(struct fake_ui *f)
+{
+    fake_type(f, "t t c k e");
+}
+
+static void test_picker(void **state)
+{
+    (void)state;
+    at_all_sizes("picker", NULL, picker);
+}
+
+static void ascii(struct fake_ui *f)
+{
+    show_document(f);
+}
+
+static void test_ascii(void **state)
+{
+    (void)state;
+    at_all_sizes("ascii", "set ascii yes\n", ascii);
+}
+
+static void test_no_escape_ever(void **state)
+{
+    static const unsigned shapes[][2] = {{1, 1}, {2, 500}, {500, 2}, {5, 20}, {4, 20}, {6, 21}, {100, 5000}, {24, 80}};
+    (void)state;
+    fake_mails();
+    for (size_t i = 0; i < COUNT(shapes); i++) {
+        struct fake_ui f;
+        fake_open(&f, shapes[i][0], shapes[i][1], NULL);
+        if (list_cursor(ui_list(f.ui)))
+            show_document(&f);
+        ui_draw(f.ui);
+        ui_check(f.ui); /* no control character in any cell, every row as wide as the screen */
+        fake_close(&f);
+    }
+}
+
+static void test_too_small_says_so_and_comes_back(void **state)
+{
+    struct fake_ui f;
+    struct buf small = BUF_INIT(10000), big = BUF_INIT(100000);
+    (void)state;
+    fake_mails();
+    fake_open(&f, 24, 80, NULL);
+    ui_resize(f.ui, 4, 19);
+    ui_draw(f.ui);
+    grid_print(&f.ui->grid, false, &small);
+    assert_non_null(strstr(buf_z(&small), "too small"));
+    ui_key(f.ui, 'd'); /* nobody sees what it would do */
+    fake_settle(&f);
+    assert_int_equal(fake_intents(), 0);
+    ui_resize(f.ui, 24, 80);
+    ui_draw(f.ui);
+    grid_print(&f.ui->grid, false, &big);
+    assert_non_null(strstr(buf_z(&big), "budget"));
+    buf_fini(&small);
+    buf_fini(&big);
+    fake_close(&f);
+}
+
+int main(void)
+{
+    setenv("TZ", "UTC", 1);
+    setenv("TUIMAIL_LIBEXEC", "/nonexistent", 1);
+    tzset();
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_list),           cmocka_unit_test(test_message),
+        cmocka_unit_test(test_mailboxes),      cmocka_unit_test(test_help),
+        cmocka_unit_test(test_picker),         cmocka_unit_test(test_ascii),
+        cmocka_unit_test(test_no_escape_ever), cmocka_unit_test(test_too_small_says_so_and_comes_back),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
