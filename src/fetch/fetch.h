@@ -77,7 +77,7 @@ struct fetch {
 };
 
 /* ---- For handlers ------------------------------------------------------------------------------------------------------- */
-/* Sends a message to the store; waits while more than 1 MiB is queued, so that a slow store slows the server down.
+/* Sends a message to the store; waits until the socket takes it, so that a slow store slows the server down.
  * False with ERR_CHANNEL: the store is gone or stuck; return false from the handler. FETCH_SEND(f, err, ROW, .box = 1,
  * ...). fd (or -1) is duplicated. */
 bool fetch_send(struct fetch *, const struct msg *, int fd, struct err *);

@@ -304,6 +304,8 @@ static bool select_finish(struct session *s, struct box *b, uint32_t tag, uint32
     if (*resync_r == 2 && s->modseq > modseq && s->exists && !changed_since(s, modseq, err))
         return false;
     b->modseq = s->modseq;
+    if (!b->uidvalidity)
+        b->uidvalidity = s->uidvalidity;
     return true;
 }
 

@@ -3,7 +3,6 @@
 #include <poll.h>
 #include <unistd.h>
 
-#define CHANNEL_HIGH (1u << 20)
 #define CHANNEL_STUCK_MS 120000
 #define CANCEL_GRACE_MS 2000
 #define SECRET_READ_MS 60000
@@ -253,9 +252,9 @@ bool fetch_send(struct fetch *f, const struct msg *m, int fd, struct err *err)
 {
     if (f->ended)
         return err_set(err, ERR_CHANNEL, "the store is gone");
-    if (chan_queued(f->chan) > CHANNEL_HIGH && !chan_drain(f->chan, clock_mono_ms() + CHANNEL_STUCK_MS, err))
-        f->ended = true;
-    else if (!chan_send(f->chan, m, fd, err))
+    /* What the socket does not take must go before we wait for anything else: waits on a server do not flush the channel. */
+    if (!chan_send(f->chan, m, fd, err) ||
+        (chan_wants_write(f->chan) && !chan_drain(f->chan, clock_mono_ms() + CHANNEL_STUCK_MS, err)))
         f->ended = true;
     return !f->ended;
 }

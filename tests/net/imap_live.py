@@ -261,6 +261,9 @@ def test_many_rows_in_slices_and_an_urgent_step_overtakes():
         p.until("DONE", step=back)
         rows = {(m.box, m.uid) for m in p.seen if m.name == "ROW"}
         tap.equal(rows, {(1, u) for u in range(1, 1201)}, "rows, each of its own mailbox")
+        step = p.begin("STEP_FLAGS", box=1, uid_lo=1, uid_hi=0)
+        time.sleep(0.5)  # a store that is busy: more is to be sent than the socket takes
+        tap.equal(len(p.end(step)["FLAGS"]), 1200)
 
 
 def test_steps_in_a_row_without_waiting():
