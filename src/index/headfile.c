@@ -93,7 +93,9 @@ static bool is_headfile(const char *path)
     int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     if (fd < 0)
         return false;
-    bool is = read(fd, mark, sizeof mark) == (ssize_t)sizeof mark && memcmp(mark, HEADFILE_MARK, sizeof mark) == 0;
+    /* One that was being written when its writer was killed is empty, or cut inside the mark. */
+    ssize_t n = read(fd, mark, sizeof mark);
+    bool is = n >= 0 && memcmp(mark, HEADFILE_MARK, (size_t)n) == 0;
     close(fd);
     return is;
 }

@@ -363,6 +363,7 @@ static void only_a_commit_counts(void **state)
     }
     end_index(p, SIGKILL);
     notmuch_says(p, "messages", "*", "id:a@example.org\n");
+    write_mail(p, "work/1.7/60", ""); /* killed while it wrote this one */
     start_index(p);
     /* sent again, over what the killed one left */
     for (unsigned i = 2; i < 300; i++) {
@@ -374,7 +375,7 @@ static void only_a_commit_counts(void **state)
     commit(p, 299);
     notmuch_says(p, "messages", "subject:two and date:@1700000297..@1700000298",
                  "id:m297@example.org\nid:m298@example.org\n");
-    assert_false(there(p, "work/1.7/50"));
+    assert_false(there(p, "work/1.7/50") || there(p, "work/1.7/60"));
 }
 
 static void a_damaged_index_is_set_aside(void **state)
