@@ -1,0 +1,258 @@
+#!/usr/bin/env python3
+"""libexec/fetch against servers that lie: scripted dialogues no real server can be made to have. Numbers: doc/THREATS."""
+import contextlib
+import os
+import re
+import socket
+import sys
+import threading
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+import channel  # noqa: E402
+import tap  # noqa: E402
+from channel import ranges  # noqa: E402
+
+ERR = channel.error_kinds()
+CAPS = "IMAP4rev1 LITERAL+ UIDPLUS MOVE ESEARCH"
+HEADER = b"From: a@example.org\r\nSubject: s%d\r\n\r\n"
+
+
+def row(seq, uid=None, flags="", extra=b""):
+    header = HEADER % seq
+    return b"* %d FETCH (UID %d FLAGS (%s) INTERNALDATE \"22-Nov-2026 14:02:05 +0000\" RFC822.SIZE 100 %sBODY[HEADER.FIELDS (DATE)] {%d}\r\n%s)\r\n" % (
+        seq, uid or seq, flags.encode(), extra, len(header), header)
+
+
+class Liar:
+    """Answers each command by the first rule whose pattern fits; a rule gives bytes, or a function of the match, or None to hang up. `OK`
+    with the tag follows unless the answer holds "{tag}"."""
+
+    def __init__(self, rules, exists=3, caps=CAPS):
+        self.rules = [(re.compile(p), a) for p, a in rules] + [(re.compile(p), a) for p, a in (
+            (r"LOGIN .*", b"{tag} OK [CAPABILITY %s] in\r\n" % caps.encode()),
+            (r"(SELECT|EXAMINE) .*", b"* FLAGS (\\Seen)\r\n* %d EXISTS\r\n* OK [UIDVALIDITY 7] x\r\n* OK [UIDNEXT %d] x\r\n* OK [PERMANENTFLAGS (\\*)] x\r\n" % (exists, exists + 1)),
+            (r"FETCH (\d+):(\d+) .*", lambda m: b"".join(row(i) for i in range(int(m[1]), int(m[2]) + 1))),
+            (r"UID FETCH (\d+):(\d+) .*", lambda m: b"".join(row(i) for i in range(int(m[1]), min(int(m[2]), exists) + 1))),
+            (r".*", b""))]
+        self.heard, self.listener = [], socket.create_server(("127.0.0.1", 0))
+        self.port, self.open = self.listener.getsockname()[1], []
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def serve(self):
+        with contextlib.suppress(OSError):
+            while True:
+                conn, _ = self.listener.accept()
+                self.open.append(conn)
+                threading.Thread(target=self.talk, args=(conn,), daemon=True).start()
+
+    def talk(self, conn):
+        with contextlib.suppress(OSError), conn.makefile("rb") as lines:
+            conn.sendall(b"* OK [CAPABILITY IMAP4rev1 LITERAL+] ready\r\n")
+            for line in lines:
+                tag, _, command = line.decode("latin-1").strip().partition(" ")
+                self.heard.append(command or tag)
+                for pattern, answer in self.rules:
+                    m = pattern.fullmatch(command or tag)
+                    if not m:
+                        continue
+                    answer = answer(m) if callable(answer) else answer
+                    if answer is None:
+                        conn.shutdown(socket.SHUT_RDWR)
+                        return
+                    if b"{tag}" not in answer:
+                        answer += b"{tag} OK done\r\n"
+                    conn.sendall(answer.replace(b"{tag}", tag.encode()))
+                    break
+
+    def close(self):
+        self.listener.close()
+        for c in self.open:
+            c.close()
+
+
+@contextlib.contextmanager
+def fetch(*rules, **liar):
+    with tap.directory() as d:
+        server = Liar(rules, **liar)
+        conf = os.path.join(d, "rc")
+        with open(conf, "w") as f:
+            f.write("account work imap://alice@127.0.0.1:%d\nset -a work tls none\nset log-level debug\nset timeout 5\n" % server.port)
+        os.chmod(conf, 0o600)
+        p = channel.Program("fetch", "-c", conf, "--store", os.path.join(d, "store"), "work", env=d)
+        p.server, p.root = server, os.path.join(d, "store")
+        try:
+            p.until("READY")
+            p.do("STEP_CONNECT")
+            p.do("STEP_SELECT", box=1, name="INBOX")
+            yield p
+            tap.equal(p.close(), 0, "exit status")
+        except BaseException:
+            sys.stderr.write(open(os.path.join(d, "log"), errors="replace").read()[-4000:])
+            raise
+        finally:
+            server.close()
+            if p.process.poll() is None:
+                p.process.kill()
+                p.process.wait()
+
+
+def uids(out):
+    return [r.uid for r in out.get("ROW", [])]
+
+
+def test_one_message_that_the_server_cannot_give():
+    # THREATS 53
+    def answer(m):
+        lo, hi = int(m[1]), int(m[2])
+        if lo <= 7 <= hi:
+            return b"{tag} NO [SERVERBUG] disk\r\n"
+        return b"".join(row(i) for i in range(lo, hi + 1))
+    with fetch((r"FETCH (\d+):(\d+) .*", answer), exists=20) as p:
+        got = p.do("STEP_ROWS_TOP", box=1, count=20)
+        tap.equal(sorted(uids(got)), [u for u in range(1, 21) if u != 7])
+
+
+def test_rows_that_are_missing_doubled_or_foreign():
+    # THREATS 46, 48, 52
+    lies = row(1) + row(1) + row(3, 4294967295) + row(9, 9) + b"* 0 FETCH (UID 4 FLAGS ())\r\n* 2 FETCH (FLAGS ())\r\n* 99 EXPUNGE\r\n* 0 EXPUNGE\r\n"
+    with fetch((r"FETCH .*", lies)) as p:
+        got = p.do("STEP_ROWS_TOP", box=1, count=3)
+        tap.equal(uids(got), [1, 1, 4294967295])
+        assert "GONE" not in got
+
+
+def test_four_billion_messages():
+    # THREATS 50, 51
+    storm = b"".join(b"* %d EXISTS\r\n" % (4294967295 - i) for i in range(100000)) + b"* 4 EXISTS\r\n"
+    with fetch((r"FETCH .*", row(4294967295, 5)), (r"UID STORE .*", storm), exists=4294967295) as p:
+        tap.equal(uids(p.do("STEP_ROWS_TOP", box=1, count=1)), [5])
+        got = p.do("STEP_STORE", box=1, uids=ranges(5), add=1)
+        tap.equal([e.exists for e in got["EXISTS"]], [4], "one word for a storm")
+        status = open("/proc/%d/status" % p.process.pid).read()
+        assert int(re.search(r"VmHWM:\s+(\d+)", status)[1]) < 100000, status
+
+
+def test_uidvalidity_changes_under_our_hands():
+    # THREATS 44: nothing is done to old UIDs
+    with fetch((r"UID FETCH .*", b"* OK [UIDVALIDITY 8] new\r\n")) as p:
+        step = p.begin("STEP_ROWS", box=1, uid_lo=1, uid_hi=3)
+        tap.equal(p.until("DONE", step=step)[-1].kind, ERR["PROTOCOL"])
+        tap.equal(p.until("LOST")[-1].kind, ERR["PROTOCOL"])
+
+
+def test_uidvalidity_changes_behind_a_reselect():
+    # THREATS 43
+    seen = []
+
+    def select(m):
+        seen.append(m)
+        return b"* 1 EXISTS\r\n* OK [UIDVALIDITY %d] x\r\n* OK [UIDNEXT 2] x\r\n" % (7 if len(seen) < 2 else 8 + len(seen))
+    with fetch((r"SELECT .*", select)) as p:
+        p.do("STEP_SELECT", box=2, name="Other")
+        got = p.do("STEP_STORE", box=1, uids=ranges(1), add=8, want=ERR["NO_MESSAGE"])
+        tap.equal(got["BOX_OPEN"][0].resync, 0)
+        assert not [c for c in p.server.heard if "STORE" in c], p.server.heard
+
+
+def test_body_of_another_message():
+    # THREATS 52
+    big = b"x" * 100000
+    answer = b"* 2 FETCH (UID 2 BODY[] {%d}\r\n%s)\r\n* 3 FETCH (UID 3 BODY[] {1}\r\ny)\r\n" % (len(big), big)
+    with fetch((r"UID FETCH 1 .*", answer), (r"UID FETCH 2 .*", b"* 2 FETCH (UID 2 BODY[] NIL)\r\n"),
+               (r"UID FETCH 3 .*", b"* 3 FETCH (UID 3 BODY[] \"\")\r\n")) as p:
+        p.do("STEP_BODY", box=1, uid=1, want=ERR["NO_MESSAGE"])
+        p.do("STEP_BODY", box=1, uid=2, want=ERR["SERVER_NO"])
+        at = p.do("STEP_BODY", box=1, uid=3)["BODY_AT"][0]
+        tap.equal(at.bytes, 0)
+        tap.equal(os.listdir(os.path.join(p.root, "mail/work/tmp")), [])
+
+
+def test_line_lost_inside_a_body():
+    # THREATS 31, 57: a part is never published
+    with fetch((r"UID FETCH .*", b"* 1 FETCH (UID 1 BODY[] {200000}\r\n" + b"z" * 150000 + b"{tag} OK done\r\n")) as p:
+        step = p.begin("STEP_BODY", box=1, uid=1)
+        done = p.until("DONE", step=step)[-1]
+        tap.equal(done.kind, ERR["TIMEOUT"])
+        p.until("LOST")
+        tap.equal(sorted(os.listdir(os.path.join(p.root, "mail/work"))), ["tmp"])
+        tap.equal(os.listdir(os.path.join(p.root, "mail/work/tmp")), [])
+
+
+def test_every_extension_offered_and_none_works():
+    # THREATS 62
+    caps = CAPS + " QRESYNC CONDSTORE ENABLE LIST-EXTENDED LIST-STATUS SPECIAL-USE IDLE"
+    with fetch((r"ENABLE .*", b"{tag} BAD what\r\n"), (r"SELECT .*\(.*", b"{tag} BAD what\r\n"), (r"LIST .* RETURN .*", b"{tag} BAD what\r\n"),
+               (r"LIST .*", b"* LIST () \"/\" INBOX\r\n* LIST (\\Noselect) \"/\" Top\r\n"), (r"IDLE", b"{tag} BAD what\r\n"),
+               (r"STATUS .*", b"{tag} NO what\r\n"), (r"UID SEARCH .*", b"* SEARCH 3 2 1\r\n"), caps=caps) as p:
+        boxes = p.do("STEP_LIST")["BOX"]
+        tap.equal([(b["name"], b.total, b.attrs & 1) for b in boxes], [(b"INBOX", 0xffffffff, 0), (b"Top", 0xffffffff, 1)])
+        tap.equal(len(uids(p.do("STEP_ROWS_TOP", box=1, count=3))), 3)
+        p.do("STEP_WATCH", box=1)
+
+
+def test_copy_refused_nothing_removed():
+    # THREATS 64, 65
+    with fetch((r"UID COPY .*", b"{tag} NO [TRYCREATE] no\r\n"), caps="IMAP4rev1 LITERAL+ UIDPLUS") as p:
+        p.do("STEP_MOVE", box=1, uids=ranges((1, 3)), target=2, target_name="X", want=ERR["NO_MAILBOX"])
+        assert not [c for c in p.server.heard if "STORE" in c or "EXPUNGE" in c], p.server.heard
+
+
+def test_store_refused_nothing_expunged():
+    with fetch((r"UID STORE .*", b"{tag} NO no\r\n"), caps="IMAP4rev1 LITERAL+ UIDPLUS") as p:
+        p.do("STEP_MOVE", box=1, uids=ranges((1, 3)), target=2, target_name="X", want=ERR["SERVER_NO"])
+        p.do("STEP_EXPUNGE", box=1, uids=ranges(1), want=ERR["SERVER_NO"])
+        assert not [c for c in p.server.heard if "EXPUNGE" in c], p.server.heard
+
+
+def test_copyuid_that_lies():
+    # THREATS 49
+    with fetch((r"UID MOVE .*", b"* OK [COPYUID 9 1:4294967295 5:6] x\r\n* OK [COPYUID] x\r\n* OK [COPYUID 1 2] x\r\n* OK [COPYUID x y z] x\r\n")) as p:
+        got = p.do("STEP_MOVE", box=1, uids=ranges(1, 2), target=2, target_name="X")
+        tap.equal([(m.uid, m.uid_to) for m in got["MOVED"]], [(1, 5), (2, 6)])
+
+
+def test_read_only_is_told():
+    # THREATS 61
+    with fetch((r"SELECT .*", b"* 1 EXISTS\r\n* OK [UIDVALIDITY 7] x\r\n{tag} OK [READ-ONLY] look\r\n")) as p:
+        p.do("STEP_STORE", box=1, uids=ranges(1), add=1, want=ERR["READ_ONLY"])
+
+
+def test_append_refused_instead_of_the_plus():
+    # THREATS 67
+    with fetch((r"APPEND .*", b"{tag} NO [OVERQUOTA] full\r\n"), caps="IMAP4rev1") as p:
+        with open(os.path.join(p.root, "m"), "w+") as f:
+            f.write("Subject: x\n\ny\n")
+            f.flush()
+            p.do("STEP_APPEND", fd=f.fileno(), box=1, name="INBOX", want=ERR["OVERQUOTA"])
+        p.do("STEP_ROWS_TOP", box=1, count=1)
+        assert not [c for c in p.server.heard if "Subject" in c], p.server.heard
+
+
+def test_alerts_are_cleaned():
+    with fetch((r"UID STORE .*", b"* OK [ALERT] \x1b[31mred\x07 alert\r\n")) as p:
+        text = p.do("STEP_STORE", box=1, uids=ranges(1), add=1)["ALERT"][0].text
+        assert b"\x1b" not in text and b"\x07" not in text, text
+
+
+def test_goodbye_and_reset_at_each_command():
+    # THREATS 56, 57, 64
+    steps = (("STEP_LIST", {}), ("STEP_ROWS_TOP", dict(box=1, count=2)), ("STEP_UIDS", dict(box=1)), ("STEP_BODY", dict(box=1, uid=1)),
+             ("STEP_STORE", dict(box=1, uids=ranges(1), add=1)), ("STEP_MOVE", dict(box=1, uids=ranges(1), target=2, target_name="X")))
+    for answer, kind in ((b"* BYE restart\r\n{tag} NO x\r\n", ERR["SERVER_BYE"]), (None, ERR["LINE"])):
+        for step, fields in steps:
+            with fetch((r"(LIST|LSUB|FETCH|UID) .*", answer)) as p:
+                p.do(step, want=kind, **fields)
+                tap.equal(p.until("LOST")[-1].kind, kind)
+
+
+def test_three_hundred_thousand_mailboxes():
+    # THREATS 42
+    with fetch((r"LIST .*", b"".join(b"* LIST () \"/\" b%d\r\n" % i for i in range(300000))), (r"LSUB .*", b""),
+               (r"STATUS \"(.*)\" .*", lambda m: b"* STATUS %s (MESSAGES 1)\r\n" % m[1].encode())) as p:
+        step = p.begin("STEP_LIST")
+        p.send("STEP_CANCEL", step=step)
+        tap.equal(p.until("DONE", timeout=100, step=step)[-1].kind, ERR["CANCELED"])
+
+
+if __name__ == "__main__":
+    tap.run(globals())
