@@ -62,12 +62,12 @@ bool out_flush(struct buf *out);
 int cli_fail(const struct err *); /* prints "tuimail: TEXT. HINT" to stderr; its exit status */
 
 /* ---- Roles that a subcommand starts by itself ---------------------------------------------------------------------------- */
-struct helper {
+struct open_role {
     struct chan *chan;
     pid_t pid;
 };
-bool role_program(const struct cli *, enum role, struct helper *helper_r, struct err *);
-void helper_stop(struct helper *); /* closes the channel, then kills and reaps */
+bool role_open(const struct cli *, enum role, struct open_role *role_r, struct err *);
+void role_close(struct open_role *); /* closes the channel, then kills and reaps */
 
 /* Adds what a mail from a script lacks and leaves out Bcc (sends.c; tested alone). `raw` is hostile. rcpts: one
  * addr-spec a line. */

@@ -35,16 +35,17 @@ const struct subcommand cli_commands[] = {
      "the one named. Says "
      "\"sent\" when the server took it, and \"queued\" when it is safe in the outbox and waits.",
      send_main},
-    {"demo", "", CLI_NO_CONF, "a mailbox that teaches the keys: no account, no network",
+    {"demo", "", CLI_NO_CONF, "open a mailbox that teaches the keys: no account, no network",
      "Everything it makes is removed at its end.", demo_main},
-    {"doctor", "[--offline]", CLI_NO_CONF, "what works on this machine, and what to do about the rest",
+    {"doctor", "[--offline]", CLI_NO_CONF, "say what works on this machine, and what to do about the rest",
      "Looks at the configuration, the store, the sandbox, the terminal, the programs and the index, and logs in to "
      "each account. One line each: ok, warn or "
      "fail. Status 0 where nothing fails.",
      doctor_main},
-    {"help", "[COMMAND]", CLI_NO_CONF, "this list, or about one command", "", help_main},
-    {"dump", "options|commands|keys|errors|words [tsv|man]", CLI_NO_CONF, "tables of options, commands, keys, errors",
-     "The manual pages and completions are made from them.", dump_main},
+    {"help", "[COMMAND]", CLI_NO_CONF, "print this list, or more about one command", "", help_main},
+    {"dump", "options|commands|keys|errors|words [tsv|man|sample]", CLI_NO_CONF,
+     "print the tables of options, commands, keys, errors", "The manual pages and completions are made from them.",
+     dump_main},
 };
 const size_t cli_ncommands = COUNT(cli_commands);
 

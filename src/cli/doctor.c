@@ -122,7 +122,7 @@ static void check_programs(struct doctor *d)
 static void check_sandbox(struct doctor *d)
 {
     struct err err = ERR_INIT;
-    struct helper h = {.pid = 0};
+    struct open_role h = {.pid = 0};
     char report[200] = "";
     int ends[2];
     if (pipe(ends) < 0)
@@ -141,7 +141,7 @@ static void check_sandbox(struct doctor *d)
     report[n > 0 ? n : 0] = '\0';
     close(ends[0]);
     h.pid = pid;
-    helper_stop(&h);
+    role_close(&h);
     if (strstr(report, "landlock") && strstr(report, "seccomp"))
         say(d, OK, "sandbox: %s", report);
     else

@@ -2,7 +2,7 @@
 #include "cli/cli.h"
 #include "ui/ui.h"
 
-enum { TSV, MAN };
+enum { TSV, MAN, SAMPLE };
 
 /* Text for roff: backslashes, and the dot and quote at a line's start, must not be requests. */
 static void roff(struct buf *out, const char *text)
@@ -25,6 +25,13 @@ static void option_row(struct buf *out, const struct option *o, unsigned format)
     if (format == TSV) {
         buf_addf(out, "%s\t%s\t%s\t%s\t%s\t%s\n", o->name, o->scope == OPT_ACCOUNT ? "account" : "global",
                  option_type_name(o->type), o->def, o->choices ? o->choices : "", o->help);
+        return;
+    }
+    if (format == SAMPLE) {
+        buf_addf(out, "# %s%s%s%s\n#set %s%s ", o->help, o->choices ? " (" : "", o->choices ? o->choices : "",
+                 o->choices ? ")" : "", o->scope == OPT_ACCOUNT ? "-a work " : "", o->name);
+        line_quote(str_z(o->def), out);
+        buf_addc(out, '\n');
         return;
     }
     buf_addz(out, ".TP\n.B ");
@@ -193,11 +200,27 @@ static void dump_errors(struct buf *out, unsigned format)
     }
 }
 
-/* Words for the shell's completion: subcommands. */
-static void dump_words(struct buf *out)
+/* Subcommands: for the shell's completion and tuimail(1). */
+static void dump_words(struct buf *out, unsigned format)
 {
-    for (size_t i = 0; i < cli_ncommands; i++)
-        buf_addf(out, "%s\t%s\t%s\n", cli_commands[i].name, cli_commands[i].args, cli_commands[i].help);
+    for (size_t i = 0; i < cli_ncommands; i++) {
+        const struct subcommand *c = &cli_commands[i];
+        if (format == TSV) {
+            buf_addf(out, "%s\t%s\t%s\n", c->name, c->args, c->help);
+            continue;
+        }
+        buf_addz(out, ".TP\n.B tuimail ");
+        roff(out, c->name);
+        buf_addz(out, " \\fR");
+        roff(out, c->args);
+        buf_addc(out, '\n');
+        char first[2] = {(char)(c->help[0] - 0x20), '\0'};
+        roff(out, first);
+        roff(out, c->help + 1);
+        buf_addz(out, c->more[0] ? ". " : ".");
+        roff(out, c->more);
+        buf_addc(out, '\n');
+    }
 }
 
 int dump_main(struct cli *cli)
@@ -207,9 +230,11 @@ int dump_main(struct cli *cli)
     struct buf out = BUF_INIT(1 << 20);
     bool ok = cli->argc >= 1 && cli->argc <= 2;
     if (!ok)
-        err_set(&err, ERR_USAGE, "write: tuimail dump options|commands|keys|errors|words [tsv|man]");
+        err_set(&err, ERR_USAGE, "write: tuimail dump options|commands|keys|errors|words [tsv|man|sample]");
     ok = ok && cli_choice("dump", cli->argv[0], "options commands keys errors words", &what, &err) &&
-         (cli->argc == 1 || cli_choice("dump", cli->argv[1], "tsv man", &format, &err));
+         (cli->argc == 1 || cli_choice("dump", cli->argv[1], "tsv man sample", &format, &err));
+    if (ok && format == SAMPLE && what != 0)
+        ok = err_set(&err, ERR_USAGE, "only options have a sample");
     if (ok && what == 0)
         dump_options(&out, format);
     else if (ok && what == 1)
@@ -219,7 +244,7 @@ int dump_main(struct cli *cli)
     else if (ok && what == 3)
         dump_errors(&out, format);
     else if (ok)
-        dump_words(&out);
+        dump_words(&out, format);
     if (ok && !out_flush(&out))
         ok = err_set(&err, ERR_IO, "nobody reads the output");
     buf_fini(&out);

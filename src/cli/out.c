@@ -162,7 +162,7 @@ struct account *cli_account(const struct cli *cli, const char *name, struct err 
 
 /* ---- Roles ----------------------------------------------------------------------------------------------------------------------- */
 
-bool role_program(const struct cli *cli, enum role role, struct helper *h, struct err *err)
+bool role_open(const struct cli *cli, enum role role, struct open_role *h, struct err *err)
 {
     const char *argv[5];
     size_t n = 0;
@@ -182,7 +182,7 @@ bool role_program(const struct cli *cli, enum role role, struct helper *h, struc
     return true;
 }
 
-void helper_stop(struct helper *h)
+void role_close(struct open_role *h)
 {
     int status;
     chan_free(&h->chan);

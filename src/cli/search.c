@@ -94,7 +94,7 @@ static void put_hit(struct buf *out, const struct cli *cli, enum format format, 
     }
 }
 
-static bool receive(struct cli *cli, struct helper *h, enum format format, struct err *err)
+static bool receive(struct cli *cli, struct open_role *h, enum format format, struct err *err)
 {
     struct buf out = BUF_INIT(1 << 20);
     size_t hits = 0;
@@ -131,7 +131,7 @@ static bool receive(struct cli *cli, struct helper *h, enum format format, struc
 int search_main(struct cli *cli)
 {
     struct err err = ERR_INIT;
-    struct helper h = {.pid = 0};
+    struct open_role h = {.pid = 0};
     const char *format_word = "text", *limit_word = "1000", *account = "";
     const struct cli_opt opts[] = {
         {"--format", &format_word, NULL}, {"--limit", &limit_word, NULL}, {"--account", &account, NULL}};
@@ -148,11 +148,11 @@ int search_main(struct cli *cli)
         ok = err_set(&err, ERR_LIMIT, "the query is longer than 8 KB");
     if (ok && query.n == 0)
         ok = err_set(&err, ERR_USAGE, "the query is missing; \"*\" finds all");
-    ok = ok && role_program(cli, ROLE_SEARCH, &h, &err) &&
+    ok = ok && role_open(cli, ROLE_SEARCH, &h, &err) &&
          SEND(h.chan, -1, &err, QUERY, .req = 1, .query = buf_str(&query), .account = str_z(account),
               .limit = limit ? limit : UINT32_MAX, .order = SEARCH_NEWEST) &&
          chan_drain(h.chan, clock_mono_ms() + 10000, &err) && receive(cli, &h, (enum format)format, &err);
-    helper_stop(&h);
+    role_close(&h);
     buf_fini(&query);
     return ok ? 0 : cli_fail(&err);
 }

@@ -6,7 +6,7 @@
 
 #define VIEW_MS (2 * 60 * 1000)
 
-static bool receive(struct helper *h, struct doc *doc, struct err *err)
+static bool receive(struct open_role *h, struct doc *doc, struct err *err)
 {
     for (;;) {
         struct msg m;
@@ -103,15 +103,14 @@ static void put_item(struct buf *out, const struct doc_item *item, unsigned widt
 static bool print_text(const struct doc *doc, unsigned width)
 {
     struct buf out = BUF_INIT(8u << 20);
-    enum doc_kind before = DOC_HEADER;
-    bool ok = true;
+    bool ok = true, body = false;
     for (size_t i = 0; ok && i < doc_count(doc); i++) {
         const struct doc_item *item = doc_at(doc, i);
-        if (before == DOC_HEADER && item->kind == DOC_TEXT)
+        if (!body && item->kind == DOC_TEXT) {
             buf_addc(&out, '\n');
+            body = true;
+        }
         put_item(&out, item, width);
-        if (item->kind != DOC_META)
-            before = item->kind;
         if (out.n > (1u << 18))
             ok = out_flush(&out);
     }
@@ -194,7 +193,7 @@ static bool print_json(const struct doc *doc)
 int view_main(struct cli *cli)
 {
     struct err err = ERR_INIT;
-    struct helper h = {.pid = 0};
+    struct open_role h = {.pid = 0};
     const char *format_word = "text", *width_word = "80";
     bool all_headers = false;
     const struct cli_opt opts[] = {
@@ -208,13 +207,13 @@ int view_main(struct cli *cli)
     if (ok && (cli->argc > 0 || isatty(STDIN_FILENO)))
         ok = err_set(&err, ERR_USAGE, "view reads a mail from standard input: tuimail view < FILE");
     ok =
-        ok && role_program(cli, ROLE_VIEW, &h, &err) &&
+        ok && role_open(cli, ROLE_VIEW, &h, &err) &&
         SEND(h.chan, STDIN_FILENO, &err, VIEW, .req = 1, .width = width, .flags = all_headers ? VIEW_ALL_HEADERS : 0) &&
         chan_drain(h.chan, clock_mono_ms() + 10000, &err) && receive(&h, doc, &err);
     bool some = doc_count(doc) > 0;
     if ((ok || some) && !(format ? print_json(doc) : print_text(doc, width)))
         ok = err_set(&err, ERR_IO, "nobody reads the output");
-    helper_stop(&h);
+    role_close(&h);
     doc_free(&doc);
     return ok ? 0 : cli_fail(&err);
 }
