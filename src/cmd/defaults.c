@@ -98,6 +98,49 @@ const char cmd_default_keys[] =
     "bind boxes r rename-mailbox\n"
     "bind boxes d delete-mailbox\n"
     "bind boxes C-r read-all\n"
+    /* ---- writing, answering, attachments ---- */
+    "bind list,message m compose\n"
+    "bind boxes m compose\n"
+    "bind list,message r reply\n"
+    "bind list,message g reply-all\n"
+    "bind list,message L reply-list\n"
+    "bind list,message f forward\n"
+    "bind list,message b bounce\n"
+    "bind list,message Esc-e edit-again\n"
+    "bind global R recall\n"
+    "bind global Esc-x unsend\n"
+    "bind list,message v parts\n"
+    "bind list,message | pipe\n"
+    "bind list,message Esc-w save-message\n"
+    "bind list,message Esc-p decrypt\n"
+    "bind compose y send\n"
+    "bind compose e edit\n"
+    "bind compose Enter edit\n"
+    "bind compose P postpone\n"
+    "bind compose q postpone\n"
+    "bind compose X discard\n"
+    "bind compose t set-to\n"
+    "bind compose c set-cc\n"
+    "bind compose b set-bcc\n"
+    "bind compose Esc-f set-from\n"
+    "bind compose s set-subject\n"
+    "bind compose a attach\n"
+    "bind compose D detach\n"
+    "bind compose j compose-down\n"
+    "bind compose k compose-up\n"
+    "bind compose Down compose-down\n"
+    "bind compose Up compose-up\n"
+    "bind attachments j part-next\n"
+    "bind attachments k part-previous\n"
+    "bind attachments Down part-next\n"
+    "bind attachments Up part-previous\n"
+    "bind attachments Enter part-open\n"
+    "bind attachments o part-open\n"
+    "bind attachments s part-save\n"
+    "bind attachments | part-pipe\n"
+    "bind attachments q parts-close\n"
+    "bind attachments v parts-close\n"
+    "bind attachments Esc parts-close\n"
     /* ---- panes ---- */
     "bind global Left focus previous\n"
     "bind global Right focus next\n"
@@ -149,46 +192,6 @@ const char cmd_default_keys[] =
     "bind prompt C-k edit-kill\n"
     "bind prompt C-u edit-clear\n";
 
-/* What writes, answers and shows attachments. */
-static const char compose_keys[] = "bind global m compose\n"
-                                   "bind list,message r reply\n"
-                                   "bind list,message g reply-all\n"
-                                   "bind list,message L reply-list\n"
-                                   "bind list,message f forward\n"
-                                   "bind list,message b bounce\n"
-                                   "bind list,message e edit-again\n"
-                                   "bind global R recall\n"
-                                   "bind list,message v parts\n"
-                                   "bind list,message \"|\" pipe\n"
-                                   "bind list,message S save-message\n"
-                                   "bind message Esc-p decrypt\n"
-                                   "bind compose y send\n"
-                                   "bind compose e edit\n"
-                                   "bind compose Enter edit\n"
-                                   "bind compose a attach\n"
-                                   "bind compose D detach\n"
-                                   "bind compose t set-to\n"
-                                   "bind compose c set-cc\n"
-                                   "bind compose b set-bcc\n"
-                                   "bind compose s set-subject\n"
-                                   "bind compose f set-from\n"
-                                   "bind compose P postpone\n"
-                                   "bind compose q discard\n"
-                                   "bind compose Space compose-down\n"
-                                   "bind compose - compose-up\n"
-                                   "bind compose PgDn compose-down\n"
-                                   "bind compose PgUp compose-up\n"
-                                   "bind attachments j part-next\n"
-                                   "bind attachments k part-previous\n"
-                                   "bind attachments Down part-next\n"
-                                   "bind attachments Up part-previous\n"
-                                   "bind attachments Enter part-open\n"
-                                   "bind attachments s part-save\n"
-                                   "bind attachments \"|\" part-pipe\n"
-                                   "bind attachments q parts-close\n"
-                                   "bind attachments v parts-close\n"
-                                   "bind attachments Esc parts-close\n";
-
 static const char vim_keys[] = "bind list,message \"gg\" first\n"
                                "bind list,message G last\n"
                                "bind global C-f page-down\n"
@@ -210,9 +213,9 @@ static const struct {
     const char *profile;
     const char *texts[3];
 } profiles[] = {
-    {"mutt", {cmd_default_keys, compose_keys, NULL}},
-    {"vim", {cmd_default_keys, compose_keys, vim_keys}},
-    {"gmail", {cmd_default_keys, compose_keys, gmail_keys}},
+    {"mutt", {cmd_default_keys, NULL}},
+    {"vim", {cmd_default_keys, vim_keys}},
+    {"gmail", {cmd_default_keys, gmail_keys}},
 };
 
 bool keymap_defaults(struct keymap *map, const char *profile, struct err *err)
