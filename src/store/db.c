@@ -463,6 +463,8 @@ static void recover(struct db *db, unsigned *opened)
     int64_t list_no = 0;
     q_one(db, &list_no, "SELECT coalesce(max(listed),0) FROM box", "");
     db->list_no = (uint64_t)list_no;
+    q_one(db, &any, "SELECT EXISTS(SELECT 1 FROM msg WHERE suid=0 AND name IS NULL)", "");
+    db->has_loose = any;
     held_refresh_flag(db);
 }
 

@@ -90,6 +90,7 @@ struct db {
     size_t nconflicts, conflicts_cap, nconflicts_new, conflicts_new_cap;
     uint64_t next_msg, end_msg, next_box, end_box; /* reserved blocks of ids */
     uint64_t list_no;
+    bool has_loose;    /* some row waits for its place */
     bool has_pending; /* some intent is pending: rows may need the slow way */
     bool has_held;    /* pending intents name messages without a row */
     bool has_unindex;

@@ -61,7 +61,7 @@ static uint64_t row_at(struct db *db, uint64_t box, uint32_t uid, struct str nam
 static uint64_t row_expected(struct db *db, uint64_t box, const struct put *p)
 {
     int64_t id = 0;
-    if (!p->mh)
+    if (!p->mh || !(db->has_pending || db->has_loose))
         return 0;
     q_one(db, &id,
           "SELECT m.id FROM msg m WHERE m.mh=?1 AND m.mh<>0 AND m.box=?2 AND NOT (m.sbox=?2 AND (m.suid>0 OR m.name IS "

@@ -270,7 +270,7 @@ void row_place(struct db *db, uint64_t id, uint64_t box, uint32_t uid, struct st
     now.named = name.n > 0;
     now.state &= ~(uint32_t)ROW_LOOSE;
     if (!uid && !name.n)
-        now.state |= ROW_LOOSE;
+        now.state |= ROW_LOOSE, db->has_loose = true;
     if (merged) {
         row_merge(db, id, came.id);
         now.sflags = came.sflags;

@@ -528,7 +528,8 @@ bool db_intent_add(struct db *db, const struct db_intent *in, uint64_t *group_r,
     else
         make_each(&m, in, target);
     if (m.count) {
-        q_keep(db, "UPDATE ugroup SET state=2 WHERE state=1", "");
+        if (!in->automatic)
+            q_keep(db, "UPDATE ugroup SET state=2 WHERE state=1", "");
         q_keep(db, "UPDATE ugroup SET count=? WHERE id=?", "ii", I(m.count), I(group));
     } else {
         q_keep(db, "DELETE FROM ugroup WHERE id=?", "i", I(group));

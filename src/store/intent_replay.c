@@ -235,7 +235,8 @@ static void batch_fill(struct db *db, const struct intent *first, struct db_batc
 {
     struct batch_mem *m = db->batch;
     struct box *b = box_ref(db, first->box), *t = box_ref(db, first->target);
-    qsort(m->items, m->nitems, m->items ? sizeof *m->items : 1, by_uid);
+    if (m->nitems)
+        qsort(m->items, m->nitems, sizeof *m->items, by_uid);
     r->kind = first->kind;
     r->box = first->box;
     r->target = first->target;

@@ -1,0 +1,403 @@
+/* The reading side: windows, ranks, filters, keys, and that no list is ever scanned or sorted. */
+#include "db_help.h"
+
+#include <sqlite3.h>
+
+#include "store/read_int.h"
+
+static struct db *db;
+static struct reader *r;
+static uint64_t in, archive;
+
+static int setup(void **state)
+{
+    if (scratch_make(state))
+        return -1;
+    db = open_db(false, NULL);
+    in = make_mailbox(db, "INBOX", 7);
+    archive = make_mailbox(db, "Archive", 8);
+    struct err e = ERR_INIT;
+    r = reader_open(scratch, "work", &e);
+    return r ? 0 : -1;
+}
+
+static int teardown(void **state)
+{
+    reader_close(&r);
+    db_close(&db);
+    return scratch_drop(state);
+}
+
+static uint64_t got[5000];
+static size_t ngot;
+static struct row_key last;
+static void on_row(void *arg, const struct msg_row *row)
+{
+    (void)arg;
+    last = (struct row_key){row->date, row->id};
+    if (ngot < COUNT(got))
+        got[ngot++] = row->id;
+}
+
+static size_t window(uint64_t box, enum list_filter filter, const struct row_key *from, bool older, unsigned max)
+{
+    ngot = 0;
+    OK(reader_rows(r, box, filter, from, older, max, on_row, NULL, &err));
+    return ngot;
+}
+
+static void test_no_database(void **state)
+{
+    (void)state;
+    struct err e = ERR_INIT;
+    struct reader *none = reader_open(scratch, "nobody", &e);
+    assert_non_null(none);
+    assert_int_equal(reader_version(none), 0);
+    assert_true(reader_rows(none, 0, LIST_ALL, NULL, true, 10, on_row, NULL, &e));
+    struct box_row box;
+    assert_true(reader_box_by_role(none, BOX_INBOX, &box, &e));
+    assert_int_equal(box.id, 0);
+    reader_close(&none);
+}
+
+/* Rows of many equal dates, walked down and up, filtered, ranked: against a plain sort. */
+struct plain {
+    int64_t date;
+    uint64_t id;
+    uint32_t flags;
+};
+static int newest_first(const void *a, const void *b)
+{
+    const struct plain *x = a, *y = b;
+    if (x->date != y->date)
+        return x->date > y->date ? -1 : 1;
+    return (x->id < y->id) - (x->id > y->id);
+}
+
+static bool passes(const struct plain *p, enum list_filter f)
+{
+    return f == LIST_ALL || (f == LIST_UNREAD ? !(p->flags & FLAG_SEEN) : (p->flags & FLAG_FLAGGED) != 0);
+}
+
+static void check_filter(const struct plain *rows, size_t n, enum list_filter f)
+{
+    static struct plain want_rows[5000];
+    size_t k = 0, seen = 0;
+    for (size_t i = 0; i < n; i++)
+        if (passes(&rows[i], f))
+            want_rows[k++] = rows[i];
+    struct row_key from, *at = NULL;
+    while (window(in, f, at, true, 97)) {
+        for (size_t i = 0; i < ngot; i++, seen++)
+            assert_int_equal(got[i], want_rows[seen].id);
+        from = last;
+        at = &from;
+    }
+    assert_int_equal(seen, k);
+    at = NULL;
+    while (window(in, f, at, false, 89)) {
+        for (size_t i = 0; i < ngot; i++)
+            assert_int_equal(got[i], want_rows[--seen].id);
+        from = last;
+        at = &from;
+    }
+    assert_int_equal(seen, 0);
+    for (size_t i = 0; i < k; i += 1 + i / 7) {
+        uint32_t rank, total;
+        struct msg_row row;
+        OK(reader_rank(r, in, f, &(struct row_key){want_rows[i].date, want_rows[i].id}, &rank, &total, &err));
+        assert_int_equal(rank, i);
+        assert_int_equal(total, k);
+        OK(reader_at_rank(r, in, f, (uint32_t)i, &row, &err));
+        assert_int_equal(row.id, want_rows[i].id);
+    }
+    struct msg_row row;
+    OK(reader_at_rank(r, in, f, (uint32_t)k, &row, &err));
+    assert_int_equal(row.id, 0);
+}
+
+static void test_windows_and_ranks(void **state)
+{
+    (void)state;
+    static struct plain rows[4000];
+    uint32_t seed = 12345;
+    size_t n = 0;
+    OK(db_begin(db, &err));
+    for (uint32_t uid = 1; uid <= 4000; uid++) {
+        struct db_row row = row_of(in, uid, "");
+        seed = seed * 1103515245 + 12345;
+        row.date = 1700000000 + (seed >> 16) % 300; /* many share a date */
+        row.flags = (seed & 0x700 ? FLAG_SEEN : 0) | (seed & 0x3000 ? 0 : FLAG_FLAGGED);
+        rows[n].date = row.date;
+        rows[n].flags = row.flags;
+        rows[n++].id = put(db, &row);
+    }
+    OK(db_commit(db, &err));
+    OK(db_begin(db, &err)); /* and change: flags, removals, moves away */
+    size_t kept = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (i % 11 == 3) {
+            OK(db_gone(db, in, (uint32_t)i + 1, (uint32_t)i + 1, &err));
+            continue;
+        }
+        if (i % 11 == 5) {
+            want(db, INTENT_MOVE, &rows[i].id, 1, archive, 0, 0);
+            continue;
+        }
+        if (i % 7 == 1) {
+            rows[i].flags ^= FLAG_SEEN | FLAG_FLAGGED;
+            OK(db_flags_put(db, in, (uint32_t)i + 1, rows[i].flags, STR(""), 1, &err));
+        }
+        rows[kept++] = rows[i];
+    }
+    OK(db_commit(db, &err));
+    qsort(rows, kept, sizeof *rows, newest_first);
+    check_filter(rows, kept, LIST_ALL);
+    check_filter(rows, kept, LIST_UNREAD);
+    check_filter(rows, kept, LIST_FLAGGED);
+    struct box_row box;
+    OK(reader_box(r, in, &box, &err));
+    assert_int_equal(box.total, kept);
+    db_close(&db); /* the counters as stored */
+    db = open_db(false, NULL);
+    check_filter(rows, kept, LIST_UNREAD);
+    OK(db_gone(db, in, 1, UINT32_MAX, &err));
+    assert_int_equal(window(in, LIST_ALL, NULL, true, 10), 0);
+}
+
+/* Several mailboxes of role inbox are one list. */
+static void test_union(void **state)
+{
+    (void)state;
+    static struct plain rows[900];
+    OK(db_box_set_role(db, archive, BOX_INBOX, &err));
+    for (uint32_t i = 0; i < 900; i++) {
+        struct db_row row = row_of(i % 3 ? in : archive, i + 1, "");
+        row.date = 1700000000 + i / 4;
+        rows[i] = (struct plain){row.date, put(db, &row), 0};
+    }
+    qsort(rows, 900, sizeof *rows, newest_first);
+    assert_int_equal(window(0, LIST_ALL, NULL, true, 900), 900);
+    for (size_t i = 0; i < 900; i++)
+        assert_int_equal(got[i], rows[i].id);
+    assert_int_equal(window(0, LIST_ALL, &(struct row_key){rows[500].date, rows[500].id}, false, 3), 3);
+    assert_int_equal(got[0], rows[499].id);
+    for (uint32_t i = 0; i < 900; i += 37) {
+        uint32_t rank, total;
+        struct msg_row row;
+        OK(reader_rank(r, 0, LIST_ALL, &(struct row_key){rows[i].date, rows[i].id}, &rank, &total, &err));
+        assert_true(rank == i && total == 900);
+        OK(reader_at_rank(r, 0, LIST_UNREAD, i, &row, &err));
+        assert_int_equal(row.id, rows[i].id);
+    }
+}
+
+static void test_keys(void **state)
+{
+    (void)state;
+    uint64_t a = put_uid(db, in, 1, "<a@x>"), b = put_uid(db, archive, 2, "a@x");
+    struct db_row child = row_of(in, 3, "c@x");
+    child.refs = STR("a@x");
+    uint64_t c = put(db, &child);
+    ngot = 0;
+    OK(reader_find_msgid(r, STR("<a@x>"), on_row, NULL, &err));
+    assert_true(ngot == 2 && got[0] == a && got[1] == b);
+    struct msg_row row;
+    OK(reader_row(r, c, &row, &err));
+    assert_true(str_eqz(row.subject, "hello") && str_eqz(row.from_addr, "alice@example.org"));
+    ngot = 0;
+    OK(reader_thread(r, row.thread, 10, on_row, NULL, &err));
+    assert_true(ngot == 3 && got[2] == c);
+    char path[64];
+    snprintf(path, sizeof path, "work/%llu.7/3", (unsigned long long)in);
+    OK(reader_find_path(r, str_z(path), &row, &err));
+    assert_int_equal(row.id, c);
+    static const char *const none[] = {"other/1.7/3", "work", "work/1.8/3", "work/1.7/0", "work/1.7/99999999999",
+                                       "work/../x",   ""};
+    for (size_t i = 0; i < COUNT(none); i++) {
+        OK(reader_find_path(r, str_z(none[i]), &row, &err));
+        assert_int_equal(row.id, 0);
+    }
+    want(db, INTENT_PURGE, &c, 1, 0, 0, 0); /* hidden at once */
+    OK(reader_row(r, c, &row, &err));
+    assert_int_equal(row.id, 0);
+    uint32_t intents, outbox;
+    OK(reader_pending(r, &intents, &outbox, &err));
+    assert_true(intents == 1 && outbox == 0);
+}
+
+static void test_maildir_path(void **state)
+{
+    (void)state;
+    struct db *local = NULL;
+    unsigned opened;
+    uint64_t box, id;
+    OK(db_open(scratch, "home", true, &local, &opened, &err));
+    OK(db_box_put(local, &(struct db_box){.utf8 = STR("INBOX"), .exists = UINT32_MAX, .unread = UINT32_MAX}, &box,
+                  &err));
+    struct db_row w = row_of(box, 0, "a@x");
+    w.name = STR("1700.M1.host");
+    w.path = STR("cur/1700.M1.host:2,");
+    OK(db_row_put(local, &w, &id, NULL, &err));
+    struct err e = ERR_INIT;
+    struct reader *home = reader_open(scratch, "home", &e);
+    struct msg_row row;
+    OK(reader_find_path(home, STR("home/cur/1700.M1.host:2,S"), &row, &err)); /* flags changed since */
+    assert_int_equal(row.id, id);
+    struct box_row b;
+    OK(reader_box_by_role(home, BOX_INBOX, &b, &err));
+    assert_true(b.id == box && b.total == 1 && b.unread == 1);
+    reader_close(&home);
+    db_close(&local);
+}
+
+static char names[400];
+static void on_box(void *arg, const struct box_row *b)
+{
+    (void)arg;
+    size_t n = strlen(names);
+    snprintf(names + n, sizeof names - n, "%.*s ", STR_FMT(b->utf8));
+}
+
+static void test_boxes(void **state)
+{
+    (void)state;
+    static const char *const more[] = {"zoo", "Alpha-x", "Alpha/b", "Alpha", "Trash", "Sent Items", "Drafts"};
+    for (size_t i = 0; i < COUNT(more); i++)
+        make_mailbox(db, more[i], 1);
+    names[0] = 0;
+    OK(reader_boxes(r, on_box, NULL, &err));
+    assert_string_equal(names, "INBOX Archive Drafts Sent Items Trash Alpha Alpha/b Alpha-x zoo ");
+    struct box_row b;
+    OK(reader_box_by_role(r, BOX_SENT, &b, &err));
+    assert_true(str_eqz(b.utf8, "Sent Items"));
+    OK(reader_box_by_name(r, STR("zoo"), &b, &err));
+    assert_true(b.id != 0);
+    OK(reader_box_by_name(r, STR("none"), &b, &err));
+    assert_int_equal(b.id, 0);
+    uint64_t group;
+    uint32_t n;
+    struct db_box zoo;
+    OK(db_box_by_name(db, STR("zoo"), &zoo, &err));
+    uint64_t id = zoo.id;
+    OK(db_intent_add(db, &(struct db_intent){.kind = INTENT_BOX_DELETE, .box = id}, &group, NULL, &n, &err));
+    OK(reader_box(r, id, &b, &err));
+    assert_int_equal(b.id, 0);
+}
+
+static char found[400];
+static void on_address(void *arg, struct str name, struct str addr)
+{
+    (void)arg;
+    size_t n = strlen(found);
+    snprintf(found + n, sizeof found - n, "%.*s <%.*s>; ", STR_FMT(name), STR_FMT(addr));
+}
+
+static const char *complete(const char *prefix)
+{
+    found[0] = 0;
+    OK(reader_addresses(r, str_z(prefix), 3, on_address, NULL, &err));
+    return found;
+}
+
+static void test_addresses(void **state)
+{
+    (void)state;
+    OK(db_address_met(db, STR("Alice Example"), STR("Alice@Example.org"), 1, 5, &err));
+    OK(db_address_met(db, STR(""), STR("alice@example.org"), 1, 6, &err));
+    OK(db_address_met(db, STR("Bob"), STR("bob@example.org"), 20, 5, &err));
+    OK(db_address_met(db, STR("no address"), STR("undisclosed"), 20, 5, &err));
+    assert_string_equal(complete("ali"), "Alice Example <Alice@Example.org>; ");
+    assert_string_equal(complete("exam"), "Bob <bob@example.org>; Alice Example <Alice@Example.org>; ");
+    assert_string_equal(complete("alice ex"), "Alice Example <Alice@Example.org>; ");
+    assert_string_equal(complete("alice@ex"), "Alice Example <Alice@Example.org>; ");
+    assert_string_equal(complete("alice bob"), "");
+    assert_string_equal(complete("lice"), "");
+}
+
+static void test_version_and_tags(void **state)
+{
+    (void)state;
+    uint64_t before = reader_version(r), id, group;
+    assert_int_equal(reader_version(r), before);
+    id = put_uid(db, in, 1, "a@x");
+    uint64_t after = reader_version(r);
+    assert_int_not_equal(after, before);
+    uint32_t n;
+    OK(db_intent_add(db, &(struct db_intent){.kind = INTENT_TAGS, .msgs = &id, .n = 1, .arg = STR("+b +a")}, &group,
+                     NULL, &n, &err));
+    assert_int_not_equal(reader_version(r), after);
+    struct buf tags = BUF_INIT(100);
+    OK(reader_tags(r, id, &tags, &err));
+    assert_string_equal(buf_z(&tags), "a b");
+    buf_fini(&tags);
+}
+
+/* The store threw the cache away under an open reader. */
+static void test_cache_replaced(void **state)
+{
+    (void)state;
+    put_uid(db, in, 1, "a@x");
+    assert_int_equal(window(in, LIST_ALL, NULL, true, 10), 1);
+    db_close(&db);
+    char path[128];
+    static const char *const tails[] = {"", "-wal", "-shm"};
+    for (size_t i = 0; i < COUNT(tails); i++) {
+        snprintf(path, sizeof path, "%s/work/cache.db%s", scratch, tails[i]);
+        unlink(path);
+    }
+    db = open_db(false, NULL);
+    assert_int_equal(window(in, LIST_ALL, NULL, true, 10), 0);
+    put_uid(db, in, 1, "a@x");
+    assert_int_equal(window(in, LIST_ALL, NULL, true, 10), 1);
+}
+
+/* Every statement the reader has run on messages: a seek in an index, no scan, no sort. */
+static void test_plans(void **state)
+{
+    (void)state;
+    put_uid(db, in, 1, "a@x");
+    for (int f = LIST_ALL; f <= LIST_FLAGGED; f++) {
+        struct msg_row row;
+        uint32_t rank, total;
+        window(in, (enum list_filter)f, NULL, true, 5);
+        window(in, (enum list_filter)f, NULL, false, 5);
+        OK(reader_rank(r, in, (enum list_filter)f, &(struct row_key){5, 5}, &rank, &total, &err));
+        OK(reader_at_rank(r, in, (enum list_filter)f, 0, &row, &err));
+        OK(reader_find_msgid(r, STR("a@x"), on_row, NULL, &err));
+        OK(reader_thread(r, 1, 5, on_row, NULL, &err));
+    }
+    size_t checked = 0;
+    for (size_t i = 0; i < r->q.cap; i++) {
+        const char *text = r->q.slots[i].text;
+        if (!text || (!strstr(text, "FROM msg") && !strstr(text, "FROM rank")))
+            continue;
+        struct buf sql = BUF_INIT(4000);
+        buf_addf(&sql, "EXPLAIN QUERY PLAN %s", text);
+        sqlite3_stmt *st = NULL;
+        assert_int_equal(sqlite3_prepare_v2(r->q.h, buf_z(&sql), -1, &st, NULL), SQLITE_OK);
+        while (sqlite3_step(st) == SQLITE_ROW) {
+            const char *plan = (const char *)sqlite3_column_text(st, 3);
+            if (strstr(plan, "SCAN") || strstr(plan, "TEMP B-TREE"))
+                fail_msg("%s: %s", text, plan);
+            if (strstr(text, "SELECT date,id FROM msg") || strstr(text, "count(*) FROM msg"))
+                assert_non_null(strstr(plan, "COVERING INDEX"));
+        }
+        sqlite3_finalize(st);
+        buf_fini(&sql);
+        checked++;
+    }
+    assert_true(checked >= 15);
+}
+
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        T(test_no_database), T(test_windows_and_ranks), T(test_union),
+        T(test_keys),        T(test_maildir_path),      T(test_boxes),
+        T(test_addresses),   T(test_version_and_tags),  T(test_cache_replaced),
+        T(test_plans),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
