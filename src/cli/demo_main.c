@@ -14,14 +14,15 @@ int demo_main(struct cli *cli)
         err_set(&err, ERR_USAGE, "demo takes no words");
         return cli_fail(&err);
     }
-    if (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO)) {
-        err_set(&err, ERR_NO_TERMINAL, "this is not a terminal");
-        return cli_fail(&err);
-    }
     char *dir = demo_make(&rc, &root, &err);
     int status;
     if (dir && conf_load(rc, &conf, NULL, &err))
-        status = ui_main(&(struct ui_start){.conf = conf, .root = root, .store = root, .config = rc, .offline = true});
+        status = ui_main(&(struct ui_start){.conf = conf,
+                                            .root = root,
+                                            .store = root,
+                                            .config = rc,
+                                            /* without a terminal: the panes once, as text */
+                                            .once_text = !isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO)});
     else
         status = cli_fail(&err);
     if (dir)

@@ -15,7 +15,7 @@ class Terminal:
         conf = os.path.join(self.dir, "conf")
         with open(conf, "w") as f:
             f.write("set -g default-terminal %s\nset -s escape-time 0\nset -g remain-on-exit on\nset -g status off\n" % term)
-        environment = dict(os.environ, LANG="C.UTF-8", LC_ALL="C.UTF-8", **(env or {}))
+        environment = {**os.environ, "LANG": "C.UTF-8", "LC_ALL": "C.UTF-8", **(env or {})}
         environment.pop("TMUX", None)
         command = " ".join(shlex.quote(a) for a in argv)
         self.tmux("-f", conf, "new-session", "-d", "-x", str(cols), "-y", str(rows), command, env=environment)
