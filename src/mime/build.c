@@ -141,7 +141,7 @@ static bool put_known(struct mime_draft *d, size_t k, struct err *err)
         put_date(d, v);
         return true;
     }
-    if (v.n == 0 || (strcmp(known[k].name, "Bcc") == 0 && !(d->flags & BUILD_KEEP_BCC))) /* THREATS 143 */
+    if (v.n == 0 || (strcmp(known[k].name, "Bcc") == 0 && !(d->flags & MIME_KEEP_BCC))) /* THREATS 143 */
         return true;
     if (known[k].kind == FIELD_ADDRESSES)
         return put_addresses(d, k, v, err);
@@ -312,7 +312,7 @@ static void put_crlf(struct str s, struct buf *out)
 static void put_text_part(struct mime_draft *d, struct buf *out)
 {
     struct buf flowed = BUF_INIT(d->text.n * 4 + 1024);
-    bool flow_it = !(d->flags & BUILD_NO_FLOWED);
+    bool flow_it = !(d->flags & MIME_NO_FLOWED);
     if (flow_it)
         flow(buf_str(&d->text), &flowed);
     else

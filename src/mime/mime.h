@@ -8,7 +8,6 @@
 #define TUIMAIL_MIME_MIME_H
 
 #include "base/base.h"
-#include "ipc/ipc.h"
 #include "mail/doc.h"
 
 #define MIME_MESSAGE_MAX (256u << 20) /* bytes of a message */
@@ -22,6 +21,10 @@
 #define MIME_LINKS_MAX 5000
 #define MIME_ATTACHMENTS_MAX 1000 /* of a mail that is built */
 
+/* The values are those of enum view_flags and enum build_flags (ipc.h). */
+enum mime_show_flags { MIME_ALL_HEADERS = 1, MIME_PREFER_HTML = 2, MIME_RAW = 4, MIME_STRUCTURE = 8 };
+enum mime_draft_flags { MIME_KEEP_BCC = 1, MIME_NO_FLOWED = 2 };
+
 /* Once per process, before any hostile byte (and before the sandbox): initialises GMime, loads what is loaded lazily,
  * and lets the stack grow to 64 MB. */
 void mime_init(void);
@@ -32,8 +35,8 @@ struct mime;
 bool mime_open(struct buf *raw, struct mime **mime_r, struct err *);
 void mime_free(struct mime **);
 
-/* flags: enum view_flags (ipc.h): without any, the short headers and the preferred text; VIEW_ALL_HEADERS;
- * VIEW_PREFER_HTML where there is a choice; VIEW_RAW the undecoded message as lines; VIEW_STRUCTURE only the parts.
+/* flags: enum mime_show_flags: without any, the short headers and the preferred text; MIME_ALL_HEADERS;
+ * MIME_PREFER_HTML where there is a choice; MIME_RAW the undecoded message as lines; MIME_STRUCTURE only the parts.
  * Appends the document; it holds, in this order: DOC_META (raw field values: from, sender, reply-to, to, cc, subject,
  * date, message-id, in-reply-to, references, list-id, list-post, mail-followup-to, list-unsubscribe,
  * list-unsubscribe-post; "time": seconds since 1970; "charset" of the first text shown), DOC_WARNING, DOC_HEADER, then
@@ -55,15 +58,16 @@ void mime_safe_name(struct str raw, struct buf *out);
 struct mime_draft;
 /* `headers`: "Name: value" lines, UTF-8. Address fields are parsed and written anew, so that no value can start another
  * field (THREATS 142). Content-*, MIME-Version, trace fields and what is not known and does not begin with "X-" are
- * left out. Bcc is left out unless BUILD_KEEP_BCC (drafts). Date (now), Message-ID (random) and MIME-Version are added
+ * left out. Bcc is left out unless MIME_KEEP_BCC (drafts). Date (now), Message-ID (random) and MIME-Version are added
  * where absent. `text`: any line ends. Errors: ERR_RECIPIENT (an address that cannot stand in a header), ERR_USAGE (no
  * From), ERR_LIMIT. */
 bool mime_draft_new(struct str headers, struct str text, uint32_t flags, struct mime_draft **draft_r, struct err *);
 /* Takes over the bytes. `name` is cleaned by mime_safe_name; a senseless `type` becomes application/octet-stream. */
 bool mime_draft_attach(struct mime_draft *, struct str name, struct str type, bool inline_part, struct buf *bytes,
                        struct err *);
-/* Appends the RFC 5322 message: CR LF, 7-bit, lines of at most 998 bytes; text as format=flowed, quoted-printable where
- * needed; attachments in base64. */
+/* Appends the RFC 5322 message: CR LF, lines of at most 998 bytes, 7-bit except an address that is not ASCII itself
+ * (RFC 6532: only for servers with SMTPUTF8); text as format=flowed, quoted-printable where needed; attachments in
+ * base64. */
 bool mime_draft_finish(struct mime_draft *, struct buf *out, struct err *);
 void mime_draft_free(struct mime_draft **);
 

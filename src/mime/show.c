@@ -73,7 +73,7 @@ static bool same_mailbox(struct show *s, struct str a, struct str b)
 
 static void put_headers(struct show *s, const struct mail_header *h, unsigned level)
 {
-    if (s->flags & VIEW_ALL_HEADERS) {
+    if (s->flags & MIME_ALL_HEADERS) {
         for (size_t i = 0; i < h->count && i < 2000; i++)
             put_field(s, &h->fields[i], level);
         return;
@@ -216,7 +216,7 @@ static bool is_empty(const struct mime *m, const struct part *p)
 static void choose(struct show *s)
 {
     struct mime *m = s->m;
-    bool html = (s->flags & VIEW_PREFER_HTML) != 0;
+    bool html = (s->flags & MIME_PREFER_HTML) != 0;
     size_t *best =
         mem_array(m->count + 1, sizeof *best); /* of each alternative, by its number: the chosen child's index + 1 */
     int *score = mem_array(m->count + 1, sizeof *score);
@@ -406,7 +406,7 @@ static void put_inner_headers(struct show *s, const struct part *p)
 static void put_one(struct show *s, uint32_t number)
 {
     struct part *p = &s->m->parts[number - 1];
-    const struct renderer *r = s->flags & VIEW_STRUCTURE ? NULL : renderer_of(p);
+    const struct renderer *r = s->flags & MIME_STRUCTURE ? NULL : renderer_of(p);
     struct buf text = BUF_INIT(MIME_TEXT_MAX * 3u);
     if (r) {
         p->flags |= DOC_PART_SHOWN;
@@ -419,7 +419,7 @@ static void put_one(struct show *s, uint32_t number)
     put_part(s, p, number);
     if (r)
         r->show(s, p, buf_str(&text));
-    if (p->message && !p->hidden && !(p->flags & DOC_PART_ATTACHMENT) && !(s->flags & VIEW_STRUCTURE))
+    if (p->message && !p->hidden && !(p->flags & DOC_PART_ATTACHMENT) && !(s->flags & MIME_STRUCTURE))
         put_inner_headers(s, p);
     buf_fini(&text);
 }
@@ -463,14 +463,14 @@ static void put_unsplit(struct show *s, struct part *p)
 static void put_body(struct show *s)
 {
     choose(s);
-    if (s->m->count == 0 && !(s->flags & VIEW_STRUCTURE))
+    if (s->m->count == 0 && !(s->flags & MIME_STRUCTURE))
         put_raw(s);
     for (size_t i = 0; i < s->m->count; i++) {
         struct part *p = &s->m->parts[i];
         put_one(s, (uint32_t)(i + 1));
         bool leaf = i + 1 == s->m->count || s->m->parts[i + 1].parent != i + 1;
         if (leaf && !p->hidden && p->object && GMIME_IS_MULTIPART(p->object) && !s->m->cut_depth &&
-            !(s->flags & VIEW_STRUCTURE))
+            !(s->flags & MIME_STRUCTURE))
             put_unsplit(s, p);
     }
 }
@@ -488,10 +488,10 @@ void mime_document(struct mime *m, uint32_t flags, struct buf *out)
     check_headers(&s, &h);
     check_limits(&s);
     s.l.out = &s.body;
-    if (flags & VIEW_RAW) {
+    if (flags & MIME_RAW) {
         put_raw(&s);
     } else {
-        if (!(flags & VIEW_STRUCTURE))
+        if (!(flags & MIME_STRUCTURE))
             put_headers(&s, &h, 0);
         put_body(&s);
     }

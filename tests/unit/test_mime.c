@@ -159,14 +159,14 @@ static void test_flags(void **state)
     assert_true(has_text(d, DOC_TEXT, "plain") && !has_text(d, DOC_TEXT, "html"));
     assert_null(doc_named(d, DOC_HEADER, "x-odd"));
     doc_free(&d);
-    d = document(m, VIEW_PREFER_HTML | VIEW_ALL_HEADERS);
+    d = document(m, MIME_PREFER_HTML | MIME_ALL_HEADERS);
     assert_true(!has_text(d, DOC_TEXT, "plain") && has_text(d, DOC_TEXT, "html"));
     assert_non_null(doc_named(d, DOC_HEADER, "x-odd"));
     doc_free(&d);
-    d = document(m, VIEW_RAW);
+    d = document(m, MIME_RAW);
     assert_true(has_text(d, DOC_TEXT, "--b--"));
     doc_free(&d);
-    d = document(m, VIEW_STRUCTURE);
+    d = document(m, MIME_STRUCTURE);
     assert_int_equal(count_kind(d, DOC_TEXT), 0);
     assert_int_equal(count_kind(d, DOC_PART), 3);
     doc_free(&d);
@@ -490,7 +490,7 @@ static void test_build(void **state)
     doc_free(&d);
     mime_free(&m);
     buf_reset(&out);
-    build("From: a@b.c\nBcc: secret@example.net\n", "x", BUILD_KEEP_BCC, &out);
+    build("From: a@b.c\nBcc: secret@example.net\n", "x", MIME_KEEP_BCC, &out);
     assert_non_null(memmem(out.p, out.n, "Bcc: secret@example.net\r\n", 25));
     buf_fini(&out);
     buf_fini(&att);
@@ -537,7 +537,7 @@ static void test_build_body(void **state)
     static const char *const bodies[] = {"a\n.\nb", "a\r.\rb", "a\n.\r\nb", "a\r\n.\r\n\r\nMAIL FROM:<x>\r\n",
                                          "",        "\n",      "\xff\xfe",  "x\ty  \n"};
     for (size_t i = 0; i < COUNT(bodies); i++) {
-        for (uint32_t flags = 0; flags <= BUILD_NO_FLOWED; flags += BUILD_NO_FLOWED) {
+        for (uint32_t flags = 0; flags <= MIME_NO_FLOWED; flags += MIME_NO_FLOWED) {
             struct buf out = BUF_INIT(1u << 20);
             build("From: a@b.c\n", bodies[i], flags, &out);
             check_wire(buf_str(&out));
@@ -562,7 +562,7 @@ static unsigned files;
 
 static void one_file(const char *path)
 {
-    static const uint32_t flags[] = {0, VIEW_ALL_HEADERS | VIEW_PREFER_HTML, VIEW_RAW, VIEW_STRUCTURE};
+    static const uint32_t flags[] = {0, MIME_ALL_HEADERS | MIME_PREFER_HTML, MIME_RAW, MIME_STRUCTURE};
     struct buf raw = BUF_INIT(MIME_MESSAGE_MAX);
     struct err err = ERR_INIT;
     struct mime *m;
