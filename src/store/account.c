@@ -561,8 +561,14 @@ void acct_fetch_now(struct acct *a, uint64_t client, uint32_t req)
     if (a->imap) {
         a->status_at = a->list_at = 0;
         a->listed = false;
-        for (size_t i = 0; i < a->nboxes; i++)
-            a->boxes[i].tries = 0, a->plan[i].failed = false;
+        /* What is selected is selected anew: a watch that has not told yet must not make the pass blind. */
+        a->selected = a->tail = a->watching = 0;
+        for (size_t i = 0; i < a->nboxes; i++) {
+            struct sync_box *b = &a->plan[i];
+            b->dirty = b->dirty || b->opened;
+            b->failed = b->opened = false;
+            a->boxes[i].tries = 0;
+        }
     }
     a->attempt = 0;
     try_now(a);
@@ -622,7 +628,6 @@ static void tell_changes(struct acct *a)
     bool any = false;
     while (db_take_changed(a->db, &box, &fresh)) {
         any = true;
-        a->pass_fresh += a->passes && a->imap ? fresh : 0;
         BROADCAST(a->srv, CHANGED, .account = str_z(a->name), .box = box, .fresh = fresh);
     }
     struct db_conflict c;

@@ -124,7 +124,7 @@ struct acct {
     uint64_t unread_box;
     struct sending *sending;
     struct watch *out_timer;
-    bool out_begun;
+    bool out_begun, file_later;
 };
 
 /* ---- Life ------------------------------------------------------------------------------------------------------------------ */
@@ -213,7 +213,7 @@ void outbox_pump(struct acct *);
 void outbox_started(struct acct *, uint64_t tag, int fd);
 bool outbox_exited(struct acct *, uint64_t tag, struct str text);
 void outbox_secret(struct acct *, int fd, enum err_kind, struct str text);
-bool outbox_sends(const struct acct *); /* a mail is on the wire */
+bool outbox_sends(const struct acct *); /* a mail is on its way and waits for nobody */
 /* The mailbox of a role (enum box_role), created by an intent where there is none. 0 with *err. */
 uint64_t acct_role_box(struct acct *, uint8_t role, struct err *);
 void outbox_free(struct acct *);

@@ -189,10 +189,12 @@ static uint8_t role_by_option(const struct acct *a, struct str utf8)
     return BOX_NONE;
 }
 
+/* Does STATUS say what was stored last? HIGHESTMODSEQ tells all; without it flags are seen by the number of unread
+ * mails. */
 static bool status_is_known(const struct db_box *had, const struct m_BOX *b)
 {
     return b->total == had->known && b->uidvalidity == had->uidvalidity && b->uidnext == had->uidnext &&
-           (b->modseq ? b->modseq == had->modseq : b->unread == had->unread);
+           (b->modseq && had->modseq ? b->modseq == had->modseq : b->unread == had->unread);
 }
 
 static void on_box(struct acct *a, struct msg *m)
@@ -204,7 +206,6 @@ static void on_box(struct acct *a, struct msg *m)
     bool known = db_box_by_name(a->db, b->name, &had, &err);
     bool status = b->total != UINT32_MAX, same = known && status && had.known > 0 && status_is_known(&had, b);
     bool empty = status && b->total == 0 && (!known || had.known == 0);
-    uint32_t before = known ? had.exists : 0;
     uint32_t attrs_before = known ? had.attrs : 0;
     struct db_box put = {.name = b->name,
                          .utf8 = b->utf8,
@@ -231,14 +232,31 @@ static void on_box(struct acct *a, struct msg *m)
             return;
     }
     struct sync_box *p = &a->plan[i];
-    if (!status || p->opened)
+    if (!status)
         return;
+    if (p->opened) {
+        p->grew = p->grew || b->total > p->exists;
+        p->exists = MAX(p->exists, b->total);
+        return;
+    }
     if (same || empty)
         p->was_open = true;
     else
-        p->dirty = p->dirty || (p->was_open && (before != b->total || p->uidnext != b->uidnext));
+        p->dirty = p->was_open;
     p->exists = b->total;
     p->uidnext = b->uidnext;
+}
+
+static void modseq_store(struct acct *a, size_t i)
+{
+    struct err err = ERR_INIT;
+    struct sync_box *p = &a->plan[i];
+    /* What a removal or flag scan has still to find must be found again next time. */
+    if (a->boxes[i].modseq_seen == 0 || p->need_uids || p->flags_below > 1 || p->have == 0)
+        return;
+    if (!db_box_synced(a->db, p->id, a->boxes[i].modseq_seen, p->uidnext, &err))
+        acct_db_error(a, &err);
+    a->boxes[i].modseq_seen = 0;
 }
 
 static void on_box_open(struct acct *a, struct msg *m)
@@ -268,10 +286,12 @@ static void on_box_open(struct acct *a, struct msg *m)
     }
     a->selected = o->box;
     a->boxes[i].readonly = o->readonly;
+    a->boxes[i].modseq_seen = o->modseq;
     sync_box_opened(&a->plan[i], had, &(struct sync_opened){o->uidvalidity, o->uidnext, o->exists, o->resync});
     box_refresh(a, (size_t)i);
     if (a->plan[i].have == 0)
         a->plan[i].hi_uid = 0;
+    modseq_store(a, (size_t)i);
 }
 
 static void on_row(struct acct *a, struct msg *m)
@@ -279,6 +299,7 @@ static void on_row(struct acct *a, struct msg *m)
     const struct m_ROW *r = &m->u.ROW;
     struct err err = ERR_INIT;
     uint64_t id;
+    bool fresh = false;
     ptrdiff_t i = box_said(a, r->box, m);
     if (i < 0)
         return;
@@ -302,8 +323,9 @@ static void on_row(struct acct *a, struct msg *m)
                          .msgid = r->msgid,
                          .refs = r->refs,
                          .list_id = r->list_id};
-    if (!db_row_put(a->db, &row, &id, NULL, &err))
+    if (!db_row_put(a->db, &row, &id, &fresh, &err))
         acct_db_error(a, &err);
+    a->pass_fresh += a->passes && fresh;
 }
 
 static void on_flags(struct acct *a, struct msg *m)
@@ -352,18 +374,6 @@ static void on_exists(struct acct *a, struct msg *m)
     p->stuck = false;
     if (!db_box_exists(a->db, e->box, e->exists, &err))
         acct_db_error(a, &err);
-}
-
-static void modseq_store(struct acct *a, size_t i)
-{
-    struct err err = ERR_INIT;
-    struct sync_box *p = &a->plan[i];
-    /* What a removal or flag scan has still to find must be found again next time. */
-    if (a->boxes[i].modseq_seen == 0 || p->need_uids || p->flags_below > 1 || p->have == 0)
-        return;
-    if (!db_box_synced(a->db, p->id, a->boxes[i].modseq_seen, p->uidnext, &err))
-        acct_db_error(a, &err);
-    a->boxes[i].modseq_seen = 0;
 }
 
 static void on_modseq(struct acct *a, struct msg *m)
@@ -730,6 +740,8 @@ void imap_pump(struct acct *a)
         a->fore_at = clock_mono_ms();
     struct sync_step n = sync_next(&f);
     if (a->passes && !a->plan_step && !sync_busy(&f) && !replay_pending(a)) {
+        for (size_t i = 0; i < a->nboxes; i++)
+            a->pass_kept += a->plan[i].have;
         acct_pass_end(a, ERR_NONE, "");
         f.deep = false;
     }

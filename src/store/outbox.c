@@ -420,6 +420,11 @@ static void file_sent(struct acct *a, uint64_t id)
     uint32_t count;
     if (!db_outbox_get(a->db, id, &o, &err) || o.state != OUTBOX_SENT)
         return;
+    /* A new account: which mailbox is Sent is known when the server has listed them; then this is begun again. */
+    if (a->imap && a->nboxes == 0 && a->conf->copy_sent) {
+        a->file_later = true;
+        return;
+    }
     char *file = mem_dup_n(o.file.p, o.file.n), copy[80];
     uint64_t answers = o.answers;
     uint32_t mark = o.forwards ? FLAG_FORWARDED : FLAG_ANSWERED;
@@ -510,6 +515,8 @@ void outbox_secret(struct acct *a, int fd, enum err_kind kind, struct str text)
         s->waits_user = false;
         PEER_SEND(s->peer, fd, SECRET, .service = SERVICE_SUBMISSION);
         close(fd);
+        if (s->phase == SEND_READY)
+            deliver(a);
     } else if (text.n > 0) {
         char why[400];
         snprintf(why, sizeof why, "%s", clean_line(text));
@@ -532,7 +539,9 @@ static void send_message(void *arg, struct msg *m)
     bool ok = s != NULL;
     if (ok && m->kind == MSG_READY && s->phase == SEND_STARTING) {
         s->phase = SEND_READY;
-        deliver(a);
+        /* With a user name it asks for the password first, and takes the mail when it has it. */
+        if (!a->conf->out.user || !a->conf->out.user[0])
+            deliver(a);
     } else if (ok && m->kind == MSG_SECRET_ASK && m->u.SECRET_ASK.service == SERVICE_SUBMISSION) {
         ask_secret(a, SERVICE_SUBMISSION);
     } else if (ok && m->kind == MSG_RCPT_REFUSED && s->phase == SEND_DELIVERING) {
@@ -540,6 +549,11 @@ static void send_message(void *arg, struct msg *m)
                  STR_FMT(m->u.RCPT_REFUSED.text));
     } else if (ok && m->kind == MSG_DELIVER_DONE && s->phase == SEND_DELIVERING) {
         on_done(a, &m->u.DELIVER_DONE);
+    } else if (ok && m->kind == MSG_DELIVER_DONE && s->phase == SEND_READY && m->u.DELIVER_DONE.kind < ERR_COUNT &&
+               m->u.DELIVER_DONE.kind != ERR_NONE) {
+        char text[400];
+        snprintf(text, sizeof text, "%s", clean_line(m->u.DELIVER_DONE.text));
+        not_sent(a, s->id, (enum err_kind)m->u.DELIVER_DONE.kind, text);
     } else if (ok) {
         acct_note(a, 2, ERR_CHANNEL, "the send program said %s out of turn and was ended", msg_name(m->kind));
         if (s->phase == SEND_DELIVERING)
@@ -643,8 +657,9 @@ void outbox_pump(struct acct *a)
     enum err_kind ignored;
     if (!a->db || db_in_burst(a->db))
         return;
-    if (!a->out_begun) {
+    if (!a->out_begun || (a->file_later && a->nboxes > 0)) {
         a->out_begun = true;
+        a->file_later = false;
         start_over(a);
     }
     if (a->sending || a->offline || !a->srv->spawn || cannot_send(a, &ignored))
@@ -669,16 +684,13 @@ void outbox_pump(struct acct *a)
 
 bool outbox_sends(const struct acct *a)
 {
-    return a->sending && a->sending->phase == SEND_DELIVERING && !a->sending->waits_user;
+    return a->sending && !a->sending->waits_user;
 }
 
 void outbox_free(struct acct *a)
 {
     if (!a->sending)
         return;
-    /* While it waits for a password nothing has left: queued. Else the next start finds it "sending" and says unknown.
-     */
-    if (a->sending->waits_user)
-        set(a, a->sending->id, OUTBOX_QUEUED, clock_wall(), ERR_NONE, "");
+    /* Before DELIVER the entry is queued still; after it the next start finds it "sending" and says unknown. */
     sending_end(a);
 }

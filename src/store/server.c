@@ -100,7 +100,7 @@ static void client_gone(void *arg, const struct err *err)
     struct client *c = arg;
     struct server *s = c->srv;
     if (err->kind)
-        log_msg(LOG_WARN, "client: %s", err->text);
+        log_msg(LOG_INFO, "client: %s", err->text);
     for (size_t i = 0; i < s->nclients; i++)
         if (s->clients[i] == c) {
             s->clients[i] = s->clients[--s->nclients];

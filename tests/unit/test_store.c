@@ -585,6 +585,7 @@ static void hostile_fetch_is_ended(void **state)
     }
 }
 
+/* The program asks for the password before it takes the mail. */
 static void send_start(void)
 {
     int fd;
@@ -595,6 +596,17 @@ static void send_start(void)
     assert_true(SEND(w.spawn, fd, &w.err, STARTED, .role = ROLE_SEND, .account = STR("work"), .tag = w.send_tag));
     close(fd);
     assert_true(SEND(w.send, -1, &w.err, READY, .sandbox = STR("none")));
+    assert_true(SEND(w.send, -1, &w.err, SECRET_ASK, .service = SERVICE_SUBMISSION));
+    m = spawn_next(MSG_SECRET_GET, ROLE_COUNT);
+    assert_int_equal(m.u.SECRET_GET.service, SERVICE_SUBMISSION);
+    int p[2];
+    assert_int_equal(pipe(p), 0);
+    close(p[1]);
+    assert_true(SEND(w.spawn, p[0], &w.err, SECRET_PIPE, .account = STR("work"), .service = SERVICE_SUBMISSION,
+                     .tag = m.u.SECRET_GET.tag));
+    close(p[0]);
+    m = next(w.send, MSG_SECRET);
+    close(m.fd);
 }
 
 static uint64_t submit(uint32_t req, uint32_t hold, uint64_t answers)
@@ -637,8 +649,6 @@ static void outbox_sends_once_and_files(void **state)
     assert_non_null(strstr(text, "Subject: hello\r\n")); /* line ends are put right */
     assert_null(strstr(text, "\r\r"));
     close(m.fd);
-    assert_true(SEND(w.send, -1, &w.err, SECRET_ASK, .service = SERVICE_SUBMISSION));
-    assert_int_equal(spawn_next(MSG_SECRET_GET, ROLE_COUNT).u.SECRET_GET.service, SERVICE_SUBMISSION);
     assert_true(SEND(w.send, -1, &w.err, DELIVER_DONE, .kind = ERR_NONE));
     outbox_becomes(id, OUTBOX_SENT);
     outbox_becomes(id, OUTBOX_FILED);
