@@ -383,8 +383,11 @@ static void on_undone(struct ui *ui, void *arg, const struct msg *m)
     ui->boxes.stale = true;
     if (m && m->kind == MSG_UNDONE) {
         const struct m_UNDONE *u = &m->u.UNDONE;
-        ui_note(ui, NOTE_INFO, "%s%s%.*s (%u message%s)", u->redo ? "done again" : "undone", u->text.n ? ": " : "",
-                STR_FMT(u->text), u->count, u->count == 1 ? "" : "s");
+        if (u->text.n)
+            ui_note(ui, NOTE_INFO, "%s: %.*s", u->redo ? "done again" : "undone", STR_FMT(u->text));
+        else
+            ui_note(ui, NOTE_INFO, "%s: %u message%s", u->redo ? "done again" : "undone", u->count,
+                    u->count == 1 ? "" : "s");
     } else if (m && m->kind == MSG_REFUSED) {
         ui_note(ui, NOTE_WARNING, "%.*s", STR_FMT(m->u.REFUSED.text));
     }

@@ -148,7 +148,8 @@ static void draw_row(struct ui *ui, struct rect r, unsigned y, const struct list
 {
     bool unread = !(row->flags & FLAG_SEEN), selected = refs_has(&ui->selection, row->ref) && row->ref.id;
     style s = row->ghost ? THING_GONE : unread ? THING_UNREAD : THING_READ;
-    style small = row->ghost ? THING_GONE : THING_MARKER;
+    /* an unread row is bold throughout: a change of weight within it would cost more bytes than the words */
+    style small = row->ghost ? THING_GONE : unread ? THING_UNREAD : THING_MARKER;
     struct grid *g = &ui->grid;
     char date[32];
     grid_fill_row(g, r, y, s);

@@ -145,8 +145,9 @@ static void add_item(struct message *m, size_t i, const struct doc_item *item)
 {
     unsigned indent = indent_of(item);
     struct wrapping w = {m, (uint32_t)i, 0, UINT32_MAX};
-    const struct doc_item *before = i ? doc_at(m->doc, i - 1) : NULL;
-    if (item->kind != DOC_HEADER && before && before->kind == DOC_HEADER)
+    const struct message_line *last = m->nlines ? &m->lines[m->nlines - 1] : NULL;
+    bool below_header = last && last->item != UINT32_MAX && doc_at(m->doc, last->item)->kind == DOC_HEADER;
+    if (item->kind != DOC_HEADER && below_header)
         add_line(m, (struct message_line){.item = UINT32_MAX});
     if (item->kind == DOC_HEADER && !(m->flags & VIEW_ALL_HEADERS))
         w.max = HEADER_LINES;

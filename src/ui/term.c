@@ -9,7 +9,7 @@
 #include <unistd.h>
 #include <wchar.h>
 
-enum { ESC_DELAY_MS = 30, KEY_PASTE_BEGIN = KEY_MAX + 1, KEY_PASTE_END, KEY_CTRL_LEFT, KEY_CTRL_RIGHT };
+enum { ESC_DELAY_MS = 30, GAP_MAX = 6, KEY_PASTE_BEGIN = KEY_MAX + 1, KEY_PASTE_END, KEY_CTRL_LEFT, KEY_CTRL_RIGHT };
 
 struct tty {
     SCREEN *screen;
@@ -243,17 +243,29 @@ struct pen {
     style style;
     bool valid;
     attr_t attr;
-    int pair;
+    int pair, bg;
 };
+#define SEEN_ON_BLANKS (A_REVERSE | A_UNDERLINE)
 
-static void dip(const struct tty *t, const struct theme *theme, struct pen *pen, style s)
+/* A blank shows nothing but its background: it goes with the pen at hand where that has the same, and costs no change.
+ */
+static void dipped(struct pen *at, const struct pen *new, bool blank)
 {
-    if (pen->valid && pen->style == s)
+    if (!blank || !at->valid || at->bg != new->bg || ((at->attr | new->attr) & SEEN_ON_BLANKS))
+        *at = *new;
+}
+
+static void dip(const struct tty *t, const struct theme *theme, struct pen *at, style s, bool blank)
+{
+    if (at->valid && at->style == s)
         return;
+    struct pen new, *pen = &new;
     struct look look = theme_look(t->colors ? theme : &t->mono, s);
-    *pen = (struct pen){s, true, attributes(&look), 0};
-    if (!t->colors)
+    *pen = (struct pen){s, true, attributes(&look), 0, -1};
+    if (!t->colors) {
+        dipped(at, pen, blank);
         return;
+    }
     int fg = color_for(t, look.fg, false), bg = color_for(t, look.bg, true);
     if (COLORS == 8 && look.fg >= 8 && look.fg < 16)
         pen->attr |= A_BOLD;
@@ -263,6 +275,8 @@ static void dip(const struct tty *t, const struct theme *theme, struct pen *pen,
         pen->pair = alloc_pair(fg, bg);
     if (pen->pair < 0)
         pen->pair = 0;
+    pen->bg = bg;
+    dipped(at, pen, blank);
 }
 
 /* A cluster as curses takes it: one spacing character and marks. What it has no room for, and what the C library sees
@@ -298,6 +312,17 @@ static bool same_cell(const struct cell *a, const struct cell *b)
     return a->n == b->n && a->style == b->style && a->cols == b->cols && !memcmp(a->p, b->p, a->n);
 }
 
+/* A blank in a gap of a few between words; longer runs are cleared at once by curses, if they look like nothing. */
+static bool is_gap(const struct grid *g, unsigned y, unsigned x)
+{
+    for (unsigned n = 0; n < GAP_MAX; n++, x++) {
+        const struct cell *c = grid_at(g, y, x);
+        if (c->n != 1 || c->p[0] != ' ')
+            return n > 0;
+    }
+    return false;
+}
+
 void term_show(struct tty *t, const struct grid *g, const struct theme *theme)
 {
     struct pen pen = {.valid = false};
@@ -317,7 +342,7 @@ void term_show(struct tty *t, const struct grid *g, const struct theme *theme)
             struct cell *was = &t->shown[(size_t)y * g->cols + x];
             if ((!fresh && same_cell(c, was)) || !c->n)
                 continue;
-            dip(t, theme, &pen, c->style);
+            dip(t, theme, &pen, c->style, is_gap(g, y, x));
             put_cell(y, x, c, &pen);
         }
     memcpy(t->shown, g->cells, (size_t)g->rows * g->cols * sizeof *t->shown);
