@@ -446,7 +446,7 @@ bool list_update(struct list *l, struct err *err)
     l->stale = false;
     if (l->source == LIST_HITS)
         read_hits(l, l->base + l->cur, l->cur - l->top);
-    else if (!l->n)
+    else if (!l->n || !l->touched)
         ok = read_end(l, true, err);
     else {
         ok = read_around(l, &l->rows[l->cur], l->cur - l->top, err);

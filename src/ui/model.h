@@ -112,7 +112,8 @@ struct list {
     unsigned cur, top, height;  /* indices into rows; height: rows on the screen */
     uint32_t rank, total;       /* of the cursor; total 0: not known */
     uint32_t unread;
-    bool stale; /* read again before the next frame */
+    bool stale;   /* read again before the next frame */
+    bool touched; /* the user has pressed a key here: until then the cursor is on the newest message, whatever comes */
 };
 void list_init(struct list *, struct accts *, struct changes *);
 void list_fini(struct list *);

@@ -181,6 +181,7 @@ static void prompt_key(struct ui *ui, ckey key)
 void ui_key(struct ui *ui, ckey key)
 {
     ui->dirty = true;
+    ui_list(ui)->touched = true;
     if (ui->status[0] && ui->status_level != NOTE_ERROR && clock_mono_ms() - ui->status_ms > NOTE_STAYS_MS)
         ui->status[0] = 0;
     if (key == K_PASTE_BEGIN || key == K_PASTE_END) {
@@ -372,16 +373,20 @@ int ui_print_once(struct ui *ui)
     int64_t until = clock_mono_ms() + ONCE_MS;
     struct err err = ERR_INIT;
     bool asked = false;
+    uint64_t before = 0;
     ui->conf->mark_seen = false; /* looking at it is all that this does */
     while (clock_mono_ms() < until) {
         ui_draw(ui);
-        if (!asked && ui_row(ui)) {
+        uint64_t now_shown = ui_row(ui) ? ui_row(ui)->ref.id : 0;
+        if (!asked && now_shown && now_shown == before) { /* the list has settled */
             ui_open(ui, 0);
+            ui_list(ui)->touched = true;
             asked = true;
         }
+        before = now_shown;
         if (ui->message.state == MESSAGE_SHOWN || ui->message.state == MESSAGE_FAILED)
             break;
-        loop_once(ui->loop, 50);
+        loop_once(ui->loop, asked ? 50 : 250);
     }
     ui_draw(ui);
     struct buf out = BUF_INIT(8u << 20);
