@@ -40,23 +40,21 @@ bool db_pop_begin(struct db *db, struct err *err)
     return call_leave(db, own, err);
 }
 
+/* Memory alone: a listing costs no transaction before its end. */
 bool db_pop_add(struct db *db, uint32_t number, uint64_t size, struct str uidl, struct err *err)
 {
-    bool own;
-    if (!call_enter(db, &own, err))
-        return false;
     struct pop *p = db->pop;
     uint32_t n = (uint32_t)MIN(uidl.n, UIDL_MAX);
     if (!p || p->ended)
-        return call_refuse(db, own, err, ERR_USAGE, "no listing is running");
+        return err_set(err, ERR_USAGE, "no listing is running");
     if (p->n >= POP_MAX || !buf_reserve(&p->uidls, n + sizeof n))
-        return call_refuse(db, own, err, ERR_LIMIT, "the maildrop lists more messages than tuimail accepts");
+        return err_set(err, ERR_LIMIT, "the maildrop lists more messages than tuimail accepts");
     if (p->n == p->cap)
         p->list = mem_resize(p->list, p->cap = p->cap ? p->cap * 2 : 256, sizeof *p->list);
     p->list[p->n++] = (struct listed){.number = number, .size = size};
     buf_add(&p->uidls, &n, sizeof n);
     buf_add(&p->uidls, uidl.p, n);
-    return call_leave(db, own, err);
+    return true;
 }
 
 struct entry {

@@ -50,8 +50,7 @@ static int reader_try(struct reader *r, struct err *err)
     if (stat(keep, &s) || !s.st_size || stat(cache, &r->cache) || !r->cache.st_size) {
         result = 0;
     } else {
-        int rc =
-            sqlite3_open_v2(keep, &r->q.h, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW, NULL);
+        int rc = sql_open(&r->q, keep, SQLITE_OPEN_READONLY);
         if (rc != SQLITE_OK) {
             sql_fail(&r->q, rc, err);
         } else {

@@ -17,11 +17,24 @@ void sql_fini(struct sql *q)
     memset(q, 0, sizeof *q);
 }
 
+int sql_open(struct sql *q, const char *path, int flags)
+{
+    static bool configured;
+    if (!configured) { /* refused, without harm, where SQLite runs already */
+        sqlite3_config(SQLITE_CONFIG_SINGLETHREAD);
+        sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+        configured = true;
+    }
+    return sqlite3_open_v2(path, &q->h, flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW, NULL);
+}
+
 bool sql_harden(struct sql *q, struct err *err)
 {
     sqlite3_db_config(q->h, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
     sqlite3_db_config(q->h, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, NULL);
     sqlite3_db_config(q->h, SQLITE_DBCONFIG_ENABLE_VIEW, 0, NULL);
+    /* One plan per statement: else each binding that touches a partial index prepares it anew. */
+    sqlite3_db_config(q->h, SQLITE_DBCONFIG_ENABLE_QPSG, 1, NULL);
     sqlite3_extended_result_codes(q->h, 1);
     sqlite3_limit(q->h, SQLITE_LIMIT_ATTACHED, 1);
     return sql_exec(q, "PRAGMA trusted_schema=OFF", err) && sql_exec(q, "PRAGMA cell_size_check=ON", err);

@@ -23,6 +23,8 @@ struct sql {
     bool has_key;
 };
 void sql_fini(struct sql *); /* finalises and closes; NULL-safe */
+/* Opens `path` with SQLite's flags `flags`. No mutexes: every program here is one thread. */
+int sql_open(struct sql *, const char *path, int flags);
 /* Safe settings of every connection: no trusted schema, defensive, no load of extensions. */
 bool sql_harden(struct sql *, struct err *);
 /* Prepared, reset, unbound; NULL on error (sql_fail tells). */

@@ -192,7 +192,7 @@ static bool keep_open(struct db *db, const char *path, unsigned *opened, struct 
     bool made;
     if (!make_private(path, &made, err))
         return false;
-    int rc = sqlite3_open_v2(path, &db->q.h, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW, NULL);
+    int rc = sql_open(&db->q, path, SQLITE_OPEN_READWRITE);
     if (rc != SQLITE_OK)
         return sql_fail(&db->q, rc, err);
     sqlite3_busy_timeout(db->q.h, 5000);
@@ -374,5 +374,5 @@ bool schema_open(struct db *db, const char *path_keep, const char *path_cache, u
     int on = 1;
     sqlite3_file_control(db->q.h, "main", SQLITE_FCNTL_PERSIST_WAL, &on);
     sqlite3_file_control(db->q.h, "cache", SQLITE_FCNTL_PERSIST_WAL, &on);
-    return sql_exec(&db->q, "PRAGMA wal_autocheckpoint=4000", err) && sql_exec(&db->q, "PRAGMA temp_store=MEMORY", err);
+    return sql_exec(&db->q, "PRAGMA wal_autocheckpoint=10000", err) && sql_exec(&db->q, "PRAGMA temp_store=MEMORY", err);
 }

@@ -22,6 +22,14 @@ static double now_us(void)
     return (double)t.tv_sec * 1e6 + (double)t.tv_nsec / 1e3;
 }
 
+/* Processor time: what counts where other work runs beside it. */
+static double cpu_us(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+    return (double)t.tv_sec * 1e6 + (double)t.tv_nsec / 1e3;
+}
+
 static void row_fill(struct db_row *row, uint64_t box, uint32_t uid, uint32_t rows, char text[512], bool full)
 {
     char *subject = text + 128, *addr = text + 256, *refs = text + 320;
@@ -47,7 +55,7 @@ static void row_fill(struct db_row *row, uint64_t box, uint32_t uid, uint32_t ro
 
 static void fill(struct db *db, uint64_t box, uint32_t rows, bool full, const char *what)
 {
-    double start = now_us();
+    double start = now_us(), cpu = cpu_us();
     char text[512];
     for (uint32_t uid = rows; uid > 0;) {
         TRY(db_begin(db, &err));
@@ -59,8 +67,8 @@ static void fill(struct db *db, uint64_t box, uint32_t rows, bool full, const ch
         }
         TRY(db_commit(db, &err));
     }
-    double us = now_us() - start;
-    printf("%-28s %8u rows %10.0f /s\n", what, rows, rows / us * 1e6);
+    double us = now_us() - start, busy = cpu_us() - cpu;
+    printf("%-28s %8u rows %10.0f /s, %.0f /s of processor time\n", what, rows, rows / us * 1e6, rows / busy * 1e6);
 }
 
 static void on_row(void *arg, const struct msg_row *row)
