@@ -27,10 +27,12 @@ bool pop3_drain(struct pop3 *p, struct dots *d, struct err *err)
     return true;
 }
 
-/* The size that LIST gave fits what came, counted with or without the CRs. */
+/* The size that LIST gave fits what came: counted with or without the CRs, and without the line end that a server adds
+ * to a mail that lacks its last one (Dovecot does). */
 static bool size_fits(uint64_t listed, const struct dots *d)
 {
-    return listed == 0 || listed == d->bytes || listed == d->bytes - d->crlfs;
+    uint64_t lf = d->bytes - d->crlfs;
+    return listed == 0 || listed == d->bytes || listed + 2 == d->bytes || listed == lf || listed + 1 == lf;
 }
 
 /* One message's bytes. True when the answer was read to its end; *why_r then tells what the sink did not like. */

@@ -1,8 +1,8 @@
 /* send -c FILE --store DIR ACCOUNT: hands one mail to the account's submission server and ends. The channel to the
  * store is fd 3.
  *
- * READY, SECRET_ASK -> SECRET, DELIVER -> RCPT_REFUSED ..., DELIVER_DONE. It has one account's configuration, the
- * secret and the mail's fd, a network limited to one port, and no file it could write. */
+ * READY, SECRET_ASK -> SECRET; DELIVER (before or after the secret) -> RCPT_REFUSED ..., DELIVER_DONE. It has one
+ * account's configuration, the secret and the mail's fd, a network limited to one port, and no file it could write. */
 #include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
@@ -59,33 +59,50 @@ static bool on_wake(void *arg)
     return s->ended;
 }
 
-/* Waits for one kind of message; others are dropped with their fd. */
-static bool expect(struct send *s, enum msg_kind kind, struct msg *m, struct err *err)
+/* What is to be sent: copies, because a message's strings end with the next one. */
+struct job {
+    char *sender, *rcpts;
+    size_t sender_n, rcpts_n;
+    int fd; /* -1: not here yet */
+};
+
+static bool take(struct send *s, struct job *job, const struct msg *m, struct err *err)
+{
+    if (m->kind == MSG_SECRET && s->secret.p == NULL)
+        return secret_read(m->fd, clock_mono_ms() + SECRET_MS, &s->secret, err);
+    if (m->kind == MSG_DELIVER && job->fd < 0) {
+        const struct m_DELIVER *d = &m->u.DELIVER;
+        job->sender = mem_dup_n(d->sender.p, d->sender.n);
+        job->sender_n = d->sender.n;
+        job->rcpts = mem_dup_n(d->rcpts.p, d->rcpts.n);
+        job->rcpts_n = d->rcpts.n;
+        job->fd = m->fd;
+        return true;
+    }
+    if (m->fd >= 0)
+        close(m->fd);
+    return true;
+}
+
+/* Waits for the mail and, where there is a login, for the secret, in any order. */
+static bool gather(struct send *s, struct job *job, bool login, struct err *err)
 {
     int64_t deadline = clock_mono_ms() + IDLE_MS;
-    for (;;) {
-        int r = chan_wait(s->chan, deadline, m, err);
+    if (login && !SEND(s->chan, -1, err, SECRET_ASK, .service = SERVICE_SUBMISSION, .text = str_z("")))
+        return false;
+    while (job->fd < 0 || (login && s->secret.p == NULL)) {
+        struct msg m;
+        int r = chan_wait(s->chan, deadline, &m, err);
         if (r < 0) {
             s->ended = true;
             return err->kind != ERR_NONE ? false : err_set(err, ERR_CHANNEL, "the store is gone");
         }
         if (r == 0)
             return err_set(err, ERR_TIMEOUT, "the store does not say what to send");
-        if (m->kind == kind)
-            return true;
-        if (m->fd >= 0)
-            close(m->fd);
+        if (!take(s, job, &m, err))
+            return false;
     }
-}
-
-static bool get_secret(struct send *s, struct err *err)
-{
-    struct msg m;
-    if (!SEND(s->chan, -1, err, SECRET_ASK, .service = SERVICE_SUBMISSION, .text = str_z("")))
-        return false;
-    if (!expect(s, MSG_SECRET, &m, err))
-        return false;
-    return secret_read(m.fd, clock_mono_ms() + SECRET_MS, &s->secret, err);
+    return true;
 }
 
 static void on_refused(void *arg, const char *rcpt, const struct err *why)
@@ -139,20 +156,18 @@ static bool submit(struct send *s, const struct smtp_mail *mail, struct err *err
     return ok;
 }
 
-static bool deliver(struct send *s, const struct msg *m, struct err *err)
+static bool deliver(struct send *s, const struct job *job, struct err *err)
 {
-    const struct m_DELIVER *d = &m->u.DELIVER;
     char **rcpts = mem_array(RCPTS_MAX, sizeof *rcpts);
-    char *sender = mem_dup_n(d->sender.p, d->sender.n);
     size_t n = 0;
-    bool ok = recipients(d->rcpts, rcpts, &n, err);
-    if (ok && strlen(sender) != d->sender.n)
+    bool ok = recipients((struct str){job->rcpts, job->rcpts_n}, rcpts, &n, err);
+    if (ok && strlen(job->sender) != job->sender_n)
         ok = err_set(err, ERR_RECIPIENT, "the sender holds a NUL byte");
     if (ok) {
-        struct smtp_mail mail = {.sender = sender,
+        struct smtp_mail mail = {.sender = job->sender,
                                  .rcpts = (const char *const *)rcpts,
                                  .nrcpts = n,
-                                 .fd = m->fd,
+                                 .fd = job->fd,
                                  .refused = on_refused,
                                  .arg = s};
         ok = submit(s, &mail, err);
@@ -160,26 +175,21 @@ static bool deliver(struct send *s, const struct msg *m, struct err *err)
     for (size_t i = 0; i < n; i++)
         free(rcpts[i]);
     free(rcpts);
-    free(sender);
     return ok;
 }
 
 static bool run(struct send *s, struct err *err)
 {
-    struct msg m;
+    struct job job = {.fd = -1};
     const struct endpoint *out = &s->account->out;
-    bool login = out->user != NULL && out->user[0] != '\0';
-    if (login && !get_secret(s, err)) {
-        if (!s->ended)
-            (void)SEND(s->chan, -1, &(struct err){.kind = ERR_NONE}, DELIVER_DONE, .kind = err->kind,
-                       .text = str_z(err->text));
-        return false;
-    }
-    if (!expect(s, MSG_DELIVER, &m, err))
-        return false;
-    bool ok = deliver(s, &m, err);
+    bool ok = gather(s, &job, out->user != NULL && out->user[0] != '\0', err) && deliver(s, &job, err);
     secret_free(&s->secret);
-    close(m.fd);
+    if (job.fd >= 0)
+        close(job.fd);
+    free(job.sender);
+    free(job.rcpts);
+    if (s->ended)
+        return err_set(err, ERR_CHANNEL, "the store is gone");
     struct err lost = ERR_INIT;
     bool told =
         SEND(s->chan, -1, &lost, DELIVER_DONE, .kind = ok ? ERR_NONE : err->kind, .text = str_z(ok ? "" : err->text)) &&
