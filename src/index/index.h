@@ -25,8 +25,9 @@ struct envelope {
     int64_t date;
 };
 #define HEADFILE_MARK "X-Tuimail-Header: 1\n" /* first line of a header file: it may be written over and removed */
-/* Writes the envelope as a mail without a body to `path`, 0600, making directories; false with *err. Refuses
- * (ERR_PERMISSION) to write over a file that is not a header file. `msgid` replaces the envelope's where not empty. */
+/* Writes the envelope as a mail without a body to `path`, 0600, making directories; false with *err. Refuses to write
+ * over a file that is not a header file (ERR_PERMISSION). Not for a place inside a Maildir. `msgid` replaces the
+ * envelope's where not empty. */
 bool headfile_write(const char *path, const struct envelope *, struct str msgid, struct err *);
 /* Looks at a mail before libnotmuch does: ERR_LIMIT where it would break it, ERR_PARSE where it is no mail,
  * ERR_NO_MESSAGE where it is not there. *env_r (strings in the arena) is its envelope; *headfile_r: it is a header

@@ -84,6 +84,30 @@ static notmuch_message_t *by_store_path(struct job *j, struct str path, const ch
     return m;
 }
 
+/* What is written into a Maildir is a mail to everybody else: no header file there. */
+static bool in_maildir(const struct index *ix, const char *file)
+{
+    struct str path = str_z(file), root = str_z(ix->mail), dir, last = {NULL, 0}, before = {NULL, 0};
+    path = str_sub(path, MIN(root.n + 1, path.n), path.n);
+    if (str_starts(path, STR(DUP_DIR)))
+        return false;
+    while (str_split(&path, '/', &dir)) {
+        before = last;
+        last = dir;
+    }
+    return str_eqz(before, "cur") || str_eqz(before, "new");
+}
+
+static bool write_headfile(struct job *j, const char *path, const struct envelope *env)
+{
+    if (in_maildir(j->ix, path))
+        return err_set(&j->err, ERR_NO_MESSAGE, "the file is not in the Maildir");
+    if (!headfile_write(path, env, STR(""), &j->err))
+        return false;
+    remove_later(j->ix, path);
+    return true;
+}
+
 /* ---- Tags ---- */
 
 /* These libnotmuch sets by what it saw in the file. */
@@ -160,7 +184,8 @@ static bool alike(const struct envelope *a, const struct envelope *b)
     return same >= 2;
 }
 
-/* Reindexing drops every path whose file is missing: header files stand in for them until the commit. */
+/* Reindexing drops every path whose file is missing: header files stand in for them until the commit. In a Maildir a
+ * missing file is gone. */
 static bool other_paths_back(struct job *j, notmuch_message_t *m, const char *keep)
 {
     struct envelope env = envelope_of(j, m);
@@ -168,11 +193,9 @@ static bool other_paths_back(struct job *j, notmuch_message_t *m, const char *ke
     bool ok = true;
     for (; ok && notmuch_filenames_valid(files); notmuch_filenames_move_to_next(files)) {
         const char *file = notmuch_filenames_get(files);
-        if (strcmp(file, keep) == 0 || access(file, F_OK) == 0)
+        if (strcmp(file, keep) == 0 || in_maildir(j->ix, file) || access(file, F_OK) == 0)
             continue;
-        ok = headfile_write(file, &env, STR(""), &j->err);
-        if (ok)
-            remove_later(j->ix, file);
+        ok = write_headfile(j, file, &env);
     }
     notmuch_filenames_destroy(files);
     return ok;
@@ -251,9 +274,8 @@ static bool job_header(struct job *j, const struct m_INDEX_HEADER *m)
 {
     const char *full = full_path(j, "", m->path);
     struct envelope env = {m->from_name, m->from_addr, m->to, m->subject, m->msgid, m->refs, m->list_id, m->date};
-    if (full == NULL || !headfile_write(full, &env, STR(""), &j->err))
+    if (full == NULL || !write_headfile(j, full, &env))
         return false;
-    remove_later(j->ix, full);
     return add(j, m->path, full, &env, m->tags);
 }
 
@@ -271,9 +293,7 @@ static bool job_move(struct job *j, const struct m_INDEX_MOVE *m)
         ok = (to = full_path(j, DUP_DIR, m->path_to)) != NULL;
     if (ok && access(to, F_OK) != 0) {
         struct envelope env = envelope_of(j, old);
-        ok = headfile_write(to, &env, STR(""), &j->err);
-        if (ok)
-            remove_later(j->ix, to);
+        ok = write_headfile(j, to, &env);
     }
     ok = ok && strcmp(from, to) != 0 &&
          nm(j, notmuch_database_index_file(j->ix->db, to, j->ix->opts, &new), "moving") &&

@@ -261,6 +261,47 @@ static void a_body_is_indexed_under_the_same_path(void **state)
     notmuch_says(p, "messages", "zebra", "id:a@example.org\n");
 }
 
+/* In a Maildir nothing but mail may appear: fetch would deliver a header file. */
+static void a_maildir_is_left_alone(void **state)
+{
+    struct place *p = *state;
+    struct err err = ERR_INIT;
+    write_mail(p, "home/new/m1", body_mail);
+    add(p, 1, "home/new/m1", "unread");
+    commit(p, 1);
+    char *from = mail_file(p, "home/new/m1"), *to = mail_file(p, "home/cur/m1:2,S"), *dir = mail_file(p, "home/cur");
+    assert_int_equal(mkdir(dir, 0700), 0);
+    assert_int_equal(rename(from, to), 0);
+    add(p, 2, "home/cur/m1:2,S", "");
+    add(p, 3, "home/cur/m1:2,S", ""); /* again: reindexed, and the old path forgotten */
+    commit(p, 3);
+    notmuch_says(p, "messages", "zebra", "id:a@example.org\n");
+    struct buf file = BUF_INIT(1000);
+    buf_addf(&file, "%s\n", to);
+    notmuch_says(p, "files", "zebra", buf_z(&file));
+    assert_false(there(p, "home/new/m1"));
+    /* a move to where there is no file, and a header file there, are refused */
+    assert_true(SEND(p->index, -1, &err, INDEX_MOVE, .job = 4, .path = STR("home/cur/m1:2,S"),
+                     .path_to = STR("home/cur/m1:2,RS")));
+    assert_int_equal(expect(p, MSG_INDEX_FAILED, 4), ERR_NO_MESSAGE);
+    header(p, 5, "home/cur/m2", "b@example.org", "Bob", "Two", 1700000000, "", "");
+    assert_int_equal(expect(p, MSG_INDEX_FAILED, 5), ERR_NO_MESSAGE);
+    /* with its file the move keeps the message and its tags */
+    char *next = mail_file(p, "home/cur/m1:2,RS");
+    assert_int_equal(rename(to, next), 0);
+    assert_true(SEND(p->index, -1, &err, INDEX_TAGS, .job = 6, .path = STR("home/cur/m1:2,S"), .tags = STR("replied")));
+    assert_true(SEND(p->index, -1, &err, INDEX_MOVE, .job = 7, .path = STR("home/cur/m1:2,S"),
+                     .path_to = STR("home/cur/m1:2,RS")));
+    commit(p, 7);
+    notmuch_says(p, "messages", "zebra and tag:replied", "id:a@example.org\n");
+    assert_false(there(p, "home/cur/m2") || there(p, "home/cur/m1:2,S"));
+    buf_fini(&file);
+    free(from);
+    free(to);
+    free(next);
+    free(dir);
+}
+
 static void a_spoofed_id_is_another_message(void **state)
 {
     struct place *p = *state;
@@ -729,6 +770,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(headers_are_found_and_their_files_go),
         TEST(a_body_is_indexed_under_the_same_path),
+        TEST(a_maildir_is_left_alone),
         TEST(a_spoofed_id_is_another_message),
         TEST(hostile_mail_fails_alone),
         TEST(only_a_commit_counts),
