@@ -64,6 +64,17 @@ bool reader_tags(struct reader *, uint64_t msg, struct buf *out, struct err *); 
 /* Messages of the same thread, oldest first. */
 bool reader_thread(struct reader *, uint64_t thread, unsigned max, msg_row_fn *, void *arg, struct err *);
 
+/* A thread as a threaded list of `box` shows it: only what of it is in that mailbox counts. */
+struct thread_row {
+    uint64_t thread;
+    int64_t newest; /* date of its newest message there */
+    uint32_t count, unread, flagged;
+};
+typedef void thread_row_fn(void *arg, const struct thread_row *);
+/* Threads with a message in `box` (not 0), newest first: keys are (newest, thread), windows as in reader_rows. */
+bool reader_threads(struct reader *, uint64_t box, const struct row_key *from, bool older, unsigned max,
+                    thread_row_fn *, void *arg, struct err *);
+
 struct outbox_row {
     uint64_t id;
     uint8_t state;

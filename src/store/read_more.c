@@ -202,6 +202,38 @@ bool reader_thread(struct reader *r, uint64_t thread, unsigned max, msg_row_fn *
                    (struct str){NULL, 0}, fn, arg, err);
 }
 
+bool reader_threads(struct reader *r, uint64_t box, const struct row_key *from, bool older, unsigned max,
+                    thread_row_fn *fn, void *arg, struct err *err)
+{
+    int rc = SQLITE_OK, ready = read_begin(r, err);
+    if (ready < 1)
+        return ready == 0;
+    struct row_key at = from ? *from : older ? KEY_NEWEST : KEY_OLDEST;
+    sqlite3_stmt *st = older ? sql_ask(&r->q,
+                                       "SELECT newest,thread,count,unread,flagged FROM thread WHERE box=?1 AND "
+                                       "(newest,thread)<(?2,?3) ORDER BY newest DESC,thread DESC LIMIT ?4",
+                                       "iiii", (int64_t)box, at.date, (int64_t)at.id, (int64_t)max)
+                             : sql_ask(&r->q,
+                                       "SELECT newest,thread,count,unread,flagged FROM thread WHERE box=?1 AND "
+                                       "(newest,thread)>(?2,?3) ORDER BY newest,thread LIMIT ?4",
+                                       "iiii", (int64_t)box, at.date, (int64_t)at.id, (int64_t)max);
+    size_t n = 0;
+    max = MIN(max, 100000u);
+    struct thread_row *rows = mem_array(max ? max : 1, sizeof *rows);
+    while (sql_step(st, &rc))
+        if (n < max)
+            rows[n++] = (struct thread_row){.newest = sql_int(st, 0),
+                                            .thread = sql_u64(st, 1),
+                                            .count = sql_u32(st, 2),
+                                            .unread = sql_u32(st, 3),
+                                            .flagged = sql_u32(st, 4)};
+    bool ok = read_end(r, rc, err);
+    for (size_t i = 0; ok && i < n; i++)
+        fn(arg, &rows[i]);
+    free(rows);
+    return ok;
+}
+
 /* "BOX.UIDVALIDITY/UID" */
 static bool path_numbers(struct str path, uint64_t *box, uint32_t *uidv, uint32_t *uid)
 {

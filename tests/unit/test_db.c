@@ -2,7 +2,9 @@
 #include "db_help.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <sqlite3.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -359,6 +361,48 @@ static void test_killed(void **state)
     assert_int_equal(counts_of(archive).total, 1);
     struct db_msg m;
     REFUSED(ERR_NO_MESSAGE, db_msg_at(db, in, 2, &m, &err));
+    db_close(&db);
+}
+
+/* THREATS 157: the disk is full in the middle: the burst fails as a whole, nothing of it is seen, work goes on after.
+ */
+static void test_disk_full(void **state)
+{
+    (void)state;
+    struct db *db = open_db(false, NULL);
+    uint64_t in = make_mailbox(db, "INBOX", 7), id = put_uid(db, in, 1, "a@x"), box, group;
+    uint32_t fresh, count;
+    struct rlimit old, small;
+    getrlimit(RLIMIT_FSIZE, &old);
+    while (db_take_changed(db, &box, &fresh))
+        ;
+    signal(SIGXFSZ, SIG_IGN);
+    small = old;
+    small.rlim_cur = 200000;
+    setrlimit(RLIMIT_FSIZE, &small);
+    OK(db_begin(db, &err));
+    bool failed = false;
+    for (uint32_t uid = 2; uid < 5000; uid++) {
+        struct db_row row = row_of(in, uid, "x@x");
+        struct err e = ERR_INIT;
+        uint64_t other;
+        failed = failed || !db_row_put(db, &row, &other, NULL, &e);
+    }
+    struct err e = ERR_INIT;
+    assert_false(db_commit(db, &e));
+    assert_true(e.kind == ERR_DISK_FULL || e.kind == ERR_IO);
+    setrlimit(RLIMIT_FSIZE, &old);
+    assert_false(db_take_changed(db, &box, &fresh));
+    assert_int_equal(counts_of(in).known, 1);
+    assert_int_equal(msg_of(db, id).id, id);
+    struct db_intent flag = {.kind = INTENT_FLAGS, .msgs = &id, .n = 1, .set = FLAG_SEEN, .now = 1};
+    OK(db_intent_add(db, &flag, &group, NULL, &count, &err));
+    assert_true(put_uid(db, in, 2, "b@x") > id);
+    db_close(&db);
+    unsigned opened;
+    db = open_db(false, &opened);
+    assert_int_equal(opened, 0);
+    assert_int_equal(counts_of(in).known, 2);
     db_close(&db);
 }
 
@@ -751,6 +795,7 @@ int main(void)
         T(test_newer),
         T(test_keep_corrupt),
         T(test_killed),
+        T(test_disk_full),
         T(test_rollback),
         T(test_first_filling_is_not_news),
         T(test_threads),

@@ -333,6 +333,53 @@ static void test_version_and_tags(void **state)
     buf_fini(&tags);
 }
 
+static struct thread_row threads[16];
+static size_t nthreads;
+static void on_thread(void *arg, const struct thread_row *t)
+{
+    (void)arg;
+    if (nthreads < COUNT(threads))
+        threads[nthreads++] = *t;
+}
+
+static uint64_t put_ref(uint64_t box, uint32_t uid, const char *msgid, const char *refs)
+{
+    struct db_row row = row_of(box, uid, msgid);
+    row.refs = str_z(refs);
+    return put(db, &row);
+}
+
+/* The table of threads follows arrival, flags, moves, joins and removals. */
+static void test_threads(void **state)
+{
+    (void)state;
+    uint64_t a = put_ref(in, 1, "a@x", ""), b = put_ref(in, 5, "b@x", "a@x"), c = put_ref(in, 3, "c@x", "");
+    nthreads = 0;
+    OK(reader_threads(r, in, NULL, true, 10, on_thread, NULL, &err));
+    assert_int_equal(nthreads, 2);
+    assert_true(threads[0].thread == a && threads[0].count == 2 && threads[0].unread == 2 &&
+                threads[0].newest == 1700000005);
+    assert_true(threads[1].thread == c && threads[1].count == 1);
+    want(db, INTENT_FLAGS, (uint64_t[]){a, b}, 2, 0, FLAG_SEEN | FLAG_FLAGGED, 0);
+    want(db, INTENT_MOVE, &b, 1, archive, 0, 0);
+    nthreads = 0;
+    OK(reader_threads(r, in, NULL, true, 10, on_thread, NULL, &err));
+    assert_int_equal(nthreads, 2);
+    assert_true(threads[0].thread == c); /* its newest message went */
+    assert_true(threads[1].thread == a && threads[1].count == 1 && threads[1].unread == 0 && threads[1].flagged == 1);
+    put_ref(in, 9, "d@x", "a@x c@x"); /* joins both */
+    nthreads = 0;
+    OK(reader_threads(r, in, NULL, false, 10, on_thread, NULL, &err));
+    assert_int_equal(nthreads, 1);
+    assert_true(threads[0].thread == a && threads[0].count == 3 && threads[0].unread == 2 &&
+                threads[0].newest == 1700000009);
+    OK(reader_threads(r, in, &(struct row_key){threads[0].newest, threads[0].thread}, true, 10, on_thread, NULL, &err));
+    assert_int_equal(nthreads, 1);
+    OK(db_gone(db, in, 1, UINT32_MAX, &err));
+    OK(reader_threads(r, in, NULL, false, 10, on_thread, NULL, &err));
+    assert_true(nthreads <= 2); /* the moved one waits for its fate */
+}
+
 /* The store threw the cache away under an open reader. */
 static void test_cache_replaced(void **state)
 {
@@ -366,11 +413,13 @@ static void test_plans(void **state)
         OK(reader_at_rank(r, in, (enum list_filter)f, 0, &row, &err));
         OK(reader_find_msgid(r, STR("a@x"), on_row, NULL, &err));
         OK(reader_thread(r, 1, 5, on_row, NULL, &err));
+        OK(reader_threads(r, in, NULL, true, 5, on_thread, NULL, &err));
+        OK(reader_threads(r, in, NULL, false, 5, on_thread, NULL, &err));
     }
     size_t checked = 0;
     for (size_t i = 0; i < r->q.cap; i++) {
         const char *text = r->q.slots[i].text;
-        if (!text || (!strstr(text, "FROM msg") && !strstr(text, "FROM rank")))
+        if (!text || (!strstr(text, "FROM msg") && !strstr(text, "FROM rank") && !strstr(text, "FROM thread")))
             continue;
         struct buf sql = BUF_INIT(4000);
         buf_addf(&sql, "EXPLAIN QUERY PLAN %s", text);
@@ -394,9 +443,11 @@ static void test_plans(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(test_no_database), T(test_windows_and_ranks), T(test_union),
-        T(test_keys),        T(test_maildir_path),      T(test_boxes),
-        T(test_addresses),   T(test_version_and_tags),  T(test_cache_replaced),
+        T(test_no_database),    T(test_windows_and_ranks),
+        T(test_union),          T(test_keys),
+        T(test_maildir_path),   T(test_boxes),
+        T(test_addresses),      T(test_version_and_tags),
+        T(test_cache_replaced), T(test_threads),
         T(test_plans),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
