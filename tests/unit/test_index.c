@@ -10,6 +10,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <signal.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -389,6 +390,56 @@ static void hostile_mail_fails_alone(void **state)
     notmuch_says(p, "tags", "subject:bell and subject:twice", "odd\n");
     notmuch_says(p, "messages", "subject:twice and (id:evil or to:x or to:y)", "");
     buf_fini(&bomb);
+}
+
+/* ---- Mail of the world: none may end the program ---- */
+
+static struct place *walking;
+static unsigned walked;
+
+static int copy_one(const char *path, const struct stat *st, int what, struct FTW *ftw)
+{
+    struct buf text = BUF_INIT(4 << 20);
+    struct err err = ERR_INIT;
+    (void)ftw;
+    if (what == FTW_F && st->st_size > 0 && st->st_size < 4 << 20 && walked < 5000 &&
+        fs_read(path, 4 << 20, &text, &err)) {
+        char name[40];
+        snprintf(name, sizeof name, "corpus/1.1/%u", ++walked);
+        char *full = mail_file(walking, name);
+        assert_true(fs_write_atomic(full, 0600, buf_str(&text), &err));
+        free(full);
+        add(walking, walked, name, "");
+        assert_true(chan_drain(walking->index, clock_mono_ms() + 60000, &err));
+    }
+    buf_fini(&text);
+    return 0;
+}
+
+static void mail_of_the_world(void **state)
+{
+    walking = *state;
+    const char *corpus = getenv("TUIMAIL_CORPUS");
+    if (corpus == NULL || access(corpus, R_OK) != 0)
+        skip();
+    struct err err = ERR_INIT;
+    struct msg m = {.kind = MSG_NONE};
+    char *dir = mail_file(walking, "corpus/1.1");
+    assert_true(fs_mkdir_private(dir, &err));
+    free(dir);
+    walked = 0;
+    assert_int_equal(nftw(corpus, copy_one, 20, FTW_PHYS), 0);
+    assert_true(walked > 0);
+    assert_true(SEND(walking->index, -1, &err, INDEX_COMMIT, .job = walked));
+    unsigned failed = 0;
+    while (m.kind != MSG_INDEX_DONE) {
+        if (chan_wait(walking->index, clock_mono_ms() + 300000, &m, &err) != 1)
+            fail_msg("the program ended");
+        failed += m.kind == MSG_INDEX_FAILED;
+    }
+    assert_int_equal(m.u.INDEX_DONE.job, walked);
+    print_message("# %u files, %u of them no mail\n", walked, failed);
+    assert_true(failed < walked / 2);
 }
 
 static void only_a_commit_counts(void **state)
@@ -771,6 +822,7 @@ int main(void)
         TEST(headers_are_found_and_their_files_go),
         TEST(a_body_is_indexed_under_the_same_path),
         TEST(a_maildir_is_left_alone),
+        TEST(mail_of_the_world),
         TEST(a_spoofed_id_is_another_message),
         TEST(hostile_mail_fails_alone),
         TEST(only_a_commit_counts),
