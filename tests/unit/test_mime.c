@@ -130,6 +130,7 @@ static void one_golden(const char *dir, const char *file)
     buf_fini(&name);
 }
 
+/* Among them what THREATS 97, 100, 119, 132 and 136 ask for. */
 static void test_golden(void **state)
 {
     (void)state;

@@ -124,6 +124,33 @@ static void test_document(void **state)
     stop(&p);
 }
 
+/* THREATS 131: a mail full of remote things is read by a program that the system allows no socket. */
+static void test_no_network(void **state)
+{
+    (void)state;
+    struct peer p;
+    struct err err = ERR_INIT;
+    struct buf status = BUF_INIT(65536), path = BUF_INIT(64);
+    start(&p);
+    struct doc *d = view(&p, 1,
+                         STR("Subject: x\nContent-Type: text/html\n\n<link rel=stylesheet "
+                             "href=http://x.example/a.css><img src=http://x.example/a.png alt=pic>"
+                             "<iframe src=http://x.example/></iframe><meta http-equiv=refresh "
+                             "content=\"0;http://x.example/\"><object data=file:///etc/passwd></object>words"),
+                         0);
+    assert_true(str_eqz(doc_at(d, doc_count(d) - 1)->text, "[image: pic]words"));
+    doc_free(&d);
+    buf_addf(&path, "/proc/%d/status", (int)p.pid);
+    int fd = open(buf_z(&path), O_RDONLY | O_CLOEXEC);
+    if (fd >= 0 && fs_read_fd(fd, status.max, &status, &err) && memmem(status.p, status.n, "\nSeccomp:", 9))
+        assert_non_null(memmem(status.p, status.n, "\nSeccomp:\t2", 11));
+    if (fd >= 0)
+        close(fd);
+    buf_fini(&status);
+    buf_fini(&path);
+    stop(&p);
+}
+
 /* A pipe that ends, and one part of a hostile message. */
 static void test_pipe(void **state)
 {
@@ -202,10 +229,8 @@ static void test_bad_peer(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_document),
-        cmocka_unit_test(test_pipe),
-        cmocka_unit_test(test_build),
-        cmocka_unit_test(test_bad_peer),
+        cmocka_unit_test(test_document), cmocka_unit_test(test_no_network), cmocka_unit_test(test_pipe),
+        cmocka_unit_test(test_build),    cmocka_unit_test(test_bad_peer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
