@@ -69,15 +69,14 @@ struct open_role {
 bool role_open(const struct cli *, enum role, struct open_role *role_r, struct err *);
 void role_close(struct open_role *); /* closes the channel, then kills and reaps */
 
-/* Adds what a mail from a script lacks and leaves out Bcc (sends.c; tested alone). `raw` is hostile. rcpts: one
+/* Adds what a mail from a script lacks and leaves out Bcc (pure). `raw` is hostile. rcpts: one
  * addr-spec a line. */
 struct outgoing {
     struct buf message; /* RFC 5322 with CRLF */
     struct buf rcpts;
     char *from; /* first addr-spec of From; "" none */
 };
-bool outgoing_build(const struct conf *, const struct account *, bool take_recipients, struct str raw,
-                    struct outgoing *, struct err *);
+bool outgoing_build(const struct account *, bool take_recipients, struct str raw, struct outgoing *, struct err *);
 void outgoing_fini(struct outgoing *);
 
 #endif

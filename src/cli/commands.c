@@ -189,8 +189,8 @@ static bool global_options(struct cli *cli, int argc, char **argv, int *at_r, st
             cli->store = argv[i] + 8;
         else if (strcmp(argv[i], "--offline") == 0)
             cli->offline = true;
-        else if (strcmp(argv[i], "--") == 0)
-            continue;
+        else if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "--version") == 0)
+            break;
         else
             return err_set(err, ERR_USAGE, "unknown option \"%.60s\"", argv[i]);
     }
@@ -205,14 +205,14 @@ int cli_main(int argc, char **argv)
     int at = 1;
     setlocale(LC_ALL, "");
     log_open("tuimail", LOG_WARN);
-    if (argc > 1 && (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-V") == 0)) {
+    if (!global_options(&cli, argc, argv, &at, &err))
+        return cli_fail(&err);
+    if (at < argc && strcmp(argv[at], "--version") == 0) {
         puts("tuimail " PACKAGE_VERSION);
         return 0;
     }
-    if (argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0))
+    if (at < argc && strcmp(argv[at], "--help") == 0)
         return help_main(&cli);
-    if (!global_options(&cli, argc, argv, &at, &err))
-        return cli_fail(&err);
     if (at == argc)
         return run(&cli, NULL);
     const struct subcommand *c = find(argv[at]);

@@ -33,47 +33,30 @@ static bool add_rcpt(struct outgoing *o, struct str addr, struct err *err)
     return buf_addc(&o->rcpts, '\n') || err_set(err, ERR_LIMIT, "more recipients than one mail may have");
 }
 
-static bool add_field(struct outgoing *o, const struct conf *conf, struct str value, struct arena *arena,
-                      struct err *err)
+static bool add_field(struct outgoing *o, struct str value, struct arena *arena, struct err *err)
 {
     struct mail_addrs addrs;
     mail_addrs_parse(value, arena, &addrs);
     if (addrs.cut)
         return err_set(err, ERR_LIMIT, "more recipients than one mail may have");
+    if (addrs.broken) /* a reading by repair will do for showing, not for sending */
+        return err_set(err, ERR_RECIPIENT, "\"%.*s\" is not an address", STR_FMT(str_sub(value, 0, 200)));
     for (size_t i = 0; i < addrs.count; i++) {
         struct str addr = addrs.list[i].addr;
         if (addr.n == 0 && addrs.list[i].name.n == 0)
             continue; /* an empty group */
-        if (addr.n == 0) {
-            /* A name alone may be an alias. */
-            const struct alias *alias = NULL;
-            for (size_t k = 0; k < conf->naliases; k++)
-                if (str_eqz(addrs.list[i].name, conf->aliases[k].name))
-                    alias = &conf->aliases[k];
-            struct mail_addrs meant = {.count = 0};
-            if (alias)
-                mail_addrs_parse(str_z(alias->value), arena, &meant);
-            for (size_t k = 0; k < meant.count; k++)
-                if (!add_rcpt(o, meant.list[k].addr, err))
-                    return false;
-            if (meant.count)
-                continue;
-            addr = addrs.list[i].name;
-        }
         if (!add_rcpt(o, addr, err))
             return false;
     }
     return true;
 }
 
-static bool take_recipients(struct outgoing *o, const struct conf *conf, const struct mail_header *header,
-                            struct arena *arena, struct err *err)
+static bool take_recipients(struct outgoing *o, const struct mail_header *header, struct arena *arena, struct err *err)
 {
     static const char *const names[] = {"To", "Cc", "Bcc"};
     for (size_t i = 0; i < header->count; i++)
         for (size_t k = 0; k < COUNT(names); k++)
-            if (str_case_eqz(header->fields[i].name, names[k]) &&
-                !add_field(o, conf, header->fields[i].value, arena, err))
+            if (str_case_eqz(header->fields[i].name, names[k]) && !add_field(o, header->fields[i].value, arena, err))
                 return false;
     return true;
 }
@@ -173,8 +156,7 @@ static bool find_sender(struct outgoing *o, const struct account *a, const struc
     return ok;
 }
 
-bool outgoing_build(const struct conf *conf, const struct account *a, bool recipients, struct str raw,
-                    struct outgoing *o, struct err *err)
+bool outgoing_build(const struct account *a, bool recipients, struct str raw, struct outgoing *o, struct err *err)
 {
     struct arena *arena = arena_new(MAIL_ARENA_MAX);
     struct mail_header header;
@@ -190,7 +172,7 @@ bool outgoing_build(const struct conf *conf, const struct account *a, bool recip
         ok = err_set(err, ERR_LIMIT, "the header is larger than tuimail accepts");
     else if (raw.n && memchr(raw.p, '\0', raw.n))
         ok = err_set(err, ERR_PARSE, "the mail holds a NUL byte; attach the file as base64 instead");
-    ok = ok && find_sender(o, a, &header, arena, err) && (!recipients || take_recipients(o, conf, &header, arena, err));
+    ok = ok && find_sender(o, a, &header, arena, err) && (!recipients || take_recipients(o, &header, arena, err));
     if (ok && o->rcpts.n == 0)
         ok = err_set(err, ERR_RECIPIENT,
                      recipients ? "the mail names no recipient" : "no recipient: name one, or use -t");

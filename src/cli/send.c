@@ -190,8 +190,8 @@ int send_main(struct cli *cli)
          (a = choose_account(cli, name, buf_str(&raw), &err));
     if (ok && a->out.proto == PROTO_NONE)
         ok = err_set(&err, ERR_CONFIG, "account %s cannot send: set -a %s send smtps://USER@HOST", a->name, a->name);
-    ok = ok && outgoing_build(cli->conf, a, recipients, buf_str(&raw), &o, &err) &&
-         (client = client_connect(&args, &err)) && submit(client, a, &o, &r, &err);
+    ok = ok && outgoing_build(a, recipients, buf_str(&raw), &o, &err) && (client = client_connect(&args, &err)) &&
+         submit(client, a, &o, &r, &err);
     if (ok && !cli->offline)
         wait_sent(client, a, &r);
     int status = ok ? say_result(&r) : cli_fail(&err);

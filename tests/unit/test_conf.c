@@ -216,6 +216,7 @@ static void test_urls(void **state)
     }
 }
 
+/* THREATS 25: no line end and no control character gets into a protocol line. */
 static void test_bad_urls(void **state)
 {
     (void)state;
@@ -508,6 +509,7 @@ static void test_source(void **state)
     refused("source d0\nsource d0\n", "more than 64 files");
 }
 
+/* THREATS 21, 170: whose file it is, how large, and what is in it. */
 static void test_hostile_file(void **state)
 {
     (void)state;
@@ -736,6 +738,49 @@ static void test_keyring(void **state)
     free(tool);
 }
 
+/* The sample names every option with its default: loading it, and its options with their marks removed, changes
+ * nothing. */
+static void test_sample(void **state)
+{
+    (void)state;
+    const char *src = getenv("TUIMAIL_SRC");
+    char *path = path_join(src ? src : "..", "tuimailrc.sample");
+    struct buf text = BUF_INIT(CONF_MAX_BYTES), open = BUF_INIT(CONF_MAX_BYTES);
+    struct err err = ERR_INIT;
+    if (!fs_read(path, CONF_MAX_BYTES, &text, &err))
+        fail_msg("%s", err.text);
+    struct conf *plain = load_ok(buf_z(&text));
+    assert_int_equal(plain->naccounts + plain->nsaved + plain->nrules + plain->nui_lines, 0);
+    buf_addz(&open, "account work imaps://alice@imap.example.org\n");
+    struct str rest = buf_str(&text), line;
+    bool options = false;
+    while (str_split(&rest, '\n', &line)) {
+        options = options || str_eq(line, STR("# BEGIN options"));
+        if (options && str_starts(line, STR("#set ")))
+            buf_addf(&open, "%.*s\n", STR_FMT(str_sub(line, 1, line.n)));
+    }
+    struct conf *set = load_ok(buf_z(&open)), *defaults = load_ok("account work imaps://alice@imap.example.org\n");
+    for (size_t i = 0; i < conf_noptions; i++) {
+        const struct option *o = &conf_options[i];
+        bool account = o->scope == OPT_ACCOUNT;
+        struct buf a = BUF_INIT(1000), b = BUF_INIT(1000);
+        char named[100];
+        snprintf(named, sizeof named, "\nset %s%s ", account ? "-a work " : "", o->name);
+        assert_has(buf_z(&open), named);
+        option_get(set, account ? set->accounts : NULL, o, &a);
+        option_get(defaults, account ? defaults->accounts : NULL, o, &b);
+        assert_string_equal(buf_z(&a), buf_z(&b));
+        buf_fini(&a);
+        buf_fini(&b);
+    }
+    conf_free(&plain);
+    conf_free(&set);
+    conf_free(&defaults);
+    buf_fini(&text);
+    buf_fini(&open);
+    free(path);
+}
+
 static void test_near(void **state)
 {
     (void)state;
@@ -773,7 +818,7 @@ int main(void)
         cmocka_unit_test(test_all_complaints), cmocka_unit_test(test_tls_none),  cmocka_unit_test(test_prompt),
         cmocka_unit_test(test_lists),          cmocka_unit_test(test_source),    cmocka_unit_test(test_hostile_file),
         cmocka_unit_test(test_default_file),   cmocka_unit_test(test_addresses), cmocka_unit_test(test_secrets),
-        cmocka_unit_test(test_keyring),        cmocka_unit_test(test_near),
+        cmocka_unit_test(test_keyring),        cmocka_unit_test(test_sample),    cmocka_unit_test(test_near),
     };
     return cmocka_run_group_tests(tests, make_dir, remove_dir);
 }
