@@ -265,6 +265,11 @@ static bool job_add(struct job *j, const struct m_INDEX_ADD *m)
     if (env.msgid.n == 0)
         env.msgid = m->msgid;
     bool ok = add(j, m->path, full, &env, m->tags);
+    /* What libnotmuch does not take for a mail (an mbox, hardly a header) is found by what a list shows of it. */
+    if (!ok && j->err.kind == ERR_PARSE && (env.subject.n > 0 || env.from_addr.n > 0)) {
+        j->err = ERR_INIT;
+        ok = add_altered(j, m->path, &env, STR(""), m->tags);
+    }
     if (m->header_only && headfile)
         remove_later(j->ix, full);
     return ok;

@@ -356,6 +356,10 @@ static void hostile_mail_fails_alone(void **state)
     buf_addz(&bomb, "\n\nbody\n");
     write_mail(p, "work/new/bomb2", buf_z(&bomb));
     write_mail(p, "work/new/empty", "");
+    write_mail(p, "work/new/mbox",
+               "From a Sun Nov 22 10:00:00 2026\nFrom: a@example.org\nSubject: beetle\n"
+               "Message-ID: <mbox@example.org>\n\none\n\nFrom b Sun Nov 22 10:00:00 2026\n"
+               "From: b@example.org\nSubject: two\n\ntwo\n");
     write_mail(p, "work/new/prose", "this is no mail\n\nat all\n");
     char *fifo = mail_file(p, "work/new/fifo"), *link = mail_file(p, "work/new/link");
     assert_int_equal(mkfifo(fifo, 0600), 0);
@@ -380,12 +384,14 @@ static void hostile_mail_fails_alone(void **state)
     assert_int_equal(expect(p, MSG_INDEX_FAILED, 8), ERR_NO_MESSAGE);
     header(p, 9, "/tmp/x", "x@example.org", "X", "X", 1, "", "");
     assert_int_equal(expect(p, MSG_INDEX_FAILED, 9), ERR_USAGE);
+    add(p, 9, "work/new/mbox", "");
     add(p, 10, "work/new/good1", "unread");
     header(p, 11, "work/1.7/3", "evil id\r\nBcc: x", "Eve\nBcc: y", "bell\a\nSubject: twice", 5, "odd",
            "<bad> ok@example.org");
     commit(p, 11);
     notmuch_says(p, "messages", "zebra", "id:a@example.org\n");
     notmuch_says(p, "messages", "subject:tarantula and tag:unread", "id:bomb@example.org\n"); /* by what a list shows */
+    notmuch_says(p, "messages", "subject:beetle", "id:mbox@example.org\n");
     notmuch_says(p, "messages", "subject:scorpion", "id:bomb2@example.org\n");
     notmuch_says(p, "tags", "subject:bell and subject:twice", "odd\n");
     notmuch_says(p, "messages", "subject:twice and (id:evil or to:x or to:y)", "");
