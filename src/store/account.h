@@ -165,7 +165,9 @@ struct step *acct_step(struct acct *, step_fn *, struct msg *, int fd);
     acct_step((a), (done), &(struct msg){.kind = MSG_##NAME, .fd = -1, .u.NAME = (struct m_##NAME){__VA_ARGS__}}, (fd_))
 struct step *acct_step_find(struct acct *, uint32_t number,
                             enum msg_kind kind); /* NULL: not under way or of another kind */
-bool line_error(enum err_kind);                  /* the connection is at fault, not the command */
+/* A path below the account's directory, as fetch may name it: no climbing, nothing absolute. */
+bool acct_path_ok(struct str path);
+bool line_error(enum err_kind); /* the connection is at fault, not the command */
 
 /* ---- Mailboxes ---------------------------------------------------------------------------------------------------------------- */
 void acct_boxes_load(struct acct *);

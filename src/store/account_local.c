@@ -16,18 +16,6 @@ static bool name_ok(struct str name)
     return name.n > 0 && name.n <= 255 && !str_find(name, '/', &at) && !str_find(name, '\0', &at);
 }
 
-static bool path_ok(struct str path)
-{
-    struct str rest = path, piece;
-    size_t at;
-    if (path.n == 0 || str_find(path, '\0', &at))
-        return false;
-    while (str_split(&rest, '/', &piece))
-        if (piece.n == 0 || str_eqz(piece, ".") || str_eqz(piece, ".."))
-            return false;
-    return true;
-}
-
 static void read_done(struct acct *a, struct step *s, enum err_kind kind, struct str text)
 {
     (void)s;
@@ -141,7 +129,7 @@ void local_message(struct acct *a, struct msg *m)
         a->scan_wanted = true;
         return;
     }
-    if (!name_ok(name) || (m->kind == MSG_MAILDIR_ROW && !path_ok(m->u.MAILDIR_ROW.path))) {
+    if (!name_ok(name) || (m->kind == MSG_MAILDIR_ROW && !acct_path_ok(m->u.MAILDIR_ROW.path))) {
         acct_violation(a, "a file name that leads elsewhere");
         return;
     }

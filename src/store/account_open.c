@@ -209,8 +209,7 @@ void open_pump(struct acct *a)
     }
 }
 
-/* A path below the account's directory, as fetch may name it: no climbing, nothing absolute. */
-static bool path_ok(struct str path)
+bool acct_path_ok(struct str path)
 {
     struct str rest = path, piece;
     size_t at;
@@ -226,7 +225,7 @@ static void on_body_at(struct acct *a, const struct m_BODY_AT *b)
 {
     struct step *s = acct_step_find(a, b->step, MSG_STEP_BODY);
     struct err err = ERR_INIT;
-    if (!s || s->msg != b->msg || s->box != b->box || s->a != b->uid || !path_ok(b->path)) {
+    if (!s || s->msg != b->msg || s->box != b->box || s->a != b->uid || !acct_path_ok(b->path)) {
         acct_violation(a, "a body that was not asked for");
         return;
     }

@@ -74,18 +74,6 @@ static struct pop_mail *in_window(struct acct *a, uint32_t number)
     return NULL;
 }
 
-static bool safe_path(struct str path)
-{
-    struct str rest = path, piece;
-    size_t at;
-    if (path.n == 0 || str_find(path, '\0', &at))
-        return false;
-    while (str_split(&rest, '/', &piece))
-        if (piece.n == 0 || str_eqz(piece, ".") || str_eqz(piece, ".."))
-            return false;
-    return true;
-}
-
 static void on_delivered(struct acct *a, const struct m_DELIVERED *d)
 {
     struct pop_mail *p = in_window(a, d->number);
@@ -93,7 +81,7 @@ static void on_delivered(struct acct *a, const struct m_DELIVERED *d)
     uint64_t id;
     size_t at;
     if (!p || !acct_step_find(a, d->step, MSG_STEP_POP_RETR) || d->name.n == 0 || str_find(d->name, '/', &at) ||
-        !safe_path(d->path)) {
+        !acct_path_ok(d->path)) {
         acct_violation(a, "a delivery that was not asked for");
         return;
     }

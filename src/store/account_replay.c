@@ -455,18 +455,21 @@ static void on_is(struct acct *a, const struct m_MAILDIR_IS *m)
     for (size_t i = 0; i < a->nsteps; i++)
         if (a->steps[i]->number == m->step && a->steps[i]->done == command_done)
             s = a->steps[i];
-    if (!s || !r || !name_ok(m->name)) {
+    if (!s || !r || !name_ok(m->name) || (m->path.n > 0 && !acct_path_ok(m->path))) {
         acct_violation(a, "a file that was not asked for");
         return;
     }
     const struct db_batch *b = &r->b;
+    const struct db_item *it = s->b < b->nitems ? &b->items[s->b] : NULL;
+    uint64_t msg = b->kind == INTENT_COPY && it ? it->copy : s->msg;
     bool ok;
     if (b->kind == INTENT_FLAGS)
         ok = db_name_is(a->db, s->msg, b->box, m->name, m->flags, &err);
     else
         ok = db_item_moved(a->db, b->kind == INTENT_APPEND ? b->intents[0] : s->a,
                            b->kind == INTENT_APPEND ? 0 : s->msg, 0, 0, m->name, &err);
-    if (!ok)
+    /* The file's place is what the index knows it by. */
+    if (!ok || (msg && m->path.n > 0 && !db_body_is(a->db, msg, m->path, &err)))
         acct_db_error(a, &err);
 }
 

@@ -132,7 +132,7 @@ static void job_send(void *arg, const struct db_index_job *j)
             PEER_SEND(x->peer, -1, INDEX_HEADER, .job = job, .path = j->path, .tags = buf_str(&tags), .date = m->date,
                       .from_name = m->from_name, .from_addr = m->from_addr, .to = m->to, .subject = m->subject,
                       .msgid = m->msgid, .refs = m->refs, .list_id = m->list_id);
-    } else if (j->what & INDEX_WHAT_TAGS) {
+    } else if (j->what & (INDEX_WHAT_TAGS | INDEX_WHAT_PATH)) { /* another mailbox is another role */
         PEER_SEND(x->peer, -1, INDEX_TAGS, .job = job, .msgid = m->msgid, .tags = buf_str(&tags), .path = j->path);
     }
     buf_fini(&tags);
