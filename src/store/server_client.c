@@ -143,7 +143,8 @@ static bool intent_run(struct acct *a, const struct m_INTENT *in, uint64_t *ids,
                           .box = in->box,
                           .target = in->target,
                           .arg = in->arg,
-                          .now = clock_wall()};
+                          .now = clock_wall(),
+                          .automatic = in->automatic != 0};
     bool ok = true, box_op = x.kind == INTENT_BOX_CREATE || x.kind == INTENT_BOX_RENAME;
     if (x.kind == INTENT_FLAGS) {
         x.set = in->flags;

@@ -60,7 +60,8 @@ static bool send_part(struct ui *ui, struct batch *b, const struct action *a, un
     *part = (struct part){b, 0};
     part->req = ui_request(ui, on_answer, part);
     if (!SEND(ui->client->chan, -1, &err, INTENT, .req = part->req, .account = str_z(ui->accts.list[account].name),
-              .kind = (uint8_t)a->kind, .msgs = buf_str(ids), .target = a->target, .flags = a->set, .arg = arg)) {
+              .kind = (uint8_t)a->kind, .msgs = buf_str(ids), .target = a->target, .flags = a->set, .arg = arg,
+              .automatic = b->quiet)) {
         ui_forget(ui, part->req);
         free(part);
         ui_note_err(ui, &err);
@@ -384,7 +385,7 @@ static void on_undone(struct ui *ui, void *arg, const struct msg *m)
     if (m && m->kind == MSG_UNDONE) {
         const struct m_UNDONE *u = &m->u.UNDONE;
         if (u->text.n)
-            ui_note(ui, NOTE_INFO, "%s: %.*s", u->redo ? "done again" : "undone", STR_FMT(u->text));
+            ui_note(ui, NOTE_INFO, "%.*s", STR_FMT(u->text)); /* the store's words say what is where now */
         else
             ui_note(ui, NOTE_INFO, "%s: %u message%s", u->redo ? "done again" : "undone", u->count,
                     u->count == 1 ? "" : "s");
