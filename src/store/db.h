@@ -152,10 +152,10 @@ struct db_row {
     struct str path; /* Maildir: the file below the account's directory, as named now; sets ROW_BODY */
 };
 /* Inserts or refreshes the row of (box, uid) or (box, name). A row without ROW_FULL never overwrites what the second
- * pass brought (to, refs, list_id, attrs). A message whose place is new here but that a sent move, a copy or an append
- * is expected to bring (same Message-ID and size, shown in this mailbox without a place here) takes that row's id:
- * *id_r is the old one. *fresh_r (or NULL): a new row. Threads, tags from keywords, addresses, counters and the index
- * queue follow. ERR_NO_MAILBOX. */
+ * pass brought (to, refs, list_id, attrs); an empty field never overwrites a known one. A message whose place is new
+ * here but that a sent move, a copy or an append is expected to bring (same Message-ID and size, shown in this mailbox
+ * without a place here) takes that row's id: *id_r is the old one. *fresh_r (or NULL): a new row. Threads, tags from
+ * keywords, addresses, counters and the index queue follow. ERR_NO_MAILBOX. */
 bool db_row_put(struct db *, const struct db_row *, uint64_t *id_r, bool *fresh_r, struct err *);
 /* FLAGS: unknown UIDs are ignored. */
 bool db_flags_put(struct db *, uint64_t box, uint32_t uid, uint32_t flags, struct str keywords, uint64_t modseq,

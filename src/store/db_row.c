@@ -138,18 +138,23 @@ static void put_update(struct db *db, const struct put *p, uint64_t id)
     now.sflags = p->flags;
     now.attrs = thin ? old.attrs : p->attrs;
     now.state |= p->state;
-    now.date = in->date;
+    now.date = in->date ? in->date : old.date;
     bool fuller = (p->attrs & ROW_FULL) && !(old.attrs & ROW_FULL);
     if (!thin)
-        q_run(db,
-              "UPDATE msg SET "
-              "from_name=?,from_addr=?,to_=?,subject=?,msgid=?,mh=?,list_id=?,refs=?,size=?,idate=?,istate=istate|?,"
-              "iseq=iseq+1 WHERE id=?",
-              "nnnnninniiii", p->from_name, p->from_addr, p->to, p->subject, p->msgid, I(p->mh), p->list_id, p->refs,
-              I(in->size), in->internal_date, I(fuller ? INDEX_WHAT_MAIL : 0), I(id));
+        q_run(
+            db,
+            "UPDATE msg SET from_name=coalesce(?,from_name),from_addr=coalesce(?,from_addr),to_=coalesce(?,to_),"
+            "subject=coalesce(?,subject),msgid=coalesce(?,msgid),list_id=coalesce(?,list_id),refs=coalesce(?,refs),"
+            "size=coalesce(nullif(?,0),size),idate=coalesce(nullif(?,0),idate),istate=istate|?,iseq=iseq+1 WHERE id=?",
+            "nnnnnnniiii", p->from_name, p->from_addr, p->to, p->subject, p->msgid, p->list_id, p->refs, I(in->size),
+            in->internal_date, I(fuller ? INDEX_WHAT_MAIL : 0), I(id));
+    if (p->mh && p->mh != old.mh)
+        q_run(db, "UPDATE msg SET mh=? WHERE id=?", "ii", I(p->mh), I(id));
     if (!str_eq(buf_str(&was), p->kw)) {
         q_run(db, "UPDATE msg SET kw=? WHERE id=?", "ni", p->kw, I(id));
-        tags_keywords(db, id, p->mh, sql_fingerprint(&db->q, p->from_addr, p->subject, in->date), buf_str(&was), p->kw);
+        uint64_t mh, fp;
+        tag_identity(db, id, &mh, &fp);
+        tags_keywords(db, id, mh, fp, buf_str(&was), p->kw);
     }
     buf_fini(&was);
     if (p->path.n)
@@ -160,7 +165,7 @@ static void put_update(struct db *db, const struct put *p, uint64_t id)
     row_shown(db, &now);
     row_store(db, &old, &now);
     if (fuller || (p->mh && p->mh != old.mh)) {
-        uint64_t thread = thread_assign(db, id, old.thread, p->mh, p->refs);
+        uint64_t thread = thread_assign(db, id, old.thread, p->mh ? p->mh : old.mh, p->refs);
         if (thread != now.thread && row_load(db, id, &old) && old.thread != thread) {
             now = old;
             now.thread = thread;

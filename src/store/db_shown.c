@@ -159,11 +159,18 @@ void row_store(struct db *db, const struct rowc *old, struct rowc *now)
         if (placed(now) && (old->sbox != now->sbox || old->uid != now->uid))
             queue |= INDEX_WHAT_PATH;
     }
-    q_run(db,
-          "UPDATE msg SET box=?1,date=?2,flags=?3,attrs=?4,state=?5,thread=?6,sbox=?7,suid=?8,sflags=?9,name=CASE WHEN "
-          "?10 THEN name END,istate=istate|?11,iseq=iseq+(?11<>0) WHERE id=?12",
-          "iiiiiiiiiiii", I(now->box), now->date, I(now->flags), I(now->attrs), I(now->state), I(now->thread),
-          I(now->sbox), I(now->uid), I(now->sflags), I(now->named), I(queue), I(now->id));
+    bool stays = old->box == now->box && old->date == now->date && old->thread == now->thread &&
+                 old->sbox == now->sbox && old->uid == now->uid && old->named == now->named;
+    if (stays) /* most changes: the indexes of place and order are left alone */
+        q_run(db, "UPDATE msg SET flags=?1,attrs=?2,state=?3,sflags=?4,istate=istate|?5,iseq=iseq+(?5<>0) WHERE id=?6",
+              "iiiiii", I(now->flags), I(now->attrs), I(now->state), I(now->sflags), I(queue), I(now->id));
+    else
+        q_run(db,
+              "UPDATE msg SET box=?1,date=?2,flags=?3,attrs=?4,state=?5,thread=?6,sbox=?7,suid=?8,sflags=?9,name=CASE "
+              "WHEN "
+              "?10 THEN name END,istate=istate|?11,iseq=iseq+(?11<>0) WHERE id=?12",
+              "iiiiiiiiiiii", I(now->box), now->date, I(now->flags), I(now->attrs), I(now->state), I(now->thread),
+              I(now->sbox), I(now->uid), I(now->sflags), I(now->named), I(queue), I(now->id));
     row_counted(db, old, now);
 }
 
