@@ -47,7 +47,7 @@ static void code_modseq(struct session *s, struct str code, struct str args)
 
 bool session_done(struct session *s, uint32_t tag, struct imap_result *r, struct err *err)
 {
-    struct imap_result mine;
+    struct imap_result mine = {0};
     struct err news = ERR_INIT;
     bool alive;
     r = r ? r : &mine;

@@ -136,7 +136,7 @@ static const char *status_items(const struct session *s)
 static bool status_all(struct session *s, struct str (*name_at)(void *arg, size_t i), void *arg, size_t n,
                        struct err *err)
 {
-    uint32_t tags[STATUS_AT_ONCE];
+    uint32_t tags[STATUS_AT_ONCE] = {0};
     size_t sent = 0, done = 0;
     while (done < n) {
         while (sent < n && sent - done < STATUS_AT_ONCE) {

@@ -9,6 +9,7 @@
 #define FIND_MAX 100
 #define DESERT 16     /* slices in a row without an answer */
 #define SPLIT_MAX 128 /* commands spent on a slice that the server refuses */
+#define COMPRESS_FROM 1000
 #define RANGES_PER_MSG 4000
 
 #define ROW_FIELDS "DATE FROM TO CC SUBJECT MESSAGE-ID REFERENCES IN-REPLY-TO LIST-ID CONTENT-TYPE"
@@ -210,6 +211,12 @@ static bool slices_run(struct session *s, struct slices *x, struct err *err)
     return ok;
 }
 
+/* Header fields by the thousand shrink to a quarter; for a screenful the round trip is not worth it. */
+static bool compress_for(struct session *s, uint32_t count, bool urgent, struct err *err)
+{
+    return urgent || count < COMPRESS_FROM || imap_compress(s->imap, err) || session_lost(s, err);
+}
+
 static const char *row_items(const struct session *s)
 {
     return s->modseq ? "(UID FLAGS INTERNALDATE RFC822.SIZE MODSEQ BODY.PEEK[HEADER.FIELDS (" ROW_FIELDS ")])"
@@ -225,6 +232,8 @@ bool imap_step_rows_top(struct fetch *f, struct msg *m, struct err *err)
     uint32_t hi = q->below_seq ? MIN(q->below_seq, s->exists) : s->exists;
     if (!hi || !q->count)
         return true;
+    if (!compress_for(s, MIN(hi, s->exists), q->urgent, err))
+        return false;
     struct slices x = {.command = "FETCH",
                        .items = row_items(s),
                        .box = q->box,
@@ -250,7 +259,9 @@ bool imap_step_rows(struct fetch *f, struct msg *m, struct err *err)
     struct session *s;
     if (!session_need(f, &s, err) || !select_ensure(s, q->box, false, err))
         return false;
-    uint32_t lo = MAX(q->uid_lo, 1);
+    uint32_t lo = MAX(q->uid_lo, 1), top = uid_top(s, q->uid_hi);
+    if (!compress_for(s, MIN(s->exists, top >= lo ? top - lo : 0), q->urgent, err))
+        return false;
     struct slices x = {
         .command = "UID FETCH", .items = row_items(s), .box = q->box, .lo = lo, .wanted = SLICE, .span = SLICE};
     if (q->uid_hi) {

@@ -252,7 +252,8 @@ bool fetch_send(struct fetch *f, const struct msg *m, int fd, struct err *err)
 {
     if (f->ended)
         return err_set(err, ERR_CHANNEL, "the store is gone");
-    /* What the socket does not take must go before we wait for anything else: waits on a server do not flush the channel. */
+    /* What the socket does not take must go before we wait for anything else: waits on a server do not flush the
+     * channel. */
     if (!chan_send(f->chan, m, fd, err) ||
         (chan_wants_write(f->chan) && !chan_drain(f->chan, clock_mono_ms() + CHANNEL_STUCK_MS, err)))
         f->ended = true;

@@ -25,26 +25,46 @@
 #define IMAP_NAME_MAX 1000                /* bytes of a mailbox name */
 
 /* IMAP_CAP(bit, word): what the server says it can. */
-#define IMAP_CAPS(X)                                                                                                   \
-    X(IMAP4REV1, "IMAP4rev1")                                                                                          \
-    X(IMAP4REV2, "IMAP4rev2") X(STARTTLS, "STARTTLS") X(LOGINDISABLED, "LOGINDISABLED") X(SASL_IR, "SASL-IR")          \
-        X(LITERAL_PLUS, "LITERAL+") X(LITERAL_MINUS, "LITERAL-") X(IDLE, "IDLE") X(ENABLE, "ENABLE")                   \
-            X(CONDSTORE, "CONDSTORE") X(QRESYNC, "QRESYNC") X(UIDPLUS, "UIDPLUS") X(MOVE, "MOVE")                      \
-                X(ESEARCH, "ESEARCH") X(UNSELECT, "UNSELECT") X(SPECIAL_USE, "SPECIAL-USE")                            \
-                    X(LIST_EXTENDED, "LIST-EXTENDED") X(LIST_STATUS, "LIST-STATUS") X(NAMESPACE, "NAMESPACE")          \
-                        X(ID, "ID") X(COMPRESS, "COMPRESS=DEFLATE") X(UTF8_ACCEPT, "UTF8=ACCEPT") X(NOTIFY, "NOTIFY")  \
-                            X(QUOTA, "QUOTA") X(OBJECTID, "OBJECTID") X(PARTIAL, "PARTIAL")
+/* clang-format off */
+#define IMAP_CAPS(X) \
+    X(IMAP4REV1, "IMAP4rev1") \
+    X(IMAP4REV2, "IMAP4rev2") \
+    X(STARTTLS, "STARTTLS") \
+    X(LOGINDISABLED, "LOGINDISABLED") \
+    X(SASL_IR, "SASL-IR") \
+    X(LITERAL_PLUS, "LITERAL+") \
+    X(LITERAL_MINUS, "LITERAL-") \
+    X(IDLE, "IDLE") \
+    X(ENABLE, "ENABLE") \
+    X(CONDSTORE, "CONDSTORE") \
+    X(QRESYNC, "QRESYNC") \
+    X(UIDPLUS, "UIDPLUS") \
+    X(MOVE, "MOVE") \
+    X(ESEARCH, "ESEARCH") \
+    X(UNSELECT, "UNSELECT") \
+    X(SPECIAL_USE, "SPECIAL-USE") \
+    X(LIST_EXTENDED, "LIST-EXTENDED") \
+    X(LIST_STATUS, "LIST-STATUS") \
+    X(NAMESPACE, "NAMESPACE") \
+    X(ID, "ID") \
+    X(COMPRESS, "COMPRESS=DEFLATE") \
+    X(UTF8_ACCEPT, "UTF8=ACCEPT") \
+    X(NOTIFY, "NOTIFY") \
+    X(QUOTA, "QUOTA") \
+    X(OBJECTID, "OBJECTID") \
+    X(PARTIAL, "PARTIAL")
 enum imap_cap_bit {
 #define X(name, word) IMAP_BIT_##name,
     IMAP_CAPS(X)
 #undef X
-        IMAP_BIT_COUNT
+    IMAP_BIT_COUNT
 };
 enum imap_cap {
 #define X(name, word) IMAP_CAP_##name = 1 << IMAP_BIT_##name,
     IMAP_CAPS(X)
 #undef X
 };
+/* clang-format on */
 
 /* ---- Answers ------------------------------------------------------------------------------------------------------------- */
 enum imap_what {
@@ -183,6 +203,10 @@ void imap_forget(struct imap *, uint32_t tag);
 bool imap_send_literal(struct imap *, struct imap_cmd *, uint64_t size, uint32_t *tag_r, bool *refused_r, struct err *);
 bool imap_literal(struct imap *, struct str piece, struct err *);
 bool imap_literal_end(struct imap *, struct err *);
+
+/* Compresses the connection from here on (RFC 4978) where the server offers it and nothing is under way; otherwise, or
+ * refused, does nothing. A round trip: worth it before much data. False only for a broken connection. */
+bool imap_compress(struct imap *, struct err *);
 
 /* IDLE (RFC 2177). Between begin and end the caller polls imap_fd and calls imap_idle_read when it is readable. begin:
  * *on_r false when the server refused it. */

@@ -11,7 +11,7 @@ struct cursor {
 };
 struct cursor cursor_on(struct str);
 struct str cursor_rest(const struct cursor *);
-bool cursor_is(struct cursor *, char c);            /* takes `c` if it is there */
+bool cursor_is(struct cursor *c, char ch);          /* takes `ch` if it is there */
 void cursor_space(struct cursor *);                 /* takes blanks; none is bad */
 struct str cursor_word(struct cursor *);            /* up to a blank, parenthesis or the end; may be empty */
 bool cursor_number(struct cursor *, uint64_t *n_r); /* false, not bad, where there is none or it does not fit */

@@ -193,3 +193,18 @@ bool imap_login(struct imap *m, const struct endpoint *ep, const struct secret *
     }
     return true;
 }
+
+bool imap_compress(struct imap *m, struct err *err)
+{
+    struct imap_result r;
+    uint32_t tag;
+    if (!(m->caps & IMAP_CAP_COMPRESS))
+        return true;
+    for (size_t i = 0; i < COUNT(m->slots); i++)
+        if (m->slots[i].tag && !m->slots[i].done)
+            return true;
+    m->caps &= ~(uint64_t)IMAP_CAP_COMPRESS; /* asked once, whatever comes of it */
+    if (!imap_sendf(m, &tag, err, "COMPRESS DEFLATE") || !imap_wait(m, tag, &r, err))
+        return false;
+    return r.what != IMAP_OK || stream_compress(m->stream, err);
+}

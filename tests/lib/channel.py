@@ -141,9 +141,10 @@ class Program:
         done = got.pop()
         if done.kind != want:
             raise AssertionError("DONE is %d %r, not %d" % (done.kind, done.text, want))
-        out = {"DONE": done}
+        out = {}
         for m in got:
             out.setdefault(m.name, []).append(m)
+        out["DONE"] = done
         return out
 
     def close(self):

@@ -266,6 +266,24 @@ def test_many_rows_in_slices_and_an_urgent_step_overtakes():
         tap.equal(len(p.end(step)["FLAGS"]), 1200)
 
 
+def test_many_rows_are_compressed():
+    with session(count=0, extra="protocol imap {\n mail_plugins = $mail_plugins imap_zlib\n}\n") as p:
+        with p.server.imap("alice") as imap:
+            for i in range(1100):
+                imap.append("INBOX", "", None, mail(i))
+        select(p)
+        if b"COMPRESS=DEFLATE" not in [m for m in p.seen if m.name == "ONLINE"][-1].caps_text:
+            tap.skip("Dovecot without its zlib plugin")
+        p.begin("STEP_BODY", box=1, uid=1)
+        tap.equal(len(p.do("STEP_ROWS", box=1, uid_lo=1, uid_hi=0)["ROW"]), 1100)
+        at = p.do("STEP_BODY", box=1, uid=3)["BODY_AT"][0]
+        tap.equal(open(os.path.join(p.root, "mail", "work", at.path.decode()), "rb").read(), mail(2))
+        assert "COMPRESS DEFLATE" in open(os.path.join(os.path.dirname(p.root), "log")).read()
+        p.do("STEP_WATCH", box=1)
+        with_body(p.server, mail(3))
+        tap.equal(p.until("EXISTS")[-1].exists, 1101)
+
+
 def test_steps_in_a_row_without_waiting():
     with session(count=30) as p:
         p.do("STEP_CLOSE")
