@@ -757,6 +757,7 @@ void acct_free(struct acct **acct)
     watch_free(&a->restart);
     watch_free(&a->retry);
     watch_free(&a->wake);
+    watch_free(&a->pop_timer);
     watch_free(&a->out_timer);
     for (size_t i = 0; i < a->nboxes; i++) {
         free(a->boxes[i].name);

@@ -110,7 +110,8 @@ struct acct {
     struct batch_run *batch;
     struct open_req *opens;
     struct pop_run *poprun;
-    int64_t pop_due; /* monotonic: next pass */
+    int64_t pop_due, pop_ended; /* monotonic: next pass; end of the last */
+    struct watch *pop_timer;
     bool pass_wanted;
     struct pass *passes;
     uint32_t pass_fresh, pass_removed, pass_kept;
@@ -144,9 +145,10 @@ void acct_watch(struct acct *, uint64_t box);
 void acct_fetch_now(struct acct *, uint64_t client, uint32_t req); /* client 0: for those recorded */
 /* Records that a client waits for a pass, without beginning it. */
 void acct_pass_add(struct acct *, uint64_t client, uint32_t req);
-void acct_retry(struct acct *);                 /* what waits for a change is tried again */
-void acct_woke(struct acct *);                  /* the machine slept: the line is dead, try at once */
-bool acct_busy(const struct acct *);            /* an intent or a mail is on the wire */
+void acct_seen(struct acct *);       /* somebody came to look: a maildrop is asked soon, not at its next turn */
+void acct_retry(struct acct *);      /* what waits for a change is tried again */
+void acct_woke(struct acct *);       /* the machine slept: the line is dead, try at once */
+bool acct_busy(const struct acct *); /* an intent or a mail is on the wire */
 void acct_tell(struct acct *, struct client *); /* ACCOUNT to one client, or to all with NULL */
 void acct_state(struct acct *, enum account_state, enum err_kind, const char *text);
 void acct_note(struct acct *, unsigned level, enum err_kind, const char *fmt, ...) PRINTF(4, 5);

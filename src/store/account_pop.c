@@ -7,6 +7,7 @@
 #define WINDOW 100
 #define DELE_WINDOW 1000
 #define FAILURES_MAX 3
+#define SEEN_MS 4000 /* clients that come and go do not make a login each */
 
 enum pop_phase { POP_CONNECTING, POP_LISTING, POP_FETCHING, POP_DELETING, POP_QUITTING };
 struct pop_run {
@@ -36,7 +37,25 @@ static void run_free(struct acct *a)
         free(a->poprun->mails);
     free(a->poprun);
     a->poprun = NULL;
-    a->pop_due = clock_mono_ms() + (int64_t)MAX(a->conf->interval, 10u) * 1000;
+    a->pop_ended = clock_mono_ms();
+    a->pop_due = a->pop_ended + (int64_t)MAX(a->conf->interval, 10u) * 1000;
+}
+
+static void pop_timer_fired(void *arg)
+{
+    struct acct *a = arg;
+    a->pop_timer = NULL;
+    acct_pump(a);
+}
+
+void acct_seen(struct acct *a)
+{
+    if (!a->db || !a->pop || a->poprun)
+        return;
+    int64_t now = clock_mono_ms();
+    a->pop_due = MIN(a->pop_due, MAX(now, a->pop_ended + SEEN_MS));
+    watch_free(&a->pop_timer);
+    a->pop_timer = loop_after(a->srv->loop, MAX(a->pop_due - now, (int64_t)0), pop_timer_fired, a);
 }
 
 void pop_drop(struct acct *a, enum err_kind kind, struct str text)

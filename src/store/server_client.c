@@ -15,6 +15,8 @@ void client_greet(struct client *c)
     c->greeted = true;
     for (size_t i = 0; i < s->naccts; i++)
         acct_tell(s->accts[i], c);
+    for (size_t i = 0; i < s->naccts; i++)
+        acct_seen(s->accts[i]);
 }
 
 static void on_hello(struct client *c, struct msg *m)
