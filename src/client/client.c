@@ -1,10 +1,7 @@
 /* Finding, starting and coming back to the store. */
 #include "client/client.h"
 
-#include "spawn/spawn.h"
-
 #include <errno.h>
-#include <limits.h>
 #include <poll.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -15,29 +12,6 @@
 #define RETRY_MS 50
 /* A store that comes up and goes without a word this often will not come up. */
 #define SILENT_ENDS_MAX 4
-
-char *client_socket_path(const char *root, struct err *err)
-{
-    char *runtime = path_runtime_dir(err);
-    if (runtime == NULL)
-        return NULL;
-    char *real = realpath(root, NULL), *path = NULL;
-    if (real == NULL && errno == ENOENT && fs_mkdir_private(root, err))
-        real = realpath(root, NULL);
-    if (real == NULL) {
-        if (err->kind == ERR_NONE)
-            err_sys(err, err_from_errno(errno), errno, "cannot resolve %s", root);
-    } else {
-        struct buf dir = BUF_INIT(PATH_MAX);
-        buf_addf(&dir, "%s/tuimail/%016llx", runtime, (unsigned long long)str_hash(str_z(real)));
-        if (fs_mkdir_private(buf_z(&dir), err))
-            path = path_join(buf_z(&dir), "store");
-        buf_fini(&dir);
-    }
-    free(real);
-    free(runtime);
-    return path;
-}
 
 /* -1 where nobody listens. */
 static int socket_connect(const char *path)
@@ -177,7 +151,7 @@ bool client_reconnect(struct client *c, struct err *err)
     unsigned silent = 0;
     int got = 0;
     chan_free(&c->chan);
-    char *path = client_socket_path(c->root, err);
+    char *path = ipc_socket_path(c->root, err);
     if (path == NULL)
         return false;
     if (start.pid != 0 && waitpid(start.pid, NULL, WNOHANG) == start.pid)

@@ -39,7 +39,4 @@ typedef void client_other_fn(void *arg, struct msg *);
 int client_wait(struct client *, enum msg_kind kind, uint32_t req, int64_t deadline_ms, client_other_fn *other,
                 void *arg, struct msg *msg_r, struct err *);
 
-/* RUNTIME_DIR/tuimail/HEX/store for a root, whether it exists or not. Caller owns; NULL with *err. */
-char *client_socket_path(const char *root, struct err *);
-
 #endif

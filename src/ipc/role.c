@@ -263,3 +263,28 @@ out:
     free(dir);
     return ok;
 }
+
+/* ---- The store of a root ---- */
+
+char *ipc_socket_path(const char *root, struct err *err)
+{
+    char *runtime = path_runtime_dir(err);
+    if (runtime == NULL)
+        return NULL;
+    char *real = realpath(root, NULL), *path = NULL;
+    if (real == NULL && errno == ENOENT && fs_mkdir_private(root, err))
+        real = realpath(root, NULL);
+    if (real == NULL) {
+        if (err->kind == ERR_NONE)
+            err_sys(err, err_from_errno(errno), errno, "cannot resolve %s", root);
+    } else {
+        struct buf dir = BUF_INIT(PATH_MAX);
+        buf_addf(&dir, "%s/tuimail/%016llx", runtime, (unsigned long long)str_hash(str_z(real)));
+        if (fs_mkdir_private(buf_z(&dir), err))
+            path = path_join(buf_z(&dir), "store");
+        buf_fini(&dir);
+    }
+    free(real);
+    free(runtime);
+    return path;
+}

@@ -1,10 +1,16 @@
-/* Parts of the spawn program. */
+/* spawn: the parent of all programs but `tuimail` itself. Parts of the program.
+ *
+ * Started by the first client as `spawn [-c FILE] --store ROOT` with the client's connection on fd 3, which it never
+ * reads: it hands it to `store` (CLIENT_FD) with the socket on which later clients connect (LISTEN_FD), and then speaks
+ * with `store` alone. It holds ROOT/lock for as long as any of its programs runs. It starts what store asks for,
+ * restarts store alone by itself, and ends with it. */
 #ifndef TUIMAIL_SPAWN_INTERNAL_H
 #define TUIMAIL_SPAWN_INTERNAL_H
 
 #include "conf/conf.h"
 #include "ipc/ipc.h"
-#include "spawn/spawn.h"
+
+#define SPAWN_LOG_MAX (1u << 20) /* bytes of ROOT/log/ROLE.log before it becomes ROLE.log.1 */
 
 /* ---- lock.c ---- */
 /* Takes ROOT/lock and writes this machine and process into it. 0: ours, *fd_r; SPAWN_BUSY; or SPAWN_FAILED + kind with

@@ -1,5 +1,4 @@
 /* The program: keeps store alive, does what store asks, and ends with it. */
-#include "client/client.h"
 #include "spawn/internal.h"
 
 #include <errno.h>
@@ -247,8 +246,7 @@ int main(int argc, char **argv)
     if (status != 0)
         refuse(status, &err);
     if (!sandbox_enter(&(struct sandbox){.role = ROLE_SPAWN}, report, &err) ||
-        (s.socket_path = client_socket_path(s.root, &err)) == NULL ||
-        (s.listen_fd = listen_at(s.socket_path, &err)) < 0) {
+        (s.socket_path = ipc_socket_path(s.root, &err)) == NULL || (s.listen_fd = listen_at(s.socket_path, &err)) < 0) {
         lock_drop(s.lock_fd);
         refuse_err(&err);
     }

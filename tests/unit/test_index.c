@@ -303,6 +303,7 @@ static void a_maildir_is_left_alone(void **state)
     free(dir);
 }
 
+/* THREATS 107 */
 static void a_spoofed_id_is_another_message(void **state)
 {
     struct place *p = *state;
@@ -337,6 +338,7 @@ static void a_spoofed_id_is_another_message(void **state)
     buf_fini(&out);
 }
 
+/* THREATS 95, 114 */
 static void hostile_mail_fails_alone(void **state)
 {
     struct place *p = *state;
@@ -476,6 +478,7 @@ static void only_a_commit_counts(void **state)
     assert_false(there(p, "work/1.7/50") || there(p, "work/1.7/60"));
 }
 
+/* THREATS 163 */
 static void a_damaged_index_is_set_aside(void **state)
 {
     struct place *p = *state;

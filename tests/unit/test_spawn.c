@@ -266,7 +266,7 @@ static struct buf lock_text(const struct place *p)
 static void ended(struct client *c, const struct place *p)
 {
     struct err err = ERR_INIT;
-    char *path = client_socket_path(p->root, &err);
+    char *path = ipc_socket_path(p->root, &err);
     bool locked = true, there = true;
     command(c, "end");
     for (unsigned i = 0; i < 1000 && (locked || there); i++) {
@@ -377,6 +377,7 @@ static void programs_start_stop_and_fail(void **state)
     ended(c, p);
 }
 
+/* THREATS 22, 169: what a password command leaves behind goes with it. */
 static void secrets_by_command(void **state)
 {
     struct place *p = *state;
@@ -433,6 +434,7 @@ static void a_crashed_store_comes_back(void **state)
     ended(c, p);
 }
 
+/* THREATS 162: two at once, also from another host. */
 static void a_lock_from_another_host(void **state)
 {
     struct place *p = *state;
