@@ -91,6 +91,13 @@ static void spare_event(struct ui *ui, void *arg, struct helper *h, struct msg *
         helper_end(&ui->spare); /* the next message starts another one */
 }
 
+void helper_warm(struct ui *ui)
+{
+    static const char *const none[] = {NULL};
+    if (!ui->spare)
+        ui->spare = helper_start(ui, ROLE_VIEW, none, spare_event, NULL);
+}
+
 struct helper *helper_view(struct ui *ui, helper_fn *fn, void *arg)
 {
     static const char *const none[] = {NULL};
@@ -101,6 +108,6 @@ struct helper *helper_view(struct ui *ui, helper_fn *fn, void *arg)
     else
         h = helper_start(ui, ROLE_VIEW, none, fn, arg);
     if (h)
-        ui->spare = helper_start(ui, ROLE_VIEW, none, spare_event, NULL);
+        helper_warm(ui);
     return h;
 }

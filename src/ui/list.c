@@ -498,6 +498,7 @@ static bool near_edge(const struct list *l)
 
 static void moved(struct list *l, struct ref left, struct err *err)
 {
+    l->touched = true;
     bury(l, left);
     clamp_top(l);
     if (near_edge(l)) {

@@ -104,6 +104,10 @@ static void run(struct session *s, struct loop *loop)
         if (ui->dirty && (s->typed || now - shown >= FRAME_MS)) {
             ui_draw(ui);
             term_show(s->term, &ui->grid, &ui->theme);
+            if (!shown) { /* with the first frame on the screen, what the next keys will want */
+                helper_warm(ui);
+                ui_count_soon(ui);
+            }
             shown = now;
             s->typed = false;
         } else if (ui->dirty)

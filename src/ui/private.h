@@ -42,6 +42,7 @@ struct chan *helper_chan(struct helper *);
 void helper_end(struct helper **); /* kills it; NULL-safe; sets NULL */
 /* A `view` that is ready at once; another one is started behind it. */
 struct helper *helper_view(struct ui *, helper_fn *, void *arg);
+void helper_warm(struct ui *); /* starts the `view` that helper_view will give */
 
 /* ---- Prompt: one line that is typed, below the panes ---- */
 enum prompt_kind { PROMPT_NONE, PROMPT_COMMAND, PROMPT_ASK, PROMPT_PICK, PROMPT_SECRET };
@@ -141,7 +142,7 @@ struct ui {
     struct watch *seen_timer, *progress_timer;
     struct ref quarantine[QUARANTINE_MAX];
     unsigned nquarantine;
-    char *url; /* waits for the user's yes */
+    char *url;           /* waits for the user's yes */
     struct extra *extra; /* writing, parts, tools, gpg: extra.h */
 
     /* searching */
@@ -153,6 +154,12 @@ struct ui {
     bool search_cleared; /* old hits went with the first new one */
     char *search_text;
     struct watch *search_timer;
+
+    /* counts of saved searches */
+    struct helper *counter;
+    struct watch *count_timer;
+    uint32_t counted; /* saved searches asked so far in this round */
+    bool counted_once;
 
     struct prompt prompt;
     struct popup popup;
@@ -211,6 +218,7 @@ bool ui_online(struct ui *); /* a channel is there; else a note says that it is 
 uint32_t ui_request(struct ui *, answer_fn *, void *arg);
 void ui_forget(struct ui *, uint32_t req);
 void ui_store_watch(struct ui *);
+void ui_store_events(struct ui *); /* waits for room in the socket where something is queued */
 void ui_store_fini(struct ui *);
 void ui_watch_list(struct ui *); /* tells the store what is on the screen */
 
@@ -233,7 +241,8 @@ void ui_open(struct ui *, unsigned view_flags);
 void ui_open_close(struct ui *);
 void ui_follow(struct ui *); /* the cursor moved: an open message pane shows its message */
 bool ui_url_allowed(struct str url);
-/* Shows the message in the fd in the pane, in place of the body of the message that is open there; the fd stays the caller's. */
+/* Shows the message in the fd in the pane, in place of the body of the message that is open there; the fd stays the
+ * caller's. */
 void ui_view_fd(struct ui *, int fd);
 /* Starts a program without a terminal that nobody waits for (argv, NULL-terminated). */
 bool ui_spawn(const char *const *argv);
@@ -248,6 +257,9 @@ void ui_show_box(struct ui *, unsigned account, uint64_t box);
 void ui_show_inboxes(struct ui *);
 void ui_show_item(struct ui *, const struct box_item *);
 void ui_drop_stack(struct ui *);
+
+/* ---- counts.c ---- */
+void ui_count_soon(struct ui *); /* counts saved searches again, soon */
 
 /* ---- prompt.c ---- */
 void ui_ask(struct ui *, const char *label, const char *text, enum arg_kind complete, bool completes, struct history *,

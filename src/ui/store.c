@@ -4,7 +4,7 @@
 #include <poll.h>
 #include <unistd.h>
 
-enum { RETRY_FIRST_MS = 300, RETRY_MAX_MS = 30000, PER_TURN = 256 };
+enum { RETRY_FIRST_MS = 300, RETRY_MAX_MS = 30000, DRAIN_MS = 500, PER_TURN = 256 };
 
 bool ui_online(struct ui *ui)
 {
@@ -71,6 +71,7 @@ static void on_changed(struct ui *ui, const struct m_CHANGED *m)
     for (unsigned i = 0; i < ui->depth; i++)
         list_stale(ui->stack[i]);
     ui->boxes.stale = true;
+    ui_count_soon(ui);
     if (!m->fresh)
         return;
     ui->fresh += m->fresh;
@@ -128,6 +129,9 @@ static void on_message(struct ui *ui, struct msg *m)
         break;
     case MSG_SECRET_WANTED:
         on_secret(ui, &m->u.SECRET_WANTED);
+        break;
+    case MSG_INDEXED:
+        ui_count_soon(ui);
         break;
     case MSG_INTENT_OK:
         answer(ui, m->u.INTENT_OK.req, m, true);
@@ -205,6 +209,7 @@ static void on_ready(void *arg, short revents)
         lost(ui, &err);
         return;
     }
+    ui_store_events(ui);
     for (int i = 0; i < PER_TURN && (got = chan_recv(ui->client->chan, &m, &err)) == 1; i++) {
         on_message(ui, &m);
         if (!ui->client->chan)
@@ -212,6 +217,12 @@ static void on_ready(void *arg, short revents)
     }
     if (got < 0)
         lost(ui, &err);
+}
+
+void ui_store_events(struct ui *ui)
+{
+    if (ui->store_watch && ui->client && ui->client->chan)
+        watch_events(ui->store_watch, (short)(POLLIN | (chan_wants_write(ui->client->chan) ? POLLOUT : 0)));
 }
 
 void ui_store_watch(struct ui *ui)
@@ -222,8 +233,11 @@ void ui_store_watch(struct ui *ui)
 
 void ui_store_fini(struct ui *ui)
 {
+    struct err err = ERR_INIT;
     watch_free(&ui->store_watch);
     watch_free(&ui->retry_timer);
+    if (ui->client && ui->client->chan) /* what the user did goes out before we go */
+        chan_drain(ui->client->chan, clock_mono_ms() + DRAIN_MS, &err);
     while (ui->nrequests) {
         struct request r = ui->requests[--ui->nrequests];
         r.fn(ui, r.arg, NULL);

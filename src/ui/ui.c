@@ -225,6 +225,7 @@ void ui_draw(struct ui *ui)
         ui->list_read = err.kind != ERR_NONE; /* one word for a fault that stays */
     }
     draw_all(ui);
+    ui_store_events(ui);
     ui->dirty = false;
 }
 
@@ -290,6 +291,14 @@ static void open_first(struct ui *ui)
     }
 }
 
+static void set_offline(struct ui *ui)
+{
+    struct err err = ERR_INIT;
+    ui->offline = true;
+    for (unsigned a = 0; a < ui->accts.n && ui->client && ui->client->chan; a++)
+        SEND(ui->client->chan, -1, &err, SET_OFFLINE, .account = str_z(ui->accts.list[a].name), .offline = 1);
+}
+
 struct ui *ui_new(const struct ui_start *start, struct loop *loop, struct client *client,
                   const struct ui_terminal *term)
 {
@@ -318,7 +327,7 @@ struct ui *ui_new(const struct ui_start *start, struct loop *loop, struct client
     ui_store_watch(ui);
     open_first(ui);
     if (start->offline)
-        ui_run(ui, "offline on");
+        set_offline(ui);
     extra_start(ui);
     ui_run_hooks(ui, "start");
     return ui;
@@ -339,6 +348,8 @@ void ui_free(struct ui **at)
     ui_store_fini(ui);
     helper_end(&ui->viewer);
     helper_end(&ui->spare);
+    helper_end(&ui->counter);
+    watch_free(&ui->count_timer);
     watch_free(&ui->seen_timer);
     watch_free(&ui->progress_timer);
     watch_free(&ui->keys_timer);

@@ -212,6 +212,51 @@ static void test_store_that_ends_is_a_word(void **state)
     fake_close(&f);
 }
 
+static void test_view_that_dies_costs_that_message(void **state)
+{
+    char dir[] = "/tmp/tuimail-test-XXXXXX";
+    struct err err = ERR_INIT;
+    (void)state;
+    assert_non_null(mkdtemp(dir));
+    char *view = path_join(dir, "view");
+    assert_true(fs_write_atomic(view, 0755, STR("#!/bin/sh\nexit 1\n"), &err));
+    setenv("TUIMAIL_LIBEXEC", dir, 1);
+    open_ui();
+    fake_body = true;
+    fake_type(&f, "Enter");
+    for (int i = 0; i < 200 && f.ui->message.state != MESSAGE_FAILED; i++) {
+        fake_settle(&f);
+        loop_once(f.loop, 20);
+    }
+    assert_true(on_screen("broke off"));
+    fake_type(&f, "q Enter"); /* not tried again */
+    assert_int_equal(f.ui->message.state, MESSAGE_FAILED);
+    assert_true(on_screen("broke off before"));
+    fake_type(&f, "j"); /* the next one is */
+    assert_null(strstr(f.ui->message.why, "before"));
+    fake_close(&f);
+    setenv("TUIMAIL_LIBEXEC", "/nonexistent", 1);
+    unlink(view);
+    rmdir(dir);
+    free(view);
+}
+
+static void test_pause_after_a_prefix_shows_what_follows(void **state)
+{
+    (void)state;
+    open_ui();
+    fake_type(&f, "'");
+    assert_int_equal(f.ui->nkeys, 1);
+    for (int i = 0; i < 100 && f.ui->popup.kind != POPUP_KEYS; i++)
+        loop_once(f.loop, 50);
+    assert_true(on_screen("go archive"));
+    fake_type(&f, "a");
+    assert_int_equal(f.ui->popup.kind, POPUP_NONE);
+    assert_true(on_screen("Archive"));
+    assert_int_equal(ui_list(f.ui)->source, LIST_BOX);
+    fake_close(&f);
+}
+
 /* ---- the tables ---- */
 static void check_default(void *arg, const struct binding *b)
 {
@@ -329,6 +374,7 @@ int main(void)
 {
     setenv("TZ", "UTC", 1);
     setenv("TUIMAIL_LIBEXEC", "/nonexistent", 1);
+    setenv("PATH", "/nonexistent", 1); /* what the monkey types into a shell finds nothing */
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_archive_hides_at_once_and_says_so_when_safe),
         cmocka_unit_test(test_refused_action_comes_back),
@@ -341,6 +387,8 @@ int main(void)
         cmocka_unit_test(test_secret_never_on_screen),
         cmocka_unit_test(test_urls),
         cmocka_unit_test(test_store_that_ends_is_a_word),
+        cmocka_unit_test(test_view_that_dies_costs_that_message),
+        cmocka_unit_test(test_pause_after_a_prefix_shows_what_follows),
         cmocka_unit_test(test_default_keys_name_commands),
         cmocka_unit_test(test_help_is_the_tables),
         cmocka_unit_test(test_every_command_survives_every_pane),

@@ -168,6 +168,7 @@ static void test_unread_filter_keeps_what_was_just_read(void **state)
     list_set_height(&l, 10);
     update(&l);
     assert_int_equal(l.total, 10);
+    l.touched = true;
     changes_add(&changes, (struct change){1, list_cursor(&l)->ref, FLAG_SEEN, 0, false});
     struct ref ref = list_cursor(&l)->ref;
     list_stale(&l);

@@ -1,11 +1,14 @@
 #include "ui_fake.h"
 
+#include <fcntl.h>
+#include <ftw.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 struct reader fake_accounts[2] = {{.account = "work"}, {.account = "home"}};
 struct m_INTENT fake_last_intent;
-bool fake_refuse;
+bool fake_refuse, fake_body;
 static unsigned intents;
 
 void fake_reset(void)
@@ -16,7 +19,7 @@ void fake_reset(void)
         fake_accounts[i] = (struct reader){.account = name, .version = 1};
     }
     intents = 0;
-    fake_refuse = false;
+    fake_refuse = fake_body = false;
 }
 
 void fake_add(struct reader *r, struct fake_row row)
@@ -271,6 +274,7 @@ void fake_mails(void)
 /* ---- the ui and the peer ---- */
 static const char base_config[] = "account work imaps://alice@imap.example.org\n"
                                   "account home maildir:/nonexistent/mail\n"
+                                  "set editor true\n"
                                   "set date-format \"%Y-%m-%d\"\n"
                                   "saved \"To answer\" \"tag:unread\"\n";
 
@@ -306,6 +310,17 @@ static void on_intent(struct fake_ui *f, const struct m_INTENT *m)
     SEND(f->store, -1, &err, CHANGED, .account = m->account, .box = 0, .fresh = 0);
 }
 
+static void send_body(struct fake_ui *f, const struct m_OPEN *m)
+{
+    struct err err = ERR_INIT;
+    int fd = memfd_create("body", MFD_CLOEXEC);
+    if (fd < 0 || write(fd, "Subject: x\n\nx\n", 15) != 15)
+        bug("memfd");
+    lseek(fd, 0, SEEK_SET);
+    SEND(f->store, fd, &err, BODY, .req = m->req, .msg = m->msg);
+    close(fd);
+}
+
 static bool serve(struct fake_ui *f)
 {
     struct err err = ERR_INIT;
@@ -315,6 +330,8 @@ static bool serve(struct fake_ui *f)
         any = true;
         if (m.kind == MSG_INTENT)
             on_intent(f, &m.u.INTENT);
+        else if (m.kind == MSG_OPEN && fake_body)
+            send_body(f, &m.u.OPEN);
         else if (m.kind == MSG_OPEN)
             SEND(f->store, -1, &err, REFUSED, .req = m.u.OPEN.req, .kind = ERR_OFFLINE, .text = STR("not here"));
         else if (m.kind == MSG_UNDO)
@@ -351,11 +368,15 @@ void fake_open(struct fake_ui *f, unsigned rows, unsigned cols, const char *conf
             line_fini(&line);
         }
     }
+    snprintf(f->root, sizeof f->root, "/tmp/tuimail-test-XXXXXX");
+    f->cwd = open(".", O_DIRECTORY | O_CLOEXEC);
+    if (!mkdtemp(f->root) || chdir(f->root) < 0)
+        bug("no directory for the test");
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fd) < 0)
         bug("socketpair");
     f->client.chan = chan_new(fd[0], ROLE_UI, ROLE_STORE);
     f->store = chan_new(fd[1], ROLE_STORE, ROLE_UI);
-    struct ui_start start = {.conf = f->conf, .root = "", .config = ""};
+    struct ui_start start = {.conf = f->conf, .root = f->root, .config = ""};
     f->ui = ui_new(&start, f->loop, &f->client, NULL);
     ui_resize(f->ui, rows, cols);
     SEND(f->store, -1, &err, ACCOUNT, .account = STR("work"), .state = ACCOUNT_ONLINE);
@@ -364,9 +385,19 @@ void fake_open(struct fake_ui *f, unsigned rows, unsigned cols, const char *conf
     ui_draw(f->ui);
 }
 
+static int unlink_entry(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+    (void)st, (void)type, (void)ftw;
+    return remove(path);
+}
+
 void fake_close(struct fake_ui *f)
 {
     ui_free(&f->ui);
+    if (fchdir(f->cwd) < 0)
+        bug("the test's directory is gone");
+    close(f->cwd);
+    nftw(f->root, unlink_entry, 8, FTW_DEPTH | FTW_PHYS);
     chan_free(&f->client.chan);
     chan_free(&f->store);
     loop_free(&f->loop);

@@ -39,6 +39,8 @@ struct fake_ui {
     struct client client;
     struct chan *store; /* the store's end */
     struct ui *ui;
+    char root[40]; /* a directory of its own, the working directory meanwhile */
+    int cwd;
 };
 void fake_open(struct fake_ui *, unsigned rows, unsigned cols, const char *config);
 void fake_close(struct fake_ui *);
@@ -49,5 +51,6 @@ void fake_type(struct fake_ui *, const char *keys); /* names as in bind; settles
 unsigned fake_intents(void);                        /* how many came */
 extern struct m_INTENT fake_last_intent;
 extern bool fake_refuse; /* answer REFUSED */
+extern bool fake_body;   /* answer OPEN with a body instead of REFUSED */
 
 #endif
