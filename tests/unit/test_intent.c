@@ -1,6 +1,8 @@
 /* What the user wants: shown at once, kept apart from the server's state, replayed, settled, undone. */
 #include "db_help.h"
 
+#include <sqlite3.h>
+
 static struct db *db;
 static uint64_t in, archive, trash;
 
@@ -647,6 +649,156 @@ static void test_discard_and_prune(void **state)
     assert_int_equal(pending(), 1);
 }
 
+/* ---- everything at random: counters never drift ------------------------------------------------------------------- */
+
+static uint32_t seed = 20261122;
+static uint32_t pick(uint32_t n)
+{
+    seed = seed * 1664525 + 1013904223;
+    return (seed >> 8) % n;
+}
+
+static int64_t ask(const char *sql)
+{
+    char path[128];
+    sqlite3 *h;
+    sqlite3_stmt *st;
+    snprintf(path, sizeof path, "%s/work/cache.db", scratch);
+    assert_int_equal(sqlite3_open_v2(path, &h, SQLITE_OPEN_READONLY, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_prepare_v2(h, sql, -1, &st, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_step(st), SQLITE_ROW);
+    int64_t v = sqlite3_column_int64(st, 0);
+    sqlite3_finalize(st);
+    sqlite3_close(h);
+    return v;
+}
+
+/* Each counter against the rows it counts. */
+static void check_counters(void)
+{
+    static const char *const wrong[] = {
+        "SELECT count(*) FROM box b WHERE shown<>(SELECT count(*) FROM msg WHERE box=b.id)",
+        "SELECT count(*) FROM box b WHERE shown_unread<>(SELECT count(*) FROM msg WHERE box=b.id AND flags&1=0)",
+        "SELECT count(*) FROM box b WHERE known<>(SELECT count(*) FROM msg WHERE sbox=b.id AND suid>0)",
+        "SELECT count(*) FROM box b WHERE known_unread<>(SELECT count(*) FROM msg WHERE sbox=b.id AND suid>0 AND "
+        "sflags&1=0)",
+        "SELECT count(*) FROM box b WHERE shown<>(SELECT coalesce(sum(n),0) FROM rank WHERE box=b.id)",
+        "SELECT count(*) FROM box b WHERE shown_unread<>(SELECT coalesce(sum(unread),0) FROM rank WHERE box=b.id)",
+        "SELECT count(*) FROM box b WHERE (SELECT count(*) FROM msg WHERE box=b.id AND flags&4)<>(SELECT "
+        "coalesce(sum(flagged),0) FROM rank WHERE box=b.id)",
+        "SELECT count(*) FROM thread t WHERE count<>(SELECT count(*) FROM msg WHERE box=t.box AND thread=t.thread) OR "
+        "unread<>(SELECT count(*) FROM msg WHERE box=t.box AND thread=t.thread AND flags&1=0)"
+        " OR flagged<>(SELECT count(*) FROM msg WHERE box=t.box AND thread=t.thread AND flags&4) OR newest<>(SELECT "
+        "max(date) FROM msg WHERE box=t.box AND thread=t.thread)",
+        "SELECT count(*) FROM msg m WHERE box<>0 AND NOT EXISTS(SELECT 1 FROM thread WHERE box=m.box AND "
+        "thread=m.thread)",
+    };
+    for (size_t i = 0; i < COUNT(wrong); i++)
+        if (ask(wrong[i]))
+            fail_msg("%s", wrong[i]);
+}
+
+static uint64_t any_msg(void)
+{
+    struct db_msg m = {.id = 0};
+    for (int i = 0; i < 20 && !m.id; i++)
+        m = msg_of(db, 1 + pick(400));
+    return m.id;
+}
+
+/* A server of three mailboxes that does what it is told, loses lines, and has another client. */
+static void random_step(uint32_t uids[3])
+{
+    uint64_t boxes[3] = {in, archive, trash}, id = any_msg(), group;
+    uint32_t what = pick(14), n, b = pick(3);
+    struct err e = ERR_INIT;
+    struct db_undone u;
+    struct db_intent intent = {.msgs = &id,
+                               .n = 1,
+                               .now = 1000,
+                               .target = boxes[b],
+                               .set = pick(2) ? FLAG_SEEN : FLAG_FLAGGED,
+                               .clear = pick(3) ? 0 : FLAG_SEEN};
+    if (what < 3) {
+        char msgid[24], ref[24];
+        snprintf(msgid, sizeof msgid, "m%u@x", pick(150));
+        snprintf(ref, sizeof ref, "m%u@x", pick(150));
+        struct db_row row = row_of(boxes[b], ++uids[b], msgid);
+        row.size = 1000;
+        row.date = 1700000000 + pick(50);
+        row.flags = pick(2) ? FLAG_SEEN : 0;
+        row.refs = pick(6) ? STR("") : str_z(ref);
+        put(db, &row);
+    } else if (what < 8 && id) {
+        static const enum intent_kind kinds[] = {INTENT_FLAGS, INTENT_MOVE, INTENT_COPY, INTENT_PURGE, INTENT_FLAGS};
+        intent.kind = kinds[what - 3];
+        db_intent_add(db, &intent, &group, NULL, &n, &e);
+    } else if (what == 8) {
+        uint32_t uid = 1 + pick(uids[b] + 1);
+        OK(db_gone(db, boxes[b], uid, uid, &err));
+    } else if (what == 9) {
+        OK(db_flags_put(db, boxes[b], 1 + pick(uids[b] + 1), pick(8), STR(""), 1, &err));
+    } else if (what == 10) {
+        db_undo(db, pick(3) == 0, 2000, &u, &e);
+    } else {
+        struct db_batch batch = next(100000);
+        if (!batch.nintents)
+            return;
+        OK(db_intents_sent(db, batch.intents, batch.nintents, &err));
+        uint32_t fate = pick(5);
+        for (size_t i = 0; fate < 2 && i < batch.nitems && (batch.kind == INTENT_MOVE || batch.kind == INTENT_COPY);
+             i++) {
+            uint32_t t = batch.target == in ? 0 : batch.target == archive ? 1 : 2;
+            OK(db_item_moved(db, batch.items[i].intent, batch.items[i].msg, 7 + t, ++uids[t], STR(""), &err));
+        }
+        if (fate < 3)
+            OK(db_intents_done(db, batch.intents, batch.nintents, &err));
+        else if (fate == 3)
+            OK(db_intents_refused(db, batch.intents, batch.nintents, ERR_SERVER_NO, "no", &err));
+        else
+            OK(db_intents_lost(db, batch.intents, batch.nintents, &err));
+    }
+    while (what == 13) { /* what is doubtful did not happen */
+        struct db_batch batch;
+        OK(db_unknown_next(db, &batch, &err));
+        if (!batch.nintents)
+            return;
+        OK(db_intents_requeue(db, batch.intents, batch.nintents, &err));
+    }
+}
+
+static void test_random(void **state)
+{
+    (void)state;
+    uint32_t uids[3] = {0};
+    for (unsigned i = 0; i < 4000; i++) {
+        random_step(uids);
+        if (i % 50 == 0)
+            check_counters();
+        if (i % 500 == 499)
+            reopen();
+    }
+    check_counters();
+    for (int i = 0; i < 200 && pending(); i++) {
+        struct db_batch batch;
+        OK(db_unknown_next(db, &batch, &err));
+        if (batch.nintents) {
+            OK(db_intents_requeue(db, batch.intents, batch.nintents, &err));
+            continue;
+        }
+        batch = next(100000);
+        if (batch.nintents) {
+            OK(db_intents_sent(db, batch.intents, batch.nintents, &err));
+            OK(db_intents_done(db, batch.intents, batch.nintents, &err));
+        }
+    }
+    assert_int_equal(pending(), 0); /* every intent comes to an end */
+    check_counters();
+    assert_int_equal(ask("SELECT count(*) FROM msg WHERE state&1"), 0);
+    assert_int_equal(ask("SELECT count(*) FROM msg WHERE box<>sbox OR flags<>sflags"),
+                     0); /* shown is what the server has */
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 int main(void)
 {
@@ -676,6 +828,7 @@ int main(void)
         T(test_mark_all_read),
         T(test_errors),
         T(test_discard_and_prune),
+        T(test_random),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
