@@ -1,0 +1,83 @@
+/* A whole POP3 session, login to QUIT, fed from bytes: no crash, no leak, no endless loop, and a message is claimed
+ * whole only after its final dot. The first byte chooses lock step. FUZZ_SOURCES: tests/fuzz/fuzz_pop3.c; links
+ * src/net/libnet.a and base. */
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "net/pop3.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+struct seen {
+    uint32_t begun, ended;
+};
+
+static bool on_id(void *arg, uint32_t number, uint64_t size UNUSED, struct str uidl, struct err *err UNUSED)
+{
+    const struct pop3 *p = *(struct pop3 **)arg;
+    if (number == 0 || number > pop3_count(p) || uidl.n == 0 || uidl.n > POP3_UIDL_MAX)
+        bug("a message that cannot be");
+    return true;
+}
+
+static bool on_begin(void *arg, uint32_t number, uint64_t size UNUSED, struct err *err)
+{
+    struct seen *s = arg;
+    s->begun++;
+    return number % 5 != 4 || err_set(err, ERR_DISK_FULL, "full");
+}
+
+static bool on_data(void *arg UNUSED, struct str bytes, struct err *err)
+{
+    return bytes.n % 251 != 250 || err_set(err, ERR_LIMIT, "enough");
+}
+
+static bool on_end(void *arg, uint32_t number UNUSED, const struct err *why UNUSED, struct err *err UNUSED)
+{
+    struct seen *s = arg;
+    s->ended++;
+    return true;
+}
+
+static void session(struct pop3 *p, bool lockstep)
+{
+    struct err err = ERR_INIT;
+    struct seen seen = {0, 0};
+    struct pop3_sink sink = {on_begin, on_data, on_end, &seen};
+    struct secret secret = secret_new(STR("secret"));
+    uint32_t numbers[64];
+    size_t n = 0;
+    if (lockstep)
+        pop3_lockstep(p);
+    bool ok =
+        pop3_greet(p, false, &err) && pop3_login(p, "alice", &secret, true, &err) && pop3_list(p, on_id, &p, &err);
+    while (ok && n < COUNT(numbers) && n < pop3_count(p)) {
+        numbers[n] = (uint32_t)n + 1;
+        n++;
+    }
+    ok = ok && pop3_get(p, POP3_RETR, numbers, n, &sink, &err);
+    if (ok && seen.ended != n)
+        bug("%u of %zu messages ended", seen.ended, n);
+    (void)(ok && pop3_delete(p, numbers, n, NULL, NULL, &err) && pop3_quit(p, &err));
+    secret_free(&secret);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    int fds[2];
+    if (size < 1 || size > 60000 || socketpair(AF_UNIX, SOCK_STREAM, 0, fds) != 0)
+        return 0;
+    if (write(fds[1], data + 1, size - 1) == (ssize_t)(size - 1)) {
+        shutdown(fds[1], SHUT_WR);
+        struct stream_options o = {.answer_ms = 1000, .wake_fd = -1};
+        struct stream *s = stream_from_fds(fds[0], fds[0], &o);
+        struct pop3 *p = pop3_new(s, "fuzz");
+        session(p, (data[0] & 1) != 0);
+        pop3_free(&p);
+        stream_close(&s);
+    } else {
+        close(fds[0]);
+    }
+    close(fds[1]);
+    return 0;
+}
