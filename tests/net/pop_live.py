@@ -80,12 +80,12 @@ def whole_pass(s, url):
         odd = [m for m in mails if m.msgid == b"odd@example.org"][0]
         tap.equal((odd.subject, odd.from_name, odd.from_addr, odd.refs), ("Grüße".encode(), "Böb".encode(), b"bob@example.org", b"a@x b@x"))
         tap.equal(odd.date, 1795352525)
-        # numbers the session has not listed; a folder that is not there yet (81, 91)
+        # numbers the session has not listed; a folder that is not there yet (THREATS 91)
         p.do("STEP_POP_RETR", numbers=ranges(len(want) + 1), want=ERR["NO_MESSAGE"])
         m = p.do("STEP_POP_RETR", numbers=ranges(2), folder="Lists.kernel")["DELIVERED"][0]
         assert m.path.startswith(b".Lists.kernel/new/"), m.path
         tap.equal(open(os.path.join(p.mail, m.path.decode()), "rb").read(), want[1])
-        # DELE without QUIT is not committed (87)
+        # DELE without QUIT is not committed (THREATS 87)
         p.do("STEP_POP_DELE", numbers=ranges(1))
         p.do("STEP_CLOSE")
         p.do("STEP_CONNECT")

@@ -75,7 +75,7 @@ def story(url):
             head, body = got[0].split(b"\r\n\r\n", 1)
             tap.equal(body, b".\r\n..\r\nMAIL FROM:<x@x>\r\n.\r\n.\r\nend\r\n")
             assert b"\r\nBcc:" not in head and b"carol@example.org" not in head.split(b"From: alice")[1], head
-        # 148: one refused, nobody gets it
+        # THREATS 148: one refused, nobody gets it
         refused, kind, text = deliver(s, mail, ["bob@example.org", "nobody@example.org"], url=url)
         tap.equal((refused, kind), (["nobody@example.org"], ERR["RECIPIENT"]))
         tap.contains(text, "no such user")

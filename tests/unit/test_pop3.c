@@ -1,4 +1,4 @@
-/* net/pop3 against scripted servers, honest and hostile. Numbers are those of doc/THREATS. */
+/* net/pop3 against scripted servers, honest and hostile. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -104,7 +104,7 @@ static bool collect(void *arg, struct str bytes, struct err *err UNUSED)
     return buf_adds(arg, bytes);
 }
 
-/* 83, 84, 85: byte for byte, wherever the chunks are cut. */
+/* THREATS 83, 84, 85: byte for byte, wherever the chunks are cut. */
 static void test_dots(void **state UNUSED)
 {
     static const struct {
@@ -123,7 +123,7 @@ static void test_dots(void **state UNUSED)
         ROW("..a\r\n..\r\n...b\r\n.\r\n", ".a\r\n.\r\n..b\r\n", false, true),
         ROW("x.\r\n.y.\r\n.\r\n", "x.\r\ny.\r\n", false, true),
         ROW("a\n.\nb\r\n.\r\n", "a\n.\nb\r\n", false, true),     /* a dot after a bare LF is text */
-        ROW("a\n.\r\nb\r\n.\r\n", "a\n.\r\nb\r\n", false, true), /* 145's cousin: no end inside a message */
+        ROW("a\n.\r\nb\r\n.\r\n", "a\n.\r\nb\r\n", false, true), /* THREATS 83: no end inside a message */
         ROW("a\r\n.\nb\r\n.\r\n", "a\r\n\nb\r\n", false, true),
         ROW("a\r\n.\rb\r\n.\r\n", "a\r\n\rb\r\n", false, true),
         ROW("a\r\n.\r\rb\r\n.\r\n", "a\r\n\r\rb\r\n", false, true),
@@ -173,7 +173,7 @@ static void test_greeting(void **state UNUSED)
         enum err_kind want;
     } rows[] = {
         {"S -ERR [SYS/TEMP] come back\r\n", ERR_SERVER_TEMP},
-        {"S 220 mail ESMTP\r\n", ERR_PROTOCOL}, /* 8 */
+        {"S 220 mail ESMTP\r\n", ERR_PROTOCOL}, /* THREATS 8 */
         {"S \r\n", ERR_PROTOCOL},
         {"S * OK IMAP\r\n", ERR_PROTOCOL},
         {"S +O", ERR_LINE},
@@ -218,7 +218,7 @@ static void test_capa(void **state UNUSED)
     end(&t);
 }
 
-/* 1, 2, 5: no TLS, no login. */
+/* THREATS 1, 2, 5: no TLS, no login. */
 static void test_stls_refused(void **state UNUSED)
 {
     static const struct {
@@ -257,7 +257,7 @@ static void stls_server(int fd, const void *arg)
         continue;
 }
 
-/* 6: what was announced before TLS is forgotten. */
+/* THREATS 6: what was announced before TLS is forgotten. */
 static void test_stls(void **state UNUSED)
 {
     struct cert ca = cert_make(NULL, "Test authority", NULL, -1000, 100000);
@@ -294,7 +294,7 @@ static void test_login(void **state UNUSED)
         {"S +OK\r\n", "S -ERR\r\n", {"C USER alice", "S +OK\r\n", "C PASS se cret", "S +OK\r\n"}, true, ERR_NONE},
         /* no cover, no password */
         {"S +OK\r\n", "S +OK\r\nUSER\r\nSASL PLAIN LOGIN\r\n.\r\n", {"E"}, false, ERR_NO_AUTH_METHOD},
-        /* 17: obeyed when nothing is offered */
+        /* THREATS 17: obeyed when nothing is offered */
         {"S +OK\r\n", "S +OK\r\nTOP\r\n.\r\n", {"E"}, true, ERR_NO_AUTH_METHOD},
         {"S +OK\r\n",
          "S +OK\r\nSASL PLAIN\r\n.\r\n",
@@ -317,7 +317,7 @@ static void test_login(void **state UNUSED)
          {"C APOP alice 5f4b9ffe69ed7a4e4d9d1c9a7d1d4c67", "S +OK\r\n"},
          false,
          ERR_COUNT},
-        /* 18: baits are not answered */
+        /* THREATS 18: baits are not answered */
         {"S +OK ready <1.2h>\r\n", "S -ERR\r\n", {"E"}, false, ERR_NO_AUTH_METHOD},
         {"S +OK ready <\x80@h>\r\n", "S -ERR\r\n", {"E"}, false, ERR_NO_AUTH_METHOD},
         {"S +OK ready <a b@h>\r\n", "S -ERR\r\n", {"E"}, false, ERR_NO_AUTH_METHOD},
@@ -326,7 +326,7 @@ static void test_login(void **state UNUSED)
          {"C AUTH CRAM-MD5", "S + YWJj\r\n", "C *", "S -ERR\r\n"},
          false,
          ERR_PROTOCOL},
-        /* 90: a locked maildrop is no wrong password */
+        /* THREATS 90: a locked maildrop is no wrong password */
         {"S +OK\r\n",
          "S -ERR\r\n",
          {"C USER alice", "S +OK\r\n", "C PASS se cret", "S -ERR [IN-USE] x\r\n"},
@@ -388,7 +388,7 @@ static void test_login(void **state UNUSED)
         assert_null(strstr(t.err.text, "se cret"));
         end(&t);
     }
-    /* 25: a user name with a line end goes nowhere. */
+    /* THREATS 25: a user name with a line end goes nowhere. */
     struct session t;
     start(&t, script, SCRIPT("S +OK\r\n", "C CAPA", "S -ERR\r\n", "E"));
     assert_true(pop3_greet(t.p, false, &t.err));
@@ -407,7 +407,7 @@ static void greeted(struct session *t, const char *const *lines)
         fail_msg("%s", t->err.text);
 }
 
-/* 76, 77, 78: odd lists. */
+/* THREATS 76, 77, 78: odd lists. */
 static void test_list(void **state UNUSED)
 {
     struct session t;
@@ -462,7 +462,7 @@ static void endless_uidl(int fd, const void *arg)
         say(fd, "2 u\r\n");
 }
 
-/* 77, 79: lists without end are ended here; a UIDL of 20 kB is kept as its hash. */
+/* THREATS 77, 79: lists without end are ended here; a UIDL of 20 kB is kept as its hash. */
 static void test_list_endless(void **state UNUSED)
 {
     for (int k = 0; k < 2; k++) {
@@ -481,7 +481,7 @@ static void test_list_endless(void **state UNUSED)
     }
 }
 
-/* 75: ids by hash, with TOP and without; equal mails are told apart; a status field changes nothing. */
+/* THREATS 75: ids by hash, with TOP and without; equal mails are told apart; a status field changes nothing. */
 static void test_no_uidl(void **state UNUSED)
 {
 #define HEAD(status) "From: a\r\n" status "Subject: s\r\n\r\n"
@@ -523,7 +523,7 @@ static void listed(struct session *t, const char *const *lines)
         fail_msg("%s", t->err.text);
 }
 
-/* 81: one -ERR, the others come, in lock step and in a window. */
+/* THREATS 81: one -ERR, the others come, in lock step and in a window. */
 static void test_get(void **state UNUSED)
 {
     const uint32_t numbers[] = {3, 1, 2};
@@ -549,7 +549,7 @@ static void test_get(void **state UNUSED)
     assert_string_equal(t.got.mail[1], "-SERVER_NO");
     assert_string_equal(t.got.mail[2], "\r\n\r\n");
     assert_int_equal(t.got.ends, 3);
-    /* 78: a number the server never gave is never asked for */
+    /* THREATS 78: a number the server never gave is never asked for */
     const uint32_t beyond[] = {1, 4}, zero[] = {0};
     assert_false(pop3_get(t.p, POP3_RETR, beyond, 2, &sink, &t.err));
     assert_int_equal(t.err.kind, ERR_NO_MESSAGE);
@@ -594,7 +594,8 @@ static void test_window(void **state UNUSED)
     end(&t);
 }
 
-/* 80: the line ends in a message, before, inside and after its final dot: no whole message is claimed that is not. */
+/* THREATS 80: the line ends in a message, before, inside and after its final dot: no whole message is claimed that is
+ * not. */
 static void test_cut(void **state UNUSED)
 {
     static const char answer[] = "+OK\r\nab\r\n\r\n..c\r\n.\r\n";
@@ -614,7 +615,7 @@ static void test_cut(void **state UNUSED)
     }
 }
 
-/* 92: a server that loses a command of the window: the wrong message is not taken for the right one. */
+/* THREATS 92: a server that loses a command of the window: the wrong message is not taken for the right one. */
 static void test_shifted(void **state UNUSED)
 {
     struct session t;
@@ -630,7 +631,7 @@ static void test_shifted(void **state UNUSED)
     end(&t);
 }
 
-/* 54: in lock step a wrong size is the server's own affair. */
+/* THREATS 54: in lock step a wrong size is the server's own affair. */
 static void test_wrong_size(void **state UNUSED)
 {
     struct session t;
@@ -647,7 +648,7 @@ static void test_wrong_size(void **state UNUSED)
     end(&t);
 }
 
-/* 89: the disk is full: that message is dropped, the session lives. */
+/* THREATS 89: the disk is full: that message is dropped, the session lives. */
 static void test_disk_full(void **state UNUSED)
 {
     struct session t;
@@ -671,8 +672,8 @@ static void endless_mail(int fd, const void *arg UNUSED)
         say_n(fd, block, sizeof block);
 }
 
-/* 82: a message without end, and without line ends: streamed in constant memory until the sink has enough, then the
- * line is given up. */
+/* THREATS 82: a message without end, and without line ends: streamed in constant memory until the sink has enough, then
+ * the line is given up. */
 static void test_endless(void **state UNUSED)
 {
     struct session t;
@@ -702,7 +703,7 @@ static void on_refused(void *arg, uint32_t number, const struct err *why)
     r->kind = why->kind;
 }
 
-/* 87, 88: DELE refused is told; QUIT refused is an error. */
+/* THREATS 87, 88: DELE refused is told; QUIT refused is an error. */
 static void test_delete(void **state UNUSED)
 {
     for (int k = 0; k < 2; k++) {

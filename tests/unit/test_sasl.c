@@ -199,12 +199,12 @@ static void test_choice(void **state UNUSED)
         {"PLAIN LOGIN CRAM-MD5 SCRAM-SHA-1 SCRAM-SHA-256", true, false, "SCRAM-SHA-256"},
         {"PLAIN SCRAM-SHA-256 SCRAM-SHA-256-PLUS", true, false, "SCRAM-SHA-256-PLUS"},
         {"plain scram-sha-1", true, false, "SCRAM-SHA-1"},
-        {"CRAM-MD5 LOGIN PLAIN", true, false, "PLAIN"}, /* 18 */
+        {"CRAM-MD5 LOGIN PLAIN", true, false, "PLAIN"}, /* THREATS 18 */
         {"CRAM-MD5 LOGIN", true, false, "LOGIN"},
         {"CRAM-MD5", true, false, "CRAM-MD5"},
         {"GSSAPI NTLM DIGEST-MD5 EXTERNAL ANONYMOUS", true, false, NULL},
         {"", true, false, NULL},
-        {"PLAIN LOGIN", false, false, NULL}, /* 2: no password in plain text */
+        {"PLAIN LOGIN", false, false, NULL}, /* THREATS 2: no password in plain text */
         {"PLAIN LOGIN", false, true, "PLAIN"},
         {"PLAIN CRAM-MD5", false, true, "CRAM-MD5"},
         {"PLAIN SCRAM-SHA-256-PLUS SCRAM-SHA-256", false, false, "SCRAM-SHA-256"},
@@ -275,7 +275,7 @@ static void test_bearer(void **state UNUSED)
                         : "user=alice\001auth=Bearer %s\001\001",
                  token);
         assert_string_equal(buf_z(&raw), want);
-        /* 23: the error's details are answered once, so that the refusal can follow. */
+        /* THREATS 23: the error's details are answered once, so that the refusal can follow. */
         buf_reset(&wire);
         assert_true(sasl_step(c, STR("eyJzdGF0dXMiOiI0MDEifQ=="), &wire, &err));
         assert_string_equal(buf_z(&wire), "AQ==");
@@ -297,7 +297,7 @@ static void test_lies(void **state UNUSED)
         const char *challenge; /* as sent */
         enum err_kind want;
     } rows[] = {
-        {"CRAM-MD5", "", ERR_PROTOCOL},                              /* 18: no message id */
+        {"CRAM-MD5", "", ERR_PROTOCOL},                              /* THREATS 18: no message id */
         {"CRAM-MD5", "YWJj", ERR_PROTOCOL},                          /* abc */
         {"CRAM-MD5", "PGFAYgpjPg==", ERR_PROTOCOL},                  /* with a line end */
         {"CRAM-MD5", "%%%", ERR_PROTOCOL},                           /* no base64 */
@@ -343,7 +343,7 @@ static void test_lies(void **state UNUSED)
     secret_free(&secret);
 }
 
-/* 24, 25: control characters in names and passwords are refused before anything is sent. */
+/* THREATS 24, 25: control characters in names and passwords are refused before anything is sent. */
 static void test_control(void **state UNUSED)
 {
     static const struct {

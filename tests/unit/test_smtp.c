@@ -1,4 +1,4 @@
-/* net/smtp against scripted servers, honest and hostile. Numbers are those of doc/THREATS. */
+/* net/smtp against scripted servers, honest and hostile. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -79,7 +79,7 @@ static void greeted(struct session *t, const char *const *lines)
 
 /* ---- The body ------------------------------------------------------------------------------------------------------ */
 
-/* 105, 143, 145: one message arrives, whatever its line ends; Bcc does not. */
+/* THREATS 105, 143, 145: one message arrives, whatever its line ends; Bcc does not. */
 static void test_body(void **state UNUSED)
 {
     static const struct {
@@ -145,14 +145,14 @@ static void test_greeting(void **state UNUSED)
          ERR_NONE},
         {{"S 220 x\r\n", EHLO, "S 502 what\r\n", "C HELO [127.0.0.1]", "S 250 ok\r\n", "E"}, true, ERR_NO_STARTTLS},
         {{"S 554 go away\r\n"}, false, ERR_SERVER_NO},
-        {{"S 421 later\r\n"}, false, ERR_SERVER_TEMP}, /* 147 */
+        {{"S 421 later\r\n"}, false, ERR_SERVER_TEMP}, /* THREATS 147 */
         {{"S +OK POP3\r\n"}, false, ERR_PROTOCOL},
-        {{"S 220 x\r\n", EHLO, "S 250-a\r\n550 b\r\n"}, false, ERR_PROTOCOL}, /* 151 */
+        {{"S 220 x\r\n", EHLO, "S 250-a\r\n550 b\r\n"}, false, ERR_PROTOCOL}, /* THREATS 151 */
         {{"S 220 x\r\n", EHLO, "S 250-a\r\n25\r\n"}, false, ERR_PROTOCOL},
         {{"S 220 x\r\n", EHLO, "S 250_a\r\n"}, false, ERR_PROTOCOL},
-        {{HELLO("250-SIZE\r\n"), "E"}, true, ERR_NO_STARTTLS},                                           /* 1 */
-        {{HELLO("250-STARTTLS\r\n"), "C STARTTLS", "S 454 no\r\n"}, true, ERR_NO_STARTTLS},              /* 2 */
-        {{HELLO("250-STARTTLS\r\n"), "C STARTTLS", "S 220 go\r\n250 injected\r\n"}, true, ERR_PROTOCOL}, /* 5 */
+        {{HELLO("250-SIZE\r\n"), "E"}, true, ERR_NO_STARTTLS},                                           /* THREATS 1 */
+        {{HELLO("250-STARTTLS\r\n"), "C STARTTLS", "S 454 no\r\n"}, true, ERR_NO_STARTTLS},              /* THREATS 2 */
+        {{HELLO("250-STARTTLS\r\n"), "C STARTTLS", "S 220 go\r\n250 injected\r\n"}, true, ERR_PROTOCOL}, /* THREATS 5 */
     };
     for (size_t i = 0; i < COUNT(rows); i++) {
         struct session t;
@@ -185,7 +185,7 @@ static void starttls_server(int fd, const void *arg)
         continue;
 }
 
-/* 6, 17: what was offered before TLS is forgotten. */
+/* THREATS 6, 17: what was offered before TLS is forgotten. */
 static void test_starttls(void **state UNUSED)
 {
     struct cert ca = cert_make(NULL, "Test authority", NULL, -1000, 100000);
@@ -233,7 +233,7 @@ static void test_login(void **state UNUSED)
         {"250-AUTH CRAM-MD5\r\n",
          {"C AUTH CRAM-MD5", "S 334 YWJj\r\n", "C *", "S 501 x\r\n"},
          true,
-         ERR_PROTOCOL}, /* 18 */
+         ERR_PROTOCOL}, /* THREATS 18 */
     };
     struct secret secret = secret_new(STR("secret"));
     for (size_t i = 0; i < COUNT(rows); i++) {
@@ -263,7 +263,7 @@ static void test_send(void **state UNUSED)
                        "S 354 go\r\n", "C Subject: s", "C ", "C body", "C .", "S 250 queued\r\n", "C QUIT"));
     if (!send_to(&t, "alice@example.org", two, 2, MAIL, sizeof MAIL - 1))
         fail_msg("%s", t.err.text);
-    smtp_quit(t.p); /* 150: nobody answers, and nobody waits */
+    smtp_quit(t.p); /* THREATS 150: nobody answers, and nobody waits */
     end(&t);
     /* in lock step, null sender, LF line ends */
     greeted(&t, SCRIPT(HELLO(""), "C MAIL FROM:<>", "S 250 ok\r\n", "C RCPT TO:<bob@example.org>", "S 250 ok\r\n",
@@ -274,7 +274,7 @@ static void test_send(void **state UNUSED)
     end(&t);
 }
 
-/* 148: one refused, nothing sent, all told. */
+/* THREATS 148: one refused, nothing sent, all told. */
 static void test_refused(void **state UNUSED)
 {
     struct session t;
@@ -293,7 +293,7 @@ static void test_refused(void **state UNUSED)
     end(&t);
 }
 
-/* 147: refusal at each step; 149: what is unknown is said to be unknown. */
+/* THREATS 147: refusal at each step; THREATS 149: what is unknown is said to be unknown. */
 static void test_steps(void **state UNUSED)
 {
 #define TO "C RCPT TO:<bob@example.org>"
@@ -330,7 +330,7 @@ static void test_steps(void **state UNUSED)
     }
 }
 
-/* 142, 146, 152: what must not or cannot go is refused before MAIL. */
+/* THREATS 142, 146, 152: what must not or cannot go is refused before MAIL. */
 static void test_refused_here(void **state UNUSED)
 {
     static const char *const inject[] = {"bob@example.org>\r\nRCPT TO:<eve@example.org"};
@@ -338,7 +338,8 @@ static void test_refused_here(void **state UNUSED)
     static const char *const angle[] = {"<bob@example.org>"};
     static const char *const bare[] = {"bob"};
     static const char *const open_quote[] = {"\"bob@example.org"};
-    static const char *const unicode[] = {"b\xc3\xb6" "b@example.org"};
+    static const char *const unicode[] = {"b\xc3\xb6"
+                                          "b@example.org"};
     static const char *const odd[] = {"\"bob \\\" <x>\"@example.org"};
     static const struct {
         const char *caps;

@@ -1,4 +1,4 @@
-/* net/stream: lines, deadlines, cancel, TLS verdicts, compression. Numbers are those of doc/THREATS. */
+/* net/stream: lines, deadlines, cancel, TLS verdicts, compression. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -47,7 +47,7 @@ static void in_pieces(int fd, const void *arg)
         say_n(fd, lines + at, MIN(step, sizeof lines - 1 - at));
 }
 
-/* 74: any segmentation gives the same lines; 56: the end of the connection is an error. */
+/* THREATS 74: any segmentation gives the same lines; THREATS 56: the end of the connection is an error. */
 static void test_lines(void **state UNUSED)
 {
     for (size_t step = 1; step < sizeof lines; step++) {
@@ -84,7 +84,7 @@ static void long_line(int fd, const void *arg)
     free(p);
 }
 
-/* 29: the cap on a line, one below, at and above it. */
+/* THREATS 29: the cap on a line, one below, at and above it. */
 static void test_line_cap(void **state UNUSED)
 {
     static const size_t caps[] = {10, 70000, 1000000};
@@ -118,7 +118,7 @@ static void endless(int fd, const void *arg UNUSED)
         say_n(fd, block, sizeof block);
 }
 
-/* 29: what nobody takes may not grow without bound. */
+/* THREATS 29: what nobody takes may not grow without bound. */
 static void test_untaken_cap(void **state UNUSED)
 {
     struct stream_options o = options();
@@ -150,7 +150,7 @@ static void drip(int fd, const void *arg UNUSED)
     }
 }
 
-/* 27, 28: silence, and a byte now and then: both end at the deadline of the whole answer. */
+/* THREATS 27, 28: silence, and a byte now and then: both end at the deadline of the whole answer. */
 static void test_deadline(void **state UNUSED)
 {
     peer_fn *const peers[] = {silent, drip};
@@ -345,7 +345,7 @@ static void pin_of(const struct cert *c, char out[80])
     OPENSSL_free(der);
 }
 
-/* 10, 11, 14, 16: who is believed, and what is said when not. */
+/* THREATS 10, 11, 14, 16: who is believed, and what is said when not. */
 static void test_tls_verdicts(void **state UNUSED)
 {
     enum { DAY = 86400 };
@@ -433,7 +433,7 @@ static void test_tls_verdicts(void **state UNUSED)
     }
 }
 
-/* 14: TLS 1.1 is refused, 1.2 is not. */
+/* THREATS 14: TLS 1.1 is refused, 1.2 is not. */
 static void test_tls_floor(void **state UNUSED)
 {
     struct cert leaf = cert_make(&ca, "x", "DNS:mail.example.org", -10, 86400);
@@ -450,7 +450,7 @@ static void test_tls_floor(void **state UNUSED)
     cert_free(&leaf);
 }
 
-/* 5: plain text behind the OK. */
+/* THREATS 5: plain text behind the OK. */
 static void test_starttls_injection(void **state UNUSED)
 {
     struct cert leaf = cert_make(&ca, "x", "DNS:mail.example.org", -10, 86400);
@@ -569,7 +569,7 @@ static void test_open(void **state UNUSED)
     stream_close(&s);
     assert_int_equal(peer_wait(pid), 0);
 
-    /* 15: a port that speaks plain text, then one that says nothing: no way round TLS. */
+    /* THREATS 15: a port that speaks plain text, then one that says nothing: no way round TLS. */
     pid = peer_listen(plain_greeting, NULL, &ep.port);
     assert_null(stream_open(&ep, &o, &err));
     assert_int_equal(err.kind, ERR_TLS);
@@ -580,7 +580,7 @@ static void test_open(void **state UNUSED)
     assert_int_equal(err.kind, ERR_TIMEOUT);
     peer_wait(pid);
 
-    /* 167: nobody there, and no such name. */
+    /* THREATS 167: nobody there, and no such name. */
     o.connect_ms = 20000;
     int l = listen_loopback(&ep.port);
     close(l);
@@ -611,7 +611,7 @@ static void test_resolve(void **state UNUSED)
     assert_true(r.n >= 1);
     for (unsigned i = 1; i + 1 < r.n; i++) /* both families in turn while both last */
         assert_true(r.at[i].len <= sizeof r.at[i].addr);
-    /* 167: a deadline in the past ends it, whatever the resolver does; the child is gone. */
+    /* THREATS 167: a deadline in the past ends it, whatever the resolver does; the child is gone. */
     assert_false(resolve_host("localhost", 25, clock_mono_ms() - 1, &o, &r, &err));
     assert_int_equal(err.kind, ERR_DNS);
     assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
@@ -689,7 +689,7 @@ static void test_deflate(void **state UNUSED)
         is_line(s, "OK");
         assert_true(stream_compress(s, &err));
         is_line(s, "hello");
-        if (bomb) { /* 63 */
+        if (bomb) { /* THREATS 63 */
             while (stream_fill(s, &err))
                 stream_take(s, stream_peek(s).n);
             assert_int_equal(err.kind, ERR_LIMIT);
