@@ -513,6 +513,11 @@ void show_html(struct lines *l, struct str html)
 {
     struct html h = {.l = l};
     struct buf flat = BUF_INIT(MIME_HTML_MAX * 2u);
+    l->html += html.n;
+    if (l->html > 2u * MIME_HTML_MAX) { /* of all parts together: time is bounded too */
+        lines_warn(l, "The mail has more HTML than is shown");
+        return;
+    }
     if (html.n > MIME_HTML_MAX || !html_flatten(html, &flat))
         lines_warn(l, "The HTML text is too large; a part of it is not shown as it should be");
     if (html.n > MIME_HTML_MAX)

@@ -414,6 +414,7 @@ static void flatten(struct mime *m, GMimeObject *root)
 /* ---- Which are shown ------------------------------------------------------------------------------------------------------------ */
 struct uu_context {
     struct mime *m;
+    struct str text;
     uint32_t parent;
 };
 
@@ -428,6 +429,10 @@ static void add_uu(void *arg, struct str name, size_t from, size_t to)
     p->flags = DOC_PART_ATTACHMENT;
     p->uu_from = from;
     p->uu_to = to;
+    struct buf decoded = BUF_INIT(MIME_TEXT_MAX);
+    uu_decode(str_sub(c->text, from, to), &decoded);
+    p->uu_size = decoded.n;
+    buf_fini(&decoded);
     p->name = b.n ? buf_take(&b, NULL) : (buf_fini(&b), NULL);
 }
 
@@ -442,7 +447,7 @@ static void find_uu(struct mime *m)
         part_content(m, &m->parts[i], &b);
         struct str t = buf_str(&b);
         if (t.n && memmem(t.p, t.n, "begin ", 6)) {
-            struct uu_context c = {.m = m, .parent = (uint32_t)(i + 1)};
+            struct uu_context c = {.m = m, .text = t, .parent = (uint32_t)(i + 1)};
             uu_find(t, add_uu, &c);
         }
         if (t.n && (memmem(t.p, t.n, "-----BEGIN PGP MESSAGE-----", 27) ||
@@ -556,6 +561,8 @@ uint64_t part_size(const struct mime *m, const struct part *p)
     GMimeDataWrapper *w = p->object && GMIME_IS_PART(p->object) ? g_mime_part_get_content(GMIME_PART(p->object)) : NULL;
     if (w)
         return add_decoded(w, NULL);
+    if (!p->object)
+        return p->uu_size; /* thousands of them may share one text */
     struct buf b = BUF_INIT(MIME_MESSAGE_MAX);
     part_content(m, p, &b);
     uint64_t size = b.n;

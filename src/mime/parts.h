@@ -20,6 +20,7 @@ struct part {
     char *type;            /* lower case "text/plain" */
     char *name;            /* safe file name, or NULL */
     size_t uu_from, uu_to; /* of a uuencoded file: the range in the decoded text of its parent */
+    uint64_t uu_size;
 };
 
 struct mime {
@@ -48,6 +49,7 @@ struct lines {
     bool full;
     uint32_t links;        /* number of the last link */
     struct buf link_items; /* DOC_LINK items, for the end of the document */
+    size_t html;           /* bytes of HTML shown so far */
     uint32_t warnings;
     struct buf warning_items;
 };

@@ -267,18 +267,19 @@ static struct str meta_charset(struct str html)
 /* uuencoded lines are a part of their own: they are not shown as text. */
 static void cut_uu(const struct show *s, uint32_t number, struct buf *text)
 {
-    size_t removed = 0;
-    for (size_t i = 0; i < s->m->count; i++) {
-        const struct part *p = &s->m->parts[i];
-        if (p->object || p->parent != number)
+    size_t from = 0, kept = 0; /* of what is still to be looked at, of what stays */
+    for (size_t i = 0; i <= s->m->count && text->n; i++) {
+        const struct part *p = i < s->m->count ? &s->m->parts[i] : NULL;
+        if (p && (p->object || p->parent != number))
             continue;
-        size_t from = p->uu_from - removed, to = MIN(p->uu_to - removed, text->n);
-        if (from >= to)
-            continue;
-        memmove(text->p + from, text->p + to, text->n - to);
-        text->n -= to - from;
-        removed += to - from;
+        size_t end = p ? MIN(p->uu_from, text->n) : text->n; /* they stand in order */
+        if (end > from) {
+            memmove(text->p + kept, text->p + from, end - from);
+            kept += end - from;
+        }
+        from = p ? MAX(from, p->uu_to) : from;
     }
+    text->n = kept;
 }
 
 static bool text_of(struct show *s, struct part *p, uint32_t number, struct buf *utf8)
@@ -406,7 +407,7 @@ static void put_inner_headers(struct show *s, const struct part *p)
 static void put_one(struct show *s, uint32_t number)
 {
     struct part *p = &s->m->parts[number - 1];
-    const struct renderer *r = s->flags & MIME_STRUCTURE ? NULL : renderer_of(p);
+    const struct renderer *r = (s->flags & MIME_STRUCTURE) || s->l.full ? NULL : renderer_of(p);
     struct buf text = BUF_INIT(MIME_TEXT_MAX * 3u);
     if (r) {
         p->flags |= DOC_PART_SHOWN;

@@ -9,7 +9,7 @@
 #include "mime/mime.h"
 
 enum { PIECE = 49152, CPU_SECONDS = 10 };
-#define MEMORY_MAX ((uint64_t)768 << 20) /* a message of the maximum size and one part of it */
+#define MEMORY_MAX ((uint64_t)512 << 20) /* a message of the maximum size and one part of it */
 
 _Static_assert((int)MIME_ALL_HEADERS == (int)VIEW_ALL_HEADERS && (int)MIME_PREFER_HTML == (int)VIEW_PREFER_HTML &&
                    (int)MIME_RAW == (int)VIEW_RAW && (int)MIME_STRUCTURE == (int)VIEW_STRUCTURE &&

@@ -13,7 +13,10 @@
 #include "mime/mime.h"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 /* ---- Helpers ------------------------------------------------------------------------------------------------------------------- */
 static void describe(const struct doc_item *it, struct buf *out)
@@ -215,6 +218,75 @@ static void test_parts(void **state)
     mime_free(&m);
 }
 
+/* gpg with a home of its own; its words go nowhere. */
+static int gpg(const char *home, const char *const *args)
+{
+    const char *argv[16] = {"gpg",   "--homedir",       home,       "--batch",      "--quiet",
+                            "--yes", "--pinentry-mode", "loopback", "--passphrase", ""};
+    size_t n = 10;
+    for (; *args && n + 1 < COUNT(argv); args++)
+        argv[n++] = *args;
+    argv[n] = NULL;
+    pid_t pid = fork();
+    if (pid == 0) {
+        int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+        dup2(null, 1);
+        dup2(null, 2);
+        execvp("gpg", (char *const *)(uintptr_t)argv);
+        _exit(127);
+    }
+    int status = -1;
+    return pid > 0 && waitpid(pid, &status, 0) == pid && WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+/* What VIEW_PART gives for a signed part is what a real gpg signed, though the mail has lost its CR on the way (THREATS
+ * 124). */
+static void test_signature(void **state)
+{
+    (void)state;
+    char home[] = "/tmp/tuimail-gpg-XXXXXX";
+    struct err err = ERR_INIT;
+    struct buf mail = BUF_INIT(65536), sig = BUF_INIT(65536), body = BUF_INIT(65536);
+    if (gpg("/nonexistent", (const char *const[]){"--version", NULL}) == 127)
+        skip();
+    assert_non_null(mkdtemp(home));
+    char *data = path_join(home, "data"), *asc = path_join(home, "data.asc");
+    assert_int_equal(
+        gpg(home, (const char *const[]){"--quick-generate-key", "alice@example.org", "ed25519", "sign", "never", NULL}),
+        0);
+    struct str part = STR("Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: "
+                          "quoted-printable\r\n\r\nsigned =C3=A4 words =20\r\n\r\n");
+    assert_true(fs_write_atomic(data, 0600, part, &err));
+    assert_int_equal(gpg(home, (const char *const[]){"--armor", "--output", asc, "--detach-sign", data, NULL}), 0);
+    assert_true(fs_read(asc, sig.max, &sig, &err));
+    buf_addz(&mail, "From: alice@example.org\nContent-Type: multipart/signed; protocol=\"application/pgp-signature\"; "
+                    "boundary=s\n\n--s\n");
+    for (size_t i = 0; i < part.n; i++)
+        if (part.p[i] != '\r')
+            buf_addc(&mail, part.p[i]);
+    buf_addf(&mail, "\n--s\nContent-Type: application/pgp-signature\n\n%s\n--s--\n", buf_z(&sig));
+    struct mime *m = open_bytes(buf_str(&mail));
+    buf_reset(&sig);
+    assert_true(mime_part(m, 1, true, &body, &err) && mime_part(m, 3, false, &sig, &err));
+    assert_true(fs_write_atomic(data, 0600, buf_str(&body), &err) && fs_write_atomic(asc, 0600, buf_str(&sig), &err));
+    assert_int_equal(gpg(home, (const char *const[]){"--verify", asc, data, NULL}), 0);
+    body.p[body.n - 6] = '!';
+    assert_true(fs_write_atomic(data, 0600, buf_str(&body), &err));
+    assert_int_not_equal(gpg(home, (const char *const[]){"--verify", asc, data, NULL}), 0);
+    mime_free(&m);
+    buf_fini(&mail);
+    buf_fini(&sig);
+    buf_fini(&body);
+    free(data);
+    free(asc);
+    pid_t pid = fork(); /* the agent ends by itself when its home is gone */
+    if (pid == 0) {
+        execlp("rm", "rm", "-rf", "--", home, (char *)NULL);
+        _exit(127);
+    }
+    waitpid(pid, &(int){0}, 0);
+}
+
 static void test_safe_names(void **state)
 {
     (void)state;
@@ -361,6 +433,9 @@ static void test_hostile_text(void **state)
     hostile(&b, NULL);
     buf_addz(&b, "Subject: x\n\n");
     repeat(&b, "begin 644 x\n#86)C\n", 20000);
+    hostile(&b, "more than 10000 parts");
+    buf_addz(&b, "Subject: x\n\n"); /* many files in one long text */
+    repeat(&b, "begin 644 x\n#86)C\n", 500000);
     hostile(&b, "more than 10000 parts");
     buf_addz(&b, "Content-Type: text/plain; charset=utf-16\n\n"); /* iconv growth (THREATS 103) */
     repeat(&b, "\x01\xd8", 500000);
@@ -625,12 +700,19 @@ static void test_corpus(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_golden),         cmocka_unit_test(test_flags),
-        cmocka_unit_test(test_parts),          cmocka_unit_test(test_safe_names),
-        cmocka_unit_test(test_hostile_header), cmocka_unit_test(test_hostile_structure),
-        cmocka_unit_test(test_hostile_text),   cmocka_unit_test(test_hostile_html),
-        cmocka_unit_test(test_build),          cmocka_unit_test(test_build_injection),
-        cmocka_unit_test(test_build_body),     cmocka_unit_test(test_corpus),
+        cmocka_unit_test(test_golden),
+        cmocka_unit_test(test_flags),
+        cmocka_unit_test(test_parts),
+        cmocka_unit_test(test_safe_names),
+        cmocka_unit_test(test_signature),
+        cmocka_unit_test(test_hostile_header),
+        cmocka_unit_test(test_hostile_structure),
+        cmocka_unit_test(test_hostile_text),
+        cmocka_unit_test(test_hostile_html),
+        cmocka_unit_test(test_build),
+        cmocka_unit_test(test_build_injection),
+        cmocka_unit_test(test_build_body),
+        cmocka_unit_test(test_corpus),
     };
     mime_init();
     return cmocka_run_group_tests(tests, NULL, NULL);
