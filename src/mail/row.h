@@ -4,7 +4,8 @@
 
 #include "base/base.h"
 
-/* System flags and the registered keywords that have a meaning of their own (RFC 9051 2.3.2, RFC 5788); every other keyword is a tag. */
+/* System flags and the registered keywords that have a meaning of their own (RFC 9051 2.3.2, RFC 5788); every other
+ * keyword is a tag. */
 enum mail_flags {
     FLAG_SEEN = 1,
     FLAG_ANSWERED = 2,
@@ -25,19 +26,39 @@ enum row_attr {
     ROW_FULL = 32, /* second pass done: To, Cc, References known */
 };
 enum row_state {
-    ROW_PENDING = 1,  /* an intent on it has not reached the server */
-    ROW_BODY = 2,     /* the whole message is on this machine */
-    ROW_FAILED = 4,   /* the body could not be had */
-    ROW_STUB = 8,     /* POP3: headers only */
+    ROW_PENDING = 1, /* an intent on it has not reached the server */
+    ROW_BODY = 2,    /* the whole message is on this machine */
+    ROW_FAILED = 4,  /* the body could not be had */
+    ROW_STUB = 8,    /* POP3: headers only */
 };
-enum box_attr { BOX_NOSELECT = 1, BOX_NOINFERIORS = 2, BOX_HASCHILDREN = 4, BOX_SUBSCRIBED = 8, BOX_NONEXISTENT = 16, BOX_READONLY = 32 };
-enum box_role { BOX_NONE, BOX_INBOX, BOX_ARCHIVE, BOX_DRAFTS, BOX_SENT, BOX_TRASH, BOX_JUNK, BOX_ALL, BOX_FLAGGED, BOX_IMPORTANT, BOX_OUTBOX, BOX_ROLE_COUNT };
+enum box_attr {
+    BOX_NOSELECT = 1,
+    BOX_NOINFERIORS = 2,
+    BOX_HASCHILDREN = 4,
+    BOX_SUBSCRIBED = 8,
+    BOX_NONEXISTENT = 16,
+    BOX_READONLY = 32
+};
+enum box_role {
+    BOX_NONE,
+    BOX_INBOX,
+    BOX_ARCHIVE,
+    BOX_DRAFTS,
+    BOX_SENT,
+    BOX_TRASH,
+    BOX_JUNK,
+    BOX_ALL,
+    BOX_FLAGGED,
+    BOX_IMPORTANT,
+    BOX_OUTBOX,
+    BOX_ROLE_COUNT
+};
 
 struct msg_row {
     uint64_t id, box, thread;
-    int64_t date;           /* sort date: Date, else arrival */
+    int64_t date; /* sort date: Date, else arrival */
     uint64_t size;
-    uint32_t flags;         /* shown flags: enum mail_flags */
+    uint32_t flags; /* shown flags: enum mail_flags */
     uint32_t attrs, state;
     struct str from_name, from_addr, to, subject, msgid, list_id;
 };
