@@ -94,7 +94,6 @@ struct db {
     bool has_pending; /* some intent is pending: rows may need the slow way */
     bool has_held;    /* pending intents name messages without a row */
     bool has_unindex;
-    uint32_t scan_no;
     struct imap scan; /* ids seen by the running Maildir scan */
     uint64_t scan_box;
     struct imap handed; /* message -> hand-out number of its index job */
@@ -237,6 +236,5 @@ void unindex_note(struct db *, uint64_t msg);
 void pop_free(struct pop **);
 void batch_free(struct batch_mem **);
 void msg_read(struct db *, sqlite3_stmt *, struct db_msg *);
-extern const char msg_columns_sql[];
 
 #endif

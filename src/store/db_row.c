@@ -524,10 +524,6 @@ bool db_name_is(struct db *db, uint64_t msg, uint64_t box, struct str name, uint
 
 /* ---- reading one ------------------------------------------------------------------------------------------------------------------- */
 
-const char msg_columns_sql[] = "m.id,m.box,m.sbox,coalesce(b.uidvalidity,0),m.suid,m.name,m.flags,m.sflags,m.attrs,m."
-                               "state,m.size,m.thread,m.idate,m.date,"
-                               "m.from_name,m.from_addr,m.to_,m.subject,m.msgid,m.refs,m.list_id,m.body";
-
 #define MSG_SQL                                                                                                        \
     "SELECT "                                                                                                          \
     "m.id,m.box,m.sbox,coalesce(b.uidvalidity,0),m.suid,m.name,m.flags,m.sflags,m.attrs,m.state,m.size,m.thread,m."    \
