@@ -239,8 +239,7 @@ static int gpg(const char *home, const char *const *args)
     return pid > 0 && waitpid(pid, &status, 0) == pid && WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
-/* What VIEW_PART gives for a signed part is what a real gpg signed, though the mail has lost its CR on the way (THREATS
- * 124). */
+/* THREATS 124: what VIEW_PART gives for a signed part is what a real gpg signed, though the mail has lost its CR. */
 static void test_signature(void **state)
 {
     (void)state;
