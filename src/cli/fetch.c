@@ -6,6 +6,9 @@
 
 #define IDLE_MS (30 * 60 * 1000) /* no word from the store for so long: something is stuck */
 
+#define INDEX_MS 60000
+#define INDEX_QUIET_MS 3000
+
 struct pass {
     const char *account; /* borrowed from the conf */
     bool done;
@@ -129,6 +132,24 @@ static bool run_passes(struct fetch *f, struct err *err)
     return true;
 }
 
+/* The last client ends the store: new mail is waited for until the search knows it, though not for ever. */
+static void wait_index(struct fetch *f)
+{
+    int64_t deadline = clock_mono_ms() + INDEX_MS;
+    size_t fresh = 0;
+    for (size_t i = 0; i < f->n; i++)
+        fresh += f->passes[i].fresh;
+    for (bool pending = fresh > 0; pending && clock_mono_ms() < deadline;) {
+        struct err err = ERR_INIT;
+        struct msg m;
+        if (chan_wait(f->client->chan, MIN(deadline, clock_mono_ms() + INDEX_QUIET_MS), &m, &err) <= 0)
+            return;
+        pending = m.kind != MSG_INDEXED || m.u.INDEXED.pending > 0;
+        if (m.fd >= 0)
+            close(m.fd);
+    }
+}
+
 static void print_json(struct fetch *f)
 {
     struct buf out = BUF_INIT(4 << 20);
@@ -178,6 +199,8 @@ int fetch_main(struct cli *cli)
         status = cli_fail(&err);
     else if (f.json)
         print_json(&f);
+    if (ok)
+        wait_index(&f);
     for (size_t i = 0; i < f.n; i++) {
         if (status == 0)
             status = err_exit(f.passes[i].kind);

@@ -39,7 +39,7 @@ struct endpoint {
     enum tls_mode tls;
     char *user, *host; /* decoded from the URL */
     uint16_t port;
-    char *path; /* maildir:PATH, sendmail:COMMAND */
+    char *path; /* maildir:PATH */
 };
 enum leave { LEAVE_KEEP, LEAVE_DELETE, LEAVE_DAYS };
 /* Values of all options; the fields are the options' names with - as _. Strings are "" and never NULL unless said; all
@@ -62,8 +62,7 @@ struct account {
     char *archive, *sent, *drafts, *trash, *spam, *inbox; /* mailbox names; "" by role */
     char *signature, *signature_file;
     bool copy_sent;
-    char *mailboxes; /* shown ones, "" all */
-    char *pgp_key;
+    char *mailboxes;        /* shown ones, "" all */
     const char *defined_in; /* "file:line" for messages */
 };
 /* saved NAME QUERY [-account ACCOUNT]; account "" is all. */
@@ -96,9 +95,9 @@ struct conf {
     char **files; /* all files read, in order: owns what struct line.file and defined_in point to */
     size_t nfiles;
     /* global options */
-    char *store, *state_dir, *editor, *pager, *mailcap, *browser, *theme, *keys, *date_format, *list_format,
-        *attribution, *index_database, *layout, *html_command, *download_dir, *gpg, *sendmail;
-    bool ambiguous_wide, mark_seen, auto_advance, bell, confirm_quit, ascii, mouse;
+    char *store, *state_dir, *editor, *mailcap, *browser, *theme, *keys, *date_format, *attribution, *index_database,
+        *layout, *download_dir, *gpg;
+    bool ambiguous_wide, mark_seen, auto_advance, bell, confirm_quit, ascii;
     unsigned undo_send, purge_hold, list_ratio, sidebar_width, wrap, timeout, connect_timeout, read_delay, log_level;
 };
 #define CONF_MAX_BYTES (1u << 20) /* of one file */
@@ -108,7 +107,8 @@ struct conf {
  * (ERR_CONFIG; ERR_PERMISSION for a file of another user or one that others may write) and *conf_r untouched; `all` (or
  * NULL) gets every complaint, a line each "file:line: error: ..." or "file:line: warning: ...", for `tuimail check`. */
 bool conf_load(const char *file, struct conf **conf_r, struct buf *all, struct err *);
-/* The same for checking: *conf_r is set also where there are errors (then without what they concern); NULL only where there is no home. */
+/* The same for checking: *conf_r is set also where there are errors (then without what they concern); NULL only where
+ * there is no home. */
 bool conf_load_anyway(const char *file, struct conf **conf_r, struct buf *all, struct err *err);
 struct conf *conf_defaults(void);
 void conf_free(struct conf **);
@@ -127,7 +127,7 @@ char *conf_root(const struct conf *, const char *store_arg, struct err *);
 /* "imaps://alice@imap.example.org:993" and the like into *endpoint_r (endpoint_fini frees). The user is
  * percent-decoded, and all up to the last @ is the user; a host is a name in ASCII (A-labels), an IPv4 address or an
  * IPv6 address in []. CR, LF, NUL and other control characters are refused also in their %xx form, and so is a
- * password. `submission`: smtp, smtps, sendmail; else imap, imaps, pop3, pop3s, maildir. */
+ * password. `submission`: smtp, smtps; else imap, imaps, pop3, pop3s, maildir. */
 bool endpoint_parse(const char *url, bool submission, struct endpoint *endpoint_r, struct err *);
 void endpoint_fini(struct endpoint *);
 void endpoint_format(const struct endpoint *, struct buf *out); /* endpoint_parse gives it back */

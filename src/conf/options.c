@@ -60,10 +60,9 @@ const struct option conf_options[] = {
      ACCOUNT(out),
      .def = "",
      .help = "Where mail is handed over for sending",
-     .more =
-         "smtps://USER@HOST (TLS from the first byte), smtp://USER@HOST (STARTTLS required), or sendmail:COMMAND, "
-         "which gets the mail on its "
-         "standard input and the recipients as arguments. The user may be left out where the server needs no login."},
+     .more = "smtps://USER@HOST (TLS from the first byte) or smtp://USER@HOST (STARTTLS required). The user may be "
+             "left out where "
+             "the server needs no login."},
     /* ---- accounts: TLS ---- */
     {.name = "tls",
      .type = OPT_CHOICE,
@@ -151,7 +150,6 @@ const struct option conf_options[] = {
      .def = "yes",
      .help = "Put a copy of sent mail into the sent mailbox",
      .more = "Say no where the server does it by itself, as Gmail does."},
-    {.name = "pgp-key", .type = OPT_STR, ACCOUNT(pgp_key), .def = "", .help = "Fingerprint of your OpenPGP key"},
 
     /* ---- files and programs ---- */
     {.name = "store",
@@ -180,11 +178,6 @@ const struct option conf_options[] = {
      GLOBAL(editor),
      .def = "",
      .help = "Editor for mail; empty: $VISUAL, $EDITOR, vi"},
-    {.name = "pager",
-     .type = OPT_COMMAND,
-     GLOBAL(pager),
-     .def = "",
-     .help = "Pager for long texts outside the screen; empty: $PAGER, less"},
     {.name = "browser",
      .type = OPT_COMMAND,
      GLOBAL(browser),
@@ -195,17 +188,7 @@ const struct option conf_options[] = {
      GLOBAL(mailcap),
      .def = "",
      .help = "mailcap file for attachments; empty: $MAILCAPS and the usual ones"},
-    {.name = "html-command",
-     .type = OPT_COMMAND,
-     GLOBAL(html_command),
-     .def = "",
-     .help = "Shows HTML as text in place of the built-in reader"},
     {.name = "gpg", .type = OPT_COMMAND, GLOBAL(gpg), .def = "gpg", .help = "Program for OpenPGP"},
-    {.name = "sendmail",
-     .type = OPT_COMMAND,
-     GLOBAL(sendmail),
-     .def = "/usr/sbin/sendmail -oi",
-     .help = "What sendmail: without a command runs"},
     /* ---- the screen ---- */
     {.name = "theme",
      .type = OPT_STR,
@@ -248,11 +231,6 @@ const struct option conf_options[] = {
      GLOBAL(date_format),
      .def = "",
      .help = "Date in lists, as strftime(3); empty: short, by age"},
-    {.name = "list-format",
-     .type = OPT_STR,
-     GLOBAL(list_format),
-     .def = "",
-     .help = "Columns of the list; empty: by width"},
     {.name = "wrap",
      .type = OPT_UINT,
      GLOBAL(wrap),
@@ -267,7 +245,6 @@ const struct option conf_options[] = {
      .def = "no",
      .help = "East Asian characters of ambiguous width take two columns"},
     {.name = "ascii", .type = OPT_BOOL, GLOBAL(ascii), .def = "no", .help = "Draw with ASCII characters alone"},
-    {.name = "mouse", .type = OPT_BOOL, GLOBAL(mouse), .def = "no", .help = "Take the mouse"},
     {.name = "bell", .type = OPT_BOOL, GLOBAL(bell), .def = "no", .help = "Ring the terminal's bell for new mail"},
     {.name = "confirm-quit",
      .type = OPT_BOOL,

@@ -14,7 +14,7 @@ static const struct scheme {
     {"imaps", PROTO_IMAP, TLS_IMPLICIT, 993, false},    {"imap", PROTO_IMAP, TLS_STARTTLS, 143, false},
     {"pop3s", PROTO_POP3, TLS_IMPLICIT, 995, false},    {"pop3", PROTO_POP3, TLS_STARTTLS, 110, false},
     {"maildir", PROTO_MAILDIR, TLS_IMPLICIT, 0, false}, {"smtps", PROTO_SMTP, TLS_IMPLICIT, 465, true},
-    {"smtp", PROTO_SMTP, TLS_STARTTLS, 587, true},      {"sendmail", PROTO_SENDMAIL, TLS_IMPLICIT, 0, true},
+    {"smtp", PROTO_SMTP, TLS_STARTTLS, 587, true},
 };
 
 const char *proto_name(enum proto proto)
@@ -176,7 +176,7 @@ static const struct scheme *find_scheme(struct str name, bool submission, struct
             return &schemes[i];
         if (same) {
             err_set(err, ERR_CONFIG, "%s: is for %s", schemes[i].name,
-                    submission ? "reading mail; send knows smtps:, smtp: and sendmail:"
+                    submission ? "reading mail; send knows smtps: and smtp:"
                                : "sending mail; an account reads from imaps:, imap:, pop3s:, pop3: or maildir:");
             return NULL;
         }
