@@ -6,6 +6,7 @@ import re
 import subprocess
 
 import tap
+from dovecot import Server
 from tap import SRC, TUIMAIL, contains, equal
 from user import User, message
 
@@ -118,6 +119,44 @@ def test_send_refuses():
             equal(done.returncode, status, word + ": " + done.stderr)
             contains(done.stderr, word)
             equal(os.path.exists(user.store), False, "the store")
+
+
+def test_fetch_search_send():
+    """On a real server: what cron and scripts do."""
+    with tap.directory() as root:
+        server = Server(os.path.join(root, "dovecot"))
+        try:
+            for protocol in ("imaps", "pop3s"):
+                user = User(os.path.join(root, protocol), server, protocol=protocol)
+                subject = "budget over " + protocol
+                server.deliver("bob", message(subject))
+                equal(user.run("fetch", "wrok").returncode, 78)
+                passes = json.loads(user.command("fetch", "--json"))
+                equal([(p["account"], p["status"]) for p in passes], [("work", "ok")])
+                if passes[0]["new"] < 1:
+                    raise AssertionError("nothing new: %r" % passes)
+                contains(user.command("fetch", "work"), "work: 0 new")
+                contains(user.command("search", "subject:budget"), subject)
+                hits = json.loads(user.command("search", "--format=json", "--limit", "1", "subject:%s" % protocol))
+                equal([(h["subject"], h["account"]) for h in hits], [(subject, "work")])
+                contains(user.command("search", "--format=ids", "subject:budget"), "@example.org")
+                equal(user.command("search", "--format=json", "subject:nothingofthekind").strip(), "[]")
+                # Not the From of another account's, Bcc gone, Message-ID and Date there, no host name.
+                out = user.command("send", "-t", stdin="To: alice@example.org\nBcc: carol@example.org\n"
+                                   "Subject: by %s\n\nHello\n.\nend\n" % protocol)
+                equal(out, "sent\n")
+                with server.imap("alice") as imap:
+                    imap.select("INBOX", readonly=True)
+                    number = imap.search(None, "SUBJECT", '"by %s"' % protocol)[1][0].split()[0]
+                    raw = imap.fetch(number, "(BODY.PEEK[])")[1][0][1].decode()
+                contains(raw, "\r\n\r\nHello\r\n.\r\nend\r\n")
+                contains(raw, "From: Bob Example <bob@example.org>")
+                contains(raw, "Message-ID: <")
+                if "carol" in raw or "Bcc" in raw:
+                    raise AssertionError("Bcc is in the mail:\n" + raw)
+                contains(user.command("doctor"), "ok    account work: name, connection, TLS and login")
+        finally:
+            server.close()
 
 
 def test_doctor():
