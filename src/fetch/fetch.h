@@ -60,7 +60,7 @@ struct fetch {
     struct stream_options
         stream_options;   /* filled with deadlines, CA file, pin and the wake of this program: pass it to stream_open */
     struct secret secret; /* fetch_secret() fills it; p NULL: not there */
-    void *session;        /* of the protocol (struct imap_fetch *, ...) */
+    void *session;        /* of the protocol; outlives a connection */
     struct maildir *maildir; /* of a POP3 or Maildir account: fetch_maildir() in local.c opens it */
     /* The loop's own */
     struct step *queue, *current;

@@ -310,6 +310,16 @@ static bool bye(struct imap *m, const struct imap_event *ev, struct err *err)
     return false;
 }
 
+/* Its first words; what may be mail is not logged. */
+static void skipped_log(struct str answer)
+{
+    size_t end = MIN(answer.n, 60);
+    for (size_t i = 0; i < end; i++)
+        if (strchr("({\"\r\n", answer.p[i]))
+            end = i;
+    log_msg(LOG_DEBUG, "answer skipped: %.*s", STR_FMT(str_sub(answer, 0, end)));
+}
+
 bool imap_turn(struct imap *m, struct err *err)
 {
     struct str answer;
@@ -323,7 +333,7 @@ bool imap_turn(struct imap *m, struct err *err)
     imap_parse(m->parser, answer, &ev);
     switch (ev.what) {
     case IMAP_SKIPPED:
-        log_msg(LOG_DEBUG, "answer skipped: %.*s", STR_FMT(str_sub(answer, 0, 200)));
+        skipped_log(answer);
         return true;
     case IMAP_CAPABILITY:
         imap_caps_take(m, ev.text);
