@@ -615,11 +615,11 @@ static bool hash_rest(struct listing *l, struct err *err)
 bool pop3_list(struct pop3 *p, pop3_list_fn *fn, void *arg, struct err *err)
 {
     struct pop3_answer a;
-    bool pipelined = pop3_pipelines(p), try_uidl = (p->caps & POP_CAPA) == 0 || (p->caps & POP_UIDL) != 0;
+    bool pipelined = pop3_pipelines(p);
     p->count = 0;
     if (!stream_printf(p->stream, err, "STAT\r\n"))
         return false;
-    if (pipelined && !stream_printf(p->stream, err, try_uidl ? "LIST\r\nUIDL\r\n" : "LIST\r\n"))
+    if (pipelined && !stream_printf(p->stream, err, "LIST\r\nUIDL\r\n"))
         return false;
     if (!pop3_answer(p, &a, err) || !stat_answer(p, &a, err))
         return false;
@@ -627,8 +627,8 @@ bool pop3_list(struct pop3 *p, pop3_list_fn *fn, void *arg, struct err *err)
     l.sizes = mem_array((size_t)p->count + 1, sizeof *l.sizes);
     l.seen = mem_array((size_t)p->count / 8 + 1, 1);
     bool ok = (pipelined || stream_printf(p->stream, err, "LIST\r\n")) && list_answer(&l, err);
-    if (try_uidl)
-        ok = ok && (pipelined || stream_printf(p->stream, err, "UIDL\r\n")) && uidl_answer(&l, err);
+    /* Announced or not: some servers know it and do not say so, and ids by hash cost a command for each message. */
+    ok = ok && (pipelined || stream_printf(p->stream, err, "UIDL\r\n")) && uidl_answer(&l, err);
     free(p->sizes);
     p->sizes = l.sizes; /* pop3_get compares with them */
     ok = ok && hash_rest(&l, err);

@@ -109,7 +109,7 @@ static bool look_up(struct stream *s, struct err *err)
         err_set(err, ERR_TIMEOUT, "%s: the answer takes too long", s->host);
         return stream_break(s, err);
     }
-    if (net_wait(&s->opt, NULL, 0, 0) == WAIT_CANCELED) {
+    if (s->opt.wake_fd >= 0 && net_wait(&s->opt, NULL, 0, 0) == WAIT_CANCELED) {
         err_set(err, ERR_CANCELED, "canceled");
         return stream_break(s, err);
     }

@@ -11,6 +11,10 @@
 
 #include "net/stream_impl.h"
 
+#if OPENSSL_VERSION_NUMBER < 0x30000000L
+#define SSL_get1_peer_certificate SSL_get_peer_certificate
+#endif
+
 enum doubt { DOUBT_CA = 1, DOUBT_HOST = 2, DOUBT_EXPIRED = 4, DOUBT_NOT_YET = 8, DOUBT_OTHER = 16 };
 
 struct tls {
@@ -313,15 +317,16 @@ static enum io failed(struct tls *t, int ret, const char *what, struct err *err)
     default:
         break;
     }
-    unsigned long last = ERR_peek_last_error();
-    if (ERR_GET_REASON(last) == SSL_R_UNEXPECTED_EOF_WHILE_READING) {
+#ifdef SSL_R_UNEXPECTED_EOF_WHILE_READING
+    if (ERR_GET_REASON(ERR_peek_last_error()) == SSL_R_UNEXPECTED_EOF_WHILE_READING) {
         ERR_clear_error();
         err_set(err, ERR_LINE, "%s: the connection was cut", t->host);
-    } else {
-        char prefix[400];
-        snprintf(prefix, sizeof prefix, "%.250s: %s", t->host, what);
-        library_failed(err, prefix);
+        return IO_FAIL;
     }
+#endif
+    char prefix[400];
+    snprintf(prefix, sizeof prefix, "%.250s: %s", t->host, what);
+    library_failed(err, prefix);
     return IO_FAIL;
 }
 

@@ -219,7 +219,7 @@ static bool confine(struct send *s, const struct conf *conf, struct err *err)
 int main(int argc, char **argv)
 {
     struct send s = {.ended = false};
-    struct arguments a = {NULL};
+    struct arguments a = {.config = NULL};
     struct conf *conf = NULL;
     struct err err = ERR_INIT;
     log_open("send", LOG_INFO);

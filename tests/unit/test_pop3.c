@@ -495,8 +495,8 @@ static void test_no_uidl(void **state UNUSED)
             k == 2 ? "S +OK\r\n" HEAD("Status: RO\r\n") "body\r\n.\r\n" : "S +OK\r\n" HEAD("") "body\r\n.\r\n";
         const char *plain = "S +OK\r\n" HEAD("") ".\r\n";
         greeted(&t, SCRIPT("S +OK\r\n", "C CAPA", capa, "C STAT", "S +OK 3 1\r\n", "C LIST",
-                           "S +OK\r\n1 50\r\n2 50\r\n3 51\r\n.\r\n", verb[0], k == 0 ? plain : status, verb[1], plain,
-                           verb[2], plain));
+                           "S +OK\r\n1 50\r\n2 50\r\n3 51\r\n.\r\n", "C UIDL", "S -ERR what?\r\n", verb[0],
+                           k == 0 ? plain : status, verb[1], plain, verb[2], plain));
         if (!pop3_list(t.p, on_id, &t.got, &t.err))
             fail_msg("%s", t.err.text);
         assert_int_equal(t.got.nids, 3);
