@@ -268,7 +268,7 @@ static void check_accounts(struct doctor *d)
     char cwd[4096] = "";
     d->config = d->conf->file[0] && d->conf->file[0] != '/' && getcwd(cwd, sizeof cwd) ? path_join(cwd, d->conf->file)
                                                                                        : mem_dup_z(d->conf->file);
-    const struct client_args args = {.config = d->config, .store = d->cli->store, .root = d->root, .program = "doctor"};
+    const struct client_args args = {.config = d->config, .root = d->root, .program = "doctor"};
     struct client *client = client_connect(&args, &err);
     if (!client) {
         say(d, FAIL, "store: %s. %s", err.text, err_hint(err.kind));

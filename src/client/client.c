@@ -189,7 +189,6 @@ struct client *client_connect(const struct client_args *args, struct err *err)
 {
     struct client *c = mem_new(sizeof *c);
     c->config = mem_dup_z(args->config != NULL ? args->config : "");
-    c->store = mem_dup_z(args->store);
     c->root = mem_dup_z(args->root);
     c->program = mem_dup_z(args->program);
     c->log = path_join(args->root, "log");
@@ -208,7 +207,6 @@ void client_close(struct client **client)
     if (c->spawn != 0)
         waitpid(c->spawn, NULL, WNOHANG);
     free(c->config);
-    free(c->store);
     free(c->root);
     free(c->program);
     free(c->log);

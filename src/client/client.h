@@ -11,7 +11,6 @@
 
 struct client_args {
     const char *config;  /* the tuimailrc in use, absolute, or "" where there is none */
-    const char *store;   /* the --store argument, or NULL */
     const char *root;    /* conf_root()'s answer, absolute */
     const char *program; /* who we are, for the log: "ui", "fetch", "cmd" ... */
 };
@@ -19,7 +18,7 @@ struct client_args {
 struct client {
     struct chan *chan; /* NULL while there is no connection */
     uint32_t schema;
-    char *config, *store, *root, *program;
+    char *config, *root, *program;
     pid_t spawn; /* started by us, to be reaped; 0: none */
     char *log;   /* directory of the programs' logs, named in errors */
 };
