@@ -53,6 +53,9 @@ static void end_pass(struct fetch *f, struct pass *p, enum err_kind kind, struct
     } else {
         const char *hint = err_hint(p->kind);
         out_text(&out, p->text.n ? buf_str(&p->text) : str_z(err_name(p->kind)));
+        const struct account *a = conf_account(f->cli->conf, p->account);
+        if (p->kind == ERR_AUTH && a)
+            buf_addf(&out, " (user %s)", a->in.user);
         fprintf(stderr, "tuimail: %s%s%s\n", buf_z(&out), hint[0] ? ". " : "", hint);
     }
     buf_fini(&out);
