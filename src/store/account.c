@@ -6,6 +6,7 @@
 #define STABLE_MS 60000 /* a line that lived this long was a good one: the back-off begins anew */
 #define CRASH_MS 1000
 #define DISK_WAIT_MS 10000
+#define FORGET_S (30 * 86400) /* what can be undone */
 
 /* ---- Words to the clients ------------------------------------------------------------------------------------------------ */
 void acct_note(struct acct *a, unsigned level, enum err_kind kind, const char *fmt, ...)
@@ -657,6 +658,15 @@ void acct_settle(struct acct *a)
         server_sync_soon(a->srv);
 }
 
+static void local_pass_end(struct acct *a)
+{
+    for (size_t i = 0; i < a->nboxes; i++) {
+        box_refresh(a, i);
+        a->pass_kept += a->plan[i].have;
+    }
+    acct_pass_end(a, ERR_NONE, "");
+}
+
 void acct_pump(struct acct *a)
 {
     if (!a->db || a->pumping || db_in_burst(a->db))
@@ -677,7 +687,7 @@ void acct_pump(struct acct *a)
             if (a->pop)
                 pop_pump(a);
             else if (a->passes && !replaying)
-                acct_pass_end(a, ERR_NONE, "");
+                local_pass_end(a);
         }
         open_pump(a);
     }
@@ -736,6 +746,8 @@ struct acct *acct_new(struct server *s, const struct account *conf)
         log_msg(LOG_WARN, "%s: the list cache was damaged and is built anew", a->name);
     db_set_purge_hold(a->db, s->conf->purge_hold);
     identity_check(a);
+    if (!db_intents_prune(a->db, clock_wall() - FORGET_S, &err))
+        acct_db_error(a, &err);
     acct_boxes_load(a);
     return a;
 }

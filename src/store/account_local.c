@@ -68,6 +68,7 @@ static void row_said(struct acct *a, const struct m_MAILDIR_ROW *r)
                          .list_id = r->list_id};
     if (!db_row_put(a->db, &row, &id, &fresh, &err) || !db_body_is(a->db, id, r->path, &err))
         acct_db_error(a, &err);
+    a->pass_fresh += a->passes && fresh && !a->pop;
 }
 
 static void file_said(struct acct *a, const struct m_MAILDIR_FILE *f)

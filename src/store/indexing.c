@@ -112,7 +112,7 @@ static void job_send(void *arg, const struct db_index_job *j)
 {
     struct indexing *x = arg;
     struct acct *a = x->filling;
-    struct buf tags = BUF_INIT(2048), file = BUF_INIT(1024);
+    struct buf tags = BUF_INIT(2048), file = BUF_INIT(1024), place = BUF_INIT(1024);
     const struct db_msg *m = &j->msg;
     if (x->njobs == x->limit)
         return;
@@ -120,23 +120,32 @@ static void job_send(void *arg, const struct db_index_job *j)
     x->jobs[x->njobs++] = (struct job){.acct = a, .number = job, .msg = m->id};
     buf_adds(&tags, j->tags);
     more_tags(a, m, &tags);
-    if (m->body.n > 0)
+    /* index reads and writes below the root alone: of a Maildir elsewhere it gets what the row shows, under a place of
+     * our own. */
+    bool away = !a->imap && !a->pop;
+    if (away)
+        buf_addf(&place, "%s/rows/%llu", a->name, (unsigned long long)m->id);
+    else
+        buf_adds(&place, j->path);
+    if (m->body.n > 0 && !away)
         buf_addf(&file, "%s/%.*s", a->name, STR_FMT(m->body));
-    if (j->what & INDEX_WHAT_PATH)
+    if ((j->what & INDEX_WHAT_PATH) && !away)
         PEER_SEND(x->peer, -1, INDEX_MOVE, .job = job, .path = j->path_was, .path_to = j->path);
     if (j->what & INDEX_WHAT_MAIL) {
         if (file.n > 0)
             PEER_SEND(x->peer, -1, INDEX_ADD, .job = job, .path = buf_str(&file), .msgid = m->msgid,
                       .tags = buf_str(&tags));
         else
-            PEER_SEND(x->peer, -1, INDEX_HEADER, .job = job, .path = j->path, .tags = buf_str(&tags), .date = m->date,
-                      .from_name = m->from_name, .from_addr = m->from_addr, .to = m->to, .subject = m->subject,
-                      .msgid = m->msgid, .refs = m->refs, .list_id = m->list_id);
+            PEER_SEND(x->peer, -1, INDEX_HEADER, .job = job, .path = buf_str(&place), .tags = buf_str(&tags),
+                      .date = m->date, .from_name = m->from_name, .from_addr = m->from_addr, .to = m->to,
+                      .subject = m->subject, .msgid = m->msgid, .refs = m->refs, .list_id = m->list_id);
     } else if (j->what & (INDEX_WHAT_TAGS | INDEX_WHAT_PATH)) { /* another mailbox is another role */
-        PEER_SEND(x->peer, -1, INDEX_TAGS, .job = job, .msgid = m->msgid, .tags = buf_str(&tags), .path = j->path);
+        PEER_SEND(x->peer, -1, INDEX_TAGS, .job = job, .msgid = m->msgid, .tags = buf_str(&tags),
+                  .path = buf_str(&place));
     }
     buf_fini(&tags);
     buf_fini(&file);
+    buf_fini(&place);
 }
 
 static void path_send(void *arg, struct str path)
