@@ -805,6 +805,152 @@ static void pop_deletes_only_what_the_ledger_has(void **state)
     assert_true(m.u.FETCHED.last);
 }
 
+/* ---- A local Maildir ----------------------------------------------------------------------------------------------------- */
+static void maildir_rows_and_moves(void **state)
+{
+    (void)state;
+    struct msg m;
+    inbox = archive = 0;
+    world_new("account work maildir:/nonexistent/Maildir\n");
+    fetch_start();
+    m = next(w.fetch, MSG_STEP_MAILDIR_SCAN);
+    assert_true(str_eqz(m.u.STEP_MAILDIR_SCAN.folder, "*"));
+    uint32_t step = m.u.STEP_MAILDIR_SCAN.step;
+    FETCH(BOX, .name = STR(""), .utf8 = STR("INBOX"), .delim = '.', .total = UINT32_MAX, .unread = UINT32_MAX);
+    FETCH(BOX, .name = STR(".Archive"), .utf8 = STR("Archive"), .delim = '.', .total = UINT32_MAX,
+          .unread = UINT32_MAX);
+    done(step);
+    for (unsigned folders = 0; folders < 2;) {
+        m = next_step();
+        if (m.kind == MSG_STEP_MAILDIR_SCAN) {
+            folders++;
+            step = m.u.STEP_MAILDIR_SCAN.step;
+            uint64_t b = m.u.STEP_MAILDIR_SCAN.box;
+            if (m.u.STEP_MAILDIR_SCAN.folder.n == 0) {
+                FETCH(MAILDIR_FILE, .box = b, .name = STR("1.a"), .size = 10);
+                FETCH(MAILDIR_FILE, .box = b, .name = STR("2.b"), .flags = FLAG_SEEN, .size = 10);
+            }
+            done(step);
+        } else {
+            assert_int_equal(m.kind, MSG_STEP_MAILDIR_READ);
+            step = m.u.STEP_MAILDIR_READ.step;
+            bool first = str_eqz(m.u.STEP_MAILDIR_READ.name, "1.a");
+            FETCH(MAILDIR_ROW, .box = m.u.STEP_MAILDIR_READ.box, .name = first ? STR("1.a") : STR("2.b"),
+                  .path = first ? STR("new/1.a") : STR("cur/2.b:2,S"), .flags = first ? 0 : FLAG_SEEN, .size = 10,
+                  .internal_date = first ? 100 : 99, .msgid = first ? STR("a@x") : STR("b@x"));
+            done(step);
+        }
+    }
+    do
+        m = next(w.client, MSG_ACCOUNT);
+    while (m.u.ACCOUNT.state != ACCOUNT_ONLINE);
+    read_boxes();
+    struct found f = rows_of(inbox);
+    assert_int_equal(f.n, 2);
+    assert_int_equal(f.flags[0], 0);
+    assert_int_equal(f.flags[1], FLAG_SEEN);
+    intent(1, INTENT_ARCHIVE, f.ids, 1, 0);
+    m = next(w.fetch, MSG_STEP_MAILDIR_MOVE);
+    assert_true(str_eqz(m.u.STEP_MAILDIR_MOVE.name, "1.a"));
+    assert_true(str_eqz(m.u.STEP_MAILDIR_MOVE.target_folder, ".Archive"));
+    step = m.u.STEP_MAILDIR_MOVE.step;
+    FETCH(MAILDIR_IS, .step = step, .box = archive, .name = STR("1.a"), .path = STR(".Archive/cur/1.a:2,"));
+    done(step);
+    do
+        m = next(w.client, MSG_ACCOUNT);
+    while (m.u.ACCOUNT.queued != 0);
+    assert_int_equal(rows_of(archive).n, 1);
+    /* The file of one that moved is opened in its new folder. */
+    CLIENT(-1, OPEN, .req = 2, .account = STR("work"), .msg = f.ids[0]);
+    m = next(w.fetch, MSG_STEP_MAILDIR_OPEN);
+    assert_true(str_eqz(m.u.STEP_MAILDIR_OPEN.folder, ".Archive"));
+    FETCH(DONE, .step = m.u.STEP_MAILDIR_OPEN.step, .kind = ERR_NO_MESSAGE, .text = STR("gone"));
+    m = next(w.fetch, MSG_STEP_MAILDIR_SCAN); /* it looks what became of it */
+    FETCH(MAILDIR_ROW, .box = inbox, .name = STR("3.c"), .path = STR("../../etc/passwd"));
+    do
+        m = next(w.client, MSG_NOTE);
+    while (m.u.NOTE.kind != ERR_CHANNEL);
+}
+
+/* ---- The index ------------------------------------------------------------------------------------------------------------- */
+static uint64_t index_start(void)
+{
+    int fd;
+    struct msg m = spawn_next(MSG_START, ROLE_INDEX);
+    uint64_t tag = m.u.START.tag;
+    chan_free(&w.index);
+    pair(&w.index, ROLE_INDEX, &fd);
+    assert_true(SEND(w.spawn, fd, &w.err, STARTED, .role = ROLE_INDEX, .tag = tag));
+    close(fd);
+    assert_true(SEND(w.index, -1, &w.err, READY, .sandbox = STR("none")));
+    return tag;
+}
+
+/* One message kills the program whenever it sees it: it is found and left out, and all the others are indexed. */
+static void index_quarantines_the_one_that_kills(void **state)
+{
+    (void)state;
+    bool indexed[31] = {false};
+    unsigned crashes = 0;
+    imap_up(30);
+    index_start();
+    for (;;) {
+        struct msg m;
+        bool batch[31] = {false}, crash = false;
+        uint64_t last = 0;
+        for (;;) {
+            assert_int_equal(chan_wait(w.index, clock_mono_ms() + WAIT_MS, &m, &w.err), 1);
+            if (m.kind == MSG_INDEX_COMMIT)
+                break;
+            assert_int_equal(m.kind, MSG_INDEX_HEADER);
+            unsigned uid = 0;
+            char id[64];
+            snprintf(id, sizeof id, "%.*s", STR_FMT(m.u.INDEX_HEADER.msgid));
+            assert_int_equal(sscanf(id, "m%u@", &uid), 1);
+            assert_in_range(uid, 1, 30);
+            snprintf(id, sizeof id, "%.*s", (int)MIN(m.u.INDEX_HEADER.tags.n, 63), m.u.INDEX_HEADER.tags.p);
+            assert_non_null(strstr(id, "unread"));
+            assert_non_null(strstr(id, "inbox"));
+            batch[uid] = true;
+            crash = crash || uid == 17;
+        }
+        last = m.u.INDEX_COMMIT.job;
+        if (crash) {
+            assert_true(++crashes < 12);
+            chan_free(&w.index);
+            index_start();
+            continue;
+        }
+        for (unsigned i = 1; i <= 30; i++)
+            indexed[i] = indexed[i] || batch[i];
+        assert_true(SEND(w.index, -1, &w.err, INDEX_DONE, .job = last, .revision = 1));
+        if (next(w.client, MSG_INDEXED).u.INDEXED.pending == 0)
+            break;
+    }
+    for (unsigned i = 1; i <= 30; i++)
+        assert_int_equal(indexed[i], i != 17);
+}
+
+static void uidvalidity_drops_that_mailbox_alone(void **state)
+{
+    (void)state;
+    imap_up(3);
+    FETCH(LOST, .kind = ERR_LINE, .text = STR("reset"));
+    online();
+    struct msg m = next(w.fetch, MSG_STEP_SELECT);
+    assert_int_equal(m.u.STEP_SELECT.uidvalidity, 7);
+    FETCH(BOX_OPEN, .box = inbox, .uidvalidity = 8, .uidnext = 2, .exists = 1, .resync = 0);
+    done(m.u.STEP_SELECT.step);
+    m = next(w.fetch, MSG_STEP_ROWS_TOP);
+    row(inbox, 1);
+    done(m.u.STEP_ROWS_TOP.step);
+    do
+        m = next(w.client, MSG_CHANGED);
+    while (m.u.CHANGED.box != inbox);
+    next(w.fetch, MSG_STEP_LIST);
+    assert_int_equal(rows_of(inbox).n, 1);
+}
+
 static void last_client_ends_it(void **state)
 {
     (void)state;
@@ -829,6 +975,9 @@ int main(void)
         cmocka_unit_test_teardown(hostile_fetch_is_ended, world_end),
         cmocka_unit_test_teardown(outbox_sends_once_and_files, world_end),
         cmocka_unit_test_teardown(pop_deletes_only_what_the_ledger_has, world_end),
+        cmocka_unit_test_teardown(maildir_rows_and_moves, world_end),
+        cmocka_unit_test_teardown(index_quarantines_the_one_that_kills, world_end),
+        cmocka_unit_test_teardown(uidvalidity_drops_that_mailbox_alone, world_end),
         cmocka_unit_test_teardown(last_client_ends_it, world_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
