@@ -270,7 +270,7 @@ bool history_save(const struct history *, const char *path, struct err *); /* 06
  * write a second command or an escape sequence); {{ is a brace. False with ERR_CONFIG for an unknown name or an open
  * brace. */
 typedef bool cmd_value_fn(void *arg, const char *name, struct buf *value);
-bool cmd_expand(struct str format, cmd_value_fn *, void *arg, struct buf *out, struct err *);
+bool cmd_expand(struct str format, cmd_value_fn *value_of, void *arg, struct buf *out, struct err *);
 void shell_quote(struct str, struct buf *out);
 
 #endif
