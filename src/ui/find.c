@@ -17,6 +17,8 @@ void ui_push_list(struct ui *ui, struct list *l)
 {
     ui_open_close(ui);
     if (ui->depth == STACK_MAX) { /* the oldest view above the mailbox goes */
+        if (ui->search_list == ui->stack[1])
+            ui_search_end(ui);
         list_fini(ui->stack[1]);
         free(ui->stack[1]);
         memmove(&ui->stack[1], &ui->stack[2], (STACK_MAX - 2) * sizeof ui->stack[0]);
@@ -108,17 +110,24 @@ void ui_search_end(struct ui *ui)
     ui->search_text = NULL;
 }
 
-/* A limit keeps what is in the list below: the mailbox, or the inboxes. */
+/* The list that a limit or a selection is about: what was on the screen when it was asked. */
+static const struct list *scope(const struct ui *ui)
+{
+    bool own = !ui->search_select && ui->search_list && ui_list(ui) == ui->search_list && ui->depth > 1;
+    return own ? ui->stack[ui->depth - 2] : ui_list(ui);
+}
+
 static bool in_scope(const struct ui *ui, struct ref ref)
 {
-    const struct list *base = ui->stack[0];
+    const struct list *base = scope(ui);
     struct msg_row row = {.id = 0};
     struct err err = ERR_INIT;
-    if (!ui->search_limit)
-        return true;
-    if (base->source == LIST_HITS || base->source == LIST_NONE)
-        return true;
-    struct reader *reader = ref.id ? ui->accts.list[ref.account].reader : NULL;
+    if (!ui->search_limit || base->source == LIST_NONE || (base->source == LIST_HITS && base->query))
+        return true; /* the query says it */
+    for (size_t i = 0; base->source == LIST_HITS && i < base->nhits; i++)
+        if (ref.id && ref_eq(base->hits[i].ref, ref))
+            return true;
+    struct reader *reader = ref.id && base->source != LIST_HITS ? ui->accts.list[ref.account].reader : NULL;
     if (!reader || !reader_row(reader, ref.id, &row, &err) || !row.id)
         return false;
     if (base->source == LIST_BOX)
@@ -181,8 +190,9 @@ static void start_query(struct ui *ui)
 {
     const char *argv[] = {"--store", ui->start.root, "-c", ui->start.config, NULL};
     struct err err = ERR_INIT;
-    const struct list *base = ui->stack[0];
+    const struct list *base = scope(ui);
     struct str account = {"", 0};
+    struct buf query = BUF_INIT(8192);
     if (!ui->start.config || !*ui->start.config)
         argv[2] = NULL;
     helper_end(&ui->search); /* superseded */
@@ -196,10 +206,19 @@ static void start_query(struct ui *ui)
         return;
     if (ui->search_limit && base->source == LIST_BOX)
         account = str_z(ui->accts.list[base->account].name);
+    if (ui->search_limit && base->source == LIST_HITS && base->query)
+        buf_addf(&query, "(%s) and (%s)", base->query, ui->search_text);
+    else
+        buf_addz(&query, ui->search_text);
+    if (ui->search_list && !ui->search_select) {
+        free(ui->search_list->query);
+        ui->search_list->query = mem_dup_z(buf_z(&query));
+    }
     ui->search_req++;
-    if (!SEND(helper_chan(ui->search), -1, &err, QUERY, .req = ui->search_req, .query = str_z(ui->search_text),
+    if (!SEND(helper_chan(ui->search), -1, &err, QUERY, .req = ui->search_req, .query = buf_str(&query),
               .account = account, .offset = 0, .limit = LIMIT_HITS, .count = 0, .order = SEARCH_NEWEST))
         ui_note_err(ui, &err);
+    buf_fini(&query);
 }
 
 void ui_search(struct ui *ui, const char *query, bool limit, bool select)

@@ -53,7 +53,8 @@ void list_fini(struct list *l)
     drop_window(l);
     list_clear_hits(l);
     free(l->title);
-    l->title = NULL;
+    free(l->query);
+    l->title = l->query = NULL;
 }
 
 static void show(struct list *l, enum list_source source, struct str title)
@@ -62,7 +63,9 @@ static void show(struct list *l, enum list_source source, struct str title)
     drop_window(l);
     list_clear_hits(l);
     free(l->title);
+    free(l->query);
     l->title = copy;
+    l->query = NULL;
     l->source = source;
     l->filter = LIST_ALL;
     l->outgoing = false;

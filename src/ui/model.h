@@ -101,6 +101,7 @@ struct list {
     bool outgoing; /* names in rows are recipients (Sent, Drafts) */
     enum list_filter filter;
     char *title; /* raw */
+    char *query; /* LIST_HITS: what was asked, or NULL */
     struct hit *hits;
     size_t nhits;
     bool full_hits; /* all hits are here */

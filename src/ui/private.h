@@ -36,12 +36,12 @@ struct request {
 struct helper;
 typedef void helper_fn(struct ui *, void *arg, struct helper *, struct msg *); /* NULL: it ended; free it */
 /* NULL with a note where it cannot be started. */
-struct helper *helper_start(struct ui *, enum role, const char *const *argv, helper_fn *, void *arg);
-void helper_set(struct helper *, helper_fn *, void *arg);
+struct helper *helper_start(struct ui *, enum role, const char *const *argv, helper_fn *fn, void *arg);
+void helper_set(struct helper *, helper_fn *fn, void *arg);
 struct chan *helper_chan(struct helper *);
 void helper_end(struct helper **); /* kills it; NULL-safe; sets NULL */
 /* A `view` that is ready at once; another one is started behind it. */
-struct helper *helper_view(struct ui *, helper_fn *, void *arg);
+struct helper *helper_view(struct ui *, helper_fn *fn, void *arg);
 void helper_warm(struct ui *); /* starts the `view` that helper_view will give */
 
 /* ---- Prompt: one line that is typed, below the panes ---- */
@@ -105,6 +105,10 @@ struct note {
 #define STACK_MAX 8
 #define PENDING_KEYS KEYS_MAX
 #define QUARANTINE_MAX 256
+/* The newest message of the mailbox that an event is about; empty else. */
+struct event_words {
+    char *from, *subject, *msgid;
+};
 struct hook {
     char *event, *command;
 };
@@ -123,6 +127,7 @@ struct ui {
     struct keymap *keymap;
     struct hook *hooks;
     size_t nhooks;
+    struct event_words event;
 
     struct accts accts;
     struct changes changes;
@@ -215,7 +220,7 @@ void ui_note_err(struct ui *, const struct err *);
 
 /* ---- store.c: the channel to the store ---- */
 bool ui_online(struct ui *); /* a channel is there; else a note says that it is not */
-uint32_t ui_request(struct ui *, answer_fn *, void *arg);
+uint32_t ui_request(struct ui *, answer_fn *fn, void *arg);
 void ui_forget(struct ui *, uint32_t req);
 void ui_store_watch(struct ui *);
 void ui_store_events(struct ui *); /* waits for room in the socket where something is queued */
@@ -265,7 +270,7 @@ void ui_count_soon(struct ui *); /* counts saved searches again, soon */
 void ui_ask(struct ui *, const char *label, const char *text, enum arg_kind complete, bool completes, struct history *,
             prompt_fn *accept, prompt_fn *change, void *arg);
 void ui_ask_secret(struct ui *, unsigned account, uint8_t service, const char *label);
-void ui_pick_box(struct ui *, const char *label, unsigned only_account, pick_fn *, void *arg); /* UINT_MAX: all */
+void ui_pick_box(struct ui *, const char *label, unsigned only_account, pick_fn *picked, void *arg); /* UINT_MAX: all */
 void ui_command_prompt(struct ui *, const char *text);
 void ui_prompt_key(struct ui *, ckey);
 void ui_prompt_close(struct ui *);
@@ -276,7 +281,7 @@ bool ui_find_box(struct ui *, const char *name, unsigned *account_r, uint64_t *b
 void ui_popup(struct ui *, enum popup_kind, const char *title);
 void ui_popup_row(struct ui *, const char *left, const char *right);
 void ui_popup_close(struct ui *);
-void ui_confirm(struct ui *, const char *question, const char *detail, confirm_fn *, void *arg);
+void ui_confirm(struct ui *, const char *question, const char *detail, confirm_fn *fn, void *arg);
 bool ui_popup_key(struct ui *, ckey); /* true: taken */
 void ui_popup_keys(struct ui *);      /* what may follow the keys typed so far */
 void ui_help(struct ui *, const char *command);

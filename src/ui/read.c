@@ -133,7 +133,9 @@ void ui_view_fd(struct ui *ui, int fd)
     const struct account *account = ui->accts.list[ui->message.ref.account].conf;
     if (account)
         account_addresses(account, &self);
-    unsigned width = ui->conf->wrap ? ui->conf->wrap : MAX(ui->layout.message.cols, 40u);
+    struct layout layout; /* as it is once the message is there */
+    layout_compute(&layout, ui->conf, ui->layout_name, ui->grid.rows, ui->grid.cols, ui->sidebar, true, PANE_MESSAGE);
+    unsigned width = ui->conf->wrap ? ui->conf->wrap : MAX(layout.message.cols, 22u) - 2;
     if (!SEND(helper_chan(ui->viewer), fd, &err, VIEW, .req = ui->view_req, .width = width, .flags = ui->message.flags,
               .self = buf_str(&self)))
         message_fail(&ui->message, err.text);

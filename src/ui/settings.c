@@ -172,6 +172,12 @@ static bool run_value(void *arg, const char *name, struct buf *value)
         snprintf(number, sizeof number, "%u", ui->fresh);
         return buf_addz(value, number);
     }
+    if (!strcmp(name, "from") && ui->event.from)
+        return buf_addz(value, ui->event.from);
+    if (!strcmp(name, "subject") && ui->event.subject)
+        return buf_addz(value, ui->event.subject);
+    if (!strcmp(name, "message-id") && ui->event.msgid)
+        return buf_addz(value, ui->event.msgid);
     if (!strcmp(name, "from"))
         return row ? buf_adds(value, row->from_name.n ? row->from_name : row->from_addr) : true;
     if (!strcmp(name, "subject"))

@@ -241,6 +241,28 @@ static void test_view_that_dies_costs_that_message(void **state)
     free(view);
 }
 
+static void test_views_pile_up_and_come_off(void **state)
+{
+    (void)state;
+    open_ui();
+    for (int i = 0; i < 20; i++) { /* more than there is room for */
+        ui_run(f.ui, i % 2 ? "search tag:x" : "limit tag:y");
+        ui_run(f.ui, "conversation");
+        fake_settle(&f);
+        ui_draw(f.ui);
+        ui_check(f.ui);
+    }
+    assert_int_equal(f.ui->depth, STACK_MAX);
+    for (int i = 0; i < STACK_MAX - 1; i++)
+        fake_type(&f, "q");
+    assert_int_equal(f.ui->depth, 1);
+    assert_int_equal(ui_list(f.ui)->source, LIST_INBOXES);
+    assert_false(f.ui->quit);
+    fake_type(&f, "q");
+    assert_true(f.ui->quit);
+    fake_close(&f);
+}
+
 static void test_pause_after_a_prefix_shows_what_follows(void **state)
 {
     (void)state;
@@ -388,6 +410,7 @@ int main(void)
         cmocka_unit_test(test_urls),
         cmocka_unit_test(test_store_that_ends_is_a_word),
         cmocka_unit_test(test_view_that_dies_costs_that_message),
+        cmocka_unit_test(test_views_pile_up_and_come_off),
         cmocka_unit_test(test_pause_after_a_prefix_shows_what_follows),
         cmocka_unit_test(test_default_keys_name_commands),
         cmocka_unit_test(test_help_is_the_tables),
