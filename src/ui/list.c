@@ -515,6 +515,7 @@ static void moved(struct list *l, struct ref left, struct err *err)
 
 bool list_move(struct list *l, int64_t by, struct err *err)
 {
+    l->touched = true;
     bool any = false;
     if (!l->n)
         return false;
@@ -535,6 +536,7 @@ bool list_move(struct list *l, int64_t by, struct err *err)
 
 bool list_first(struct list *l, struct err *err)
 {
+    l->touched = true;
     if (!l->n)
         return false;
     struct ref left = l->rows[l->cur].ref;
@@ -551,6 +553,7 @@ bool list_first(struct list *l, struct err *err)
 
 bool list_last(struct list *l, struct err *err)
 {
+    l->touched = true;
     if (!l->n)
         return false;
     struct ref left = l->rows[l->cur].ref;
@@ -567,6 +570,7 @@ bool list_last(struct list *l, struct err *err)
 
 bool list_goto(struct list *l, struct ref ref, struct err *err)
 {
+    l->touched = true;
     for (unsigned i = 0; i < l->n; i++) {
         if (!ref_eq(l->rows[i].ref, ref))
             continue;
@@ -608,6 +612,7 @@ static bool unread_beyond(struct list *l, bool older, struct err *err)
 
 bool list_unread(struct list *l, bool older, struct err *err)
 {
+    l->touched = true;
     if (!l->n)
         return false;
     for (unsigned i = l->cur;;) {

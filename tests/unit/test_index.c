@@ -429,7 +429,10 @@ static void mail_of_the_world(void **state)
     walking = *state;
     const char *corpus = getenv("TUIMAIL_CORPUS");
     if (corpus == NULL || access(corpus, R_OK) != 0)
-        skip();
+{
+        print_message("no corpus (TUIMAIL_CORPUS): skipped\n");
+        return;
+    }
     struct err err = ERR_INIT;
     struct msg m = {.kind = MSG_NONE};
     char *dir = mail_file(walking, "corpus/1.1");

@@ -416,7 +416,10 @@ static void a_program_inherits_nothing(void **state)
     assert_non_null(strstr(z, "stdin /dev/null\n"));
     assert_non_null(strstr(z, "terminal 0\n"));
     assert_non_null(strstr(z, "SigBlk:\t0000000000000000\n"));
-    assert_non_null(strstr(z, "SigIgn:\t0000000000000000\n"));
+    const char *ignored = strstr(z, "SigIgn:\t");
+    assert_non_null(ignored);
+    /* 32 and 33 are the C library's own: no program can reset them, and some make(1) ignores them */
+    assert_int_equal(strtoull(ignored + 8, NULL, 16) & ~UINT64_C(0x180000000), 0);
     /* a program that is not there is an error with its path, and leaves nothing behind */
     before = open_fds();
     assert_false(role_start(ROLE_SEARCH, NULL, -1, &pid, &fd, &err));

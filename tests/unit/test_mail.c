@@ -631,7 +631,7 @@ static void test_corpus(void **state)
     if (stat(dir, &st) != 0) {
         print_message("no corpus at %s (TUIMAIL_CORPUS): skipped\n", dir);
         free(beside);
-        skip();
+        return;
     }
     walk(dir, 0);
     print_message("%u files, %u with an address in From\n", files, named);

@@ -156,6 +156,29 @@ static void test_removed_row_is_a_ghost_until_left(void **state)
     teardown(&l);
 }
 
+/* Until the user does something, rows that come stand below the cursor and not above it. */
+static void test_untouched_list_stays_on_the_newest(void **state)
+{
+    struct list l;
+    struct err err = ERR_INIT;
+    (void)state;
+    setup_rows(50, false);
+    list_init(&l, &accts, &changes);
+    list_show_box(&l, 0, 1, STR("INBOX"));
+    list_set_height(&l, 10);
+    update(&l);
+    assert_true(list_move(&l, 5, &err));
+    l.touched = false;
+    list_stale(&l);
+    update(&l);
+    assert_int_equal(l.rank, 0);
+    assert_true(list_move(&l, 5, &err));
+    list_stale(&l);
+    update(&l);
+    assert_int_equal(l.rank, 5);
+    list_fini(&l);
+}
+
 static void test_unread_filter_keeps_what_was_just_read(void **state)
 {
     struct list l;
@@ -269,6 +292,7 @@ int main(void)
         cmocka_unit_test(test_home_end_and_jumps),
         cmocka_unit_test(test_cursor_stays_on_its_message),
         cmocka_unit_test(test_removed_row_is_a_ghost_until_left),
+        cmocka_unit_test(test_untouched_list_stays_on_the_newest),
         cmocka_unit_test(test_unread_filter_keeps_what_was_just_read),
         cmocka_unit_test(test_pending_action_hides_and_comes_back),
         cmocka_unit_test(test_random_changes_hold_the_invariants),
