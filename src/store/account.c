@@ -618,7 +618,7 @@ void acct_watch(struct acct *a, uint64_t box)
 
 bool acct_busy(const struct acct *a)
 {
-    return a->batch != NULL || outbox_sends(a);
+    return a->batch != NULL || outbox_sends(a) || (a->line != LINE_DOWN && a->queued > 0 && !a->wake && !a->held);
 }
 
 /* ---- After a burst ------------------------------------------------------------------------------------------------------------------ */

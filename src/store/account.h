@@ -218,6 +218,8 @@ void outbox_started(struct acct *, uint64_t tag, int fd);
 bool outbox_exited(struct acct *, uint64_t tag, struct str text);
 void outbox_secret(struct acct *, int fd, enum err_kind, struct str text);
 bool outbox_sends(const struct acct *); /* a mail is on its way and waits for nobody */
+/* A mail goes out within a minute: the program stays for it. */
+bool outbox_soon(struct acct *);
 /* The mailbox of a role (enum box_role), created by an intent where there is none. 0 with *err. */
 uint64_t acct_role_box(struct acct *, uint8_t role, struct err *);
 void outbox_free(struct acct *);

@@ -14,6 +14,7 @@
 #define HEADER_LOOK 65536
 #define GIVE_UP_S (4 * 86400)
 #define KEEP_S (7 * 86400)
+#define SOON_S 60 /* who leaves right after sending means the mail to go */
 
 enum send_phase { SEND_STARTING, SEND_READY, SEND_DELIVERING };
 struct sending {
@@ -685,6 +686,17 @@ void outbox_pump(struct acct *a)
 bool outbox_sends(const struct acct *a)
 {
     return a->sending && !a->sending->waits_user;
+}
+
+bool outbox_soon(struct acct *a)
+{
+    uint64_t id = 0;
+    int64_t due = 0;
+    struct err err = ERR_INIT;
+    enum err_kind ignored;
+    if (!a->db || a->offline || cannot_send(a, &ignored) || (a->sending && a->sending->waits_user))
+        return false;
+    return a->sending || (db_outbox_next(a->db, &id, &due, &err) && id != 0 && due <= clock_wall() + SOON_S);
 }
 
 void outbox_free(struct acct *a)

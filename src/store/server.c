@@ -11,6 +11,7 @@
 
 #define LINGER_MS 2000
 #define GRACE_MS 10000
+#define GRACE_MAIL_MS 90000
 #define TICK_MS 5000
 #define SYNC_MS 50
 #define SLEPT_S 30 /* the wall clock went on this much more than the timer: the machine slept */
@@ -88,7 +89,10 @@ static void linger_over(void *arg)
     int64_t now = clock_mono_ms();
     if (s->ending_since == 0)
         s->ending_since = now;
-    if (anything_on_the_wire(s) && now - s->ending_since < GRACE_MS) {
+    bool mail = false;
+    for (size_t i = 0; i < s->naccts; i++)
+        mail = mail || outbox_soon(s->accts[i]);
+    if ((mail || anything_on_the_wire(s)) && now - s->ending_since < (mail ? GRACE_MAIL_MS : GRACE_MS)) {
         s->linger = loop_after(s->loop, 100, linger_over, s);
         return;
     }

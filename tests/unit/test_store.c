@@ -951,6 +951,25 @@ static void uidvalidity_drops_that_mailbox_alone(void **state)
     assert_int_equal(rows_of(inbox).n, 1);
 }
 
+/* Sent, and the screen left at once: the mail goes all the same, and then the program ends. */
+static void held_mail_goes_after_the_last_client(void **state)
+{
+    (void)state;
+    int status = -1;
+    world_new(imap_rc);
+    next(w.client, MSG_WELCOME);
+    submit(1, 3, 0);
+    chan_free(&w.client);
+    send_start();
+    struct msg m = next(w.send, MSG_DELIVER);
+    close(m.fd);
+    assert_true(SEND(w.send, -1, &w.err, DELIVER_DONE, .kind = ERR_NONE));
+    assert_int_equal(waitpid(w.pid, &status, 0), w.pid);
+    w.pid = 0;
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
+}
+
 static void last_client_ends_it(void **state)
 {
     (void)state;
@@ -978,6 +997,7 @@ int main(void)
         cmocka_unit_test_teardown(maildir_rows_and_moves, world_end),
         cmocka_unit_test_teardown(index_quarantines_the_one_that_kills, world_end),
         cmocka_unit_test_teardown(uidvalidity_drops_that_mailbox_alone, world_end),
+        cmocka_unit_test_teardown(held_mail_goes_after_the_last_client, world_end),
         cmocka_unit_test_teardown(last_client_ends_it, world_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
