@@ -21,19 +21,11 @@ void uid_set_fini(struct uid_set *);
 bool uid_set_add(struct uid_set *, uint32_t uid);
 /* Sorts, drops doubles and writes ranges; false where `out` is full. */
 bool uid_set_pack(struct uid_set *, struct buf *out);
-/* Is `uid` in the packed ranges? Ranges from a peer may be in any order. Linear. */
-bool ranges_have(struct str ranges, uint32_t uid);
 /* Sorts packed ranges by lo, joins overlaps, drops empty ones (lo 0 or hi < lo); `ranges` may be hostile. False where
  * `out` is full. */
 bool ranges_normal(struct str ranges, struct buf *out);
 /* How many numbers the normal ranges hold. */
 uint64_t ranges_total(struct str normal);
-/* For sorted `known` and normal `server` ranges: calls gone for each known UID that the server has not. */
-typedef void uid_fn(void *arg, uint32_t uid);
-void ranges_gone(const uint32_t *known, size_t n, struct str server, uid_fn *gone, void *arg);
-/* The newest part of `server` (normal) that is not known: at most `max` numbers as ranges, newest first. Returns how
- * many numbers. */
-size_t ranges_missing(const uint32_t *known, size_t n, struct str server, size_t max, struct buf *out);
 
 /* ---- IMAP: what the connection does next --------------------------------------------------------------------------------------- */
 #define SYNC_FIRST_PAGE 60

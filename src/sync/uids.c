@@ -43,18 +43,6 @@ bool uid_set_pack(struct uid_set *s, struct buf *out)
     return true;
 }
 
-bool ranges_have(struct str ranges, uint32_t uid)
-{
-    size_t n = ipc_ranges_count(ranges);
-    for (size_t i = 0; i < n; i++) {
-        uint32_t lo, hi;
-        ipc_ranges_at(ranges, i, &lo, &hi);
-        if (uid >= lo && uid <= hi)
-            return true;
-    }
-    return false;
-}
-
 struct range {
     uint32_t lo, hi;
 };
@@ -101,59 +89,4 @@ uint64_t ranges_total(struct str normal)
         total += (uint64_t)hi - lo + 1;
     }
     return total;
-}
-
-void ranges_gone(const uint32_t *known, size_t n, struct str server, uid_fn *gone, void *arg)
-{
-    size_t nr = ipc_ranges_count(server), at = 0;
-    uint32_t lo = 0, hi = 0;
-    bool have = false;
-    for (size_t i = 0; i < n; i++) {
-        while ((!have || hi < known[i]) && at < nr) {
-            ipc_ranges_at(server, at++, &lo, &hi);
-            have = true;
-        }
-        if (!have || known[i] < lo || known[i] > hi)
-            gone(arg, known[i]);
-    }
-}
-
-/* Adds [lo, hi], cut from below to what `max` leaves. */
-static bool add_newest(struct buf *out, uint32_t lo, uint32_t hi, size_t max, size_t *sum)
-{
-    uint64_t width = (uint64_t)hi - lo + 1;
-    if (width > max - *sum)
-        lo = hi - (uint32_t)(max - *sum) + 1;
-    if (!ipc_ranges_add(out, lo, hi))
-        return false;
-    *sum += (size_t)(hi - lo) + 1;
-    return *sum < max;
-}
-
-size_t ranges_missing(const uint32_t *known, size_t n, struct str server, size_t max, struct buf *out)
-{
-    size_t sum = 0, k = n;
-    if (max == 0)
-        return 0;
-    for (size_t i = ipc_ranges_count(server); i-- > 0;) {
-        uint32_t lo, hi;
-        ipc_ranges_at(server, i, &lo, &hi);
-        while (k > 0 && known[k - 1] > hi)
-            k--;
-        uint32_t top = hi;
-        bool open = true;
-        while (k > 0 && known[k - 1] >= lo) {
-            uint32_t x = known[--k];
-            if (x < top && !add_newest(out, x + 1, top, max, &sum))
-                return sum;
-            if (x == lo) {
-                open = false;
-                break;
-            }
-            top = x - 1;
-        }
-        if (open && !add_newest(out, lo, top, max, &sum))
-            return sum;
-    }
-    return sum;
 }

@@ -50,40 +50,8 @@ static void hostile_ranges_are_put_right(void **state)
     assert_true(ranges_normal(buf_str(&in), &out));
     assert_true(str_eq(buf_str(&out), buf_str(&want)));
     assert_int_equal(ranges_total(buf_str(&out)), 3 + 14 + 294967296u);
-    assert_true(ranges_have(buf_str(&out), 4294967295u));
-    assert_false(ranges_have(buf_str(&out), 4));
     buf_fini(&in);
     buf_fini(&out);
-    buf_fini(&want);
-}
-
-static void note_gone(void *arg, uint32_t uid)
-{
-    uint64_t *sum = arg;
-    *sum = *sum * 100 + uid;
-}
-
-static void comparison_finds_gone_and_missing(void **state)
-{
-    (void)state;
-    const uint32_t known[] = {2, 3, 5, 8, 9};
-    struct buf server = RANGES(1, 3, 6, 8, 11, 4294967295u);
-    uint64_t gone = 0;
-    ranges_gone(known, COUNT(known), buf_str(&server), note_gone, &gone);
-    assert_int_equal(gone, 509);
-    struct buf out = BUF_INIT(32768);
-    assert_int_equal(ranges_missing(known, COUNT(known), buf_str(&server), 2, &out), 2);
-    struct buf want = RANGES(4294967294u, 4294967295u);
-    assert_true(str_eq(buf_str(&out), buf_str(&want)));
-    buf_fini(&out);
-    buf_fini(&server);
-    buf_fini(&want);
-    server = RANGES(1, 3, 6, 8);
-    assert_int_equal(ranges_missing(known, COUNT(known), buf_str(&server), 10, &out), 3);
-    want = RANGES(6, 7, 1, 1);
-    assert_true(str_eq(buf_str(&out), buf_str(&want)));
-    buf_fini(&out);
-    buf_fini(&server);
     buf_fini(&want);
 }
 
@@ -284,7 +252,6 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sets_pack_sorted_and_joined),
         cmocka_unit_test(hostile_ranges_are_put_right),
-        cmocka_unit_test(comparison_finds_gone_and_missing),
         cmocka_unit_test(first_paint_comes_before_everything),
         cmocka_unit_test(counts_that_disagree_end),
         cmocka_unit_test(resync_depends_on_what_the_server_told),
