@@ -164,7 +164,12 @@ void mail_row_parse(struct str header, struct str self, struct arena *arena, str
                              .refs = none,
                              .list_id = none};
     struct mail_header h;
-    mail_header_parse(header, arena, &h);
+    /* Values borrow from what is parsed: a copy in the arena outlives the caller's bytes, as the contract says. */
+    size_t n = MIN(header.n, (size_t)MAIL_HEADER_MAX);
+    char *own = n ? arena_dup(arena, header.p, n) : NULL;
+    if (!own && n)
+        return;
+    mail_header_parse((struct str){own, n}, arena, &h);
     row->suspicious = mail_header_duplicate(&h) != NULL;
     row->subject = cut(mail_words(front(mail_header_get(&h, "Subject")), arena), SUBJECT_MAX);
     row->msgid = mail_id_parse(front(mail_header_get(&h, "Message-ID")));
