@@ -86,7 +86,9 @@ struct tty *term_open(struct err *err)
         err_set(err, ERR_NO_TERMINAL, "the terminal type \"%s\" (TERM) is not known on this machine", name ? name : "");
         return NULL;
     }
-    if (!can_move()) {
+    bool moves = can_move();
+    del_curterm(cur_term); /* newterm reads its own */
+    if (!moves) {
         err_set(err, ERR_NO_TERMINAL, "the terminal type \"%s\" (TERM) cannot move its cursor", name);
         return NULL;
     }
