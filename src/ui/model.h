@@ -114,7 +114,8 @@ struct list {
     uint32_t rank, total;       /* of the cursor; total 0: not known */
     uint32_t unread;
     bool stale;   /* read again before the next frame */
-    bool touched; /* the cursor was moved or a key pressed: until then the cursor is on the newest message, whatever comes */
+    bool touched; /* the cursor was moved or a key pressed: until then the cursor is on the newest message, whatever
+                     comes */
 };
 void list_init(struct list *, struct accts *, struct changes *);
 void list_fini(struct list *);

@@ -176,7 +176,7 @@ static void test_untouched_list_stays_on_the_newest(void **state)
     list_stale(&l);
     update(&l);
     assert_int_equal(l.rank, 5);
-    list_fini(&l);
+    teardown(&l);
 }
 
 static void test_unread_filter_keeps_what_was_just_read(void **state)
