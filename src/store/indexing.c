@@ -108,6 +108,20 @@ static void more_tags(struct acct *a, const struct db_msg *m, struct buf *tags)
     buf_addf(tags, "%s%s", tags->n ? " " : "", a->name);
 }
 
+/* Its files are not where index may read: a Maildir that is not mail/ACCOUNT of the root. */
+static bool is_away(const struct indexing *x, const struct acct *a)
+{
+    if (a->imap || a->pop)
+        return false;
+    struct buf home = BUF_INIT(8192);
+    buf_addf(&home, "%s/mail/%s", x->srv->root, a->name);
+    char *path = path_expand_home(a->conf->in.path ? a->conf->in.path : "");
+    bool away = home.full || strcmp(path, buf_z(&home)) != 0;
+    free(path);
+    buf_fini(&home);
+    return away;
+}
+
 static void job_send(void *arg, const struct db_index_job *j)
 {
     struct indexing *x = arg;
@@ -120,9 +134,8 @@ static void job_send(void *arg, const struct db_index_job *j)
     x->jobs[x->njobs++] = (struct job){.acct = a, .number = job, .msg = m->id};
     buf_adds(&tags, j->tags);
     more_tags(a, m, &tags);
-    /* index reads and writes below the root alone: of a Maildir elsewhere it gets what the row shows, under a place of
-     * our own. */
-    bool away = !a->imap && !a->pop;
+    /* Of such mail it gets what the row shows, under a place of our own. */
+    bool away = is_away(x, a);
     if (away)
         buf_addf(&place, "%s/rows/%llu", a->name, (unsigned long long)m->id);
     else

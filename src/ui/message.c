@@ -3,7 +3,7 @@
 #include "ui/message.h"
 #include "ui/theme.h"
 
-enum { LABEL = 9, FOLD_MIN = 20, FOLD_SHOWN = 6, FOLD_SCAN = 4000, HEADER_LINES = 6 };
+enum { LABEL = 9, NAME_MAX_SHOWN = 40, FOLD_MIN = 20, FOLD_SHOWN = 6, FOLD_SCAN = 4000, HEADER_LINES = 6 };
 
 void message_init(struct message *m)
 {
@@ -108,8 +108,8 @@ static void wrapped(void *arg, size_t from, size_t to)
 
 static unsigned indent_of(const struct doc_item *item)
 {
-    if (item->kind == DOC_HEADER)
-        return LABEL;
+    if (item->kind == DOC_HEADER) /* a name is never cut: the value begins behind it */
+        return MAX((unsigned)LABEL, (unsigned)MIN(item->name.n, (size_t)NAME_MAX_SHOWN) + 1);
     if (item->kind == DOC_TEXT && item->level && !(item->text.n && item->text.p[0] == '>'))
         return MIN(item->level, 8u) * 2;
     return 0;
@@ -381,12 +381,11 @@ static void draw_line(const struct message *m, struct grid *g, struct rect r, un
     style st = THING_NORMAL;
     switch (item->kind) {
     case DOC_HEADER:
-        if (line->first)
-            grid_field(g, (struct rect){r.y, r.x, r.rows, MIN(r.cols, (unsigned)LABEL - 1)}, y, 0, LABEL - 1, TEXT(""),
-                       THING_HEADER_NAME);
-        if (line->first)
-            put_raw(g, (struct rect){r.y, r.x, r.rows, MIN(r.cols, (unsigned)LABEL - 1)}, y, 0, item->name,
-                    THING_HEADER_NAME);
+        if (line->first) {
+            struct rect label = {r.y, r.x, r.rows, MIN(r.cols, indent - 1)};
+            grid_field(g, label, y, 0, indent - 1, TEXT(""), THING_HEADER_NAME);
+            put_raw(g, label, y, 0, item->name, THING_HEADER_NAME);
+        }
         st = str_case_eqz(item->name, "subject") ? THING_SUBJECT : THING_HEADER;
         break;
     case DOC_BANNER:

@@ -263,7 +263,9 @@ bool run_part_save(void *context, const struct cmd_args *args, struct err *err)
 static void on_tool_end(struct ui *ui, void *arg, int status, struct str output)
 {
     (void)arg, (void)output;
-    if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 127)
+        ui_note(ui, NOTE_WARNING, "there is no such program here; a line in ~/.mailcap names another");
+    else if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
         ui_note(ui, NOTE_WARNING, "the program ended with status %d", WIFEXITED(status) ? WEXITSTATUS(status) : -1);
 }
 
@@ -431,6 +433,10 @@ static struct viewer_choice viewer_for(struct ui *ui, struct str type)
         }
         free(path);
         buf_fini(&text);
+    }
+    if (!choice.command && (str_case_starts(type, STR("text/")) || str_case_starts(type, STR("message/")))) {
+        const char *pager = getenv("PAGER");
+        choice = (struct viewer_choice){mem_dup_z(pager && *pager ? pager : "less"), true};
     }
     if (!choice.command)
         choice.command = mem_dup_z("xdg-open");

@@ -126,6 +126,73 @@ void ui_popup_keys(struct ui *ui)
     buf_fini(&title);
 }
 
+/* ---- help: a line for each command with all its keys, the pane's own first, in the order of the table ---- */
+struct help_line {
+    const char *line; /* as bound; owned by the key map */
+    size_t rank;
+    bool global;
+    struct buf keys;
+};
+struct help_lines {
+    struct help_line list[400];
+    size_t n;
+};
+
+/* The place of a binding's command in the table; macros and what it does not know come last. */
+static size_t help_rank(const struct binding *b)
+{
+    struct str name = str_z(b->command);
+    size_t blank, i = 0;
+    if (str_find(name, ' ', &blank))
+        name = str_sub(name, 0, blank);
+    while (i < ui_lang.ncommands && !str_eqz(name, ui_lang.commands[i].name))
+        i++;
+    return i;
+}
+
+static void help_binding(void *arg, const struct binding *b)
+{
+    struct help_lines *all = arg;
+    const char *line = *b->macro ? b->macro : b->command;
+    size_t i = 0, rank = help_rank(b);
+    if (rank < ui_lang.ncommands && (ui_lang.commands[rank].flags & CMD_HIDDEN))
+        return;
+    while (i < all->n && (all->list[i].rank != rank || strcmp(all->list[i].line, line) != 0))
+        i++;
+    if (i == COUNT(all->list))
+        return;
+    if (i == all->n)
+        all->list[all->n++] = (struct help_line){line, rank, b->context == CTX_GLOBAL, BUF_INIT(400)};
+    if (all->list[i].keys.n)
+        buf_addc(&all->list[i].keys, ' ');
+    keys_format(b->keys, b->n, &all->list[i].keys);
+}
+
+static void help_row(struct ui *ui, const struct help_line *h)
+{
+    struct buf what = BUF_INIT(1000);
+    const struct command *c = h->rank < ui_lang.ncommands ? &ui_lang.commands[h->rank] : NULL;
+    if (c && !strcmp(h->line, c->name))
+        buf_addf(&what, "%s  (%s)", c->help, c->name);
+    else
+        buf_addz(&what, h->line);
+    ui_popup_row(ui, buf_z(&h->keys), buf_z(&what));
+    buf_fini(&what);
+}
+
+static void help_keys(struct ui *ui, enum cmd_context context)
+{
+    struct help_lines *all = mem_new(sizeof *all);
+    keymap_each(ui->keymap, context, NULL, 0, help_binding, all);
+    for (size_t at = 0; at < 2 * (ui_lang.ncommands + 1); at++)
+        for (size_t i = 0; i < all->n; i++)
+            if (all->list[i].rank + (all->list[i].global ? ui_lang.ncommands + 1 : 0) == at)
+                help_row(ui, &all->list[i]);
+    for (size_t i = 0; i < all->n; i++)
+        buf_fini(&all->list[i].keys);
+    free(all);
+}
+
 static void help_command(struct ui *ui, const struct command *c)
 {
     struct buf text = BUF_INIT(1000), keys = BUF_INIT(200);
@@ -171,7 +238,6 @@ void ui_help(struct ui *ui, const char *word)
 {
     enum cmd_context context = ui_context(ui);
     char title[80];
-    struct listing l = {ui, 0};
     const struct command *command = word ? cmd_find(&ui_lang, word) : NULL;
     const struct option *option = word ? option_find(word) : NULL;
     if (word && !command && !option) {
@@ -187,7 +253,7 @@ void ui_help(struct ui *ui, const char *word)
     else if (option)
         help_option(ui, option);
     else
-        keymap_each(ui->keymap, context, NULL, 0, list_binding, &l);
+        help_keys(ui, context);
     if (word)
         return;
     ui_popup_row(ui, "", "");

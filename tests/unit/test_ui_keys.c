@@ -331,6 +331,32 @@ static void test_help_is_the_tables(void **state)
     fake_close(&f);
 }
 
+static unsigned help_at(const char *keys)
+{
+    for (unsigned r = 0; r < f.ui->popup.n; r++)
+        if (!strcmp(f.ui->popup.rows[r].left, keys))
+            return r;
+    fail_msg("no help line for %s", keys);
+    return 0;
+}
+
+/* One line a command, all its keys in it, in the order of the table, the pane's own before those of everywhere. */
+static void test_help_has_the_order_of_the_table(void **state)
+{
+    (void)state;
+    open_ui();
+    fake_type(&f, "?");
+    assert_int_equal(help_at("j Down"), 0);
+    assert_true(help_at("Enter") < help_at("a"));
+    assert_true(help_at("a") < help_at("d"));
+    assert_true(help_at("d") < help_at("F"));
+    assert_true(help_at("F") < help_at("u"));
+    fake_type(&f, "q y ?");
+    assert_true(help_at("C") < help_at("r"));
+    assert_true(help_at("j Down") < help_at("u"));
+    fake_close(&f);
+}
+
 static void test_every_command_survives_every_pane(void **state)
 {
     (void)state;
@@ -414,6 +440,7 @@ int main(void)
         cmocka_unit_test(test_pause_after_a_prefix_shows_what_follows),
         cmocka_unit_test(test_default_keys_name_commands),
         cmocka_unit_test(test_help_is_the_tables),
+        cmocka_unit_test(test_help_has_the_order_of_the_table),
         cmocka_unit_test(test_every_command_survives_every_pane),
         cmocka_unit_test(test_monkey),
     };
