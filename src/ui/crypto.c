@@ -12,6 +12,7 @@ struct crypto {
     struct ref ref; /* of the verdict */
     char banner[400];
     bool bad;
+    bool of_plain, plain_comes; /* the verdict is of a decrypted text; it is about to be shown */
     /* of the work under way */
     struct helper *viewer;
     struct doc *doc;
@@ -240,11 +241,21 @@ static void on_loaded_signed(struct ui *ui, void *arg, struct doc *doc, int fd, 
     ui_part(ui, viewer, c->data_part, true, on_signed_bytes, NULL);
 }
 
+/* A text part that is clear-signed rather than encrypted; the signature is checked with the text that it covers. */
+static bool clear_signed(const struct doc *doc)
+{
+    for (size_t i = 0; i < doc_count(doc); i++)
+        if (doc_at(doc, i)->kind == DOC_TEXT &&
+            str_eqz(str_trim(doc_at(doc, i)->text), "-----BEGIN PGP SIGNED MESSAGE-----"))
+            return true;
+    return false;
+}
+
 void crypto_shown(struct ui *ui)
 {
     const struct doc *doc = ui->message.doc;
     uint32_t data = 0, signature = 0;
-    bool encrypted = false;
+    bool encrypted = false, in_text = false;
     for (size_t i = 0; doc && i < doc_count(doc); i++) {
         const struct doc_item *item = doc_at(doc, i);
         if (item->kind != DOC_PART)
@@ -253,15 +264,23 @@ void crypto_shown(struct ui *ui)
             data = item->number;
         if ((item->flags & DOC_PART_SIGNATURE) && data && item->parent == data)
             signature = item->number;
-        encrypted = encrypted || (item->flags & (DOC_PART_ENCRYPTED | DOC_PART_PGP_INLINE));
+        encrypted = encrypted || (item->flags & DOC_PART_ENCRYPTED);
+        in_text = in_text || (item->flags & DOC_PART_PGP_INLINE);
     }
     struct crypto *c = work(ui);
-    if (c && ref_eq(c->ref, ui->message.ref) && c->banner[0])
-        return; /* the verdict of the decrypted text stands */
-    if (!data && !encrypted)
+    if (c && ref_eq(c->ref, ui->message.ref) && c->banner[0]) {
+        if (!c->of_plain || c->plain_comes) {
+            c->plain_comes = false;
+            return;
+        }
+        c->banner[0] = '\0'; /* the message as it came is shown again: what was said of its plain text is not of it */
+    }
+    if (!data && !encrypted && !in_text)
         return;
     c = fresh(ui);
-    if (encrypted) {
+    if (!encrypted && in_text && clear_signed(doc)) {
+        verdict(ui, false, "says it is signed within the text \xc2\xb7 :decrypt verifies it");
+    } else if (encrypted || in_text) {
         verdict(ui, false, "encrypted \xc2\xb7 :decrypt reads it");
     } else if (signature) {
         c->data_part = data;
@@ -321,8 +340,11 @@ static void on_decrypted(struct ui *ui, void *arg, int status, struct str output
         fs_read_fd(c->status, lines.max, &lines, &err);
     read_status(buf_str(&lines), &s);
     buf_fini(&lines);
-    /* Without integrity nothing is shown, whatever came out (THREATS 127). */
-    if (!WIFEXITED(status) || WEXITSTATUS(status) >= 3 || !s.decrypted || s.no_integrity) {
+    /* Without integrity nothing is shown, whatever came out (THREATS 127). A clear-signed text is not encrypted: gpg
+     * gives what the signature covers and its verdict. */
+    bool told = s.good || s.bad || s.missing || s.other;
+    if (!WIFEXITED(status) || WEXITSTATUS(status) >= 3 || !(s.decrypted || (c->inline_text && told)) ||
+        s.no_integrity) {
         verdict(ui, true, "not decrypted: no key, a wrong passphrase, or the data was changed");
         stop(c);
         return;
@@ -331,10 +353,14 @@ static void on_decrypted(struct ui *ui, void *arg, int status, struct str output
     if (whole < 0 || !put_fields(c, whole, &err) || !append(c->plain, whole, &err) || lseek(whole, 0, SEEK_SET) < 0) {
         ui_note(ui, NOTE_ERROR, "%s", err.kind ? err.text : "no memory for the decrypted text");
     } else if (ref_eq(c->ref, ui->message.ref)) {
-        if (s.good || s.bad || s.missing || s.other)
-            tell_signature(ui, &s, "decrypted \xc2\xb7 ");
+        if (told)
+            tell_signature(ui, &s, s.decrypted ? "decrypted \xc2\xb7 " : "");
         else
             verdict(ui, false, "decrypted \xc2\xb7 not signed");
+        c->of_plain = c->plain_comes = true;
+        char *subject = mem_dup_z(ui->message.subject ? ui->message.subject : "");
+        message_show(&ui->message, c->ref, str_z(subject), ui->message.flags);
+        free(subject);
         ui_view_fd(ui, whole);
     }
     if (whole >= 0)
