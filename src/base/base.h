@@ -90,7 +90,7 @@ bool buf_addc(struct buf *, char c);
 bool buf_addz(struct buf *, const char *z);
 bool buf_adds(struct buf *, struct str);
 bool buf_addf(struct buf *, const char *fmt, ...) PRINTF(2, 3);
-bool buf_addv(struct buf *, const char *fmt, va_list);
+bool buf_addv(struct buf *, const char *fmt, va_list) PRINTF(2, 0);
 void buf_consume(struct buf *, size_t n); /* drops n bytes from the front; O(rest) */
 struct str buf_str(const struct buf *);
 const char *buf_z(const struct buf *);     /* never NULL */

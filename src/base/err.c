@@ -74,7 +74,7 @@ static void store_text(struct err *err, struct str raw)
     buf_fini(&clean);
 }
 
-static void set(struct err *err, enum err_kind kind, int errnum, const char *fmt, va_list ap)
+static PRINTF(4, 0) void set(struct err *err, enum err_kind kind, int errnum, const char *fmt, va_list ap)
 {
     struct buf raw = BUF_INIT(4096);
     char number[64];

@@ -162,7 +162,7 @@ static struct step *append_send(struct acct *a, const struct db_batch *b)
     return s;
 }
 
-static enum box_op op_of(enum intent_kind kind)
+static uint8_t op_of(enum intent_kind kind)
 {
     return kind == INTENT_BOX_CREATE ? BOX_CREATE : kind == INTENT_BOX_RENAME ? BOX_RENAME : BOX_DELETE;
 }
