@@ -1,5 +1,4 @@
-/* The command language and every option value: bytes in, no crash, no leak, and what was quoted comes back.
- * FUZZ_SOURCES: tests/fuzz/fuzz_conf.c; links src/conf/libconf.a and base. */
+/* The command language and every option value: bytes in, no crash, no leak, and what was quoted comes back. */
 #include "conf/conf.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

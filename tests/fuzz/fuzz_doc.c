@@ -1,5 +1,5 @@
 /* The reader of display documents: bytes in any cut, no crash; every string is clean and every span inside its text;
- * wrapping covers it. FUZZ_SOURCES: tests/fuzz/fuzz_doc.c; links src/mail/libmail.a and base. */
+ * wrapping covers it. */
 #include "mail/doc.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -1,5 +1,4 @@
-/* IMAP answers: bytes in, no crash, no leak, no endless work; what is parsed keeps its promises.
- * FUZZ_SOURCES: tests/fuzz/fuzz_imap.c; links src/net/libimap.a, src/net/libnet.a and base. */
+/* IMAP answers: bytes in, no crash, no leak, no endless work; what is parsed keeps its promises. */
 #include "net/imap.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

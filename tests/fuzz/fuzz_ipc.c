@@ -1,5 +1,4 @@
-/* A packet from a taken-over peer: decodes or ends the channel, never more; what decodes has one encoding only.
- * FUZZ_SOURCES: tests/fuzz/fuzz_ipc.c; links src/ipc/libipc.a and base. */
+/* A packet from a taken-over peer: decodes or ends the channel, never more; what decodes has one encoding only. */
 #include "ipc/ipc.h"
 
 #include <sys/socket.h>

@@ -1,5 +1,5 @@
 /* Headers, words, addresses, dates, ids, rows, answers and mailto: links: bytes in, no crash, no leak; what is made
- * keeps its promises. FUZZ_SOURCES: tests/fuzz/fuzz_mail.c; links src/mail/libmail.a and base. */
+ * keeps its promises. */
 #include "mail/mail.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

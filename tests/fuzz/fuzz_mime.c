@@ -1,6 +1,5 @@
 /* A message to its document and its parts, and the same bytes as a draft: no crash, no leak; the document is read back
- * clean, the draft is 7-bit lines. FUZZ_SOURCES: tests/fuzz/fuzz_mime.c; links src/mime/libmime.a, src/mail/libmail.a
- * and base. */
+ * clean, the draft is 7-bit lines. */
 #include "mail/mail.h"
 #include "mime/mime.h"
 

@@ -1,6 +1,5 @@
 /* A whole POP3 session, login to QUIT, fed from bytes: no crash, no leak, no endless loop, and a message is claimed
- * whole only after its final dot. The first byte chooses lock step. FUZZ_SOURCES: tests/fuzz/fuzz_pop3.c; links
- * src/net/libnet.a and base. */
+ * whole only after its final dot. The first byte chooses lock step. */
 #include <sys/socket.h>
 #include <unistd.h>
 

@@ -1,6 +1,5 @@
 /* The front half of the input is a server's side of a submission, the rest the mail: no crash, no leak, and the mail's
- * bytes never hold a line end that is not CR LF nor a lone dot. FUZZ_SOURCES: tests/fuzz/fuzz_smtp.c; links
- * src/net/libnet.a and base. */
+ * bytes never hold a line end that is not CR LF nor a lone dot. */
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
