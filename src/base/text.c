@@ -211,7 +211,7 @@ static bool put_clean(struct cleaner *c, uint32_t cp)
         c->space = true;
         return true;
     }
-    if (c->space && !put_char(c, ' '))
+    if (c->space && c->before != ' ' && !put_char(c, ' ')) /* what stood between two may have been dropped */
         return false;
     c->space = false;
     if (cp == '\t' && (c->flags & TEXT_KEEP_TABS))
