@@ -199,8 +199,12 @@ static bool send_imap(struct acct *a, const struct db_batch *b)
             break;
         default:
             s = STEP(a, command_done, -1, STEP_BOX, .op = op_of(b->kind),
-                     .name = b->kind == INTENT_BOX_CREATE ? b->arg : b->box_name,
-                     .to = b->kind == INTENT_BOX_RENAME ? b->arg : STR(""));
+                     .name = b->kind != INTENT_BOX_CREATE ? b->box_name
+                             : b->utf8.n                  ? b->utf8
+                                                          : b->arg,
+                     .to = b->kind != INTENT_BOX_RENAME ? STR("")
+                           : b->utf8.n                  ? b->utf8
+                                                        : b->arg);
             break;
         }
     }

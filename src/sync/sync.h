@@ -32,7 +32,7 @@ uint64_t ranges_total(struct str normal);
 #define SYNC_SLICE 500
 #define SYNC_FLAG_SLICE 5000
 #define SYNC_STATUS_EVERY 180 /* seconds between STATUS rounds of the mailboxes that are not open */
-#define SYNC_LIST_EVERY 3600  /* seconds between LISTs */
+#define SYNC_LIST_EVERY 600   /* seconds between LISTs: what other clients create and delete */
 #define SYNC_FORE_EVERY 60    /* seconds that the background may keep the connection from the foreground mailbox */
 
 /* One mailbox as the plan sees it. */

@@ -426,12 +426,12 @@ bool run_redo(void *context, const struct cmd_args *args, struct err *err)
 /* ---- mailboxes ---- */
 static void on_box_answer(struct ui *ui, void *arg, const struct msg *m)
 {
-    (void)arg;
+    const char *done = arg;
     ui->boxes.stale = true;
     if (m && m->kind == MSG_REFUSED)
         ui_note(ui, NOTE_ERROR, "%.*s", STR_FMT(m->u.REFUSED.text));
     else if (m)
-        ui_note(ui, NOTE_INFO, "done · u undo");
+        ui_note(ui, NOTE_INFO, "%s", done);
 }
 
 static void box_intent(struct ui *ui, enum intent_kind kind, unsigned account, uint64_t box, const char *name)
@@ -439,7 +439,14 @@ static void box_intent(struct ui *ui, enum intent_kind kind, unsigned account, u
     struct err err = ERR_INIT;
     if (!ui_online(ui))
         return;
-    uint32_t req = ui_request(ui, on_box_answer, NULL);
+    /* a mailbox that the server deleted cannot come back; a request's argument is not written to */
+    static char gone[] = "mailbox deleted", created[] = "mailbox created · u undo",
+                renamed[] = "mailbox renamed · u undo", marked[] = "all marked read · u undo";
+    char *done = kind == INTENT_BOX_DELETE   ? gone
+                 : kind == INTENT_BOX_CREATE ? created
+                 : kind == INTENT_BOX_RENAME ? renamed
+                                             : marked;
+    uint32_t req = ui_request(ui, on_box_answer, done);
     if (!SEND(ui->client->chan, -1, &err, INTENT, .req = req, .account = str_z(ui->accts.list[account].name),
               .kind = (uint8_t)kind, .box = box, .arg = str_z(name)))
         ui_note_err(ui, &err);
@@ -509,7 +516,8 @@ bool run_delete_mailbox(void *context, const struct cmd_args *args, struct err *
     (void)args;
     if (!item || item->kind != BOXK_BOX)
         return err_set(err, ERR_USAGE, "the cursor is on no mailbox");
-    snprintf(question, sizeof question, "Delete the mailbox %.200s with %u messages?", item->path, item->total);
+    snprintf(question, sizeof question, "Delete the mailbox %.200s with %u message%s, for good?", item->path,
+             item->total, item->total == 1 ? "" : "s");
     ui_confirm(ui, question, "", delete_box, NULL);
     return true;
 }

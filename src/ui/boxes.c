@@ -33,12 +33,13 @@ static struct box_item *add(struct boxes *b)
     return item;
 }
 
+enum { DEPTH_MAX = 16 };
 struct reading {
     struct boxes *boxes;
     unsigned account;
     const char *only; /* the account's option mailboxes */
     unsigned inbox_unread, inbox_total;
-    bool any;
+    unsigned above[DEPTH_MAX], nabove; /* the last item and those that it is below */
 };
 
 /* Is `name` among the words of `list` (blank or comma separated)? */
@@ -57,6 +58,14 @@ static bool in_words(const char *list, struct str name)
     return false;
 }
 
+/* What of `path` is left below the item `above`; nothing if it is not below it. */
+static struct str below(const struct box_item *above, struct str path, char delim)
+{
+    struct str parent = str_z(above->path);
+    bool is = delim && path.n > parent.n + 1 && str_starts(path, parent) && path.p[parent.n] == delim;
+    return is ? str_sub(path, parent.n + 1, path.n) : (struct str){NULL, 0};
+}
+
 static void read_box(void *arg, const struct box_row *row)
 {
     struct reading *r = arg;
@@ -65,10 +74,15 @@ static void read_box(void *arg, const struct box_row *row)
     struct box_item *item = add(r->boxes);
     if (!item)
         return;
-    struct str name = row->utf8;
-    unsigned depth = 0;
-    for (size_t at; row->delim && str_find(name, row->delim, &at) && at + 1 < name.n && depth < 16; depth++)
-        name = str_sub(name, at + 1, name.n);
+    /* Indented below its parent where that is the row above; its whole path else. */
+    struct str name = {NULL, 0};
+    while (r->nabove && !name.n)
+        if (!(name = below(&r->boxes->list[r->above[r->nabove - 1]], row->utf8, row->delim)).n)
+            r->nabove--;
+    unsigned depth = r->nabove;
+    name = name.n ? name : row->utf8;
+    if (r->nabove < DEPTH_MAX)
+        r->above[r->nabove++] = r->boxes->n - 1;
     item->account = r->account;
     item->id = row->id;
     item->role = row->role;
@@ -83,7 +97,6 @@ static void read_box(void *arg, const struct box_row *row)
         r->inbox_unread += item->unread;
         r->inbox_total += item->total;
     }
-    r->any = true;
 }
 
 static bool same(const struct box_item *a, const struct box_item *b)
@@ -130,6 +143,7 @@ bool boxes_update(struct boxes *b, struct accts *accts, const struct conf *conf,
         item->account = a;
         item->name = mem_dup_z(accts->list[a].name);
         r.account = a;
+        r.nabove = 0;
         r.only = accts->list[a].conf ? accts->list[a].conf->mailboxes : NULL;
         if (accts->list[a].reader)
             ok = reader_boxes(accts->list[a].reader, read_box, &r, err) && ok;
