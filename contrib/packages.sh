@@ -33,5 +33,6 @@ build_in() {
     rm -f "$top/autogen.log"
     mkdir -p "$dir"
     [ -f "$dir/Makefile" ] || (cd "$dir" && "$top/configure" -q "$@") || return 1
-    make -s -C "$dir" -j"$(nproc 2>/dev/null || echo 2)" all
+    echo "tuimail: building (a minute or so)" >&2
+    make -s -C "$dir" -j"$(nproc 2>/dev/null || echo 2)" all >"$dir/build.log" 2>&1 || { tail -n 40 "$dir/build.log" >&2; return 1; }
 }
