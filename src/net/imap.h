@@ -150,7 +150,8 @@ struct imap_handler {
 
 /* ---- Connection ----------------------------------------------------------------------------------------------------------- */
 struct imap;
-/* Borrows the stream, which must outlive it. `answer_ms`: deadline of each single answer and of each wait for one. */
+/* Borrows the stream, which must outlive it. `answer_ms`: deadline of each single answer; a wait for a
+ * command's end lasts 5 times as long and a second for each KiB that comes, 15 minutes and 256 MiB of answers at most. */
 struct imap *imap_new(struct stream *, const struct imap_handler *, int64_t answer_ms);
 void imap_free(struct imap **);                        /* NULL-safe; sends nothing */
 uint64_t imap_caps(const struct imap *);               /* enum imap_cap */

@@ -43,6 +43,8 @@ struct imap {
     struct imap_handler handler;
     int64_t answer_ms;
     const int64_t *deadline_cap;
+    int64_t wait_from;                 /* when the present wait began; 0: none yet */
+    uint64_t wait_bytes, wait_answers; /* bytes of the line then; bytes of answers since */
     struct imap_parser *parser;
     struct buf answer; /* the one being framed */
     size_t line_bytes; /* of it outside literals */

@@ -180,8 +180,10 @@ bool imap_login(struct imap *m, const struct endpoint *ep, const struct secret *
               (preauth || stream_is_tls(m->stream) || ep->tls != TLS_STARTTLS || starttls(m, ep, err)) &&
               capability(m, err) && (preauth || authenticate(m, ep, secret, err)) && capability(m, err);
     m->logging_in = false;
-    if (!ok)
+    if (!ok) {
+        sasl_redact(secret, err);
         return false;
+    }
     uint64_t want = m->caps & IMAP_CAP_QRESYNC ? (uint64_t)IMAP_CAP_QRESYNC : m->caps & IMAP_CAP_CONDSTORE;
     if (want && (m->caps & IMAP_CAP_ENABLE)) {
         if (!imap_sendf(m, &tag, err, "ENABLE %s", want == IMAP_CAP_QRESYNC ? "QRESYNC" : "CONDSTORE"))

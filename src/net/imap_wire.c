@@ -7,6 +7,8 @@
 
 #define CHUNK_RENEWS 65536u /* so many bytes of a literal earn a new deadline */
 #define COMMAND_MS 900000   /* and no command lasts longer than this, whatever comes meanwhile */
+#define WAITS 5
+#define COMMAND_BYTES ((uint64_t)256 << 20) /* nor do its answers, without literals that go to a sink, hold more */
 
 struct imap *imap_new(struct stream *stream, const struct imap_handler *h, int64_t answer_ms)
 {
@@ -46,9 +48,23 @@ void imap_deadline_cap(struct imap *m, const int64_t *mono_ms)
     m->deadline_cap = mono_ms;
 }
 
+/* A wait begins: for an answer to a command, or for what comes unasked. */
+static void wait_begin(struct imap *m)
+{
+    m->wait_from = clock_mono_ms();
+    m->wait_bytes = stream_bytes_in(m->stream);
+    m->wait_answers = 0;
+}
+
+/* A silent server has answer_ms. One that says little things has WAITS times that, for servers do say "still here"
+ * while they copy, and a second for each KiB, for the line may be slow; a drip ends here (THREATS 28). */
 static void deadline_set(struct imap *m)
 {
-    int64_t d = clock_mono_ms() + m->answer_ms;
+    int64_t now = clock_mono_ms();
+    int64_t d = now + m->answer_ms;
+    int64_t kib = (int64_t)((stream_bytes_in(m->stream) - m->wait_bytes) >> 10);
+    if (m->wait_from)
+        d = MIN(d, m->wait_from + WAITS * m->answer_ms + kib * 1000);
     if (m->deadline_cap && *m->deadline_cap)
         d = MIN(d, *m->deadline_cap);
     stream_deadline(m->stream, d);
@@ -253,7 +269,8 @@ bool imap_read_answer(struct imap *m, struct str *answer_r, struct err *err)
     s.n -= s.n && s.p[s.n - 1] == '\n';
     s.n -= s.n && s.p[s.n - 1] == '\r';
     *answer_r = s;
-    return true;
+    m->wait_answers += s.n;
+    return m->wait_answers <= COMMAND_BYTES || err_set(err, ERR_PROTOCOL, "the server's answers do not end");
 }
 
 /* ---- Answers ------------------------------------------------------------------------------------------------------------------ */
@@ -438,6 +455,8 @@ static struct imap_slot *slot_new(struct imap *m, struct err *err)
 
 bool imap_wait_continue(struct imap *m, uint32_t tag, bool *continued_r, struct err *err)
 {
+    wait_begin(m);
+    deadline_set(m);
     if (!stream_flush(m->stream, err))
         return false;
     m->continued = false;
@@ -455,6 +474,7 @@ static bool cmd_write(struct imap *m, struct imap_cmd *c, uint32_t tag, bool *re
     size_t at = 0;
     bool continued;
     *refused_r = false;
+    wait_begin(m);
     deadline_set(m);
     if (!stream_printf(m->stream, err, "T%u ", tag))
         return false;
@@ -526,6 +546,7 @@ bool imap_send_literal(struct imap *m, struct imap_cmd *c, uint64_t size, uint32
 
 bool imap_literal(struct imap *m, struct str piece, struct err *err)
 {
+    wait_begin(m);
     deadline_set(m);
     return stream_write(m->stream, piece, err);
 }
@@ -551,6 +572,7 @@ bool imap_wait(struct imap *m, uint32_t tag, struct imap_result *r, struct err *
     if (!s)
         bug("imap_wait for a command that is not under way");
     int64_t end = clock_mono_ms() + COMMAND_MS;
+    wait_begin(m);
     deadline_set(m);
     if (!stream_flush(m->stream, err))
         return false;
@@ -634,6 +656,7 @@ bool imap_idle_read(struct imap *m, struct err *err)
     while (imap_buffered(m, &yes, err)) {
         if (!yes)
             return true;
+        wait_begin(m);
         if (!imap_turn(m, err))
             return false;
     }
@@ -642,6 +665,7 @@ bool imap_idle_read(struct imap *m, struct err *err)
 
 bool imap_idle_end(struct imap *m, struct err *err)
 {
+    wait_begin(m);
     deadline_set(m);
     /* Its end need not be waited for: the next command may follow in the same segment. */
     imap_forget(m, m->idle_tag);

@@ -346,7 +346,7 @@ static bool is_plain(const char *z, size_t n)
     return n > 0;
 }
 
-bool pop3_login(struct pop3 *p, const char *user, const struct secret *secret, bool insecure_ok, struct err *err)
+static bool login(struct pop3 *p, const char *user, const struct secret *secret, bool insecure_ok, struct err *err)
 {
     bool tls = stream_is_tls(p->stream), cover = tls || insecure_ok;
     if (!is_plain(user, strlen(user)))
@@ -378,6 +378,14 @@ bool pop3_login(struct pop3 *p, const char *user, const struct secret *secret, b
                    mechanisms.n > 0            ? buf_z(&p->sasl)
                    : (p->caps & POP_USER) != 0 ? "USER"
                                                : "nothing");
+}
+
+bool pop3_login(struct pop3 *p, const char *user, const struct secret *secret, bool insecure_ok, struct err *err)
+{
+    bool ok = login(p, user, secret, insecure_ok, err);
+    if (!ok)
+        sasl_redact(secret, err);
+    return ok;
 }
 
 /* ---- Lists --------------------------------------------------------------------------------------------------------------------- */

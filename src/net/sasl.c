@@ -373,3 +373,64 @@ bool sasl_finish(struct sasl *s, struct str last_data, struct err *err)
     return s->done ||
            err_set(err, ERR_AUTH, "the server did not prove that it knows the password (%s)", s->mechanism->name);
 }
+
+/* ---- What a server repeats ----------------------------------------------------------------------------------------- */
+static bool is_base64(char c)
+{
+    return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '+' || c == '/' ||
+           c == '=';
+}
+
+/* text[at, at+n) becomes "***". */
+static size_t blot(char *text, size_t at, size_t n)
+{
+    size_t stars = MIN(n, (size_t)3);
+    memset(text + at, '*', stars);
+    memmove(text + at + stars, text + at + n, strlen(text + at + n) + 1);
+    return at + stars;
+}
+
+/* Any offset of a quantum: the echo may begin behind other letters, or be cut short. */
+static bool hides(struct str run, struct str secret)
+{
+    struct buf raw = BUF_INIT(512);
+    bool found = false;
+    for (size_t skip = 0; skip < 4 && skip < run.n && !found; skip++) {
+        struct str s = str_sub(run, skip, run.n);
+        while (s.n && s.p[s.n - 1] == '=')
+            s.n--;
+        s.n -= s.n % 4 == 1;
+        char padded[512];
+        size_t n = MIN(s.n, sizeof padded - 4);
+        memcpy(padded, s.p, n);
+        while (n % 4)
+            padded[n++] = '=';
+        buf_reset(&raw);
+        found = base64_decode((struct str){padded, n}, &raw) && raw.n >= secret.n &&
+                memmem(raw.p, raw.n, secret.p, secret.n) != NULL;
+        explicit_bzero(padded, sizeof padded);
+    }
+    if (raw.p)
+        explicit_bzero(raw.p, raw.n);
+    buf_fini(&raw);
+    return found;
+}
+
+void sasl_redact(const struct secret *secret, struct err *err)
+{
+    struct str s = {secret->p, secret->n};
+    char *text = err->text;
+    if (s.n == 0)
+        return;
+    for (char *at = text; (at = memmem(at, strlen(at), s.p, s.n)) != NULL;)
+        at = text + blot(text, (size_t)(at - text), s.n);
+    for (size_t i = 0; text[i];) {
+        size_t n = 0;
+        while (text[i + n] && is_base64(text[i + n]))
+            n++;
+        if (n >= 4 && hides((struct str){text + i, n}, s))
+            i = blot(text, i, n);
+        else
+            i += n ? n : 1;
+    }
+}

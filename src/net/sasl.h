@@ -21,5 +21,7 @@ bool sasl_initial(struct sasl *, struct buf *out);
 bool sasl_step(struct sasl *, struct str challenge, struct buf *out, struct err *);
 /* After success: was the server's own proof seen where the mechanism has one? */
 bool sasl_finish(struct sasl *, struct str last_data, struct err *);
+/* After a failed login: blots out the secret in *err, plain or within base64, where the server's words repeat what it was sent. */
+void sasl_redact(const struct secret *, struct err *);
 
 #endif

