@@ -408,7 +408,7 @@ static void not_sent(struct acct *a, uint64_t id, enum err_kind kind, const char
         return;
     }
     set(a, id, OUTBOX_REFUSED, 0, kind, text);
-    acct_note(a, 2, kind, "a mail was not sent and stays in the outbox: %s", text);
+    log_msg(LOG_ERROR, "%s: a mail was not sent and stays in the outbox: %s", a->name, text);
 }
 
 /* What follows a sent mail, each step durable: the copy in Sent, the mark on what was answered, the end of the outbox

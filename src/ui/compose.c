@@ -110,7 +110,7 @@ static char *drafts_dir(struct ui *ui)
     return dir;
 }
 
-static char *new_path(struct ui *ui)
+char *compose_new_path(struct ui *ui)
 {
     unsigned char r[6];
     char hex[13], name[64];
@@ -190,7 +190,7 @@ static void show(struct ui *ui, struct compose *c)
 
 static struct compose *fresh(struct ui *ui, enum draft_kind kind, const struct account *account)
 {
-    char *path = new_path(ui);
+    char *path = compose_new_path(ui);
     if (!path)
         return NULL;
     struct compose *c = mem_new(sizeof *c);
@@ -295,17 +295,22 @@ static void carry_end(struct ui *ui, struct carry *k)
 
 static void carry_next(struct ui *ui, struct carry *k);
 
-/* The name comes from the mail, cleaned by `view` and again here: one component, ours in front. */
-static char *carried_path(struct carry *k, const struct doc_item *part)
+/* The name comes from the mail, cleaned by `view` and again here: one component, in a directory of its own, because it
+ * is also the name under which it is sent. NULL with *err. */
+static char *carried_path(struct carry *k, const struct doc_item *part, struct err *err)
 {
     struct buf name = BUF_INIT(255);
-    buf_addf(&name, "%zu-", k->n + 1);
+    char number[16];
+    snprintf(number, sizeof number, "%zu", k->n + 1);
+    char *dir = path_join(k->dir, number), *path = NULL;
     for (size_t i = 0; i < part->text.n && name.n < 200; i++)
         buf_addc(&name, part->text.p[i] == '/' || (unsigned char)part->text.p[i] < 0x20 ? '_' : part->text.p[i]);
-    if (!part->text.n)
+    if (!part->text.n || part->text.p[0] == '.')
         buf_addz(&name, "part");
-    char *path = path_join(k->dir, buf_z(&name));
+    if (fs_mkdir_private(dir, err))
+        path = path_join(dir, buf_z(&name));
     buf_fini(&name);
+    free(dir);
     return path;
 }
 
@@ -315,8 +320,8 @@ static void on_carried(struct ui *ui, void *arg, int fd)
     struct err err = ERR_INIT;
     struct buf bytes = BUF_INIT(64u << 20);
     if (fd >= 0) {
-        char *path = carried_path(k, doc_at(k->doc, k->next - 1));
-        if (fs_read_fd(fd, bytes.max, &bytes, &err) && fs_write_atomic(path, 0600, buf_str(&bytes), &err)) {
+        char *path = carried_path(k, doc_at(k->doc, k->next - 1), &err);
+        if (path && fs_read_fd(fd, bytes.max, &bytes, &err) && fs_write_atomic(path, 0600, buf_str(&bytes), &err)) {
             k->paths[k->n++] = path;
         } else {
             ui_note_err(ui, &err);
@@ -348,7 +353,7 @@ static void on_loaded(struct ui *ui, void *arg, struct doc *doc, int fd, struct 
         return;
     struct carry *k = mem_new(sizeof *k);
     *k = (struct carry){.answer = a, .doc = doc, .viewer = viewer, .fd = fd};
-    char *base = a.kind == DRAFT_FORWARD || a.kind == DRAFT_AGAIN ? new_path(ui) : NULL;
+    char *base = a.kind == DRAFT_FORWARD || a.kind == DRAFT_AGAIN ? compose_new_path(ui) : NULL;
     struct err err = ERR_INIT;
     if (base) {
         struct buf dir = BUF_INIT(4096);
@@ -427,7 +432,8 @@ static void on_submitted(struct ui *ui, void *arg, const struct msg *m)
     else
         ui_note(ui, NOTE_INFO, "in the outbox");
     drop_replaced(ui, c);
-    close_compose(ui, true);
+    bool kept = held_keep(ui, c->path, c->account, m->u.SUBMITTED.out);
+    close_compose(ui, !kept);
 }
 
 static void on_saved(struct ui *ui, void *arg, const struct msg *m)
@@ -500,58 +506,13 @@ static void on_built(struct ui *ui, void *arg, struct helper *h, struct msg *m)
     hand_over(ui, c);
 }
 
-/* THREATS 153: a regular file that can be read now, or a refusal before anything is built. */
-static int open_attachment(struct str typed, struct err *err)
-{
-    char *z = mem_dup_n(typed.p, typed.n), *path = path_expand_home(z);
-    struct stat st;
-    int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-    if (fd < 0)
-        err_sys(err, err_from_errno(errno), errno, "attachment %s", path);
-    else if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) {
-        err_set(err, ERR_IO, "attachment %s is not a regular file", path);
-        close(fd);
-        fd = -1;
-    }
-    free(z);
-    free(path);
-    return fd;
-}
-
-static struct str base_name(struct str path)
-{
-    for (size_t i = path.n; i > 0; i--)
-        if (path.p[i - 1] == '/')
-            return str_sub(path, i, path.n);
-    return path;
-}
-
-static const char *type_of(struct str name)
-{
-    static const struct {
-        const char *suffix, *type;
-    } types[] = {{".txt", "text/plain"},       {".csv", "text/csv"},        {".html", "text/html"},
-                 {".pdf", "application/pdf"},  {".png", "image/png"},       {".jpg", "image/jpeg"},
-                 {".jpeg", "image/jpeg"},      {".gif", "image/gif"},       {".svg", "image/svg+xml"},
-                 {".zip", "application/zip"},  {".gz", "application/gzip"}, {".patch", "text/x-patch"},
-                 {".diff", "text/x-patch"},    {".ics", "text/calendar"},   {".vcf", "text/vcard"},
-                 {".eml", "message/rfc822"},   {".mp3", "audio/mpeg"},      {".mp4", "video/mp4"},
-                 {".json", "application/json"}};
-    for (size_t i = 0; i < COUNT(types); i++) {
-        size_t n = strlen(types[i].suffix);
-        if (name.n > n && str_case_eqz(str_sub(name, name.n - n, name.n), types[i].suffix))
-            return types[i].type;
-    }
-    return "application/octet-stream";
-}
-
 static bool send_attachments(struct compose *c, struct err *err)
 {
     for (size_t i = 0; i < c->draft.nattach; i++) {
-        struct str name = base_name(c->draft.attach[i]);
-        int fd = open_attachment(c->draft.attach[i], err);
+        struct str name = attach_name(c->draft.attach[i]);
+        int fd = attach_open(c->draft.attach[i], err);
         bool ok = fd >= 0 && SEND(helper_chan(c->builder), fd, err, BUILD_ATTACH, .req = 1, .name = name,
-                                  .type = str_z(type_of(name)));
+                                  .type = str_z(attach_type(name)));
         if (fd >= 0)
             close(fd);
         if (!ok)
@@ -791,8 +752,31 @@ static char *newest_draft(struct ui *ui, unsigned *count_r)
     return path;
 }
 
-static bool reopen(struct ui *ui, char *path)
+static void answered_row(void *arg, const struct msg_row *row)
 {
+    *(uint64_t *)arg = row->id;
+}
+
+/* The mail that the draft answers, by its In-Reply-To: it is marked when the draft is sent. */
+static void find_answered(struct ui *ui, struct compose *c)
+{
+    int at = accts_find(&ui->accts, str_z(c->account), false);
+    struct reader *reader = at >= 0 ? ui->accts.list[at].reader : NULL;
+    struct str msgid = str_trim(c->draft.in_reply_to);
+    struct err err = ERR_INIT;
+    if (msgid.n > 2 && msgid.p[0] == '<' && msgid.p[msgid.n - 1] == '>')
+        msgid = str_sub(msgid, 1, msgid.n - 1);
+    c->answers = (struct ref){.account = (unsigned)MAX(at, 0)};
+    if (reader && msgid.n)
+        reader_find_msgid(reader, msgid, answered_row, &c->answers.id, &err);
+}
+
+bool compose_reopen(struct ui *ui, char *path)
+{
+    if (!can_begin(ui)) {
+        free(path);
+        return false;
+    }
     const struct account *account = &ui->conf->accounts[0];
     struct compose *c = mem_new(sizeof *c);
     *c = (struct compose){.kind = DRAFT_AGAIN, .path = path, .built = -1};
@@ -809,6 +793,8 @@ static bool reopen(struct ui *ui, char *path)
         free(c->account);
         c->account = mem_dup_z(owner->name);
     }
+    if (c->valid)
+        find_answered(ui, c);
     return true;
 }
 
@@ -821,7 +807,7 @@ bool run_recall(void *context, const struct cmd_args *args, struct err *err)
         return true;
     char *path = newest_draft(ui, &count);
     if (path) {
-        reopen(ui, path);
+        compose_reopen(ui, path);
         return true;
     }
     const struct list_row *row = ui_row(ui);
@@ -842,6 +828,7 @@ bool run_recall(void *context, const struct cmd_args *args, struct err *err)
 void extra_start(struct ui *ui)
 {
     unsigned count;
+    held_start(ui);
     char *path = newest_draft(ui, &count);
     if (path)
         ui_note(ui, NOTE_WARNING, "%u unsent draft%s on this machine \xc2\xb7 R goes on with the newest", count,
@@ -857,6 +844,19 @@ static unsigned draw_field(struct ui *ui, struct rect r, unsigned y, const char 
     extra_line(ui, r, y, 1, str_z(label), THING_HEADER_NAME);
     extra_line(ui, r, y, 10, value, THING_HEADER);
     return y + 1;
+}
+
+/* The name goes with the mail; where it lies matters for a file that the user named. */
+static unsigned draw_attachment(struct ui *ui, struct rect r, unsigned y, struct str path)
+{
+    struct buf line = BUF_INIT(8192);
+    struct str name = attach_name(path);
+    buf_adds(&line, name);
+    if (name.n < path.n && !memmem(path.p, path.n, ".draft.d/", 9))
+        buf_addf(&line, "  in %.*s", STR_FMT(str_sub(path, 0, path.n - name.n)));
+    y = draw_field(ui, r, y, "Attach", buf_str(&line));
+    buf_fini(&line);
+    return y;
 }
 
 void compose_draw(struct ui *ui, const struct compose *c, struct rect r)
@@ -880,7 +880,7 @@ void compose_draw(struct ui *ui, const struct compose *c, struct rect r)
             y = draw_field(ui, r, y, "Bcc", c->draft.bcc);
         y = draw_field(ui, r, y, "Subject", c->draft.subject);
         for (size_t i = 0; i < c->draft.nattach && y + 3 < r.rows; i++)
-            y = draw_field(ui, r, y, "Attach", c->draft.attach[i]);
+            y = draw_attachment(ui, r, y, c->draft.attach[i]);
     }
     if (y < r.rows)
         grid_hline(&ui->grid, r, y++, THING_RULE);

@@ -52,6 +52,26 @@ void ui_tool_end(struct ui *); /* at the end of the program: forgets it */
 struct compose;
 void compose_free(struct compose **);
 void compose_draw(struct ui *, const struct compose *, struct rect);
+char *compose_new_path(struct ui *); /* of a draft file, newer than all others; NULL with a note */
+/* Shows the draft in the file; `path` is the callee's. False: it stays a file, for another mail is being written or it
+ * cannot be read (a note says which). */
+bool compose_reopen(struct ui *, char *path);
+
+/* ---- attach.c: files to attach ---- */
+/* A regular file that can be read now, or -1 with *err before anything is built (THREATS 153). `typed` may begin with
+ * ~. */
+int attach_open(struct str typed, struct err *err);
+struct str attach_name(struct str path);  /* its last component, part of `path` */
+const char *attach_type(struct str name); /* media type by the name's suffix */
+
+/* ---- held.c: the drafts of mails in the outbox ---- */
+/* The mail is in the outbox under this number: its draft waits until the server took it. False where it cannot be
+ * renamed. */
+bool held_keep(struct ui *, const char *draft, const char *account, uint64_t out);
+/* The store tells of an outbox entry: the draft of a mail that is sent goes, of one that is refused or taken back it is
+ * a draft again. True where a note told the user. */
+bool held_outbox(struct ui *, const struct m_OUTBOX *);
+void held_start(struct ui *); /* the same for what happened while no ui ran */
 
 /* ---- parts.c ---- */
 struct parts;
@@ -73,6 +93,7 @@ struct extra {
     struct parts *parts;
     struct crypto *crypto;
     bool terminal_taken;
+    bool unsending;    /* the user takes last_out back */
     uint64_t last_out; /* outbox entry of the last mail, for unsend */
     char last_out_account[65];
 };

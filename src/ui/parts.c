@@ -630,27 +630,6 @@ bool run_bounce(void *context, const struct cmd_args *args, struct err *err)
     return true;
 }
 
-static void on_unsent(struct ui *ui, void *arg, const struct msg *m)
-{
-    (void)arg;
-    if (m && m->kind == MSG_REFUSED)
-        ui_note(ui, NOTE_WARNING, "%.*s", STR_FMT(m->u.REFUSED.text));
-}
-
-bool run_unsend(void *context, const struct cmd_args *args, struct err *err)
-{
-    struct ui *ui = context;
-    (void)args;
-    struct extra *x = ui_extra(ui);
-    if (!x->last_out)
-        return err_set(err, ERR_USAGE, "nothing was sent since the start");
-    if (!ui_online(ui))
-        return true;
-    uint32_t req = ui_request(ui, on_unsent, NULL);
-    return SEND(ui->client->chan, -1, err, OUTBOX_ACT, .req = req, .account = str_z(x->last_out_account),
-                .out = x->last_out, .act = OUTBOX_ACT_CANCEL);
-}
-
 /* ---- The list -------------------------------------------------------------------------------------------------------------------- */
 static void size_text(uint64_t size, char out[16])
 {

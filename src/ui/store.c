@@ -1,5 +1,5 @@
 /* The channel to the store: requests and their answers, and what it tells by itself. */
-#include "ui/private.h"
+#include "ui/extra.h"
 
 #include <poll.h>
 #include <unistd.h>
@@ -105,6 +105,8 @@ static void on_outbox(struct ui *ui, const struct m_OUTBOX *m)
                                         [OUTBOX_UNKNOWN] = "nobody knows whether it was sent: look before you send it "
                                                            "again"};
     ui->boxes.stale = true;
+    if (held_outbox(ui, m))
+        return;
     if (m->state >= COUNT(words) || !words[m->state])
         return;
     ui_note(ui, m->state == OUTBOX_SENT ? NOTE_INFO : NOTE_ERROR, "%.*s: %s%s%.*s", STR_FMT(m->account),

@@ -1,0 +1,193 @@
+#!/usr/bin/env python3
+"""Writing in the real ui with a real server: what is taken back, refused, postponed or cut off in the middle is there
+to be written on, and what was sent is sent once (THREATS 154)."""
+import os
+import signal
+import time
+
+import tap
+from dovecot import Server
+from tap import contains, equal
+from user import User, eventually, message
+
+
+class Story:
+    """bob with an account on a server of the test's own; `editor` is the body that his editor writes."""
+
+    def __init__(self, root, lines="", protocol="imaps"):
+        self.server = Server(os.path.join(root, "dovecot"))
+        self.bob = User(os.path.join(root, "bob"), self.server, protocol=protocol, lines=lines)
+        self.term = None
+
+    def start(self, text="Words typed.", **kw):
+        self.term = self.bob.start(cols=100, rows=30, env={"EDITOR": self.bob.editor(text)}, **kw)
+        self.term.wait("work live" if not kw.get("args") else "INBOX")
+        return self.term
+
+    def command(self, line):
+        self.term.keys(":")
+        self.term.type(line)
+        self.term.keys("Enter")
+
+    def compose(self, to, subject):
+        self.command("compose %s" % to)
+        self.term.wait("Words typed.")
+        self.command("set-subject '%s'" % subject)
+        self.term.wait(subject)
+
+    def drafts(self, suffix=".draft"):
+        folder = os.path.join(self.bob.store, "drafts")
+        return [n for n in os.listdir(folder) if n.endswith(suffix)] if os.path.isdir(folder) else []
+
+    def inbox(self, user):
+        return self.server.subjects(user, "INBOX")
+
+    def end(self):
+        if self.term:
+            self.term.close()
+        self.server.close()
+
+
+def story(function, **kw):
+    with tap.directory() as root:
+        s = Story(root, **kw)
+        try:
+            function(s)
+        except BaseException:
+            print("\n".join("# " + line for line in s.bob.logs().splitlines()))
+            raise
+        finally:
+            s.end()
+
+
+def test_unsend_gives_the_draft_back():
+    def run(s):
+        term = s.start()
+        s.compose("alice@example.org", "too early")
+        term.keys("y")
+        term.wait("unsend takes it back")
+        equal(len(s.drafts(".held")), 1, "the draft of a held mail")
+        s.command("unsend")
+        screen = term.wait("taken back")
+        contains(screen, "too early")
+        contains(screen, "Words typed.")
+        s.command("set-subject 'in time'")
+        term.wait("in time")
+        s.command("set undo-send 0")
+        term.keys("y")
+        eventually("the corrected mail reaches alice", lambda: s.inbox("alice") == ["in time"])
+        eventually("no draft is left", lambda: not s.drafts() and not s.drafts(".held"))
+    story(run, lines="set undo-send 60\n")
+
+
+def test_refused_recipient():
+    def run(s):
+        term = s.start()
+        s.compose("nobody@example.org", "to nobody")
+        term.keys("y")
+        term.wait("not sent, R corrects it")
+        equal(s.inbox("alice"), [])
+        equal(s.server.subjects("bob", "Sent"), [])
+        term.keys("R")
+        term.wait("Words typed.")
+        s.command("set-to alice@example.org")
+        term.wait("To       alice@example.org")
+        term.keys("y")
+        eventually("the corrected mail reaches alice", lambda: s.inbox("alice") == ["to nobody"])
+        eventually("one copy is in Sent", lambda: s.server.subjects("bob", "Sent") == ["to nobody"])
+    story(run, lines="set undo-send 0\n")
+
+
+def test_killed_in_the_editor():
+    def run(s):
+        s.server.deliver("bob", message("a question", sender="Alice <alice@example.org>"))
+        editor = os.path.join(s.bob.root, "slow")
+        with open(editor, "w") as f:
+            f.write("#!/bin/sh\nsed -i 's/^$/\\nHalf a thought./;' \"$1\"\nexec sleep 600\n")
+        os.chmod(editor, 0o755)
+        s.term = s.bob.start(cols=100, rows=30, env={"EDITOR": editor})
+        s.term.wait("a question")
+        s.term.keys("Home", "r")
+        folder = os.path.join(s.bob.store, "drafts")
+        eventually("the editor wrote", lambda: any("Half a thought." in open(os.path.join(folder, n)).read() for n in s.drafts()))
+        os.kill(s.term.pid, signal.SIGKILL)
+        s.term.close()
+        term = s.start()
+        term.wait("unsent draft")
+        term.keys("R")
+        term.wait("Half a thought.")
+        term.keys("y")
+        eventually("the answer reaches alice", lambda: s.inbox("alice") == ["Re: a question"])
+
+        def answered():
+            with s.server.imap("bob") as imap:
+                imap.select("INBOX", readonly=True)
+                return len(imap.search(None, "ANSWERED")[1][0].split()) == 1
+        eventually("the question is marked as answered", answered)
+    story(run, lines="set undo-send 0\n")
+
+
+def test_editor_that_leaves_nothing():
+    def run(s):
+        editor = os.path.join(s.bob.root, "editor")
+        s.start()
+        s.compose("alice@example.org", "still here")
+        with open(editor, "w") as f:
+            f.write('#!/bin/sh\n: >"$1"\nexit 3\n')
+        s.term.keys("e")
+        contains(s.term.wait("the draft is"), "still here")
+        contains(s.term.screen(), "Words typed.")
+        contains(open(os.path.join(s.bob.store, "drafts", s.drafts()[0])).read(), "Words typed.")
+    story(run)
+
+
+def test_postpone_and_recall():
+    def run(s):
+        term = s.start()
+        s.compose("alice@example.org", "not yet")
+        attached = os.path.join(s.bob.root, "figures.csv")
+        with open(attached, "w") as f:
+            f.write("a,b\n")
+        s.command("attach %s" % attached)
+        term.wait("figures.csv")
+        term.keys("P")
+        eventually("it is in Drafts", lambda: s.server.subjects("bob", "Drafts") == ["not yet"])
+        equal(s.drafts(), [])
+        term.keys("R")
+        term.wait(lambda screen: "not yet" in screen and "Drafts" in screen)
+        time.sleep(0.5)
+        term.keys("R")
+        term.wait("Words typed.")
+        term.wait("figures.csv")
+        term.wait("y send")
+        term.keys("y")
+        eventually("it reaches alice", lambda: s.inbox("alice") == ["not yet"])
+        eventually("Drafts is empty", lambda: s.server.subjects("bob", "Drafts") == [])
+        with s.server.imap("alice") as imap:
+            imap.select("INBOX", readonly=True)
+            contains(imap.fetch("1", "(BODY[])")[1][0][1].decode(), 'filename="figures.csv"')
+    story(run, lines="set undo-send 0\n")
+
+
+def test_outbox_survives():
+    """The submission server is away; the ui and its store are killed; the mail goes out later, once."""
+    def run(s):
+        term = s.start()
+        s.compose("alice@example.org", "patience")
+        s.server.stop()
+        term.keys("y")
+        term.wait("sending")
+        os.kill(term.pid, signal.SIGKILL)
+        s.term.close()
+        time.sleep(1)
+        s.server.start()
+        s.start()
+        eventually("it reaches alice", lambda: s.inbox("alice") == ["patience"], 90)
+        eventually("its copy is in Sent", lambda: s.server.subjects("bob", "Sent") == ["patience"])
+        time.sleep(1)
+        equal(s.inbox("alice"), ["patience"])
+    story(run, lines="set undo-send 0\n")
+
+
+if __name__ == "__main__":
+    tap.run(globals())
