@@ -8,6 +8,8 @@
 #define DISK_WAIT_MS 10000
 #define FORGET_S (30 * 86400) /* what can be undone */
 
+static const char secret_needed[] = "the password is needed";
+
 /* ---- Words to the clients ------------------------------------------------------------------------------------------------ */
 void acct_note(struct acct *a, unsigned level, enum err_kind kind, const char *fmt, ...)
 {
@@ -35,7 +37,7 @@ void acct_tell(struct acct *a, struct client *to)
         server_broadcast(a->srv, &m);
     if (to && a->secret_wanted)
         PEER_SEND(to->peer, -1, SECRET_WANTED, .account = str_z(a->name), .service = SERVICE_INCOMING,
-                  .text = str_z(a->text));
+                  .text = strcmp(a->text, secret_needed) ? str_z(a->text) : STR(""));
 }
 
 void acct_state(struct acct *a, enum account_state state, enum err_kind why, const char *text)
@@ -319,8 +321,8 @@ void acct_secret(struct acct *a, uint8_t service, uint64_t tag, int fd, enum err
         /* Nothing is configured: the user types it. */
         const char *why = a->secret_err.text[0] ? a->secret_err.text : "";
         a->secret_wanted = true;
-        acct_state(a, ACCOUNT_WANTS_SECRET, ERR_SECRET, why[0] ? why : "the password is needed");
-        BROADCAST(a->srv, SECRET_WANTED, .account = str_z(a->name), .service = service, .text = str_z(a->text));
+        acct_state(a, ACCOUNT_WANTS_SECRET, ERR_SECRET, why[0] ? why : secret_needed);
+        BROADCAST(a->srv, SECRET_WANTED, .account = str_z(a->name), .service = service, .text = str_z(why));
         a->secret_err = ERR_INIT;
         return;
     }

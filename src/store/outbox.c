@@ -528,8 +528,7 @@ void outbox_secret(struct acct *a, int fd, enum err_kind kind, struct str text)
         ask_secret(a, SERVICE_INCOMING);
     } else {
         s->waits_user = true;
-        BROADCAST(a->srv, SECRET_WANTED, .account = str_z(a->name), .service = SERVICE_SUBMISSION,
-                  .text = STR("the password for sending is needed"));
+        BROADCAST(a->srv, SECRET_WANTED, .account = str_z(a->name), .service = SERVICE_SUBMISSION);
     }
 }
 

@@ -221,6 +221,20 @@ static void draw_title(struct ui *ui, struct rect r, const struct list *l)
     buf_fini(&left);
 }
 
+/* Is an empty list no answer yet? Not before the mailbox was opened or its account has said that it cannot be. */
+static bool still_fills(const struct ui *ui, const struct list *l)
+{
+    bool any = false;
+    for (unsigned a = 0; a < ui->accts.n; a++) {
+        bool busy = ui->accts.list[a].state == ACCOUNT_CONNECTING || ui->accts.list[a].state == ACCOUNT_ONLINE;
+        const struct box_item *box =
+            l->source == LIST_BOX ? boxes_find(&ui->boxes, a, l->box) : boxes_role(&ui->boxes, a, BOX_INBOX);
+        if (busy && (l->source != LIST_BOX || a == l->account))
+            any = any || !box || box->total > box->known || ui->accts.list[a].state == ACCOUNT_CONNECTING;
+    }
+    return any;
+}
+
 static const char *empty_words(const struct ui *ui, const struct list *l)
 {
     if (!ui->accts.n)
@@ -229,7 +243,7 @@ static const char *empty_words(const struct ui *ui, const struct list *l)
         return ui->search ? "searching" : "Nothing matches.";
     if (l->filter != LIST_ALL)
         return "Nothing here; q shows all again.";
-    return "No messages here.";
+    return still_fills(ui, l) ? "The list is being read." : "No messages here.";
 }
 
 static void draw_list(struct ui *ui)
@@ -275,9 +289,12 @@ static void draw_message(struct ui *ui)
 /* ---- the status line ---- */
 static void account_words(const struct ui *ui, struct buf *out)
 {
-    static const char *const states[] = {
-        [ACCOUNT_OFFLINE] = "offline", [ACCOUNT_CONNECTING] = "connecting", [ACCOUNT_ONLINE] = "live",
-        [ACCOUNT_FAILED] = "failed",   [ACCOUNT_WAITING] = "waiting",       [ACCOUNT_WANTS_SECRET] = "wants password"};
+    static const char *const states[] = {[ACCOUNT_OFFLINE] = "offline",
+                                         [ACCOUNT_CONNECTING] = "connecting",
+                                         [ACCOUNT_ONLINE] = "live",
+                                         [ACCOUNT_FAILED] = "failed",
+                                         [ACCOUNT_WAITING] = "offline, tries again",
+                                         [ACCOUNT_WANTS_SECRET] = "wants password"};
     for (unsigned a = 0; a < ui->accts.n && a < 8; a++) {
         const struct acct *acct = &ui->accts.list[a];
         if (!acct->known)

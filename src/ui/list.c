@@ -103,10 +103,28 @@ void list_add_hit(struct list *l, const struct hit *hit)
         l->stale = true;
 }
 
+static bool kept_by(const struct list_row *row, enum list_filter filter)
+{
+    return filter == LIST_ALL || (filter == LIST_UNREAD ? !(row->flags & FLAG_SEEN) : row->flags & FLAG_FLAGGED);
+}
+
 void list_set_filter(struct list *l, enum list_filter filter)
 {
-    if (l->filter != filter)
-        l->stale = true;
+    struct err err = ERR_INIT;
+    if (l->filter == filter)
+        return;
+    /* The cursor goes where something stays: to the nearest row below, else above, else to the first. */
+    if (l->n && !kept_by(&l->rows[l->cur], filter)) {
+        unsigned i = l->cur, k = l->cur;
+        while (i < l->n && !kept_by(&l->rows[i], filter))
+            i++;
+        while (i == l->n && k > 0 && !kept_by(&l->rows[k], filter))
+            k--;
+        unsigned to = i < l->n ? i : k;
+        if (!kept_by(&l->rows[to], filter) || !list_goto(l, l->rows[to].ref, &err))
+            l->touched = false;
+    }
+    l->stale = true;
     l->filter = filter;
 }
 

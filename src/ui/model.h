@@ -125,6 +125,7 @@ void list_show_inboxes(struct list *, struct str title);
 void list_show_hits(struct list *, struct str title);
 void list_add_hit(struct list *, const struct hit *); /* copies; ignored past HITS_MAX */
 void list_clear_hits(struct list *);
+/* A cursor whose row the filter leaves out goes to the nearest that stays. */
 void list_set_filter(struct list *, enum list_filter);
 /* Says how many rows the screen shows. */
 void list_set_height(struct list *, unsigned height);

@@ -125,8 +125,11 @@ static void on_secret(struct ui *ui, const struct m_SECRET_WANTED *m)
                 ui->accts.list[at].name);
         return;
     }
-    snprintf(label, sizeof label, "password of %.40s%s%s%.40s: ", ui->accts.list[at].name,
-             m->service == SERVICE_SUBMISSION ? " (sending)" : "", m->text.n ? ", " : "", m->text.n ? m->text.p : "");
+    /* a refusal's words may be long: they are in the list of messages */
+    if (m->text.n)
+        ui_note(ui, NOTE_WARNING, "%s: %.*s", ui->accts.list[at].name, STR_FMT(m->text));
+    snprintf(label, sizeof label, "password of %.40s%s%s: ", ui->accts.list[at].name,
+             m->service == SERVICE_SUBMISSION ? ", for sending" : "", m->text.n ? " (the last one was refused)" : "");
     ui_ask_secret(ui, (unsigned)at, m->service, label);
 }
 

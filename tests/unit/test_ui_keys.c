@@ -160,10 +160,10 @@ static void test_secret_never_on_screen(void **state)
     (void)state;
     open_ui();
     SEND(f.store, -1, &err, SECRET_WANTED, .account = STR("work"), .service = SERVICE_INCOMING,
-         .text = STR("imap.example.org"));
+         .text = STR("login: the server refused"));
     fake_settle(&f);
     assert_int_equal(f.ui->prompt.kind, PROMPT_SECRET);
-    assert_true(on_screen("password of work"));
+    assert_true(on_screen("password of work (the last one was refused):"));
     for (const char *p = "s3cret"; *p; p++)
         ui_key(f.ui, (ckey)*p);
     struct buf out = BUF_INIT(1u << 20);

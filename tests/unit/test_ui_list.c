@@ -179,6 +179,27 @@ static void test_untouched_list_stays_on_the_newest(void **state)
     teardown(&l);
 }
 
+static void test_filter_moves_off_what_it_leaves_out(void **state)
+{
+    struct list l;
+    struct err err = ERR_INIT;
+    (void)state;
+    setup_rows(50, false);
+    list_init(&l, &accts, &changes);
+    list_show_box(&l, 0, 1, STR("INBOX"));
+    list_set_height(&l, 10);
+    update(&l);
+    while (list_cursor(&l)->flags & FLAG_SEEN ? false : list_move(&l, 1, &err))
+        ;
+    assert_true(list_cursor(&l)->flags & FLAG_SEEN);
+    list_set_filter(&l, LIST_UNREAD);
+    update(&l);
+    assert_int_equal(l.total, 10);
+    for (unsigned i = 0; i < l.n; i++)
+        assert_true(!l.rows[i].ghost && !(l.rows[i].flags & FLAG_SEEN));
+    teardown(&l);
+}
+
 static void test_unread_filter_keeps_what_was_just_read(void **state)
 {
     struct list l;
@@ -293,6 +314,7 @@ int main(void)
         cmocka_unit_test(test_cursor_stays_on_its_message),
         cmocka_unit_test(test_removed_row_is_a_ghost_until_left),
         cmocka_unit_test(test_untouched_list_stays_on_the_newest),
+        cmocka_unit_test(test_filter_moves_off_what_it_leaves_out),
         cmocka_unit_test(test_unread_filter_keeps_what_was_just_read),
         cmocka_unit_test(test_pending_action_hides_and_comes_back),
         cmocka_unit_test(test_random_changes_hold_the_invariants),
