@@ -205,24 +205,31 @@ static bool put_tab(struct cleaner *c)
     return true;
 }
 
+/* Joiners and variation selectors: marks that are invisible where they stand alone. */
+static bool is_joiner(uint32_t cp)
+{
+    return cp == 0x200c || cp == 0x200d || (cp >= 0xfe00 && cp <= 0xfe0f);
+}
+
 static bool put_clean(struct cleaner *c, uint32_t cp)
 {
     if ((c->flags & TEXT_FOLD_SPACE) && (cp == ' ' || cp == '\t' || cp == '\r' || cp == '\n')) {
         c->space = true;
         return true;
     }
-    if (c->space && c->before != ' ' && !put_char(c, ' ')) /* what stood between two may have been dropped */
+    /* ASCII has no marks. They go before the blanks are looked at, or a dropped mark would part them. */
+    if ((c->flags & TEXT_ASCII) && !is_joiner(cp) && is_mark(visible(cp)))
+        return true;
+    if (c->space && !put_char(c, ' '))
         return false;
     c->space = false;
     if (cp == '\t' && (c->flags & TEXT_KEEP_TABS))
         return put_tab(c);
     cp = visible(cp);
     /* A joiner or selector at the start of a cluster would be invisible: shown instead. */
-    if ((cp == 0x200c || cp == 0x200d || (cp >= 0xfe00 && cp <= 0xfe0f)) && (!c->any || c->before < 0x80))
+    if (is_joiner(cp) && (!c->any || c->before < 0x80))
         cp = 0xfffd;
     if ((c->flags & TEXT_ASCII) && cp >= 0x7f) {
-        if (is_mark(cp))
-            return true;
         if (char_cols(cp) == 2 && !put_char(c, '?'))
             return false;
         cp = '?';
