@@ -175,6 +175,68 @@ static uint32_t *numbers_of(const struct pop_session *s, struct str ranges, size
     return numbers;
 }
 
+/* ---- What an earlier pass left -----------------------------------------------------------------------------------------
+ * A file is named before the ledger knows of it; a store that ended between the two asks for the message again. The
+ * tagged files that were here before this program are looked at once for that (THREATS 86). */
+static struct left {
+    uint64_t tag;
+    char name[96];
+} * left;
+static size_t nleft;
+static bool left_known;
+
+static bool on_left(void *arg, const struct maildir_file *file)
+{
+    size_t *cap = arg;
+    uint64_t tag = maildir_tag(file->unique);
+    if (tag == 0 || file->unique.n >= sizeof left->name)
+        return true;
+    if (nleft == *cap)
+        left = mem_resize(left, *cap = *cap ? *cap * 2 : 256, sizeof *left);
+    left[nleft].tag = tag;
+    snprintf(left[nleft++].name, sizeof left->name, "%.*s", STR_FMT(file->unique));
+    return true;
+}
+
+static int by_tag(const void *a, const void *b)
+{
+    const struct left *x = a, *y = b;
+    return (x->tag > y->tag) - (x->tag < y->tag);
+}
+
+static void left_look(struct maildir *maildir, struct str folder)
+{
+    struct err err = ERR_INIT;
+    size_t cap = 0;
+    if (left_known)
+        return;
+    left_known = true;
+    if (!maildir_scan(maildir, folder, on_left, &cap, NULL, &err) || nleft == 0)
+        return;
+    qsort(left, nleft, sizeof *left, by_tag);
+}
+
+/* The file that holds what was just fetched, if an earlier pass wrote it; each serves once. */
+static bool left_take(const struct delivery *d, uint64_t tag, struct maildir_file *file_r, struct buf *path_r,
+                      struct buf *name_r)
+{
+    size_t lo = 0, hi = nleft;
+    while (lo < hi) {
+        size_t mid = lo + (hi - lo) / 2;
+        if (left[mid].tag < tag)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    for (; lo < nleft && left[lo].tag == tag; lo++)
+        if (left[lo].name[0] != '\0' && delivery_is(d, str_z(left[lo].name), file_r, path_r)) {
+            buf_addz(name_r, left[lo].name);
+            left[lo].name[0] = '\0';
+            return true;
+        }
+    return false;
+}
+
 /* ---- Messages ---------------------------------------------------------------------------------------------------------- */
 
 struct retrieval {
@@ -257,23 +319,41 @@ static int64_t arrival(struct str head, struct arena *arena)
     return now;
 }
 
-static bool announce(struct retrieval *r, uint32_t number, struct str name, struct err *err)
+static bool announce(struct retrieval *r, uint32_t number, struct str name, struct str path, uint32_t flags,
+                     struct err *err)
 {
     struct mail_row row;
     arena_reset(r->arena);
     mail_row_parse(buf_str(&r->head), buf_str(&r->self), r->arena, &row);
     int64_t internal = arrival(buf_str(&r->head), r->arena);
-    struct buf path = BUF_INIT(512); /* a delivery without flags is in new/ */
-    if (r->folder.n > 0)
-        buf_addf(&path, ".%.*s/", STR_FMT(r->folder));
-    buf_addf(&path, "new/%.*s", STR_FMT(name));
-    bool ok =
-        FETCH_SEND(r->f, err, DELIVERED, .step = r->step, .number = number, .uidl = uidl_of(session_of(r->f), number),
-                   .name = name, .path = buf_str(&path), .size = r->bytes, .internal_date = internal,
-                   .date = row.date != 0 ? row.date : internal, .attrs = row.attrs | ROW_FULL,
-                   .from_name = row.from_name, .from_addr = row.from_addr, .to = row.to, .subject = row.subject,
-                   .msgid = row.msgid, .refs = row.refs, .list_id = row.list_id);
+    return FETCH_SEND(r->f, err, DELIVERED, .step = r->step, .number = number,
+                      .uidl = uidl_of(session_of(r->f), number), .name = name, .path = path, .flags = flags,
+                      .size = r->bytes, .internal_date = internal, .date = row.date != 0 ? row.date : internal,
+                      .attrs = row.attrs | ROW_FULL, .from_name = row.from_name, .from_addr = row.from_addr,
+                      .to = row.to, .subject = row.subject, .msgid = row.msgid, .refs = row.refs,
+                      .list_id = row.list_id);
+}
+
+/* Publishes the file, or finds it published, and says so. False with *failed: not here; false without: not said. */
+static bool deliver(struct retrieval *r, uint32_t number, struct err *failed, struct err *err)
+{
+    struct buf name = BUF_INIT(255), path = BUF_INIT(512);
+    struct str uidl = uidl_of(session_of(r->f), number);
+    struct maildir_file file = {.flags = 0};
+    uint64_t tag = uidl.n > 0 ? str_hash(uidl) : 0;
+    bool ok = true;
+    if (tag != 0 && left_take(r->delivery, tag, &file, &path, &name)) {
+        delivery_abort(&r->delivery);
+    } else {
+        delivery_tag(r->delivery, tag);
+        ok = delivery_commit(&r->delivery, 0, &name, failed);
+        if (r->folder.n > 0)
+            buf_addf(&path, ".%.*s/", STR_FMT(r->folder));
+        buf_addf(&path, "new/%.*s", STR_FMT(buf_str(&name))); /* a delivery without flags */
+    }
+    ok = ok && announce(r, number, buf_str(&name), buf_str(&path), file.flags, err);
     buf_fini(&path);
+    buf_fini(&name);
     return ok;
 }
 
@@ -288,10 +368,7 @@ static bool on_end(void *arg, uint32_t number, const struct err *why, struct err
     struct retrieval *r = arg;
     struct err failed = why != NULL ? *why : ERR_INIT;
     if (why == NULL) {
-        struct buf name = BUF_INIT(255);
-        bool ok = delivery_commit(&r->delivery, 0, &name, &failed) && announce(r, number, buf_str(&name), err);
-        buf_fini(&name);
-        if (!ok && failed.kind == ERR_NONE)
+        if (!deliver(r, number, &failed, err) && failed.kind == ERR_NONE)
             return false; /* the store is gone: the file is safe, the ledger will ask by UIDL */
     }
     delivery_abort(&r->delivery);
@@ -320,6 +397,7 @@ static bool step_retr(struct fetch *f, struct msg *m, struct err *err)
     r.maildir = numbers != NULL ? fetch_maildir(f, err) : NULL;
     bool ok = r.maildir != NULL;
     if (ok) {
+        left_look(r.maildir, r.folder);
         r.arena = arena_new(MAIL_ARENA_MAX);
         account_addresses(f->account, &r.self);
         struct pop3_sink sink = {on_begin, on_data, on_end, &r};

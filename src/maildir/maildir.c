@@ -50,8 +50,77 @@ struct delivery {
     struct maildir *m;
     struct str folder; /* owned */
     int fd, tmp;       /* the file, and its directory */
+    uint64_t tag;      /* 0: none */
     char unique[64];
 };
+
+#define TAG "_t"
+
+void delivery_tag(struct delivery *d, uint64_t tag)
+{
+    d->tag = tag;
+}
+
+/* "1700000000.R<hex>_7_t0123456789abcdef.tuimail": our own names alone have one. */
+uint64_t maildir_tag(struct str unique)
+{
+    static const char end[] = ".tuimail";
+    size_t n = sizeof TAG - 1 + 16 + sizeof end - 1;
+    uint64_t tag = 0;
+    if (unique.n < n || memcmp(unique.p + unique.n - n, TAG, sizeof TAG - 1) != 0 ||
+        memcmp(unique.p + unique.n - (sizeof end - 1), end, sizeof end - 1) != 0)
+        return 0;
+    for (const char *at = unique.p + unique.n - n + sizeof TAG - 1, *last = at + 16; at < last; at++) {
+        if (!((*at >= '0' && *at <= '9') || (*at >= 'a' && *at <= 'f')))
+            return 0;
+        tag = tag << 4 | (uint64_t)(*at <= '9' ? *at - '0' : *at - 'a' + 10);
+    }
+    return tag;
+}
+
+static bool same_bytes(int a, int b)
+{
+    static char x[65536], y[65536];
+    for (;;) {
+        ssize_t n = read(a, x, sizeof x);
+        if (n <= 0)
+            return n == 0 && read(b, y, 1) == 0;
+        for (ssize_t got = 0; got < n;) {
+            ssize_t k = read(b, y + got, (size_t)(n - got));
+            if (k <= 0)
+                return false;
+            got += k;
+        }
+        if (memcmp(x, y, (size_t)n) != 0)
+            return false;
+    }
+}
+
+bool delivery_is(const struct delivery *d, struct str unique, struct maildir_file *file_r, struct buf *path_r)
+{
+    struct err err = ERR_INIT;
+    struct stat st;
+    size_t before = path_r->n;
+    int there = maildir_message(d->m, d->folder, unique, file_r, path_r, &err);
+    if (there < 0)
+        return false;
+    int here = openat(d->tmp, d->unique, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    bool same = here >= 0 && fstat(here, &st) == 0 && (uint64_t)st.st_size == file_r->size && same_bytes(here, there) &&
+                fsync(there) == 0;
+    static const char *const subs[] = {"new", "cur"};
+    for (size_t i = 0; i < COUNT(subs) && same; i++) { /* whoever named it may have died before this */
+        int dir = md_open_dir(d->m, d->folder, subs[i], &err);
+        same = dir >= 0 && fsync(dir) == 0;
+        if (dir >= 0)
+            close(dir);
+    }
+    if (here >= 0)
+        close(here);
+    close(there);
+    if (!same)
+        path_r->n = before;
+    return same;
+}
 
 struct delivery *maildir_begin(struct maildir *m, struct str folder, struct err *err)
 {
@@ -93,10 +162,15 @@ void delivery_abort(struct delivery **d)
 bool delivery_commit(struct delivery **dp, uint32_t flags, struct buf *unique_r, struct err *err)
 {
     struct delivery *d = *dp;
-    char name[256];
-    snprintf(name, sizeof name, "%s", d->unique);
+    char unique[96], name[256];
+    int stem = (int)(strlen(d->unique) - strlen(".tuimail"));
+    if (d->tag)
+        snprintf(unique, sizeof unique, "%.*s" TAG "%016llx.tuimail", stem, d->unique, (unsigned long long)d->tag);
+    else
+        snprintf(unique, sizeof unique, "%s", d->unique);
+    snprintf(name, sizeof name, "%s", unique);
     if (flags)
-        md_format_name(str_z(d->unique), flags, "", name);
+        md_format_name(str_z(unique), flags, "", name);
     int dir = md_open_dir(d->m, d->folder, flags ? "cur" : "new", err);
     bool ok = dir >= 0;
     if (ok && fsync(d->fd) < 0)
@@ -116,7 +190,7 @@ bool delivery_commit(struct delivery **dp, uint32_t flags, struct buf *unique_r,
         unlinkat(dir, name, 0); /* not safe, so not delivered */
     }
     if (ok)
-        buf_addz(unique_r, d->unique);
+        buf_addz(unique_r, unique);
     if (dir >= 0)
         close(dir);
     delivery_abort(dp);

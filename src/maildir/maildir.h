@@ -18,6 +18,14 @@ struct maildir;
 struct maildir *maildir_open(const char *root, struct err *);
 void maildir_close(struct maildir **);
 
+struct maildir_file {
+    struct str unique; /* valid inside the callback */
+    struct str path;   /* from the root: ".a.b/cur/NAME", valid inside the callback */
+    uint32_t flags;    /* enum mail_flags, of S R F T D P */
+    uint64_t size;
+    int64_t mtime;
+};
+
 /* ---- Delivery: write to the fd, then commit --------------------------------------------------------------- */
 struct delivery;
 /* A new file in the folder's tmp/; the folder must exist. */
@@ -28,15 +36,15 @@ int delivery_fd(const struct delivery *); /* borrowed */
  * every case. */
 bool delivery_commit(struct delivery **, uint32_t flags, struct buf *unique_r, struct err *);
 void delivery_abort(struct delivery **); /* NULL-safe */
+/* Puts a number by which another system knows the mail into its name; maildir_tag() reads it from a unique part, 0:
+ * none. Before the commit. */
+void delivery_tag(struct delivery *, uint64_t tag);
+uint64_t maildir_tag(struct str unique);
+/* Is the message `unique` of the same folder byte for byte what was written so far, and safe? Then *file_r has its
+ * flags and size, and its path from the root is appended to path_r. */
+bool delivery_is(const struct delivery *, struct str unique, struct maildir_file *file_r, struct buf *path_r);
 
 /* ---- Messages ---------------------------------------------------------------------------------------------- */
-struct maildir_file {
-    struct str unique; /* valid inside the callback */
-    struct str path;   /* from the root: ".a.b/cur/NAME", valid inside the callback */
-    uint32_t flags;    /* enum mail_flags, of S R F T D P */
-    uint64_t size;
-    int64_t mtime;
-};
 /* False from the callback ends the scan (which then returns true). */
 typedef bool maildir_file_fn(void *arg, const struct maildir_file *);
 /* Every regular file of new/ and cur/ in directory order; what is none, or cannot be a name, is skipped and counted in

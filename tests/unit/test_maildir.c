@@ -87,6 +87,43 @@ static void full_path(struct fixture *f, const char *tail, struct buf *out)
     buf_addf(out, "%s/mail/%s", f->dir, tail);
 }
 
+/* THREATS 86: what was named before a crash is known again by its tag and its bytes. */
+static void test_tag(void **state)
+{
+    struct fixture *f = *state;
+    struct buf first = BUF_INIT(300), second = BUF_INIT(300), path = BUF_INIT(600);
+    struct maildir_file file;
+    for (int round = 0; round < 3; round++) {
+        static const char *const bodies[] = {"Subject: x\n\nbody\n", "Subject: x\n\nbody\n", "Subject: x\n\nbodY\n"};
+        struct delivery *d = maildir_begin(f->m, STR(""), &f->err);
+        assert_non_null(d);
+        assert_int_equal(write(delivery_fd(d), bodies[round], strlen(bodies[round])), (ssize_t)strlen(bodies[round]));
+        delivery_tag(d, 0x0123456789abcdefu);
+        if (round == 0) {
+            assert_false(delivery_is(d, STR("1.none.tuimail"), &file, &path));
+            assert_true(delivery_commit(&d, 0, &first, &f->err));
+            assert_true(maildir_tag(buf_str(&first)) == 0x0123456789abcdefu);
+            assert_true(maildir_flags(f->m, STR(""), buf_str(&first), FLAG_SEEN, &f->err));
+            continue;
+        }
+        assert_int_equal(delivery_is(d, buf_str(&first), &file, &path), round == 1);
+        if (round == 1) {
+            assert_int_equal(file.flags, FLAG_SEEN);
+            assert_non_null(strstr(buf_z(&path), "cur/"));
+        }
+        delivery_abort(&d);
+    }
+    put(f, "", "Subject: y\n\n", 0, &second);
+    assert_true(maildir_tag(buf_str(&second)) == 0);
+    assert_true(maildir_tag(STR("1.x_t0123456789abcdeF.tuimail")) == 0);
+    assert_true(maildir_tag(STR("_t0123456789abcdef")) == 0);
+    assert_true(maildir_tag(STR("")) == 0);
+    assert_int_equal(scan(f, "", NULL).n, 2);
+    buf_fini(&first);
+    buf_fini(&second);
+    buf_fini(&path);
+}
+
 static void test_deliver_flags_remove(void **state)
 {
     struct fixture *f = *state;
@@ -243,6 +280,7 @@ static void test_unique(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_tag, setup, teardown),
         cmocka_unit_test_setup_teardown(test_deliver_flags_remove, setup, teardown),
         cmocka_unit_test_setup_teardown(test_abort_leaves_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(test_foreign_rename, setup, teardown),
