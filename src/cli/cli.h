@@ -39,7 +39,7 @@ int cli_main(int argc, char **argv);
 
 cli_fn check_main, fetch_main, search_main, view_main, send_main, demo_main, doctor_main, help_main, dump_main;
 
-/* ---- Options of a subcommand ------------------------------------------------------------------------------------- */
+/* ---- Options of a subcommand -------------------------------------------------------------------- */
 struct cli_opt {
     const char *name;   /* "--json", "-a" */
     const char **value; /* takes a value ("--limit 3", "--limit=3", "-a work"); NULL: a flag */
@@ -53,7 +53,7 @@ bool cli_choice(const char *option, const char *value, const char *choices, unsi
 /* The account of that name, or NULL with ERR_CONFIG and the nearest one. */
 struct account *cli_account(const struct cli *, const char *name, struct err *);
 
-/* ---- Output ------------------------------------------------------------------------------------------------------------ */
+/* ---- Output ------------------------------------------------------------------------------------- */
 void out_text(struct buf *, struct str raw);  /* through the text gate, in one line */
 void out_json(struct buf *, struct str raw);  /* a JSON string with its quotes */
 void out_date(struct buf *, int64_t seconds); /* local time, "2026-11-22 14:02" */
@@ -61,7 +61,7 @@ void out_date(struct buf *, int64_t seconds); /* local time, "2026-11-22 14:02" 
 bool out_flush(struct buf *out);
 int cli_fail(const struct err *); /* prints "tuimail: TEXT. HINT" to stderr; its exit status */
 
-/* ---- Roles that a subcommand starts by itself ---------------------------------------------------------------------------- */
+/* ---- Roles that a subcommand starts by itself --------------------------------------------------- */
 struct open_role {
     struct chan *chan;
     pid_t pid;

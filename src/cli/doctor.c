@@ -196,7 +196,7 @@ static void check_tools(struct doctor *d)
             say(d, FAIL, "account %s: keyring needs secret-tool (Debian: libsecret-tools)", d->conf->accounts[i].name);
 }
 
-/* ---- Accounts: a pass of fetch goes through name, connection, TLS and login ------------------------------------------------------- */
+/* ---- Accounts: a pass of fetch goes through name, connection, TLS and login --------------------- */
 
 static void on_account(struct doctor *d, bool *done, struct str name, enum err_kind kind, struct str text,
                        const char *good)

@@ -123,7 +123,7 @@ static bool dump_commands(struct buf *out, unsigned format, struct err *err)
     return ok;
 }
 
-/* ---- Keys: each must name a command that there is ------------------------------------------------------------------------------ */
+/* ---- Keys: each must name a command that there is ----------------------------------------------- */
 
 struct keys {
     struct buf *out;

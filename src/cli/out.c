@@ -69,7 +69,7 @@ int cli_fail(const struct err *err)
     return err_exit(err->kind);
 }
 
-/* ---- Words ----------------------------------------------------------------------------------------------------------------- */
+/* ---- Words -------------------------------------------------------------------------------------- */
 
 static bool unknown_option(const struct cli_opt *opts, size_t n, const char *word, struct err *err)
 {
@@ -160,7 +160,7 @@ struct account *cli_account(const struct cli *cli, const char *name, struct err 
     return NULL;
 }
 
-/* ---- Roles ----------------------------------------------------------------------------------------------------------------------- */
+/* ---- Roles -------------------------------------------------------------------------------------- */
 
 bool role_open(const struct cli *cli, enum role role, struct open_role *h, struct err *err)
 {

@@ -10,8 +10,7 @@
 #include "base/base.h"
 #include "conf/conf.h"
 
-/* ---- Contexts: where a key is looked up and where a command makes sense
- * ------------------------------------------------ */
+/* ---- Contexts: where a key is looked up and where a command makes sense ------------------------- */
 enum cmd_context {
     CTX_GLOBAL,
     CTX_LIST,
@@ -28,8 +27,7 @@ enum cmd_context {
 const char *cmd_context_name(enum cmd_context); /* "list" ... */
 bool cmd_context_find(const char *name, enum cmd_context *context_r);
 
-/* ---- Commands: one row each
- * --------------------------------------------------------------------------------------------- */
+/* ---- Commands: one row each --------------------------------------------------------------------- */
 enum cmd_flags {
     CMD_NEEDS_MESSAGE = 1, /* refused by cmd_ready() where no message is selected or shown */
     CMD_REPEAT = 2,        /* `.` repeats it */
@@ -109,10 +107,11 @@ bool cmd_run_text(const struct cmd_lang *, const char *text, const char *file, v
 /* "-a account mailbox" as people read it: "move [-c] MAILBOX". */
 void cmd_usage(const struct command *, struct buf *out);
 
-/* ---- Lines that conf keeps for ui
- * ------------------------------------------------------------------------------------- bind CONTEXT[,CONTEXT] KEYS
- * COMMAND...   one word with blanks is a command line of its own ("tag +x ; archive") unbind CONTEXT[,CONTEXT] KEYS
- * KEYS "*": all of that context macro CONTEXT[,CONTEXT] KEYS "TYPED"     keys typed for the user on EVENT COMMAND...
+/* ---- Lines that conf keeps for ui --------------------------------------------------------------- */
+/*   bind CONTEXT[,CONTEXT] KEYS COMMAND...    one word with blanks is a command line of its own ("tag +x ; archive")
+ *   unbind CONTEXT[,CONTEXT] KEYS             KEYS "*": all of that context
+ *   macro CONTEXT[,CONTEXT] KEYS "TYPED"      keys typed for the user
+ *   on EVENT COMMAND...
  *   color THING FOREGROUND [BACKGROUND] [ATTRIBUTE...]
  * `theme NAME` and `keys PROFILE` are options and run by conf. */
 /* Checks such a line: contexts, key names, the command it names with its arguments, events, colours. A NULL list in
@@ -128,9 +127,8 @@ bool cmd_color(const char *name, int32_t *color_r);
 enum cmd_attribute { ATTR_BOLD = 1, ATTR_DIM = 2, ATTR_ITALIC = 4, ATTR_UNDERLINE = 8, ATTR_REVERSE = 16 };
 bool cmd_attribute(const char *name, unsigned *attribute_r);
 
-/* ---- Keys
- * ---------------------------------------------------------------------------------------------------------------- A
- * key is a Unicode character or one of K_*, with K_CTRL and K_ALT. A terminal cannot tell Ctrl-I from Tab nor Shift
+/* ---- Keys --------------------------------------------------------------------------------------- */
+/* A key is a Unicode character or one of K_*, with K_CTRL and K_ALT. A terminal cannot tell Ctrl-I from Tab nor Shift
  * from a capital: key_normal() folds such pairs, and whoever reads the terminal passes every key through it. */
 typedef uint32_t ckey;
 enum {
@@ -172,10 +170,9 @@ bool macro_parse(const char *text, ckey keys_r[MACRO_MAX], size_t *n_r, struct e
 void key_format(ckey, struct buf *out);                    /* the name people read: "C-r", "Esc-v", "Space" */
 void keys_format(const ckey *, size_t n, struct buf *out); /* keys_parse gives the same back */
 
-/* ---- Key maps
- * -------------------------------------------------------------------------------------------------------------- A
- * context's own bindings come before the global ones; the prompt has its own alone. A sequence that begins another one
- * replaces it: no key ever waits for a time to pass. */
+/* ---- Key maps ----------------------------------------------------------------------------------- */
+/* A context's own bindings come before the global ones; the prompt has its own alone. A sequence that begins another
+ * one replaces it: no key ever waits for a time to pass. */
 struct binding {
     enum cmd_context context;
     ckey keys[KEYS_MAX];
@@ -209,8 +206,7 @@ void keymap_each(const struct keymap *, enum cmd_context, const ckey *prefix, si
 bool keymap_where(const struct keymap *, enum cmd_context, const char *command, struct buf *out);
 extern const char cmd_default_keys[]; /* bind lines in the user's language */
 
-/* ---- Completion
- * ---------------------------------------------------------------------------------------------------------------
+/* ---- Completion ---------------------------------------------------------------------------------
  * Sources of names that only the caller knows. `each` calls `emit` for names that may match `prefix` (it may give all:
  * they are filtered). */
 typedef void cmd_emit_fn(void *arg, const char *word, const char *help);
@@ -247,9 +243,8 @@ void completions_apply(const struct completions *, size_t i, struct str line, bo
  * Linear. */
 unsigned cmd_fuzzy(struct str pattern, struct str word);
 
-/* ---- Prompt history
- * ----------------------------------------------------------------------------------------------------------- Newest
- * last, no neighbours alike, at most `max` lines. A line that begins with a blank is not kept. */
+/* ---- Prompt history ----------------------------------------------------------------------------- */
+/* Newest last, no neighbours alike, at most `max` lines. A line that begins with a blank is not kept. */
 struct history;
 struct history *history_new(size_t max);
 void history_free(struct history **);
@@ -264,11 +259,10 @@ const char *history_at(const struct history *, size_t i);                  /* 0 
 bool history_load(struct history *, const char *path, struct err *);       /* a missing file is empty */
 bool history_save(const struct history *, const char *path, struct err *); /* 0600, atomic */
 
-/* ---- Words put into a shell command
- * ---------------------------------------------------------------------------------------------- Replaces {name} by its
- * value, quoted as one word for /bin/sh whatever the value holds (control characters become blanks, so that mail cannot
- * write a second command or an escape sequence); {{ is a brace. False with ERR_CONFIG for an unknown name or an open
- * brace. */
+/* ---- Words put into a shell command ------------------------------------------------------------- */
+/* Replaces {name} by its value, quoted as one word for /bin/sh whatever the value holds (control characters become
+ * blanks, so that mail cannot write a second command or an escape sequence); {{ is a brace. False with ERR_CONFIG for
+ * an unknown name or an open brace. */
 typedef bool cmd_value_fn(void *arg, const char *name, struct buf *value);
 bool cmd_expand(struct str format, cmd_value_fn *value_of, void *arg, struct buf *out, struct err *);
 void shell_quote(struct str, struct buf *out);

@@ -26,7 +26,7 @@ const struct command *cmd_find(const struct cmd_lang *lang, const char *name)
     return NULL;
 }
 
-/* ---- The spec --------------------------------------------------------------------------------------------------------------- */
+/* ---- The spec ----------------------------------------------------------------------------------- */
 
 static void parse_kind(struct str name, struct spec_item *item)
 {
@@ -107,7 +107,7 @@ void cmd_usage(const struct command *command, struct buf *out)
     }
 }
 
-/* ---- Checking a line ------------------------------------------------------------------------------------------------------------ */
+/* ---- Checking a line ---------------------------------------------------------------------------- */
 
 static bool bad_usage(const struct command *command, const char *what, struct err *err)
 {
@@ -272,7 +272,7 @@ const char *cmd_arg(const struct cmd_args *args, size_t i)
     return i < args->n ? args->words[i] : NULL;
 }
 
-/* ---- Running --------------------------------------------------------------------------------------------------------------------- */
+/* ---- Running ------------------------------------------------------------------------------------ */
 
 /* One walk checks, the other runs: a mistake at the end of a line keeps its front from being half done. */
 static bool walk(const struct cmd_lang *lang, const char *text, const char *file, bool run, void *context,

@@ -6,7 +6,7 @@
 
 enum { RANK_PREFIX = 4000, RANK_INSIDE = 2000 }; /* of cmd_fuzzy */
 
-/* ---- Fuzzy rank -------------------------------------------------------------------------------------------------------------- */
+/* ---- Fuzzy rank --------------------------------------------------------------------------------- */
 
 static char fold(char c)
 {
@@ -61,7 +61,7 @@ unsigned cmd_fuzzy(struct str pattern, struct str word)
     return in_order(pattern, word, exact_case);
 }
 
-/* ---- Candidates --------------------------------------------------------------------------------------------------------------- */
+/* ---- Candidates --------------------------------------------------------------------------------- */
 
 struct gather {
     struct completions *out;
@@ -152,7 +152,7 @@ void completions_fini(struct completions *c)
     *c = (struct completions){.n = 0};
 }
 
-/* ---- What each kind offers ------------------------------------------------------------------------------------------------------ */
+/* ---- What each kind offers ---------------------------------------------------------------------- */
 
 struct ask {
     const struct cmd_lang *lang;
@@ -350,7 +350,7 @@ static void give(const struct ask *ask, const struct spec_item *item, struct gat
         ask->sources->each(ask->sources->context, item->kind, g->typed, emit, g);
 }
 
-/* ---- Which argument is it? ----------------------------------------------------------------------------------------------------------- */
+/* ---- Which argument is it? ---------------------------------------------------------------------- */
 
 /* What the words of `line` leave to be given next. False where nothing fits. */
 static bool next_item(const struct cmd_lang *lang, const struct line *line, const char *typed, struct spec_item *item_r,

@@ -174,7 +174,7 @@ void keymap_each(const struct keymap *map, enum cmd_context context, const ckey 
     free(found);
 }
 
-/* ---- Where is it bound? ---------------------------------------------------------------------------------------------------- */
+/* ---- Where is it bound? ------------------------------------------------------------------------- */
 
 bool keymap_where(const struct keymap *map, enum cmd_context context, const char *command, struct buf *out)
 {
@@ -193,7 +193,7 @@ bool keymap_where(const struct keymap *map, enum cmd_context context, const char
     return found > 0;
 }
 
-/* ---- bind, unbind, macro ------------------------------------------------------------------------------------------------------ */
+/* ---- bind, unbind, macro ------------------------------------------------------------------------ */
 
 /* "list,message": calls nothing; gives the contexts as bits. */
 static bool parse_contexts(const char *word, unsigned *in_r, struct err *err)

@@ -8,8 +8,7 @@ static bool usage(struct err *err, const char *form)
     return err_set(err, ERR_CONFIG, "write: %s", form);
 }
 
-/* ---- account, set, unset
- * ---------------------------------------------------------------------------------------------- */
+/* ---- account, set, unset ------------------------------------------------------------------------ */
 
 static bool name_ok(const char *name)
 {
@@ -158,8 +157,7 @@ static bool run_option(struct conf *conf, struct loader *loader, const struct li
     return change(conf, loader, NULL, o, line->words[1], err);
 }
 
-/* ---- saved, rule, alias
- * --------------------------------------------------------------------------------------------------- */
+/* ---- saved, rule, alias ------------------------------------------------------------------------- */
 
 static bool flag_value(const struct line *line, size_t *i, const char **value_r, struct err *err)
 {
@@ -297,8 +295,7 @@ static bool run_alias(struct conf *conf, UNUSED struct loader *loader, const str
     return true;
 }
 
-/* ---- source, and what is kept for ui
- * ------------------------------------------------------------------------------------------ */
+/* ---- source, and what is kept for ui ------------------------------------------------------------ */
 
 static char *source_path(const struct line *line, bool at_prompt)
 {

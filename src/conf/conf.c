@@ -7,8 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* ---- Ownership
- * ---------------------------------------------------------------------------------------------------------- */
+/* ---- Ownership ---------------------------------------------------------------------------------- */
 
 static bool holds_string(const struct option *o)
 {
@@ -146,8 +145,7 @@ struct account *conf_account(const struct conf *conf, const char *name)
     return NULL;
 }
 
-/* ---- Reading
- * ----------------------------------------------------------------------------------------------------------------- */
+/* ---- Reading ------------------------------------------------------------------------------------ */
 
 void loader_complain(struct loader *loader, const char *where, bool error, const struct err *err)
 {

@@ -9,11 +9,11 @@
 
 #include "base/base.h"
 
-/* ---- The language: shared by tuimailrc, the `:` prompt, bindings, hooks and `tuimail cmd`
- * ----------------------------- A command a line; words are separated by blanks; "..." with \" \\ \n \t \e, '...'
- * literally, both also inside a word; # begins a comment at a word's start; a backslash at a line's end joins the next
- * line (elsewhere outside "..." it is itself); a ; that is a word of its own separates commands on one line. Text is
- * UTF-8; CR before LF is ignored. */
+/* ---- The language: shared by tuimailrc, the `:` prompt, bindings, hooks and `tuimail cmd` ------- */
+/* A command a line; words are separated by blanks; "..." with \" \\ \n \t \e, '...' literally, both also inside a
+ * word; # begins a comment at a word's start; a backslash at a line's end joins the next line (elsewhere outside
+ * "..." it is itself); a ; that is a word of its own separates commands on one line. Text is UTF-8; CR before LF is
+ * ignored. */
 struct line {
     char **words; /* NUL-terminated words */
     size_t n;
@@ -30,8 +30,7 @@ void line_fini(struct line *);
 /* Quotes a word so that line_next gives it back. */
 void line_quote(struct str word, struct buf *out);
 
-/* ---- Accounts and options
- * ---------------------------------------------------------------------------------------------- */
+/* ---- Accounts and options ----------------------------------------------------------------------- */
 enum proto { PROTO_NONE, PROTO_IMAP, PROTO_POP3, PROTO_SMTP, PROTO_MAILDIR, PROTO_SENDMAIL };
 enum tls_mode { TLS_IMPLICIT, TLS_STARTTLS, TLS_NONE /* only as the user wrote tls = none */ };
 struct endpoint {
@@ -134,8 +133,7 @@ void endpoint_format(const struct endpoint *, struct buf *out); /* endpoint_pars
 const char *proto_name(enum proto);
 bool host_is_loopback(const char *host);
 
-/* ---- Own addresses
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- Own addresses ------------------------------------------------------------------------------ */
 /* The bare address of option from (or of the URL's user where that is an address); "" where unknown. */
 void account_address(const struct account *, struct buf *out);
 /* The display name of option from; "" where none. */
@@ -185,11 +183,10 @@ const char *option_type_name(enum opt_type);
 /* Nearest name for "did you mean", or NULL. `names` NULL-terminated. */
 const char *near_word(const char *word, const char *const *names);
 
-/* ---- Secrets: by command, keyring, file (0600, ours, no symlink); the prompt is the ui's
- * ------------------------------- Starts what the account says and returns the read end of a pipe or the file (fd, the
- * caller closes), not waiting for the command
- * (*pid_r: the command to reap, 0 where none). ERR_SECRET with kind "nothing configured" (text empty) means: ask the
- * user. Used by `spawn` and headless commands; the secret never passes through their memory. */
+/* ---- Secrets: by command, keyring, file (0600, ours, no symlink); the prompt is the ui's -------- */
+/* Starts what the account says and returns the read end of a pipe or the file (fd, the caller closes), not waiting
+ * for the command (*pid_r: the command to reap, 0 where none). ERR_SECRET with kind "nothing configured" (text empty)
+ * means: ask the user. Used by `spawn` and headless commands; the secret never passes through their memory. */
 bool secret_source(const struct conf *, const struct account *, bool submission, int *fd_r, pid_t *pid_r, struct err *);
 
 #endif

@@ -76,7 +76,7 @@ struct fetch {
     int64_t progress_ms;
 };
 
-/* ---- For handlers ------------------------------------------------------------------------------------------------------- */
+/* ---- For handlers ------------------------------------------------------------------------------- */
 /* Sends a message to the store; waits until the socket takes it, so that a slow store slows the server down.
  * False with ERR_CHANNEL: the store is gone or stuck; return false from the handler. FETCH_SEND(f, err, ROW, .box = 1,
  * ...). fd (or -1) is duplicated. */
@@ -121,7 +121,7 @@ struct step_view { /* what `ahead` functions and imap.c may see of the queue */
 /* The i-th waiting step in the order they will run; false past the end. Borrowed until the queue changes. */
 bool fetch_peek(const struct fetch *, unsigned i, struct step_view *view_r);
 
-/* ---- The loop (main.c) --------------------------------------------------------------------------------------------------- */
+/* ---- The loop (main.c) -------------------------------------------------------------------------- */
 /* Runs until the store closes the channel. Blocks. */
 void fetch_run(struct fetch *);
 

@@ -9,7 +9,7 @@
 #define POLL_MS (2 * 60 * 1000) /* without IDLE */
 #define SLEPT_S 30              /* the clocks differ by this much: the machine slept */
 
-/* ---- Session ------------------------------------------------------------------------------------------------------------- */
+/* ---- Session ------------------------------------------------------------------------------------ */
 bool session_need(struct fetch *f, struct session **s_r, struct err *err)
 {
     *s_r = f->session;
@@ -116,7 +116,7 @@ static void imap_closed(struct fetch *f)
     imap_free(&s->imap);
 }
 
-/* ---- Untagged answers ---------------------------------------------------------------------------------------------------- */
+/* ---- Untagged answers --------------------------------------------------------------------------- */
 static bool on_state(struct session *s, const struct imap_event *ev, struct err *err)
 {
     uint32_t n = 0;
@@ -208,7 +208,7 @@ static bool on_event(void *arg, const struct imap_event *ev, struct err *err)
     }
 }
 
-/* ---- Selecting ------------------------------------------------------------------------------------------------------------- */
+/* ---- Selecting ---------------------------------------------------------------------------------- */
 struct box *box_find(struct session *s, uint64_t id)
 {
     for (size_t i = 0; id && i < s->nboxes; i++)
@@ -396,7 +396,7 @@ static bool step_select(struct fetch *f, struct msg *m, struct err *err)
     return box_open_tell(s, resync, err);
 }
 
-/* ---- Connecting -------------------------------------------------------------------------------------------------------------- */
+/* ---- Connecting --------------------------------------------------------------------------------- */
 static bool step_connect(struct fetch *f, struct msg *m, struct err *err)
 {
     (void)m;
@@ -448,7 +448,7 @@ static bool step_close(struct fetch *f, struct msg *m, struct err *err)
     return true;
 }
 
-/* ---- Watching -------------------------------------------------------------------------------------------------------------------- */
+/* ---- Watching ----------------------------------------------------------------------------------- */
 static bool step_watch(struct fetch *f, struct msg *m, struct err *err)
 {
     struct session *s;
@@ -531,7 +531,7 @@ static void imap_idle(struct fetch *f, int64_t until)
         fetch_lost(f, &err);
 }
 
-/* ---- Tables ------------------------------------------------------------------------------------------------------------------------ */
+/* ---- Tables ------------------------------------------------------------------------------------- */
 const struct step_handler imap_steps[] = {
     {MSG_STEP_CONNECT, step_connect, NULL},       {MSG_STEP_CLOSE, step_close, NULL},
     {MSG_STEP_LIST, imap_step_list, NULL},        {MSG_STEP_STATUS, imap_step_status, NULL},

@@ -55,7 +55,7 @@ static bool each_piece(struct session *s, struct str ranges, const char *before,
     return ok;
 }
 
-/* ---- STORE ------------------------------------------------------------------------------------------------------------------- */
+/* ---- STORE -------------------------------------------------------------------------------------- */
 /* The words of "+x -y" with that sign; a bare word counts as '+'. */
 static void keywords_add(struct str words, char sign, struct buf *out)
 {
@@ -98,7 +98,7 @@ bool imap_step_store(struct fetch *f, struct msg *m, struct err *err)
            store_send(s, q->uids, '-', q->remove, q->keywords, err);
 }
 
-/* ---- MOVE, COPY, EXPUNGE -------------------------------------------------------------------------------------------------------- */
+/* ---- MOVE, COPY, EXPUNGE ------------------------------------------------------------------------ */
 /* "uidvalidity from-set to-set": walked in step, never expanded beyond what was asked. */
 bool imap_on_copyuid(struct session *s, struct str args, struct err *err)
 {
@@ -203,7 +203,7 @@ bool imap_step_expunge(struct fetch *f, struct msg *m, struct err *err)
                    "this server cannot remove single messages (no UIDPLUS): they are marked as deleted");
 }
 
-/* ---- APPEND ------------------------------------------------------------------------------------------------------------------------- */
+/* ---- APPEND ------------------------------------------------------------------------------------- */
 /* Walks the file; LF and CR LF become CR LF, NUL is dropped (Cyrus refuses both: THREATS 68). With `s` NULL it only
  * counts. */
 static bool append_pass(struct session *s, int fd, uint64_t *size_r, struct err *err)

@@ -250,7 +250,7 @@ bool imap_step_status(struct fetch *f, struct msg *m, struct err *err)
     return ok;
 }
 
-/* ---- CREATE, RENAME, DELETE, SUBSCRIBE ------------------------------------------------------------------------------------- */
+/* ---- CREATE, RENAME, DELETE, SUBSCRIBE ---------------------------------------------------------- */
 bool imap_step_box(struct fetch *f, struct msg *m, struct err *err)
 {
     static const char *const words[] = {[BOX_CREATE] = "CREATE ",

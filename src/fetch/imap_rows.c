@@ -14,7 +14,7 @@
 
 #define ROW_FIELDS "DATE FROM TO CC SUBJECT MESSAGE-ID REFERENCES IN-REPLY-TO LIST-ID CONTENT-TYPE"
 
-/* ---- Answers ---------------------------------------------------------------------------------------------------------------- */
+/* ---- Answers ------------------------------------------------------------------------------------ */
 static void map_put(struct session *s, uint32_t seq, uint32_t uid)
 {
     if (imap_enabled(s->imap, IMAP_CAP_QRESYNC) || seq > UID_MAP_MAX || seq > s->exists)
@@ -97,7 +97,7 @@ bool imap_on_search(struct session *s, struct str set, bool esearch, struct err 
     return true;
 }
 
-/* ---- Slices ---------------------------------------------------------------------------------------------------------------------- */
+/* ---- Slices ------------------------------------------------------------------------------------- */
 /* Falls from hi to lo in spans of numbers, two commands under way; between slices urgent steps get their turn. */
 struct slice {
     uint32_t tag, lo, hi;
@@ -297,7 +297,7 @@ bool imap_step_flags(struct fetch *f, struct msg *m, struct err *err)
     return slices_run(s, &x, err);
 }
 
-/* ---- SEARCH ---------------------------------------------------------------------------------------------------------------------------- */
+/* ---- SEARCH ------------------------------------------------------------------------------------- */
 /* One SEARCH whose hits go to s->found (or, with search_step, to UIDS). */
 static bool search_wait(struct session *s, uint32_t tag, struct err *err)
 {

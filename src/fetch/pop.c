@@ -60,7 +60,7 @@ static bool lose(struct fetch *f, const struct err *err)
     return fetch_lost(f, err);
 }
 
-/* ---- Connecting -------------------------------------------------------------------------------------------------- */
+/* ---- Connecting --------------------------------------------------------------------------------- */
 
 static bool step_connect(struct fetch *f, struct msg *m UNUSED, struct err *err)
 {
@@ -101,7 +101,7 @@ static bool step_close(struct fetch *f, struct msg *m UNUSED, struct err *err UN
     return true;
 }
 
-/* ---- The list -------------------------------------------------------------------------------------------------------- */
+/* ---- The list ----------------------------------------------------------------------------------- */
 
 struct listing {
     struct fetch *f;
@@ -175,7 +175,7 @@ static uint32_t *numbers_of(const struct pop_session *s, struct str ranges, size
     return numbers;
 }
 
-/* ---- What an earlier pass left -----------------------------------------------------------------------------------------
+/* ---- What an earlier pass left ------------------------------------------------------------------
  * A file is named before the ledger knows of it; a store that ended between the two asks for the message again. The
  * tagged files that were here before this program are looked at once for that (THREATS 86). */
 static struct left {
@@ -237,7 +237,7 @@ static bool left_take(const struct delivery *d, uint64_t tag, struct maildir_fil
     return false;
 }
 
-/* ---- Messages ---------------------------------------------------------------------------------------------------------- */
+/* ---- Messages ----------------------------------------------------------------------------------- */
 
 struct retrieval {
     struct fetch *f;
@@ -415,7 +415,7 @@ static bool step_retr(struct fetch *f, struct msg *m, struct err *err)
     return ok;
 }
 
-/* ---- Deletion and the end --------------------------------------------------------------------------------------------------- */
+/* ---- Deletion and the end ----------------------------------------------------------------------- */
 
 struct deletion {
     struct fetch *f;

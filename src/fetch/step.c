@@ -116,7 +116,7 @@ static bool step_done(struct fetch *f, uint32_t number, const struct err *err)
     return ok;
 }
 
-/* ---- Queue ----------------------------------------------------------------------------------------------------------- */
+/* ---- Queue -------------------------------------------------------------------------------------- */
 static void queue_add(struct fetch *f, const struct msg *m)
 {
     struct step *s = mem_new(sizeof(*s));
@@ -183,7 +183,7 @@ bool fetch_peek(const struct fetch *f, unsigned i, struct step_view *view_r)
     return true;
 }
 
-/* ---- Channel ---------------------------------------------------------------------------------------------------------- */
+/* ---- Channel ------------------------------------------------------------------------------------ */
 static void secret_take(struct fetch *f, int fd)
 {
     struct secret secret = {0};
@@ -295,7 +295,7 @@ void fetch_forget(struct fetch *f)
     secret_free(&f->secret);
 }
 
-/* ---- Running ---------------------------------------------------------------------------------------------------------- */
+/* ---- Running ------------------------------------------------------------------------------------ */
 uint32_t fetch_step(const struct fetch *f)
 {
     return f->current ? f->current->number : 0;

@@ -77,8 +77,7 @@ static void hold_flush(struct scan *c)
     c->holds = 0;
 }
 
-/* ---- An address without <>
- * ------------------------------------------------------------------------------------------- */
+/* ---- An address without <> ---------------------------------------------------------------------- */
 /* "john . doe @ example.org": the obsolete blanks around dots and '@' go. */
 static void join_obsolete(struct buf *b)
 {
@@ -197,8 +196,7 @@ static void item_end(struct scan *c, bool comma)
     item_reset(c);
 }
 
-/* ---- Tokens
- * -------------------------------------------------------------------------------------------------------------- */
+/* ---- Tokens ------------------------------------------------------------------------------------- */
 static bool blank_at(const struct scan *c)
 {
     char ch = c->s.p[c->i];
@@ -429,8 +427,7 @@ void mail_addrs_parse(struct str raw, struct arena *arena, struct mail_addrs *ou
         buf_fini(bufs[i]);
 }
 
-/* ---- Comparing and checking
- * ----------------------------------------------------------------------------------------------- */
+/* ---- Comparing and checking --------------------------------------------------------------------- */
 bool mail_addr_same(struct str a, struct str b)
 {
     return a.n > 0 && str_case_eq(a, b);
@@ -481,8 +478,7 @@ bool mail_addr_valid(struct str a)
     return !quote && at != SIZE_MAX && at > 0 && at + 1 < a.n && a.p[at + 1] != '-' && a.p[at + 1] != '.';
 }
 
-/* ---- Writing
- * ------------------------------------------------------------------------------------------------------------------ */
+/* ---- Writing ------------------------------------------------------------------------------------ */
 static bool is_atoms(struct str s)
 {
     for (size_t i = 0; i < s.n; i++) {

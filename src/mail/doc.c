@@ -7,8 +7,7 @@
 
 enum { FIXED = 36, SPAN = 13, NAME_MOST = 1024, PARTS_OF_LINE = DOC_MAX_SPANS * 2 + 2 };
 
-/* ---- Writer
- * ---------------------------------------------------------------------------------------------------------- */
+/* ---- Writer ------------------------------------------------------------------------------------- */
 static void put32(struct buf *b, uint32_t v)
 {
     char p[4] = {(char)(v & 0xff), (char)(v >> 8 & 0xff), (char)(v >> 16 & 0xff), (char)(v >> 24)};
@@ -78,8 +77,7 @@ bool doc_put(struct buf *out, const struct doc_item *it)
     return true;
 }
 
-/* ---- Reader
- * ------------------------------------------------------------------------------------------------------------- */
+/* ---- Reader ------------------------------------------------------------------------------------- */
 struct doc {
     struct buf in; /* the item under way */
     struct arena *arena;
@@ -305,8 +303,7 @@ const struct doc_item *doc_named(const struct doc *d, enum doc_kind kind, const 
     return NULL;
 }
 
-/* ---- Wrapping
- * ------------------------------------------------------------------------------------------------------------- */
+/* ---- Wrapping ----------------------------------------------------------------------------------- */
 void doc_wrap(const struct doc_item *it, unsigned cols, doc_wrap_fn *line, void *arg)
 {
     bool hard =

@@ -1,8 +1,7 @@
 /* Message ids, references and subjects (RFC 5322 3.6.4, 3.6.5; RFC 5256 2.1 in spirit). */
 #include "mail/mail.h"
 
-/* ---- Message ids
- * -------------------------------------------------------------------------------------------------------- */
+/* ---- Message ids -------------------------------------------------------------------------------- */
 static bool id_ok(struct str id)
 {
     if (id.n == 0 || id.n > MAIL_ID_MAX)
@@ -154,8 +153,7 @@ void mail_id_new(struct str sender, struct buf *out)
     buf_addf(out, "%s@%.*s", hex, ok ? (int)domain.n : 9, ok ? domain.p : "localhost");
 }
 
-/* ---- Subjects
- * ---------------------------------------------------------------------------------------------------------------- */
+/* ---- Subjects ----------------------------------------------------------------------------------- */
 static size_t mark_length(struct str s)
 {
     static const char *const marks[] = {"re",

@@ -20,7 +20,7 @@
 #define MAIL_ADDR_MAX 320          /* a longer addr-spec is cut */
 #define MAIL_ARENA_MAX (16u << 20) /* enough for one header within the limits above */
 
-/* ---- Header block ----------------------------------------------------------------------------------------------------- */
+/* ---- Header block ------------------------------------------------------------------------------- */
 struct mail_field {
     struct str name;  /* as written, without blanks before the colon */
     struct str value; /* unfolded (line ends before a blank are gone), trimmed; otherwise the raw bytes, NUL included */
@@ -45,7 +45,7 @@ size_t mail_header_count(const struct mail_header *, const char *name);
  * Content-Type ...; THREATS 110); NULL for none. */
 const char *mail_header_duplicate(const struct mail_header *);
 
-/* ---- Charsets and words ------------------------------------------------------------------------------------------------- */
+/* ---- Charsets and words ------------------------------------------------------------------------- */
 /* Converts to UTF-8; what is invalid or cut becomes U+FFFD. US-ASCII, "unknown-8bit" and the like: kept when valid
  * UTF-8, else read as Windows-1252. ISO-8859-1 is read as Windows-1252, GB2312 as GB18030, and so on, as mail is
  * written in practice. False, with the bytes appended as they are, for an unknown charset and for UTF-7 (never decoded:
@@ -65,7 +65,7 @@ void mail_words_encode(struct str utf8, struct buf *out);
 void mail_qp_decode(struct str raw, bool word, struct buf *out);
 void mail_base64_decode(struct str raw, struct buf *out); /* lenient: missing padding and foreign bytes do no harm */
 
-/* ---- Addresses ------------------------------------------------------------------------------------------------------------- */
+/* ---- Addresses ---------------------------------------------------------------------------------- */
 struct mail_addr {
     struct str name; /* display name or comment, decoded; may be empty */
     struct str
@@ -96,7 +96,7 @@ void mail_addr_format(struct str name, struct str addr, struct buf *out);
 void mail_addr_show(struct str name, struct str addr, struct buf *out);
 void mail_addrs_show(const struct mail_addrs *, struct buf *out); /* comma separated */
 
-/* ---- Dates ----------------------------------------------------------------------------------------------------------------- */
+/* ---- Dates -------------------------------------------------------------------------------------- */
 /* RFC 5322 date with what is seen in practice (no weekday, 2-digit years, named zones, ctime and ISO forms). False
  * where no sane time (1970 .. 2200) results: fall back to the arrival (THREATS 109). *zone_r (or NULL): minutes east of
  * UTC. */
@@ -104,7 +104,7 @@ bool mail_date_parse(struct str raw, int64_t *time_r, int *zone_r);
 /* "Sun, 22 Nov 2026 14:02:05 +0100". */
 void mail_date_format(int64_t time, int zone_minutes, struct buf *out);
 
-/* ---- Message ids -------------------------------------------------------------------------------------------------------------- */
+/* ---- Message ids -------------------------------------------------------------------------------- */
 /* The ids of a Message-ID, In-Reply-To or References value, without <>, in order, no id twice, at most MAIL_IDS_MAX
  * (the first and the newest kept). An id holds no blank, control or <>; broken ones without <> are taken when they have
  * an '@'. Strings borrow from raw. */
@@ -117,13 +117,13 @@ void mail_references_build(struct str references, struct str in_reply_to, struct
 /* A new id "random@domain", domain from the sender's addr-spec: names neither host, user nor time (THREATS 155). */
 void mail_id_new(struct str sender, struct buf *out);
 
-/* ---- Subjects -------------------------------------------------------------------------------------------------------------------- */
+/* ---- Subjects ----------------------------------------------------------------------------------- */
 /* `subject` without reply and forward marks in front ("Re:", "AW: Re[2]:", "Fwd:", "[Fwd: ...]"), borrowed. */
 struct str mail_subject_base(struct str subject);
 void mail_subject_reply(struct str subject, struct buf *out);   /* "Re: base" */
 void mail_subject_forward(struct str subject, struct buf *out); /* "Fwd: base" */
 
-/* ---- The row of a list (MSG ROW) ---------------------------------------------------------------------------------------------------- */
+/* ---- The row of a list (MSG ROW) ---------------------------------------------------------------- */
 /* Strings are within the lengths that MSG ROW permits, cut between UTF-8 characters; they live in the arena. */
 struct mail_row {
     int64_t date;    /* 0 where the Date field is absent or senseless */
@@ -143,7 +143,7 @@ struct mail_row {
  * follow. `self`: own addresses as for mail_addr_is_self, may be empty. Always succeeds. */
 void mail_row_parse(struct str header, struct str self, struct arena *, struct mail_row *row_r);
 
-/* ---- Answering ------------------------------------------------------------------------------------------------------------------------- */
+/* ---- Answering ---------------------------------------------------------------------------------- */
 enum mail_reply_kind { MAIL_REPLY_SENDER, MAIL_REPLY_ALL, MAIL_REPLY_LIST };
 /* Raw or decoded values of the mail that is answered; empty where absent. */
 struct mail_original {
@@ -160,7 +160,7 @@ struct mail_reply {
 void mail_reply_recipients(const struct mail_original *, enum mail_reply_kind, struct str self, struct arena *,
                            struct mail_reply *reply_r);
 
-/* ---- mailto: (RFC 6068, THREATS 134) ------------------------------------------------------------------------------------------------------ */
+/* ---- mailto: (RFC 6068, THREATS 134) ------------------------------------------------------------ */
 struct mailto {
     struct str to, cc, bcc, subject, in_reply_to; /* single lines; addresses as comma lists */
     struct str body;                              /* LF line ends, other controls dropped, at most 64 KB */

@@ -4,8 +4,7 @@
 #include <errno.h>
 #include <iconv.h>
 
-/* ---- Charset names
- * ---------------------------------------------------------------------------------------------------- */
+/* ---- Charset names ------------------------------------------------------------------------------ */
 enum charset { CHARSET_ICONV, CHARSET_GUESS, CHARSET_UTF8, CHARSET_1252, CHARSET_REFUSED };
 struct alias {
     const char *name;
@@ -97,8 +96,7 @@ static bool charset_name(struct str raw, char out[48])
     return true;
 }
 
-/* ---- Windows-1252 and UTF-8 without iconv
- * ---------------------------------------------------------------------------------- */
+/* ---- Windows-1252 and UTF-8 without iconv ------------------------------------------------------- */
 static void add_cp(struct buf *out, uint32_t cp)
 {
     char u[4];
@@ -155,8 +153,7 @@ static void from_utf8(struct str s, struct buf *out, size_t *bad)
     }
 }
 
-/* ---- iconv
- * ----------------------------------------------------------------------------------------------------------------------
+/* ---- iconv --------------------------------------------------------------------------------------
  */
 /* Opening a descriptor loads a table from disk: keep the last few, unknown names too. */
 static struct cached {
@@ -267,8 +264,7 @@ bool mail_to_utf8(struct str charset, struct str bytes, struct buf *out, size_t 
     return known;
 }
 
-/* ---- Transfer encodings
- * -------------------------------------------------------------------------------------------------------------- */
+/* ---- Transfer encodings ------------------------------------------------------------------------- */
 static int hex_value(char c)
 {
     if (c >= '0' && c <= '9')
@@ -334,8 +330,7 @@ void mail_base64_decode(struct str s, struct buf *out)
     }
 }
 
-/* ---- Encoded words
- * ------------------------------------------------------------------------------------------------------------------------
+/* ---- Encoded words ------------------------------------------------------------------------------
  */
 struct word {
     struct str charset, text;
@@ -443,8 +438,7 @@ struct str mail_words(struct str raw, struct arena *arena)
     return r;
 }
 
-/* ---- Making words
- * -----------------------------------------------------------------------------------------------------------------------------
+/* ---- Making words -------------------------------------------------------------------------------
  */
 static bool token_needs_word(struct str t)
 {

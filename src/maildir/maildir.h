@@ -72,7 +72,7 @@ bool maildir_rename(struct maildir *, struct str folder, struct str to, struct e
 /* With all its messages; not the INBOX. */
 bool maildir_delete(struct maildir *, struct str folder, struct err *);
 
-/* ---- What others do ----------------------------------------------------------------------------------------------- */
+/* ---- What others do ----------------------------------------------------------------------------- */
 /* An inotify fd that becomes readable when new/ or cur/ of a watched folder changes; -1 where the system has none (then
  * rescan by time). */
 int maildir_watch_fd(struct maildir *);

@@ -23,7 +23,7 @@ struct mime_draft {
     uint64_t bytes;
 };
 
-/* ---- Header fields ------------------------------------------------------------------------------------------------------------- */
+/* ---- Header fields ------------------------------------------------------------------------------ */
 enum field_kind { FIELD_TEXT, FIELD_ADDRESSES, FIELD_IDS, FIELD_DATE };
 static const struct {
     const char *name;
@@ -192,7 +192,7 @@ static bool put_head(struct mime_draft *d, struct err *err)
     return !d->head.full || err_set(err, ERR_LIMIT, "the header is too large");
 }
 
-/* ---- Text -------------------------------------------------------------------------------------------------------------------------- */
+/* ---- Text --------------------------------------------------------------------------------------- */
 /* LF line ends, valid UTF-8, no NUL and no other control but TAB (THREATS 145). */
 static void normalise(struct str raw, struct buf *out)
 {
@@ -331,7 +331,7 @@ static void put_text_part(struct mime_draft *d, struct buf *out)
     buf_fini(&flowed);
 }
 
-/* ---- Attachments ------------------------------------------------------------------------------------------------------------------------ */
+/* ---- Attachments -------------------------------------------------------------------------------- */
 static bool type_ok(struct str t)
 {
     size_t slash = 0, n = 0;
@@ -405,7 +405,7 @@ static void put_attachment(const struct attachment *a, struct buf *out)
         put_base64(bytes, out);
 }
 
-/* ---- The draft ------------------------------------------------------------------------------------------------------------------------------ */
+/* ---- The draft ---------------------------------------------------------------------------------- */
 bool mime_draft_new(struct str headers, struct str text, uint32_t flags, struct mime_draft **draft_r, struct err *err)
 {
     if (text.n > MIME_TEXT_MAX)

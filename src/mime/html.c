@@ -30,7 +30,7 @@ struct html {
     size_t strong_from, emphasis_from, code_from, hidden;
 };
 
-/* ---- Lines ------------------------------------------------------------------------------------------------------------------ */
+/* ---- Lines -------------------------------------------------------------------------------------- */
 static void span(struct html *h, size_t from, enum doc_span_kind kind, uint32_t link)
 {
     if (h->nspans < DOC_MAX_SPANS && from < h->line.n)
@@ -170,7 +170,7 @@ static void add_pre(struct html *h, struct str s)
     }
 }
 
-/* ---- Attributes ----------------------------------------------------------------------------------------------------------------- */
+/* ---- Attributes --------------------------------------------------------------------------------- */
 static struct str attribute(const GumboNode *n, const char *name)
 {
     const GumboAttribute *a = gumbo_get_attribute(&n->v.element.attributes, name);
@@ -213,7 +213,7 @@ static bool tiny(const GumboNode *n)
            (h.p && (str_eqz(h, "0") || str_eqz(h, "1") || str_eqz(h, "1px")));
 }
 
-/* ---- Links ---------------------------------------------------------------------------------------------------------------------------- */
+/* ---- Links -------------------------------------------------------------------------------------- */
 /* Host of "scheme://user@host:port/"; empty for other URLs. *user_r: something stands before an '@'. */
 static struct str url_host(struct str url, bool *user_r)
 {
@@ -327,7 +327,7 @@ static void image(struct html *h, const GumboNode *n)
     buf_fini(&b);
 }
 
-/* ---- The walk ---------------------------------------------------------------------------------------------------------------------------- */
+/* ---- The walk ----------------------------------------------------------------------------------- */
 static bool is_skipped(GumboTag t)
 {
     static const GumboTag tags[] = {

@@ -29,7 +29,7 @@ enum mime_draft_flags { MIME_KEEP_BCC = 1, MIME_NO_FLOWED = 2 };
  * and lets the stack grow to 64 MB. */
 void mime_init(void);
 
-/* ---- A parsed message ---------------------------------------------------------------------------------------------------- */
+/* ---- A parsed message --------------------------------------------------------------------------- */
 struct mime;
 /* Takes over the bytes of `raw` (emptied). Never fails on bad syntax; false only over MIME_MESSAGE_MAX (ERR_LIMIT). */
 bool mime_open(struct buf *raw, struct mime **mime_r, struct err *);
@@ -54,7 +54,7 @@ bool mime_part(struct mime *, uint32_t number, bool signed_bytes, struct buf *ou
  * '-', trailing dots; at most 200 bytes, the extension kept (THREATS 138). "" gives "". */
 void mime_safe_name(struct str raw, struct buf *out);
 
-/* ---- Building ----------------------------------------------------------------------------------------------------------------- */
+/* ---- Building ----------------------------------------------------------------------------------- */
 struct mime_draft;
 /* `headers`: "Name: value" lines, UTF-8. Address fields are parsed and written anew, so that no value can start another
  * field (THREATS 142). Content-*, MIME-Version, trace fields and what is not known and does not begin with "X-" are

@@ -17,7 +17,7 @@ void mime_init(void)
     g_mime_init();
 }
 
-/* ---- Limits before GMime -------------------------------------------------------------------------------------------------- */
+/* ---- Limits before GMime ------------------------------------------------------------------------ */
 /* Boundaries that the message declares, by hash: a false hit only makes a line count as a delimiter, nothing worse. */
 struct scan {
     uint64_t set[32768];
@@ -193,7 +193,7 @@ static void prescan(struct mime *m)
     free(c);
 }
 
-/* ---- Parts ------------------------------------------------------------------------------------------------------------------- */
+/* ---- Parts -------------------------------------------------------------------------------------- */
 static const struct {
     const char *type;
     const char *name;
@@ -411,7 +411,7 @@ static void flatten(struct mime *m, GMimeObject *root)
     }
 }
 
-/* ---- Which are shown ------------------------------------------------------------------------------------------------------------ */
+/* ---- Which are shown ---------------------------------------------------------------------------- */
 struct uu_context {
     struct mime *m;
     struct str text;
@@ -518,7 +518,7 @@ void mime_free(struct mime **mp)
     *mp = NULL;
 }
 
-/* ---- Bytes of a part ---------------------------------------------------------------------------------------------------------------- */
+/* ---- Bytes of a part ---------------------------------------------------------------------------- */
 static void write_out(GMimeStream *mem, struct buf *out)
 {
     GByteArray *a = g_mime_stream_mem_get_byte_array(GMIME_STREAM_MEM(mem));

@@ -42,7 +42,7 @@ const char *part_param(const struct part *, const char *name); /* Content-Type p
 bool part_is(const struct part *, const char *type);
 bool type_starts(const struct part *, const char *prefix);
 
-/* ---- Lines of the document ---------------------------------------------------------------------------------------------------- */
+/* ---- Lines of the document ---------------------------------------------------------------------- */
 struct lines {
     struct buf *out;
     size_t items;

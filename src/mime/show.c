@@ -12,7 +12,7 @@ struct show {
     char charset[48]; /* of the first text shown */
 };
 
-/* ---- Header fields ---------------------------------------------------------------------------------------------------------- */
+/* ---- Header fields ------------------------------------------------------------------------------ */
 static const char *const address_fields[] = {"From", "Sender",           "Reply-To",    "To",        "Cc",
                                              "Bcc",  "Mail-Followup-To", "Resent-From", "Resent-To", "Resent-Cc"};
 static const char *const short_fields[] = {"From", "Sender",     "Reply-To", "To",     "Cc",
@@ -114,7 +114,7 @@ static void put_metas(struct show *s, const struct mail_header *h)
     buf_fini(&b);
 }
 
-/* ---- What looks wrong ----------------------------------------------------------------------------------------------------------- */
+/* ---- What looks wrong --------------------------------------------------------------------------- */
 enum script { SCRIPT_NONE, SCRIPT_LATIN = 1, SCRIPT_GREEK = 2, SCRIPT_CYRILLIC = 4, SCRIPT_OTHER = 8 };
 
 static unsigned script_of(uint32_t cp)
@@ -184,7 +184,7 @@ static void check_limits(struct show *s)
                    MIME_DEPTH_MAX);
 }
 
-/* ---- Choosing ------------------------------------------------------------------------------------------------------------------------ */
+/* ---- Choosing ----------------------------------------------------------------------------------- */
 /* The type of what a part would show: of containers that of their first leaf. */
 static const struct part *first_leaf(const struct mime *m, size_t i)
 {
@@ -244,7 +244,7 @@ static void choose(struct show *s)
     free(score);
 }
 
-/* ---- Texts ------------------------------------------------------------------------------------------------------------------------------ */
+/* ---- Texts -------------------------------------------------------------------------------------- */
 /* charset= of a <meta> in the first bytes of an HTML text, for parts that name none. */
 static struct str meta_charset(struct str html)
 {
@@ -375,7 +375,7 @@ static const struct renderer *renderer_of(const struct part *p)
     return NULL;
 }
 
-/* ---- Parts ------------------------------------------------------------------------------------------------------------------------------------ */
+/* ---- Parts -------------------------------------------------------------------------------------- */
 static void put_part(struct show *s, const struct part *p, uint32_t number)
 {
     uint64_t size = type_starts(p, "multipart/") ? 0 : part_size(s->m, p);

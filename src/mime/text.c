@@ -4,7 +4,7 @@
 
 #include <strings.h>
 
-/* ---- The writer ------------------------------------------------------------------------------------------------------------ */
+/* ---- The writer --------------------------------------------------------------------------------- */
 enum { ITEMS_FOR_TEXT = DOC_MAX_ITEMS - 20000 }; /* the rest is for parts, links and warnings */
 
 bool lines_put(struct lines *l, const struct doc_item *it)
@@ -55,7 +55,7 @@ uint32_t lines_link(struct lines *l, struct str target)
     return ++l->links;
 }
 
-/* ---- Links in plain text ----------------------------------------------------------------------------------------------------- */
+/* ---- Links in plain text ------------------------------------------------------------------------ */
 static bool is_url_byte(unsigned char c)
 {
     return c > 32 && c != 127 && c != '<' && c != '>' && c != '"' && c != '`' && c != '{' && c != '}';
@@ -111,7 +111,7 @@ void lines_plain(struct lines *l, unsigned level, enum doc_style style, struct s
     lines_text(l, level, style, s, spans, n);
 }
 
-/* ---- Lines of text ------------------------------------------------------------------------------------------------------------- */
+/* ---- Lines of text ------------------------------------------------------------------------------ */
 static bool next_line(struct str *rest, struct str *line_r)
 {
     if (rest->n == 0)
@@ -231,7 +231,7 @@ void show_flowed(struct lines *l, struct str text, bool delsp)
     buf_fini(&f.para);
 }
 
-/* ---- uuencode ----------------------------------------------------------------------------------------------------------------------- */
+/* ---- uuencode ----------------------------------------------------------------------------------- */
 static bool uu_line(struct str line)
 {
     if (line.n == 0 || line.p[0] < 32 || line.p[0] > 96 || line.n > 100)
@@ -293,7 +293,7 @@ void uu_decode(struct str lines, struct buf *out)
     }
 }
 
-/* ---- Calendars and cards: a few words, never an answer (THREATS 136) ------------------------------------------------------------------------- */
+/* ---- Calendars and cards: a few words, never an answer (THREATS 136) ---------------------------- */
 static void show_properties(struct lines *l, struct str text, const char *const (*wanted)[2], size_t n)
 {
     struct str rest = str_sub(text, 0, 65536), line;

@@ -66,7 +66,7 @@ enum imap_cap {
 };
 /* clang-format on */
 
-/* ---- Answers ------------------------------------------------------------------------------------------------------------- */
+/* ---- Answers ------------------------------------------------------------------------------------ */
 enum imap_what {
     IMAP_SKIPPED, /* nothing we know, or past a limit */
     IMAP_OK,
@@ -148,10 +148,11 @@ struct imap_handler {
     void (*sink_progress)(void *arg, uint64_t done, uint64_t size);
 };
 
-/* ---- Connection ----------------------------------------------------------------------------------------------------------- */
+/* ---- Connection --------------------------------------------------------------------------------- */
 struct imap;
 /* Borrows the stream, which must outlive it. `answer_ms`: deadline of each single answer; a wait for a
- * command's end lasts 5 times as long and a second for each KiB that comes, 15 minutes and 256 MiB of answers at most. */
+ * command's end lasts 5 times as long and a second for each KiB that comes, 15 minutes and 256 MiB of answers at most.
+ */
 struct imap *imap_new(struct stream *, const struct imap_handler *, int64_t answer_ms);
 void imap_free(struct imap **);                        /* NULL-safe; sends nothing */
 uint64_t imap_caps(const struct imap *);               /* enum imap_cap */
@@ -169,7 +170,7 @@ void imap_deadline_cap(struct imap *, const int64_t *mono_ms);
  * ERR_PROTOCOL, those of stream and sasl. */
 bool imap_login(struct imap *, const struct endpoint *ep, const struct secret *, struct err *);
 
-/* ---- Commands --------------------------------------------------------------------------------------------------------------- */
+/* ---- Commands ----------------------------------------------------------------------------------- */
 /* A command line being made. Text is ours and holds no CR, LF or NUL. */
 struct imap_cmd {
     struct buf text;
@@ -217,7 +218,7 @@ bool imap_idle_read(struct imap *,
 bool imap_idle_end(struct imap *, struct err *);
 bool imap_buffered(struct imap *, bool *yes_r, struct err *); /* is anything there to read, without waiting? */
 
-/* ---- Words, names, sets: pure -------------------------------------------------------------------------------------------------- */
+/* ---- Words, names, sets: pure ------------------------------------------------------------------- */
 /* Appends the UTF-8 form of a name in modified UTF-7 (RFC 3501 5.1.3). A name that is not valid modified UTF-7 is kept
  * as it is: false. */
 bool imap_name_decode(struct str name, struct buf *out);
@@ -238,7 +239,7 @@ bool imap_keyword_valid(struct str word);
 /* INTERNALDATE as "22-Nov-2026 14:02:05 +0000" without quotes. */
 void imap_date_write(int64_t time, struct buf *out);
 
-/* ---- For tests and the fuzzer: parsing of one framed answer ------------------------------------------------------------------- */
+/* ---- For tests and the fuzzer: parsing of one framed answer ------------------------------------- */
 struct imap_parser;
 struct imap_parser *imap_parser_new(void);
 void imap_parser_free(struct imap_parser **);

@@ -4,7 +4,7 @@
 
 #include "net/imap.h"
 
-/* ---- A cursor over one answer: sticky failure, no recursion ------------------------------------------------------------- */
+/* ---- A cursor over one answer: sticky failure, no recursion ------------------------------------- */
 struct cursor {
     const char *p, *end;
     bool bad;
@@ -20,7 +20,7 @@ struct str cursor_string(struct cursor *, struct arena *, bool *nil_r);
 /* Skips any one value: atom, string, literal, list of any depth up to IMAP_DEPTH_MAX. The bytes skipped. */
 struct str cursor_value(struct cursor *);
 
-/* ---- libetpan's typed parser (imap_etpan.c) ------------------------------------------------------------------------------ */
+/* ---- libetpan's typed parser (imap_etpan.c) ----------------------------------------------------- */
 struct etpan;
 struct etpan *etpan_new(void);
 void etpan_free(struct etpan **);
@@ -32,7 +32,7 @@ bool etpan_fetch(struct etpan *, struct str answer, struct arena *, struct buf *
 bool imap_literal_size(struct str line, uint64_t *size_r, size_t *start_r);
 bool imap_line_is_text(struct str line); /* a state or continuation: no literal can follow */
 
-/* ---- The connection (imap_wire.c; logging in is imap_session.c's) --------------------------------------------------------- */
+/* ---- The connection (imap_wire.c; logging in is imap_session.c's) ------------------------------- */
 struct imap_slot {
     uint32_t tag; /* 0: free */
     bool done, forgotten;

@@ -139,7 +139,7 @@ void imap_box_key(struct str name, uint32_t uidvalidity, char out[33])
     hex_encode(md, 16, out);
 }
 
-/* ---- Sets and numbers ------------------------------------------------------------------------------------------------- */
+/* ---- Sets and numbers --------------------------------------------------------------------------- */
 static bool number_take(struct str *s, uint32_t *n_r)
 {
     size_t i = 0;
@@ -185,7 +185,7 @@ bool imap_number_next(struct str *rest, uint32_t *n_r)
     return rest->n && rest->p[0] != '*' && number_take(rest, n_r) && (!rest->n || rest->p[0] == ' ');
 }
 
-/* ---- Flags --------------------------------------------------------------------------------------------------------------- */
+/* ---- Flags -------------------------------------------------------------------------------------- */
 static const struct {
     uint32_t flag;
     const char *word;

@@ -34,7 +34,7 @@ void imap_parser_free(struct imap_parser **pp)
     *pp = NULL;
 }
 
-/* ---- Cursor ------------------------------------------------------------------------------------------------------------- */
+/* ---- Cursor ------------------------------------------------------------------------------------- */
 struct cursor cursor_on(struct str s)
 {
     return (struct cursor){.p = s.p, .end = s.p + s.n};
@@ -208,7 +208,7 @@ struct str cursor_value(struct cursor *c)
     return (struct str){from, (size_t)(c->p - from)};
 }
 
-/* ---- States: OK, NO, BAD, BYE, PREAUTH ------------------------------------------------------------------------------------ */
+/* ---- States: OK, NO, BAD, BYE, PREAUTH ---------------------------------------------------------- */
 static const struct {
     const char *word;
     enum imap_what what;
@@ -261,7 +261,7 @@ bool imap_line_is_text(struct str line)
     return imap_parse_state(str_sub(rest, 0, MIN(rest.n, 8)), &ev);
 }
 
-/* ---- LIST, STATUS, ESEARCH, VANISHED ----------------------------------------------------------------------------------------- */
+/* ---- LIST, STATUS, ESEARCH, VANISHED ------------------------------------------------------------ */
 static const struct {
     const char *word;
     uint32_t attr;
@@ -402,7 +402,7 @@ static bool parse_vanished(struct cursor *c, struct imap_event *ev)
     return !c->bad && ev->set.n;
 }
 
-/* ---- FETCH ----------------------------------------------------------------------------------------------------------------------- */
+/* ---- FETCH -------------------------------------------------------------------------------------- */
 /* An item's name: up to a blank outside brackets and parentheses, as in BODY[HEADER.FIELDS (DATE FROM)]<0>. */
 static struct str fetch_name(struct cursor *c)
 {
@@ -532,7 +532,7 @@ static bool parse_fetch(struct imap_parser *p, uint32_t seq, struct cursor *c, s
     return true;
 }
 
-/* ---- All ------------------------------------------------------------------------------------------------------------------------- */
+/* ---- All ---------------------------------------------------------------------------------------- */
 static bool parse_numbered(struct imap_parser *p, struct cursor *c, uint64_t n, struct imap_event *ev)
 {
     cursor_space(c);

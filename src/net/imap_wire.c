@@ -70,7 +70,7 @@ static void deadline_set(struct imap *m)
     stream_deadline(m->stream, d);
 }
 
-/* ---- Capabilities ------------------------------------------------------------------------------------------------------- */
+/* ---- Capabilities ------------------------------------------------------------------------------- */
 static const char *const cap_words[] = {
 #define X(name, word) word,
     IMAP_CAPS(X)
@@ -129,7 +129,7 @@ void imap_disable(struct imap *m, uint64_t caps)
     m->enabled &= ~caps;
 }
 
-/* ---- Framing ---------------------------------------------------------------------------------------------------------------- */
+/* ---- Framing ------------------------------------------------------------------------------------ */
 static bool is_set_line(struct str line)
 {
     return str_case_starts(line, STR("* SEARCH")) || str_case_starts(line, STR("* ESEARCH")) ||
@@ -273,7 +273,7 @@ bool imap_read_answer(struct imap *m, struct str *answer_r, struct err *err)
     return m->wait_answers <= COMMAND_BYTES || err_set(err, ERR_PROTOCOL, "the server's answers do not end");
 }
 
-/* ---- Answers ------------------------------------------------------------------------------------------------------------------ */
+/* ---- Answers ------------------------------------------------------------------------------------ */
 static struct imap_slot *slot_find(struct imap *m, uint32_t tag)
 {
     for (size_t i = 0; tag && i < COUNT(m->slots); i++)
@@ -388,7 +388,7 @@ bool imap_turn(struct imap *m, struct err *err)
     return m->logging_in || m->handler.event(m->handler.arg, &ev, err);
 }
 
-/* ---- Commands -------------------------------------------------------------------------------------------------------------------- */
+/* ---- Commands ----------------------------------------------------------------------------------- */
 void imap_cmd_init(struct imap_cmd *c, const char *text)
 {
     *c = (struct imap_cmd){.text = BUF_INIT(IMAP_LINE_MAX)};
@@ -635,7 +635,7 @@ bool imap_done(struct imap *m, uint32_t tag, bool *alive_r, struct err *err)
     return imap_wait_ok(m, tag, &r, alive_r, err);
 }
 
-/* ---- IDLE -------------------------------------------------------------------------------------------------------------------------- */
+/* ---- IDLE --------------------------------------------------------------------------------------- */
 bool imap_idle_begin(struct imap *m, bool *on_r, struct err *err)
 {
     struct imap_result r;

@@ -56,7 +56,7 @@ uint32_t pop3_count(const struct pop3 *p)
     return p->count;
 }
 
-/* ---- Answers ----------------------------------------------------------------------------------------------------- */
+/* ---- Answers ------------------------------------------------------------------------------------ */
 
 bool pop3_answer(struct pop3 *p, struct pop3_answer *a, struct err *err)
 {
@@ -116,7 +116,7 @@ static int list_line(struct pop3 *p, struct str *line_r, struct err *err)
     return 1;
 }
 
-/* ---- Greeting and capabilities ---------------------------------------------------------------------------------------- */
+/* ---- Greeting and capabilities ------------------------------------------------------------------ */
 
 bool pop3_is_msg_id(struct str s)
 {
@@ -220,7 +220,7 @@ bool pop3_greet(struct pop3 *p, bool starttls, struct err *err)
     return capabilities(p, err);
 }
 
-/* ---- Login ----------------------------------------------------------------------------------------------------------------- */
+/* ---- Login -------------------------------------------------------------------------------------- */
 
 /* What -ERR at login means: a code says it; else a server that knows AUTH-RESP-CODE means no password; else words that
  * speak of a lock. */
@@ -388,7 +388,7 @@ bool pop3_login(struct pop3 *p, const char *user, const struct secret *secret, b
     return ok;
 }
 
-/* ---- Lists --------------------------------------------------------------------------------------------------------------------- */
+/* ---- Lists -------------------------------------------------------------------------------------- */
 
 struct listing {
     struct pop3 *p;
@@ -499,7 +499,7 @@ static bool uidl_answer(struct listing *l, struct err *err)
     return err_set(err, ERR_LIMIT, "%s: UIDL does not end", l->p->host);
 }
 
-/* ---- Ids by hash ------------------------------------------------------------------------------------------------------------------ */
+/* ---- Ids by hash -------------------------------------------------------------------------------- */
 
 struct hashing {
     struct listing *l;
@@ -644,7 +644,7 @@ bool pop3_list(struct pop3 *p, pop3_list_fn *fn, void *arg, struct err *err)
     return ok;
 }
 
-/* ---- Deleting and leaving ----------------------------------------------------------------------------------------------------------- */
+/* ---- Deleting and leaving ----------------------------------------------------------------------- */
 
 bool pop3_delete(struct pop3 *p, const uint32_t *numbers, size_t n,
                  void (*refused)(void *arg, uint32_t number, const struct err *why), void *arg, struct err *err)

@@ -1,9 +1,10 @@
-/* net/pop3: a POP3 session over net/stream: pipelined where the server permits it, message bytes streamed to a sink, never kept
- * (RFC 1939, 2449, 2595, 5034, 3206). Used by `fetch`.
+/* net/pop3: a POP3 session over net/stream: pipelined where the server permits it, message bytes streamed to a sink,
+ * never kept (RFC 1939, 2449, 2595, 5034, 3206). Used by `fetch`.
  *
- * All calls block as net/stream says. Everything the server sends is hostile: lines, counts, numbers and sizes are bounded, and only message numbers
- * up to the count of STAT are ever used. Unless a comment says otherwise, after an error the session is unusable: close the stream.
- * Errors of the server: ERR_AUTH; ERR_SERVER_TEMP ([IN-USE], [LOGIN-DELAY], [SYS/TEMP]); ERR_SERVER_NO; ERR_PROTOCOL; their text has its words in quotes. */
+ * All calls block as net/stream says. Everything the server sends is hostile: lines, counts, numbers and sizes are
+ * bounded, and only message numbers up to the count of STAT are ever used. Unless a comment says otherwise, after an
+ * error the session is unusable: close the stream. Errors of the server: ERR_AUTH; ERR_SERVER_TEMP ([IN-USE],
+ * [LOGIN-DELAY], [SYS/TEMP]); ERR_SERVER_NO; ERR_PROTOCOL; their text has its words in quotes. */
 #ifndef TUIMAIL_NET_POP3_H
 #define TUIMAIL_NET_POP3_H
 
@@ -32,18 +33,22 @@ struct pop3 *pop3_new(struct stream *, const char *host);
 void pop3_free(struct pop3 **); /* NULL-safe; sends nothing: without QUIT the server keeps every message */
 /* Never pipeline in this session (a server that loses commands). */
 void pop3_lockstep(struct pop3 *);
-/* Greeting and capabilities; with `starttls` STLS, after which all that was said before is forgotten. ERR_NO_STARTTLS. */
+/* Greeting and capabilities; with `starttls` STLS, after which all that was said before is forgotten. ERR_NO_STARTTLS.
+ */
 bool pop3_greet(struct pop3 *, bool starttls, struct err *);
-unsigned pop3_caps(const struct pop3 *);           /* enum pop_cap; of the present state of the line */
+unsigned pop3_caps(const struct pop3 *);                   /* enum pop_cap; of the present state of the line */
 void pop3_caps_text(const struct pop3 *, struct buf *out); /* the capability lines, blank separated, hostile */
-/* SASL, APOP (only for a real message id as challenge: THREATS 18), USER and PASS. Passwords in clear only under TLS or where `insecure_ok`. One try.
- * ERR_AUTH only where the server means the password: a locked maildrop is ERR_SERVER_TEMP (THREATS 90). */
+/* SASL, APOP (only for a real message id as challenge: THREATS 18), USER and PASS. Passwords in clear only under TLS or
+ * where `insecure_ok`. One try. ERR_AUTH only where the server means the password: a locked maildrop is ERR_SERVER_TEMP
+ * (THREATS 90). */
 bool pop3_login(struct pop3 *, const char *user, const struct secret *, bool insecure_ok, struct err *);
 
-/* One message; uidl is hostile bytes (THREATS 77), the same for two messages if the server says so (76). size 0: unknown. False ends the call with *err. */
+/* One message; uidl is hostile bytes (THREATS 77), the same for two messages if the server says so (76). size 0:
+ * unknown. False ends the call with *err. */
 typedef bool pop3_list_fn(void *arg, uint32_t number, uint64_t size, struct str uidl, struct err *);
-/* STAT, LIST and UIDL. Without UIDL, or for messages without one, the id is "hash-" and a SHA-256 of header and size, made by TOP (by RETR where that is
- * missing too); equal ones get "-2", "-3" behind. Numbers outside of STAT's count and repeated ones are ignored (78). ERR_LIMIT over POP3_MESSAGES_MAX. */
+/* STAT, LIST and UIDL. Without UIDL, or for messages without one, the id is "hash-" and a SHA-256 of header and size,
+ * made by TOP (by RETR where that is missing too); equal ones get "-2", "-3" behind. Numbers outside of STAT's count
+ * and repeated ones are ignored (78). ERR_LIMIT over POP3_MESSAGES_MAX. */
 bool pop3_list(struct pop3 *, pop3_list_fn *, void *arg, struct err *);
 uint32_t pop3_count(const struct pop3 *); /* STAT's count; 0 before pop3_list */
 
@@ -53,32 +58,36 @@ struct pop3_sink {
     bool (*begin)(void *arg, uint32_t number, uint64_t size, struct err *);
     /* Its bytes as served, dots unstuffed, line ends kept; pieces of any length. False as for begin. */
     bool (*data)(void *arg, struct str bytes, struct err *);
-    /* Once for each number: `why` NULL when the whole message came, else what went wrong (-ERR, or what begin or data said). False ends the call with *err. */
+    /* Once for each number: `why` NULL when the whole message came, else what went wrong (-ERR, or what begin or data
+     * said). False ends the call with *err. */
     bool (*end)(void *arg, uint32_t number, const struct err *why, struct err *err);
     void *arg;
 };
 enum pop3_verb { POP3_RETR, POP3_TOP /* header only */ };
-/* After pop3_list. The messages in the order given, in a window of commands where pipelining is announced. In a window, a message whose length is not the one listed means
- * that answers may have shifted (THREATS 92): it is not delivered, and the call ends with ERR_PROTOCOL; go on in a new session with
- * pop3_lockstep. A line lost in a message: no `end` for it and those behind it; drop what was begun (80). */
+/* After pop3_list. The messages in the order given, in a window of commands where pipelining is announced. In a window,
+ * a message whose length is not the one listed means that answers may have shifted (THREATS 92): it is not delivered,
+ * and the call ends with ERR_PROTOCOL; go on in a new session with pop3_lockstep. A line lost in a message: no `end`
+ * for it and those behind it; drop what was begun (80). */
 bool pop3_get(struct pop3 *, enum pop3_verb, const uint32_t *numbers, size_t n, const struct pop3_sink *, struct err *);
 /* DELE of each; `refused` (or NULL) for every -ERR. Takes effect only with pop3_quit. */
-bool pop3_delete(struct pop3 *, const uint32_t *numbers, size_t n, void (*refused)(void *arg, uint32_t number, const struct err *why), void *arg,
-                 struct err *);
+bool pop3_delete(struct pop3 *, const uint32_t *numbers, size_t n,
+                 void (*refused)(void *arg, uint32_t number, const struct err *why), void *arg, struct err *);
 /* QUIT: true when the server said that the deletions are done. */
 bool pop3_quit(struct pop3 *, struct err *);
 
-/* ---- For tests and the session itself: multi-line answers ------------------------------------------------------------------- */
+/* ---- For tests and the session itself: multi-line answers --------------------------------------- */
 enum dot_at { DOT_LINE_START, DOT_IN_LINE, DOT_CR, DOT_DOT, DOT_DOT_CR };
 struct dots {
-    enum dot_at at;  /* zeroed: the beginning */
-    bool lf;         /* this server ends lines with LF alone (its status line did) */
-    bool done;       /* the final dot was taken */
-    uint64_t bytes;  /* given out */
-    uint64_t crlfs;  /* of them, line ends of two bytes */
+    enum dot_at at; /* zeroed: the beginning */
+    bool lf;        /* this server ends lines with LF alone (its status line did) */
+    bool done;      /* the final dot was taken */
+    uint64_t bytes; /* given out */
+    uint64_t crlfs; /* of them, line ends of two bytes */
 };
-/* Gives the bytes of `in` without stuffing to `data`, up to the final dot; returns how many bytes of `in` were used. Only CR LF . CR LF ends: a dot after a bare LF is
- * the sender's text, not the server's end. `data` returning false is remembered in *stopped_r, and no more is given out. */
-size_t dots_take(struct dots *, struct str in, bool (*data)(void *arg, struct str bytes, struct err *), void *arg, bool *stopped_r, struct err *);
+/* Gives the bytes of `in` without stuffing to `data`, up to the final dot; returns how many bytes of `in` were used.
+ * Only CR LF . CR LF ends: a dot after a bare LF is the sender's text, not the server's end. `data` returning false is
+ * remembered in *stopped_r, and no more is given out. */
+size_t dots_take(struct dots *, struct str in, bool (*data)(void *arg, struct str bytes, struct err *), void *arg,
+                 bool *stopped_r, struct err *);
 
 #endif

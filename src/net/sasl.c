@@ -153,7 +153,7 @@ static const struct mechanism *choose(struct str offered, const struct secret *s
     return m;
 }
 
-/* ---- Making ------------------------------------------------------------------------------------------------------- */
+/* ---- Making ------------------------------------------------------------------------------------- */
 
 static bool no_control(const char *p, size_t n)
 {
@@ -289,7 +289,7 @@ const char *sasl_mechanism(const struct sasl *s)
     return s->mechanism->name;
 }
 
-/* ---- The exchange ----------------------------------------------------------------------------------------------------- */
+/* ---- The exchange ------------------------------------------------------------------------------- */
 
 bool sasl_initial(struct sasl *s, struct buf *out)
 {
@@ -374,7 +374,7 @@ bool sasl_finish(struct sasl *s, struct str last_data, struct err *err)
            err_set(err, ERR_AUTH, "the server did not prove that it knows the password (%s)", s->mechanism->name);
 }
 
-/* ---- What a server repeats ----------------------------------------------------------------------------------------- */
+/* ---- What a server repeats ---------------------------------------------------------------------- */
 static bool is_base64(char c)
 {
     return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '+' || c == '/' ||

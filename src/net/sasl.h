@@ -1,5 +1,5 @@
-/* net/sasl: the client side of a login, for IMAP, POP3 and SMTP alike: Cyrus SASL's mechanisms, bearer tokens by us (RFC 4422, 7628).
- * Blocks never; the caller carries the lines. Challenges are hostile. */
+/* net/sasl: the client side of a login, for IMAP, POP3 and SMTP alike: Cyrus SASL's mechanisms, bearer tokens by us
+ * (RFC 4422, 7628). Blocks never; the caller carries the lines. Challenges are hostile. */
 #ifndef TUIMAIL_NET_SASL_H
 #define TUIMAIL_NET_SASL_H
 
@@ -8,20 +8,25 @@
 
 struct sasl;
 bool sasl_setup(struct err *); /* loads the plugins: call before the sandbox */
-/* Chooses the best mechanism of `offered` (blank separated, hostile) for this line: SCRAM-SHA-256-PLUS, SCRAM-SHA-256, SCRAM-SHA-1, CRAM-MD5 only without
- * PLAIN under TLS, PLAIN, LOGIN; PLAIN and LOGIN only under TLS or where `insecure_ok`. A secret in the form of an
- * access token goes by OAUTHBEARER or XOAUTH2, under TLS only. `stream` may be NULL (no TLS). ERR_CONFIG, ERR_SECRET: control characters. ERR_NO_AUTH_METHOD names what was offered. */
-struct sasl *sasl_new(struct str offered, const char *service, const char *host, const char *user, const struct secret *, const struct stream *, bool insecure_ok, struct err *);
+/* Chooses the best mechanism of `offered` (blank separated, hostile) for this line: SCRAM-SHA-256-PLUS, SCRAM-SHA-256,
+ * SCRAM-SHA-1, CRAM-MD5 only without PLAIN under TLS, PLAIN, LOGIN; PLAIN and LOGIN only under TLS or where
+ * `insecure_ok`. A secret in the form of an access token goes by OAUTHBEARER or XOAUTH2, under TLS only. `stream` may
+ * be NULL (no TLS). ERR_CONFIG, ERR_SECRET: control characters. ERR_NO_AUTH_METHOD names what was offered. */
+struct sasl *sasl_new(struct str offered, const char *service, const char *host, const char *user,
+                      const struct secret *, const struct stream *, bool insecure_ok, struct err *);
 void sasl_free(struct sasl **);
 const char *sasl_mechanism(const struct sasl *);
-/* The initial response, base64 ("=" for an empty one), or false when the mechanism has none. Call it only to send it with the command; else the server's
- * first, empty challenge gets it from sasl_step. */
+/* The initial response, base64 ("=" for an empty one), or false when the mechanism has none. Call it only to send it
+ * with the command; else the server's first, empty challenge gets it from sasl_step. */
 bool sasl_initial(struct sasl *, struct buf *out);
-/* A challenge (base64, hostile) gives the response (base64, may be empty: send an empty line; wipe it). ERR_PROTOCOL for what is no challenge: send "*". ERR_AUTH when the server proves not to know the password (SCRAM) or talks nonsense. */
+/* A challenge (base64, hostile) gives the response (base64, may be empty: send an empty line; wipe it). ERR_PROTOCOL
+ * for what is no challenge: send "*". ERR_AUTH when the server proves not to know the password (SCRAM) or talks
+ * nonsense. */
 bool sasl_step(struct sasl *, struct str challenge, struct buf *out, struct err *);
 /* After success: was the server's own proof seen where the mechanism has one? */
 bool sasl_finish(struct sasl *, struct str last_data, struct err *);
-/* After a failed login: blots out the secret in *err, plain or within base64, where the server's words repeat what it was sent. */
+/* After a failed login: blots out the secret in *err, plain or within base64, where the server's words repeat what it
+ * was sent. */
 void sasl_redact(const struct secret *, struct err *);
 
 #endif

@@ -53,7 +53,7 @@ unsigned smtp_caps(const struct smtp *s)
     return s->caps;
 }
 
-/* ---- Replies ----------------------------------------------------------------------------------------------------- */
+/* ---- Replies ------------------------------------------------------------------------------------ */
 
 static bool reply_line(struct smtp *s, struct reply *r, bool *more_r, struct err *err)
 {
@@ -114,7 +114,7 @@ static bool command(struct smtp *s, struct reply *r, unsigned hundred, enum err_
     return r->code / 100 == hundred || refused(s, r, permanent, err);
 }
 
-/* ---- Greeting ---------------------------------------------------------------------------------------------------------- */
+/* ---- Greeting ----------------------------------------------------------------------------------- */
 
 static void take_capability(struct smtp *s, struct str line)
 {
@@ -186,7 +186,7 @@ bool smtp_greet(struct smtp *s, bool starttls, struct err *err)
     return ok;
 }
 
-/* ---- Login ------------------------------------------------------------------------------------------------------------------ */
+/* ---- Login -------------------------------------------------------------------------------------- */
 
 static bool login_refused(const struct smtp *s, const struct reply *r, struct err *err)
 {
@@ -268,7 +268,7 @@ bool smtp_login(struct smtp *s, const char *user, const struct secret *secret, b
     return ok;
 }
 
-/* ---- What may be sent --------------------------------------------------------------------------------------------------------- */
+/* ---- What may be sent --------------------------------------------------------------------------- */
 
 bool smtp_address_ok(const char *z)
 {
@@ -383,7 +383,7 @@ static bool check(struct smtp *s, const struct smtp_mail *m, struct plan *p, str
     return true;
 }
 
-/* ---- Envelope --------------------------------------------------------------------------------------------------------------------- */
+/* ---- Envelope ----------------------------------------------------------------------------------- */
 
 static bool say_mail(struct smtp *s, const struct smtp_mail *m, const struct plan *p, struct err *err)
 {
@@ -440,7 +440,7 @@ static bool envelope(struct smtp *s, const struct smtp_mail *m, const struct pla
     return bad == 0;
 }
 
-/* ---- Data ---------------------------------------------------------------------------------------------------------------------------- */
+/* ---- Data --------------------------------------------------------------------------------------- */
 
 static bool send_piece(void *arg, struct str bytes, struct err *err)
 {

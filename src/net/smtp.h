@@ -1,8 +1,10 @@
-/* net/smtp: hands one mail to a submission server over net/stream (RFC 5321, 6409, 3207, 4954, 2920, 1870, 6152, 6531). Used by `send`.
+/* net/smtp: hands one mail to a submission server over net/stream (RFC 5321, 6409, 3207, 4954, 2920, 1870, 6152, 6531).
+ * Used by `send`.
  *
- * All calls block as net/stream says. Replies are hostile and bounded. Nothing that leaves here names this host or its user: EHLO says [127.0.0.1] (THREATS 155).
- * Unless a comment says otherwise the session is unusable after an error. Errors of the server: ERR_SERVER_TEMP (4xx), ERR_SERVER_NO (5xx), ERR_AUTH,
- * ERR_PROTOCOL; their text has its words in quotes. */
+ * All calls block as net/stream says. Replies are hostile and bounded. Nothing that leaves here names this host or its
+ * user: EHLO says [127.0.0.1] (THREATS 155). Unless a comment says otherwise the session is unusable after an error.
+ * Errors of the server: ERR_SERVER_TEMP (4xx), ERR_SERVER_NO (5xx), ERR_AUTH, ERR_PROTOCOL; their text has its words in
+ * quotes. */
 #ifndef TUIMAIL_NET_SMTP_H
 #define TUIMAIL_NET_SMTP_H
 
@@ -23,7 +25,8 @@ struct smtp;
 /* Borrows the stream, which must outlive it. */
 struct smtp *smtp_new(struct stream *, const char *host);
 void smtp_free(struct smtp **); /* NULL-safe; sends nothing */
-/* Greeting and EHLO (HELO where that is unknown); with `starttls` the upgrade, after which all that was said before is forgotten. ERR_NO_STARTTLS. */
+/* Greeting and EHLO (HELO where that is unknown); with `starttls` the upgrade, after which all that was said before is
+ * forgotten. ERR_NO_STARTTLS. */
 bool smtp_greet(struct smtp *, bool starttls, struct err *);
 unsigned smtp_caps(const struct smtp *); /* enum smtp_cap; of the present state of the line */
 /* One try. Passwords in clear only under TLS or where `insecure_ok`. ERR_NO_AUTH_METHOD where no login is offered. */
@@ -38,12 +41,13 @@ struct smtp_mail {
     void (*refused)(void *arg, const char *rcpt, const struct err *why);
     void *arg;
 };
-/* Sends the mail to all recipients or to none: where one is refused nothing is sent (RSET), all refused ones are reported, and the error is ERR_RECIPIENT,
- * or ERR_SERVER_TEMP where each refusal was for now only (THREATS 148). Line ends become CR LF, a bare CR or LF too (145); Bcc and Resent-Bcc
- * fields do not go out (143).
- * ERR_UNKNOWN_OUTCOME: the end of the data may have reached the server and no clear answer came (149). Any other error: it was not sent.
- * Refused before a byte of it is sent: addresses with CR, LF, NUL, other controls or without local part (ERR_RECIPIENT; 142, 152), a NUL in the mail (ERR_PARSE),
- * more than the server's SIZE, 8-bit bytes without 8BITMIME, addresses that need SMTPUTF8 where it is missing (ERR_SERVER_NO; 146). */
+/* Sends the mail to all recipients or to none: where one is refused nothing is sent (RSET), all refused ones are
+ * reported, and the error is ERR_RECIPIENT, or ERR_SERVER_TEMP where each refusal was for now only (THREATS 148). Line
+ * ends become CR LF, a bare CR or LF too (145); Bcc and Resent-Bcc fields do not go out (143). ERR_UNKNOWN_OUTCOME: the
+ * end of the data may have reached the server and no clear answer came (149). Any other error: it was not sent. Refused
+ * before a byte of it is sent: addresses with CR, LF, NUL, other controls or without local part (ERR_RECIPIENT; 142,
+ * 152), a NUL in the mail (ERR_PARSE), more than the server's SIZE, 8-bit bytes without 8BITMIME, addresses that need
+ * SMTPUTF8 where it is missing (ERR_SERVER_NO; 146). */
 bool smtp_send(struct smtp *, const struct smtp_mail *, struct err *);
 /* Says QUIT and waits for nothing: what was accepted stays so (150). */
 void smtp_quit(struct smtp *);
@@ -51,13 +55,13 @@ void smtp_quit(struct smtp *);
 /* An addr-spec that may stand between < and > of a command. */
 bool smtp_address_ok(const char *);
 
-/* ---- The mail's bytes on the wire (for tests and smtp_send) ----------------------------------------------------------------------- */
+/* ---- The mail's bytes on the wire (for tests and smtp_send) ------------------------------------- */
 struct smtp_body {
-    bool in_body;     /* behind the header's empty line */
-    bool held_cr;     /* a CR that waits for its LF */
-    bool in_line;     /* some byte of the line was taken */
-    bool skip;        /* inside a Bcc field */
-    bool holding;     /* a field's name is being read */
+    bool in_body; /* behind the header's empty line */
+    bool held_cr; /* a CR that waits for its LF */
+    bool in_line; /* some byte of the line was taken */
+    bool skip;    /* inside a Bcc field */
+    bool holding; /* a field's name is being read */
     char name[32];
     unsigned name_n;
     bool seen_8bit_header, seen_8bit_body, seen_nul;

@@ -116,7 +116,7 @@ static bool look_up(struct stream *s, struct err *err)
     return true;
 }
 
-/* ---- Making and closing ------------------------------------------------------------------------------------------ */
+/* ---- Making and closing ------------------------------------------------------------------------- */
 
 struct stream *stream_new(int rfd, int wfd, const char *host, const struct stream_options *o)
 {
@@ -178,7 +178,7 @@ void stream_answer(struct stream *s)
     s->answer_bytes = wire_bytes(s);
 }
 
-/* ---- One step of reading and writing -------------------------------------------------------------------------------- */
+/* ---- One step of reading and writing ------------------------------------------------------------ */
 
 enum io stream_raw_read(struct stream *s, char *p, size_t n, size_t *got_r, struct err *err)
 {
@@ -271,7 +271,7 @@ static bool end_of_file(struct stream *s, struct err *err)
     return stream_break(s, err);
 }
 
-/* ---- Reading ----------------------------------------------------------------------------------------------------------- */
+/* ---- Reading ------------------------------------------------------------------------------------ */
 
 bool stream_fill(struct stream *s, struct err *err)
 {
@@ -385,7 +385,7 @@ bool stream_readable(struct stream *s, int64_t deadline_ms, bool *yes_r, struct 
     }
 }
 
-/* ---- Writing ----------------------------------------------------------------------------------------------------------- */
+/* ---- Writing ------------------------------------------------------------------------------------ */
 
 /* Waits until the line takes bytes, reading meanwhile. `want` is what the last write asked for. */
 static bool wait_to_write(struct stream *s, enum io want, struct err *err)
@@ -460,7 +460,7 @@ bool stream_printf(struct stream *s, struct err *err, const char *fmt, ...)
     return ok;
 }
 
-/* ---- TLS and what is known of the line ------------------------------------------------------------------------------------ */
+/* ---- TLS and what is known of the line ---------------------------------------------------------- */
 
 bool stream_secure(struct stream *s, const char *host, struct err *err)
 {

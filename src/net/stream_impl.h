@@ -11,7 +11,7 @@
 #define STREAM_IN_MAX (16u << 20) /* bytes that may lie unread in the buffer */
 #define STREAM_CHUNK 65536u
 
-/* ---- Waiting: the one place where this module sleeps ------------------------------------------------------------ */
+/* ---- Waiting: the one place where this module sleeps -------------------------------------------- */
 enum wait_result {
     WAIT_READY, /* an fd of the set has events */
     WAIT_WOKEN, /* on_wake ran and lets us go on; no fd is ready */
@@ -26,7 +26,7 @@ enum wait_result net_wait(const struct stream_options *, struct pollfd *fds, uns
 bool net_wait_ready(const struct stream_options *, struct pollfd *fds, unsigned n, int64_t deadline_ms,
                     const char *what, struct err *);
 
-/* ---- Bytes through TLS, or not ------------------------------------------------------------------------------------ */
+/* ---- Bytes through TLS, or not ------------------------------------------------------------------ */
 enum io { IO_OK, IO_WANT_READ, IO_WANT_WRITE, IO_EOF, IO_FAIL };
 
 struct tls;

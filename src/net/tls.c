@@ -169,7 +169,7 @@ void tls_free(struct tls **tp, bool say_goodbye)
     *tp = NULL;
 }
 
-/* ---- The verdict -------------------------------------------------------------------------------------------------- */
+/* ---- The verdict -------------------------------------------------------------------------------- */
 
 static bool spki_pin(X509 *cert, struct buf *out)
 {
@@ -295,7 +295,7 @@ static bool prove(struct tls *t, struct err *err)
     return ok;
 }
 
-/* ---- Bytes ----------------------------------------------------------------------------------------------------------- */
+/* ---- Bytes -------------------------------------------------------------------------------------- */
 
 static enum io failed(struct tls *t, int ret, const char *what, struct err *err)
 {

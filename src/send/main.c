@@ -44,7 +44,7 @@ static bool arguments_read(int argc, char **argv, struct arguments *a, struct er
     return a->account != NULL || err_set(err, ERR_USAGE, "send -c FILE --store DIR ACCOUNT (started by the store)");
 }
 
-/* ---- The channel ------------------------------------------------------------------------------------------------ */
+/* ---- The channel -------------------------------------------------------------------------------- */
 
 /* During a delivery the store says nothing more; when it ends, the delivery is broken off. */
 static bool on_wake(void *arg)
@@ -113,7 +113,7 @@ static void on_refused(void *arg, const char *rcpt, const struct err *why)
         s->ended = true;
 }
 
-/* ---- Delivery ------------------------------------------------------------------------------------------------------ */
+/* ---- Delivery ----------------------------------------------------------------------------------- */
 
 /* `lines` holds an addr-spec a line; a NUL or a line end within one cannot be hidden from smtp_address_ok, which sees
  * the NUL-terminated copy: a copy shorter than its line is refused here. */
@@ -199,7 +199,7 @@ static bool run(struct send *s, struct err *err)
     return told; /* a delivery that failed is the store's to tell, not a fault of this program */
 }
 
-/* ---- Start ------------------------------------------------------------------------------------------------------------- */
+/* ---- Start -------------------------------------------------------------------------------------- */
 
 static bool confine(struct send *s, const struct conf *conf, struct err *err)
 {

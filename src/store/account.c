@@ -10,7 +10,7 @@
 
 static const char secret_needed[] = "the password is needed";
 
-/* ---- Words to the clients ------------------------------------------------------------------------------------------------ */
+/* ---- Words to the clients ----------------------------------------------------------------------- */
 void acct_note(struct acct *a, unsigned level, enum err_kind kind, const char *fmt, ...)
 {
     char text[400];
@@ -90,7 +90,7 @@ bool line_error(enum err_kind kind)
     }
 }
 
-/* ---- Steps ------------------------------------------------------------------------------------------------------------------ */
+/* ---- Steps -------------------------------------------------------------------------------------- */
 struct step *acct_step(struct acct *a, step_fn *done, struct msg *m, int fd)
 {
     if (!a->fetch || !a->ready || a->violated || a->nsteps == STEPS_MAX)
@@ -144,7 +144,7 @@ static void on_done(struct acct *a, struct msg *m)
     acct_violation(a, "the end of a step it was not given");
 }
 
-/* ---- The line ---------------------------------------------------------------------------------------------------------------- */
+/* ---- The line ----------------------------------------------------------------------------------- */
 void acct_drop_line(struct acct *a)
 {
     a->line = LINE_DOWN;
@@ -287,7 +287,7 @@ void acct_woke(struct acct *a)
     a->pop_due = 0;
 }
 
-/* ---- Secrets ------------------------------------------------------------------------------------------------------------------- */
+/* ---- Secrets ------------------------------------------------------------------------------------ */
 static void on_secret_ask(struct acct *a, struct msg *m)
 {
     if (m->u.SECRET_ASK.service != SERVICE_INCOMING) {
@@ -349,7 +349,7 @@ void acct_secret_given(struct acct *a, uint8_t service, int fd)
     close(fd);
 }
 
-/* ---- The fetch program ------------------------------------------------------------------------------------------------------------ */
+/* ---- The fetch program -------------------------------------------------------------------------- */
 static void on_ready(struct acct *a, struct msg *m)
 {
     (void)m;
@@ -527,7 +527,7 @@ bool acct_exited(struct acct *a, enum role role, uint64_t tag, struct str text)
     return true;
 }
 
-/* ---- Passes, watching ------------------------------------------------------------------------------------------------------------- */
+/* ---- Passes, watching --------------------------------------------------------------------------- */
 void acct_pass_add(struct acct *a, uint64_t client, uint32_t req)
 {
     struct pass *p = mem_new(sizeof *p);
@@ -623,7 +623,7 @@ bool acct_busy(const struct acct *a)
     return a->batch != NULL || outbox_sends(a) || (a->line != LINE_DOWN && a->queued > 0 && !a->wake && !a->held);
 }
 
-/* ---- After a burst ------------------------------------------------------------------------------------------------------------------ */
+/* ---- After a burst ------------------------------------------------------------------------------ */
 static void tell_changes(struct acct *a)
 {
     uint64_t box;
@@ -697,7 +697,7 @@ void acct_pump(struct acct *a)
     a->pumping = false;
 }
 
-/* ---- Begin and end ---------------------------------------------------------------------------------------------------------------------- */
+/* ---- Begin and end ------------------------------------------------------------------------------ */
 static void identity_check(struct acct *a)
 {
     struct buf had = BUF_INIT(2000), is = BUF_INIT(2000);

@@ -128,7 +128,7 @@ struct acct {
     bool out_begun, file_later;
 };
 
-/* ---- Life ------------------------------------------------------------------------------------------------------------------ */
+/* ---- Life --------------------------------------------------------------------------------------- */
 struct acct *acct_new(struct server *, const struct account *);
 void acct_free(struct acct **);
 /* All that follows from the facts: ask for programs, next steps, answers that wait. Outside a burst. Never waits. */
@@ -160,7 +160,7 @@ void acct_connected(struct acct *);
 void acct_line_failed(struct acct *, enum err_kind, struct str text);
 void acct_pass_end(struct acct *, enum err_kind, const char *text);
 
-/* ---- Steps ------------------------------------------------------------------------------------------------------------------ */
+/* ---- Steps -------------------------------------------------------------------------------------- */
 /* Sends a step; its first field, the number, is set here. NULL when fetch is not there or has too much to do. */
 struct step *acct_step(struct acct *, step_fn *, struct msg *, int fd);
 #define STEP(a, done, fd_, NAME, ...)                                                                                  \
@@ -171,7 +171,7 @@ struct step *acct_step_find(struct acct *, uint32_t number,
 bool acct_path_ok(struct str path);
 bool line_error(enum err_kind); /* the connection is at fault, not the command */
 
-/* ---- Mailboxes ---------------------------------------------------------------------------------------------------------------- */
+/* ---- Mailboxes ---------------------------------------------------------------------------------- */
 void acct_boxes_load(struct acct *);
 /* Index of a mailbox, or -1. */
 ptrdiff_t box_at(struct acct *, uint64_t id);
@@ -181,26 +181,26 @@ struct str box_utf8(const struct box *);
 const char *box_words(struct acct *, uint64_t id); /* name for a note; static buffer */
 void box_refresh(struct acct *, size_t i);
 
-/* ---- IMAP ---------------------------------------------------------------------------------------------------------------------- */
+/* ---- IMAP --------------------------------------------------------------------------------------- */
 void imap_message(struct acct *, struct msg *);
 void imap_pump(struct acct *);
 bool imap_select(struct acct *, uint64_t box, bool urgent); /* a SELECT when another mailbox is open */
 
-/* ---- Replay ---------------------------------------------------------------------------------------------------------------------- */
+/* ---- Replay ------------------------------------------------------------------------------------- */
 /* Sends what may go; true when something is under way and the plan has to wait. */
 bool replay_pump(struct acct *);
 void replay_message(struct acct *, struct msg *); /* MOVED, FOUND, APPENDED, MAILDIR_IS */
 void replay_drop(struct acct *, enum err_kind);   /* the fetch program is gone */
 bool replay_pending(struct acct *);
 
-/* ---- Bytes ----------------------------------------------------------------------------------------------------------------------- */
+/* ---- Bytes -------------------------------------------------------------------------------------- */
 void open_ask(struct acct *, uint64_t client, uint32_t req, uint64_t msg, bool prefetch);
 void open_cancel(struct acct *, uint64_t client, uint32_t req); /* req 0: all of the client */
 void open_pump(struct acct *);
 void open_message(struct acct *, struct msg *); /* BODY_AT, STEP_PROGRESS, MAILDIR_FD */
 void open_fail_all(struct acct *, enum err_kind, const char *text, bool local_too);
 
-/* ---- POP3 and Maildir --------------------------------------------------------------------------------------------------------------- */
+/* ---- POP3 and Maildir --------------------------------------------------------------------------- */
 void pop_message(struct acct *, struct msg *);
 void pop_pump(struct acct *);
 void pop_drop(struct acct *, enum err_kind, struct str text); /* the line or the program is gone */
@@ -209,7 +209,7 @@ bool local_pump(struct acct *); /* true: a scan is under way */
 /* The Maildir folder of a mailbox by its id. */
 struct str local_folder(struct acct *, uint64_t box);
 
-/* ---- Outbox (outbox.c) ----------------------------------------------------------------------------------------------------------------- */
+/* ---- Outbox (outbox.c) -------------------------------------------------------------------------- */
 void outbox_submit(struct acct *, uint64_t client, struct msg *); /* SUBMIT; owns m->fd */
 void outbox_save(struct acct *, uint64_t client, struct msg *);   /* SAVE */
 void outbox_act(struct acct *, uint64_t client, const struct msg *);

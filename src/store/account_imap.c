@@ -5,7 +5,7 @@
 #define TRIES_MAX 3
 #define HOLES_MAX 20 /* ranges of missing rows asked for after one comparison */
 
-/* ---- Mailboxes ------------------------------------------------------------------------------------------------------------- */
+/* ---- Mailboxes ---------------------------------------------------------------------------------- */
 struct str box_name(const struct box *b)
 {
     return (struct str){b->name, b->name_n};
@@ -174,7 +174,7 @@ static ptrdiff_t box_said(struct acct *a, uint64_t id, const struct msg *m)
     return i;
 }
 
-/* ---- What fetch says ------------------------------------------------------------------------------------------------------------- */
+/* ---- What fetch says ---------------------------------------------------------------------------- */
 static uint8_t role_by_option(const struct acct *a, struct str utf8)
 {
     const struct account *c = a->conf;
@@ -480,7 +480,7 @@ void imap_message(struct acct *a, struct msg *m)
         }
 }
 
-/* ---- Steps of the plan ------------------------------------------------------------------------------------------------------------- */
+/* ---- Steps of the plan -------------------------------------------------------------------------- */
 static void plan_ended(struct acct *a, const struct step *s)
 {
     if (a->plan_step == s->number)

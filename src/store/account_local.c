@@ -147,7 +147,7 @@ void local_message(struct acct *a, struct msg *m)
         acct_db_error(a, &err);
 }
 
-/* ---- Scans: the folder list, then folder by folder ------------------------------------------------------------------------------ */
+/* ---- Scans: the folder list, then folder by folder ---------------------------------------------- */
 static void folders_done(struct acct *a, struct step *s, enum err_kind kind, struct str text)
 {
     struct err err = ERR_INIT;

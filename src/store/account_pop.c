@@ -73,7 +73,7 @@ void pop_drop(struct acct *a, enum err_kind kind, struct str text)
     run_free(a);
 }
 
-/* ---- What fetch says ---------------------------------------------------------------------------------------------------------------- */
+/* ---- What fetch says ---------------------------------------------------------------------------- */
 static void on_uidl(struct acct *a, const struct m_POP_UIDL *u)
 {
     struct err err = ERR_INIT;
@@ -153,7 +153,7 @@ void pop_message(struct acct *a, struct msg *m)
         on_failed(a, &m->u.POP_FAILED);
 }
 
-/* ---- Phases ------------------------------------------------------------------------------------------------------------------------------ */
+/* ---- Phases ------------------------------------------------------------------------------------- */
 static void mail_add(void *arg, const struct db_pop *p)
 {
     struct acct *a = arg;

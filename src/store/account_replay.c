@@ -130,7 +130,7 @@ static void command_done(struct acct *a, struct step *s, enum err_kind kind, str
         run_end(a, r->kind, r->text);
 }
 
-/* ---- Commands ------------------------------------------------------------------------------------------------------------------- */
+/* ---- Commands ----------------------------------------------------------------------------------- */
 static bool sent(struct acct *a, struct step *s)
 {
     if (!s)
@@ -256,7 +256,7 @@ static bool send_local(struct acct *a, const struct db_batch *b)
     return any;
 }
 
-/* ---- Places and outcomes that are not known: looking ------------------------------------------------------------------------------ */
+/* ---- Places and outcomes that are not known: looking -------------------------------------------- */
 static void look_done(struct acct *a, struct step *s, enum err_kind kind, struct str text);
 
 static bool look_send(struct acct *a, size_t item, bool target)
@@ -411,7 +411,7 @@ static void on_found(struct acct *a, const struct m_FOUND *f)
     l->uid = f->uid;
 }
 
-/* ---- Answers ------------------------------------------------------------------------------------------------------------------------ */
+/* ---- Answers ------------------------------------------------------------------------------------ */
 static const struct db_item *item_of_uid(const struct db_batch *b, uint32_t uid)
 {
     for (size_t i = 0; i < b->nitems; i++)
@@ -495,7 +495,7 @@ void replay_message(struct acct *a, struct msg *m)
     }
 }
 
-/* ---- What next ------------------------------------------------------------------------------------------------------------------------ */
+/* ---- What next ---------------------------------------------------------------------------------- */
 bool replay_pending(struct acct *a)
 {
     struct db_counts c = {0};

@@ -3,7 +3,7 @@
 
 #include "store/db_int.h"
 
-/* ---- integer map ---------------------------------------------------------------------------------------------------- */
+/* ---- integer map -------------------------------------------------------------------------------- */
 
 static struct imap_slot *imap_find(const struct imap *m, uint64_t key)
 {
@@ -45,7 +45,7 @@ void imap_fini(struct imap *m, void (*drop)(void *))
     memset(m, 0, sizeof *m);
 }
 
-/* ---- statements --------------------------------------------------------------------------------------------------------- */
+/* ---- statements --------------------------------------------------------------------------------- */
 
 void db_broken(struct db *db, int rc)
 {
@@ -140,7 +140,7 @@ struct str out_str(struct db *db, struct str s)
     return p ? (struct str){p, s.n} : STR("");
 }
 
-/* ---- bursts ---------------------------------------------------------------------------------------------------------------- */
+/* ---- bursts ------------------------------------------------------------------------------------- */
 
 static void announce(struct db *db, uint64_t box, uint32_t fresh)
 {
@@ -375,7 +375,7 @@ bool db_take_conflict(struct db *db, struct db_conflict *conflict_r)
     return true;
 }
 
-/* ---- ids: reserved in blocks, so that the loss of cache.db cannot bring one back ------------------------------------------- */
+/* ---- ids: reserved in blocks, so that the loss of cache.db cannot bring one back ---------------- */
 
 static uint64_t id_next(struct db *db, const char *name, uint64_t block, uint64_t *next, uint64_t *end)
 {
@@ -419,7 +419,7 @@ static void ids_check(struct db *db)
     }
 }
 
-/* ---- open and close ----------------------------------------------------------------------------------------------------------- */
+/* ---- open and close ----------------------------------------------------------------------------- */
 
 /* The two databases commit one after the other: after a crash between them the shown state of touched rows is computed
  * anew. */
@@ -535,7 +535,7 @@ void db_set_purge_hold(struct db *db, uint32_t seconds)
     db->purge_hold = seconds;
 }
 
-/* ---- small values ----------------------------------------------------------------------------------------------------------------- */
+/* ---- small values ------------------------------------------------------------------------------- */
 
 /* The names users of db_meta_* give live apart from our own. */
 bool db_meta_get(struct db *db, const char *name, struct buf *out, struct err *err)

@@ -26,7 +26,7 @@
 
 struct db;
 
-/* ---- Opening ------------------------------------------------------------------------------------------------------ */
+/* ---- Opening ------------------------------------------------------------------------------------ */
 /* What WELCOME announces; a reader refuses another. */
 #define DB_SCHEMA 1
 enum db_opened {
@@ -48,7 +48,7 @@ const char *db_account(const struct db *);
 /* Options that change at run time. Seconds that a purge is held back (default 30). */
 void db_set_purge_hold(struct db *, uint32_t seconds);
 
-/* ---- Transactions ----------------------------------------------------------------------------------------------------
+/* ---- Transactions -------------------------------------------------------------------------------
  * A burst of changes between db_begin and db_commit is one transaction; without them each call is one of its own. Do
  * not nest. Once a call inside a burst has failed with ERR_STORE, ERR_DISK_FULL or ERR_IO, the others fail too and
  * db_commit rolls back and reports it: so a burst is checked once, at its end. A call refused for another reason
@@ -90,7 +90,7 @@ bool db_intents_discard(
 bool db_meta_get(struct db *, const char *name, struct buf *out, struct err *);
 bool db_meta_set(struct db *, const char *name, struct str value, struct err *);
 
-/* ---- Mailboxes -------------------------------------------------------------------------------------------------------- */
+/* ---- Mailboxes ---------------------------------------------------------------------------------- */
 struct db_box {
     uint64_t id;
     struct str name, utf8; /* server's bytes (Maildir: folder, "" INBOX); decoded path as shown */
@@ -136,7 +136,7 @@ bool db_boxes_each(struct db *, db_box_fn *, void *arg, struct err *);
 bool db_box_renamed(struct db *, uint64_t box, struct str name, struct str utf8, struct err *);
 bool db_box_gone(struct db *, uint64_t box, struct err *);
 
-/* ---- Rows ---------------------------------------------------------------------------------------------------------------- */
+/* ---- Rows --------------------------------------------------------------------------------------- */
 /* The fields of ROW, DELIVERED and MAILDIR_ROW. */
 struct db_row {
     uint64_t box;
@@ -208,7 +208,7 @@ bool db_body_failed(struct db *, uint64_t msg, struct err *);
 typedef bool db_body_fn(void *arg, uint64_t msg, struct str path, uint64_t size);
 bool db_bodies_each(struct db *, db_body_fn *, void *arg, struct err *);
 
-/* ---- Intents ------------------------------------------------------------------------------------------------------------- */
+/* ---- Intents ------------------------------------------------------------------------------------ */
 enum intent_state {
     INTENT_QUEUED,
     INTENT_SENT,
@@ -315,7 +315,7 @@ bool db_undo(struct db *, bool redo, int64_t now, struct db_undone *undone_r, st
  * none. */
 bool db_undo_peek(struct db *, bool redo, uint64_t *group_r, uint64_t *stamp_r, struct err *);
 
-/* ---- POP3: the UIDL ledger ----------------------------------------------------------------------------------------------------
+/* ---- POP3: the UIDL ledger ----------------------------------------------------------------------
  * UIDLs are data (any bytes, any length up to 1024, also equal ones). Order: DELIVERED with db_pop_delivered, db_sync,
  * and only then may db_pop_delete permit a DELE. */
 enum pop_state { POP_SEEN, POP_DELIVERED, POP_DELETE_WANTED, POP_DELETED_PENDING_QUIT, POP_GONE };
@@ -347,7 +347,7 @@ bool db_pop_delete(struct db *, uint32_t number, struct err *);
 bool db_pop_dele_ok(struct db *, uint32_t number, struct err *);
 bool db_pop_quit(struct db *, bool ok, struct err *); /* ok: deletions took effect; else they are wanted still */
 
-/* ---- Outbox and timers ------------------------------------------------------------------------------------------------------------ */
+/* ---- Outbox and timers -------------------------------------------------------------------------- */
 struct db_outbox {
     uint64_t id;
     enum outbox_state state;
@@ -376,7 +376,7 @@ bool db_timer_set(struct db *, const char *name, int64_t when, struct str arg, s
 bool db_timer_next(struct db *, int64_t now, struct buf *name, struct buf *arg, int64_t *when_r,
                    struct err *); /* *when_r 0: none at all; name filled only when due */
 
-/* ---- Tags, addresses, the index's queue ----------------------------------------------------------------------------------------------- */
+/* ---- Tags, addresses, the index's queue --------------------------------------------------------- */
 /* Tags belong to a message's content (Message-ID and fingerprint), so copies share them and a spoofed Message-ID does
  * not. Blank separated. */
 bool db_tags(struct db *, uint64_t msg, struct buf *out, struct err *);

@@ -10,7 +10,7 @@
 #define RANK_BLOCK 1024 /* a block of the rank table splits past this many rows */
 #define UNINDEX_AFTER (7 * 86400)
 
-/* ---- integer map: open addressing, keys not 0 -------------------------------------------------------------------------- */
+/* ---- integer map: open addressing, keys not 0 --------------------------------------------------- */
 struct imap {
     struct imap_slot {
         uint64_t key;
@@ -25,7 +25,7 @@ void imap_fini(struct imap *, void (*drop)(void *));
     for (size_t i = 0; i < (map)->cap; i++)                                                                            \
         if ((map)->slots[i].key)
 
-/* ---- a mailbox in memory -------------------------------------------------------------------------------------------------- */
+/* ---- a mailbox in memory ------------------------------------------------------------------------ */
 struct rank_block { /* rows of [this bound, the next block's bound), ascending */
     int64_t date;
     uint64_t id;
@@ -90,7 +90,7 @@ struct db {
     size_t nconflicts, conflicts_cap, nconflicts_new, conflicts_new_cap;
     uint64_t next_msg, end_msg, next_box, end_box; /* reserved blocks of ids */
     uint64_t list_no;
-    bool has_loose;    /* some row waits for its place */
+    bool has_loose;   /* some row waits for its place */
     bool has_pending; /* some intent is pending: rows may need the slow way */
     bool has_held;    /* pending intents name messages without a row */
     bool has_unindex;
@@ -102,7 +102,7 @@ struct db {
     struct arena *out; /* strings of the last returned rows */
 };
 
-/* ---- entering and leaving a call -------------------------------------------------------------------------------------------- */
+/* ---- entering and leaving a call ---------------------------------------------------------------- */
 /* Begins a transaction unless a burst runs (*own_r). False, *err filled, when the burst has failed before. */
 bool call_enter(struct db *, bool *own_r, struct err *);
 /* Ends it: commits when own. False with the failure of any statement since. */
@@ -120,7 +120,7 @@ void db_broken(struct db *, int rc);
 struct str out_str(struct db *, struct str); /* copies into the arena of returned strings */
 #define I(x) ((int64_t)(x))
 
-/* ---- parts -------------------------------------------------------------------------------------------------------------------- */
+/* ---- parts -------------------------------------------------------------------------------------- */
 bool schema_open(struct db *, const char *path_keep, const char *path_cache, unsigned *opened_r, struct err *);
 uint64_t id_msg(struct db *);
 uint64_t id_box(struct db *);

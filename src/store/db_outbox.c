@@ -136,7 +136,7 @@ bool db_outbox_forget(struct db *db, uint64_t id, struct err *err)
     return call_leave(db, own, err);
 }
 
-/* ---- timers ------------------------------------------------------------------------------------------------------------------ */
+/* ---- timers ------------------------------------------------------------------------------------- */
 
 bool db_timer_set(struct db *db, const char *name, int64_t when, struct str arg, struct err *err)
 {

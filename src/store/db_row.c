@@ -1,7 +1,7 @@
 /* Rows as the server tells them: new ones, flags, removals, whole sets of UIDs. */
 #include "store/db_int.h"
 
-/* ---- putting --------------------------------------------------------------------------------------------------------- */
+/* ---- putting ------------------------------------------------------------------------------------ */
 
 struct put {
     const struct db_row *in;
@@ -227,7 +227,7 @@ bool db_row_put(struct db *db, const struct db_row *in, uint64_t *id_r, bool *fr
     return call_leave(db, own, err);
 }
 
-/* ---- flags and removals -------------------------------------------------------------------------------------------------- */
+/* ---- flags and removals ------------------------------------------------------------------------- */
 
 static void flags_one(struct db *db, uint64_t id, uint32_t flags, struct str kw, bool has_kw)
 {
@@ -440,7 +440,7 @@ bool db_thin(struct db *db, uint64_t box, uint32_t below, unsigned max, db_range
     return call_leave(db, own, err);
 }
 
-/* ---- Maildir folders ----------------------------------------------------------------------------------------------------------- */
+/* ---- Maildir folders ---------------------------------------------------------------------------- */
 
 bool db_scan_begin(struct db *db, uint64_t box, struct err *err)
 {
@@ -522,7 +522,7 @@ bool db_name_is(struct db *db, uint64_t msg, uint64_t box, struct str name, uint
     return call_leave(db, own, err);
 }
 
-/* ---- reading one ------------------------------------------------------------------------------------------------------------------- */
+/* ---- reading one -------------------------------------------------------------------------------- */
 
 #define MSG_SQL                                                                                                        \
     "SELECT "                                                                                                          \
@@ -581,7 +581,7 @@ bool db_msg_at(struct db *db, uint64_t box, uint32_t uid, struct db_msg *msg_r, 
                       msg_r, err);
 }
 
-/* ---- bodies --------------------------------------------------------------------------------------------------------------------------- */
+/* ---- bodies ------------------------------------------------------------------------------------- */
 
 static bool body_state(struct db *db, uint64_t msg, uint32_t set, uint32_t clear, struct str path, struct err *err)
 {

@@ -138,7 +138,7 @@ bool db_tags(struct db *db, uint64_t msg, struct buf *out, struct err *err)
     return call_leave(db, own, err);
 }
 
-/* ---- addresses ---------------------------------------------------------------------------------------------------------- */
+/* ---- addresses ---------------------------------------------------------------------------------- */
 
 struct addr_delta {
     uint64_t weight;

@@ -85,7 +85,7 @@ static bool pending(struct indexing *x, uint32_t *sum_r)
     return sum > 0;
 }
 
-/* ---- One batch ------------------------------------------------------------------------------------------------------------- */
+/* ---- One batch ---------------------------------------------------------------------------------- */
 /* The tags of a row beside its own: what its header shows, its account, the role of its mailbox. */
 static void more_tags(struct acct *a, const struct db_msg *m, struct buf *tags)
 {
@@ -188,7 +188,7 @@ static void batch_send(struct indexing *x)
     PEER_SEND(x->peer, -1, INDEX_COMMIT, .job = x->commit);
 }
 
-/* ---- Answers ------------------------------------------------------------------------------------------------------------------ */
+/* ---- Answers ------------------------------------------------------------------------------------ */
 static void on_done(struct indexing *x, const struct m_INDEX_DONE *d)
 {
     uint32_t left;

@@ -2,7 +2,7 @@
  * named are. */
 #include "store/db_int.h"
 
-/* ---- held: place and identity of the messages that intents name ------------------------------------------------------- */
+/* ---- held: place and identity of the messages that intents name --------------------------------- */
 
 void held_note(struct db *db, uint64_t msg)
 {
@@ -64,7 +64,7 @@ uint64_t held_claim(struct db *db, struct box *b, uint32_t uid, struct str name,
     return (uint64_t)id;
 }
 
-/* ---- loading ---------------------------------------------------------------------------------------------------------------- */
+/* ---- loading ------------------------------------------------------------------------------------ */
 
 bool intent_load(struct db *db, uint64_t id, struct intent *in)
 {
@@ -132,7 +132,7 @@ void items_free(struct item *items, size_t n)
     free(items);
 }
 
-/* ---- making ------------------------------------------------------------------------------------------------------------------- */
+/* ---- making ------------------------------------------------------------------------------------- */
 
 void maker_fini(struct maker *m)
 {
@@ -364,7 +364,7 @@ static uint64_t make_append(struct maker *m, const struct db_intent *in)
     return r.id;
 }
 
-/* ---- adding: first everything that can be refused, then the change ------------------------------------------------------------------ */
+/* ---- adding: first everything that can be refused, then the change ------------------------------ */
 
 static uint8_t target_role(enum intent_kind kind)
 {

@@ -23,7 +23,7 @@ void batch_free(struct batch_mem **bp)
     *bp = NULL;
 }
 
-/* ---- ends ------------------------------------------------------------------------------------------------------------------ */
+/* ---- ends --------------------------------------------------------------------------------------- */
 
 void intent_set(struct db *db, uint64_t intent, enum intent_state state, enum err_kind why, const char *text)
 {
@@ -124,7 +124,7 @@ void intent_row_arrived(struct db *db, uint64_t msg, uint64_t box)
     row_refresh(db, msg);
 }
 
-/* ---- choosing a batch -------------------------------------------------------------------------------------------------------- */
+/* ---- choosing a batch --------------------------------------------------------------------------- */
 
 struct chooser {
     struct db *db;
@@ -370,7 +370,7 @@ bool db_unknown_next(struct db *db, struct db_batch *batch_r, struct err *err)
     return call_leave(db, own, err);
 }
 
-/* ---- what became of them --------------------------------------------------------------------------------------------------------- */
+/* ---- what became of them ------------------------------------------------------------------------ */
 
 bool db_intents_sent(struct db *db, const uint64_t *intents, size_t n, struct err *err)
 {
@@ -481,7 +481,7 @@ bool db_item_failed(struct db *db, uint64_t intent, uint64_t msg, enum err_kind 
     return call_leave(db, own, err);
 }
 
-/* ---- the end of a command -------------------------------------------------------------------------------------------------------------- */
+/* ---- the end of a command ----------------------------------------------------------------------- */
 
 static void done_item(struct db *db, const struct intent *in, const struct item *t)
 {
@@ -701,7 +701,7 @@ bool db_intents_discard(struct db *db, uint32_t *count_r, struct err *err)
     return call_leave(db, own, err);
 }
 
-/* ---- counting and forgetting -------------------------------------------------------------------------------------------------------------- */
+/* ---- counting and forgetting -------------------------------------------------------------------- */
 
 bool db_intent_counts(struct db *db, struct db_counts *c, struct err *err)
 {

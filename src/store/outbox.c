@@ -25,7 +25,7 @@ struct sending {
     struct buf refused; /* recipients, with the server's words */
 };
 
-/* ---- Files ---------------------------------------------------------------------------------------------------------------- */
+/* ---- Files -------------------------------------------------------------------------------------- */
 static bool name_ok(struct str name)
 {
     size_t at;
@@ -163,7 +163,7 @@ static struct db_row row_of(const struct mail_row *r, uint64_t size, uint32_t fl
                            .list_id = r->list_id};
 }
 
-/* ---- Words ------------------------------------------------------------------------------------------------------------------ */
+/* ---- Words -------------------------------------------------------------------------------------- */
 static void count_one(void *arg, const struct db_outbox *o)
 {
     *(uint32_t *)arg += o->state == OUTBOX_HELD || o->state == OUTBOX_QUEUED || o->state == OUTBOX_SENDING;
@@ -192,7 +192,7 @@ static bool set(struct acct *a, uint64_t id, enum outbox_state state, int64_t du
     return true;
 }
 
-/* ---- What clients ask ---------------------------------------------------------------------------------------------------------- */
+/* ---- What clients ask --------------------------------------------------------------------------- */
 static const char *cannot_send(const struct acct *a, enum err_kind *kind)
 {
     *kind = ERR_CONFIG;
@@ -374,7 +374,7 @@ void outbox_act(struct acct *a, uint64_t client, const struct msg *m)
     outbox_pump(a);
 }
 
-/* ---- Sending ----------------------------------------------------------------------------------------------------------------------- */
+/* ---- Sending ------------------------------------------------------------------------------------ */
 static void sending_end(struct acct *a)
 {
     if (!a->sending)

@@ -5,7 +5,7 @@
 
 #include "store/db.h"
 
-/* ---- opening ------------------------------------------------------------------------------------------------------------ */
+/* ---- opening ------------------------------------------------------------------------------------ */
 
 static void reader_shut(struct reader *r)
 {
@@ -173,7 +173,7 @@ uint64_t reader_version(struct reader *r)
     return v ? v : 1;
 }
 
-/* ---- mailboxes ------------------------------------------------------------------------------------------------------------ */
+/* ---- mailboxes ---------------------------------------------------------------------------------- */
 
 #define BOX_SQL                                                                                                        \
     "SELECT b.id,b.name,b.utf8,b.delim,b.attrs,CASE WHEN k.role THEN k.role ELSE b.role END,b.exists_,b.unseen,"       \
@@ -329,7 +329,7 @@ size_t read_boxes_of(struct reader *r, uint64_t box, uint64_t ids[READ_BOXES_MAX
     return n;
 }
 
-/* ---- windows ------------------------------------------------------------------------------------------------------------------ */
+/* ---- windows ------------------------------------------------------------------------------------ */
 
 #define WINDOW(filter, compare, order)                                                                                 \
     "SELECT date,id FROM msg WHERE box=?1" filter " AND (date,id)" compare "(?2,?3) ORDER BY date " order ",id " order \

@@ -1,7 +1,7 @@
 /* Rank, searches by key, tags, threads, outbox, addresses. */
 #include "store/read_int.h"
 
-/* ---- rank ------------------------------------------------------------------------------------------------------------------ */
+/* ---- rank --------------------------------------------------------------------------------------- */
 
 static int64_t one(struct reader *r, int *rc, sqlite3_stmt *st)
 {
@@ -150,7 +150,7 @@ bool reader_at_rank(struct reader *r, uint64_t box, enum list_filter filter, uin
     return read_end(r, rc, err);
 }
 
-/* ---- by key ------------------------------------------------------------------------------------------------------------------- */
+/* ---- by key ------------------------------------------------------------------------------------- */
 
 /* Ids from a statement of one column, then their rows. */
 static bool rows_by(struct reader *r, sqlite3_stmt *st, unsigned max, struct str msgid, msg_row_fn *fn, void *arg,
@@ -306,7 +306,7 @@ bool reader_tags(struct reader *r, uint64_t msg, struct buf *out, struct err *er
     return read_end(r, rc, err);
 }
 
-/* ---- outbox, pending ------------------------------------------------------------------------------------------------------------- */
+/* ---- outbox, pending ---------------------------------------------------------------------------- */
 
 bool reader_outbox(struct reader *r, outbox_row_fn *fn, void *arg, struct err *err)
 {
@@ -338,7 +338,7 @@ bool reader_pending(struct reader *r, uint32_t *intents_r, uint32_t *outbox_r, s
     return read_end(r, rc, err);
 }
 
-/* ---- addresses --------------------------------------------------------------------------------------------------------------------- */
+/* ---- addresses ---------------------------------------------------------------------------------- */
 
 #define ADDRESS_SCAN 5000
 

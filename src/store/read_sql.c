@@ -152,7 +152,7 @@ bool sql_fail(struct sql *q, int rc, struct err *err)
     return err_set(err, ERR_STORE, "the store's database failed: %s", words);
 }
 
-/* ---- the keyed hash ------------------------------------------------------------------------------------------------ */
+/* ---- the keyed hash ----------------------------------------------------------------------------- */
 
 static uint64_t rotl(uint64_t x, int b)
 {
@@ -239,7 +239,7 @@ uint64_t sql_fingerprint(const struct sql *q, struct str from_addr, struct str s
     return sql_hash(q, (struct str){(const char *)part, sizeof part});
 }
 
-/* ---- names ------------------------------------------------------------------------------------------------------------- */
+/* ---- names -------------------------------------------------------------------------------------- */
 
 static const struct {
     const char *name;

@@ -374,5 +374,6 @@ bool schema_open(struct db *db, const char *path_keep, const char *path_cache, u
     int on = 1;
     sqlite3_file_control(db->q.h, "main", SQLITE_FCNTL_PERSIST_WAL, &on);
     sqlite3_file_control(db->q.h, "cache", SQLITE_FCNTL_PERSIST_WAL, &on);
-    return sql_exec(&db->q, "PRAGMA wal_autocheckpoint=10000", err) && sql_exec(&db->q, "PRAGMA temp_store=MEMORY", err);
+    return sql_exec(&db->q, "PRAGMA wal_autocheckpoint=10000", err) &&
+           sql_exec(&db->q, "PRAGMA temp_store=MEMORY", err);
 }

@@ -29,7 +29,7 @@ const char *clean_line(struct str raw)
     return buf_z(&out);
 }
 
-/* ---- Clients ------------------------------------------------------------------------------------------------------------ */
+/* ---- Clients ------------------------------------------------------------------------------------ */
 static struct client *client_of(const struct server *s, uint64_t id)
 {
     for (size_t i = 0; i < s->nclients; i++)
@@ -164,7 +164,7 @@ static void listen_ready(void *arg, short revents)
         log_msg(LOG_WARN, "accept: %s", strerror(errno));
 }
 
-/* ---- spawn ------------------------------------------------------------------------------------------------------------------ */
+/* ---- spawn -------------------------------------------------------------------------------------- */
 void server_spawn(struct server *s, const struct msg *m)
 {
     peer_send(s->spawn, m, -1);
@@ -263,7 +263,7 @@ static void spawn_gone(void *arg, const struct err *err)
 
 static const struct peer_ops spawn_ops = {.message = spawn_message, .gone = spawn_gone};
 
-/* ---- Clock and disk ------------------------------------------------------------------------------------------------------------ */
+/* ---- Clock and disk ----------------------------------------------------------------------------- */
 static void sync_now(void *arg)
 {
     struct server *s = arg;
@@ -303,7 +303,7 @@ static void on_term(void *arg)
     loop_stop(((struct server *)arg)->loop);
 }
 
-/* ---- Whole ----------------------------------------------------------------------------------------------------------------------- */
+/* ---- Whole -------------------------------------------------------------------------------------- */
 static void server_close(struct server *s)
 {
     sync_now(s);

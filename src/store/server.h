@@ -16,7 +16,7 @@
 struct server;
 struct acct;
 
-/* ---- Peers (server_peer.c) ------------------------------------------------------------------------------------------- */
+/* ---- Peers (server_peer.c) ---------------------------------------------------------------------- */
 /* A channel in the loop. Messages come in runs: `begin` before the first of a run, `end` after its last, so that a run
  * is one database burst. `gone` is called once, in the loop, when the peer closed, broke the protocol (err says so) or
  * is stuck; then the peer must be freed. Any callback may free it. */
@@ -35,7 +35,7 @@ size_t peer_queued(const struct peer *);
 #define PEER_SEND(p, fd_, NAME, ...)                                                                                   \
     peer_send((p), &(struct msg){.kind = MSG_##NAME, .fd = -1, .u.NAME = (struct m_##NAME){__VA_ARGS__}}, (fd_))
 
-/* ---- Server (server.c, server_client.c) -------------------------------------------------------------------------------- */
+/* ---- Server (server.c, server_client.c) --------------------------------------------------------- */
 #define CLIENT_MAX 64
 struct client {
     struct peer *peer;
@@ -88,7 +88,7 @@ void client_greet(struct client *);
 /* An error line cleaned for people: `raw` may be a server's words. Static buffer, valid until the next call. */
 const char *clean_line(struct str raw);
 
-/* ---- Index (indexing.c) ----------------------------------------------------------------------------------------------------- */
+/* ---- Index (indexing.c) ------------------------------------------------------------------------- */
 struct indexing *indexing_new(struct server *);
 void indexing_free(struct indexing **);
 void indexing_pump(struct indexing *); /* rows may wait: starts the program when there is work */

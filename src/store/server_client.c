@@ -7,7 +7,7 @@
 
 #define MSGS_MAX 4096
 
-/* ---- Greeting ---------------------------------------------------------------------------------------------------------- */
+/* ---- Greeting ----------------------------------------------------------------------------------- */
 void client_greet(struct client *c)
 {
     struct server *s = c->srv;
@@ -29,7 +29,7 @@ static void on_hello(struct client *c, struct msg *m)
     client_greet(c);
 }
 
-/* ---- Intents --------------------------------------------------------------------------------------------------------------- */
+/* ---- Intents ------------------------------------------------------------------------------------ */
 /* A new mailbox name as the server spells it: RFC 3501 5.1.3 (modified UTF-7), or UTF-8 where the server's own names
  * are. */
 static void name_to_server(const struct acct *a, struct str utf8, struct buf *out)
@@ -202,7 +202,7 @@ static void on_intent(struct client *c, struct acct *a, struct msg *m)
     acct_settle(a);
 }
 
-/* ---- Undo --------------------------------------------------------------------------------------------------------------------- */
+/* ---- Undo --------------------------------------------------------------------------------------- */
 static void undo_words(struct acct *a, const struct db_undone *u, bool redo, char *text, size_t size)
 {
     static const char *const done[] = {
@@ -269,7 +269,7 @@ static void on_undo(struct client *c, struct msg *m)
     acct_settle(best);
 }
 
-/* ---- The rest ------------------------------------------------------------------------------------------------------------------- */
+/* ---- The rest ----------------------------------------------------------------------------------- */
 static void on_cancel(struct client *c, struct msg *m)
 {
     if (m->u.CANCEL.req == 0)

@@ -9,7 +9,7 @@
 #include "base/base.h"
 #include "mail/row.h"
 
-/* ---- UID sets: packed ranges as in ipc_ranges_* (pairs of u32 lo, hi, little-endian) ------------------------------------------ */
+/* ---- UID sets: packed ranges as in ipc_ranges_* (pairs of u32 lo, hi, little-endian) ------------ */
 /* A growing set for one command: sorts and joins at the end. */
 struct uid_set {
     uint32_t *uids;
@@ -27,7 +27,7 @@ bool ranges_normal(struct str ranges, struct buf *out);
 /* How many numbers the normal ranges hold. */
 uint64_t ranges_total(struct str normal);
 
-/* ---- IMAP: what the connection does next --------------------------------------------------------------------------------------- */
+/* ---- IMAP: what the connection does next -------------------------------------------------------- */
 #define SYNC_FIRST_PAGE 60
 #define SYNC_SLICE 500
 #define SYNC_FLAG_SLICE 5000
@@ -96,7 +96,7 @@ struct sync_opened {
 };
 bool sync_box_opened(struct sync_box *, uint32_t known_uidvalidity, const struct sync_opened *);
 
-/* ---- POP3 ------------------------------------------------------------------------------------------------------------------------------ */
+/* ---- POP3 --------------------------------------------------------------------------------------- */
 enum pop_known {
     POP_NEW,
     POP_HAVE /* in the ledger: delivered */,
@@ -122,7 +122,7 @@ struct pop_policy {
 void sync_pop_plan(struct pop_mail *, size_t n, const struct pop_policy *);
 bool sync_pop_may_delete(const struct pop_policy *, int64_t delivered_at);
 
-/* ---- Lines ------------------------------------------------------------------------------------------------------------------------------- */
+/* ---- Lines -------------------------------------------------------------------------------------- */
 /* Delay before attempt `n` (1 the first retry): 1 s doubling to 5 min, with the random word's jitter of up to a quarter
  * less. */
 int64_t sync_backoff_ms(unsigned attempt, uint32_t random);

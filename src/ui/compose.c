@@ -58,7 +58,7 @@ static void close_compose(struct ui *ui, bool remove_file)
     ui->dirty = true;
 }
 
-/* ---- The file ---------------------------------------------------------------------------------------------------- */
+/* ---- The file ----------------------------------------------------------------------------------- */
 static void understand(struct ui *ui, struct compose *c)
 {
     arena_free(&c->arena);
@@ -125,7 +125,7 @@ char *compose_new_path(struct ui *ui)
     return path;
 }
 
-/* ---- The editor ----------------------------------------------------------------------------------------------------- */
+/* ---- The editor --------------------------------------------------------------------------------- */
 static const char *editor_of(const struct ui *ui)
 {
     const char *visual = getenv("VISUAL"), *editor = getenv("EDITOR");
@@ -158,7 +158,7 @@ static void edit(struct ui *ui)
     buf_fini(&command);
 }
 
-/* ---- Beginning ------------------------------------------------------------------------------------------------------ */
+/* ---- Beginning ---------------------------------------------------------------------------------- */
 static const struct account *sender_for(struct ui *ui, const struct doc *doc, unsigned account)
 {
     const struct account *here = account < ui->accts.n ? ui->accts.list[account].conf : NULL;
@@ -396,7 +396,7 @@ ANSWER(run_reply_list, DRAFT_REPLY_LIST)
 ANSWER(run_forward, DRAFT_FORWARD)
 ANSWER(run_edit_again, DRAFT_AGAIN)
 
-/* ---- Building and sending ------------------------------------------------------------------------------------------------ */
+/* ---- Building and sending ----------------------------------------------------------------------- */
 static void idle(struct ui *ui, struct compose *c)
 {
     helper_end(&c->builder);
@@ -631,7 +631,7 @@ bool run_edit(void *context, const struct cmd_args *args, struct err *err)
     return true;
 }
 
-/* ---- Header fields and attachments, by key ------------------------------------------------------------------------------------ */
+/* ---- Header fields and attachments, by key ------------------------------------------------------ */
 static void replace_text(struct ui *ui, struct compose *c, struct buf *text, bool ok)
 {
     if (!ok) {
@@ -730,7 +730,7 @@ bool run_compose_up(void *context, const struct cmd_args *args, struct err *err)
     return true;
 }
 
-/* ---- Recall --------------------------------------------------------------------------------------------------------------------- */
+/* ---- Recall ------------------------------------------------------------------------------------- */
 /* The newest draft file of this machine; NULL where none is left. */
 static char *newest_draft(struct ui *ui, unsigned *count_r)
 {
@@ -836,7 +836,7 @@ void extra_start(struct ui *ui)
     free(path);
 }
 
-/* ---- The screen ------------------------------------------------------------------------------------------------------------------ */
+/* ---- The screen --------------------------------------------------------------------------------- */
 static unsigned draw_field(struct ui *ui, struct rect r, unsigned y, const char *name, struct str value)
 {
     char label[16];

@@ -96,7 +96,7 @@ static const char *gpg_of(const struct ui *ui)
     return ui->conf->gpg[0] ? ui->conf->gpg : "gpg";
 }
 
-/* ---- gpg's status lines: "[GNUPG:] KEYWORD words", on a descriptor that carries nothing else ------------------------------------ */
+/* ---- gpg's status lines: "[GNUPG:] KEYWORD words", on a descriptor that carries nothing else ---- */
 struct signature_status {
     unsigned good, bad, missing, other; /* expired and revoked are other */
     unsigned valid;
@@ -175,7 +175,7 @@ static void tell_signature(struct ui *ui, const struct signature_status *s, cons
         verdict(ui, false, "%sgood signature by %s", front, s->uid);
 }
 
-/* ---- Verifying ------------------------------------------------------------------------------------------------------------------ */
+/* ---- Verifying ---------------------------------------------------------------------------------- */
 static void on_verified(struct ui *ui, void *arg, int status, struct str output)
 {
     struct signature_status s;
@@ -290,7 +290,7 @@ void crypto_shown(struct ui *ui)
     }
 }
 
-/* ---- Decrypting ----------------------------------------------------------------------------------------------------------------- */
+/* ---- Decrypting --------------------------------------------------------------------------------- */
 /* The fields of the mail around what was inside, so that the panes know whose it is. */
 static bool put_fields(struct crypto *c, int out, struct err *err)
 {

@@ -421,7 +421,7 @@ bool draft_misses_attachment(const struct draft *d)
     return false;
 }
 
-/* ---- Changing one field ------------------------------------------------------------------------------------------ */
+/* ---- Changing one field ------------------------------------------------------------------------- */
 /* Length of the header line at the front with its continuations; 0 at the end of the header. */
 static size_t field_length(struct str text)
 {

@@ -87,7 +87,7 @@ bool held_outbox(struct ui *ui, const struct m_OUTBOX *m)
     return told;
 }
 
-/* ---- Taking back -------------------------------------------------------------------------------------------------- */
+/* ---- Taking back -------------------------------------------------------------------------------- */
 struct newest {
     uint64_t out;
     int64_t created;
@@ -135,7 +135,7 @@ bool run_unsend(void *context, const struct cmd_args *args, struct err *err)
     return err->kind == ERR_NONE;
 }
 
-/* ---- What was decided while nobody looked ------------------------------------------------------------------------- */
+/* ---- What was decided while nobody looked ------------------------------------------------------- */
 struct state_of {
     uint64_t out;
     int state;

@@ -133,7 +133,7 @@ static char *safe_name(const struct doc_item *part)
     return buf_take(&name, NULL);
 }
 
-/* ---- Saving ---------------------------------------------------------------------------------------------------------- */
+/* ---- Saving ------------------------------------------------------------------------------------- */
 struct saving {
     char *path;
     bool overwrite;
@@ -259,7 +259,7 @@ bool run_part_save(void *context, const struct cmd_args *args, struct err *err)
     return true;
 }
 
-/* ---- Piping ----------------------------------------------------------------------------------------------------------- */
+/* ---- Piping ------------------------------------------------------------------------------------- */
 static void on_tool_end(struct ui *ui, void *arg, int status, struct str output)
 {
     (void)arg, (void)output;
@@ -376,7 +376,7 @@ bool run_save_message(void *context, const struct cmd_args *args, struct err *er
     return true;
 }
 
-/* ---- Opening by mailcap (RFC 1524) -------------------------------------------------------------------------------------- */
+/* ---- Opening by mailcap (RFC 1524) -------------------------------------------------------------- */
 struct viewer_choice {
     char *command; /* with %s where the file goes; NULL: none found */
     bool terminal;
@@ -526,7 +526,7 @@ bool run_part_open(void *context, const struct cmd_args *args, struct err *err)
     return part != NULL;
 }
 
-/* ---- Bounce: the message as it is, to somebody else (RFC 5322 3.6.6) --------------------------------------------------------- */
+/* ---- Bounce: the message as it is, to somebody else (RFC 5322 3.6.6) ---------------------------- */
 struct bounce {
     char *rcpts, *shown, *account;
 };
@@ -630,7 +630,7 @@ bool run_bounce(void *context, const struct cmd_args *args, struct err *err)
     return true;
 }
 
-/* ---- The list -------------------------------------------------------------------------------------------------------------------- */
+/* ---- The list ----------------------------------------------------------------------------------- */
 static void size_text(uint64_t size, char out[16])
 {
     if (size < 1024)

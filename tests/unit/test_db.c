@@ -447,7 +447,7 @@ static void test_first_filling_is_not_news(void **state)
     db_close(&db);
 }
 
-/* ---- threads -------------------------------------------------------------------------------------------------------- */
+/* ---- threads ------------------------------------------------------------------------------------ */
 
 static uint64_t put_refs(struct db *db, uint64_t box, uint32_t uid, const char *msgid, const char *refs)
 {
@@ -499,7 +499,7 @@ static void test_thread_loops(void **state)
     db_close(&db);
 }
 
-/* ---- tags ------------------------------------------------------------------------------------------------------------- */
+/* ---- tags --------------------------------------------------------------------------------------- */
 
 static void assert_tags(struct db *db, uint64_t msg, const char *want_tags)
 {
@@ -538,7 +538,7 @@ static void test_tags(void **state)
     db_close(&db);
 }
 
-/* ---- POP3 ledger -------------------------------------------------------------------------------------------------------- */
+/* ---- POP3 ledger -------------------------------------------------------------------------------- */
 
 static char pops[512];
 static void on_pop(void *arg, const struct db_pop *p)
@@ -619,7 +619,7 @@ static void test_ledger_big(void **state)
     db_close(&db);
 }
 
-/* ---- Maildir folders --------------------------------------------------------------------------------------------------------- */
+/* ---- Maildir folders ---------------------------------------------------------------------------- */
 
 static void test_scan(void **state)
 {
@@ -653,7 +653,7 @@ static void test_scan(void **state)
     db_close(&db);
 }
 
-/* ---- outbox, timers, index queue ------------------------------------------------------------------------------------------------ */
+/* ---- outbox, timers, index queue ---------------------------------------------------------------- */
 
 static void test_outbox(void **state)
 {

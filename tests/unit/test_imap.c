@@ -8,7 +8,7 @@
 
 #include "net/imap.h"
 
-/* ---- Names, sets, flags ------------------------------------------------------------------------------------------- */
+/* ---- Names, sets, flags ------------------------------------------------------------------------- */
 static void name_case(const char *server, const char *utf8)
 {
     struct buf out = BUF_INIT(4096);
@@ -83,7 +83,7 @@ static void sets_are_walked_not_expanded(void **state)
     assert_false(imap_set_next(&s, &lo, &hi));
 }
 
-/* ---- Answers ------------------------------------------------------------------------------------------------------- */
+/* ---- Answers ------------------------------------------------------------------------------------ */
 static struct imap_parser *parser;
 static struct imap_event ev;
 

@@ -134,7 +134,7 @@ static enum err_kind after_noop(const void *lines)
     return ok ? ERR_NONE : t.err.kind;
 }
 
-/* ---- Logging in ------------------------------------------------------------------------------------------------------ */
+/* ---- Logging in --------------------------------------------------------------------------------- */
 static void refused(const void *lines, enum tls_mode tls, enum err_kind want)
 {
     start(lines);
@@ -236,7 +236,7 @@ static void sasl_with_and_without_initial_response(void **state)
     end();
 }
 
-/* ---- The wire --------------------------------------------------------------------------------------------------------- */
+/* ---- The wire ----------------------------------------------------------------------------------- */
 static void tags_and_order(void **state)
 {
     uint32_t a, b;

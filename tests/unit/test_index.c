@@ -428,8 +428,7 @@ static void mail_of_the_world(void **state)
 {
     walking = *state;
     const char *corpus = getenv("TUIMAIL_CORPUS");
-    if (corpus == NULL || access(corpus, R_OK) != 0)
-{
+    if (corpus == NULL || access(corpus, R_OK) != 0) {
         print_message("no corpus (TUIMAIL_CORPUS): skipped\n");
         return;
     }

@@ -405,7 +405,7 @@ static void test_item_failed(void **state)
     assert_int_equal(msg_of(db, ids[1]).uid, 9);
 }
 
-/* ---- undo --------------------------------------------------------------------------------------------------------------- */
+/* ---- undo --------------------------------------------------------------------------------------- */
 
 static void test_undo_queued(void **state)
 {
@@ -649,7 +649,7 @@ static void test_discard_and_prune(void **state)
     assert_int_equal(pending(), 1);
 }
 
-/* ---- everything at random: counters never drift ------------------------------------------------------------------- */
+/* ---- everything at random: counters never drift ------------------------------------------------- */
 
 static uint32_t seed = 20261122;
 static uint32_t pick(uint32_t n)

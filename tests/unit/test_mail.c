@@ -33,8 +33,7 @@ static void same(struct str got, const char *want)
         fail_msg("got \"%.*s\", want \"%s\"", STR_FMT(got), want);
 }
 
-/* ---- Header blocks
- * ---------------------------------------------------------------------------------------------------------- */
+/* ---- Header blocks ------------------------------------------------------------------------------ */
 static void test_header(void **state)
 {
     (void)state;
@@ -92,8 +91,7 @@ static void test_header_limits(void **state)
     buf_fini(&b);
 }
 
-/* ---- Words
- * -------------------------------------------------------------------------------------------------------------------
+/* ---- Words --------------------------------------------------------------------------------------
  */
 static void words(const char *raw, const char *want)
 {
@@ -184,8 +182,7 @@ static void test_words_encode(void **state)
     buf_fini(&b);
 }
 
-/* ---- Addresses
- * ------------------------------------------------------------------------------------------------------------------ */
+/* ---- Addresses ---------------------------------------------------------------------------------- */
 /* Lists as "name|addr|group;" for each entry. */
 static void addrs(const char *raw, const char *want)
 {
@@ -310,8 +307,7 @@ static void test_addr_valid(void **state)
     assert_false(mail_addr_is_self(STR("a@b"), STR("a@b.c")));
 }
 
-/* ---- Dates
- * --------------------------------------------------------------------------------------------------------------------------
+/* ---- Dates --------------------------------------------------------------------------------------
  */
 static void test_dates(void **state)
 {
@@ -374,8 +370,7 @@ static void test_dates(void **state)
     buf_fini(&b);
 }
 
-/* ---- Ids, references, subjects
- * ----------------------------------------------------------------------------------------------------------- */
+/* ---- Ids, references, subjects ------------------------------------------------------------------ */
 static void ids(const char *raw, const char *want)
 {
     struct str *list;
@@ -445,8 +440,7 @@ static void test_subjects(void **state)
     buf_fini(&b);
 }
 
-/* ---- Rows
- * ------------------------------------------------------------------------------------------------------------------------------------
+/* ---- Rows ---------------------------------------------------------------------------------------
  */
 static void test_row(void **state)
 {
@@ -493,8 +487,7 @@ static void test_row(void **state)
     buf_fini(&b);
 }
 
-/* ---- Answering
- * ----------------------------------------------------------------------------------------------------------------------------------
+/* ---- Answering ----------------------------------------------------------------------------------
  */
 static void reply(const struct mail_original *o, enum mail_reply_kind kind, const char *to, const char *cc)
 {
@@ -572,8 +565,7 @@ static void test_mailto(void **state)
     buf_fini(&b);
 }
 
-/* ---- Mail that nobody here wrote
- * -------------------------------------------------------------------------------------------------------------------
+/* ---- Mail that nobody here wrote ----------------------------------------------------------------
  */
 static unsigned files, named;
 

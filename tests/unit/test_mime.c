@@ -18,7 +18,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* ---- Helpers ------------------------------------------------------------------------------------------------------------------- */
+/* ---- Helpers ------------------------------------------------------------------------------------ */
 static void describe(const struct doc_item *it, struct buf *out)
 {
     static const char *const kinds[] = {"", "header", "text", "banner", "part", "link", "warning", "meta"};
@@ -96,7 +96,7 @@ static size_t count_kind(const struct doc *d, enum doc_kind kind)
     return n;
 }
 
-/* ---- Golden documents -------------------------------------------------------------------------------------------------------------- */
+/* ---- Golden documents --------------------------------------------------------------------------- */
 static char *golden_dir(void)
 {
     const char *src = getenv("TUIMAIL_SRC");
@@ -177,7 +177,7 @@ static void test_flags(void **state)
     mime_free(&m);
 }
 
-/* ---- Parts ---------------------------------------------------------------------------------------------------------------------------- */
+/* ---- Parts -------------------------------------------------------------------------------------- */
 static void part_is(struct mime *m, uint32_t n, bool signed_bytes, const char *want)
 {
     struct buf out = BUF_INIT(1u << 20);
@@ -324,7 +324,7 @@ static void test_safe_names(void **state)
     buf_fini(&longer);
 }
 
-/* ---- Hostile messages --------------------------------------------------------------------------------------------------------------------- */
+/* ---- Hostile messages --------------------------------------------------------------------------- */
 static void repeat(struct buf *b, const char *z, unsigned n)
 {
     for (unsigned i = 0; i < n; i++)
@@ -489,7 +489,7 @@ static void test_hostile_html(void **state)
     buf_fini(&b);
 }
 
-/* ---- Building ---------------------------------------------------------------------------------------------------------------------------------- */
+/* ---- Building ----------------------------------------------------------------------------------- */
 static void build(const char *headers, const char *text, uint32_t flags, struct buf *out)
 {
     struct mime_draft *d = NULL;
@@ -632,7 +632,7 @@ static void test_build_body(void **state)
     buf_fini(&out);
 }
 
-/* ---- Mail that nobody here wrote ------------------------------------------------------------------------------------------------------------------- */
+/* ---- Mail that nobody here wrote ---------------------------------------------------------------- */
 static unsigned files;
 
 static void one_file(const char *path)

@@ -10,7 +10,7 @@
 #include "net_cert.h"
 #include "net_peer.h"
 
-/* ---- A session and what it got --------------------------------------------------------------------------------------- */
+/* ---- A session and what it got ------------------------------------------------------------------ */
 
 struct got {
     char ids[40][120]; /* "NUMBER SIZE UIDL" */
@@ -97,7 +97,7 @@ static struct pop3_sink sink_of(struct session *t)
 #define CAPS_PIPE "S +OK\r\nTOP\r\nUIDL\r\nUSER\r\nPIPELINING\r\nRESP-CODES\r\n.\r\n"
 #define CAPS_STEP "S +OK\r\nTOP\r\nUIDL\r\nUSER\r\n.\r\n"
 
-/* ---- Dots ----------------------------------------------------------------------------------------------------------------- */
+/* ---- Dots --------------------------------------------------------------------------------------- */
 
 static bool collect(void *arg, struct str bytes, struct err *err UNUSED)
 {
@@ -164,7 +164,7 @@ static void test_dots(void **state UNUSED)
     }
 }
 
-/* ---- Greeting, STLS, login --------------------------------------------------------------------------------------------------- */
+/* ---- Greeting, STLS, login ---------------------------------------------------------------------- */
 
 static void test_greeting(void **state UNUSED)
 {
@@ -398,7 +398,7 @@ static void test_login(void **state UNUSED)
     secret_free(&secret);
 }
 
-/* ---- Lists -------------------------------------------------------------------------------------------------------------------- */
+/* ---- Lists -------------------------------------------------------------------------------------- */
 
 static void greeted(struct session *t, const char *const *lines)
 {
@@ -511,7 +511,7 @@ static void test_no_uidl(void **state UNUSED)
     assert_string_equal(ids[0], ids[2]);
 }
 
-/* ---- Messages --------------------------------------------------------------------------------------------------------------------- */
+/* ---- Messages ----------------------------------------------------------------------------------- */
 
 #define LISTED(n, list, uidl)                                                                                          \
     "C STAT", "S +OK " n " 1\r\n", "C LIST", "S +OK\r\n" list ".\r\n", "C UIDL", "S +OK\r\n" uidl ".\r\n"

@@ -16,7 +16,7 @@
 
 #define PASSWORD "correct horse \"battery\\ stapl\xc3\xa9"
 
-/* ---- A server ------------------------------------------------------------------------------------------------------ */
+/* ---- A server ----------------------------------------------------------------------------------- */
 
 static int lookup(void *glob UNUSED, sasl_server_params_t *params, unsigned flags UNUSED, const char *user UNUSED,
                   unsigned n UNUSED)
@@ -122,7 +122,7 @@ static bool login(const char *offered, const char *secret_z, const struct stream
     return ok;
 }
 
-/* ---- Every mechanism -------------------------------------------------------------------------------------------------- */
+/* ---- Every mechanism ---------------------------------------------------------------------------- */
 
 static void test_mechanisms(void **state UNUSED)
 {
@@ -141,7 +141,7 @@ static void test_mechanisms(void **state UNUSED)
     }
 }
 
-/* ---- What is chosen --------------------------------------------------------------------------------------------------- */
+/* ---- What is chosen ----------------------------------------------------------------------------- */
 
 struct pair {
     struct cert ca, leaf;
@@ -288,7 +288,7 @@ static void test_bearer(void **state UNUSED)
     pair_close(&p);
 }
 
-/* ---- Lies --------------------------------------------------------------------------------------------------------------- */
+/* ---- Lies --------------------------------------------------------------------------------------- */
 
 static void test_lies(void **state UNUSED)
 {

@@ -77,7 +77,7 @@ static void greeted(struct session *t, const char *const *lines)
         fail_msg("%s", t->err.text);
 }
 
-/* ---- The body ------------------------------------------------------------------------------------------------------ */
+/* ---- The body ----------------------------------------------------------------------------------- */
 
 /* THREATS 105, 143, 145: one message arrives, whatever its line ends; Bcc does not. */
 static void test_body(void **state UNUSED)
@@ -123,7 +123,7 @@ static void test_body(void **state UNUSED)
     }
 }
 
-/* ---- Greeting, STARTTLS, login ----------------------------------------------------------------------------------------- */
+/* ---- Greeting, STARTTLS, login ------------------------------------------------------------------ */
 
 static void endless_ehlo(int fd, const void *arg UNUSED)
 {
@@ -253,7 +253,7 @@ static void test_login(void **state UNUSED)
     secret_free(&secret);
 }
 
-/* ---- Sending ---------------------------------------------------------------------------------------------------------------- */
+/* ---- Sending ------------------------------------------------------------------------------------ */
 
 static void test_send(void **state UNUSED)
 {

@@ -30,7 +30,7 @@ struct world {
 };
 static struct world w;
 
-/* ---- The world ---------------------------------------------------------------------------------------------------- */
+/* ---- The world ---------------------------------------------------------------------------------- */
 static int drop_file(const char *path, const struct stat *st, int flag, struct FTW *ftw)
 {
     (void)st;
@@ -106,7 +106,7 @@ static int world_end(void **state)
     return 0;
 }
 
-/* ---- Waiting for a message; what is not waited for is passed over ------------------------------------------------------ */
+/* ---- Waiting for a message; what is not waited for is passed over ------------------------------- */
 static struct msg spawn_next(enum msg_kind kind, enum role role)
 {
     int64_t until = clock_mono_ms() + WAIT_MS;
@@ -332,7 +332,7 @@ static size_t uids_in(struct str ranges, uint32_t *uids, size_t max)
     return n;
 }
 
-/* ---- Tests --------------------------------------------------------------------------------------------------------------- */
+/* ---- Tests -------------------------------------------------------------------------------------- */
 static void starts_and_shows_the_first_page(void **state)
 {
     (void)state;
@@ -702,7 +702,7 @@ static void outbox_sends_once_and_files(void **state)
     outbox_becomes(id, OUTBOX_REFUSED);
 }
 
-/* ---- POP3 ------------------------------------------------------------------------------------------------------------------- */
+/* ---- POP3 --------------------------------------------------------------------------------------- */
 static const char pop_rc[] = "account work pop3s://alice@pop.example.net\nset -a work leave delete\n";
 
 static void pop_begin(void)
@@ -805,7 +805,7 @@ static void pop_deletes_only_what_the_ledger_has(void **state)
     assert_true(m.u.FETCHED.last);
 }
 
-/* ---- A local Maildir ----------------------------------------------------------------------------------------------------- */
+/* ---- A local Maildir ---------------------------------------------------------------------------- */
 static void maildir_rows_and_moves(void **state)
 {
     (void)state;
@@ -872,7 +872,7 @@ static void maildir_rows_and_moves(void **state)
     while (m.u.NOTE.kind != ERR_CHANNEL);
 }
 
-/* ---- The index ------------------------------------------------------------------------------------------------------------- */
+/* ---- The index ---------------------------------------------------------------------------------- */
 static uint64_t index_start(void)
 {
     int fd;

@@ -36,7 +36,7 @@ static void is_line(struct stream *s, const char *want)
         fail_msg("got \"%.*s\", not \"%s\"", STR_FMT(line), want);
 }
 
-/* ---- Lines ------------------------------------------------------------------------------------------------------ */
+/* ---- Lines -------------------------------------------------------------------------------------- */
 
 static const char lines[] = "one\r\n\r\ntwo\nthree\r\r\n\n";
 
@@ -133,7 +133,7 @@ static void test_untaken_cap(void **state UNUSED)
     assert_int_equal(peer_wait(pid), 0);
 }
 
-/* ---- Time and cancel ------------------------------------------------------------------------------------------------- */
+/* ---- Time and cancel ---------------------------------------------------------------------------- */
 
 static void silent(int fd, const void *arg UNUSED)
 {
@@ -287,7 +287,7 @@ static void test_full_pipes(void **state UNUSED)
     assert_int_equal(peer_wait(pid), 0);
 }
 
-/* ---- TLS ---------------------------------------------------------------------------------------------------------------- */
+/* ---- TLS ---------------------------------------------------------------------------------------- */
 
 struct server {
     const struct cert *cert;
@@ -531,7 +531,7 @@ static void test_channel_binding(void **state UNUSED)
     cert_free(&leaf);
 }
 
-/* ---- Opening ------------------------------------------------------------------------------------------------------------- */
+/* ---- Opening ------------------------------------------------------------------------------------ */
 
 static void tls_from_start(int fd, const void *arg)
 {
@@ -629,7 +629,7 @@ static void test_setup_errors(void **state UNUSED)
     assert_true(stream_setup(&o, &err));
 }
 
-/* ---- DEFLATE ---------------------------------------------------------------------------------------------------------------- */
+/* ---- DEFLATE ------------------------------------------------------------------------------------ */
 
 #ifdef HAVE_ZLIB
 static void deflate_server(int fd, const void *arg)
