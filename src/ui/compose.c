@@ -615,7 +615,7 @@ bool run_discard(void *context, const struct cmd_args *args, struct err *err)
     (void)args;
     if (!composed(ui))
         return err_set(err, ERR_USAGE, "no mail is being written");
-    ui_confirm(ui, "Discard this mail?", "P postpones it instead", on_discard, NULL);
+    ui_confirm(ui, "Discard this mail?", "q postpones it instead", on_discard, NULL);
     return true;
 }
 
@@ -865,7 +865,7 @@ void compose_draw(struct ui *ui, const struct compose *c, struct rect r)
     char line[200];
     snprintf(line, sizeof line, " %s",
              c->busy ? "one moment ..."
-                     : "y send  e edit  a attach  D detach  t to  c cc  b bcc  s subject  P postpone  q discard");
+                     : "y send  e edit  q postpone  X discard  a attach  D detach  t to  c cc  b bcc  s subject");
     grid_fill(&ui->grid, r, THING_NORMAL);
     extra_line(ui, r, y++, 0, str_z(line), THING_TITLE);
     if (!c->valid) {

@@ -217,6 +217,10 @@ static char *target_path(struct ui *ui, const char *typed, const char *name)
     struct stat st;
     if (path[0] != '/' && ui->conf->download_dir[0]) {
         char *dir = path_expand_home(ui->conf->download_dir), *joined = path_join(dir, path);
+        struct err err = ERR_INIT;
+        /* A new home has no Downloads. Where it cannot be made, the file's own error says so. */
+        if (stat(dir, &st) != 0 && errno == ENOENT && !fs_mkdir_private(dir, &err))
+            log_msg(LOG_WARN, "%s", err.text);
         free(dir);
         free(path);
         path = joined;

@@ -169,6 +169,37 @@ def test_postpone_and_recall():
     story(run, lines="set undo-send 0\n")
 
 
+def test_forward_with_attachments():
+    """What is attached goes along under its own name; a file saved in a new home finds its directory."""
+    def run(s):
+        s.server.deliver("bob", message("the figures", "--b\n\nSee below.\n--b\nContent-Type: text/csv\n"
+                                        "Content-Disposition: attachment; filename=figures.csv\n\na,b\n--b--\n",
+                                        extra="MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=b\n"))
+        term = s.start("For you.")
+        term.wait("the figures")
+        term.keys("Home", "Enter")
+        term.wait("See below.")
+        term.keys("v")
+        term.wait("Enter open")
+        s.command("part-save figures.csv")
+        term.wait("saved as")
+        with open(os.path.join(s.bob.env["HOME"], "Downloads", "figures.csv")) as f:
+            equal(f.read().strip(), "a,b")
+        term.keys("q", "f")
+        term.wait("For you.")
+        contains(term.screen(), "figures.csv")
+        s.command("set-to alice@example.org")
+        term.wait("To       alice@example.org")
+        term.keys("y")
+        eventually("it reaches alice", lambda: s.inbox("alice") == ["Fwd: the figures"])
+        with s.server.imap("alice") as imap:
+            imap.select("INBOX", readonly=True)
+            text = imap.fetch("1", "(BODY[])")[1][0][1].decode()
+        contains(text, 'filename="figures.csv"')
+        contains(text, "YSxi")
+    story(run, lines="set undo-send 0\n")
+
+
 def test_outbox_survives():
     """The submission server is away; the ui and its store are killed; the mail goes out later, once."""
     def run(s):
