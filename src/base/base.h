@@ -108,7 +108,7 @@ struct text {
 enum text_flags {
     TEXT_LINE = 0,       /* every control character becomes a visible sign */
     TEXT_KEEP_TABS = 1,  /* TAB becomes spaces up to the next multiple of 8 */
-    TEXT_ASCII = 2,      /* every non-ASCII character becomes '?' (terminals without UTF-8) */
+    TEXT_ASCII = 2,      /* punctuation by its like, every other non-ASCII character as '?' */
     TEXT_FOLD_SPACE = 4, /* runs of blanks, CR, LF and TAB become one space (header fields) */
 };
 /* Cleans `raw` (hostile) and appends the result to `out`; the text borrows from `out`. Stops at the

@@ -211,6 +211,21 @@ static bool is_joiner(uint32_t cp)
     return cp == 0x200c || cp == 0x200d || (cp >= 0xfe00 && cp <= 0xfe0f);
 }
 
+/* What stands for a character where there is ASCII alone: punctuation has its like, all else a question mark. */
+static uint32_t ascii_for(uint32_t cp)
+{
+    static const struct {
+        uint16_t from, to;
+        char is;
+    } likes[] = {{0x00ab, 0x00ab, '"'}, {0x00b7, 0x00b7, '-'},  {0x00bb, 0x00bb, '"'}, {0x00d7, 0x00d7, 'x'},
+                 {0x2010, 0x2015, '-'}, {0x2018, 0x201b, '\''}, {0x201c, 0x201f, '"'}, {0x2022, 0x2023, '*'},
+                 {0x2026, 0x2026, '.'}, {0x2190, 0x2190, '<'},  {0x2192, 0x2192, '>'}, {0x2212, 0x2212, '-'}};
+    for (size_t i = 0; i < COUNT(likes); i++)
+        if (cp >= likes[i].from && cp <= likes[i].to)
+            return (unsigned char)likes[i].is;
+    return '?';
+}
+
 static bool put_clean(struct cleaner *c, uint32_t cp)
 {
     if ((c->flags & TEXT_FOLD_SPACE) && (cp == ' ' || cp == '\t' || cp == '\r' || cp == '\n')) {
@@ -232,7 +247,7 @@ static bool put_clean(struct cleaner *c, uint32_t cp)
     if ((c->flags & TEXT_ASCII) && cp >= 0x7f) {
         if (char_cols(cp) == 2 && !put_char(c, '?'))
             return false;
-        cp = '?';
+        cp = ascii_for(cp);
     }
     return put_char(c, cp);
 }

@@ -2,7 +2,7 @@
  * the store has it safe. Many messages are a few intents, and one step of undo. */
 #include "ui/private.h"
 
-enum { IDS_PER_INTENT = 4000, SHOWN_MAX = 5000 };
+enum { IDS_PER_INTENT = 4000, SHOWN_MAX = 5000, ALL_LOOKED_AT = 2000 };
 
 struct batch {
     char verb[64], where[120];
@@ -20,6 +20,8 @@ static void batch_end(struct ui *ui, struct batch *b)
 {
     if (!b->quiet && b->done)
         ui_note(ui, NOTE_INFO, "%s %u message%s%s · u undo", b->verb, b->done, b->done == 1 ? "" : "s", b->where);
+    if (!b->quiet && !b->done && !b->refused)
+        ui_note(ui, NOTE_INFO, "nothing to change");
     if (b->intents && !b->quiet) {
         if (ui->nundo == COUNT(ui->undo_groups))
             memmove(ui->undo_groups, ui->undo_groups + 1, --ui->nundo * sizeof *ui->undo_groups);
@@ -39,10 +41,12 @@ static void on_answer(struct ui *ui, void *arg, const struct msg *m)
     ui->boxes.stale = true;
     if (m && m->kind == MSG_INTENT_OK) {
         b->done += m->u.INTENT_OK.count;
-        b->intents++;
+        b->intents += m->u.INTENT_OK.count > 0; /* the store keeps no step of what changed nothing */
     } else if (m && m->kind == MSG_REFUSED) {
+        b->refused = true;
         ui_note(ui, NOTE_ERROR, "not %s: %.*s", b->verb, STR_FMT(m->u.REFUSED.text));
     } else if (!m) {
+        b->refused = true;
         ui_note(ui, NOTE_ERROR, "the store ended before it answered: look whether it was %s", b->verb);
     }
     free(part);
@@ -184,11 +188,25 @@ static bool wanted(const struct cmd_args *args, bool now)
     return !word || !strcmp(word, "toggle") ? !now : !strcmp(word, "on");
 }
 
+/* Do all that the command is about have the flag? Of many the first thousands say it. */
+static bool all_have(struct ui *ui, uint32_t flag)
+{
+    const struct list_row *row = ui_row(ui);
+    for (size_t i = 0; i < MIN(ui->selection.n, (size_t)ALL_LOOKED_AT); i++) {
+        struct ref ref = ui->selection.list[i];
+        struct reader *reader = ref.account < ui->accts.n ? ui->accts.list[ref.account].reader : NULL;
+        struct msg_row raw = {.id = 0};
+        struct err err = ERR_INIT;
+        if (reader && reader_row(reader, ref.id, &raw, &err) && raw.id && !(raw.flags & flag))
+            return false;
+    }
+    return ui->selection.n ? true : row && (row->flags & flag);
+}
+
 bool run_flag(void *context, const struct cmd_args *args, struct err *err)
 {
-    const struct list_row *row = ui_row(context);
     (void)err;
-    bool on = wanted(args, row && (row->flags & FLAG_FLAGGED));
+    bool on = wanted(args, all_have(context, FLAG_FLAGGED));
     return act(context, &(struct action){.kind = INTENT_FLAGS,
                                          .verb = on ? "flagged" : "unflagged",
                                          .set = on ? FLAG_FLAGGED : 0,
@@ -198,9 +216,8 @@ bool run_flag(void *context, const struct cmd_args *args, struct err *err)
 bool run_unread(void *context, const struct cmd_args *args, struct err *err)
 {
     struct ui *ui = context;
-    const struct list_row *row = ui_row(ui);
     (void)err;
-    bool unread = wanted(args, row && !(row->flags & FLAG_SEEN));
+    bool unread = wanted(args, !all_have(ui, FLAG_SEEN));
     watch_free(&ui->seen_timer);
     return act(ui, &(struct action){.kind = INTENT_FLAGS,
                                     .verb = unread ? "marked unread" : "marked read",

@@ -30,6 +30,9 @@ void ui_note(struct ui *ui, uint8_t level, const char *fmt, ...)
 
 void ui_note_err(struct ui *ui, const struct err *err)
 {
-    const char *hint = err_hint(err->kind);
-    ui_note(ui, NOTE_ERROR, "%s%s%s", err->text, *hint ? ". " : "", hint);
+    /* what was typed here is in no file that could be corrected */
+    const char *hint = err->kind == ERR_CONFIG ? "" : err_hint(err->kind);
+    size_t n = strlen(err->text);
+    bool ends = n && (err->text[n - 1] == '?' || err->text[n - 1] == '.');
+    ui_note(ui, NOTE_ERROR, "%s%s%s", err->text, !*hint ? "" : ends ? " " : ". ", hint);
 }

@@ -116,6 +116,7 @@ bool run_set(void *context, const struct cmd_args *args, struct err *err)
         return true;
     }
     struct line line = line_of(args, words);
+    line.file = NULL; /* nobody needs to be told where it was typed */
     bool ok = conf_run(ui->conf, &line, err);
     free_words(words, line.n);
     if (!ok)

@@ -132,6 +132,7 @@ static void test_gate_width(void **state)
     assert_string_equal(clean("a \r\n b", 6, TEXT_FOLD_SPACE, &cols), "a b");
     assert_string_equal(clean("見x", 4, TEXT_ASCII, &cols), "??x");
     assert_int_equal(cols, 3);
+    assert_string_equal(clean("1 · a", 6, TEXT_ASCII, &cols), "1 - a");
     assert_string_equal(clean("\xcc\x81", 2, 0, &cols), "\xe2\x97\x8c\xcc\x81");
     assert_string_equal(clean("caf\xe9", 4, 0, &cols), "café");
 }

@@ -88,6 +88,24 @@ static void test_selection_is_one_intent_per_account(void **state)
     fake_close(&f);
 }
 
+/* With many, the toggle looks at them and not at the row of the cursor. */
+static void test_flags_of_a_selection(void **state)
+{
+    (void)state;
+    open_ui();
+    struct ref ref = ui_row(f.ui)->ref;
+    struct fake_row *first = fake_find(&fake_accounts[ref.account], ref.id);
+    fake_type(&f, "N");
+    assert_false(first->flags & FLAG_SEEN);
+    fake_type(&f, "t N");
+    assert_true(first->flags & FLAG_SEEN);
+    fake_type(&f, "k F");
+    assert_true(first->flags & FLAG_FLAGGED);
+    fake_type(&f, "t F");
+    assert_false(first->flags & FLAG_FLAGGED);
+    fake_close(&f);
+}
+
 static void test_flags_toggle(void **state)
 {
     (void)state;
@@ -429,6 +447,7 @@ int main(void)
         cmocka_unit_test(test_held_key_acts_on_one_message_each),
         cmocka_unit_test(test_selection_is_one_intent_per_account),
         cmocka_unit_test(test_flags_toggle),
+        cmocka_unit_test(test_flags_of_a_selection),
         cmocka_unit_test(test_move_by_fuzzy_name),
         cmocka_unit_test(test_prompt_runs_commands_and_says_what_is_wrong),
         cmocka_unit_test(test_paste_is_text_and_never_commands),
