@@ -174,7 +174,16 @@ static void fetch_start(void)
 
 static void online(void)
 {
-    struct msg m = next(w.fetch, MSG_STEP_CONNECT);
+    /* What the store asked before it heard that the line was gone ends as every step does. */
+    struct msg m;
+    int64_t until = clock_mono_ms() + WAIT_MS;
+    while (chan_wait(w.fetch, until, &m, &w.err) == 1 && m.kind != MSG_STEP_CONNECT) {
+        if (m.fd >= 0)
+            close(m.fd);
+        if (str_starts(str_z(msg_name(m.kind)), STR("STEP_")) && m.kind != MSG_STEP_CANCEL)
+            FETCH(DONE, .step = m.u.STEP_CLOSE.step, .kind = ERR_LINE, .text = STR("no connection"));
+    }
+    assert_int_equal(m.kind, MSG_STEP_CONNECT);
     FETCH(ONLINE, .caps = 1, .caps_text = STR("IMAP4rev1"));
     done(m.u.STEP_CONNECT.step);
 }
@@ -276,8 +285,10 @@ static void serve_until_watch(uint32_t n)
             box("Sent", 0, BOX_SENT);
             box("Trash", 0, BOX_TRASH);
             done(m.u.STEP_LIST.step);
-            next(w.client, MSG_CHANGED);
-            read_boxes();
+            do { /* the store may take them in several bursts */
+                next(w.client, MSG_CHANGED);
+                read_boxes();
+            } while (!inbox || !archive || !sent || !trash);
             break;
         case MSG_STEP_ROWS:
             done(m.u.STEP_ROWS.step);
