@@ -1,0 +1,99 @@
+#!/usr/bin/env python3
+"""POP3 into a Maildir, in the real programs: the screen asks at once, the Maildir is shared with other programs, and a
+kill in the middle of a pass neither loses nor doubles a mail (THREATS 86, 158)."""
+import mailbox
+import os
+import signal
+import subprocess
+import time
+
+import tap
+from dovecot import Server
+from tap import contains, equal
+from user import User, eventually, message
+
+
+def maildir(bob):
+    return os.path.join(bob.store, "mail", "work")
+
+
+def files(bob):
+    return [os.path.join(maildir(bob), d, f) for d in ("new", "cur") if os.path.isdir(os.path.join(maildir(bob), d))
+            for f in os.listdir(os.path.join(maildir(bob), d))]
+
+
+def test_shared_maildir():
+    with tap.directory() as root:
+        server = Server(os.path.join(root, "dovecot"))
+        bob = User(os.path.join(root, "bob"), server, protocol="pop3s")
+        term = None
+        try:
+            for i in range(3):
+                server.deliver("bob", message("mail %d" % i))
+            term = bob.start()
+            term.wait("mail 2")  # at the start, not after `interval`
+            box = mailbox.Maildir(maildir(bob), create=False)
+
+            def key(subject):
+                return [k for k in box.keys() if box[k]["Subject"] == subject][0]
+            box.remove(key("mail 1"))
+            term.wait("mail 1", gone=True)
+            box.add(mailbox.MaildirMessage(message("from another program").encode()))
+            term.wait("from another program")
+            mail = box[key("mail 0")]
+            mail.set_subdir("cur")
+            mail.set_flags("FS")
+            box[key("mail 0")] = mail
+            term.wait(lambda s: any("mail 0" in line and "!" in line for line in s.splitlines()))
+            server.deliver("bob", message("later"))
+            term.keys("G")
+            term.wait("later")
+            contains(bob.command("search", "--format=text", "subject:later"), "later")
+        finally:
+            if term:
+                term.close()
+            server.close()
+
+
+def kill_ours(root, names):
+    """Those of the programs that this test started, by what their environment says."""
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            program = os.path.basename(os.readlink("/proc/%s/exe" % pid))
+            with open("/proc/%s/environ" % pid, "rb") as f:
+                ours = root.encode() in f.read()
+            if ours and program in names:
+                os.kill(int(pid), signal.SIGKILL)
+        except OSError:
+            pass
+
+
+def test_killed_in_the_middle():
+    with tap.directory() as root:
+        server = Server(os.path.join(root, "dovecot"))
+        bob = User(os.path.join(root, "bob"), server, protocol="pop3s", lines="set -a work leave delete\n")
+        try:
+            server.append("bob", "INBOX", [message("number %d" % i, "x" * 20000) for i in range(300)])
+            for some, names in ((40, ("fetch", "store")), (150, ("store", "spawn", "tuimail"))):
+                run = subprocess.Popen([tap.TUIMAIL, "-c", bob.rc, "fetch"], env=dict(os.environ, **bob.env),
+                                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+                deadline = time.monotonic() + 30
+                while len(files(bob)) < some and run.poll() is None and time.monotonic() < deadline:
+                    time.sleep(0.005)
+                kill_ours(os.path.join(root, "bob"), names)
+                run.wait(30)
+            bob.command("fetch")
+            subjects = [next(line for line in open(f) if line.startswith("Subject:")) for f in files(bob)]
+            equal(len(subjects), 300, "mails here")
+            equal(len(set(subjects)), 300, "mails here, each once")
+            equal(server.subjects("bob", "INBOX"), [], "all are deleted on the server")
+            equal(bob.command("fetch").strip(), "work: 0 new", "a second pass")
+        except BaseException:
+            print("\n".join("# " + line for line in bob.logs().splitlines()))
+            raise
+        finally:
+            server.close()
+
+
+if __name__ == "__main__":
+    tap.run(globals())
