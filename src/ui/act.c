@@ -16,18 +16,23 @@ struct part { /* one intent of a batch */
     uint32_t req;
 };
 
+/* The next undo takes back `intents` of the store's steps. */
+static void undo_step(struct ui *ui, unsigned intents)
+{
+    if (ui->nundo == COUNT(ui->undo_groups))
+        memmove(ui->undo_groups, ui->undo_groups + 1, --ui->nundo * sizeof *ui->undo_groups);
+    ui->undo_groups[ui->nundo++] = intents;
+    ui->nredo = 0;
+}
+
 static void batch_end(struct ui *ui, struct batch *b)
 {
     if (!b->quiet && b->done)
         ui_note(ui, NOTE_INFO, "%s %u message%s%s · u undo", b->verb, b->done, b->done == 1 ? "" : "s", b->where);
     if (!b->quiet && !b->done && !b->refused)
         ui_note(ui, NOTE_INFO, "nothing to change");
-    if (b->intents && !b->quiet) {
-        if (ui->nundo == COUNT(ui->undo_groups))
-            memmove(ui->undo_groups, ui->undo_groups + 1, --ui->nundo * sizeof *ui->undo_groups);
-        ui->undo_groups[ui->nundo++] = b->intents;
-        ui->nredo = 0;
-    }
+    if (b->intents && !b->quiet)
+        undo_step(ui, b->intents);
     free(b);
 }
 
@@ -447,8 +452,12 @@ static void on_box_answer(struct ui *ui, void *arg, const struct msg *m)
     ui->boxes.stale = true;
     if (m && m->kind == MSG_REFUSED)
         ui_note(ui, NOTE_ERROR, "%.*s", STR_FMT(m->u.REFUSED.text));
+    else if (m && m->kind == MSG_INTENT_OK && !m->u.INTENT_OK.count)
+        ui_note(ui, NOTE_INFO, "nothing to change");
     else if (m)
         ui_note(ui, NOTE_INFO, "%s", done);
+    if (m && m->kind == MSG_INTENT_OK && m->u.INTENT_OK.count)
+        undo_step(ui, 1);
 }
 
 static void box_intent(struct ui *ui, enum intent_kind kind, unsigned account, uint64_t box, const char *name)
@@ -539,20 +548,41 @@ bool run_delete_mailbox(void *context, const struct cmd_args *args, struct err *
     return true;
 }
 
-static void read_all(struct ui *ui, void *arg, bool yes)
+/* The mailbox under the cursor of their pane, else that of the list; NULL: all inboxes, or a search. */
+static const struct box_item *box_here(struct ui *ui)
 {
     const struct list *l = ui_list(ui);
+    const struct box_item *item = boxes_cursor(&ui->boxes);
+    if (ui->focus == PANE_BOXES)
+        return item && item->kind == BOXK_BOX ? item : NULL;
+    return l->source == LIST_BOX ? boxes_find(&ui->boxes, l->account, l->box) : NULL;
+}
+
+static void read_all(struct ui *ui, void *arg, bool yes)
+{
+    const struct box_item *item = box_here(ui);
     (void)arg;
-    if (yes && l->source == LIST_BOX)
-        box_intent(ui, INTENT_MARK_ALL_READ, l->account, l->box, "");
+    if (yes && item)
+        box_intent(ui, INTENT_MARK_ALL_READ, item->account, item->id, "");
+    for (unsigned a = 0; yes && !item && a < ui->accts.n; a++) {
+        const struct box_item *inbox = boxes_role(&ui->boxes, a, BOX_INBOX);
+        if (inbox && inbox->unread)
+            box_intent(ui, INTENT_MARK_ALL_READ, a, inbox->id, "");
+    }
 }
 
 bool run_read_all(void *context, const struct cmd_args *args, struct err *err)
 {
     struct ui *ui = context;
+    const struct box_item *item = box_here(ui);
+    const struct box_item *cursor = boxes_cursor(&ui->boxes);
+    bool inboxes =
+        ui->focus == PANE_BOXES ? cursor && cursor->kind == BOXK_INBOXES : ui_list(ui)->source == LIST_INBOXES;
+    char question[300];
     (void)args;
-    if (ui_list(ui)->source != LIST_BOX)
-        return err_set(err, ERR_USAGE, "open one mailbox first");
-    ui_confirm(ui, "Mark everything in this mailbox read?", "", read_all, NULL);
+    if (!item && !inboxes)
+        return err_set(err, ERR_USAGE, "open a mailbox first");
+    snprintf(question, sizeof question, "Mark everything in %.200s read?", item ? item->path : "all inboxes");
+    ui_confirm(ui, question, "", read_all, NULL);
     return true;
 }

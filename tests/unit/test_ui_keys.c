@@ -106,6 +106,18 @@ static void test_flags_of_a_selection(void **state)
     fake_close(&f);
 }
 
+static void test_read_all_is_of_the_pane(void **state)
+{
+    (void)state;
+    open_ui();
+    fake_type(&f, "C-r");
+    ui_run(f.ui, "read-all");
+    assert_true(on_screen("Mark everything in all inboxes read?"));
+    fake_type(&f, "n y j j C-r");
+    assert_true(on_screen("Mark everything in INBOX read?"));
+    fake_close(&f);
+}
+
 static void test_flags_toggle(void **state)
 {
     (void)state;
@@ -447,6 +459,7 @@ int main(void)
         cmocka_unit_test(test_held_key_acts_on_one_message_each),
         cmocka_unit_test(test_selection_is_one_intent_per_account),
         cmocka_unit_test(test_flags_toggle),
+        cmocka_unit_test(test_read_all_is_of_the_pane),
         cmocka_unit_test(test_flags_of_a_selection),
         cmocka_unit_test(test_move_by_fuzzy_name),
         cmocka_unit_test(test_prompt_runs_commands_and_says_what_is_wrong),
