@@ -235,12 +235,23 @@ static bool still_fills(const struct ui *ui, const struct list *l)
     return any;
 }
 
+/* May a text be on the server alone? Then "nothing" would be too much said. */
+static bool bodies_away(const struct ui *ui, const struct list *l)
+{
+    for (unsigned a = 0; a < ui->accts.n && l->query && *l->query; a++)
+        if (ui->accts.list[a].conf && ui->accts.list[a].conf->in.proto == PROTO_IMAP)
+            return true;
+    return false;
+}
+
 static const char *empty_words(const struct ui *ui, const struct list *l)
 {
     if (!ui->accts.n)
         return "No account: write one in tuimailrc, or look at tuimail demo.";
     if (l->source == LIST_HITS)
-        return ui->search ? "searching" : "Nothing matches.";
+        return ui->search           ? "searching"
+               : bodies_away(ui, l) ? "Nothing matches. Mail not opened here yet is found by its header alone."
+                                    : "Nothing matches.";
     if (l->filter != LIST_ALL)
         return "Nothing here; q shows all again.";
     return still_fills(ui, l) ? "The list is being read." : "No messages here.";
