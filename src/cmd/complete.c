@@ -45,6 +45,7 @@ unsigned cmd_fuzzy(struct str pattern, struct str word)
 {
     bool exact_case = false;
     for (size_t i = 0; i < pattern.n; i++)
+        /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): a str of n > 0 bytes has them */
         exact_case |= pattern.p[i] >= 'A' && pattern.p[i] <= 'Z';
     if (pattern.n == 0)
         return 1;
@@ -122,6 +123,10 @@ static char *common_front(const struct candidate *list, size_t n)
 static void finish(struct gather *g)
 {
     struct completions *out = g->out;
+    if (!g->ranks) { /* nothing was found */
+        out->common = mem_dup_z("");
+        return;
+    }
     struct ranked *sorted = mem_array(out->n + 1, sizeof *sorted);
     for (size_t i = 0; i < out->n; i++)
         sorted[i] = (struct ranked){out->list[i], g->ranks[i], i};

@@ -181,15 +181,16 @@ bool keymap_where(const struct keymap *map, enum cmd_context context, const char
     enum cmd_context scope[2];
     size_t nscopes = scopes(context, scope), found = 0;
     for (size_t chars = 1; chars <= KEYS_MAX; chars++)
-        for (size_t k = 0; k < nscopes * map->n; k++) {
-            const struct binding *b = &map->list[k % map->n];
-            if (b->n != chars || b->context != scope[k / map->n] || strcmp(b->command, command) != 0 ||
-                !reachable(map, context, b))
-                continue;
-            if (found++)
-                buf_addc(out, ' ');
-            keys_format(b->keys, b->n, out);
-        }
+        for (size_t s = 0; s < nscopes; s++)
+            for (size_t i = 0; i < map->n; i++) {
+                const struct binding *b = &map->list[i];
+                if (b->n != chars || b->context != scope[s] || strcmp(b->command, command) != 0 ||
+                    !reachable(map, context, b))
+                    continue;
+                if (found++)
+                    buf_addc(out, ' ');
+                keys_format(b->keys, b->n, out);
+            }
     return found > 0;
 }
 

@@ -79,15 +79,19 @@ static bool find_target(struct conf *conf, const struct line *line, const char *
         if (line->n < 4)
             return usage(err, form);
         *account_r = conf_account(conf, line->words[2]);
-        if (!*account_r)
-            return unknown_account(conf, line->words[2], err);
+        if (!*account_r) {
+            unknown_account(conf, line->words[2], err);
+            return false;
+        }
         i = 3;
     }
     if (i >= line->n)
         return usage(err, form);
     *option_r = option_find(line->words[i]);
-    if (!*option_r)
-        return unknown_option(line->words[i], err);
+    if (!*option_r) {
+        unknown_option(line->words[i], err);
+        return false;
+    }
     if ((*option_r)->scope == OPT_ACCOUNT && !*account_r)
         return err_set(err, ERR_CONFIG, "%s is an option of an account: %s -a ACCOUNT %s ...", line->words[i],
                        line->words[0], line->words[i]);

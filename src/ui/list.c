@@ -115,7 +115,7 @@ void list_set_filter(struct list *l, enum list_filter filter)
         return;
     /* The cursor goes where something stays: to the nearest row below, else above, else to the first. */
     if (l->n && !kept_by(&l->rows[l->cur], filter)) {
-        unsigned i = l->cur, k = l->cur;
+        unsigned i = l->cur, k = i;
         while (i < l->n && !kept_by(&l->rows[i], filter))
             i++;
         while (i == l->n && k > 0 && !kept_by(&l->rows[k], filter))

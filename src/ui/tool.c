@@ -97,7 +97,7 @@ NORETURN static void become(const char *const *argv, struct tool_fds fds, int ou
     closefrom(5);
     char *args[TOOL_ARGS_MAX + 1];
     size_t n = 0;
-    for (; argv[n] && n < TOOL_ARGS_MAX; n++)
+    for (; n < TOOL_ARGS_MAX && argv[n]; n++)
         args[n] = mem_dup_z(argv[n]);
     args[n] = NULL;
     execvp(args[0], args);
