@@ -244,7 +244,8 @@ int check_main(struct cli *cli)
         buf_addc(&out, '\n');
     }
     if (ok)
-        buf_addf(&out, "%s: %zu accounts, no errors\n", conf->file[0] ? conf->file : "no tuimailrc", conf->naccounts);
+        buf_addf(&out, "%s: %zu account%s, no errors\n", conf->file[0] ? conf->file : "no tuimailrc", conf->naccounts,
+                 conf->naccounts == 1 ? "" : "s");
     out_flush(&out);
     conf_free(&conf);
     buf_fini(&all);

@@ -51,7 +51,7 @@ static bool check_config(struct doctor *d)
             "config: no tuimailrc yet; \"tuimail help\" and tuimailrc(5) say how to write one, tuimail demo needs "
             "none");
     else if (ok)
-        say(d, OK, "config: %s, %zu accounts", d->conf->file, d->conf->naccounts);
+        say(d, OK, "config: %s, %zu account%s", d->conf->file, d->conf->naccounts, d->conf->naccounts == 1 ? "" : "s");
     buf_fini(&all);
     return ok;
 }

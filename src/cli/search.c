@@ -32,6 +32,17 @@ static void put_text(struct buf *out, const struct m_HIT *h)
     buf_addc(out, '\n');
 }
 
+/* Where the mail lies; nothing is added for one that is known by its header alone. */
+static void file_of(struct buf *path, const struct cli *cli, const struct m_HIT *h)
+{
+    if (!h->path.n)
+        return;
+    buf_addf(path, "%s%s%.*s", h->path.p[0] == '/' ? "" : cli->root, h->path.p[0] == '/' ? "" : "/mail/",
+             STR_FMT(h->path));
+    if (access(buf_z(path), F_OK) != 0)
+        buf_reset(path);
+}
+
 static void put_json(struct buf *out, const struct cli *cli, const struct m_HIT *h, bool first)
 {
     struct str tags = h->tags, tag;
@@ -53,9 +64,7 @@ static void put_json(struct buf *out, const struct cli *cli, const struct m_HIT 
     }
     buf_addz(out, "], \"file\": ");
     struct buf path = BUF_INIT(8192);
-    if (h->path.n)
-        buf_addf(&path, "%s%s%.*s", h->path.p[0] == '/' ? "" : cli->root, h->path.p[0] == '/' ? "" : "/mail/",
-                 STR_FMT(h->path));
+    file_of(&path, cli, h);
     out_json(out, buf_str(&path));
     buf_fini(&path);
     buf_addc(out, '}');
@@ -64,11 +73,8 @@ static void put_json(struct buf *out, const struct cli *cli, const struct m_HIT 
 static void put_file(struct buf *out, const struct cli *cli, const struct m_HIT *h)
 {
     struct buf path = BUF_INIT(8192);
-    if (h->path.n == 0)
-        return;
-    buf_addf(&path, "%s%s%.*s", h->path.p[0] == '/' ? "" : cli->root, h->path.p[0] == '/' ? "" : "/mail/",
-             STR_FMT(h->path));
-    if (access(buf_z(&path), F_OK) == 0) { /* known by its header alone: no file */
+    file_of(&path, cli, h);
+    if (path.n) {
         out_text(out, buf_str(&path));
         buf_addc(out, '\n');
     }

@@ -139,6 +139,9 @@ def test_fetch_search_send():
                 contains(user.command("search", "subject:budget"), subject)
                 hits = json.loads(user.command("search", "--format=json", "--limit", "1", "subject:%s" % protocol))
                 equal([(h["subject"], h["account"]) for h in hits], [(subject, "work")])
+                # A file that is named is there; over IMAP the mail is not here until somebody reads it.
+                equal(os.path.isfile(hits[0]["file"]), protocol == "pop3s")
+                equal(hits[0]["file"] == "", protocol == "imaps")
                 contains(user.command("search", "--format=ids", "subject:budget"), "@example.org")
                 equal(user.command("search", "--format=json", "subject:nothingofthekind").strip(), "[]")
                 # Not the From of another account's, Bcc gone, Message-ID and Date there, no host name.
