@@ -535,6 +535,7 @@ void acct_pass_add(struct acct *a, uint64_t client, uint32_t req)
     p->req = req;
     p->next = a->passes;
     a->passes = p;
+    a->not_before = 0; /* asked for: tried at once */
 }
 
 void acct_retry(struct acct *a)
@@ -679,6 +680,9 @@ void acct_pump(struct acct *a)
         a->violated = false;
         SPAWN(a->srv, START, .role = ROLE_FETCH, .account = str_z(a->name), .tag = a->tag);
     }
+    /* Who waits for a pass learns why there is none, rather than wait for room on the disk. */
+    if (a->passes && !a->poprun && a->said.kind && clock_mono_ms() < a->not_before)
+        acct_pass_end(a, a->said.kind, a->said.text);
     if (a->ready && clock_mono_ms() >= a->not_before) {
         if (a->imap) {
             if (may_connect(a))

@@ -163,6 +163,29 @@ def test_full_disk():
             subprocess.run(["umount", "-l", small], check=False)
 
 
+def test_full_disk_imap():
+    """THREATS 89, 157: the rows do not fit: the pass ends in a word, and the next one, with room, ends well."""
+    if os.geteuid() != 0:
+        tap.skip("mounting a small file system needs root")
+    with tap.directory() as root:
+        small = os.path.join(root, "small")
+        os.mkdir(small, 0o700)
+        if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m,mode=0700", "none", small], capture_output=True).returncode:
+            tap.skip("no tmpfs can be mounted here")
+        server = Server(os.path.join(root, "dovecot"), relay=False)
+        try:
+            server.append("bob", "INBOX", [message("number %d %s" % (i, "x" * 900)) for i in range(800)])
+            user = User(os.path.join(root, "u"), server)
+            done = user.run("--store", small, "fetch", timeout=90)
+            contains(done.stdout + done.stderr, "disk is full")
+            equal(done.returncode, 74, "status on a full disk")
+            subprocess.run(["mount", "-o", "remount,size=80m", small], check=True)
+            user.command("--store", small, "fetch")
+        finally:
+            server.close()
+            subprocess.run(["umount", "-l", small], check=False)
+
+
 def test_terminals():
     """THREATS 123: unknown TERM, a terminal too small, and back."""
     with tap.directory() as root:
