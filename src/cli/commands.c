@@ -155,7 +155,7 @@ static int run(struct cli *cli, const struct subcommand *c)
         bool ok = conf_load(config_arg, &conf, NULL, &err) && (config = absolute(conf->file, &err)) &&
                   (root = conf_root(conf, cli->store, &err));
         cli->conf = conf;
-        cli->config = config;
+        cli->config = config ? config : "";
         cli->root = root;
         if (!ok)
             status = cli_fail(&err);

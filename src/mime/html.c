@@ -287,7 +287,9 @@ static void check_link(struct html *h)
 static void link_begin(struct html *h, const GumboNode *n)
 {
     struct str target = attribute(n, "href");
-    target = target.p ? str_trim(target) : target;
+    if (!target.p)
+        return;
+    target = str_trim(target);
     if (target.n == 0 || target.p[0] == '#' || h->link)
         return;
     if (h->space && h->line.n) {
@@ -320,7 +322,7 @@ static void image(struct html *h, const GumboNode *n)
         return;
     struct buf b = BUF_INIT(600);
     buf_addz(&b, alt.n ? "[image: " : "[image");
-    for (size_t i = 0; i < alt.n; i++)
+    for (size_t i = 0; alt.p && i < alt.n; i++)
         buf_addc(&b, (unsigned char)alt.p[i] <= 32 ? ' ' : alt.p[i]);
     buf_addc(&b, ']');
     add_piece(h, buf_str(&b));

@@ -100,10 +100,11 @@ static void on_changed(struct ui *ui, const struct m_CHANGED *m)
 
 static void on_outbox(struct ui *ui, const struct m_OUTBOX *m)
 {
-    static const char *const words[] = {[OUTBOX_SENT] = "sent",
-                                        [OUTBOX_REFUSED] = "refused",
-                                        [OUTBOX_UNKNOWN] = "nobody knows whether it was sent: look before you send it "
-                                                           "again"};
+    static const char *const words[] = {
+        [OUTBOX_SENT] = "sent",
+        [OUTBOX_REFUSED] = "refused",
+        [OUTBOX_UNKNOWN] = "nobody knows whether it was sent: look before you send it again",
+    };
     ui->boxes.stale = true;
     if (held_outbox(ui, m))
         return;
