@@ -153,7 +153,8 @@ void acct_drop_line(struct acct *a)
     a->uids_box = 0;
     for (size_t i = 0; i < a->nboxes; i++) {
         struct sync_box *b = &a->plan[i];
-        b->opened = b->was_open = b->failed = b->stuck = b->dirty = b->grew = b->need_uids = false;
+        b->opened = b->was_open = b->failed = b->stuck = b->dirty = b->grew = b->need_uids = b->walked = false;
+        b->walk = 0;
         b->flags_below = 0;
         a->boxes[i].tries = 0;
     }

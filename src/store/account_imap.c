@@ -555,8 +555,8 @@ static void rows_done(struct acct *a, struct step *s, enum err_kind kind, struct
         if (p->exists <= p->have || s->kind == MSG_STEP_ROWS)
             p->grew = false;
     }
-    if (s->kind == MSG_STEP_ROWS_TOP && p->have <= s->b && p->exists > p->have)
-        p->stuck = true;
+    if (s->kind == MSG_STEP_ROWS_TOP)
+        sync_slice_came(p, (uint32_t)s->b);
     if (p->exists <= p->have && !db_box_filled(a->db, p->id, &err))
         acct_db_error(a, &err);
     modseq_store(a, (size_t)i);

@@ -36,16 +36,30 @@ static bool urgent_step(const struct sync_box *b, struct sync_step *s)
 }
 
 /* Older rows, newest first. Rows are filled from the top without a gap and a removal only lowers sequence numbers, so
- * the rows not known are those up to exists - have; where that is wrong the answer overlaps and the caller sees no
- * progress (stuck). */
+ * the rows not known are those up to exists - have. Where that is wrong (a full disk took some of a slice) the answer
+ * overlaps, and sync_slice_came() begins a walk through all. */
 static bool backfill_step(const struct sync_box *b, struct sync_step *s)
 {
     if (b->stuck || b->have == 0 || b->exists <= b->have)
         return false;
     *s = step(SYNC_TOP, b);
-    s->below_seq = b->exists - b->have;
+    s->below_seq = b->walk ? MIN(b->walk, b->exists) : b->exists - b->have;
     s->count = SYNC_SLICE;
     return true;
+}
+
+void sync_slice_came(struct sync_box *b, uint32_t have_before)
+{
+    if (b->exists <= b->have) {
+        b->walk = 0;
+    } else if (b->walk) {
+        b->walk -= MIN(b->walk, (uint32_t)SYNC_SLICE);
+        b->stuck = b->walk == 0;
+    } else if (b->have <= have_before) {
+        b->walk = b->walked || b->exists > SYNC_WALK_MAX ? 0 : b->exists;
+        b->walked = true;
+        b->stuck = b->walk == 0;
+    }
 }
 
 static bool open_lacks(const struct sync_box *b)

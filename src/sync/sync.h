@@ -30,6 +30,7 @@ uint64_t ranges_total(struct str normal);
 /* ---- IMAP: what the connection does next -------------------------------------------------------- */
 #define SYNC_FIRST_PAGE 60
 #define SYNC_SLICE 500
+#define SYNC_WALK_MAX 2000000 /* messages: a mailbox that claims more is not walked through for missing rows */
 #define SYNC_FLAG_SLICE 5000
 #define SYNC_STATUS_EVERY 180 /* seconds between STATUS rounds of the mailboxes that are not open */
 #define SYNC_LIST_EVERY 600   /* seconds between LISTs: what other clients create and delete */
@@ -50,8 +51,11 @@ struct sync_box {
     bool grew;                /* EXISTS rose since the last new-rows step */
     bool need_uids;           /* removals are not known: compare the UIDs */
     uint32_t flags_below;     /* flags scan: UIDs below this are still to do; 0 no scan */
-    bool stuck;               /* a slice brought nothing new: the counts disagree for good */
-    uint32_t count_tag;       /* of the caller's own */
+    uint32_t walk; /* a slice brought nothing new, so rows are missing somewhere: all are read again, those up to this
+                      sequence number are still to do; 0: no such walk */
+    bool walked;   /* done once on this connection */
+    bool stuck;    /* rows are still missing after that: the counts disagree for good */
+    uint32_t count_tag; /* of the caller's own */
 };
 struct sync_facts {
     bool online, listed;
@@ -94,6 +98,9 @@ struct sync_opened {
     uint32_t uidvalidity, uidnext, exists;
     uint8_t resync;
 };
+/* A slice of older rows came; have_before: rows known before it. Decides whether the rest, a walk through all or
+ * nothing follows. */
+void sync_slice_came(struct sync_box *, uint32_t have_before);
 bool sync_box_opened(struct sync_box *, uint32_t known_uidvalidity, const struct sync_opened *);
 
 /* ---- POP3 --------------------------------------------------------------------------------------- */

@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
 """What a user can get wrong, and what a machine can: each ends in a clear word, the documented status, and nothing lost."""
+import contextlib
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import threading
 
@@ -181,6 +183,8 @@ def test_full_disk_imap():
             equal(done.returncode, 74, "status on a full disk")
             subprocess.run(["mount", "-o", "remount,size=80m", small], check=True)
             user.command("--store", small, "fetch")
+            with contextlib.closing(sqlite3.connect("file:%s/state/work/cache.db?mode=ro" % small, uri=True)) as cache:
+                equal(cache.execute("SELECT count(*) FROM msg").fetchone()[0], 800, "rows here after the second pass")
         finally:
             server.close()
             subprocess.run(["umount", "-l", small], check=False)

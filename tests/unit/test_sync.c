@@ -127,6 +127,41 @@ static void counts_that_disagree_end(void **state)
     assert_int_equal(sync_next(&facts).kind, SYNC_WATCH);
 }
 
+/* Rows that a full disk swallowed leave a gap below rows that are there: one walk through all finds it, and only one.
+ */
+static void a_gap_is_walked_for_once(void **state)
+{
+    (void)state;
+    struct sync_box b = {.id = 1, .selectable = true, .inbox = true, .opened = true, .was_open = true};
+    struct sync_facts f = {.online = true, .listed = true, .selected = 1, .boxes = &b, .nboxes = 1};
+    b.exists = 1200;
+    b.have = b.hi_uid = 1190;
+    b.fetched_uidnext = b.uidnext = 1201;
+    struct sync_step s = sync_next(&f);
+    assert_int_equal(s.kind, SYNC_TOP);
+    assert_int_equal(s.below_seq, 10);
+    sync_slice_came(&b, 1190); /* all known already */
+    assert_false(b.stuck);
+    for (uint32_t below = 1200; below > 0; below -= MIN(below, (uint32_t)SYNC_SLICE)) {
+        s = sync_next(&f);
+        assert_int_equal(s.kind, SYNC_TOP);
+        assert_int_equal(s.below_seq, below);
+        sync_slice_came(&b, b.have);
+    }
+    assert_true(b.stuck); /* still ten short: the server's count is wrong */
+    assert_int_equal(sync_next(&f).kind, SYNC_WATCH);
+    b.stuck = false; /* selected again */
+    sync_slice_came(&b, 1190);
+    assert_true(b.stuck);
+    b = (struct sync_box){.exists = 4000000000u, .have = 3}; /* THREATS 50 */
+    sync_slice_came(&b, 3);
+    assert_true(b.stuck);
+    b = (struct sync_box){.exists = 1200, .have = 1200, .walk = 700};
+    sync_slice_came(&b, 1195);
+    assert_int_equal(b.walk, 0);
+    assert_false(b.stuck);
+}
+
 static void resync_depends_on_what_the_server_told(void **state)
 {
     (void)state;
@@ -254,6 +289,7 @@ int main(void)
         cmocka_unit_test(hostile_ranges_are_put_right),
         cmocka_unit_test(first_paint_comes_before_everything),
         cmocka_unit_test(counts_that_disagree_end),
+        cmocka_unit_test(a_gap_is_walked_for_once),
         cmocka_unit_test(resync_depends_on_what_the_server_told),
         cmocka_unit_test(other_mailboxes_wait_for_idle_and_low_ones_are_last),
         cmocka_unit_test(pop_policies),
