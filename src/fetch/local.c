@@ -88,6 +88,7 @@ static bool step_scan(struct fetch *f, struct msg *m, struct err *err)
     if (str_eqz(s->folder, "*"))
         return maildir_folders(md, on_folder, &scan, err) && scan.ok;
     maildir_watch(md, s->folder);
+    maildir_sweep(md, s->folder);
     if (!maildir_scan(md, s->folder, on_file, &scan, &odd, err))
         return false;
     if (odd)

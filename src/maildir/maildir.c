@@ -197,6 +197,27 @@ bool delivery_commit(struct delivery **dp, uint32_t flags, struct buf *unique_r,
     return ok;
 }
 
+enum { SWEEP_AFTER = 3600 };
+
+void maildir_sweep(struct maildir *m, struct str folder)
+{
+    struct err err = ERR_INIT;
+    int tmp = md_open_dir(m, folder, "tmp", &err);
+    DIR *d = tmp >= 0 ? fdopendir(tmp) : NULL;
+    for (struct dirent *e; d && (e = readdir(d));) {
+        struct str name = str_z(e->d_name), end = STR(".tuimail");
+        struct stat st;
+        if (name.n > end.n && str_eq(str_sub(name, name.n - end.n, name.n), end) &&
+            fstatat(dirfd(d), e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode) &&
+            st.st_mtime < clock_wall() - SWEEP_AFTER)
+            unlinkat(dirfd(d), e->d_name, 0);
+    }
+    if (d)
+        closedir(d);
+    else if (tmp >= 0)
+        close(tmp);
+}
+
 struct scan {
     maildir_file_fn *fn;
     void *arg;

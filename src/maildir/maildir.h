@@ -35,6 +35,9 @@ int delivery_fd(const struct delivery *); /* borrowed */
  * mail is safe. `unique_r` gets the unique part. On failure the file is gone and so is the mail. Frees the delivery in
  * every case. */
 bool delivery_commit(struct delivery **, uint32_t flags, struct buf *unique_r, struct err *);
+/* Removes what deliveries of ours that were killed left in the folder's tmp/: files of our names that nobody wrote to
+ * for an hour. Files of other programs stay. Never fails. */
+void maildir_sweep(struct maildir *, struct str folder);
 void delivery_abort(struct delivery **); /* NULL-safe */
 /* Puts a number by which another system knows the mail into its name; maildir_tag() reads it from a unique part, 0:
  * none. Before the commit. */

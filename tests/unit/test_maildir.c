@@ -159,6 +159,32 @@ static void test_abort_leaves_nothing(void **state)
     buf_fini(&path);
 }
 
+/* A killed delivery's file goes after an hour; a fresh one, and one of another program, stay. */
+static void test_sweep(void **state)
+{
+    struct fixture *f = *state;
+    static const char *const names[] = {"1.Rold_1.tuimail", "2.Rnew_2.tuimail", "3.M1P2.host"};
+    struct buf path = BUF_INIT(4096);
+    for (size_t i = 0; i < COUNT(names); i++) {
+        struct buf tail = BUF_INIT(100);
+        buf_addf(&tail, "tmp/%s", names[i]);
+        full_path(f, buf_z(&tail), &path);
+        close(open(buf_z(&path), O_CREAT | O_WRONLY, 0600));
+        struct timespec old[2] = {{.tv_sec = 1000}, {.tv_sec = 1000}};
+        if (i != 1)
+            assert_int_equal(utimensat(AT_FDCWD, buf_z(&path), old, 0), 0);
+        buf_fini(&tail);
+    }
+    maildir_sweep(f->m, STR(""));
+    full_path(f, "tmp/1.Rold_1.tuimail", &path);
+    assert_int_not_equal(access(buf_z(&path), F_OK), 0);
+    full_path(f, "tmp/2.Rnew_2.tuimail", &path);
+    assert_int_equal(access(buf_z(&path), F_OK), 0);
+    full_path(f, "tmp/3.M1P2.host", &path);
+    assert_int_equal(access(buf_z(&path), F_OK), 0);
+    buf_fini(&path);
+}
+
 /* Another program changed the flags, with letters of its own. */
 static void test_foreign_rename(void **state)
 {
@@ -283,6 +309,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_tag, setup, teardown),
         cmocka_unit_test_setup_teardown(test_deliver_flags_remove, setup, teardown),
         cmocka_unit_test_setup_teardown(test_abort_leaves_nothing, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_sweep, setup, teardown),
         cmocka_unit_test_setup_teardown(test_foreign_rename, setup, teardown),
         cmocka_unit_test_setup_teardown(test_odd_files, setup, teardown),
         cmocka_unit_test_setup_teardown(test_folders, setup, teardown),
