@@ -664,6 +664,8 @@ static struct step *plan_send(struct acct *a, const struct sync_step *n)
     ptrdiff_t i = n->box ? box_at(a, n->box) : -1;
     struct sync_box *p = i >= 0 ? &a->plan[i] : NULL;
     struct step *s = NULL;
+    if (!p && n->kind != SYNC_LIST && n->kind != SYNC_STATUS)
+        return NULL; /* nothing to do, or a mailbox that has gone */
     switch (n->kind) {
     case SYNC_LIST:
         return send_list(a);

@@ -78,7 +78,8 @@ static bool pending(struct indexing *x, uint32_t *sum_r)
     for (size_t i = 0; i < x->srv->naccts; i++) {
         struct err err = ERR_INIT;
         uint32_t n = 0;
-        if (x->srv->accts[i]->db && db_index_pending(x->srv->accts[i]->db, &n, &err))
+        struct acct *a = x->srv->accts[i]; /* NULL while the server is being made */
+        if (a && a->db && db_index_pending(a->db, &n, &err))
             sum += n;
     }
     *sum_r = sum;
@@ -175,7 +176,7 @@ static void batch_send(struct indexing *x)
     for (size_t i = 0; i < x->srv->naccts; i++) {
         struct acct *a = x->srv->accts[i];
         struct err err = ERR_INIT;
-        if (!a->db || x->njobs >= x->limit || peer_queued(x->peer) > QUEUE_HIGH)
+        if (!a || !a->db || x->njobs >= x->limit || peer_queued(x->peer) > QUEUE_HIGH)
             continue;
         x->filling = a;
         if (!db_index_next(a->db, (unsigned)(x->limit - x->njobs), job_send, x, &err) ||
