@@ -15,12 +15,15 @@ struct load {
     struct doc *doc;
 };
 
+/* Ends the load and tells its owner, whose argument would be lost otherwise. */
 void ui_load_end(struct ui *ui)
 {
     struct load *l = ui_extra(ui)->load;
     struct err err = ERR_INIT;
     if (!l)
         return;
+    loaded_fn *fn = l->fn;
+    void *arg = l->arg;
     if (l->req && ui->client && ui->client->chan)
         SEND(ui->client->chan, -1, &err, CANCEL, .req = l->req);
     ui_forget(ui, l->req);
@@ -30,16 +33,13 @@ void ui_load_end(struct ui *ui)
         close(l->fd);
     free(l);
     ui_extra(ui)->load = NULL;
+    fn(ui, arg, NULL, -1, NULL);
 }
 
 static void failed(struct ui *ui, struct str why)
 {
-    struct load *l = ui_extra(ui)->load;
-    loaded_fn *fn = l->fn;
-    void *arg = l->arg;
     ui_note(ui, NOTE_ERROR, "%.*s", STR_FMT(why));
     ui_load_end(ui);
-    fn(ui, arg, NULL, -1, NULL);
 }
 
 static void done(struct ui *ui)

@@ -175,6 +175,9 @@ def one(root, name, case):
 
 
 def every(cases):
+    if "TUIMAIL_ASAN 1" in open(os.path.join(tap.BUILD, "config.h")).read():
+        # 256 MiB of answers, the cap, are minutes under the sanitizer; the plain build has this case
+        cases = {name: case for name, case in cases.items() if name != "imap endless fetch"}
     with tap.directory() as root, ThreadPoolExecutor(6) as pool:
         wrong = [w for w in pool.map(lambda name: one(root, name, cases[name]), cases) if w]
         tap.equal(wrong, [])
