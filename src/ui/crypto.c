@@ -18,7 +18,7 @@ struct crypto {
     struct doc *doc;
     int raw, data, signature, status, plain;
     uint32_t data_part, signature_part;
-    bool inline_text;
+    bool inline_text, decrypts;
 };
 
 static struct crypto *work(struct ui *ui)
@@ -190,15 +190,23 @@ static void on_verified(struct ui *ui, void *arg, int status, struct str output)
     stop(work(ui));
 }
 
-static void on_signature(struct ui *ui, void *arg, int fd)
+/* The work that a part's bytes are for; without one, or without bytes, fd is closed and there is nothing to do. */
+static struct crypto *work_with(struct ui *ui, int fd)
 {
     struct crypto *c = work(ui);
+    if (c && fd >= 0)
+        return c;
+    if (fd >= 0)
+        close(fd);
+    return NULL;
+}
+
+static void on_signature(struct ui *ui, void *arg, int fd)
+{
+    struct crypto *c = work_with(ui, fd);
     (void)arg;
-    if (!c || fd < 0) {
-        if (fd >= 0)
-            close(fd);
+    if (!c)
         return;
-    }
     c->signature = fd;
     const char *argv[] = {
         "/bin/sh",
@@ -212,34 +220,15 @@ static void on_signature(struct ui *ui, void *arg, int fd)
 
 static void on_signed_bytes(struct ui *ui, void *arg, int fd)
 {
-    struct crypto *c = work(ui);
+    struct crypto *c = work_with(ui, fd);
     (void)arg;
-    if (!c || fd < 0) {
-        if (fd >= 0)
-            close(fd);
+    if (!c)
         return;
-    }
     c->data = fd;
     ui_part(ui, c->viewer, c->signature_part, false, on_signature, NULL);
 }
 
-static void on_loaded_signed(struct ui *ui, void *arg, struct doc *doc, int fd, struct helper *viewer)
-{
-    struct crypto *c = work(ui);
-    (void)arg;
-    if (!doc)
-        return;
-    if (!c) {
-        doc_free(&doc);
-        helper_end(&viewer);
-        close(fd);
-        return;
-    }
-    c->doc = doc;
-    c->raw = fd;
-    c->viewer = viewer;
-    ui_part(ui, viewer, c->data_part, true, on_signed_bytes, NULL);
-}
+static void on_loaded(struct ui *ui, void *arg, struct doc *doc, int fd, struct helper *viewer);
 
 /* A text part that is clear-signed rather than encrypted; the signature is checked with the text that it covers. */
 static bool clear_signed(const struct doc *doc)
@@ -286,7 +275,7 @@ void crypto_shown(struct ui *ui)
         c->data_part = data;
         c->signature_part = signature;
         verdict(ui, false, "verifying the signature ...");
-        ui_load(ui, ui->message.ref, VIEW_STRUCTURE, on_loaded_signed, NULL);
+        ui_load(ui, ui->message.ref, VIEW_STRUCTURE, on_loaded, NULL);
     }
 }
 
@@ -370,13 +359,10 @@ static void on_decrypted(struct ui *ui, void *arg, int status, struct str output
 
 static void on_encrypted_bytes(struct ui *ui, void *arg, int fd)
 {
-    struct crypto *c = work(ui);
+    struct crypto *c = work_with(ui, fd);
     (void)arg;
-    if (!c || fd < 0) {
-        if (fd >= 0)
-            close(fd);
+    if (!c)
         return;
-    }
     c->data = fd;
     c->plain = memfd_create("tuimail-plain", MFD_CLOEXEC);
     c->status = memfd_create("tuimail-status", MFD_CLOEXEC);
@@ -389,7 +375,7 @@ static void on_encrypted_bytes(struct ui *ui, void *arg, int fd)
         ui_tool_argv(ui, TOOL_TERMINAL, argv, (struct tool_fds){c->data, {c->plain, c->status}}, on_decrypted, NULL);
 }
 
-static void on_loaded_encrypted(struct ui *ui, void *arg, struct doc *doc, int fd, struct helper *viewer)
+static void on_loaded(struct ui *ui, void *arg, struct doc *doc, int fd, struct helper *viewer)
 {
     struct crypto *c = work(ui);
     (void)arg;
@@ -404,7 +390,10 @@ static void on_loaded_encrypted(struct ui *ui, void *arg, struct doc *doc, int f
     c->doc = doc;
     c->raw = fd;
     c->viewer = viewer;
-    ui_part(ui, viewer, c->data_part, false, on_encrypted_bytes, NULL);
+    if (c->decrypts)
+        ui_part(ui, viewer, c->data_part, false, on_encrypted_bytes, NULL);
+    else
+        ui_part(ui, viewer, c->data_part, true, on_signed_bytes, NULL);
 }
 
 bool run_decrypt(void *context, const struct cmd_args *args, struct err *err)
@@ -419,7 +408,8 @@ bool run_decrypt(void *context, const struct cmd_args *args, struct err *err)
         struct crypto *c = fresh(ui);
         c->data_part = item->number;
         c->inline_text = item->flags & DOC_PART_PGP_INLINE;
-        ui_load(ui, ui->message.ref, VIEW_STRUCTURE, on_loaded_encrypted, NULL);
+        c->decrypts = true;
+        ui_load(ui, ui->message.ref, VIEW_STRUCTURE, on_loaded, NULL);
         return true;
     }
     return err_set(err, ERR_USAGE, "the open message has no encrypted part");
