@@ -100,6 +100,8 @@ void list_free(struct session *);
 
 step_fn imap_step_list, imap_step_status, imap_step_box, imap_step_rows_top, imap_step_rows, imap_step_flags,
     imap_step_uids, imap_step_find, imap_step_body, imap_step_store, imap_step_move, imap_step_expunge,
-    imap_step_append;
+    imap_step_append, imap_step_watch;
+/* The protocol's idle: watches until steps wait. */
+void imap_idle(struct fetch *, int64_t until_ms);
 
 #endif
