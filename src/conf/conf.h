@@ -119,6 +119,14 @@ bool conf_run(struct conf *, const struct line *, struct err *);
  * ui (bind, unbind, macro, on, color)? */
 bool conf_is_command(const char *name);
 extern const char *const conf_commands[]; /* their names, NULL-terminated */
+/* What a program of libexec is started with: -c FILE (without it, or with "": the defaults) --store DIR and, where
+ * `account` is true, the account's name. Strings are argv's; conf is the caller's (NULL where false). ERR_USAGE, and
+ * what conf_load says. */
+struct conf_program {
+    const char *config, *store, *account; /* config: "" where there is none */
+    struct conf *conf;
+};
+bool conf_program(int argc, char **argv, bool account, struct conf_program *, struct err *);
 /* Root of the store: the --store argument, else option store, else $XDG_DATA_HOME/tuimail. Caller owns; NULL with *err.
  */
 char *conf_root(const struct conf *, const char *store_arg, struct err *);

@@ -19,28 +19,9 @@ static const struct fetch_protocol *protocol_of(const struct account *a)
     return NULL;
 }
 
-struct arguments {
-    const char *config, *store, *account;
-};
-
-static bool arguments_read(int argc, char **argv, struct arguments *a, struct err *err)
+static bool directory(struct fetch *f, const char *store, struct err *err)
 {
-    for (int i = 1; i < argc; i++) {
-        if (i + 1 < argc && strcmp(argv[i], "-c") == 0)
-            a->config = argv[++i];
-        else if (i + 1 < argc && strcmp(argv[i], "--store") == 0)
-            a->store = argv[++i];
-        else if (!a->account && argv[i][0] != '-')
-            a->account = argv[i];
-        else
-            return err_set(err, ERR_USAGE, "unknown argument %s", argv[i]);
-    }
-    return a->account || err_set(err, ERR_USAGE, "fetch -c FILE --store DIR ACCOUNT (started by the store)");
-}
-
-static bool directory(struct fetch *f, const struct arguments *a, struct err *err)
-{
-    char *root = conf_root(f->conf, a->store, err);
+    char *root = conf_root(f->conf, store, err);
     if (!root)
         return false;
     char *mail = path_join(root, "mail");
@@ -85,25 +66,24 @@ static bool confine(struct fetch *f, struct err *err)
 int main(int argc, char **argv)
 {
     struct fetch f = {.account_fd = -1};
-    struct arguments a = {0};
-    struct conf *conf = NULL;
+    struct conf_program p;
     struct err err = ERR_INIT;
     log_open("fetch", LOG_INFO);
-    bool ok = arguments_read(argc, argv, &a, &err) && conf_load(a.config, &conf, NULL, &err);
+    bool ok = conf_program(argc, argv, true, &p, &err);
     if (ok) {
-        log_open("fetch", (enum log_level)conf->log_level);
-        f.conf = conf;
-        f.account = conf_account(conf, a.account);
+        log_open("fetch", (enum log_level)p.conf->log_level);
+        f.conf = p.conf;
+        f.account = conf_account(p.conf, p.account);
         f.protocol = f.account ? protocol_of(f.account) : NULL;
         if (!f.protocol)
-            ok = err_set(&err, ERR_NO_ACCOUNT, "no account %s in %s", a.account, conf->file);
+            ok = err_set(&err, ERR_NO_ACCOUNT, "no account %s in %s", p.account, p.conf->file);
     }
     if (ok && fcntl(IPC_CHANNEL_FD, F_GETFD) < 0)
         ok = err_set(&err, ERR_USAGE, "fetch is started by the store, with its channel on descriptor %d",
                      IPC_CHANNEL_FD);
     if (ok) {
         f.chan = chan_new(IPC_CHANNEL_FD, ROLE_FETCH, ROLE_STORE);
-        ok = directory(&f, &a, &err) && network(&f, &err) && confine(&f, &err);
+        ok = directory(&f, p.store, &err) && network(&f, &err) && confine(&f, &err);
     }
     if (ok)
         fetch_run(&f);
@@ -114,6 +94,6 @@ int main(int argc, char **argv)
     if (f.account_fd >= 0)
         close(f.account_fd);
     free(f.account_dir);
-    conf_free(&conf);
+    conf_free(&p.conf);
     return ok ? 0 : err_exit(err.kind);
 }

@@ -11,34 +11,24 @@
 
 static bool prepare(struct index *ix, int argc, char **argv, struct err *err)
 {
-    const char *config = NULL, *store = NULL;
-    struct conf *conf = NULL;
-    for (int i = 1; i < argc; i++) {
-        if (i + 1 < argc && strcmp(argv[i], "-c") == 0)
-            config = argv[++i];
-        else if (i + 1 < argc && strcmp(argv[i], "--store") == 0)
-            store = argv[++i];
-        else
-            return err_set(err, ERR_USAGE, "unknown argument %s", argv[i]);
-    }
-    if (config == NULL)
-        conf = conf_defaults();
-    else if (!conf_load(config, &conf, NULL, err))
+    struct conf_program p;
+    if (!conf_program(argc, argv, false, &p, err))
         return false;
-    char *root = conf_root(conf, store, err);
+    char *root = conf_root(p.conf, p.store, err);
     bool ok = root != NULL;
     if (ok) {
         ix->mail = path_join(root, "mail");
-        ix->dir = path_join(conf->state_dir != NULL && conf->state_dir[0] != '\0' ? conf->state_dir : root, "index");
+        ix->dir =
+            path_join(p.conf->state_dir != NULL && p.conf->state_dir[0] != '\0' ? p.conf->state_dir : root, "index");
         ix->config = path_join(ix->dir, "config");
         char *text = index_config_text(ix->dir, ix->mail);
         ok = fs_mkdir_private(ix->mail, err) && fs_mkdir_private(ix->dir, err) &&
              fs_write_atomic(ix->config, 0600, str_z(text), err);
         free(text);
     }
-    log_open("index", (enum log_level)conf->log_level);
+    log_open("index", (enum log_level)p.conf->log_level);
     free(root);
-    conf_free(&conf);
+    conf_free(&p.conf);
     return ok;
 }
 

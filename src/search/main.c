@@ -16,22 +16,12 @@ struct reader *search_reader(struct search *s, size_t account)
 
 static bool prepare(struct search *s, int argc, char **argv, struct err *err)
 {
-    const char *config = NULL, *store = NULL;
-    struct conf *conf = NULL;
-    for (int i = 1; i < argc; i++) {
-        if (i + 1 < argc && strcmp(argv[i], "-c") == 0)
-            config = argv[++i];
-        else if (i + 1 < argc && strcmp(argv[i], "--store") == 0)
-            store = argv[++i];
-        else
-            return err_set(err, ERR_USAGE, "unknown argument %s", argv[i]);
-    }
-    if (config == NULL)
-        conf = conf_defaults();
-    else if (!conf_load(config, &conf, NULL, err))
+    struct conf_program p;
+    if (!conf_program(argc, argv, false, &p, err))
         return false;
+    const struct conf *conf = p.conf;
     log_open("search", (enum log_level)conf->log_level);
-    char *root = conf_root(conf, store, err);
+    char *root = conf_root(conf, p.store, err);
     if (root != NULL) {
         bool apart = conf->state_dir != NULL && conf->state_dir[0] != '\0';
         s->index = path_join(apart ? conf->state_dir : root, "index");
@@ -44,7 +34,7 @@ static bool prepare(struct search *s, int argc, char **argv, struct err *err)
             s->accounts[i] = mem_dup_z(conf->accounts[i].name);
     }
     free(root);
-    conf_free(&conf);
+    conf_free(&p.conf);
     return s->index != NULL;
 }
 

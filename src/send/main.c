@@ -25,25 +25,6 @@ struct send {
     bool ended; /* the store is gone */
 };
 
-struct arguments {
-    const char *config, *store, *account;
-};
-
-static bool arguments_read(int argc, char **argv, struct arguments *a, struct err *err)
-{
-    for (int i = 1; i < argc; i++) {
-        if (i + 1 < argc && strcmp(argv[i], "-c") == 0)
-            a->config = argv[++i];
-        else if (i + 1 < argc && strcmp(argv[i], "--store") == 0)
-            a->store = argv[++i]; /* taken as by the other roles; send needs no directory */
-        else if (a->account == NULL && argv[i][0] != '-')
-            a->account = argv[i];
-        else
-            return err_set(err, ERR_USAGE, "unknown argument %s", argv[i]);
-    }
-    return a->account != NULL || err_set(err, ERR_USAGE, "send -c FILE --store DIR ACCOUNT (started by the store)");
-}
-
 /* ---- The channel -------------------------------------------------------------------------------- */
 
 /* During a delivery the store says nothing more; when it ends, the delivery is broken off. */
@@ -219,28 +200,27 @@ static bool confine(struct send *s, const struct conf *conf, struct err *err)
 int main(int argc, char **argv)
 {
     struct send s = {.ended = false};
-    struct arguments a = {.config = NULL};
-    struct conf *conf = NULL;
+    struct conf_program p;
     struct err err = ERR_INIT;
     log_open("send", LOG_INFO);
-    bool ok = arguments_read(argc, argv, &a, &err) && conf_load(a.config, &conf, NULL, &err);
+    bool ok = conf_program(argc, argv, true, &p, &err);
     if (ok) {
-        log_open("send", (enum log_level)conf->log_level);
-        s.account = conf_account(conf, a.account);
+        log_open("send", (enum log_level)p.conf->log_level);
+        s.account = conf_account(p.conf, p.account);
         if (s.account == NULL || s.account->out.proto != PROTO_SMTP)
-            ok = err_set(&err, ERR_NO_ACCOUNT, "account %s has no submission server in %s", a.account, conf->file);
+            ok = err_set(&err, ERR_NO_ACCOUNT, "account %s has no submission server in %s", p.account, p.conf->file);
     }
     if (ok && fcntl(IPC_CHANNEL_FD, F_GETFD) < 0)
         ok =
             err_set(&err, ERR_USAGE, "send is started by the store, with its channel on descriptor %d", IPC_CHANNEL_FD);
     if (ok) {
         s.chan = chan_new(IPC_CHANNEL_FD, ROLE_SEND, ROLE_STORE);
-        ok = confine(&s, conf, &err) && run(&s, &err);
+        ok = confine(&s, p.conf, &err) && run(&s, &err);
     }
     if (!ok)
         log_msg(LOG_ERROR, "%s", err.text);
     secret_free(&s.secret);
     chan_free(&s.chan);
-    conf_free(&conf);
+    conf_free(&p.conf);
     return ok ? 0 : err_exit(err.kind);
 }

@@ -207,24 +207,12 @@ NORETURN static void refuse_err(const struct err *err)
 
 static void arguments(struct spawn *s, int argc, char **argv, struct err *err)
 {
-    const char *store = NULL;
-    s->config = mem_dup_z("");
-    for (int i = 1; i < argc; i++) {
-        if (i + 1 < argc && strcmp(argv[i], "-c") == 0) {
-            free(s->config);
-            s->config = mem_dup_z(argv[++i]);
-        } else if (i + 1 < argc && strcmp(argv[i], "--store") == 0) {
-            store = argv[++i];
-        } else {
-            err_set(err, ERR_USAGE, "spawn: unknown argument %s", argv[i]);
-            refuse_err(err);
-        }
-    }
-    if (s->config[0] == '\0')
-        s->conf = conf_defaults();
-    else if (!conf_load(s->config, &s->conf, NULL, err))
+    struct conf_program p;
+    if (!conf_program(argc, argv, false, &p, err))
         refuse_err(err);
-    char *root = conf_root(s->conf, store, err);
+    s->config = mem_dup_z(p.config);
+    s->conf = p.conf;
+    char *root = conf_root(s->conf, p.store, err);
     if (root == NULL || !fs_mkdir_private(root, err))
         refuse_err(err);
     s->root = realpath(root, NULL);

@@ -3,19 +3,6 @@
 
 #include <unistd.h>
 
-static bool arguments(int argc, char **argv, const char **config, const char **root, struct err *err)
-{
-    for (int i = 1; i < argc; i++) {
-        if (i + 1 < argc && strcmp(argv[i], "-c") == 0)
-            *config = argv[++i];
-        else if (i + 1 < argc && strcmp(argv[i], "--store") == 0)
-            *root = argv[++i];
-        else
-            return err_set(err, ERR_USAGE, "unknown argument %s", argv[i]);
-    }
-    return true;
-}
-
 /* WAL's shared memory does not work on network file systems: rows and intents need a local disk (option state-dir). */
 static bool directories(const struct conf *conf, const char *root, struct sandbox *box, struct err *err)
 {
@@ -34,29 +21,23 @@ static bool directories(const struct conf *conf, const char *root, struct sandbo
 
 int main(int argc, char **argv)
 {
-    const char *config = NULL, *store = NULL;
-    struct conf *conf = NULL;
+    struct conf_program p;
     struct err err = ERR_INIT;
     struct sandbox box = {.role = ROLE_STORE};
     char report[200], *root = NULL;
     int status = 0;
     log_open("store", LOG_WARN);
-    bool ok = arguments(argc, argv, &config, &store, &err);
-    if (ok && config && config[0])
-        ok = conf_load(config, &conf, NULL, &err);
-    else if (ok)
-        conf = conf_defaults();
-    ok = ok && (root = conf_root(conf, store, &err)) && directories(conf, root, &box, &err) &&
-         sandbox_enter(&box, report, &err);
+    bool ok = conf_program(argc, argv, false, &p, &err) && (root = conf_root(p.conf, p.store, &err)) &&
+              directories(p.conf, root, &box, &err) && sandbox_enter(&box, report, &err);
     if (ok) {
-        log_open("store", (enum log_level)conf->log_level);
+        log_open("store", (enum log_level)p.conf->log_level);
         log_msg(LOG_INFO, "sandbox: %s", report);
-        status = server_run(conf, root, IPC_CHANNEL_FD);
+        status = server_run(p.conf, root, IPC_CHANNEL_FD);
     } else {
         log_msg(LOG_ERROR, "%s", err.text);
         status = err_exit(err.kind);
     }
     free(root);
-    conf_free(&conf);
+    conf_free(&p.conf);
     return status;
 }
