@@ -1,8 +1,8 @@
-/* net/imap: the client side of an IMAP connection (RFC 3501, 9051 and the extensions of enum imap_cap), for `fetch`.
+/* net/imap: the client side of an IMAP connection (RFC 3501, 9051 and the extensions of IMAP_CAPS), for `fetch`.
  *
  * Our own wire loop: framing with limits, tags, pipelining, literals both ways, untagged data in the order it came.
  * FETCH answers are read by libetpan's typed parser, one at a time from memory, after ours has taken out what its
- * grammar does not know or cannot hold; the short answers (LIST, STATUS, SEARCH, ESEARCH, VANISHED, response codes)
+ * grammar does not know or cannot hold; the short answers (LIST, STATUS, SEARCH, NAMESPACE, QUOTA, response codes ...)
  * have parsers of their own. Nothing here recurses on input. All bytes from the server are hostile. Calls that read or
  * write block as net/stream does: until done, its deadline, or a cancel. A call that fails with ERR_LINE, ERR_TIMEOUT,
  * ERR_CANCELED, ERR_PROTOCOL, ERR_SERVER_BYE or a TLS kind leaves a connection that can only be closed. */
@@ -23,8 +23,13 @@
 #define IMAP_BODY_MAX (1u << 30)          /* a longer literal ends the connection */
 #define IMAP_PIPELINE_MAX 64              /* commands under way */
 #define IMAP_NAME_MAX 1000                /* bytes of a mailbox name */
+#define IMAP_ID_MAX 255                   /* bytes of a MAILBOXID, EMAILID or THREADID (RFC 8474 5.4) */
+#define IMAP_PREVIEW_MAX 1024             /* bytes of a PREVIEW: 256 characters (RFC 8970 3.1) */
+#define IMAP_NAMESPACES_MAX 64            /* of all kinds together */
+#define IMAP_QUOTA_MAX 16                 /* resources of a quota root, and roots of a mailbox */
+#define IMAP_FIELDS_MAX 30                /* of an ID (RFC 2971 3.3) */
 
-/* IMAP_CAP(bit, word): what the server says it can. */
+/* X(name, word): what the server says it can; IMAP_CAP_name is its bit. */
 /* clang-format off */
 #define IMAP_CAPS(X) \
     X(IMAP4REV1, "IMAP4rev1") \
@@ -52,19 +57,34 @@
     X(NOTIFY, "NOTIFY") \
     X(QUOTA, "QUOTA") \
     X(OBJECTID, "OBJECTID") \
-    X(PARTIAL, "PARTIAL")
+    X(PARTIAL, "PARTIAL") \
+    X(CREATE_SPECIAL_USE, "CREATE-SPECIAL-USE") \
+    X(CHILDREN, "CHILDREN") \
+    X(STATUS_SIZE, "STATUS=SIZE") \
+    X(SEARCHRES, "SEARCHRES") \
+    X(WITHIN, "WITHIN") \
+    X(QUOTA_STORAGE, "QUOTA=RES-STORAGE") \
+    X(BINARY, "BINARY") \
+    X(PREVIEW, "PREVIEW") \
+    X(SAVEDATE, "SAVEDATE") \
+    X(MULTIAPPEND, "MULTIAPPEND") \
+    X(APPENDLIMIT, "APPENDLIMIT") /* of each mailbox its own: STATUS; "APPENDLIMIT=n" is imap_append_limit */ \
+    X(REPLACE, "REPLACE") \
+    X(UTF8_ONLY, "UTF8=ONLY") \
+    X(SORT, "SORT") \
+    X(THREAD_REFS, "THREAD=REFERENCES") \
+    X(GMAIL, "X-GM-EXT-1") \
+    X(LOGIN_REFERRALS, "LOGIN-REFERRALS")
 enum imap_cap_bit {
 #define X(name, word) IMAP_BIT_##name,
     IMAP_CAPS(X)
 #undef X
     IMAP_BIT_COUNT
 };
-enum imap_cap {
-#define X(name, word) IMAP_CAP_##name = 1 << IMAP_BIT_##name,
-    IMAP_CAPS(X)
-#undef X
-};
 /* clang-format on */
+#define X(name, word) static const uint64_t IMAP_CAP_##name = UINT64_C(1) << IMAP_BIT_##name;
+IMAP_CAPS(X)
+#undef X
 
 /* ---- Answers ------------------------------------------------------------------------------------ */
 enum imap_what {
@@ -87,17 +107,56 @@ enum imap_what {
     IMAP_ESEARCH,
     IMAP_FETCH,
     IMAP_CONTINUE, /* "+": text */
+    IMAP_NAMESPACE,
+    IMAP_QUOTA,
+    IMAP_QUOTAROOT,
+    IMAP_ID,
 };
 struct imap_list {
-    struct str name; /* as the server wrote it, at most IMAP_NAME_MAX */
-    char delim;      /* 0: NIL, or unusable */
-    uint32_t attrs;  /* enum box_attr */
-    uint8_t role;    /* enum box_role */
+    struct str name;    /* as the server wrote it, at most IMAP_NAME_MAX */
+    struct str oldname; /* OLDNAME (RFC 9051 6.3.9.7): what it was called; else empty */
+    char delim;         /* 0: NIL, or unusable */
+    uint32_t attrs;     /* enum box_attr */
+    uint8_t role;       /* enum box_role */
 };
 struct imap_status {
     struct str name;
-    uint32_t messages, unseen, uidnext, uidvalidity; /* UINT32_MAX where absent or absurd */
-    uint64_t modseq;                                 /* 0 where absent */
+    struct str mailboxid;                                     /* "" where absent */
+    uint32_t messages, unseen, uidnext, uidvalidity, deleted; /* UINT32_MAX where absent or absurd */
+    uint64_t modseq;                                          /* 0 where absent */
+    uint64_t size, appendlimit;                               /* bytes; UINT64_MAX where absent, or without a limit */
+};
+/* RFC 2342: where mailboxes of a kind are. */
+struct imap_namespace {
+    struct str prefix; /* in the form of mailbox names; "" is all the rest */
+    char delim;        /* 0: flat */
+    uint8_t kind;      /* enum imap_namespace_kind */
+};
+enum imap_namespace_kind { IMAP_NS_PERSONAL, IMAP_NS_OTHERS, IMAP_NS_SHARED };
+struct imap_namespaces {
+    unsigned n;
+    struct imap_namespace list[IMAP_NAMESPACES_MAX];
+};
+/* RFC 9208, 2087. STORAGE counts units of 1024 octets. */
+struct imap_quota {
+    struct str root;
+    unsigned n;
+    struct imap_resource {
+        struct str name; /* as the server wrote it */
+        uint64_t used, limit;
+    } list[IMAP_QUOTA_MAX];
+};
+struct imap_quotaroot {
+    struct str name; /* of the mailbox */
+    unsigned n;
+    struct str roots[IMAP_QUOTA_MAX];
+};
+/* RFC 2971: pairs in the server's order, raw. */
+struct imap_id {
+    unsigned n;
+    struct imap_field {
+        struct str name, value;
+    } list[IMAP_FIELDS_MAX];
 };
 enum imap_fetch_has {
     IMAP_HAS_FLAGS = 1,
@@ -107,7 +166,9 @@ enum imap_fetch_has {
     IMAP_HAS_BODY = 16,
     IMAP_HAS_MODSEQ = 32,
     IMAP_BODY_NIL = 64,
-    IMAP_BROKEN = 128 /* not readable but for the uid */
+    IMAP_BROKEN = 128, /* not readable but for the uid */
+    IMAP_HAS_PREVIEW = 256,
+    IMAP_HAS_SAVEDATE = 512,
 };
 struct imap_fetch {
     uint32_t seq, uid;   /* uid 0: not said */
@@ -115,9 +176,12 @@ struct imap_fetch {
     uint32_t flags;      /* enum mail_flags */
     struct str keywords; /* the others, blank separated */
     uint64_t size, modseq;
-    int64_t date; /* INTERNALDATE */
+    int64_t date;     /* INTERNALDATE */
+    int64_t savedate; /* RFC 8514; 0 where the mailbox keeps none */
     struct str header, body;
-    bool body_streamed; /* body went to the sink, which has body_bytes of it */
+    struct str emailid, threadid; /* RFC 8474; "" where absent */
+    struct str preview;           /* RFC 8970: UTF-8 as the server wrote it, at most IMAP_PREVIEW_MAX */
+    bool body_streamed;           /* body went to the sink, which has body_bytes of it */
     uint64_t body_bytes;
 };
 /* One untagged answer. Strings are valid until the handler returns. */
@@ -126,12 +190,19 @@ struct imap_event {
     uint32_t number;       /* EXISTS, EXPUNGE, FETCH; ESEARCH: number of the command's tag */
     struct str text;       /* human text, or the rest of the line */
     struct str code, args; /* [CODE args] */
-    struct str set;        /* VANISHED: UIDs; SEARCH: numbers; ESEARCH: ALL; FLAGS: words */
+    struct str set;        /* VANISHED: UIDs; SEARCH: numbers; ESEARCH: ALL or those of PARTIAL; FLAGS: words */
+    struct str range;      /* ESEARCH PARTIAL: the range asked for ("1:500", "-1:-500"), its set is `set` */
     bool earlier;          /* VANISHED (EARLIER) */
     bool uid;              /* ESEARCH: numbers are UIDs */
     uint32_t count;        /* ESEARCH COUNT, UINT32_MAX where absent */
+    uint32_t min, max;     /* ESEARCH, 0 where absent */
+    uint64_t modseq;       /* ESEARCH, SEARCH: the highest of what was found; 0 where absent */
     struct imap_list list;
     struct imap_status status;
+    const struct imap_namespaces *namespaces; /* these four: of their own answer only, else NULL */
+    const struct imap_quota *quota;
+    const struct imap_quotaroot *quotaroot;
+    const struct imap_id *id;
     struct imap_fetch fetch;
 };
 /* The end of a command. Strings are valid until the next imap_ call on the connection. */
@@ -154,10 +225,12 @@ struct imap;
  * command's end lasts 5 times as long and a second for each KiB that comes, 15 minutes and 256 MiB of answers at most.
  */
 struct imap *imap_new(struct stream *, const struct imap_handler *, int64_t answer_ms);
-void imap_free(struct imap **);                        /* NULL-safe; sends nothing */
-uint64_t imap_caps(const struct imap *);               /* enum imap_cap */
-struct str imap_caps_text(const struct imap *);        /* the words as the server sent them */
-bool imap_enabled(const struct imap *, enum imap_cap); /* by ENABLE, confirmed */
+void imap_free(struct imap **);                       /* NULL-safe; sends nothing */
+uint64_t imap_caps(const struct imap *);              /* enum imap_cap */
+struct str imap_caps_text(const struct imap *);       /* the words as the server sent them */
+bool imap_enabled(const struct imap *, uint64_t cap); /* by ENABLE, confirmed */
+/* Bytes that APPEND takes in any mailbox (RFC 7889), UINT64_MAX where the server names no limit for all. */
+uint64_t imap_append_limit(const struct imap *);
 /* Take an extension as not enabled after all. */
 void imap_disable(struct imap *, uint64_t caps);
 /* No deadline of ours is later than this (a cancel's grace); 0: none. */
@@ -238,6 +311,8 @@ void imap_flags_write(uint32_t flags, struct buf *out); /* "\Seen $Forwarded", b
 bool imap_keyword_valid(struct str word);
 /* INTERNALDATE as "22-Nov-2026 14:02:05 +0000" without quotes. */
 void imap_date_write(int64_t time, struct buf *out);
+/* The same from the server, with its quotes and any zone; years 1970 to 2200. */
+bool imap_date_read(struct str quoted, int64_t *time_r);
 
 /* ---- For tests and the fuzzer: parsing of one framed answer ------------------------------------- */
 struct imap_parser;

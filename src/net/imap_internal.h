@@ -20,6 +20,12 @@ struct str cursor_string(struct cursor *, struct arena *, bool *nil_r);
 /* Skips any one value: atom, string, literal, list of any depth up to IMAP_DEPTH_MAX. The bytes skipped. */
 struct str cursor_value(struct cursor *);
 
+/* ---- The short answers (imap_answers.c) --------------------------------------------------------- */
+/* The untagged answer that begins with `word`; the cursor stands behind it. False where it is none we know. */
+bool imap_answer(struct arena *, struct str word, struct cursor *, struct imap_event *event_r);
+/* "(id)" of RFC 8474; "" where it is none. */
+struct str imap_object_id(struct str value);
+
 /* ---- libetpan's typed parser (imap_etpan.c) ----------------------------------------------------- */
 struct etpan;
 struct etpan *etpan_new(void);
@@ -55,7 +61,8 @@ struct imap {
     struct imap_slot slots[IMAP_PIPELINE_MAX];
     struct buf result; /* what imap_result borrows from */
     uint64_t caps;
-    bool caps_known; /* said since the last imap_caps_forget */
+    uint64_t append_limit; /* UINT64_MAX: none for all */
+    bool caps_known;       /* said since the last imap_caps_forget */
     struct buf caps_text;
     uint64_t enabled;
     bool continued;       /* a "+" came */

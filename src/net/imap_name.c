@@ -231,13 +231,52 @@ void imap_flags_write(uint32_t flags, struct buf *out)
         }
 }
 
+static const char months[12][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+
 void imap_date_write(int64_t when, struct buf *out)
 {
-    static const char months[12][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
-                                       "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
     struct tm tm;
     time_t t = (time_t)MAX(0, MIN(when, INT64_C(253402300799))); /* the form has four digits for the year */
     if (gmtime_r(&t, &tm))
         buf_addf(out, "%2d-%s-%04d %02d:%02d:%02d +0000", tm.tm_mday, months[tm.tm_mon], tm.tm_year + 1900, tm.tm_hour,
                  tm.tm_min, tm.tm_sec);
+}
+
+/* Two or four digits; a blank may stand for the first. */
+static bool digits(const char *p, unsigned n, int *v_r)
+{
+    int v = 0;
+    for (unsigned i = 0; i < n; i++) {
+        char ch = i == 0 && p[i] == ' ' ? '0' : p[i];
+        if (ch < '0' || ch > '9')
+            return false;
+        v = v * 10 + (ch - '0');
+    }
+    *v_r = v;
+    return true;
+}
+
+bool imap_date_read(struct str q, int64_t *time_r)
+{
+    static const char form[] = "\"__-___-____ __:__:__ _____\"";
+    int day, year, hour, minute, second, zone_h, zone_m, month = 0;
+    if (q.n != sizeof(form) - 1)
+        return false;
+    for (size_t i = 0; i < q.n; i++)
+        if (form[i] != '_' && form[i] != q.p[i])
+            return false;
+    while (month < 12 && !str_case_eq(str_sub(q, 4, 7), str_z(months[month])))
+        month++;
+    if (month == 12 || !digits(q.p + 1, 2, &day) || !digits(q.p + 8, 4, &year) || !digits(q.p + 13, 2, &hour) ||
+        !digits(q.p + 16, 2, &minute) || !digits(q.p + 19, 2, &second) || !digits(q.p + 23, 2, &zone_h) ||
+        !digits(q.p + 25, 2, &zone_m) || (q.p[22] != '+' && q.p[22] != '-'))
+        return false;
+    if (day < 1 || day > 31 || year < 1970 || year > 2200 || hour > 23 || minute > 59 || second > 60 || zone_m > 59)
+        return false;
+    /* days since 1970 of a Gregorian date: March begins the year, so that the leap day ends it */
+    int64_t y = year - (month < 2), yoe = y % 400, doy = (153 * ((month + 10) % 12) + 2) / 5 + day - 1;
+    int64_t days = y / 400 * 146097 + yoe * 365 + yoe / 4 - yoe / 100 + doy - 719468;
+    int64_t zone = (zone_h * 60 + zone_m) * (q.p[22] == '-' ? -60 : 60);
+    *time_r = days * 86400 + hour * 3600 + minute * 60 + second - zone;
+    return true;
 }

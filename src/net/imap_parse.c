@@ -1,6 +1,5 @@
 /* One framed answer -> one event. The FETCH grammar is libetpan's; this file takes out of a FETCH what that grammar
- * does not know or cannot hold, and reads the other answers, whose extensions it lacks (ESEARCH, STATUS SIZE, LIST's
- * extended data ...). */
+ * does not know or cannot hold. The other answers are imap_answers.c's. */
 #include "net/imap_internal.h"
 
 #define ANSWER_ARENA_MAX (32u << 20)
@@ -261,147 +260,6 @@ bool imap_line_is_text(struct str line)
     return imap_parse_state(str_sub(rest, 0, MIN(rest.n, 8)), &ev);
 }
 
-/* ---- LIST, STATUS, ESEARCH, VANISHED ------------------------------------------------------------ */
-static const struct {
-    const char *word;
-    uint32_t attr;
-    uint8_t role;
-} box_words[] = {
-    {"\\Noselect", BOX_NOSELECT, 0},
-    {"\\NonExistent", BOX_NONEXISTENT | BOX_NOSELECT, 0},
-    {"\\Noinferiors", BOX_NOINFERIORS, 0},
-    {"\\HasChildren", BOX_HASCHILDREN, 0},
-    {"\\Subscribed", BOX_SUBSCRIBED, 0},
-    {"\\Archive", 0, BOX_ARCHIVE},
-    {"\\Drafts", 0, BOX_DRAFTS},
-    {"\\Sent", 0, BOX_SENT},
-    {"\\Trash", 0, BOX_TRASH},
-    {"\\Junk", 0, BOX_JUNK},
-    {"\\All", 0, BOX_ALL},
-    {"\\Flagged", 0, BOX_FLAGGED},
-    {"\\Important", 0, BOX_IMPORTANT},
-};
-
-static bool name_ok(struct str name)
-{
-    return name.n <= IMAP_NAME_MAX && !memchr(name.p, 0, name.n);
-}
-
-static bool parse_list(struct cursor *c, struct arena *arena, struct imap_list *l)
-{
-    bool nil;
-    if (!cursor_is(c, '('))
-        return false;
-    while (c->p < c->end && !cursor_is(c, ')')) {
-        struct str word = cursor_word(c);
-        for (size_t i = 0; i < COUNT(box_words); i++)
-            if (str_case_eqz(word, box_words[i].word)) {
-                l->attrs |= box_words[i].attr;
-                l->role = box_words[i].role ? box_words[i].role : l->role;
-            }
-        if (!word.n && !cursor_is(c, ' '))
-            return false;
-    }
-    cursor_space(c);
-    struct str delim = cursor_string(c, arena, &nil);
-    if (!nil && delim.n == 1)
-        l->delim = delim.p[0];
-    cursor_space(c);
-    if (c->bad)
-        return false;
-    l->name = cursor_string(c, arena, NULL);
-    /* "()" after the name is extended data; but an unquoted name may hold odd bytes, which cursor_word keeps. */
-    if (str_case_eqz(l->name, "INBOX"))
-        l->role = BOX_INBOX;
-    return !c->bad && l->name.n && name_ok(l->name);
-}
-
-static bool parse_status(struct cursor *c, struct arena *arena, struct imap_status *s)
-{
-    static const struct {
-        const char *word;
-        size_t at;
-    } items[] = {{"MESSAGES", offsetof(struct imap_status, messages)},
-                 {"UNSEEN", offsetof(struct imap_status, unseen)},
-                 {"UIDNEXT", offsetof(struct imap_status, uidnext)},
-                 {"UIDVALIDITY", offsetof(struct imap_status, uidvalidity)}};
-    s->messages = s->unseen = s->uidnext = s->uidvalidity = UINT32_MAX;
-    s->name = cursor_string(c, arena, NULL);
-    cursor_space(c);
-    if (c->bad || !name_ok(s->name) || !cursor_is(c, '('))
-        return false;
-    while (c->p < c->end && *c->p != ')') {
-        uint64_t n = 0;
-        struct str word = cursor_word(c), raw;
-        cursor_space(c);
-        raw = cursor_value(c);
-        if (c->bad)
-            return false;
-        if (str_u64(raw, &n)) {
-            for (size_t i = 0; i < COUNT(items); i++)
-                if (str_case_eqz(word, items[i].word) && n < UINT32_MAX)
-                    *(uint32_t *)(void *)((char *)s + items[i].at) = (uint32_t)n;
-            if (str_case_eqz(word, "HIGHESTMODSEQ") && n <= INT64_MAX)
-                s->modseq = n;
-        }
-        while (cursor_is(c, ' '))
-            ;
-    }
-    return true;
-}
-
-/* A tag of ours: "T" and a number. */
-static uint32_t tag_number(struct str tag)
-{
-    uint32_t n;
-    return tag.n > 1 && tag.p[0] == 'T' && str_u32(str_sub(tag, 1, tag.n), &n) ? n : 0;
-}
-
-static bool parse_esearch(struct cursor *c, struct arena *arena, struct imap_event *ev)
-{
-    ev->count = UINT32_MAX;
-    while (c->p < c->end && !c->bad) {
-        while (cursor_is(c, ' '))
-            ;
-        if (cursor_is(c, '(')) { /* (TAG "T7") */
-            struct str word = cursor_word(c);
-            cursor_space(c);
-            struct str tag = cursor_string(c, arena, NULL);
-            if (str_case_eqz(word, "TAG"))
-                ev->number = tag_number(tag);
-            if (!cursor_is(c, ')'))
-                return false;
-            continue;
-        }
-        struct str word = cursor_word(c), value;
-        if (str_case_eqz(word, "UID")) {
-            ev->uid = true;
-            continue;
-        }
-        if (!word.n)
-            return c->p == c->end;
-        cursor_space(c);
-        value = cursor_value(c);
-        if (str_case_eqz(word, "ALL"))
-            ev->set = value;
-        else if (str_case_eqz(word, "COUNT") && !str_u32(value, &ev->count))
-            ev->count = UINT32_MAX;
-    }
-    return !c->bad;
-}
-
-static bool parse_vanished(struct cursor *c, struct imap_event *ev)
-{
-    if (cursor_is(c, '(')) {
-        ev->earlier = str_case_eqz(cursor_word(c), "EARLIER");
-        if (!cursor_is(c, ')'))
-            return false;
-        cursor_space(c);
-    }
-    ev->set = cursor_word(c);
-    return !c->bad && ev->set.n;
-}
-
 /* ---- FETCH -------------------------------------------------------------------------------------- */
 /* An item's name: up to a blank outside brackets and parentheses, as in BODY[HEADER.FIELDS (DATE FROM)]<0>. */
 static struct str fetch_name(struct cursor *c)
@@ -462,6 +320,30 @@ static bool put_text(const char *name, struct str value, struct buf *out)
     return buf_adds(out, value);
 }
 
+/* What the grammar does not know: RFC 8474, 8514, 8970. */
+static bool fetch_extra(struct imap_parser *p, struct str name, struct str value, struct imap_fetch *f)
+{
+    struct cursor c = cursor_on(value);
+    bool nil;
+    if (str_case_eqz(name, "EMAILID")) {
+        f->emailid = imap_object_id(value);
+    } else if (str_case_eqz(name, "THREADID")) {
+        f->threadid = imap_object_id(value);
+    } else if (str_case_eqz(name, "SAVEDATE")) {
+        if (imap_date_read(value, &f->savedate))
+            f->has |= IMAP_HAS_SAVEDATE;
+    } else if (str_case_eqz(name, "PREVIEW")) {
+        struct str text = cursor_string(&c, p->arena, &nil);
+        if (!nil && !c.bad) {
+            f->preview = str_sub(text, 0, MIN(text.n, (size_t)IMAP_PREVIEW_MAX));
+            f->has |= IMAP_HAS_PREVIEW;
+        }
+    } else {
+        return false;
+    }
+    return true;
+}
+
 /* Copies one item in the form that the grammar takes, or leaves it out. */
 static void fetch_item(struct imap_parser *p, struct str name, struct str value, struct imap_fetch *f)
 {
@@ -481,6 +363,8 @@ static void fetch_item(struct imap_parser *p, struct str name, struct str value,
             f->modseq = n;
             f->has |= IMAP_HAS_MODSEQ;
         }
+    } else if (fetch_extra(p, name, value, f)) {
+        put = false;
     } else if (str_case_eqz(name, "INTERNALDATE")) {
         put = is_date(value) && buf_addz(out, "INTERNALDATE ") && buf_adds(out, value);
     } else if (str_case_eqz(name, "FLAGS")) {
@@ -555,50 +439,6 @@ static bool parse_numbered(struct imap_parser *p, struct cursor *c, uint64_t n, 
     return true;
 }
 
-static bool parse_word(struct imap_parser *p, struct str word, struct cursor *c, struct imap_event *ev)
-{
-    static const struct {
-        const char *word;
-        enum imap_what what;
-    } words[] = {
-        {"CAPABILITY", IMAP_CAPABILITY}, {"ENABLED", IMAP_ENABLED}, {"LIST", IMAP_LIST},     {"LSUB", IMAP_LSUB},
-        {"STATUS", IMAP_STATUS},         {"FLAGS", IMAP_FLAGS},     {"SEARCH", IMAP_SEARCH}, {"ESEARCH", IMAP_ESEARCH},
-        {"VANISHED", IMAP_VANISHED}};
-    size_t i;
-    bool ok = true;
-    for (i = 0; i < COUNT(words) && !str_case_eqz(word, words[i].word); i++)
-        ;
-    if (i == COUNT(words))
-        return false;
-    if (c->p < c->end)
-        cursor_space(c);
-    ev->text = cursor_rest(c);
-    switch (words[i].what) {
-    case IMAP_LIST:
-    case IMAP_LSUB:
-        ok = parse_list(c, p->arena, &ev->list);
-        break;
-    case IMAP_STATUS:
-        ok = parse_status(c, p->arena, &ev->status);
-        break;
-    case IMAP_ESEARCH:
-        ok = parse_esearch(c, p->arena, ev);
-        break;
-    case IMAP_VANISHED:
-        ok = parse_vanished(c, ev);
-        break;
-    case IMAP_SEARCH:
-    case IMAP_FLAGS:
-        ev->set = ev->text;
-        break;
-    default:
-        break;
-    }
-    if (ok)
-        ev->what = words[i].what;
-    return ok;
-}
-
 void imap_parse(struct imap_parser *p, struct str answer, struct imap_event *ev)
 {
     *ev = (struct imap_event){.what = IMAP_SKIPPED};
@@ -619,7 +459,7 @@ void imap_parse(struct imap_parser *p, struct str answer, struct imap_event *ev)
     if (imap_parse_state(rest, ev))
         return;
     word = cursor_word(&c);
-    bool ok = str_u64(word, &n) ? parse_numbered(p, &c, n, ev) : parse_word(p, word, &c, ev);
+    bool ok = str_u64(word, &n) ? parse_numbered(p, &c, n, ev) : imap_answer(p->arena, word, &c, ev);
     if (!ok)
         *ev = (struct imap_event){.what = IMAP_SKIPPED, .text = rest};
 }

@@ -18,6 +18,7 @@ struct imap *imap_new(struct stream *stream, const struct imap_handler *h, int64
     m->answer_ms = answer_ms;
     m->parser = imap_parser_new();
     m->next_tag = 1;
+    m->append_limit = UINT64_MAX;
     buf_init(&m->answer, IMAP_SET_LINE_MAX + 32 * IMAP_LITERAL_KEPT);
     buf_init(&m->result, IMAP_LINE_MAX);
     buf_init(&m->caps_text, 16384);
@@ -80,6 +81,7 @@ static const char *const cap_words[] = {
 void imap_caps_forget(struct imap *m)
 {
     m->caps = 0;
+    m->append_limit = UINT64_MAX;
     m->caps_known = false;
     buf_reset(&m->caps_text);
 }
@@ -95,18 +97,43 @@ static uint64_t caps_read(struct str words)
     return caps;
 }
 
+/* "APPENDLIMIT=n": one limit for all mailboxes (RFC 7889 3.1). */
+static uint64_t limit_read(struct str words)
+{
+    static const char name[] = "APPENDLIMIT=";
+    uint64_t limit = UINT64_MAX;
+    struct str word;
+    while (str_split(&words, ' ', &word))
+        if (str_case_starts(word, str_z(name)) && !str_u64(str_sub(word, sizeof(name) - 1, word.n), &limit))
+            limit = UINT64_MAX;
+    return limit;
+}
+
 void imap_caps_take(struct imap *m, struct str words)
 {
     imap_caps_forget(m);
     m->caps = caps_read(words);
+    m->append_limit = limit_read(words);
     m->caps_known = true;
     buf_adds(&m->caps_text, str_sub(words, 0, MIN(words.n, m->caps_text.max - 1)));
-    /* RFC 9051 contains what these name; RFC 7162: QRESYNC implies CONDSTORE. */
+    /* RFC 9051 Appendix E contains what these name; RFC 7162: QRESYNC implies CONDSTORE; 7889: a limit for all is
+     * the extension; 9208: a named resource is the extension. */
     if (m->caps & IMAP_CAP_IMAP4REV2)
-        m->caps |= IMAP_CAP_NAMESPACE | IMAP_CAP_UNSELECT | IMAP_CAP_UIDPLUS | IMAP_CAP_ESEARCH | IMAP_CAP_ENABLE |
-                   IMAP_CAP_IDLE | IMAP_CAP_SASL_IR | IMAP_CAP_MOVE | IMAP_CAP_LITERAL_MINUS;
+        m->caps |= IMAP_CAP_NAMESPACE | IMAP_CAP_UNSELECT | IMAP_CAP_UIDPLUS | IMAP_CAP_ESEARCH | IMAP_CAP_SEARCHRES |
+                   IMAP_CAP_ENABLE | IMAP_CAP_IDLE | IMAP_CAP_SASL_IR | IMAP_CAP_LIST_EXTENDED | IMAP_CAP_LIST_STATUS |
+                   IMAP_CAP_MOVE | IMAP_CAP_LITERAL_MINUS | IMAP_CAP_SPECIAL_USE | IMAP_CAP_CHILDREN |
+                   IMAP_CAP_STATUS_SIZE;
+    if (m->append_limit != UINT64_MAX)
+        m->caps |= IMAP_CAP_APPENDLIMIT;
+    if (m->caps & IMAP_CAP_QUOTA_STORAGE)
+        m->caps |= IMAP_CAP_QUOTA;
     if (m->caps & IMAP_CAP_QRESYNC)
         m->caps |= IMAP_CAP_CONDSTORE;
+}
+
+uint64_t imap_append_limit(const struct imap *m)
+{
+    return m->append_limit;
 }
 
 uint64_t imap_caps(const struct imap *m)
@@ -119,9 +146,9 @@ struct str imap_caps_text(const struct imap *m)
     return buf_str(&m->caps_text);
 }
 
-bool imap_enabled(const struct imap *m, enum imap_cap cap)
+bool imap_enabled(const struct imap *m, uint64_t cap)
 {
-    return (m->enabled & (uint64_t)cap) != 0;
+    return (m->enabled & cap) != 0;
 }
 
 void imap_disable(struct imap *m, uint64_t caps)

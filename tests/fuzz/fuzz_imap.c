@@ -33,12 +33,25 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     imap_parse(parser, (struct str){(const char *)data, size}, &ev);
     switch (ev.what) {
     case IMAP_FETCH:
-        if (!ev.fetch.seq || ev.fetch.body.n > size || ev.fetch.header.n > size)
+        if (!ev.fetch.seq || ev.fetch.body.n > size || ev.fetch.header.n > size ||
+            ev.fetch.preview.n > IMAP_PREVIEW_MAX || ev.fetch.emailid.n > IMAP_ID_MAX)
             bug("a fetch that cannot be");
         break;
     case IMAP_LIST:
     case IMAP_LSUB:
         check_name(ev.list.name);
+        check_name(ev.list.oldname);
+        break;
+    case IMAP_NAMESPACE:
+        for (unsigned i = 0; i < ev.namespaces->n; i++)
+            check_name(ev.namespaces->list[i].prefix);
+        break;
+    case IMAP_QUOTA:
+        check_name(ev.quota->root);
+        break;
+    case IMAP_QUOTAROOT:
+        for (unsigned i = 0; i < ev.quotaroot->n; i++)
+            check_name(ev.quotaroot->roots[i]);
         break;
     case IMAP_STATUS:
         check_name(ev.status.name);

@@ -130,7 +130,8 @@ static void fetch_with_all_items(void **state)
     assert_int_equal(f->size, 4711);
     assert_int_equal(f->modseq, 917162500);
     assert_str(f->header, "From: a@b\r\n\r\n");
-    assert_int_equal(f->has, IMAP_HAS_FLAGS | IMAP_HAS_SIZE | IMAP_HAS_DATE | IMAP_HAS_HEADER | IMAP_HAS_MODSEQ);
+    assert_int_equal(f->has, IMAP_HAS_FLAGS | IMAP_HAS_SIZE | IMAP_HAS_DATE | IMAP_HAS_HEADER | IMAP_HAS_MODSEQ |
+                                 IMAP_HAS_PREVIEW);
 }
 
 static void fetch_items_out_of_bounds_are_left_out(void **state)
@@ -240,8 +241,183 @@ static void status_of_mailboxes(void **state)
     assert_int_equal(ev.status.unseen, 1);
     assert_int_equal(ev.status.uidnext, UINT32_MAX);
     assert_int_equal(ev.status.modseq, 77);
+    assert_int_equal(ev.status.size, UINT64_MAX);
+    assert_str(ev.status.mailboxid, "F1");
     parse("* STATUS INBOX ()");
     assert_int_equal(ev.status.messages, UINT32_MAX);
+    assert_int_equal(ev.status.size, UINT64_MAX);
+    assert_int_equal(ev.status.appendlimit, UINT64_MAX);
+    assert_str(ev.status.mailboxid, "");
+    parse("* STATUS INBOX (SIZE 44421 DELETED 3 APPENDLIMIT 257890 MAILBOXID (bad]id) UNSEEN -1)");
+    assert_int_equal(ev.status.size, 44421);
+    assert_int_equal(ev.status.deleted, 3);
+    assert_int_equal(ev.status.appendlimit, 257890);
+    assert_str(ev.status.mailboxid, "");
+    assert_int_equal(ev.status.unseen, UINT32_MAX);
+    parse("* STATUS INBOX (APPENDLIMIT NIL MESSAGES 1)");
+    assert_int_equal(ev.status.appendlimit, UINT64_MAX);
+    assert_int_equal(ev.status.messages, 1);
+}
+
+static void lists_with_extended_data(void **state)
+{
+    (void)state;
+    parse("* LIST (\\Remote) \"/\" foo (\"CHILDINFO\" (\"SUBSCRIBED\") OLDNAME (\"ba\\\"r\"))");
+    assert_int_equal(ev.what, IMAP_LIST);
+    assert_str(ev.list.name, "foo");
+    assert_str(ev.list.oldname, "ba\"r");
+    assert_int_equal(ev.list.attrs & BOX_HASCHILDREN, BOX_HASCHILDREN);
+    /* data that is none costs the mailbox nothing */
+    static const char *const odd[] = {"(", "(OLDNAME", "(OLDNAME ()", "(OLDNAME bar)", "((", "(a b c) d", "()", "x"};
+    for (size_t i = 0; i < COUNT(odd); i++) {
+        char line[100];
+        snprintf(line, sizeof line, "* LIST () NIL foo %s", odd[i]);
+        assert_int_equal(parse(line)->what, IMAP_LIST);
+        assert_str(ev.list.name, "foo");
+        assert_str(ev.list.oldname, "");
+    }
+}
+
+static void namespaces(void **state)
+{
+    (void)state;
+    parse("* NAMESPACE ((\"INBOX.\" \".\")) ((\"~\" \"/\" \"X-PARAM\" (\"FLAG1\" \"FLAG2\"))) ((\"#shared/\" \"/\")"
+          "(\"#public/\" \"/\") (\"#news.\" NIL))");
+    assert_int_equal(ev.what, IMAP_NAMESPACE);
+    assert_int_equal(ev.namespaces->n, 5);
+    const struct imap_namespace *n = ev.namespaces->list;
+    assert_str(n[0].prefix, "INBOX.");
+    assert_int_equal(n[0].delim, '.');
+    assert_int_equal(n[0].kind, IMAP_NS_PERSONAL);
+    assert_str(n[1].prefix, "~");
+    assert_int_equal(n[1].kind, IMAP_NS_OTHERS);
+    assert_str(n[3].prefix, "#public/");
+    assert_int_equal(n[4].kind, IMAP_NS_SHARED);
+    assert_int_equal(n[4].delim, 0);
+    parse("* NAMESPACE ((\"\" \"/\")) NIL NIL");
+    assert_int_equal(ev.namespaces->n, 1);
+    assert_str(ev.namespaces->list[0].prefix, "");
+    static const char *const bad[] = {"* NAMESPACE",         "* NAMESPACE NIL NIL",           "* NAMESPACE ((",
+                                      "* NAMESPACE (x) NIL", "* NAMESPACE ((\"a\")) NIL NIL", "* NAMESPACE NIL x NIL"};
+    for (size_t i = 0; i < COUNT(bad); i++)
+        assert_int_equal(parse(bad[i])->what, IMAP_SKIPPED);
+    struct buf b = BUF_INIT(1u << 20); /* more than fit: the first are kept */
+    buf_addz(&b, "* NAMESPACE (");
+    for (int i = 0; i < 1000; i++)
+        buf_addf(&b, "(\"a%d/\" \"/\")", i);
+    buf_addz(&b, ") NIL NIL");
+    imap_parse(parser, buf_str(&b), &ev);
+    assert_int_equal(ev.namespaces->n, IMAP_NAMESPACES_MAX);
+    buf_fini(&b);
+}
+
+static void quotas(void **state)
+{
+    (void)state;
+    parse("* QUOTA \"\" (STORAGE 10 512 MESSAGE 20 100 X-OTHER 1 18446744073709551616)");
+    assert_int_equal(ev.what, IMAP_QUOTA);
+    assert_str(ev.quota->root, "");
+    assert_int_equal(ev.quota->n, 2); /* the third is no number that fits */
+    assert_str(ev.quota->list[0].name, "STORAGE");
+    assert_int_equal(ev.quota->list[0].used, 10);
+    assert_int_equal(ev.quota->list[0].limit, 512);
+    assert_int_equal(ev.quota->list[1].limit, 100);
+    parse("* QUOTA \"User quota\" ()");
+    assert_int_equal(ev.quota->n, 0);
+    parse("* QUOTAROOT INBOX \"User quota\" {5}\r\ngroup");
+    assert_int_equal(ev.what, IMAP_QUOTAROOT);
+    assert_str(ev.quotaroot->name, "INBOX");
+    assert_int_equal(ev.quotaroot->n, 2);
+    assert_str(ev.quotaroot->roots[1], "group");
+    parse("* QUOTAROOT comp.mail.mime");
+    assert_int_equal(ev.what, IMAP_QUOTAROOT);
+    assert_int_equal(ev.quotaroot->n, 0);
+    static const char *const bad[] = {"* QUOTA",
+                                      "* QUOTA x",
+                                      "* QUOTA x (STORAGE 1)",
+                                      "* QUOTA x (STORAGE 1 2",
+                                      "* QUOTAROOT",
+                                      "* QUOTAROOT INBOX \"x"};
+    for (size_t i = 0; i < COUNT(bad); i++) {
+        enum imap_what what = parse(bad[i])->what;
+        assert_true(what == IMAP_SKIPPED || (what == IMAP_QUOTA && ev.quota->n == 1));
+    }
+}
+
+static void identification(void **state)
+{
+    (void)state;
+    parse("* ID (\"name\" \"Cyrus\" \"version\" NIL \"os\" \"sunos\" NIL \"x\")");
+    assert_int_equal(ev.what, IMAP_ID);
+    assert_str(ev.id->list[0].value, "Cyrus");
+    assert_str(ev.id->list[1].name, "os");
+    parse("* ID NIL");
+    assert_int_equal(ev.what, IMAP_ID);
+    assert_int_equal(ev.id->n, 0);
+    static const char *const bad[] = {"* ID", "* ID x", "* ID (\"name\")", "* ID (\"name\" \"x"};
+    for (size_t i = 0; i < COUNT(bad); i++)
+        assert_int_equal(parse(bad[i])->what, IMAP_SKIPPED);
+}
+
+static void object_ids_previews_and_dates_of_saving(void **state)
+{
+    struct buf b = BUF_INIT(1u << 20);
+    (void)state;
+    parse(
+        "* 3 FETCH (UID 9 EMAILID (M6d99ac3275bb4e) THREADID (T64b478a75b7ea9) SAVEDATE \"17-Jul-1996 02:44:25 -0700\" "
+        "PREVIEW {5}\r\na \"b) FLAGS (\\Seen))");
+    assert_int_equal(ev.what, IMAP_FETCH);
+    assert_str(ev.fetch.emailid, "M6d99ac3275bb4e");
+    assert_str(ev.fetch.threadid, "T64b478a75b7ea9");
+    assert_str(ev.fetch.preview, "a \"b)");
+    assert_int_equal(ev.fetch.savedate, 837596665);
+    assert_int_equal(ev.fetch.has, IMAP_HAS_FLAGS | IMAP_HAS_PREVIEW | IMAP_HAS_SAVEDATE);
+    parse("* 3 FETCH (UID 9 EMAILID NIL THREADID NIL SAVEDATE NIL PREVIEW NIL)");
+    assert_int_equal(ev.fetch.uid, 9);
+    assert_int_equal(ev.fetch.has, 0);
+    assert_str(ev.fetch.emailid, "");
+    parse("* 3 FETCH (UID 9 EMAILID (a b) THREADID (x'; DROP) SAVEDATE \"32-Jul-1996 02:44:25 -0700\")");
+    assert_str(ev.fetch.emailid, "");
+    assert_str(ev.fetch.threadid, "");
+    assert_int_equal(ev.fetch.has, 0);
+    buf_addz(&b, "* 3 FETCH (UID 9 EMAILID (");
+    for (int i = 0; i < 300; i++)
+        buf_addc(&b, 'a');
+    buf_addz(&b, ") PREVIEW \"");
+    for (int i = 0; i < 5000; i++)
+        buf_addc(&b, 'p');
+    buf_addz(&b, "\")");
+    imap_parse(parser, buf_str(&b), &ev);
+    assert_str(ev.fetch.emailid, "");
+    assert_int_equal(ev.fetch.preview.n, IMAP_PREVIEW_MAX);
+    buf_fini(&b);
+}
+
+static void dates_of_the_server(void **state)
+{
+    int64_t t = 0;
+    struct buf b = BUF_INIT(100);
+    (void)state;
+    static const int64_t times[] = {0, 951782400, 951868799, 1795352525, 4102444799};
+    for (size_t i = 0; i < COUNT(times); i++) {
+        buf_reset(&b);
+        buf_addc(&b, '"');
+        imap_date_write(times[i], &b);
+        buf_addc(&b, '"');
+        assert_true(imap_date_read(buf_str(&b), &t));
+        assert_int_equal(t, times[i]);
+    }
+    buf_fini(&b);
+    assert_true(imap_date_read(STR("\"22-nov-2026 14:02:05 +0100\""), &t));
+    assert_int_equal(t, 1795352525);
+    static const char *const bad[] = {"",
+                                      "22-Nov-2026 14:02:05 +0100",
+                                      "\"22-Foo-2026 14:02:05 +0100\"",
+                                      "\"22-Nov-1026 14:02:05 +0100\"",
+                                      "\"22-Nov-2026 24:02:05 +0100\"",
+                                      "\"22-Nov-2026 14:02:05 *0100\""};
+    for (size_t i = 0; i < COUNT(bad); i++)
+        assert_false(imap_date_read(str_z(bad[i]), &t));
 }
 
 static void searches(void **state)
@@ -263,6 +439,24 @@ static void searches(void **state)
     assert_true(ev.uid);
     assert_int_equal(ev.count, 17);
     assert_str(ev.set, "4:18,21");
+    parse("* ESEARCH (TAG \"T3\") UID MIN 7 MAX 3800 COUNT 15 MODSEQ 1236");
+    assert_int_equal(ev.min, 7);
+    assert_int_equal(ev.max, 3800);
+    assert_int_equal(ev.modseq, 1236);
+    assert_int_equal(ev.set.n, 0);
+    parse("* ESEARCH (TAG \"T3\") UID PARTIAL (-1:-100 200:250,252:300)");
+    assert_str(ev.range, "-1:-100");
+    assert_str(ev.set, "200:250,252:300");
+    parse("* ESEARCH (TAG \"T3\") UID PARTIAL (1:500 NIL) ALL");
+    assert_int_equal(ev.what, IMAP_SKIPPED);
+    parse("* ESEARCH (TAG \"T3\") UID PARTIAL (1:500 NIL) COUNT 4294967296");
+    assert_int_equal(ev.set.n, 0);
+    assert_str(ev.range, "1:500");
+    assert_int_equal(ev.count, UINT32_MAX);
+    parse("* ESEARCH (TAG \"T3\") PARTIAL (1:500");
+    assert_int_equal(ev.what, IMAP_SKIPPED);
+    parse("* SEARCH 2 84 (MODSEQ 917)");
+    assert_int_equal(ev.modseq, 917);
     parse("* VANISHED (EARLIER) 300:310,405");
     assert_true(ev.earlier);
     assert_str(ev.set, "300:310,405");
@@ -300,6 +494,12 @@ int main(void)
         cmocka_unit_test_setup_teardown(one_bad_answer_does_not_spoil_the_next, parser_start, parser_end),
         cmocka_unit_test_setup_teardown(lists_of_mailboxes, parser_start, parser_end),
         cmocka_unit_test_setup_teardown(status_of_mailboxes, parser_start, parser_end),
+        cmocka_unit_test_setup_teardown(lists_with_extended_data, parser_start, parser_end),
+        cmocka_unit_test_setup_teardown(namespaces, parser_start, parser_end),
+        cmocka_unit_test_setup_teardown(quotas, parser_start, parser_end),
+        cmocka_unit_test_setup_teardown(identification, parser_start, parser_end),
+        cmocka_unit_test_setup_teardown(object_ids_previews_and_dates_of_saving, parser_start, parser_end),
+        cmocka_unit_test(dates_of_the_server),
         cmocka_unit_test_setup_teardown(searches, parser_start, parser_end),
         cmocka_unit_test_setup_teardown(states_and_their_codes, parser_start, parser_end),
     };
