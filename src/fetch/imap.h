@@ -91,7 +91,7 @@ bool imap_on_search(struct session *, struct str set, bool esearch, struct err *
 bool imap_on_list(struct session *, const struct imap_event *, struct err *);
 bool imap_on_copyuid(struct session *, struct str args, struct err *);
 bool body_on_fetch(struct session *, const struct imap_fetch *, struct err *);
-int body_sink(void *arg, uint64_t size);
+int body_sink(void *arg, struct str item, uint64_t size);
 void body_sink_progress(void *arg, uint64_t done, uint64_t size);
 void bodies_drop(struct session *);
 bool bodies_drain(struct session *, struct err *);

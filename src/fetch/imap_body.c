@@ -65,11 +65,12 @@ static int tmp_open(struct session *s, char **path_r, struct err *err)
     return fd;
 }
 
-int body_sink(void *arg, uint64_t size)
+int body_sink(void *arg, struct str item, uint64_t size)
 {
     struct session *s = arg;
     struct err err = ERR_INIT;
     bool wanted = false;
+    (void)item;
     for (size_t i = 0; i < BODIES_MAX; i++)
         wanted = wanted || (s->bodies[i].step && !s->bodies[i].arrived);
     sink_drop(s);

@@ -52,6 +52,7 @@ enum intent_kind {
 enum box_op { BOX_CREATE, BOX_RENAME, BOX_DELETE, BOX_SUBSCRIBE, BOX_UNSUBSCRIBE };
 enum search_order { SEARCH_NEWEST, SEARCH_OLDEST };
 enum view_flags { VIEW_ALL_HEADERS = 1, VIEW_PREFER_HTML = 2, VIEW_RAW = 4, VIEW_STRUCTURE = 8 };
+enum body_attachments { BODY_ATTACHMENTS_UNKNOWN, BODY_NO_ATTACHMENTS, BODY_HAS_ATTACHMENTS };
 enum build_flags { BUILD_KEEP_BCC = 1 /* a draft, not a mail to send */, BUILD_NO_FLOWED = 2 };
 
 /* ---- Messages ------------------------------------------------------------------------------------------- */

@@ -18,7 +18,7 @@ enum doc_kind {
     DOC_LINK,       /* target of the link number `number`, spans name it */
     DOC_WARNING,    /* something suspicious or cut: two From fields, a limit met */
     DOC_META, /* name=value for programs: message-id, in-reply-to, references, reply-to, list-post, charset, date ...
-                 raw, cleaned */
+                 raw, cleaned; "absent": the section of part `number` */
 };
 enum doc_style { DOC_PLAIN, DOC_SIGNATURE, DOC_DIFF_ADD, DOC_DIFF_DELETE, DOC_DIFF_HUNK, DOC_HEADING, DOC_PRE };
 enum doc_part_flags {
@@ -31,6 +31,7 @@ enum doc_part_flags {
     DOC_PART_MESSAGE = 32, /* message/rfc822 */
     DOC_PART_TRUNCATED = 64,
     DOC_PART_PGP_INLINE = 128, /* text part with an armoured block: VIEW_PART and hand it to gpg */
+    DOC_PART_ABSENT = 256,     /* not on this machine: a DOC_META "absent" with its number has the section */
 };
 /* A run inside DOC_TEXT. */
 enum doc_span_kind { DOC_SPAN_LINK = 1, DOC_SPAN_STRONG, DOC_SPAN_EMPHASIS, DOC_SPAN_CODE };
@@ -44,7 +45,7 @@ struct doc_item {
     uint8_t level, style;
     uint32_t number, flags;
     uint32_t parent; /* DOC_PART: number of the enclosing part, 0 none */
-    uint64_t size;   /* DOC_PART: decoded bytes */
+    uint64_t size;   /* DOC_PART: decoded bytes; of an absent one about so many */
     struct str name; /* header or meta name, MIME type of a part */
     struct str text; /* value, line, file name of a part, target of a link */
     const struct doc_span *spans;

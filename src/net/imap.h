@@ -169,6 +169,7 @@ enum imap_fetch_has {
     IMAP_BROKEN = 128, /* not readable but for the uid */
     IMAP_HAS_PREVIEW = 256,
     IMAP_HAS_SAVEDATE = 512,
+    IMAP_HAS_STRUCTURE = 1024
 };
 struct imap_fetch {
     uint32_t seq, uid;   /* uid 0: not said */
@@ -181,8 +182,12 @@ struct imap_fetch {
     struct str header, body;
     struct str emailid, threadid; /* RFC 8474; "" where absent */
     struct str preview;           /* RFC 8970: UTF-8 as the server wrote it, at most IMAP_PREVIEW_MAX */
-    bool body_streamed;           /* body went to the sink, which has body_bytes of it */
+    struct str section;           /* of the body: "" the whole, "1.2" a part, as the server wrote it */
+    bool binary, partial;         /* BINARY[...]; only a range of it, from `origin` on */
+    uint64_t origin;
+    bool body_streamed; /* body went to the sink, which has body_bytes of it */
     uint64_t body_bytes;
+    struct str structure; /* of BODYSTRUCTURE, for imap_structure_parse */
 };
 /* One untagged answer. Strings are valid until the handler returns. */
 struct imap_event {
@@ -214,8 +219,9 @@ struct imap_handler {
     void *arg;
     /* Each untagged answer, in order. False with *err set ends the call that reads, and the connection. */
     bool (*event)(void *arg, const struct imap_event *, struct err *);
-    /* A BODY[] of `size` bytes comes: the fd to write it to, or -1 to drop it. Stays the handler's. May be NULL. */
-    int (*sink)(void *arg, uint64_t size);
+    /* A body of more than IMAP_LITERAL_STREAMED bytes comes; `item` names it as the server does ("BODY[2]<65536>"): the
+     * fd to write it to, or -1 to drop it. Stays the handler's. May be NULL. */
+    int (*sink)(void *arg, struct str item, uint64_t size);
     void (*sink_progress)(void *arg, uint64_t done, uint64_t size);
 };
 
@@ -313,6 +319,44 @@ bool imap_keyword_valid(struct str word);
 void imap_date_write(int64_t time, struct buf *out);
 /* The same from the server, with its quotes and any zone; years 1970 to 2200. */
 bool imap_date_read(struct str quoted, int64_t *time_r);
+
+/* ---- BODYSTRUCTURE (RFC 3501 7.4.2, RFC 9051 7.5.2) -------------------------------------------- */
+#define IMAP_PARTS_MAX 1000  /* a message of more is none that is fetched by parts */
+#define IMAP_PARTS_DEPTH 32  /* multiparts one inside the other */
+#define IMAP_PARAMS_MAX 32   /* of one part; the rest is left out */
+#define IMAP_SECTION_MAX 128 /* bytes of "1.2.3", its NUL too */
+struct imap_param {
+    struct str name, value;
+};
+struct imap_params {
+    const struct imap_param *list;
+    size_t n;
+};
+/* Strings are as the server wrote them, "" where it wrote NIL: hostile. */
+struct imap_part {
+    uint32_t parent; /* index of the enclosing part + 1; 0: the root */
+    bool multipart;
+    char section[IMAP_SECTION_MAX]; /* "" for a root that is a multipart, else what BODY[...] takes */
+    struct str type, subtype;       /* "multipart" for a multipart */
+    struct str id, encoding, disposition;
+    struct imap_params params, disposition_params;
+    uint64_t size; /* bytes as transferred; UINT64_MAX where the server did not say */
+};
+struct imap_structure {
+    struct imap_part *parts; /* in order of appearance, containers before what they hold */
+    size_t n;
+};
+/* `value` is what follows BODYSTRUCTURE in a FETCH answer. An enclosed message counts as one part, whatever is in it.
+ * Missing and additional fields are tolerated. Everything lives in the arena. False where it is no structure or
+ * exceeds a limit: fetch the message whole. */
+bool imap_structure_parse(struct str value, struct arena *, struct imap_structure *structure_r);
+/* Value of a parameter by its name without RFC 2231's "*" (ASCII case); "" where absent. */
+struct str imap_param(const struct imap_params *, const char *name);
+/* Reads "BODY[1.2]<65536>": what the item of an answer holds. Fills section, binary, partial, origin. False where it is
+ * no body. */
+bool imap_body_item(struct str item, struct imap_fetch *);
+/* "" or "1.2.3": what may stand in BODY[...] for a part. */
+bool imap_section_valid(struct str);
 
 /* ---- For tests and the fuzzer: parsing of one framed answer ------------------------------------- */
 struct imap_parser;

@@ -148,18 +148,14 @@ static void flags_value(const struct mailimap_msg_att_dynamic *dyn, struct buf *
     }
 }
 
-static void body_value(const struct mailimap_msg_att_body_section *s, struct arena *arena, struct imap_fetch *f)
+static void header_value(const struct mailimap_msg_att_body_section *s, struct arena *arena, struct imap_fetch *f)
 {
-    bool header = s->sec_section && s->sec_section->sec_spec;
-    struct str text = {NULL, 0};
+    f->has |= IMAP_HAS_HEADER;
+    f->header = (struct str){NULL, 0};
     if (s->sec_body_part) {
-        text.p = arena_dup(arena, s->sec_body_part, s->sec_length);
-        text.n = text.p ? s->sec_length : 0;
+        f->header.p = arena_dup(arena, s->sec_body_part, s->sec_length);
+        f->header.n = f->header.p ? s->sec_length : 0;
     }
-    f->has |= header ? IMAP_HAS_HEADER : IMAP_HAS_BODY;
-    if (!s->sec_body_part && !header)
-        f->has |= IMAP_BODY_NIL;
-    *(header ? &f->header : &f->body) = text;
 }
 
 static void static_value(const struct mailimap_msg_att_static *a, struct arena *arena, struct imap_fetch *f)
@@ -178,7 +174,7 @@ static void static_value(const struct mailimap_msg_att_static *a, struct arena *
         break;
     case MAILIMAP_MSG_ATT_BODY_SECTION:
         if (a->att_data.att_body_section)
-            body_value(a->att_data.att_body_section, arena, f);
+            header_value(a->att_data.att_body_section, arena, f);
         break;
     default:
         break;

@@ -344,7 +344,24 @@ static bool fetch_extra(struct imap_parser *p, struct str name, struct str value
     return true;
 }
 
-/* Copies one item in the form that the grammar takes, or leaves it out. */
+/* The bytes of a message or of a part, as they stand in the answer. */
+static void take_body(struct imap_parser *p, struct str name, struct str value, struct imap_fetch *f)
+{
+    struct imap_fetch item = *f;
+    struct cursor c = cursor_on(value);
+    bool nil;
+    if (!imap_body_item(name, &item))
+        return;
+    item.body = cursor_string(&c, p->arena, &nil);
+    if (c.bad || (!nil && value.p[0] != '"' && value.p[0] != '{'))
+        return;
+    if (nil)
+        item.body.n = 0;
+    item.has |= nil ? IMAP_HAS_BODY | IMAP_BODY_NIL : IMAP_HAS_BODY;
+    *f = item;
+}
+
+/* Copies one item in the form that the grammar takes, takes it as it is, or leaves it out. */
 static void fetch_item(struct imap_parser *p, struct str name, struct str value, struct imap_fetch *f)
 {
     struct buf *out = &p->fetch;
@@ -371,8 +388,11 @@ static void fetch_item(struct imap_parser *p, struct str name, struct str value,
         put = put_flags(value, out);
     } else if (str_case_starts(name, STR("BODY[HEADER")) || str_case_eqz(name, "RFC822.HEADER")) {
         put = put_text("BODY[HEADER]", value, out);
-    } else if (str_case_eqz(name, "BODY[]") || str_case_eqz(name, "RFC822")) {
-        put = put_text("BODY[]", value, out);
+    } else if (str_case_eqz(name, "BODYSTRUCTURE")) {
+        f->structure = value;
+        f->has |= IMAP_HAS_STRUCTURE;
+    } else {
+        take_body(p, name, value, f);
     }
     if (!put || out->full) {
         out->full = false;

@@ -231,13 +231,20 @@ static bool literal_read(struct imap *m, uint64_t n, size_t keep, int fd, struct
     return true;
 }
 
-static bool is_body(struct str line)
+/* The item at the end of `line`, whose value begins behind it; "" where it is no body. */
+static struct str body_item(struct str line)
 {
-    static const struct str names[] = {{"BODY[] ", 7}, {"BODY[] ~", 8}, {"RFC822 ", 7}};
-    for (size_t i = 0; i < COUNT(names); i++)
-        if (line.n >= names[i].n && str_case_eq(str_sub(line, line.n - names[i].n, line.n), names[i]))
-            return true;
-    return false;
+    struct imap_fetch f;
+    size_t from;
+    if (line.n && line.p[line.n - 1] == '~')
+        line.n--;
+    if (!line.n || line.p[line.n - 1] != ' ')
+        return (struct str){"", 0};
+    line.n--;
+    for (from = line.n; from && !strchr(" ()", line.p[from - 1]); from--)
+        ;
+    struct str item = str_sub(line, from, line.n);
+    return imap_body_item(item, &f) ? item : (struct str){"", 0};
 }
 
 /* The literal that the line from `from` on announces; *more_r: there was one, the answer goes on behind it. */
@@ -267,8 +274,9 @@ static bool literal_take(struct imap *m, size_t from, bool *more_r, struct err *
     *more_r = true;
     size_t keep = (size_t)MIN(n, (uint64_t)IMAP_LITERAL_KEPT);
     int fd = -1;
-    if (n > IMAP_LITERAL_STREAMED && !m->streamed && m->handler.sink && is_body(str_sub(line, 0, brace))) {
-        fd = m->handler.sink(m->handler.arg, n);
+    struct str item = body_item(str_sub(line, 0, brace));
+    if (n > IMAP_LITERAL_STREAMED && !m->streamed && m->handler.sink && item.n) {
+        fd = m->handler.sink(m->handler.arg, item, n);
         m->streamed = true;
         m->streamed_bytes = fd >= 0 ? n : UINT64_MAX;
         keep = 0;

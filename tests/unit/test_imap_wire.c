@@ -65,9 +65,9 @@ static bool on_event(void *arg, const struct imap_event *ev, struct err *err)
     return true;
 }
 
-static int on_sink(void *arg, uint64_t size)
+static int on_sink(void *arg, struct str item, uint64_t size)
 {
-    (void)arg, (void)size;
+    (void)arg, (void)item, (void)size;
     return t.sink;
 }
 
