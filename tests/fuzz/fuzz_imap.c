@@ -4,6 +4,7 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static struct imap_parser *parser;
+static struct arena *arena;
 
 static void check_set(struct str set)
 {
@@ -25,17 +26,37 @@ static void check_name(struct str name)
     buf_fini(&back);
 }
 
+static void check_structure(struct str value)
+{
+    struct imap_structure st;
+    arena_reset(arena);
+    if (!imap_structure_parse(value, arena, &st))
+        return;
+    if (st.n == 0 || st.n > IMAP_PARTS_MAX || st.parts[0].parent != 0)
+        bug("a structure of %zu parts", st.n);
+    for (size_t i = 0; i < st.n; i++) {
+        const struct imap_part *p = &st.parts[i];
+        if ((i && (p->parent == 0 || p->parent > i || !st.parts[p->parent - 1].multipart)) ||
+            !imap_section_valid(str_z(p->section)))
+            bug("part %zu hangs in the air", i);
+    }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct imap_event ev;
-    if (!parser)
+    if (!parser) {
         parser = imap_parser_new();
+        arena = arena_new(4u << 20);
+    }
+    check_structure((struct str){(const char *)data, size});
     imap_parse(parser, (struct str){(const char *)data, size}, &ev);
     switch (ev.what) {
     case IMAP_FETCH:
         if (!ev.fetch.seq || ev.fetch.body.n > size || ev.fetch.header.n > size ||
             ev.fetch.preview.n > IMAP_PREVIEW_MAX || ev.fetch.emailid.n > IMAP_ID_MAX)
             bug("a fetch that cannot be");
+        check_structure(ev.fetch.structure);
         break;
     case IMAP_LIST:
     case IMAP_LSUB:

@@ -111,7 +111,6 @@ static void what_is_no_structure_is_refused(void **state)
     static const char *const bad[] = {"",
                                       "NIL",
                                       "(",
-                                      "()x(",
                                       "((",
                                       "((\"text\" \"plain\" NIL NIL NIL \"7bit\" 1 1)",
                                       "(\"text\" \"plain",
