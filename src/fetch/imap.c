@@ -98,6 +98,7 @@ static void imap_closed(struct fetch *f)
         return;
     bodies_drop(s);
     list_free(s);
+    watch_reset(s);
     session_deselect(s);
     s->selecting = s->finding = s->searching = false;
     s->select_step = s->select_tag = 0;
@@ -115,6 +116,8 @@ static bool on_state(struct session *s, const struct imap_event *ev, struct err 
         buf_fini(&clean);
         return ok;
     }
+    if (str_case_eqz(ev->code, "NOTIFICATIONOVERFLOW"))
+        return watch_overflow(s, err);
     if (str_case_eqz(ev->code, "COPYUID"))
         return imap_on_copyuid(s, ev->args, err);
     if (str_case_eqz(ev->code, "UIDVALIDITY") && str_u32(ev->args, &n)) {
@@ -401,7 +404,6 @@ static bool step_connect(struct fetch *f, struct msg *m, struct err *err)
     struct imap_handler h = {.arg = s, .event = on_event, .sink = body_sink, .sink_progress = body_sink_progress};
     s->imap = imap_new(f->stream, &h, f->stream_options.answer_ms);
     imap_deadline_cap(s->imap, &f->cancel_by);
-    s->idle_refused = false;
     if (!imap_login(s->imap, &f->account->in, &f->secret, err)) {
         if (err->kind == ERR_AUTH)
             fetch_forget(f);

@@ -60,8 +60,16 @@ struct session {
     char *sink_tmp; /* the body that is just coming */
     int sink_fd;
     unsigned tmp_count;
-    uint64_t watch;
-    bool idle_refused;
+    struct watching { /* imap_watch.c */
+        uint64_t box;
+        bool idle_refused;
+        bool pushed;           /* NOTIFY is in force */
+        uint32_t notify_tag;   /* of NOTIFY on its way */
+        unsigned notify_tries; /* on this connection */
+        int64_t notify_at;     /* not before */
+        struct buf ask;        /* mailboxes whose number of unread mails the server did not say, a NUL behind each */
+        bool asking;
+    } watch;
 };
 
 static inline struct session *session_of(struct fetch *f)
@@ -103,5 +111,14 @@ step_fn imap_step_list, imap_step_status, imap_step_box, imap_step_rows_top, ima
     imap_step_append, imap_step_watch;
 /* The protocol's idle: watches until steps wait. */
 void imap_idle(struct fetch *, int64_t until_ms);
+/* Asks for NOTIFY (RFC 5465) where it is offered and not in force; watch_notified waits for the answer and tells the
+ * store. Both false only for a broken line. */
+bool watch_notify(struct session *, struct err *);
+bool watch_notified(struct session *, struct err *);
+bool watch_overflow(struct session *, struct err *); /* the server gave NOTIFY up */
+/* Ask for this mailbox's counts when idle. */
+void watch_ask(struct session *, struct str name);
+void watch_reset(struct session *); /* the line is gone */
+bool imap_status_names(struct session *, struct str names, struct err *);
 
 #endif

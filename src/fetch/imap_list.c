@@ -20,8 +20,6 @@ struct box_list {
     uint32_t *hash; /* index + 1 */
     size_t nhash;
     uint64_t seed;
-    bool listing; /* LIST answers are taken; otherwise they are news of no use */
-    bool subscribed;
 };
 
 void list_free(struct session *s)
@@ -106,24 +104,39 @@ static bool box_tell(struct session *s, const struct entry *e, struct err *err)
     return ok;
 }
 
+/* What other clients make, rename and remove: told by the server unasked (RFC 5465 5.4, 5.5). */
+static bool list_news(struct session *s, const struct imap_list *l, struct err *err)
+{
+    struct buf utf8 = BUF_INIT(3 * IMAP_NAME_MAX);
+    imap_name_decode(l->name, &utf8);
+    bool ok = FETCH_SEND(s->f, err, LIST_NEWS, .old = l->oldname, .name = l->name,
+                         .utf8 = str_sub(buf_str(&utf8), 0, MIN(utf8.n, (size_t)IMAP_NAME_MAX)));
+    buf_fini(&utf8);
+    return ok;
+}
+
 bool imap_on_list(struct session *s, const struct imap_event *ev, struct err *err)
 {
     struct box_list *l = s->list;
     if (ev->what == IMAP_LIST || ev->what == IMAP_LSUB) {
-        if (l && l->listing)
+        if (l)
             entry_put(l, &ev->list, ev->what == IMAP_LSUB);
-        return true;
+        return l || ev->what == IMAP_LSUB || list_news(s, &ev->list, err);
     }
     const struct imap_status *st = &ev->status;
-    struct entry *e = entry_find(l, st->name), alone = {.name = st->name};
-    if (!e)
-        e = &alone;
+    struct entry *e = entry_find(l, st->name);
+    if (!e) {
+        if (st->unseen == UINT32_MAX)
+            watch_ask(s, st->name);
+        return FETCH_SEND(s->f, err, BOX, .name = st->name, .total = st->messages, .unread = st->unseen,
+                          .uidnext = st->uidnext, .uidvalidity = st->uidvalidity, .modseq = st->modseq, .counts = 1);
+    }
     e->total = st->messages;
     e->unread = st->unseen;
     e->uidnext = st->uidnext;
     e->uidvalidity = st->uidvalidity;
     e->modseq = st->modseq;
-    return (l && l->listing && e != &alone) || box_tell(s, e, err);
+    return true;
 }
 
 static const char *status_items(const struct session *s)
@@ -205,9 +218,11 @@ bool imap_step_list(struct fetch *f, struct msg *m, struct err *err)
     if (!session_need(f, &s, err))
         return false;
     uint64_t caps = imap_caps(s->imap);
+    /* In the same flight and before the list, so that no change falls between the two. */
+    if (!watch_notify(s, err))
+        return false;
     struct box_list *l = list_new(s);
     bool extended = (caps & IMAP_CAP_LIST_EXTENDED) != 0, status = (caps & IMAP_CAP_LIST_STATUS) != 0;
-    l->listing = true;
     bool ok = extended && list_extended(s, status, err);
     if (!ok && !f->lost) { /* not offered, or offered and refused */
         status = false;
@@ -216,11 +231,11 @@ bool imap_step_list(struct fetch *f, struct msg *m, struct err *err)
     ok = ok && (status || status_all(s, entry_name, l, l->n, err));
     if (f->lost)
         return false; /* list_free comes with the line's end */
-    l->listing = false;
     for (size_t i = 0; ok && i < l->n; i++)
         if (!(l->entries[i].attrs & BOX_NONEXISTENT))
             ok = box_tell(s, &l->entries[i], err);
-    return ok;
+    list_free(s);
+    return ok && watch_notified(s, err);
 }
 
 struct names {
@@ -234,12 +249,9 @@ static struct str names_at(void *arg, size_t i)
 }
 
 /* A NUL between the names: none holds one. */
-bool imap_step_status(struct fetch *f, struct msg *m, struct err *err)
+bool imap_status_names(struct session *s, struct str rest, struct err *err)
 {
-    struct session *s;
-    if (!session_need(f, &s, err))
-        return false;
-    struct str rest = m->u.STEP_STATUS.names, name;
+    struct str name;
     struct names names = {0};
     names.list = mem_array(rest.n + 1, sizeof(*names.list));
     while (str_split(&rest, 0, &name))
@@ -248,6 +260,12 @@ bool imap_step_status(struct fetch *f, struct msg *m, struct err *err)
     bool ok = status_all(s, names_at, &names, names.n, err);
     free(names.list);
     return ok;
+}
+
+bool imap_step_status(struct fetch *f, struct msg *m, struct err *err)
+{
+    struct session *s;
+    return session_need(f, &s, err) && imap_status_names(s, m->u.STEP_STATUS.names, err);
 }
 
 /* ---- CREATE, RENAME, DELETE, SUBSCRIBE ---------------------------------------------------------- */

@@ -30,6 +30,7 @@ void acct_tell(struct acct *a, struct client *to)
                                   .state = (uint8_t)a->state,
                                   .queued = a->queued,
                                   .outbox = a->outbox,
+                                  .again = a->state == ACCOUNT_WAITING ? a->again : 0,
                                   .text = str_z(a->text)}};
     if (to)
         peer_send(to->peer, &m, -1);
@@ -149,7 +150,7 @@ void acct_drop_line(struct acct *a)
 {
     a->line = LINE_DOWN;
     a->selected = a->tail = a->watching = 0;
-    a->listed = a->list_open = false;
+    a->listed = a->list_open = a->pushed = a->list_news = false;
     a->uids_box = 0;
     for (size_t i = 0; i < a->nboxes; i++) {
         struct sync_box *b = &a->plan[i];
@@ -179,6 +180,7 @@ void acct_line_failed(struct acct *a, enum err_kind kind, struct str raw)
     watch_free(&a->retry);
     a->secret_wanted = false;
     if (kind == ERR_CANCELED) {
+        a->again = 0;
         acct_state(a, a->offline ? ACCOUNT_OFFLINE : ACCOUNT_WAITING, ERR_NONE, a->offline ? "offline" : "");
     } else if (kind == ERR_AUTH && a->secret_typed) {
         a->secret_typed = false; /* asks again, with the server's words */
@@ -191,7 +193,10 @@ void acct_line_failed(struct acct *a, enum err_kind kind, struct str raw)
     } else {
         uint32_t random;
         fs_random(&random, sizeof random);
-        a->retry = loop_after(a->srv->loop, sync_backoff_ms(++a->attempt, random), retry_fired, a);
+        int64_t delay = sync_backoff_ms(++a->attempt, random);
+        a->retry = loop_after(a->srv->loop, delay, retry_fired, a);
+        a->again = clock_wall() + (delay + 999) / 1000;
+        a->state = ACCOUNT_CONNECTING; /* told again with the new time, though the words be the same */
         acct_state(a, ACCOUNT_WAITING, kind, text);
     }
     open_fail_all(a, kind == ERR_CANCELED ? ERR_OFFLINE : kind, text, false);
@@ -400,6 +405,8 @@ static const struct {
     {MSG_UIDS, imap_message, 1, 0, 0},
     {MSG_EXISTS, imap_message, 1, 0, 0},
     {MSG_MODSEQ, imap_message, 1, 0, 0},
+    {MSG_LIST_NEWS, imap_message, 1, 0, 0},
+    {MSG_PUSHED, imap_message, 1, 0, 0},
     {MSG_MOVED, replay_message, 1, 0, 0},
     {MSG_FOUND, replay_message, 1, 0, 0},
     {MSG_APPENDED, replay_message, 1, 0, 0},
@@ -776,6 +783,7 @@ void acct_free(struct acct **acct)
     watch_free(&a->restart);
     watch_free(&a->retry);
     watch_free(&a->wake);
+    watch_free(&a->news_timer);
     watch_free(&a->pop_timer);
     watch_free(&a->out_timer);
     for (size_t i = 0; i < a->nboxes; i++) {

@@ -2,6 +2,7 @@
  *
  * account.c       the life of the fetch program, the line, secrets, steps
  * account_imap.c  mailboxes and rows of a live mailbox (plan: sync/)
+ * account_watch.c  what other clients do to the others
  * account_replay.c  intents to steps and back
  * account_open.c  bytes of messages for clients
  * account_pop.c   passes over a maildrop
@@ -77,6 +78,7 @@ struct acct {
     uint64_t secret_tag, send_secret_tag;
     unsigned attempt;
     struct watch *retry;
+    int64_t again; /* wall clock: when `retry` fires */
     enum account_state state;
     enum err_kind why;
     char text[400];
@@ -100,8 +102,10 @@ struct acct {
     uint64_t selected, tail, watched, watching,
         uids_box; /* tail: of the last SELECT sent; watching: STEP_WATCH was sent for it */
     size_t status_from;
-    struct buf uids; /* answer to STEP_UIDS so far */
-    bool listed, list_open;
+    struct buf uids;                   /* answer to STEP_UIDS so far */
+    bool listed, list_open, list_news; /* list_news: it changed on the server */
+    bool pushed;                       /* the server tells of changes everywhere by itself */
+    struct watch *news_timer;
     int64_t list_at, status_at, fore_at; /* monotonic ms; 0 never */
     bool pumping, changed_boxes;
     int64_t replay_after; /* monotonic: not before */
@@ -185,6 +189,13 @@ void box_refresh(struct acct *, size_t i);
 void imap_message(struct acct *, struct msg *);
 void imap_pump(struct acct *);
 bool imap_select(struct acct *, uint64_t box, bool urgent); /* a SELECT when another mailbox is open */
+
+/* ---- What others do (account_watch.c) ----------------------------------------------------------- */
+void watch_list_news(struct acct *, struct msg *);
+void watch_pushed(struct acct *, struct msg *);
+void watch_counts(struct acct *, const struct m_BOX *); /* a STATUS alone */
+/* A mailbox whose counts came (`had`: what was stored before) is to be opened where they differ. */
+void watch_counted(struct acct *, size_t i, const struct m_BOX *, const struct db_box *had);
 
 /* ---- Replay ------------------------------------------------------------------------------------- */
 /* Sends what may go; true when something is under way and the plan has to wait. */

@@ -189,23 +189,17 @@ static uint8_t role_by_option(const struct acct *a, struct str utf8)
     return BOX_NONE;
 }
 
-/* Does STATUS say what was stored last? HIGHESTMODSEQ tells all; without it flags are seen by the number of unread
- * mails. */
-static bool status_is_known(const struct db_box *had, const struct m_BOX *b)
-{
-    return b->total == had->known && b->uidvalidity == had->uidvalidity && b->uidnext == had->uidnext &&
-           (b->modseq && had->modseq ? b->modseq == had->modseq : b->unread == had->unread);
-}
-
 static void on_box(struct acct *a, struct msg *m)
 {
     const struct m_BOX *b = &m->u.BOX;
     struct err err = ERR_INIT;
     struct db_box had = {0};
     uint64_t id = 0;
+    if (b->counts) {
+        watch_counts(a, b);
+        return;
+    }
     bool known = db_box_by_name(a->db, b->name, &had, &err);
-    bool status = b->total != UINT32_MAX, same = known && status && had.known > 0 && status_is_known(&had, b);
-    bool empty = status && b->total == 0 && (!known || had.known == 0);
     uint32_t attrs_before = known ? had.attrs : 0;
     struct db_box put = {.name = b->name,
                          .utf8 = b->utf8,
@@ -231,20 +225,8 @@ static void on_box(struct acct *a, struct msg *m)
         if (i < 0)
             return;
     }
-    struct sync_box *p = &a->plan[i];
-    if (!status)
-        return;
-    if (p->opened) {
-        p->grew = p->grew || b->total > p->exists;
-        p->exists = MAX(p->exists, b->total);
-        return;
-    }
-    if (same || empty)
-        p->was_open = true;
-    else
-        p->dirty = p->was_open;
-    p->exists = b->total;
-    p->uidnext = b->uidnext;
+    if (b->total != UINT32_MAX)
+        watch_counted(a, (size_t)i, b, &had);
 }
 
 static void modseq_store(struct acct *a, size_t i)
@@ -280,6 +262,8 @@ static void on_box_open(struct acct *a, struct msg *m)
         acct_db_error(a, &err);
         return;
     }
+    if (!db_box_recount(a->db, o->box, o->modseq, &err))
+        acct_db_error(a, &err);
     if (dropped) {
         acct_note(a, 1, ERR_NONE, "the server renumbered %s: its list is read anew", box_words(a, o->box));
         a->plan[i].have = 0;
@@ -471,8 +455,10 @@ void imap_message(struct acct *a, struct msg *m)
     static const struct {
         enum msg_kind kind;
         void (*handle)(struct acct *, struct msg *);
-    } table[] = {{MSG_ROW, on_row},           {MSG_FLAGS, on_flags}, {MSG_GONE, on_gone},     {MSG_EXISTS, on_exists},
-                 {MSG_BOX_OPEN, on_box_open}, {MSG_BOX, on_box},     {MSG_MODSEQ, on_modseq}, {MSG_UIDS, on_uids}};
+    } table[] = {{MSG_ROW, on_row},         {MSG_FLAGS, on_flags},       {MSG_GONE, on_gone},
+                 {MSG_EXISTS, on_exists},   {MSG_BOX_OPEN, on_box_open}, {MSG_BOX, on_box},
+                 {MSG_MODSEQ, on_modseq},   {MSG_UIDS, on_uids},         {MSG_LIST_NEWS, watch_list_news},
+                 {MSG_PUSHED, watch_pushed}};
     for (size_t i = 0; i < COUNT(table); i++)
         if (table[i].kind == m->kind) {
             table[i].handle(a, m);
@@ -655,6 +641,7 @@ static struct step *send_list(struct acct *a)
         return NULL;
     }
     a->list_open = true;
+    a->list_news = false;
     a->status_at = clock_mono_ms(); /* counts come with the list */
     return STEP(a, list_done, -1, STEP_LIST, .step = 0);
 }
@@ -727,7 +714,10 @@ void imap_pump(struct acct *a)
     ptrdiff_t sel = box_at(a, a->selected);
     if (sel >= 0)
         box_refresh(a, (size_t)sel);
+    if (a->list_news && !a->news_timer)
+        a->list_at = 0;
     struct sync_facts f = {.online = true,
+                           .pushed = a->pushed,
                            .listed = a->listed,
                            .deep = a->passes != NULL,
                            .idle_sync = true,

@@ -111,6 +111,14 @@ struct db_box {
  * one is noted and takes effect at db_box_open. An empty `utf8` is replaced by `name`. ERR_LIMIT past 1,000,000
  * mailboxes. */
 bool db_box_put(struct db *, const struct db_box *, uint64_t *id_r, struct err *);
+/* STATUS: the counts of a mailbox that is known; those that are UINT32_MAX stay. modseq 0: not said. */
+struct db_counted {
+    uint32_t exists, unread, uidvalidity, uidnext;
+    uint64_t modseq;
+};
+bool db_box_counts(struct db *, uint64_t box, const struct db_counted *, struct err *);
+/* The mailbox was resynchronised up to modseq: what STATUS had counted by then is not counted twice. */
+bool db_box_recount(struct db *, uint64_t box, uint64_t modseq, struct err *);
 /* A full LIST begins, or has ended: mailboxes not put in between are gone, with their rows (not those being created).
  */
 bool db_boxes_begin(struct db *, struct err *);

@@ -181,6 +181,24 @@ struct box *box_made(struct db *db, struct str name, struct str utf8, char delim
     return b;
 }
 
+static void counts_put(struct db *db, struct box *b, const struct db_counted *c)
+{
+    if ((c->exists != UINT32_MAX && c->exists != b->exists) || (c->unread != UINT32_MAX && c->unread != b->unseen)) {
+        b->exists = c->exists != UINT32_MAX ? c->exists : b->exists;
+        b->unseen = c->unread != UINT32_MAX ? c->unread : b->unseen;
+        box_touch(db, b);
+    }
+    if (c->unread != UINT32_MAX) {
+        b->counted_unseen = c->unread;
+        b->counted_modseq = c->modseq;
+    }
+    bool same = c->uidvalidity == UINT32_MAX || c->uidvalidity == b->uidvalidity;
+    if (same && c->uidnext != UINT32_MAX && c->uidnext > b->uidnext) {
+        b->uidnext = c->uidnext;
+        b->dirty = true;
+    }
+}
+
 bool db_box_put(struct db *db, const struct db_box *in, uint64_t *id_r, struct err *err)
 {
     bool own;
@@ -221,16 +239,7 @@ bool db_box_put(struct db *db, const struct db_box *in, uint64_t *id_r, struct e
         db->list_changed = true;
         box_touch(db, b);
     }
-    if ((in->exists != UINT32_MAX && in->exists != b->exists) ||
-        (in->unread != UINT32_MAX && in->unread != b->unseen)) {
-        b->exists = in->exists != UINT32_MAX ? in->exists : b->exists;
-        b->unseen = in->unread != UINT32_MAX ? in->unread : b->unseen;
-        box_touch(db, b);
-    }
-    if (in->uidnext && in->uidvalidity == b->uidvalidity && in->uidnext > b->uidnext) {
-        b->uidnext = in->uidnext;
-        b->dirty = true;
-    }
+    counts_put(db, b, &(struct db_counted){in->exists, in->unread, in->uidvalidity, in->uidnext, in->modseq});
     if (b->listed != db->list_no) {
         b->listed = db->list_no;
         b->dirty = true;
@@ -319,6 +328,29 @@ static struct box *box_enter(struct db *db, uint64_t box, bool *own, struct err 
     if (!b)
         call_refuse(db, *own, err, ERR_NO_MAILBOX, "no such mailbox");
     return b;
+}
+
+bool db_box_counts(struct db *db, uint64_t box, const struct db_counted *c, struct err *err)
+{
+    bool own;
+    struct box *b = box_enter(db, box, &own, err);
+    if (!b)
+        return false;
+    counts_put(db, b, c);
+    return call_leave(db, own, err);
+}
+
+bool db_box_recount(struct db *db, uint64_t box, uint64_t modseq, struct err *err)
+{
+    bool own;
+    struct box *b = box_enter(db, box, &own, err);
+    if (!b)
+        return false;
+    if (modseq && modseq == b->counted_modseq && b->unseen != b->counted_unseen) {
+        b->unseen = b->counted_unseen;
+        box_touch(db, b);
+    }
+    return call_leave(db, own, err);
 }
 
 bool db_box_exists(struct db *db, uint64_t box, uint32_t exists, struct err *err)

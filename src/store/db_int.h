@@ -42,6 +42,8 @@ struct box {
     uint32_t uidvalidity, uidnext, base; /* base: UIDs from here on are news */
     uint64_t modseq;
     uint32_t exists, unseen;      /* the server's, UINT32_MAX unknown */
+    uint32_t counted_unseen;      /* as the last STATUS said, which ... */
+    uint64_t counted_modseq;      /* ... knew all changes up to here */
     uint32_t known, known_unread; /* rows with a place here */
     uint32_t shown, shown_unread; /* rows shown here */
     bool readonly, keywords_ok, filled, creating, hidden;

@@ -262,12 +262,15 @@ bool db_flags_put(struct db *db, uint64_t box, uint32_t uid, uint32_t flags, str
                   struct err *err)
 {
     bool own;
-    (void)modseq; /* the mailbox's MODSEQ is what a resync asks for */
     if (!call_enter(db, &own, err))
         return false;
     uint64_t id = uid ? row_at(db, box, uid, STR("")) : 0;
+    struct box *b = id ? box_ref(db, box) : NULL;
+    uint32_t unseen = b ? b->unseen : 0;
     if (id)
         flags_one(db, id, flags, keywords, true);
+    if (b && modseq && modseq <= b->counted_modseq)
+        b->unseen = unseen; /* STATUS counted it already */
     return call_leave(db, own, err);
 }
 

@@ -115,7 +115,7 @@ class Program:
             self.send("SECRET", fd=r, service=0)
             os.close(r)
 
-    def until(self, name, timeout=60, **match):
+    def until(self, name, /, timeout=60, **match):
         """Reads to the message wanted; it is the last of what is returned."""
         got = []
         while True:

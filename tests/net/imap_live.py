@@ -221,6 +221,49 @@ def test_watch_by_idle_without_qresync():
     watch(imap_capability=PLAIN + " IDLE")
 
 
+def test_notify_tells_of_all_mailboxes():
+    with session(count=2) as p:
+        with p.server.imap("alice") as other:
+            other.create("Old")
+            other.create("Old/below")
+            boxes = {b["name"]: b for b in p.do("STEP_LIST")["BOX"]}
+            tap.equal([m.on for m in p.seen if m.name == "PUSHED"], [1])
+            tap.equal((boxes[b"Archive"].counts, boxes[b"Archive"].role), (0, 2))
+            select(p)
+            p.do("STEP_WATCH", box=1)
+            # another mailbox: new, read, gone
+            other.append("Archive", "", None, mail(9))
+            told = p.until("BOX", name=b"Archive", total=1)[-1]
+            tap.equal((told.unread, told.counts), (1, 1))
+            other.select("Archive")
+            other.uid("STORE", "1", "+FLAGS", "(\\Seen \\Deleted)")
+            p.until("BOX", name=b"Archive", unread=0)
+            other.expunge()
+            p.until("BOX", name=b"Archive", total=0)
+            # the list
+            other.create("New")
+            tap.equal(p.until("LIST_NEWS", name=b"New")[-1].old, b"")
+            other.rename("Old", "Newer")
+            tap.equal(p.until("LIST_NEWS", name=b"Newer")[-1].old, b"Old")
+            other.delete("New")
+            p.until("LIST_NEWS", name=b"New")
+            # the selected one, row by row
+            other.select("INBOX")
+            other.uid("STORE", "2", "+FLAGS", "(\\Flagged)")
+            tap.equal(p.until("FLAGS", uid=2)[-1].flags & 4, 4)
+            with_body(p.server, mail(3))
+            tap.equal(p.until("EXISTS", exists=3)[-1].box, 1)
+            other.uid("STORE", "1", "+FLAGS", "(\\Deleted)")
+            other.expunge()
+            tap.equal(p.until("GONE", uid_lo=1)[-1].uid_hi, 1)
+
+
+def test_without_notify_nothing_is_said_to_be_pushed():
+    with session(count=1, imap_capability=PLAIN + " IDLE") as p:
+        p.do("STEP_LIST")
+        assert not [m for m in p.seen if m.name == "PUSHED"]
+
+
 def test_large_body_streams_with_progress_and_cancel():
     big = mail(7, "0123456789abcdef" * 64 + "\r\n")
     big = big + (b"y" * 76 + b"\r\n") * 600000
