@@ -123,8 +123,14 @@ bool imap_on_copyuid(struct session *s, struct str args, struct err *err)
     return true;
 }
 
-static bool moved_unknown(struct session *s, struct str uids, uint64_t target, struct err *err)
+static bool moved_tell(struct session *s, struct str uids, uint64_t target, struct str pairs, struct err *err)
 {
+    struct str line;
+    while (str_split(&pairs, '\n', &line))
+        if (line.n && !imap_on_copyuid(s, line, err))
+            return false;
+    if (s->moved)
+        return true;
     size_t n = ipc_ranges_count(uids);
     uint32_t lo, hi;
     unsigned told = 0;
@@ -138,8 +144,10 @@ static bool moved_unknown(struct session *s, struct str uids, uint64_t target, s
     return true;
 }
 
-/* COPY and MOVE: COPYUID may stand in the tagged answer, so each is waited for by itself. */
-static bool copy_or_move(struct session *s, struct str uids, const char *command, struct str target, struct err *err)
+/* COPY and MOVE: COPYUID may stand in the tagged answer, so each is waited for by itself. It is kept in `pairs`, a line
+ * each: a message is told to have moved only when its original has gone. */
+static bool copy_or_move(struct session *s, struct str uids, const char *command, struct str target, struct buf *pairs,
+                         struct err *err)
 {
     struct buf set = BUF_INIT(SET_MAX + 64);
     struct imap_result r;
@@ -152,8 +160,9 @@ static bool copy_or_move(struct session *s, struct str uids, const char *command
         imap_cmd_add(&c, " %s ", buf_z(&set));
         imap_cmd_string(s->imap, &c, target);
         ok = imap_send(s->imap, &c, &tag, err) || (err->kind != ERR_USAGE && session_lost(s, err));
-        ok = ok && session_done(s, tag, &r, err) &&
-             (!str_case_eqz(r.code, "COPYUID") || imap_on_copyuid(s, r.args, err));
+        ok = ok && session_done(s, tag, &r, err);
+        if (ok && str_case_eqz(r.code, "COPYUID"))
+            ok = (buf_adds(pairs, r.args) && buf_addc(pairs, '\n')) || err_set(err, ERR_LIMIT, "too long a COPYUID");
     }
     buf_fini(&set);
     return ok;
@@ -175,19 +184,20 @@ bool imap_step_move(struct fetch *f, struct msg *m, struct err *err)
     bool move = !q->copy && (caps & IMAP_CAP_MOVE);
     s->move_target = q->target;
     s->moved = 0;
-    bool ok = copy_or_move(s, q->uids, move ? "UID MOVE" : "UID COPY", q->target_name, err);
-    s->move_target = 0;
-    if (ok && !s->moved)
-        ok = moved_unknown(s, q->uids, q->target, err);
-    if (!ok || move || q->copy)
-        return ok;
+    struct buf pairs = BUF_INIT(4u << 20);
+    bool ok = copy_or_move(s, q->uids, move ? "UID MOVE" : "UID COPY", q->target_name, &pairs, err);
     /* Copied, and told so: now the originals, and nothing but them (THREATS 65). */
-    if (caps & IMAP_CAP_UIDPLUS)
-        return remove_these(s, q->uids, err);
-    return store_send(s, q->uids, '+', FLAG_DELETED, (struct str){NULL, 0}, err) &&
-           FETCH_SEND(f, err, ALERT,
-                      .text = str_z(
-                          "This server cannot remove single messages: the moved ones stay behind, marked as deleted"));
+    bool marked = ok && !move && !q->copy && !(caps & IMAP_CAP_UIDPLUS);
+    if (marked)
+        ok = store_send(s, q->uids, '+', FLAG_DELETED, (struct str){NULL, 0}, err);
+    else if (!move && !q->copy)
+        ok = ok && remove_these(s, q->uids, err);
+    ok = ok && moved_tell(s, q->uids, q->target, buf_str(&pairs), err);
+    s->move_target = 0;
+    buf_fini(&pairs);
+    return ok && (!marked || FETCH_SEND(f, err, ALERT,
+                                        .text = STR("This server cannot remove single messages: the moved ones stay "
+                                                    "behind, marked as deleted")));
 }
 
 bool imap_step_expunge(struct fetch *f, struct msg *m, struct err *err)

@@ -360,14 +360,27 @@ bool imap_step_find(struct fetch *f, struct msg *m, struct err *err)
         b->readonly = true; /* only looking: no \Recent is taken from anybody */
     if (!q->box || !select_ensure(s, q->box, false, err))
         return false;
-    buf_addf(&id, "<%.*s>", STR_FMT(q->msgid));
-    imap_cmd_init(&c, "UID SEARCH HEADER MESSAGE-ID ");
-    imap_cmd_string(s->imap, &c, buf_str(&id));
-    buf_fini(&id);
     buf_reset(&s->found);
-    if (!imap_send(s->imap, &c, &tag, err))
-        return err->kind != ERR_USAGE && session_lost(s, err);
-    bool ok = search_wait(s, tag, err);
+    bool ok = true;
+    if (q->uid) {
+        ipc_ranges_add(&s->found, q->uid, q->uid);
+    } else {
+        imap_cmd_init(&c, "UID SEARCH ");
+        if (q->uid_lo)
+            imap_cmd_add(&c, "UID %u:* ", q->uid_lo);
+        if (q->msgid.n) {
+            buf_addf(&id, "<%.*s>", STR_FMT(q->msgid));
+            imap_cmd_add(&c, "HEADER MESSAGE-ID ");
+            imap_cmd_string(s->imap, &c, buf_str(&id));
+        } else {
+            imap_cmd_add(&c, "LARGER %llu SMALLER %llu", (unsigned long long)(q->size ? q->size - 1 : 0),
+                         (unsigned long long)q->size + 1);
+        }
+        buf_fini(&id);
+        if (!imap_send(s->imap, &c, &tag, err))
+            return err->kind != ERR_USAGE && session_lost(s, err);
+        ok = search_wait(s, tag, err);
+    }
     if (ok && s->found.n && set_piece(str_sub(buf_str(&s->found), 0, 8 * FIND_MAX), &at, 4000, &set)) {
         ok = imap_sendf(s->imap, &tag, err, "UID FETCH %s (UID RFC822.SIZE INTERNALDATE)", buf_z(&set)) ||
              session_lost(s, err);

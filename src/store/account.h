@@ -112,6 +112,7 @@ struct acct {
     unsigned replay_tries;
     struct watch *wake; /* next held purge, POP3 pass, STATUS round */
     struct batch_run *batch;
+    uint64_t next_asked; /* target whose UIDNEXT was asked for before a command */
     struct open_req *opens;
     struct pop_run *poprun;
     int64_t pop_due, pop_ended; /* monotonic: next pass; end of the last */

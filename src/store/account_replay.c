@@ -15,13 +15,14 @@ enum phase { PHASE_COMMAND, PHASE_FIND /* places unknown */, PHASE_SETTLE /* out
 struct look {
     bool asked;
     bool source, target, twice; /* found there; more than one */
-    uint32_t uidvalidity, uid;
+    uint32_t uidvalidity, uid, source_uid;
 };
 struct batch_run {
     struct db_batch b; /* borrowed from the db until the next batch */
     enum phase phase;
     unsigned outstanding;
-    size_t at, n; /* PHASE_SETTLE: items under inspection */
+    size_t at, n;  /* PHASE_SETTLE: items under inspection */
+    size_t halves; /* copied, but the original is still there */
     struct look *looks;
     enum err_kind kind; /* first failure */
     char text[400];
@@ -262,8 +263,10 @@ static void look_done(struct acct *a, struct step *s, enum err_kind kind, struct
 static bool look_send(struct acct *a, size_t item, bool target)
 {
     const struct db_batch *b = &a->batch->b;
+    const struct db_item *it = &b->items[item];
     struct step *s = STEP(a, look_done, -1, STEP_FIND, .box = target ? b->target : b->box,
-                          .name = target ? b->target_name : b->box_name, .msgid = b->items[item].msgid);
+                          .name = target ? b->target_name : b->box_name, .msgid = it->msgid, .size = it->size,
+                          .uid = target ? 0 : it->uid, .uid_lo = target ? b->target_next : 0);
     if (s) {
         s->a = item;
         s->b = target;
@@ -273,35 +276,30 @@ static bool look_send(struct acct *a, size_t item, bool target)
     return sent(a, s);
 }
 
-static void settle_item(struct acct *a, const struct db_item *it, const struct look *l)
+static void unsettled(struct acct *a, const struct db_item *it, enum err_kind kind, const char *why)
+{
+    struct err err = ERR_INIT;
+    const struct db_batch *b = &a->batch->b;
+    acct_note(a, 2, kind, "%s a message of %s in %s: %s", verb_of(b->kind), a->name, box_words(a, b->box), why);
+    if (!db_item_failed(a->db, it->intent, it->msg, kind, why, &err))
+        acct_db_error(a, &err);
+}
+
+static void settle_item(struct acct *a, const struct db_item *it, struct look *l)
 {
     struct batch_run *r = a->batch;
     struct err err = ERR_INIT;
-    bool ok = true;
-    if (it->msgid.n == 0) {
-        acct_note(a, 2, ERR_UNKNOWN_OUTCOME,
-                  "%s a message of %s was cut off and cannot be looked up: look in both mailboxes", verb_of(r->b.kind),
-                  a->name);
-        ok = db_item_failed(a->db, it->intent, it->msg, ERR_UNKNOWN_OUTCOME, "the message has no id to find it by",
-                            &err);
-    } else if (r->b.kind == INTENT_MOVE && l->source && l->target) {
-        /* A COPY that came without its deletion. Nothing is lost and nothing is done twice; the user sees both. */
-        acct_note(a, 1, ERR_UNKNOWN_OUTCOME, "a message is in both %s and its target: the move was cut off",
-                  box_words(a, r->b.box));
-        ok = db_item_failed(a->db, it->intent, it->msg, ERR_UNKNOWN_OUTCOME,
-                            "the move was cut off: it is in both mailboxes", &err);
-    } else if (l->target) {
-        ok = db_item_moved(a->db, it->intent, it->msg, l->uidvalidity, l->twice ? 0 : l->uid, STR(""), &err);
-    } else if (l->source || r->b.kind == INTENT_APPEND) {
-        r->requeue = true;
-    } else {
-        ok = db_item_failed(a->db, it->intent, it->msg, ERR_NO_MESSAGE, "the message is in neither mailbox any more",
-                            &err);
-        acct_note(a, 2, ERR_NO_MESSAGE,
-                  "a message of %s is neither in its mailbox nor in the target of the move any more", a->name);
-    }
-    if (!ok)
+    if (it->msgid.n == 0 && it->size == 0)
+        unsettled(a, it, ERR_UNKNOWN_OUTCOME, "it was cut off and cannot be looked up: look in both mailboxes");
+    else if (r->b.kind == INTENT_MOVE && l->source && l->target)
+        r->halves++; /* a COPY that came without its deletion */
+    else if (l->target &&
+             !db_item_moved(a->db, it->intent, it->msg, l->uidvalidity, l->twice ? 0 : l->uid, STR(""), &err))
         acct_db_error(a, &err);
+    else if (!l->target && (l->source || r->b.kind != INTENT_MOVE))
+        r->requeue = true;
+    else if (!l->target)
+        unsettled(a, it, ERR_NO_MESSAGE, "it is neither there nor in the target of the move any more");
 }
 
 static bool settle_send(struct acct *a)
@@ -310,19 +308,69 @@ static bool settle_send(struct acct *a)
     r->n = MIN(r->b.nitems - r->at, (size_t)SETTLE_MAX);
     bool any = false;
     for (size_t i = r->at; i < r->at + r->n; i++) {
-        if (r->b.items[i].msgid.n == 0)
+        if (r->b.items[i].msgid.n == 0 && r->b.items[i].size == 0)
             continue;
-        if (r->b.kind != INTENT_APPEND)
+        if (r->b.kind == INTENT_MOVE)
             any = look_send(a, i, false) || any;
         any = look_send(a, i, true) || any;
     }
     return any;
 }
 
-static void settle_next(struct acct *a)
+static void settle_end(struct acct *a)
 {
     struct batch_run *r = a->batch;
     struct err err = ERR_INIT;
+    bool ok = r->requeue ? db_intents_requeue(a->db, r->b.intents, r->b.nintents, &err)
+                         : db_intents_done(a->db, r->b.intents, r->b.nintents, &err);
+    if (!ok)
+        acct_db_error(a, &err);
+    if (!r->requeue && r->b.kind == INTENT_APPEND)
+        outbox_unlink(a->srv, r->b.arg);
+    run_free(a);
+}
+
+/* The originals of what was copied have gone, or are at least marked: the moves are whole. */
+static void halves_done(struct acct *a, struct step *s, enum err_kind kind, struct str text)
+{
+    struct batch_run *r = a->batch;
+    struct err err = ERR_INIT;
+    (void)s;
+    (void)text;
+    if (!r)
+        return;
+    if (line_error(kind) || try_later(kind)) {
+        run_free(a); /* looked up again when the line is back */
+        return;
+    }
+    for (size_t i = 0; i < r->b.nitems; i++) {
+        const struct look *l = &r->looks[i];
+        const struct db_item *it = &r->b.items[i];
+        if (l->source && l->target &&
+            !db_item_moved(a->db, it->intent, it->msg, l->uidvalidity, l->twice ? 0 : l->uid, STR(""), &err))
+            acct_db_error(a, &err);
+    }
+    settle_end(a);
+}
+
+static bool halves_send(struct acct *a)
+{
+    struct batch_run *r = a->batch;
+    struct uid_set set = UID_SET_INIT(BATCH_MAX);
+    struct buf uids = BUF_INIT(32768);
+    for (size_t i = 0; i < r->b.nitems; i++)
+        if (r->looks[i].source && r->looks[i].target)
+            uid_set_add(&set, r->b.items[i].uid ? r->b.items[i].uid : r->looks[i].source_uid);
+    bool ok = uid_set_pack(&set, &uids) && imap_select(a, r->b.box, false) &&
+              sent(a, STEP(a, halves_done, -1, STEP_EXPUNGE, .box = r->b.box, .uids = buf_str(&uids)));
+    uid_set_fini(&set);
+    buf_fini(&uids);
+    return ok;
+}
+
+static void settle_next(struct acct *a)
+{
+    struct batch_run *r = a->batch;
     for (;;) {
         for (size_t i = r->at; i < r->at + r->n; i++)
             settle_item(a, &r->b.items[i], &r->looks[i]);
@@ -332,13 +380,10 @@ static void settle_next(struct acct *a)
         if (settle_send(a))
             return;
     }
-    bool ok = r->requeue ? db_intents_requeue(a->db, r->b.intents, r->b.nintents, &err)
-                         : db_intents_done(a->db, r->b.intents, r->b.nintents, &err);
-    if (!ok)
-        acct_db_error(a, &err);
-    if (!r->requeue && r->b.kind == INTENT_APPEND)
-        outbox_unlink(a->srv, r->b.arg);
-    run_free(a);
+    if (!r->halves)
+        settle_end(a);
+    else if (!halves_send(a))
+        run_free(a);
 }
 
 static void find_next(struct acct *a)
@@ -393,18 +438,20 @@ static void on_found(struct acct *a, const struct m_FOUND *f)
     }
     const struct db_item *it = &a->batch->b.items[s->a];
     struct look *l = &a->batch->looks[s->a];
+    bool other = it->size && f->size && it->size != f->size && a->batch->b.kind != INTENT_APPEND;
     if (s->b) {
-        if (a->batch->b.kind != INTENT_APPEND && it->size && f->size && it->size != f->size)
-            return; /* another message with that id */
+        if (other || f->uid < a->batch->b.target_next)
+            return; /* another message with that id, or a copy that was there before */
         l->twice = l->target;
         l->target = true;
     } else if (a->batch->phase == PHASE_FIND) {
-        if (it->size && f->size && it->size != f->size)
+        if (other)
             return;
         l->twice = l->source;
         l->source = true;
     } else {
-        l->source = l->source || it->uid == 0 || f->uid == it->uid;
+        l->source = true;
+        l->source_uid = f->uid;
         return;
     }
     l->uidvalidity = f->uidvalidity;
@@ -543,10 +590,26 @@ static bool begin_looking(struct acct *a, enum phase phase)
     return a->batch != NULL;
 }
 
+static void next_known(struct acct *a, struct step *s, enum err_kind kind, struct str text)
+{
+    (void)s;
+    (void)kind;
+    (void)text;
+    if (a->batch)
+        run_free(a); /* chosen again, now with the answer, if there was one */
+}
+
+/* Where the target's UIDNEXT is not known, an outcome that is lost could not be told: asked first. */
+static bool needs_next(const struct acct *a, const struct db_batch *b)
+{
+    return a->imap && b->target && b->target != a->selected && b->target_next == 0 && a->next_asked != b->target;
+}
+
 static bool begin_commands(struct acct *a)
 {
     struct batch_run *r = a->batch;
     struct err err = ERR_INIT;
+    a->next_asked = 0;
     if (!db_intents_sent(a->db, r->b.intents, r->b.nintents, &err) || !db_sync(a->db, &err)) {
         acct_db_error(a, &err);
         run_free(a);
@@ -593,6 +656,10 @@ bool replay_pump(struct acct *a)
         return begin_looking(a, PHASE_SETTLE);
     if (needs_places(a, &b))
         return begin_looking(a, PHASE_FIND);
+    if (needs_next(a, &b) && sent(a, STEP(a, next_known, -1, STEP_STATUS, .names = b.target_name))) {
+        a->next_asked = b.target;
+        return true;
+    }
     return begin_commands(a);
 }
 

@@ -28,7 +28,7 @@ struct db;
 
 /* ---- Opening ------------------------------------------------------------------------------------ */
 /* What WELCOME announces; a reader refuses another. */
-#define DB_SCHEMA 1
+#define DB_SCHEMA 2
 enum db_opened {
     DB_NEW = 1,           /* keep.db was not there: a new account */
     DB_CACHE_NEW = 2,     /* cache.db is empty: every mailbox must be listed and synchronised */
@@ -267,6 +267,9 @@ struct db_batch {
     uint32_t set, clear;
     struct str arg, utf8;             /* TAGS: "+x -y"; names as in struct db_intent; the file of APPEND */
     struct str box_name, target_name; /* server's names at this moment */
+    /* What the command brings to the target has a UID from here on; 0: not known. Of an unknown intent: when it was
+     * sent. */
+    uint32_t target_next;
     const uint64_t *intents;
     size_t nintents;
     const struct db_item *items; /* by uid, rising */
@@ -291,13 +294,14 @@ bool db_item_failed(struct db *, uint64_t intent, uint64_t msg, enum err_kind, c
 bool db_intents_done(struct db *, const uint64_t *intents, size_t n, struct err *);
 /* Refused for good: rows show the server's state again. */
 bool db_intents_refused(struct db *, const uint64_t *intents, size_t n, enum err_kind, const char *text, struct err *);
-/* The line was lost after the command: FLAGS, TAGS, PURGE, box operations and Maildir steps are queued again (doing
- * them twice does no harm); MOVE, COPY and APPEND become unknown. */
+/* The line was lost after the command: FLAGS, TAGS, PURGE and Maildir steps are queued again (doing them twice does no
+ * harm); MOVE, COPY and APPEND become unknown, and so do operations on mailboxes, which the next full LIST settles. */
 bool db_intents_lost(struct db *, const uint64_t *intents, size_t n, struct err *);
 /* Never sent after all (the step was cancelled or the server said try later): queued again. */
 bool db_intents_requeue(struct db *, const uint64_t *intents, size_t n, struct err *);
-/* Unknown intents to settle by looking: for each item ask whether the source UID is still there and the target has it,
- * then db_item_moved (it went), or db_intents_requeue (it did not). One intent at a time; nintents 0: none. */
+/* Unknown intents to settle by looking, all of one command: for each item ask whether the source UID is still there and
+ * the target has it under a UID from target_next on, then db_item_moved (it went), or db_intents_requeue (it did not).
+ * nintents 0: none. */
 bool db_unknown_next(struct db *, struct db_batch *batch_r, struct err *);
 struct db_counts {
     uint32_t queued, sent, unknown, messages; /* distinct messages with a pending intent */

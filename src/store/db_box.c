@@ -192,6 +192,8 @@ static void counts_put(struct db *db, struct box *b, const struct db_counted *c)
         b->counted_unseen = c->unread;
         b->counted_modseq = c->modseq;
     }
+    if (c->uidnext != UINT32_MAX)
+        b->next = MAX(b->next, c->uidnext);
     bool same = c->uidvalidity == UINT32_MAX || c->uidvalidity == b->uidvalidity;
     if (same && c->uidnext != UINT32_MAX && c->uidnext > b->uidnext) {
         b->uidnext = c->uidnext;
@@ -208,6 +210,8 @@ bool db_box_put(struct db *db, const struct db_box *in, uint64_t *id_r, struct e
     struct str name = str_sub(in->name, 0, 1000), utf8 = str_sub(in->utf8.n ? in->utf8 : in->name, 0, 1000);
     if (str_case_eqz(name, "INBOX") && !db->local)
         name = STR("INBOX");
+    if (!(in->attrs & BOX_NONEXISTENT))
+        intent_box_listed(db, name);
     struct box *b = box_named(db, name);
     if (!b) {
         int64_t n;
@@ -282,6 +286,7 @@ bool db_boxes_end(struct db *db, struct err *err)
         if (b && b->listed != db->list_no && !b->creating)
             box_remove(db, b);
     }
+    intent_boxes_listed(db);
     return call_leave(db, own, err);
 }
 
@@ -311,7 +316,7 @@ bool db_box_open(struct db *db, uint64_t box, uint32_t uidvalidity, uint32_t uid
     if (!b->base)
         b->base = uidnext;
     if (uidnext)
-        b->uidnext = uidnext;
+        b->uidnext = b->next = uidnext;
     b->exists = exists;
     b->readonly = readonly;
     b->keywords_ok = keywords_ok;

@@ -45,6 +45,7 @@ struct box {
     uint32_t counted_unseen;      /* as the last STATUS said, which ... */
     uint64_t counted_modseq;      /* ... knew all changes up to here */
     uint32_t known, known_unread; /* rows with a place here */
+    uint32_t next;                /* UIDNEXT as heard last, 0 unknown; not stored */
     uint32_t shown, shown_unread; /* rows shown here */
     bool readonly, keywords_ok, filled, creating, hidden;
     uint64_t listed;         /* number of the LIST that named it last */
@@ -184,6 +185,9 @@ void item_end(struct db *, uint64_t intent, uint64_t msg, enum item_state);
 /* Ends the intent when no item of it is pending. */
 void intent_settle(struct db *, uint64_t intent, enum err_kind why, const char *text);
 void intent_set(struct db *, uint64_t intent, enum intent_state, enum err_kind why, const char *text);
+/* A full LIST names a mailbox, or has ended: settles the operations on mailboxes whose outcome is unknown. */
+void intent_box_listed(struct db *, struct str name);
+void intent_boxes_listed(struct db *);
 void intent_end_without(struct db *, uint64_t intent, enum intent_state, enum err_kind, const char *text);
 
 /* An intent as stored. Strings are owned. */
@@ -193,10 +197,12 @@ struct intent {
     enum intent_state state;
     bool inverse;
     uint32_t set, clear;
+    uint32_t next; /* target's UIDNEXT when it was sent */
     int64_t due;
     struct buf arg, utf8, old, old_utf8;
 };
 bool intent_load(struct db *, uint64_t id, struct intent *);
+void intent_box_done(struct db *, const struct intent *); /* an operation on a mailbox has happened */
 void intent_fini(struct intent *);
 struct item {
     uint64_t msg, copy, bbox;
@@ -207,6 +213,23 @@ struct item {
 /* Items of an intent; caller frees with items_free. */
 struct item *items_load(struct db *, uint64_t intent, size_t *n_r);
 void items_free(struct item *, size_t n);
+
+/* What a batch borrows from. */
+struct batch_mem {
+    uint64_t *intents;
+    struct db_item *items;
+    size_t nintents, nitems, items_cap;
+    struct arena *text;
+};
+bool box_op(enum intent_kind);
+/* May the two be one command? */
+bool intents_merge(const struct intent *, const struct intent *);
+/* The pending ones in order, at most some thousands; caller ends each with intent_fini and frees the list. */
+size_t intents_pending(struct db *, struct intent **list_r);
+void batch_begin(struct db *, struct db_batch *);
+void batch_items(struct db *, struct batch_mem *, const struct intent *,
+                 uint32_t *uidvalidity); /* adds its pending items */
+void batch_fill(struct db *, const struct intent *first, struct db_batch *);
 
 /* Makes intents of a group: messages with one mailbox and one change share an intent. */
 struct maker {

@@ -67,6 +67,8 @@ static void count_server(struct db *db, const struct rowc *old, const struct row
     if (!b)
         return;
     box_touch(db, b);
+    if (b->next && now->uid >= b->next)
+        b->next = now->uid < UINT32_MAX ? now->uid + 1 : now->uid;
     if (from == to) {
         if (is_unread)
             more(&b->known_unread), more(&b->unseen);

@@ -69,8 +69,9 @@ uint64_t held_claim(struct db *db, struct box *b, uint32_t uid, struct str name,
 bool intent_load(struct db *db, uint64_t id, struct intent *in)
 {
     sqlite3_stmt *st = q_ask(
-        db, "SELECT grp,inverse,kind,state,box,target,fset,fclear,due,arg,utf8,old,oldutf8 FROM intent WHERE id=?", "i",
-        I(id));
+        db,
+        "SELECT grp,inverse,kind,state,box,target,fset,fclear,due,arg,utf8,old,oldutf8,tnext FROM intent WHERE id=?",
+        "i", I(id));
     if (!q_step(db, st))
         return false;
     *in = (struct intent){.id = id,
@@ -83,6 +84,7 @@ bool intent_load(struct db *db, uint64_t id, struct intent *in)
                           .set = sql_u32(st, 6),
                           .clear = sql_u32(st, 7),
                           .due = sql_int(st, 8),
+                          .next = sql_u32(st, 13),
                           .arg = BUF_INIT(4096),
                           .utf8 = BUF_INIT(4096),
                           .old = BUF_INIT(4096),

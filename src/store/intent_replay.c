@@ -4,13 +4,6 @@
 #define SCAN_MAX 4000 /* pending intents looked at for one batch */
 #define BOX_OPS_MAX 64
 
-struct batch_mem {
-    uint64_t *intents;
-    struct db_item *items;
-    size_t nintents, nitems, items_cap;
-    struct arena *text;
-};
-
 void batch_free(struct batch_mem **bp)
 {
     struct batch_mem *b = *bp;
@@ -134,7 +127,7 @@ struct chooser {
     size_t nops;
 };
 
-static bool box_op(enum intent_kind k)
+bool box_op(enum intent_kind k)
 {
     return k == INTENT_BOX_CREATE || k == INTENT_BOX_RENAME || k == INTENT_BOX_DELETE;
 }
@@ -179,7 +172,7 @@ static bool may_go(struct chooser *c, const struct intent *in)
     return !earlier_on_same(c->db, in->id);
 }
 
-static bool mergeable(const struct intent *a, const struct intent *b)
+bool intents_merge(const struct intent *a, const struct intent *b)
 {
     return a->kind == b->kind && !box_op(a->kind) && a->kind != INTENT_APPEND && a->box == b->box &&
            a->target == b->target && a->set == b->set && a->clear == b->clear &&
@@ -201,7 +194,7 @@ static struct str keep_str(struct batch_mem *m, struct str s)
 }
 
 /* What is sent comes from keep.db alone, so that it can be sent also when cache.db is lost. */
-static void batch_items(struct db *db, struct batch_mem *m, const struct intent *in, uint32_t *uidvalidity)
+void batch_items(struct db *db, struct batch_mem *m, const struct intent *in, uint32_t *uidvalidity)
 {
     struct box *b = box_ref(db, in->box);
     sqlite3_stmt *st = q_ask(db,
@@ -231,7 +224,7 @@ static void batch_items(struct db *db, struct batch_mem *m, const struct intent 
     }
 }
 
-static void batch_fill(struct db *db, const struct intent *first, struct db_batch *r)
+void batch_fill(struct db *db, const struct intent *first, struct db_batch *r)
 {
     struct batch_mem *m = db->batch;
     struct box *b = box_ref(db, first->box), *t = box_ref(db, first->target);
@@ -245,6 +238,7 @@ static void batch_fill(struct db *db, const struct intent *first, struct db_batc
     r->arg = keep_str(m, buf_str(&first->arg));
     r->utf8 = keep_str(m, buf_str(&first->utf8));
     r->box_name = b ? keep_str(m, (struct str){b->name, b->name_n}) : STR("");
+    r->target_next = first->state == INTENT_UNKNOWN ? first->next : t ? t->next : 0;
     r->target_name = t ? keep_str(m, (struct str){t->name, t->name_n}) : STR("");
     r->intents = m->intents;
     r->nintents = m->nintents;
@@ -252,7 +246,7 @@ static void batch_fill(struct db *db, const struct intent *first, struct db_batc
     r->nitems = m->nitems;
 }
 
-static void batch_begin(struct db *db, struct db_batch *r)
+void batch_begin(struct db *db, struct db_batch *r)
 {
     batch_free(&db->batch);
     db->batch = mem_new(sizeof *db->batch);
@@ -261,7 +255,7 @@ static void batch_begin(struct db *db, struct db_batch *r)
     r->arg = r->utf8 = r->box_name = r->target_name = STR("");
 }
 
-static size_t pending_load(struct db *db, struct intent **list_r)
+size_t intents_pending(struct db *db, struct intent **list_r)
 {
     uint64_t *ids = mem_array(SCAN_MAX, sizeof *ids);
     size_t n = 0, kept = 0;
@@ -298,7 +292,7 @@ bool db_intent_next(struct db *db, int64_t now, unsigned max, struct db_batch *b
     if (!call_enter(db, &own, err))
         return false;
     struct chooser c = {.db = db};
-    c.n = pending_load(db, &c.pending);
+    c.n = intents_pending(db, &c.pending);
     struct batch_mem *m = db->batch;
     m->intents = mem_array(c.n ? c.n : 1, sizeof *m->intents);
     const struct intent *first = NULL;
@@ -308,7 +302,7 @@ bool db_intent_next(struct db *db, int64_t now, unsigned max, struct db_batch *b
         bool wait = in->state == INTENT_QUEUED && in->due > now;
         if (wait)
             due = !due || in->due < due ? in->due : due;
-        if (!wait && (!first || mergeable(first, in)) && may_go(&c, in) && !done_here(db, in)) {
+        if (!wait && (!first || intents_merge(first, in)) && may_go(&c, in) && !done_here(db, in)) {
             int64_t n = 0;
             q_one(db, &n, "SELECT count(*) FROM item WHERE intent=? AND state=0", "i", I(in->id));
             if (!first || m->nitems + (size_t)n <= limit) {
@@ -330,55 +324,19 @@ bool db_intent_next(struct db *db, int64_t now, unsigned max, struct db_batch *b
     return call_leave(db, own, err);
 }
 
-bool db_unknown_next(struct db *db, struct db_batch *batch_r, struct err *err)
-{
-    bool own;
-    int64_t id;
-    batch_begin(db, batch_r);
-    if (!call_enter(db, &own, err))
-        return false;
-    struct batch_mem *m = db->batch;
-    m->intents = mem_array(1, sizeof *m->intents);
-    while (q_one(db, &id, "SELECT id FROM intent WHERE state=2 AND state<3 ORDER BY id LIMIT 1", "")) {
-        struct intent in;
-        if (!intent_load(db, (uint64_t)id, &in))
-            break;
-        size_t n;
-        struct item *items = items_load(db, in.id, &n);
-        for (size_t i = 0; i < n; i++) { /* what a resync has shown needs no asking */
-            struct rowc r;
-            uint64_t row = in.kind == INTENT_MOVE ? items[i].msg : items[i].copy;
-            if (items[i].state == ITEM_PENDING && row_load(db, row, &r) && r.sbox == in.target && (r.uid || r.named)) {
-                item_end(db, in.id, items[i].msg, ITEM_DONE);
-                row_refresh(db, items[i].msg);
-                row_refresh(db, row);
-            }
-        }
-        items_free(items, n);
-        intent_settle(db, in.id, ERR_NONE, "");
-        m->nitems = 0;
-        batch_items(db, m, &in, &batch_r->uidvalidity);
-        if (m->nitems) {
-            m->intents[0] = in.id;
-            m->nintents = 1;
-            batch_fill(db, &in, batch_r);
-        }
-        intent_fini(&in);
-        if (m->nitems || db->failed)
-            break;
-    }
-    return call_leave(db, own, err);
-}
-
 /* ---- what became of them ------------------------------------------------------------------------ */
 
 bool db_intents_sent(struct db *db, const uint64_t *intents, size_t n, struct err *err)
 {
     bool own;
+    int64_t target = 0;
     if (!call_enter(db, &own, err))
         return false;
+    if (n)
+        q_one(db, &target, "SELECT coalesce(target,0) FROM intent WHERE id=?", "i", I(intents[0]));
+    struct box *b = box_ref(db, (uint64_t)target);
     for (size_t i = 0; i < n; i++)
-        q_keep(db, "UPDATE intent SET state=1 WHERE id=? AND state=0", "i", I(intents[i]));
+        q_keep(db, "UPDATE intent SET state=1,tnext=? WHERE id=? AND state=0", "ii", I(b ? b->next : 0), I(intents[i]));
     return call_leave(db, own, err);
 }
 
@@ -392,19 +350,6 @@ bool db_intents_requeue(struct db *db, const uint64_t *intents, size_t n, struct
     return call_leave(db, own, err);
 }
 
-bool db_intents_lost(struct db *db, const uint64_t *intents, size_t n, struct err *err)
-{
-    bool own;
-    if (!call_enter(db, &own, err))
-        return false;
-    for (size_t i = 0; i < n; i++)
-        q_keep(
-            db,
-            "UPDATE intent SET state=CASE WHEN ?1=0 AND kind IN (?2,?3,?4) THEN 2 ELSE 0 END WHERE id=?5 AND state=1",
-            "iiiii", I(db->local), I(INTENT_MOVE), I(INTENT_COPY), I(INTENT_APPEND), I(intents[i]));
-    return call_leave(db, own, err);
-}
-
 /* The message of `item` is in the target: at that UID or name, or nobody said where. */
 static void arrived(struct db *db, const struct intent *in, const struct item *t, uint32_t uidv, uint32_t uid,
                     struct str name)
@@ -412,6 +357,8 @@ static void arrived(struct db *db, const struct intent *in, const struct item *t
     uint64_t row = in->kind == INTENT_MOVE ? t->msg : t->copy;
     struct box *b = box_ref(db, in->target);
     item_end(db, in->id, t->msg, ITEM_DONE);
+    if (b && !uid && !name.n)
+        b->next = 0; /* what came here is not told from what was */
     if (uid && b && b->uidvalidity != uidv) {
         if (b->uidvalidity || b->known)
             uid = 0; /* another life of the mailbox than the one we know */
@@ -534,7 +481,7 @@ static void renamed(struct db *db, const struct intent *in)
     buf_fini(&prefix);
 }
 
-static void done_box(struct db *db, const struct intent *in)
+void intent_box_done(struct db *db, const struct intent *in)
 {
     struct box *b = box_ref(db, in->box);
     intent_set(db, in->id, INTENT_DONE, ERR_NONE, "");
@@ -564,7 +511,7 @@ bool db_intents_done(struct db *db, const uint64_t *intents, size_t n, struct er
         if (!intent_load(db, intents[i], &in))
             continue;
         if (in.state < INTENT_DONE && box_op(in.kind)) {
-            done_box(db, &in);
+            intent_box_done(db, &in);
         } else if (in.state < INTENT_DONE) {
             struct item *items = items_load(db, in.id, &k);
             for (size_t j = 0; j < k && !db->failed; j++)

@@ -45,8 +45,11 @@ static const char keep_1[] =
     "CREATE TABLE unindex(path BLOB PRIMARY KEY, due INTEGER) WITHOUT ROWID;"
     "CREATE INDEX unindex_due ON unindex(due);";
 
+/* tnext: UIDNEXT of the target when the command left, for telling what the command brought from what was there. */
+static const char keep_2[] = "ALTER TABLE intent ADD COLUMN tnext INTEGER NOT NULL DEFAULT 0;";
+
 /* Step n brings schema n to n + 1; each is released once and never edited after. */
-static const char *const keep_steps[] = {keep_1};
+static const char *const keep_steps[] = {keep_1, keep_2};
 
 static const char cache_1[] =
     "CREATE TABLE cache.cmeta(name TEXT PRIMARY KEY, value) WITHOUT ROWID;"

@@ -516,6 +516,12 @@ static void lost_line_is_settled_by_looking(void **state)
                   .internal_date = 1700000002);
         done(step);
     }
+    /* Where the target's UIDs have got to is asked first: without it the next loss could not be settled. */
+    m = next(w.fetch, MSG_STEP_STATUS);
+    assert_true(str_eqz(m.u.STEP_STATUS.names, "Archive"));
+    uint32_t status = m.u.STEP_STATUS.step;
+    box("Archive", 1, BOX_ARCHIVE);
+    done(status);
     m = next(w.fetch, MSG_STEP_MOVE);
     uint32_t uids[4];
     assert_int_equal(uids_in(m.u.STEP_MOVE.uids, uids, 4), 1);

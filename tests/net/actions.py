@@ -1,0 +1,266 @@
+#!/usr/bin/env python3
+"""What the user does, in the real store and fetch against a real Dovecot: done, undone, and done once when the line is cut."""
+import contextlib
+import os
+import re
+import sys
+import tempfile
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+import dovecot  # noqa: E402
+import rig  # noqa: E402
+import tap  # noqa: E402
+from rig import ANSWERED, ARCHIVE, BOX_CREATE, BOX_DELETE, BOX_RENAME, COPY, DELETED, FLAGGED, FLAGS, JUNK, MARK_ALL_READ  # noqa: E402
+from rig import MOVE, NOTJUNK, PURGE, SEEN, SPAM, TAGS, TRASH  # noqa: E402
+
+RICH = "IMAP4rev1 SASL-IR LITERAL+ ID ENABLE IDLE SORT NAMESPACE UIDPLUS LIST-EXTENDED CONDSTORE QRESYNC ESEARCH LIST-STATUS SPECIAL-USE MOVE"
+NO_MOVE = RICH.replace(" MOVE", "")
+POOR = "IMAP4rev1 SASL-IR ID IDLE LIST-EXTENDED LIST-STATUS SPECIAL-USE"
+
+
+def mail(n, extra="", body="text\r\n"):
+    return ("From: Alice Example <alice@example.org>\r\nTo: Bob <bob@example.org>\r\nSubject: number %d\r\n"
+            "Date: Sun, 22 Nov 2026 14:02:%02d +0100\r\n%s%s\r\n%s" % (
+                n, n % 60, extra or "Message-ID: <m%d@example.org>\r\n" % n, "", body)).encode()
+
+
+class Server:
+    """One Dovecot for many tests: each takes a user's mailboxes as new. Started when first wanted."""
+    made = {}
+
+    @classmethod
+    def get(cls, caps):
+        if caps not in cls.made:
+            d = contextlib.ExitStack()
+            path = d.enter_context(tap.directory())
+            cls.made[caps] = dovecot.Server(os.path.join(path, "dovecot"), relay=False, imap_capability=caps,
+                                            extra="protocol imap {\n mail_max_userip_connections = 50\n}\n")
+            cls.made[caps].stack = d
+        return cls.made[caps]
+
+    @classmethod
+    def end(cls):
+        for server in cls.made.values():
+            server.close()
+            server.stack.close()
+
+
+COMMANDS = []  # of all runs
+
+
+@contextlib.contextmanager
+def world(count=5, caps=RICH, lines="", mails=None, prepare=None):
+    server = Server.get(caps)
+    with tap.directory() as d:
+        with server.imap("bob") as imap:
+            for item in imap.list()[1]:
+                name = re.search(rb'"?([^"]+)"?$', item.split(b' "/" ')[1])[1].decode()
+                if name in ("INBOX", "Archive", "Drafts", "Sent", "Trash", "Junk"):
+                    imap.select('"%s"' % name)
+                    imap.uid("STORE", "1:*", "+FLAGS", "(\\Deleted)")
+                    imap.expunge()
+                else:
+                    imap.unselect() if "UNSELECT" in imap.capabilities else imap.select("INBOX")
+                    imap.delete('"%s"' % name)
+            for message in mails if mails is not None else [mail(i) for i in range(1, count + 1)]:
+                assert imap.append("INBOX", "", None, message)[0] == "OK"
+            if prepare:
+                prepare(imap)
+        line = rig.Line(server.info)
+        r = rig.Rig(os.path.join(d, "rig"), server.info, port=line.port, lines=lines)
+        r.line, r.server = line, server
+        try:
+            r.until("the list is read", lambda: "INBOX" in r.boxes() and r.accounts and r.accounts[-1].state == 2)
+            r.say(r.client, "WATCH", account="work", box=r.box("INBOX"))
+            r.filled("INBOX", count if mails is None else len(mails))
+            yield r
+        finally:
+            COMMANDS.extend(line.commands)
+            r.close()
+            line.close()
+
+
+def held(r, name):
+    """Subject -> how many, as the server has them; those marked as deleted are not counted."""
+    out = {}
+    with r.server.imap("bob") as imap:
+        if imap.select('"%s"' % name, readonly=True)[0] != "OK":
+            return None
+        ok, data = imap.uid("FETCH", "1:*", "(FLAGS BODY.PEEK[HEADER.FIELDS (SUBJECT)])")
+        for item in data:
+            if isinstance(item, tuple) and b"\\Deleted" not in item[0]:
+                subject = re.search(rb"Subject: ([^\r]*)", item[1])[1].decode()
+                out[subject] = out.get(subject, 0) + 1
+    return out
+
+
+def flags_at(r, name):
+    out = {}
+    with r.server.imap("bob") as imap:
+        imap.select('"%s"' % name, readonly=True)
+        ok, data = imap.uid("FETCH", "1:*", "(FLAGS BODY.PEEK[HEADER.FIELDS (SUBJECT)])")
+        for item in data:
+            if isinstance(item, tuple):
+                subject = re.search(rb"Subject: ([^\r]*)", item[1])[1].decode()
+                out[subject] = set(re.search(rb"FLAGS \(([^)]*)\)", item[0])[1].decode().split()) - {"\\Recent"}
+    return out
+
+
+def names(*numbers):
+    return {"number %d" % n: 1 for n in numbers}
+
+
+def ids(r, *numbers, box="INBOX"):
+    rows = r.rows(box)
+    return [rows["number %d" % n] for n in numbers]
+
+
+def offline(r):
+    r.line.drop(down=True)
+    r.until("it is offline", lambda: r.accounts[-1].state != 2)
+
+
+# ---- each action, and back ----
+
+def test_archive_and_undo_before_and_after():
+    with world() as r:
+        r.intent(ARCHIVE, ids(r, 1, 2))
+        r.settled()
+        tap.equal((held(r, "INBOX"), held(r, "Archive")), (names(3, 4, 5), names(1, 2)))
+        r.undo()
+        r.settled()
+        tap.equal((held(r, "INBOX"), held(r, "Archive")), (names(1, 2, 3, 4, 5), {}))
+        r.undo(redo=1)
+        r.settled()
+        tap.equal((held(r, "INBOX"), held(r, "Archive")), (names(3, 4, 5), names(1, 2)))
+        # offline: nothing has left
+        offline(r)
+        moves = len(r.line.asked("UID MOVE"))
+        r.intent(ARCHIVE, ids(r, 3))
+        tap.equal(sorted(r.rows("Archive")), ["number 1", "number 2", "number 3"])
+        r.undo()
+        tap.equal(len(r.rows("INBOX")), 3)
+        r.line.up()
+        r.until("it is online", lambda: r.accounts[-1].state == 2)
+        r.settled()
+        tap.equal(len(r.line.asked("UID MOVE")), moves, "what was undone before it left does not leave")
+        tap.equal(held(r, "INBOX"), names(3, 4, 5))
+
+
+# ---- the line is cut ----
+
+def save(r, box, message, flags=0):
+    with tempfile.TemporaryFile() as f:
+        f.write(message)
+        f.flush()
+        r.say(r.client, "SAVE", fd=f.fileno(), account="work", req=0, box=box, flags=flags)
+
+
+def cut_moves(pattern, caps, places=("before", "after", "middle")):
+    with world(count=len(places) + 1, caps=caps, lines="set purge-hold 0\n") as r:
+        for n, where in enumerate(places, 1):
+            r.line.cut(pattern, where)
+            r.intent(ARCHIVE, ids(r, n))
+            r.settled()
+            tap.equal(r.line.cuts, n, "the line was cut")
+            tap.equal((held(r, "INBOX"), held(r, "Archive")), (names(*range(n + 1, len(places) + 2)), names(*range(1, n + 1))),
+                      "%s, cut %s; notes %r" % (pattern, where, r.notes))
+            stays = caps == POOR  # marked as deleted, and shown so
+            r.until("the screen has it", lambda: len(r.rows("Archive")) == n and (
+                stays or len(r.rows("INBOX")) == len(places) + 1 - n))
+
+
+def test_cut_move():
+    cut_moves("UID MOVE", RICH)
+
+
+def test_cut_move_by_copy():
+    for pattern in ("UID COPY", r"UID STORE \S+ \+FLAGS\S* \(\\Deleted", "UID EXPUNGE"):
+        cut_moves(pattern, NO_MOVE)
+
+
+def test_cut_move_without_uidplus():
+    for pattern in ("UID COPY", r"UID STORE \S+ \+FLAGS\S* \(\\Deleted"):
+        cut_moves(pattern, POOR)
+
+
+def test_cut_copy_and_copies_that_were_there():
+    with world(count=4) as r:
+        archive = r.box("Archive")
+        r.intent(COPY, ids(r, 1, 2, 3, 4), target=archive)
+        r.settled()
+        for n, where in enumerate(("before", "after", "middle"), 1):
+            r.line.cut("UID COPY", where)
+            r.intent(COPY, ids(r, n), target=archive)
+            r.settled()
+            tap.equal(held(r, "Archive"), dict(names(1, 2, 3, 4), **{"number %d" % i: 2 for i in range(1, n + 1)}),
+                      "cut %s; notes %r" % (where, r.notes))
+        tap.equal(held(r, "INBOX"), names(1, 2, 3, 4))
+
+
+def test_cut_append_of_the_same_draft():
+    with world(count=1) as r:
+        drafts, want = r.box("Drafts"), 0
+        for where in (None, "before", "literal", "after", "middle"):
+            if where:
+                r.line.cut("APPEND", where)
+            save(r, drafts, mail(9), 17)
+            want += 1
+            r.until("the append is recorded", lambda: len(r.sql("keep", "select 1 from intent where kind=12")) == want)
+            r.settled()
+            tap.equal(held(r, "Drafts"), {"number 9": want}, "cut %s; notes %r" % (where, r.notes))
+
+
+def test_cut_flags_tags_and_deletion():
+    with world(count=10, lines="set purge-hold 0\n") as r:
+        for n, where in enumerate(("before", "after", "middle"), 1):
+            r.line.cut("UID STORE", where)
+            r.intent(FLAGS, ids(r, n), flags=FLAGGED)
+            r.settled()
+            r.line.cut("UID STORE", where)
+            r.intent(TAGS, ids(r, n), arg="+urgent")
+            r.settled()
+            tap.equal(flags_at(r, "INBOX")["number %d" % n], {"\\Flagged", "urgent"})
+            r.line.cut("UID STORE", where)
+            r.intent(FLAGS, ids(r, n), clear=FLAGGED)
+            r.settled()
+            r.line.cut("UID STORE", where)
+            r.intent(TAGS, ids(r, n), arg="-urgent")
+            r.settled()
+            tap.equal(flags_at(r, "INBOX")["number %d" % n], set())
+        gone = 0
+        for pattern in ("UID STORE", "UID EXPUNGE"):
+            for where in ("before", "after", "middle"):
+                r.line.cut(pattern, where)
+                gone += 1
+                r.intent(PURGE, ids(r, gone))
+                r.settled()
+                tap.equal(held(r, "INBOX"), names(*range(gone + 1, 11)))
+        tap.equal(r.notes, [n for n in r.notes if "cannot" not in n and "refused" not in n], "nothing was refused")
+
+
+def test_cut_mailbox_changes():
+    with world(count=1) as r:
+        for n, where in enumerate(("before", "after", "middle"), 1):
+            r.line.cut("CREATE", where)
+            r.intent(BOX_CREATE, arg="Box %d" % n)
+            r.settled()
+            box = r.box("Box %d" % n)
+            r.line.cut("RENAME", where)
+            r.intent(BOX_RENAME, box=box, arg="Other %d" % n)
+            r.settled()
+            tap.equal(held(r, "Box %d" % n), None)
+            tap.equal(held(r, "Other %d" % n), {}, "cut %s; notes %r" % (where, r.notes))
+            tap.equal(r.boxes().get("Other %d" % n), box, "the mailbox is the same; notes %r" % r.notes)
+            r.line.cut("DELETE", where)
+            r.intent(BOX_DELETE, box=box)
+            r.settled()
+            tap.equal(held(r, "Other %d" % n), None, "cut %s; notes %r" % (where, r.notes))
+        tap.equal([n for n in r.notes if "refused" in n], [])
+
+
+if __name__ == "__main__":
+    try:
+        tap.run(globals())
+    finally:
+        Server.end()
