@@ -130,6 +130,10 @@ static bool idle_once(struct session *s, int64_t until, struct err *err)
             return s->f->ended;
         if (data && (!imap_idle_read(s->imap, err) || !session_news(s, err)))
             return false;
+        if (imap_idle_over(s->imap)) { /* a server that has enough of it at once (THREATS 59): ask now and then */
+            s->watch.idle_refused = true;
+            return true;
+        }
     } while (data && !s->watch.ask.n && !fetch_pending(s->f));
     return imap_idle_end(s->imap, err);
 }

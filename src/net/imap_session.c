@@ -75,13 +75,33 @@ static bool one_line(struct str s)
     return !memchr(s.p, 0, s.n) && !memchr(s.p, '\r', s.n) && !memchr(s.p, '\n', s.n);
 }
 
+/* "Too many simultaneous connections" is no wrong password: many servers say it in words alone. */
+static bool is_busy(struct str text)
+{
+    static const char *const words[] = {"too many", "simultaneous", "maximum number of connections",
+                                        "throttl",  "rate limit",   "try again later",
+                                        "temporar", "overload"};
+    char low[300];
+    size_t n = MIN(text.n, sizeof low - 1);
+    for (size_t i = 0; i < n; i++)
+        low[i] = (char)(text.p[i] >= 'A' && text.p[i] <= 'Z' ? text.p[i] + 32 : text.p[i] ? text.p[i] : ' ');
+    low[n] = 0;
+    for (size_t i = 0; i < COUNT(words); i++)
+        if (strstr(low, words[i]))
+            return true;
+    return false;
+}
+
 /* A NO to a login: the server's words, under the kind that decides whether it is tried again (THREATS 19). */
 static bool login_result(const struct imap_result *r, struct err *err)
 {
     if (r->what == IMAP_OK)
         return true;
     imap_result_err(r, err);
-    if (str_case_eqz(r->code, "LIMIT") || str_case_eqz(r->code, "CONTACTADMIN") || str_case_eqz(r->code, "SERVERBUG"))
+    bool refused = str_case_eqz(r->code, "AUTHENTICATIONFAILED") || str_case_eqz(r->code, "AUTHORIZATIONFAILED") ||
+                   str_case_eqz(r->code, "EXPIRED");
+    if (str_case_eqz(r->code, "LIMIT") || str_case_eqz(r->code, "CONTACTADMIN") || str_case_eqz(r->code, "SERVERBUG") ||
+        (!refused && is_busy(r->text)))
         err->kind = ERR_SERVER_TEMP;
     else if (err->kind != ERR_SERVER_TEMP && err->kind != ERR_NO_AUTH_METHOD)
         err->kind = ERR_AUTH;

@@ -680,6 +680,14 @@ bool imap_idle_begin(struct imap *m, bool *on_r, struct err *err)
     return *on_r || imap_wait(m, m->idle_tag, &r, err);
 }
 
+bool imap_idle_over(struct imap *m)
+{
+    struct imap_slot *s = slot_find(m, m->idle_tag);
+    if (s && s->done)
+        slot_clear(s);
+    return !s || !s->tag;
+}
+
 bool imap_buffered(struct imap *m, bool *yes_r, struct err *err)
 {
     return stream_readable(m->stream, clock_mono_ms(), yes_r, err);

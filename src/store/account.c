@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #define STABLE_MS 60000 /* a line that lived this long was a good one: the back-off begins anew */
+#define PATIENCE 4      /* tries that the back-off begins with where the server asked for it: 16 s */
 #define CRASH_MS 1000
 #define DISK_WAIT_MS 10000
 #define FORGET_S (30 * 86400) /* what can be undone */
@@ -168,12 +169,34 @@ static void retry_fired(void *arg)
     acct_pump(a);
 }
 
+/* Encryption that failed where it held before is the network's doing (a captive portal, a line cut in the middle), not
+ * the configuration's. */
+static bool passes(const struct acct *a, enum err_kind kind)
+{
+    return err_retry(kind) == RETRY_LATER || err_retry(kind) == RETRY_NOW ||
+           (a->was_up && kind >= ERR_TLS && kind <= ERR_NO_STARTTLS);
+}
+
+static void retry_later(struct acct *a, enum err_kind kind, const char *text)
+{
+    uint32_t random;
+    fs_random(&random, sizeof random);
+    if (kind == ERR_SERVER_TEMP) /* it asked for patience: too many connections, too many logins */
+        a->attempt = MAX(a->attempt, (unsigned)PATIENCE);
+    int64_t delay = sync_backoff_ms(++a->attempt, random);
+    a->retry = loop_after(a->srv->loop, delay, retry_fired, a);
+    a->again = clock_wall() + (delay + 999) / 1000;
+    a->state = ACCOUNT_CONNECTING; /* told again with the new time, though the words be the same */
+    acct_state(a, ACCOUNT_WAITING, kind, text);
+}
+
 void acct_line_failed(struct acct *a, enum err_kind kind, struct str raw)
 {
     char text[400];
     snprintf(text, sizeof text, "%s", clean_line(raw));
     int64_t now = clock_mono_ms();
-    if (a->line == LINE_UP && now - a->up_since >= STABLE_MS)
+    bool was_up = a->line == LINE_UP;
+    if (was_up && now - a->up_since >= STABLE_MS)
         a->attempt = 0;
     acct_drop_line(a);
     pop_drop(a, kind, raw);
@@ -186,18 +209,14 @@ void acct_line_failed(struct acct *a, enum err_kind kind, struct str raw)
         a->secret_typed = false; /* asks again, with the server's words */
         snprintf(a->secret_err.text, sizeof a->secret_err.text, "%s", text);
         acct_state(a, ACCOUNT_WAITING, kind, text);
-    } else if (err_retry(kind) == RETRY_AFTER_CHANGE || err_retry(kind) == RETRY_NEVER) {
+    } else if (passes(a, kind)) {
+        retry_later(a, kind, text);
+        if (was_up && kind != ERR_CHANNEL) /* of a program's end another note tells */
+            acct_note(a, 1, kind, "%s", text);
+    } else {
         a->wait_change = true;
         acct_state(a, ACCOUNT_FAILED, kind, text);
         acct_note(a, 2, kind, "%s", text);
-    } else {
-        uint32_t random;
-        fs_random(&random, sizeof random);
-        int64_t delay = sync_backoff_ms(++a->attempt, random);
-        a->retry = loop_after(a->srv->loop, delay, retry_fired, a);
-        a->again = clock_wall() + (delay + 999) / 1000;
-        a->state = ACCOUNT_CONNECTING; /* told again with the new time, though the words be the same */
-        acct_state(a, ACCOUNT_WAITING, kind, text);
     }
     open_fail_all(a, kind == ERR_CANCELED ? ERR_OFFLINE : kind, text, false);
     acct_pass_end(a, kind, text);
@@ -206,6 +225,7 @@ void acct_line_failed(struct acct *a, enum err_kind kind, struct str raw)
 void acct_connected(struct acct *a)
 {
     a->line = LINE_UP;
+    a->was_up = true;
     a->up_since = clock_mono_ms();
     a->wait_change = false;
     a->secret_wanted = false;
@@ -784,6 +804,7 @@ void acct_free(struct acct **acct)
     watch_free(&a->retry);
     watch_free(&a->wake);
     watch_free(&a->news_timer);
+    watch_free(&a->busy_timer);
     watch_free(&a->pop_timer);
     watch_free(&a->out_timer);
     for (size_t i = 0; i < a->nboxes; i++) {

@@ -42,6 +42,7 @@ struct box {
     bool readonly, creating;
     uint64_t modseq_seen; /* to be stored when nothing is left to compare */
     unsigned tries;       /* failed steps in a row */
+    bool busy;            /* the server said: not now */
 };
 
 enum line_state { LINE_DOWN, LINE_CONNECTING, LINE_UP };
@@ -73,6 +74,7 @@ struct acct {
     /* the line */
     enum line_state line;
     bool offline;       /* by the user */
+    bool was_up;        /* once since the store began */
     bool wait_change;   /* AUTH, TLS: no retry by itself */
     bool secret_wanted; /* clients were asked */
     uint64_t secret_tag, send_secret_tag;
@@ -105,7 +107,7 @@ struct acct {
     struct buf uids;                   /* answer to STEP_UIDS so far */
     bool listed, list_open, list_news; /* list_news: it changed on the server */
     bool pushed;                       /* the server tells of changes everywhere by itself */
-    struct watch *news_timer;
+    struct watch *news_timer, *busy_timer;
     int64_t list_at, status_at, fore_at; /* monotonic ms; 0 never */
     bool pumping, changed_boxes;
     int64_t replay_after; /* monotonic: not before */
@@ -194,6 +196,8 @@ bool imap_select(struct acct *, uint64_t box, bool urgent); /* a SELECT when ano
 /* ---- What others do (account_watch.c) ----------------------------------------------------------- */
 void watch_list_news(struct acct *, struct msg *);
 void watch_pushed(struct acct *, struct msg *);
+/* The server cannot serve this mailbox now ([INUSE], [UNAVAILABLE] ...): left alone for a while. */
+void watch_busy(struct acct *, size_t i, struct str text);
 void watch_counts(struct acct *, const struct m_BOX *); /* a STATUS alone */
 /* A mailbox whose counts came (`had`: what was stored before) is to be opened where they differ. */
 void watch_counted(struct acct *, size_t i, const struct m_BOX *, const struct db_box *had);

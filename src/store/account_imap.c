@@ -270,6 +270,7 @@ static void on_box_open(struct acct *a, struct msg *m)
     }
     a->selected = o->box;
     a->boxes[i].readonly = o->readonly;
+    a->boxes[i].busy = false;
     a->boxes[i].modseq_seen = o->modseq;
     sync_box_opened(&a->plan[i], had, &(struct sync_opened){o->uidvalidity, o->uidnext, o->exists, o->resync});
     box_refresh(a, (size_t)i);
@@ -513,6 +514,10 @@ static void select_done(struct acct *a, struct step *s, enum err_kind kind, stru
     if (i < 0)
         return;
     a->plan[i].opened = false;
+    if (kind == ERR_SERVER_TEMP) {
+        watch_busy(a, (size_t)i, text);
+        return;
+    }
     a->plan[i].failed = true;
     acct_note(a, 1, kind, "%s cannot be opened: \"%s\"", box_words(a, s->box), clean_line(text));
     if (kind == ERR_NO_MAILBOX)
@@ -528,6 +533,10 @@ static void rows_done(struct acct *a, struct step *s, enum err_kind kind, struct
         return;
     struct sync_box *p = &a->plan[i];
     box_refresh(a, (size_t)i);
+    if (kind == ERR_SERVER_TEMP) {
+        watch_busy(a, (size_t)i, text);
+        return;
+    }
     if (kind != ERR_NONE) {
         if (!line_error(kind) && kind != ERR_CANCELED && ++a->boxes[i].tries >= TRIES_MAX) {
             p->failed = true;

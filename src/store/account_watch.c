@@ -3,6 +3,7 @@
 #include "store/account.h"
 
 #define LIST_NEWS_MS 1000
+#define BUSY_MS 30000
 
 /* ---- The list, as the server tells of it by itself ---------------------------------------------- */
 static void news_fired(void *arg)
@@ -70,6 +71,31 @@ void watch_pushed(struct acct *a, struct msg *m)
         a->status_at = a->list_at = 0; /* what was not told is asked */
 }
 
+/* ---- Mailboxes that are busy -------------------------------------------------------------------- */
+static void busy_fired(void *arg)
+{
+    struct acct *a = arg;
+    a->busy_timer = NULL;
+    for (size_t i = 0; i < a->nboxes; i++)
+        if (a->boxes[i].busy && a->plan[i].failed) {
+            a->plan[i].failed = false;
+            a->plan[i].dirty = true;
+        }
+    acct_pump(a);
+}
+
+void watch_busy(struct acct *a, size_t i, struct str text)
+{
+    if (!a->boxes[i].busy)
+        acct_note(a, 1, ERR_SERVER_TEMP, "%s cannot be had now and is tried again: \"%s\"", box_words(a, a->plan[i].id),
+                  clean_line(text));
+    a->boxes[i].busy = true;
+    a->plan[i].failed = true;
+    if (!a->busy_timer)
+        a->busy_timer = loop_after(a->srv->loop, BUSY_MS, busy_fired, a);
+}
+
+/* ---- Counts ------------------------------------------------------------------------------------- */
 /* Does STATUS say what was stored last? HIGHESTMODSEQ tells all; without it flags are seen by the number of unread
  * mails. */
 static bool status_is_known(const struct db_box *had, const struct m_BOX *b)

@@ -298,19 +298,30 @@ static void draw_message(struct ui *ui)
 }
 
 /* ---- the status line ---- */
-static void account_words(const struct ui *ui, struct buf *out)
+/* When it is tried again, as a time of day: a countdown would draw for ever. */
+static void again_words(const struct acct *acct, struct buf *out)
 {
-    static const char *const states[] = {[ACCOUNT_OFFLINE] = "offline",
-                                         [ACCOUNT_CONNECTING] = "connecting",
-                                         [ACCOUNT_ONLINE] = "live",
-                                         [ACCOUNT_FAILED] = "failed",
-                                         [ACCOUNT_WAITING] = "offline, tries again",
-                                         [ACCOUNT_WANTS_SECRET] = "wants password"};
+    char when[16];
+    time_t t = (time_t)acct->again;
+    struct tm tm;
+    if (acct->state == ACCOUNT_WAITING && acct->again && localtime_r(&t, &tm) &&
+        strftime(when, sizeof when, "%H:%M:%S", &tm))
+        buf_addf(out, ", again %s", when);
+}
+
+static void account_words(const struct ui *ui, int why, struct buf *out)
+{
+    static const char *const states[] = {
+        [ACCOUNT_OFFLINE] = "offline", [ACCOUNT_CONNECTING] = "connecting", [ACCOUNT_ONLINE] = "live",
+        [ACCOUNT_FAILED] = "failed",   [ACCOUNT_WAITING] = "offline",       [ACCOUNT_WANTS_SECRET] = "wants password"};
     for (unsigned a = 0; a < ui->accts.n && a < 8; a++) {
         const struct acct *acct = &ui->accts.list[a];
         if (!acct->known)
             continue;
         buf_addf(out, "%s%s %s", out->n ? " · " : "", acct->name, states[MIN(acct->state, COUNT(states) - 1)]);
+        if (why && acct->state == ACCOUNT_WAITING && acct->text[0])
+            buf_addf(out, ": %.*s", why, acct->text);
+        again_words(acct, out);
         if (acct->queued)
             buf_addf(out, " %u queued", acct->queued);
         if (acct->outbox)
@@ -360,23 +371,31 @@ static void draw_status(struct ui *ui)
         draw_prompt(ui, r);
         return;
     }
-    struct buf right = BUF_INIT(1000), keys = BUF_INIT(200);
+    struct buf right = BUF_INIT(4000), keys = BUF_INIT(200);
     grid_fill_row(&ui->grid, r, 0, THING_STATUS);
-    if (ui->selection.n)
-        buf_addf(&right, "%zu selected · ", ui->selection.n);
-    if (r.cols >= 60)
-        account_words(ui, &right);
     keys_format(ui->keys, ui->nkeys, &keys);
     const char *left = ui->nkeys ? buf_z(&keys) : ui->progress[0] ? ui->progress : ui->status;
     style s = ui->nkeys || ui->progress[0] ? THING_STATUS_NOTE : levels[MIN(ui->status_level, 2u)];
     struct buf b = BUF_INIT(CLEAN_MAX);
     unsigned need = clean(ui, str_z(left), &b).cols;
     buf_fini(&b);
-    struct buf c = BUF_INIT(CLEAN_MAX);
-    struct text t = clean(ui, buf_str(&right), &c);
-    if (need + t.cols + 12 <= r.cols)
-        grid_text(&ui->grid, r, 0, r.cols - t.cols - 9, t, THING_STATUS);
-    buf_fini(&c);
+    /* The state of the accounts with as much of its reason as fits. */
+    static const int whys[] = {160, 80, 40, 0};
+    for (size_t i = 0; i < COUNT(whys); i++) {
+        struct buf c = BUF_INIT(CLEAN_MAX);
+        buf_reset(&right);
+        if (ui->selection.n)
+            buf_addf(&right, "%zu selected · ", ui->selection.n);
+        if (r.cols >= 60)
+            account_words(ui, whys[i], &right);
+        struct text t = clean(ui, buf_str(&right), &c);
+        bool fits = need + t.cols + 12 <= r.cols;
+        if (fits)
+            grid_text(&ui->grid, r, 0, r.cols - t.cols - 9, t, THING_STATUS);
+        buf_fini(&c);
+        if (fits)
+            break;
+    }
     if (need + 10 <= r.cols)
         put_right(ui, r, 0, r.cols - 1, "? help", THING_STATUS);
     put_field(ui, r, 0, 1, MIN(need, r.cols - 1), str_z(left), s);

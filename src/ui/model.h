@@ -19,6 +19,7 @@ struct acct {
     uint8_t state;              /* enum account_state */
     bool known;                 /* the store has told its state */
     uint32_t queued, outbox;
+    int64_t again;  /* wall clock of the next try to connect, 0 none */
     char text[160]; /* why, raw */
 };
 struct accts {

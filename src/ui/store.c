@@ -61,6 +61,7 @@ static void on_account(struct ui *ui, const struct m_ACCOUNT *m)
     acct->state = m->state;
     acct->queued = m->queued;
     acct->outbox = m->outbox;
+    acct->again = m->again;
     snprintf(acct->text, sizeof acct->text, "%.*s", (int)MIN(m->text.n, sizeof acct->text - 1),
              m->text.n ? m->text.p : "");
     ui->boxes.stale = true;

@@ -1,0 +1,255 @@
+#!/usr/bin/env python3
+"""Lines that fail, in the real programs: the list stays, the state and the next try are said, nothing is done twice."""
+import contextlib
+import os
+import re
+import socket
+import threading
+
+import tap
+from dovecot import Server
+from lineproxy import LineProxy
+from tap import equal
+from user import User, eventually, message
+
+AGAIN = re.compile(r"work offline.*again \d\d:\d\d:\d\d")
+LINES = "set timeout 5\nset connect-timeout 5\nset log-level debug\n"
+
+
+@contextlib.contextmanager
+def at_work(count=3, lines="", **server):
+    """Bob's screen on a mailbox of `count` messages, over a line that can be made bad."""
+    with tap.directory() as root:
+        s = Server(os.path.join(root, "dovecot"), relay=False, **server)
+        line = LineProxy(s.info["imaps"])
+        bob = User(os.path.join(root, "bob"), s, port=line.port, lines=LINES + lines)
+        term = None
+        try:
+            for i in range(count):
+                s.deliver("bob", message("number %d" % i))
+            term = bob.start(cols=120)
+            term.wait(lambda screen: "number 0" in screen and "work live" in screen)
+            yield s, line, bob, term
+        except BaseException:
+            print("\n".join("# " + x for x in bob.logs().splitlines()[-150:]))
+            raise
+        finally:
+            if term:
+                term.close()
+            line.close()
+            s.close()
+
+
+def test_a_line_that_is_cut():
+    with at_work() as (server, line, _, term):
+        line.refuse()
+        line.cut()
+        screen = term.wait(AGAIN.search)
+        assert "number 0" in screen, "the list stays:\n" + screen
+        term.keys("Home", "a")
+        term.wait("queued")
+        equal(server.subjects("bob", "Archive"), [])
+        line.accept()
+        term.wait("work live", 60)
+        eventually("what was done offline is done there", lambda: server.subjects("bob", "Archive") == ["number 2"])
+        server.deliver("bob", message("and on it goes"))
+        term.wait("and on it goes")
+
+
+def test_a_line_that_swallows():
+    # THREATS 58: a NAT that forgot the line: no end, no answer
+    with at_work() as (server, line, _, term):
+        line.swallow()
+        term.keys("Home", "a")
+        screen = term.wait(AGAIN.search, 60)
+        assert "number 0" in screen, screen
+        line.heal()
+        term.wait("work live", 90)
+        eventually("archived once", lambda: server.subjects("bob", "Archive") == ["number 2"])
+        equal(sorted(server.subjects("bob", "INBOX")), ["number 0", "number 1"])
+
+
+def test_a_command_whose_answer_is_lost():
+    # THREATS 166: the server did it, its answer never came: looked at, not done again
+    with at_work() as (server, line, _, term):
+        line.deaf()
+        term.keys("Home", "a")
+        eventually("the server has moved it", lambda: server.subjects("bob", "Archive") == ["number 2"], 60)
+        line.heal()
+        line.cut()
+        term.wait("work live", 90)
+        term.wait("queued", gone=True)
+        equal(server.subjects("bob", "Archive"), ["number 2"])
+        equal(sorted(server.subjects("bob", "INBOX")), ["number 0", "number 1"])
+
+
+def test_reconnect_now():
+    with at_work() as (server, line, _, term):
+        line.refuse()
+        line.cut()
+        term.wait(AGAIN.search)
+        line.accept()
+        before = line.accepted
+        term.keys(":")
+        term.type("reconnect")
+        term.keys("Enter")
+        term.wait("work live", 30)
+        assert line.accepted > before
+        server.deliver("bob", message("by the new line"))
+        term.wait("by the new line")
+
+
+def test_tls_that_breaks_in_the_middle():
+    with at_work() as (server, line, _, term):
+        line.garble()
+        server.deliver("bob", message("garbled"))
+        screen = term.wait(AGAIN.search, 60)
+        assert "number 0" in screen, screen
+        line.heal()
+        line.cut()
+        term.wait(lambda s: "work live" in s and "garbled" in s, 90)
+
+
+def test_a_server_that_goes_and_comes():
+    with at_work() as (server, _, _, term):
+        server.stop()
+        screen = term.wait(AGAIN.search, 30)
+        assert "number 0" in screen, screen
+        server.start()
+        term.wait("work live", 90)
+
+
+def test_a_name_that_does_not_resolve():
+    with tap.directory() as root:
+        bob = User(root, account=False, lines="account work imaps://bob@no-such-host.invalid\nset -a work password-file ~/p\n" + LINES)
+        password = os.path.join(bob.env["HOME"], "p")
+        with open(password, "w") as f:
+            f.write("secret\n")
+        os.chmod(password, 0o600)
+        term = bob.start(cols=140)
+        try:
+            screen = term.wait(AGAIN.search, 60)
+            assert "no-such-host.invalid" in screen, screen
+        finally:
+            term.close()
+
+
+class Greeter:
+    """An IMAP server that answers LOGIN as told, a line each time; the last one for ever. Counts the tries."""
+
+    def __init__(self, *answers, greeting="* OK [CAPABILITY IMAP4rev1 LITERAL+ IDLE] ready"):
+        self.answers, self.greeting, self.logins, self.open = list(answers), greeting, 0, []
+        self.idle, self.idles = b"+ idling\r\n", 0
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def serve(self):
+        with contextlib.suppress(OSError):
+            while True:
+                conn, _ = self.listener.accept()
+                self.open.append(conn)
+                threading.Thread(target=self.talk, args=(conn,), daemon=True).start()
+
+    def talk(self, conn):
+        rules = ((r"CAPABILITY", "* CAPABILITY IMAP4rev1 LITERAL+ IDLE\r\n"), (r"(SELECT|EXAMINE) .*", "* 1 EXISTS\r\n* OK [UIDVALIDITY 7] x\r\n* OK [UIDNEXT 2] x\r\n"),
+                 (r"(UID )?FETCH .*HEADER.*", '* 1 FETCH (UID 1 FLAGS () INTERNALDATE "22-Nov-2026 14:02:05 +0000" RFC822.SIZE 100 '
+                  "BODY[HEADER.FIELDS (DATE)] {39}\r\nFrom: a@example.org\r\nSubject: hello\r\n\r\n)\r\n"),
+                  (r"LIST .*", '* LIST () "/" INBOX\r\n'), (r"STATUS .*", "* STATUS INBOX (MESSAGES 1 UNSEEN 1 UIDNEXT 2 UIDVALIDITY 7)\r\n"))
+        with contextlib.suppress(OSError), conn.makefile("rb") as lines:
+            conn.sendall(self.greeting.encode() + b"\r\n")
+            for raw in lines:
+                tag, _, command = raw.decode("latin-1").strip().partition(" ")
+                if command.startswith("LOGIN"):
+                    answer = self.answers[min(self.logins, len(self.answers) - 1)]
+                    self.logins += 1
+                    conn.sendall((tag + " " + answer + "\r\n").encode())
+                elif command == "IDLE":
+                    self.idling, self.idles = conn, self.idles + 1
+                    conn.sendall(self.idle.replace(b"{tag}", tag.encode()))
+                elif tag != "DONE":
+                    before = [a for p, a in rules if re.fullmatch(p, command)]
+                    conn.sendall(("".join(before[:1]) + tag + " OK done\r\n").encode())
+
+    def close(self):
+        LineProxy.end(self.listener, *self.open)
+
+
+@contextlib.contextmanager
+def greeted(*answers, **greeter):
+    with tap.directory() as root:
+        server = Greeter(*answers, **greeter)
+        bob = User(root, account=False, lines="account work imap://bob@127.0.0.1:%d\nset -a work tls none\nset -a work password-file %s/password\n%s"
+                   % (server.port, root, LINES))
+        term = bob.start(cols=140)
+        try:
+            yield server, term
+        except BaseException:
+            print("\n".join("# " + x for x in bob.logs().splitlines()[-80:]))
+            raise
+        finally:
+            term.close()
+            server.close()
+
+
+def test_throttled_logins_wait():
+    # THREATS 19: each is a "later", tried once and not again before its time
+    for answer in ("NO [UNAVAILABLE] backend", "NO [LIMIT] too much", "NO [INUSE] locked", "NO [SERVERBUG] oops", "NO [CONTACTADMIN] call",
+                   "NO [ALERT] Too many simultaneous connections. (Failure)",
+                   "NO Maximum number of connections from user+IP exceeded (mail_max_userip_connections=10)"):
+        with greeted(answer) as (server, term):
+            screen = term.wait(AGAIN.search)
+            assert re.search(r"login: the server refused", screen), screen
+            equal(server.logins, 1, answer)
+
+
+def test_refused_logins_are_not_repeated():
+    # THREATS 19
+    for answer in ("NO [AUTHENTICATIONFAILED] no", "NO [AUTHORIZATIONFAILED] no", "NO [EXPIRED] password too old"):
+        with greeted(answer) as (server, term):
+            term.wait("work failed")
+            equal(server.logins, 1, answer)
+
+
+def test_throttled_once_then_served():
+    with greeted("NO [UNAVAILABLE] later", "OK in") as (server, term):
+        term.wait(AGAIN.search)
+        term.keys(":")
+        term.type("reconnect")
+        term.keys("Enter")
+        term.wait("work live")
+        term.wait("hello")
+        equal(server.logins, 2)
+
+
+def test_bye_with_its_reason():
+    with greeted("OK in") as (server, term):
+        term.wait(lambda s: "hello" in s and "work live" in s)
+        eventually("the line is watched", lambda: hasattr(server, "idling"))
+        server.idling.sendall(b"* BYE maintenance until \x1b]0;x\x07 noon\r\n")
+        screen = term.wait("maintenance until")
+        assert "hello" in screen and "\x1b]0" not in screen, screen
+        term.wait("work live")
+
+
+def test_idle_that_ends_at_once():
+    # THREATS 59
+    with greeted("OK in") as (server, term):
+        server.idle = b"+ idling\r\n{tag} OK enough\r\n"
+        term.wait(lambda s: "hello" in s and "work live" in s)
+        eventually("the line is watched", lambda: server.idles)
+        term.keys("Home", "F")
+        term.wait("work live")
+        equal(server.logins, 1)
+        equal(server.idles, 1, "it is not asked again and again")
+
+
+def test_a_server_too_busy_for_anyone():
+    with greeted("OK in", greeting="* BYE Too many connections, come back later") as (server, term):
+        screen = term.wait(AGAIN.search)
+        assert "come back later" in screen, screen
+        equal(server.logins, 0)
+
+
+if __name__ == "__main__":
+    tap.run(globals())
