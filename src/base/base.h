@@ -169,13 +169,15 @@ bool log_wants(enum log_level);
 struct secret {
     char *p; /* NUL-terminated */
     size_t n;
+    bool token; /* an OAuth 2.0 access token, not a password: the reader says so */
 };
-#define SECRET_MAX 4096
+#define SECRET_MAX 16000              /* a private key of 8192 bits in PEM */
 struct secret secret_new(struct str); /* copies; wipe the source yourself */
 void secret_free(struct secret *);    /* wipes; NULL-safe */
 /* Reads the first line from `fd` (a pipe) until its end or the deadline; closes fd. Blocks until the
  * deadline. Errors: ERR_SECRET (empty, over SECRET_MAX, NUL, time). */
 bool secret_read(int fd, int64_t deadline_ms, struct secret *secret_r, struct err *);
+bool secret_read_all(int fd, int64_t deadline_ms, struct secret *secret_r, struct err *); /* all lines */
 
 /* ---- Clock --------------------------------------------------------------------------------------- */
 int64_t clock_mono_ms(void); /* for every deadline and timer */

@@ -6,7 +6,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-enum { SECRET_MAP = 8192 }; /* SECRET_MAX + NUL, in whole pages */
+enum { SECRET_MAP = 16384 }; /* SECRET_MAX + NUL, in whole pages */
 
 struct secret secret_new(struct str s)
 {
@@ -21,7 +21,7 @@ struct secret secret_new(struct str s)
     if (n)
         memcpy(p, s.p, n);
     p[n] = '\0';
-    return (struct secret){p, n};
+    return (struct secret){.p = p, .n = n};
 }
 
 void secret_free(struct secret *s)
@@ -30,11 +30,11 @@ void secret_free(struct secret *s)
         return;
     explicit_bzero(s->p, SECRET_MAP);
     munmap(s->p, SECRET_MAP);
-    *s = (struct secret){NULL, 0};
+    *s = (struct secret){.p = NULL};
 }
 
-/* Reads to the end of the file, the deadline or the first line end; more than that is not kept. */
-static bool read_line(int fd, int64_t deadline_ms, struct secret *into, struct err *err)
+/* Reads to the end of the file, the deadline or, with `line`, the first line end; more than that is not kept. */
+static bool read_into(int fd, int64_t deadline_ms, bool line, struct secret *into, struct err *err)
 {
     bool ended = false;
     while (!ended && into->n < SECRET_MAX) {
@@ -52,12 +52,12 @@ static bool read_line(int fd, int64_t deadline_ms, struct secret *into, struct e
             continue;
         if (n < 0)
             return err_sys(err, ERR_SECRET, errno, "cannot read the password");
-        ended = n == 0 || memchr(into->p + into->n, '\n', (size_t)n);
+        ended = n == 0 || (line && memchr(into->p + into->n, '\n', (size_t)n));
         into->n += (size_t)n;
     }
     if (!ended)
         return err_set(err, ERR_SECRET, "the password is longer than %d bytes", SECRET_MAX);
-    char *end = memchr(into->p, '\n', into->n);
+    char *end = line ? memchr(into->p, '\n', into->n) : NULL;
     if (end)
         into->n = (size_t)(end - into->p);
     if (into->n && into->p[into->n - 1] == '\r')
@@ -70,15 +70,25 @@ static bool read_line(int fd, int64_t deadline_ms, struct secret *into, struct e
     return true;
 }
 
-bool secret_read(int fd, int64_t deadline_ms, struct secret *secret_r, struct err *err)
+static bool read_secret(int fd, int64_t deadline_ms, bool line, struct secret *secret_r, struct err *err)
 {
     struct secret s = secret_new((struct str){NULL, 0});
     fd_nonblock(fd, true); /* a pipe shared with the command: harmless to it, it only writes */
-    bool ok = read_line(fd, deadline_ms, &s, err);
+    bool ok = read_into(fd, deadline_ms, line, &s, err);
     close(fd);
     if (ok)
         *secret_r = s;
     else
         secret_free(&s);
     return ok;
+}
+
+bool secret_read(int fd, int64_t deadline_ms, struct secret *secret_r, struct err *err)
+{
+    return read_secret(fd, deadline_ms, true, secret_r, err);
+}
+
+bool secret_read_all(int fd, int64_t deadline_ms, struct secret *secret_r, struct err *err)
+{
+    return read_secret(fd, deadline_ms, false, secret_r, err);
 }

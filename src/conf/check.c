@@ -6,8 +6,8 @@ void account_apply_tls(struct account *a)
     struct endpoint *both[] = {&a->in, &a->out};
     bool none = strcmp(a->tls, "none") == 0;
     for (size_t i = 0; i < COUNT(both); i++)
-        if (both[i]->tls != TLS_IMPLICIT)
-            both[i]->tls = none ? TLS_NONE : TLS_STARTTLS;
+        if (both[i]->tls != TLS_IMPLICIT) /* a tunnel is the user's own way of keeping a line safe */
+            both[i]->tls = none || account_tunnel(a, i == 1)[0] ? TLS_NONE : TLS_STARTTLS;
 }
 
 static bool is_network(const struct endpoint *e)
@@ -22,7 +22,7 @@ static bool check_tls(const struct account *a, struct err *err)
     if (strcmp(a->tls, "none") != 0)
         return true;
     for (size_t i = 0; i < COUNT(both); i++) {
-        if (both[i]->tls != TLS_NONE || !is_network(both[i]))
+        if (both[i]->tls != TLS_NONE || !is_network(both[i]) || account_tunnel(a, i == 1)[0])
             continue;
         used = true;
         if (!a->insecure && !host_is_loopback(both[i]->host))
@@ -49,7 +49,8 @@ bool account_check(const struct conf *conf, const struct account *a, struct err 
         if (same_mailbox(&a->in, &b->in))
             return err_set(err, ERR_CONFIG, "account %s: the same host, port and user as account %s (%s)", a->name,
                            b->name, b->defined_in);
-    return check_tls(a, err);
+    struct oauth oauth;
+    return check_tls(a, err) && (!account_has_oauth(a) || account_oauth(a, &oauth, err));
 }
 
 static void PRINTF(3, 4) warn(struct loader *loader, const char *where, const char *fmt, ...)
@@ -73,6 +74,10 @@ static void check_account(struct loader *loader, const struct account *a)
     if (a->insecure && strcmp(a->tls, "none") == 0)
         warn(loader, a->defined_in, "account %s: password and mail cross the network unencrypted (insecure yes)",
              a->name);
+    if (account_has_oauth(a) && a->token_command[0])
+        warn(loader, a->defined_in, "account %s: token-command and oauth-provider; token-command is used", a->name);
+    if (!a->tls_cert_file[0] && (a->tls_key_file[0] || a->tls_key_command[0] || a->tls_key_password_command[0]))
+        warn(loader, a->defined_in, "account %s: a private key without its certificate (tls-cert-file)", a->name);
     int sources = (a->password_command[0] != '\0') + (a->password_file[0] != '\0') + a->keyring;
     if (sources > 1)
         warn(loader, a->defined_in, "account %s: several sources of the password; %s is used", a->name,

@@ -53,6 +53,11 @@ struct account {
     char *tls; /* "auto": as the URL says; "none": no TLS for imap:, pop3:, smtp: URLs (loopback, or with insecure) */
     bool insecure;
     char *tls_ca_file, *tls_pin;
+    char *tls_cert_file, *tls_key_file, *tls_key_command, *tls_key_password_command;
+    char *tunnel, *send_tunnel; /* commands that carry the protocol in place of a connection of ours */
+    char *token_command;        /* prints an OAuth 2.0 access token */
+    char *oauth_provider, *oauth_client_id, *oauth_client_secret_command, *oauth_flow, *oauth_scope, *oauth_auth_url,
+        *oauth_token_url, *oauth_device_url, *oauth_redirect_url, *oauth_ca_file, *token_save_command;
     char *leave_text;
     enum leave leave;
     unsigned leave_days;
@@ -192,9 +197,53 @@ const char *option_type_name(enum opt_type);
 const char *near_word(const char *word, const char *const *names);
 
 /* ---- Secrets: by command, keyring, file (0600, ours, no symlink); the prompt is the ui's -------- */
-/* Starts what the account says and returns the read end of a pipe or the file (fd, the caller closes), not waiting
- * for the command (*pid_r: the command to reap, 0 where none). ERR_SECRET with kind "nothing configured" (text empty)
- * means: ask the user. Used by `spawn` and headless commands; the secret never passes through their memory. */
-bool secret_source(const struct conf *, const struct account *, bool submission, int *fd_r, pid_t *pid_r, struct err *);
+/* How an account proves who its user is. */
+enum login {
+    LOGIN_NOTHING,     /* none: no user in the URL, or a tunnel that is expected to have done it */
+    LOGIN_PASSWORD,    /* from a command, file, keyring, or typed */
+    LOGIN_TOKEN,       /* an OAuth 2.0 access token (RFC 6750, 7628) */
+    LOGIN_CERTIFICATE, /* the client certificate of its TLS: SASL EXTERNAL (RFC 4422 A) */
+};
+enum login account_login(const struct account *, bool submission);
+const char *account_tunnel(const struct account *, bool submission); /* the command, "" where there is none */
+bool account_has_oauth(const struct account *); /* option oauth-provider: its tokens come from libexec/oauth */
+
+/* What only `spawn` may get for another program: it comes as an fd, which passes through `store` unread. */
+enum need {
+    NEED_LOGIN,        /* password or access token: one line */
+    NEED_KEY,          /* private key of the client certificate: PEM, to the end */
+    NEED_KEY_PASSWORD, /* that of the key: one line */
+    NEED_TUNNEL,       /* the tunnel command's standard input and output, as one socket */
+    NEED_REFRESH,      /* spawn's own: the refresh token: one line */
+    NEED_CLIENT,       /* spawn's own: the OAuth client's secret: one line */
+    NEED_COUNT
+};
+/* Starts what the account says and returns its output (a pipe, a socket, or the file; the caller closes it), not
+ * waiting for the command (*pid_r: leader of its group, to be reaped; 0 where there is none). `err_fd` becomes the
+ * command's standard error; -1: /dev/null. *end_r (or NULL): a duplicate of the command's end of the fd, so that the
+ * other one sees its end only when the caller has closed this too; -1 where there is none. ERR_SECRET with an empty
+ * text: nothing is configured, ask the user. A secret never passes through the memory of the process that calls this.
+ */
+bool secret_source(const struct account *, bool submission, enum need, int err_fd, int *fd_r, int *end_r, pid_t *pid_r,
+                   struct err *);
+/* Gives a new refresh token to what keeps it: token-save-command or the keyring's program (its standard input; *pid_r
+ * is to be reaped, its end with status 0 means kept), else password-file, replaced at once with mode 0600 (*pid_r 0).
+ * ERR_CONFIG where the account says no place for one. `token` stays the caller's. */
+bool secret_keep(const struct account *, const struct secret *token, int err_fd, pid_t *pid_r, struct err *);
+/* Is there a place where secret_keep would put it? ERR_CONFIG says how to name one. */
+bool secret_keepable(const struct account *, struct err *);
+
+/* ---- OAuth 2.0 (oauth.c) ------------------------------------------------------------------------ */
+/* The provider's row with the account's own options over it. Strings are borrowed from the account or static. */
+struct oauth {
+    const char *auth_url, *token_url, *device_url; /* https, host and path checked; "" where the provider has none */
+    const char *scope, *client_id, *redirect_url, *ca_file;
+    const char *auth_extra; /* further parameters of the authorization request, "&a=b" or "" */
+    bool device;            /* the device flow rather than the code flow */
+};
+/* ERR_CONFIG: no client id, a flow that the provider lacks, a URL that is not https. */
+bool account_oauth(const struct account *, struct oauth *oauth_r, struct err *);
+/* Host and port of an https URL, of http where `plain` (a loopback redirect). False for anything else. */
+bool https_parse(const char *url, bool plain, char host_r[256], uint16_t *port_r);
 
 #endif

@@ -28,8 +28,8 @@ const struct option conf_options[] = {
      .def = "",
      .help = "Command whose first output line is the password",
      .more = "Run by /bin/sh with standard input from /dev/null, once for each connection. The command \"pass show "
-             "mail/work\" is an example; so "
-             "is one that prints an OAuth 2.0 access token."},
+             "mail/work\" is an example; so is "
+             "one that prints the refresh token where oauth-provider is set."},
     {.name = "password-file",
      .type = OPT_PATH,
      ACCOUNT(password_file),
@@ -63,6 +63,88 @@ const struct option conf_options[] = {
      .more = "smtps://USER@HOST (TLS from the first byte) or smtp://USER@HOST (STARTTLS required). The user may be "
              "left out where "
              "the server needs no login."},
+    /* ---- accounts: OAuth 2.0 ---- */
+    {.name = "oauth-provider",
+     .type = OPT_CHOICE,
+     ACCOUNT(oauth_provider),
+     .def = "none",
+     .choices = "none google microsoft yahoo fastmail custom",
+     .help = "Log in by OAuth 2.0 with this provider",
+     .more = "tuimail login ACCOUNT asks for your consent once, on the provider's own page; the refresh token it gives "
+             "is kept where token-save-command, keyring or password-file says, and read from there. custom needs "
+             "oauth-token-url, oauth-scope, and oauth-device-url or oauth-auth-url."},
+    {.name = "oauth-client-id",
+     .type = OPT_STR,
+     ACCOUNT(oauth_client_id),
+     .def = "",
+     .help = "Name under which the provider knows your tuimail",
+     .more =
+         "None comes with tuimail. Google: console.cloud.google.com, Clients, type \"Desktop app\"; it comes with a "
+         "secret. Microsoft: entra.microsoft.com, App registrations, platform \"Mobile and desktop\" with redirect "
+         "http://localhost and public client flows allowed; no secret. Yahoo: developer.yahoo.com. Fastmail: on "
+         "request. Your organization's administrators may have one for you."},
+    {.name = "oauth-client-secret-command",
+     .type = OPT_COMMAND,
+     ACCOUNT(oauth_client_secret_command),
+     .def = "",
+     .help = "Command that prints the client's secret, where the provider gave one"},
+    {.name = "oauth-flow",
+     .type = OPT_CHOICE,
+     ACCOUNT(oauth_flow),
+     .def = "auto",
+     .choices = "auto device code",
+     .help = "How tuimail login asks for consent",
+     .more = "device: a short code that you type into a page on any machine (RFC 8628); Google has it not for mail. "
+             "code: a page that sends the browser back to tuimail on this machine, or whose last address you paste "
+             "(RFC 8252). auto: device where the provider offers it for mail."},
+    {.name = "oauth-scope",
+     .type = OPT_STR,
+     ACCOUNT(oauth_scope),
+     .def = "",
+     .help = "What is asked for, blank separated; empty: the provider's scopes of mail"},
+    {.name = "oauth-auth-url",
+     .type = OPT_STR,
+     ACCOUNT(oauth_auth_url),
+     .def = "",
+     .help = "Page of the code flow, where it is not the provider's usual one"},
+    {.name = "oauth-token-url",
+     .type = OPT_STR,
+     ACCOUNT(oauth_token_url),
+     .def = "",
+     .help = "Where tokens come from, where it is not the provider's usual one",
+     .more = "Also for one tenant of Microsoft: https://login.microsoftonline.com/TENANT/oauth2/v2.0/token."},
+    {.name = "oauth-device-url",
+     .type = OPT_STR,
+     ACCOUNT(oauth_device_url),
+     .def = "",
+     .help = "Where the device flow begins, where it is not the provider's usual place"},
+    {.name = "oauth-redirect-url",
+     .type = OPT_STR,
+     ACCOUNT(oauth_redirect_url),
+     .def = "",
+     .help = "Where the code flow sends the browser, as registered with the client id",
+     .more = "An http: URL of this machine; without a port any free one is taken. Empty: http://127.0.0.1, for "
+             "microsoft and fastmail http://localhost."},
+    {.name = "oauth-ca-file",
+     .type = OPT_PATH,
+     ACCOUNT(oauth_ca_file),
+     .def = "",
+     .help = "PEM file of the authority of the provider's certificate; empty: the system's"},
+    {.name = "token-save-command",
+     .type = OPT_COMMAND,
+     ACCOUNT(token_save_command),
+     .def = "",
+     .help = "Command that keeps the refresh token, read from its standard input",
+     .more =
+         "As in \"pass insert -f -m mail/work\", with \"pass show mail/work\" as password-command. It runs at tuimail "
+         "login, and when the provider replaces the token."},
+    {.name = "token-command",
+     .type = OPT_COMMAND,
+     ACCOUNT(token_command),
+     .def = "",
+     .help = "Command that prints an OAuth 2.0 access token",
+     .more = "For a program of your own that does all of OAuth, such as oama or mutt_oauth2.py; nothing else of it is "
+             "needed then. Run once for each connection."},
     /* ---- accounts: TLS ---- */
     {.name = "tls",
      .type = OPT_CHOICE,
@@ -93,6 +175,43 @@ const struct option conf_options[] = {
      .more = "In hexadecimal or base64, several separated by blanks. A server with such a key is accepted whoever "
              "signed its certificate, and no other "
              "is. tuimail doctor prints the key that a server shows."},
+    {.name = "tls-cert-file",
+     .type = OPT_PATH,
+     ACCOUNT(tls_cert_file),
+     .def = "",
+     .help = "PEM file of your client certificate, and those between it and its authority",
+     .more = "Shown to a server that asks for one. An account without password-command, password-file, keyring and "
+             "token then logs in by it (SASL EXTERNAL)."},
+    {.name = "tls-key-file",
+     .type = OPT_PATH,
+     ACCOUNT(tls_key_file),
+     .def = "",
+     .help = "PEM file of its private key; empty: in tls-cert-file too",
+     .more = "It must belong to you and have mode 0600."},
+    {.name = "tls-key-command",
+     .type = OPT_COMMAND,
+     ACCOUNT(tls_key_command),
+     .def = "",
+     .help = "Command that prints the private key as PEM, in place of tls-key-file"},
+    {.name = "tls-key-password-command",
+     .type = OPT_COMMAND,
+     ACCOUNT(tls_key_password_command),
+     .def = "",
+     .help = "Command that prints the password of the private key"},
+    {.name = "tunnel",
+     .type = OPT_COMMAND,
+     ACCOUNT(tunnel),
+     .def = "",
+     .help = "Command that carries IMAP or POP3 in place of a connection",
+     .more =
+         "Its standard input and output are the line, as in \"ssh host exec /usr/lib/dovecot/imap\". The command "
+         "counts as safe: with imap: and pop3: there is no TLS within it, with imaps: and pop3s: there is. A server "
+         "that says PREAUTH is believed; else the account's password is used, where there is one."},
+    {.name = "send-tunnel",
+     .type = OPT_COMMAND,
+     ACCOUNT(send_tunnel),
+     .def = "",
+     .help = "The same for the submission server"},
     /* ---- accounts: POP3 ---- */
     {.name = "leave",
      .type = OPT_LEAVE,

@@ -1,11 +1,42 @@
-/* Where an account's secret comes from. The secret itself never passes through this process. */
+/* How an account logs in, and where its secrets come from. A secret that is read never passes through this process. */
 #include "conf/conf.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+/* ---- How an account logs in --------------------------------------------------------------------- */
+
+static bool has_password(const struct account *a, bool submission)
+{
+    return a->password_command[0] || a->password_file[0] || a->keyring ||
+           (submission && (a->send_password_command[0] || a->send_password_file[0]));
+}
+
+const char *account_tunnel(const struct account *a, bool submission)
+{
+    return submission ? a->send_tunnel : a->tunnel;
+}
+
+enum login account_login(const struct account *a, bool submission)
+{
+    const struct endpoint *ep = submission ? &a->out : &a->in;
+    if (!ep->user || !ep->user[0])
+        return LOGIN_NOTHING;
+    if (a->token_command[0] || account_has_oauth(a))
+        return LOGIN_TOKEN;
+    if (has_password(a, submission))
+        return LOGIN_PASSWORD;
+    if (a->tls_cert_file[0])
+        return LOGIN_CERTIFICATE;
+    return account_tunnel(a, submission)[0] ? LOGIN_NOTHING : LOGIN_PASSWORD;
+}
+
+/* ---- Commands ----------------------------------------------------------------------------------- */
 
 /* Closes all but the standard three: no channel and no other account's pipe may reach a command. */
 static void close_others(void)
@@ -17,60 +48,103 @@ static void close_others(void)
         close(fd);
 }
 
-static NORETURN void become(const char *const *argv, int out)
+/* By way of high numbers, so that none of the three overwrites another; -1 is /dev/null. */
+static bool fds_place(int in, int out, int err_fd)
 {
-    setpgid(0, 0);
+    int from[3] = {in, out, err_fd};
     int null = open("/dev/null", O_RDWR);
-    if (null < 0 || dup2(null, 0) < 0 || dup2(out, 1) < 0)
-        _exit(126);
-    if (fcntl(2, F_GETFD) < 0)
-        dup2(null, 2);
+    for (int i = 0; i < 3; i++)
+        if ((from[i] = fcntl(from[i] >= 0 ? from[i] : null, F_DUPFD, 10)) < 0)
+            return false;
+    for (int i = 0; i < 3; i++)
+        if (dup2(from[i], i) < 0)
+            return false;
     close_others();
-    sigset_t none;
-    sigemptyset(&none);
-    sigprocmask(SIG_SETMASK, &none, NULL);
-    for (int s = 1; s < NSIG; s++)
-        signal(s, SIG_DFL);
-    execvp(argv[0], (char *const *)(uintptr_t)argv);
-    _exit(127);
+    return true;
 }
 
-static bool start(const char *const *argv, int *fd_r, pid_t *pid_r, struct err *err)
+static bool start(const char *const *argv, int in, int out, int err_fd, pid_t *pid_r, struct err *err)
 {
-    int ends[2];
-    if (pipe2(ends, O_CLOEXEC) < 0)
-        return err_sys(err, ERR_SECRET, errno, "cannot make a pipe for the password");
     pid_t pid = fork();
-    if (pid == 0)
-        become(argv, ends[1]);
-    close(ends[1]);
-    if (pid < 0) {
-        close(ends[0]);
-        return err_sys(err, ERR_SECRET, errno, "cannot start the password command");
+    if (pid < 0)
+        return err_sys(err, ERR_SECRET, errno, "cannot start a command");
+    if (pid == 0) {
+        sigset_t none;
+        setpgid(0, 0);
+        if (!fds_place(in, out, err_fd))
+            _exit(126);
+        sigemptyset(&none);
+        sigprocmask(SIG_SETMASK, &none, NULL);
+        for (int s = 1; s < NSIG; s++)
+            signal(s, SIG_DFL);
+        execvp(argv[0], (char *const *)(uintptr_t)argv);
+        _exit(127);
     }
     setpgid(pid, pid); /* also here: the caller may kill the group before the child has run */
-    *fd_r = ends[0];
     *pid_r = pid;
     return true;
 }
 
-static bool open_file(const char *path, int *fd_r, struct err *err)
+#define SHELL(command)                                                                                                 \
+    (const char *const[])                                                                                              \
+    {                                                                                                                  \
+        "/bin/sh", "-c", (command), NULL                                                                               \
+    }
+
+struct opened {
+    int *fd_r, *end_r;
+    pid_t *pid_r;
+};
+
+/* `ends[0]` goes to whom it is for, `ends[1]` is the command's. */
+static bool started(const char *const *argv, const int ends[2], bool both_ways, int err_fd, const struct opened *o,
+                    struct err *err)
+{
+    bool ok = start(argv, both_ways ? ends[1] : -1, ends[1], err_fd, o->pid_r, err);
+    if (ok && o->end_r != NULL)
+        *o->end_r = ends[1];
+    else
+        close(ends[1]);
+    if (ok)
+        *o->fd_r = ends[0];
+    else
+        close(ends[0]);
+    return ok;
+}
+
+static bool from_command(const char *const *argv, int err_fd, const struct opened *o, struct err *err)
+{
+    int ends[2];
+    if (pipe2(ends, O_CLOEXEC) < 0)
+        return err_sys(err, ERR_SECRET, errno, "cannot make a pipe for a command");
+    return started(argv, ends, false, err_fd, o, err);
+}
+
+static bool through_command(const char *command, int err_fd, const struct opened *o, struct err *err)
+{
+    int ends[2];
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
+        return err_sys(err, ERR_CONNECT, errno, "cannot make a socket for the tunnel command");
+    return started(SHELL(command), ends, true, err_fd, o, err);
+}
+
+static bool from_file(const char *what, const char *path, int *fd_r, struct err *err)
 {
     int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
     if (fd < 0 && errno == ELOOP)
-        return err_set(err, ERR_SECRET_MODE, "password file %s is a symbolic link; name the file itself", path);
+        return err_set(err, ERR_SECRET_MODE, "%s file %s is a symbolic link; name the file itself", what, path);
     if (fd < 0)
-        return err_sys(err, ERR_SECRET, errno, "cannot open the password file %s", path);
+        return err_sys(err, ERR_SECRET, errno, "cannot open the %s file %s", what, path);
     struct stat st;
     bool ok = fstat(fd, &st) == 0;
     if (!ok)
-        err_sys(err, ERR_SECRET, errno, "password file %s", path);
+        err_sys(err, ERR_SECRET, errno, "%s file %s", what, path);
     else if (!S_ISREG(st.st_mode))
-        ok = err_set(err, ERR_SECRET_MODE, "password file %s is not a regular file", path);
+        ok = err_set(err, ERR_SECRET_MODE, "%s file %s is not a regular file", what, path);
     else if (st.st_uid != geteuid())
-        ok = err_set(err, ERR_SECRET_MODE, "password file %s belongs to another user", path);
+        ok = err_set(err, ERR_SECRET_MODE, "%s file %s belongs to another user", what, path);
     else if (st.st_mode & 077)
-        ok = err_set(err, ERR_SECRET_MODE, "password file %s can be read by others: chmod 600 %s", path, path);
+        ok = err_set(err, ERR_SECRET_MODE, "%s file %s can be read by others: chmod 600 %s", what, path, path);
     if (!ok) {
         close(fd);
         return false;
@@ -79,19 +153,114 @@ static bool open_file(const char *path, int *fd_r, struct err *err)
     return true;
 }
 
-bool secret_source(UNUSED const struct conf *conf, const struct account *a, bool submission, int *fd_r, pid_t *pid_r,
-                   struct err *err)
+bool secret_source(const struct account *a, bool submission, enum need need, int err_fd, int *fd_r, int *end_r,
+                   pid_t *pid_r, struct err *err)
+{
+    const struct opened o = {fd_r, end_r, pid_r};
+    bool own = submission && (a->send_password_command[0] || a->send_password_file[0]);
+    const char *command = "", *file = "";
+    bool keyring = false;
+    *pid_r = 0;
+    if (end_r != NULL)
+        *end_r = -1;
+    switch (need) {
+    case NEED_LOGIN:
+        if (account_login(a, submission) == LOGIN_TOKEN) {
+            command = a->token_command; /* oauth-provider's tokens come from elsewhere */
+            break;
+        }
+        command = own ? a->send_password_command : a->password_command;
+        file = own ? a->send_password_file : a->password_file;
+        keyring = !own && a->keyring;
+        break;
+    case NEED_REFRESH:
+        command = a->password_command;
+        file = a->password_file;
+        keyring = a->keyring;
+        break;
+    case NEED_KEY:
+        command = a->tls_key_command;
+        file = a->tls_key_file[0] ? a->tls_key_file : a->tls_cert_file;
+        break;
+    case NEED_KEY_PASSWORD:
+        command = a->tls_key_password_command;
+        break;
+    case NEED_CLIENT:
+        command = a->oauth_client_secret_command;
+        break;
+    case NEED_TUNNEL:
+        if (account_tunnel(a, submission)[0])
+            return through_command(account_tunnel(a, submission), err_fd, &o, err);
+        break;
+    case NEED_COUNT:
+        break;
+    }
+    if (command[0])
+        return from_command(SHELL(command), err_fd, &o, err);
+    if (file[0])
+        return from_file(need == NEED_KEY ? "key" : "password", file, fd_r, err);
+    if (keyring)
+        return from_command(
+            (const char *const[]){"secret-tool", "lookup", "service", "tuimail", "account", a->name, NULL}, err_fd, &o,
+            err);
+    return err_set(err, ERR_SECRET, "%s", "");
+}
+
+/* ---- Keeping a refresh token -------------------------------------------------------------------- */
+
+bool secret_keepable(const struct account *a, struct err *err)
+{
+    bool readable = a->password_command[0] || a->password_file[0] || a->keyring;
+    if (a->token_save_command[0] && !readable)
+        return err_set(
+            err, ERR_CONFIG,
+            "account %s: token-save-command keeps the token, but password-command does not say how to read it",
+            a->name);
+    if (a->token_save_command[0] || (!a->password_command[0] && (a->keyring || a->password_file[0])))
+        return true;
+    return err_set(err, ERR_CONFIG,
+                   "account %s: where is the token to be kept? Set token-save-command and password-command, or keyring "
+                   "yes, or password-file (which tuimail then writes)",
+                   a->name);
+}
+
+static bool to_command(const char *const *argv, const struct secret *token, int err_fd, pid_t *pid_r, struct err *err)
+{
+    int ends[2];
+    struct err ignored = ERR_INIT;
+    if (pipe2(ends, O_CLOEXEC) < 0)
+        return err_sys(err, ERR_SECRET, errno, "cannot make a pipe for the token");
+    bool ok = start(argv, ends[0], -1, err_fd, pid_r, err);
+    /* Less than a pipe holds: never waits. A command that does not read it fails by itself. */
+    if (ok && fs_write_all(ends[1], (struct str){token->p, token->n}, &ignored))
+        fs_write_all(ends[1], STR("\n"), &ignored);
+    close(ends[0]);
+    close(ends[1]);
+    return ok;
+}
+
+static bool to_file(const char *path, const struct secret *token, struct err *err)
+{
+    struct buf line = BUF_INIT(SECRET_MAX + 1);
+    buf_reserve(&line, token->n + 1);
+    buf_add(&line, token->p, token->n);
+    buf_addc(&line, '\n');
+    bool ok = fs_write_atomic(path, 0600, buf_str(&line), err);
+    explicit_bzero(line.p, line.cap);
+    buf_fini(&line);
+    return ok;
+}
+
+bool secret_keep(const struct account *a, const struct secret *token, int err_fd, pid_t *pid_r, struct err *err)
 {
     *pid_r = 0;
-    bool own = submission && (a->send_password_command[0] || a->send_password_file[0]);
-    const char *command = own ? a->send_password_command : a->password_command;
-    const char *file = own ? a->send_password_file : a->password_file;
-    if (command[0])
-        return start((const char *const[]){"/bin/sh", "-c", command, NULL}, fd_r, pid_r, err);
-    if (file[0])
-        return open_file(file, fd_r, err);
-    if (a->keyring)
-        return start((const char *const[]){"secret-tool", "lookup", "service", "tuimail", "account", a->name, NULL},
-                     fd_r, pid_r, err);
-    return err_set(err, ERR_SECRET, "%s", "");
+    if (!secret_keepable(a, err))
+        return false;
+    if (a->token_save_command[0])
+        return to_command(SHELL(a->token_save_command), token, err_fd, pid_r, err);
+    if (a->password_file[0])
+        return to_file(a->password_file, token, err);
+    return to_command((const char *const[]){"secret-tool", "store", "--label=tuimail", "service", "tuimail", "account",
+                                            a->name, NULL},
+                      token, err_fd, pid_r, err);
 }

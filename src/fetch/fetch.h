@@ -59,7 +59,8 @@ struct fetch {
     struct stream *stream; /* the connection of the present session or NULL; made by the protocol's STEP_CONNECT */
     struct stream_options
         stream_options;   /* filled with deadlines, CA file, pin and the wake of this program: pass it to stream_open */
-    struct secret secret; /* fetch_secret() fills it; p NULL: not there */
+    struct err unfit;     /* why no line can be opened: a file of TLS that cannot be read; kind ERR_NONE: none */
+    struct secret secret; /* of the login; fetch_open() fills it, where the login needs one */
     void *session;        /* of the protocol; outlives a connection */
     struct maildir *maildir; /* of a POP3 or Maildir account: fetch_maildir() in local.c opens it */
     /* The loop's own */
@@ -70,7 +71,8 @@ struct fetch {
                     save the line */
     int64_t cancel_by; /* with gentle: when the wait ends all the same; 0 none */
     bool ended;        /* the store is gone: leave */
-    bool lost, secret_failed;
+    bool lost;
+    int given; /* the fd that SECRET brought, until it is taken; -1 */
     struct err lost_err;
     unsigned depth; /* steps running one inside the other (fetch_yield) */
     int64_t progress_ms;
@@ -104,11 +106,15 @@ bool fetch_wake(void *fetch);
 void fetch_idle(struct fetch *, int64_t until_ms);
 /* Anything to do: steps queued, or the end? */
 bool fetch_pending(const struct fetch *);
-/* The account's secret: asks the store (SECRET_ASK with `why`, shown to the user) and waits for it; kept until
- * fetch_forget. ERR_SECRET, ERR_CANCELED, ERR_CHANNEL. */
-bool fetch_secret(struct fetch *, const char *why, struct err *);
-/* The server refused it (ERR_AUTH): wiped; the next fetch_secret asks again. */
-void fetch_forget(struct fetch *);
+/* Opens f->stream by the account's way (net/line.h) and has f->secret ready for the login. ERR_SECRET, ERR_CANCELED,
+ * ERR_CHANNEL, the errors of stream_open. */
+bool fetch_open(struct fetch *, struct err *);
+/* A login on it failed with *err: closes f->stream. True: the access token was refused and a fresh one is here: open
+ * and log in again. False: *err is for the user, and a secret that was refused is forgotten; the next fetch_open asks
+ * again. `last`: this was the second try. */
+bool fetch_login_failed(struct fetch *, bool last, struct err *);
+/* Is the account logged in by the line itself (a tunnel), with nothing to prove? */
+bool fetch_has_login(const struct fetch *);
 /* The line is unusable because of *err: the loop closes it after the DONE of the steps concerned and sends LOST with
  * the same kind. Returns false. */
 bool fetch_lost(struct fetch *, const struct err *);

@@ -388,6 +388,22 @@ static bool step_select(struct fetch *f, struct msg *m, struct err *err)
 }
 
 /* ---- Connecting --------------------------------------------------------------------------------- */
+static bool log_in(struct fetch *f, struct session *s, struct err *err)
+{
+    struct imap_handler h = {.arg = s, .event = on_event, .sink = body_sink, .sink_progress = body_sink_progress};
+    for (bool last = false;; last = true) {
+        if (!fetch_open(f, err))
+            return false;
+        s->imap = imap_new(f->stream, &h, f->stream_options.answer_ms);
+        imap_deadline_cap(s->imap, &f->cancel_by);
+        if (imap_login(s->imap, &f->account->in, &f->secret, err))
+            return true;
+        imap_closed(f);
+        if (!fetch_login_failed(f, last, err))
+            return false;
+    }
+}
+
 static bool step_connect(struct fetch *f, struct msg *m, struct err *err)
 {
     (void)m;
@@ -396,21 +412,8 @@ static bool step_connect(struct fetch *f, struct msg *m, struct err *err)
         f->session = s = session_new(f);
     if (f->stream && s->imap)
         return true;
-    if (!fetch_secret(f, "", err))
+    if (!log_in(f, s, err))
         return false;
-    f->stream = stream_open(&f->account->in, &f->stream_options, err);
-    if (!f->stream)
-        return false;
-    struct imap_handler h = {.arg = s, .event = on_event, .sink = body_sink, .sink_progress = body_sink_progress};
-    s->imap = imap_new(f->stream, &h, f->stream_options.answer_ms);
-    imap_deadline_cap(s->imap, &f->cancel_by);
-    if (!imap_login(s->imap, &f->account->in, &f->secret, err)) {
-        if (err->kind == ERR_AUTH)
-            fetch_forget(f);
-        imap_closed(f);
-        stream_close(&f->stream);
-        return false;
-    }
     struct str caps = imap_caps_text(s->imap);
     struct buf text = BUF_INIT(4096);
     stream_describe(f->stream, &text);

@@ -39,11 +39,15 @@ static bool network(struct fetch *f, struct err *err)
     f->stream_options = (struct stream_options){.connect_ms = (int)f->conf->connect_timeout * 1000,
                                                 .answer_ms = (int)f->conf->timeout * 1000,
                                                 .ca_file = f->account->tls_ca_file,
+                                                .cert_file = f->account->tls_cert_file,
                                                 .pin = f->account->tls_pin,
                                                 .wake_fd = chan_fd(f->chan),
                                                 .on_wake = fetch_wake,
                                                 .arg = f};
-    return f->account->in.proto == PROTO_MAILDIR || (stream_setup(&f->stream_options, err) && sasl_setup(err));
+    if (f->account->in.proto == PROTO_MAILDIR)
+        return true;
+    stream_setup(&f->stream_options, &f->unfit); /* told when a line is wanted */
+    return sasl_setup(err);
 }
 
 /* After this nothing but the account's own directory and ports. */
@@ -65,7 +69,7 @@ static bool confine(struct fetch *f, struct err *err)
 
 int main(int argc, char **argv)
 {
-    struct fetch f = {.account_fd = -1};
+    struct fetch f = {.account_fd = -1, .given = -1};
     struct conf_program p;
     struct err err = ERR_INIT;
     log_open("fetch", LOG_INFO);
@@ -91,6 +95,8 @@ int main(int argc, char **argv)
         log_msg(LOG_ERROR, "%s", err.text);
     secret_free(&f.secret);
     chan_free(&f.chan);
+    if (f.given >= 0)
+        close(f.given);
     if (f.account_fd >= 0)
         close(f.account_fd);
     free(f.account_dir);

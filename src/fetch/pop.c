@@ -62,31 +62,37 @@ static bool lose(struct fetch *f, const struct err *err)
 
 /* ---- Connecting --------------------------------------------------------------------------------- */
 
-static bool step_connect(struct fetch *f, struct msg *m UNUSED, struct err *err)
+static bool log_in(struct fetch *f, struct pop_session *s, struct err *err)
 {
     const struct endpoint *in = &f->account->in;
+    for (bool last = false;; last = true) {
+        if (!fetch_open(f, err))
+            return false;
+        s->pop3 = pop3_new(f->stream, in->host);
+        if (lossy)
+            pop3_lockstep(s->pop3);
+        /* A tunnel without a login begins behind it. */
+        if (pop3_greet(s->pop3, in->tls == TLS_STARTTLS, err) &&
+            (!fetch_has_login(f) || pop3_login(s->pop3, in->user, &f->secret, in->tls == TLS_NONE, err)))
+            return true;
+        pop3_free(&s->pop3);
+        if (!fetch_login_failed(f, last, err))
+            return false;
+    }
+}
+
+static bool step_connect(struct fetch *f, struct msg *m UNUSED, struct err *err)
+{
     if (f->stream != NULL)
         return true;
-    if (!fetch_secret(f, "password", err))
-        return false;
-    f->stream = stream_open(in, &f->stream_options, err);
-    if (f->stream == NULL)
-        return false;
     struct pop_session *s = mem_new(sizeof *s);
     f->session = s;
     buf_init(&s->ids, IDS_MAX);
-    s->pop3 = pop3_new(f->stream, in->host);
-    if (lossy)
-        pop3_lockstep(s->pop3);
-    if (!pop3_greet(s->pop3, in->tls == TLS_STARTTLS, err) ||
-        !pop3_login(s->pop3, in->user, &f->secret, in->tls == TLS_NONE, err)) {
-        if (err->kind == ERR_AUTH)
-            fetch_forget(f);
+    if (!log_in(f, s, err))
         return lose(f, err);
-    }
     struct buf text = BUF_INIT(4096);
     pop3_caps_text(s->pop3, &text);
-    if (stream_is_tls(f->stream)) {
+    if (stream_is_tls(f->stream) || stream_is_tunnel(f->stream)) {
         buf_addz(&text, "; ");
         stream_describe(f->stream, &text);
     }

@@ -5,7 +5,6 @@
 
 #define CHANNEL_STUCK_MS 120000
 #define CANCEL_GRACE_MS 2000
-#define SECRET_READ_MS 60000
 #define IDLE_MAX_MS 3600000
 
 /* What overtakes what: what the user looks at, then what the user did, then everything else. */
@@ -184,26 +183,14 @@ bool fetch_peek(const struct fetch *f, unsigned i, struct step_view *view_r)
 }
 
 /* ---- Channel ------------------------------------------------------------------------------------ */
-static void secret_take(struct fetch *f, int fd)
-{
-    struct secret secret = {0};
-    struct err err = ERR_INIT;
-    if (secret_read(fd, clock_mono_ms() + SECRET_READ_MS, &secret, &err)) {
-        secret_free(&f->secret);
-        f->secret = secret;
-    } else {
-        log_msg(LOG_WARN, "secret: %s", err.text);
-        f->secret_failed = true;
-    }
-}
-
 static void channel_message(struct fetch *f, struct msg *m)
 {
     if (m->kind == MSG_STEP_CANCEL) {
         queue_cancel(f, m->u.STEP_CANCEL.step);
     } else if (m->kind == MSG_SECRET) {
-        if (m->fd >= 0)
-            secret_take(f, m->fd);
+        if (f->given >= 0)
+            close(f->given);
+        f->given = m->fd;
         m->fd = -1;
     } else if (step_find(f, m->kind)) {
         queue_add(f, m);
@@ -268,31 +255,6 @@ void fetch_progress(struct fetch *f, uint64_t done, uint64_t total)
         return;
     f->progress_ms = now;
     FETCH_SEND(f, &err, STEP_PROGRESS, .step = fetch_step(f), .done = done, .total = total);
-}
-
-bool fetch_secret(struct fetch *f, const char *why, struct err *err)
-{
-    if (f->secret.p)
-        return true;
-    f->secret_failed = false;
-    if (!FETCH_SEND(f, err, SECRET_ASK, .service = SERVICE_INCOMING, .text = str_z(why)))
-        return false;
-    while (!f->secret.p && !f->secret_failed) {
-        struct pollfd p = {.fd = chan_fd(f->chan),
-                           .events = (short)(POLLIN | (chan_wants_write(f->chan) ? POLLOUT : 0))};
-        poll(&p, 1, 1000);
-        fetch_wake(f);
-        if (f->ended)
-            return err_set(err, ERR_CHANNEL, "the store is gone");
-        if (f->canceled)
-            return err_set(err, ERR_CANCELED, "canceled");
-    }
-    return f->secret.p || err_set(err, ERR_SECRET, "no secret came");
-}
-
-void fetch_forget(struct fetch *f)
-{
-    secret_free(&f->secret);
 }
 
 /* ---- Running ------------------------------------------------------------------------------------ */

@@ -5,7 +5,7 @@
 
 #define CHALLENGES_MAX 16
 
-static bool greeting(struct imap *m, const struct endpoint *ep, bool *preauth_r, struct err *err)
+static bool greeting(struct imap *m, bool *preauth_r, struct err *err)
 {
     struct str answer;
     struct imap_event ev;
@@ -18,9 +18,11 @@ static bool greeting(struct imap *m, const struct endpoint *ep, bool *preauth_r,
     *preauth_r = ev.what == IMAP_PREAUTH;
     if (ev.what == IMAP_BYE)
         err_set(err, ERR_SERVER_TEMP, "the server sends us away: \"%s\"", buf_z(&clean));
-    else if (ev.what == IMAP_PREAUTH && !stream_is_tls(m->stream) && ep->tls != TLS_NONE)
+    else if (ev.what == IMAP_PREAUTH && !stream_is_tunnel(m->stream) && !stream_is_tls(m->stream))
         /* A stranger in the middle offers a session: the state machine then forbids STARTTLS (THREATS 3, 4). */
         err_set(err, ERR_NO_STARTTLS, "the server claims a login before any encryption");
+    else if (ev.what == IMAP_PREAUTH && !stream_is_tunnel(m->stream) && !stream_showed_certificate(m->stream))
+        err_set(err, ERR_PROTOCOL, "the server claims a login, but nothing has told it who we are");
     else if (ev.what != IMAP_OK && ev.what != IMAP_PREAUTH)
         err_set(err, ERR_PROTOCOL, "this is no IMAP server: it begins with \"%s\"", buf_z(&clean));
     else
@@ -72,7 +74,7 @@ static void mechanisms(const struct imap *m, struct buf *out)
 
 static bool one_line(struct str s)
 {
-    return !memchr(s.p, 0, s.n) && !memchr(s.p, '\r', s.n) && !memchr(s.p, '\n', s.n);
+    return !s.n || (!memchr(s.p, 0, s.n) && !memchr(s.p, '\r', s.n) && !memchr(s.p, '\n', s.n));
 }
 
 /* "Too many simultaneous connections" is no wrong password: many servers say it in words alone. */
@@ -162,6 +164,8 @@ static bool login_sasl(struct imap *m, struct sasl *sasl, struct err *err)
     }
     bool ok = imap_send(m, &c, &tag, err) && challenges(m, sasl, tag, &initial, err) && imap_wait(m, tag, &r, err) &&
               login_result(&r, err) && sasl_finish(sasl, (struct str){NULL, 0}, err);
+    if (!ok)
+        sasl_explain(sasl, err);
     if (initial.p)
         explicit_bzero(initial.p, initial.n);
     buf_fini(&initial);
@@ -171,6 +175,7 @@ static bool login_sasl(struct imap *m, struct sasl *sasl, struct err *err)
 static bool authenticate(struct imap *m, const struct endpoint *ep, const struct secret *secret, struct err *err)
 {
     bool insecure_ok = ep->tls == TLS_NONE;
+    bool password = secret->p && !secret->token;
     struct buf offered = BUF_INIT(4096);
     bool ok;
     if (!stream_is_tls(m->stream) && !insecure_ok)
@@ -183,7 +188,7 @@ static bool authenticate(struct imap *m, const struct endpoint *ep, const struct
     buf_fini(&offered);
     if (sasl)
         ok = login_sasl(m, sasl, err);
-    else if (err->kind == ERR_NO_AUTH_METHOD && !(m->caps & IMAP_CAP_LOGINDISABLED))
+    else if (password && err->kind == ERR_NO_AUTH_METHOD && !(m->caps & IMAP_CAP_LOGINDISABLED))
         ok = login_plain(m, ep, secret, err);
     else
         ok = false;
@@ -196,7 +201,7 @@ bool imap_login(struct imap *m, const struct endpoint *ep, const struct secret *
     bool preauth = false;
     uint32_t tag;
     m->logging_in = true;
-    bool ok = greeting(m, ep, &preauth, err) &&
+    bool ok = greeting(m, &preauth, err) &&
               (preauth || stream_is_tls(m->stream) || ep->tls != TLS_STARTTLS || starttls(m, ep, err)) &&
               capability(m, err) && (preauth || authenticate(m, ep, secret, err)) && capability(m, err);
     m->logging_in = false;

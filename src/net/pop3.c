@@ -303,7 +303,10 @@ static bool sasl_login(struct pop3 *p, struct sasl *s, struct err *err)
             explicit_bzero((*b)->p, (*b)->cap);
         buf_fini(*b);
     }
-    return ok && sasl_turns(p, s, err);
+    ok = ok && sasl_turns(p, s, err);
+    if (!ok)
+        sasl_explain(s, err);
+    return ok;
 }
 
 static bool apop(struct pop3 *p, const char *user, const struct secret *secret, struct err *err)
@@ -351,7 +354,7 @@ static bool login(struct pop3 *p, const char *user, const struct secret *secret,
     bool tls = stream_is_tls(p->stream), cover = tls || insecure_ok;
     if (!is_plain(user, strlen(user)))
         return err_set(err, ERR_CONFIG, "%s: the user name is empty or holds control characters", p->host);
-    if (secret->p == NULL || !is_plain(secret->p, secret->n))
+    if (secret->p != NULL && !is_plain(secret->p, secret->n))
         return err_set(err, ERR_SECRET, "%s: the password is empty or holds control characters", p->host);
     struct str mechanisms = (p->caps & POP_SASL) != 0 ? buf_str(&p->sasl) : STR("");
     if (mechanisms.n > 0) {
@@ -361,10 +364,12 @@ static bool login(struct pop3 *p, const char *user, const struct secret *secret,
             sasl_free(&s);
             return ok;
         }
-        if (err->kind != ERR_NO_AUTH_METHOD)
+        if (err->kind != ERR_NO_AUTH_METHOD || secret->p == NULL || secret->token)
             return false;
         *err = ERR_INIT;
     }
+    if (secret->p == NULL || secret->token)
+        return err_set(err, ERR_NO_AUTH_METHOD, "%s offers no login but by password", p->host);
     bool has_apop = (p->caps & POP_APOP) != 0;
     bool has_user = strchr(user, ' ') == NULL && ((p->caps & POP_CAPA) == 0 || (p->caps & POP_USER) != 0);
     if (has_apop && !tls && strchr(user, ' ') == NULL)

@@ -6,6 +6,7 @@
 
 #define CHALLENGE_MAX 12288 /* decoded bytes of one challenge */
 #define USER_MAX 1024
+#define TELLTALE 24u /* bytes of a secret that make it known again in what a server says */
 
 enum needs {
     NEEDS_BINDING = 1, /* channel binding data of the line */
@@ -13,6 +14,7 @@ enum needs {
     MUTUAL = 4,        /* the server proves that it knows the secret */
     MSG_ID = 8,        /* the challenge has to be a message id (THREATS 18) */
     BEARER = 16,       /* the secret is a token; the exchange is ours */
+    EXTERNAL = 32,     /* the line itself says who we are (RFC 4422 A); the exchange is ours */
 };
 struct mechanism {
     const char *name;
@@ -27,17 +29,16 @@ static const struct mechanism in_tls[] = {
     {"PLAIN", NEEDS_COVER},
     {"LOGIN", NEEDS_COVER},
     {"CRAM-MD5", MSG_ID},
-    {"OAUTHBEARER", NEEDS_COVER | BEARER},
-    {"XOAUTH2", NEEDS_COVER | BEARER},
 };
 static const struct mechanism in_clear[] = {
     {"SCRAM-SHA-256", MUTUAL}, {"SCRAM-SHA-1", MUTUAL}, {"CRAM-MD5", MSG_ID},
     {"PLAIN", NEEDS_COVER},    {"LOGIN", NEEDS_COVER},
 };
 static const struct mechanism for_tokens[] = {
-    {"OAUTHBEARER", NEEDS_COVER | BEARER},
-    {"XOAUTH2", NEEDS_COVER | BEARER},
+    {"OAUTHBEARER", BEARER},
+    {"XOAUTH2", BEARER},
 };
+static const struct mechanism for_certificates[] = {{"EXTERNAL", EXTERNAL}};
 
 struct sasl {
     const struct mechanism *mechanism;
@@ -49,7 +50,8 @@ struct sasl {
     struct buf binding_data;
     struct buf first; /* raw initial response */
     bool has_first, first_given;
-    bool done; /* the client's side is complete, the server's proof included */
+    char status[64]; /* the server's word on a token it refused */
+    bool done;       /* the client's side is complete, the server's proof included */
     unsigned steps;
 };
 
@@ -107,7 +109,7 @@ static bool offers(struct str offered, const char *name)
 static bool available(const struct mechanism *m)
 {
     char name[32];
-    if ((m->flags & BEARER) != 0)
+    if ((m->flags & (BEARER | EXTERNAL)) != 0)
         return true;
     snprintf(name, sizeof name, "%s", m->name);
     char *plus = strstr(name, "-PLUS");
@@ -118,14 +120,6 @@ static bool available(const struct mechanism *m)
             return true;
     }
     return false;
-}
-
-/* An access token is told from a password by its form: Google's, Microsoft's, or a JSON web token. */
-static bool is_token(const struct secret *secret)
-{
-    return secret->n >= 100 && memchr(secret->p, ' ', secret->n) == NULL &&
-           (strncmp(secret->p, "ya29.", 5) == 0 || strncmp(secret->p, "EwB", 3) == 0 ||
-            strncmp(secret->p, "eyJ", 3) == 0);
 }
 
 static const struct mechanism *choose_of(const struct mechanism *list, size_t n, struct str offered, bool binding,
@@ -140,17 +134,17 @@ static const struct mechanism *choose_of(const struct mechanism *list, size_t n,
     return NULL;
 }
 
-static const struct mechanism *choose(struct str offered, const struct secret *secret, bool tls, bool binding,
-                                      bool insecure_ok)
+static const struct mechanism *choose(struct str offered, const struct secret *secret, const struct stream *stream,
+                                      bool binding, bool insecure_ok)
 {
-    const struct mechanism *m = NULL;
-    if (tls && is_token(secret))
-        m = choose_of(for_tokens, COUNT(for_tokens), offered, binding, true);
-    if (m == NULL && tls)
-        m = choose_of(in_tls, COUNT(in_tls), offered, binding, true);
-    if (m == NULL && !tls)
-        m = choose_of(in_clear, COUNT(in_clear), offered, false, insecure_ok);
-    return m;
+    bool tls = stream != NULL && stream_is_tls(stream), safe = tls || (stream != NULL && stream_is_tunnel(stream));
+    if (secret->p == NULL)
+        return choose_of(for_certificates, COUNT(for_certificates), offered, binding, true);
+    if (secret->token)
+        return safe ? choose_of(for_tokens, COUNT(for_tokens), offered, binding, true) : NULL;
+    if (safe)
+        return choose_of(in_tls, COUNT(in_tls), offered, binding, true);
+    return choose_of(in_clear, COUNT(in_clear), offered, false, insecure_ok);
 }
 
 /* ---- Making ------------------------------------------------------------------------------------- */
@@ -168,7 +162,7 @@ static sasl_secret_t *secret_copy(const struct secret *secret)
 {
     sasl_secret_t *copy = mem_new(sizeof *copy + secret->n + 1);
     copy->len = secret->n;
-    if (secret->n > 0)
+    if (secret->p != NULL)
         memcpy(copy->data, secret->p, secret->n);
     return copy;
 }
@@ -189,6 +183,13 @@ static void bearer_first(struct sasl *s, bool oauthbearer)
     buf_addz(b, "\001\001");
     s->has_first = true;
     s->done = true;
+}
+
+/* The user is named: a certificate may stand for several, and some servers take the name from here alone. */
+static void external_first(struct sasl *s)
+{
+    buf_addz(&s->first, s->user);
+    s->has_first = s->done = true;
 }
 
 static bool start_library(struct sasl *s, const char *service, bool tls, struct err *err)
@@ -230,7 +231,15 @@ struct sasl *sasl_new(struct str offered, const char *service, const char *host,
         err_set(err, ERR_CONFIG, "the user name is empty, too long or holds control characters");
         return NULL;
     }
-    if (secret->p == NULL || secret->n == 0 || !no_control(secret->p, secret->n)) {
+    bool certificate = stream != NULL && stream_showed_certificate(stream);
+    if (secret->p == NULL && !certificate) {
+        err_set(err, ERR_SECRET,
+                stream != NULL && stream_is_tunnel(stream)
+                    ? "the server in the tunnel wants a login: set password-command"
+                    : "the server did not ask for the client certificate, and there is no password");
+        return NULL;
+    }
+    if (secret->p != NULL && (secret->n == 0 || !no_control(secret->p, secret->n))) {
         err_set(err, ERR_SECRET, "the password is empty or holds control characters");
         return NULL;
     }
@@ -240,9 +249,12 @@ struct sasl *sasl_new(struct str offered, const char *service, const char *host,
     bool tls = stream != NULL && stream_is_tls(stream);
     const char *type = "";
     bool binding = tls && stream_channel_binding(stream, &type, &s->binding_data);
-    s->mechanism = choose(offered, secret, tls, binding, insecure_ok);
+    s->mechanism = choose(offered, secret, stream, binding, insecure_ok);
     if (s->mechanism == NULL) {
-        err_set(err, ERR_NO_AUTH_METHOD, "%s offers no login that is safe on this line (%s): %.*s", host,
+        err_set(err, ERR_NO_AUTH_METHOD, "%s offers no login %s that is safe on this line (%s): %.*s", host,
+                secret->p == NULL ? "by certificate (EXTERNAL)"
+                : secret->token   ? "by access token (OAUTHBEARER, XOAUTH2)"
+                                  : "by password",
                 tls ? "TLS" : "no TLS", (int)MIN(offered.n, (size_t)200), offered.n > 0 ? offered.p : "");
         sasl_free(&s);
         return NULL;
@@ -255,6 +267,8 @@ struct sasl *sasl_new(struct str offered, const char *service, const char *host,
             .name = type, .len = s->binding_data.n, .data = (const unsigned char *)s->binding_data.p};
     if ((s->mechanism->flags & BEARER) != 0)
         bearer_first(s, strcmp(s->mechanism->name, "OAUTHBEARER") == 0);
+    else if ((s->mechanism->flags & EXTERNAL) != 0)
+        external_first(s);
     else if (!start_library(s, service, tls, err))
         sasl_free(&s);
     return s;
@@ -322,12 +336,36 @@ static bool refused(struct sasl *s, int r, struct err *err)
                    sasl_errstring(r, NULL, NULL));
 }
 
+/* The error's details are JSON; of it only "status" is of use: "invalid_token", or a number. Any other bytes give none.
+ */
+static void status_take(struct sasl *s, struct str json)
+{
+    static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-. ";
+    struct str key = STR("\"status\"");
+    const char *at = json.n > 0 ? memmem(json.p, json.n, key.p, key.n) : NULL;
+    if (at == NULL)
+        return;
+    struct str rest = str_trim(str_sub(json, (size_t)(at - json.p) + key.n, json.n));
+    if (rest.n == 0 || rest.p[0] != ':')
+        return;
+    rest = str_trim(str_sub(rest, 1, rest.n));
+    if (rest.n > 0 && rest.p[0] == '"')
+        rest = str_sub(rest, 1, rest.n);
+    size_t n = 0;
+    while (n < rest.n && n + 1 < sizeof s->status && rest.p[n] != '\0' && strchr(allowed, rest.p[n]) != NULL)
+        n++;
+    memcpy(s->status, rest.p, n);
+    s->status[n] = '\0';
+}
+
 static bool step_raw(struct sasl *s, struct str challenge, struct buf *out, struct err *err)
 {
     s->steps++;
-    if ((s->mechanism->flags & BEARER) !=
-        0) /* the error's details: RFC 7628 3.2.3 wants a dummy answer, then the refusal */
-        return s->steps == 1 ? buf_addc(out, '\001') : refused(s, SASL_BADPROT, err);
+    if ((s->mechanism->flags & BEARER) != 0 && s->steps == 1) {
+        status_take(s, challenge);
+        /* RFC 7628 3.2.3 wants a dummy answer, XOAUTH2 an empty one; then the refusal follows. */
+        return strcmp(s->mechanism->name, "XOAUTH2") == 0 || buf_addc(out, '\001');
+    }
     if (s->done)
         return refused(s, SASL_BADPROT, err);
     if ((s->mechanism->flags & MSG_ID) != 0 && s->steps == 1 && !is_msg_id(challenge))
@@ -375,6 +413,13 @@ bool sasl_finish(struct sasl *s, struct str last_data, struct err *err)
 }
 
 /* ---- What a server repeats ---------------------------------------------------------------------- */
+void sasl_explain(const struct sasl *s, struct err *err)
+{
+    struct err old = *err;
+    if (s->status[0] != '\0')
+        err_set(err, old.kind, "%s (of the access token: %s)", old.text, s->status);
+}
+
 static bool is_base64(char c)
 {
     return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '+' || c == '/' ||
@@ -418,12 +463,17 @@ static bool hides(struct str run, struct str secret)
 
 void sasl_redact(const struct secret *secret, struct err *err)
 {
-    struct str s = {secret->p, secret->n};
+    /* A long one may have been cut: its beginning gives it away. */
+    struct str s = {secret->p, MIN(secret->n, (size_t)TELLTALE)};
     char *text = err->text;
     if (s.n == 0)
         return;
-    for (char *at = text; (at = memmem(at, strlen(at), s.p, s.n)) != NULL;)
-        at = text + blot(text, (size_t)(at - text), s.n);
+    for (char *at = text; (at = memmem(at, strlen(at), s.p, s.n)) != NULL;) {
+        size_t n = s.n;
+        while (n < secret->n && at[n] == secret->p[n])
+            n++;
+        at = text + blot(text, (size_t)(at - text), n);
+    }
     for (size_t i = 0; text[i];) {
         size_t n = 0;
         while (text[i + n] && is_base64(text[i + n]))

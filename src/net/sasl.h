@@ -8,10 +8,12 @@
 
 struct sasl;
 bool sasl_setup(struct err *); /* loads the plugins: call before the sandbox */
-/* Chooses the best mechanism of `offered` (blank separated, hostile) for this line: SCRAM-SHA-256-PLUS, SCRAM-SHA-256,
- * SCRAM-SHA-1, CRAM-MD5 only without PLAIN under TLS, PLAIN, LOGIN; PLAIN and LOGIN only under TLS or where
- * `insecure_ok`. A secret in the form of an access token goes by OAUTHBEARER or XOAUTH2, under TLS only. `stream` may
- * be NULL (no TLS). ERR_CONFIG, ERR_SECRET: control characters. ERR_NO_AUTH_METHOD names what was offered. */
+/* Chooses the best mechanism of `offered` (blank separated, hostile) for this line. For a password SCRAM-SHA-256-PLUS,
+ * SCRAM-SHA-256, SCRAM-SHA-1, CRAM-MD5 only without PLAIN under TLS, PLAIN, LOGIN; PLAIN and LOGIN only under TLS, in a
+ * tunnel or where `insecure_ok`. For an access token (secret->token) OAUTHBEARER or XOAUTH2, under TLS or in a tunnel
+ * only. Without a secret (p NULL) EXTERNAL, where the server took our certificate. `stream` may be NULL (no TLS).
+ * ERR_CONFIG, ERR_SECRET: control characters, or no secret where one is wanted. ERR_NO_AUTH_METHOD names what was
+ * offered. */
 struct sasl *sasl_new(struct str offered, const char *service, const char *host, const char *user,
                       const struct secret *, const struct stream *, bool insecure_ok, struct err *);
 void sasl_free(struct sasl **);
@@ -25,6 +27,8 @@ bool sasl_initial(struct sasl *, struct buf *out);
 bool sasl_step(struct sasl *, struct str challenge, struct buf *out, struct err *);
 /* After success: was the server's own proof seen where the mechanism has one? */
 bool sasl_finish(struct sasl *, struct str last_data, struct err *);
+/* After a failed login: adds what the server said of an access token (RFC 7628 3.2.2: its "status"), if anything. */
+void sasl_explain(const struct sasl *, struct err *);
 /* After a failed login: blots out the secret in *err, plain or within base64, where the server's words repeat what it
  * was sent. */
 void sasl_redact(const struct secret *, struct err *);

@@ -259,8 +259,10 @@ bool smtp_login(struct smtp *s, const char *user, const struct secret *secret, b
     }
     buf_addz(&line, "\r\n");
     bool ok = stream_write(s->stream, buf_str(&line), err) && login_turns(s, sasl, &r, err);
-    if (!ok)
+    if (!ok) {
+        sasl_explain(sasl, err);
         sasl_redact(secret, err);
+    }
     wipe(&line);
     wipe(&first);
     buf_fini(&r.text);

@@ -127,7 +127,7 @@ struct stream *stream_new(int rfd, int wfd, const char *host, const struct strea
     s->opt = *o;
     s->pin = mem_dup_z(o->pin != NULL ? o->pin : "");
     s->opt.pin = s->pin;
-    s->opt.ca_file = NULL;
+    s->opt.ca_file = s->opt.cert_file = NULL;
     if (s->opt.answer_ms <= 0)
         s->opt.answer_ms = STREAM_ANSWER_MS;
     s->in_cap = STREAM_CHUNK;
@@ -508,8 +508,20 @@ bool stream_is_tls(const struct stream *s)
     return s->tls != NULL;
 }
 
+bool stream_is_tunnel(const struct stream *s)
+{
+    return s->tunnel;
+}
+
+bool stream_showed_certificate(const struct stream *s)
+{
+    return s->tls != NULL && tls_showed_certificate(s->tls);
+}
+
 void stream_describe(const struct stream *s, struct buf *out)
 {
+    if (s->tunnel)
+        buf_addz(out, s->tls != NULL ? "tunnel, " : "tunnel");
     if (s->tls != NULL)
         tls_describe(s->tls, out);
 }

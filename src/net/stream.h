@@ -13,11 +13,12 @@
 
 struct stream;
 struct stream_options {
-    int connect_ms;      /* DNS + TCP + TLS in all; default 60,000 */
-    int answer_ms;       /* whole answer; default 120,000 */
-    const char *ca_file; /* "" the system's; else it replaces those; read before the sandbox by stream_setup */
-    const char *pin;     /* "" or sha256/BASE64 of the SubjectPublicKeyInfo; several separated by blanks or commas */
-    int wake_fd;         /* -1 none */
+    int connect_ms;        /* DNS + TCP + TLS in all; default 60,000 */
+    int answer_ms;         /* whole answer; default 120,000 */
+    const char *ca_file;   /* "" the system's; else it replaces those; read before the sandbox by stream_setup */
+    const char *cert_file; /* "" or NULL: none; the client's certificate, read by stream_setup */
+    const char *pin;       /* "" or sha256/BASE64 of the SubjectPublicKeyInfo; several separated by blanks or commas */
+    int wake_fd;           /* -1 none */
     bool (*on_wake)(void *arg);
     void *arg;
 };
@@ -27,15 +28,25 @@ bool stream_setup(const struct stream_options *, struct err *);
  * one total deadline (RFC 8305 order), then TLS where `ep->tls` is TLS_IMPLICIT. Errors: ERR_DNS, ERR_CONNECT,
  * ERR_TIMEOUT, ERR_TLS*, ERR_CANCELED. */
 struct stream *stream_open(const struct endpoint *ep, const struct stream_options *, struct err *);
-/* From two fds of our own (tests, tunnels); takes them over. */
+/* The private key of cert_file as PEM, with its password (or NULL), for every connection from now on. Once per process;
+ * both stay the caller's. ERR_SECRET: unreadable, another key, a wrong password. */
+bool stream_private_key(const struct secret *pem, const struct secret *password, struct err *);
+bool stream_has_private_key(void);
+/* The line is a command's standard input and output, whose other end is `fd` (taken over): as stream_open from there.
+ */
+struct stream *stream_tunnel(int fd, const struct endpoint *ep, const struct stream_options *, struct err *);
+/* From two fds of our own (tests); takes them over. */
 struct stream *stream_from_fds(int rfd, int wfd, const struct stream_options *);
 void stream_close(struct stream **); /* NULL-safe; never waits */
 /* STARTTLS/STLS: ERR_PROTOCOL when bytes are left unread in the buffer (injection). */
 bool stream_starttls(struct stream *, const char *host, struct err *);
 bool stream_is_tls(const struct stream *);
+bool stream_is_tunnel(const struct stream *);
+bool stream_showed_certificate(const struct stream *); /* the server asked for ours and got it */
 /* "TLS 1.3, AES-256-GCM, issued by ..., sha256/PIN" for doctor; "" without TLS. */
 void stream_describe(const struct stream *, struct buf *out);
-/* Channel binding data for SCRAM-PLUS: tls-exporter (1.3) or tls-unique; false where none. */
+/* Channel binding data for SCRAM-PLUS: tls-exporter (1.3; RFC 9266), tls-unique (1.2 with extended master secret) or
+ * tls-server-end-point (RFC 5929); false where none. */
 bool stream_channel_binding(const struct stream *, const char **type_r, struct buf *out);
 
 void stream_deadline(struct stream *, int64_t mono_ms); /* of everything that follows; -1 none */

@@ -30,7 +30,8 @@ bool net_wait_ready(const struct stream_options *, struct pollfd *fds, unsigned 
 enum io { IO_OK, IO_WANT_READ, IO_WANT_WRITE, IO_EOF, IO_FAIL };
 
 struct tls;
-bool tls_setup(const char *ca_file, struct err *);
+bool tls_setup(const char *ca_file, const char *cert_file, struct err *);
+bool tls_showed_certificate(const struct tls *);
 /* The fds stay the caller's. `host` as the user wrote it; NULL-safe pin. */
 struct tls *tls_new(int rfd, int wfd, const char *host, const char *pin, struct err *);
 void tls_free(struct tls **, bool say_goodbye);
@@ -57,6 +58,7 @@ struct stream {
     size_t in_at, in_end, in_cap, scanned;
     struct buf out;
     uint64_t bytes_in, bytes_out; /* without TLS */
+    bool tunnel;                  /* a command's input and output */
     bool ended;                   /* end of file seen while data was still buffered */
     struct err broken;
 };

@@ -25,7 +25,7 @@ struct race {
 bool stream_setup(const struct stream_options *o, struct err *err)
 {
     signal(SIGPIPE, SIG_IGN);
-    return tls_setup(o->ca_file != NULL ? o->ca_file : "", err);
+    return tls_setup(o->ca_file != NULL ? o->ca_file : "", o->cert_file != NULL ? o->cert_file : "", err);
 }
 
 /* Starts the next address; true when it is connected already (a local one may be). */
@@ -123,9 +123,25 @@ static void tune(int fd)
         (void)setsockopt(fd, options[i].level, options[i].name, &options[i].value, sizeof options[i].value);
 }
 
+static int connect_ms(const struct stream_options *o)
+{
+    return o->connect_ms > 0 ? o->connect_ms : STREAM_CONNECT_MS;
+}
+
+/* TLS from the first byte where the URL says so. */
+static struct stream *ready(struct stream *s, const struct endpoint *ep, int64_t deadline, struct err *err)
+{
+    stream_deadline(s, deadline);
+    if (ep->tls == TLS_IMPLICIT && !stream_secure(s, ep->host, err))
+        stream_close(&s);
+    else
+        stream_answer(s);
+    return s;
+}
+
 struct stream *stream_open(const struct endpoint *ep, const struct stream_options *o, struct err *err)
 {
-    int64_t deadline = clock_mono_ms() + (o->connect_ms > 0 ? o->connect_ms : STREAM_CONNECT_MS);
+    int64_t deadline = clock_mono_ms() + connect_ms(o);
     struct resolved to = {.n = 0};
     if (!resolve_host(ep->host, ep->port, deadline, o, &to, err))
         return NULL;
@@ -137,12 +153,13 @@ struct stream *stream_open(const struct endpoint *ep, const struct stream_option
     if (!won)
         return NULL;
     tune(fd);
+    return ready(stream_new(fd, fd, ep->host, o), ep, deadline, err);
+}
+
+struct stream *stream_tunnel(int fd, const struct endpoint *ep, const struct stream_options *o, struct err *err)
+{
+    fd_nonblock(fd, true);
     struct stream *s = stream_new(fd, fd, ep->host, o);
-    stream_deadline(s, deadline);
-    if (ep->tls == TLS_IMPLICIT && !stream_secure(s, ep->host, err)) {
-        stream_close(&s);
-        return NULL;
-    }
-    stream_answer(s);
-    return s;
+    s->tunnel = true;
+    return ready(s, ep, clock_mono_ms() + connect_ms(o), err);
 }

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
+#include <openssl/pem.h>
 #include <openssl/sha.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
@@ -24,6 +25,7 @@ struct tls {
     unsigned doubts; /* what the chain lacks */
     int other;       /* X509_V_ERR_ of DOUBT_OTHER */
     bool proven;
+    bool asked; /* the server wants a certificate of ours */
 };
 
 static SSL_CTX *ctx;
@@ -74,7 +76,23 @@ static bool library_failed(struct err *err, const char *what)
     return err_set(err, ERR_TLS, "%s: %s", what, why != NULL ? why : "TLS failed");
 }
 
-bool tls_setup(const char *ca_file, struct err *err)
+static int on_certificate_wanted(SSL *ssl, void *arg UNUSED)
+{
+    struct tls *t = SSL_get_ex_data(ssl, tls_index);
+    if (t != NULL)
+        t->asked = true;
+    return 1;
+}
+
+static bool no_file(struct err *err, const char *option, const char *path)
+{
+    unsigned long e = ERR_peek_last_error();
+    const char *why = e != 0 ? ERR_reason_error_string(e) : NULL;
+    ERR_clear_error();
+    return err_set(err, ERR_CONFIG, "%s %s: %s", option, path, why != NULL ? why : "cannot be read");
+}
+
+bool tls_setup(const char *ca_file, const char *cert_file, struct err *err)
 {
     if (ctx != NULL)
         SSL_CTX_free(ctx);
@@ -95,12 +113,11 @@ bool tls_setup(const char *ca_file, struct err *err)
         return library_failed(err, "OpenSSL");
     int loaded =
         ca_file[0] != '\0' ? SSL_CTX_load_verify_locations(ctx, ca_file, NULL) : SSL_CTX_set_default_verify_paths(ctx);
-    if (loaded != 1) {
-        unsigned long e = ERR_peek_last_error();
-        const char *why = e != 0 ? ERR_reason_error_string(e) : NULL;
-        ERR_clear_error();
-        return err_set(err, ERR_CONFIG, "tls-ca-file %s: %s", ca_file, why != NULL ? why : "cannot be read");
-    }
+    if (loaded != 1)
+        return no_file(err, "tls-ca-file", ca_file);
+    if (cert_file[0] != '\0' && SSL_CTX_use_certificate_chain_file(ctx, cert_file) != 1)
+        return no_file(err, "tls-cert-file", cert_file);
+    SSL_CTX_set_cert_cb(ctx, on_certificate_wanted, NULL);
     /* What OpenSSL loads when first needed, a sandbox would refuse: make one connection object and one random byte now.
      */
     SSL *warm = SSL_new(ctx);
@@ -113,6 +130,46 @@ bool tls_setup(const char *ca_file, struct err *err)
     return true;
 }
 
+static int on_key_password(char *out, int size, int writing UNUSED, void *arg)
+{
+    const struct secret *password = arg;
+    if (password == NULL || password->n > (size_t)size)
+        return -1;
+    memcpy(out, password->p, password->n);
+    return (int)password->n;
+}
+
+bool stream_private_key(const struct secret *pem, const struct secret *password, struct err *err)
+{
+    union {
+        const void *in;
+        void *out;
+    } arg = {.in = password}; /* the callback's type has no const */
+    ERR_clear_error();
+    BIO *bio = ctx != NULL ? BIO_new_mem_buf(pem->p, (int)pem->n) : NULL;
+    EVP_PKEY *key = bio != NULL ? PEM_read_bio_PrivateKey(bio, NULL, on_key_password, arg.out) : NULL;
+    bool ok = key != NULL;
+    if (!ok)
+        err_set(err, ERR_SECRET, "the private key of tls-cert-file cannot be read%s",
+                password == NULL ? "; if it has a password, set tls-key-password-command" : ": is its password right?");
+    else if (SSL_CTX_use_PrivateKey(ctx, key) != 1 || SSL_CTX_check_private_key(ctx) != 1)
+        ok = err_set(err, ERR_SECRET, "the private key is not that of tls-cert-file");
+    ERR_clear_error();
+    EVP_PKEY_free(key);
+    BIO_free(bio);
+    return ok;
+}
+
+bool stream_has_private_key(void)
+{
+    return ctx != NULL && SSL_CTX_get0_privatekey(ctx) != NULL;
+}
+
+bool tls_showed_certificate(const struct tls *t)
+{
+    return t->asked && SSL_get_privatekey(t->ssl) != NULL;
+}
+
 static bool is_address(const char *host)
 {
     unsigned char b[16];
@@ -122,7 +179,7 @@ static bool is_address(const char *host)
 struct tls *tls_new(int rfd, int wfd, const char *host, const char *pin, struct err *err)
 {
     ERR_clear_error();
-    if (ctx == NULL && !tls_setup("", err))
+    if (ctx == NULL && !tls_setup("", "", err))
         return NULL;
     struct tls *t = mem_new(sizeof *t);
     size_t n = strlen(host);
@@ -394,6 +451,20 @@ void tls_describe(const struct tls *t, struct buf *out)
     X509_free(cert);
 }
 
+/* RFC 5929 4.1: the certificate's hash by the algorithm that signed it, MD5 and SHA-1 replaced. */
+static bool end_point(const struct tls *t, struct buf *out)
+{
+    unsigned char md[EVP_MAX_MD_SIZE];
+    unsigned n = 0;
+    int nid = NID_undef;
+    X509 *cert = SSL_get1_peer_certificate(t->ssl);
+    bool ok = cert != NULL && X509_get_signature_info(cert, &nid, NULL, NULL, NULL) == 1;
+    const EVP_MD *how = nid == NID_md5 || nid == NID_sha1 ? EVP_sha256() : EVP_get_digestbynid(nid);
+    ok = ok && how != NULL && X509_digest(cert, how, md, &n) == 1 && buf_add(out, md, n);
+    X509_free(cert);
+    return ok;
+}
+
 bool tls_channel_binding(const struct tls *t, const char **type_r, struct buf *out)
 {
     unsigned char b[64];
@@ -405,7 +476,12 @@ bool tls_channel_binding(const struct tls *t, const char **type_r, struct buf *o
         return SSL_export_keying_material(t->ssl, b, 32, label, sizeof label - 1, NULL, 0, 0) == 1 &&
                buf_add(out, b, 32);
     }
-    *type_r = "tls-unique";
-    size_t n = SSL_get_finished(t->ssl, b, sizeof b); /* no resumption here, so the client's Finished came first */
-    return n > 0 && n <= sizeof b && buf_add(out, b, n);
+    /* Without the extended master secret a man in the middle can make two lines end alike (RFC 7627). */
+    if (SSL_get_extms_support(t->ssl) == 1) {
+        *type_r = "tls-unique";
+        size_t n = SSL_get_finished(t->ssl, b, sizeof b); /* no resumption here, so the client's Finished came first */
+        return n > 0 && n <= sizeof b && buf_add(out, b, n);
+    }
+    *type_r = "tls-server-end-point";
+    return end_point(t, out);
 }

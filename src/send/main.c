@@ -9,6 +9,7 @@
 
 #include "conf/conf.h"
 #include "ipc/ipc.h"
+#include "net/line.h"
 #include "net/sasl.h"
 #include "net/smtp.h"
 
@@ -17,11 +18,21 @@
 #define SECRET_MS 60000
 #define RCPTS_MAX 4096
 
+/* What is to be sent: copies, because a message's strings end with the next one. */
+struct job {
+    char *sender, *rcpts;
+    size_t sender_n, rcpts_n;
+    int fd; /* -1: not here yet */
+};
+
 struct send {
     const struct account *account;
     struct stream_options stream_options;
     struct chan *chan;
     struct secret secret;
+    struct err unfit; /* why no line can be opened: a file of TLS that cannot be read */
+    struct job job;
+    int given;  /* what SECRET brought, until it is taken; -1 */
     bool ended; /* the store is gone */
 };
 
@@ -40,38 +51,28 @@ static bool on_wake(void *arg)
     return s->ended;
 }
 
-/* What is to be sent: copies, because a message's strings end with the next one. */
-struct job {
-    char *sender, *rcpts;
-    size_t sender_n, rcpts_n;
-    int fd; /* -1: not here yet */
-};
-
-static bool take(struct send *s, struct job *job, const struct msg *m, struct err *err)
+static void take(struct send *s, const struct msg *m)
 {
-    if (m->kind == MSG_SECRET && s->secret.p == NULL)
-        return secret_read(m->fd, clock_mono_ms() + SECRET_MS, &s->secret, err);
-    if (m->kind == MSG_DELIVER && job->fd < 0) {
+    struct job *job = &s->job;
+    if (m->kind == MSG_SECRET && s->given < 0) {
+        s->given = m->fd;
+    } else if (m->kind == MSG_DELIVER && job->fd < 0) {
         const struct m_DELIVER *d = &m->u.DELIVER;
         job->sender = mem_dup_n(d->sender.p, d->sender.n);
         job->sender_n = d->sender.n;
         job->rcpts = mem_dup_n(d->rcpts.p, d->rcpts.n);
         job->rcpts_n = d->rcpts.n;
         job->fd = m->fd;
-        return true;
-    }
-    if (m->fd >= 0)
+    } else if (m->fd >= 0) {
         close(m->fd);
-    return true;
+    }
 }
 
-/* Waits for the mail and, where there is a login, for the secret, in any order. */
-static bool gather(struct send *s, struct job *job, bool login, struct err *err)
+/* Serves the channel until *fd is there. */
+static bool wait_for(struct send *s, const int *fd, const char *what, struct err *err)
 {
     int64_t deadline = clock_mono_ms() + IDLE_MS;
-    if (login && !SEND(s->chan, -1, err, SECRET_ASK, .service = SERVICE_SUBMISSION, .text = str_z("")))
-        return false;
-    while (job->fd < 0 || (login && s->secret.p == NULL)) {
+    while (*fd < 0) {
         struct msg m;
         int r = chan_wait(s->chan, deadline, &m, err);
         if (r < 0) {
@@ -79,10 +80,20 @@ static bool gather(struct send *s, struct job *job, bool login, struct err *err)
             return err->kind != ERR_NONE ? false : err_set(err, ERR_CHANNEL, "the store is gone");
         }
         if (r == 0)
-            return err_set(err, ERR_TIMEOUT, "the store does not say what to send");
-        if (!take(s, job, &m, err))
-            return false;
+            return err_set(err, ERR_TIMEOUT, "the store does not %s", what);
+        take(s, &m);
     }
+    return true;
+}
+
+static bool ask(void *arg, enum need need, bool refused, int *fd_r, struct err *err)
+{
+    struct send *s = arg;
+    if (!SEND(s->chan, -1, err, SECRET_ASK, .service = SERVICE_SUBMISSION, .need = (uint8_t)need, .refused = refused) ||
+        !wait_for(s, &s->given, "give what the login needs", err))
+        return false;
+    *fd_r = s->given;
+    s->given = -1;
     return true;
 }
 
@@ -119,21 +130,46 @@ static bool recipients(struct str lines, char **rcpts, size_t *n_r, struct err *
     return err->kind == ERR_NONE;
 }
 
-static bool submit(struct send *s, const struct smtp_mail *mail, struct err *err)
+static struct line_way way(struct send *s)
+{
+    return (struct line_way){
+        .account = s->account, .submission = true, .options = &s->stream_options, .ask = ask, .arg = s};
+}
+
+static void hang_up(struct smtp **smtp, struct stream **stream)
+{
+    smtp_free(smtp);
+    stream_close(stream);
+}
+
+static bool log_in(struct send *s, struct smtp **smtp_r, struct stream **stream_r, struct err *err)
 {
     const struct endpoint *out = &s->account->out;
-    struct stream *stream = stream_open(out, &s->stream_options, err);
-    if (stream == NULL)
+    bool login = account_login(s->account, true) != LOGIN_NOTHING;
+    struct line_way w = way(s);
+    for (bool last = false;; last = true) {
+        if (!line_open(&w, &s->secret, stream_r, err))
+            return false;
+        *smtp_r = smtp_new(*stream_r, out->host);
+        if (smtp_greet(*smtp_r, out->tls == TLS_STARTTLS, err) &&
+            (!login || smtp_login(*smtp_r, out->user, &s->secret, out->tls == TLS_NONE, err)))
+            return true;
+        hang_up(smtp_r, stream_r);
+        if (!(last ? line_refused : line_again)(&w, &s->secret, err))
+            return false;
+    }
+}
+
+static bool submit(struct send *s, const struct smtp_mail *mail, struct err *err)
+{
+    struct stream *stream;
+    struct smtp *smtp;
+    if (!log_in(s, &smtp, &stream, err))
         return false;
-    struct smtp *smtp = smtp_new(stream, out->host);
-    bool ok = smtp_greet(smtp, out->tls == TLS_STARTTLS, err);
-    if (ok && s->secret.p != NULL)
-        ok = smtp_login(smtp, out->user, &s->secret, out->tls == TLS_NONE, err);
-    ok = ok && smtp_send(smtp, mail, err);
+    bool ok = smtp_send(smtp, mail, err);
     if (ok)
         smtp_quit(smtp);
-    smtp_free(&smtp);
-    stream_close(&stream);
+    hang_up(&smtp, &stream);
     return ok;
 }
 
@@ -161,14 +197,19 @@ static bool deliver(struct send *s, const struct job *job, struct err *err)
 
 static bool run(struct send *s, struct err *err)
 {
-    struct job job = {.fd = -1};
-    const struct endpoint *out = &s->account->out;
-    bool ok = gather(s, &job, out->user != NULL && out->user[0] != '\0', err) && deliver(s, &job, err);
+    struct job *job = &s->job;
+    struct line_way w = way(s);
+    /* The store gives the mail away only when the login has what it needs. */
+    *err = s->unfit;
+    bool ok = err->kind == ERR_NONE && line_secret(&w, &s->secret, err) &&
+              wait_for(s, &job->fd, "say what to send", err) && deliver(s, job, err);
     secret_free(&s->secret);
-    if (job.fd >= 0)
-        close(job.fd);
-    free(job.sender);
-    free(job.rcpts);
+    if (s->given >= 0)
+        close(s->given);
+    if (job->fd >= 0)
+        close(job->fd);
+    free(job->sender);
+    free(job->rcpts);
     if (s->ended)
         return err_set(err, ERR_CHANNEL, "the store is gone");
     struct err lost = ERR_INIT;
@@ -188,18 +229,20 @@ static bool confine(struct send *s, const struct conf *conf, struct err *err)
     s->stream_options = (struct stream_options){.connect_ms = (int)conf->connect_timeout * 1000,
                                                 .answer_ms = (int)conf->timeout * 1000,
                                                 .ca_file = s->account->tls_ca_file,
+                                                .cert_file = s->account->tls_cert_file,
                                                 .pin = s->account->tls_pin,
                                                 .wake_fd = chan_fd(s->chan),
                                                 .on_wake = on_wake,
                                                 .arg = s};
     struct sandbox box = {.role = ROLE_SEND, .tcp_ports = {s->account->out.port, 53}, .memory_max = MEMORY_MAX};
-    return stream_setup(&s->stream_options, err) && sasl_setup(err) && sandbox_enter(&box, report, err) &&
+    stream_setup(&s->stream_options, &s->unfit);
+    return sasl_setup(err) && sandbox_enter(&box, report, err) &&
            SEND(s->chan, -1, err, READY, .sandbox = str_z(report));
 }
 
 int main(int argc, char **argv)
 {
-    struct send s = {.ended = false};
+    struct send s = {.job = {.fd = -1}, .given = -1};
     struct conf_program p;
     struct err err = ERR_INIT;
     log_open("send", LOG_INFO);

@@ -1,4 +1,4 @@
-/* The programs that store asks for, and password commands. */
+/* The programs that store asks for. */
 #include "spawn/internal.h"
 
 #include <errno.h>
@@ -45,7 +45,7 @@ static void penalty_note(struct spawn *s, const struct child *c, int status)
 
 /* ---- The list ---- */
 
-static struct child *child_add(struct spawn *s, enum role role, struct str account, uint64_t tag)
+struct child *child_add(struct spawn *s, enum role role, struct str account, uint64_t tag)
 {
     struct child *c = mem_new(sizeof *c);
     c->role = role;
@@ -62,6 +62,7 @@ static struct child *child_add(struct spawn *s, enum role role, struct str accou
 static void child_drop(struct child *c)
 {
     struct spawn *s = c->spawn;
+    command_free(&c->command);
     for (struct child **at = &s->children; *at != NULL; at = &(*at)->next)
         if (*at == c) {
             *at = c->next;
@@ -135,7 +136,7 @@ static void delay_over(void *arg)
         child_run(c);
 }
 
-static bool account_known(struct spawn *s, struct str account)
+bool account_known(struct spawn *s, struct str account)
 {
     char name[65] = {0};
     if (account.n == 0 || account.n > 64 || memchr(account.p, '\0', account.n) != NULL)
@@ -169,10 +170,10 @@ void child_start(struct spawn *s, enum role role, struct str account, uint64_t t
         child_run(c);
 }
 
-static void child_kill(struct child *c, int signo)
+void child_kill(struct child *c, int signo)
 {
-    /* A password command leads a group; its own children hold its pipe. */
-    if (c->role == ROLE_COUNT)
+    /* A command leads a group; its own children hold its pipe. */
+    if (c->command != NULL)
         kill(-c->pid, signo);
     kill(c->pid, signo);
 }
@@ -184,7 +185,7 @@ static void term_over(void *arg)
     child_kill(c, SIGKILL);
 }
 
-static void child_term(struct child *c)
+void child_term(struct child *c)
 {
     watch_free(&c->timer);
     child_kill(c, SIGTERM);
@@ -224,11 +225,8 @@ bool child_ended(struct spawn *s, pid_t pid, int status)
         if (c->pid != pid)
             continue;
         status_word(status, word);
-        if (c->role == ROLE_COUNT) {
-            /* What it left in its group must not hold the pipe's end open. */
-            kill(-c->pid, SIGKILL);
-            if (status != 0)
-                log_msg(LOG_WARN, "password command of %s: %s", c->account, word);
+        if (c->command != NULL) {
+            command_ended(c, status, word);
         } else {
             if (status != 0)
                 log_msg(LOG_WARN, "%s %s: %s", role_name(c->role), c->account, word);
@@ -239,40 +237,4 @@ bool child_ended(struct spawn *s, pid_t pid, int status)
         return true;
     }
     return false;
-}
-
-/* ---- Secrets ---- */
-
-static void secret_over(void *arg)
-{
-    struct child *c = arg;
-    c->timer = NULL;
-    log_msg(LOG_WARN, "password command of %s: no end after %d s", c->account, SECRET_COMMAND_MS / 1000);
-    child_kill(c, SIGKILL);
-}
-
-void secret_get(struct spawn *s, struct str account, uint8_t service, uint64_t tag)
-{
-    struct err err = ERR_INIT, sent_err = ERR_INIT;
-    char name[65] = {0};
-    int fd = -1;
-    pid_t pid = 0;
-    bool sent;
-    memcpy(name, account.p, MIN(account.n, sizeof name - 1));
-    if (!account_known(s, account) || s->nchildren >= CHILDREN_MAX)
-        err_set(&err, ERR_NO_ACCOUNT, "no such account");
-    else if (secret_source(s->conf, conf_account(s->conf, name), service == SERVICE_SUBMISSION, &fd, &pid, &err)) {
-        if (pid != 0) {
-            struct child *c = child_add(s, ROLE_COUNT, account, tag);
-            c->pid = pid;
-            c->timer = loop_after(s->loop, SECRET_COMMAND_MS, secret_over, c);
-        }
-        sent = SEND(s->store, fd, &sent_err, SECRET_PIPE, .account = account, .service = service, .tag = tag);
-        close(fd);
-        spawn_tell(s, sent, &sent_err);
-        return;
-    }
-    sent = SEND(s->store, -1, &sent_err, SECRET_NONE, .account = account, .service = service, .tag = tag,
-                .kind = (uint32_t)err.kind, .text = str_z(err.text));
-    spawn_tell(s, sent, &sent_err);
 }

@@ -28,8 +28,9 @@ void status_word(int status, char out[64]);
 /* ---- children.c ---- */
 struct child {
     struct child *next;
-    pid_t pid;      /* 0: waits for its delay to end */
-    enum role role; /* ROLE_COUNT: a password command */
+    pid_t pid;               /* 0: waits for its delay to end */
+    enum role role;          /* ROLE_COUNT: a command */
+    struct command *command; /* NULL: a program of ours */
     char account[65];
     uint64_t tag;
     unsigned store; /* which run of store asked for it: a later one is not told */
@@ -61,16 +62,26 @@ struct spawn {
     size_t npenalties;
 };
 #define CHILDREN_MAX 64
-#define SECRET_COMMAND_MS 60000
-#define TERM_MS 2000 /* between SIGTERM and SIGKILL */
+#define COMMAND_MS 60000 /* for a command that prints a secret */
+#define TERM_MS 2000     /* between SIGTERM and SIGKILL */
 
 void child_start(struct spawn *, enum role, struct str account, uint64_t tag);
 void child_stop(struct spawn *, enum role, struct str account, uint64_t tag);
-void secret_get(struct spawn *, struct str account, uint8_t service, uint64_t tag);
+struct child *child_add(struct spawn *, enum role, struct str account, uint64_t tag);
+void child_kill(struct child *, int signo);
+void child_term(struct child *); /* SIGTERM, SIGKILL after TERM_MS */
+bool account_known(struct spawn *, struct str account);
 /* True when the pid was one of ours; tells store. */
 bool child_ended(struct spawn *, pid_t, int status);
 /* SIGTERM to all, SIGKILL after TERM_MS; those still waiting are dropped. */
 void children_end(struct spawn *);
+/* ---- command.c: the user's commands ---- */
+void secret_get(struct spawn *, const struct m_SECRET_GET *);
+/* Its end: tells store when it failed, and only then lets the reader of its output see the end. */
+void command_ended(struct child *, int status, const char *word);
+void command_free(struct command **); /* NULL-safe */
+
+/* ---- children.c and main.c ---- */
 /* Starts a program with the log of its role. */
 bool spawn_role(struct spawn *, enum role, const char *account, pid_t *pid_r, int *chan_fd_r, struct err *);
 void spawn_tell(struct spawn *, bool sent, const struct err *);

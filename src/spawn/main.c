@@ -63,7 +63,7 @@ static void store_message(struct spawn *s, const struct msg *m)
         break;
     case MSG_SECRET_GET:
         conf_refresh(s);
-        secret_get(s, m->u.SECRET_GET.account, m->u.SECRET_GET.service, m->u.SECRET_GET.tag);
+        secret_get(s, &m->u.SECRET_GET);
         break;
     default:
         if (m->fd >= 0)

@@ -193,13 +193,13 @@ static void retry_later(struct acct *a, enum err_kind kind, const char *text)
 void acct_line_failed(struct acct *a, enum err_kind kind, struct str raw)
 {
     char text[400];
-    snprintf(text, sizeof text, "%s", clean_line(raw));
+    snprintf(text, sizeof text, "%s", acct_command_why(a, SERVICE_INCOMING, kind, clean_line(raw)));
     int64_t now = clock_mono_ms();
     bool was_up = a->line == LINE_UP;
     if (was_up && now - a->up_since >= STABLE_MS)
         a->attempt = 0;
     acct_drop_line(a);
-    pop_drop(a, kind, raw);
+    pop_drop(a, kind, str_z(text));
     watch_free(&a->retry);
     a->secret_wanted = false;
     if (kind == ERR_CANCELED) {
@@ -321,7 +321,35 @@ static void on_secret_ask(struct acct *a, struct msg *m)
         return;
     }
     a->secret_tag = server_id(a->srv);
-    SPAWN(a->srv, SECRET_GET, .account = str_z(a->name), .service = SERVICE_INCOMING, .tag = a->secret_tag);
+    a->secret_need = m->u.SECRET_ASK.need;
+    acct_command(a, SERVICE_INCOMING, a->secret_tag);
+    SPAWN(a->srv, SECRET_GET, .account = str_z(a->name), .service = SERVICE_INCOMING, .tag = a->secret_tag,
+          .need = m->u.SECRET_ASK.need, .refused = m->u.SECRET_ASK.refused);
+}
+
+void acct_command(struct acct *a, uint8_t service, uint64_t tag)
+{
+    if (service >= COUNT(a->command))
+        return;
+    a->command[service].tag = tag;
+    a->command[service].said[0] = '\0';
+}
+
+void acct_command_failed(struct acct *a, uint8_t service, uint64_t tag, struct str text)
+{
+    if (service >= COUNT(a->command) || tag != a->command[service].tag)
+        return;
+    snprintf(a->command[service].said, sizeof a->command[service].said, "%s", clean_line(text));
+    log_msg(LOG_WARN, "%s: %s", a->name, a->command[service].said);
+}
+
+const char *acct_command_why(struct acct *a, uint8_t service, enum err_kind kind, const char *text)
+{
+    static const enum err_kind follows[] = {ERR_SECRET, ERR_LINE, ERR_TLS, ERR_PROTOCOL, ERR_SERVER_BYE};
+    for (size_t i = 0; i < COUNT(follows); i++)
+        if (kind == follows[i] && a->command[service].said[0])
+            return a->command[service].said;
+    return text;
 }
 
 void acct_secret(struct acct *a, uint8_t service, uint64_t tag, int fd, enum err_kind kind, struct str text)
@@ -343,7 +371,7 @@ void acct_secret(struct acct *a, uint8_t service, uint64_t tag, int fd, enum err
         close(fd);
         return;
     }
-    if (text.n == 0) {
+    if (text.n == 0 && a->secret_need == NEED_LOGIN) {
         /* Nothing is configured: the user types it. */
         const char *why = a->secret_err.text[0] ? a->secret_err.text : "";
         a->secret_wanted = true;
@@ -352,7 +380,8 @@ void acct_secret(struct acct *a, uint8_t service, uint64_t tag, int fd, enum err
         a->secret_err = ERR_INIT;
         return;
     }
-    err_set(&a->secret_err, kind && kind < ERR_COUNT ? kind : ERR_SECRET, "%s", clean_line(text));
+    err_set(&a->secret_err, kind && kind < ERR_COUNT ? kind : ERR_SECRET, "%s",
+            text.n ? clean_line(text) : "the server asks for what tuimailrc does not have");
     if (a->connect_step)
         PEER_SEND(a->fetch, -1, STEP_CANCEL, .step = a->connect_step);
 }

@@ -78,6 +78,11 @@ struct acct {
     bool wait_change;   /* AUTH, TLS: no retry by itself */
     bool secret_wanted; /* clients were asked */
     uint64_t secret_tag, send_secret_tag;
+    uint8_t secret_need; /* enum need of the last SECRET_ASK */
+    struct {
+        uint64_t tag;
+        char said[400];
+    } command[2]; /* by enum service: the last command that spawn ran for us, and how it failed, if it did */
     unsigned attempt;
     struct watch *retry;
     int64_t again; /* wall clock: when `retry` fires */
@@ -146,6 +151,11 @@ void acct_started(struct acct *, uint64_t tag, int fd);
 bool acct_exited(struct acct *, enum role, uint64_t tag, struct str text);
 void acct_secret(struct acct *, uint8_t service, uint64_t tag, int fd, enum err_kind,
                  struct str text); /* fd -1: none */
+/* A command (password, token, tunnel) was asked for by `tag`; it failed; the better words for an error that follows
+ * from it. The answer of acct_command_why is valid until the next acct_command. */
+void acct_command(struct acct *, uint8_t service, uint64_t tag);
+void acct_command_failed(struct acct *, uint8_t service, uint64_t tag, struct str text);
+const char *acct_command_why(struct acct *, uint8_t service, enum err_kind, const char *text);
 void acct_secret_given(struct acct *, uint8_t service, int fd);
 void acct_set_offline(struct acct *, bool offline);
 void acct_watch(struct acct *, uint64_t box);

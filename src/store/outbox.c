@@ -22,6 +22,7 @@ struct sending {
     struct peer *peer;
     enum send_phase phase;
     bool waits_user, asked_incoming;
+    uint8_t need;       /* of the last SECRET_ASK */
     struct buf refused; /* recipients, with the server's words */
 };
 
@@ -400,6 +401,7 @@ static void not_sent(struct acct *a, uint64_t id, enum err_kind kind, const char
         acct_db_error(a, &err);
         return;
     }
+    text = acct_command_why(a, SERVICE_SUBMISSION, kind, text);
     bool later = err_retry(kind) == RETRY_LATER || err_retry(kind) == RETRY_NOW;
     int64_t now = clock_wall();
     if (later && now - o.created < GIVE_UP_S) {
@@ -498,10 +500,13 @@ static void deliver(struct acct *a)
     close(fd);
 }
 
-static void ask_secret(struct acct *a, uint8_t service)
+static void ask_secret(struct acct *a, uint8_t service, uint8_t need, uint8_t refused)
 {
     a->send_secret_tag = server_id(a->srv);
-    SPAWN(a->srv, SECRET_GET, .account = str_z(a->name), .service = service, .tag = a->send_secret_tag);
+    a->sending->need = need;
+    acct_command(a, SERVICE_SUBMISSION, a->send_secret_tag);
+    SPAWN(a->srv, SECRET_GET, .account = str_z(a->name), .service = service, .tag = a->send_secret_tag, .need = need,
+          .refused = refused);
 }
 
 void outbox_secret(struct acct *a, int fd, enum err_kind kind, struct str text)
@@ -522,10 +527,12 @@ void outbox_secret(struct acct *a, int fd, enum err_kind kind, struct str text)
         char why[400];
         snprintf(why, sizeof why, "%s", clean_line(text));
         not_sent(a, s->id, kind && kind < ERR_COUNT ? kind : ERR_SECRET, why);
+    } else if (s->need != NEED_LOGIN) {
+        not_sent(a, s->id, ERR_SECRET, "the submission server asks for what tuimailrc does not have");
     } else if (!s->asked_incoming) {
         /* None of its own: the account's password serves. */
         s->asked_incoming = true;
-        ask_secret(a, SERVICE_INCOMING);
+        ask_secret(a, SERVICE_INCOMING, NEED_LOGIN, 0);
     } else {
         s->waits_user = true;
         BROADCAST(a->srv, SECRET_WANTED, .account = str_z(a->name), .service = SERVICE_SUBMISSION);
@@ -539,11 +546,12 @@ static void send_message(void *arg, struct msg *m)
     bool ok = s != NULL;
     if (ok && m->kind == MSG_READY && s->phase == SEND_STARTING) {
         s->phase = SEND_READY;
-        /* With a user name it asks for the password first, and takes the mail when it has it. */
-        if (!a->conf->out.user || !a->conf->out.user[0])
+        /* It asks for the password first where it needs one, and takes the mail when it has it. */
+        enum login login = account_login(a->conf, true);
+        if (login != LOGIN_PASSWORD && login != LOGIN_TOKEN)
             deliver(a);
     } else if (ok && m->kind == MSG_SECRET_ASK && m->u.SECRET_ASK.service == SERVICE_SUBMISSION) {
-        ask_secret(a, SERVICE_SUBMISSION);
+        ask_secret(a, SERVICE_SUBMISSION, m->u.SECRET_ASK.need, m->u.SECRET_ASK.refused);
     } else if (ok && m->kind == MSG_RCPT_REFUSED && s->phase == SEND_DELIVERING) {
         buf_addf(&s->refused, "%s%.*s: %.*s", s->refused.n ? "; " : "", STR_FMT(m->u.RCPT_REFUSED.rcpt),
                  STR_FMT(m->u.RCPT_REFUSED.text));

@@ -244,6 +244,11 @@ static void spawn_message(void *arg, struct msg *m)
             acct_secret(a, m->u.SECRET_NONE.service, m->u.SECRET_NONE.tag, -1, (enum err_kind)m->u.SECRET_NONE.kind,
                         m->u.SECRET_NONE.text);
         break;
+    case MSG_COMMAND_FAILED:
+        a = server_acct(s, m->u.COMMAND_FAILED.account);
+        if (a)
+            acct_command_failed(a, m->u.COMMAND_FAILED.service, m->u.COMMAND_FAILED.tag, m->u.COMMAND_FAILED.text);
+        break;
     default:
         break;
     }

@@ -237,7 +237,7 @@ static void test_secret(void **state)
                 {"a\0b\n", 4, NULL},        {"", 0, NULL}};
     for (size_t i = 0; i < COUNT(rows); i++) {
         int p[2];
-        struct secret s = {NULL, 0};
+        struct secret s = {.p = NULL};
         struct err e = ERR_INIT;
         assert_int_equal(pipe(p), 0);
         assert_int_equal(write(p[1], rows[i].in, rows[i].n), (ssize_t)rows[i].n);

@@ -653,7 +653,7 @@ static bool secret_is(const char *options, bool submission, const char *wanted, 
     int fd = -1;
     pid_t pid = 0;
     *err = ERR_INIT;
-    bool ok = secret_source(conf, &conf->accounts[0], submission, &fd, &pid, err);
+    bool ok = secret_source(&conf->accounts[0], submission, NEED_LOGIN, -1, &fd, NULL, &pid, err);
     if (ok) {
         struct secret secret;
         ok = secret_read(fd, clock_mono_ms() + 20000, &secret, err);

@@ -262,6 +262,7 @@ static void test_bearer(void **state UNUSED)
         char offered[60], want[400];
         snprintf(offered, sizeof offered, "PLAIN %s", names[i]);
         struct secret secret = password(token);
+        secret.token = true;
         struct err err = ERR_INIT;
         struct sasl *c = sasl_new(str_z(offered), "imap", "mail.example.org", "alice", &secret, p.s, false, &err);
         secret_free(&secret);
@@ -278,7 +279,7 @@ static void test_bearer(void **state UNUSED)
         /* THREATS 23: the error's details are answered once, so that the refusal can follow. */
         buf_reset(&wire);
         assert_true(sasl_step(c, STR("eyJzdGF0dXMiOiI0MDEifQ=="), &wire, &err));
-        assert_string_equal(buf_z(&wire), "AQ==");
+        assert_string_equal(buf_z(&wire), i == 0 ? "AQ==" : "");
         assert_false(sasl_step(c, STR("eyJzdGF0dXMiOiI0MDEifQ=="), &wire, &err));
         assert_int_equal(err.kind, ERR_AUTH);
         buf_fini(&wire);

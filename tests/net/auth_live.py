@@ -1,0 +1,262 @@
+#!/usr/bin/env python3
+"""Logins without a password of ours: tunnels, PREAUTH, client certificates; against a real Dovecot and against servers that lie
+(THREATS 3, 4, 17, 20)."""
+import contextlib
+import os
+import socket
+import ssl
+import subprocess
+import threading
+
+import tap
+from dovecot import Server
+from tap import contains, equal
+from user import User, eventually, message
+
+KEY_PASSWORD = "k3yPassw0rd"
+MAIL = "mail" if os.geteuid() == 0 else str(os.geteuid())
+EXTERNAL = """
+ssl_ca = <%(dir)s/ca.pem
+ssl_require_crl = no
+ssl_verify_client_cert = yes
+auth_ssl_username_from_cert = yes
+passdb {
+  driver = static
+  args = nopassword=y
+  mechanisms = external
+}
+"""
+RELAY = """import socket, sys, threading, os
+s = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
+def up():
+    while True:
+        data = os.read(0, 65536)
+        if not data:
+            s.shutdown(socket.SHUT_WR)
+            return
+        s.sendall(data)
+threading.Thread(target=up, daemon=True).start()
+while True:
+    data = s.recv(65536)
+    if not data:
+        break
+    os.write(1, data)
+"""
+
+
+@contextlib.contextmanager
+def server(**options):
+    with tap.directory() as root:
+        path = os.path.join(root, "dovecot")
+        options["extra"] = options.get("extra", "") % {"dir": path} + "mail_uid = %s\nmail_gid = %s\n" % (
+            MAIL, MAIL if os.geteuid() == 0 else os.getegid())
+        s = Server(path, **options)
+        s.top = root
+        with open(os.path.join(root, "relay.py"), "w") as f:
+            f.write(RELAY)
+        s.relay_to = lambda port: "exec python3 %s/relay.py %d" % (root, port)
+        try:
+            yield s
+        finally:
+            s.close()
+
+
+def user(s, name, lines, protocol="imap", port=None, password=False):
+    u = User(os.path.join(s.top, name), s, protocol=protocol, port=port)
+    rc = open(u.rc).read()
+    u.write_rc((rc if password else rc.replace("set -a work password-file %s\n" % u.password, "")) + lines)
+    return u
+
+
+def client_certificate(s, name="bob", encrypted=False):
+    def openssl(*args):
+        subprocess.run(("openssl",) + args, cwd=s.dir, check=True, capture_output=True)
+    openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", "client.key", "-out",
+            "client.csr", "-subj", "/CN=" + name)
+    openssl("x509", "-req", "-in", "client.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "30",
+            "-out", "client.pem")
+    if encrypted:
+        openssl("pkcs8", "-topk8", "-in", "client.key", "-out", "client.enc", "-passout", "pass:" + KEY_PASSWORD)
+        os.rename(os.path.join(s.dir, "client.enc"), os.path.join(s.dir, "client.key"))
+    for part in ("pem", "key"):
+        os.chmod(os.path.join(s.dir, "client." + part), 0o600)
+    return "set -a work tls-cert-file %s/client.pem\nset -a work tls-key-file %s/client.key\n" % (s.dir, s.dir)
+
+
+def failed(u, status, *words):
+    done = u.run("fetch")
+    said = done.stdout + done.stderr
+    for word in words:
+        contains(said, word)
+    equal(done.returncode, status, "status: " + said)
+    return said
+
+
+def imap_binary(s):
+    # As root it refuses a socket as its standard output, fearing inetd.
+    return "env USER=bob HOME=%s/home/bob /usr/lib/dovecot/imap -c %s/dovecot.conf | cat" % (s.dir, s.dir)
+
+
+def test_tunnel_to_the_imap_program():
+    """What `ssh host imapd` does: the program itself, which greets with PREAUTH."""
+    with server() as s:
+        s.deliver("bob", message("through the tunnel"))
+        u = user(s, "u", 'set -a work tunnel "%s"\n' % imap_binary(s))
+        contains(u.command("fetch"), "1 new")
+        contains(u.command("search", "subject:tunnel"), "through the tunnel")
+        contains(u.logs(), "online: tunnel")
+        # it is a line like any other: actions reach the server, and its end is the command's
+        term = u.start()
+        try:
+            term.wait("through the tunnel")
+            term.keys("Home", "a")
+            eventually("the message is in Archive", lambda: "through the tunnel" in s.subjects("bob", "Archive"))
+            term.keys("q")
+            equal(term.exit_status(), 0, "exit status")
+        finally:
+            term.close()
+        eventually("no tunnel is left", lambda: subprocess.run(
+            ["pgrep", "-f", "dovecot/imap -c %s/dovecot.conf" % s.dir], capture_output=True).returncode == 1)
+
+
+def test_tunnel_to_a_port():
+    """Every protocol, with the password inside, with and without TLS in the tunnel."""
+    with server() as s:
+        s.deliver("bob", message("by relay"))
+        for protocol in ("imap", "imaps", "pop3", "pop3s"):
+            u = user(s, protocol, 'set -a work tunnel "%s"\n' % s.relay_to(s.info[protocol]), protocol, port=9, password=True)
+            contains(u.command("fetch"), "1 new", protocol)
+        u = user(s, "smtp", 'set -a work send-tunnel "%s"\nset undo-send 0\n' % s.relay_to(s.info["submissions"]), "imaps",
+                 password=True)
+        u.write_rc(open(u.rc).read().replace("@localhost:%d" % s.info["submissions"], "@localhost:9"))
+        contains(u.command("send", "-t", stdin="From: bob@example.org\nTo: alice@example.org\nSubject: by tunnel\n\nx\n"), "sent")
+        eventually("it arrives", lambda: "by tunnel" in s.subjects("alice", "INBOX"))
+
+
+def test_tunnel_that_fails():
+    with server() as s:
+        script = os.path.join(s.top, "fails.sh")
+        with open(script, "w") as f:
+            f.write("printf 'first\\nssh: no route \\033[31mto \\033[0mhost\\r\\n' >&2\nexit 255\n")
+        u = user(s, "u", 'set -a work tunnel "sh %s"\n' % script)
+        said = failed(u, 75, "tunnel command", "exit status 255", "no route")
+        if "\033" in said or "first" in said:
+            raise AssertionError("not cleaned: %r" % said)
+        u = user(s, "v", 'set -a work tunnel "no-such-program-here"\n')
+        failed(u, 75, "tunnel command", "not found")
+        # a server in it that wants a login
+        u = user(s, "w", 'set -a work tunnel "%s"\n' % s.relay_to(s.info["imap"]))
+        failed(u, 77, "set password-command")
+
+
+def test_password_command_that_fails():
+    with server() as s:
+        u = user(s, "u", 'set -a work password-command "echo gpg: no secret key >&2; exit 2"\n', "imaps")
+        failed(u, 77, "password command", "exit status 2", "no secret key")
+
+
+def test_client_certificate():
+    """SASL EXTERNAL, for all three protocols; the key never shows anywhere."""
+    with server(mechanisms="plain external", extra=EXTERNAL) as s:
+        s.deliver("bob", message("by certificate"))
+        lines = client_certificate(s)
+        for protocol in ("imaps", "imap", "pop3s"):
+            contains(user(s, protocol, lines, protocol).command("fetch"), "1 new", protocol)
+        u = user(s, "send", lines + "set undo-send 0\n", "imaps")
+        contains(u.command("send", "-t", stdin="From: bob@example.org\nTo: alice@example.org\nSubject: signed line\n\nx\n"), "sent")
+        eventually("it arrives", lambda: "signed line" in s.subjects("alice", "INBOX"))
+        # a key with a password, from a command
+        lines = client_certificate(s, encrypted=True)
+        u = user(s, "enc", lines.replace("tls-key-file %s/client.key" % s.dir, 'tls-key-command "cat %s/client.key"' % s.dir) +
+                 'set -a work tls-key-password-command "echo %s"\n' % KEY_PASSWORD, "imaps")
+        contains(u.command("fetch"), "2 new")  # the copy in Sent is the other
+        key = open(os.path.join(s.dir, "client.key")).read().splitlines()[1]
+        for word in (KEY_PASSWORD, key):
+            held = subprocess.run(["grep", "-rlaF", word, u.root], capture_output=True, text=True).stdout.split()
+            equal([h for h in held if h != u.rc], [], "files that hold a secret")
+        failed(user(s, "nopw", lines, "imaps"), 77, "tls-key-password-command")
+        failed(user(s, "badpw", lines + 'set -a work tls-key-password-command "echo wrong"\n', "imaps"), 77, "private key")
+        os.chmod(os.path.join(s.dir, "client.key"), 0o644)
+        failed(user(s, "mode", lines, "imaps"), 77, "chmod 600")
+        failed(user(s, "nofile", "set -a work tls-cert-file /nowhere.pem\n", "imaps"), 78, "tls-cert-file /nowhere.pem")
+
+
+def test_certificate_of_somebody_else():
+    with server(mechanisms="plain external", extra=EXTERNAL) as s:
+        failed(user(s, "u", client_certificate(s, "carol"), "imaps"), 77, "work")
+    with server() as s:  # nobody asks for it
+        failed(user(s, "u", client_certificate(s), "imaps"), 77, "did not ask for the client certificate")
+
+
+class Scripted:
+    """Says a greeting by TLS or without, answers every command with OK, and keeps what it heard."""
+
+    def __init__(self, s, greeting, tls, want_certificate=False):
+        self.heard, self.greeting = b"", greeting
+        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER) if tls else None
+        if tls:
+            self.context.load_cert_chain(os.path.join(s.dir, "server.pem"), os.path.join(s.dir, "server.key"))
+        if want_certificate:
+            self.context.verify_mode = ssl.CERT_REQUIRED
+            self.context.load_verify_locations(os.path.join(s.dir, "ca.pem"))
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def serve(self):
+        with contextlib.suppress(OSError):
+            while True:
+                conn, _ = self.listener.accept()
+                threading.Thread(target=self.talk, args=(conn,), daemon=True).start()
+
+    def talk(self, conn):
+        with contextlib.suppress(OSError):
+            if self.context:
+                conn = self.context.wrap_socket(conn, server_side=True)
+            conn.sendall(self.greeting + b"\r\n")
+            for line in conn.makefile("rb"):
+                self.heard += line
+                tag, verb = line.split()[0], line.split()[1].upper()
+                if verb == b"LIST":
+                    conn.sendall(b'* LIST () "/" INBOX\r\n')
+                if verb == b"CAPABILITY":
+                    conn.sendall(b"* CAPABILITY IMAP4rev1 LOGINDISABLED\r\n")
+                if verb == b"STATUS":
+                    conn.sendall(b"* STATUS INBOX (MESSAGES 0 UIDNEXT 1 UIDVALIDITY 7 UNSEEN 0)\r\n")
+                if verb == b"SELECT":
+                    conn.sendall(b"* 0 EXISTS\r\n* OK [UIDVALIDITY 7] x\r\n* OK [UIDNEXT 1] x\r\n")
+                conn.sendall(tag + b" OK done\r\n")
+
+
+def test_preauth():
+    """Believed only where the line itself says who we are."""
+    hello = b"* PREAUTH [CAPABILITY IMAP4rev1] hi"
+    with server() as s:
+        for tls, protocol, lines, want in (
+                (False, "imap", "", "before any encryption"),
+                (False, "imap", "set -a work tls none\n", "before any encryption"),
+                (True, "imaps", "", "nothing has told it who we are")):
+            fake = Scripted(s, hello, tls)
+            u = user(s, "u%d" % fake.port, lines, protocol, port=fake.port, password=True)
+            done = u.run("fetch")
+            contains(done.stdout + done.stderr, want)
+            equal(fake.heard, b"", "said to a stranger")
+        fake = Scripted(s, hello, True, want_certificate=True)
+        u = user(s, "cert", client_certificate(s), "imaps", port=fake.port)
+        contains(u.command("fetch"), "0 new")
+        fake = Scripted(s, hello, False)
+        u = user(s, "tunnel", 'set -a work tunnel "%s"\n' % s.relay_to(fake.port), port=9)
+        contains(u.command("fetch"), "0 new")
+
+
+def test_login_disabled():
+    with server() as s:
+        fake = Scripted(s, b"* OK [CAPABILITY IMAP4rev1 LOGINDISABLED] hi", True)
+        u = user(s, "u", "", "imaps", port=fake.port, password=True)
+        failed(u, 77, "no login")
+        if b"LOGIN" in fake.heard or b"AUTH" in fake.heard:
+            raise AssertionError(fake.heard)
+
+
+if __name__ == "__main__":
+    tap.run(globals())
