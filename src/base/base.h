@@ -228,6 +228,8 @@ struct watch *loop_after(struct loop *, int64_t delay_ms, timer_fn *, void *arg)
 void watch_free(struct watch **); /* NULL-safe; sets NULL; needed after a timer fired only to clear the handle */
 /* Turns `fn` on when the signal arrived; runs in the loop, not in the handler. Takes over the signal process-wide. */
 struct watch *loop_signal(struct loop *, int signo, timer_fn *, void *arg);
+/* Calls whenever the wall clock jumps: it was set, or the machine slept. NULL where the system does not tell. */
+struct watch *loop_clock_jump(struct loop *, timer_fn *, void *arg);
 void loop_run(struct loop *);                       /* until loop_stop; blocks */
 void loop_once(struct loop *, int64_t max_wait_ms); /* one turn; -1 waits for the next event */
 void loop_stop(struct loop *);

@@ -5,9 +5,12 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#ifdef __linux__
+#include <sys/timerfd.h>
+#endif
 #include <unistd.h>
 
-enum watch_kind { WATCH_FD, WATCH_TIMER, WATCH_SIGNAL };
+enum watch_kind { WATCH_FD, WATCH_TIMER, WATCH_SIGNAL, WATCH_JUMP };
 
 struct watch {
     enum watch_kind kind;
@@ -83,6 +86,61 @@ struct watch *loop_signal(struct loop *loop, int signo, timer_fn *fn, void *arg)
     return add(loop, (struct watch){.kind = WATCH_SIGNAL, .signo = signo, .on_time = fn, .arg = arg, .fd = -1});
 }
 
+#ifdef __linux__
+/* A timer on the wall clock that is never due: reading it fails with ECANCELED when the clock was set, and when the
+ * machine wakes up; then it has to be set again. */
+static bool jump_arm(int fd)
+{
+    struct itimerspec never = {.it_value = {.tv_sec = INT64_C(1) << 40}};
+    return timerfd_settime(fd, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &never, NULL) == 0;
+}
+
+static void jump_ready(void *arg, short revents)
+{
+    struct watch *w = arg;
+    uint64_t n;
+    ssize_t got = read(w->fd, &n, sizeof n);
+    bool jumped = got < 0 && errno == ECANCELED;
+    if ((revents & (POLLERR | POLLNVAL)) || !jump_arm(w->fd))
+        w->events = 0;
+    if (jumped)
+        w->on_time(w->arg);
+}
+
+struct watch *loop_clock_jump(struct loop *loop, timer_fn *fn, void *arg)
+{
+    int fd = timerfd_create(CLOCK_REALTIME, TFD_NONBLOCK | TFD_CLOEXEC);
+    if (fd < 0)
+        return NULL;
+    if (!jump_arm(fd)) {
+        close(fd);
+        return NULL;
+    }
+    return add(loop, (struct watch){.kind = WATCH_JUMP, .fd = fd, .events = POLLIN, .on_time = fn, .arg = arg});
+}
+#else
+static void jump_ready(void *arg, short revents)
+{
+    (void)arg;
+    (void)revents;
+}
+
+struct watch *loop_clock_jump(struct loop *loop, timer_fn *fn, void *arg)
+{
+    (void)loop;
+    (void)fn;
+    (void)arg;
+    return NULL;
+}
+#endif
+
+static void watch_destroy(struct watch *w)
+{
+    if (w->kind == WATCH_JUMP)
+        close(w->fd);
+    free(w);
+}
+
 void watch_events(struct watch *w, short events)
 {
     w->events = events;
@@ -104,7 +162,7 @@ static void sweep(struct loop *loop)
         return;
     for (size_t i = 0; i < loop->n; i++) {
         if (loop->watches[i]->dead)
-            free(loop->watches[i]);
+            watch_destroy(loop->watches[i]);
         else
             loop->watches[keep++] = loop->watches[i];
     }
@@ -117,7 +175,7 @@ void loop_free(struct loop **loop)
     if (!*loop)
         return;
     for (size_t i = 0; i < (*loop)->n; i++)
-        free((*loop)->watches[i]);
+        watch_destroy((*loop)->watches[i]);
     free((*loop)->watches);
     free((*loop)->polls);
     free(*loop);
@@ -177,7 +235,8 @@ void loop_once(struct loop *loop, int64_t max_wait_ms)
     }
     for (size_t i = 0; i < count; i++) {
         const struct watch *w = loop->watches[i];
-        loop->polls[i] = (struct pollfd){.fd = w->kind == WATCH_FD ? w->fd : -1, .events = w->events};
+        loop->polls[i] =
+            (struct pollfd){.fd = w->kind == WATCH_FD || w->kind == WATCH_JUMP ? w->fd : -1, .events = w->events};
     }
     loop->polls[count] = (struct pollfd){.fd = signal_pipe[0], .events = POLLIN};
     int ready = poll(loop->polls, (nfds_t)count + 1, next_wait(loop, max_wait_ms));
@@ -187,7 +246,11 @@ void loop_once(struct loop *loop, int64_t max_wait_ms)
         run_signals(loop);
     for (size_t i = 0; ready > 0 && i < count; i++) {
         struct watch *w = loop->watches[i];
-        if (loop->polls[i].revents && !w->dead)
+        if (!loop->polls[i].revents || w->dead)
+            continue;
+        if (w->kind == WATCH_JUMP)
+            jump_ready(w, loop->polls[i].revents);
+        else
             w->on_fd(w->arg, loop->polls[i].revents);
     }
     run_timers(loop);

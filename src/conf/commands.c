@@ -199,6 +199,48 @@ static bool run_saved(struct conf *conf, UNUSED struct loader *loader, const str
     return true;
 }
 
+/* ---- mailbox ------------------------------------------------------------------------------------ */
+
+static bool run_mailbox(struct conf *conf, UNUSED struct loader *loader, const struct line *line, struct err *err)
+{
+    struct cache_policy policy;
+    if (line->n != 5 || !line->words[1][0] || !line->words[2][0])
+        return usage(err, "mailbox ACCOUNT MAILBOX cache POLICY");
+    const char *account = line->words[1], *name = line->words[2], *text = line->words[4];
+    if (!conf_account(conf, account))
+        return unknown_account(conf, account, err);
+    if (strcmp(line->words[3], "cache") != 0)
+        return err_set(err, ERR_CONFIG, "mailbox: \"%.80s\" is no setting of a mailbox; cache is", line->words[3]);
+    if (!cache_policy_parse(text, &policy))
+        return err_set(err, ERR_CONFIG, "mailbox: \"%.80s\" is not headers, all or \"recent DAYS\"", text);
+    struct mailbox_setting *m = NULL;
+    for (size_t i = 0; i < conf->nmailboxes; i++)
+        if (strcmp(conf->mailboxes[i].account, account) == 0 && strcmp(conf->mailboxes[i].mailbox, name) == 0)
+            m = &conf->mailboxes[i];
+    if (!m) {
+        conf->mailboxes = mem_resize(conf->mailboxes, conf->nmailboxes + 1, sizeof *conf->mailboxes);
+        m = &conf->mailboxes[conf->nmailboxes++];
+        *m = (struct mailbox_setting){.account = mem_dup_z(account), .mailbox = mem_dup_z(name)};
+        m->defined_in = conf_keep_where(conf, line);
+    }
+    replace(&m->cache_text, text);
+    m->cache = policy;
+    return true;
+}
+
+struct cache_policy conf_cache(const struct conf *conf, const struct account *a, struct str mailbox)
+{
+    struct cache_policy policy = a->cache;
+    for (size_t i = 0; i < conf->nmailboxes; i++) {
+        const struct mailbox_setting *m = &conf->mailboxes[i];
+        if (strcmp(m->account, a->name) == 0 && glob_match(str_z(m->mailbox), mailbox))
+            policy = m->cache;
+    }
+    return policy;
+}
+
+/* ---- rule --------------------------------------------------------------------------------------- */
+
 static bool tag_ok(const char *tag)
 {
     if (!tag[0] || strlen(tag) > 200 || strchr("+-", tag[0]))
@@ -335,10 +377,11 @@ static bool run_keep(struct conf *conf, UNUSED struct loader *loader, const stru
     return true;
 }
 
-static command_fn *const runs[] = {run_account, run_set,    run_unset, run_saved, run_rule, run_alias, run_source,
-                                   run_option,  run_option, run_keep,  run_keep,  run_keep, run_keep,  run_keep};
-const char *const conf_commands[] = {"account", "set",  "unset",  "saved", "rule", "alias", "source", "theme",
-                                     "keys",    "bind", "unbind", "macro", "on",   "color", NULL};
+static command_fn *const runs[] = {run_account, run_set,   run_unset,  run_saved,  run_mailbox,
+                                   run_rule,    run_alias, run_source, run_option, run_option,
+                                   run_keep,    run_keep,  run_keep,   run_keep,   run_keep};
+const char *const conf_commands[] = {"account", "set",  "unset", "saved",  "mailbox", "rule", "alias", "source",
+                                     "theme",   "keys", "bind",  "unbind", "macro",   "on",   "color", NULL};
 _Static_assert(COUNT(runs) + 1 == COUNT(conf_commands), "a command without its function");
 
 bool conf_is_command(const char *name)

@@ -18,6 +18,7 @@ static bool holds_string(const struct option *o)
     case OPT_COMMAND:
     case OPT_ADDRESS:
     case OPT_LEAVE:
+    case OPT_CACHE:
         return true;
     case OPT_BOOL:
     case OPT_UINT:
@@ -86,6 +87,11 @@ void conf_free(struct conf **conf_p)
         free(conf->rules[i].folder);
         free(conf->rules[i].tags);
     }
+    for (size_t i = 0; i < conf->nmailboxes; i++) {
+        free(conf->mailboxes[i].account);
+        free(conf->mailboxes[i].mailbox);
+        free(conf->mailboxes[i].cache_text);
+    }
     for (size_t i = 0; i < conf->naliases; i++) {
         free(conf->aliases[i].name);
         free(conf->aliases[i].value);
@@ -98,6 +104,7 @@ void conf_free(struct conf **conf_p)
     free(conf->accounts);
     free(conf->saved);
     free(conf->rules);
+    free(conf->mailboxes);
     free(conf->aliases);
     free(conf->ui_lines);
     free(conf->files);

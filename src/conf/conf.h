@@ -41,6 +41,12 @@ struct endpoint {
     char *path; /* maildir:PATH */
 };
 enum leave { LEAVE_KEEP, LEAVE_DELETE, LEAVE_DAYS };
+/* Which mail of a live mailbox is kept on this machine whole, ahead of being read. */
+enum cache_what { CACHE_HEADERS, CACHE_RECENT, CACHE_ALL };
+struct cache_policy {
+    enum cache_what what;
+    unsigned days; /* CACHE_RECENT */
+};
 /* Values of all options; the fields are the options' names with - as _. Strings are "" and never NULL unless said; all
  * owned by the conf. */
 struct account {
@@ -66,7 +72,11 @@ struct account {
     char *archive, *sent, *drafts, *trash, *spam, *inbox; /* mailbox names; "" by role */
     char *signature, *signature_file;
     bool copy_sent;
-    char *mailboxes;        /* shown ones, "" all */
+    char *mailboxes; /* shown ones, "" all */
+    char *cache_text;
+    struct cache_policy cache;
+    uint64_t cache_size;    /* bytes of cached mail; 0: no limit */
+    bool offline;           /* not connected before the user says so */
     const char *defined_in; /* "file:line" for messages */
 };
 /* saved NAME QUERY [-account ACCOUNT]; account "" is all. */
@@ -78,6 +88,13 @@ struct saved {
 struct rule {
     char *query, *account, *folder, *tags;
     bool read, flag, stop;
+    const char *defined_in;
+};
+/* mailbox ACCOUNT MAILBOX cache POLICY: what differs in one mailbox, or with * in several; the last line that fits
+ * counts. */
+struct mailbox_setting {
+    char *account, *mailbox, *cache_text;
+    struct cache_policy cache;
     const char *defined_in;
 };
 /* alias NAME ADDRESS[, ADDRESS...] */
@@ -92,6 +109,8 @@ struct conf {
     size_t nsaved;
     struct rule *rules; /* in order */
     size_t nrules;
+    struct mailbox_setting *mailboxes;
+    size_t nmailboxes;
     struct alias *aliases;
     size_t naliases;
     struct line *ui_lines; /* bind, unbind, macro, on, color: for cmd/ and ui/, in order */
@@ -120,8 +139,12 @@ struct account *conf_account(const struct conf *, const char *name); /* NULL whe
 /* Runs one command line of the language against the conf (the `:` prompt's set). A change that the check of the whole
  * refuses is undone. */
 bool conf_run(struct conf *, const struct line *, struct err *);
-/* Is `name` a command that conf_run knows (account, set, unset, saved, rule, alias, source, theme, keys) or keeps for
- * ui (bind, unbind, macro, on, color)? */
+/* headers, all, "recent DAYS". */
+bool cache_policy_parse(const char *text, struct cache_policy *policy_r);
+/* What holds for a mailbox, by its name as shown. */
+struct cache_policy conf_cache(const struct conf *, const struct account *, struct str mailbox);
+/* Is `name` a command that conf_run knows (account, set, unset, saved, mailbox, rule, alias, source, theme, keys) or
+ * keeps for ui (bind, unbind, macro, on, color)? */
 bool conf_is_command(const char *name);
 extern const char *const conf_commands[]; /* their names, NULL-terminated */
 /* What a program of libexec is started with: -c FILE (without it, or with "": the defaults) --store DIR and, where
@@ -174,6 +197,7 @@ enum opt_type {
     OPT_ADDRESS, /* "Name <addr>" -> char * */
     OPT_URL,     /* -> struct endpoint */
     OPT_LEAVE,   /* keep, delete, "days N" -> leave_text, leave, leave_days */
+    OPT_CACHE,   /* headers, all, "recent N" -> cache_text, cache */
 };
 enum opt_scope { OPT_GLOBAL, OPT_ACCOUNT };
 struct option {

@@ -1,5 +1,5 @@
 /* Own addresses of an account. Its options are the user's words; the address asked about comes from mail. */
-#include "conf/conf.h"
+#include "conf/internal.h"
 
 /* An addr-spec as far as it matters here: local@domain without blanks, brackets and control characters. */
 static bool is_address(struct str s)
@@ -68,9 +68,8 @@ static char fold(char c)
     return (char)(c >= 'A' && c <= 'Z' ? c | 0x20 : c);
 }
 
-/* "*" matches any run. Goes back to the last star only: at worst the product of the two lengths, both bounded by
- * is_address. */
-static bool glob(struct str pattern, struct str s)
+/* Goes back to the last star only. */
+bool glob_match(struct str pattern, struct str s)
 {
     size_t p = 0, i = 0, star = SIZE_MAX, mark = 0;
     while (i < s.n) {
@@ -113,7 +112,7 @@ bool account_owns(const struct account *a, struct str addr)
         return true;
     struct str rest = str_z(a->alternates), piece;
     while (next_alternate(&rest, &piece))
-        if (glob(piece, addr))
+        if (glob_match(piece, addr))
             return true;
     return false;
 }

@@ -256,6 +256,30 @@ const struct option conf_options[] = {
      ACCOUNT(mailboxes),
      .def = "",
      .help = "Mailboxes shown, comma separated; empty: all"},
+    /* ---- accounts: offline ---- */
+    {.name = "offline",
+     .type = OPT_BOOL,
+     ACCOUNT(offline),
+     .def = "no",
+     .help = "Do not connect before the command offline off says so",
+     .more = "What is on this machine can be read and searched; what is done and sent waits."},
+    {.name = "cache",
+     .type = OPT_CACHE,
+     ACCOUNT(cache_text),
+     .def = "headers",
+     .help = "IMAP: mail fetched whole ahead of being read",
+     .more = "headers fetches lists alone, and a mail when it is opened; \"recent 30\" fetches the mail of the last 30 "
+             "days too; all fetches everything and never drops it. It is done newest mail first, while the line and "
+             "the user rest. A mailbox line sets it for one mailbox."},
+    {.name = "cache-size",
+     .type = OPT_SIZE,
+     ACCOUNT(cache_size),
+     .def = "1G",
+     .unit = "bytes",
+     .max = UINT64_C(1) << 50,
+     .help = "IMAP: room for mail that was fetched; 0: no limit",
+     .more = "Past it the mail that was not opened for the longest time goes first, then the oldest of what is "
+             "recent. What cache all keeps is never dropped; it is fetched until this room is full."},
     /* ---- accounts: writing ---- */
     {.name = "signature", .type = OPT_STR, ACCOUNT(signature), .def = "", .help = "Signature below what you write"},
     {.name = "signature-file",
@@ -445,10 +469,19 @@ const struct option *option_find(const char *name)
 const char *option_type_name(enum opt_type type)
 {
     static const char *const names[] = {
-        [OPT_STR] = "text",        [OPT_BOOL] = "yes|no", [OPT_UINT] = "number",
-        [OPT_SIZE] = "size",       [OPT_TIME] = "time",   [OPT_CHOICE] = "choice",
-        [OPT_INDEX] = "choice",    [OPT_PATH] = "path",   [OPT_COMMAND] = "command",
-        [OPT_ADDRESS] = "address", [OPT_URL] = "url",     [OPT_LEAVE] = "keep|delete|days N",
+        [OPT_STR] = "text",
+        [OPT_BOOL] = "yes|no",
+        [OPT_UINT] = "number",
+        [OPT_SIZE] = "size",
+        [OPT_TIME] = "time",
+        [OPT_CHOICE] = "choice",
+        [OPT_INDEX] = "choice",
+        [OPT_PATH] = "path",
+        [OPT_COMMAND] = "command",
+        [OPT_ADDRESS] = "address",
+        [OPT_URL] = "url",
+        [OPT_LEAVE] = "keep|delete|days N",
+        [OPT_CACHE] = "headers|recent N|all",
     };
     return names[type];
 }

@@ -211,11 +211,36 @@ static bool set_leave(UNUSED struct conf *c, struct account *a, const struct opt
     return true;
 }
 
+bool cache_policy_parse(const char *text, struct cache_policy *policy_r)
+{
+    struct str s = str_trim(str_z(text));
+    struct cache_policy p = {.what = CACHE_RECENT};
+    if (str_case_eqz(s, "headers"))
+        p.what = CACHE_HEADERS;
+    else if (str_case_eqz(s, "all"))
+        p.what = CACHE_ALL;
+    else if (!str_case_starts(s, STR("recent ")) || !str_u32(str_trim(str_sub(s, 7, s.n)), &p.days) || p.days < 1 ||
+             p.days > 36500)
+        return false;
+    *policy_r = p;
+    return true;
+}
+
+static bool set_cache(UNUSED struct conf *c, struct account *a, const struct option *o, const char *value,
+                      struct err *err)
+{
+    if (!cache_policy_parse(value, &a->cache))
+        return refuse(err, o, value, "headers, all or \"recent DAYS\"");
+    set_string(&a->cache_text, value);
+    return true;
+}
+
 typedef bool set_fn(struct conf *, struct account *, const struct option *, const char *, struct err *);
 static set_fn *const setters[] = {
     [OPT_STR] = set_text,     [OPT_BOOL] = set_bool,       [OPT_UINT] = set_uint,   [OPT_SIZE] = set_size,
     [OPT_TIME] = set_time,    [OPT_CHOICE] = set_choice,   [OPT_INDEX] = set_index, [OPT_PATH] = set_path,
     [OPT_COMMAND] = set_text, [OPT_ADDRESS] = set_address, [OPT_URL] = set_url,     [OPT_LEAVE] = set_leave,
+    [OPT_CACHE] = set_cache,
 };
 
 bool option_set(struct conf *conf, struct account *account, const struct option *o, const char *value, struct err *err)
@@ -272,6 +297,7 @@ void option_get(const struct conf *conf, const struct account *account, const st
     case OPT_COMMAND:
     case OPT_ADDRESS:
     case OPT_LEAVE:
+    case OPT_CACHE:
         buf_addz(out, *(char *const *)at);
         break;
     }

@@ -1,16 +1,20 @@
-/* Cached bodies: opening them for the store by the path that BODY_AT named. */
+/* Cached bodies, by the path that BODY_AT named: opened for the store, removed, listed. */
 #include "fetch/fetch.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#define FOLDER_NAME 32 /* bytes */
 
 /* "BOXKEY/UID" and nothing else: hex digits, a slash, digits. */
 static bool path_ok(struct str path)
 {
     size_t i = 0, slash;
-    if (!str_find(path, '/', &slash) || slash != 32 || path.n < 34 || path.n > 43)
+    if (!str_find(path, '/', &slash) || slash != FOLDER_NAME || path.n < 34 || path.n > 43)
         return false;
     for (; i < slash; i++)
         if (!strchr("0123456789abcdef", path.p[i]) || !path.p[i])
@@ -46,8 +50,8 @@ static bool step_file_open(struct fetch *f, struct msg *m, struct err *err)
     if (!path_ok(path))
         return err_set(err, ERR_CHANNEL, "no path of a cached message");
     char *copy = mem_dup_n(path.p, path.n);
-    copy[32] = 0;
-    int fd = open_below(f->account_fd, copy, copy + 33);
+    copy[FOLDER_NAME] = 0;
+    int fd = open_below(f->account_fd, copy, copy + FOLDER_NAME + 1);
     int saved = errno;
     free(copy);
     if (fd < 0 && saved == ENOENT)
@@ -59,4 +63,101 @@ static bool step_file_open(struct fetch *f, struct msg *m, struct err *err)
     return ok;
 }
 
-const struct step_handler file_steps[] = {{MSG_STEP_FILE_OPEN, step_file_open, NULL}, {MSG_NONE, NULL, NULL}};
+static bool step_files_drop(struct fetch *f, struct msg *m, struct err *err)
+{
+    struct str rest = m->u.STEP_FILES_DROP.paths, path;
+    while (str_split(&rest, '\0', &path)) {
+        if (path.n == 0)
+            continue;
+        if (!path_ok(path))
+            return err_set(err, ERR_CHANNEL, "no path of a cached message");
+        char *copy = mem_dup_n(path.p, path.n);
+        copy[FOLDER_NAME] = 0;
+        int dir = openat(f->account_fd, copy, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        bool ok = dir < 0 || unlinkat(dir, copy + FOLDER_NAME + 1, 0) == 0 || errno == ENOENT;
+        if (!ok)
+            err_sys(err, err_from_errno(errno), errno, "cached message");
+        if (dir >= 0)
+            close(dir);
+        if (ok)
+            unlinkat(f->account_fd, copy, AT_REMOVEDIR); /* where it was the last one */
+        free(copy);
+        if (!ok)
+            return false;
+    }
+    return true;
+}
+
+struct listing {
+    struct fetch *f;
+    struct buf paths;
+    struct err *err;
+};
+
+static bool list_flush(struct listing *l)
+{
+    bool ok = l->paths.n == 0 || FETCH_SEND(l->f, l->err, FILES, .step = fetch_step(l->f), .paths = buf_str(&l->paths));
+    buf_reset(&l->paths);
+    return ok;
+}
+
+/* Calls `each` with every name in a directory below the account's; one that cannot be read is passed by. */
+static bool each_name(struct listing *l, const char *dir, bool (*each)(struct listing *, const char *dir, const char *))
+{
+    int fd = openat(l->f->account_fd, dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    DIR *d = fd >= 0 ? fdopendir(fd) : NULL;
+    bool ok = true;
+    if (!d && fd >= 0)
+        close(fd);
+    for (struct dirent *e; ok && d && (e = readdir(d));)
+        ok = each(l, dir, e->d_name);
+    if (d)
+        closedir(d);
+    return ok;
+}
+
+static bool list_file(struct listing *l, const char *dir, const char *name)
+{
+    char path[64];
+    int n = snprintf(path, sizeof path, "%s/%s", dir, name);
+    if (n >= (int)sizeof path || !path_ok(str_z(path)))
+        return true;
+    if (l->paths.n + (size_t)n + 1 > l->paths.max && !list_flush(l))
+        return false;
+    buf_add(&l->paths, path, (size_t)n + 1);
+    return true;
+}
+
+static bool list_folder(struct listing *l, const char *dir, const char *name)
+{
+    (void)dir;
+    return strlen(name) != FOLDER_NAME || each_name(l, name, list_file);
+}
+
+#define STALE_S 86400
+
+/* What a program that was killed left half written. */
+static bool sweep_tmp(struct listing *l, const char *dir, const char *name)
+{
+    char path[NAME_MAX + 8];
+    struct stat st;
+    snprintf(path, sizeof path, "%s/%s", dir, name);
+    if (fstatat(l->f->account_fd, path, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode) &&
+        st.st_mtime < clock_wall() - STALE_S)
+        unlinkat(l->f->account_fd, path, 0);
+    return true;
+}
+
+static bool step_files_list(struct fetch *f, struct msg *m, struct err *err)
+{
+    struct listing l = {f, BUF_INIT(32768), err};
+    (void)m;
+    bool ok = each_name(&l, "tmp", sweep_tmp) && each_name(&l, ".", list_folder) && list_flush(&l);
+    buf_fini(&l.paths);
+    return ok;
+}
+
+const struct step_handler file_steps[] = {{MSG_STEP_FILE_OPEN, step_file_open, NULL},
+                                          {MSG_STEP_FILES_DROP, step_files_drop, NULL},
+                                          {MSG_STEP_FILES_LIST, step_files_list, NULL},
+                                          {MSG_NONE, NULL, NULL}};

@@ -32,6 +32,8 @@ void acct_tell(struct acct *a, struct client *to)
                                   .queued = a->queued,
                                   .outbox = a->outbox,
                                   .again = a->state == ACCOUNT_WAITING ? a->again : 0,
+                                  .caching = a->caching_left,
+                                  .held = a->held,
                                   .text = str_z(a->text)}};
     if (to)
         peer_send(to->peer, &m, -1);
@@ -261,7 +263,8 @@ static void connect_now(struct acct *a)
 
 static bool may_connect(const struct acct *a)
 {
-    return a->ready && a->line == LINE_DOWN && !a->offline && !a->wait_change && !a->retry && !a->connect_step;
+    return a->ready && a->line == LINE_DOWN && !a->offline && !a->held && !a->wait_change && !a->retry &&
+           !a->connect_step;
 }
 
 /* Something changed for the better: the user asks, the machine woke, a password came. */
@@ -281,10 +284,15 @@ static void close_done(struct acct *a, struct step *s, enum err_kind kind, struc
 
 void acct_set_offline(struct acct *a, bool offline)
 {
-    if (a->offline == offline || !a->db)
+    if (!a->db)
         return;
+    bool changes = a->offline != offline;
     a->offline = offline;
-    if (offline) {
+    if (a->held) {
+        acct_state(a, ACCOUNT_FAILED, ERR_CONFIG, "changes made for another server or login are held back");
+    } else if (!changes && a->state != ACCOUNT_WAITING) {
+        return;
+    } else if (offline) {
         watch_free(&a->retry);
         if (a->connect_step && a->fetch)
             PEER_SEND(a->fetch, -1, STEP_CANCEL, .step = a->connect_step);
@@ -461,6 +469,7 @@ static const struct {
     {MSG_APPENDED, replay_message, 1, 0, 0},
     {MSG_MAILDIR_IS, replay_message, 0, 1, 1},
     {MSG_BODY_AT, open_message, 1, 0, 0},
+    {MSG_FILES, cache_message, 1, 0, 0},
     {MSG_STEP_PROGRESS, open_message, 0, 0, 0},
     {MSG_MAILDIR_FD, open_message, 0, 0, 0},
     {MSG_POP_UIDL, pop_message, 0, 1, 0},
@@ -616,6 +625,10 @@ void acct_fetch_now(struct acct *a, uint64_t client, uint32_t req)
         acct_pass_end(a, ERR_OFFLINE, "the account is set offline");
         return;
     }
+    if (a->held) {
+        acct_pass_end(a, ERR_CONFIG, a->text);
+        return;
+    }
     a->pass_wanted = true;
     a->pop_due = 0;
     a->scan_wanted = a->scan_wanted || !a->imap;
@@ -676,6 +689,19 @@ void acct_watch(struct acct *a, uint64_t box)
     acct_pump(a);
 }
 
+int64_t acct_due(const struct acct *a)
+{
+    bool up = a->imap && a->line == LINE_UP;
+    int64_t due = INT64_MAX, now = clock_mono_ms();
+    const int64_t waits[] = {a->not_before, a->replay_after, up ? a->list_at + SYNC_LIST_EVERY * 1000 : 0,
+                             up && a->nboxes > 1 ? a->status_at + SYNC_STATUS_EVERY * 1000 : 0,
+                             up && !a->watching && a->fore_at ? a->fore_at + SYNC_FORE_EVERY * 1000 : 0};
+    for (size_t i = 0; a->db && i < COUNT(waits); i++)
+        if (waits[i] >= now)
+            due = MIN(due, waits[i]);
+    return due;
+}
+
 bool acct_busy(const struct acct *a)
 {
     return a->batch != NULL || outbox_sends(a) || (a->line != LINE_DOWN && a->queued > 0 && !a->wake && !a->held);
@@ -690,6 +716,7 @@ static void tell_changes(struct acct *a)
     while (db_take_changed(a->db, &box, &fresh)) {
         any = true;
         BROADCAST(a->srv, CHANGED, .account = str_z(a->name), .box = box, .fresh = fresh);
+        cache_changed(a, box);
     }
     struct db_conflict c;
     while (db_take_conflict(a->db, &c))
@@ -716,6 +743,7 @@ void acct_settle(struct acct *a)
     tell_changes(a);
     if (db_needs_sync(a->db))
         server_sync_soon(a->srv);
+    server_stir(a->srv);
 }
 
 static void local_pass_end(struct acct *a)
@@ -756,31 +784,85 @@ void acct_pump(struct acct *a)
     }
     outbox_pump(a);
     a->pumping = false;
+    server_wake_by(a->srv, acct_due(a));
 }
 
 /* ---- Begin and end ------------------------------------------------------------------------------ */
+static void identity_words(const struct acct *a, struct buf *out)
+{
+    const struct endpoint *in = &a->conf->in;
+    buf_addf(out, "%s\t%u\t%s",
+             in->host   ? in->host
+             : in->path ? in->path
+                        : "",
+             (unsigned)in->port, in->user ? in->user : "");
+}
+
+struct box_ids {
+    uint64_t *ids;
+    size_t n, cap;
+};
+
+static void box_id(void *arg, const struct db_box *b)
+{
+    struct box_ids *l = arg;
+    if (l->n == l->cap)
+        l->ids = mem_resize(l->ids, l->cap = l->cap ? l->cap * 2 : 32, sizeof *l->ids);
+    l->ids[l->n++] = b->id;
+}
+
+/* Rows of another server's mailboxes say nothing, even where UIDVALIDITY happens to be the same. */
+static bool rows_forget(struct acct *a, struct err *err)
+{
+    struct box_ids l = {0};
+    bool ok = db_begin(a->db, err) && db_boxes_each(a->db, box_id, &l, err);
+    for (size_t i = 0; ok && i < l.n; i++)
+        ok = db_box_gone(a->db, l.ids[i], err);
+    free(l.ids);
+    if (!db_commit(a->db, err))
+        return false;
+    return ok;
+}
+
+bool acct_identity(struct acct *a, bool same, uint32_t *count_r, struct err *err)
+{
+    struct buf is = BUF_INIT(2000);
+    struct db_counts counts = {0};
+    bool ok = db_intent_counts(a->db, &counts, err);
+    *count_r = counts.queued + counts.sent + counts.unknown;
+    identity_words(a, &is);
+    ok = ok && (same || (db_intents_discard(a->db, count_r, err) && rows_forget(a, err))) &&
+         db_identity_set(a->db, buf_str(&is), err) && db_sync(a->db, err);
+    buf_fini(&is);
+    if (!ok)
+        return false;
+    a->held = false;
+    a->changed_boxes = true;
+    acct_state(a, a->offline ? ACCOUNT_OFFLINE : ACCOUNT_WAITING, ERR_NONE, a->offline ? "offline" : "");
+    acct_tell(a, NULL);
+    acct_settle(a);
+    return true;
+}
+
 static void identity_check(struct acct *a)
 {
     struct buf had = BUF_INIT(2000), is = BUF_INIT(2000);
     struct err err = ERR_INIT;
     struct db_counts counts = {0};
-    const struct endpoint *in = &a->conf->in;
-    buf_addf(&is, "%s\t%u\t%s",
-             in->host   ? in->host
-             : in->path ? in->path
-                        : "",
-             (unsigned)in->port, in->user ? in->user : "");
-    if (!db_identity(a->db, &had, &err) || !db_intent_counts(a->db, &counts, &err)) {
-        acct_db_error(a, &err);
-    } else if (!str_eq(buf_str(&had), buf_str(&is))) {
+    identity_words(a, &is);
+    bool ok = db_identity(a->db, &had, &err) && db_intent_counts(a->db, &counts, &err);
+    if (ok && !str_eq(buf_str(&had), buf_str(&is))) {
         /* Another server or login: what was meant for the old one must not be done to this one. */
-        a->held = had.n > 0 && counts.queued + counts.sent + counts.unknown > 0;
-        if (!a->held && !db_identity_set(a->db, buf_str(&is), &err))
-            acct_db_error(a, &err);
+        a->queued = counts.queued + counts.sent + counts.unknown;
+        a->held = had.n > 0 && a->queued > 0;
+        /* Nor is it asked what it has: what waits would seem to have lost its mailboxes. */
         if (a->held)
-            acct_note(a, 2, ERR_CONFIG,
-                      "changes made for another server or login are held back: undo them or set the account back");
+            log_msg(LOG_WARN, "%s: %u changes made for another server or login are held back", a->name, a->queued);
+        else
+            ok = (had.n == 0 || !a->imap || rows_forget(a, &err)) && db_identity_set(a->db, buf_str(&is), &err);
     }
+    if (!ok)
+        acct_db_error(a, &err);
     buf_fini(&had);
     buf_fini(&is);
 }
@@ -798,6 +880,7 @@ struct acct *acct_new(struct server *s, const struct account *conf)
     a->uids = BUF_INIT(64u << 20);
     a->unread = BUF_INIT(8u << 20);
     a->state = ACCOUNT_WAITING;
+    a->offline = true;
     if (!db_open(s->state_dir, a->name, !a->imap, &a->db, &opened, &err)) {
         a->state = ACCOUNT_FAILED;
         a->why = err.kind;
@@ -811,6 +894,8 @@ struct acct *acct_new(struct server *s, const struct account *conf)
     identity_check(a);
     if (!db_intents_prune(a->db, clock_wall() - FORGET_S, &err))
         acct_db_error(a, &err);
+    if (a->imap)
+        cache_new(a);
     acct_boxes_load(a);
     return a;
 }
@@ -827,6 +912,7 @@ void acct_free(struct acct **acct)
     replay_drop(a, ERR_CHANNEL);
     open_fail_all(a, ERR_CHANNEL, "the store ends", true);
     pop_drop(a, ERR_CHANNEL, STR("the end"));
+    cache_free(a);
     acct_pass_end(a, ERR_CANCELED, "the store ends");
     outbox_free(a);
     watch_free(&a->restart);

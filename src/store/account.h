@@ -58,6 +58,7 @@ struct batch_run; /* account_replay.c */
 struct open_req;  /* account_open.c */
 struct pop_run;   /* account_pop.c */
 struct sending;   /* outbox.c */
+struct caching;   /* cache.c */
 
 struct acct {
     struct server *srv;
@@ -73,7 +74,7 @@ struct acct {
     struct watch *restart;
     /* the line */
     enum line_state line;
-    bool offline;       /* by the user */
+    bool offline;       /* by the user; and before the first client said whether to connect */
     bool was_up;        /* once since the store began */
     bool wait_change;   /* AUTH, TLS: no retry by itself */
     bool secret_wanted; /* clients were asked */
@@ -122,6 +123,8 @@ struct acct {
     uint64_t next_asked; /* target whose UIDNEXT was asked for before a command */
     struct open_req *opens;
     struct pop_run *poprun;
+    struct caching *caching;
+    uint32_t caching_left;      /* as told to clients */
     int64_t pop_due, pop_ended; /* monotonic: next pass; end of the last */
     struct watch *pop_timer;
     bool pass_wanted;
@@ -158,14 +161,19 @@ void acct_command_failed(struct acct *, uint8_t service, uint64_t tag, struct st
 const char *acct_command_why(struct acct *, uint8_t service, enum err_kind, const char *text);
 void acct_secret_given(struct acct *, uint8_t service, int fd);
 void acct_set_offline(struct acct *, bool offline);
+/* Ends `held`: the account holds the same mail and what waits goes on, or it is another and what waits and all its
+ * rows are dropped. */
+bool acct_identity(struct acct *, bool same, uint32_t *count_r, struct err *);
 void acct_watch(struct acct *, uint64_t box);
 void acct_fetch_now(struct acct *, uint64_t client, uint32_t req); /* client 0: for those recorded */
 /* Records that a client waits for a pass, without beginning it. */
 void acct_pass_add(struct acct *, uint64_t client, uint32_t req);
-void acct_seen(struct acct *);       /* somebody came to look: a maildrop is asked soon, not at its next turn */
-void acct_retry(struct acct *);      /* what waits for a change is tried again */
-void acct_woke(struct acct *);       /* the machine slept: the line is dead, try at once */
-bool acct_busy(const struct acct *); /* an intent or a mail is on the wire */
+void acct_seen(struct acct *);  /* somebody came to look: a maildrop is asked soon, not at its next turn */
+void acct_retry(struct acct *); /* what waits for a change is tried again */
+void acct_woke(struct acct *);  /* the machine slept: the line is dead, try at once */
+/* Monotonic: when time alone gives it something to do. */
+int64_t acct_due(const struct acct *);
+bool acct_busy(const struct acct *);            /* an intent or a mail is on the wire */
 void acct_tell(struct acct *, struct client *); /* ACCOUNT to one client, or to all with NULL */
 void acct_state(struct acct *, enum account_state, enum err_kind, const char *text);
 void acct_note(struct acct *, unsigned level, enum err_kind, const char *fmt, ...) PRINTF(4, 5);
@@ -223,8 +231,20 @@ bool replay_pending(struct acct *);
 void open_ask(struct acct *, uint64_t client, uint32_t req, uint64_t msg, bool prefetch);
 void open_cancel(struct acct *, uint64_t client, uint32_t req); /* req 0: all of the client */
 void open_pump(struct acct *);
-void open_message(struct acct *, struct msg *); /* BODY_AT, STEP_PROGRESS, MAILDIR_FD */
+bool open_wants(const struct acct *, uint64_t msg); /* somebody waits for this message */
+void open_message(struct acct *, struct msg *);     /* BODY_AT, STEP_PROGRESS, MAILDIR_FD */
 void open_fail_all(struct acct *, enum err_kind, const char *text, bool local_too);
+
+/* ---- Bodies ahead of being read (cache.c); of IMAP accounts alone ------------------------------- */
+void cache_new(struct acct *);
+void cache_free(struct acct *);
+/* Mailboxes or options are others: what holds for each is looked up again. */
+void cache_policies(struct acct *);
+void cache_changed(struct acct *, uint64_t box); /* its rows changed */
+void cache_message(struct acct *, struct msg *); /* FILES */
+/* The line has nothing else to do; away: the mailbox on the screen is not the one selected. True: it is used, or the
+ * disk is looked at. */
+bool cache_pump(struct acct *, bool away);
 
 /* ---- POP3 and Maildir --------------------------------------------------------------------------- */
 void pop_message(struct acct *, struct msg *);

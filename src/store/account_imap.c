@@ -163,6 +163,7 @@ void acct_boxes_load(struct acct *a)
     a->box_hint = 0;
     for (size_t i = 0; i < a->nboxes; i++)
         box_refresh(a, i);
+    cache_policies(a);
 }
 
 /* The mailbox a message names: -1 and nothing more for one that is gone, a violation for one that never was. */
@@ -746,6 +747,11 @@ void imap_pump(struct acct *a)
         acct_pass_end(a, ERR_NONE, "");
         f.deep = false;
     }
+    /* Nothing is missing in any list: the line is free for bodies. */
+    bool rests =
+        !a->plan_step && !sync_busy(&f) && (n.kind == SYNC_NOTHING || n.kind == SYNC_WATCH || n.kind == SYNC_SELECT);
+    if (rests && !a->opens && cache_pump(a, sel < 0 || (!a->plan[sel].watched && (a->watched || !a->plan[sel].inbox))))
+        return;
     if (n.kind == SYNC_NOTHING || (a->plan_step && !n.urgent))
         return;
     struct step *s = plan_send(a, &n);

@@ -31,6 +31,14 @@ static void open_refuse(struct acct *a, struct open_req *o, enum err_kind kind, 
     open_remove(a, o);
 }
 
+bool open_wants(const struct acct *a, uint64_t msg)
+{
+    const struct open_req *o = a->opens;
+    while (o && o->msg != msg)
+        o = o->next;
+    return o != NULL;
+}
+
 void open_ask(struct acct *a, uint64_t client, uint32_t req, uint64_t msg, bool prefetch)
 {
     struct db_msg m;

@@ -200,6 +200,7 @@ static void txn_rollback(struct db *db)
         sqlite3_exec(db->q.h, "ROLLBACK", NULL, NULL, NULL);
     note_damage(db);
     drop_memory(db);
+    db->bodies_known = false;
 }
 
 static bool txn_commit(struct db *db, struct err *err)
@@ -321,6 +322,16 @@ bool call_refuse(struct db *db, bool own, struct err *err, enum err_kind kind, c
 bool db_needs_sync(const struct db *db)
 {
     return db->unsynced;
+}
+
+void db_rest(struct db *db, bool indexed)
+{
+    if (db->burst || db->busy)
+        return;
+    drop_memory(db);
+    if (indexed)
+        imap_fini(&db->handed, NULL);
+    sqlite3_db_release_memory(db->q.h);
 }
 
 bool db_sync(struct db *db, struct err *err)
@@ -484,6 +495,7 @@ bool db_open(const char *state_dir, const char *account, bool local, struct db *
     db->local = local;
     db->purge_hold = 30;
     db->out = arena_new(8u << 20);
+    db->dropped = BUF_INIT(64u << 20);
     char *keep = path_join(dir, SQL_KEEP_NAME), *cache = path_join(dir, SQL_CACHE_NAME);
     bool own, ok = schema_open(db, keep, cache, opened_r, err);
     free(keep);
@@ -517,6 +529,7 @@ void db_close(struct db **dbp)
     batch_free(&db->batch);
     sql_fini(&db->q);
     arena_free(&db->out);
+    buf_fini(&db->dropped);
     free(db->changed);
     free(db->conflicts);
     free(db->conflicts_new);

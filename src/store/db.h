@@ -63,6 +63,9 @@ bool db_in_burst(const struct db *);
  * said for an outbox entry. */
 bool db_sync(struct db *, struct err *);
 bool db_needs_sync(const struct db *);
+/* Nothing happens for now: gives back what is kept in memory to be quick; indexed: and no batch of db_index_next is
+ * out. Outside a burst only. */
+void db_rest(struct db *, bool indexed);
 /* Mailboxes whose rows or counts changed by what was committed since the last call; false when there are no more. box
  * 0: the mailbox list itself changed. fresh: new unread messages that arrived (not those of the first filling, not
  * moved here by the user). */
@@ -211,10 +214,35 @@ bool db_msg_at(struct db *, uint64_t box, uint32_t uid, struct db_msg *msg_r, st
  * index learns that it moved. */
 bool db_body_is(struct db *, uint64_t msg, struct str path, struct err *);
 bool db_body_failed(struct db *, uint64_t msg, struct err *);
-/* Cached bodies (not the files of a Maildir), least recently stored first, until `fn` returns false: for eviction and
- * doctor. */
-typedef bool db_body_fn(void *arg, uint64_t msg, struct str path, uint64_t size);
-bool db_bodies_each(struct db *, db_body_fn *, void *arg, struct err *);
+/* Its file was used: the least recently used is dropped first. */
+bool db_body_used(struct db *, uint64_t msg, struct err *);
+/* Cached bodies (not the files of a Maildir), least recently used first, at most `max` behind (*used, *msg), which move
+ * to the last one. used: when it was stored or used. *seen_r fewer than max: the end. */
+struct db_body {
+    uint64_t msg, box; /* box: its place */
+    int64_t date, used;
+    uint64_t size;
+    struct str path;
+};
+typedef void db_body_fn(void *arg, const struct db_body *);
+bool db_bodies(struct db *, int64_t *used, uint64_t *msg, unsigned max, db_body_fn *, void *arg, unsigned *seen_r,
+               struct err *);
+/* What they take together, by the sizes in the list. */
+bool db_bodies_total(struct db *, uint64_t *bytes_r, struct err *);
+/* Rows in the place `box`, newest first, below *date and *id (which move to the last one seen), at most `max` and none
+ * older than `since`: those without their body that could have it. *seen_r: rows gone through; fewer than max: the end.
+ */
+struct db_bare {
+    uint64_t msg;
+    uint32_t uid;
+    int64_t date;
+    uint64_t size;
+};
+typedef void db_bare_fn(void *arg, const struct db_bare *);
+bool db_bodies_missing(struct db *, uint64_t box, int64_t since, int64_t *date, uint64_t *id, unsigned max,
+                       db_bare_fn *, void *arg, unsigned *seen_r, struct err *);
+/* The file of a row that is gone, to be removed; false when there are no more. Lost in a crash, it is an orphan. */
+bool db_take_dropped(struct db *, struct buf *path);
 
 /* ---- Intents ------------------------------------------------------------------------------------ */
 enum intent_state {
@@ -299,6 +327,10 @@ bool db_intents_refused(struct db *, const uint64_t *intents, size_t n, enum err
 bool db_intents_lost(struct db *, const uint64_t *intents, size_t n, struct err *);
 /* Never sent after all (the step was cancelled or the server said try later): queued again. */
 bool db_intents_requeue(struct db *, const uint64_t *intents, size_t n, struct err *);
+/* Drops one that was not sent, as undo would; what waits for it (a move into a mailbox that is then not created) goes
+ * with it. *count_r: messages or mailboxes it would have changed. ERR_NOT_UNDOABLE: it was sent; ERR_NO_MESSAGE: there
+ * is none. */
+bool db_intent_drop(struct db *, uint64_t intent, uint32_t *count_r, struct err *);
 /* Unknown intents to settle by looking, all of one command: for each item ask whether the source UID is still there and
  * the target has it under a UID from target_next on, then db_item_moved (it went), or db_intents_requeue (it did not).
  * nintents 0: none. */

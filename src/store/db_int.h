@@ -103,6 +103,9 @@ struct db {
     struct pop *pop;    /* the running listing */
     struct batch_mem *batch;
     struct arena *out; /* strings of the last returned rows */
+    bool bodies_known; /* bodies_bytes is what the table says */
+    uint64_t bodies_bytes;
+    struct buf dropped; /* paths of bodies whose rows are gone, each with a NUL */
 };
 
 /* ---- entering and leaving a call ---------------------------------------------------------------- */
@@ -258,6 +261,7 @@ struct box *box_made(struct db *, struct str name, struct str utf8, char delim);
 
 bool db_index_place(struct db *, const struct db_msg *, struct buf *out);
 void unindex_note(struct db *, uint64_t msg);
+void body_dropped(struct db *, const struct rowc *); /* before the row is deleted */
 void pop_free(struct pop **);
 void batch_free(struct batch_mem **);
 void msg_read(struct db *, sqlite3_stmt *, struct db_msg *);

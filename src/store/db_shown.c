@@ -179,6 +179,7 @@ void row_store(struct db *db, const struct rowc *old, struct rowc *now)
 void row_delete(struct db *db, const struct rowc *r)
 {
     unindex_note(db, r->id);
+    body_dropped(db, r);
     q_run(db, "DELETE FROM msg WHERE id=?", "i", I(r->id));
     row_counted(db, r, NULL);
 }
@@ -256,7 +257,8 @@ static void row_merge(struct db *db, uint64_t id, uint64_t other)
           "list_id=CASE WHEN (o.attrs & 32) THEN o.list_id ELSE msg.list_id "
           "END,body=coalesce(o.body,msg.body),btime=coalesce(o.btime,msg.btime) FROM msg o WHERE msg.id=? AND o.id=?",
           "ii", I(id), I(other));
-    q_run(db, "UPDATE msg SET ipath=NULL WHERE id=?", "i", I(other)); /* the same path goes on under the other id */
+    /* the same paths go on under the other id */
+    q_run(db, "UPDATE msg SET ipath=NULL,body=NULL WHERE id=?", "i", I(other));
     row_delete(db, &o);
 }
 

@@ -10,7 +10,7 @@
 
 #define BATCH_MAX 500
 #define QUEUE_HIGH (4u << 20)
-#define IDLE_STOP_MS 60000
+#define IDLE_STOP_MS 3000
 
 struct job {
     struct acct *acct;
@@ -35,7 +35,7 @@ struct indexing {
     size_t limit; /* of the next batch */
     unsigned crashes;
     int64_t not_before;
-    struct watch *timer;
+    struct watch *timer, *idle;
     struct acct *filling;
 };
 
@@ -64,6 +64,7 @@ void indexing_free(struct indexing **indexing)
     batch_forget(x);
     peer_free(&x->peer);
     watch_free(&x->timer);
+    watch_free(&x->idle);
     free(x);
 }
 
@@ -171,6 +172,20 @@ static void path_send(void *arg, struct str path)
     PEER_SEND(x->peer, -1, INDEX_REMOVE, .job = ++x->job, .path = path);
 }
 
+/* Nothing has waited for a while: the program and the database it holds open are not kept for later. */
+static void idle_fired(void *arg)
+{
+    struct indexing *x = arg;
+    uint32_t n;
+    x->idle = NULL;
+    if (x->commit || pending(x, &n))
+        return;
+    peer_free(&x->peer);
+    SPAWN(x->srv, STOP, .role = ROLE_INDEX, .tag = x->tag);
+    x->tag = 0;
+    x->ready = false;
+}
+
 static void batch_send(struct indexing *x)
 {
     for (size_t i = 0; i < x->srv->naccts; i++) {
@@ -183,8 +198,12 @@ static void batch_send(struct indexing *x)
             (x->crashes == 0 && !db_unindex_next(a->db, clock_wall(), COUNT(x->paths), path_send, x, &err)))
             acct_db_error(a, &err);
     }
-    if (x->njobs + x->npaths == 0)
+    if (x->njobs + x->npaths == 0) {
+        if (!x->idle)
+            x->idle = loop_after(x->srv->loop, IDLE_STOP_MS, idle_fired, x);
         return;
+    }
+    watch_free(&x->idle);
     x->commit = x->job;
     PEER_SEND(x->peer, -1, INDEX_COMMIT, .job = x->commit);
 }
@@ -253,6 +272,7 @@ static void index_begin(void *arg)
 static void index_end(void *arg)
 {
     begin_all(arg, false);
+    server_stir(((struct indexing *)arg)->srv);
     indexing_pump(arg);
 }
 
@@ -283,6 +303,7 @@ static void ended(struct indexing *x, const char *why)
     if (!x->peer && !x->tag)
         return;
     log_msg(LOG_WARN, "index: %s", why);
+    watch_free(&x->idle);
     peer_free(&x->peer);
     if (x->tag)
         SPAWN(x->srv, STOP, .role = ROLE_INDEX, .tag = x->tag);

@@ -111,6 +111,33 @@ static uint32_t drop(struct db *db, const struct intent *in, const struct item *
     return count;
 }
 
+bool db_intent_drop(struct db *db, uint64_t intent, uint32_t *count_r, struct err *err)
+{
+    bool own;
+    struct intent in;
+    size_t n;
+    *count_r = 0;
+    if (!call_enter(db, &own, err))
+        return false;
+    if (!intent_load(db, intent, &in))
+        return call_refuse(db, own, err, ERR_NO_MESSAGE, "it does not wait any more");
+    enum intent_state state = in.state;
+    if (state == INTENT_QUEUED) {
+        struct item *items = items_load(db, intent, &n);
+        *count_r = drop(db, &in, items, n);
+        items_free(items, n);
+        q_keep(db,
+               "UPDATE ugroup SET state=? WHERE id=? AND NOT EXISTS(SELECT 1 FROM intent WHERE grp=ugroup.id AND "
+               "state<?)",
+               "iii", I(GROUP_CLOSED), I(in.group), I(INTENT_REFUSED));
+    }
+    intent_fini(&in);
+    if (state != INTENT_QUEUED)
+        return call_refuse(db, own, err, state < INTENT_DONE ? ERR_NOT_UNDOABLE : ERR_NO_MESSAGE,
+                           state < INTENT_DONE ? "it is on its way to the server" : "it does not wait any more");
+    return call_leave(db, own, err);
+}
+
 static void note_box(struct db_undone *u, uint64_t box)
 {
     u->several = u->several || (u->box && u->box != box);

@@ -2,6 +2,7 @@
 #include "store/server.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/socket.h>
@@ -13,7 +14,9 @@
 #define GRACE_MS 10000
 #define GRACE_MAIL_MS 90000
 #define TICK_MS 5000
+#define TICK_RARE_MS 120000 /* where the system tells of a jump of its clock */
 #define SYNC_MS 50
+#define REST_MS 3000
 #define SLEPT_S 30 /* the wall clock went on this much more than the timer: the machine slept */
 
 uint64_t server_id(struct server *s)
@@ -294,13 +297,52 @@ static void tick(void *arg)
     bool slept = (wall - s->last_wall) - (mono - s->last_mono) / 1000 > SLEPT_S;
     s->last_mono = mono;
     s->last_wall = wall;
-    s->tick = loop_after(s->loop, TICK_MS, tick, s);
+    s->tick = NULL;
+    server_wake_by(s, mono + (s->jump ? TICK_RARE_MS : TICK_MS));
     for (size_t i = 0; i < s->naccts; i++) {
         if (slept)
             acct_woke(s->accts[i]);
         acct_pump(s->accts[i]);
     }
     indexing_pump(s->indexing);
+}
+
+void server_wake_by(struct server *s, int64_t mono_ms)
+{
+    int64_t now = clock_mono_ms();
+    if (mono_ms == INT64_MAX || (s->tick && s->tick_at <= mono_ms))
+        return;
+    watch_free(&s->tick);
+    s->tick_at = MAX(mono_ms, now);
+    s->tick = loop_after(s->loop, s->tick_at - now, tick, s);
+}
+
+static void jumped(void *arg)
+{
+    server_wake_by(arg, clock_mono_ms());
+}
+
+/* A list of 100,000 mails passes through tens of megabytes of page cache and heap; at rest neither serves anybody. */
+static void rest(void *arg)
+{
+    struct server *s = arg;
+    int64_t left = s->stirred_at + REST_MS - clock_mono_ms();
+    s->rest = NULL;
+    if (left > 0) {
+        s->rest = loop_after(s->loop, left, rest, s);
+        return;
+    }
+    for (size_t i = 0; i < s->naccts; i++)
+        if (s->accts[i]->db)
+            db_rest(s->accts[i]->db, !indexing_busy(s->indexing));
+    malloc_trim(0);
+}
+
+void server_stir(struct server *s)
+{
+    s->stirred_at = clock_mono_ms();
+    if (!s->rest)
+        s->rest = loop_after(s->loop, REST_MS, rest, s);
 }
 
 static void on_term(void *arg)
@@ -326,6 +368,8 @@ static void server_close(struct server *s)
     watch_free(&s->listen_watch);
     watch_free(&s->linger);
     watch_free(&s->tick);
+    watch_free(&s->rest);
+    watch_free(&s->jump);
     watch_free(&s->sync_timer);
     if (s->listen_fd >= 0)
         close(s->listen_fd);
@@ -348,7 +392,9 @@ int server_run(struct conf *conf, const char *root, int chan_fd)
     for (size_t i = 0; i < conf->naccounts; i++)
         s->accts[s->naccts++] = acct_new(s, &conf->accounts[i]);
     s->spawn = peer_new(s->loop, chan_fd, ROLE_SPAWN, &spawn_ops, s);
-    s->tick = loop_after(s->loop, 0, tick, s);
+    s->jump = loop_clock_jump(s->loop, jumped, s);
+    server_wake_by(s, clock_mono_ms());
+    server_stir(s);
     loop_run(s->loop);
     int status = s->exit_status;
     server_close(s);

@@ -50,7 +50,7 @@ struct server {
     char *root, *state_dir, *outbox_dir;
     struct peer *spawn;
     int listen_fd;
-    struct watch *listen_watch, *linger, *tick, *sync_timer;
+    struct watch *listen_watch, *linger, *tick, *sync_timer, *rest, *jump;
     struct client *clients[CLIENT_MAX];
     size_t nclients;
     struct acct **accts;
@@ -58,8 +58,10 @@ struct server {
     struct indexing *indexing;
     uint64_t last_id; /* clients and tags */
     int64_t last_mono, last_wall;
-    int64_t ending_since; /* monotonic; 0 not ending */
-    bool had_client;
+    int64_t tick_at, stirred_at; /* monotonic: of the next tick; something happened last */
+    int64_t active_at;           /* monotonic: a client asked for something last */
+    int64_t ending_since;        /* monotonic; 0 not ending */
+    bool had_client, greeted;    /* greeted: by the first client */
     int exit_status;
 };
 /* Takes `chan_fd` over. Returns the exit status when the work has ended. Blocks (it is the program). */
@@ -79,12 +81,15 @@ bool server_has_client(const struct server *, uint64_t client);
 struct acct *server_acct(struct server *, struct str name); /* NULL where unknown */
 /* Commits reach the disk 50 ms from now at the latest. */
 void server_sync_soon(struct server *);
+/* All accounts are asked again what to do at `mono_ms` at the latest. */
+void server_wake_by(struct server *, int64_t mono_ms);
+/* Something happened: when nothing has for a while, memory that it took is given back. */
+void server_stir(struct server *);
 void server_spawn(struct server *, const struct msg *);
 #define SPAWN(s, NAME, ...)                                                                                            \
     server_spawn((s), &(struct msg){.kind = MSG_##NAME, .fd = -1, .u.NAME = (struct m_##NAME){__VA_ARGS__}})
 /* server_client.c: one message of a client. */
 void client_message(struct client *, struct msg *);
-void client_greet(struct client *);
 /* An error line cleaned for people: `raw` may be a server's words. Static buffer, valid until the next call. */
 const char *clean_line(struct str raw);
 

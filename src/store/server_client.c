@@ -8,11 +8,16 @@
 #define MSGS_MAX 4096
 
 /* ---- Greeting ----------------------------------------------------------------------------------- */
-void client_greet(struct client *c)
+static void greet(struct client *c, bool offline)
 {
     struct server *s = c->srv;
     PEER_SEND(c->peer, -1, WELCOME, .version = IPC_VERSION, .schema = DB_SCHEMA, .root = str_z(s->root));
     c->greeted = true;
+    /* Nothing was connected before the first one came and said whether it may be. */
+    for (size_t i = 0; i < s->naccts; i++)
+        if (!s->greeted || offline)
+            acct_set_offline(s->accts[i], offline || s->accts[i]->conf->offline);
+    s->greeted = true;
     for (size_t i = 0; i < s->naccts; i++)
         acct_tell(s->accts[i], c);
     for (size_t i = 0; i < s->naccts; i++)
@@ -26,7 +31,7 @@ static void on_hello(struct client *c, struct msg *m)
         log_msg(LOG_WARN, "a client of another version was refused");
         return;
     }
-    client_greet(c);
+    greet(c, m->u.HELLO.offline != 0);
 }
 
 /* ---- Intents ------------------------------------------------------------------------------------ */
@@ -269,6 +274,65 @@ static void on_undo(struct client *c, struct msg *m)
     acct_settle(best);
 }
 
+/* ---- The queue, the account behind it, settings ------------------------------------------------- */
+static void on_queue_drop(struct client *c, struct acct *a, struct msg *m)
+{
+    const struct m_QUEUE_DROP *q = &m->u.QUEUE_DROP;
+    struct err err = ERR_INIT;
+    uint32_t count = 0;
+    if (db_intent_drop(a->db, q->intent, &count, &err))
+        ANSWER(c->srv, c->id, -1, INTENT_OK, .req = q->req, .count = count);
+    else
+        server_refuse(c->srv, c->id, q->req, err.kind, err.text);
+    a->changed_boxes = true;
+    acct_settle(a);
+}
+
+static void on_identity(struct client *c, struct acct *a, struct msg *m)
+{
+    const struct m_IDENTITY *q = &m->u.IDENTITY;
+    struct err err = ERR_INIT;
+    uint32_t count = 0;
+    if (!a->held)
+        server_refuse(c->srv, c->id, q->req, ERR_USAGE, "nothing is held back: the account is the one it was");
+    else if (acct_identity(a, q->same != 0, &count, &err))
+        ANSWER(c->srv, c->id, -1, INTENT_OK, .req = q->req, .count = count);
+    else
+        server_refuse(c->srv, c->id, q->req, err.kind, err.text);
+}
+
+/* A line that may change while accounts are open: theirs are not moved by it. */
+static bool setting_ok(const struct line *line)
+{
+    const char *word = line->n > 0 ? line->words[0] : "";
+    bool set = (strcmp(word, "set") == 0 || strcmp(word, "unset") == 0) && line->n >= 4 &&
+               strcmp(line->words[1], "-a") == 0 &&
+               (strcmp(line->words[3], "cache") == 0 || strcmp(line->words[3], "cache-size") == 0);
+    return set || strcmp(word, "mailbox") == 0;
+}
+
+static void on_setting(struct client *c, struct msg *m)
+{
+    const struct m_SETTING *q = &m->u.SETTING;
+    struct str rest = q->line;
+    struct line line = {0};
+    struct err err = ERR_INIT;
+    unsigned number = 1;
+    int got = line_next(&rest, "", &number, &line, &err);
+    bool ok = got > 0 && (setting_ok(&line) || err_set(&err, ERR_USAGE, "it takes effect when tuimail starts")) &&
+              conf_run(c->srv->conf, &line, &err);
+    if (got > 0)
+        line_fini(&line);
+    for (size_t i = 0; ok && i < c->srv->naccts; i++) {
+        cache_policies(c->srv->accts[i]);
+        acct_pump(c->srv->accts[i]);
+    }
+    if (ok)
+        ANSWER(c->srv, c->id, -1, INTENT_OK, .req = q->req);
+    else
+        server_refuse(c->srv, c->id, q->req, err.kind ? err.kind : ERR_USAGE, err.text);
+}
+
 /* ---- The rest ----------------------------------------------------------------------------------- */
 static void on_cancel(struct client *c, struct msg *m)
 {
@@ -327,6 +391,8 @@ static struct acct *account_of(struct client *c, const struct msg *m, uint32_t *
         OF(SUBMIT);
         OF(OUTBOX_ACT);
         OF(SAVE);
+        OF(QUEUE_DROP);
+        OF(IDENTITY);
         OF0(WATCH);
         OF0(SET_OFFLINE);
         OF0(SECRET_GIVEN);
@@ -356,6 +422,12 @@ static void account_message(struct client *c, struct acct *a, struct msg *m)
     case MSG_OUTBOX_ACT:
         outbox_act(a, c->id, m);
         break;
+    case MSG_QUEUE_DROP:
+        on_queue_drop(c, a, m);
+        break;
+    case MSG_IDENTITY:
+        on_identity(c, a, m);
+        break;
     case MSG_WATCH:
         acct_watch(a, m->u.WATCH.box);
         break;
@@ -375,6 +447,8 @@ void client_message(struct client *c, struct msg *m)
 {
     uint32_t req;
     struct acct *a;
+    c->srv->active_at = clock_mono_ms();
+    server_stir(c->srv);
     if (!c->greeted) {
         if (m->kind == MSG_HELLO)
             on_hello(c, m);
@@ -386,6 +460,8 @@ void client_message(struct client *c, struct msg *m)
         on_fetch_now(c, m);
     } else if (m->kind == MSG_RELOAD) {
         on_reload(c, m);
+    } else if (m->kind == MSG_SETTING) {
+        on_setting(c, m);
     } else if (m->kind != MSG_HELLO) {
         a = account_of(c, m, &req);
         if (!a)

@@ -1,0 +1,143 @@
+/* Bodies that are on this machine: which rows have them, which could, and the files that nobody needs any more. */
+#include "store/db_int.h"
+
+static void total_change(struct db *db, const struct rowc *r, bool more)
+{
+    if (!db->bodies_known || r->named)
+        return;
+    db->bodies_bytes = more ? db->bodies_bytes + r->size : db->bodies_bytes - MIN(r->size, db->bodies_bytes);
+}
+
+static bool body_state(struct db *db, uint64_t msg, uint32_t set, uint32_t clear, struct str path, struct err *err)
+{
+    bool own;
+    struct rowc old, now;
+    if (!call_enter(db, &own, err))
+        return false;
+    if (!row_load(db, msg, &old))
+        return call_refuse(db, own, err, ERR_NO_MESSAGE, "no such message");
+    now = old;
+    now.state = (old.state | set) & ~clear;
+    if ((old.state ^ now.state) & ROW_BODY)
+        total_change(db, &old, (now.state & ROW_BODY) != 0);
+    q_run(db, "UPDATE msg SET body=?,btime=? WHERE id=?", "nii", path, I(clock_wall()), I(msg));
+    row_store(db, &old, &now);
+    if (set & ROW_BODY)
+        row_queue(db, msg, old.named ? INDEX_WHAT_PATH : INDEX_WHAT_MAIL);
+    return call_leave(db, own, err);
+}
+
+bool db_body_is(struct db *db, uint64_t msg, struct str path, struct err *err)
+{
+    path = str_sub(path, 0, 512);
+    return path.n ? body_state(db, msg, ROW_BODY, ROW_FAILED | ROW_STUB, path, err)
+                  : body_state(db, msg, 0, ROW_BODY, path, err);
+}
+
+bool db_body_failed(struct db *db, uint64_t msg, struct err *err)
+{
+    return body_state(db, msg, ROW_FAILED, 0, STR(""), err);
+}
+
+bool db_body_used(struct db *db, uint64_t msg, struct err *err)
+{
+    bool own;
+    if (!call_enter(db, &own, err))
+        return false;
+    q_run(db, "UPDATE msg SET btime=? WHERE id=? AND body IS NOT NULL AND name IS NULL", "ii", clock_wall(), I(msg));
+    return call_leave(db, own, err);
+}
+
+bool db_bodies(struct db *db, int64_t *used, uint64_t *msg, unsigned max, db_body_fn *fn, void *arg, unsigned *seen_r,
+               struct err *err)
+{
+    bool own;
+    *seen_r = 0;
+    if (!call_enter(db, &own, err))
+        return false;
+    sqlite3_stmt *st = q_ask(db,
+                             "SELECT id,sbox,date,btime,size,body FROM msg WHERE body IS NOT NULL AND name IS NULL AND "
+                             "(btime,id)>(?,?) ORDER BY btime,id LIMIT ?",
+                             "iii", *used, I(*msg), I(max));
+    while (q_step(db, st)) {
+        struct db_body b = {.msg = sql_u64(st, 0),
+                            .box = sql_u64(st, 1),
+                            .date = sql_int(st, 2),
+                            .used = sql_int(st, 3),
+                            .size = sql_u64(st, 4),
+                            .path = sql_str(st, 5)};
+        *used = b.used;
+        *msg = b.msg;
+        ++*seen_r;
+        fn(arg, &b);
+    }
+    return call_leave(db, own, err);
+}
+
+bool db_bodies_total(struct db *db, uint64_t *bytes_r, struct err *err)
+{
+    bool own;
+    int64_t sum = 0;
+    if (!call_enter(db, &own, err))
+        return false;
+    if (!db->bodies_known) {
+        q_one(db, &sum, "SELECT coalesce(sum(size),0) FROM msg WHERE body IS NOT NULL AND name IS NULL", "");
+        db->bodies_bytes = (uint64_t)MAX(sum, (int64_t)0);
+        db->bodies_known = !db->failed;
+    }
+    *bytes_r = db->bodies_bytes;
+    return call_leave(db, own, err);
+}
+
+bool db_bodies_missing(struct db *db, uint64_t box, int64_t since, int64_t *date, uint64_t *id, unsigned max,
+                       db_bare_fn *fn, void *arg, unsigned *seen_r, struct err *err)
+{
+    bool own;
+    *seen_r = 0;
+    if (!call_enter(db, &own, err))
+        return false;
+    sqlite3_stmt *st = q_ask(db,
+                             "SELECT id,suid,date,size,sbox=?1 AND suid>0 AND body IS NULL AND (state & ?2)=0 FROM msg "
+                             "WHERE box=?1 AND (date,id)<(?3,?4) AND date>=?5 ORDER BY date DESC,id DESC LIMIT ?6",
+                             "iiiiii", I(box), I(ROW_FAILED), *date, I(*id), since, I(max));
+    while (q_step(db, st)) {
+        struct db_bare b = {
+            .msg = sql_u64(st, 0), .uid = sql_u32(st, 1), .date = sql_int(st, 2), .size = sql_u64(st, 3)};
+        *date = b.date;
+        *id = b.msg;
+        ++*seen_r;
+        if (sql_int(st, 4))
+            fn(arg, &b);
+    }
+    return call_leave(db, own, err);
+}
+
+/* ---- files of rows that are gone ---------------------------------------------------------------- */
+
+void body_dropped(struct db *db, const struct rowc *r)
+{
+    if (r->named || !(r->state & ROW_BODY))
+        return;
+    sqlite3_stmt *st = q_ask(db, "SELECT body FROM msg WHERE id=? AND body IS NOT NULL", "i", I(r->id));
+    if (!q_step(db, st))
+        return;
+    struct str path = sql_str(st, 0);
+    if (path.n) {
+        buf_adds(&db->dropped, path);
+        buf_addc(&db->dropped, '\0');
+    }
+    sqlite3_reset(st);
+    total_change(db, r, false);
+}
+
+bool db_take_dropped(struct db *db, struct buf *path)
+{
+    struct str first = buf_str(&db->dropped);
+    size_t end;
+    if (db->burst || first.n == 0 || !str_find(first, '\0', &end))
+        return false;
+    buf_reset(path);
+    buf_adds(path, str_sub(first, 0, end));
+    buf_consume(&db->dropped, end + 1);
+    return true;
+}
