@@ -185,14 +185,20 @@ static bool authenticate(struct imap *m, const struct endpoint *ep, const struct
     mechanisms(m, &offered);
     m->caps_known = false; /* what is said from here on counts for the session */
     struct sasl *sasl = sasl_new(buf_str(&offered), "imap", ep->host, ep->user, secret, m->stream, insecure_ok, err);
-    buf_fini(&offered);
-    if (sasl)
+    if (sasl) {
         ok = login_sasl(m, sasl, err);
-    else if (password && err->kind == ERR_NO_AUTH_METHOD && !(m->caps & IMAP_CAP_LOGINDISABLED))
+        if (!ok && err->kind == ERR_AUTH && sasl_binding_refused(sasl, str_z(err->text))) {
+            sasl_free(&sasl);
+            stream_channel_binding_off(m->stream);
+            sasl = sasl_new(buf_str(&offered), "imap", ep->host, ep->user, secret, m->stream, insecure_ok, err);
+            ok = sasl && login_sasl(m, sasl, err);
+        }
+    } else if (password && err->kind == ERR_NO_AUTH_METHOD && !(m->caps & IMAP_CAP_LOGINDISABLED))
         ok = login_plain(m, ep, secret, err);
     else
         ok = false;
     sasl_free(&sasl);
+    buf_fini(&offered);
     return ok;
 }
 

@@ -412,6 +412,12 @@ bool sasl_finish(struct sasl *s, struct str last_data, struct err *err)
            err_set(err, ERR_AUTH, "the server did not prove that it knows the password (%s)", s->mechanism->name);
 }
 
+bool sasl_binding_refused(const struct sasl *s, struct str words)
+{
+    struct str lost = str_z(sasl_errstring(SASL_BADPROT, NULL, NULL)); /* such servers use the library as well */
+    return (s->mechanism->flags & NEEDS_BINDING) != 0 && words.n && memmem(words.p, words.n, lost.p, lost.n) != NULL;
+}
+
 /* ---- What a server repeats ---------------------------------------------------------------------- */
 void sasl_explain(const struct sasl *s, struct err *err)
 {

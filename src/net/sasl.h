@@ -29,6 +29,10 @@ bool sasl_step(struct sasl *, struct str challenge, struct buf *out, struct err 
 bool sasl_finish(struct sasl *, struct str last_data, struct err *);
 /* After a failed login: adds what the server said of an access token (RFC 7628 3.2.2: its "status"), if anything. */
 void sasl_explain(const struct sasl *, struct err *);
+/* After a refused login: do the server's words say that it could not follow the exchange, and not that the password is
+ * wrong, where channel binding was used? Cyrus IMAP of Debian 12 knows tls-unique only, also under TLS 1.3, where RFC
+ * 9266 wants tls-exporter. A login without binding is then no second guess at the password. */
+bool sasl_binding_refused(const struct sasl *, struct str words);
 /* After a failed login: blots out the secret in *err, plain or within base64, where the server's words repeat what it
  * was sent. */
 void sasl_redact(const struct secret *, struct err *);

@@ -528,7 +528,12 @@ void stream_describe(const struct stream *s, struct buf *out)
 
 bool stream_channel_binding(const struct stream *s, const char **type_r, struct buf *out)
 {
-    return s->tls != NULL && tls_channel_binding(s->tls, type_r, out);
+    return s->tls != NULL && !s->binding_off && tls_channel_binding(s->tls, type_r, out);
+}
+
+void stream_channel_binding_off(struct stream *s)
+{
+    s->binding_off = true;
 }
 
 int stream_fd(const struct stream *s)

@@ -48,6 +48,7 @@ void stream_describe(const struct stream *, struct buf *out);
 /* Channel binding data for SCRAM-PLUS: tls-exporter (1.3; RFC 9266), tls-unique (1.2 with extended master secret) or
  * tls-server-end-point (RFC 5929); false where none. */
 bool stream_channel_binding(const struct stream *, const char **type_r, struct buf *out);
+void stream_channel_binding_off(struct stream *); /* the server does not know ours: none from here on */
 
 void stream_deadline(struct stream *, int64_t mono_ms); /* of everything that follows; -1 none */
 /* A new answer begins: it may take answer_ms in all, and a second more for each KiB that crosses the wire (a slow line

@@ -50,6 +50,7 @@ struct stream {
     struct stream_options opt; /* ca_file and pin are our own copies */
     char *pin;
     struct tls *tls;
+    bool binding_off; /* no channel binding: the server does not know ours */
     struct deflate *deflate;
     int64_t deadline;      /* as set; -1 none */
     int64_t answer_from;   /* start of the answer, -1: `deadline` rules */
