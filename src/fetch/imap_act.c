@@ -35,10 +35,13 @@ static bool each_piece(struct session *s, struct str ranges, const char *before,
         for (n = 0; ok && n < COUNT(tags) && (more = set_piece(ranges, &at, SET_MAX, &set)); n++) {
             struct imap_cmd c;
             imap_cmd_init(&c, before);
-            imap_cmd_add(&c, " %s ", buf_z(&set));
-            if (name.n)
+            imap_cmd_add(&c, " %s", buf_z(&set)); /* no blank at the end: Cyrus refuses it */
+            if (name.n) {
+                imap_cmd_add(&c, " ");
                 imap_cmd_string(s->imap, &c, name);
-            imap_cmd_add(&c, "%s", after);
+            }
+            if (*after)
+                imap_cmd_add(&c, " %s", after);
             ok = imap_send(s->imap, &c, &tags[n], err) || (err->kind != ERR_USAGE && session_lost(s, err));
             if (!ok)
                 break;
