@@ -56,6 +56,14 @@ def make_ca(directory):
             "-extfile", "ext", "-out", "server.pem")
 
 
+def searchable(directory):
+    """As root: the path below /tmp can be walked by the users that a server turns into."""
+    at = directory
+    while os.geteuid() == 0 and at.startswith("/tmp/") and at != "/tmp":
+        os.chmod(at, os.stat(at).st_mode | 0o711)
+        at = os.path.dirname(at)
+
+
 CONFIG = """
 base_dir = {dir}/run
 state_dir = {dir}/run
@@ -224,60 +232,20 @@ class _RelayServer(socketserver.ThreadingTCPServer):
     daemon_threads = True
 
 
-class Server:
-    """Starts on construction, stops on close(). `info` holds ports and paths."""
+class Outside:
+    """What all servers have: `process`, `dir`, and by `info` another way to the mailboxes."""
 
-    def __init__(self, directory, extra="", mechanisms="plain login cram-md5 scram-sha-1 scram-sha-256",
-                 imap_capability="", separator="/", relay=True):
-        self.dir = os.path.abspath(directory)
-        for d in ("", "run", "home"):
-            os.makedirs(os.path.join(self.dir, d), exist_ok=True)
-        make_ca(self.dir)
-        ports = dict(zip(PROTOCOLS, free_ports(len(PROTOCOLS))))
-        root = os.geteuid() == 0
-        me = getpass.getuser()
-        my_group = grp.getgrgid(os.getegid()).gr_name
-        owner = pwd.getpwnam("mail" if root else me)
-        with open(os.path.join(self.dir, "users"), "w") as f:
-            for user in USERS:
-                f.write("%s:{PLAIN}%s\n" % (user, PASSWORD))
-        for user in USERS:
-            home = os.path.join(self.dir, "home", user)
-            os.makedirs(home, exist_ok=True)
-            os.chown(home, owner.pw_uid, owner.pw_gid)
-        with open(os.path.join(self.dir, "dovecot.conf"), "w") as f:
-            f.write(CONFIG.format(
-                dir=self.dir, uid=owner.pw_uid, gid=owner.pw_gid, extra=extra, mechanisms=mechanisms,
-                internal="dovecot" if root else me, internal_group="dovecot" if root else my_group,
-                login="dovenull" if root else me, user="root" if root else me, separator=separator,
-                imap_capability=imap_capability, **ports))
-        self.info = dict(ports, ca=os.path.join(self.dir, "ca.pem"), dir=self.dir, users=USERS, password=PASSWORD)
-        # The path down to here must be searchable for Dovecot's own users.
-        at = self.dir
-        while root and at.startswith("/tmp/") and at != "/tmp":
-            os.chmod(at, os.stat(at).st_mode | 0o711)
-            at = os.path.dirname(at)
-        self.relay = None
-        if relay:
-            self.relay = _RelayServer(("127.0.0.1", ports["relay"]), _Relay)
-            self.relay.lmtp = ports["lmtp"]
-            threading.Thread(target=self.relay.serve_forever, daemon=True).start()
-        self.start()
-        atexit.register(self.close)
-
-    def start(self):
-        program = shutil.which("dovecot", path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin")
-        self.process = subprocess.Popen([program, "-F", "-c", os.path.join(self.dir, "dovecot.conf")],
-                                        stdout=open(os.path.join(self.dir, "stdout"), "w"), stderr=subprocess.STDOUT)
+    def wait_for(self, *names):
+        """Until these ports answer."""
         deadline = time.monotonic() + 20
-        for name in ("imap", "pop3", "lmtp", "submission"):
+        for name in names:
             while True:
                 try:
                     socket.create_connection(("127.0.0.1", self.info[name]), 1).close()
                     break
                 except OSError:
                     if time.monotonic() > deadline or self.process.poll() is not None:
-                        raise RuntimeError("dovecot did not start: " + open(os.path.join(self.dir, "stdout")).read())
+                        raise RuntimeError("the server did not start: " + open(os.path.join(self.dir, "stdout")).read())
                     time.sleep(0.05)
 
     def stop(self):
@@ -289,13 +257,6 @@ class Server:
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()
-
-    def close(self):
-        self.stop()
-        if self.relay:
-            self.relay.shutdown()
-            self.relay.server_close()
-            self.relay = None
 
     def deliver(self, user, message):
         if isinstance(message, str):
@@ -338,6 +299,60 @@ class Server:
                     subject = email.message_from_bytes(item[1])["Subject"] or ""
                     out.append(str(email.header.make_header(email.header.decode_header(subject))))
             return out
+
+
+class Server(Outside):
+    """Starts on construction, stops on close(). `info` holds ports and paths."""
+    refuses = ""  # in names of mailboxes
+
+    def __init__(self, directory, extra="", mechanisms="plain login cram-md5 scram-sha-1 scram-sha-256",
+                 imap_capability="", separator="/", relay=True, compress=False):
+        self.dir = os.path.abspath(directory)
+        if compress:
+            extra += "protocol imap {\n mail_plugins = $mail_plugins imap_zlib\n}\n"
+        for d in ("", "run", "home"):
+            os.makedirs(os.path.join(self.dir, d), exist_ok=True)
+        make_ca(self.dir)
+        ports = dict(zip(PROTOCOLS, free_ports(len(PROTOCOLS))))
+        root = os.geteuid() == 0
+        me = getpass.getuser()
+        my_group = grp.getgrgid(os.getegid()).gr_name
+        owner = pwd.getpwnam("mail" if root else me)
+        with open(os.path.join(self.dir, "users"), "w") as f:
+            for user in USERS:
+                f.write("%s:{PLAIN}%s\n" % (user, PASSWORD))
+        for user in USERS:
+            home = os.path.join(self.dir, "home", user)
+            os.makedirs(home, exist_ok=True)
+            os.chown(home, owner.pw_uid, owner.pw_gid)
+        with open(os.path.join(self.dir, "dovecot.conf"), "w") as f:
+            f.write(CONFIG.format(
+                dir=self.dir, uid=owner.pw_uid, gid=owner.pw_gid, extra=extra, mechanisms=mechanisms,
+                internal="dovecot" if root else me, internal_group="dovecot" if root else my_group,
+                login="dovenull" if root else me, user="root" if root else me, separator=separator,
+                imap_capability=imap_capability, **ports))
+        self.info = dict(ports, ca=os.path.join(self.dir, "ca.pem"), dir=self.dir, users=USERS, password=PASSWORD)
+        searchable(self.dir)
+        self.relay = None
+        if relay:
+            self.relay = _RelayServer(("127.0.0.1", ports["relay"]), _Relay)
+            self.relay.lmtp = ports["lmtp"]
+            threading.Thread(target=self.relay.serve_forever, daemon=True).start()
+        self.start()
+        atexit.register(self.close)
+
+    def start(self):
+        program = shutil.which("dovecot", path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin")
+        self.process = subprocess.Popen([program, "-F", "-c", os.path.join(self.dir, "dovecot.conf")],
+                                        stdout=open(os.path.join(self.dir, "stdout"), "w"), stderr=subprocess.STDOUT)
+        self.wait_for("imap", "pop3", "lmtp", "submission")
+
+    def close(self):
+        self.stop()
+        if self.relay:
+            self.relay.shutdown()
+            self.relay.server_close()
+            self.relay = None
 
 
 def main():

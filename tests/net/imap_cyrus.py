@@ -1,0 +1,31 @@
+#!/usr/bin/env python3
+"""The tests of imap_live.py against a real Cyrus; those that need an option of Dovecot's are skipped."""
+import os
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+import cyrus  # noqa: E402
+import imap_live  # noqa: E402
+import tap  # noqa: E402
+from channel import ranges  # noqa: E402
+
+imap_live.dovecot = cyrus
+
+
+def test_debians_own_namespace():
+    """Everything lies below INBOX, with dots."""
+    with imap_live.session(count=2, separator=".") as p:
+        boxes = {b["name"]: b for b in p.do("STEP_LIST")["BOX"]}
+        tap.equal((boxes[b"INBOX"].delim, boxes[b"INBOX"].total), (ord("."), 2))
+        tap.equal((boxes[b"INBOX.Trash"].role, boxes[b"INBOX.Archive"].role, boxes[b"INBOX.Sent"].role), (5, 2, 4))
+        imap_live.select(p)
+        moved = p.do("STEP_MOVE", box=1, uids=ranges(1), target=2, target_name="INBOX.Trash")
+        tap.equal([(m.uid, m.target) for m in moved["MOVED"]], [(1, 2)])
+        p.do("STEP_BOX", op=0, name="Top", want=imap_live.ERR["SERVER_NO"])
+        p.do("STEP_BOX", op=0, name="INBOX.a.b")
+        assert b"INBOX.a.b" in {b["name"] for b in p.do("STEP_LIST")["BOX"]}
+
+
+
+if __name__ == "__main__":
+    tap.run({**vars(imap_live), **globals()})
