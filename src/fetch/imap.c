@@ -98,6 +98,7 @@ static void imap_closed(struct fetch *f)
         return;
     bodies_drop(s);
     list_free(s);
+    facts_reset(s);
     watch_reset(s);
     session_deselect(s);
     s->selecting = s->finding = s->searching = false;
@@ -194,6 +195,10 @@ static bool on_event(void *arg, const struct imap_event *ev, struct err *err)
     case IMAP_LSUB:
     case IMAP_STATUS:
         return imap_on_list(s, ev, err);
+    case IMAP_NAMESPACE:
+    case IMAP_QUOTA:
+    case IMAP_ID:
+        return imap_on_server(s, ev, err);
     default:
         return true;
     }
@@ -239,7 +244,7 @@ static bool select_send(struct session *s, const struct box *b, uint32_t uidvali
 {
     struct imap_cmd c;
     imap_cmd_init(&c, b->readonly ? "EXAMINE " : "SELECT ");
-    imap_cmd_string(s->imap, &c, (struct str){b->name, b->name_len});
+    imap_cmd_mailbox(s->imap, &c, (struct str){b->name, b->name_len});
     if (imap_enabled(s->imap, IMAP_CAP_QRESYNC) && uidvalidity && modseq)
         imap_cmd_add(&c, " (QRESYNC (%u %llu))", uidvalidity, (unsigned long long)modseq);
     else if (imap_enabled(s->imap, IMAP_CAP_CONDSTORE))
@@ -396,6 +401,8 @@ static bool log_in(struct fetch *f, struct session *s, struct err *err)
             return false;
         s->imap = imap_new(f->stream, &h, f->stream_options.answer_ms);
         imap_deadline_cap(s->imap, &f->cancel_by);
+        if (f->account->send_id)
+            imap_identity(s->imap, PACKAGE_NAME, PACKAGE_VERSION);
         if (imap_login(s->imap, &f->account->in, &f->secret, err))
             return true;
         imap_closed(f);

@@ -31,6 +31,18 @@ struct body {
     struct err err; /* of the command */
 };
 struct box_list; /* imap_list.c */
+/* What the server says of itself, on this connection; imap_server.c. */
+struct facts {
+    struct space { /* a namespace (RFC 2342) */
+        char *prefix;
+        size_t prefix_n;
+        char delim;
+        uint8_t kind; /* enum imap_namespace_kind */
+    } * list;
+    size_t n;
+    bool asked;
+    bool quota_round; /* QUOTA answers are those that were asked for */
+};
 
 struct session {
     struct fetch *f;
@@ -56,6 +68,7 @@ struct session {
     uint64_t move_target;
     uint32_t moved; /* pairs told */
     struct box_list *list;
+    struct facts facts;
     struct body bodies[BODIES_MAX];
     char *sink_tmp; /* the body that is just coming */
     int sink_fd;
@@ -97,6 +110,20 @@ bool set_piece(struct str ranges, size_t *at, size_t max, struct buf *out);
 bool imap_on_fetch(struct session *, const struct imap_event *, struct err *);
 bool imap_on_search(struct session *, struct str set, bool esearch, struct err *);
 bool imap_on_list(struct session *, const struct imap_event *, struct err *);
+/* NAMESPACE, QUOTA, ID. */
+bool imap_on_server(struct session *, const struct imap_event *, struct err *);
+void facts_reset(struct session *); /* the line is gone */
+/* Asks for the namespaces, once on a connection; *tag_r 0: nothing to wait for. */
+bool facts_ask(struct session *, uint32_t *tag_r, struct err *);
+/* BOX_OTHERS or BOX_SHARED by the namespace of a name. */
+uint32_t space_attrs(const struct session *, struct str name);
+/* The name without the prefix of the user's own namespace. */
+struct str space_own_name(const struct session *, struct str name);
+/* Namespace i of those known: may its mailboxes be missing in LIST "" "*"? */
+bool space_hidden(const struct session *, size_t i, struct str *prefix_r);
+/* GETQUOTAROOT, and its end, with a round of QUOTA told to the store. Both false only for a broken line. */
+bool quota_ask(struct session *, struct str name, uint32_t *tag_r, struct err *);
+bool quota_finish(struct session *, uint32_t tag, struct err *);
 bool imap_on_copyuid(struct session *, struct str args, struct err *);
 bool body_on_fetch(struct session *, const struct imap_fetch *, struct err *);
 int body_sink(void *arg, struct str item, uint64_t size);

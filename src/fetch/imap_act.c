@@ -161,7 +161,7 @@ static bool copy_or_move(struct session *s, struct str uids, const char *command
     while (ok && set_piece(uids, &at, SET_MAX, &set)) {
         imap_cmd_init(&c, command);
         imap_cmd_add(&c, " %s ", buf_z(&set));
-        imap_cmd_string(s->imap, &c, target);
+        imap_cmd_mailbox(s->imap, &c, target);
         ok = imap_send(s->imap, &c, &tag, err) || (err->kind != ERR_USAGE && session_lost(s, err));
         ok = ok && session_done(s, tag, &r, err);
         if (ok && str_case_eqz(r.code, "COPYUID"))

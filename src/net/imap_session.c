@@ -202,10 +202,53 @@ static bool authenticate(struct imap *m, const struct endpoint *ep, const struct
     return ok;
 }
 
+/* One command for all that serves; its end is not waited for. */
+static bool enable(struct imap *m, struct err *err)
+{
+    static const struct {
+        const char *word;
+        uint64_t cap, unless;
+    } words[] = {{"QRESYNC", UINT64_C(1) << IMAP_BIT_QRESYNC, 0},
+                 {"CONDSTORE", UINT64_C(1) << IMAP_BIT_CONDSTORE, UINT64_C(1) << IMAP_BIT_QRESYNC},
+                 {"UTF8=ACCEPT", UINT64_C(1) << IMAP_BIT_UTF8_ACCEPT, 0},
+                 {"IMAP4rev2", UINT64_C(1) << IMAP_BIT_IMAP4REV2, 0}};
+    struct buf line = BUF_INIT(200);
+    uint32_t tag;
+    bool ok = true;
+    buf_addz(&line, "ENABLE");
+    for (size_t i = 0; i < COUNT(words) && (m->caps & IMAP_CAP_ENABLE); i++)
+        if ((m->caps & words[i].cap) && !(m->caps & words[i].unless))
+            buf_addf(&line, " %s", words[i].word);
+    if (line.n > sizeof("ENABLE")) {
+        ok = imap_sendf(m, &tag, err, "%s", buf_z(&line));
+        if (ok) {
+            imap_forget(m, tag);
+            m->enable_tag = tag;
+        }
+        /* What changes no name is taken as granted: a server that offers it and refuses it answers the SELECT that uses
+         * it with BAD, which is seen there. */
+        if (m->caps & IMAP_CAP_CONDSTORE)
+            m->enabled |= IMAP_CAP_CONDSTORE | (m->caps & IMAP_CAP_QRESYNC);
+    }
+    buf_fini(&line);
+    return ok;
+}
+
+/* RFC 2971: before any mailbox is opened, as some servers want it; its answer comes to the handler. */
+static bool identify(struct imap *m, struct err *err)
+{
+    uint32_t tag;
+    if (!(m->caps & IMAP_CAP_ID))
+        return true;
+    if (!(m->identity[0] ? imap_sendf(m, &tag, err, "ID (%s)", m->identity) : imap_sendf(m, &tag, err, "ID NIL")))
+        return false;
+    imap_forget(m, tag);
+    return true;
+}
+
 bool imap_login(struct imap *m, const struct endpoint *ep, const struct secret *secret, struct err *err)
 {
     bool preauth = false;
-    uint32_t tag;
     m->logging_in = true;
     bool ok = greeting(m, &preauth, err) &&
               (preauth || stream_is_tls(m->stream) || ep->tls != TLS_STARTTLS || starttls(m, ep, err)) &&
@@ -215,16 +258,7 @@ bool imap_login(struct imap *m, const struct endpoint *ep, const struct secret *
         sasl_redact(secret, err);
         return false;
     }
-    uint64_t want = m->caps & IMAP_CAP_QRESYNC ? (uint64_t)IMAP_CAP_QRESYNC : m->caps & IMAP_CAP_CONDSTORE;
-    if (want && (m->caps & IMAP_CAP_ENABLE)) {
-        if (!imap_sendf(m, &tag, err, "ENABLE %s", want == IMAP_CAP_QRESYNC ? "QRESYNC" : "CONDSTORE"))
-            return false;
-        /* Taken as granted: a server that offers it and refuses it answers the SELECT that uses it with BAD, which is
-         * seen there. */
-        imap_forget(m, tag);
-        m->enabled |= want | IMAP_CAP_CONDSTORE;
-    }
-    return true;
+    return enable(m, err) && identify(m, err);
 }
 
 bool imap_compress(struct imap *m, struct err *err)

@@ -44,6 +44,11 @@ void imap_free(struct imap **mp)
     *mp = NULL;
 }
 
+void imap_identity(struct imap *m, const char *name, const char *version)
+{
+    snprintf(m->identity, sizeof m->identity, "\"name\" \"%s\" \"version\" \"%s\"", name, version);
+}
+
 void imap_deadline_cap(struct imap *m, const int64_t *mono_ms)
 {
     m->deadline_cap = mono_ms;
@@ -123,6 +128,8 @@ void imap_caps_take(struct imap *m, struct str words)
                    IMAP_CAP_ENABLE | IMAP_CAP_IDLE | IMAP_CAP_SASL_IR | IMAP_CAP_LIST_EXTENDED | IMAP_CAP_LIST_STATUS |
                    IMAP_CAP_MOVE | IMAP_CAP_LITERAL_MINUS | IMAP_CAP_SPECIAL_USE | IMAP_CAP_CHILDREN |
                    IMAP_CAP_STATUS_SIZE;
+    if (m->caps & IMAP_CAP_UTF8_ONLY)
+        m->caps |= IMAP_CAP_UTF8_ACCEPT;
     if (m->append_limit != UINT64_MAX)
         m->caps |= IMAP_CAP_APPENDLIMIT;
     if (m->caps & IMAP_CAP_QUOTA_STORAGE)
@@ -149,6 +156,12 @@ struct str imap_caps_text(const struct imap *m)
 bool imap_enabled(const struct imap *m, uint64_t cap)
 {
     return (m->enabled & cap) != 0;
+}
+
+bool imap_utf8(const struct imap *m)
+{
+    return (m->enabled & (IMAP_CAP_UTF8_ACCEPT | IMAP_CAP_IMAP4REV2)) ||
+           ((m->caps & IMAP_CAP_IMAP4REV2) && !(m->caps & IMAP_CAP_IMAP4REV1));
 }
 
 void imap_disable(struct imap *m, uint64_t caps)
@@ -382,6 +395,7 @@ bool imap_turn(struct imap *m, struct err *err)
         return true;
     if (answer.p[0] != '*' && answer.p[0] != '+')
         return tagged(m, answer, err);
+    imap_parser_utf8(m->parser, imap_utf8(m));
     imap_parse(m->parser, answer, &ev);
     switch (ev.what) {
     case IMAP_SKIPPED:
@@ -445,14 +459,16 @@ void imap_cmd_add(struct imap_cmd *c, const char *fmt, ...)
 
 void imap_cmd_string(struct imap *m, struct imap_cmd *c, struct str s)
 {
-    bool quotable = s.n <= 1000;
+    bool quotable = s.n <= 1000, ascii = true;
     for (size_t i = 0; i < s.n; i++) {
         unsigned char ch = (unsigned char)s.p[i];
         if (!ch)
             c->bad = true;
-        if (ch < 0x20 || ch >= 0x7F)
+        if (ch < 0x20 || ch == 0x7F)
             quotable = false;
+        ascii = ascii && ch < 0x80;
     }
+    quotable = quotable && (ascii || (imap_utf8(m) && utf8_valid(s)));
     if (quotable) {
         buf_addc(&c->text, '"');
         for (size_t i = 0; i < s.n; i++) {
@@ -470,6 +486,25 @@ void imap_cmd_string(struct imap *m, struct imap_cmd *c, struct str s)
     else if (!plus)
         c->bad = true;
     buf_adds(&c->text, s);
+}
+
+void imap_cmd_mailbox(struct imap *m, struct imap_cmd *c, struct str name)
+{
+    struct buf utf8 = BUF_INIT(3 * IMAP_NAME_MAX);
+    size_t at;
+    if (!str_find(name, '&', &at)) { /* the same in both forms */
+        imap_cmd_string(m, c, name);
+        return;
+    }
+    while (m->enable_tag && slot_find(m, m->enable_tag) && !c->err.kind) {
+        deadline_set(m);
+        if (stream_flush(m->stream, &c->err))
+            imap_turn(m, &c->err);
+    }
+    m->enable_tag = 0;
+    bool decoded = imap_utf8(m) && imap_name_decode(name, &utf8);
+    imap_cmd_string(m, c, decoded ? buf_str(&utf8) : name);
+    buf_fini(&utf8);
 }
 
 static struct imap_slot *slot_new(struct imap *m, struct err *err)
@@ -530,7 +565,9 @@ static bool cmd_begin(struct imap *m, struct imap_cmd *c, uint32_t *tag_r, bool 
 {
     bool ok = false;
     struct imap_slot *s = NULL;
-    if (c->bad || c->text.full)
+    if (c->err.kind)
+        *err = c->err;
+    else if (c->bad || c->text.full)
         err_set(err, ERR_USAGE, "a name holds a byte that cannot be sent");
     else if ((s = slot_new(m, err)) != NULL) {
         *tag_r = s->tag;

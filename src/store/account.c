@@ -34,6 +34,7 @@ void acct_tell(struct acct *a, struct client *to)
                                   .again = a->state == ACCOUNT_WAITING ? a->again : 0,
                                   .caching = a->caching_left,
                                   .held = a->held,
+                                  .full = a->full,
                                   .text = str_z(a->text)}};
     if (to)
         peer_send(to->peer, &m, -1);
@@ -464,6 +465,9 @@ static const struct {
     {MSG_MODSEQ, imap_message, 1, 0, 0},
     {MSG_LIST_NEWS, imap_message, 1, 0, 0},
     {MSG_PUSHED, imap_message, 1, 0, 0},
+    {MSG_QUOTA, acct_server_message, 1, 0, 0},
+    {MSG_NAMESPACE, acct_server_message, 1, 0, 0},
+    {MSG_SERVER_ID, acct_server_message, 1, 0, 0},
     {MSG_MOVED, replay_message, 1, 0, 0},
     {MSG_FOUND, replay_message, 1, 0, 0},
     {MSG_APPENDED, replay_message, 1, 0, 0},
@@ -897,6 +901,7 @@ struct acct *acct_new(struct server *s, const struct account *conf)
     if (a->imap)
         cache_new(a);
     acct_boxes_load(a);
+    acct_server_load(a);
     return a;
 }
 

@@ -185,7 +185,7 @@ static uint8_t role_by_option(const struct acct *a, struct str utf8)
     } options[] = {{c->archive, BOX_ARCHIVE}, {c->sent, BOX_SENT}, {c->drafts, BOX_DRAFTS},
                    {c->trash, BOX_TRASH},     {c->spam, BOX_JUNK}, {c->inbox, BOX_INBOX}};
     for (size_t i = 0; i < COUNT(options); i++)
-        if (options[i].name && options[i].name[0] && str_eqz(utf8, options[i].name))
+        if (options[i].name && options[i].name[0] && str_eq(utf8, acct_own_name(a, str_z(options[i].name))))
             return options[i].role;
     return BOX_NONE;
 }
@@ -211,7 +211,9 @@ static void on_box(struct acct *a, struct msg *m)
                          .uidnext = b->uidnext,
                          .modseq = b->modseq,
                          .exists = b->total,
-                         .unread = b->unread};
+                         .unread = b->unread,
+                         .size = b->size,
+                         .objid = b->id};
     if (!db_box_put(a->db, &put, &id, &err)) {
         acct_db_error(a, &err);
         return;
@@ -221,11 +223,13 @@ static void on_box(struct acct *a, struct msg *m)
         acct_db_error(a, &err);
     a->max_box = MAX(a->max_box, id);
     ptrdiff_t i = box_at(a, id);
-    if (i < 0 || attrs_before != b->attrs) {
+    if (i < 0 || attrs_before != b->attrs || !str_eq(box_name(&a->boxes[i]), b->name)) {
         a->changed_boxes = true;
         if (i < 0)
             return;
     }
+    if (!known && !db_box_get(a->db, id, &had, &err)) /* renamed elsewhere */
+        return;
     if (b->total != UINT32_MAX)
         watch_counted(a, (size_t)i, b, &had);
 }

@@ -168,6 +168,17 @@ static uint8_t op_of(enum intent_kind kind)
     return kind == INTENT_BOX_CREATE ? BOX_CREATE : kind == INTENT_BOX_RENAME ? BOX_RENAME : BOX_DELETE;
 }
 
+/* What a mailbox that is made is for: the account's own one of a role, so that other programs use it too (RFC 6154). */
+static uint8_t role_of_new(struct acct *a, const struct db_batch *b)
+{
+    struct db_box made, of_role;
+    struct err err = ERR_INIT;
+    bool is = b->kind == INTENT_BOX_CREATE && db_box_get(a->db, b->box, &made, &err) && made.role > BOX_INBOX &&
+              made.role <= BOX_JUNK;
+    uint8_t role = is ? made.role : BOX_NONE;
+    return role && db_box_by_role(a->db, role, &of_role, &err) && of_role.id == b->box ? role : BOX_NONE;
+}
+
 static bool send_imap(struct acct *a, const struct db_batch *b)
 {
     struct uid_set set = UID_SET_INIT(BATCH_MAX);
@@ -200,12 +211,8 @@ static bool send_imap(struct acct *a, const struct db_batch *b)
             break;
         default:
             s = STEP(a, command_done, -1, STEP_BOX, .op = op_of(b->kind),
-                     .name = b->kind != INTENT_BOX_CREATE ? b->box_name
-                             : b->utf8.n                  ? b->utf8
-                                                          : b->arg,
-                     .to = b->kind != INTENT_BOX_RENAME ? STR("")
-                           : b->utf8.n                  ? b->utf8
-                                                        : b->arg);
+                     .name = b->kind == INTENT_BOX_CREATE ? b->arg : b->box_name,
+                     .to = b->kind == INTENT_BOX_RENAME ? b->arg : STR(""), .role = role_of_new(a, b));
             break;
         }
     }

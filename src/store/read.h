@@ -28,6 +28,7 @@ struct box_row {
     uint8_t role;           /* enum box_role: by SPECIAL-USE, else by the usual names, else by option */
     uint32_t total, unread; /* shown counts: server state + pending intents */
     uint32_t known;         /* rows present here; < total while the list fills */
+    uint64_t size;          /* octets on the server, UINT64_MAX unknown */
     bool readonly, local;
 };
 typedef void box_row_fn(void *arg, const struct box_row *);
@@ -36,6 +37,16 @@ bool reader_boxes(struct reader *, box_row_fn *, void *arg, struct err *);
 bool reader_box(struct reader *, uint64_t box, struct box_row *row_r, struct err *); /* row_r->id 0: gone */
 bool reader_box_by_role(struct reader *, uint8_t role, struct box_row *row_r, struct err *);
 bool reader_box_by_name(struct reader *, struct str utf8, struct box_row *row_r, struct err *);
+
+/* Quota as the server said it last: resource "STORAGE" counts 1024 octets. */
+struct quota_row {
+    struct str root, resource;
+    uint64_t used, limit;
+};
+typedef void quota_fn(void *arg, const struct quota_row *);
+bool reader_quota(struct reader *, quota_fn *, void *arg, struct err *);
+/* What the server said of itself: "id", "caps" (db_server_set); absent adds nothing. Raw. */
+bool reader_server(struct reader *, const char *name, struct buf *out, struct err *);
 
 /* Where a row stands in a list sorted newest first: (date, id), both falling. */
 struct row_key {
