@@ -10,6 +10,7 @@
 #define TUIMAIL_STORE_READ_H
 
 #include "base/base.h"
+#include "ipc/ipc.h"
 #include "mail/row.h"
 
 struct reader;
@@ -97,6 +98,21 @@ bool reader_outbox(struct reader *, outbox_row_fn *, void *arg, struct err *);
 /* Addresses met in mail, best first, whose name or address has a word beginning with `prefix`: for completion. */
 typedef void address_fn(void *arg, struct str name, struct str addr);
 bool reader_addresses(struct reader *, struct str prefix, unsigned max, address_fn *, void *arg, struct err *);
+/* Intents that are not on the server, oldest first, at most `max`. state: 0 waits, 1 sent, 2 sent with an unknown end.
+ */
+struct queue_row {
+    uint64_t intent;
+    enum intent_kind kind; /* as replayed: ARCHIVE, TRASH, SPAM are MOVE */
+    uint8_t state;
+    uint32_t set, clear, count; /* count: messages */
+    int64_t due;                /* held back until then */
+    bool inverse;               /* made by undo */
+    struct str arg, box, target, subject;
+};
+typedef void queue_row_fn(void *arg, const struct queue_row *);
+bool reader_queue(struct reader *, unsigned max, queue_row_fn *, void *arg, struct err *);
+/* It in words, raw: `move to Archive: "budget"`. */
+void queue_words(const struct queue_row *, int64_t now, struct buf *out);
 /* Pending intents, oldest first (status line, `:messages`). */
 bool reader_pending(struct reader *, uint32_t *intents_r, uint32_t *outbox_r, struct err *);
 

@@ -14,9 +14,8 @@ static void greet(struct client *c, bool offline)
     PEER_SEND(c->peer, -1, WELCOME, .version = IPC_VERSION, .schema = DB_SCHEMA, .root = str_z(s->root));
     c->greeted = true;
     /* Nothing was connected before the first one came and said whether it may be. */
-    for (size_t i = 0; i < s->naccts; i++)
-        if (!s->greeted || offline)
-            acct_set_offline(s->accts[i], offline || s->accts[i]->conf->offline);
+    for (size_t i = 0; i < s->naccts && !s->greeted; i++)
+        acct_set_offline(s->accts[i], offline || s->accts[i]->conf->offline);
     s->greeted = true;
     for (size_t i = 0; i < s->naccts; i++)
         acct_tell(s->accts[i], c);
