@@ -121,6 +121,8 @@ static bool on_state(struct session *s, const struct imap_event *ev, struct err 
         return watch_overflow(s, err);
     if (str_case_eqz(ev->code, "COPYUID"))
         return imap_on_copyuid(s, ev->args, err);
+    if (str_case_eqz(ev->code, "APPENDUID"))
+        append_on_code(s, ev->args);
     if (str_case_eqz(ev->code, "UIDVALIDITY") && str_u32(ev->args, &n)) {
         if (!s->selecting && s->selected && n != s->uidvalidity)
             return err_set(err, ERR_PROTOCOL, "the server renumbered the selected mailbox");

@@ -66,7 +66,10 @@ struct session {
     struct buf found;     /* packed ranges */
     uint32_t search_step; /* UIDS is sent for this step while the ranges come; 0: they stay in `found` */
     uint64_t move_target;
-    uint32_t moved; /* pairs told */
+    uint32_t moved;        /* pairs told */
+    struct str append_ask; /* mailbox whose APPENDLIMIT is asked */
+    uint64_t append_limit;
+    uint32_t appended_validity, appended_uid; /* of an untagged APPENDUID */
     struct box_list *list;
     struct facts facts;
     struct body bodies[BODIES_MAX];
@@ -124,6 +127,10 @@ bool space_hidden(const struct session *, size_t i, struct str *prefix_r);
 /* GETQUOTAROOT, and its end, with a round of QUOTA told to the store. Both false only for a broken line. */
 bool quota_ask(struct session *, struct str name, uint32_t *tag_r, struct err *);
 bool quota_finish(struct session *, uint32_t tag, struct err *);
+/* An APPEND or COPY failed with *err: where the quota is the reason, its present numbers are told. Returns false. */
+bool quota_refused(struct session *, struct str name, struct err *);
+bool append_on_status(struct session *, const struct imap_status *); /* true: it was asked for an APPEND */
+void append_on_code(struct session *, struct str args);
 bool imap_on_copyuid(struct session *, struct str args, struct err *);
 bool body_on_fetch(struct session *, const struct imap_fetch *, struct err *);
 int body_sink(void *arg, struct str item, uint64_t size);

@@ -134,6 +134,8 @@ bool imap_on_list(struct session *s, const struct imap_event *ev, struct err *er
         return l || ev->what == IMAP_LSUB || list_news(s, &ev->list, err);
     }
     const struct imap_status *st = &ev->status;
+    if (append_on_status(s, st))
+        return true;
     struct entry *e = entry_find(l, st->name);
     if (!e) {
         if (st->unseen == UINT32_MAX)

@@ -123,6 +123,15 @@ bool quota_finish(struct session *s, uint32_t tag, struct err *err)
     return FETCH_SEND(s->f, err, QUOTA, .root = STR(""), .resource = STR(""));
 }
 
+bool quota_refused(struct session *s, struct str name, struct err *err)
+{
+    uint32_t tag;
+    struct err ignored = ERR_INIT;
+    if (err->kind == ERR_OVERQUOTA && !s->f->lost && quota_ask(s, name, &tag, &ignored))
+        quota_finish(s, tag, &ignored);
+    return false;
+}
+
 /* ---- Its name ----------------------------------------------------------------------------------- */
 static bool on_id(struct session *s, const struct imap_id *id, struct err *err)
 {

@@ -667,6 +667,7 @@ static const struct {
     enum err_kind kind;
 } code_kinds[] = {
     {"OVERQUOTA", ERR_OVERQUOTA},
+    {"TOOBIG", ERR_TOO_LARGE},
     {"LIMIT", ERR_OVERQUOTA},
     {"TRYCREATE", ERR_NO_MAILBOX},
     {"NONEXISTENT", ERR_NO_MAILBOX},

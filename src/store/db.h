@@ -272,7 +272,8 @@ struct db_intent {
     uint32_t set, clear; /* FLAGS */
     struct str
         arg; /* TAGS: "+x -y"; BOX_CREATE, BOX_RENAME: server's name; APPEND: file name of the mail, the store's own */
-    struct str utf8;          /* BOX_CREATE, BOX_RENAME: the name as shown */
+    struct str utf8; /* BOX_CREATE, BOX_RENAME: the name as shown */
+    /* APPEND: msgs are older forms of it, deleted for good when it is there */
     const struct db_row *row; /* APPEND: how the message shows meanwhile (box and uid ignored) */
     int64_t now;
     bool automatic; /* follows from something else (the mark on an answered mail): not a group that undo takes back */
@@ -331,6 +332,8 @@ bool db_item_failed(struct db *, uint64_t intent, uint64_t msg, enum err_kind, c
  * unknown until the row arrives). */
 bool db_intents_done(struct db *, const uint64_t *intents, size_t n, struct err *);
 /* Refused for good: rows show the server's state again. */
+/* The UID in `box` of the older form that this APPEND replaces, where it lies there; 0 none. */
+bool db_append_replaces(struct db *, uint64_t intent, uint64_t box, uint32_t *uid_r, struct err *);
 bool db_intents_refused(struct db *, const uint64_t *intents, size_t n, enum err_kind, const char *text, struct err *);
 /* The line was lost after the command: FLAGS, TAGS, PURGE and Maildir steps are queued again (doing them twice does no
  * harm); MOVE, COPY and APPEND become unknown, and so do operations on mailboxes, which the next full LIST settles. */

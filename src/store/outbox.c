@@ -249,8 +249,8 @@ void outbox_submit(struct acct *a, uint64_t client, struct msg *m)
     acct_settle(a);
 }
 
-/* An APPEND intent for the file; the file is the intent's from now on. */
-static bool append_intent(struct acct *a, uint64_t box, const char *name, uint32_t flags, bool undoable,
+/* An APPEND intent for the file; the file is the intent's from now on. replaces: a message, or 0. */
+static bool append_intent(struct acct *a, uint64_t box, const char *name, uint32_t flags, uint64_t replaces,
                           uint64_t *group, uint32_t *count, struct err *err)
 {
     struct arena *arena = arena_new(MAIL_ARENA_MAX);
@@ -265,8 +265,10 @@ static bool append_intent(struct acct *a, uint64_t box, const char *name, uint32
                                                .set = flags,
                                                .arg = str_z(name),
                                                .row = &r,
+                                               .msgs = &replaces,
+                                               .n = replaces != 0,
                                                .now = clock_wall(),
-                                               .automatic = !undoable},
+                                               .automatic = true},
                            group, NULL, count, err) &&
              db_sync(a->db, err);
     }
@@ -352,7 +354,10 @@ void outbox_save(struct acct *a, uint64_t client, struct msg *m)
                       err.kind ? err.text : "there is no such mailbox");
         return;
     }
-    if (!append_intent(a, box, name, s->flags, false, &group, &count, &err)) {
+    struct db_msg old;
+    bool there = s->replaces && db_msg_get(a->db, s->replaces, &old, &err) && old.box == box;
+    err = ERR_INIT;
+    if (!append_intent(a, box, name, s->flags, there ? s->replaces : 0, &group, &count, &err)) {
         outbox_unlink(a->srv, str_z(name));
         server_refuse(a->srv, client, s->req, err.kind, err.text);
         return;
@@ -453,8 +458,7 @@ static void file_sent(struct acct *a, uint64_t id)
         char *from = file_path(a->srv, str_z(file), ""), *to = file_path(a->srv, str_z(copy), "");
         /* The same name after a crash: the link may be there, the intent not. */
         ok = box && (link(from, to) == 0 || errno == EEXIST || err_sys(&err, err_from_errno(errno), errno, "%s", to)) &&
-             fs_sync_dir(a->srv->outbox_dir, &err) &&
-             append_intent(a, box, copy, FLAG_SEEN, false, &group, &count, &err);
+             fs_sync_dir(a->srv->outbox_dir, &err) && append_intent(a, box, copy, FLAG_SEEN, 0, &group, &count, &err);
         free(from);
         free(to);
     }
