@@ -35,6 +35,10 @@ const struct subcommand cli_commands[] = {
      "the one named. Says "
      "\"sent\" when the server took it, and \"queued\" when it is safe in the outbox and waits.",
      send_main},
+    {"queue", "[--json] [drop ACCOUNT NUMBER...]", CLI_ACCOUNTS, "list what waits for the server, or drop some of it",
+     "One line each, in the order in which it will be done: account, number, what it is; m before the number is a mail "
+     "to be sent. What is on its way to the server cannot be dropped.",
+     queue_main},
     {"demo", "", CLI_NO_CONF, "open a mailbox that teaches the keys: no account, no network",
      "Everything it makes is removed at its end.", demo_main},
     {"doctor", "[--offline]", CLI_NO_CONF, "say what works on this machine, and what to do about the rest",

@@ -192,7 +192,8 @@ int fetch_main(struct cli *cli)
     struct fetch f = {.cli = cli, .tty = isatty(STDERR_FILENO)};
     struct err err = ERR_INIT;
     const struct cli_opt opts[] = {{"--json", NULL, &f.json}};
-    const struct client_args args = {.config = cli->config, .root = cli->root, .program = "fetch"};
+    const struct client_args args = {
+        .config = cli->config, .root = cli->root, .program = "fetch", .offline = cli->offline};
     int status = 0;
     bool ok = cli_options(cli, opts, COUNT(opts), &err) && choose_accounts(&f, &err);
     if (ok && cli->offline)

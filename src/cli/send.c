@@ -182,7 +182,8 @@ int send_main(struct cli *cli)
     struct result r = {.state = OUTBOX_QUEUED, .text = BUF_INIT(2000)};
     struct client *client = NULL;
     struct account *a = NULL;
-    const struct client_args args = {.config = cli->config, .root = cli->root, .program = "send"};
+    const struct client_args args = {
+        .config = cli->config, .root = cli->root, .program = "send", .offline = cli->offline};
     bool ok = cli_options(cli, opts, COUNT(opts), &err);
     if (ok && isatty(STDIN_FILENO))
         ok = err_set(&err, ERR_USAGE, "send reads a mail from standard input: tuimail send -t < FILE");

@@ -72,6 +72,7 @@ struct account {
     char *archive, *sent, *drafts, *trash, *spam, *inbox; /* mailbox names; "" by role */
     char *signature, *signature_file;
     bool copy_sent;
+    bool send_id, make_mailboxes;
     char *mailboxes; /* shown ones, "" all */
     char *cache_text;
     struct cache_policy cache;

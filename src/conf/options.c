@@ -145,6 +145,12 @@ const struct option conf_options[] = {
      .help = "Command that prints an OAuth 2.0 access token",
      .more = "For a program of your own that does all of OAuth, such as oama or mutt_oauth2.py; nothing else of it is "
              "needed then. Run once for each connection."},
+    {.name = "send-id",
+     .type = OPT_BOOL,
+     ACCOUNT(send_id),
+     .def = "yes",
+     .help = "Tell an IMAP server the name and version of this program",
+     .more = "Nothing else is told. Some providers ask for it; with no the server is told nothing."},
     /* ---- accounts: TLS ---- */
     {.name = "tls",
      .type = OPT_CHOICE,
@@ -251,6 +257,13 @@ const struct option conf_options[] = {
     {.name = "sent", .type = OPT_STR, ACCOUNT(sent), .def = "", .help = "Mailbox of sent mail"},
     {.name = "spam", .type = OPT_STR, ACCOUNT(spam), .def = "", .help = "Mailbox of junk"},
     {.name = "trash", .type = OPT_STR, ACCOUNT(trash), .def = "", .help = "Mailbox of deleted mail"},
+    {.name = "make-mailboxes",
+     .type = OPT_BOOL,
+     ACCOUNT(make_mailboxes),
+     .def = "yes",
+     .help = "Make the archive, drafts, sent, spam or trash mailbox where it is missing",
+     .more = "It is made when it is needed first, and marked with its purpose where the server keeps that, so that "
+             "other mail programs use it too. With no the action is refused, and says so."},
     {.name = "mailboxes",
      .type = OPT_STR,
      ACCOUNT(mailboxes),

@@ -31,6 +31,18 @@ struct body {
     struct err err; /* of the command */
 };
 struct box_list; /* imap_list.c */
+/* What the server says of itself, on this connection; imap_server.c. */
+struct facts {
+    struct space { /* a namespace (RFC 2342) */
+        char *prefix;
+        size_t prefix_n;
+        char delim;
+        uint8_t kind; /* enum imap_namespace_kind */
+    } * list;
+    size_t n;
+    bool asked;
+    bool quota_round; /* QUOTA answers are those that were asked for */
+};
 
 struct session {
     struct fetch *f;
@@ -45,9 +57,6 @@ struct session {
     uint32_t exists, uidnext, uidvalidity;
     uint64_t modseq;
     uint32_t select_step, select_tag; /* sent ahead */
-    uint32_t rows_step, rows_tag, rows_hi;
-    bool early;    /* ahead of the login's answer: may have been lost or refused with it */
-    bool cautious; /* this server takes nothing ahead of the login's answer */
     uint32_t *map;                    /* UID of sequence number i + 1, 0 unknown; without QRESYNC only */
     size_t nmap;
     bool exists_news, modseq_news;
@@ -57,8 +66,12 @@ struct session {
     struct buf found;     /* packed ranges */
     uint32_t search_step; /* UIDS is sent for this step while the ranges come; 0: they stay in `found` */
     uint64_t move_target;
-    uint32_t moved; /* pairs told */
+    uint32_t moved;        /* pairs told */
+    struct str append_ask; /* mailbox whose APPENDLIMIT is asked */
+    uint64_t append_limit;
+    uint32_t appended_validity, appended_uid; /* of an untagged APPENDUID */
     struct box_list *list;
+    struct facts facts;
     struct body bodies[BODIES_MAX];
     char *sink_tmp; /* the body that is just coming */
     int sink_fd;
@@ -100,6 +113,24 @@ bool set_piece(struct str ranges, size_t *at, size_t max, struct buf *out);
 bool imap_on_fetch(struct session *, const struct imap_event *, struct err *);
 bool imap_on_search(struct session *, struct str set, bool esearch, struct err *);
 bool imap_on_list(struct session *, const struct imap_event *, struct err *);
+/* NAMESPACE, QUOTA, ID. */
+bool imap_on_server(struct session *, const struct imap_event *, struct err *);
+void facts_reset(struct session *); /* the line is gone */
+/* Asks for the namespaces, once on a connection; *tag_r 0: nothing to wait for. */
+bool facts_ask(struct session *, uint32_t *tag_r, struct err *);
+/* BOX_OTHERS or BOX_SHARED by the namespace of a name. */
+uint32_t space_attrs(const struct session *, struct str name);
+/* The name without the prefix of the user's own namespace. */
+struct str space_own_name(const struct session *, struct str name);
+/* Namespace i of those known: may its mailboxes be missing in LIST "" "*"? */
+bool space_hidden(const struct session *, size_t i, struct str *prefix_r);
+/* GETQUOTAROOT, and its end, with a round of QUOTA told to the store. Both false only for a broken line. */
+bool quota_ask(struct session *, struct str name, uint32_t *tag_r, struct err *);
+bool quota_finish(struct session *, uint32_t tag, struct err *);
+/* An APPEND or COPY failed with *err: where the quota is the reason, its present numbers are told. Returns false. */
+bool quota_refused(struct session *, struct str name, struct err *);
+bool append_on_status(struct session *, const struct imap_status *); /* true: it was asked for an APPEND */
+void append_on_code(struct session *, struct str args);
 bool imap_on_copyuid(struct session *, struct str args, struct err *);
 bool body_on_fetch(struct session *, const struct imap_fetch *, struct err *);
 int body_sink(void *arg, struct str item, uint64_t size);
@@ -107,7 +138,6 @@ void body_sink_progress(void *arg, uint64_t done, uint64_t size);
 void bodies_drop(struct session *);
 bool bodies_drain(struct session *, struct err *);
 bool body_ahead(struct fetch *, uint32_t step, const struct msg *);
-bool rows_ahead(struct fetch *, uint32_t step, const struct msg *);
 void list_free(struct session *);
 
 step_fn imap_step_list, imap_step_status, imap_step_box, imap_step_rows_top, imap_step_rows, imap_step_flags,

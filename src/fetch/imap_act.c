@@ -7,7 +7,6 @@
 #include <unistd.h>
 
 #define SET_MAX 2000 /* bytes of a sequence set in one command */
-#define APPEND_MAX (UINT64_C(1) << 30)
 
 bool set_piece(struct str ranges, size_t *at, size_t max, struct buf *out)
 {
@@ -161,7 +160,7 @@ static bool copy_or_move(struct session *s, struct str uids, const char *command
     while (ok && set_piece(uids, &at, SET_MAX, &set)) {
         imap_cmd_init(&c, command);
         imap_cmd_add(&c, " %s ", buf_z(&set));
-        imap_cmd_string(s->imap, &c, target);
+        imap_cmd_mailbox(s->imap, &c, target);
         ok = imap_send(s->imap, &c, &tag, err) || (err->kind != ERR_USAGE && session_lost(s, err));
         ok = ok && session_done(s, tag, &r, err);
         if (ok && str_case_eqz(r.code, "COPYUID"))
@@ -198,9 +197,11 @@ bool imap_step_move(struct fetch *f, struct msg *m, struct err *err)
     ok = ok && moved_tell(s, q->uids, q->target, buf_str(&pairs), err);
     s->move_target = 0;
     buf_fini(&pairs);
-    return ok && (!marked || FETCH_SEND(f, err, ALERT,
-                                        .text = STR("This server cannot remove single messages: the moved ones stay "
-                                                    "behind, marked as deleted")));
+    if (!ok)
+        return quota_refused(s, q->target_name, err);
+    return (!marked || FETCH_SEND(f, err, ALERT,
+                                  .text = STR("This server cannot remove single messages: the moved ones stay "
+                                              "behind, marked as deleted")));
 }
 
 bool imap_step_expunge(struct fetch *f, struct msg *m, struct err *err)
@@ -214,92 +215,4 @@ bool imap_step_expunge(struct fetch *f, struct msg *m, struct err *err)
     return store_send(s, q->uids, '+', FLAG_DELETED, (struct str){NULL, 0}, err) &&
            err_set(err, ERR_SERVER_NO,
                    "this server cannot remove single messages (no UIDPLUS): they are marked as deleted");
-}
-
-/* ---- APPEND ------------------------------------------------------------------------------------- */
-/* Walks the file; LF and CR LF become CR LF, NUL is dropped (Cyrus refuses both: THREATS 68). With `s` NULL it only
- * counts. */
-static bool append_pass(struct session *s, int fd, uint64_t *size_r, struct err *err)
-{
-    char in[16384], out[2 * sizeof(in)], last = 0;
-    uint64_t size = 0;
-    off_t at = 0;
-    for (;;) {
-        ssize_t n = pread(fd, in, sizeof(in), at);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return err_sys(err, err_from_errno(errno), errno, "reading the message");
-        if (n == 0)
-            break;
-        size_t len = 0;
-        for (ssize_t i = 0; i < n; i++) {
-            if (in[i] == '\n' && last != '\r')
-                out[len++] = '\r';
-            last = in[i];
-            if (in[i])
-                out[len++] = in[i];
-        }
-        at += n;
-        size += len;
-        if (s && !imap_literal(s->imap, (struct str){out, len}, err))
-            return session_lost(s, err);
-        if (s)
-            fetch_progress(s->f, size, *size_r);
-    }
-    if (!s)
-        *size_r = size;
-    else if (size != *size_r) { /* another program wrote to the file meanwhile: what was announced cannot be kept */
-        err_set(err, ERR_IO, "the message changed while it was sent");
-        return session_lost(s, err);
-    }
-    return true;
-}
-
-static bool append_send(struct session *s, const struct m_STEP_APPEND *q, int fd, uint32_t *tag_r, struct err *err)
-{
-    struct imap_cmd c;
-    struct buf date = BUF_INIT(64), flags = BUF_INIT(512);
-    uint64_t size = 0;
-    bool refused;
-    if (!append_pass(NULL, fd, &size, err))
-        return false;
-    if (size > APPEND_MAX)
-        return err_set(err, ERR_LIMIT, "the message is larger than a gigabyte");
-    imap_flags_write(q->flags, &flags);
-    imap_cmd_init(&c, "APPEND ");
-    imap_cmd_string(s->imap, &c, q->name);
-    imap_cmd_add(&c, " (%s) ", buf_z(&flags));
-    if (q->internal_date > 0) {
-        imap_date_write(q->internal_date, &date);
-        imap_cmd_add(&c, "\"%s\" ", buf_z(&date));
-    }
-    buf_fini(&date);
-    buf_fini(&flags);
-    if (!imap_send_literal(s->imap, &c, size, tag_r, &refused, err))
-        return err->kind != ERR_USAGE && session_lost(s, err);
-    if (refused)
-        return true;
-    return append_pass(s, fd, &size, err) && (imap_literal_end(s->imap, err) || session_lost(s, err));
-}
-
-bool imap_step_append(struct fetch *f, struct msg *m, struct err *err)
-{
-    const struct m_STEP_APPEND *q = &m->u.STEP_APPEND;
-    struct session *s;
-    struct imap_result r;
-    struct str word, args;
-    uint32_t tag, validity = 0, uid = 0;
-    if (!session_need(f, &s, err))
-        return false;
-    if (m->fd < 0)
-        return err_set(err, ERR_CHANNEL, "no message to append");
-    if (!append_send(s, q, m->fd, &tag, err) || !session_done(s, tag, &r, err))
-        return false;
-    args = r.args;
-    if (str_case_eqz(r.code, "APPENDUID") && str_split(&args, ' ', &word) && str_u32(word, &validity) &&
-        str_split(&args, ' ', &word))
-        str_u32(word, &uid);
-    return FETCH_SEND(f, err, APPENDED, .step = fetch_step(f), .box = q->box, .uidvalidity = uid ? validity : 0,
-                      .uid = uid);
 }

@@ -1,5 +1,5 @@
 /* The mailbox list and its counts: LIST with SPECIAL-USE and STATUS in one command where the server can (RFC 5258,
- * 5819, 6154), else piecemeal. */
+ * 5819, 6154), else piecemeal. Namespaces and quota are asked in the same flight. */
 #include "fetch/imap.h"
 
 #define STATUS_AT_ONCE 32 /* STATUS commands under way */
@@ -11,7 +11,8 @@ struct entry {
     uint8_t role;
     uint32_t attrs;
     uint32_t total, unread, uidnext, uidvalidity;
-    uint64_t modseq;
+    uint64_t modseq, size;
+    struct str id; /* in the arena */
 };
 struct box_list {
     struct arena *arena;
@@ -79,7 +80,8 @@ static void entry_put(struct box_list *l, const struct imap_list *in, bool lsub)
                             .total = UINT32_MAX,
                             .unread = UINT32_MAX,
                             .uidnext = UINT32_MAX,
-                            .uidvalidity = UINT32_MAX};
+                            .uidvalidity = UINT32_MAX,
+                            .size = UINT64_MAX};
         *at = (uint32_t)l->n;
     }
     if (!e)
@@ -93,13 +95,22 @@ static void entry_put(struct box_list *l, const struct imap_list *in, bool lsub)
     e->role = in->role ? in->role : e->role;
 }
 
+/* The name as it is shown: decoded, one's own without what all of them begin with, unless another one bears it so. */
+static void name_shown(struct session *s, struct str name, struct buf *utf8)
+{
+    struct str own = space_own_name(s, name);
+    imap_name_decode(entry_find(s->list, own) ? name : own, utf8);
+    utf8->n = MIN(utf8->n, (size_t)IMAP_NAME_MAX);
+}
+
 static bool box_tell(struct session *s, const struct entry *e, struct err *err)
 {
     struct buf utf8 = BUF_INIT(3 * IMAP_NAME_MAX);
-    imap_name_decode(e->name, &utf8);
+    name_shown(s, e->name, &utf8);
     bool ok = FETCH_SEND(s->f, err, BOX, .name = e->name, .utf8 = buf_str(&utf8), .delim = (uint8_t)e->delim,
-                         .attrs = e->attrs, .role = e->role, .total = e->total, .unread = e->unread,
-                         .uidnext = e->uidnext, .uidvalidity = e->uidvalidity, .modseq = e->modseq);
+                         .attrs = e->attrs | space_attrs(s, e->name), .role = e->role, .total = e->total,
+                         .unread = e->unread, .uidnext = e->uidnext, .uidvalidity = e->uidvalidity, .modseq = e->modseq,
+                         .id = e->id, .size = e->size);
     buf_fini(&utf8);
     return ok;
 }
@@ -108,9 +119,8 @@ static bool box_tell(struct session *s, const struct entry *e, struct err *err)
 static bool list_news(struct session *s, const struct imap_list *l, struct err *err)
 {
     struct buf utf8 = BUF_INIT(3 * IMAP_NAME_MAX);
-    imap_name_decode(l->name, &utf8);
-    bool ok = FETCH_SEND(s->f, err, LIST_NEWS, .old = l->oldname, .name = l->name,
-                         .utf8 = str_sub(buf_str(&utf8), 0, MIN(utf8.n, (size_t)IMAP_NAME_MAX)));
+    name_shown(s, l->name, &utf8);
+    bool ok = FETCH_SEND(s->f, err, LIST_NEWS, .old = l->oldname, .name = l->name, .utf8 = buf_str(&utf8));
     buf_fini(&utf8);
     return ok;
 }
@@ -124,25 +134,38 @@ bool imap_on_list(struct session *s, const struct imap_event *ev, struct err *er
         return l || ev->what == IMAP_LSUB || list_news(s, &ev->list, err);
     }
     const struct imap_status *st = &ev->status;
+    if (append_on_status(s, st))
+        return true;
     struct entry *e = entry_find(l, st->name);
     if (!e) {
         if (st->unseen == UINT32_MAX)
             watch_ask(s, st->name);
         return FETCH_SEND(s->f, err, BOX, .name = st->name, .total = st->messages, .unread = st->unseen,
-                          .uidnext = st->uidnext, .uidvalidity = st->uidvalidity, .modseq = st->modseq, .counts = 1);
+                          .uidnext = st->uidnext, .uidvalidity = st->uidvalidity, .modseq = st->modseq, .counts = 1,
+                          .size = UINT64_MAX);
     }
     e->total = st->messages;
     e->unread = st->unseen;
     e->uidnext = st->uidnext;
     e->uidvalidity = st->uidvalidity;
     e->modseq = st->modseq;
+    e->size = st->size;
+    char *id = st->mailboxid.n ? arena_dup(l->arena, st->mailboxid.p, st->mailboxid.n) : NULL;
+    if (id)
+        e->id = (struct str){id, st->mailboxid.n};
     return true;
 }
 
+/* SIZE only with a quota: then it says where the room is; without one it makes some servers open every mailbox. */
 static const char *status_items(const struct session *s)
 {
-    return imap_caps(s->imap) & IMAP_CAP_CONDSTORE ? "(MESSAGES UNSEEN UIDNEXT UIDVALIDITY HIGHESTMODSEQ)"
-                                                   : "(MESSAGES UNSEEN UIDNEXT UIDVALIDITY)";
+    static char items[120];
+    uint64_t caps = imap_caps(s->imap);
+    bool size = (caps & IMAP_CAP_STATUS_SIZE) && (caps & IMAP_CAP_QUOTA) && s->list;
+    snprintf(items, sizeof items, "(MESSAGES UNSEEN UIDNEXT UIDVALIDITY%s%s%s)",
+             caps & IMAP_CAP_CONDSTORE ? " HIGHESTMODSEQ" : "",
+             (caps & IMAP_CAP_OBJECTID) && s->list ? " MAILBOXID" : "", size ? " SIZE" : "");
+    return items;
 }
 
 /* STATUS of names, many under way. A NO is that mailbox's affair. */
@@ -158,7 +181,7 @@ static bool status_all(struct session *s, struct str (*name_at)(void *arg, size_
             tags[sent % STATUS_AT_ONCE] = 0;
             if (name.n) {
                 imap_cmd_init(&c, "STATUS ");
-                imap_cmd_string(s->imap, &c, name);
+                imap_cmd_mailbox(s->imap, &c, name);
                 imap_cmd_add(&c, " %s", status_items(s));
                 if (!imap_send(s->imap, &c, &tags[sent % STATUS_AT_ONCE], err))
                     return session_lost(s, err);
@@ -178,37 +201,98 @@ static struct str entry_name(void *arg, size_t i)
     return l->entries[i].attrs & BOX_NOSELECT ? (struct str){NULL, 0} : l->entries[i].name;
 }
 
-static bool list_extended(struct session *s, bool status, struct err *err)
+/* prefix "" is all that the server shows by itself. */
+static bool list_extended(struct session *s, struct str prefix, bool status, uint32_t *tag_r, struct err *err)
 {
-    uint64_t caps = imap_caps(s->imap);
-    uint32_t tag;
-    struct buf cmd = BUF_INIT(400);
-    buf_addz(&cmd, "LIST \"\" \"*\" RETURN (SUBSCRIBED CHILDREN");
-    if (caps & IMAP_CAP_SPECIAL_USE)
-        buf_addz(&cmd, " SPECIAL-USE");
+    struct imap_cmd c;
+    struct buf pattern = BUF_INIT(2 * IMAP_NAME_MAX);
+    buf_adds(&pattern, prefix);
+    buf_addc(&pattern, '*');
+    imap_cmd_init(&c, "LIST \"\" ");
+    imap_cmd_mailbox(s->imap, &c, buf_str(&pattern));
+    imap_cmd_add(&c, " RETURN (SUBSCRIBED CHILDREN%s", imap_caps(s->imap) & IMAP_CAP_SPECIAL_USE ? " SPECIAL-USE" : "");
     if (status)
-        buf_addf(&cmd, " STATUS %s", status_items(s));
-    buf_addc(&cmd, ')');
-    bool ok = imap_sendf(s->imap, &tag, err, "%s", buf_z(&cmd));
-    buf_fini(&cmd);
-    if (!ok)
-        return session_lost(s, err);
-    fetch_ahead(s->f);
-    return session_done(s, tag, NULL, err);
+        imap_cmd_add(&c, " STATUS %s", status_items(s));
+    imap_cmd_add(&c, ")");
+    buf_fini(&pattern);
+    return imap_send(s->imap, &c, tag_r, err) || session_lost(s, err);
 }
 
-static bool list_plain(struct session *s, struct err *err)
+static bool list_plain(struct session *s, struct str prefix, struct err *err)
 {
-    uint32_t list, lsub;
+    static const char *const words[] = {"LIST \"\" ", "LSUB \"\" "};
+    uint32_t tags[2];
     struct err ignored = ERR_INIT;
-    if (!imap_sendf(s->imap, &list, err, "LIST \"\" \"*\"") || !imap_sendf(s->imap, &lsub, err, "LSUB \"\" \"*\""))
-        return session_lost(s, err);
-    bool ok = session_done(s, list, NULL, err);
-    if (!s->f->lost && !session_done(s, lsub, NULL, &ignored) && s->f->lost) {
+    struct buf pattern = BUF_INIT(2 * IMAP_NAME_MAX);
+    bool ok = true;
+    buf_adds(&pattern, prefix);
+    buf_addc(&pattern, '*');
+    for (size_t i = 0; ok && i < COUNT(words); i++) {
+        struct imap_cmd c;
+        imap_cmd_init(&c, words[i]);
+        imap_cmd_mailbox(s->imap, &c, buf_str(&pattern));
+        ok = imap_send(s->imap, &c, &tags[i], err) || session_lost(s, err);
+    }
+    buf_fini(&pattern);
+    if (!ok)
+        return false;
+    ok = session_done(s, tags[0], NULL, err);
+    if (!s->f->lost && !session_done(s, tags[1], NULL, &ignored) && s->f->lost) {
         *err = ignored;
         ok = false;
     }
     return ok;
+}
+
+static bool prefix_listed(const struct box_list *l, struct str prefix)
+{
+    for (size_t i = 0; i < l->n; i++)
+        if (l->entries[i].name.n > prefix.n && str_starts(l->entries[i].name, prefix))
+            return true;
+    return false;
+}
+
+/* Mailboxes of others that a list of everything leaves out (RFC 2342 4): one round trip, where there are such. */
+static bool list_hidden(struct session *s, bool extended, bool status, struct err *err)
+{
+    uint32_t tags[IMAP_NAMESPACES_MAX] = {0};
+    struct str prefix;
+    struct err refused = ERR_INIT;
+    bool ok = true;
+    for (size_t i = 0; ok && i < s->facts.n && i < IMAP_NAMESPACES_MAX; i++)
+        if (extended && space_hidden(s, i, &prefix) && !prefix_listed(s->list, prefix))
+            ok = list_extended(s, prefix, status, &tags[i], err);
+    for (size_t i = 0; ok && i < COUNT(tags); i++)
+        ok = !tags[i] || session_done(s, tags[i], NULL, &refused) || !(s->f->lost || s->f->ended);
+    for (size_t i = 0; ok && i < s->facts.n; i++)
+        if (!extended && space_hidden(s, i, &prefix) && !prefix_listed(s->list, prefix))
+            ok = list_plain(s, prefix, &refused) || !(s->f->lost || s->f->ended);
+    if (!ok && refused.kind)
+        *err = refused;
+    return ok;
+}
+
+static bool list_all(struct session *s, struct err *err)
+{
+    uint64_t caps = imap_caps(s->imap);
+    bool extended = (caps & IMAP_CAP_LIST_EXTENDED) != 0, status = (caps & IMAP_CAP_LIST_STATUS) != 0, ok = false;
+    uint32_t spaces, quota = 0, tag;
+    struct err refused = ERR_INIT;
+    if (!facts_ask(s, &spaces, err) || (extended && !list_extended(s, (struct str){NULL, 0}, status, &tag, err)) ||
+        !quota_ask(s, STR("INBOX"), &quota, err))
+        return false;
+    fetch_ahead(s->f);
+    if (spaces && !session_done(s, spaces, NULL, &refused) && (s->f->lost || s->f->ended)) {
+        *err = refused;
+        return false;
+    }
+    ok = extended && session_done(s, tag, NULL, err);
+    if (!ok && !s->f->lost) { /* not offered, or offered and refused */
+        extended = status = false;
+        ok = list_plain(s, (struct str){NULL, 0}, err);
+    }
+    return ok && list_hidden(s, extended, status, err) &&
+           (status || status_all(s, entry_name, s->list, s->list->n, err)) && quota_finish(s, quota, err);
 }
 
 bool imap_step_list(struct fetch *f, struct msg *m, struct err *err)
@@ -217,18 +301,11 @@ bool imap_step_list(struct fetch *f, struct msg *m, struct err *err)
     struct session *s;
     if (!session_need(f, &s, err))
         return false;
-    uint64_t caps = imap_caps(s->imap);
     /* In the same flight and before the list, so that no change falls between the two. */
     if (!watch_notify(s, err))
         return false;
     struct box_list *l = list_new(s);
-    bool extended = (caps & IMAP_CAP_LIST_EXTENDED) != 0, status = (caps & IMAP_CAP_LIST_STATUS) != 0;
-    bool ok = extended && list_extended(s, status, err);
-    if (!ok && !f->lost) { /* not offered, or offered and refused */
-        status = false;
-        ok = list_plain(s, err);
-    }
-    ok = ok && (status || status_all(s, entry_name, l, l->n, err));
+    bool ok = list_all(s, err);
     if (f->lost)
         return false; /* list_free comes with the line's end */
     for (size_t i = 0; ok && i < l->n; i++)
@@ -269,6 +346,47 @@ bool imap_step_status(struct fetch *f, struct msg *m, struct err *err)
 }
 
 /* ---- CREATE, RENAME, DELETE, SUBSCRIBE ---------------------------------------------------------- */
+static const char *const uses[BOX_ROLE_COUNT] = {[BOX_ARCHIVE] = "\\Archive",
+                                                 [BOX_DRAFTS] = "\\Drafts",
+                                                 [BOX_SENT] = "\\Sent",
+                                                 [BOX_TRASH] = "\\Trash",
+                                                 [BOX_JUNK] = "\\Junk"};
+
+static bool name_plain(struct str name)
+{
+    for (size_t i = 0; i < name.n; i++)
+        if ((unsigned char)name.p[i] < 0x20 || name.p[i] == 0x7F)
+            return false;
+    return true;
+}
+
+static bool box_command(struct session *s, const char *word, struct str name, struct str to, const char *use,
+                        uint32_t *tag_r, struct err *err)
+{
+    struct imap_cmd c;
+    imap_cmd_init(&c, word);
+    imap_cmd_mailbox(s->imap, &c, name);
+    if (to.n) {
+        imap_cmd_add(&c, " ");
+        imap_cmd_mailbox(s->imap, &c, to);
+    }
+    if (use)
+        imap_cmd_add(&c, " (USE (%s))", use);
+    return imap_send(s->imap, &c, tag_r, err) || (err->kind != ERR_USAGE && session_lost(s, err));
+}
+
+/* What it is for is a gift to other programs: a server that refuses to be told makes the mailbox all the same. */
+static bool box_create_for(struct session *s, struct str name, const char *use, struct err *err)
+{
+    uint32_t tag;
+    if (!box_command(s, "CREATE ", name, STR(""), use, &tag, err))
+        return false;
+    if (session_done(s, tag, NULL, err))
+        return true;
+    return !s->f->lost && !s->f->ended && err->kind == ERR_SERVER_NO &&
+           box_command(s, "CREATE ", name, STR(""), NULL, &tag, err) && session_done(s, tag, NULL, err);
+}
+
 bool imap_step_box(struct fetch *f, struct msg *m, struct err *err)
 {
     static const char *const words[] = {[BOX_CREATE] = "CREATE ",
@@ -278,38 +396,27 @@ bool imap_step_box(struct fetch *f, struct msg *m, struct err *err)
                                         [BOX_UNSUBSCRIBE] = "UNSUBSCRIBE "};
     const struct m_STEP_BOX *q = &m->u.STEP_BOX;
     struct session *s;
-    struct imap_cmd c;
-    struct buf own = BUF_INIT(4 * IMAP_NAME_MAX);
+    struct str to = q->op == BOX_RENAME ? q->to : STR("");
     uint32_t tag, sub = 0;
     if (!session_need(f, &s, err))
         return false;
-    if (q->op >= COUNT(words) || !q->name.n)
+    if (q->op >= COUNT(words) || !q->name.n || (q->op == BOX_RENAME && !to.n))
         return err_set(err, ERR_USAGE, "no such operation on a mailbox");
-    imap_cmd_init(&c, words[q->op]);
-    bool ok = true;
-    if (q->op == BOX_CREATE) {
-        ok = imap_name_encode(q->name, &own);
-        imap_cmd_string(s->imap, &c, buf_str(&own));
-    } else {
-        imap_cmd_string(s->imap, &c, q->name);
+    if (!name_plain(q->op == BOX_RENAME ? to : q->op == BOX_CREATE ? q->name : STR("")))
+        return err_set(err, ERR_USAGE, "a mailbox name has no control characters");
+    const char *use = q->op == BOX_CREATE && q->role < COUNT(uses) ? uses[q->role] : NULL;
+    bool made = q->op == BOX_CREATE || q->op == BOX_RENAME;
+    if (use && (imap_caps(s->imap) & IMAP_CAP_CREATE_SPECIAL_USE)) {
+        if (!box_create_for(s, q->name, use, err))
+            return false;
+        tag = 0;
+    } else if (!box_command(s, words[q->op], q->name, to, NULL, &tag, err)) {
+        return false;
     }
-    if (q->op == BOX_RENAME) {
-        ok = imap_name_encode(q->to, &own) && own.n;
-        imap_cmd_add(&c, " ");
-        imap_cmd_string(s->imap, &c, buf_str(&own));
-    }
-    if (!ok) {
-        imap_cmd_fini(&c);
-        buf_fini(&own);
-        return err_set(err, ERR_USAGE, "a mailbox name is valid UTF-8 without control characters");
-    }
-    ok = imap_send(s->imap, &c, &tag, err) || (err->kind != ERR_USAGE && session_lost(s, err));
-    if (ok && own.n) { /* what we make is to be seen by other clients that show subscribed mailboxes */
-        imap_cmd_init(&c, "SUBSCRIBE ");
-        imap_cmd_string(s->imap, &c, buf_str(&own));
-        ok = imap_send(s->imap, &c, &sub, err) || session_lost(s, err);
+    if (made) { /* what we make is to be seen by other clients that show subscribed mailboxes */
+        if (!box_command(s, "SUBSCRIBE ", q->op == BOX_RENAME ? to : q->name, STR(""), NULL, &sub, err))
+            return false;
         imap_forget(s->imap, sub);
     }
-    buf_fini(&own);
-    return ok && session_done(s, tag, NULL, err);
+    return !tag || session_done(s, tag, NULL, err);
 }

@@ -37,7 +37,9 @@ enum box_attr {
     BOX_HASCHILDREN = 4,
     BOX_SUBSCRIBED = 8,
     BOX_NONEXISTENT = 16,
-    BOX_READONLY = 32
+    BOX_READONLY = 32,
+    BOX_OTHERS = 64,  /* another user's (RFC 2342) */
+    BOX_SHARED = 128, /* nobody's own */
 };
 enum box_role {
     BOX_NONE,

@@ -113,7 +113,7 @@ enum imap_what {
     IMAP_ID,
 };
 struct imap_list {
-    struct str name;    /* as the server wrote it, at most IMAP_NAME_MAX */
+    struct str name;    /* in modified UTF-7 (imap_cmd_mailbox), or what the server made of it; at most IMAP_NAME_MAX */
     struct str oldname; /* OLDNAME (RFC 9051 6.3.9.7): what it was called; else empty */
     char delim;         /* 0: NIL, or unusable */
     uint32_t attrs;     /* enum box_attr */
@@ -223,9 +223,6 @@ struct imap_handler {
      * fd to write it to, or -1 to drop it. Stays the handler's. May be NULL. */
     int (*sink)(void *arg, struct str item, uint64_t size);
     void (*sink_progress)(void *arg, uint64_t done, uint64_t size);
-    /* Right behind the login's last words, before its answer: commands may be sent, not waited for, that the server
-     * does after it. They may be refused (BAD) or lost: imap_first() tells. May be NULL. */
-    bool (*ahead)(void *arg, struct err *);
 };
 
 /* ---- Connection --------------------------------------------------------------------------------- */
@@ -240,25 +237,23 @@ struct str imap_caps_text(const struct imap *);       /* the words as the server
 bool imap_enabled(const struct imap *, uint64_t cap); /* by ENABLE, confirmed */
 /* Bytes that APPEND takes in any mailbox (RFC 7889), UINT64_MAX where the server names no limit for all. */
 uint64_t imap_append_limit(const struct imap *);
+/* Are names and quoted strings UTF-8 in this session (RFC 6855, or 9051 alone)? */
+bool imap_utf8(const struct imap *);
 /* Take an extension as not enabled after all. */
 void imap_disable(struct imap *, uint64_t caps);
 /* No deadline of ours is later than this (a cancel's grace); 0: none. */
 void imap_deadline_cap(struct imap *, const int64_t *mono_ms);
 
-/* What the server said it can after an earlier login: imap_login goes by it until it says it again. */
-void imap_caps_expect(struct imap *, struct str words);
-/* Reads the greeting, takes STARTTLS where ep->tls asks it, asks the capabilities. PREAUTH without TLS, an unreadable
- * greeting and data behind the STARTTLS answer end it; capabilities from before TLS are forgotten; referrals are
- * ignored. Errors: ERR_NO_STARTTLS, ERR_SERVER_TEMP (the server asks to come later), ERR_PROTOCOL, those of stream. */
-bool imap_greet(struct imap *, const struct endpoint *ep, struct err *);
-/* After imap_greet: logs in (not after PREAUTH) and ENABLEs QRESYNC or CONDSTORE. Where the login is one message and its
- * answer (PLAIN with SASL-IR, LOGIN), or at its last message, ENABLE and the handler's `ahead` follow at once: a server
- * reads its commands one by one (RFC 3501 5.5). One try. Errors: ERR_AUTH, ERR_NO_AUTH_METHOD, ERR_SERVER_TEMP,
- * ERR_SERVER_BYE, ERR_PROTOCOL, those of stream and sasl. A server that cannot bear what was sent
- * ahead ends it with ERR_PROTOCOL, ERR_SERVER_BYE or ERR_LINE: again without `ahead`. */
+/* What ID tells the server of us (RFC 2971), name and version and nothing more; before imap_login. Without it nothing
+ * is told. */
+void imap_identity(struct imap *, const char *name, const char *version);
+
+/* Reads the greeting, takes STARTTLS where ep->tls asks it, logs in, asks the capabilities and ENABLEs QRESYNC or
+ * CONDSTORE, UTF8=ACCEPT and IMAP4rev2, and says ID, in as few round trips as the server permits. PREAUTH without TLS,
+ * an unreadable greeting and data behind the STARTTLS answer end it; capabilities from before TLS are forgotten;
+ * referrals are ignored. One try. Errors: ERR_AUTH, ERR_NO_AUTH_METHOD, ERR_NO_STARTTLS, ERR_SERVER_TEMP (the server
+ * asks to come later), ERR_SERVER_BYE, ERR_PROTOCOL, those of stream and sasl. */
 bool imap_login(struct imap *, const struct endpoint *ep, const struct secret *, struct err *);
-/* What was sent ahead was refused: ENABLE once more, by what the server says now. */
-bool imap_enable(struct imap *, struct err *);
 
 /* ---- Commands ----------------------------------------------------------------------------------- */
 /* A command line being made. Text is ours and holds no CR, LF or NUL. */
@@ -266,13 +261,17 @@ struct imap_cmd {
     struct buf text;
     size_t sync[8]; /* where the server must be waited for (literals without LITERAL+) */
     unsigned nsync;
-    bool bad; /* a string cannot be sent: NUL */
+    bool bad;       /* a string cannot be sent: NUL */
+    struct err err; /* the line broke meanwhile */
 };
 void imap_cmd_init(struct imap_cmd *, const char *text);
 void imap_cmd_fini(struct imap_cmd *);
 void imap_cmd_add(struct imap_cmd *, const char *fmt, ...) PRINTF(2, 3);
 /* A string of any bytes but NUL as quoted string or literal. */
 void imap_cmd_string(struct imap *, struct imap_cmd *, struct str);
+/* A mailbox name in modified UTF-7, as all names are outside of this module; goes out as UTF-8 where the session has
+ * that (RFC 6855, 9051 5.1). May read until the server has answered ENABLE. */
+void imap_cmd_mailbox(struct imap *, struct imap_cmd *, struct str name);
 /* Sends it under a new tag (flushed by imap_wait, or now where a literal waits). False with ERR_USAGE when cmd->bad,
  * nothing sent. Frees the command. *tag_r is never 0. */
 bool imap_send(struct imap *, struct imap_cmd *, uint32_t *tag_r, struct err *);
@@ -281,8 +280,6 @@ bool imap_sendf(struct imap *, uint32_t *tag_r, struct err *, const char *fmt, .
 /* Reads until the command's end; untagged answers go to the handler, ends of other commands are kept for their own
  * imap_wait. False only for a broken connection. */
 bool imap_wait(struct imap *, uint32_t tag, struct imap_result *result_r, struct err *);
-/* Reads until one of two commands has ended, for imap_wait: *first_r says which. */
-bool imap_first(struct imap *, uint32_t tag, uint32_t other, uint32_t *first_r, struct err *);
 /* imap_wait, and a NO or BAD becomes an error by its response code: ERR_OVERQUOTA, ERR_NO_MAILBOX, ERR_READ_ONLY,
  * ERR_NO_MESSAGE, ERR_SERVER_TEMP, else ERR_SERVER_NO, with the server's words, cleaned. *alive_r is false when the
  * connection is broken. */
@@ -375,6 +372,7 @@ bool imap_section_valid(struct str);
 /* ---- For tests and the fuzzer: parsing of one framed answer ------------------------------------- */
 struct imap_parser;
 struct imap_parser *imap_parser_new(void);
+void imap_parser_utf8(struct imap_parser *, bool on); /* names come in UTF-8; given on in modified UTF-7 */
 void imap_parser_free(struct imap_parser **);
 /* `answer` is a whole untagged answer without its last CRLF ("* 1 EXISTS", literals inside). Strings of the event live
  * until the next call. Never fails: IMAP_SKIPPED. */

@@ -371,8 +371,40 @@ static bool parse_rest(struct cursor *c, struct arena *arena, struct imap_event 
     return true;
 }
 
+/* ---- Names of a session in UTF-8 ---------------------------------------------------------------- */
+/* Outside of this module a name has one form, whatever the session speaks. */
+static struct str name_in_utf7(struct arena *arena, struct str name)
+{
+    struct buf out = BUF_INIT(IMAP_NAME_MAX);
+    bool plain = true;
+    for (size_t i = 0; i < name.n; i++)
+        plain = plain && (unsigned char)name.p[i] < 0x80 && name.p[i] != '&';
+    if (!plain && imap_name_encode(name, &out)) {
+        char *copy = arena_dup(arena, out.p, out.n);
+        name = copy ? (struct str){copy, out.n} : name;
+    }
+    buf_fini(&out);
+    return name;
+}
+
+static void names_in_utf7(struct arena *arena, struct imap_event *ev)
+{
+    ev->list.name = name_in_utf7(arena, ev->list.name);
+    ev->list.oldname = name_in_utf7(arena, ev->list.oldname);
+    ev->status.name = name_in_utf7(arena, ev->status.name);
+    if (ev->namespaces) {
+        struct imap_namespaces *n = arena_alloc(arena, sizeof(*n));
+        if (!n)
+            return;
+        *n = *ev->namespaces;
+        for (unsigned i = 0; i < n->n; i++)
+            n->list[i].prefix = name_in_utf7(arena, n->list[i].prefix);
+        ev->namespaces = n;
+    }
+}
+
 /* ---- All ---------------------------------------------------------------------------------------- */
-bool imap_answer(struct arena *arena, struct str word, struct cursor *c, struct imap_event *ev)
+bool imap_answer(struct arena *arena, bool utf8, struct str word, struct cursor *c, struct imap_event *ev)
 {
     static const struct {
         const char *word;
@@ -402,5 +434,7 @@ bool imap_answer(struct arena *arena, struct str word, struct cursor *c, struct 
     if (!words[i].parse(c, arena, ev))
         return false;
     ev->what = words[i].what;
+    if (utf8)
+        names_in_utf7(arena, ev);
     return true;
 }

@@ -21,8 +21,9 @@ struct str cursor_string(struct cursor *, struct arena *, bool *nil_r);
 struct str cursor_value(struct cursor *);
 
 /* ---- The short answers (imap_answers.c) --------------------------------------------------------- */
-/* The untagged answer that begins with `word`; the cursor stands behind it. False where it is none we know. */
-bool imap_answer(struct arena *, struct str word, struct cursor *, struct imap_event *event_r);
+/* The untagged answer that begins with `word`; the cursor stands behind it; utf8: names come in UTF-8. False where it
+ * is none we know. */
+bool imap_answer(struct arena *, bool utf8, struct str word, struct cursor *, struct imap_event *event_r);
 /* "(id)" of RFC 8474; "" where it is none. */
 struct str imap_object_id(struct str value);
 
@@ -57,7 +58,7 @@ struct imap {
     unsigned literals;
     bool streamed; /* its BODY[] went to the sink */
     uint64_t streamed_bytes;
-    uint32_t next_tag, idle_tag;
+    uint32_t next_tag, idle_tag, enable_tag;
     struct imap_slot slots[IMAP_PIPELINE_MAX];
     struct buf result; /* what imap_result borrows from */
     uint64_t caps;
@@ -68,8 +69,7 @@ struct imap {
     bool continued;       /* a "+" came */
     struct buf challenge; /* and its text */
     bool bye, logging_in;
-    bool preauth, went_ahead; /* went_ahead: commands lie behind the login */
-    uint64_t expected, asked; /* capabilities after an earlier login; those that ENABLE named */
+    char identity[128]; /* what ID says of us; "" nothing */
 };
 void imap_caps_forget(struct imap *);
 void imap_caps_take(struct imap *, struct str words);

@@ -8,6 +8,7 @@ struct imap_parser {
     struct etpan *etpan;
     struct arena *arena;
     struct buf keywords, fetch;
+    bool utf8;
 };
 
 struct imap_parser *imap_parser_new(void)
@@ -31,6 +32,11 @@ void imap_parser_free(struct imap_parser **pp)
     buf_fini(&p->fetch);
     free(p);
     *pp = NULL;
+}
+
+void imap_parser_utf8(struct imap_parser *p, bool on)
+{
+    p->utf8 = on;
 }
 
 /* ---- Cursor ------------------------------------------------------------------------------------- */
@@ -479,7 +485,7 @@ void imap_parse(struct imap_parser *p, struct str answer, struct imap_event *ev)
     if (imap_parse_state(rest, ev))
         return;
     word = cursor_word(&c);
-    bool ok = str_u64(word, &n) ? parse_numbered(p, &c, n, ev) : imap_answer(p->arena, word, &c, ev);
+    bool ok = str_u64(word, &n) ? parse_numbered(p, &c, n, ev) : imap_answer(p->arena, p->utf8, word, &c, ev);
     if (!ok)
         *ev = (struct imap_event){.what = IMAP_SKIPPED, .text = rest};
 }

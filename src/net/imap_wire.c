@@ -44,6 +44,11 @@ void imap_free(struct imap **mp)
     *mp = NULL;
 }
 
+void imap_identity(struct imap *m, const char *name, const char *version)
+{
+    snprintf(m->identity, sizeof m->identity, "\"name\" \"%s\" \"version\" \"%s\"", name, version);
+}
+
 void imap_deadline_cap(struct imap *m, const int64_t *mono_ms)
 {
     m->deadline_cap = mono_ms;
@@ -123,17 +128,14 @@ void imap_caps_take(struct imap *m, struct str words)
                    IMAP_CAP_ENABLE | IMAP_CAP_IDLE | IMAP_CAP_SASL_IR | IMAP_CAP_LIST_EXTENDED | IMAP_CAP_LIST_STATUS |
                    IMAP_CAP_MOVE | IMAP_CAP_LITERAL_MINUS | IMAP_CAP_SPECIAL_USE | IMAP_CAP_CHILDREN |
                    IMAP_CAP_STATUS_SIZE;
+    if (m->caps & IMAP_CAP_UTF8_ONLY)
+        m->caps |= IMAP_CAP_UTF8_ACCEPT;
     if (m->append_limit != UINT64_MAX)
         m->caps |= IMAP_CAP_APPENDLIMIT;
     if (m->caps & IMAP_CAP_QUOTA_STORAGE)
         m->caps |= IMAP_CAP_QUOTA;
     if (m->caps & IMAP_CAP_QRESYNC)
         m->caps |= IMAP_CAP_CONDSTORE;
-}
-
-void imap_caps_expect(struct imap *m, struct str words)
-{
-    m->expected = caps_read(words);
 }
 
 uint64_t imap_append_limit(const struct imap *m)
@@ -154,6 +156,12 @@ struct str imap_caps_text(const struct imap *m)
 bool imap_enabled(const struct imap *m, uint64_t cap)
 {
     return (m->enabled & cap) != 0;
+}
+
+bool imap_utf8(const struct imap *m)
+{
+    return (m->enabled & (IMAP_CAP_UTF8_ACCEPT | IMAP_CAP_IMAP4REV2)) ||
+           ((m->caps & IMAP_CAP_IMAP4REV2) && !(m->caps & IMAP_CAP_IMAP4REV1));
 }
 
 void imap_disable(struct imap *m, uint64_t caps)
@@ -387,6 +395,7 @@ bool imap_turn(struct imap *m, struct err *err)
         return true;
     if (answer.p[0] != '*' && answer.p[0] != '+')
         return tagged(m, answer, err);
+    imap_parser_utf8(m->parser, imap_utf8(m));
     imap_parse(m->parser, answer, &ev);
     switch (ev.what) {
     case IMAP_SKIPPED:
@@ -450,14 +459,16 @@ void imap_cmd_add(struct imap_cmd *c, const char *fmt, ...)
 
 void imap_cmd_string(struct imap *m, struct imap_cmd *c, struct str s)
 {
-    bool quotable = s.n <= 1000;
+    bool quotable = s.n <= 1000, ascii = true;
     for (size_t i = 0; i < s.n; i++) {
         unsigned char ch = (unsigned char)s.p[i];
         if (!ch)
             c->bad = true;
-        if (ch < 0x20 || ch >= 0x7F)
+        if (ch < 0x20 || ch == 0x7F)
             quotable = false;
+        ascii = ascii && ch < 0x80;
     }
+    quotable = quotable && (ascii || (imap_utf8(m) && utf8_valid(s)));
     if (quotable) {
         buf_addc(&c->text, '"');
         for (size_t i = 0; i < s.n; i++) {
@@ -475,6 +486,25 @@ void imap_cmd_string(struct imap *m, struct imap_cmd *c, struct str s)
     else if (!plus)
         c->bad = true;
     buf_adds(&c->text, s);
+}
+
+void imap_cmd_mailbox(struct imap *m, struct imap_cmd *c, struct str name)
+{
+    struct buf utf8 = BUF_INIT(3 * IMAP_NAME_MAX);
+    size_t at;
+    if (!str_find(name, '&', &at)) { /* the same in both forms */
+        imap_cmd_string(m, c, name);
+        return;
+    }
+    while (m->enable_tag && slot_find(m, m->enable_tag) && !c->err.kind) {
+        deadline_set(m);
+        if (stream_flush(m->stream, &c->err))
+            imap_turn(m, &c->err);
+    }
+    m->enable_tag = 0;
+    bool decoded = imap_utf8(m) && imap_name_decode(name, &utf8);
+    imap_cmd_string(m, c, decoded ? buf_str(&utf8) : name);
+    buf_fini(&utf8);
 }
 
 static struct imap_slot *slot_new(struct imap *m, struct err *err)
@@ -535,7 +565,9 @@ static bool cmd_begin(struct imap *m, struct imap_cmd *c, uint32_t *tag_r, bool 
 {
     bool ok = false;
     struct imap_slot *s = NULL;
-    if (c->bad || c->text.full)
+    if (c->err.kind)
+        *err = c->err;
+    else if (c->bad || c->text.full)
         err_set(err, ERR_USAGE, "a name holds a byte that cannot be sent");
     else if ((s = slot_new(m, err)) != NULL) {
         *tag_r = s->tag;
@@ -605,22 +637,6 @@ void imap_forget(struct imap *m, uint32_t tag)
         s->forgotten = true;
 }
 
-bool imap_first(struct imap *m, uint32_t tag, uint32_t other, uint32_t *first_r, struct err *err)
-{
-    const struct imap_slot *a = slot_find(m, tag), *b = slot_find(m, other);
-    if (!a || !b)
-        bug("imap_first for a command that is not under way");
-    wait_begin(m);
-    deadline_set(m);
-    if (!stream_flush(m->stream, err))
-        return false;
-    while (!a->done && !b->done)
-        if (!imap_turn(m, err))
-            return false;
-    *first_r = a->done ? tag : other;
-    return true;
-}
-
 bool imap_wait(struct imap *m, uint32_t tag, struct imap_result *r, struct err *err)
 {
     struct imap_slot *s = slot_find(m, tag);
@@ -651,6 +667,7 @@ static const struct {
     enum err_kind kind;
 } code_kinds[] = {
     {"OVERQUOTA", ERR_OVERQUOTA},
+    {"TOOBIG", ERR_TOO_LARGE},
     {"LIMIT", ERR_OVERQUOTA},
     {"TRYCREATE", ERR_NO_MAILBOX},
     {"NONEXISTENT", ERR_NO_MAILBOX},

@@ -34,6 +34,7 @@ void acct_tell(struct acct *a, struct client *to)
                                   .again = a->state == ACCOUNT_WAITING ? a->again : 0,
                                   .caching = a->caching_left,
                                   .held = a->held,
+                                  .full = a->full,
                                   .text = str_z(a->text)}};
     if (to)
         peer_send(to->peer, &m, -1);
@@ -253,18 +254,12 @@ static void connect_done(struct acct *a, struct step *s, enum err_kind kind, str
 
 static void connect_now(struct acct *a)
 {
-    struct buf caps = BUF_INIT(3000);
-    struct err err = ERR_INIT;
-    if (!db_meta_get(a->db, "capabilities", &caps, &err))
-        acct_db_error(a, &err);
-    struct step *s = STEP(a, connect_done, -1, STEP_CONNECT, .caps = buf_str(&caps));
-    buf_fini(&caps);
+    struct step *s = STEP(a, connect_done, -1, STEP_CONNECT, .step = 0);
     if (!s)
         return;
     a->connect_step = s->number;
     a->line = LINE_CONNECTING;
     acct_state(a, ACCOUNT_CONNECTING, ERR_NONE, "");
-    imap_connecting(a);
 }
 
 static bool may_connect(const struct acct *a)
@@ -433,14 +428,7 @@ static void on_ready(struct acct *a, struct msg *m)
 
 static void on_online(struct acct *a, struct msg *m)
 {
-    struct buf had = BUF_INIT(3000);
-    struct err err = ERR_INIT;
     log_msg(LOG_INFO, "%s: online: %s", a->name, clean_line(m->u.ONLINE.caps_text));
-    if (a->imap &&
-        (!db_meta_get(a->db, "capabilities", &had, &err) ||
-         (!str_eq(buf_str(&had), m->u.ONLINE.words) && !db_meta_set(a->db, "capabilities", m->u.ONLINE.words, &err))))
-        acct_db_error(a, &err);
-    buf_fini(&had);
 }
 
 static void on_lost(struct acct *a, struct msg *m)
@@ -477,6 +465,9 @@ static const struct {
     {MSG_MODSEQ, imap_message, 1, 0, 0},
     {MSG_LIST_NEWS, imap_message, 1, 0, 0},
     {MSG_PUSHED, imap_message, 1, 0, 0},
+    {MSG_QUOTA, acct_server_message, 1, 0, 0},
+    {MSG_NAMESPACE, acct_server_message, 1, 0, 0},
+    {MSG_SERVER_ID, acct_server_message, 1, 0, 0},
     {MSG_MOVED, replay_message, 1, 0, 0},
     {MSG_FOUND, replay_message, 1, 0, 0},
     {MSG_APPENDED, replay_message, 1, 0, 0},
@@ -910,8 +901,7 @@ struct acct *acct_new(struct server *s, const struct account *conf)
     if (a->imap)
         cache_new(a);
     acct_boxes_load(a);
-    if (a->imap && a->nboxes == 0)
-        imap_begin(a);
+    acct_server_load(a);
     return a;
 }
 

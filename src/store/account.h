@@ -95,6 +95,12 @@ struct acct {
     bool secret_typed;            /* the last secret came from the user */
     struct err secret_err;        /* why no secret could be had */
     struct err said;              /* the last database error told */
+    /* what the server says of itself (account_server.c) */
+    char prefix[1000]; /* of the personal namespace */
+    size_t prefix_n;
+    uint8_t full, full_next;    /* percent of the tightest quota: told; of the round under way */
+    bool full_told, quota_open; /* the user was warned; a round is under way */
+    char full_words[80];
     uint32_t connect_step;
     /* steps */
     struct step *steps[STEPS_MAX];
@@ -206,12 +212,19 @@ struct str box_utf8(const struct box *);
 const char *box_words(struct acct *, uint64_t id); /* name for a note; static buffer */
 void box_refresh(struct acct *, size_t i);
 
+/* ---- What the server says of itself (account_server.c) ------------------------------------------ */
+void acct_server_message(struct acct *, struct msg *); /* QUOTA, NAMESPACE, SERVER_ID */
+void acct_server_load(struct acct *);                  /* what the last run knew */
+/* "940 MB of 1.0 GB" */
+void quota_words(struct str resource, uint64_t used, uint64_t limit, struct buf *out);
+/* A path as the user writes it -> the server's name of a mailbox to be made, and the path as it is shown. */
+void acct_box_name(const struct acct *, struct str utf8, struct buf *name, struct buf *shown);
+/* A path without the prefix of the personal namespace. */
+struct str acct_own_name(const struct acct *, struct str name);
+
 /* ---- IMAP --------------------------------------------------------------------------------------- */
 void imap_message(struct acct *, struct msg *);
 void imap_pump(struct acct *);
-/* Behind STEP_CONNECT, in the same moment: the first mailbox and what is new in it, or its first page. */
-void imap_connecting(struct acct *);
-void imap_begin(struct acct *); /* the account is new here: INBOX is always there */
 bool imap_select(struct acct *, uint64_t box, bool urgent); /* a SELECT when another mailbox is open */
 
 /* ---- What others do (account_watch.c) ----------------------------------------------------------- */

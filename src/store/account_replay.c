@@ -53,6 +53,20 @@ static void run_free(struct acct *a)
     a->batch = NULL;
 }
 
+/* The mailbox that is full, how full, and the way on. */
+static void say_full(struct acct *a, const struct db_batch *b, const char *why)
+{
+    char count[40] = "a mail";
+    if (b->kind != INTENT_APPEND)
+        snprintf(count, sizeof count, "%zu message%s", b->nitems, b->nitems == 1 ? "" : "s");
+    acct_note(
+        a, 2, ERR_OVERQUOTA,
+        "%s %s failed: the server has no room for %s of %s%s%s%s; empty the trash or delete for good (D), then do "
+        "it again. It said \"%.120s\"",
+        verb_of(b->kind), count, box_words(a, b->target ? b->target : b->box), a->name, a->full_words[0] ? " (" : "",
+        a->full_words, a->full_words[0] ? ")" : "", why);
+}
+
 /* What is said of a batch that came to nothing: what, how much, where, why. */
 static void say_refused(struct acct *a, const struct db_batch *b, enum err_kind kind, const char *why)
 {
@@ -96,7 +110,10 @@ static void run_end(struct acct *a, enum err_kind kind, const char *text)
         a->replay_after = clock_mono_ms() + sync_backoff_ms(++a->replay_tries, random);
         ok = db_intents_requeue(a->db, b->intents, b->nintents, &err);
     } else {
-        say_refused(a, b, kind, text);
+        if (kind == ERR_OVERQUOTA)
+            say_full(a, b, text);
+        else
+            say_refused(a, b, kind, text);
         if (b->kind == INTENT_APPEND)
             acct_note(a, 2, kind, "the mail is kept as outbox/%s", clean_line(b->arg));
         ok = db_intents_refused(a->db, b->intents, b->nintents, kind, text, &err);
@@ -150,9 +167,12 @@ static struct step *append_send(struct acct *a, const struct db_batch *b)
         snprintf(a->batch->text, sizeof a->batch->text, "%s", err.text);
         return NULL;
     }
+    uint32_t replaces = 0;
+    if (a->imap && b->nintents && db_append_replaces(a->db, b->intents[0], b->target, &replaces, &err) && replaces)
+        a->tail = 0; /* fetch may select the mailbox for it */
     if (a->imap)
         s = STEP(a, command_done, fd, STEP_APPEND, .box = b->target, .name = b->target_name, .flags = b->set,
-                 .internal_date = b->nitems ? b->items[0].internal_date : 0);
+                 .internal_date = b->nitems ? b->items[0].internal_date : 0, .replaces = replaces);
     else
         s = STEP(a, command_done, fd, STEP_MAILDIR_ADD, .box = b->target, .folder = b->target_name, .flags = b->set);
     close(fd);
@@ -166,6 +186,17 @@ static struct step *append_send(struct acct *a, const struct db_batch *b)
 static uint8_t op_of(enum intent_kind kind)
 {
     return kind == INTENT_BOX_CREATE ? BOX_CREATE : kind == INTENT_BOX_RENAME ? BOX_RENAME : BOX_DELETE;
+}
+
+/* What a mailbox that is made is for: the account's own one of a role, so that other programs use it too (RFC 6154). */
+static uint8_t role_of_new(struct acct *a, const struct db_batch *b)
+{
+    struct db_box made, of_role;
+    struct err err = ERR_INIT;
+    bool is = b->kind == INTENT_BOX_CREATE && db_box_get(a->db, b->box, &made, &err) && made.role > BOX_INBOX &&
+              made.role <= BOX_JUNK;
+    uint8_t role = is ? made.role : BOX_NONE;
+    return role && db_box_by_role(a->db, role, &of_role, &err) && of_role.id == b->box ? role : BOX_NONE;
 }
 
 static bool send_imap(struct acct *a, const struct db_batch *b)
@@ -200,12 +231,8 @@ static bool send_imap(struct acct *a, const struct db_batch *b)
             break;
         default:
             s = STEP(a, command_done, -1, STEP_BOX, .op = op_of(b->kind),
-                     .name = b->kind != INTENT_BOX_CREATE ? b->box_name
-                             : b->utf8.n                  ? b->utf8
-                                                          : b->arg,
-                     .to = b->kind != INTENT_BOX_RENAME ? STR("")
-                           : b->utf8.n                  ? b->utf8
-                                                        : b->arg);
+                     .name = b->kind == INTENT_BOX_CREATE ? b->arg : b->box_name,
+                     .to = b->kind == INTENT_BOX_RENAME ? b->arg : STR(""), .role = role_of_new(a, b));
             break;
         }
     }

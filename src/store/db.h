@@ -107,10 +107,13 @@ struct db_box {
     uint32_t uid_low,
         uid_high; /* lowest and highest UID known, 0 none: what lies below uid_low is still to be fetched */
     bool readonly, keywords_ok;
-    bool filled;   /* every message of it has a row (db_box_filled) */
-    bool creating; /* its BOX_CREATE has not reached the server */
+    bool filled;      /* every message of it has a row (db_box_filled) */
+    bool creating;    /* its BOX_CREATE has not reached the server */
+    uint64_t size;    /* octets of its mails on the server, UINT64_MAX unknown */
+    struct str objid; /* the server's id of it (RFC 8474), "" none */
 };
-/* BOX: creates or refreshes by server name. Counts UINT32_MAX leave what is known. A uidvalidity other than the known
+/* BOX: creates or refreshes by server name; a mailbox that has its objid under another name was renamed elsewhere and
+ * keeps id and rows. Counts UINT32_MAX leave what is known. A uidvalidity other than the known
  * one is noted and takes effect at db_box_open. An empty `utf8` is replaced by `name`. ERR_LIMIT past 1,000,000
  * mailboxes. */
 bool db_box_put(struct db *, const struct db_box *, uint64_t *id_r, struct err *);
@@ -146,6 +149,13 @@ bool db_boxes_each(struct db *, db_box_fn *, void *arg, struct err *);
 /* Renamed or removed by the server or another client (the ids of the rows stay with a renamed one). */
 bool db_box_renamed(struct db *, uint64_t box, struct str name, struct str utf8, struct err *);
 bool db_box_gone(struct db *, uint64_t box, struct err *);
+
+/* ---- What the server says of itself and of its limits: in cache.db ------------------------------ */
+bool db_quota_clear(struct db *, struct err *);
+bool db_quota_put(struct db *, struct str root, struct str resource, uint64_t used, uint64_t limit, struct err *);
+/* Names are ours: "id" (RFC 2971), "caps", "prefix". Absent reads as empty. */
+bool db_server_set(struct db *, const char *name, struct str value, struct err *);
+bool db_server_get(struct db *, const char *name, struct buf *out, struct err *);
 
 /* ---- Rows --------------------------------------------------------------------------------------- */
 /* The fields of ROW, DELIVERED and MAILDIR_ROW. */
@@ -262,7 +272,8 @@ struct db_intent {
     uint32_t set, clear; /* FLAGS */
     struct str
         arg; /* TAGS: "+x -y"; BOX_CREATE, BOX_RENAME: server's name; APPEND: file name of the mail, the store's own */
-    struct str utf8;          /* BOX_CREATE, BOX_RENAME: the name as shown */
+    struct str utf8; /* BOX_CREATE, BOX_RENAME: the name as shown */
+    /* APPEND: msgs are older forms of it, deleted for good when it is there */
     const struct db_row *row; /* APPEND: how the message shows meanwhile (box and uid ignored) */
     int64_t now;
     bool automatic; /* follows from something else (the mark on an answered mail): not a group that undo takes back */
@@ -321,6 +332,8 @@ bool db_item_failed(struct db *, uint64_t intent, uint64_t msg, enum err_kind, c
  * unknown until the row arrives). */
 bool db_intents_done(struct db *, const uint64_t *intents, size_t n, struct err *);
 /* Refused for good: rows show the server's state again. */
+/* The UID in `box` of the older form that this APPEND replaces, where it lies there; 0 none. */
+bool db_append_replaces(struct db *, uint64_t intent, uint64_t box, uint32_t *uid_r, struct err *);
 bool db_intents_refused(struct db *, const uint64_t *intents, size_t n, enum err_kind, const char *text, struct err *);
 /* The line was lost after the command: FLAGS, TAGS, PURGE and Maildir steps are queued again (doing them twice does no
  * harm); MOVE, COPY and APPEND become unknown, and so do operations on mailboxes, which the next full LIST settles. */

@@ -10,6 +10,7 @@ void box_free(void *p)
     free(b->name);
     free(b->utf8);
     free(b->rank);
+    free(b->objid);
     free(b);
 }
 
@@ -17,7 +18,9 @@ void box_free(void *p)
     "SELECT "                                                                                                          \
     "b.id,b.name,b.utf8,b.delim,b.attrs,b.role,b.uidvalidity,b.uidnext,b.base,b.modseq,b.exists_,b.unseen,b.known,b."  \
     "known_unread,"                                                                                                    \
-    "b.shown,b.shown_unread,b.readonly,b.keywords_ok,b.filled,b.hidden,b.listed,k.role,k.creating FROM box b JOIN "    \
+    "b.shown,b.shown_unread,b.readonly,b.keywords_ok,b.filled,b.hidden,b.listed,k.role,k.creating,b.objid,b.size "     \
+    "FROM box b "                                                                                                      \
+    "JOIN "                                                                                                            \
     "boxid k ON k.id=b.id"
 
 static struct box *box_read(sqlite3_stmt *st)
@@ -49,6 +52,9 @@ static struct box *box_read(sqlite3_stmt *st)
                       .listed = sql_u64(st, 20),
                       .role_set = (uint8_t)sql_int(st, 21),
                       .creating = sql_int(st, 22)};
+    struct str objid = sql_str(st, 23);
+    b->size = sql_u64(st, 24);
+    b->objid = objid.n ? mem_dup_n(objid.p, objid.n) : NULL;
     return b;
 }
 
@@ -97,11 +103,13 @@ static void box_flush(struct db *db, struct box *b)
     q_run(db,
           "UPDATE box SET "
           "name=?,utf8=?,delim=?,attrs=?,role=?,uidvalidity=?,uidnext=?,base=?,modseq=?,exists_=?,unseen=?,known=?,"
-          "known_unread=?,shown=?,shown_unread=?,readonly=?,keywords_ok=?,filled=?,hidden=?,listed=? WHERE id=?",
-          "ssiiiiiiiiiiiiiiiiiii", ((struct str){b->name, b->name_n}), ((struct str){b->utf8, b->utf8_n}), I(b->delim),
-          I(b->attrs), I(b->role), I(b->uidvalidity), I(b->uidnext), I(b->base), I(b->modseq), I(b->exists),
-          I(b->unseen), I(b->known), I(b->known_unread), I(b->shown), I(b->shown_unread), I(b->readonly),
-          I(b->keywords_ok), I(b->filled), I(b->hidden), I(b->listed), I(b->id));
+          "known_unread=?,shown=?,shown_unread=?,readonly=?,keywords_ok=?,filled=?,hidden=?,listed=?,objid=?,size=? "
+          "WHERE "
+          "id=?",
+          "ssiiiiiiiiiiiiiiiiiinii", ((struct str){b->name, b->name_n}), ((struct str){b->utf8, b->utf8_n}),
+          I(b->delim), I(b->attrs), I(b->role), I(b->uidvalidity), I(b->uidnext), I(b->base), I(b->modseq),
+          I(b->exists), I(b->unseen), I(b->known), I(b->known_unread), I(b->shown), I(b->shown_unread), I(b->readonly),
+          I(b->keywords_ok), I(b->filled), I(b->hidden), I(b->listed), str_z(b->objid), I(b->size), I(b->id));
 }
 
 void box_flush_all(struct db *db)
@@ -147,7 +155,9 @@ static void box_copy(struct db *db, const struct box *b, struct db_box *r)
                          .readonly = b->readonly,
                          .keywords_ok = b->keywords_ok,
                          .filled = b->filled && (b->exists == UINT32_MAX || b->exists <= b->known),
-                         .creating = b->creating};
+                         .creating = b->creating,
+                         .size = b->size,
+                         .objid = out_str(db, str_z(b->objid))};
     int64_t v;
     if (b->known && !db->local) {
         q_one(db, &v, "SELECT coalesce(min(suid),0) FROM msg WHERE sbox=? AND suid>0", "i", I(b->id));
@@ -169,13 +179,13 @@ struct box *box_made(struct db *db, struct str name, struct str utf8, char delim
 {
     uint64_t id = id_box(db);
     q_keep(db, "INSERT INTO boxid(id,name,utf8,delim) VALUES(?,?,?,?)", "issi", I(id), name, utf8, I(delim));
-    q_run(db, "INSERT INTO box VALUES(?,?,?,?,0,0,0,0,0,0,4294967295,4294967295,0,0,0,0,0,1,0,0,0)", "issi", I(id),
-          name, utf8, I(delim));
+    q_run(db, "INSERT INTO box(id,name,utf8,delim) VALUES(?,?,?,?)", "issi", I(id), name, utf8, I(delim));
     db->list_changed = true;
     if (db->failed)
         return NULL;
     struct box *b = mem_new(sizeof *b);
-    *b = (struct box){.id = id, .delim = delim, .exists = UINT32_MAX, .unseen = UINT32_MAX, .keywords_ok = true};
+    *b = (struct box){
+        .id = id, .delim = delim, .exists = UINT32_MAX, .unseen = UINT32_MAX, .keywords_ok = true, .size = UINT64_MAX};
     rename_memory(b, name, utf8);
     imap_put(&db->boxes, id, b);
     return b;
@@ -201,6 +211,45 @@ static void counts_put(struct db *db, struct box *b, const struct db_counted *c)
     }
 }
 
+/* The name goes to another mailbox of the server; whether this one has a new name or is gone, the rest of the list
+ * says. No server's name begins so. */
+static void box_unname(struct db *db, struct box *b)
+{
+    struct buf name = BUF_INIT(1000);
+    buf_addf(&name, "\x01%llu", (unsigned long long)b->id);
+    rename_memory(b, buf_str(&name), (struct str){b->utf8, b->utf8_n});
+    q_keep(db, "UPDATE boxid SET name=? WHERE id=?", "si", buf_str(&name), I(b->id));
+    box_touch(db, b);
+    buf_fini(&name);
+}
+
+static struct box *box_with_id(struct db *db, struct str objid)
+{
+    int64_t id;
+    return q_one(db, &id, "SELECT id FROM box WHERE objid=?", "s", objid) ? box_ref(db, (uint64_t)id) : NULL;
+}
+
+/* The mailbox that a BOX speaks of: by the server's id of it where it has one, for names change hands (RFC 8474). */
+static struct box *box_meant(struct db *db, struct str name, struct str utf8, struct str objid)
+{
+    struct box *named = box_named(db, name), *same = objid.n ? box_with_id(db, objid) : NULL;
+    if (!objid.n || (named && (!named->objid || str_eqz(objid, named->objid))))
+        return named;
+    if (named && !db->listing)
+        return named; /* the next list says what became of the others */
+    if (same && same->listed == db->list_no)
+        same = NULL; /* one id for two mailboxes of one list means nothing */
+    if (named)
+        box_unname(db, named);
+    if (!same)
+        return NULL;
+    rename_memory(same, name, utf8);
+    q_keep(db, "UPDATE boxid SET name=?,utf8=? WHERE id=?", "ssi", name, utf8, I(same->id));
+    db->list_changed = true;
+    box_touch(db, same);
+    return same;
+}
+
 bool db_box_put(struct db *db, const struct db_box *in, uint64_t *id_r, struct err *err)
 {
     bool own;
@@ -208,11 +257,12 @@ bool db_box_put(struct db *db, const struct db_box *in, uint64_t *id_r, struct e
     if (!call_enter(db, &own, err))
         return false;
     struct str name = str_sub(in->name, 0, 1000), utf8 = str_sub(in->utf8.n ? in->utf8 : in->name, 0, 1000);
+    struct str objid = str_sub(in->objid, 0, 255);
     if (str_case_eqz(name, "INBOX") && !db->local)
         name = STR("INBOX");
     if (!(in->attrs & BOX_NONEXISTENT))
         intent_box_listed(db, name);
-    struct box *b = box_named(db, name);
+    struct box *b = box_meant(db, name, utf8, objid);
     if (!b) {
         int64_t n;
         q_one(db, &n, "SELECT count(*) FROM boxid", "");
@@ -221,6 +271,13 @@ bool db_box_put(struct db *db, const struct db_box *in, uint64_t *id_r, struct e
         b = box_made(db, name, utf8, in->delim);
         if (!b)
             return call_leave(db, own, err);
+    }
+    if (objid.n && !(b->objid && str_eqz(objid, b->objid))) {
+        free(b->objid);
+        b->objid = mem_dup_n(objid.p, objid.n);
+        b->dirty = true;
+        /* at once: the rest of the list is looked up by it */
+        q_run(db, "UPDATE box SET objid=? WHERE id=?", "si", objid, I(b->id));
     }
     *id_r = b->id;
     if (b->creating && !(in->attrs & BOX_NONEXISTENT)) {
@@ -244,6 +301,10 @@ bool db_box_put(struct db *db, const struct db_box *in, uint64_t *id_r, struct e
         box_touch(db, b);
     }
     counts_put(db, b, &(struct db_counted){in->exists, in->unread, in->uidvalidity, in->uidnext, in->modseq});
+    if (in->size != UINT64_MAX && (in->size || in->exists == 0) && in->size != b->size) {
+        b->size = in->size;
+        b->dirty = true;
+    }
     if (b->listed != db->list_no) {
         b->listed = db->list_no;
         b->dirty = true;
@@ -258,6 +319,7 @@ bool db_boxes_begin(struct db *db, struct err *err)
         return false;
     boxes_load(db);
     db->list_no++;
+    db->listing = true;
     return call_leave(db, own, err);
 }
 
@@ -281,6 +343,7 @@ bool db_boxes_end(struct db *db, struct err *err)
     if (!call_enter(db, &own, err))
         return false;
     boxes_load(db);
+    db->listing = false;
     for (size_t i = 0; i < db->boxes.cap; i++) {
         struct box *b = db->boxes.slots[i].key ? db->boxes.slots[i].value : NULL;
         if (b && b->listed != db->list_no && !b->creating)

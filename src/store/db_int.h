@@ -38,6 +38,8 @@ struct box {
     size_t name_n, utf8_n;
     char delim;
     uint32_t attrs;
+    char *objid;                         /* the server's id of it, or NULL */
+    uint64_t size;                       /* octets on the server, UINT64_MAX unknown */
     uint8_t role, role_set;              /* by the server or usual names; by the user */
     uint32_t uidvalidity, uidnext, base; /* base: UIDs from here on are news */
     uint64_t modseq;
@@ -93,6 +95,7 @@ struct db {
     size_t nconflicts, conflicts_cap, nconflicts_new, conflicts_new_cap;
     uint64_t next_msg, end_msg, next_box, end_box; /* reserved blocks of ids */
     uint64_t list_no;
+    bool listing;     /* between db_boxes_begin and db_boxes_end */
     bool has_loose;   /* some row waits for its place */
     bool has_pending; /* some intent is pending: rows may need the slow way */
     bool has_held;    /* pending intents name messages without a row */

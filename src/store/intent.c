@@ -366,6 +366,14 @@ static uint64_t make_append(struct maker *m, const struct db_intent *in)
     return r.id;
 }
 
+/* With what it replaces: that goes only when the new form is there (may_go, db_intents_refused). */
+static void make_append_for(struct maker *m, const struct db_intent *in)
+{
+    make_append(m, in);
+    for (size_t i = 0; i < in->n; i++)
+        make_purge(m, in->msgs[i], in->now);
+}
+
 /* ---- adding: first everything that can be refused, then the change ------------------------------ */
 
 static uint8_t target_role(enum intent_kind kind)
@@ -524,7 +532,7 @@ bool db_intent_add(struct db *db, const struct db_intent *in, uint64_t *group_r,
     if (in->kind == INTENT_BOX_CREATE || in->kind == INTENT_BOX_RENAME || in->kind == INTENT_BOX_DELETE)
         target = make_box(&m, in->kind, in->box, in->arg, in->utf8.n ? in->utf8 : in->arg);
     else if (in->kind == INTENT_APPEND)
-        make_append(&m, in);
+        make_append_for(&m, in);
     else if (in->kind == INTENT_MARK_ALL_READ)
         make_all_read(&m, in->box);
     else

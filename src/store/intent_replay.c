@@ -160,6 +160,34 @@ static bool earlier_on_box(struct db *db, const struct intent *in)
                  I(in->id), I(in->box), I(in->box));
 }
 
+/* What an APPEND replaces goes when the new form is there, not before. */
+static bool replacement_under_way(struct db *db, const struct intent *in)
+{
+    int64_t one;
+    return in->kind == INTENT_PURGE &&
+           q_one(db, &one, "SELECT 1 FROM intent WHERE grp=? AND kind=? AND state<3 LIMIT 1", "ii", I(in->group),
+                 I(INTENT_APPEND));
+}
+
+bool db_append_replaces(struct db *db, uint64_t intent, uint64_t box, uint32_t *uid_r, struct err *err)
+{
+    bool own;
+    int64_t uid = 0;
+    *uid_r = 0;
+    if (!call_enter(db, &own, err))
+        return false;
+    struct box *b = box_ref(db, box);
+    if (b && b->uidvalidity &&
+        q_one(
+            db, &uid,
+            "SELECT h.uid FROM intent a CROSS JOIN intent p ON p.grp=a.grp CROSS JOIN item t ON t.intent=p.id CROSS "
+            "JOIN held h ON h.msg=t.msg WHERE a.id=? AND p.kind=? AND p.state=0 AND t.state=0 AND h.box=? AND h.uidv=? "
+            "AND h.uid>0 LIMIT 1",
+            "iiii", I(intent), I(INTENT_PURGE), I(box), I(b->uidvalidity)))
+        *uid_r = (uint32_t)uid;
+    return call_leave(db, own, err);
+}
+
 static bool may_go(struct chooser *c, const struct intent *in)
 {
     if (in->state != INTENT_QUEUED || op_before(c, in->box) || op_before(c, in->target))
@@ -169,7 +197,7 @@ static bool may_go(struct chooser *c, const struct intent *in)
     struct box *target = box_ref(c->db, in->target);
     if (target && target->creating)
         return false;
-    return !earlier_on_same(c->db, in->id);
+    return !earlier_on_same(c->db, in->id) && !replacement_under_way(c->db, in);
 }
 
 bool intents_merge(const struct intent *a, const struct intent *b)
@@ -583,14 +611,33 @@ void intent_end_without(struct db *db, uint64_t intent, enum intent_state state,
     intent_fini(&in);
 }
 
+/* An APPEND that failed replaces nothing. */
+static void replaced_keep(struct db *db, uint64_t append)
+{
+    uint64_t ids[16];
+    size_t n = 0;
+    sqlite3_stmt *st =
+        q_ask(db,
+              "SELECT p.id FROM intent a CROSS JOIN intent p ON p.grp=a.grp WHERE a.id=? AND a.kind=? AND "
+              "p.kind=? AND p.state<3",
+              "iii", I(append), I(INTENT_APPEND), I(INTENT_PURGE));
+    while (q_step(db, st))
+        if (n < COUNT(ids))
+            ids[n++] = sql_u64(st, 0);
+    for (size_t i = 0; i < n; i++)
+        intent_end_without(db, ids[i], INTENT_DROPPED, ERR_NONE, "");
+}
+
 bool db_intents_refused(struct db *db, const uint64_t *intents, size_t n, enum err_kind kind, const char *text,
                         struct err *err)
 {
     bool own;
     if (!call_enter(db, &own, err))
         return false;
-    for (size_t i = 0; i < n && !db->failed; i++)
+    for (size_t i = 0; i < n && !db->failed; i++) {
         intent_end_without(db, intents[i], INTENT_REFUSED, kind, text);
+        replaced_keep(db, intents[i]);
+    }
     return call_leave(db, own, err);
 }
 

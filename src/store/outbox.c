@@ -249,8 +249,8 @@ void outbox_submit(struct acct *a, uint64_t client, struct msg *m)
     acct_settle(a);
 }
 
-/* An APPEND intent for the file; the file is the intent's from now on. */
-static bool append_intent(struct acct *a, uint64_t box, const char *name, uint32_t flags, bool undoable,
+/* An APPEND intent for the file; the file is the intent's from now on. replaces: a message, or 0. */
+static bool append_intent(struct acct *a, uint64_t box, const char *name, uint32_t flags, uint64_t replaces,
                           uint64_t *group, uint32_t *count, struct err *err)
 {
     struct arena *arena = arena_new(MAIL_ARENA_MAX);
@@ -265,8 +265,10 @@ static bool append_intent(struct acct *a, uint64_t box, const char *name, uint32
                                                .set = flags,
                                                .arg = str_z(name),
                                                .row = &r,
+                                               .msgs = &replaces,
+                                               .n = replaces != 0,
                                                .now = clock_wall(),
-                                               .automatic = !undoable},
+                                               .automatic = true},
                            group, NULL, count, err) &&
              db_sync(a->db, err);
     }
@@ -284,22 +286,33 @@ uint64_t acct_role_box(struct acct *a, uint8_t role, struct err *err)
                                                       [BOX_JUNK] = "Junk"};
     struct db_box b = {0};
     const struct account *c = a->conf;
-    const char *option = role == BOX_ARCHIVE  ? c->archive
-                         : role == BOX_SENT   ? c->sent
-                         : role == BOX_DRAFTS ? c->drafts
-                         : role == BOX_TRASH  ? c->trash
-                         : role == BOX_JUNK   ? c->spam
-                                              : "";
+    static const char *const words[BOX_ROLE_COUNT] = {[BOX_ARCHIVE] = "archive",
+                                                      [BOX_SENT] = "sent",
+                                                      [BOX_DRAFTS] = "drafts",
+                                                      [BOX_TRASH] = "trash",
+                                                      [BOX_JUNK] = "spam"};
+    const char *const options[BOX_ROLE_COUNT] = {[BOX_ARCHIVE] = c->archive,
+                                                 [BOX_SENT] = c->sent,
+                                                 [BOX_DRAFTS] = c->drafts,
+                                                 [BOX_TRASH] = c->trash,
+                                                 [BOX_JUNK] = c->spam};
+    const char *option = options[role];
     if (db_box_by_role(a->db, role, &b, err))
         return b.id;
     if (err->kind != ERR_NO_MAILBOX || !names[role])
         return 0;
+    if (!c->make_mailboxes) {
+        err_set(err, ERR_NO_MAILBOX, "%s has no mailbox for this: create %s, or set -a %s %s to another", a->name,
+                names[role], a->name, words[role]);
+        return 0;
+    }
     *err = ERR_INIT;
     struct buf name = BUF_INIT(1000);
     ptrdiff_t inbox = box_role(a, BOX_INBOX);
     char delim = inbox >= 0 ? a->boxes[inbox].delim : 0;
-    /* Some servers keep everything under INBOX (Courier): a new mailbox goes where the others are. */
-    bool below = a->imap && delim && a->nboxes > 1 && !(option && option[0]);
+    /* Some servers keep everything under INBOX (Courier): a new mailbox goes where the others are, also where no
+     * NAMESPACE says so. */
+    bool below = a->imap && delim && a->nboxes > 1 && !(option && option[0]) && !a->prefix_n;
     for (size_t i = 0; i < a->nboxes && below; i++)
         below =
             (ptrdiff_t)i == inbox || (a->boxes[i].name_n > 6 && str_case_starts(box_name(&a->boxes[i]), STR("INBOX")) &&
@@ -307,18 +320,22 @@ uint64_t acct_role_box(struct acct *a, uint8_t role, struct err *err)
     if (below)
         buf_addf(&name, "INBOX%c", delim);
     buf_addz(&name, option && option[0] ? option : names[role]);
+    struct buf server = BUF_INIT(4000), shown = BUF_INIT(1000);
+    acct_box_name(a, buf_str(&name), &server, &shown);
     uint64_t group = 0, target = 0;
     uint32_t count = 0;
     bool ok = db_intent_add(a->db,
                             &(struct db_intent){.kind = INTENT_BOX_CREATE,
-                                                .arg = buf_str(&name),
-                                                .utf8 = buf_str(&name),
+                                                .arg = buf_str(&server),
+                                                .utf8 = buf_str(&shown),
                                                 .now = clock_wall(),
                                                 .automatic = true},
                             &group, &target, &count, err);
     if (ok && target && !db_box_set_role(a->db, target, role, err))
         ok = false;
     buf_fini(&name);
+    buf_fini(&server);
+    buf_fini(&shown);
     acct_boxes_load(a);
     return ok ? target : 0;
 }
@@ -337,7 +354,10 @@ void outbox_save(struct acct *a, uint64_t client, struct msg *m)
                       err.kind ? err.text : "there is no such mailbox");
         return;
     }
-    if (!append_intent(a, box, name, s->flags, false, &group, &count, &err)) {
+    struct db_msg old;
+    bool there = s->replaces && db_msg_get(a->db, s->replaces, &old, &err) && old.box == box;
+    err = ERR_INIT;
+    if (!append_intent(a, box, name, s->flags, there ? s->replaces : 0, &group, &count, &err)) {
         outbox_unlink(a->srv, str_z(name));
         server_refuse(a->srv, client, s->req, err.kind, err.text);
         return;
@@ -438,8 +458,7 @@ static void file_sent(struct acct *a, uint64_t id)
         char *from = file_path(a->srv, str_z(file), ""), *to = file_path(a->srv, str_z(copy), "");
         /* The same name after a crash: the link may be there, the intent not. */
         ok = box && (link(from, to) == 0 || errno == EEXIST || err_sys(&err, err_from_errno(errno), errno, "%s", to)) &&
-             fs_sync_dir(a->srv->outbox_dir, &err) &&
-             append_intent(a, box, copy, FLAG_SEEN, false, &group, &count, &err);
+             fs_sync_dir(a->srv->outbox_dir, &err) && append_intent(a, box, copy, FLAG_SEEN, 0, &group, &count, &err);
         free(from);
         free(to);
     }

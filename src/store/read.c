@@ -177,7 +177,8 @@ uint64_t reader_version(struct reader *r)
 
 #define BOX_SQL                                                                                                        \
     "SELECT b.id,b.name,b.utf8,b.delim,b.attrs,CASE WHEN k.role THEN k.role ELSE b.role END,b.exists_,b.unseen,"       \
-    "b.known,b.known_unread,b.shown,b.shown_unread,b.readonly,b.filled,b.uidvalidity FROM box b JOIN boxid k ON "      \
+    "b.known,b.known_unread,b.shown,b.shown_unread,b.readonly,b.filled,b.uidvalidity,b.size FROM box b JOIN boxid k "  \
+    "ON "                                                                                                              \
     "k.id=b.id "
 
 static uint32_t settle(int64_t n)
@@ -199,6 +200,7 @@ static void box_row_read(struct reader *r, sqlite3_stmt *st, struct box_row *b)
                           .attrs = sql_u32(st, 4),
                           .role = (uint8_t)sql_int(st, 5),
                           .known = settle(known),
+                          .size = sql_u64(st, 15),
                           .readonly = sql_int(st, 12)};
     b->total = settle(all ? shown : exists + shown - known);
     b->unread = settle(all || unseen == UINT32_MAX ? shown_unread : unseen + shown_unread - known_unread);

@@ -10,6 +10,7 @@
 #define TUIMAIL_STORE_READ_H
 
 #include "base/base.h"
+#include "ipc/ipc.h"
 #include "mail/row.h"
 
 struct reader;
@@ -28,6 +29,7 @@ struct box_row {
     uint8_t role;           /* enum box_role: by SPECIAL-USE, else by the usual names, else by option */
     uint32_t total, unread; /* shown counts: server state + pending intents */
     uint32_t known;         /* rows present here; < total while the list fills */
+    uint64_t size;          /* octets on the server, UINT64_MAX unknown */
     bool readonly, local;
 };
 typedef void box_row_fn(void *arg, const struct box_row *);
@@ -36,6 +38,16 @@ bool reader_boxes(struct reader *, box_row_fn *, void *arg, struct err *);
 bool reader_box(struct reader *, uint64_t box, struct box_row *row_r, struct err *); /* row_r->id 0: gone */
 bool reader_box_by_role(struct reader *, uint8_t role, struct box_row *row_r, struct err *);
 bool reader_box_by_name(struct reader *, struct str utf8, struct box_row *row_r, struct err *);
+
+/* Quota as the server said it last: resource "STORAGE" counts 1024 octets. */
+struct quota_row {
+    struct str root, resource;
+    uint64_t used, limit;
+};
+typedef void quota_fn(void *arg, const struct quota_row *);
+bool reader_quota(struct reader *, quota_fn *, void *arg, struct err *);
+/* What the server said of itself: "id", "caps" (db_server_set); absent adds nothing. Raw. */
+bool reader_server(struct reader *, const char *name, struct buf *out, struct err *);
 
 /* Where a row stands in a list sorted newest first: (date, id), both falling. */
 struct row_key {
@@ -86,6 +98,21 @@ bool reader_outbox(struct reader *, outbox_row_fn *, void *arg, struct err *);
 /* Addresses met in mail, best first, whose name or address has a word beginning with `prefix`: for completion. */
 typedef void address_fn(void *arg, struct str name, struct str addr);
 bool reader_addresses(struct reader *, struct str prefix, unsigned max, address_fn *, void *arg, struct err *);
+/* Intents that are not on the server, oldest first, at most `max`. state: 0 waits, 1 sent, 2 sent with an unknown end.
+ */
+struct queue_row {
+    uint64_t intent;
+    enum intent_kind kind; /* as replayed: ARCHIVE, TRASH, SPAM are MOVE */
+    uint8_t state;
+    uint32_t set, clear, count; /* count: messages */
+    int64_t due;                /* held back until then */
+    bool inverse;               /* made by undo */
+    struct str arg, box, target, subject;
+};
+typedef void queue_row_fn(void *arg, const struct queue_row *);
+bool reader_queue(struct reader *, unsigned max, queue_row_fn *, void *arg, struct err *);
+/* It in words, raw: `move to Archive: "budget"`. */
+void queue_words(const struct queue_row *, int64_t now, struct buf *out);
 /* Pending intents, oldest first (status line, `:messages`). */
 bool reader_pending(struct reader *, uint32_t *intents_r, uint32_t *outbox_r, struct err *);
 

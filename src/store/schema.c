@@ -6,7 +6,9 @@
 
 #include "store/db_int.h"
 
-#define CACHE_SCHEMA 1
+#define CACHE_SCHEMA 2
+#define STRING_OF(x) #x
+#define STRING(x) STRING_OF(x)
 #define CLEAN_CHECK_MAX (64 << 20) /* after a crash a cache up to this size is checked whole */
 
 static const char keep_1[] =
@@ -53,10 +55,19 @@ static const char *const keep_steps[] = {keep_1, keep_2};
 
 static const char cache_1[] =
     "CREATE TABLE cache.cmeta(name TEXT PRIMARY KEY, value) WITHOUT ROWID;"
-    "CREATE TABLE cache.box(id INTEGER PRIMARY KEY, name BLOB, utf8 BLOB, delim INTEGER, attrs INTEGER, role INTEGER, "
-    "uidvalidity INTEGER, uidnext INTEGER, base INTEGER, modseq INTEGER,"
-    " exists_ INTEGER, unseen INTEGER, known INTEGER, known_unread INTEGER, shown INTEGER, shown_unread INTEGER, "
-    "readonly INTEGER, keywords_ok INTEGER, filled INTEGER, hidden INTEGER, listed INTEGER);"
+    "CREATE TABLE cache.box(id INTEGER PRIMARY KEY, name BLOB, utf8 BLOB, delim INTEGER NOT NULL DEFAULT 0, attrs "
+    "INTEGER NOT NULL DEFAULT 0, role INTEGER NOT NULL DEFAULT 0, uidvalidity INTEGER NOT NULL DEFAULT 0, uidnext "
+    "INTEGER NOT NULL DEFAULT 0, base INTEGER NOT NULL DEFAULT 0, modseq INTEGER NOT NULL DEFAULT 0, exists_ INTEGER "
+    "NOT NULL DEFAULT 4294967295, unseen INTEGER NOT NULL DEFAULT 4294967295, known INTEGER NOT NULL DEFAULT 0, "
+    "known_unread INTEGER NOT NULL DEFAULT 0, shown INTEGER NOT NULL DEFAULT 0, shown_unread INTEGER NOT NULL DEFAULT "
+    "0, readonly INTEGER NOT NULL DEFAULT 0, keywords_ok INTEGER NOT NULL DEFAULT 1, filled INTEGER NOT NULL DEFAULT "
+    "0, "
+    "hidden INTEGER NOT NULL DEFAULT 0, listed INTEGER NOT NULL DEFAULT 0, objid BLOB, size INTEGER NOT NULL DEFAULT "
+    "-1);"
+    "CREATE INDEX cache.box_objid ON box(objid) WHERE objid IS NOT NULL;"
+    "CREATE TABLE cache.quota(root BLOB, resource BLOB, used INTEGER, lim INTEGER, PRIMARY KEY(root, resource)) "
+    "WITHOUT ROWID;"
+    "CREATE TABLE cache.server(name BLOB PRIMARY KEY, value BLOB) WITHOUT ROWID;"
     "CREATE TABLE cache.msg(id INTEGER PRIMARY KEY, box INTEGER NOT NULL, date INTEGER NOT NULL, flags INTEGER NOT "
     "NULL, attrs INTEGER NOT NULL, state INTEGER NOT NULL, thread INTEGER NOT NULL,"
     " size INTEGER NOT NULL, sbox INTEGER NOT NULL, suid INTEGER NOT NULL, sflags INTEGER NOT NULL, mh INTEGER NOT "
@@ -296,7 +307,8 @@ static bool cache_make(struct db *db, struct err *err)
 {
     if (!sql_exec(&db->q, "BEGIN IMMEDIATE", err))
         return false;
-    bool ok = sql_exec(&db->q, cache_1, err) && sql_exec(&db->q, "PRAGMA cache.user_version=1", err);
+    bool ok =
+        sql_exec(&db->q, cache_1, err) && sql_exec(&db->q, "PRAGMA cache.user_version=" STRING(CACHE_SCHEMA), err);
     if (ok) {
         sqlite3_stmt *st =
             sql_ask(&db->q, "INSERT INTO cache.cmeta(name,value) VALUES('keep',?)", "i", I(key_word(db)));
@@ -305,11 +317,9 @@ static bool cache_make(struct db *db, struct err *err)
         ok = rc == SQLITE_OK || sql_fail(&db->q, rc, err);
         /* Mailboxes keep their ids when the cache is lost. */
         ok = ok &&
-             sql_exec(
-                 &db->q,
-                 "INSERT INTO cache.box SELECT "
-                 "id,name,utf8,coalesce(delim,0),0,0,0,0,0,0,4294967295,4294967295,0,0,0,0,0,1,0,0,0 FROM main.boxid",
-                 err);
+             sql_exec(&db->q,
+                      "INSERT INTO cache.box(id,name,utf8,delim) SELECT id,name,utf8,coalesce(delim,0) FROM main.boxid",
+                      err);
         ok = ok && sql_exec(&db->q, "DELETE FROM main.meta WHERE name='cache-damaged'", err);
     }
     ok = ok && sql_exec(&db->q, "COMMIT", err);

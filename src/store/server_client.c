@@ -14,9 +14,8 @@ static void greet(struct client *c, bool offline)
     PEER_SEND(c->peer, -1, WELCOME, .version = IPC_VERSION, .schema = DB_SCHEMA, .root = str_z(s->root));
     c->greeted = true;
     /* Nothing was connected before the first one came and said whether it may be. */
-    for (size_t i = 0; i < s->naccts; i++)
-        if (!s->greeted || offline)
-            acct_set_offline(s->accts[i], offline || s->accts[i]->conf->offline);
+    for (size_t i = 0; i < s->naccts && !s->greeted; i++)
+        acct_set_offline(s->accts[i], offline || s->accts[i]->conf->offline);
     s->greeted = true;
     for (size_t i = 0; i < s->naccts; i++)
         acct_tell(s->accts[i], c);
@@ -35,63 +34,6 @@ static void on_hello(struct client *c, struct msg *m)
 }
 
 /* ---- Intents ------------------------------------------------------------------------------------ */
-/* A new mailbox name as the server spells it: RFC 3501 5.1.3 (modified UTF-7), or UTF-8 where the server's own names
- * are. */
-static void name_to_server(const struct acct *a, struct str utf8, struct buf *out)
-{
-    static const char set[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+,";
-    bool plain = !a->imap;
-    for (size_t i = 0; i < a->nboxes && !plain; i++)
-        for (size_t k = 0; k < a->boxes[i].name_n && !plain; k++)
-            plain = (unsigned char)a->boxes[i].name[k] >= 0x80;
-    uint32_t bits = 0;
-    unsigned nbits = 0;
-    bool shifted = false;
-    while (utf8.n > 0) {
-        uint32_t cp;
-        unsigned used = utf8_decode(utf8, &cp);
-        if (used == 0)
-            used = 1, cp = 0xFFFD;
-        struct str raw = str_sub(utf8, 0, used);
-        utf8 = str_sub(utf8, used, utf8.n);
-        bool direct = plain || (cp >= 0x20 && cp < 0x7F);
-        if (direct && shifted) {
-            if (nbits > 0)
-                buf_addc(out, set[bits << (6 - nbits) & 63]);
-            buf_addc(out, '-');
-            shifted = false;
-            bits = nbits = 0;
-        }
-        if (direct) {
-            buf_adds(out, raw);
-            if (cp == '&' && !plain)
-                buf_addc(out, '-');
-            continue;
-        }
-        if (!shifted)
-            buf_addc(out, '&');
-        shifted = true;
-        uint16_t units[2] = {(uint16_t)cp, 0};
-        unsigned n = 1;
-        if (cp > 0xFFFF) {
-            units[0] = (uint16_t)(0xD800 + ((cp - 0x10000) >> 10));
-            units[1] = (uint16_t)(0xDC00 + ((cp - 0x10000) & 0x3FF));
-            n = 2;
-        }
-        for (unsigned u = 0; u < n; u++) {
-            bits = bits << 16 | units[u];
-            for (nbits += 16; nbits >= 6; nbits -= 6)
-                buf_addc(out, set[bits >> (nbits - 6) & 63]);
-            bits &= (1u << nbits) - 1;
-        }
-    }
-    if (shifted) {
-        if (nbits > 0)
-            buf_addc(out, set[bits << (6 - nbits) & 63]);
-        buf_addc(out, '-');
-    }
-}
-
 static bool name_valid(struct str name)
 {
     for (size_t i = 0; i < name.n; i++)
@@ -143,7 +85,7 @@ static uint32_t u32_of(struct str arg)
 static bool intent_run(struct acct *a, const struct m_INTENT *in, uint64_t *ids, size_t n, uint64_t *group,
                        uint32_t *count, struct err *err)
 {
-    struct buf name = BUF_INIT(4000);
+    struct buf name = BUF_INIT(4000), shown = BUF_INIT(1000);
     struct db_intent x = {.kind = (enum intent_kind)in->kind,
                           .msgs = ids,
                           .n = n,
@@ -160,9 +102,9 @@ static bool intent_run(struct acct *a, const struct m_INTENT *in, uint64_t *ids,
     } else if (box_op) {
         ok = name_valid(in->arg) ||
              err_set(err, ERR_USAGE, "a mailbox name has no control characters and is at most 500 bytes long");
-        name_to_server(a, in->arg, &name);
+        acct_box_name(a, in->arg, &name, &shown);
         x.arg = buf_str(&name);
-        x.utf8 = in->arg;
+        x.utf8 = buf_str(&shown);
     }
     uint8_t role = role_of_intent(x.kind);
     if (ok && role && x.target == 0) {
@@ -181,6 +123,7 @@ static bool intent_run(struct acct *a, const struct m_INTENT *in, uint64_t *ids,
         *count += more;
     }
     buf_fini(&name);
+    buf_fini(&shown);
     return ok;
 }
 

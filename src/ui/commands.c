@@ -378,26 +378,10 @@ bool run_reconnect(void *context, const struct cmd_args *args, struct err *err)
         return true;
     if (name && accts_find(&ui->accts, str_z(name), false) < 0)
         return err_set(err, ERR_NO_ACCOUNT, "no account %s", name);
-    ui->offline = false;
     for (unsigned a = 0; a < ui->accts.n; a++)
         for (uint8_t offline = 2; offline-- > 0 && (!name || !strcmp(name, ui->accts.list[a].name));)
             if (!SEND(ui->client->chan, -1, err, SET_OFFLINE, .account = str_z(ui->accts.list[a].name),
                       .offline = offline))
                 return false;
-    return true;
-}
-
-bool run_offline(void *context, const struct cmd_args *args, struct err *err)
-{
-    struct ui *ui = context;
-    const char *word = cmd_arg(args, 0);
-    if (!ui_online(ui))
-        return true;
-    ui->offline = !word || !strcmp(word, "toggle") ? !ui->offline : !strcmp(word, "on");
-    ui_note(ui, NOTE_INFO, ui->offline ? "offline: what you do waits" : "online");
-    for (unsigned a = 0; a < ui->accts.n; a++)
-        if (!SEND(ui->client->chan, -1, err, SET_OFFLINE, .account = str_z(ui->accts.list[a].name),
-                  .offline = ui->offline))
-            return false;
     return true;
 }

@@ -21,6 +21,7 @@ struct compose {
     char *account;       /* who sends it */
     struct ref answers;  /* the mail that is answered or forwarded; id 0 none */
     struct ref replaces; /* the mail in Drafts that this one continues */
+    bool replaced;       /* the store removes it */
     bool forwards;
     size_t top;
     struct helper *builder;
@@ -407,6 +408,20 @@ static void idle(struct ui *ui, struct compose *c)
     ui->dirty = true;
 }
 
+/* Is the older form in the mailbox where the new one goes? Then saving replaces it; a mail from elsewhere that was
+ * edited again goes to the trash instead. */
+static bool replaced_there(struct ui *ui, const struct compose *c)
+{
+    int account = accts_find(&ui->accts, str_z(c->account), false);
+    struct msg_row row = {.id = 0};
+    struct err err = ERR_INIT;
+    if (!c->replaces.id || account < 0 || c->replaces.account != (unsigned)account)
+        return false;
+    const struct box_item *drafts = boxes_role(&ui->boxes, (unsigned)account, BOX_DRAFTS);
+    struct reader *reader = ui->accts.list[account].reader;
+    return drafts && reader && reader_row(reader, c->replaces.id, &row, &err) && row.id && row.box == drafts->id;
+}
+
 static void drop_replaced(struct ui *ui, const struct compose *c)
 {
     if (c->replaces.id)
@@ -449,7 +464,8 @@ static void on_saved(struct ui *ui, void *arg, const struct msg *m)
         return;
     }
     ui_note(ui, NOTE_INFO, "postponed in Drafts \xc2\xb7 R goes on with it");
-    drop_replaced(ui, c);
+    if (!c->replaced)
+        drop_replaced(ui, c);
     close_compose(ui, true);
 }
 
@@ -468,8 +484,9 @@ static void hand_over(struct ui *ui, struct compose *c)
             return;
         }
         uint32_t req = ui_request(ui, on_saved, NULL);
+        c->replaced = replaced_there(ui, c);
         ok = SEND(ui->client->chan, c->built, &err, SAVE, .req = req, .account = str_z(c->account), .box = drafts->id,
-                  .flags = FLAG_DRAFT | FLAG_SEEN);
+                  .flags = FLAG_DRAFT | FLAG_SEEN, .replaces = c->replaced ? c->replaces.id : 0);
     } else if (ok) {
         for (size_t i = 0; i < c->draft.nrcpts; i++)
             buf_addf(&rcpts, "%.*s\n", STR_FMT(c->draft.rcpts[i]));

@@ -325,7 +325,11 @@ static void account_words(const struct ui *ui, int why, struct buf *out)
         if (acct->queued)
             buf_addf(out, " %u queued", acct->queued);
         if (acct->outbox)
-            buf_addf(out, " %u sending", acct->outbox);
+            buf_addf(out, " %u %s", acct->outbox, acct->state == ACCOUNT_ONLINE ? "sending" : "to send");
+        if (acct->held)
+            buf_addz(out, ": held, see :identity");
+        else if (acct->caching)
+            buf_addf(out, " fetching %u ahead", acct->caching);
     }
 }
 
@@ -437,6 +441,8 @@ static void draw_popup(struct ui *ui)
             put_field(ui, r, y + 1, x + (left ? left + 2 : 0), r.cols - x - (left ? left + 2 : 0) - 1,
                       str_z(row->right), THING_POPUP);
     }
+    if (p->kind == POPUP_QUEUE && p->cur >= p->top && p->cur + 1 - p->top < r.rows)
+        grid_overlay(&ui->grid, r, p->cur - p->top + 1, 0, r.cols, STYLE_CURSOR);
     if (p->top + p->height < p->n)
         put_right(ui, r, 0, r.cols - 1, "more below", THING_POPUP_DIM);
 }

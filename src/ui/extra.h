@@ -71,6 +71,8 @@ bool held_keep(struct ui *, const char *draft, const char *account, uint64_t out
 /* The store tells of an outbox entry: the draft of a mail that is sent goes, of one that is refused or taken back it is
  * a draft again. True where a note told the user. */
 bool held_outbox(struct ui *, const struct m_OUTBOX *);
+/* Takes a mail of the outbox back, to be written on. */
+bool held_take_back(struct ui *, const char *account, uint64_t out, struct err *);
 void held_start(struct ui *); /* the same for what happened while no ui ran */
 
 /* ---- parts.c ---- */

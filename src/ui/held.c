@@ -120,6 +120,15 @@ static void find_last(struct ui *ui)
     }
 }
 
+bool held_take_back(struct ui *ui, const char *account, uint64_t out, struct err *err)
+{
+    struct extra *x = ui_extra(ui);
+    x->last_out = out;
+    snprintf(x->last_out_account, sizeof x->last_out_account, "%s", account);
+    x->unsending = cancel(ui, account, out, err);
+    return x->unsending;
+}
+
 bool run_unsend(void *context, const struct cmd_args *args, struct err *err)
 {
     struct ui *ui = context;
@@ -129,9 +138,7 @@ bool run_unsend(void *context, const struct cmd_args *args, struct err *err)
         find_last(ui);
     if (!x->last_out)
         return err_set(err, ERR_USAGE, "nothing waits in the outbox");
-    x->unsending = true;
-    if (!cancel(ui, x->last_out_account, x->last_out, err))
-        x->unsending = false;
+    x->unsending = cancel(ui, x->last_out_account, x->last_out, err);
     return err->kind == ERR_NONE;
 }
 

@@ -150,7 +150,7 @@ static int on_screen(const struct ui_start *start, struct loop *loop, struct cli
 int ui_main(const struct ui_start *start)
 {
     struct err err = ERR_INIT;
-    struct client_args args = {start->config ? start->config : "", start->root, "ui"};
+    struct client_args args = {start->config ? start->config : "", start->root, start->offline, "ui"};
     int status;
     signal(SIGPIPE, SIG_IGN);
     struct client *client = client_connect(&args, &err);

@@ -18,7 +18,9 @@ struct acct {
     uint64_t version;           /* reader_version when rows were read last */
     uint8_t state;              /* enum account_state */
     bool known;                 /* the store has told its state */
-    uint32_t queued, outbox;
+    uint32_t queued, outbox, caching;
+    bool held;      /* its changes wait for the choice of `identity` */
+    bool offline;   /* the user's word; kept while the store is away */
     int64_t again;  /* wall clock of the next try to connect, 0 none */
     char text[160]; /* why, raw */
 };

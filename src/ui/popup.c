@@ -26,7 +26,7 @@ void ui_popup_row(struct ui *ui, const char *left, const char *right)
     struct popup *p = &ui->popup;
     if (p->n % 32 == 0)
         p->rows = mem_resize(p->rows, p->n + 32, sizeof *p->rows);
-    p->rows[p->n++] = (struct popup_row){mem_dup_z(left), mem_dup_z(right)};
+    p->rows[p->n++] = (struct popup_row){.left = mem_dup_z(left), .right = mem_dup_z(right)};
 }
 
 void ui_confirm(struct ui *ui, const char *question, const char *detail, confirm_fn *fn, void *arg)
@@ -79,6 +79,8 @@ bool ui_popup_key(struct ui *ui, ckey key)
             ui_run(ui, word);
         }
         return true;
+    case POPUP_QUEUE:
+        return queue_key(ui, key);
     case POPUP_KEYS:
         ui_popup_close(ui); /* the key goes on to where it belongs */
         return false;

@@ -74,10 +74,13 @@ struct prompt {
 };
 
 /* ---- Popups over the panes ---- */
-enum popup_kind { POPUP_NONE, POPUP_PAGER, POPUP_LINKS, POPUP_CONFIRM, POPUP_KEYS };
+enum popup_kind { POPUP_NONE, POPUP_PAGER, POPUP_LINKS, POPUP_CONFIRM, POPUP_KEYS, POPUP_QUEUE };
 typedef void confirm_fn(struct ui *, void *arg, bool yes);
 struct popup_row {
     char *left, *right; /* raw */
+    unsigned account;   /* POPUP_QUEUE: what the row stands for */
+    uint64_t id;
+    bool mail;
 };
 struct popup {
     enum popup_kind kind;
@@ -192,7 +195,7 @@ struct ui {
     int64_t status_ms;
     char progress[240];
 
-    bool dirty, quit, offline, list_read;
+    bool dirty, quit, list_read;
     uint32_t fresh; /* new mail since the bell rang */
 };
 
@@ -285,6 +288,12 @@ void ui_confirm(struct ui *, const char *question, const char *detail, confirm_f
 bool ui_popup_key(struct ui *, ckey); /* true: taken */
 void ui_popup_keys(struct ui *);      /* what may follow the keys typed so far */
 void ui_help(struct ui *, const char *command);
+
+/* ---- queue.c: offline, what waits, whose changes they are ---- */
+bool queue_key(struct ui *, ckey);              /* in POPUP_QUEUE */
+void queue_changed(struct ui *);                /* an account said something: shows it anew where it is open */
+void queue_held(struct ui *, unsigned account); /* its changes were made for another server */
+void queue_offline(struct ui *, unsigned account, bool offline);
 
 /* ---- draw.c, layout.c ---- */
 void layout_compute(struct layout *, const struct conf *, const char *name, unsigned rows, unsigned cols, bool sidebar,

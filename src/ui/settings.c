@@ -107,6 +107,42 @@ static void show_option(struct ui *ui, const char *account, const char *name)
     buf_fini(&value);
 }
 
+static void on_setting(struct ui *ui, void *arg, const struct msg *m)
+{
+    (void)arg;
+    if (m && m->kind == MSG_REFUSED)
+        ui_note(ui, NOTE_WARNING, "%.*s", STR_FMT(m->u.REFUSED.text));
+}
+
+/* What the store does by options that may change while it runs. */
+static void tell_store(struct ui *ui, const struct cmd_args *args)
+{
+    static const char *const its[] = {"cache", "cache-size"};
+    bool tell = !strcmp(args->command->name, "mailbox");
+    for (size_t i = 0; i < COUNT(its) && args->n; i++)
+        tell = tell || !strcmp(args->words[0], its[i]);
+    if (!tell || !ui_online(ui))
+        return;
+    char *words[64];
+    struct line line = line_of(args, words);
+    struct buf text = BUF_INIT(4096);
+    struct err err = ERR_INIT;
+    for (size_t i = 0; i < line.n; i++) {
+        if (i > 0)
+            buf_addc(&text, ' ');
+        line_quote(str_z(line.words[i]), &text);
+    }
+    free_words(words, line.n);
+    if (!SEND(ui->client->chan, -1, &err, SETTING, .req = ui_request(ui, on_setting, NULL), .line = buf_str(&text)))
+        ui_note_err(ui, &err);
+    buf_fini(&text);
+}
+
+bool run_mailbox(void *context, const struct cmd_args *args, struct err *err)
+{
+    return run_set(context, args, err);
+}
+
 bool run_set(void *context, const struct cmd_args *args, struct err *err)
 {
     struct ui *ui = context;
@@ -122,6 +158,7 @@ bool run_set(void *context, const struct cmd_args *args, struct err *err)
     if (!ok)
         return false;
     apply_options(ui);
+    tell_store(ui, args);
     for (unsigned a = 0; a < ui->accts.n; a++) /* conf may have moved its accounts */
         ui->accts.list[a].conf = conf_account(ui->conf, ui->accts.list[a].name);
     ui->boxes.stale = true;

@@ -61,6 +61,12 @@ static void on_account(struct ui *ui, const struct m_ACCOUNT *m)
     acct->state = m->state;
     acct->queued = m->queued;
     acct->outbox = m->outbox;
+    acct->caching = m->caching;
+    acct->offline = m->state == ACCOUNT_OFFLINE;
+    if (m->held && !acct->held)
+        queue_held(ui, (unsigned)at);
+    acct->held = m->held;
+    queue_changed(ui);
     acct->again = m->again;
     snprintf(acct->text, sizeof acct->text, "%.*s", (int)MIN(m->text.n, sizeof acct->text - 1),
              m->text.n ? m->text.p : "");
@@ -205,12 +211,25 @@ static void lost(struct ui *ui, const struct err *err)
     ui->retry_timer = loop_after(ui->loop, ui->retry_ms, on_retry, ui);
 }
 
+/* A new store connects nothing that the user had taken offline. */
+static void offline_again(struct ui *ui)
+{
+    struct err err = ERR_INIT;
+    for (unsigned a = 0; a < ui->accts.n; a++)
+        if (ui->client->offline && !ui->accts.list[a].offline)
+            SEND(ui->client->chan, -1, &err, SET_OFFLINE, .account = str_z(ui->accts.list[a].name), .offline = 0);
+}
+
 static void on_retry(void *arg)
 {
     struct ui *ui = arg;
     struct err err = ERR_INIT;
     watch_free(&ui->retry_timer);
+    ui->client->offline = false;
+    for (unsigned a = 0; a < ui->accts.n; a++)
+        ui->client->offline = ui->client->offline || ui->accts.list[a].offline;
     if (client_reconnect(ui->client, &err)) {
+        offline_again(ui);
         ui_note(ui, NOTE_INFO, "the store runs again");
         ui_store_watch(ui);
         ui_watch_list(ui);

@@ -291,14 +291,6 @@ static void open_first(struct ui *ui)
     }
 }
 
-static void set_offline(struct ui *ui)
-{
-    struct err err = ERR_INIT;
-    ui->offline = true;
-    for (unsigned a = 0; a < ui->accts.n && ui->client && ui->client->chan; a++)
-        SEND(ui->client->chan, -1, &err, SET_OFFLINE, .account = str_z(ui->accts.list[a].name), .offline = 1);
-}
-
 struct ui *ui_new(const struct ui_start *start, struct loop *loop, struct client *client,
                   const struct ui_terminal *term)
 {
@@ -326,8 +318,8 @@ struct ui *ui_new(const struct ui_start *start, struct loop *loop, struct client
     boxes_update(&ui->boxes, &ui->accts, ui->conf, &err);
     ui_store_watch(ui);
     open_first(ui);
-    if (start->offline)
-        set_offline(ui);
+    for (unsigned a = 0; a < ui->accts.n && start->offline; a++)
+        queue_offline(ui, a, true);
     extra_start(ui);
     ui_run_hooks(ui, "start");
     return ui;

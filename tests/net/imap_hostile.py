@@ -3,12 +3,11 @@
 import contextlib
 import os
 import re
-import socket
 import sys
-import threading
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 import channel  # noqa: E402
+import imap_script  # noqa: E402
 import tap  # noqa: E402
 from channel import ranges  # noqa: E402
 
@@ -23,51 +22,15 @@ def row(seq, uid=None, flags="", extra=b""):
         seq, uid or seq, flags.encode(), extra, len(header), header)
 
 
-class Liar:
-    """Answers each command by the first rule whose pattern fits; a rule gives bytes, or a function of the match, or None to hang up. `OK`
-    with the tag follows unless the answer holds "{tag}"."""
+class Liar(imap_script.Dialogue):
+    """By rules alone; what none answers is OK."""
 
     def __init__(self, rules, exists=3, caps=CAPS):
-        self.rules = [(re.compile(p), a) for p, a in rules] + [(re.compile(p), a) for p, a in (
+        super().__init__(list(rules) + [
             (r"LOGIN .*", b"{tag} OK [CAPABILITY %s] in\r\n" % caps.encode()),
             (r"(SELECT|EXAMINE) .*", b"* FLAGS (\\Seen)\r\n* %d EXISTS\r\n* OK [UIDVALIDITY 7] x\r\n* OK [UIDNEXT %d] x\r\n* OK [PERMANENTFLAGS (\\*)] x\r\n" % (exists, exists + 1)),
             (r"FETCH (\d+):(\d+) .*", lambda m: b"".join(row(i) for i in range(int(m[1]), int(m[2]) + 1))),
-            (r"UID FETCH (\d+):(\d+) .*", lambda m: b"".join(row(i) for i in range(int(m[1]), min(int(m[2]), exists) + 1))),
-            (r".*", b""))]
-        self.heard, self.listener = [], socket.create_server(("127.0.0.1", 0))
-        self.port, self.open = self.listener.getsockname()[1], []
-        threading.Thread(target=self.serve, daemon=True).start()
-
-    def serve(self):
-        with contextlib.suppress(OSError):
-            while True:
-                conn, _ = self.listener.accept()
-                self.open.append(conn)
-                threading.Thread(target=self.talk, args=(conn,), daemon=True).start()
-
-    def talk(self, conn):
-        with contextlib.suppress(OSError), conn.makefile("rb") as lines:
-            conn.sendall(b"* OK [CAPABILITY IMAP4rev1 LITERAL+] ready\r\n")
-            for line in lines:
-                tag, _, command = line.decode("latin-1").strip().partition(" ")
-                self.heard.append(command or tag)
-                for pattern, answer in self.rules:
-                    m = pattern.fullmatch(command or tag)
-                    if not m:
-                        continue
-                    answer = answer(m) if callable(answer) else answer
-                    if answer is None:
-                        conn.shutdown(socket.SHUT_RDWR)
-                        return
-                    if b"{tag}" not in answer:
-                        answer += b"{tag} OK done\r\n"
-                    conn.sendall(answer.replace(b"{tag}", tag.encode()))
-                    break
-
-    def close(self):
-        self.listener.close()
-        for c in self.open:
-            c.close()
+            (r"UID FETCH (\d+):(\d+) .*", lambda m: b"".join(row(i) for i in range(int(m[1]), min(int(m[2]), exists) + 1)))])
 
 
 @contextlib.contextmanager

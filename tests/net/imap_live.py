@@ -107,7 +107,7 @@ def everything(**server):
         p.do("STEP_FILE_OPEN", path="../../../etc/passwd", want=ERR["CHANNEL"])
         p.do("STEP_BODY", box=1, uid=99, msg=1, want=ERR["NO_MESSAGE"])
         # move, copy
-        p.do("STEP_BOX", op=0, name="Ablage/Größe & Co")
+        p.do("STEP_BOX", op=0, name="Ablage/Gr&APYA3w-e &- Co")
         got = p.do("STEP_LIST")
         made = [b for b in got["BOX"] if b.utf8 == "Ablage/Größe & Co".encode()]
         tap.equal(len(made), 1, "the mailbox made")

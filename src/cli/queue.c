@@ -1,0 +1,112 @@
+/* tuimail queue: what was done here and waits for the server. */
+#include "cli/cli.h"
+#include "client/client.h"
+#include "store/read.h"
+
+#include <unistd.h>
+
+#define SHOWN 100000
+
+struct printing {
+    struct buf *out;
+    const char *account;
+    int64_t now;
+    bool json, any;
+};
+
+static void put(struct printing *p, const char *kind, uint64_t id, struct str words)
+{
+    if (p->json) {
+        buf_addz(p->out, p->any ? ",\n " : "[");
+        buf_addf(p->out, "{\"account\": \"%s\", \"kind\": \"%s\", \"id\": %llu, \"text\": ", p->account, kind,
+                 (unsigned long long)id);
+        out_json(p->out, words);
+        buf_addc(p->out, '}');
+    } else {
+        buf_addf(p->out, "%s %s%llu  ", p->account, kind[0] == 'm' ? "m" : "", (unsigned long long)id);
+        out_text(p->out, words);
+        buf_addc(p->out, '\n');
+    }
+    p->any = true;
+}
+
+static void put_intent(void *arg, const struct queue_row *q)
+{
+    struct printing *p = arg;
+    struct buf words = BUF_INIT(2000);
+    queue_words(q, p->now, &words);
+    put(p, "change", q->intent, buf_str(&words));
+    buf_fini(&words);
+}
+
+static void put_mail(void *arg, const struct outbox_row *o)
+{
+    struct printing *p = arg;
+    struct buf words = BUF_INIT(2000);
+    if (o->state > OUTBOX_SENDING)
+        return;
+    buf_addf(&words, "send \"%.*s\"%s%.*s", STR_FMT(o->subject), o->text.n ? ", tried: " : "", STR_FMT(o->text));
+    put(p, "mail", o->id, buf_str(&words));
+    buf_fini(&words);
+}
+
+static bool list(const struct cli *cli, bool json, struct err *err)
+{
+    struct buf out = BUF_INIT(64u << 20);
+    const struct conf *conf = cli->conf;
+    char *state = conf->state_dir[0] ? path_expand_home(conf->state_dir) : path_join(cli->root, "state");
+    struct printing p = {.out = &out, .now = clock_wall(), .json = json};
+    bool ok = true;
+    for (size_t i = 0; ok && i < conf->naccounts; i++) {
+        struct reader *r = reader_open(state, conf->accounts[i].name, err);
+        p.account = conf->accounts[i].name;
+        ok = r && reader_queue(r, SHOWN, put_intent, &p, err) && reader_outbox(r, put_mail, &p, err);
+        reader_close(&r);
+    }
+    free(state);
+    if (ok && json)
+        buf_addz(&out, p.any ? "]\n" : "[]\n");
+    ok = ok && (out_flush(&out) || err_set(err, ERR_IO, "nobody reads the output"));
+    buf_fini(&out);
+    return ok;
+}
+
+/* "12" is a change, "m3" a mail. */
+static bool drop_one(struct client *c, const char *account, const char *word, uint32_t req, struct err *err)
+{
+    bool mail = word[0] == 'm';
+    uint64_t id;
+    struct msg m;
+    if (!str_u64(str_z(word + mail), &id))
+        return err_set(err, ERR_USAGE, "\"%.60s\" is no number of tuimail queue", word);
+    if (mail)
+        return SEND(c->chan, -1, err, OUTBOX_ACT, .req = req, .account = str_z(account), .out = id,
+                    .act = OUTBOX_ACT_CANCEL) &&
+               chan_drain(c->chan, clock_mono_ms() + CLIENT_START_MS, err);
+    if (!SEND(c->chan, -1, err, QUEUE_DROP, .req = req, .account = str_z(account), .intent = id))
+        return false;
+    int got = client_wait(c, MSG_INTENT_OK, req, clock_mono_ms() + CLIENT_START_MS, NULL, NULL, &m, err);
+    return got > 0 || (got == 0 && err_set(err, ERR_TIMEOUT, "the store did not answer"));
+}
+
+int queue_main(struct cli *cli)
+{
+    struct err err = ERR_INIT;
+    bool json = false;
+    const struct cli_opt opts[] = {{"--json", NULL, &json}};
+    const struct client_args args = {
+        .config = cli->config, .root = cli->root, .program = "queue", .offline = cli->offline};
+    bool ok = cli_options(cli, opts, COUNT(opts), &err);
+    if (ok && cli->argc == 0) {
+        ok = list(cli, json, &err);
+    } else if (ok && (cli->argc < 3 || strcmp(cli->argv[0], "drop") != 0)) {
+        ok = err_set(&err, ERR_USAGE, "write: tuimail queue, or tuimail queue drop ACCOUNT NUMBER...");
+    } else if (ok) {
+        struct client *c = cli_account(cli, cli->argv[1], &err) ? client_connect(&args, &err) : NULL;
+        ok = c != NULL;
+        for (int i = 2; ok && i < cli->argc; i++)
+            ok = drop_one(c, cli->argv[1], cli->argv[i], (uint32_t)i, &err);
+        client_close(&c);
+    }
+    return ok ? 0 : cli_fail(&err);
+}

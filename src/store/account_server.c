@@ -1,0 +1,222 @@
+/* What a server says of itself, of its namespaces and of its quota (RFC 2342, 2971, 9208), and how it spells the names
+ * of mailboxes made here. */
+#include "store/account.h"
+
+#define FULL_WARN 90 /* percent of a quota from where the user is told */
+#define FULL_CALM 85 /* below it, told again the next time */
+
+/* ---- Quota -------------------------------------------------------------------------------------- */
+
+/* 1024-octet units as people read them. */
+static void kib_words(uint64_t kib, struct buf *out)
+{
+    static const char *const units[] = {"KB", "MB", "GB", "TB"};
+    unsigned u = 0;
+    uint64_t rest = 0;
+    for (; kib >= 10240 && u + 1 < COUNT(units); u++) {
+        rest = kib % 1024;
+        kib /= 1024;
+    }
+    if (u && kib < 100)
+        buf_addf(out, "%llu.%llu %s", (unsigned long long)kib, (unsigned long long)(rest * 10 / 1024), units[u]);
+    else
+        buf_addf(out, "%llu %s", (unsigned long long)kib, units[u]);
+}
+
+void quota_words(struct str resource, uint64_t used, uint64_t limit, struct buf *out)
+{
+    if (str_case_eqz(resource, "STORAGE")) {
+        kib_words(used, out);
+        buf_addz(out, " of ");
+        kib_words(limit, out);
+    } else {
+        buf_addf(out, "%llu of %llu %s", (unsigned long long)used, (unsigned long long)limit,
+                 str_case_eqz(resource, "MESSAGE") ? "messages" : "");
+    }
+}
+
+static uint64_t percent_of(uint64_t used, uint64_t limit)
+{
+    return limit == 0 ? (used ? 100 : 0) : used >= limit ? 100 : used / limit * 100 + used % limit * 100 / limit;
+}
+
+/* The end of a round: what is told to clients, and to the user when it becomes tight. */
+static void quota_settle(struct acct *a)
+{
+    uint8_t was = a->full;
+    a->full = a->full_next;
+    if (a->full >= FULL_WARN && !a->full_told) {
+        a->full_told = true;
+        acct_note(a, 1, ERR_NONE, "%u %% of the server's room is used (%s): delete mail and empty the trash", a->full,
+                  a->full_words);
+    }
+    if (a->full < FULL_CALM)
+        a->full_told = false;
+    if (a->full != was)
+        acct_tell(a, NULL);
+}
+
+static void on_quota(struct acct *a, struct msg *m)
+{
+    const struct m_QUOTA *q = &m->u.QUOTA;
+    struct err err = ERR_INIT;
+    bool ok = true;
+    if (!a->quota_open) {
+        ok = db_quota_clear(a->db, &err);
+        a->full_next = 0;
+        a->full_words[0] = 0;
+    }
+    a->quota_open = q->resource.n > 0;
+    if (!a->quota_open) {
+        quota_settle(a);
+    } else {
+        ok = ok && db_quota_put(a->db, q->root, q->resource, q->used, q->limit, &err);
+        uint64_t percent = percent_of(q->used, q->limit);
+        bool mail = str_case_eqz(q->resource, "STORAGE") || str_case_eqz(q->resource, "MESSAGE");
+        if (mail && percent >= a->full_next) {
+            struct buf words = BUF_INIT(sizeof a->full_words - 1);
+            quota_words(q->resource, q->used, q->limit, &words);
+            snprintf(a->full_words, sizeof a->full_words, "%s", buf_z(&words));
+            buf_fini(&words);
+            a->full_next = (uint8_t)percent;
+        }
+    }
+    if (!ok)
+        acct_db_error(a, &err);
+}
+
+/* ---- Names -------------------------------------------------------------------------------------- */
+/* RFC 3501 5.1.3 (modified UTF-7), or as it is where the server's own names are plain UTF-8. */
+static void name_encode(bool plain, struct str utf8, struct buf *out)
+{
+    static const char set[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+,";
+    uint32_t bits = 0;
+    unsigned nbits = 0;
+    bool shifted = false;
+    while (utf8.n > 0) {
+        uint32_t cp;
+        unsigned used = utf8_decode(utf8, &cp);
+        if (used == 0)
+            used = 1, cp = 0xFFFD;
+        struct str raw = str_sub(utf8, 0, used);
+        utf8 = str_sub(utf8, used, utf8.n);
+        bool direct = plain || (cp >= 0x20 && cp < 0x7F);
+        if (direct && shifted) {
+            if (nbits > 0)
+                buf_addc(out, set[bits << (6 - nbits) & 63]);
+            buf_addc(out, '-');
+            shifted = false;
+            bits = nbits = 0;
+        }
+        if (direct) {
+            buf_adds(out, raw);
+            if (cp == '&' && !plain)
+                buf_addc(out, '-');
+            continue;
+        }
+        if (!shifted)
+            buf_addc(out, '&');
+        shifted = true;
+        uint16_t units[2] = {(uint16_t)cp, 0};
+        unsigned n = 1;
+        if (cp > 0xFFFF) {
+            units[0] = (uint16_t)(0xD800 + ((cp - 0x10000) >> 10));
+            units[1] = (uint16_t)(0xDC00 + ((cp - 0x10000) & 0x3FF));
+            n = 2;
+        }
+        for (unsigned u = 0; u < n; u++) {
+            bits = bits << 16 | units[u];
+            for (nbits += 16; nbits >= 6; nbits -= 6)
+                buf_addc(out, set[bits >> (nbits - 6) & 63]);
+            bits &= (1u << nbits) - 1;
+        }
+    }
+    if (shifted) {
+        if (nbits > 0)
+            buf_addc(out, set[bits << (6 - nbits) & 63]);
+        buf_addc(out, '-');
+    }
+}
+
+static struct str first_part(struct str path, char delim)
+{
+    size_t n = path.n;
+    if (delim)
+        str_find(path, delim, &n);
+    return str_sub(path, 0, n);
+}
+
+/* Does the name lead to where mailboxes of others are? Then it is whole as it stands. */
+static bool name_of_others(const struct acct *a, struct str utf8)
+{
+    for (size_t i = 0; i < a->nboxes; i++) {
+        const struct box *b = &a->boxes[i];
+        if ((b->attrs & (BOX_OTHERS | BOX_SHARED)) &&
+            str_eq(first_part(box_utf8(b), b->delim), first_part(utf8, b->delim)))
+            return true;
+    }
+    return false;
+}
+
+struct str acct_own_name(const struct acct *a, struct str name)
+{
+    struct str prefix = {a->prefix, a->prefix_n};
+    bool below = prefix.n && name.n > prefix.n && str_case_eq(str_sub(name, 0, prefix.n), prefix);
+    return below ? str_sub(name, prefix.n, name.n) : name;
+}
+
+void acct_box_name(const struct acct *a, struct str utf8, struct buf *name, struct buf *shown)
+{
+    bool plain = !a->imap;
+    for (size_t i = 0; i < a->nboxes && !plain; i++)
+        for (size_t k = 0; k < a->boxes[i].name_n && !plain; k++)
+            plain = (unsigned char)a->boxes[i].name[k] >= 0x80;
+    bool others = name_of_others(a, utf8);
+    utf8 = others ? utf8 : acct_own_name(a, utf8);
+    buf_adds(shown, utf8);
+    if (!others)
+        buf_add(name, a->prefix, a->prefix_n);
+    name_encode(plain, utf8, name);
+}
+
+static void prefix_take(struct acct *a, struct str prefix)
+{
+    a->prefix_n = MIN(prefix.n, sizeof a->prefix);
+    memcpy(a->prefix, prefix.n ? prefix.p : "", a->prefix_n);
+}
+
+static void on_namespace(struct acct *a, struct msg *m)
+{
+    struct err err = ERR_INIT;
+    prefix_take(a, m->u.NAMESPACE.prefix);
+    if (!db_server_set(a->db, "prefix", m->u.NAMESPACE.prefix, &err))
+        acct_db_error(a, &err);
+}
+
+static void on_server_id(struct acct *a, struct msg *m)
+{
+    struct err err = ERR_INIT;
+    if (!db_server_set(a->db, "id", m->u.SERVER_ID.text, &err))
+        acct_db_error(a, &err);
+}
+
+/* ---- All ---------------------------------------------------------------------------------------- */
+void acct_server_message(struct acct *a, struct msg *m)
+{
+    if (m->kind == MSG_QUOTA)
+        on_quota(a, m);
+    else if (m->kind == MSG_NAMESPACE)
+        on_namespace(a, m);
+    else
+        on_server_id(a, m);
+}
+
+void acct_server_load(struct acct *a)
+{
+    struct buf prefix = BUF_INIT(sizeof a->prefix);
+    struct err err = ERR_INIT;
+    if (!db_server_get(a->db, "prefix", &prefix, &err))
+        acct_db_error(a, &err);
+    prefix_take(a, buf_str(&prefix));
+    buf_fini(&prefix);
+}

@@ -1,0 +1,67 @@
+/* A change that waits, in words. */
+#include "store/read.h"
+
+static const char *flag_words(const struct queue_row *q)
+{
+    static const struct {
+        uint32_t flag;
+        const char *set, *clear;
+    } words[] = {{FLAG_SEEN, "mark read", "mark unread"},
+                 {FLAG_FLAGGED, "flag", "unflag"},
+                 {FLAG_ANSWERED, "mark answered", "mark not answered"},
+                 {FLAG_FORWARDED, "mark forwarded", "mark not forwarded"}};
+    for (size_t i = 0; i < COUNT(words); i++)
+        if (q->set & words[i].flag)
+            return words[i].set;
+        else if (q->clear & words[i].flag)
+            return words[i].clear;
+    return "change flags of";
+}
+
+void queue_words(const struct queue_row *q, int64_t now, struct buf *out)
+{
+    static const char *const states[] = {"", ", on its way", ", sent; looked up whether it was done"};
+    struct str target = q->target.n ? q->target : STR("a mailbox"), box = q->box.n ? q->box : STR("a mailbox");
+    bool messages = true;
+    switch (q->kind) {
+    case INTENT_FLAGS:
+        buf_addz(out, flag_words(q));
+        break;
+    case INTENT_TAGS:
+        buf_addf(out, "tag %.*s", STR_FMT(q->arg));
+        break;
+    case INTENT_MOVE:
+    case INTENT_COPY:
+        buf_addf(out, "%s to %.*s:", q->kind == INTENT_MOVE ? "move" : "copy", STR_FMT(target));
+        break;
+    case INTENT_PURGE:
+        buf_addz(out, "delete for good");
+        break;
+    case INTENT_APPEND:
+        buf_addf(out, "put into %.*s:", STR_FMT(target));
+        break;
+    case INTENT_BOX_CREATE:
+        buf_addf(out, "create mailbox %.*s", STR_FMT(q->arg));
+        messages = false;
+        break;
+    case INTENT_BOX_RENAME:
+        buf_addf(out, "rename mailbox %.*s to %.*s", STR_FMT(box), STR_FMT(q->arg));
+        messages = false;
+        break;
+    case INTENT_BOX_DELETE:
+        buf_addf(out, "delete mailbox %.*s", STR_FMT(box));
+        messages = false;
+        break;
+    default:
+        buf_addf(out, "a change of %.*s", STR_FMT(box));
+        break;
+    }
+    if (messages && q->count == 1)
+        buf_addf(out, " \"%.*s\"", STR_FMT(q->subject));
+    else if (messages)
+        buf_addf(out, " %u messages", q->count);
+    if (q->due > now)
+        buf_addf(out, ", held %lld s more", (long long)(q->due - now));
+    else
+        buf_addz(out, states[MIN(q->state, COUNT(states) - 1)]);
+}

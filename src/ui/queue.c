@@ -1,0 +1,197 @@
+/* Offline and online, what waits for the server, and whose changes they are where an account became another. */
+#include "ui/extra.h"
+
+#define QUEUE_SHOWN 2000 /* of an account */
+
+/* ---- offline ---- */
+void queue_offline(struct ui *ui, unsigned account, bool offline)
+{
+    struct err err = ERR_INIT;
+    struct acct *a = &ui->accts.list[account];
+    a->offline = offline;
+    if (ui->client && ui->client->chan)
+        SEND(ui->client->chan, -1, &err, SET_OFFLINE, .account = str_z(a->name), .offline = offline);
+}
+
+bool run_offline(void *context, const struct cmd_args *args, struct err *err)
+{
+    struct ui *ui = context;
+    const char *word = cmd_arg(args, 0), *name = cmd_arg(args, 1);
+    bool all = true, on;
+    if (!ui_online(ui))
+        return true;
+    if (name && accts_find(&ui->accts, str_z(name), false) < 0)
+        return err_set(err, ERR_NO_ACCOUNT, "no account %s", name);
+    for (unsigned a = 0; a < ui->accts.n; a++)
+        if (!name || !strcmp(name, ui->accts.list[a].name))
+            all = all && ui->accts.list[a].offline;
+    on = !word || !strcmp(word, "toggle") ? !all : !strcmp(word, "on");
+    for (unsigned a = 0; a < ui->accts.n; a++)
+        if (!name || !strcmp(name, ui->accts.list[a].name))
+            queue_offline(ui, a, on);
+    ui_note(ui, NOTE_INFO, "%s%s%s", name ? name : "", name ? ": " : "", on ? "offline: what you do waits" : "online");
+    return true;
+}
+
+/* ---- the queue ---- */
+struct filling {
+    struct ui *ui;
+    unsigned account;
+    int64_t now;
+};
+
+static void add_row(const struct filling *f, const char *words, uint64_t id, bool mail)
+{
+    struct popup *p = &f->ui->popup;
+    ui_popup_row(f->ui, f->ui->accts.list[f->account].name, words);
+    p->rows[p->n - 1].account = f->account;
+    p->rows[p->n - 1].id = id;
+    p->rows[p->n - 1].mail = mail;
+}
+
+static void add_intent(void *arg, const struct queue_row *q)
+{
+    struct buf words = BUF_INIT(2000);
+    queue_words(q, ((struct filling *)arg)->now, &words);
+    add_row(arg, buf_z(&words), q->intent, false);
+    buf_fini(&words);
+}
+
+static void add_mail(void *arg, const struct outbox_row *o)
+{
+    struct filling *f = arg;
+    struct buf words = BUF_INIT(2000);
+    if (o->state > OUTBOX_SENDING)
+        return;
+    buf_addf(&words, "send \"%.*s\"", STR_FMT(o->subject));
+    if (o->state == OUTBOX_SENDING)
+        buf_addz(&words, ", on its way");
+    else if (o->text.n)
+        buf_addf(&words, ", tried: %.*s", STR_FMT(o->text));
+    add_row(f, buf_z(&words), o->id, true);
+    buf_fini(&words);
+}
+
+static void fill(struct ui *ui)
+{
+    ui_popup(ui, POPUP_QUEUE, "waits for the server, in this order · d drops a row · q closes");
+    for (unsigned a = 0; a < ui->accts.n; a++) {
+        struct filling f = {ui, a, clock_wall()};
+        struct err err = ERR_INIT;
+        struct reader *r = ui->accts.list[a].reader;
+        if (r && (!reader_queue(r, QUEUE_SHOWN, add_intent, &f, &err) || !reader_outbox(r, add_mail, &f, &err)))
+            ui_note_err(ui, &err);
+    }
+}
+
+void queue_changed(struct ui *ui)
+{
+    struct popup *p = &ui->popup;
+    if (p->kind != POPUP_QUEUE)
+        return;
+    unsigned cur = p->cur, top = p->top;
+    fill(ui);
+    p->cur = p->n ? MIN(cur, p->n - 1) : 0;
+    p->top = top;
+    if (p->n == 0)
+        ui_popup_close(ui);
+}
+
+bool run_queue(void *context, const struct cmd_args *args, struct err *err)
+{
+    struct ui *ui = context;
+    (void)args, (void)err;
+    fill(ui);
+    if (ui->popup.n == 0) {
+        ui_popup_close(ui);
+        ui_note(ui, NOTE_INFO, "nothing waits: the server has all you did");
+    }
+    return true;
+}
+
+static void on_dropped(struct ui *ui, void *arg, const struct msg *m)
+{
+    (void)arg;
+    if (m && m->kind == MSG_REFUSED)
+        ui_note(ui, NOTE_WARNING, "not dropped: %.*s", STR_FMT(m->u.REFUSED.text));
+    else if (m)
+        ui_note(ui, NOTE_INFO, "dropped: it will not be done");
+    for (unsigned i = 0; i < ui->depth; i++)
+        list_stale(ui->stack[i]);
+    ui->boxes.stale = true;
+    queue_changed(ui);
+}
+
+static void drop(struct ui *ui, const struct popup_row *row)
+{
+    struct err err = ERR_INIT;
+    const char *account = ui->accts.list[row->account].name;
+    if (!ui_online(ui))
+        return;
+    bool ok = row->mail ? held_take_back(ui, account, row->id, &err)
+                        : SEND(ui->client->chan, -1, &err, QUEUE_DROP, .req = ui_request(ui, on_dropped, NULL),
+                               .account = str_z(account), .intent = row->id);
+    if (!ok)
+        ui_note_err(ui, &err);
+    else if (row->mail)
+        ui_popup_close(ui); /* it is on the screen to be written on */
+}
+
+bool queue_key(struct ui *ui, ckey key)
+{
+    struct popup *p = &ui->popup;
+    unsigned high = MAX(p->height, 1u);
+    if (key == 'j' || key == K_DOWN)
+        p->cur = MIN(p->cur + 1, p->n - 1);
+    else if (key == 'k' || key == K_UP)
+        p->cur -= p->cur > 0;
+    else if (key == 'd' && p->cur < p->n)
+        drop(ui, &p->rows[p->cur]);
+    else
+        ui_popup_close(ui);
+    if (p->cur < p->top)
+        p->top = p->cur;
+    else if (p->cur >= p->top + high)
+        p->top = p->cur - high + 1;
+    ui->dirty = true;
+    return true;
+}
+
+/* ---- an account that became another ---- */
+void queue_held(struct ui *ui, unsigned account)
+{
+    const char *name = ui->accts.list[account].name;
+    ui_note(ui, NOTE_ERROR,
+            "%s: its server or login is another; %u changes made before wait: \":identity same %s\" makes them here, "
+            "\":identity new %s\" drops them, \":queue\" shows them",
+            name, ui->accts.list[account].queued, name, name);
+}
+
+static void on_identity(struct ui *ui, void *arg, const struct msg *m)
+{
+    bool same = arg != NULL;
+    if (m && m->kind == MSG_REFUSED)
+        ui_note(ui, NOTE_WARNING, "%.*s", STR_FMT(m->u.REFUSED.text));
+    else if (m && m->kind == MSG_INTENT_OK)
+        ui_note(ui, NOTE_INFO, "%u change%s %s", m->u.INTENT_OK.count, m->u.INTENT_OK.count == 1 ? "" : "s",
+                same ? "go on" : "dropped");
+}
+
+bool run_identity(void *context, const struct cmd_args *args, struct err *err)
+{
+    struct ui *ui = context;
+    const char *name = cmd_arg(args, 1);
+    bool same = !strcmp(cmd_arg(args, 0), "same");
+    int at = -1;
+    if (!ui_online(ui))
+        return true;
+    for (unsigned a = 0; a < ui->accts.n; a++)
+        if (name ? !strcmp(name, ui->accts.list[a].name) : ui->accts.list[a].held)
+            at = (int)a;
+    if (at < 0)
+        return name ? err_set(err, ERR_NO_ACCOUNT, "no account %s", name)
+                    : err_set(err, ERR_USAGE, "no account has changes that are held back");
+    uint32_t req = ui_request(ui, on_identity, same ? ui : NULL);
+    return SEND(ui->client->chan, -1, err, IDENTITY, .req = req, .account = str_z(ui->accts.list[at].name),
+                .same = same);
+}
