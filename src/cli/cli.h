@@ -37,7 +37,8 @@ extern const size_t cli_ncommands;
 /* Parses the whole command line and runs it; returns an exit status of sysexits(3). */
 int cli_main(int argc, char **argv);
 
-cli_fn check_main, fetch_main, search_main, view_main, send_main, queue_main, demo_main, doctor_main, help_main, dump_main;
+cli_fn check_main, fetch_main, search_main, view_main, send_main, queue_main, demo_main, doctor_main, help_main,
+    dump_main, login_main;
 
 /* ---- Options of a subcommand -------------------------------------------------------------------- */
 struct cli_opt {
@@ -66,7 +67,8 @@ struct open_role {
     struct chan *chan;
     pid_t pid;
 };
-bool role_open(const struct cli *, enum role, struct open_role *role_r, struct err *);
+bool role_open(const struct cli *, enum role, const char *account, struct open_role *role_r, struct err *); /* account:
+                                                                                                             or NULL */
 void role_close(struct open_role *); /* closes the channel, then kills and reaps */
 
 /* Adds what a mail from a script lacks and leaves out Bcc (pure). `raw` is hostile. rcpts: one

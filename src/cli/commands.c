@@ -39,6 +39,13 @@ const struct subcommand cli_commands[] = {
      "One line each, in the order in which it will be done: account, number, what it is; m before the number is a mail "
      "to be sent. What is on its way to the server cannot be dropped.",
      queue_main},
+    {"login", "ACCOUNT", CLI_ACCOUNTS, "give tuimail your consent at an OAuth 2.0 provider",
+     "For an account with oauth-provider. Shows the address of the provider's page, and waits until you have agreed "
+     "there: "
+     "with the device flow you type a short code into it, with the code flow the browser comes back by itself, or you "
+     "paste the address of its last page where it runs on another machine. The refresh token then goes to "
+     "token-save-command, the keyring or password-file. Needed once, and again when an account says so.",
+     login_main},
     {"demo", "", CLI_NO_CONF, "open a mailbox that teaches the keys: no account, no network",
      "Everything it makes is removed at its end.", demo_main},
     {"doctor", "[--offline]", CLI_NO_CONF, "say what works on this machine, and what to do about the rest",

@@ -162,9 +162,9 @@ struct account *cli_account(const struct cli *cli, const char *name, struct err 
 
 /* ---- Roles -------------------------------------------------------------------------------------- */
 
-bool role_open(const struct cli *cli, enum role role, struct open_role *h, struct err *err)
+bool role_open(const struct cli *cli, enum role role, const char *account, struct open_role *h, struct err *err)
 {
-    const char *argv[5];
+    const char *argv[6];
     size_t n = 0;
     int fd;
     if (role != ROLE_VIEW && cli->config && cli->config[0]) {
@@ -175,6 +175,8 @@ bool role_open(const struct cli *cli, enum role role, struct open_role *h, struc
         argv[n++] = "--store";
         argv[n++] = cli->root;
     }
+    if (account)
+        argv[n++] = account;
     argv[n] = NULL;
     if (!role_start(role, argv, -1, &h->pid, &fd, err))
         return false;

@@ -154,7 +154,7 @@ int search_main(struct cli *cli)
         ok = err_set(&err, ERR_LIMIT, "the query is longer than 8 KB");
     if (ok && query.n == 0)
         ok = err_set(&err, ERR_USAGE, "the query is missing; \"*\" finds all");
-    ok = ok && role_open(cli, ROLE_SEARCH, &h, &err) &&
+    ok = ok && role_open(cli, ROLE_SEARCH, NULL, &h, &err) &&
          SEND(h.chan, -1, &err, QUERY, .req = 1, .query = buf_str(&query), .account = str_z(account),
               .limit = limit ? limit : UINT32_MAX, .order = SEARCH_NEWEST) &&
          chan_drain(h.chan, clock_mono_ms() + 10000, &err) && receive(cli, &h, (enum format)format, &err);

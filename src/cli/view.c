@@ -207,7 +207,7 @@ int view_main(struct cli *cli)
     if (ok && (cli->argc > 0 || isatty(STDIN_FILENO)))
         ok = err_set(&err, ERR_USAGE, "view reads a mail from standard input: tuimail view < FILE");
     ok =
-        ok && role_open(cli, ROLE_VIEW, &h, &err) &&
+        ok && role_open(cli, ROLE_VIEW, NULL, &h, &err) &&
         SEND(h.chan, STDIN_FILENO, &err, VIEW, .req = 1, .width = width, .flags = all_headers ? VIEW_ALL_HEADERS : 0) &&
         chan_drain(h.chan, clock_mono_ms() + 10000, &err) && receive(&h, doc, &err);
     bool some = doc_count(doc) > 0;

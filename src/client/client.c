@@ -29,6 +29,17 @@ static int socket_connect(const char *path)
     return -1;
 }
 
+bool client_running(const struct client_args *args)
+{
+    struct err ignored = ERR_INIT;
+    char *path = ipc_socket_path(args->root, &ignored);
+    int fd = path != NULL ? socket_connect(path) : -1;
+    free(path);
+    if (fd >= 0)
+        close(fd);
+    return fd >= 0;
+}
+
 /* ---- Starting spawn ---- */
 
 struct start {

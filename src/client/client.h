@@ -28,6 +28,8 @@ struct client {
 /* Connects (starting spawn when no socket answers) and shakes hands. NULL with *err: ERR_STORE_LOCKED with the other
  * host's name, ERR_STORE_NEWER and whatever store said before it went, ERR_CHANNEL on another version, ERR_TIMEOUT. */
 struct client *client_connect(const struct client_args *, struct err *);
+/* Does a store of this root run now? Never starts one. */
+bool client_running(const struct client_args *);
 /* After the channel ended (chan_recv -1): drops it and connects again, as client_connect. Requests that had no answer
  * are the caller's to send again; nothing durable is lost, because an intent is answered only once it is. */
 bool client_reconnect(struct client *, struct err *);

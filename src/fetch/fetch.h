@@ -109,6 +109,8 @@ bool fetch_pending(const struct fetch *);
 /* Opens f->stream by the account's way (net/line.h) and has f->secret ready for the login. ERR_SECRET, ERR_CANCELED,
  * ERR_CHANNEL, the errors of stream_open. */
 bool fetch_open(struct fetch *, struct err *);
+/* It took place: an access token is forgotten, because the next line needs a valid one; a password is kept. */
+void fetch_logged_in(struct fetch *);
 /* A login on it failed with *err: closes f->stream. True: the access token was refused and a fresh one is here: open
  * and log in again. False: *err is for the user, and a secret that was refused is forgotten; the next fetch_open asks
  * again. `last`: this was the second try. */

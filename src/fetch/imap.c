@@ -405,8 +405,10 @@ static bool log_in(struct fetch *f, struct session *s, struct err *err)
         imap_deadline_cap(s->imap, &f->cancel_by);
         if (f->account->send_id)
             imap_identity(s->imap, PACKAGE_NAME, PACKAGE_VERSION);
-        if (imap_login(s->imap, &f->account->in, &f->secret, err))
+        if (imap_login(s->imap, &f->account->in, &f->secret, err)) {
+            fetch_logged_in(f);
             return true;
+        }
         imap_closed(f);
         if (!fetch_login_failed(f, last, err))
             return false;

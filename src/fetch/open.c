@@ -38,6 +38,12 @@ bool fetch_open(struct fetch *f, struct err *err)
     return err->kind == ERR_NONE && line_open(&w, &f->secret, &f->stream, err);
 }
 
+void fetch_logged_in(struct fetch *f)
+{
+    if (f->secret.token)
+        secret_free(&f->secret);
+}
+
 bool fetch_has_login(const struct fetch *f)
 {
     return account_login(f->account, false) != LOGIN_NOTHING;

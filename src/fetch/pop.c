@@ -73,8 +73,10 @@ static bool log_in(struct fetch *f, struct pop_session *s, struct err *err)
             pop3_lockstep(s->pop3);
         /* A tunnel without a login begins behind it. */
         if (pop3_greet(s->pop3, in->tls == TLS_STARTTLS, err) &&
-            (!fetch_has_login(f) || pop3_login(s->pop3, in->user, &f->secret, in->tls == TLS_NONE, err)))
+            (!fetch_has_login(f) || pop3_login(s->pop3, in->user, &f->secret, in->tls == TLS_NONE, err))) {
+            fetch_logged_in(f);
             return true;
+        }
         pop3_free(&s->pop3);
         if (!fetch_login_failed(f, last, err))
             return false;

@@ -13,7 +13,18 @@
 #define IPC_PACKET_MAX 65536
 #define IPC_CHANNEL_FD 3 /* where a started program finds its channel */
 
-enum role { ROLE_UI, ROLE_STORE, ROLE_SPAWN, ROLE_FETCH, ROLE_INDEX, ROLE_SEND, ROLE_VIEW, ROLE_SEARCH, ROLE_COUNT };
+enum role {
+    ROLE_UI,
+    ROLE_STORE,
+    ROLE_SPAWN,
+    ROLE_FETCH,
+    ROLE_INDEX,
+    ROLE_SEND,
+    ROLE_VIEW,
+    ROLE_SEARCH,
+    ROLE_OAUTH,
+    ROLE_COUNT
+};
 enum service { SERVICE_INCOMING, SERVICE_SUBMISSION };
 enum account_state {
     ACCOUNT_OFFLINE,
@@ -51,6 +62,7 @@ enum intent_kind {
 };
 enum box_op { BOX_CREATE, BOX_RENAME, BOX_DELETE, BOX_SUBSCRIBE, BOX_UNSUBSCRIBE };
 enum search_order { SEARCH_NEWEST, SEARCH_OLDEST };
+enum oauth_what { OAUTH_REFRESH_TOKEN, OAUTH_CLIENT_SECRET, OAUTH_ACCESS_TOKEN, OAUTH_PASTED };
 enum view_flags { VIEW_ALL_HEADERS = 1, VIEW_PREFER_HTML = 2, VIEW_RAW = 4, VIEW_STRUCTURE = 8 };
 enum body_attachments { BODY_ATTACHMENTS_UNKNOWN, BODY_NO_ATTACHMENTS, BODY_HAS_ATTACHMENTS };
 enum build_flags { BUILD_KEEP_BCC = 1 /* a draft, not a mail to send */, BUILD_NO_FLOWED = 2 };
@@ -168,8 +180,8 @@ struct sandbox {
 };
 /* Landlock + seccomp of the role + rlimits (RLIMIT_CORE 0 always) + PR_SET_NO_NEW_PRIVS + PR_SET_DUMPABLE 0. Call
  * before the first hostile byte; open logs and databases' directories may stay open. What the libraries load lazily is
- * granted by the role's profile: converters and time zones to all; resolver files, CA store and plugins to fetch and
- * send. A resolver file that is later replaced by renaming is no longer readable: a fetch whose lookups fail should
+ * granted by the role's profile: converters and time zones to all; resolver files, CA store and plugins to fetch, send
+ * and oauth. A resolver file that is later replaced by renaming is no longer readable: a fetch whose lookups fail should
  * end, and be started again. A refused system call fails with EPERM; execve is refused to all, AF_UNIX sockets too (but
  * not socketpair). spawn and ui get limits only: what they start would inherit the rules, and must not. `report_r` gets
  * a line such as "landlock 7, seccomp" for READY and doctor. False only where the kernel has the feature and refuses it

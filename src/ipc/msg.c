@@ -73,6 +73,7 @@ static void visit_i64(struct visit *v, const char *name, int64_t *value)
 #define O BIT(ROLE_SEND)
 #define V BIT(ROLE_VIEW)
 #define Q BIT(ROLE_SEARCH)
+#define A BIT(ROLE_OAUTH)
 #define FD true
 #define NOFD false
 static const struct row {
@@ -94,6 +95,7 @@ static const struct row {
 #undef O
 #undef V
 #undef Q
+#undef A
 #undef FD
 #undef NOFD
 

@@ -162,6 +162,7 @@ static const unsigned role_groups[ROLE_COUNT] = {
     [ROLE_SEND] = G_BASE | G_READ | G_NET | G_FORK,
     [ROLE_VIEW] = G_BASE | G_READ,
     [ROLE_SEARCH] = G_BASE | G_READ,
+    [ROLE_OAUTH] = G_BASE | G_READ | G_NET | G_ACCEPT,
 };
 
 #define SELF UINT32_MAX /* in `values`: our process id */

@@ -227,6 +227,8 @@ bool child_ended(struct spawn *s, pid_t pid, int status)
         status_word(status, word);
         if (c->command != NULL) {
             command_ended(c, status, word);
+        } else if (c->role == ROLE_OAUTH) {
+            token_program_ended(c, word);
         } else {
             if (status != 0)
                 log_msg(LOG_WARN, "%s %s: %s", role_name(c->role), c->account, word);

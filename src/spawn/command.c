@@ -21,13 +21,14 @@ struct command {
     struct buf said;
 };
 
-static const char *const names[NEED_COUNT] = {
+static const char *const names[NEED_COUNT + 1] = {
     [NEED_LOGIN] = "password command",
     [NEED_KEY] = "tls-key-command",
     [NEED_KEY_PASSWORD] = "key password command",
     [NEED_TUNNEL] = "tunnel command",
     [NEED_REFRESH] = "password command",
     [NEED_CLIENT] = "oauth-client-secret-command",
+    [NEED_COUNT] = "token-save-command",
 };
 
 void command_free(struct command **cp)
@@ -110,7 +111,7 @@ void command_ended(struct child *child, int status, const char *word)
         text_from_bytes(last_line(buf_str(&c->said)), TEXT_FOLD_SPACE, &text);
     }
     log_msg(LOG_WARN, "%s: %s", child->account, buf_z(&text));
-    if (s->store != NULL && !s->ending && child->store == s->store_runs)
+    if (child->tag != 0 && s->store != NULL && !s->ending && child->store == s->store_runs)
         spawn_tell(s,
                    SEND(s->store, -1, &err, COMMAND_FAILED, .account = str_z(child->account), .service = c->service,
                         .tag = child->tag, .text = buf_str(&text)),
@@ -118,11 +119,11 @@ void command_ended(struct child *child, int status, const char *word)
     buf_fini(&text);
 }
 
-static void command_add(struct spawn *s, const struct m_SECRET_GET *get, pid_t pid, int end, int errors)
+static void command_add(struct spawn *s, const struct secret_order *o, pid_t pid, int end, int errors)
 {
-    struct child *child = child_add(s, ROLE_COUNT, get->account, get->tag);
+    struct child *child = child_add(s, ROLE_COUNT, str_z(o->account), o->tag);
     struct command *c = child->command = mem_new(sizeof *c);
-    *c = (struct command){.need = (enum need)get->need, .service = get->service, .end = end, .errors = errors};
+    *c = (struct command){.need = o->need, .service = o->service, .end = end, .errors = errors};
     buf_init(&c->said, SAID_MAX);
     child->pid = pid;
     child->started = clock_mono_ms();
@@ -134,35 +135,73 @@ static void command_add(struct spawn *s, const struct m_SECRET_GET *get, pid_t p
         child->timer = loop_after(s->loop, COMMAND_MS, on_time_over, child);
 }
 
+/* Runs `begin` with a pipe for the standard error of what it starts. */
+static bool run(struct spawn *s, const struct secret_order *o, const struct secret *token, int *fd_r, struct err *err)
+{
+    const struct account *a = conf_account(s->conf, o->account);
+    int end = -1, errors[2];
+    pid_t pid = 0;
+    if (a == NULL || s->nchildren >= CHILDREN_MAX)
+        return err_set(err, ERR_NO_ACCOUNT, "no such account");
+    if (pipe2(errors, O_CLOEXEC) != 0)
+        return err_sys(err, ERR_SECRET, errno, "cannot make a pipe for a command");
+    bool ok = token != NULL
+                  ? secret_keep(a, token, errors[1], &pid, err)
+                  : secret_source(a, o->service == SERVICE_SUBMISSION, o->need, errors[1], fd_r, &end, &pid, err);
+    close(errors[1]);
+    if (ok && pid != 0)
+        command_add(s, o, pid, end, errors[0]);
+    else
+        close(errors[0]);
+    return ok;
+}
+
+bool command_open(struct spawn *s, const struct secret_order *o, int *fd_r, struct err *err)
+{
+    return run(s, o, NULL, fd_r, err);
+}
+
+bool command_keep(struct spawn *s, const char *account, const struct secret *token, struct err *err)
+{
+    struct secret_order o = {.need = NEED_COUNT};
+    snprintf(o.account, sizeof o.account, "%s", account);
+    return run(s, &o, token, NULL, err);
+}
+
+/* ---- What store asks for ------------------------------------------------------------------------ */
+
+void secret_answer(struct spawn *s, const struct secret_order *o, int fd, const struct err *why)
+{
+    struct err err = ERR_INIT;
+    bool sent;
+    if (s->store == NULL || s->ending || o->store != s->store_runs)
+        return;
+    if (fd >= 0)
+        sent =
+            SEND(s->store, fd, &err, SECRET_PIPE, .account = str_z(o->account), .service = o->service, .tag = o->tag);
+    else
+        sent = SEND(s->store, -1, &err, SECRET_NONE, .account = str_z(o->account), .service = o->service, .tag = o->tag,
+                    .kind = (uint32_t)why->kind, .text = str_z(why->text));
+    spawn_tell(s, sent, &err);
+}
+
 void secret_get(struct spawn *s, const struct m_SECRET_GET *get)
 {
-    struct err err = ERR_INIT, sent_err = ERR_INIT;
-    char name[65] = {0};
-    int fd = -1, end = -1, errors[2] = {-1, -1};
-    pid_t pid = 0;
-    bool sent;
-    memcpy(name, get->account.p, MIN(get->account.n, sizeof name - 1));
-    if (!account_known(s, get->account) || s->nchildren >= CHILDREN_MAX || get->need > NEED_TUNNEL)
-        err_set(&err, ERR_NO_ACCOUNT, "no such account");
-    else if (pipe2(errors, O_CLOEXEC) != 0)
-        err_sys(&err, ERR_SECRET, errno, "cannot make a pipe for a command");
-    else if (secret_source(conf_account(s->conf, name), get->service == SERVICE_SUBMISSION, (enum need)get->need,
-                           errors[1], &fd, &end, &pid, &err)) {
-        close(errors[1]);
-        if (pid != 0)
-            command_add(s, get, pid, end, errors[0]);
-        else
-            close(errors[0]);
-        sent = SEND(s->store, fd, &sent_err, SECRET_PIPE, .account = get->account, .service = get->service,
-                    .tag = get->tag);
-        close(fd);
-        spawn_tell(s, sent, &sent_err);
+    struct err err = ERR_INIT;
+    struct secret_order o = {
+        .need = (enum need)get->need, .service = get->service, .tag = get->tag, .store = s->store_runs};
+    int fd = -1;
+    memcpy(o.account, get->account.p, MIN(get->account.n, sizeof o.account - 1));
+    const struct account *a = account_known(s, get->account) ? conf_account(s->conf, o.account) : NULL;
+    if (a != NULL && get->need == NEED_LOGIN && account_has_oauth(a) && a->token_command[0] == '\0') {
+        token_get(s, &o, get->refused);
         return;
     }
-    for (int i = 0; i < 2; i++)
-        if (errors[i] >= 0)
-            close(errors[i]);
-    sent = SEND(s->store, -1, &sent_err, SECRET_NONE, .account = get->account, .service = get->service, .tag = get->tag,
-                .kind = (uint32_t)err.kind, .text = str_z(err.text));
-    spawn_tell(s, sent, &sent_err);
+    if (a == NULL || get->need > NEED_TUNNEL)
+        err_set(&err, ERR_NO_ACCOUNT, "no such account");
+    else
+        command_open(s, &o, &fd, &err);
+    secret_answer(s, &o, fd, &err);
+    if (fd >= 0)
+        close(fd);
 }

@@ -60,6 +60,7 @@ struct spawn {
     size_t nchildren;
     struct penalty penalties[64];
     size_t npenalties;
+    struct token *tokens; /* one for each account that has asked; token.c */
 };
 #define CHILDREN_MAX 64
 #define COMMAND_MS 60000 /* for a command that prints a secret */
@@ -76,10 +77,29 @@ bool child_ended(struct spawn *, pid_t, int status);
 /* SIGTERM to all, SIGKILL after TERM_MS; those still waiting are dropped. */
 void children_end(struct spawn *);
 /* ---- command.c: the user's commands ---- */
+/* What is wanted, and for whom in store. */
+struct secret_order {
+    char account[65];
+    enum need need;
+    uint8_t service;
+    uint64_t tag;   /* 0: nobody in store */
+    unsigned store; /* its run */
+};
+/* As secret_source and secret_keep; what they start is watched, and its failure told. */
+bool command_open(struct spawn *, const struct secret_order *, int *fd_r, struct err *);
+bool command_keep(struct spawn *, const char *account, const struct secret *token, struct err *);
+/* SECRET_PIPE with fd (stays the caller's), or with -1 SECRET_NONE and why. */
+void secret_answer(struct spawn *, const struct secret_order *, int fd, const struct err *why);
 void secret_get(struct spawn *, const struct m_SECRET_GET *);
 /* Its end: tells store when it failed, and only then lets the reader of its output see the end. */
 void command_ended(struct child *, int status, const char *word);
 void command_free(struct command **); /* NULL-safe */
+
+/* ---- token.c: access tokens by OAuth, kept in memory until they expire ---- */
+/* Answers with secret_answer, now or when libexec/oauth has refreshed the token. refused: the kept one is of no use. */
+void token_get(struct spawn *, const struct secret_order *, bool refused);
+void token_program_ended(struct child *, const char *word);
+void tokens_end(struct spawn *); /* wipes all */
 
 /* ---- children.c and main.c ---- */
 /* Starts a program with the log of its role. */

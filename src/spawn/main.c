@@ -261,6 +261,7 @@ int main(int argc, char **argv)
     lock_drop(s.lock_fd);
     for (size_t i = 0; i < COUNT(watches); i++)
         watch_free(&watches[i]);
+    tokens_end(&s);
     loop_free(&s.loop);
     conf_free(&s.conf);
     free(s.config);

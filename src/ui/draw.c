@@ -319,7 +319,7 @@ static void account_words(const struct ui *ui, int why, struct buf *out)
         if (!acct->known)
             continue;
         buf_addf(out, "%s%s %s", out->n ? " · " : "", acct->name, states[MIN(acct->state, COUNT(states) - 1)]);
-        if (why && acct->state == ACCOUNT_WAITING && acct->text[0])
+        if (why && (acct->state == ACCOUNT_WAITING || acct->state == ACCOUNT_FAILED) && acct->text[0])
             buf_addf(out, ": %.*s", why, acct->text);
         again_words(acct, out);
         if (acct->queued)

@@ -55,6 +55,33 @@ def test_tls_none_needs_loopback():
         fails(user, ["check"], 78, "tls")
 
 
+def test_oauth_options():
+    base = "account work imaps://a@h.example\n"
+    client = base + "set -a work oauth-client-id x\n"
+    with tap.directory() as root:
+        user = User(root)
+        for lines, words in (
+                (base + "set -a work oauth-provider gogle\n", ("tuimailrc:2", "gogle", "google")),
+                (base + "set -a work oauth-provider google\n", ("oauth-client-id", "missing")),
+                (client + "set -a work oauth-provider custom\n", ("oauth-token-url",)),
+                (client + "set -a work oauth-provider google\nset -a work oauth-flow device\n", ("oauth-device-url",)),
+                (client + "set -a work oauth-provider google\nset -a work oauth-token-url http://h/t\n", ("oauth-token-url", "https")),
+                (client + "set -a work oauth-provider google\nset -a work oauth-redirect-url http://evil.example/\n", ("redirect", "this machine"))):
+            user.write_rc(lines)
+            fails(user, ["check"], 78, *words)
+        user.write_rc(base)
+        fails(user, ["login", "work"], 78, "oauth-provider")
+        fails(user, ["login", "wrok"], 78, "wrok", "work")
+        fails(user, ["login"], 64, "one account")
+        google = client + "set -a work oauth-provider google\n"
+        user.write_rc(google)  # nowhere to keep the token: said before the browser is
+        fails(user, ["login", "work"], 78, "token-save-command", "password-file")
+        user.write_rc(google + 'set -a work password-command "true"\n')
+        fails(user, ["login", "work"], 78, "token-save-command")
+        user.write_rc(google + 'set -a work token-save-command "true"\n')
+        fails(user, ["login", "work"], 78, "password-command")
+
+
 def test_secret_file():
     with tap.directory() as root:
         server = Server(os.path.join(root, "dovecot"))

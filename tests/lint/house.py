@@ -9,7 +9,7 @@ import sys
 
 TOP = os.environ.get("TUIMAIL_SRC", os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 SRC = os.path.join(TOP, "src")
-PROGRAMS = ("spawn", "fetch", "index", "search", "view", "send", "ui", "cli")
+PROGRAMS = ("spawn", "fetch", "index", "search", "view", "send", "oauth", "ui", "cli")
 # What each module may include, besides itself.
 BELOW = {
     "base": (),
@@ -29,6 +29,7 @@ BELOW = {
     "search": ("base", "conf", "ipc", "mail", "store"),
     "view": ("base", "ipc", "mail", "mime"),
     "send": ("base", "conf", "ipc", "mail", "net"),
+    "oauth": ("base", "conf", "ipc"),
     "ui": ("base", "conf", "cmd", "ipc", "mail", "client", "store"),
     "cli": ("base", "conf", "cmd", "ipc", "mail", "client", "store", "ui"),
     "": ("base", "conf", "cmd", "ipc", "client", "ui", "cli"),  # src/main.c
@@ -36,7 +37,9 @@ BELOW = {
 DOORS = {
     r"(n?curses\w*|term)\.h": r"^ui/term\.c$",
     r"sqlite3\.h": r"^store/",
-    r"openssl/": r"^net/",
+    r"openssl/": r"^(net/|oauth/code\.c$)",
+    r"curl/": r"^oauth/http\.c$",
+    r"jansson\.h": r"^oauth/token\.c$",
     r"sasl/": r"^net/",
     r"libetpan/": r"^net/imap",
     r"gmime/": r"^(mime|view)/",
