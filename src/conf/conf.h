@@ -122,7 +122,7 @@ struct conf {
     char *store, *state_dir, *editor, *mailcap, *browser, *theme, *keys, *date_format, *attribution, *index_database,
         *layout, *download_dir, *gpg;
     bool ambiguous_wide, mark_seen, auto_advance, bell, confirm_quit, ascii;
-    unsigned undo_send, purge_hold, list_ratio, sidebar_width, wrap, timeout, connect_timeout, read_delay, log_level;
+    unsigned undo_send, purge_hold, list_ratio, sidebar_width, wrap, prefetch, timeout, connect_timeout, read_delay, log_level;
 };
 #define CONF_MAX_BYTES (1u << 20) /* of one file */
 #define CONF_MAX_DEPTH 8          /* of source */

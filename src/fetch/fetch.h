@@ -31,8 +31,14 @@ struct step_handler {
     step_ahead_fn *ahead;
 };
 /* Tables: imap.c, pop.c (POP3: STEP_CONNECT, STEP_CLOSE and STEP_POP_*), local.c (STEP_MAILDIR_*; for POP3 and
- * Maildir accounts, searched after the protocol's own; STEP_FILE_OPEN is file.c's). */
+ * Maildir accounts, searched after the protocol's own), file.c (cached bodies). */
 extern const struct step_handler imap_steps[], pop_steps[], local_steps[], file_steps[];
+/* STEP_FILE_OPEN (file.c): the loop runs it as it comes, also while another step runs. */
+bool fetch_file_open(struct fetch *, const struct m_STEP_FILE_OPEN *, struct err *);
+/* "BOXKEY/UID" and nothing else. */
+bool fetch_body_path(struct str path);
+/* Such a file, opened for reading; no link is followed. -1 with *err: ERR_NO_MESSAGE where it is gone. */
+int fetch_body_open(struct fetch *, struct str path, struct err *);
 
 /* What a protocol does besides its steps. All members may be NULL. */
 struct fetch_protocol {
@@ -98,6 +104,8 @@ void fetch_ahead(struct fetch *);
  * that runs inside another never yields again). They may leave another mailbox selected. False with ERR_CANCELED (the
  * step was canceled: return false) or ERR_CHANNEL. */
 bool fetch_yield(struct fetch *, struct err *);
+/* Does a step wait that fetch_yield would run? */
+bool fetch_overtaken(const struct fetch *);
 /* Receives what the channel holds, without waiting: new steps are queued, a cancel of a waiting step is answered, one
  * of the running step sets f->canceled. True when the running wait must end: canceled or ended. It is the on_wake of
  * f->stream_options. */

@@ -10,8 +10,7 @@
 
 #define FOLDER_NAME 32 /* bytes */
 
-/* "BOXKEY/UID" and nothing else: hex digits, a slash, digits. */
-static bool path_ok(struct str path)
+bool fetch_body_path(struct str path)
 {
     size_t i = 0, slash;
     if (!str_find(path, '/', &slash) || slash != FOLDER_NAME || path.n < 34 || path.n > 43)
@@ -44,21 +43,33 @@ static int open_below(int dir_fd, const char *dir, const char *name)
     return fd;
 }
 
-static bool step_file_open(struct fetch *f, struct msg *m, struct err *err)
+int fetch_body_open(struct fetch *f, struct str path, struct err *err)
 {
-    struct str path = m->u.STEP_FILE_OPEN.path;
-    if (!path_ok(path))
-        return err_set(err, ERR_CHANNEL, "no path of a cached message");
+    if (!fetch_body_path(path)) {
+        err_set(err, ERR_CHANNEL, "no path of a cached message");
+        return -1;
+    }
     char *copy = mem_dup_n(path.p, path.n);
     copy[FOLDER_NAME] = 0;
     int fd = open_below(f->account_fd, copy, copy + FOLDER_NAME + 1);
     int saved = errno;
     free(copy);
     if (fd < 0 && saved == ENOENT)
-        return err_set(err, ERR_NO_MESSAGE, "the cached message is gone");
+        err_set(err, ERR_NO_MESSAGE, "the cached message is gone");
+    else if (fd < 0)
+        err_sys(err, err_from_errno(saved), saved, "cached message");
+    return fd;
+}
+
+bool fetch_file_open(struct fetch *f, const struct m_STEP_FILE_OPEN *q, struct err *err)
+{
+    struct stat st;
+    int fd = fetch_body_open(f, q->path, err);
     if (fd < 0)
-        return err_sys(err, err_from_errno(saved), saved, "cached message");
-    bool ok = FETCH_SEND_FD(f, fd, err, MAILDIR_FD, .step = fetch_step(f), .name = path);
+        return false;
+    bool ok = !q->bytes || (fstat(fd, &st) == 0 && (uint64_t)st.st_size == q->bytes) ||
+              err_set(err, ERR_NO_MESSAGE, "the cached message is another than the one that is meant");
+    ok = ok && FETCH_SEND_FD(f, fd, err, MAILDIR_FD, .step = q->step, .name = q->path);
     close(fd);
     return ok;
 }
@@ -69,7 +80,7 @@ static bool step_files_drop(struct fetch *f, struct msg *m, struct err *err)
     while (str_split(&rest, '\0', &path)) {
         if (path.n == 0)
             continue;
-        if (!path_ok(path))
+        if (!fetch_body_path(path))
             return err_set(err, ERR_CHANNEL, "no path of a cached message");
         char *copy = mem_dup_n(path.p, path.n);
         copy[FOLDER_NAME] = 0;
@@ -120,7 +131,7 @@ static bool list_file(struct listing *l, const char *dir, const char *name)
 {
     char path[64];
     int n = snprintf(path, sizeof path, "%s/%s", dir, name);
-    if (n >= (int)sizeof path || !path_ok(str_z(path)))
+    if (n >= (int)sizeof path || !fetch_body_path(str_z(path)))
         return true;
     if (l->paths.n + (size_t)n + 1 > l->paths.max && !list_flush(l))
         return false;
@@ -134,7 +145,7 @@ static bool list_folder(struct listing *l, const char *dir, const char *name)
     return strlen(name) != FOLDER_NAME || each_name(l, name, list_file);
 }
 
-#define STALE_S 86400
+#define STALE_S (7 * 86400) /* parts that nobody went on with */
 
 /* What a program that was killed left half written. */
 static bool sweep_tmp(struct listing *l, const char *dir, const char *name)
@@ -157,7 +168,5 @@ static bool step_files_list(struct fetch *f, struct msg *m, struct err *err)
     return ok;
 }
 
-const struct step_handler file_steps[] = {{MSG_STEP_FILE_OPEN, step_file_open, NULL},
-                                          {MSG_STEP_FILES_DROP, step_files_drop, NULL},
-                                          {MSG_STEP_FILES_LIST, step_files_list, NULL},
-                                          {MSG_NONE, NULL, NULL}};
+const struct step_handler file_steps[] = {
+    {MSG_STEP_FILES_DROP, step_files_drop, NULL}, {MSG_STEP_FILES_LIST, step_files_list, NULL}, {MSG_NONE, NULL, NULL}};

@@ -80,10 +80,7 @@ static struct session *session_new(struct fetch *f)
     struct session *s = mem_new(sizeof(*s));
     s->f = f;
     s->arena = arena_new(MAIL_ARENA_MAX);
-    s->sink_fd = -1;
     buf_init(&s->found, 64u << 20);
-    for (size_t i = 0; i < BODIES_MAX; i++)
-        s->bodies[i].fd = -1;
     struct buf self = BUF_INIT(16384);
     account_addresses(f->account, &self);
     s->self = buf_take(&self, NULL);

@@ -6,7 +6,6 @@
 #include "mail/mail.h"
 #include "net/imap.h"
 
-#define BODIES_MAX 8        /* under way at once */
 #define UID_MAP_MAX 2000000 /* sequence numbers whose UID is remembered, for servers that say only numbers */
 #define BOXES_MAX 262144    /* mailboxes of a LIST that are looked at (THREATS 42) */
 
@@ -19,16 +18,31 @@ struct box {
     uint64_t modseq; /* 0: no MODSEQ here */
     bool readonly;   /* asked so */
 };
-/* A body under way: asked, perhaps ahead of its step's turn. */
-struct body {
-    uint32_t step, tag; /* step 0: free; tag 0: answered */
-    uint32_t uid;
+/* One section of one message on its way into a file, which holds the first `have` bytes of it (imap_body.c). */
+struct piece {
+    uint32_t tag;
+    uint64_t from, asked; /* asked UINT64_MAX: all of it */
+    int64_t at_ms;
+};
+struct transfer {
+    struct transfer *next; /* of the session: answers find it there */
+    uint32_t step;         /* sent ahead for this step; 0 */
     uint64_t box;
-    uint64_t bytes;
-    char *tmp; /* file that holds it, "" none yet */
-    int fd;
-    bool nil, arrived;
-    struct err err; /* of the command */
+    uint32_t uid;
+    char section[IMAP_SECTION_MAX];
+    bool binary;
+    char *path;
+    int fd;                 /* at its end */
+    bool keep;              /* the file stays when the transfer does not end: it goes on from there another time */
+    uint64_t have, crossed; /* bytes in the file; that came now */
+    uint64_t size;          /* expected, 0 unknown: a hint */
+    uint64_t piece;         /* bytes to ask for at once */
+    bool structure_wanted;  /* with the next piece */
+    struct buf structure;   /* BODYSTRUCTURE that came with the bytes */
+    struct piece sent[2];
+    unsigned under_way;
+    bool complete, nil;
+    struct err err; /* of the disk or of the command */
 };
 struct box_list; /* imap_list.c */
 /* What the server says of itself, on this connection; imap_server.c. */
@@ -72,10 +86,15 @@ struct session {
     uint32_t appended_validity, appended_uid; /* of an untagged APPENDUID */
     struct box_list *list;
     struct facts facts;
-    struct body bodies[BODIES_MAX];
-    char *sink_tmp; /* the body that is just coming */
-    int sink_fd;
+    struct transfer *transfers;
+    struct transfer *sinking; /* whose bytes are just coming */
     unsigned tmp_count;
+    struct { /* the text that came last, where its step was canceled meanwhile */
+        uint64_t box;
+        uint32_t uid;
+        uint8_t attachments;
+        char rel[64], *absent;
+    } told;
     struct watching { /* imap_watch.c */
         uint64_t box;
         bool idle_refused;
@@ -132,6 +151,28 @@ bool quota_refused(struct session *, struct str name, struct err *);
 bool append_on_status(struct session *, const struct imap_status *); /* true: it was asked for an APPEND */
 void append_on_code(struct session *, struct str args);
 bool imap_on_copyuid(struct session *, struct str args, struct err *);
+/* ---- Bytes of messages (imap_body.c) ------------------------------------------------------------ */
+/* keep: into a file that outlives the transfer, behind what it holds of an earlier time. NULL with *err. */
+struct transfer *transfer_new(struct session *, uint64_t box, uint32_t uid, struct str section, bool binary, bool keep,
+                              struct err *);
+void transfer_keep(struct session *, struct transfer *);  /* after all: nothing of it may be under way */
+void transfer_free(struct session *, struct transfer **); /* what is under way is forgotten */
+/* Asks for the next piece, of `most` bytes (0: as many as seem right), where one more may be under way. */
+bool transfer_ask(struct session *, struct transfer *, uint64_t most, struct err *);
+/* Waits for the piece that was asked for first. */
+bool transfer_wait(struct session *, struct transfer *, struct err *);
+/* Runs it to its end; steps that overtake it run in between. */
+bool transfer_run(struct session *, struct transfer *, struct err *);
+bool transfer_seed(struct transfer *, struct str front, struct err *); /* bytes that are known already */
+bool transfer_read(const struct transfer *, struct buf *out);
+bool transfer_commit(struct session *, struct transfer *, const char *final, struct err *);
+/* What was sent ahead for this message: of this step, or of one that this one overtook. */
+struct transfer *transfer_ahead(struct session *, const struct m_STEP_BODY *);
+int tmp_open(struct session *, char **path_r, struct err *); /* a file of its own under tmp */
+/* Small enough: the whole message comes as its text would. */
+bool text_serves(const struct m_STEP_BODY *);
+/* What the text of a message needs first: sent, not waited for (imap_part.c). */
+struct transfer *text_begin(struct session *, const struct m_STEP_BODY *, struct err *);
 bool body_on_fetch(struct session *, const struct imap_fetch *, struct err *);
 int body_sink(void *arg, struct str item, uint64_t size);
 void body_sink_progress(void *arg, uint64_t done, uint64_t size);

@@ -7,8 +7,9 @@
 #define CANCEL_GRACE_MS 2000
 #define IDLE_MAX_MS 3600000
 
-/* What overtakes what: what the user looks at, then what the user did, then everything else. */
-enum step_class { CLASS_URGENT, CLASS_ACTION, CLASS_BACKGROUND };
+/* What overtakes what: what the user looks at, then what the user did, then what the user waits for but knows to be
+ * long, then what is likely to be looked at next, then everything else. */
+enum step_class { CLASS_URGENT, CLASS_ACTION, CLASS_LONG, CLASS_AHEAD, CLASS_BACKGROUND };
 
 struct step {
     struct step *next, *outer;
@@ -27,10 +28,11 @@ static enum step_class step_class_of(const struct msg *m)
     case MSG_STEP_ROWS:
         return m->u.STEP_ROWS.urgent ? CLASS_URGENT : CLASS_BACKGROUND;
     case MSG_STEP_BODY:
-        return m->u.STEP_BODY.urgent ? CLASS_URGENT : CLASS_BACKGROUND;
+        if (m->u.STEP_BODY.want.n)
+            return m->u.STEP_BODY.urgent ? CLASS_LONG : CLASS_BACKGROUND;
+        return m->u.STEP_BODY.urgent ? CLASS_URGENT : CLASS_AHEAD;
     case MSG_STEP_SELECT:
         return m->u.STEP_SELECT.urgent ? CLASS_URGENT : CLASS_ACTION;
-    case MSG_STEP_FILE_OPEN:
     case MSG_STEP_MAILDIR_OPEN:
         return CLASS_URGENT;
     case MSG_STEP_STORE:
@@ -192,6 +194,10 @@ static void channel_message(struct fetch *f, struct msg *m)
             close(f->given);
         f->given = m->fd;
         m->fd = -1;
+    } else if (m->kind == MSG_STEP_FILE_OPEN) { /* needs no line, and nobody waits for what the line is doing */
+        struct err err = ERR_INIT;
+        fetch_file_open(f, &m->u.STEP_FILE_OPEN, &err);
+        step_done(f, m->u.STEP_FILE_OPEN.step, &err);
     } else if (step_find(f, m->kind)) {
         queue_add(f, m);
         m->fd = -1;
@@ -346,15 +352,21 @@ static void lost_tell(struct fetch *f)
     FETCH_SEND(f, &err, LOST, .kind = f->lost_err.kind, .text = str_z(f->lost_err.text));
 }
 
+bool fetch_overtaken(const struct fetch *f)
+{
+    return f->depth == 0 && f->queue && f->queue->class < f->current->class && f->queue->msg.kind != MSG_STEP_CONNECT &&
+           f->queue->msg.kind != MSG_STEP_CLOSE;
+}
+
 bool fetch_yield(struct fetch *f, struct err *err)
 {
     fetch_wake(f);
     if (f->depth == 0) {
-        f->depth++;
-        while (!f->lost && !f->ended && !f->canceled && f->queue && f->queue->class < f->current->class &&
-               f->queue->msg.kind != MSG_STEP_CONNECT && f->queue->msg.kind != MSG_STEP_CLOSE)
+        while (!f->lost && !f->ended && !f->canceled && fetch_overtaken(f)) {
+            f->depth++;
             step_run(f, queue_take(f));
-        f->depth--;
+            f->depth--;
+        }
     }
     if (f->ended)
         return err_set(err, ERR_CHANNEL, "the store is gone");

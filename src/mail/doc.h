@@ -18,7 +18,7 @@ enum doc_kind {
     DOC_LINK,       /* target of the link number `number`, spans name it */
     DOC_WARNING,    /* something suspicious or cut: two From fields, a limit met */
     DOC_META, /* name=value for programs: message-id, in-reply-to, references, reply-to, list-post, charset, date ...
-                 raw, cleaned; "absent": the section of part `number` */
+                 raw, cleaned; "absent", before the part it is of: the section of part `number` */
 };
 enum doc_style { DOC_PLAIN, DOC_SIGNATURE, DOC_DIFF_ADD, DOC_DIFF_DELETE, DOC_DIFF_HUNK, DOC_HEADING, DOC_PRE };
 enum doc_part_flags {

@@ -23,13 +23,15 @@ enum row_attr {
     ROW_ENCRYPTED = 4,
     ROW_LIST = 8,
     ROW_TO_ME = 16,
-    ROW_FULL = 32, /* second pass done: To, Cc, References known */
+    ROW_FULL = 32,  /* second pass done: To, Cc, References known */
+    ROW_PARTS = 64, /* ROW_ATTACHMENT is known from the structure */
 };
 enum row_state {
     ROW_PENDING = 1, /* an intent on it has not reached the server */
     ROW_BODY = 2,    /* the whole message is on this machine */
     ROW_FAILED = 4,  /* the body could not be had */
     ROW_STUB = 8,    /* POP3: headers only */
+    ROW_TEXT = 16,   /* its text is on this machine; other parts of it are not */
 };
 enum box_attr {
     BOX_NOSELECT = 1,

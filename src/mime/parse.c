@@ -506,6 +506,7 @@ void mime_free(struct mime **mp)
     for (size_t i = 0; i < m->count; i++) {
         free(m->parts[i].type);
         free(m->parts[i].name);
+        free(m->parts[i].section);
     }
     free(m->parts);
     if (m->message)
@@ -556,8 +557,45 @@ static uint64_t add_decoded(GMimeDataWrapper *w, struct buf *out)
     return size;
 }
 
+/* Where the part's header names its type; SIZE_MAX: nowhere. */
+static size_t type_offset(const struct mime *m, const struct part *p)
+{
+    GMimeHeaderList *list = p->object ? g_mime_object_get_header_list(p->object) : NULL;
+    GMimeHeader *h = list ? g_mime_header_list_get_header(list, "Content-Type") : NULL;
+    gint64 offset = h ? g_mime_header_get_offset(h) : -1;
+    return offset < 0 ? SIZE_MAX : (size_t)offset + m->skip;
+}
+
+void mime_absent(struct mime *m, struct str list)
+{
+    uint64_t bytes;
+    struct str rest;
+    struct absent a;
+    if (!absent_open(list, &bytes, &rest))
+        return;
+    size_t i = 0; /* both are in the order of the bytes */
+    while (absent_next(&rest, &a)) {
+        size_t at = SIZE_MAX, k = i;
+        for (; k < m->count && (at == SIZE_MAX || at < a.head || at >= a.at); k++)
+            at = type_offset(m, &m->parts[k]);
+        if (at == SIZE_MAX || at < a.head || at >= a.at)
+            continue;
+        struct part *p = &m->parts[k - 1];
+        p->absent = a.size;
+        p->flags |= DOC_PART_ABSENT;
+        free(p->section);
+        p->section = mem_dup_n(a.section.p, a.section.n);
+        i = k;
+    }
+}
+
 uint64_t part_size(const struct mime *m, const struct part *p)
 {
+    if (p->absent) { /* lines of base64: about */
+        bool base64 = GMIME_IS_PART(p->object) &&
+                      g_mime_part_get_content_encoding(GMIME_PART(p->object)) == GMIME_CONTENT_ENCODING_BASE64;
+        return base64 ? p->absent / 78 * 57 : p->absent;
+    }
     GMimeDataWrapper *w = p->object && GMIME_IS_PART(p->object) ? g_mime_part_get_content(GMIME_PART(p->object)) : NULL;
     if (w)
         return add_decoded(w, NULL);
@@ -667,6 +705,8 @@ bool mime_part(struct mime *m, uint32_t number, bool signed_bytes, struct buf *o
         if (!(p->flags & DOC_PART_SIGNED) || !signed_range(m, p, &range))
             return err_set(err, ERR_PARSE, "part %u is no signed part", number);
         add_crlf(range, out);
+    } else if (m->parts[number - 1].absent) {
+        return err_set(err, ERR_NO_MESSAGE, "part %u is not on this machine", number);
     } else {
         buf_reserve(out, (size_t)MIN(part_size(m, &m->parts[number - 1]), (uint64_t)MIME_MESSAGE_MAX));
         part_content(m, &m->parts[number - 1], out);

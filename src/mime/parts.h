@@ -6,6 +6,7 @@
 #undef MIN /* glib's; base has the same */
 #undef MAX
 
+#include "mail/absent.h"
 #include "mail/mail.h"
 #include "mime/mime.h"
 
@@ -16,6 +17,8 @@ struct part {
     uint32_t depth;
     uint32_t flags;        /* enum doc_part_flags */
     uint32_t nth;          /* place among its parent's children, from 0 */
+    uint64_t absent;       /* encoded bytes that are not here; 0: it is */
+    char *section;         /* of an absent part, as IMAP counts */
     bool hidden;           /* not chosen: another alternative, a version part ... */
     char *type;            /* lower case "text/plain" */
     char *name;            /* safe file name, or NULL */

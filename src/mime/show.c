@@ -225,7 +225,7 @@ static void choose(struct show *s)
         if (p->parent == 0 || !part_is(&m->parts[p->parent - 1], "multipart/alternative"))
             continue;
         const struct part *leaf = first_leaf(m, i);
-        int r = rank(leaf, html);
+        int r = leaf->absent ? -1 : rank(leaf, html);
         if (r == 3 && !html && is_empty(m, leaf))
             r = 1;
         if (r >= score[p->parent] || best[p->parent] == 0) {
@@ -367,7 +367,7 @@ static const struct renderer *renderer_of(const struct part *p)
 {
     const char *d = p->object ? g_mime_object_get_disposition(p->object) : NULL;
     bool attached = d && strcasecmp(d, "attachment") == 0;
-    if (p->hidden || !p->object || p->message || (p->flags & (DOC_PART_SIGNATURE | DOC_PART_ENCRYPTED)))
+    if (p->hidden || p->absent || !p->object || p->message || (p->flags & (DOC_PART_SIGNATURE | DOC_PART_ENCRYPTED)))
         return NULL;
     for (size_t i = 0; i < COUNT(renderers); i++)
         if (part_is(p, renderers[i].type))
@@ -417,10 +417,16 @@ static void put_one(struct show *s, uint32_t number)
             p->flags &= ~(uint32_t)DOC_PART_ATTACHMENT;
         text_of(s, p, number, &text);
     }
+    if (p->absent) {
+        if (!p->hidden)
+            p->flags |= DOC_PART_ATTACHMENT; /* whatever it is, it is listed */
+        lines_put(&s->l, &(struct doc_item){
+                             .kind = DOC_META, .number = number, .name = STR("absent"), .text = str_z(p->section)});
+    }
     put_part(s, p, number);
     if (r)
         r->show(s, p, buf_str(&text));
-    if (p->message && !p->hidden && !(p->flags & DOC_PART_ATTACHMENT) && !(s->flags & MIME_STRUCTURE))
+    if (p->message && !p->hidden && !p->absent && !(p->flags & DOC_PART_ATTACHMENT) && !(s->flags & MIME_STRUCTURE))
         put_inner_headers(s, p);
     buf_fini(&text);
 }
@@ -468,6 +474,8 @@ static void put_body(struct show *s)
         put_raw(s);
     for (size_t i = 0; i < s->m->count; i++) {
         struct part *p = &s->m->parts[i];
+        if (p->parent && s->m->parts[p->parent - 1].absent)
+            continue; /* what the parser makes of nothing */
         put_one(s, (uint32_t)(i + 1));
         bool leaf = i + 1 == s->m->count || s->m->parts[i + 1].parent != i + 1;
         if (leaf && !p->hidden && p->object && GMIME_IS_MULTIPART(p->object) && !s->m->cut_depth &&

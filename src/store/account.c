@@ -474,6 +474,7 @@ static const struct {
     {MSG_MAILDIR_IS, replay_message, 0, 1, 1},
     {MSG_BODY_AT, open_message, 1, 0, 0},
     {MSG_FILES, cache_message, 1, 0, 0},
+    {MSG_BODY_BEGUN, open_message, 1, 0, 0},
     {MSG_STEP_PROGRESS, open_message, 0, 0, 0},
     {MSG_MAILDIR_FD, open_message, 0, 0, 0},
     {MSG_POP_UIDL, pop_message, 0, 1, 0},

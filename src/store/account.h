@@ -244,11 +244,11 @@ void replay_drop(struct acct *, enum err_kind);   /* the fetch program is gone *
 bool replay_pending(struct acct *);
 
 /* ---- Bytes -------------------------------------------------------------------------------------- */
-void open_ask(struct acct *, uint64_t client, uint32_t req, uint64_t msg, bool prefetch);
+void open_ask(struct acct *, uint64_t client, const struct m_OPEN *);
 void open_cancel(struct acct *, uint64_t client, uint32_t req); /* req 0: all of the client */
 void open_pump(struct acct *);
 bool open_wants(const struct acct *, uint64_t msg); /* somebody waits for this message */
-void open_message(struct acct *, struct msg *);     /* BODY_AT, STEP_PROGRESS, MAILDIR_FD */
+void open_message(struct acct *, struct msg *);     /* BODY_AT, BODY_BEGUN, STEP_PROGRESS, MAILDIR_FD */
 void open_fail_all(struct acct *, enum err_kind, const char *text, bool local_too);
 
 /* ---- Bodies ahead of being read (cache.c); of IMAP accounts alone ------------------------------- */

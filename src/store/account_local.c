@@ -66,7 +66,7 @@ static void row_said(struct acct *a, const struct m_MAILDIR_ROW *r)
                          .msgid = r->msgid,
                          .refs = r->refs,
                          .list_id = r->list_id};
-    if (!db_row_put(a->db, &row, &id, &fresh, &err) || !db_body_is(a->db, id, r->path, &err))
+    if (!db_row_put(a->db, &row, &id, &fresh, &err) || !db_body_is(a->db, id, r->path, STR(""), &err))
         acct_db_error(a, &err);
     a->pass_fresh += a->passes && fresh && !a->pop;
 }

@@ -1,5 +1,6 @@
 /* Bytes of a message for a client: a file that is here is opened by fetch (the store sees no mail), another is fetched
  * first. A client gets a file description of its own, so that two readers do not share a position. */
+#include "mail/absent.h"
 #include "store/account.h"
 
 #include <unistd.h>
@@ -11,7 +12,11 @@ struct open_req {
     struct open_req *next;
     uint64_t client, msg;
     uint32_t req, step;
+    char want[128]; /* as in OPEN */
     bool prefetch, retried;
+    bool fetched;  /* a step for it ended well */
+    bool overtake; /* its step is an urgent one */
+    char *absent;  /* OPEN_OPENING: of the file that is opened */
     enum open_state state;
 };
 
@@ -20,6 +25,7 @@ static void open_remove(struct acct *a, struct open_req *o)
     for (struct open_req **p = &a->opens; *p; p = &(*p)->next)
         if (*p == o) {
             *p = o->next;
+            free(o->absent);
             free(o);
             return;
         }
@@ -39,8 +45,19 @@ bool open_wants(const struct acct *a, uint64_t msg)
     return o != NULL;
 }
 
-void open_ask(struct acct *a, uint64_t client, uint32_t req, uint64_t msg, bool prefetch)
+/* The file that is here has what is wanted. */
+static bool is_here(const struct open_req *o, const struct db_msg *m)
 {
+    struct absent part;
+    if (!m->body.n || !o->want[0] || !m->absent.n)
+        return m->body.n > 0;
+    return strcmp(o->want, "*") != 0 && !absent_find(m->absent, str_z(o->want), &part);
+}
+
+void open_ask(struct acct *a, uint64_t client, const struct m_OPEN *ask)
+{
+    uint64_t msg = ask->msg;
+    uint32_t req = ask->req;
     struct db_msg m;
     struct err err = ERR_INIT;
     unsigned n = 0;
@@ -59,7 +76,8 @@ void open_ask(struct acct *a, uint64_t client, uint32_t req, uint64_t msg, bool 
         return;
     }
     struct open_req *o = mem_new(sizeof *o), **at = &a->opens;
-    *o = (struct open_req){.client = client, .req = req, .msg = msg, .prefetch = prefetch};
+    *o = (struct open_req){.client = client, .req = req, .msg = msg, .prefetch = ask->prefetch};
+    snprintf(o->want, sizeof o->want, "%.*s", STR_FMT(ask->want));
     while (*at)
         at = &(*at)->next;
     *at = o;
@@ -93,7 +111,7 @@ void open_fail_all(struct acct *a, enum err_kind kind, const char *text, bool lo
             /* Only those that need the line; a file that is here is served. */
             struct db_msg m;
             struct err err = ERR_INIT;
-            if (db_msg_get(a->db, o->msg, &m, &err) && m.body.n == 0 && m.name.n == 0)
+            if (db_msg_get(a->db, o->msg, &m, &err) && !is_here(o, &m) && m.name.n == 0)
                 open_refuse(a, o, kind, text);
         }
     }
@@ -113,11 +131,14 @@ static void file_done(struct acct *a, struct step *s, enum err_kind kind, struct
             open_refuse(a, o, kind, clean_line(text));
         } else {
             /* Removed or renamed under us: a cached body is fetched again, a Maildir is read again. */
+            struct db_msg m;
             o->retried = true;
             o->state = OPEN_WAITS;
             o->step = 0;
             if (a->imap) {
-                if (!db_body_is(a->db, o->msg, STR(""), &err))
+                /* Or it has grown meanwhile. */
+                if (db_msg_get(a->db, o->msg, &m, &err) && str_eq(m.absent, str_z(o->absent)) &&
+                    !db_body_is(a->db, o->msg, STR(""), STR(""), &err))
                     acct_db_error(a, &err);
             } else {
                 a->scan_wanted = true;
@@ -132,7 +153,9 @@ static void body_done(struct acct *a, struct step *s, enum err_kind kind, struct
     struct err err = ERR_INIT;
     char why[400];
     snprintf(why, sizeof why, "%s", clean_line(text));
-    if (kind != ERR_NONE && kind != ERR_CANCELED && !line_error(kind) && !db_body_failed(a->db, s->msg, &err))
+    struct db_msg m;
+    if (kind != ERR_NONE && kind != ERR_CANCELED && !line_error(kind) && db_msg_get(a->db, s->msg, &m, &err) &&
+        !m.body.n && !db_body_failed(a->db, s->msg, &err))
         acct_db_error(a, &err);
     for (struct open_req *o = a->opens, *next; o; o = next) {
         next = o->next;
@@ -144,28 +167,48 @@ static void body_done(struct acct *a, struct step *s, enum err_kind kind, struct
             open_refuse(a, o, ERR_NO_MESSAGE, "the server did not give the message");
         } else {
             o->state = OPEN_WAITS;
+            o->fetched = true;
             o->step = 0;
         }
     }
 }
 
-static void opening(struct open_req *o, struct step *s)
+static void opening(struct open_req *o, struct step *s, struct str absent)
 {
     if (!s)
         return;
+    free(o->absent);
+    o->absent = mem_dup_n(absent.p, absent.n);
     s->msg = o->msg;
     o->step = s->number;
     o->state = OPEN_OPENING;
 }
 
+/* Joins a step that fetches the same. A step of a prefetch is overtaken by one that somebody waits for: *old_r. */
+static bool open_joins(struct acct *a, struct open_req *o, uint32_t *old_r)
+{
+    for (const struct open_req *q = a->opens; q; q = q->next) {
+        if (q == o || q->msg != o->msg || q->state != OPEN_FETCHING || strcmp(q->want, o->want) != 0)
+            continue;
+        if (!o->prefetch && !q->overtake) {
+            *old_r = q->step;
+            continue;
+        }
+        o->step = q->step;
+        o->overtake = q->overtake;
+        o->state = OPEN_FETCHING;
+        return true;
+    }
+    return false;
+}
+
 static void open_body(struct acct *a, struct open_req *o, const struct db_msg *m)
 {
-    for (struct open_req *q = a->opens; q; q = q->next)
-        if (q != o && q->msg == o->msg && q->state == OPEN_FETCHING) {
-            o->step = q->step;
-            o->state = OPEN_FETCHING;
-            return;
-        }
+    struct db_msg now;
+    struct err err = ERR_INIT;
+    uint32_t old = 0;
+    if (open_joins(a, o, &old))
+        return;
     if (a->offline) {
         open_refuse(a, o, ERR_OFFLINE, "the message is not on this machine");
         return;
@@ -179,21 +222,46 @@ static void open_body(struct acct *a, struct open_req *o, const struct db_msg *m
         open_refuse(a, o, ERR_NO_MESSAGE, "the server has not said where the message is now");
         return;
     }
+    if (o->fetched) {
+        open_refuse(a, o, ERR_NO_MESSAGE, "the server did not give that part of the message");
+        return;
+    }
     /* Nothing comes between a SELECT and the change that follows it. */
     if (a->batch && a->tail != m->sbox)
         return;
     uint64_t box = m->sbox;
-    uint32_t uid = m->uid;
-    if (!imap_select(a, box, !o->prefetch))
+    if (!imap_select(a, box, !o->prefetch) || !db_msg_get(a->db, o->msg, &now, &err))
         return;
-    struct step *s = STEP(a, body_done, -1, STEP_BODY, .urgent = !o->prefetch, .box = box, .uid = uid, .msg = o->msg);
+    /* Without a file that it could be put into, a part comes with all others. */
+    struct str want = o->want[0] && !now.body.n ? STR("*") : str_z(o->want);
+    struct step *s = STEP(a, body_done, -1, STEP_BODY, .urgent = !o->prefetch, .box = box, .uid = now.uid,
+                          .msg = o->msg, .size = now.size, .want = want, .path = now.body, .absent = now.absent);
     if (!s)
         return;
     s->msg = o->msg;
     s->box = box;
-    s->a = uid;
+    s->a = now.uid;
     o->step = s->number;
+    o->overtake = !o->prefetch;
     o->state = OPEN_FETCHING;
+    for (struct open_req *q = a->opens; old && q; q = q->next)
+        if (q->step == old && q->state == OPEN_FETCHING) {
+            q->step = s->number;
+            q->overtake = true;
+        }
+    if (old)
+        PEER_SEND(a->fetch, -1, STEP_CANCEL, .step = old);
+}
+
+static void open_file(struct acct *a, struct open_req *o, const struct db_msg *m)
+{
+    struct str rest;
+    uint64_t bytes;
+    struct err err = ERR_INIT;
+    absent_open(m->absent, &bytes, &rest);
+    opening(o, STEP(a, file_done, -1, STEP_FILE_OPEN, .path = m->body, .bytes = bytes), m->absent);
+    if (!o->prefetch && !db_body_used(a->db, o->msg, &err))
+        acct_db_error(a, &err);
 }
 
 void open_pump(struct acct *a)
@@ -207,11 +275,12 @@ void open_pump(struct acct *a)
         if (!db_msg_get(a->db, o->msg, &m, &err))
             open_refuse(a, o, err.kind, err.text);
         else if (!a->imap && m.name.n > 0)
-            opening(o, STEP(a, file_done, -1, STEP_MAILDIR_OPEN, .folder = local_folder(a, m.sbox), .name = m.name));
+            opening(o, STEP(a, file_done, -1, STEP_MAILDIR_OPEN, .folder = local_folder(a, m.sbox), .name = m.name),
+                    STR(""));
         else if (!a->imap)
             open_refuse(a, o, ERR_NO_MESSAGE, "the file of the message is not there");
-        else if (m.body.n > 0)
-            opening(o, STEP(a, file_done, -1, STEP_FILE_OPEN, .path = m.body));
+        else if (is_here(o, &m))
+            open_file(a, o, &m);
         else
             open_body(a, o, &m);
     }
@@ -233,20 +302,45 @@ static void on_body_at(struct acct *a, const struct m_BODY_AT *b)
 {
     struct step *s = acct_step_find(a, b->step, MSG_STEP_BODY);
     struct err err = ERR_INIT;
-    if (!s || s->msg != b->msg || s->box != b->box || s->a != b->uid || !acct_path_ok(b->path)) {
+    uint64_t bytes;
+    struct str rest;
+    if (!s || s->msg != b->msg || s->box != b->box || s->a != b->uid || !acct_path_ok(b->path) ||
+        !absent_open(b->absent, &bytes, &rest)) {
         acct_violation(a, "a body that was not asked for");
         return;
     }
     s->seen = true;
     a->pass_bytes += b->bytes;
-    if (!db_body_is(a->db, b->msg, b->path, &err))
+    bool ok = db_body_is(a->db, b->msg, b->path, b->absent, &err);
+    if (ok && b->attachments != BODY_ATTACHMENTS_UNKNOWN)
+        ok = db_row_attachment(a->db, b->msg, b->attachments == BODY_HAS_ATTACHMENTS, &err);
+    if (!ok)
         acct_db_error(a, &err);
+}
+
+/* The beginning of a message is here: whoever waits for it sees it. */
+static void on_body_begun(struct acct *a, const struct msg *m)
+{
+    const struct m_BODY_BEGUN *b = &m->u.BODY_BEGUN;
+    uint64_t bytes;
+    struct str rest;
+    if (!acct_step_find(a, b->step, MSG_STEP_BODY) || !absent_open(b->absent, &bytes, &rest)) {
+        acct_violation(a, "a body that was not asked for");
+        return;
+    }
+    for (const struct open_req *o = a->opens; o; o = o->next)
+        if (o->step == b->step && o->state == OPEN_FETCHING && !o->prefetch)
+            ANSWER(a->srv, o->client, m->fd, BODY, .req = o->req, .msg = o->msg, .more = 1, .absent = b->absent);
 }
 
 void open_message(struct acct *a, struct msg *m)
 {
     if (m->kind == MSG_BODY_AT) {
         on_body_at(a, &m->u.BODY_AT);
+        return;
+    }
+    if (m->kind == MSG_BODY_BEGUN) {
+        on_body_begun(a, m);
         return;
     }
     uint32_t step = m->kind == MSG_MAILDIR_FD ? m->u.MAILDIR_FD.step : m->u.STEP_PROGRESS.step;
@@ -258,7 +352,7 @@ void open_message(struct acct *a, struct msg *m)
             ANSWER(a->srv, o->client, -1, PROGRESS, .req = o->req, .done = m->u.STEP_PROGRESS.done,
                    .total = m->u.STEP_PROGRESS.total);
         } else if (o->state == OPEN_OPENING) {
-            ANSWER(a->srv, o->client, m->fd, BODY, .req = o->req, .msg = o->msg);
+            ANSWER(a->srv, o->client, m->fd, BODY, .req = o->req, .msg = o->msg, .absent = str_z(o->absent));
             open_remove(a, o);
         }
     }

@@ -119,7 +119,8 @@ static void on_delivered(struct acct *a, const struct m_DELIVERED *d)
                          .msgid = d->msgid,
                          .refs = d->refs,
                          .list_id = d->list_id};
-    if (!db_pop_delivered(a->db, d->number, &row, clock_wall(), &id, &err) || !db_body_is(a->db, id, d->path, &err)) {
+    if (!db_pop_delivered(a->db, d->number, &row, clock_wall(), &id, &err) ||
+        !db_body_is(a->db, id, d->path, STR(""), &err)) {
         acct_db_error(a, &err);
         return;
     }

@@ -547,7 +547,7 @@ static void on_is(struct acct *a, const struct m_MAILDIR_IS *m)
         ok = db_item_moved(a->db, b->kind == INTENT_APPEND ? b->intents[0] : s->a,
                            b->kind == INTENT_APPEND ? 0 : s->msg, 0, 0, m->name, &err);
     /* The file's place is what the index knows it by. */
-    if (!ok || (msg && m->path.n > 0 && !db_body_is(a->db, msg, m->path, &err)))
+    if (!ok || (msg && m->path.n > 0 && !db_body_is(a->db, msg, m->path, STR(""), &err)))
         acct_db_error(a, &err);
 }
 

@@ -309,7 +309,7 @@ static void room_make(struct acct *a)
         const struct victim *v = &c->victims[i];
         if (v->wanted && v->date >= c->room_date)
             continue;
-        if (!db_body_is(a->db, v->msg, STR(""), &err))
+        if (!db_body_is(a->db, v->msg, STR(""), STR(""), &err))
             break;
         file_add(a, &paths, str_z(v->path));
         freed += v->size;
@@ -450,7 +450,7 @@ static void sweep_end(struct acct *a)
     snprintf(now, sizeof now, "%lld", (long long)clock_wall());
     bool ok = db_begin(a->db, &err);
     for (size_t i = 0; ok && i < c->nvictims; i++)
-        ok = db_body_is(a->db, c->victims[i].msg, STR(""), &err);
+        ok = db_body_is(a->db, c->victims[i].msg, STR(""), STR(""), &err);
     ok = ok && db_meta_set(a->db, "files-swept", str_z(now), &err);
     if (!db_commit(a->db, &err))
         ok = false;
@@ -516,12 +516,13 @@ static bool body_ask(struct acct *a, const struct wanted *w)
     struct db_msg m;
     struct err err = ERR_INIT;
     /* It may have been moved, opened or removed since it was found. */
-    if (!db_msg_get(a->db, w->msg, &m, &err) || m.sbox != w->box || m.uid != w->uid || m.body.n > 0 ||
+    if (!db_msg_get(a->db, w->msg, &m, &err) || m.sbox != w->box || m.uid != w->uid || (m.body.n > 0 && !m.absent.n) ||
         open_wants(a, w->msg))
         return true;
     if (!room_for(a, w->size, w->date) || !imap_select(a, w->box, false))
         return false;
-    struct step *s = STEP(a, body_came, -1, STEP_BODY, .urgent = false, .box = w->box, .uid = w->uid, .msg = w->msg);
+    struct step *s = STEP(a, body_came, -1, STEP_BODY, .urgent = false, .box = w->box, .uid = w->uid, .msg = w->msg,
+                          .size = m.size, .want = STR("*"));
     if (!s)
         return false;
     s->msg = w->msg;

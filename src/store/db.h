@@ -216,13 +216,14 @@ struct db_msg {
     uint64_t size, thread;
     int64_t internal_date, date;
     struct str from_name, from_addr, to, subject, msgid, refs, list_id;
-    struct str body; /* path below the account's directory where ROW_BODY and cached, else "" */
+    struct str body;   /* path below the account's directory of the file that is here, else "" */
+    struct str absent; /* what that file lacks of the message (mail/absent.h); "": nothing */
 };
 bool db_msg_get(struct db *, uint64_t msg, struct db_msg *msg_r, struct err *); /* ERR_NO_MESSAGE */
 bool db_msg_at(struct db *, uint64_t box, uint32_t uid, struct db_msg *msg_r, struct err *);
 /* BODY_AT, or that it could not be had. An empty path: the cached file was removed. Also the path of MAILDIR_IS: the
  * index learns that it moved. */
-bool db_body_is(struct db *, uint64_t msg, struct str path, struct err *);
+bool db_body_is(struct db *, uint64_t msg, struct str path, struct str absent, struct err *);
 bool db_body_failed(struct db *, uint64_t msg, struct err *);
 /* Its file was used: the least recently used is dropped first. */
 bool db_body_used(struct db *, uint64_t msg, struct err *);
@@ -253,6 +254,8 @@ bool db_bodies_missing(struct db *, uint64_t box, int64_t since, int64_t *date, 
                        db_bare_fn *, void *arg, unsigned *seen_r, struct err *);
 /* The file of a row that is gone, to be removed; false when there are no more. Lost in a crash, it is an orphan. */
 bool db_take_dropped(struct db *, struct buf *path);
+/* The message's structure is known: whether it has attachments. */
+bool db_row_attachment(struct db *, uint64_t msg, bool has, struct err *);
 
 /* ---- Intents ------------------------------------------------------------------------------------ */
 enum intent_state {

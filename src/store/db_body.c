@@ -1,14 +1,24 @@
 /* Bodies that are on this machine: which rows have them, which could, and the files that nobody needs any more. */
 #include "store/db_int.h"
 
-static void total_change(struct db *db, const struct rowc *r, bool more)
+/* Bytes of a row's file: the list of what it lacks begins with them. */
+#define BYTES_SQL "coalesce(CAST(CAST(absent AS TEXT) AS INTEGER),size)"
+
+static uint64_t bytes_here(struct db *db, uint64_t msg)
 {
-    if (!db->bodies_known || r->named)
-        return;
-    db->bodies_bytes = more ? db->bodies_bytes + r->size : db->bodies_bytes - MIN(r->size, db->bodies_bytes);
+    int64_t bytes = 0;
+    q_one(db, &bytes, "SELECT " BYTES_SQL " FROM msg WHERE id=? AND body IS NOT NULL AND name IS NULL", "i", I(msg));
+    return bytes > 0 ? (uint64_t)bytes : 0;
 }
 
-static bool body_state(struct db *db, uint64_t msg, uint32_t set, uint32_t clear, struct str path, struct err *err)
+static void total_change(struct db *db, uint64_t before, uint64_t after)
+{
+    if (db->bodies_known)
+        db->bodies_bytes = db->bodies_bytes - MIN(before, db->bodies_bytes) + after;
+}
+
+static bool body_state(struct db *db, uint64_t msg, uint32_t set, uint32_t clear, struct str path, struct str absent,
+                       struct err *err)
 {
     bool own;
     struct rowc old, now;
@@ -17,26 +27,44 @@ static bool body_state(struct db *db, uint64_t msg, uint32_t set, uint32_t clear
     if (!row_load(db, msg, &old))
         return call_refuse(db, own, err, ERR_NO_MESSAGE, "no such message");
     now = old;
-    now.state = (old.state | set) & ~clear;
-    if ((old.state ^ now.state) & ROW_BODY)
-        total_change(db, &old, (now.state & ROW_BODY) != 0);
-    q_run(db, "UPDATE msg SET body=?,btime=? WHERE id=?", "nii", path, I(clock_wall()), I(msg));
+    now.state = (old.state & ~clear) | set;
+    uint64_t before = db->bodies_known ? bytes_here(db, msg) : 0;
+    q_run(db, "UPDATE msg SET body=?,absent=?,btime=? WHERE id=?", "nnii", path, absent, I(clock_wall()), I(msg));
+    if (db->bodies_known)
+        total_change(db, before, bytes_here(db, msg));
     row_store(db, &old, &now);
-    if (set & ROW_BODY)
+    if (path.n)
         row_queue(db, msg, old.named ? INDEX_WHAT_PATH : INDEX_WHAT_MAIL);
     return call_leave(db, own, err);
 }
 
-bool db_body_is(struct db *db, uint64_t msg, struct str path, struct err *err)
+bool db_body_is(struct db *db, uint64_t msg, struct str path, struct str absent, struct err *err)
 {
+    uint32_t set = !path.n ? 0 : absent.n ? ROW_TEXT : ROW_BODY;
     path = str_sub(path, 0, 512);
-    return path.n ? body_state(db, msg, ROW_BODY, ROW_FAILED | ROW_STUB, path, err)
-                  : body_state(db, msg, 0, ROW_BODY, path, err);
+    return body_state(db, msg, set, ROW_BODY | ROW_TEXT | (path.n ? ROW_FAILED | ROW_STUB : 0), path, absent, err);
+}
+
+bool db_row_attachment(struct db *db, uint64_t msg, bool has, struct err *err)
+{
+    bool own;
+    struct rowc old, now;
+    if (!call_enter(db, &own, err))
+        return false;
+    if (!row_load(db, msg, &old))
+        return call_refuse(db, own, err, ERR_NO_MESSAGE, "no such message");
+    now = old;
+    now.attrs = (old.attrs & ~(uint32_t)ROW_ATTACHMENT) | (has ? ROW_ATTACHMENT : 0) | ROW_PARTS;
+    if (now.attrs != old.attrs)
+        row_store(db, &old, &now);
+    if ((now.attrs ^ old.attrs) & ROW_ATTACHMENT)
+        row_queue(db, msg, INDEX_WHAT_TAGS);
+    return call_leave(db, own, err);
 }
 
 bool db_body_failed(struct db *db, uint64_t msg, struct err *err)
 {
-    return body_state(db, msg, ROW_FAILED, 0, STR(""), err);
+    return body_state(db, msg, ROW_FAILED, ROW_BODY | ROW_TEXT, STR(""), STR(""), err);
 }
 
 bool db_body_used(struct db *db, uint64_t msg, struct err *err)
@@ -55,10 +83,11 @@ bool db_bodies(struct db *db, int64_t *used, uint64_t *msg, unsigned max, db_bod
     *seen_r = 0;
     if (!call_enter(db, &own, err))
         return false;
-    sqlite3_stmt *st = q_ask(db,
-                             "SELECT id,sbox,date,btime,size,body FROM msg WHERE body IS NOT NULL AND name IS NULL AND "
-                             "(btime,id)>(?,?) ORDER BY btime,id LIMIT ?",
-                             "iii", *used, I(*msg), I(max));
+    sqlite3_stmt *st =
+        q_ask(db,
+              "SELECT id,sbox,date,btime," BYTES_SQL ",body FROM msg WHERE body IS NOT NULL AND name IS NULL AND "
+              "(btime,id)>(?,?) ORDER BY btime,id LIMIT ?",
+              "iii", *used, I(*msg), I(max));
     while (q_step(db, st)) {
         struct db_body b = {.msg = sql_u64(st, 0),
                             .box = sql_u64(st, 1),
@@ -81,7 +110,7 @@ bool db_bodies_total(struct db *db, uint64_t *bytes_r, struct err *err)
     if (!call_enter(db, &own, err))
         return false;
     if (!db->bodies_known) {
-        q_one(db, &sum, "SELECT coalesce(sum(size),0) FROM msg WHERE body IS NOT NULL AND name IS NULL", "");
+        q_one(db, &sum, "SELECT coalesce(sum(" BYTES_SQL "),0) FROM msg WHERE body IS NOT NULL AND name IS NULL", "");
         db->bodies_bytes = (uint64_t)MAX(sum, (int64_t)0);
         db->bodies_known = !db->failed;
     }
@@ -97,7 +126,8 @@ bool db_bodies_missing(struct db *db, uint64_t box, int64_t since, int64_t *date
     if (!call_enter(db, &own, err))
         return false;
     sqlite3_stmt *st = q_ask(db,
-                             "SELECT id,suid,date,size,sbox=?1 AND suid>0 AND body IS NULL AND (state & ?2)=0 FROM msg "
+                             "SELECT id,suid,date,size,sbox=?1 AND suid>0 AND (body IS NULL OR absent IS NOT NULL) AND "
+                             "(state & ?2)=0 FROM msg "
                              "WHERE box=?1 AND (date,id)<(?3,?4) AND date>=?5 ORDER BY date DESC,id DESC LIMIT ?6",
                              "iiiiii", I(box), I(ROW_FAILED), *date, I(*id), since, I(max));
     while (q_step(db, st)) {
@@ -116,8 +146,9 @@ bool db_bodies_missing(struct db *db, uint64_t box, int64_t since, int64_t *date
 
 void body_dropped(struct db *db, const struct rowc *r)
 {
-    if (r->named || !(r->state & ROW_BODY))
+    if (r->named || !(r->state & (ROW_BODY | ROW_TEXT)))
         return;
+    total_change(db, db->bodies_known ? bytes_here(db, r->id) : 0, 0);
     sqlite3_stmt *st = q_ask(db, "SELECT body FROM msg WHERE id=? AND body IS NOT NULL", "i", I(r->id));
     if (!q_step(db, st))
         return;
@@ -127,7 +158,6 @@ void body_dropped(struct db *db, const struct rowc *r)
         buf_addc(&db->dropped, '\0');
     }
     sqlite3_reset(st);
-    total_change(db, r, false);
 }
 
 bool db_take_dropped(struct db *db, struct buf *path)

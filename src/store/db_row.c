@@ -137,6 +137,8 @@ static void put_update(struct db *db, const struct put *p, uint64_t id)
     now = old;
     now.sflags = p->flags;
     now.attrs = thin ? old.attrs : p->attrs;
+    if (old.attrs & ROW_PARTS)
+        now.attrs = (now.attrs & ~(uint32_t)ROW_ATTACHMENT) | (old.attrs & (ROW_ATTACHMENT | ROW_PARTS));
     now.state |= p->state;
     now.date = in->date ? in->date : old.date;
     bool fuller = (p->attrs & ROW_FULL) && !(old.attrs & ROW_FULL);
@@ -531,7 +533,7 @@ bool db_name_is(struct db *db, uint64_t msg, uint64_t box, struct str name, uint
     "SELECT "                                                                                                          \
     "m.id,m.box,m.sbox,coalesce(b.uidvalidity,0),m.suid,m.name,m.flags,m.sflags,m.attrs,m.state,m.size,m.thread,m."    \
     "idate,m.date,"                                                                                                    \
-    "m.from_name,m.from_addr,m.to_,m.subject,m.msgid,m.refs,m.list_id,m.body FROM msg m LEFT JOIN box b ON "           \
+    "m.from_name,m.from_addr,m.to_,m.subject,m.msgid,m.refs,m.list_id,m.body,m.absent FROM msg m LEFT JOIN box b ON "  \
     "b.id=m.sbox "
 
 void msg_read(struct db *db, sqlite3_stmt *st, struct db_msg *m)
@@ -557,7 +559,8 @@ void msg_read(struct db *db, sqlite3_stmt *st, struct db_msg *m)
                          .msgid = out_str(db, sql_str(st, 18)),
                          .refs = out_str(db, sql_str(st, 19)),
                          .list_id = out_str(db, sql_str(st, 20)),
-                         .body = out_str(db, sql_str(st, 21))};
+                         .body = out_str(db, sql_str(st, 21)),
+                         .absent = out_str(db, sql_str(st, 22))};
 }
 
 static bool msg_answer(struct db *db, sqlite3_stmt *st, bool own, struct db_msg *m, struct err *err)

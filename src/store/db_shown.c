@@ -255,7 +255,8 @@ static void row_merge(struct db *db, uint64_t id, uint64_t other)
           "UPDATE msg SET sflags=o.sflags,kw=o.kw,to_=CASE WHEN (o.attrs & 32) THEN o.to_ ELSE msg.to_ END,refs=CASE "
           "WHEN (o.attrs & 32) THEN o.refs ELSE msg.refs END,"
           "list_id=CASE WHEN (o.attrs & 32) THEN o.list_id ELSE msg.list_id "
-          "END,body=coalesce(o.body,msg.body),btime=coalesce(o.btime,msg.btime) FROM msg o WHERE msg.id=? AND o.id=?",
+          "END,body=coalesce(o.body,msg.body),absent=CASE WHEN o.body IS NULL THEN msg.absent ELSE o.absent "
+          "END,btime=coalesce(o.btime,msg.btime) FROM msg o WHERE msg.id=? AND o.id=?",
           "ii", I(id), I(other));
     /* the same paths go on under the other id */
     q_run(db, "UPDATE msg SET ipath=NULL,body=NULL WHERE id=?", "i", I(other));

@@ -244,7 +244,7 @@ bool make_copy(struct maker *m, uint64_t msg, uint64_t target)
     c.uid = 0;
     c.named = false;
     c.sflags = c.flags = r.flags;
-    c.state = (r.state & ~(uint32_t)(ROW_BODY | ROW_LOOSE)) | ROW_PENDING;
+    c.state = (r.state & ~(uint32_t)(ROW_BODY | ROW_TEXT | ROW_LOOSE)) | ROW_PENDING;
     q_run(m->db,
           "INSERT INTO "
           "msg(id,box,date,flags,attrs,state,thread,size,sbox,suid,sflags,mh,idate,istate,iseq,from_name,from_addr,to_,"
@@ -337,7 +337,7 @@ static uint64_t make_append(struct maker *m, const struct db_intent *in)
                      .flags = w->flags,
                      .sflags = w->flags,
                      .attrs = w->attrs,
-                     .state = (w->state & (ROW_BODY | ROW_STUB)) | ROW_PENDING,
+                     .state = (w->state & (ROW_BODY | ROW_TEXT | ROW_STUB)) | ROW_PENDING,
                      .date = w->date,
                      .mh = sql_msgid_hash(&db->q, w->msgid)};
     r.thread = thread_assign(db, r.id, 0, r.mh, str_sub(w->refs, 0, 4096));

@@ -354,7 +354,7 @@ static void account_message(struct client *c, struct acct *a, struct msg *m)
         on_intent(c, a, m);
         break;
     case MSG_OPEN:
-        open_ask(a, c->id, m->u.OPEN.req, m->u.OPEN.msg, m->u.OPEN.prefetch);
+        open_ask(a, c->id, &m->u.OPEN);
         break;
     case MSG_SUBMIT:
         outbox_submit(a, c->id, m);

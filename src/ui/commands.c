@@ -289,6 +289,8 @@ bool run_cancel(void *context, const struct cmd_args *args, struct err *err)
     (void)args, (void)err;
     if (ui->popup.kind != POPUP_NONE) {
         ui_popup_close(ui);
+    } else if (ui_load_stop(ui)) {
+        ;
     } else if (ui->open_req) {
         ui_open_close(ui);
         ui_note(ui, NOTE_INFO, "stopped");

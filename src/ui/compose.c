@@ -381,7 +381,8 @@ static bool answer(struct ui *ui, enum draft_kind kind)
         return true;
     struct answer *a = mem_new(sizeof *a);
     *a = (struct answer){kind, row->ref};
-    ui_load(ui, row->ref, 0, on_loaded, a);
+    /* An answer quotes the text; what goes on needs all of it. */
+    ui_load(ui, row->ref, kind == DRAFT_FORWARD || kind == DRAFT_AGAIN ? "*" : "", 0, on_loaded, a);
     return true;
 }
 

@@ -275,7 +275,7 @@ void crypto_shown(struct ui *ui)
         c->data_part = data;
         c->signature_part = signature;
         verdict(ui, false, "verifying the signature ...");
-        ui_load(ui, ui->message.ref, VIEW_STRUCTURE, on_loaded, NULL);
+        ui_load(ui, ui->message.ref, "*", VIEW_STRUCTURE, on_loaded, NULL);
     }
 }
 
@@ -350,7 +350,7 @@ static void on_decrypted(struct ui *ui, void *arg, int status, struct str output
         char *subject = mem_dup_z(ui->message.subject ? ui->message.subject : "");
         message_show(&ui->message, c->ref, str_z(subject), ui->message.flags);
         free(subject);
-        ui_view_fd(ui, whole);
+        ui_view_fd(ui, whole, STR(""));
     }
     if (whole >= 0)
         close(whole);
@@ -409,7 +409,7 @@ bool run_decrypt(void *context, const struct cmd_args *args, struct err *err)
         c->data_part = item->number;
         c->inline_text = item->flags & DOC_PART_PGP_INLINE;
         c->decrypts = true;
-        ui_load(ui, ui->message.ref, VIEW_STRUCTURE, on_loaded, NULL);
+        ui_load(ui, ui->message.ref, "*", VIEW_STRUCTURE, on_loaded, NULL);
         return true;
     }
     return err_set(err, ERR_USAGE, "the open message has no encrypted part");

@@ -23,8 +23,9 @@ void extra_start(struct ui *);
 /* doc: the callee's (doc_free), complete; NULL where it could not be had (a note said why). fd: the raw message, the
  * callee's; viewer: a `view` that has parsed it and answers VIEW_PART, the callee's (helper_end). */
 typedef void loaded_fn(struct ui *, void *arg, struct doc *doc, int fd, struct helper *viewer);
-/* One at a time: a second one ends the first, whose fn then gets no document. */
-void ui_load(struct ui *, struct ref, unsigned view_flags, loaded_fn *, void *arg);
+/* One at a time: a second one ends the first, whose fn then gets no document. want: as in OPEN (ipc/messages.def):
+ * what has to be on this machine of it; progress is in the status line. */
+void ui_load(struct ui *, struct ref, const char *want, unsigned view_flags, loaded_fn *, void *arg);
 void ui_load_end(struct ui *);
 /* Decoded bytes of a part, from the viewer of a load, into a memory file at offset 0; -1 and a note where it fails. The
  * viewer's callback is taken over. */

@@ -13,6 +13,7 @@ struct load {
     int fd;
     struct helper *viewer;
     struct doc *doc;
+    int64_t since_ms;
 };
 
 /* Ends the load and tells its owner, whose argument would be lost otherwise. */
@@ -32,8 +33,19 @@ void ui_load_end(struct ui *ui)
     if (l->fd >= 0)
         close(l->fd);
     free(l);
+    ui->progress[0] = 0;
     ui_extra(ui)->load = NULL;
     fn(ui, arg, NULL, -1, NULL);
+}
+
+bool ui_load_stop(struct ui *ui)
+{
+    const struct load *l = ui_extra(ui)->load;
+    if (!l || !l->req)
+        return false;
+    ui_load_end(ui);
+    ui_note(ui, NOTE_INFO, "stopped; what came of it is kept for the next time");
+    return true;
 }
 
 static void failed(struct ui *ui, struct str why)
@@ -84,14 +96,18 @@ static void on_body(struct ui *ui, void *arg, const struct msg *m)
     struct load *l = ui_extra(ui)->load;
     struct err err = ERR_INIT;
     (void)arg;
-    if (m && m->kind == MSG_PROGRESS)
+    if (m && m->kind == MSG_PROGRESS) {
+        if (l)
+            ui_progress(ui, &m->u.PROGRESS, l->since_ms);
         return;
-    if (!l) {
+    }
+    if (!l || (m && m->kind == MSG_BODY && m->u.BODY.more)) {
         if (m && m->fd >= 0)
             close(m->fd);
         return;
     }
     l->req = 0;
+    ui->progress[0] = 0;
     if (!m || m->kind != MSG_BODY) {
         failed(ui, m && m->kind == MSG_REFUSED ? m->u.REFUSED.text : STR("the store ended"));
         return;
@@ -108,12 +124,12 @@ static void on_body(struct ui *ui, void *arg, const struct msg *m)
     if (account)
         account_addresses(account, &self);
     if (!SEND(helper_chan(l->viewer), l->fd, &err, VIEW, .req = 1, .width = 78, .flags = l->flags,
-              .self = buf_str(&self)))
+              .self = buf_str(&self), .absent = m->u.BODY.absent))
         failed(ui, str_z(err.text));
     buf_fini(&self);
 }
 
-void ui_load(struct ui *ui, struct ref ref, unsigned view_flags, loaded_fn *fn, void *arg)
+void ui_load(struct ui *ui, struct ref ref, const char *want, unsigned view_flags, loaded_fn *fn, void *arg)
 {
     struct err err = ERR_INIT;
     ui_load_end(ui);
@@ -122,11 +138,11 @@ void ui_load(struct ui *ui, struct ref ref, unsigned view_flags, loaded_fn *fn, 
         return;
     }
     struct load *l = mem_new(sizeof *l);
-    *l = (struct load){.ref = ref, .flags = view_flags, .fn = fn, .arg = arg, .fd = -1};
+    *l = (struct load){.ref = ref, .flags = view_flags, .fn = fn, .arg = arg, .fd = -1, .since_ms = clock_mono_ms()};
     ui_extra(ui)->load = l;
     l->req = ui_request(ui, on_body, NULL);
     if (!SEND(ui->client->chan, -1, &err, OPEN, .req = l->req, .account = str_z(ui->accts.list[ref.account].name),
-              .msg = ref.id))
+              .msg = ref.id, .want = str_z(want)))
         failed(ui, str_z(err.text));
 }
 

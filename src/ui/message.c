@@ -19,6 +19,7 @@ static void drop_lines(struct message *m)
 void message_close(struct message *m)
 {
     doc_free(&m->doc);
+    doc_free(&m->next);
     free(m->subject);
     free(m->lines);
     m->subject = NULL;
@@ -50,8 +51,18 @@ void message_show(struct message *m, struct ref ref, struct str subject, unsigne
     m->doc = doc_new();
 }
 
+void message_again(struct message *m)
+{
+    if (!m->doc || !doc_count(m->doc))
+        return;
+    doc_free(&m->next);
+    m->next = doc_new();
+}
+
 bool message_feed(struct message *m, struct str bytes, struct err *err)
 {
+    if (m->next)
+        return doc_feed(m->next, bytes, err);
     if (m->state != MESSAGE_WAITING && m->state != MESSAGE_READING)
         return true;
     m->state = MESSAGE_READING;
@@ -60,12 +71,19 @@ bool message_feed(struct message *m, struct str bytes, struct err *err)
 
 void message_done(struct message *m)
 {
+    if (m->next) {
+        doc_free(&m->doc);
+        m->doc = m->next;
+        m->next = NULL;
+        drop_lines(m);
+    }
     m->state = MESSAGE_SHOWN;
     m->complete = true;
 }
 
 void message_fail(struct message *m, const char *why)
 {
+    doc_free(&m->next);
     if (doc_count(m->doc) > 0) { /* what came is worth more than a word */
         message_done(m);
     } else {
@@ -360,6 +378,8 @@ static void draw_part(struct grid *g, struct rect r, unsigned y, const struct do
         buf_addz(&line, "  encrypted");
     if (item->flags & DOC_PART_TRUNCATED)
         buf_addz(&line, "  cut");
+    if (item->flags & DOC_PART_ABSENT)
+        buf_addz(&line, "  not fetched");
     put_raw(g, r, y, 0, buf_str(&line), THING_PART);
     buf_fini(&line);
 }
@@ -469,6 +489,16 @@ const struct doc_item *message_link(const struct message *m, size_t i)
             return item;
     }
     return NULL;
+}
+
+struct str doc_absent(const struct doc *doc, uint32_t number)
+{
+    for (size_t i = 0; doc && i < doc_count(doc); i++) {
+        const struct doc_item *item = doc_at(doc, i);
+        if (item->kind == DOC_META && item->number == number && str_eqz(item->name, "absent"))
+            return item->text;
+    }
+    return (struct str){"", 0};
 }
 
 struct str message_value(const struct message *m, enum doc_kind kind, const char *name)

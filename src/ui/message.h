@@ -23,12 +23,13 @@ struct message {
     enum message_state state;
     struct ref ref;
     struct doc *doc;
-    bool complete;  /* the whole document is here */
-    unsigned flags; /* enum view_flags it was asked with */
-    bool fold;      /* fold long quotations */
-    char *subject;  /* of the row, shown until the document comes; raw */
-    char why[400];  /* MESSAGE_FAILED: in words, and progress while waiting */
-    char *find;     /* what to highlight, or NULL */
+    struct doc *next; /* a fuller document of the message, on its way; it takes the place of `doc` when it is whole */
+    bool complete;    /* the whole document is here */
+    unsigned flags;   /* enum view_flags it was asked with */
+    bool fold;        /* fold long quotations */
+    char *subject;    /* of the row, shown until the document comes; raw */
+    char why[400];    /* MESSAGE_FAILED: in words, and progress while waiting */
+    char *find;       /* what to highlight, or NULL */
     /* the wrapped lines, as far as they were needed */
     unsigned width;
     struct message_line *lines;
@@ -41,6 +42,8 @@ void message_init(struct message *);
 void message_fini(struct message *);
 void message_show(struct message *, struct ref, struct str subject, unsigned flags); /* drops the old document */
 void message_close(struct message *);
+/* More of the message that is shown is here: its document comes anew, and the place in the text stays. */
+void message_again(struct message *);
 /* Bytes of the document, as they come. */
 bool message_feed(struct message *, struct str, struct err *);
 void message_done(struct message *);
@@ -58,6 +61,8 @@ void message_draw(struct message *, struct grid *, struct rect);
 const char *message_place(const struct message *, unsigned height, char out[16]);
 /* Links in the order of the document: DOC_LINK items. NULL past the end. */
 const struct doc_item *message_link(const struct message *, size_t i);
+/* The section of part `number` that is not on this machine; "" where it is. */
+struct str doc_absent(const struct doc *, uint32_t number);
 /* Value of a DOC_META or DOC_HEADER line, empty where absent. */
 struct str message_value(const struct message *, enum doc_kind, const char *name);
 

@@ -49,18 +49,26 @@ void parts_free(struct ui *ui, struct parts **p)
     ui->dirty = true;
 }
 
+static void list_parts(struct parts *p)
+{
+    free(p->items);
+    p->items = mem_array(doc_count(p->doc), sizeof *p->items);
+    p->n = 0;
+    for (size_t i = 0; i < doc_count(p->doc); i++)
+        if (doc_at(p->doc, i)->kind == DOC_PART)
+            p->items[p->n++] = i;
+    p->cur = p->n ? MIN(p->cur, p->n - 1) : 0;
+}
+
 static void on_loaded(struct ui *ui, void *arg, struct doc *doc, int fd, struct helper *viewer)
 {
     (void)arg;
     if (!doc)
         return;
     struct parts *p = mem_new(sizeof *p);
-    *p = (struct parts){.doc = doc, .fd = fd, .viewer = viewer, .items = mem_array(doc_count(doc), sizeof(size_t))};
     const struct list_row *row = ui_row(ui);
-    p->ref = row ? row->ref : REF_NONE;
-    for (size_t i = 0; i < doc_count(doc); i++)
-        if (doc_at(doc, i)->kind == DOC_PART)
-            p->items[p->n++] = i;
+    *p = (struct parts){.doc = doc, .fd = fd, .viewer = viewer, .ref = row ? row->ref : REF_NONE};
+    list_parts(p);
     for (size_t i = p->n; i > 0; i--)
         if (doc_at(doc, p->items[i - 1])->flags & DOC_PART_ATTACHMENT)
             p->cur = i - 1; /* the first attachment is what one came for */
@@ -69,13 +77,62 @@ static void on_loaded(struct ui *ui, void *arg, struct doc *doc, int fd, struct 
     ui->dirty = true;
 }
 
+/* ---- The bytes of the chosen part, fetched first where they are not here ------------------------- */
+struct fetching {
+    struct ref ref;
+    uint32_t number;
+    part_fn *fn;
+    void *arg;
+};
+
+static void on_fetched(struct ui *ui, void *arg, struct doc *doc, int fd, struct helper *viewer)
+{
+    struct fetching f = *(struct fetching *)arg, *done = arg;
+    struct parts *p = listed(ui);
+    free(done);
+    if (doc && p && ref_eq(p->ref, f.ref)) {
+        helper_end(&p->viewer);
+        doc_free(&p->doc);
+        if (p->fd >= 0)
+            close(p->fd);
+        p->doc = doc;
+        p->fd = fd;
+        p->viewer = viewer;
+        list_parts(p);
+        ui->dirty = true;
+        ui_part(ui, viewer, f.number, false, f.fn, f.arg);
+        return;
+    }
+    if (doc)
+        ui_note(ui, NOTE_WARNING, "the part is here now, but the list of parts was closed: nothing was done with it");
+    doc_free(&doc);
+    helper_end(&viewer);
+    if (fd >= 0)
+        close(fd);
+    f.fn(ui, f.arg, -1);
+}
+
+static void part_bytes(struct ui *ui, const struct doc_item *part, part_fn *fn, void *arg)
+{
+    struct parts *p = listed(ui);
+    if (!(part->flags & DOC_PART_ABSENT)) {
+        ui_part(ui, p->viewer, part->number, false, fn, arg);
+        return;
+    }
+    struct fetching *f = mem_new(sizeof *f);
+    *f = (struct fetching){p->ref, part->number, fn, arg};
+    char want[128];
+    snprintf(want, sizeof want, "%.*s", STR_FMT(doc_absent(p->doc, part->number)));
+    ui_load(ui, p->ref, want[0] ? want : "*", VIEW_STRUCTURE, on_fetched, f);
+}
+
 bool run_parts(void *context, const struct cmd_args *args, struct err *err)
 {
     struct ui *ui = context;
     const struct list_row *row = ui_row(ui);
     (void)args, (void)err;
     if (row)
-        ui_load(ui, row->ref, VIEW_STRUCTURE, on_loaded, NULL);
+        ui_load(ui, row->ref, "", VIEW_STRUCTURE, on_loaded, NULL);
     return true;
 }
 
@@ -244,7 +301,7 @@ static void on_save_as(struct ui *ui, void *arg, const char *typed)
     char *name = safe_name(part);
     *s = (struct saving){.path = target_path(ui, typed, name), .fd = -1};
     free(name);
-    ui_part(ui, listed(ui)->viewer, part->number, false, on_saved_part, s);
+    part_bytes(ui, part, on_saved_part, s);
 }
 
 bool run_part_save(void *context, const struct cmd_args *args, struct err *err)
@@ -307,7 +364,7 @@ static void on_pipe_command(struct ui *ui, void *arg, const char *command)
         return;
     struct piping *p = mem_new(sizeof *p);
     p->command = mem_dup_z(command);
-    ui_part(ui, listed(ui)->viewer, part->number, false, on_piped_part, p);
+    part_bytes(ui, part, on_piped_part, p);
 }
 
 bool run_part_pipe(void *context, const struct cmd_args *args, struct err *err)
@@ -338,7 +395,7 @@ static void on_pipe_message(struct ui *ui, void *arg, const char *command)
     const struct list_row *row = ui_row(ui);
     (void)arg;
     if (command && command[0] && row)
-        ui_load(ui, row->ref, VIEW_STRUCTURE, on_piped_message, mem_dup_z(command));
+        ui_load(ui, row->ref, "*", VIEW_STRUCTURE, on_piped_message, mem_dup_z(command));
 }
 
 bool run_pipe(void *context, const struct cmd_args *args, struct err *err)
@@ -367,7 +424,7 @@ static void on_save_message(struct ui *ui, void *arg, const char *typed)
         return;
     struct saving *s = mem_new(sizeof *s);
     *s = (struct saving){.path = target_path(ui, typed, "message.eml"), .fd = -1};
-    ui_load(ui, row->ref, VIEW_STRUCTURE, on_save_loaded, s);
+    ui_load(ui, row->ref, "*", VIEW_STRUCTURE, on_save_loaded, s);
 }
 
 bool run_save_message(void *context, const struct cmd_args *args, struct err *err)
@@ -488,8 +545,11 @@ static char *part_file(struct ui *ui, const struct doc_item *part, int fd, struc
 static void on_opened_part(struct ui *ui, void *arg, int fd)
 {
     struct err err = ERR_INIT;
-    const struct doc_item *part = chosen(ui, &err);
-    (void)arg;
+    const struct doc_item *part = NULL; /* the cursor may have moved meanwhile */
+    const struct parts *p = listed(ui);
+    for (size_t i = 0; p && i < p->n; i++)
+        if (doc_at(p->doc, p->items[i])->number == (uint32_t)(uintptr_t)arg)
+            part = doc_at(p->doc, p->items[i]);
     char *path = fd >= 0 && part ? part_file(ui, part, fd, &err) : NULL;
     if (path) {
         struct viewer_choice v = viewer_for(ui, part->name);
@@ -526,7 +586,7 @@ bool run_part_open(void *context, const struct cmd_args *args, struct err *err)
     const struct doc_item *part = chosen(context, err);
     (void)args;
     if (part)
-        ui_part(context, listed(context)->viewer, part->number, false, on_opened_part, NULL);
+        part_bytes(context, part, on_opened_part, (void *)(uintptr_t)part->number);
     return part != NULL;
 }
 
@@ -590,7 +650,7 @@ static void on_bounce_confirmed(struct ui *ui, void *arg, bool yes)
 {
     const struct list_row *row = ui_row(ui);
     if (yes && row)
-        ui_load(ui, row->ref, VIEW_STRUCTURE, on_bounce_loaded, arg);
+        ui_load(ui, row->ref, "*", VIEW_STRUCTURE, on_bounce_loaded, arg);
     else
         bounce_free(arg);
 }
@@ -676,5 +736,7 @@ void parts_draw(struct ui *ui, const struct parts *p, struct rect r)
         extra_line(ui, r, y, 2, str_z(size), look);
         extra_line(ui, r, y, 10 + indent, item->name, look);
         extra_line(ui, r, y, MIN(40 + indent, r.cols / 2 + indent), item->text, look);
+        if (item->flags & DOC_PART_ABSENT && r.cols > 50)
+            extra_line(ui, r, y, r.cols - 13, STR("  not fetched"), look);
     }
 }

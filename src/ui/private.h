@@ -147,7 +147,7 @@ struct ui {
     struct helper *viewer, *spare;
     uint32_t open_req, view_req;
     int64_t opened_ms;
-    struct watch *seen_timer, *progress_timer;
+    struct watch *seen_timer, *progress_timer, *prefetch_timer;
     struct ref quarantine[QUARANTINE_MAX];
     unsigned nquarantine;
     char *url;           /* waits for the user's yes */
@@ -251,7 +251,12 @@ void ui_follow(struct ui *); /* the cursor moved: an open message pane shows its
 bool ui_url_allowed(struct str url);
 /* Shows the message in the fd in the pane, in place of the body of the message that is open there; the fd stays the
  * caller's. */
-void ui_view_fd(struct ui *, int fd);
+void ui_view_fd(struct ui *, int fd, struct str absent);
+/* The status line's words for bytes under way, when they have taken a while. */
+void ui_progress(struct ui *, const struct m_PROGRESS *, int64_t since_ms);
+bool ui_load_stop(struct ui *); /* load.c: by the user, while a message or a part is fetched; false: nothing is */
+/* The list is new, or new mail is in it: the text of the next unread messages is fetched (option prefetch). */
+void ui_prefetch_soon(struct ui *);
 /* Starts a program without a terminal that nobody waits for (argv, NULL-terminated). */
 bool ui_spawn(const char *const *argv);
 

@@ -6,7 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { PROGRESS_AFTER_MS = 500, URL_MAX = 8000 };
+enum { PROGRESS_AFTER_MS = 500, URL_MAX = 8000, PREFETCH_ROWS = 40, PREFETCH_AFTER_MS = 300 };
 
 static void viewer_end(struct ui *ui)
 {
@@ -56,20 +56,39 @@ static void prefetch_answer(struct ui *ui, void *arg, const struct msg *m)
         close(m->fd);
 }
 
-/* The message that is most likely read next is fetched while this one is read. */
+/* The messages that are most likely read next: their text is fetched behind the user's back. */
 static void prefetch(struct ui *ui)
 {
     const struct list *l = ui_list(ui);
     struct err err = ERR_INIT;
-    for (unsigned i = l->cur + 1; i < l->n && i <= l->cur + 20; i++) {
+    unsigned unread = 0;
+    if (!ui->client || !ui->client->chan)
+        return;
+    for (unsigned i = l->cur; i < l->n && i <= l->cur + PREFETCH_ROWS && unread < ui->conf->prefetch; i++) {
         const struct list_row *row = &l->rows[i];
-        if ((row->flags & FLAG_SEEN) || (row->state & (ROW_BODY | ROW_FAILED)) || !row->ref.id)
+        if ((row->flags & FLAG_SEEN) || !row->ref.id || ref_eq(row->ref, ui->message.ref))
+            continue;
+        unread++;
+        if (row->state & (ROW_BODY | ROW_TEXT | ROW_FAILED))
             continue;
         uint32_t req = ui_request(ui, prefetch_answer, NULL);
         SEND(ui->client->chan, -1, &err, OPEN, .req = req, .account = str_z(ui->accts.list[row->ref.account].name),
              .msg = row->ref.id, .prefetch = 1);
-        return;
     }
+}
+
+static void prefetch_due(void *arg)
+{
+    struct ui *ui = arg;
+    watch_free(&ui->prefetch_timer);
+    if (!ui->open_req)
+        prefetch(ui);
+}
+
+void ui_prefetch_soon(struct ui *ui)
+{
+    if (!ui->prefetch_timer && ui->conf->prefetch)
+        ui->prefetch_timer = loop_after(ui->loop, PREFETCH_AFTER_MS, prefetch_due, ui);
 }
 
 static void message_ready(struct ui *ui)
@@ -82,8 +101,7 @@ static void message_ready(struct ui *ui)
         watch_free(&ui->seen_timer);
         ui->seen_timer = loop_after(ui->loop, (int64_t)ui->conf->read_delay * 1000, on_seen, ui);
     }
-    if (ui->client && ui->client->chan)
-        prefetch(ui);
+    prefetch(ui);
 }
 
 /* ---- view ---- */
@@ -112,18 +130,23 @@ static void view_event(struct ui *ui, void *arg, struct helper *h, struct msg *m
             snprintf(why, sizeof why, "%.*s", STR_FMT(m->u.VIEW_DONE.text));
             message_fail(&ui->message, why);
             viewer_end(ui);
-        } else
+        } else if (ui->open_req) { /* a first screen; the rest is on its way */
+            message_done(&ui->message);
+            viewer_end(ui);
+        } else {
             message_ready(ui);
+        }
     }
     if (m->fd >= 0)
         close(m->fd);
 }
 
-void ui_view_fd(struct ui *ui, int fd)
+void ui_view_fd(struct ui *ui, int fd, struct str absent)
 {
     struct err err = ERR_INIT;
     struct buf self = BUF_INIT(2048);
     viewer_end(ui);
+    message_again(&ui->message);
     ui->viewer = helper_view(ui, view_event, NULL);
     if (!ui->viewer) {
         message_fail(&ui->message, "the program that displays messages does not start");
@@ -137,9 +160,16 @@ void ui_view_fd(struct ui *ui, int fd)
     layout_compute(&layout, ui->conf, ui->layout_name, ui->grid.rows, ui->grid.cols, ui->sidebar, true, PANE_MESSAGE);
     unsigned width = ui->conf->wrap ? ui->conf->wrap : MAX(layout.message.cols, 22u) - 2;
     if (!SEND(helper_chan(ui->viewer), fd, &err, VIEW, .req = ui->view_req, .width = width, .flags = ui->message.flags,
-              .self = buf_str(&self)))
+              .self = buf_str(&self), .absent = absent))
         message_fail(&ui->message, err.text);
     buf_fini(&self);
+}
+
+void ui_progress(struct ui *ui, const struct m_PROGRESS *p, int64_t since_ms)
+{
+    if (clock_mono_ms() - since_ms >= PROGRESS_AFTER_MS)
+        snprintf(ui->progress, sizeof ui->progress, "%.*s %u of %u KB · C-g stops", (int)MIN(p->text.n, (size_t)150),
+                 p->text.n ? p->text.p : "", (unsigned)(p->done / 1024), (unsigned)(p->total / 1024));
 }
 
 static void on_body(struct ui *ui, void *arg, const struct msg *m)
@@ -151,22 +181,39 @@ static void on_body(struct ui *ui, void *arg, const struct msg *m)
         return;
     }
     if (m->kind == MSG_PROGRESS) {
-        const struct m_PROGRESS *p = &m->u.PROGRESS;
-        if (clock_mono_ms() - ui->opened_ms >= PROGRESS_AFTER_MS)
-            snprintf(ui->progress, sizeof ui->progress, "%.*s %u of %u KB · C-g stops",
-                     (int)MIN(p->text.n, (size_t)150), p->text.n ? p->text.p : "", (unsigned)(p->done / 1024),
-                     (unsigned)(p->total / 1024));
+        ui_progress(ui, &m->u.PROGRESS, ui->opened_ms);
+        return;
+    }
+    if (m->kind == MSG_BODY && m->u.BODY.more) {
+        ui_view_fd(ui, m->fd, m->u.BODY.absent);
+        close(m->fd);
         return;
     }
     ui->open_req = 0;
     ui->progress[0] = 0;
     if (m->kind == MSG_BODY && m->fd >= 0) {
-        ui_view_fd(ui, m->fd);
+        ui_view_fd(ui, m->fd, m->u.BODY.absent);
         close(m->fd);
     } else if (m->kind == MSG_REFUSED) {
         char why[400];
         snprintf(why, sizeof why, "%.*s", STR_FMT(m->u.REFUSED.text));
+        if (ui->message.state == MESSAGE_SHOWN || ui->message.state == MESSAGE_READING)
+            ui_note(ui, NOTE_ERROR, "only the beginning is here: %s", why);
         message_fail(&ui->message, why);
+    }
+}
+
+/* What has to be here to show it so: the bytes as they are, the HTML beside a plain text, or what a screen shows. */
+static void wanted(const struct ui *ui, struct ref ref, unsigned view_flags, char want[128])
+{
+    const struct doc *doc = ref_eq(ui->message.ref, ref) ? ui->message.doc : NULL;
+    want[0] = '\0';
+    if (view_flags & VIEW_RAW)
+        snprintf(want, 128, "*");
+    for (size_t i = 0; (view_flags & VIEW_PREFER_HTML) && doc && !want[0] && i < doc_count(doc); i++) {
+        const struct doc_item *item = doc_at(doc, i);
+        if (item->kind == DOC_PART && (item->flags & DOC_PART_ABSENT) && str_eqz(item->name, "text/html"))
+            snprintf(want, 128, "%.*s", STR_FMT(doc_absent(doc, item->number)));
     }
 }
 
@@ -174,6 +221,7 @@ void ui_open(struct ui *ui, unsigned view_flags)
 {
     const struct list_row *row = list_cursor(ui_list(ui));
     struct err err = ERR_INIT;
+    char want[128];
     if (!row)
         return;
     if (!row->ref.id) {
@@ -182,6 +230,7 @@ void ui_open(struct ui *ui, unsigned view_flags)
     }
     struct ref ref = row->ref;
     enum pane focus = ui->focus;
+    wanted(ui, ref, view_flags, want);
     ui_open_close(ui);
     message_show(&ui->message, ref, row->subject, view_flags);
     ui->focus = focus == PANE_MESSAGE ? PANE_MESSAGE : PANE_LIST;
@@ -196,7 +245,7 @@ void ui_open(struct ui *ui, unsigned view_flags)
     ui->opened_ms = clock_mono_ms();
     ui->open_req = ui_request(ui, on_body, NULL);
     if (!SEND(ui->client->chan, -1, &err, OPEN, .req = ui->open_req, .account = str_z(ui->accts.list[ref.account].name),
-              .msg = ref.id, .prefetch = 0)) {
+              .msg = ref.id, .want = str_z(want))) {
         ui_note_err(ui, &err);
         message_fail(&ui->message, err.text);
     }

@@ -91,6 +91,7 @@ static void on_changed(struct ui *ui, const struct m_CHANGED *m)
     if (!m->fresh)
         return;
     ui->fresh += m->fresh;
+    ui_prefetch_soon(ui);
     if (ui->conf->bell && ui->term)
         ui->term->bell(ui->term->arg);
     int account = accts_find(&ui->accts, m->account, false);
@@ -174,7 +175,7 @@ static void on_message(struct ui *ui, struct msg *m)
         answer(ui, m->u.UNDONE.req, m, true);
         break;
     case MSG_BODY:
-        answer(ui, m->u.BODY.req, m, true);
+        answer(ui, m->u.BODY.req, m, !m->u.BODY.more);
         break;
     case MSG_PROGRESS:
         answer(ui, m->u.PROGRESS.req, m, false);
@@ -295,6 +296,7 @@ void ui_watch_list(struct ui *ui)
     const struct list *l = ui_list(ui);
     if (!ui->client || !ui->client->chan)
         return;
+    ui_prefetch_soon(ui);
     if (l->source == LIST_BOX)
         SEND(ui->client->chan, -1, &err, WATCH, .account = str_z(ui->accts.list[l->account].name), .box = l->box);
     for (unsigned a = 0; l->source == LIST_INBOXES && a < ui->accts.n; a++) {

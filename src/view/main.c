@@ -57,6 +57,7 @@ static void on_view(struct view *v, const struct msg *m, struct err *err)
     struct buf raw = BUF_INIT(MIME_MESSAGE_MAX), doc = BUF_INIT(DOC_MAX_BYTES);
     mime_free(&v->mime);
     if (read_all(m->fd, MIME_MESSAGE_MAX, &raw, err) && mime_open(&raw, &v->mime, err)) {
+        mime_absent(v->mime, m->u.VIEW.absent);
         mime_document(v->mime, m->u.VIEW.flags, &doc);
         send_document(v, m->u.VIEW.req, &doc, err);
     }

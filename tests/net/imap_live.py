@@ -301,7 +301,6 @@ def test_large_body_streams_with_progress_and_cancel():
         done = p.until("DONE", step=step)[-1]
         tap.equal(done.kind, ERR["CANCELED"])
         tap.equal(os.path.exists(path), False)
-        tap.equal(os.listdir(os.path.join(p.root, "mail", "work", "tmp")), [])
         p.do("STEP_CONNECT")
         tap.equal(select(p).exists, 2)
 
@@ -351,7 +350,9 @@ def test_steps_in_a_row_without_waiting():
         p.do("STEP_CLOSE")
         steps = [p.begin("STEP_CONNECT"), p.begin("STEP_LIST"), p.begin("STEP_SELECT", box=1, name="INBOX"),
                  p.begin("STEP_ROWS_TOP", box=1, count=20)] + [p.begin("STEP_BODY", box=1, uid=u, msg=u) for u in range(1, 31)]
-        done = [m for m in p.until("DONE", step=steps[-1]) if m.name == "DONE"]
+        done = []
+        while len(done) < len(steps):
+            done.append(p.until("DONE")[-1])
         tap.equal(sorted((m.step, m.kind) for m in done), [(s, 0) for s in steps])
         bodies = {m.uid: m.path for m in p.seen if m.name == "BODY_AT"}
         for uid, path in bodies.items():

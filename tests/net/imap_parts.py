@@ -1,0 +1,217 @@
+#!/usr/bin/env python3
+"""Messages by parts: libexec/fetch against a real Dovecot behind a counting proxy, and against servers that lie about parts."""
+import base64
+import contextlib
+import email
+import os
+import random
+import re
+import socket
+import sys
+import threading
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import channel  # noqa: E402
+import tap  # noqa: E402
+import imap_hostile  # noqa: E402
+import imap_live  # noqa: E402
+from imap_live import PLAIN, select, session, with_body  # noqa: E402
+
+ERR = channel.error_kinds()
+HEAD = ("From: Alice Example <alice@example.org>\r\nTo: Bob <bob@example.org>\r\nSubject: %s\r\nDate: Sun, 22 Nov 2026 14:02:00 +0100\r\n"
+        "Message-ID: <%s@example.org>\r\nMIME-Version: 1.0\r\n")
+PLAIN_TEXT = "Dear Bob,\r\n\r\nthe figures are attached.\r\n"
+
+
+def noise(n, seed=1):
+    return random.Random(seed).randbytes(n)
+
+
+def encoded(data):
+    return "".join(line + "\r\n" for line in base64.encodebytes(data).decode().splitlines())
+
+
+def part(kind, body, *more):
+    return "Content-Type: %s\r\n%s\r\n%s\r\n" % (kind, "".join(m + "\r\n" for m in more), body)
+
+
+def multipart(boundary, *parts):
+    return "".join("--%s\r\n%s" % (boundary, p) for p in parts) + "--%s--\r\n" % boundary
+
+
+def mixed(subject, *parts, kind="mixed"):
+    return (HEAD % (subject, subject) + "Content-Type: multipart/%s; boundary=\"outer\"\r\n\r\n" % kind + multipart("outer", *parts)).encode()
+
+
+def attachment(data, name="slides.pdf", kind="application/pdf"):
+    return part('%s; name="%s"' % (kind, name), encoded(data), "Content-Transfer-Encoding: base64",
+                'Content-Disposition: attachment; filename="%s"' % name)
+
+
+def alternative(plain, html):
+    return 'Content-Type: multipart/alternative; boundary="inner"\r\n\r\n' + multipart(
+        "inner", part("text/plain; charset=utf-8", plain), part("text/html; charset=utf-8", html)) + "\r\n"
+
+
+class Absent:
+    def __init__(self, data):
+        lines = data.decode().splitlines()
+        self.bytes = int(lines[0]) if lines else 0
+        self.parts = {f[0]: (int(f[1]), int(f[2]), int(f[3])) for f in (x.split(" ") for x in lines[1:])}
+
+
+def file_of(p, at):
+    return open(os.path.join(p.root, "mail", "work", at.path.decode()), "rb").read()
+
+
+def body(p, uid, want="", wrong=0, urgent=1, **fields):
+    got = p.do("STEP_BODY", box=1, uid=uid, msg=uid, urgent=urgent, **({"want": wrong} if wrong else {}), **fields)
+    return got
+
+
+def ask(p, uid, size, want="", urgent=1, path=b"", absent=b""):
+    """A step to its end: (BODY_BEGUN messages, BODY_AT or None, DONE)."""
+    step = p.begin("STEP_BODY", box=1, uid=uid, msg=uid, urgent=urgent, size=size, want=want, path=path, absent=absent)
+    got = p.until("DONE", step=step)
+    at = [m for m in got if m.name == "BODY_AT"]
+    return [m for m in got if m.name == "BODY_BEGUN"], at[0] if at else None, got[-1]
+
+
+def leaves(data):
+    return [m for m in email.message_from_bytes(data).walk() if not m.is_multipart()]
+
+
+BIG = noise(1500000)
+MAIL = mixed("big", alternative(PLAIN_TEXT, "<p>figures</p>" * 3000), attachment(BIG), part("text/plain", "the end\r\n"))
+
+
+def large_mail_by_parts(binary, **server):
+    with session(count=0, **server) as p:
+        with_body(p.server, MAIL)
+        select(p)
+        # the text, without what is large
+        begun, at, done = ask(p, 1, len(MAIL))
+        tap.equal(done.kind, 0, done.text)
+        data, absent = file_of(p, at), Absent(at.absent)
+        tap.equal((sorted(absent.parts), absent.bytes, at.attachments), (["1.2", "2"], len(data), 2))
+        assert at.bytes < 12000 and len(data) < 4000, (at.bytes, len(data))
+        got = leaves(data)
+        tap.equal([(m.get_content_type(), m.get_payload(decode=True)) for m in got],
+                  [("text/plain", PLAIN_TEXT.encode()), ("text/html", b""), ("application/pdf", b""), ("text/plain", b"the end\r\n")])
+        tap.equal(got[2].get_filename(), "slides.pdf")
+        tap.equal(data[:data.index(b"\r\n\r\n")], MAIL[:MAIL.index(b"\r\n\r\n")], "the header of the message")
+        for head, start, _ in absent.parts.values():
+            assert data[head:].startswith(b"Content-Type: ") and data[start - 4:start] == b"\r\n\r\n" and data[start:start + 4] == b"\r\n--"
+        # one screen came first: what followed the attachment needed a second round trip
+        tap.equal(len(begun), 1)
+        first = os.read(begun[0].fd, 100000)
+        assert PLAIN_TEXT.encode() in first and b"the end" not in first, first
+        os.close(begun[0].fd)
+        # the attachment into the same file
+        _, at2, done = ask(p, 1, len(MAIL), want="2", path=at.path, absent=at.absent)
+        tap.equal(done.kind, 0, done.text)
+        tap.equal(at2.path, at.path)
+        data, absent = file_of(p, at2), Absent(at2.absent)
+        tap.equal((sorted(absent.parts), absent.bytes), (["1.2"], len(data)))
+        tap.equal(leaves(data)[2].get_payload(decode=True) == BIG, True, "the attachment")
+        tap.equal((at2.bytes < len(BIG) + 1000, b"encoding: binary" in data.lower()), (binary, binary))
+        _, at3, done = ask(p, 1, len(MAIL), want="1.2", path=at2.path, absent=at2.absent)
+        tap.equal(done.kind, 0, done.text)
+        data = file_of(p, at3)
+        tap.equal(leaves(data)[1].get_payload(decode=True), b"<p>figures</p>" * 3000)
+        tap.equal(leaves(data)[2].get_payload(decode=True) == BIG, True, "the attachment still")
+        tap.equal(Absent(at3.absent).parts, {})
+        # a list that is not of this file, a section that is none: all of it
+        for want, absent in (("2", at.absent), ("../x", at3.absent)):
+            tap.equal(ask(p, 1, len(MAIL), want=want, path=at.path, absent=absent)[1].absent, b"")
+        # byte for byte
+        _, at4, done = ask(p, 1, len(MAIL), want="*")
+        tap.equal((done.kind, at4.absent), (0, b""), done.text)
+        tap.equal(file_of(p, at4) == MAIL, True, "the message byte for byte")
+        tap.equal(os.listdir(os.path.join(p.root, "mail", "work", "tmp")), [])
+        with p.server.imap("alice") as imap:
+            imap.select("INBOX", readonly=True)
+            tap.equal(imap.fetch("1", "(FLAGS)")[1][0].count(b"Seen"), 0, "nothing of this reads the message")
+
+
+def test_a_large_mail_by_parts():
+    large_mail_by_parts(True)
+
+
+def test_a_large_mail_by_parts_of_a_poor_server():
+    large_mail_by_parts(False, imap_capability=PLAIN)
+
+
+def test_what_comes_whole():
+    text = HEAD % ("log", "log") + "\r\n" + "a line of a log file that is long\r\n" * 20000
+    signed = mixed("signed", part("text/plain", PLAIN_TEXT), attachment(BIG[:200000]), part("application/pgp-signature", "x"),
+                   kind='signed; protocol="application/pgp-signature"; micalg=pgp-sha256')
+    slim = mixed("slim", part("text/plain", "0123456789\r\n" * 8000), attachment(noise(15000)))
+    with session(count=0) as p:
+        for mail in (text.encode(), signed, slim):
+            with_body(p.server, mail)
+        select(p)
+        for uid, mail in enumerate((text.encode(), signed, slim), 1):
+            begun, at, done = ask(p, uid, len(mail))
+            tap.equal((done.kind, at.absent), (0, b""), done.text)
+            tap.equal(file_of(p, at) == mail, True, "byte for byte")
+            tap.equal(len(begun), 1)
+            first = b"".join(iter(lambda: os.read(begun[0].fd, 1 << 20), b""))
+            assert mail.startswith(first[:8192]) and len(first) >= 8192
+            os.close(begun[0].fd)
+            # nobody waits for it: only when it is small
+            tap.equal(ask(p, uid, len(mail), urgent=0)[1] is None, len(mail) > 262144)
+
+
+def test_shapes_of_messages():
+    odd = {
+        "text behind an image": mixed("x", part("image/png", encoded(BIG[:200000]), "Content-Transfer-Encoding: base64", "Content-Disposition: inline"),
+                                      part("text/plain", PLAIN_TEXT)),
+        "nested": mixed("x", 'Content-Type: multipart/related; boundary="rel"\r\n\r\n' + multipart(
+            "rel", alternative(PLAIN_TEXT, "<img>"), part("image/gif", encoded(BIG[:300000]), "Content-Transfer-Encoding: base64", "Content-ID: <i@x>")) + "\r\n",
+            part("text/plain; charset=iso-8859-1", "gr=FC=DFe\r\n", "Content-Transfer-Encoding: quoted-printable")),
+        "a long header": (HEAD % ("h", "h") + "".join("X-Trace-%d: %s\r\n" % (i, "t" * 70) for i in range(400)) +
+                          "Content-Type: multipart/mixed; boundary=\"outer\"\r\n\r\n" + multipart("outer", part("text/plain", PLAIN_TEXT), attachment(BIG[:300000]))).encode(),
+        "names": mixed("x", part("text/plain", PLAIN_TEXT), part(
+            "application/zip; name*0*=utf-8''gr%C3%BC; name*1*=%C3%9Fe.zip", encoded(BIG[:300000]), "Content-Transfer-Encoding: base64",
+            "Content-Disposition: attachment; filename*=utf-8''gr%C3%BC%C3%9Fe%20%22x%22.zip")),
+        "an enclosed message": mixed("x", part("text/plain", PLAIN_TEXT), part("message/rfc822", MAIL[:400000].decode() + "\r\n")),
+        "no plain text": mixed("x", part("text/html", "<p>hello</p>"), attachment(BIG[:300000])),
+        "an empty plain text": mixed("x", alternative("\r\n", "<p>hello</p>"), attachment(BIG[:300000])),
+    }
+    texts = {"no plain text": b"<p>hello</p>", "an empty plain text": b"<p>hello</p>"}
+    with session(count=0) as p:
+        for mail in odd.values():
+            with_body(p.server, mail)
+        select(p)
+        for uid, (name, mail) in enumerate(odd.items(), 1):
+            _, at, done = ask(p, uid, len(mail))
+            tap.equal(done.kind, 0, "%s: %r" % (name, done.text))
+            data, absent = file_of(p, at), Absent(at.absent)
+            assert texts.get(name, PLAIN_TEXT.encode()) in data, (name, data[:2000])
+            tap.equal(len(absent.parts), 1, name)
+            assert len(data) < 60000, (name, len(data))
+            tap.equal([m.get_filename() for m in email.message_from_bytes(data).walk() if m.get_filename()],
+                      [m.get_filename() for m in email.message_from_bytes(mail).walk() if m.get_filename()] if name != "an enclosed message" else [], name)
+            section = list(absent.parts)[0]
+            _, at, done = ask(p, uid, len(mail), want=section, path=at.path, absent=at.absent)
+            tap.equal(done.kind, 0, "%s: %r" % (name, done.text))
+            if name != "an enclosed message":
+                tap.equal([m.get_payload(decode=True) for m in leaves(file_of(p, at))], [m.get_payload(decode=True) for m in leaves(mail)], name)
+
+
+def test_a_root_that_is_no_text():
+    mail = (HEAD % ("fax", "fax") + "Content-Type: application/pdf; name=fax.pdf\r\nContent-Transfer-Encoding: base64\r\n\r\n" + encoded(BIG[:300000])).encode()
+    with session(count=0) as p:
+        with_body(p.server, mail)
+        select(p)
+        _, at, done = ask(p, 1, len(mail))
+        data, absent = file_of(p, at), Absent(at.absent)
+        tap.equal((done.kind, list(absent.parts), data), (0, ["1"], mail[:mail.index(b"\r\n\r\n") + 4]))
+        _, at, done = ask(p, 1, len(mail), want="1", path=at.path, absent=at.absent)
+        tap.equal((done.kind, file_of(p, at) == mail), (0, True), done.text)
+
+
+if __name__ == "__main__":
+    tap.run(globals())
