@@ -9,6 +9,7 @@ import fcntl
 import os
 import pty
 import select
+import shutil
 import signal
 import struct
 import subprocess
@@ -58,12 +59,12 @@ class Pty:
         while select.select([self.fd], [], [], quiet)[0]:
             os.read(self.fd, 65536)
 
-    def key(self, text, timeout=5):
-        """Seconds until the first byte of the answer, and all its bytes until 60 ms of silence."""
+    def key(self, text, timeout=5, quiet=0.06):
+        """Seconds until the first byte of the answer, and all its bytes until `quiet` seconds of silence."""
         begin = time.monotonic()
         os.write(self.fd, text)
         took, n = None, 0
-        while select.select([self.fd], [], [], timeout if took is None else 0.06)[0]:
+        while select.select([self.fd], [], [], timeout if took is None else quiet)[0]:
             n += len(os.read(self.fd, 65536))
             took = took or time.monotonic() - begin
         return took, n
@@ -100,6 +101,38 @@ def median(values):
     return values[len(values) // 2] if values else float("nan")
 
 
+def wait_rows(user, term, count):
+    """Reads the terminal until all rows are here."""
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        term.drain(0)
+        done = subprocess.run(["sqlite3", os.path.join(user.store, "state/work/cache.db"), "select count(*) from msg"],
+                              capture_output=True, text=True).stdout.strip()
+        if done.isdigit() and int(done) >= count:
+            break
+        time.sleep(0.25)
+
+
+def fill(server):
+    """COUNT messages in bob's INBOX, and the server's own cache of them, before the clock runs."""
+    maildir = os.path.join(server.dir, "home/bob/Maildir")
+    shutil.rmtree(maildir, ignore_errors=True)
+    for sub in ("cur", "new", "tmp"):
+        os.makedirs(os.path.join(maildir, sub), exist_ok=True)
+    stamp = int(time.time()) - COUNT * 60
+    for i in range(COUNT):
+        text = message("subject %d" % i, "line %d\n" % i * 20).replace(
+            "Sun, 22 Nov 2026 10:00:00 +0000", time.strftime("%a, %d %b %Y %H:%M:%S +0000", time.gmtime(stamp + i * 60)))
+        path = os.path.join(maildir, "cur", "%d.M%dP1.bench:2,S" % (stamp + i * 60, i))
+        with open(path, "w") as f:
+            f.write(text)
+        os.utime(path, (stamp + i * 60, stamp + i * 60))
+    subprocess.run(["chown", "-R", "mail:mail", maildir], check=False)
+    with server.imap("bob") as imap:
+        imap.select("INBOX", readonly=True)
+        imap.fetch("1:*", "(BODY.PEEK[HEADER.FIELDS (SUBJECT FROM DATE MESSAGE-ID)] RFC822.SIZE INTERNALDATE)")
+
+
 def measure(base, server, rtt, name):
     port, = free_ports(1)
     proxy = subprocess.Popen([os.path.join(tap.BUILD, "tests/bench/delayproxy"), str(port), str(server.info["imaps"]), str(rtt),
@@ -116,13 +149,7 @@ def measure(base, server, rtt, name):
                 # keys while the rest of the list streams in behind
                 times = [term.key(b"j")[0] for _ in range(20)]
                 figures["key to screen while filling (j), median"] = median(times)
-                deadline = time.monotonic() + 120
-                while time.monotonic() < deadline:
-                    done = subprocess.run(["sqlite3", os.path.join(user.store, "state/work/cache.db"),
-                                           "select count(*) from msg"], capture_output=True, text=True).stdout.strip()
-                    if done.isdigit() and int(done) >= COUNT:
-                        break
-                    time.sleep(0.25)
+                wait_rows(user, term, COUNT)
                 figures["all rows here"] = time.monotonic() - term.start
                 time.sleep(3)
                 term.drain(0.3)
@@ -144,22 +171,7 @@ def main():
     with tap.directory() as base:
         server = Server(os.path.join(base, "dovecot"), relay=False)
         try:
-            maildir = os.path.join(server.dir, "home/bob/Maildir")
-            for sub in ("cur", "new", "tmp"):
-                os.makedirs(os.path.join(maildir, sub), exist_ok=True)
-            stamp = int(time.time()) - COUNT * 60
-            for i in range(COUNT):
-                text = message("subject %d" % i, "line %d\n" % i * 20).replace(
-                    "Sun, 22 Nov 2026 10:00:00 +0000",
-                    time.strftime("%a, %d %b %Y %H:%M:%S +0000", time.gmtime(stamp + i * 60)))
-                path = os.path.join(maildir, "cur", "%d.M%dP1.bench:2,S" % (stamp + i * 60, i))
-                with open(path, "w") as f:
-                    f.write(text)
-                os.utime(path, (stamp + i * 60, stamp + i * 60))
-            subprocess.run(["chown", "-R", "mail:mail", maildir], check=False)
-            with server.imap("bob") as imap:  # the server's own cache is filled before the clock runs
-                imap.select("INBOX", readonly=True)
-                imap.fetch("1:*", "(BODY.PEEK[HEADER.FIELDS (SUBJECT FROM DATE MESSAGE-ID)] RFC822.SIZE INTERNALDATE)")
+            fill(server)
             near = measure(base, server, 0, "near")
             far = measure(base, server, RTT, "far")
             print("%d messages: figure, at 0 ms, at %d ms, ratio" % (COUNT, RTT))
