@@ -50,6 +50,8 @@ struct fetch_protocol {
     /* The loop is about to close f->stream (lost or end of the program): free what belongs to the session. Never
      * blocks. */
     void (*closed)(struct fetch *);
+    /* Inside fetch_wake: may steps that wait put their commands on the wire now? NULL: never. */
+    bool (*may_send)(struct fetch *);
 };
 extern const struct fetch_protocol imap_protocol, pop_protocol, local_protocol;
 

@@ -94,6 +94,7 @@ static void imap_closed(struct fetch *f)
     if (!s)
         return;
     bodies_drop(s);
+    acts_drop(s);
     list_free(s);
     facts_reset(s);
     watch_reset(s);
@@ -116,8 +117,10 @@ static bool on_state(struct session *s, const struct imap_event *ev, struct err 
     }
     if (str_case_eqz(ev->code, "NOTIFICATIONOVERFLOW"))
         return watch_overflow(s, err);
-    if (str_case_eqz(ev->code, "COPYUID"))
-        return imap_on_copyuid(s, ev->args, err);
+    if (str_case_eqz(ev->code, "COPYUID")) {
+        imap_on_copyuid(s, ev->args);
+        return true;
+    }
     if (str_case_eqz(ev->code, "APPENDUID"))
         append_on_code(s, ev->args);
     if (str_case_eqz(ev->code, "UIDVALIDITY") && str_u32(ev->args, &n)) {
@@ -309,7 +312,7 @@ bool select_box(struct session *s, struct box *b, uint32_t uidvalidity, uint64_t
 {
     uint32_t tag;
     uint64_t id = b->id;
-    if (!bodies_drain(s, err))
+    if (!bodies_drain(s, err) || !acts_drain(s, err))
         return false;
     b = box_get(s, id);
     if (!select_send(s, b, uidvalidity, modseq, &tag, err))
@@ -456,10 +459,16 @@ const struct step_handler imap_steps[] = {
     {MSG_STEP_SELECT, step_select, select_ahead}, {MSG_STEP_ROWS_TOP, imap_step_rows_top, NULL},
     {MSG_STEP_ROWS, imap_step_rows, NULL},        {MSG_STEP_FLAGS, imap_step_flags, NULL},
     {MSG_STEP_UIDS, imap_step_uids, NULL},        {MSG_STEP_BODY, imap_step_body, body_ahead},
-    {MSG_STEP_STORE, imap_step_store, NULL},      {MSG_STEP_MOVE, imap_step_move, NULL},
-    {MSG_STEP_EXPUNGE, imap_step_expunge, NULL},  {MSG_STEP_FIND, imap_step_find, NULL},
+    {MSG_STEP_STORE, imap_step_act, act_ahead},   {MSG_STEP_MOVE, imap_step_act, act_ahead},
+    {MSG_STEP_EXPUNGE, imap_step_act, act_ahead}, {MSG_STEP_FIND, imap_step_find, NULL},
     {MSG_STEP_APPEND, imap_step_append, NULL},    {MSG_STEP_BOX, imap_step_box, NULL},
     {MSG_STEP_WATCH, imap_step_watch, NULL},      {MSG_NONE, NULL, NULL},
 };
+static bool may_send(struct fetch *f)
+{
+    struct session *s = f->session;
+    return s && s->imap && imap_may_send(s->imap);
+}
+
 const struct fetch_protocol imap_protocol = {
-    .proto = PROTO_IMAP, .steps = imap_steps, .idle = imap_idle, .closed = imap_closed};
+    .proto = PROTO_IMAP, .steps = imap_steps, .idle = imap_idle, .closed = imap_closed, .may_send = may_send};

@@ -44,6 +44,15 @@ struct transfer {
     bool complete, nil;
     struct err err; /* of the disk or of the command */
 };
+/* A change under way: asked, perhaps ahead of its step's turn. */
+#define ACTS_MAX 8
+struct act {
+    uint32_t step;         /* 0: free */
+    uint32_t tags[2];      /* in order; 0: answered */
+    bool moves;            /* a COPYUID may come */
+    struct buf set, pairs; /* the UIDs; what COPYUID said, a line each */
+    struct err err;        /* the first failure */
+};
 struct box_list; /* imap_list.c */
 /* What the server says of itself, on this connection; imap_server.c. */
 struct facts {
@@ -79,11 +88,10 @@ struct session {
     bool finding, searching;
     struct buf found;     /* packed ranges */
     uint32_t search_step; /* UIDS is sent for this step while the ranges come; 0: they stay in `found` */
-    uint64_t move_target;
-    uint32_t moved;        /* pairs told */
     struct str append_ask; /* mailbox whose APPENDLIMIT is asked */
     uint64_t append_limit;
     uint32_t appended_validity, appended_uid; /* of an untagged APPENDUID */
+    struct act acts[ACTS_MAX]; /* oldest first */
     struct box_list *list;
     struct facts facts;
     struct transfer *transfers;
@@ -150,7 +158,6 @@ bool quota_finish(struct session *, uint32_t tag, struct err *);
 bool quota_refused(struct session *, struct str name, struct err *);
 bool append_on_status(struct session *, const struct imap_status *); /* true: it was asked for an APPEND */
 void append_on_code(struct session *, struct str args);
-bool imap_on_copyuid(struct session *, struct str args, struct err *);
 /* ---- Bytes of messages (imap_body.c) ------------------------------------------------------------ */
 /* keep: into a file that outlives the transfer, behind what it holds of an earlier time. NULL with *err. */
 struct transfer *transfer_new(struct session *, uint64_t box, uint32_t uid, struct str section, bool binary, bool keep,
@@ -173,6 +180,11 @@ int tmp_open(struct session *, char **path_r, struct err *); /* a file of its ow
 bool text_serves(const struct m_STEP_BODY *);
 /* What the text of a message needs first: sent, not waited for (imap_part.c). */
 struct transfer *text_begin(struct session *, const struct m_STEP_BODY *, struct err *);
+/* COPYUID of an untagged answer: of the oldest move that has not ended. */
+void imap_on_copyuid(struct session *, struct str args);
+bool acts_drain(struct session *, struct err *); /* waits for what was sent ahead */
+void acts_drop(struct session *);
+bool act_ahead(struct fetch *, uint32_t step, const struct msg *);
 bool body_on_fetch(struct session *, const struct imap_fetch *, struct err *);
 int body_sink(void *arg, struct str item, uint64_t size);
 void body_sink_progress(void *arg, uint64_t done, uint64_t size);
@@ -182,7 +194,7 @@ bool body_ahead(struct fetch *, uint32_t step, const struct msg *);
 void list_free(struct session *);
 
 step_fn imap_step_list, imap_step_status, imap_step_box, imap_step_rows_top, imap_step_rows, imap_step_flags,
-    imap_step_uids, imap_step_find, imap_step_body, imap_step_store, imap_step_move, imap_step_expunge,
+    imap_step_uids, imap_step_find, imap_step_body, imap_step_act,
     imap_step_append, imap_step_watch;
 /* The protocol's idle: watches until steps wait. */
 void imap_idle(struct fetch *, int64_t until_ms);

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #define SET_MAX 2000 /* bytes of a sequence set in one command */
+#define MOVED_MAX 200000 /* pairs of one COPYUID */
 
 bool set_piece(struct str ranges, size_t *at, size_t max, struct buf *out)
 {
@@ -22,42 +23,7 @@ bool set_piece(struct str ranges, size_t *at, size_t max, struct buf *out)
     return out->n > 0;
 }
 
-/* One command per piece of the set, all under way at once; the first failure is the step's. */
-static bool each_piece(struct session *s, struct str ranges, const char *before, struct str name, const char *after,
-                       struct err *err)
-{
-    struct buf set = BUF_INIT(SET_MAX + 64);
-    uint32_t tags[16];
-    size_t at = 0, n;
-    bool ok = true, more = true;
-    while (ok && more) {
-        for (n = 0; ok && n < COUNT(tags) && (more = set_piece(ranges, &at, SET_MAX, &set)); n++) {
-            struct imap_cmd c;
-            imap_cmd_init(&c, before);
-            imap_cmd_add(&c, " %s", buf_z(&set)); /* no blank at the end: Cyrus refuses it */
-            if (name.n) {
-                imap_cmd_add(&c, " ");
-                imap_cmd_string(s->imap, &c, name);
-            }
-            if (*after)
-                imap_cmd_add(&c, " %s", after);
-            ok = imap_send(s->imap, &c, &tags[n], err) || (err->kind != ERR_USAGE && session_lost(s, err));
-            if (!ok)
-                break;
-        }
-        for (size_t i = 0; i < n && !s->f->lost; i++) {
-            struct err e = ERR_INIT;
-            if (!session_done(s, tags[i], NULL, &e) && ok) {
-                *err = e;
-                ok = false;
-            }
-        }
-    }
-    buf_fini(&set);
-    return ok;
-}
-
-/* ---- STORE -------------------------------------------------------------------------------------- */
+/* ---- Commands ----------------------------------------------------------------------------------- */
 /* The words of "+x -y" with that sign; a bare word counts as '+'. */
 static void keywords_add(struct str words, char sign, struct buf *out)
 {
@@ -75,7 +41,23 @@ static void keywords_add(struct str words, char sign, struct buf *out)
     }
 }
 
-static bool store_send(struct session *s, struct str uids, char sign, uint32_t flags, struct str keywords,
+static bool act_send(struct session *s, struct act *act, const char *command, struct str name, const char *after,
+                     struct err *err)
+{
+    struct imap_cmd c;
+    uint32_t *tag = act->tags[0] ? &act->tags[1] : &act->tags[0];
+    imap_cmd_init(&c, command);
+    imap_cmd_add(&c, " %s", buf_z(&act->set)); /* no blank at the end: Cyrus refuses it */
+    if (name.n) {
+        imap_cmd_add(&c, " ");
+        imap_cmd_mailbox(s->imap, &c, name);
+    }
+    if (*after)
+        imap_cmd_add(&c, " %s", after);
+    return imap_send(s->imap, &c, tag, err) || (err->kind != ERR_USAGE && session_lost(s, err));
+}
+
+static bool store_send(struct session *s, struct act *act, char sign, uint32_t flags, struct str keywords,
                        struct err *err)
 {
     struct buf words = BUF_INIT(4096), after = BUF_INIT(4200);
@@ -84,40 +66,181 @@ static bool store_send(struct session *s, struct str uids, char sign, uint32_t f
     keywords_add(keywords, sign, &words);
     if (words.n) { /* only ever + and -: two clients may change flags at once (THREATS 71) */
         buf_addf(&after, "%cFLAGS.SILENT (%s)", sign, buf_z(&words));
-        ok = each_piece(s, uids, "UID STORE", (struct str){NULL, 0}, buf_z(&after), err);
+        ok = act_send(s, act, "UID STORE", STR(""), buf_z(&after), err);
     }
     buf_fini(&words);
     buf_fini(&after);
     return ok;
 }
 
-bool imap_step_store(struct fetch *f, struct msg *m, struct err *err)
+/* Both at once: should the STORE be refused, the EXPUNGE finds none of them marked. Never a mailbox-wide one (THREATS
+ * 65). */
+static bool remove_send(struct session *s, struct act *act, struct err *err)
 {
-    const struct m_STEP_STORE *q = &m->u.STEP_STORE;
-    struct session *s;
-    return session_need(f, &s, err) && select_ensure(s, q->box, true, err) &&
-           store_send(s, q->uids, '+', q->add, q->keywords, err) &&
-           store_send(s, q->uids, '-', q->remove, q->keywords, err);
+    return store_send(s, act, '+', FLAG_DELETED, STR(""), err) &&
+           (!(imap_caps(s->imap) & IMAP_CAP_UIDPLUS) || act_send(s, act, "UID EXPUNGE", STR(""), "", err));
 }
 
-/* ---- MOVE, COPY, EXPUNGE ------------------------------------------------------------------------ */
+static bool by_copy(const struct session *s, const struct msg *m)
+{
+    return m->kind == MSG_STEP_MOVE && !m->u.STEP_MOVE.copy && !(imap_caps(s->imap) & IMAP_CAP_MOVE);
+}
+
+/* What a step asks for the UIDs of one act, as far as it needs no answer in between. */
+static bool act_begin(struct session *s, struct act *act, const struct msg *m, struct err *err)
+{
+    if (m->kind == MSG_STEP_EXPUNGE)
+        return remove_send(s, act, err);
+    if (m->kind == MSG_STEP_STORE) {
+        const struct m_STEP_STORE *q = &m->u.STEP_STORE;
+        return store_send(s, act, '+', q->add, q->keywords, err) &&
+               store_send(s, act, '-', q->remove, q->keywords, err);
+    }
+    act->moves = true;
+    return act_send(s, act, m->u.STEP_MOVE.copy || by_copy(s, m) ? "UID COPY" : "UID MOVE", m->u.STEP_MOVE.target_name,
+                    "", err);
+}
+
+static struct str act_uids(const struct msg *m)
+{
+    return m->kind == MSG_STEP_STORE  ? m->u.STEP_STORE.uids
+           : m->kind == MSG_STEP_MOVE ? m->u.STEP_MOVE.uids
+                                      : m->u.STEP_EXPUNGE.uids;
+}
+
+static uint64_t act_box(const struct msg *m)
+{
+    return m->kind == MSG_STEP_STORE  ? m->u.STEP_STORE.box
+           : m->kind == MSG_STEP_MOVE ? m->u.STEP_MOVE.box
+                                      : m->u.STEP_EXPUNGE.box;
+}
+
+/* Copying leaves its source as it is. */
+static bool act_writes(const struct msg *m)
+{
+    return m->kind != MSG_STEP_MOVE || !m->u.STEP_MOVE.copy;
+}
+
+static struct act *act_of_step(struct session *s, uint32_t step)
+{
+    for (size_t i = 0; i < ACTS_MAX; i++)
+        if (s->acts[i].step == step)
+            return &s->acts[i];
+    return NULL;
+}
+
+static void act_free(struct session *s, struct act *act)
+{
+    buf_fini(&act->set);
+    buf_fini(&act->pairs);
+    size_t i = (size_t)(act - s->acts);
+    memmove(act, act + 1, (ACTS_MAX - i - 1) * sizeof(*act));
+    s->acts[ACTS_MAX - 1] = (struct act){.step = 0};
+}
+
+/* A slot for the next piece of the set from *at on; NULL where none is free or no UID is left. */
+static struct act *act_new(struct session *s, uint32_t step, struct str uids, size_t *at)
+{
+    struct act *act = act_of_step(s, 0);
+    struct buf set = BUF_INIT(SET_MAX + 64);
+    if (!act || !set_piece(uids, at, SET_MAX, &set)) {
+        buf_fini(&set);
+        return NULL;
+    }
+    *act = (struct act){.step = step, .set = set, .pairs = BUF_INIT(4u << 20)};
+    return act;
+}
+
+void acts_drop(struct session *s)
+{
+    while (s->acts[0].step)
+        act_free(s, &s->acts[0]);
+}
+
+/* False when the line is gone; a refusal is kept in the act. */
+static bool act_wait(struct session *s, struct act *act, struct err *err)
+{
+    for (size_t i = 0; i < COUNT(act->tags); i++) {
+        uint32_t tag = act->tags[i];
+        struct imap_result r;
+        struct err e = ERR_INIT;
+        act->tags[i] = 0;
+        if (!tag)
+            continue;
+        bool ok = session_done(s, tag, &r, &e);
+        if (!ok && (s->f->lost || s->f->ended)) {
+            *err = e;
+            return false;
+        }
+        if (ok && str_case_eqz(r.code, "COPYUID"))
+            ok = (buf_adds(&act->pairs, r.args) && buf_addc(&act->pairs, '\n')) ||
+                 err_set(&e, ERR_LIMIT, "too long a COPYUID");
+        if (!ok && !act->err.kind)
+            act->err = e;
+    }
+    return true;
+}
+
+bool acts_drain(struct session *s, struct err *err)
+{
+    for (size_t i = 0; i < ACTS_MAX && s->acts[i].step; i++)
+        if (!act_wait(s, &s->acts[i], err))
+            return false;
+    return true;
+}
+
+bool act_ahead(struct fetch *f, uint32_t step, const struct msg *m)
+{
+    struct session *s = f->session;
+    size_t at = 0;
+    if (!s || !s->imap || s->selected != act_box(m) || s->selecting || (s->readonly && act_writes(m)))
+        return false;
+    struct act *act = act_new(s, step, act_uids(m), &at);
+    if (!act)
+        return false;
+    if (at < ipc_ranges_count(act_uids(m))) { /* more than one command: in its own turn */
+        act_free(s, act);
+        return false;
+    }
+    if (!act_begin(s, act, m, &act->err))
+        act->err.kind = act->err.kind ? act->err.kind : ERR_USAGE;
+    return !f->lost;
+}
+
+/* ---- MOVED -------------------------------------------------------------------------------------- */
+void imap_on_copyuid(struct session *s, struct str args)
+{
+    for (size_t i = 0; i < ACTS_MAX && s->acts[i].step; i++)
+        if (s->acts[i].moves && (s->acts[i].tags[0] || s->acts[i].tags[1])) {
+            buf_adds(&s->acts[i].pairs, args);
+            buf_addc(&s->acts[i].pairs, '\n');
+            return;
+        }
+}
+
+static bool moved_one(struct session *s, const struct msg *m, uint32_t uid, uint32_t validity, uint32_t uid_to,
+                      struct err *err)
+{
+    return FETCH_SEND(s->f, err, MOVED, .step = fetch_step(s->f), .box = m->u.STEP_MOVE.box, .uid = uid,
+                      .target = m->u.STEP_MOVE.target, .uidvalidity = validity, .uid_to = uid_to);
+}
+
 /* "uidvalidity from-set to-set": walked in step, never expanded beyond what was asked. */
-bool imap_on_copyuid(struct session *s, struct str args, struct err *err)
+static bool moved_pairs(struct session *s, const struct msg *m, struct str args, unsigned *told, struct err *err)
 {
     struct str word, from, to;
     uint32_t validity, f_lo = 0, f_hi = 0, t_lo = 0, t_hi = 0;
     bool have_f = false, have_t = false;
-    if (!s->move_target || !str_split(&args, ' ', &word) || !str_u32(word, &validity) ||
-        !str_split(&args, ' ', &from) || !str_split(&args, ' ', &to))
+    if (!str_split(&args, ' ', &word) || !str_u32(word, &validity) || !str_split(&args, ' ', &from) ||
+        !str_split(&args, ' ', &to))
         return true;
-    for (unsigned n = 0; n < 200000; n++) {
+    for (unsigned n = 0; n < MOVED_MAX; n++) {
         if (!have_f && !imap_set_next(&from, &f_lo, &f_hi))
             return true;
         if (!have_t && !imap_set_next(&to, &t_lo, &t_hi))
             return true;
-        s->moved++;
-        if (!FETCH_SEND(s->f, err, MOVED, .step = fetch_step(s->f), .box = s->selected, .uid = f_lo,
-                        .target = s->move_target, .uidvalidity = validity, .uid_to = t_lo))
+        ++*told;
+        if (!moved_one(s, m, f_lo, validity, t_lo, err))
             return false;
         have_f = f_lo++ < f_hi;
         have_t = t_lo++ < t_hi;
@@ -125,94 +248,75 @@ bool imap_on_copyuid(struct session *s, struct str args, struct err *err)
     return true;
 }
 
-static bool moved_tell(struct session *s, struct str uids, uint64_t target, struct str pairs, struct err *err)
+static bool moved_tell(struct session *s, const struct act *act, const struct msg *m, struct err *err)
 {
-    struct str line;
-    while (str_split(&pairs, '\n', &line))
-        if (line.n && !imap_on_copyuid(s, line, err))
-            return false;
-    if (s->moved)
-        return true;
-    size_t n = ipc_ranges_count(uids);
+    struct str pairs = buf_str(&act->pairs), set = buf_str(&act->set), line;
     uint32_t lo, hi;
     unsigned told = 0;
-    for (size_t i = 0; i < n; i++) {
-        ipc_ranges_at(uids, i, &lo, &hi);
-        for (uint64_t uid = lo; uid <= hi && told++ < 200000; uid++)
-            if (!FETCH_SEND(s->f, err, MOVED, .step = fetch_step(s->f), .box = s->selected, .uid = (uint32_t)uid,
-                            .target = target))
+    while (str_split(&pairs, '\n', &line))
+        if (line.n && !moved_pairs(s, m, line, &told, err))
+            return false;
+    while (!told && imap_set_next(&set, &lo, &hi)) /* the server did not say where */
+        for (uint64_t uid = lo; uid <= hi && uid - lo < MOVED_MAX; uid++)
+            if (!moved_one(s, m, (uint32_t)uid, 0, 0, err))
                 return false;
-    }
     return true;
 }
 
-/* COPY and MOVE: COPYUID may stand in the tagged answer, so each is waited for by itself. It is kept in `pairs`, a line
- * each: a message is told to have moved only when its original has gone. */
-static bool copy_or_move(struct session *s, struct str uids, const char *command, struct str target, struct buf *pairs,
-                         struct err *err)
+/* ---- The steps ---------------------------------------------------------------------------------- */
+/* The answers of one act; a message is told to have moved only when its original has gone. */
+static bool act_finish(struct session *s, struct act *act, const struct msg *m, struct err *err)
 {
-    struct buf set = BUF_INIT(SET_MAX + 64);
-    struct imap_result r;
-    struct imap_cmd c;
-    uint32_t tag;
-    size_t at = 0;
-    bool ok = true;
-    while (ok && set_piece(uids, &at, SET_MAX, &set)) {
-        imap_cmd_init(&c, command);
-        imap_cmd_add(&c, " %s ", buf_z(&set));
-        imap_cmd_mailbox(s->imap, &c, target);
-        ok = imap_send(s->imap, &c, &tag, err) || (err->kind != ERR_USAGE && session_lost(s, err));
-        ok = ok && session_done(s, tag, &r, err);
-        if (ok && str_case_eqz(r.code, "COPYUID"))
-            ok = (buf_adds(pairs, r.args) && buf_addc(pairs, '\n')) || err_set(err, ERR_LIMIT, "too long a COPYUID");
+    if (!act_wait(s, act, err))
+        return false;
+    if (!act->err.kind && by_copy(s, m)) { /* copied, and told so: now the originals, and nothing but them */
+        act->moves = false;
+        if (!select_ensure(s, act_box(m), true, err) || !remove_send(s, act, err) || !act_wait(s, act, err))
+            return false;
     }
-    buf_fini(&set);
-    return ok;
-}
-
-static bool remove_these(struct session *s, struct str uids, struct err *err)
-{
-    return store_send(s, uids, '+', FLAG_DELETED, (struct str){NULL, 0}, err) &&
-           each_piece(s, uids, "UID EXPUNGE", (struct str){NULL, 0}, "", err);
-}
-
-bool imap_step_move(struct fetch *f, struct msg *m, struct err *err)
-{
-    const struct m_STEP_MOVE *q = &m->u.STEP_MOVE;
-    struct session *s;
-    if (!session_need(f, &s, err) || !select_ensure(s, q->box, !q->copy, err))
+    if (act->err.kind) {
+        *err = act->err;
         return false;
-    uint64_t caps = imap_caps(s->imap);
-    bool move = !q->copy && (caps & IMAP_CAP_MOVE);
-    s->move_target = q->target;
-    s->moved = 0;
-    struct buf pairs = BUF_INIT(4u << 20);
-    bool ok = copy_or_move(s, q->uids, move ? "UID MOVE" : "UID COPY", q->target_name, &pairs, err);
-    /* Copied, and told so: now the originals, and nothing but them (THREATS 65). */
-    bool marked = ok && !move && !q->copy && !(caps & IMAP_CAP_UIDPLUS);
-    if (marked)
-        ok = store_send(s, q->uids, '+', FLAG_DELETED, (struct str){NULL, 0}, err);
-    else if (!move && !q->copy)
-        ok = ok && remove_these(s, q->uids, err);
-    ok = ok && moved_tell(s, q->uids, q->target, buf_str(&pairs), err);
-    s->move_target = 0;
-    buf_fini(&pairs);
-    if (!ok)
-        return quota_refused(s, q->target_name, err);
-    return (!marked || FETCH_SEND(f, err, ALERT,
-                                  .text = STR("This server cannot remove single messages: the moved ones stay "
-                                              "behind, marked as deleted")));
+    }
+    return m->kind != MSG_STEP_MOVE || moved_tell(s, act, m, err);
 }
 
-bool imap_step_expunge(struct fetch *f, struct msg *m, struct err *err)
+/* Pieces of the set, several under way at once; the first failure is the step's. */
+bool imap_step_act(struct fetch *f, struct msg *m, struct err *err)
 {
-    const struct m_STEP_EXPUNGE *q = &m->u.STEP_EXPUNGE;
     struct session *s;
-    if (!session_need(f, &s, err) || !select_ensure(s, q->box, true, err))
+    uint32_t step = fetch_step(f);
+    if (!session_need(f, &s, err))
         return false;
-    if (imap_caps(s->imap) & IMAP_CAP_UIDPLUS)
-        return remove_these(s, q->uids, err);
-    return store_send(s, q->uids, '+', FLAG_DELETED, (struct str){NULL, 0}, err) &&
-           err_set(err, ERR_SERVER_NO,
-                   "this server cannot remove single messages (no UIDPLUS): they are marked as deleted");
+    size_t at = act_of_step(s, step) ? ipc_ranges_count(act_uids(m)) : 0;
+    struct act *act;
+    struct err e = ERR_INIT;
+    bool ok = at > 0 || select_ensure(s, act_box(m), act_writes(m), err);
+    for (;;) {
+        while (ok && (act = act_new(s, step, act_uids(m), &at)) != NULL)
+            if (!(ok = act_begin(s, act, m, err)))
+                act->err = *err;
+        if (f->lost || !(act = act_of_step(s, step)))
+            break;
+        if (!act_finish(s, act, m, &e) && ok) {
+            *err = e;
+            ok = false;
+        }
+        if (!f->lost)
+            act_free(s, act);
+    }
+    if (f->lost) {
+        *err = f->lost_err;
+        return false;
+    }
+    if (!ok && m->kind == MSG_STEP_MOVE)
+        return quota_refused(s, m->u.STEP_MOVE.target_name, err);
+    if (!ok || (imap_caps(s->imap) & IMAP_CAP_UIDPLUS))
+        return ok;
+    if (m->kind == MSG_STEP_EXPUNGE)
+        return err_set(err, ERR_SERVER_NO,
+                       "this server cannot remove single messages (no UIDPLUS): they are marked as deleted");
+    return !by_copy(s, m) || FETCH_SEND(f, err, ALERT,
+                                        .text = STR("This server cannot remove single messages: the moved ones stay "
+                                                    "behind, marked as deleted"));
 }

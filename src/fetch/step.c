@@ -210,6 +210,19 @@ static void channel_message(struct fetch *f, struct msg *m)
         close(m->fd);
 }
 
+/* Lets the protocol send what waiting steps will ask, in their order, as long as it takes them. */
+static void steps_ahead(struct fetch *f)
+{
+    for (struct step *s = f->queue; s && !f->lost; s = s->next) {
+        const struct step_handler *h = step_find(f, s->msg.kind);
+        if (s->ahead)
+            continue;
+        if (!h->ahead || !h->ahead(f, s->number, &s->msg))
+            break;
+        s->ahead = true;
+    }
+}
+
 static bool interrupted(const struct fetch *f)
 {
     return f->ended || (f->canceled && !f->gentle);
@@ -236,6 +249,8 @@ bool fetch_wake(void *arg)
         }
         channel_message(f, &m);
     }
+    if (f->queue && f->stream && !f->lost && f->protocol->may_send && f->protocol->may_send(f))
+        steps_ahead(f);
     if (f->cancel_by && f->stream)
         stream_deadline(f->stream, f->cancel_by);
     return interrupted(f);
@@ -308,19 +323,6 @@ static void step_run(struct fetch *f, struct step *s)
     f->canceled = f->current && f->current->canceled;
     f->cancel_by = 0;
     step_free(s);
-}
-
-/* Lets the protocol send what waiting steps will ask, in their order, as long as it takes them. */
-static void steps_ahead(struct fetch *f)
-{
-    for (struct step *s = f->queue; s && !f->lost; s = s->next) {
-        const struct step_handler *h = step_find(f, s->msg.kind);
-        if (s->ahead)
-            continue;
-        if (!h->ahead || !h->ahead(f, s->number, &s->msg))
-            break;
-        s->ahead = true;
-    }
 }
 
 void fetch_ahead(struct fetch *f)

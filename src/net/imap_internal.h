@@ -70,6 +70,7 @@ struct imap {
     struct buf challenge; /* and its text */
     bool bye, logging_in;
     char identity[128]; /* what ID says of us; "" nothing */
+    bool waiting; /* in imap_wait: no command is half sent */
 };
 void imap_caps_forget(struct imap *);
 void imap_caps_take(struct imap *, struct str words);

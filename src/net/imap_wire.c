@@ -637,6 +637,11 @@ void imap_forget(struct imap *m, uint32_t tag)
         s->forgotten = true;
 }
 
+bool imap_may_send(const struct imap *m)
+{
+    return m->waiting;
+}
+
 bool imap_wait(struct imap *m, uint32_t tag, struct imap_result *r, struct err *err)
 {
     struct imap_slot *s = slot_find(m, tag);
@@ -648,12 +653,16 @@ bool imap_wait(struct imap *m, uint32_t tag, struct imap_result *r, struct err *
     deadline_set(m);
     if (!stream_flush(m->stream, err))
         return false;
-    while (!s->done) {
-        if (!imap_turn(m, err))
-            return false;
-        if (!s->done && clock_mono_ms() > end)
-            return err_set(err, ERR_TIMEOUT, "the server does not end a command");
+    bool ok = true;
+    m->waiting = true;
+    while (ok && !s->done) {
+        ok = imap_turn(m, err);
+        if (ok && !s->done && clock_mono_ms() > end)
+            ok = err_set(err, ERR_TIMEOUT, "the server does not end a command");
     }
+    m->waiting = false;
+    if (!ok)
+        return false;
     buf_reset(&m->result);
     buf_adds(&m->result, buf_str(&s->line));
     slot_clear(s);

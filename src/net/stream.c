@@ -48,23 +48,29 @@ enum wait_result net_wait(const struct stream_options *o, struct pollfd *fds, un
     }
 }
 
+static bool wait_failed(enum wait_result r, const char *what, struct err *err)
+{
+    switch (r) {
+    case WAIT_READY:
+    case WAIT_WOKEN:
+        break;
+    case WAIT_TIMEOUT:
+        return err_set(err, ERR_TIMEOUT, "%s: no answer in time", what);
+    case WAIT_CANCELED:
+        return err_set(err, ERR_CANCELED, "canceled");
+    case WAIT_FAILED:
+        return err_sys(err, ERR_IO, errno, "%s: poll", what);
+    }
+    return true;
+}
+
 bool net_wait_ready(const struct stream_options *o, struct pollfd *fds, unsigned n, int64_t deadline_ms,
                     const char *what, struct err *err)
 {
-    for (;;) {
-        switch (net_wait(o, fds, n, deadline_ms)) {
-        case WAIT_READY:
-            return true;
-        case WAIT_WOKEN:
-            continue;
-        case WAIT_TIMEOUT:
-            return err_set(err, ERR_TIMEOUT, "%s: no answer in time", what);
-        case WAIT_CANCELED:
-            return err_set(err, ERR_CANCELED, "canceled");
-        case WAIT_FAILED:
-            return err_sys(err, ERR_IO, errno, "%s: poll", what);
-        }
-    }
+    enum wait_result r;
+    while ((r = net_wait(o, fds, n, deadline_ms)) == WAIT_WOKEN)
+        ;
+    return wait_failed(r, what, err);
 }
 
 static uint64_t wire_bytes(const struct stream *s)
@@ -273,6 +279,15 @@ static bool end_of_file(struct stream *s, struct err *err)
 
 /* ---- Reading ------------------------------------------------------------------------------------ */
 
+/* Waits for data; what `on_wake` has written is sent at once. */
+static bool wait_to_read(struct stream *s, struct err *err)
+{
+    struct pollfd p = {.fd = s->rfd, .events = POLLIN};
+    if (s->out.n > 0)
+        return stream_flush(s, err);
+    return wait_failed(net_wait(&s->opt, &p, 1, limit_now(s)), s->host, err) || stream_break(s, err);
+}
+
 bool stream_fill(struct stream *s, struct err *err)
 {
     if (is_broken(s, err))
@@ -292,7 +307,7 @@ bool stream_fill(struct stream *s, struct err *err)
         case IO_FAIL:
             return stream_break(s, err);
         case IO_WANT_READ:
-            if (!wait_for(s, s->rfd, POLLIN, err))
+            if (!wait_to_read(s, err))
                 return false;
             break;
         case IO_WANT_WRITE:
