@@ -86,12 +86,12 @@ struct session {
     /* What the running command collects */
     uint32_t fetched; /* FETCH answers with a UID since it was set to 0 */
     bool finding, searching;
-    struct buf found;     /* packed ranges */
-    uint32_t search_step; /* UIDS is sent for this step while the ranges come; 0: they stay in `found` */
+    struct buf found;      /* packed ranges */
+    uint32_t search_step;  /* UIDS is sent for this step while the ranges come; 0: they stay in `found` */
     struct str append_ask; /* mailbox whose APPENDLIMIT is asked */
     uint64_t append_limit;
     uint32_t appended_validity, appended_uid; /* of an untagged APPENDUID */
-    struct act acts[ACTS_MAX]; /* oldest first */
+    struct act acts[ACTS_MAX];                /* oldest first */
     struct box_list *list;
     struct facts facts;
     struct transfer *transfers;
@@ -194,8 +194,7 @@ bool body_ahead(struct fetch *, uint32_t step, const struct msg *);
 void list_free(struct session *);
 
 step_fn imap_step_list, imap_step_status, imap_step_box, imap_step_rows_top, imap_step_rows, imap_step_flags,
-    imap_step_uids, imap_step_find, imap_step_body, imap_step_act,
-    imap_step_append, imap_step_watch;
+    imap_step_uids, imap_step_find, imap_step_body, imap_step_act, imap_step_append, imap_step_watch;
 /* The protocol's idle: watches until steps wait. */
 void imap_idle(struct fetch *, int64_t until_ms);
 /* Asks for NOTIFY (RFC 5465) where it is offered and not in force; watch_notified waits for the answer and tells the

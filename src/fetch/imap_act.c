@@ -1,12 +1,8 @@
-/* What changes the server: flags, moves, removal of just these messages, appending (RFC 4315, 6851, 7162). Never a
- * mailbox-wide EXPUNGE, never a CLOSE. */
+/* What changes messages on the server: flags, moves, removal of just these (RFC 4315, 6851, 7162). Never a mailbox-wide
+ * EXPUNGE, never a CLOSE. */
 #include "fetch/imap.h"
 
-#include <errno.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-#define SET_MAX 2000 /* bytes of a sequence set in one command */
+#define SET_MAX 2000     /* bytes of a sequence set in one command */
 #define MOVED_MAX 200000 /* pairs of one COPYUID */
 
 bool set_piece(struct str ranges, size_t *at, size_t max, struct buf *out)
@@ -164,10 +160,10 @@ static bool act_wait(struct session *s, struct act *act, struct err *err)
         uint32_t tag = act->tags[i];
         struct imap_result r;
         struct err e = ERR_INIT;
-        act->tags[i] = 0;
         if (!tag)
             continue;
         bool ok = session_done(s, tag, &r, &e);
+        act->tags[i] = 0;
         if (!ok && (s->f->lost || s->f->ended)) {
             *err = e;
             return false;

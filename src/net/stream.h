@@ -55,8 +55,8 @@ void stream_deadline(struct stream *, int64_t mono_ms); /* of everything that fo
  * may carry a large body; one byte every two seconds may not: THREATS 28). Replaces the deadline; in force when a
  * stream is new. */
 void stream_answer(struct stream *);
-/* Sends what is written (also what on_wake writes meanwhile), then waits until at least one more byte has been read; end
- * of file is ERR_LINE. ERR_LIMIT when 16 MiB lie untaken. */
+/* Sends what is written (also what on_wake writes meanwhile), then waits until at least one more byte has been read;
+ * end of file is ERR_LINE. ERR_LIMIT when 16 MiB lie untaken. */
 bool stream_fill(struct stream *, struct err *);
 struct str
 stream_peek(const struct stream *); /* bytes read and not taken; borrowed until the next fill, line or flush */

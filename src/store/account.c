@@ -924,6 +924,7 @@ void acct_free(struct acct **acct)
     watch_free(&a->restart);
     watch_free(&a->retry);
     watch_free(&a->wake);
+    watch_free(&a->quiet);
     watch_free(&a->news_timer);
     watch_free(&a->busy_timer);
     watch_free(&a->pop_timer);

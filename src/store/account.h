@@ -3,7 +3,7 @@
  * account.c       the life of the fetch program, the line, secrets, steps
  * account_imap.c  mailboxes and rows of a live mailbox (plan: sync/)
  * account_watch.c  what other clients do to the others
- * account_replay.c  intents to steps and back
+ * account_replay.c  intents to steps and back; account_settle.c  what a lost line left open
  * account_open.c  bytes of messages for clients
  * account_pop.c   passes over a maildrop
  * account_local.c  the account's Maildir
@@ -124,8 +124,10 @@ struct acct {
     bool pumping, changed_boxes;
     int64_t replay_after; /* monotonic: not before */
     unsigned replay_tries;
-    struct watch *wake; /* next held purge, POP3 pass, STATUS round */
-    struct batch_run *batch;
+    struct watch *wake;      /* next held purge, POP3 pass, STATUS round */
+    struct batch_run *batch; /* under way, oldest first */
+    int64_t acted_at;        /* monotonic: the last command of an intent left */
+    struct watch *quiet;
     uint64_t next_asked; /* target whose UIDNEXT was asked for before a command */
     struct open_req *opens;
     struct pop_run *poprun;
@@ -242,6 +244,8 @@ bool replay_pump(struct acct *);
 void replay_message(struct acct *, struct msg *); /* MOVED, FOUND, APPENDED, MAILDIR_IS */
 void replay_drop(struct acct *, enum err_kind);   /* the fetch program is gone */
 bool replay_pending(struct acct *);
+/* Something was sent within the last second; then the account is pumped again after it. */
+bool replay_quiet(struct acct *);
 
 /* ---- Bytes -------------------------------------------------------------------------------------- */
 void open_ask(struct acct *, uint64_t client, const struct m_OPEN *);

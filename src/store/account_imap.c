@@ -758,6 +758,9 @@ void imap_pump(struct acct *a)
         return;
     if (n.kind == SYNC_NOTHING || (a->plan_step && !n.urgent))
         return;
+    /* Who acts on a mailbox does so again: another one is not selected between two keys. */
+    if (n.kind == SYNC_SELECT && !n.urgent && a->selected && n.box != a->selected && !a->passes && replay_quiet(a))
+        return;
     struct step *s = plan_send(a, &n);
     if (!s || n.kind == SYNC_WATCH)
         return;

@@ -526,7 +526,7 @@ void db_close(struct db **dbp)
     imap_fini(&db->scan, NULL);
     imap_fini(&db->handed, NULL);
     pop_free(&db->pop);
-    batch_free(&db->batch);
+    db_batch_free(&db->batch);
     sql_fini(&db->q);
     arena_free(&db->out);
     buf_fini(&db->dropped);

@@ -320,8 +320,12 @@ struct db_batch {
 /* The next batch that may go now, at most `max` items; batch_r->nintents 0: nothing to do, *due_r (or NULL) is when a
  * held purge becomes due (0: none). An intent never overtakes an earlier one on the same message, nor a mailbox's
  * creation, renaming or deletion. Borrowed until the next db_intent_next or db_unknown_next (copied out of the
- * database: other db_ calls may come between). Mark it with db_intents_sent, db_sync, then send. */
+ * database: other db_ calls may come between), or with db_batch_take until db_batch_free. Mark it with db_intents_sent,
+ * db_sync, then send. */
 bool db_intent_next(struct db *, int64_t now, unsigned max, struct db_batch *batch_r, int64_t *due_r, struct err *);
+struct batch_mem;
+struct batch_mem *db_batch_take(struct db *); /* what the last batch borrows from is the caller's now */
+void db_batch_free(struct batch_mem **);      /* NULL-safe */
 bool db_intents_sent(struct db *, const uint64_t *intents, size_t n, struct err *);
 /* What became of one message of an intent, as the server says it (MOVED, APPENDED, MAILDIR_IS); in any order, twice
  * does no harm. db_item_moved: MOVE, COPY, APPEND: the new place (uid 0: done, but the server did not say where). `msg`

@@ -266,7 +266,6 @@ bool db_index_place(struct db *, const struct db_msg *, struct buf *out);
 void unindex_note(struct db *, uint64_t msg);
 void body_dropped(struct db *, const struct rowc *); /* before the row is deleted */
 void pop_free(struct pop **);
-void batch_free(struct batch_mem **);
 void msg_read(struct db *, sqlite3_stmt *, struct db_msg *);
 
 #endif

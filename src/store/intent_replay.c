@@ -4,7 +4,7 @@
 #define SCAN_MAX 4000 /* pending intents looked at for one batch */
 #define BOX_OPS_MAX 64
 
-void batch_free(struct batch_mem **bp)
+void db_batch_free(struct batch_mem **bp)
 {
     struct batch_mem *b = *bp;
     if (!b)
@@ -14,6 +14,13 @@ void batch_free(struct batch_mem **bp)
     arena_free(&b->text);
     free(b);
     *bp = NULL;
+}
+
+struct batch_mem *db_batch_take(struct db *db)
+{
+    struct batch_mem *m = db->batch;
+    db->batch = NULL;
+    return m;
 }
 
 /* ---- ends --------------------------------------------------------------------------------------- */
@@ -276,7 +283,7 @@ void batch_fill(struct db *db, const struct intent *first, struct db_batch *r)
 
 void batch_begin(struct db *db, struct db_batch *r)
 {
-    batch_free(&db->batch);
+    db_batch_free(&db->batch);
     db->batch = mem_new(sizeof *db->batch);
     db->batch->text = arena_new(64u << 20);
     memset(r, 0, sizeof *r);

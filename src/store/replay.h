@@ -1,0 +1,39 @@
+/* What the two halves of replay share: account_replay.c sends, account_settle.c looks. */
+#ifndef TUIMAIL_STORE_REPLAY_H
+#define TUIMAIL_STORE_REPLAY_H
+
+#include "store/account.h"
+
+#define BATCH_MAX 1000
+#define SETTLE_MAX 100
+
+enum phase { PHASE_COMMAND, PHASE_FIND /* places unknown */, PHASE_SETTLE /* outcome unknown */ };
+struct look {
+    bool asked;
+    bool source, target, twice; /* found there; more than one */
+    uint32_t uidvalidity, uid, source_uid;
+};
+struct batch_run {
+    struct batch_run *next;
+    struct db_batch b;
+    struct batch_mem *mem; /* what b borrows from */
+    enum phase phase;
+    unsigned outstanding;
+    size_t at, n;  /* PHASE_SETTLE: items under inspection */
+    size_t halves; /* copied, but the original is still there */
+    struct look *looks;
+    enum err_kind kind; /* first failure */
+    char text[400];
+    bool requeue;
+};
+
+void run_free(struct acct *, struct batch_run *);
+/* The step belongs to the batch; false for NULL: it could not be sent. */
+bool run_sent(struct batch_run *, struct step *);
+const char *verb_of(enum intent_kind);
+bool try_later(enum err_kind);
+/* Looks for places (PHASE_FIND) or outcomes (PHASE_SETTLE) of a batch, and ends it. */
+void settle_begin(struct acct *, struct batch_run *, enum phase);
+void settle_found(struct acct *, const struct m_FOUND *);
+
+#endif
