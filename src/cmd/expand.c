@@ -4,6 +4,8 @@
 void shell_quote(struct str value, struct buf *out)
 {
     buf_addc(out, '\'');
+    if (value.n && value.p[0] == '-')
+        buf_addc(out, ' '); /* words of mail are never options of the program */
     for (size_t i = 0; i < value.n; i++) {
         unsigned char c = (unsigned char)value.p[i];
         bool c1 = c == 0xc2 && i + 1 < value.n && ((unsigned char)value.p[i + 1] & 0xe0) == 0x80;

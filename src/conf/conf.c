@@ -14,6 +14,7 @@ static bool holds_string(const struct option *o)
     switch (o->type) {
     case OPT_STR:
     case OPT_CHOICE:
+    case OPT_CHOICES:
     case OPT_PATH:
     case OPT_COMMAND:
     case OPT_ADDRESS:

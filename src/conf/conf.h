@@ -120,9 +120,10 @@ struct conf {
     size_t nfiles;
     /* global options */
     char *store, *state_dir, *editor, *mailcap, *browser, *theme, *keys, *date_format, *attribution, *index_database,
-        *layout, *download_dir, *gpg;
-    bool ambiguous_wide, mark_seen, auto_advance, bell, confirm_quit, ascii;
-    unsigned undo_send, purge_hold, list_ratio, sidebar_width, wrap, prefetch, timeout, connect_timeout, read_delay, log_level;
+        *layout, *download_dir, *gpg, *notify;
+    bool ambiguous_wide, mark_seen, auto_advance, confirm_quit, ascii;
+    unsigned undo_send, purge_hold, list_ratio, sidebar_width, wrap, prefetch, timeout, connect_timeout, read_delay,
+        log_level;
 };
 #define CONF_MAX_BYTES (1u << 20) /* of one file */
 #define CONF_MAX_DEPTH 8          /* of source */
@@ -192,6 +193,7 @@ enum opt_type {
     OPT_SIZE,    /* bytes, K M G -> uint64_t */
     OPT_TIME,    /* seconds, s m h d w -> unsigned */
     OPT_CHOICE,  /* one of the choices -> char * */
+    OPT_CHOICES, /* some of the choices, blank separated -> char * */
     OPT_INDEX,   /* one of the choices -> unsigned, its place */
     OPT_PATH,    /* a leading ~/ is expanded -> char * */
     OPT_COMMAND, /* for /bin/sh -c -> char * */

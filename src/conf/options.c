@@ -401,7 +401,18 @@ const struct option conf_options[] = {
      .def = "no",
      .help = "East Asian characters of ambiguous width take two columns"},
     {.name = "ascii", .type = OPT_BOOL, GLOBAL(ascii), .def = "no", .help = "Draw with ASCII characters alone"},
-    {.name = "bell", .type = OPT_BOOL, GLOBAL(bell), .def = "no", .help = "Ring the terminal's bell for new mail"},
+    {.name = "notify",
+     .type = OPT_CHOICES,
+     GLOBAL(notify),
+     .def = "",
+     .choices = "bell osc9 osc777 title",
+     .help = "How the terminal tells of new mail; several separated by blanks",
+     .more =
+         "bell rings. osc9 and osc777 ask the terminal for a notification of the desktop: osc9 in iTerm2, kitty, "
+         "WezTerm, Windows Terminal and others, osc777 in urxvt, foot, Ghostty and VTE ones. title shows the number "
+         "of unread mails in the title of the terminal. Inside tmux its option allow-passthrough is needed. New is "
+         "unread mail that just arrived in an inbox or a mailbox of no special role: no copy of one's own, no mail "
+         "that was moved, nothing old. It is told at most every ten seconds. \"on new-mail run\" runs a command."},
     {.name = "confirm-quit",
      .type = OPT_BOOL,
      GLOBAL(confirm_quit),
@@ -495,6 +506,7 @@ const char *option_type_name(enum opt_type type)
         [OPT_SIZE] = "size",
         [OPT_TIME] = "time",
         [OPT_CHOICE] = "choice",
+        [OPT_CHOICES] = "choices",
         [OPT_INDEX] = "choice",
         [OPT_PATH] = "path",
         [OPT_COMMAND] = "command",

@@ -126,6 +126,21 @@ static bool set_choice(struct conf *c, struct account *a, const struct option *o
     return true;
 }
 
+static bool set_choices(struct conf *c, struct account *a, const struct option *o, const char *value, struct err *err)
+{
+    struct str rest = str_z(value), piece;
+    unsigned place;
+    bool ok = true;
+    while (ok && str_split(&rest, ' ', &piece)) {
+        char *word = mem_dup_n(piece.p, piece.n);
+        ok = !piece.n || choice_place(o, word, &place, err);
+        free(word);
+    }
+    if (ok)
+        set_string(field(c, a, o), value);
+    return ok;
+}
+
 static bool set_index(struct conf *c, struct account *a, const struct option *o, const char *value, struct err *err)
 {
     return choice_place(o, value, field(c, a, o), err);
@@ -237,10 +252,10 @@ static bool set_cache(UNUSED struct conf *c, struct account *a, const struct opt
 
 typedef bool set_fn(struct conf *, struct account *, const struct option *, const char *, struct err *);
 static set_fn *const setters[] = {
-    [OPT_STR] = set_text,     [OPT_BOOL] = set_bool,       [OPT_UINT] = set_uint,   [OPT_SIZE] = set_size,
-    [OPT_TIME] = set_time,    [OPT_CHOICE] = set_choice,   [OPT_INDEX] = set_index, [OPT_PATH] = set_path,
-    [OPT_COMMAND] = set_text, [OPT_ADDRESS] = set_address, [OPT_URL] = set_url,     [OPT_LEAVE] = set_leave,
-    [OPT_CACHE] = set_cache,
+    [OPT_STR] = set_text,    [OPT_BOOL] = set_bool,     [OPT_UINT] = set_uint,       [OPT_SIZE] = set_size,
+    [OPT_TIME] = set_time,   [OPT_CHOICE] = set_choice, [OPT_CHOICES] = set_choices, [OPT_INDEX] = set_index,
+    [OPT_PATH] = set_path,   [OPT_COMMAND] = set_text,  [OPT_ADDRESS] = set_address, [OPT_URL] = set_url,
+    [OPT_LEAVE] = set_leave, [OPT_CACHE] = set_cache,
 };
 
 bool option_set(struct conf *conf, struct account *account, const struct option *o, const char *value, struct err *err)
@@ -293,6 +308,7 @@ void option_get(const struct conf *conf, const struct account *account, const st
     }
     case OPT_STR:
     case OPT_CHOICE:
+    case OPT_CHOICES:
     case OPT_PATH:
     case OPT_COMMAND:
     case OPT_ADDRESS:

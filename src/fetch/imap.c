@@ -71,6 +71,7 @@ static void session_deselect(struct session *s)
     s->exists = s->uidnext = s->uidvalidity = 0;
     s->modseq = 0;
     s->nmap = 0;
+    watch_deselected(s);
     s->exists_news = s->modseq_news = s->nomodseq = false;
     s->keywords_ok = false;
 }
@@ -145,6 +146,7 @@ static bool on_expunge(struct session *s, uint32_t seq, struct err *err)
         return true;
     s->exists--;
     s->exists_news = true;
+    watch_expunged(s, seq);
     if (seq > s->nmap)
         return true;
     uint32_t uid = s->map[seq - 1];

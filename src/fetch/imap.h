@@ -112,6 +112,9 @@ struct session {
         int64_t notify_at;     /* not before */
         struct buf ask;        /* mailboxes whose number of unread mails the server did not say, a NUL behind each */
         bool asking;
+        uint32_t nameless[64]; /* messages whose flags came without a UID that we know */
+        uint32_t nnameless;    /* more than there is room for: all from the lowest to the highest */
+        uint32_t nameless_lo, nameless_hi;
     } watch;
 };
 
@@ -204,6 +207,10 @@ bool watch_notified(struct session *, struct err *);
 bool watch_overflow(struct session *, struct err *); /* the server gave NOTIFY up */
 /* Ask for this mailbox's counts when idle. */
 void watch_ask(struct session *, struct str name);
+/* Flags came for a message of which only the sequence number is known: its UID is asked for when idle. */
+void watch_nameless(struct session *, uint32_t seq);
+void watch_expunged(struct session *, uint32_t seq); /* sequence numbers above it fall */
+void watch_deselected(struct session *);
 void watch_reset(struct session *); /* the line is gone */
 bool imap_status_names(struct session *, struct str names, struct err *);
 

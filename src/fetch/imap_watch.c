@@ -76,6 +76,60 @@ static bool ask_now(struct session *s, struct err *err)
     return ok;
 }
 
+/* ---- Flags without a UID (no QRESYNC, and the message has not been named since the SELECT) ------ */
+void watch_nameless(struct session *s, uint32_t seq)
+{
+    struct watching *w = &s->watch;
+    for (uint32_t i = 0; i < MIN(w->nnameless, (uint32_t)COUNT(w->nameless)); i++)
+        if (w->nameless[i] == seq)
+            return;
+    w->nameless_lo = w->nnameless ? MIN(w->nameless_lo, seq) : seq;
+    w->nameless_hi = MAX(w->nameless_hi, seq);
+    if (w->nnameless < COUNT(w->nameless))
+        w->nameless[w->nnameless] = seq;
+    if (w->nnameless <= COUNT(w->nameless))
+        w->nnameless++;
+}
+
+void watch_expunged(struct session *s, uint32_t seq)
+{
+    struct watching *w = &s->watch;
+    if (!w->nnameless)
+        return;
+    w->nameless_lo -= w->nameless_lo > seq;
+    w->nameless_hi -= w->nameless_hi >= seq && w->nameless_hi > 1;
+    if (w->nnameless > COUNT(w->nameless))
+        return;
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < w->nnameless; i++)
+        if (w->nameless[i] != seq)
+            w->nameless[kept++] = w->nameless[i] - (w->nameless[i] > seq);
+    w->nnameless = kept;
+}
+
+void watch_deselected(struct session *s)
+{
+    s->watch.nnameless = s->watch.nameless_lo = s->watch.nameless_hi = 0;
+}
+
+/* By sequence number: while this command runs none of them moves (RFC 9051 7.5.1). */
+static bool names_now(struct session *s, struct err *err)
+{
+    struct watching *w = &s->watch;
+    struct buf set = BUF_INIT(2048);
+    uint32_t tag;
+    if (w->nnameless > COUNT(w->nameless))
+        buf_addf(&set, "%u:%u", w->nameless_lo, w->nameless_hi);
+    else
+        for (uint32_t i = 0; i < w->nnameless; i++)
+            buf_addf(&set, "%s%u", i ? "," : "", w->nameless[i]);
+    watch_deselected(s);
+    bool ok = imap_sendf(s->imap, &tag, err, "FETCH %s (UID FLAGS%s)", buf_z(&set), s->modseq ? " MODSEQ" : "") ||
+              session_lost(s, err);
+    buf_fini(&set);
+    return ok && (session_done(s, tag, NULL, err) || !(s->f->lost || s->f->ended));
+}
+
 void watch_reset(struct session *s)
 {
     uint64_t box = s->watch.box;
@@ -134,7 +188,7 @@ static bool idle_once(struct session *s, int64_t until, struct err *err)
             s->watch.idle_refused = true;
             return true;
         }
-    } while (data && !s->watch.ask.n && !fetch_pending(s->f));
+    } while (data && !s->watch.ask.n && !s->watch.nnameless && !fetch_pending(s->f));
     return imap_idle_end(s->imap, err);
 }
 
@@ -157,9 +211,15 @@ static bool watch_line(struct session *s, int64_t until, struct err *err)
         return s->f->ended;
     if (data && (!imap_idle_read(s->imap, err) || !session_news(s, err)))
         return false;
+    if (!fetch_pending(s->f) && w->box && s->selected != w->box && !select_ensure(s, w->box, false, err)) {
+        if (s->f->lost || s->f->ended)
+            return false;
+        w->box = 0; /* gone: the store hears of it at its next select */
+    }
     while (!fetch_pending(s->f) && clock_mono_ms() < until) {
         bool idle = (imap_caps(s->imap) & IMAP_CAP_IDLE) && !w->idle_refused;
-        if (!watch_notify(s, err) || !watch_notified(s, err) || (w->ask.n && !ask_now(s, err)))
+        if (!watch_notify(s, err) || !watch_notified(s, err) || (w->ask.n && !ask_now(s, err)) ||
+            (w->nnameless && s->selected && !names_now(s, err)))
             return false;
         int64_t turn = MIN(until, clock_mono_ms() + (idle ? RENEW_MS : POLL_MS));
         if (!(idle ? idle_once(s, turn, err) : poll_once(s, turn, err)))
@@ -178,11 +238,6 @@ void imap_idle(struct fetch *f, int64_t until)
     }
     f->canceled = false;
     f->cancel_by = 0;
-    if (s->watch.box && s->selected != s->watch.box && !select_ensure(s, s->watch.box, false, &err)) {
-        if (f->lost)
-            return;
-        s->watch.box = 0; /* gone: the store hears of it at its next select */
-    }
     if (!watch_line(s, until, &err) && !f->ended)
         fetch_lost(f, &err);
 }

@@ -117,7 +117,7 @@ struct acct {
         uids_box; /* tail: of the last SELECT sent; watching: STEP_WATCH was sent for it */
     size_t status_from;
     struct buf uids;                   /* answer to STEP_UIDS so far */
-    bool listed, list_open, list_news; /* list_news: it changed on the server */
+    bool listed, list_open, list_news; /* list_news: it changed on the server and is not confirmed */
     bool pushed;                       /* the server tells of changes everywhere by itself */
     struct watch *news_timer, *busy_timer;
     int64_t list_at, status_at, fore_at; /* monotonic ms; 0 never */
@@ -235,6 +235,7 @@ void watch_pushed(struct acct *, struct msg *);
 /* The server cannot serve this mailbox now ([INUSE], [UNAVAILABLE] ...): left alone for a while. */
 void watch_busy(struct acct *, size_t i, struct str text);
 void watch_counts(struct acct *, const struct m_BOX *); /* a STATUS alone */
+void watch_listed(struct acct *);                       /* a LIST has ended */
 /* A mailbox whose counts came (`had`: what was stored before) is to be opened where they differ. */
 void watch_counted(struct acct *, size_t i, const struct m_BOX *, const struct db_box *had);
 

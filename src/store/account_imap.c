@@ -497,6 +497,7 @@ static void list_done(struct acct *a, struct step *s, enum err_kind kind, struct
     a->listed = true;
     a->list_at = clock_mono_ms();
     a->changed_boxes = true;
+    watch_listed(a);
     if (!db_boxes_end(a->db, &err))
         acct_db_error(a, &err);
 }
@@ -655,7 +656,6 @@ static struct step *send_list(struct acct *a)
         return NULL;
     }
     a->list_open = true;
-    a->list_news = false;
     a->status_at = clock_mono_ms(); /* counts come with the list */
     return STEP(a, list_done, -1, STEP_LIST, .step = 0);
 }
@@ -728,8 +728,6 @@ void imap_pump(struct acct *a)
     ptrdiff_t sel = box_at(a, a->selected);
     if (sel >= 0)
         box_refresh(a, (size_t)sel);
-    if (a->list_news && !a->news_timer)
-        a->list_at = 0;
     struct sync_facts f = {.online = true,
                            .pushed = a->pushed,
                            .listed = a->listed,

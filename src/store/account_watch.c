@@ -3,6 +3,7 @@
 #include "store/account.h"
 
 #define LIST_NEWS_MS 1000
+#define LIST_CHECK_MS 5000 /* after the LIST that follows news: a server may miss what happens meanwhile */
 #define BUSY_MS 30000
 
 /* ---- The list, as the server tells of it by itself ---------------------------------------------- */
@@ -10,7 +11,15 @@ static void news_fired(void *arg)
 {
     struct acct *a = arg;
     a->news_timer = NULL;
+    a->list_at = 0;
     acct_pump(a);
+}
+
+void watch_listed(struct acct *a)
+{
+    if (a->list_news && !a->news_timer)
+        a->news_timer = loop_after(a->srv->loop, LIST_CHECK_MS, news_fired, a);
+    a->list_news = false;
 }
 
 /* A LIST, soon: one for all that is told within a second. */

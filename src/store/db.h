@@ -67,8 +67,8 @@ bool db_needs_sync(const struct db *);
  * out. Outside a burst only. */
 void db_rest(struct db *, bool indexed);
 /* Mailboxes whose rows or counts changed by what was committed since the last call; false when there are no more. box
- * 0: the mailbox list itself changed. fresh: new unread messages that arrived (not those of the first filling, not
- * moved here by the user). */
+ * 0: the mailbox list itself changed. fresh: new unread messages that arrived in an inbox or a mailbox without a role
+ * (not those of the first filling, nothing that was moved here by any client, nothing older than two days). */
 bool db_take_changed(struct db *, uint64_t *box_r, uint32_t *fresh_r);
 /* Intents that ended by themselves (message gone on the server, mailbox dropped): words for a NOTE; false when there
  * are no more. */

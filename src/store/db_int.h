@@ -95,7 +95,9 @@ struct db {
     size_t nconflicts, conflicts_cap, nconflicts_new, conflicts_new_cap;
     uint64_t next_msg, end_msg, next_box, end_box; /* reserved blocks of ids */
     uint64_t list_no;
-    bool listing;     /* between db_boxes_begin and db_boxes_end */
+    bool listing;       /* between db_boxes_begin and db_boxes_end */
+    uint64_t left[256]; /* message hashes of rows that went lately: what was moved elsewhere comes again */
+    unsigned nleft;
     bool has_loose;   /* some row waits for its place */
     bool has_pending; /* some intent is pending: rows may need the slow way */
     bool has_held;    /* pending intents name messages without a row */

@@ -1,6 +1,8 @@
 /* Rows as the server tells them: new ones, flags, removals, whole sets of UIDs. */
 #include "store/db_int.h"
 
+#define NEWS_S (2 * 86400) /* older mail is not announced */
+
 /* ---- putting ------------------------------------------------------------------------------------ */
 
 struct put {
@@ -75,6 +77,23 @@ static uint64_t row_expected(struct db *db, uint64_t box, const struct put *p)
     return (uint64_t)id;
 }
 
+/* Is it news to a person? It just arrived, where mail arrives, unread: no copy of one's own, nothing that was moved
+ * by any client (it has been elsewhere, or left there a moment ago), nothing old. */
+static bool is_news(struct db *db, const struct box *b, const struct put *p, const struct rowc *r)
+{
+    uint8_t role = box_role_of(b);
+    int64_t other;
+    if (!(p->in->uid ? b->base && p->in->uid >= b->base : db->local) || (r->flags & FLAG_SEEN) || r->box != b->id ||
+        (role != BOX_INBOX && role != BOX_NONE) ||
+        (p->in->internal_date && p->in->internal_date < clock_wall() - NEWS_S))
+        return false;
+    for (size_t i = 0; r->mh && i < COUNT(db->left); i++)
+        if (db->left[i] == r->mh)
+            return false;
+    return !r->mh ||
+           !q_one(db, &other, "SELECT 1 FROM msg WHERE mh=?1 AND mh<>0 AND id<>?2 LIMIT 1", "ii", I(r->mh), I(r->id));
+}
+
 static void put_insert(struct db *db, struct box *b, const struct put *p, uint64_t id)
 {
     const struct db_row *in = p->in;
@@ -108,8 +127,7 @@ static void put_insert(struct db *db, struct box *b, const struct put *p, uint64
         addr_note(db, p->from_name, p->from_addr, 1, in->date);
     if (db->scan_box == b->id)
         imap_put(&db->scan, id, db);
-    bool news = in->uid ? b->base && in->uid >= b->base : db->local;
-    if (news && !(r.flags & FLAG_SEEN) && r.box == b->id)
+    if (is_news(db, b, p, &r))
         b->fresh++;
     if (db->has_unindex) { /* it came back under the path that was to be forgotten */
         struct buf path = BUF_INIT(2048);
@@ -189,6 +207,7 @@ static void gone_one(struct db *db, uint64_t id)
         held_place(db, id, r.sbox, 0, 0, STR(""));
         return;
     }
+    db->left[db->nleft++ % COUNT(db->left)] = r.mh;
     row_delete(db, &r);
 }
 

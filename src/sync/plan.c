@@ -134,9 +134,9 @@ struct sync_step sync_next(const struct sync_facts *f)
         return within(f, fore);
     if (fore_open && urgent_step(fore, &s))
         return s;
-    if (!f->listed || f->since_list >= (f->pushed ? SYNC_PUSHED_LIST : SYNC_LIST_EVERY))
+    if (!f->listed || f->since_list >= SYNC_LIST_EVERY)
         return step(SYNC_LIST, NULL);
-    if (f->since_status >= (f->pushed ? SYNC_PUSHED_STATUS : SYNC_STATUS_EVERY) && f->nboxes > 1)
+    if (!f->pushed && f->since_status >= SYNC_STATUS_EVERY && f->nboxes > 1)
         return step(SYNC_STATUS, NULL);
     if (fore_open && backfill_step(fore, &s))
         return s;

@@ -34,8 +34,6 @@ uint64_t ranges_total(struct str normal);
 #define SYNC_FLAG_SLICE 5000
 #define SYNC_STATUS_EVERY 180   /* seconds between STATUS rounds of the mailboxes that are not open */
 #define SYNC_LIST_EVERY 600     /* seconds between LISTs: what other clients create and delete */
-#define SYNC_PUSHED_STATUS 1800 /* the same where the server tells by itself */
-#define SYNC_PUSHED_LIST 3600
 #define SYNC_FORE_EVERY 60 /* seconds that the background may keep the connection from the foreground mailbox */
 
 /* One mailbox as the plan sees it. */
@@ -61,7 +59,7 @@ struct sync_box {
 };
 struct sync_facts {
     bool online, listed;
-    bool pushed;    /* the server tells of all mailboxes by itself: rounds only for what it may have left out */
+    bool pushed;    /* the server tells of all mailboxes by itself: no rounds but LIST, for what it may have missed */
     bool deep;      /* sync every selectable mailbox (a fetch pass) or none but the watched ones in the foreground */
     bool idle_sync; /* background sync of other mailboxes is allowed now */
     int64_t since_list, since_status; /* seconds; INT64_MAX never */

@@ -67,12 +67,37 @@ void ui_show_inboxes(struct ui *ui)
     ui_watch_list(ui);
 }
 
+static void box_title(const struct ui *ui, unsigned account, const struct box_item *item, struct buf *out)
+{
+    buf_addf(out, "%s · %s", item ? item->path : "mailbox", ui->accts.list[account].name);
+}
+
+void ui_follow_box(struct ui *ui)
+{
+    struct list *l = ui_list(ui);
+    const struct box_item *item = l->source == LIST_BOX ? boxes_find(&ui->boxes, l->account, l->box) : NULL;
+    if (l->source != LIST_BOX || !ui->accts.list[l->account].reader || !boxes_role(&ui->boxes, l->account, BOX_INBOX))
+        return; /* nothing is known of the mailboxes yet */
+    if (!item) {
+        ui_note(ui, NOTE_WARNING, "%s is not there any more", l->title);
+        ui_show_inboxes(ui);
+        return;
+    }
+    struct buf title = BUF_INIT(1200);
+    box_title(ui, l->account, item, &title);
+    if (strcmp(l->title, buf_z(&title)) != 0) {
+        free(l->title);
+        l->title = mem_dup_z(buf_z(&title));
+    }
+    buf_fini(&title);
+}
+
 void ui_show_box(struct ui *ui, unsigned account, uint64_t box)
 {
     const struct box_item *item = boxes_find(&ui->boxes, account, box);
     struct buf title = BUF_INIT(1200);
     base_list(ui);
-    buf_addf(&title, "%s · %s", item ? item->path : "mailbox", ui->accts.list[account].name);
+    box_title(ui, account, item, &title);
     list_show_box(ui_list(ui), account, box, buf_str(&title));
     ui_list(ui)->outgoing = item && (item->role == BOX_SENT || item->role == BOX_DRAFTS || item->role == BOX_OUTBOX);
     buf_fini(&title);

@@ -58,6 +58,11 @@ static void bell(void *arg)
     term_bell(((struct session *)arg)->term);
 }
 
+static void osc(void *arg, struct text words)
+{
+    term_osc(((struct session *)arg)->term, words);
+}
+
 /* ---- events ---- */
 static void on_typed(void *arg, short revents)
 {
@@ -120,7 +125,7 @@ static void run(struct session *s, struct loop *loop)
 static int on_screen(const struct ui_start *start, struct loop *loop, struct client *client)
 {
     struct session s = {.ui = NULL};
-    struct ui_terminal ops = {suspend, resume, redraw, stop, bell, &s};
+    struct ui_terminal ops = {suspend, resume, redraw, stop, bell, osc, &s};
     struct err err = ERR_INIT;
     s.term = term_open(&err);
     if (!s.term) {

@@ -19,6 +19,7 @@ struct ui_terminal {
     void (*redraw)(void *);  /* draws all anew */
     void (*stop)(void *);    /* SIGTSTP by key */
     void (*bell)(void *);
+    void (*osc)(void *, struct text); /* an operating system command of the terminal: "9;text" */
     void *arg;
 };
 
@@ -110,7 +111,15 @@ struct note {
 #define QUARANTINE_MAX 256
 /* The newest message of the mailbox that an event is about; empty else. */
 struct event_words {
-    char *from, *subject, *msgid;
+    char *from, *subject, *msgid, *account, *mailbox;
+};
+/* New mail that was not told yet (notify.c). */
+struct news {
+    uint32_t count;
+    unsigned account;
+    uint64_t box;
+    struct watch *pause; /* runs: told a moment ago */
+    char title[40];      /* of the terminal, as set last */
 };
 struct hook {
     char *event, *command;
@@ -131,6 +140,7 @@ struct ui {
     struct hook *hooks;
     size_t nhooks;
     struct event_words event;
+    struct news news;
 
     struct accts accts;
     struct changes changes;
@@ -268,8 +278,14 @@ bool ui_pop_list(struct ui *);
 struct list *ui_new_list(struct ui *);
 void ui_show_box(struct ui *, unsigned account, uint64_t box);
 void ui_show_inboxes(struct ui *);
+void ui_follow_box(struct ui *); /* the mailbox shown may have been renamed or removed elsewhere */
 void ui_show_item(struct ui *, const struct box_item *);
 void ui_drop_stack(struct ui *);
+
+/* ---- notify.c ---- */
+void ui_notify(struct ui *, unsigned account, uint64_t box, uint32_t fresh); /* new mail; box's newest is told of */
+void ui_notify_title(struct ui *);                                           /* after the counts changed */
+void ui_notify_end(struct ui *);
 
 /* ---- counts.c ---- */
 void ui_count_soon(struct ui *); /* counts saved searches again, soon */

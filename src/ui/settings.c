@@ -210,12 +210,22 @@ static bool run_value(void *arg, const char *name, struct buf *value)
         snprintf(number, sizeof number, "%u", ui->fresh);
         return buf_addz(value, number);
     }
+    if (!strcmp(name, "account") && ui->event.account)
+        return buf_addz(value, ui->event.account);
+    if (!strcmp(name, "mailbox") && ui->event.mailbox)
+        return buf_addz(value, ui->event.mailbox);
     if (!strcmp(name, "from") && ui->event.from)
         return buf_addz(value, ui->event.from);
     if (!strcmp(name, "subject") && ui->event.subject)
         return buf_addz(value, ui->event.subject);
     if (!strcmp(name, "message-id") && ui->event.msgid)
         return buf_addz(value, ui->event.msgid);
+    if (!strcmp(name, "account"))
+        return row ? buf_addz(value, ui->accts.list[row->ref.account].name) : true;
+    if (!strcmp(name, "mailbox")) {
+        const struct box_item *box = row ? boxes_find(&ui->boxes, row->ref.account, row->box) : NULL;
+        return box ? buf_addz(value, box->path) : true;
+    }
     if (!strcmp(name, "from"))
         return row ? buf_adds(value, row->from_name.n ? row->from_name : row->from_addr) : true;
     if (!strcmp(name, "subject"))

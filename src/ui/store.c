@@ -73,37 +73,17 @@ static void on_account(struct ui *ui, const struct m_ACCOUNT *m)
     ui->boxes.stale = true;
 }
 
-static void newest(void *arg, const struct msg_row *row)
-{
-    struct event_words *e = arg;
-    struct str from = row->from_name.n ? row->from_name : row->from_addr;
-    e->from = mem_dup_n(from.n ? from.p : "", from.n);
-    e->subject = mem_dup_n(row->subject.n ? row->subject.p : "", row->subject.n);
-    e->msgid = mem_dup_n(row->msgid.n ? row->msgid.p : "", row->msgid.n);
-}
-
 static void on_changed(struct ui *ui, const struct m_CHANGED *m)
 {
     for (unsigned i = 0; i < ui->depth; i++)
         list_stale(ui->stack[i]);
     ui->boxes.stale = true;
     ui_count_soon(ui);
-    if (!m->fresh)
-        return;
-    ui->fresh += m->fresh;
-    ui_prefetch_soon(ui);
-    if (ui->conf->bell && ui->term)
-        ui->term->bell(ui->term->arg);
+    if (m->fresh)
+        ui_prefetch_soon(ui);
     int account = accts_find(&ui->accts, m->account, false);
-    struct reader *reader = account >= 0 ? ui->accts.list[account].reader : NULL;
-    struct err err = ERR_INIT;
-    if (reader && ui->nhooks)
-        reader_rows(reader, m->box, LIST_UNREAD, NULL, true, 1, newest, &ui->event, &err);
-    ui_run_hooks(ui, "new-mail");
-    free(ui->event.from);
-    free(ui->event.subject);
-    free(ui->event.msgid);
-    ui->event = (struct event_words){.from = NULL};
+    if (m->fresh && account >= 0)
+        ui_notify(ui, (unsigned)account, m->box, m->fresh);
 }
 
 static void on_outbox(struct ui *ui, const struct m_OUTBOX *m)

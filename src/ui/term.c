@@ -176,6 +176,17 @@ void term_bell(struct tty *t)
     beep();
 }
 
+void term_osc(struct tty *t, struct text words)
+{
+    const char *tmux = getenv("TMUX");
+    bool through = tmux && *tmux;
+    if (t->suspended)
+        return;
+    fprintf(stdout, "%s\033]%.*s\a%s", through ? "\033Ptmux;\033" : "", (int)MIN(words.n, (size_t)4096), words.p,
+            through ? "\033\\" : "");
+    fflush(stdout);
+}
+
 /* ---- colours ---- */
 static unsigned rgb_of(int32_t color)
 {

@@ -26,5 +26,7 @@ void term_suspend(struct tty *);
 void term_resume(struct tty *);
 void term_redraw(struct tty *); /* all anew at the next term_show */
 void term_bell(struct tty *);
+/* "9;words": an operating system command, past tmux to the terminal itself. Nothing while another program has it. */
+void term_osc(struct tty *, struct text words);
 
 #endif

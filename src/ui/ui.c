@@ -220,6 +220,8 @@ void ui_draw(struct ui *ui)
         if (list_update(l, &err))
             ui->boxes.stale = true;
         boxes_update(&ui->boxes, &ui->accts, ui->conf, &err);
+        ui_follow_box(ui);
+        ui_notify_title(ui);
         if (err.kind != ERR_NONE && !ui->list_read)
             ui_note_err(ui, &err);
         ui->list_read = err.kind != ERR_NONE; /* one word for a fault that stays */
@@ -332,6 +334,7 @@ void ui_free(struct ui **at)
         return;
     ui_run_hooks(ui, "quit");
     save_history(ui);
+    ui_notify_end(ui);
     if (ui->prompt.kind != PROMPT_NONE)
         ui_prompt_close(ui);
     ui_popup_close(ui);

@@ -502,8 +502,8 @@ static void test_complete(void **state)
 static void test_complete_more(void **state)
 {
     (void)state;
-    complete("set bel", "bell", "set bell");
-    complete("set bell ", "no|yes", NULL);
+    complete("set asci", "ascii", "set ascii");
+    complete("set ascii ", "no|yes", NULL);
     complete("set theme d", "dark|default", NULL);
     complete("set -a work password-c", "password-command|send-password-command", NULL);
     complete("tag +a +l", "+later", NULL);

@@ -314,7 +314,7 @@ static void test_values(void **state)
                                 "set -a work send smtps://alice@smtp.example.org\n"
                                 "set -a work signature \"Alice\\nExample\"\n"
                                 "set -a work leave \"days 14\"\nset -a work keyring\n"
-                                "set bell on\nset read-delay 2\nset log-level debug\ntheme dark\nkeys vim\n"
+                                "set notify \"bell osc9\"\nset read-delay 2\nset log-level debug\ntheme dark\nkeys vim\n"
                                 "set wrap 72\nunset wrap\nset store ~/x\n");
     struct account *a = conf_account(conf, "work");
     assert_non_null(a);
@@ -323,7 +323,7 @@ static void test_values(void **state)
     assert_int_equal(a->out.proto, PROTO_SMTP);
     assert_int_equal(a->leave, LEAVE_DAYS);
     assert_int_equal(a->leave_days, 14);
-    assert_true(a->keyring && a->copy_sent && conf->bell);
+    assert_true(a->keyring && a->copy_sent && !strcmp(conf->notify, "bell osc9"));
     assert_string_equal(a->signature, "Alice\nExample");
     assert_int_equal(conf->log_level, LOG_DEBUG);
     assert_string_equal(conf->theme, "dark");
@@ -350,8 +350,8 @@ static void test_refused(void **state)
         {"frobnicate", "unknown command \"frobnicate\""},
         {"set -a wrok archive x", "did you mean \"work\""},
         {"set archive x", "is an option of an account"},
-        {"set -a work bell yes", "is no option of an account"},
-        {"set bell perhaps", "is not yes or no"},
+        {"set -a work ascii yes", "is no option of an account"},
+        {"set ascii perhaps", "is not yes or no"},
         {"set wrap -1", "is not a number"},
         {"set wrap 501", "is not from 0 to 500"},
         {"set timeout 99999999999999999999s", "is not a time"},
@@ -398,10 +398,10 @@ static void test_all_complaints(void **state)
     struct err err;
     struct buf all = BUF_INIT(10000);
     struct conf *conf =
-        load("set a b\n\n\nset bell x\naccount w imaps://w@h\nset -a w from \"open\nset c d\n", &all, &err);
+        load("set a b\n\n\nset ascii x\naccount w imaps://w@h\nset -a w from \"open\nset c d\n", &all, &err);
     assert_null(conf);
     assert_has(err.text, "rc:1: unknown option \"a\"");
-    assert_has(buf_z(&all), "rc:4: error: bell:");
+    assert_has(buf_z(&all), "rc:4: error: ascii:");
     assert_has(buf_z(&all), "rc:6: error: column 15: no closing");
     assert_has(buf_z(&all), "rc:7: error: unknown option \"c\"");
     assert_has(buf_z(&all), "rc:5: warning: account w: option from is missing");

@@ -447,6 +447,68 @@ static void test_first_filling_is_not_news(void **state)
     db_close(&db);
 }
 
+static uint32_t fresh_of(struct db *db, const struct db_row *row)
+{
+    uint64_t id, box;
+    uint32_t fresh, sum = 0;
+    OK(db_row_put(db, row, &id, NULL, &err));
+    while (db_take_changed(db, &box, &fresh))
+        sum += fresh;
+    return sum;
+}
+
+static void test_what_is_news(void **state)
+{
+    (void)state;
+    struct db *db = open_db(false, NULL);
+    uint64_t in = make_mailbox(db, "INBOX", 7), lists = make_mailbox(db, "Lists", 8),
+             sent = make_mailbox(db, "Sent", 9);
+    bool dropped;
+    OK(db_box_open(db, in, 7, 10, 0, false, true, &dropped, &err));
+    OK(db_box_open(db, lists, 8, 10, 0, false, true, &dropped, &err));
+    OK(db_box_open(db, sent, 9, 10, 0, false, true, &dropped, &err));
+    struct db_row row = row_of(in, 10, "new@x");
+    assert_int_equal(fresh_of(db, &row), 1);
+    row = row_of(in, 11, "seen@x");
+    row.flags = FLAG_SEEN;
+    assert_int_equal(fresh_of(db, &row), 0);
+    row = row_of(in, 12, "old@x");
+    row.internal_date = 1000000000;
+    assert_int_equal(fresh_of(db, &row), 0);
+    row = row_of(sent, 10, "mine@x");
+    assert_int_equal(fresh_of(db, &row), 0);
+    /* copied, and moved, by another client */
+    row = row_of(lists, 10, "new@x");
+    assert_int_equal(fresh_of(db, &row), 0);
+    OK(db_gone(db, in, 12, 12, &err));
+    row = row_of(lists, 11, "old@x");
+    assert_int_equal(fresh_of(db, &row), 0);
+    row = row_of(lists, 12, "list@x");
+    assert_int_equal(fresh_of(db, &row), 1);
+    db_close(&db);
+}
+
+static void test_what_status_counted_is_not_counted_again(void **state)
+{
+    (void)state;
+    struct db *db = open_db(false, NULL);
+    uint64_t in = make_mailbox(db, "INBOX", 7);
+    put_uid(db, in, 1, "a@x");
+    put_uid(db, in, 2, "b@x");
+    /* of a hundred, ninety unread; one of ours was read meanwhile, and STATUS knows it */
+    OK(db_box_counts(db, in, &(struct db_counted){100, 90, 7, 101, 50}, &err));
+    OK(db_flags_put(db, in, 1, FLAG_SEEN, STR(""), 40, &err));
+    assert_int_equal(counts_of(in).unread, 90);
+    OK(db_flags_put(db, in, 2, FLAG_SEEN, STR(""), 51, &err));
+    assert_int_equal(counts_of(in).unread, 89);
+    OK(db_box_counts(db, in, &(struct db_counted){UINT32_MAX, 88, UINT32_MAX, UINT32_MAX, 52}, &err));
+    assert_int_equal(counts_of(in).total, 100);
+    OK(db_gone(db, in, 1, 2, &err));
+    OK(db_box_recount(db, in, 52, &err));
+    assert_int_equal(counts_of(in).unread, 88);
+    db_close(&db);
+}
+
 /* ---- threads ------------------------------------------------------------------------------------ */
 
 static uint64_t put_refs(struct db *db, uint64_t box, uint32_t uid, const char *msgid, const char *refs)
@@ -798,6 +860,8 @@ int main(void)
         T(test_disk_full),
         T(test_rollback),
         T(test_first_filling_is_not_news),
+        T(test_what_is_news),
+        T(test_what_status_counted_is_not_counted_again),
         T(test_threads),
         T(test_thread_loops),
         T(test_tags),

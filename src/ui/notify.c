@@ -1,0 +1,142 @@
+/* New mail is told: by the terminal (bell, OSC 9, OSC 777, title) and by hooks. What arrives within ten seconds after
+ * is told together. */
+#include "ui/extra.h"
+
+enum { PAUSE_MS = 10000, WORDS_COLS = 120 };
+
+static bool wants(const struct ui *ui, const char *how)
+{
+    struct str rest = str_z(ui->conf->notify), word;
+    while (str_split(&rest, ' ', &word))
+        if (str_eqz(word, how))
+            return true;
+    return false;
+}
+
+/* Sends "prefix" and a cleaned text, of at most some columns and without the `;` that separates parts. */
+static void osc(struct ui *ui, const char *prefix, const char *first, const char *second)
+{
+    struct buf raw = BUF_INIT(4096), clean = BUF_INIT(8192), out = BUF_INIT(8192);
+    const char *parts[] = {first, second};
+    if (!ui->term || !ui->term->osc)
+        return;
+    buf_addz(&out, prefix);
+    for (size_t i = 0; i < COUNT(parts) && parts[i]; i++) {
+        buf_reset(&raw);
+        buf_reset(&clean);
+        buf_addz(&raw, parts[i]);
+        for (size_t k = 0; k < raw.n; k++)
+            raw.p[k] = raw.p[k] == ';' ? ',' : raw.p[k];
+        struct text t = text_fit(text_from_bytes(buf_str(&raw), TEXT_FOLD_SPACE, &clean), WORDS_COLS);
+        buf_addz(&out, i ? ";" : "");
+        buf_add(&out, t.p, t.n);
+    }
+    buf_reset(&clean);
+    struct text all = text_from_bytes(buf_str(&out), TEXT_LINE, &clean);
+    ui->term->osc(ui->term->arg, all);
+    buf_fini(&raw);
+    buf_fini(&clean);
+    buf_fini(&out);
+}
+
+static void newest(void *arg, const struct msg_row *row)
+{
+    struct event_words *e = arg;
+    struct str from = row->from_name.n ? row->from_name : row->from_addr;
+    e->from = mem_dup_n(from.n ? from.p : "", from.n);
+    e->subject = mem_dup_n(row->subject.n ? row->subject.p : "", row->subject.n);
+    e->msgid = mem_dup_n(row->msgid.n ? row->msgid.p : "", row->msgid.n);
+}
+
+static void event_fill(struct ui *ui)
+{
+    struct err err = ERR_INIT;
+    const struct acct *a = &ui->accts.list[ui->news.account];
+    const struct box_item *box = boxes_find(&ui->boxes, ui->news.account, ui->news.box);
+    if (a->reader)
+        reader_rows(a->reader, ui->news.box, LIST_UNREAD, NULL, true, 1, newest, &ui->event, &err);
+    ui->event.account = mem_dup_z(a->name);
+    ui->event.mailbox = mem_dup_z(box ? box->path : "");
+}
+
+static void event_clear(struct ui *ui)
+{
+    struct event_words *e = &ui->event;
+    free(e->from);
+    free(e->subject);
+    free(e->msgid);
+    free(e->account);
+    free(e->mailbox);
+    *e = (struct event_words){.from = NULL};
+}
+
+static void on_pause_end(void *arg);
+
+static void tell(struct ui *ui)
+{
+    bool desktop = wants(ui, "osc9") || wants(ui, "osc777");
+    char many[40];
+    ui->fresh = ui->news.count;
+    ui->news.count = 0;
+    ui->news.pause = loop_after(ui->loop, PAUSE_MS, on_pause_end, ui);
+    if (desktop || ui->nhooks)
+        event_fill(ui);
+    snprintf(many, sizeof many, "%u new mails", ui->fresh);
+    const char *from = ui->event.from ? ui->event.from : "", *subject = ui->event.subject ? ui->event.subject : "";
+    if (ui->term && !extra_has_terminal(ui)) {
+        if (wants(ui, "bell"))
+            ui->term->bell(ui->term->arg);
+        if (wants(ui, "osc9")) {
+            struct buf line = BUF_INIT(2048);
+            buf_addf(&line, "%s: %s", ui->fresh > 1 ? many : from, subject);
+            osc(ui, "9;", buf_z(&line), NULL);
+            buf_fini(&line);
+        }
+        if (wants(ui, "osc777"))
+            osc(ui, "777;notify;", ui->fresh > 1 ? many : from, subject);
+    }
+    ui_run_hooks(ui, "new-mail");
+    event_clear(ui);
+}
+
+static void on_pause_end(void *arg)
+{
+    struct ui *ui = arg;
+    watch_free(&ui->news.pause);
+    if (ui->news.count)
+        tell(ui);
+}
+
+void ui_notify(struct ui *ui, unsigned account, uint64_t box, uint32_t fresh)
+{
+    ui->news.count = fresh < UINT32_MAX - ui->news.count ? ui->news.count + fresh : UINT32_MAX;
+    ui->news.account = account;
+    ui->news.box = box;
+    if (!ui->news.pause)
+        tell(ui);
+}
+
+void ui_notify_title(struct ui *ui)
+{
+    char title[sizeof ui->news.title];
+    unsigned unread = ui->boxes.n ? ui->boxes.list[0].unread : 0;
+    if (!ui->term || extra_has_terminal(ui) || !(wants(ui, "title") || *ui->news.title))
+        return;
+    if (!wants(ui, "title"))
+        *title = 0;
+    else if (unread)
+        snprintf(title, sizeof title, "tuimail: %u unread", unread);
+    else
+        snprintf(title, sizeof title, "tuimail");
+    if (!strcmp(title, ui->news.title))
+        return;
+    snprintf(ui->news.title, sizeof ui->news.title, "%s", title);
+    osc(ui, "2;", title, NULL);
+}
+
+void ui_notify_end(struct ui *ui)
+{
+    watch_free(&ui->news.pause);
+    if (*ui->news.title)
+        osc(ui, "2;", "", NULL);
+}

@@ -1,0 +1,244 @@
+#!/usr/bin/env python3
+"""What other clients do, seen live in the real programs: a second client at a real Dovecot, the screen in tmux."""
+import contextlib
+import os
+import re
+import time
+
+import tap
+from dovecot import Server
+from lineproxy import LineProxy
+from tap import equal
+from user import User, eventually, message
+
+POOR = "IMAP4rev1 SASL-IR LITERAL+ ID"  # with IDLE added below: no NOTIFY, no CONDSTORE, no LIST-STATUS
+
+
+@contextlib.contextmanager
+def two_clients(count=5, lines="", cols=120, rows=30, boxes=(), env=None, **server):
+    """Bob's screen, and bob's phone: another IMAP session."""
+    with tap.directory() as root:
+        s = Server(os.path.join(root, "dovecot"), relay=False, **server)
+        line = LineProxy(s.info["imaps"])
+        bob = User(os.path.join(root, "bob"), s, port=line.port, lines="set log-level debug\n" + lines)
+        term = None
+        try:
+            with s.imap("bob") as phone:
+                for box in boxes:
+                    phone.create(box)
+                    phone.subscribe(box)
+                for i in range(count):
+                    s.deliver("bob", message("number %d" % i))
+                term = bob.start(cols=cols, rows=rows, env=env)
+                term.wait(lambda screen: (not count or "number 0" in screen) and "work live" in screen)
+                settled(bob)
+                s.line = line
+                yield s, phone, term, bob
+        except BaseException:
+            print("\n".join("# " + x for x in bob.logs().splitlines()[-200:]))
+            raise
+        finally:
+            if term:
+                term.close()
+            line.close()
+            s.close()
+
+
+def settled(bob):
+    """Nothing is under way: the last command to the server was IDLE. (What Dovecot sees just while it answers another command it may not tell.)"""
+    def idles():
+        with open(os.path.join(bob.store, "log", "fetch.log"), errors="replace") as f:
+            sent = re.findall(r"> T\d+ (\w+)", f.read())
+        return sent and sent[-1] == "IDLE"
+    eventually("the line is watched", lambda: idles() and (time.sleep(0.3) or idles()))
+
+
+def cursor_line(term):
+    """The row under the cursor of the list."""
+    rows = [r for r in term.screen_escaped().split("\n") if "\x1b[7m" in r or re.search(r"\x1b\[(\d+;)*48;", r)]
+    return " ".join(re.sub(r"\x1b\[[0-9;]*m", "", r) for r in rows)
+
+
+def counts(screen):
+    """Unread counts of the sidebar by mailbox."""
+    return {m[1]: int(m[2] or 0) for m in re.finditer(r"^[ ▸]*([A-Za-z][\w/ -]*?)(?: +(\d+))? *│", screen, re.M)}
+
+
+def live(**server):
+    with two_clients(boxes=("Lists",), **server) as (s, phone, term, _):
+        term.keys("Home", "Down", "Down")
+        term.wait(lambda _: "number 2" in cursor_line(term))
+        # EXISTS: above the cursor, which stays on its message
+        s.deliver("bob", message("from elsewhere"))
+        term.wait("from elsewhere")
+        assert "number 2" in cursor_line(term), cursor_line(term)
+        # FETCH flags
+        phone.select("INBOX")
+        phone.store("1:2", "+FLAGS", "(\\Seen)")
+        term.wait(lambda screen: counts(screen).get("INBOX") == 4)
+        # EXPUNGE, VANISHED: above and below
+        phone.store("1,5", "+FLAGS", "(\\Deleted)")
+        phone.expunge()
+        term.wait(lambda screen: "number 0" not in screen and "number 4" not in screen)
+        assert "number 2" in cursor_line(term), cursor_line(term)
+        # the message under the cursor goes: it stays, grey, until the cursor leaves it
+        number = phone.search(None, "SUBJECT", '"number 2"')[1][0]
+        phone.store(number, "+FLAGS", "(\\Deleted)")
+        phone.expunge()
+        term.wait(lambda screen: re.search(r" of 3$", screen, re.M))
+        assert "number 2" in cursor_line(term), cursor_line(term)
+        term.keys("Up")
+        term.wait("number 2", gone=True)
+        return counts(term.screen())
+
+
+def test_live_with_all_extensions():
+    live()
+
+
+def test_live_without_qresync():
+    live(imap_capability=POOR + " IDLE ENABLE CONDSTORE ESEARCH")
+
+
+def test_live_with_idle_alone():
+    live(imap_capability=POOR + " IDLE")
+
+
+def test_counts_of_all_mailboxes_are_live():
+    with two_clients(boxes=("Lists", "Lists/kernel")) as (s, phone, term, _):
+        phone.append("Lists/kernel", "", None, message("patch one").replace("\n", "\r\n").encode())
+        term.wait(lambda screen: counts(screen).get("kernel") == 1)
+        phone.append("Lists/kernel", "", None, message("patch two").replace("\n", "\r\n").encode())
+        term.wait(lambda screen: counts(screen).get("kernel") == 2)
+        phone.select("Lists/kernel")
+        phone.store("1", "+FLAGS", "(\\Seen)")
+        term.wait(lambda screen: counts(screen).get("kernel") == 1)
+        phone.store("1:*", "+FLAGS", "(\\Deleted)")
+        phone.expunge()
+        term.wait(lambda screen: counts(screen).get("kernel") == 0)
+        # moved by the phone: both mailboxes
+        phone.select("INBOX")
+        phone.uid("MOVE", "1:2", "Lists")
+        term.wait(lambda screen: counts(screen).get("INBOX") == 3 and counts(screen).get("Lists") == 2)
+        equal(counts(term.screen()).get("kernel"), 0)
+
+
+def test_the_mailbox_list_is_live():
+    with two_clients(boxes=("Old", "Old/below")) as (s, phone, term, bob):
+        phone.append("Old/below", "", None, message("kept").replace("\n", "\r\n").encode())
+        term.wait(lambda screen: counts(screen).get("below") == 1)
+        phone.create("Made")
+        term.wait("Made")
+        settled(bob)
+        phone.rename("Old", "Newer")
+        term.wait(lambda screen: "Newer" in screen and not re.search(r"^ *Old", screen, re.M))
+        equal(counts(term.screen()).get("below"), 1, "what lies below is still there")
+        settled(bob)
+        phone.delete("Made")
+        term.wait("Made", gone=True)
+
+
+def test_the_selected_mailbox_is_renamed():
+    # THREATS 60: its rows stay under the new name
+    with two_clients(boxes=("Project",)) as (s, phone, term, bob):
+        phone.append("Project", "", None, message("the plan").replace("\n", "\r\n").encode())
+        term.wait(lambda screen: counts(screen).get("Project") == 1)
+        term.keys("c")
+        term.type("Project")
+        term.keys("Enter")
+        term.wait("the plan")
+        settled(bob)
+        phone.rename("Project", "Plans")
+        term.wait(lambda screen: "Plans" in screen and "the plan" in screen and "work live" in screen, 30)
+        settled(bob)
+        phone.append("Plans", "", None, message("the next plan").replace("\n", "\r\n").encode())
+        term.wait("the next plan", 60)
+
+
+def test_the_selected_mailbox_is_deleted():
+    # THREATS 60: told, the list is read anew, nothing is created by itself
+    for extensions in ("", POOR + " IDLE"):
+        with two_clients(boxes=("Doomed",), imap_capability=extensions) as (s, phone, term, _):
+            phone.append("Doomed", "", None, message("last words").replace("\n", "\r\n").encode())
+            term.keys("c")
+            term.type("Doomed")
+            term.keys("Enter")
+            term.wait("last words", 30)
+            phone.delete("Doomed")
+            if extensions:
+                term.keys(":")
+                term.type("fetch")
+                term.keys("Enter")
+            term.wait(lambda screen: "Doomed" not in counts(screen) and "last words" not in screen, 60)
+            term.wait("work live", 60)
+            equal([b for b in phone.list()[1] if b"Doomed" in b], [])
+            s.deliver("bob", message("life goes on"))
+            term.keys(":")
+            term.type("go inbox")
+            term.keys("Enter")
+            term.wait("life goes on")
+
+
+def pasted(path):
+    with open(path, "rb") as f:
+        return f.read()
+
+
+def test_new_mail_is_told():
+    with tap.directory() as d:
+        out, told = os.path.join(d, "pane"), os.path.join(d, "told")
+        lines = ('set notify "bell osc9 osc777 title"\n'
+                 "on new-mail run \"printf '%%s|%%s|%%s|%%s|%%s\\\\n' {account} {mailbox} {from} {subject} {count} >> %s\"\n" % told)
+        with two_clients(lines=lines, boxes=("Lists",)) as (s, phone, term, bob):
+            term.tmux("pipe-pane", "cat > %s" % out)
+
+            def lines_told():
+                return open(told).read().splitlines() if os.path.exists(told) else []
+            # no news: what was there, what is read, own copies, moved mail, what is old
+            equal(lines_told(), [])
+            raw = message("a copy of my own", sender="Bob <bob@example.org>").replace("\n", "\r\n").encode()
+            phone.append("Sent", "", None, raw)
+            phone.append("INBOX", "(\\Seen)", None, message("read already").replace("\n", "\r\n").encode())
+            phone.append("INBOX", "", '"01-Jan-2020 10:00:00 +0000"', message("from long ago").replace("\n", "\r\n").encode())
+            phone.select("INBOX")
+            phone.uid("MOVE", "1", "Lists")
+            term.wait(lambda screen: "from long ago" in screen and counts(screen).get("Lists") == 1)
+            # news, with everything in it that is dangerous
+            s.deliver("bob", message("$(touch %s/pwned) `touch %s/pwned` '; touch %s/pwned; \x1b]0;owned\x07 \x9b31m" % (d, d, d),
+                                     sender='"--help \x1b]52;c;x\x07" <mallory@example.org>'))
+            eventually("the hook ran", lambda: len(lines_told()) == 1)
+            account, mailbox, sender, subject, count = lines_told()[0].split("|")
+            equal((account, mailbox, count), ("work", "INBOX", "1"))
+            assert sender.startswith(" --help") and "touch" in subject, (sender, subject)
+            equal([c for c in sender + subject if ord(c) < 32 or 127 <= ord(c) < 160], [])
+            assert not os.path.exists(os.path.join(d, "pwned"))
+            # what follows soon is told together
+            for i in range(4):
+                s.deliver("bob", message("burst %d" % i))
+            term.wait("burst 3")
+            eventually("the burst is told", lambda: len(lines_told()) == 2, 60)
+            equal(lines_told()[1].split("|")[4], "4")
+            eventually("the terminal was told", lambda: b"9;4 new mails: burst 3" in pasted(out))
+        seen = pasted(out)
+        assert b"\x1b]9;--help" in seen and b"\x1b]777;notify;--help" in seen and b"\x1b]2;tuimail: " in seen, seen[-3000:]
+        assert b"\x1b]0;owned" not in seen and b"]52;" not in seen.replace("␛]52".encode(), b"").replace(b"\xe2\x90\x9b]52", b"")
+        equal(os.path.exists(os.path.join(d, "pwned")), False)
+
+
+def test_news_waits_while_the_line_is_away():
+    with tap.directory() as d:
+        told = os.path.join(d, "told")
+        with two_clients(lines="on new-mail run \"echo {count} >> %s\"\n" % told) as (s, _, term, _bob):
+            s.line.refuse()
+            s.line.cut()
+            term.wait("work offline")
+            s.deliver("bob", message("came meanwhile"))
+            s.line.accept()
+            term.wait("came meanwhile", 90)
+            eventually("it is told once", lambda: os.path.exists(told) and open(told).read() == "1\n")
+            time.sleep(1)
+            equal(open(told).read(), "1\n")
+
+
+if __name__ == "__main__":
+    tap.run(globals())
