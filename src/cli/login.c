@@ -204,14 +204,26 @@ static bool keep(struct consent *l, struct err *err)
                                   l->account->token_save_command[0] ? "token-save-command" : "secret-tool");
 }
 
-/* A store that runs tries the account again. */
+/* A store that runs tries the account again; it is waited for, because what a client says and does not stay for is
+ * lost. */
 static void tell_store(const struct consent *l)
 {
     const struct client_args args = {.config = l->cli->config, .root = l->cli->root, .program = "login"};
-    struct err ignored = ERR_INIT;
-    struct client *c = client_running(&args) ? client_connect(&args, &ignored) : NULL;
-    if (c != NULL && SEND(c->chan, -1, &ignored, FETCH_NOW, .req = 1, .account = str_z(l->account->name)))
-        chan_drain(c->chan, clock_mono_ms() + TOLD_MS, &ignored);
+    struct err err = ERR_INIT;
+    struct client *c = client_running(&args) ? client_connect(&args, &err) : NULL;
+    int64_t deadline = clock_mono_ms() + TOLD_MS;
+    bool told = c == NULL || !SEND(c->chan, -1, &err, FETCH_NOW, .req = 1, .account = str_z(l->account->name)) ||
+                !chan_drain(c->chan, deadline, &err);
+    while (!told) {
+        struct msg m;
+        if (chan_wait(c->chan, deadline, &m, &err) <= 0)
+            break;
+        told = m.kind == MSG_FETCHED || m.kind == MSG_REFUSED ||
+               (m.kind == MSG_ACCOUNT && str_eqz(m.u.ACCOUNT.account, l->account->name) &&
+                (m.u.ACCOUNT.state == ACCOUNT_CONNECTING || m.u.ACCOUNT.state == ACCOUNT_ONLINE));
+        if (m.fd >= 0)
+            close(m.fd);
+    }
     client_close(&c);
 }
 

@@ -441,18 +441,20 @@ static size_t blot(char *text, size_t at, size_t n)
     return at + stars;
 }
 
-/* Any offset of a quantum: the echo may begin behind other letters, or be cut short. */
+/* Any offset of a quantum: the echo may begin behind other letters; and its end may be cut within one. */
 static bool hides(struct str run, struct str secret)
 {
     struct buf raw = BUF_INIT(512);
     bool found = false;
-    for (size_t skip = 0; skip < 4 && skip < run.n && !found; skip++) {
-        struct str s = str_sub(run, skip, run.n);
+    for (unsigned way = 0; way < 8 && !found; way++) {
+        struct str s = str_sub(run, way / 2, run.n);
+        char padded[512];
         while (s.n && s.p[s.n - 1] == '=')
             s.n--;
-        s.n -= s.n % 4 == 1;
-        char padded[512];
         size_t n = MIN(s.n, sizeof padded - 4);
+        n -= way % 2 || n % 4 == 1 ? n % 4 : 0;
+        if (!n)
+            continue;
         memcpy(padded, s.p, n);
         while (n % 4)
             padded[n++] = '=';

@@ -111,7 +111,7 @@ void command_ended(struct child *child, int status, const char *word)
         text_from_bytes(last_line(buf_str(&c->said)), TEXT_FOLD_SPACE, &text);
     }
     log_msg(LOG_WARN, "%s: %s", child->account, buf_z(&text));
-    if (child->tag != 0 && s->store != NULL && !s->ending && child->store == s->store_runs)
+    if (s->store != NULL && !s->ending && child->store == s->store_runs)
         spawn_tell(s,
                    SEND(s->store, -1, &err, COMMAND_FAILED, .account = str_z(child->account), .service = c->service,
                         .tag = child->tag, .text = buf_str(&text)),

@@ -1,5 +1,8 @@
 /* Commands that move and look: they mean the pane they are used in. */
+#include "ui/extra.h"
 #include "ui/private.h"
+
+#include <unistd.h>
 
 enum mover { MOVE_LIST, MOVE_BOXES, MOVE_POPUP };
 
@@ -363,6 +366,47 @@ static bool fetch_now(struct ui *ui, const char *account, struct err *err)
 bool run_fetch(void *context, const struct cmd_args *args, struct err *err)
 {
     return fetch_now(context, cmd_arg(args, 0) ? cmd_arg(args, 0) : "", err);
+}
+
+static void on_login_end(struct ui *ui, void *arg, int status, struct str output)
+{
+    (void)arg;
+    (void)output;
+    if (status == 0)
+        ui_note(ui, NOTE_INFO, "tuimail may use the account now");
+}
+
+bool run_login(void *context, const struct cmd_args *args, struct err *err)
+{
+    /* What it says of a failure must stay on the screen until it was read. */
+    static const char command[] = "\"$@\" || { printf '\\n[Enter] '; read -r _; exit 1; }";
+    struct ui *ui = context;
+    const char *name = cmd_arg(args, 0), *argv[8] = {NULL};
+    char self[4096];
+    size_t n = 1;
+    for (unsigned a = 0; !name && a < ui->accts.n; a++)
+        if (ui->accts.list[a].state == ACCOUNT_FAILED && ui->accts.list[a].conf &&
+            account_has_oauth(ui->accts.list[a].conf))
+            name = ui->accts.list[a].name;
+    if (!name)
+        return err_set(err, ERR_NO_ACCOUNT, "no account waits for a login; name one");
+    ssize_t got = readlink("/proc/self/exe", self, sizeof self - 1);
+    if (got <= 0)
+        return err_set(err, ERR_TOOL, "run: tuimail login %s", name);
+    self[got] = '\0';
+    argv[0] = self;
+    if (ui->start.config && ui->start.config[0]) {
+        argv[n++] = "-c";
+        argv[n++] = ui->start.config;
+    }
+    if (ui->start.store) {
+        argv[n++] = "--store";
+        argv[n++] = ui->start.store;
+    }
+    argv[n++] = "login";
+    argv[n] = name;
+    ui_tool(ui, TOOL_TERMINAL, command, argv, -1, on_login_end, NULL);
+    return true;
 }
 
 bool run_sync(void *context, const struct cmd_args *args, struct err *err)

@@ -267,6 +267,37 @@ def test_expired_refresh_token():
             term.close()
 
 
+def test_login_on_the_screen():
+    with world() as (server, provider):
+        server.deliver("bob", message("behind the consent"))
+        u = account(server, provider, "u")
+        term = u.start(cols=120)
+        try:
+            term.wait("run: tuimail login work")
+            term.keys(":")
+            term.type("login")
+            term.keys("Enter")
+            term.wait("type in the code")
+            provider.grant(re.search(r"^ +([0-9A-F]{4}-[0-9A-F]{4})$", term.screen(), re.M).group(1))
+            term.wait("behind the consent")
+        finally:
+            term.close()
+
+
+def test_token_that_cannot_be_kept():
+    """The provider replaces the refresh token and the user's command fails: said at once, not at the next start."""
+    with world() as (server, provider):
+        u = account(server, provider, "u", keep="command")
+        device_login(u, provider)
+        u.write_rc(re.sub(r'token-save-command ".*"', 'token-save-command "echo no room >&2; exit 3"', open(u.rc).read()))
+        provider.rotate = True
+        term = u.start(cols=120)
+        try:
+            term.wait("token-save-command: exit status 3: no room")
+        finally:
+            term.close()
+
+
 def test_token_refused_for_good():
     """The provider is content, the mail server is not: two tries, then the words of both."""
     with world("oauthbearer xoauth2") as (server, provider):

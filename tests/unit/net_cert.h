@@ -63,7 +63,7 @@ UNUSED static char *cert_file(const struct cert *c)
 }
 
 /* The server's side of the handshake, on a blocking fd; NULL when the client broke off. */
-UNUSED static SSL *cert_accept(int fd, const struct cert *c, int max_version)
+UNUSED static SSL_CTX *cert_context(const struct cert *c, int max_version)
 {
     SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
     if (max_version != 0) {
@@ -73,6 +73,12 @@ UNUSED static SSL *cert_accept(int fd, const struct cert *c, int max_version)
     }
     SSL_CTX_use_certificate(ctx, c->x);
     SSL_CTX_use_PrivateKey(ctx, c->key);
+    return ctx;
+}
+
+UNUSED static SSL *cert_accept(int fd, const struct cert *c, int max_version)
+{
+    SSL_CTX *ctx = cert_context(c, max_version);
     SSL *ssl = SSL_new(ctx);
     SSL_set_fd(ssl, fd);
     return SSL_accept(ssl) == 1 ? ssl : NULL;

@@ -739,6 +739,102 @@ static void test_keyring(void **state)
 
 /* The sample names every option with its default: loading it, and its options with their marks removed, changes
  * nothing. */
+/* Which login an account uses follows from its options alone. */
+static void test_login(void **state)
+{
+    static const struct {
+        const char *url, *options;
+        enum login in, out;
+    } rows[] = {
+        {"imaps://a@h", "", LOGIN_PASSWORD, LOGIN_PASSWORD},
+        {"imaps://a@h", "set -a a tls-cert-file /c", LOGIN_CERTIFICATE, LOGIN_CERTIFICATE},
+        {"imaps://a@h", "set -a a tls-cert-file /c\nset -a a keyring yes", LOGIN_PASSWORD, LOGIN_PASSWORD},
+        {"imaps://a@h", "set -a a tls-cert-file /c\nset -a a send-password-file /p", LOGIN_CERTIFICATE, LOGIN_PASSWORD},
+        {"imap://a@h", "set -a a tunnel x", LOGIN_NOTHING, LOGIN_PASSWORD},
+        {"imap://a@h", "set -a a tunnel x\nset -a a password-file /p", LOGIN_PASSWORD, LOGIN_PASSWORD},
+        {"imaps://a@h", "set -a a token-command x\nset -a a password-file /p", LOGIN_TOKEN, LOGIN_TOKEN},
+        {"imaps://a@h", "set -a a oauth-client-id x\nset -a a oauth-provider google", LOGIN_TOKEN, LOGIN_TOKEN},
+        {"imaps://a@h", "set -a a send smtps://h", LOGIN_PASSWORD, LOGIN_NOTHING},
+    };
+    (void)state;
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        char text[400];
+        snprintf(text, sizeof text, "account a %s\nset -a a send smtps://a@h\n%s\n", rows[i].url, rows[i].options);
+        struct conf *conf = load_ok(text);
+        assert_int_equal(account_login(&conf->accounts[0], false), rows[i].in);
+        assert_int_equal(account_login(&conf->accounts[0], true), rows[i].out);
+        /* a tunnel is no line to encrypt, unless the URL says so */
+        if (account_tunnel(&conf->accounts[0], false)[0])
+            assert_int_equal(conf->accounts[0].in.tls, TLS_NONE);
+        conf_free(&conf);
+    }
+}
+
+static void test_oauth(void **state)
+{
+    struct conf *conf = load_ok("account a imaps://a@h\nset -a a oauth-client-id x\nset -a a oauth-provider microsoft\n"
+                                "set -a a oauth-token-url https://Login.example:8443/t?x=1\n");
+    struct oauth o;
+    struct err err = ERR_INIT;
+    char host[256];
+    uint16_t port;
+    (void)state;
+    assert_true(account_oauth(&conf->accounts[0], &o, &err));
+    assert_true(o.device);
+    assert_string_equal(o.token_url, "https://Login.example:8443/t?x=1");
+    assert_has(o.device_url, "devicecode");
+    assert_has(o.scope, "offline_access");
+    assert_true(https_parse(o.token_url, false, host, &port) && port == 8443 && strcmp(host, "Login.example") == 0);
+    conf_free(&conf);
+    static const char *const bad[] = {
+        "",          "http://h/",       "https://",     "https://h:0/", "https://h:99999/",
+        "https:h",   "https://u@h/",    "https://h\n/", "https://h/#x", "https://[::1]/",
+        "ftp://h/x", "https://h:12a/x", "https://h/ x"};
+    for (size_t i = 0; i < COUNT(bad); i++)
+        if (https_parse(bad[i], false, host, &port))
+            fail_msg("%s is taken", bad[i]);
+    assert_true(https_parse("http://127.0.0.1", true, host, &port) && port == 80);
+}
+
+static void test_keeping(void **state)
+{
+    (void)state;
+    struct err err = ERR_INIT;
+    struct secret token = secret_new(STR("refresh-1"));
+    char *path = in_dir("token"), *out = in_dir("kept"), text[600];
+    pid_t pid = -1;
+    int status;
+    struct buf got = BUF_INIT(100);
+    snprintf(text, sizeof text, "account a imaps://a@h\nset -a a password-file %s\n", path);
+    struct conf *conf = load_ok(text);
+    assert_true(secret_keep(&conf->accounts[0], &token, -1, &pid, &err));
+    assert_int_equal(pid, 0);
+    struct stat st;
+    assert_int_equal(stat(path, &st), 0);
+    assert_int_equal(st.st_mode & 0777, 0600);
+    conf_free(&conf);
+    snprintf(text, sizeof text,
+             "account a imaps://a@h\nset -a a token-save-command \"cat > %s\"\nset -a a password-command \"cat %s\"\n",
+             out, out);
+    conf = load_ok(text);
+    assert_true(secret_keep(&conf->accounts[0], &token, -1, &pid, &err));
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+    assert_true(fs_read(out, 100, &got, &err));
+    assert_string_equal(buf_z(&got), "refresh-1\n");
+    conf_free(&conf);
+    conf = load_ok("account a imaps://a@h\nset -a a password-command x\n");
+    assert_false(secret_keep(&conf->accounts[0], &token, -1, &pid, &err));
+    assert_int_equal(err.kind, ERR_CONFIG);
+    conf_free(&conf);
+    unlink(path);
+    unlink(out);
+    free(path);
+    free(out);
+    buf_fini(&got);
+    secret_free(&token);
+}
+
 static void test_sample(void **state)
 {
     (void)state;
@@ -817,7 +913,8 @@ int main(void)
         cmocka_unit_test(test_all_complaints), cmocka_unit_test(test_tls_none),  cmocka_unit_test(test_prompt),
         cmocka_unit_test(test_lists),          cmocka_unit_test(test_source),    cmocka_unit_test(test_hostile_file),
         cmocka_unit_test(test_default_file),   cmocka_unit_test(test_addresses), cmocka_unit_test(test_secrets),
-        cmocka_unit_test(test_keyring),        cmocka_unit_test(test_sample),    cmocka_unit_test(test_near),
+        cmocka_unit_test(test_keyring),        cmocka_unit_test(test_login),     cmocka_unit_test(test_oauth),
+        cmocka_unit_test(test_keeping),        cmocka_unit_test(test_sample),    cmocka_unit_test(test_near),
     };
     return cmocka_run_group_tests(tests, make_dir, remove_dir);
 }

@@ -143,8 +143,15 @@ static void test_mechanisms(void **state UNUSED)
 
 /* ---- What is chosen ----------------------------------------------------------------------------- */
 
+struct peer {
+    struct cert leaf;
+    int max_version;
+    bool no_ems, wants_certificate;
+};
+
 struct pair {
-    struct cert ca, leaf;
+    struct cert ca;
+    struct peer peer;
     char *ca_path;
     struct stream *s;
     pid_t pid;
@@ -152,9 +159,23 @@ struct pair {
     const char *type;
 };
 
+static int any_certificate(int ok UNUSED, X509_STORE_CTX *store UNUSED)
+{
+    return 1;
+}
+
 static void tls_peer(int fd, const void *arg)
 {
-    SSL *ssl = cert_accept(fd, arg, 0);
+    const struct peer *peer = arg;
+    SSL_CTX *ctx = cert_context(&peer->leaf, peer->max_version);
+    if (peer->no_ems)
+        SSL_CTX_set_options(ctx, SSL_OP_NO_EXTENDED_MASTER_SECRET);
+    if (peer->wants_certificate)
+        SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, any_certificate);
+    SSL *ssl = SSL_new(ctx);
+    SSL_set_fd(ssl, fd);
+    if (SSL_accept(ssl) != 1)
+        return;
     char b[8];
     while (ssl != NULL && SSL_read(ssl, b, sizeof b) > 0)
         continue;
@@ -162,14 +183,15 @@ static void tls_peer(int fd, const void *arg)
 
 static void pair_open(struct pair *p)
 {
+    p->peer = (struct peer){.max_version = p->peer.max_version, .no_ems = p->peer.no_ems};
     p->ca = cert_make(NULL, "Test authority", NULL, -1000, 100000);
-    p->leaf = cert_make(&p->ca, "x", "DNS:mail.example.org", -10, 100000);
+    p->peer.leaf = cert_make(&p->ca, "x", "DNS:mail.example.org", -10, 100000);
     p->ca_path = cert_file(&p->ca);
     struct stream_options o = {.ca_file = p->ca_path, .wake_fd = -1};
     struct err err = ERR_INIT;
     assert_true(stream_setup(&o, &err));
     int fd;
-    p->pid = peer_start(tls_peer, &p->leaf, &fd);
+    p->pid = peer_start(tls_peer, &p->peer, &fd);
     p->s = stream_from_fds(fd, fd, &o);
     assert_true(stream_starttls(p->s, "mail.example.org", &err));
     p->binding = BUF_INIT(100);
@@ -184,12 +206,12 @@ static void pair_close(struct pair *p)
     unlink(p->ca_path);
     free(p->ca_path);
     cert_free(&p->ca);
-    cert_free(&p->leaf);
+    cert_free(&p->peer.leaf);
 }
 
 static void test_choice(void **state UNUSED)
 {
-    struct pair p;
+    struct pair p = {.s = NULL};
     pair_open(&p);
     static const struct {
         const char *offered;
@@ -235,25 +257,105 @@ static void test_choice(void **state UNUSED)
 /* RFC 5802 with channel binding: the right one is accepted, another line's (a man in the middle) is not. */
 static void test_channel_binding(void **state UNUSED)
 {
-    struct pair p;
-    pair_open(&p);
-    char m[40] = "";
-    struct err err = ERR_INIT;
-    sasl_channel_binding_t right = {.name = p.type, .len = p.binding.n, .data = (const unsigned char *)p.binding.p};
-    if (!login("SCRAM-SHA-256-PLUS SCRAM-SHA-256", PASSWORD, p.s, &right, false, true, m, &err))
-        fail_msg("%s", err.text);
-    assert_string_equal(m, "SCRAM-SHA-256-PLUS");
-    unsigned char other[64];
-    memset(other, 7, sizeof other);
-    sasl_channel_binding_t wrong = {.name = p.type, .len = p.binding.n, .data = other};
-    assert_false(login("SCRAM-SHA-256-PLUS", PASSWORD, p.s, &wrong, false, true, m, &err));
-    assert_int_equal(err.kind, ERR_AUTH);
-    pair_close(&p);
+    static const struct {
+        int max_version;
+        bool no_ems;
+        const char *type;
+    } rows[] = {
+        {0, false, "tls-exporter"},
+        {TLS1_2_VERSION, false, "tls-unique"},
+        {TLS1_2_VERSION, true, "tls-server-end-point"},
+    };
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct pair p = {.peer = {.max_version = rows[i].max_version, .no_ems = rows[i].no_ems}};
+        pair_open(&p);
+        assert_string_equal(p.type, rows[i].type);
+        if (rows[i].no_ems) {
+            unsigned char md[32];
+            unsigned n = 0;
+            X509_digest(p.peer.leaf.x, EVP_sha256(), md, &n);
+            assert_int_equal(p.binding.n, 32);
+            assert_memory_equal(p.binding.p, md, 32);
+        }
+        char m[40] = "";
+        struct err err = ERR_INIT;
+        sasl_channel_binding_t right = {.name = p.type, .len = p.binding.n, .data = (const unsigned char *)p.binding.p};
+        if (!login("SCRAM-SHA-256-PLUS SCRAM-SHA-256", PASSWORD, p.s, &right, false, true, m, &err))
+            fail_msg("%s", err.text);
+        assert_string_equal(m, "SCRAM-SHA-256-PLUS");
+        unsigned char other[64];
+        memset(other, 7, sizeof other);
+        sasl_channel_binding_t wrong = {.name = p.type, .len = p.binding.n, .data = other};
+        assert_false(login("SCRAM-SHA-256-PLUS", PASSWORD, p.s, &wrong, false, true, m, &err));
+        assert_int_equal(err.kind, ERR_AUTH);
+        pair_close(&p);
+    }
+}
+
+/* EXTERNAL: only where the server asked for our certificate and got it, and never beside a password. */
+static void test_external(void **state UNUSED)
+{
+    for (int asked = 0; asked < 2; asked++) {
+        struct cert ca = cert_make(NULL, "Test authority", NULL, -1000, 100000);
+        struct peer peer = {.leaf = cert_make(&ca, "x", "DNS:mail.example.org", -10, 100000),
+                            .wants_certificate = asked};
+        struct cert own = cert_make(&ca, "alice", NULL, -10, 100000), other = cert_make(&ca, "eve", NULL, -10, 100000);
+        char *ca_path = cert_file(&ca), *own_path = cert_file(&own), *pem;
+        struct stream_options o = {.ca_file = ca_path, .cert_file = own_path, .wake_fd = -1};
+        struct err err = ERR_INIT;
+        assert_true(stream_setup(&o, &err));
+        assert_false(stream_has_private_key());
+        for (int right = 0; right < 2; right++) {
+            BIO *bio = BIO_new(BIO_s_mem());
+            assert_int_equal(PEM_write_bio_PrivateKey(bio, right ? own.key : other.key, NULL, NULL, 0, NULL, NULL), 1);
+            long n = BIO_get_mem_data(bio, &pem);
+            struct secret key = secret_new((struct str){pem, (size_t)n});
+            assert_int_equal(stream_private_key(&key, NULL, &err), right);
+            if (!right)
+                assert_int_equal(err.kind, ERR_SECRET);
+            secret_free(&key);
+            BIO_free(bio);
+        }
+        int fd;
+        pid_t pid = peer_start(tls_peer, &peer, &fd);
+        struct stream *s = stream_from_fds(fd, fd, &o);
+        assert_true(stream_starttls(s, "mail.example.org", &err));
+        assert_int_equal(stream_showed_certificate(s), asked);
+        struct secret none = {.p = NULL}, some = password(PASSWORD);
+        struct buf wire = BUF_INIT(100);
+        struct sasl *c = sasl_new(STR("PLAIN EXTERNAL"), "imap", "mail.example.org", "alice", &none, s, false, &err);
+        assert_int_equal(c != NULL, asked);
+        if (c != NULL) {
+            assert_string_equal(sasl_mechanism(c), "EXTERNAL");
+            assert_true(sasl_initial(c, &wire));
+            assert_string_equal(buf_z(&wire), "YWxpY2U=");
+            sasl_free(&c);
+            assert_null(sasl_new(STR("PLAIN"), "imap", "mail.example.org", "alice", &none, s, false, &err));
+            assert_int_equal(err.kind, ERR_NO_AUTH_METHOD);
+        } else {
+            assert_int_equal(err.kind, ERR_SECRET);
+        }
+        c = sasl_new(STR("EXTERNAL PLAIN"), "imap", "mail.example.org", "alice", &some, s, false, &err);
+        assert_string_equal(sasl_mechanism(c), "PLAIN");
+        sasl_free(&c);
+        secret_free(&some);
+        buf_fini(&wire);
+        stream_close(&s);
+        peer_wait(pid);
+        unlink(ca_path);
+        unlink(own_path);
+        free(ca_path);
+        free(own_path);
+        cert_free(&ca);
+        cert_free(&own);
+        cert_free(&other);
+        cert_free(&peer.leaf);
+    }
 }
 
 static void test_bearer(void **state UNUSED)
 {
-    struct pair p;
+    struct pair p = {.s = NULL};
     pair_open(&p);
     char token[200] = "ya29.";
     memset(token + 5, 'a', 150);
@@ -282,9 +384,56 @@ static void test_bearer(void **state UNUSED)
         assert_string_equal(buf_z(&wire), i == 0 ? "AQ==" : "");
         assert_false(sasl_step(c, STR("eyJzdGF0dXMiOiI0MDEifQ=="), &wire, &err));
         assert_int_equal(err.kind, ERR_AUTH);
+        err_set(&err, ERR_AUTH, "refused");
+        sasl_explain(c, &err);
+        assert_string_equal(err.text, "refused (of the access token: 401)");
         buf_fini(&wire);
         buf_fini(&raw);
         sasl_free(&c);
+        /* a token is never a password, and never on an open line */
+        struct secret again = password(token);
+        again.token = true;
+        assert_null(sasl_new(STR("PLAIN LOGIN"), "imap", "mail.example.org", "alice", &again, p.s, true, &err));
+        assert_null(sasl_new(str_z(offered), "imap", "mail.example.org", "alice", &again, NULL, true, &err));
+        assert_int_equal(err.kind, ERR_NO_AUTH_METHOD);
+        secret_free(&again);
+    }
+    pair_close(&p);
+}
+
+/* What a server may say of a token: only a short plain word of it is shown. */
+static void test_bearer_status(void **state UNUSED)
+{
+    static const struct {
+        const char *json, *shown;
+    } rows[] = {
+        {"{\"status\":\"invalid_token\",\"scope\":\"mail\"}", "refused (of the access token: invalid_token)"},
+        {"{ \"status\" : 400 }", "refused (of the access token: 400 )"},
+        {"{\"status\":\"\\u001b[31m\"}", "refused"},
+        {"{\"status\"", "refused"},
+        {"{\"status\":", "refused"},
+        {"{\"status\":\"", "refused"},
+        {"", "refused"},
+        {"not json", "refused"},
+    };
+    struct pair p = {.s = NULL};
+    pair_open(&p);
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct secret secret = password("t0ken");
+        struct err err = ERR_INIT;
+        struct buf wire = BUF_INIT(1000), out = BUF_INIT(100);
+        secret.token = true;
+        struct sasl *c = sasl_new(STR("OAUTHBEARER"), "imap", "h", "alice", &secret, p.s, false, &err);
+        assert_true(sasl_initial(c, &out));
+        base64_encode(str_z(rows[i].json), &wire);
+        assert_true(sasl_step(c, buf_str(&wire), &out, &err));
+        err_set(&err, ERR_AUTH, "refused");
+        sasl_explain(c, &err);
+        assert_string_equal(err.text, rows[i].shown);
+        sasl_free(&c);
+        secret_free(&secret);
+        buf_fini(&wire);
+        buf_fini(&out);
     }
     pair_close(&p);
 }
@@ -400,18 +549,34 @@ static void test_what_a_server_repeats(void **state UNUSED)
             assert_string_equal(err.text, cases[i].shown);
         secret_free(&secret);
     }
+    /* a token longer than the text that repeats it */
+    char token[2000], said[2100], *wire;
+    for (size_t i = 0; i < sizeof token; i++)
+        token[i] = (char)('A' + (i * i + i / 7) % 26);
+    token[sizeof token - 1] = '\0';
+    snprintf(said, sizeof said, "bad: %s", token);
+    struct buf b = BUF_INIT(4000);
+    base64_encode(str_z(said), &b);
+    wire = buf_take(&b, NULL);
+    const char *const echoes[] = {said, wire};
+    for (size_t i = 0; i < COUNT(echoes); i++) {
+        struct secret secret = password(token);
+        struct err err = ERR_INIT;
+        err_set(&err, ERR_AUTH, "%s", echoes[i]);
+        sasl_redact(&secret, &err);
+        if (strlen(err.text) >= 20)
+            fail_msg("%s", err.text);
+        secret_free(&secret);
+    }
+    free(wire);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_mechanisms),
-        cmocka_unit_test(test_choice),
-        cmocka_unit_test(test_channel_binding),
-        cmocka_unit_test(test_bearer),
-        cmocka_unit_test(test_lies),
-        cmocka_unit_test(test_control),
-        cmocka_unit_test(test_what_a_server_repeats),
+        cmocka_unit_test(test_mechanisms), cmocka_unit_test(test_choice),  cmocka_unit_test(test_channel_binding),
+        cmocka_unit_test(test_external),   cmocka_unit_test(test_bearer),  cmocka_unit_test(test_bearer_status),
+        cmocka_unit_test(test_lies),       cmocka_unit_test(test_control), cmocka_unit_test(test_what_a_server_repeats),
     };
     return cmocka_run_group_tests(tests, setup, NULL);
 }
