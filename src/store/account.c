@@ -723,7 +723,7 @@ static void tell_changes(struct acct *a)
     while (db_take_changed(a->db, &box, &fresh)) {
         any = true;
         BROADCAST(a->srv, CHANGED, .account = str_z(a->name), .box = box, .fresh = fresh);
-        cache_changed(a, box);
+        cache_changed(a, box, fresh > 0);
     }
     struct db_conflict c;
     while (db_take_conflict(a->db, &c))

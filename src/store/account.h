@@ -261,7 +261,7 @@ void cache_new(struct acct *);
 void cache_free(struct acct *);
 /* Mailboxes or options are others: what holds for each is looked up again. */
 void cache_policies(struct acct *);
-void cache_changed(struct acct *, uint64_t box); /* its rows changed */
+void cache_changed(struct acct *, uint64_t box, bool fresh); /* its rows changed; there are new ones */
 void cache_message(struct acct *, struct msg *); /* FILES */
 /* The line has nothing else to do; away: the mailbox on the screen is not the one selected. True: it is used, or the
  * disk is looked at. */

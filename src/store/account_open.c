@@ -202,6 +202,17 @@ static bool open_joins(struct acct *a, struct open_req *o, uint32_t *old_r)
     return false;
 }
 
+static void open_not_here(struct acct *a, struct open_req *o)
+{
+    char text[400];
+    if (a->offline)
+        snprintf(text, sizeof text, "not fetched before: \":offline off %s\" connects, then open it again", a->name);
+    else
+        snprintf(text, sizeof text, "not fetched before, and there is no line (%.200s): \":reconnect %s\" tries now",
+                 a->text[0] ? a->text : "not connected", a->name);
+    open_refuse(a, o, ERR_OFFLINE, text);
+}
+
 static void open_body(struct acct *a, struct open_req *o, const struct db_msg *m)
 {
     struct db_msg now;
@@ -209,14 +220,11 @@ static void open_body(struct acct *a, struct open_req *o, const struct db_msg *m
     uint32_t old = 0;
     if (open_joins(a, o, &old))
         return;
-    if (a->offline) {
-        open_refuse(a, o, ERR_OFFLINE, "the message is not on this machine");
-        return;
-    }
     if (a->line != LINE_UP) {
-        if (a->wait_change || a->retry || a->restart)
-            open_refuse(a, o, ERR_OFFLINE, a->text[0] ? a->text : "the message is not on this machine");
-        return; /* the line is on its way */
+        /* else the line is on its way */
+        if (a->offline || a->held || a->wait_change || a->retry || a->restart)
+            open_not_here(a, o);
+        return;
     }
     if (m->uid == 0 || m->sbox == 0) {
         open_refuse(a, o, ERR_NO_MESSAGE, "the server has not said where the message is now");

@@ -42,7 +42,8 @@ struct caching {
     unsigned under_way;
     uint64_t bytes_under_way, scan_box;
     int64_t not_before, told_at, away_since;
-    bool full; /* nothing may go for what is wanted next */
+    bool full;  /* nothing may go for what is wanted next */
+    bool check; /* more may be here than there is room for */
     struct watch *timer;
     /* a walk over all bodies, in slices: to make room, or to compare with the files */
     enum walk_kind walk;
@@ -148,12 +149,15 @@ void cache_policies(struct acct *a)
     c->nplaces = a->nboxes;
     c->n = c->at = 0;
     c->full = false;
+    c->check = true;
     c->not_before = 0;
 }
 
-void cache_changed(struct acct *a, uint64_t box)
+void cache_changed(struct acct *a, uint64_t box, bool fresh)
 {
     struct place *p = a->caching ? place_of(a->caching, box) : NULL;
+    if (a->caching)
+        a->caching->check = true;
     if (!p || p->policy.what == CACHE_HEADERS)
         return;
     if (!p->done && !p->again && !p->renewed) {
@@ -163,6 +167,8 @@ void cache_changed(struct acct *a, uint64_t box)
     }
     p->again = true;
     p->done = false;
+    if (fresh) /* newer than what fills the room */
+        a->caching->not_before = 0;
 }
 
 static int64_t since_of(const struct cache_policy *p)
@@ -355,7 +361,7 @@ static bool room_for(struct acct *a, uint64_t size, int64_t date)
         return true;
     if (!used_of(a, &used))
         return false;
-    if (size_add(used, size, &need) && need <= limit)
+    if (size_add(used, c->bytes_under_way, &need) && size_add(need, size, &need) && need <= limit)
         return true;
     if (size > limit)
         c->full = true;
@@ -466,7 +472,7 @@ static void sweep_end(struct acct *a)
         log_msg(LOG_INFO, "%s: %zu cached files belonged to no message, %zu messages had lost theirs", a->name, orphans,
                 c->nvictims);
     for (size_t i = 0; c->nvictims > 0 && i < c->nplaces; i++)
-        cache_changed(a, c->places[i].box);
+        cache_changed(a, c->places[i].box, true);
     buf_fini(&paths);
 }
 
@@ -490,6 +496,7 @@ static bool walk_step(struct acct *a)
     else
         sweep_end(a);
     walk_end(c);
+    later(a, 1); /* what it was for goes on */
     return false;
 }
 
@@ -584,7 +591,7 @@ bool cache_pump(struct acct *a, bool away)
     if (now - c->away_since > AWAY_MS)
         return false; /* what is new in the mailbox on the screen is seen first */
     if (now < quiet || now < c->not_before) {
-        if (c->walk || c->sweep_due || c->at < c->n || scans(c))
+        if (c->walk || c->sweep_due || c->check || c->at < c->n || scans(c))
             later(a, MAX(quiet, c->not_before) - now);
         return false;
     }
@@ -598,8 +605,9 @@ bool cache_pump(struct acct *a, bool away)
     }
     uint64_t limit = a->conf->cache_size, used = 0;
     /* What the user opened may have filled it; or the limit is new. */
-    if (limit > 0 && !c->full && used_of(a, &used) && used > limit)
+    if (c->check && limit > 0 && used_of(a, &used) && used > limit)
         room_walk(a, used - limit, INT64_MAX);
+    c->check = false;
     bool busy = !c->walk && fill(a) && ask_some(a);
     if (!busy && (c->walk || c->at < c->n || scans(c)))
         later(a, 1);

@@ -180,8 +180,7 @@ static void idle_fired(void *arg)
     x->idle = NULL;
     if (x->commit || pending(x, &n))
         return;
-    peer_free(&x->peer);
-    SPAWN(x->srv, STOP, .role = ROLE_INDEX, .tag = x->tag);
+    peer_free(&x->peer); /* the end of its channel is its end */
     x->tag = 0;
     x->ready = false;
 }

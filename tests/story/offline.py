@@ -1,0 +1,341 @@
+#!/usr/bin/env python3
+"""Offline: lists and cached mail stay, what is done waits and is shown, and goes to the server in order when the line is back."""
+import json
+import os
+import re
+import socket
+import subprocess
+import threading
+import time
+
+import tap
+from dovecot import Server, free_ports
+from tap import contains, equal
+from user import User, eventually, message
+
+
+class Line:
+    """A TCP relay in front of a server: the line, which can die and come back."""
+
+    def __init__(self, port):
+        self.to, (self.port,) = port, free_ports(1)
+        self.listener, self.pairs, self.count = None, [], 0  # count: connections so far
+        self.up()
+
+    def up(self):
+        self.listener = socket.create_server(("127.0.0.1", self.port))
+        threading.Thread(target=self.accept, args=(self.listener,), daemon=True).start()
+
+    def accept(self, listener):
+        while True:
+            try:
+                client, _ = listener.accept()
+                server = socket.create_connection(("127.0.0.1", self.to))
+            except OSError:
+                return
+            self.count += 1
+            self.pairs.append((client, server))
+            for a, b in ((client, server), (server, client)):
+                threading.Thread(target=self.pump, args=(a, b), daemon=True).start()
+
+    def pump(self, a, b):
+        try:
+            while data := a.recv(65536):
+                b.sendall(data)
+        except OSError:
+            pass
+        for s in (a, b):
+            try:
+                s.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+
+    def down(self):
+        if not self.listener:
+            return
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+        self.listener = None
+        for pair in self.pairs:
+            for s in pair:
+                try:
+                    s.shutdown(socket.SHUT_RDWR)
+                except OSError:
+                    pass
+                s.close()
+        self.pairs = []
+
+
+class Scene:
+    """Dovecot, a line to it, a user at its end."""
+
+    def __init__(self, root, lines="", **user):
+        self.server = Server(os.path.join(root, "dovecot"))
+        self.line = Line(self.server.info["imaps"])
+        self.out = Line(self.server.info["submissions"])
+        self.user = User(os.path.join(root, "bob"), self.server, port=self.line.port, lines=lines, **user)
+        with open(self.user.rc) as f:
+            text = f.read()
+        self.user.write_rc(text.replace("localhost:%d" % self.server.info["submissions"], "localhost:%d" % self.out.port))
+
+    def deliver(self, *subjects, body="Hello.\n"):
+        """In order: the last one is the newest."""
+        with self.server.imap("bob") as imap:
+            for subject in subjects:
+                put(imap, "INBOX", subject, body)
+
+    def down(self):
+        self.line.down()
+        self.out.down()
+
+    def up(self):
+        self.line.up()
+        self.out.up()
+
+    def close(self):
+        self.down()
+        self.server.close()
+
+
+COUNT = [0]
+
+
+def put(imap, box, subject, body="Hello.\n", age=0):
+    """Appends a mail that is `age` days old; later ones are newer."""
+    COUNT[0] += 1
+    stamp = time.time() - age * 86400 - 3600 + COUNT[0]
+    text = message(subject, body).replace("Sun, 22 Nov 2026 10:00:00 +0000",
+                                          time.strftime("%a, %d %b %Y %H:%M:%S +0000", time.gmtime(stamp)))
+    ok, answer = imap.append(box, "", '"%s"' % time.strftime("%d-%b-%Y %H:%M:%S +0000", time.gmtime(stamp)),
+                             text.replace("\n", "\r\n").encode())
+    assert ok == "OK", answer
+
+
+def scene(**more):
+    def decorate(test):
+        def run():
+            with tap.directory() as root:
+                s = Scene(root, **more)
+                try:
+                    test(s)
+                except BaseException:
+                    print("\n".join("# " + line for line in s.user.logs().splitlines()))
+                    raise
+                finally:
+                    s.close()
+        return run
+    return decorate
+
+
+def command(term, text):
+    """Types a command at the prompt."""
+    term.keys(":")
+    term.type(text)
+    term.keys("Enter")
+
+
+def state(user, sql, account="work", db="cache"):
+    path = os.path.join(user.store, "state", account, db + ".db")
+    done = subprocess.run(["sqlite3", "-readonly", path, sql], capture_output=True, text=True)
+    return done.stdout.strip()
+
+
+def cached(user):
+    """Subjects of the mails whose file is here, by the database; each must have its file."""
+    out = []
+    for line in state(user, "select cast(subject as text)||'|'||cast(body as text) from msg where body is not null order by date desc").splitlines():
+        subject, path = line.rsplit("|", 1)
+        assert os.path.exists(os.path.join(user.store, "mail", "work", path)), path
+        out.append(subject)
+    return out
+
+
+def files(user):
+    out = []
+    for folder, _, names in os.walk(os.path.join(user.store, "mail", "work")):
+        out += [os.path.join(folder, n) for n in names if len(os.path.basename(folder)) == 32]
+    return sorted(out)
+
+
+def queue(user):
+    return [q["text"] for q in json.loads(user.command("queue", "--json"))]
+
+
+@scene()
+def test_started_offline_connects_to_nothing(s):
+    s.deliver("first", "second")
+    s.user.command("fetch")
+    eventually("the store has ended", lambda: not running(s.user))
+    before = s.line.count
+    term = s.user.start(args=["--offline"], cols=100)
+    try:
+        term.wait("work offline")
+        term.wait("second")
+        term.keys("Home", "F")
+        term.wait("1 queued")
+        time.sleep(3)  # time in which a connection would be made
+        equal(s.line.count, before, "connections while offline")
+        command(term, "offline off work")
+        term.wait("work live")
+        eventually("the flag is on the server", lambda: flagged(s.server) == ["second"])
+        equal(s.line.count > before, True, "a connection when online")
+    finally:
+        term.close()
+
+
+def running(user):
+    found = []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            argv = open("/proc/%s/cmdline" % pid, "rb").read()
+        except OSError:
+            continue
+        if user.root.encode() in argv and b"libexec/store" in argv:
+            found.append(int(pid))
+    return found
+
+
+def flagged(server, box="INBOX"):
+    with server.imap("bob") as imap:
+        imap.select(box, readonly=True)
+        found = imap.search(None, "FLAGGED")[1][0].split()
+        out = []
+        for n in found:
+            data = imap.fetch(n, "(BODY.PEEK[HEADER.FIELDS (SUBJECT)])")[1][0][1].decode()
+            out.append(re.search(r"Subject: (.*)\r", data)[1])
+        return out
+
+
+@scene(lines='set -a work cache "recent 30"\nmailbox work Lists* cache headers\n')
+def test_cache_policies(s):
+    with s.server.imap("bob") as imap:
+        imap.create("Lists/kernel")
+        put(imap, "INBOX", "old letter", "The word is amethyst.\n", age=100)
+        for i in range(6):
+            put(imap, "INBOX", "fresh %d" % i, "The word is obsidian%d.\n" % i)
+        put(imap, "Lists/kernel", "patch", "The word is malachite.\n")
+    term = s.user.start(cols=120)
+    try:
+        term.wait("fresh 5")
+        eventually("the recent ones are here", lambda: cached(s.user) == ["fresh %d" % i for i in range(5, -1, -1)])
+        equal(len(files(s.user)), 6, "files")
+        # a policy that is changed takes effect
+        command(term, "set -a work cache all")
+        eventually("the old one is here too", lambda: "old letter" in cached(s.user))
+        command(term, 'mailbox work Lists/kernel cache "recent 10"')
+        eventually("that of the list as well", lambda: "patch" in cached(s.user))
+        # what comes in is fetched by itself
+        with s.server.imap("bob") as imap:
+            put(imap, "INBOX", "just in", "The word is turquoise.\n")
+        eventually("the new one is here", lambda: "just in" in cached(s.user))
+        eventually("their texts are found", lambda: "old letter" in s.user.run("search", "amethyst").stdout and
+                   "just in" in s.user.run("search", "turquoise").stdout)
+        # what another client removes goes from the disk
+        with s.server.imap("bob") as imap:
+            imap.select("INBOX")
+            imap.store(imap.search(None, 'SUBJECT "fresh 3"')[1][0].decode(), "+FLAGS", "\\Deleted")
+            imap.expunge()
+        eventually("the file of a removed mail is gone", lambda: len(files(s.user)) == 8)
+        with s.server.imap("bob") as imap:
+            imap.delete("Lists/kernel")
+        command(term, "sync")
+        eventually("the files of a removed mailbox are gone", lambda: len(files(s.user)) == 7)
+        equal(sorted(cached(s.user)), ["fresh 0", "fresh 1", "fresh 2", "fresh 4", "fresh 5", "just in", "old letter"])
+        # without a line all of it is read and searched
+        s.down()
+        term.wait("offline, again")
+        term.keys("End", "Enter")
+        term.wait("amethyst")
+        term.keys("q", "/")
+        term.type("obsidian4")
+        term.keys("Enter")
+        term.wait(lambda screen: "fresh 4" in screen and "fresh 2" not in screen)
+        term.keys("Enter")
+        term.wait("The word is obsidian4")
+    finally:
+        term.close()
+
+
+@scene()
+def test_mail_that_is_not_here(s):
+    s.deliver(*["number %d" % i for i in range(12)])
+    term = s.user.start(cols=120)
+    try:
+        term.wait("number 11")
+        term.keys("Home", "Enter")
+        term.wait("Hello.")
+        term.keys("q")
+        command(term, "offline on")
+        term.wait("work offline")
+        term.keys("Enter")
+        term.wait("Hello.")
+        term.keys("q", "End", "Enter")
+        term.wait(":offline off")  # what to do about it
+        command(term, "offline off")
+        term.wait("work live")
+        term.keys("q", "Enter")
+        term.wait("Hello.")
+    finally:
+        term.close()
+
+
+@scene(lines='set -a work cache "recent 30"\nset -a work cache-size 100K\nmailbox work Keep cache all\n')
+def test_cache_limits(s):
+    body = ("x" * 72 + "\n") * 270  # 20 KB
+    with s.server.imap("bob") as imap:
+        imap.create("Keep")
+        put(imap, "Keep", "kept", body)
+        for i in range(8):
+            put(imap, "INBOX", "mail %d" % i, body)
+    term = s.user.start(cols=120)
+    try:
+        term.wait("mail 7")
+        # the newest fill the room; what is kept for good came first or finds its place
+        eventually("the newest are here", lambda: {"mail 7", "mail 6", "mail 5"} <= set(cached(s.user)))
+        time.sleep(4)
+        total = int(state(s.user, "select sum(size) from msg where body is not null"))
+        equal(total <= 100 * 1024, True, "within the limit: %d" % total)
+        equal("mail 0" in cached(s.user), False, "the oldest is not here")
+        # new mail takes the place of the oldest
+        with s.server.imap("bob") as imap:
+            put(imap, "INBOX", "mail 8", body)
+            put(imap, "INBOX", "mail 9", body)
+        eventually("the new ones are here", lambda: {"mail 9", "mail 8"} <= set(cached(s.user)))
+        kept = "kept" in cached(s.user)
+        # a smaller room: the oldest go, what is kept for good stays
+        command(term, "set -a work cache-size 50K")
+        eventually("less is here", lambda: int(state(s.user, "select sum(size) from msg where body is not null")) <= 50 * 1024)
+        equal("kept" in cached(s.user), kept, "cache all is never dropped")
+        equal("mail 9" in cached(s.user), True, "the newest stays")
+        eventually("no file without its mail", lambda: len(files(s.user)) == len(cached(s.user)))
+    finally:
+        term.close()
+
+
+@scene(lines="set -a work cache all\n")
+def test_files_and_rows_are_compared(s):
+    s.deliver("one", "two", "three")
+    s.user.command("fetch")
+    term = s.user.start(cols=120)
+    term.wait("three")
+    eventually("all are here", lambda: len(cached(s.user)) == 3)
+    term.close()
+    eventually("the store has ended", lambda: not running(s.user))
+    gone, other = files(s.user)[0], files(s.user)[1]
+    os.unlink(gone)
+    stray = os.path.join(os.path.dirname(other), "4000000000")
+    with open(stray, "w") as f:
+        f.write("of nobody\n")
+    subprocess.run(["sqlite3", os.path.join(s.user.store, "state/work/keep.db"), "delete from meta where cast(name as text)='u:files-swept'"], check=True)
+    term = s.user.start(cols=120)
+    try:
+        term.wait("three")
+        eventually("the stray file is gone", lambda: not os.path.exists(stray))
+        eventually("the lost one is fetched again", lambda: os.path.exists(gone))
+        equal(len(cached(s.user)), 3)
+    finally:
+        term.close()
+
+
+if __name__ == "__main__":
+    tap.run(globals())
