@@ -264,7 +264,8 @@ static bool select_send(struct session *s, const struct box *b, uint32_t uidvali
 static bool changed_since(struct session *s, uint64_t modseq, struct err *err)
 {
     uint32_t tag;
-    if (!imap_sendf(s->imap, &tag, err, "UID FETCH 1:* (UID FLAGS) (CHANGEDSINCE %llu)", (unsigned long long)modseq))
+    if (!imap_sendf(s->imap, &tag, err, "UID FETCH 1:* (UID FLAGS%s) (CHANGEDSINCE %llu)",
+                    imap_caps(s->imap) & IMAP_CAP_GMAIL ? " X-GM-LABELS" : "", (unsigned long long)modseq))
         return session_lost(s, err);
     return session_done(s, tag, NULL, err);
 }

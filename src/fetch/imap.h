@@ -48,7 +48,7 @@ struct transfer {
 #define ACTS_MAX 8
 struct act {
     uint32_t step;         /* 0: free */
-    uint32_t tags[2];      /* in order; 0: answered */
+    uint32_t tags[4];      /* in order; 0: answered */
     bool moves;            /* a COPYUID may come */
     struct buf set, pairs; /* the UIDs; what COPYUID said, a line each */
     struct err err;        /* the first failure */

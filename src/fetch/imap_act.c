@@ -20,8 +20,11 @@ bool set_piece(struct str ranges, size_t *at, size_t max, struct buf *out)
 }
 
 /* ---- Commands ----------------------------------------------------------------------------------- */
+/* Gmail keeps what a user calls a message as labels; "$Forwarded" and its like are keywords everywhere. */
+enum { AS_KEYWORD = 1, AS_LABEL = 2 };
+
 /* The words of "+x -y" with that sign; a bare word counts as '+'. */
-static void keywords_add(struct str words, char sign, struct buf *out)
+static void keywords_add(struct str words, char sign, unsigned kinds, struct buf *out)
 {
     struct str word;
     while (str_split(&words, ' ', &word)) {
@@ -30,7 +33,7 @@ static void keywords_add(struct str words, char sign, struct buf *out)
             its = word.p[0];
             word = str_sub(word, 1, word.n);
         }
-        if (its != sign || !imap_keyword_valid(word))
+        if (its != sign || !imap_keyword_valid(word) || !(kinds & (word.p[0] == '$' ? AS_KEYWORD : AS_LABEL)))
             continue;
         buf_addz(out, out->n ? " " : "");
         buf_adds(out, word);
@@ -41,7 +44,9 @@ static bool act_send(struct session *s, struct act *act, const char *command, st
                      struct err *err)
 {
     struct imap_cmd c;
-    uint32_t *tag = act->tags[0] ? &act->tags[1] : &act->tags[0];
+    uint32_t *tag = act->tags;
+    while (*tag) /* no step has more commands than there are places */
+        tag++;
     imap_cmd_init(&c, command);
     imap_cmd_add(&c, " %s", buf_z(&act->set)); /* no blank at the end: Cyrus refuses it */
     if (name.n) {
@@ -56,14 +61,24 @@ static bool act_send(struct session *s, struct act *act, const char *command, st
 static bool store_send(struct session *s, struct act *act, char sign, uint32_t flags, struct str keywords,
                        struct err *err)
 {
-    struct buf words = BUF_INIT(4096), after = BUF_INIT(4200);
+    struct buf words = BUF_INIT(4096), labels = BUF_INIT(4096), after = BUF_INIT(4200);
     bool ok = true;
+    bool gmail = (imap_caps(s->imap) & IMAP_CAP_GMAIL) != 0;
+    if (gmail)
+        keywords_add(keywords, sign, AS_LABEL, &labels);
     imap_flags_write(flags, &words);
-    keywords_add(keywords, sign, &words);
+    /* What is a label may be a keyword too, by another program: it is taken off as both. */
+    keywords_add(keywords, sign, gmail && sign == '+' ? AS_KEYWORD : AS_KEYWORD | AS_LABEL, &words);
     if (words.n) { /* only ever + and -: two clients may change flags at once (THREATS 71) */
         buf_addf(&after, "%cFLAGS.SILENT (%s)", sign, buf_z(&words));
         ok = act_send(s, act, "UID STORE", STR(""), buf_z(&after), err);
     }
+    if (ok && labels.n) {
+        buf_reset(&after);
+        buf_addf(&after, "%cX-GM-LABELS (%s)", sign, buf_z(&labels));
+        ok = act_send(s, act, "UID STORE", STR(""), buf_z(&after), err);
+    }
+    buf_fini(&labels);
     buf_fini(&words);
     buf_fini(&after);
     return ok;

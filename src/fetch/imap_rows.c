@@ -27,6 +27,15 @@ static void map_put(struct session *s, uint32_t seq, uint32_t uid)
     s->map[seq - 1] = uid;
 }
 
+/* Gmail does not name the label that the selected mailbox is. */
+static struct str own_label(struct session *s)
+{
+    struct box *b = box_find(s, s->selected);
+    struct str name = b ? (struct str){b->name, b->name_len} : STR("");
+    bool own = name.n && name.p[0] != '[' && !str_case_eqz(name, "INBOX"); /* those of the server are below "[Gmail]" */
+    return own ? name : STR("");
+}
+
 static bool row_tell(struct session *s, const struct imap_fetch *ft, struct err *err)
 {
     struct mail_row row;
@@ -59,12 +68,20 @@ bool imap_on_fetch(struct session *s, const struct imap_event *ev, struct err *e
         return !(ft.has & IMAP_HAS_SIZE) ||
                FETCH_SEND(s->f, err, FOUND, .step = fetch_step(s->f), .box = s->selected, .uidvalidity = s->uidvalidity,
                           .uid = ft.uid, .size = ft.size, .internal_date = ft.date);
+    struct buf words = BUF_INIT(1024);
+    bool ok = true, labels = (ft.has & IMAP_HAS_LABELS) != 0;
+    if (labels) {
+        buf_adds(&words, ft.keywords);
+        imap_keyword_add(own_label(s), &words);
+        ft.keywords = buf_str(&words);
+    }
     if ((ft.has & IMAP_HAS_HEADER) && (ft.has & IMAP_HAS_FLAGS))
-        return row_tell(s, &ft, err);
-    if (ft.has & IMAP_HAS_FLAGS)
-        return FETCH_SEND(s->f, err, FLAGS, .box = s->selected, .uid = ft.uid, .flags = ft.flags,
-                          .keywords = ft.keywords, .modseq = ft.modseq);
-    return true;
+        ok = row_tell(s, &ft, err);
+    else if (ft.has & IMAP_HAS_FLAGS)
+        ok = FETCH_SEND(s->f, err, FLAGS, .box = s->selected, .uid = ft.uid, .flags = ft.flags, .keywords = ft.keywords,
+                        .modseq = ft.modseq, .flags_only = (imap_caps(s->imap) & IMAP_CAP_GMAIL) && !labels);
+    buf_fini(&words);
+    return ok;
 }
 
 static bool uids_flush(struct session *s, bool last, struct err *err)
@@ -114,10 +131,18 @@ struct slices {
     unsigned under_way, empty;
 };
 
+/* `items` in parentheses; Gmail's labels count as flags that have to be asked for. */
+static bool items_ask(struct session *s, uint32_t *tag_r, const char *command, uint32_t lo, uint32_t hi,
+                      const char *items, struct err *err)
+{
+    const char *labels = imap_caps(s->imap) & IMAP_CAP_GMAIL ? "X-GM-LABELS " : "";
+    return imap_sendf(s->imap, tag_r, err, "%s %u:%u (%s%s", command, lo, hi, labels, items + 1) ||
+           session_lost(s, err);
+}
+
 static bool slice_ask(struct session *s, const struct slices *x, struct slice *slice, struct err *err)
 {
-    return imap_sendf(s->imap, &slice->tag, err, "%s %u:%u %s", x->command, slice->lo, slice->hi, x->items) ||
-           session_lost(s, err);
+    return items_ask(s, &slice->tag, x->command, slice->lo, slice->hi, x->items, err);
 }
 
 static bool slice_send(struct session *s, struct slices *x, struct err *err)
@@ -273,12 +298,12 @@ bool imap_step_rows(struct fetch *f, struct msg *m, struct err *err)
     /* New mail may lie above the UIDNEXT of the SELECT. Not to "*", which always names the last message. */
     uint32_t tag, base = s->uidnext;
     if (!base || lo >= base) {
-        if (!imap_sendf(s->imap, &tag, err, "UID FETCH %u:4294967295 %s", lo, x.items))
-            return session_lost(s, err);
+        if (!items_ask(s, &tag, x.command, lo, UINT32_MAX, x.items, err))
+            return false;
         return session_done(s, tag, NULL, err);
     }
-    if (!imap_sendf(s->imap, &tag, err, "UID FETCH %u:4294967295 %s", base, x.items))
-        return session_lost(s, err);
+    if (!items_ask(s, &tag, x.command, base, UINT32_MAX, x.items, err))
+        return false;
     x.hi = base - 1;
     return session_done(s, tag, NULL, err) && slices_run(s, &x, err);
 }

@@ -169,7 +169,8 @@ enum imap_fetch_has {
     IMAP_BROKEN = 128, /* not readable but for the uid */
     IMAP_HAS_PREVIEW = 256,
     IMAP_HAS_SAVEDATE = 512,
-    IMAP_HAS_STRUCTURE = 1024
+    IMAP_HAS_STRUCTURE = 1024,
+    IMAP_HAS_LABELS = 2048 /* X-GM-LABELS: they are among the keywords */
 };
 struct imap_fetch {
     uint32_t seq, uid;   /* uid 0: not said */
@@ -180,7 +181,7 @@ struct imap_fetch {
     int64_t date;     /* INTERNALDATE */
     int64_t savedate; /* RFC 8514; 0 where the mailbox keeps none */
     struct str header, body;
-    struct str emailid, threadid; /* RFC 8474; "" where absent */
+    struct str emailid, threadid; /* RFC 8474, or X-GM-MSGID and X-GM-THRID; "" where absent */
     struct str preview;           /* RFC 8970: UTF-8 as the server wrote it, at most IMAP_PREVIEW_MAX */
     struct str section;           /* of the body: "" the whole, "1.2" a part, as the server wrote it */
     bool binary, partial;         /* BINARY[...]; only a range of it, from `origin` on */
@@ -326,6 +327,8 @@ bool imap_set_next(struct str *rest, uint32_t *lo_r, uint32_t *hi_r);
 bool imap_number_next(struct str *rest, uint32_t *n_r);
 /* Flags and keywords as atoms or "\Seen": adds to *flags_r or appends the word to `keywords`. */
 void imap_flag_read(struct str word, uint32_t *flags_r, struct buf *keywords);
+/* Appends a word that is an atom and not yet among them. */
+void imap_keyword_add(struct str word, struct buf *keywords);
 void imap_flags_write(uint32_t flags, struct buf *out); /* "\Seen $Forwarded", blank separated */
 bool imap_keyword_valid(struct str word);
 /* INTERNALDATE as "22-Nov-2026 14:02:05 +0000" without quotes. */

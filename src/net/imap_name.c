@@ -214,8 +214,17 @@ void imap_flag_read(struct str word, uint32_t *flags_r, struct buf *keywords)
             *flags_r |= flag_words[i].flag;
             return;
         }
+    imap_keyword_add(word, keywords);
+}
+
+void imap_keyword_add(struct str word, struct buf *keywords)
+{
+    struct str have = buf_str(keywords), w;
     if (!imap_keyword_valid(word) || keywords->n + word.n + 1 > keywords->max)
         return;
+    while (str_split(&have, ' ', &w))
+        if (str_case_eq(w, word))
+            return;
     if (keywords->n)
         buf_addc(keywords, ' ');
     buf_adds(keywords, word);

@@ -326,7 +326,30 @@ static bool put_text(const char *name, struct str value, struct buf *out)
     return buf_adds(out, value);
 }
 
-/* What the grammar does not know: RFC 8474, 8514, 8970. */
+/* Gmail's labels as keywords, those that can be ones: no blank in them, and none of the server's own ("\\Inbox"). */
+static void take_labels(struct imap_parser *p, struct str value, struct imap_fetch *f)
+{
+    struct cursor c = cursor_on(value);
+    if (!cursor_is(&c, '('))
+        return;
+    f->has |= IMAP_HAS_LABELS;
+    while (!c.bad && c.p < c.end && !cursor_is(&c, ')')) {
+        struct str label = cursor_string(&c, p->arena, NULL);
+        if (!c.bad && label.n && label.p[0] != '\\')
+            imap_keyword_add(label, &p->keywords);
+        while (cursor_is(&c, ' '))
+            ;
+    }
+}
+
+/* Gmail's ids are numbers of 64 bits. */
+static struct str number_id(struct str value)
+{
+    uint64_t n;
+    return str_u64(value, &n) ? value : (struct str){"", 0};
+}
+
+/* What the grammar does not know: RFC 8474, 8514, 8970, X-GM-EXT-1. */
 static bool fetch_extra(struct imap_parser *p, struct str name, struct str value, struct imap_fetch *f)
 {
     struct cursor c = cursor_on(value);
@@ -335,6 +358,12 @@ static bool fetch_extra(struct imap_parser *p, struct str name, struct str value
         f->emailid = imap_object_id(value);
     } else if (str_case_eqz(name, "THREADID")) {
         f->threadid = imap_object_id(value);
+    } else if (str_case_eqz(name, "X-GM-MSGID")) {
+        f->emailid = number_id(value);
+    } else if (str_case_eqz(name, "X-GM-THRID")) {
+        f->threadid = number_id(value);
+    } else if (str_case_eqz(name, "X-GM-LABELS")) {
+        take_labels(p, value, f);
     } else if (str_case_eqz(name, "SAVEDATE")) {
         if (imap_date_read(value, &f->savedate))
             f->has |= IMAP_HAS_SAVEDATE;

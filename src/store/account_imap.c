@@ -142,13 +142,11 @@ void acct_boxes_load(struct acct *a)
             b->tries = a->boxes[was].tries;
             b->modseq_seen = a->boxes[was].modseq_seen;
         }
-        bool virtual = b->role == BOX_ALL || b->role == BOX_FLAGGED || b->role == BOX_IMPORTANT;
         p->selectable = !(b->attrs & (BOX_NOSELECT | BOX_NONEXISTENT)) && !b->creating;
         p->inbox = b->role == BOX_INBOX;
         p->watched = p->id == a->watched;
         p->low = b->role == BOX_TRASH || b->role == BOX_JUNK;
-        if (virtual && !p->watched && was < 0)
-            p->was_open = true; /* doubles of what other mailboxes hold: only on request */
+        p->on_request = b->role == BOX_ALL || b->role == BOX_FLAGGED || b->role == BOX_IMPORTANT;
         a->max_box = MAX(a->max_box, p->id);
     }
     for (size_t i = 0; i < a->nboxes; i++) {
@@ -322,8 +320,9 @@ static void on_flags(struct acct *a, struct msg *m)
 {
     const struct m_FLAGS *f = &m->u.FLAGS;
     struct err err = ERR_INIT;
+    struct str keywords = f->flags_only ? (struct str){NULL, 0} : f->keywords.n ? f->keywords : STR("");
     if (box_said(a, f->box, m) >= 0 && f->uid != 0 &&
-        !db_flags_put(a->db, f->box, f->uid, f->flags, f->keywords, f->modseq, &err))
+        !db_flags_put(a->db, f->box, f->uid, f->flags, keywords, f->modseq, &err))
         acct_db_error(a, &err);
 }
 

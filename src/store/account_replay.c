@@ -184,6 +184,13 @@ static uint8_t role_of_new(struct acct *a, const struct db_batch *b)
     return role && db_box_by_role(a->db, role, &of_role, &err) && of_role.id == b->box ? role : BOX_NONE;
 }
 
+bool stays_behind(struct acct *a, const struct db_batch *b)
+{
+    ptrdiff_t from = box_at(a, b->box), to = box_at(a, b->target);
+    return from >= 0 && a->boxes[from].role == BOX_ALL && to >= 0 && a->boxes[to].role != BOX_TRASH &&
+           a->boxes[to].role != BOX_JUNK;
+}
+
 static bool send_imap(struct acct *a, struct batch_run *r)
 {
     const struct db_batch *b = &r->b;
@@ -207,7 +214,7 @@ static bool send_imap(struct acct *a, struct batch_run *r)
         case INTENT_MOVE:
         case INTENT_COPY:
             s = STEP(a, command_done, -1, STEP_MOVE, .box = b->box, .uids = buf_str(&uids), .target = b->target,
-                     .target_name = b->target_name, .copy = b->kind == INTENT_COPY);
+                     .target_name = b->target_name, .copy = b->kind == INTENT_COPY || stays_behind(a, b));
             break;
         case INTENT_PURGE:
             s = STEP(a, command_done, -1, STEP_EXPUNGE, .box = b->box, .uids = buf_str(&uids));

@@ -8,9 +8,11 @@ static bool look_send(struct acct *a, struct batch_run *r, size_t item, bool tar
 {
     const struct db_batch *b = &r->b;
     const struct db_item *it = &b->items[item];
+    ptrdiff_t to = box_at(a, b->target);
+    bool all = to >= 0 && a->boxes[to].role == BOX_ALL; /* it has been there before */
     struct step *s = STEP(a, look_done, -1, STEP_FIND, .box = target ? b->target : b->box,
                           .name = target ? b->target_name : b->box_name, .msgid = it->msgid, .size = it->size,
-                          .uid = target ? 0 : it->uid, .uid_lo = target ? b->target_next : 0);
+                          .uid = target ? 0 : it->uid, .uid_lo = target && !all ? b->target_next : 0);
     if (s) {
         s->a = item;
         s->b = target;
@@ -35,7 +37,7 @@ static void settle_item(struct acct *a, struct batch_run *r, const struct db_ite
     struct err err = ERR_INIT;
     if (it->msgid.n == 0 && it->size == 0)
         unsettled(a, r, it, ERR_UNKNOWN_OUTCOME, "it was cut off and cannot be looked up: look in both mailboxes");
-    else if (r->b.kind == INTENT_MOVE && l->source && l->target)
+    else if (r->b.kind == INTENT_MOVE && l->source && l->target && !stays_behind(a, &r->b))
         r->halves++; /* a COPY that came without its deletion */
     else if (l->target &&
              !db_item_moved(a->db, it->intent, it->msg, l->uidvalidity, l->twice ? 0 : l->uid, STR(""), &err))

@@ -179,6 +179,7 @@ struct db_row {
  * keywords, addresses, counters and the index queue follow. ERR_NO_MAILBOX. */
 bool db_row_put(struct db *, const struct db_row *, uint64_t *id_r, bool *fresh_r, struct err *);
 /* FLAGS: unknown UIDs are ignored. */
+/* keywords.p NULL: they were not said, and stay. */
 bool db_flags_put(struct db *, uint64_t box, uint32_t uid, uint32_t flags, struct str keywords, uint64_t modseq,
                   struct err *);
 /* GONE: only rows that exist count; hi may be UINT32_MAX. A message whose move or copy was sent keeps its row and waits

@@ -289,7 +289,7 @@ bool db_flags_put(struct db *db, uint64_t box, uint32_t uid, uint32_t flags, str
     struct box *b = id ? box_ref(db, box) : NULL;
     uint32_t unseen = b ? b->unseen : 0;
     if (id)
-        flags_one(db, id, flags, keywords, true);
+        flags_one(db, id, flags, keywords, keywords.p != NULL);
     if (b && modseq && modseq <= b->counted_modseq)
         b->unseen = unseen; /* STATUS counted it already */
     return call_leave(db, own, err);

@@ -301,6 +301,9 @@ uint64_t acct_role_box(struct acct *a, uint8_t role, struct err *err)
         return b.id;
     if (err->kind != ERR_NO_MAILBOX || !names[role])
         return 0;
+    /* What has left the inbox of a server that keeps a mailbox of everything is archived there (Gmail). */
+    if (role == BOX_ARCHIVE && !(option && option[0]) && db_box_by_role(a->db, BOX_ALL, &b, err))
+        return b.id;
     if (!c->make_mailboxes) {
         err_set(err, ERR_NO_MAILBOX, "%s has no mailbox for this: create %s, or set -a %s %s to another", a->name,
                 names[role], a->name, words[role]);

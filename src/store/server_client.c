@@ -111,6 +111,14 @@ static bool intent_run(struct acct *a, const struct m_INTENT *in, uint64_t *ids,
         x.target = acct_role_box(a, role, err);
         ok = x.target != 0;
     }
+    if (ok && x.kind == INTENT_PURGE && box_role(a, BOX_ALL) >= 0) {
+        /* Where mailboxes are views of one store (Gmail), removing a message from one leaves it in that store: by way
+         * of Trash it is gone. */
+        uint32_t ignored = 0;
+        struct db_intent first = {.kind = INTENT_TRASH, .msgs = ids, .n = trash_split(a, ids, n), .now = x.now};
+        first.target = first.n ? acct_role_box(a, BOX_TRASH, err) : 0;
+        ok = !first.n || (first.target && db_intent_add(a->db, &first, group, NULL, &ignored, err));
+    }
     size_t moved = ok && x.kind == INTENT_TRASH ? trash_split(a, ids, n) : n;
     if (ok && (moved > 0 || n == 0)) {
         x.n = moved;

@@ -71,7 +71,7 @@ static bool open_lacks(const struct sync_box *b)
 /* Does this mailbox want to be selected? A mailbox never opened on this connection does, and one with news. */
 static bool wants(const struct sync_box *b)
 {
-    if (!b->selectable || b->failed)
+    if (!b->selectable || b->failed || (b->on_request && !b->watched))
         return false;
     return !b->was_open || b->dirty || (b->opened && open_lacks(b)) || (!b->opened && !b->stuck && b->exists > b->have);
 }

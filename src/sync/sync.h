@@ -39,7 +39,8 @@ uint64_t ranges_total(struct str normal);
 /* One mailbox as the plan sees it. */
 struct sync_box {
     uint64_t id;
-    bool selectable, inbox, watched, low; /* low: All Mail, Trash, Junk: headers last */
+    bool selectable, inbox, watched, low; /* low: Trash, Junk: headers last */
+    bool on_request;                      /* doubles of what other mailboxes hold (All Mail): opened when watched */
     bool opened;                          /* BOX_OPEN came on this connection since it was selected last */
     bool was_open; /* it was opened on this connection at some time: changes since then are known by `dirty` */
     bool dirty;    /* STATUS differs from what is known, or the user came to look at it: select it */

@@ -393,6 +393,25 @@ static void object_ids_previews_and_dates_of_saving(void **state)
     buf_fini(&b);
 }
 
+static void gmail_labels_and_ids(void **state)
+{
+    (void)state;
+    parse("* 1 FETCH (X-GM-LABELS (\"\\\\Inbox\" Important Work \"Muy Importante\" {2}\r\na) work Work) UID 7 "
+          "X-GM-MSGID 1278455344230334865 X-GM-THRID 1266894439832287888 FLAGS (\\Seen later))");
+    assert_int_equal(ev.fetch.uid, 7);
+    assert_int_equal(ev.fetch.flags, FLAG_SEEN);
+    assert_str(ev.fetch.keywords, "Important Work later"); /* no blanks, nothing twice, none of the server's own */
+    assert_str(ev.fetch.emailid, "1278455344230334865");
+    assert_str(ev.fetch.threadid, "1266894439832287888");
+    assert_int_equal(ev.fetch.has, IMAP_HAS_FLAGS | IMAP_HAS_LABELS);
+    parse("* 1 FETCH (X-GM-LABELS NIL UID 7 X-GM-MSGID 99999999999999999999 X-GM-THRID (a) FLAGS ())");
+    assert_str(ev.fetch.emailid, "");
+    assert_str(ev.fetch.threadid, "");
+    assert_int_equal(ev.fetch.has, IMAP_HAS_FLAGS);
+    parse("* 1 FETCH (UID 7 X-GM-LABELS (\"no end))");
+    assert_true(ev.what == IMAP_SKIPPED || (ev.fetch.has & IMAP_BROKEN));
+}
+
 static void dates_of_the_server(void **state)
 {
     int64_t t = 0;
@@ -483,6 +502,7 @@ static void states_and_their_codes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(gmail_labels_and_ids, parser_start, parser_end),
         cmocka_unit_test(names_in_modified_utf7),
         cmocka_unit_test(names_that_are_no_utf7_stay_as_they_are),
         cmocka_unit_test(box_keys_tell_nothing_and_differ),
