@@ -12,6 +12,7 @@
 #define PIECE_MAX (1u << 20)
 #define PIECE_REST (256u << 10) /* so little is asked for at once */
 #define PIECE_MS 400            /* a piece that took longer is large enough */
+#define LONG_MS 1000            /* a transfer that lasts longer lets what the user does next pass */
 #define SLACK 512               /* asked beyond the size that was announced: a short answer is the end (THREATS 54) */
 
 /* ---- Files -------------------------------------------------------------------------------------- */
@@ -322,7 +323,10 @@ static bool transfer_drain(struct session *s, struct transfer *t, struct err *er
 
 bool transfer_run(struct session *s, struct transfer *t, struct err *err)
 {
+    int64_t begun = clock_mono_ms();
     while (!t->complete) {
+        if (clock_mono_ms() - begun > LONG_MS)
+            fetch_lasts(s->f);
         bool ok = true;
         for (unsigned i = 0; ok && i < COUNT(t->sent); i++)
             ok = transfer_ask(s, t, 0, err);

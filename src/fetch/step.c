@@ -354,6 +354,11 @@ static void lost_tell(struct fetch *f)
     FETCH_SEND(f, &err, LOST, .kind = f->lost_err.kind, .text = str_z(f->lost_err.text));
 }
 
+void fetch_lasts(struct fetch *f)
+{
+    f->current->class = CLASS_BACKGROUND;
+}
+
 bool fetch_overtaken(const struct fetch *f)
 {
     return f->depth == 0 && f->queue && f->queue->class < f->current->class && f->queue->msg.kind != MSG_STEP_CONNECT &&

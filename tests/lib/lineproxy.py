@@ -4,6 +4,7 @@
     line.swallow()               accepts and takes what comes, and nothing of it arrives, on old and new lines: a NAT that
                                  forgot, a network that went away
     line.deaf()                  what the client says arrives, what the server says does not
+    line.rate = 500000           bytes a second from the server; 0: as fast as can be
     line.cut()                   all lines end now; new ones pass
     line.refuse(), line.accept() no new lines; again some
     line.garble()                what the server sends next is changed on its way
@@ -12,11 +13,13 @@ import contextlib
 import select
 import socket
 import threading
+import time
 
 
 class LineProxy:
     def __init__(self, target):
         self.target, self.mode, self.lines, self.lock, self.accepted = target, "pass", [], threading.Lock(), 0
+        self.rate = 0
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
         threading.Thread(target=self.serve, args=(self.listener,), daemon=True).start()
@@ -42,6 +45,8 @@ class LineProxy:
                         continue
                     if self.mode == "garble" and s is server:
                         data = bytes(b ^ 0x55 for b in data)
+                    if self.rate and s is server:
+                        time.sleep(len(data) / self.rate)
                     (server if s is client else client).sendall(data)
         self.end(client, server)
 

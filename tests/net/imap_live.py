@@ -8,6 +8,7 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 import channel  # noqa: E402
 import dovecot  # noqa: E402
+import lineproxy  # noqa: E402
 import tap  # noqa: E402
 from channel import ranges, unrange  # noqa: E402
 
@@ -21,18 +22,20 @@ def mail(n, body="text\r\n", extra=""):
 
 
 @contextlib.contextmanager
-def session(count=5, url="imaps", **server):
+def session(count=5, url="imaps", slow=False, **server):
     with tap.directory() as d:
         s = dovecot.Server(os.path.join(d, "dovecot"), relay=False, **server)
         try:
             for i in range(1, count + 1):
                 with_body(s, mail(i))
             conf = os.path.join(d, "rc")
+            line = lineproxy.LineProxy(s.info[url]) if slow else None
             with open(conf, "w") as f:
-                f.write("account work %s://alice@localhost:%d\nset -a work tls-ca-file %s\nset log-level debug\n" % (url, s.info[url], s.info["ca"]))
+                f.write("account work %s://alice@localhost:%d\nset -a work tls-ca-file %s\nset log-level debug\n"
+                        % (url, line.port if line else s.info[url], s.info["ca"]))
             os.chmod(conf, 0o600)
             p = channel.Program("fetch", "-c", conf, "--store", os.path.join(d, "store"), "work", env=d)
-            p.root, p.server = os.path.join(d, "store"), s
+            p.root, p.server, p.line = os.path.join(d, "store"), s, line
             try:
                 p.until("READY")
                 p.do("STEP_CONNECT")
@@ -282,6 +285,38 @@ def test_without_notify_nothing_is_said_to_be_pushed():
     with session(count=1, imap_capability=PLAIN + " IDLE") as p:
         p.do("STEP_LIST")
         assert not [m for m in p.seen if m.name == "PUSHED"]
+
+
+def news_and_actions_overtake_a_long_body(**server):
+    big = mail(7) + (b"y" * 76 + b"\r\n") * 300000
+    with session(count=1, slow=True, **server) as p:
+        with_body(p.server, big)
+        p.do("STEP_LIST")
+        select(p)
+        p.line.rate = 4000000
+        body = p.begin("STEP_BODY", box=1, uid=2, msg=1, urgent=1)
+        p.until("STEP_PROGRESS", step=body)
+        with p.server.imap("alice") as phone:
+            phone.append("INBOX", "", None, mail(3))
+            if server == {}:
+                phone.append("Archive", "", None, mail(4))
+        seen = p.until("EXISTS", exists=3)
+        if server == {}:
+            seen += p.until("BOX", name=b"Archive", total=1) if not [m for m in seen if m.name == "BOX"] else []
+        rows, store = p.begin("STEP_ROWS", box=1, uid_lo=3, uid_hi=0, urgent=1), p.begin("STEP_STORE", box=1, uids=ranges(1), add=4)
+        ended = [m.step for m in seen + p.until("DONE", step=body) if m.name == "DONE"]
+        tap.equal(ended, [rows, store, body], "the order in which the steps ended")
+        tap.equal([m.uid for m in p.seen if m.name == "ROW"], [3])
+        path = os.path.join(p.root, "mail", "work", [m for m in p.seen if m.name == "BODY_AT"][-1].path.decode())
+        tap.equal(open(path, "rb").read() == big, True)
+
+
+def test_news_and_actions_overtake_a_long_body():
+    news_and_actions_overtake_a_long_body()
+
+
+def test_news_and_actions_overtake_a_long_body_on_a_poor_server():
+    news_and_actions_overtake_a_long_body(imap_capability=PLAIN + " IDLE")
 
 
 def test_large_body_streams_with_progress_and_cancel():
