@@ -428,8 +428,19 @@ static void on_ready(struct acct *a, struct msg *m)
     a->unread_box = 0;
 }
 
+/* Does the server say it can? Words of RFC 3501 7.2.1. */
+static bool announces(struct str caps, const char *word)
+{
+    struct str piece;
+    while (str_split(&caps, ' ', &piece))
+        if (str_case_eqz(piece, word))
+            return true;
+    return false;
+}
+
 static void on_online(struct acct *a, struct msg *m)
 {
+    a->names_places = announces(m->u.ONLINE.caps_text, "UIDPLUS") || announces(m->u.ONLINE.caps_text, "IMAP4rev2");
     log_msg(LOG_INFO, "%s: online: %s", a->name, clean_line(m->u.ONLINE.caps_text));
 }
 

@@ -76,6 +76,7 @@ struct acct {
     enum line_state line;
     bool offline;       /* by the user; and before the first client said whether to connect */
     bool was_up;        /* once since the store began */
+    bool names_places;  /* the server says where moved messages are (UIDPLUS) */
     bool wait_change;   /* AUTH, TLS: no retry by itself */
     bool secret_wanted; /* clients were asked */
     uint64_t secret_tag, send_secret_tag;

@@ -67,6 +67,31 @@ static void say_refused(struct acct *a, const struct db_batch *b, enum err_kind 
                   b->kind == INTENT_APPEND ? "a mail in" : "", where, a->name, why);
 }
 
+/* A server that names new places named none for these: they were not there any more. */
+static bool items_gone(struct acct *a, const struct batch_run *r, struct err *err)
+{
+    const struct db_batch *b = &r->b;
+    bool ok = true;
+    if (!a->names_places || (b->kind != INTENT_MOVE && b->kind != INTENT_COPY))
+        return true;
+    for (size_t i = 0; ok && i < b->nitems; i++) {
+        const struct db_item *it = &b->items[i];
+        struct db_msg m = {0};
+        struct err none = ERR_INIT;
+        bool pending = false;
+        ok = db_item_pending(a->db, it->intent, it->msg, &pending, err);
+        if (!ok || !pending)
+            continue;
+        db_msg_get(a->db, it->msg, &m, &none);
+        acct_note(a, 1, ERR_NO_MESSAGE,
+                  "%s \"%.*s\" came too late: another program had moved it out of %s or removed it; it stays as that "
+                  "left it",
+                  verb_of(b->kind), STR_FMT(str_sub(m.subject, 0, 120)), box_words(a, b->box));
+        ok = db_item_failed(a->db, it->intent, it->msg, ERR_NO_MESSAGE, "the message was gone", err);
+    }
+    return ok;
+}
+
 bool try_later(enum err_kind kind)
 {
     return kind == ERR_CANCELED || kind == ERR_SERVER_TEMP || (err_retry(kind) == RETRY_LATER && !line_error(kind));
@@ -79,7 +104,7 @@ static void run_end(struct acct *a, struct batch_run *r, enum err_kind kind, con
     bool ok;
     if (kind == ERR_NONE) {
         a->replay_tries = 0;
-        ok = db_intents_done(a->db, b->intents, b->nintents, &err);
+        ok = items_gone(a, r, &err) && db_intents_done(a->db, b->intents, b->nintents, &err);
         if (b->kind == INTENT_APPEND && ok)
             outbox_unlink(a->srv, b->arg);
         if (b->kind >= INTENT_BOX_CREATE && b->kind <= INTENT_BOX_DELETE) {

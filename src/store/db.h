@@ -336,6 +336,8 @@ bool db_item_moved(struct db *, uint64_t intent, uint64_t msg, uint32_t uidvalid
                    struct err *);
 bool db_item_found(struct db *, uint64_t msg, uint64_t box, uint32_t uidvalidity, uint32_t uid, struct err *);
 bool db_item_failed(struct db *, uint64_t intent, uint64_t msg, enum err_kind, const char *text, struct err *);
+/* Is it still without an outcome? */
+bool db_item_pending(struct db *, uint64_t intent, uint64_t msg, bool *pending_r, struct err *);
 /* The end of a command: what was not settled item by item is done (FLAGS, TAGS, PURGE: the server has it; MOVE: place
  * unknown until the row arrives). */
 bool db_intents_done(struct db *, const uint64_t *intents, size_t n, struct err *);

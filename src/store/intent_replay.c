@@ -53,7 +53,14 @@ void intent_settle(struct db *db, uint64_t intent, enum err_kind why, const char
 static void conflict(struct db *db, const struct intent *in, uint64_t msg, enum err_kind why, const char *text)
 {
     struct db_conflict c = {.group = in->group, .intent = in->id, .msg = msg, .kind = in->kind, .why = why};
-    snprintf(c.text, sizeof c.text, "%s", text);
+    sqlite3_stmt *st = q_ask(db, "SELECT subject FROM msg WHERE id=?", "i", I(msg));
+    struct buf subject = BUF_INIT(200);
+    if (msg && q_step(db, st)) {
+        buf_addf(&subject, "\"%.*s\": ", STR_FMT(str_sub(sql_str(st, 0), 0, 120)));
+        sqlite3_reset(st);
+    }
+    snprintf(c.text, sizeof c.text, "%s%s", buf_z(&subject), text);
+    buf_fini(&subject);
     conflict_note(db, &c);
 }
 
@@ -460,6 +467,16 @@ bool db_item_failed(struct db *db, uint64_t intent, uint64_t msg, enum err_kind 
     if (copy)
         row_refresh(db, (uint64_t)copy);
     intent_settle(db, intent, kind, text);
+    return call_leave(db, own, err);
+}
+
+bool db_item_pending(struct db *db, uint64_t intent, uint64_t msg, bool *pending_r, struct err *err)
+{
+    bool own;
+    int64_t one;
+    if (!call_enter(db, &own, err))
+        return false;
+    *pending_r = q_one(db, &one, "SELECT 1 FROM item WHERE intent=? AND msg=? AND state=0", "ii", I(intent), I(msg));
     return call_leave(db, own, err);
 }
 

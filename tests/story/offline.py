@@ -3,67 +3,14 @@
 import json
 import os
 import re
-import socket
 import subprocess
-import threading
 import time
 
 import tap
-from dovecot import Server, free_ports
+from dovecot import Server
+from lineproxy import LineProxy
 from tap import contains, equal
 from user import User, eventually, message
-
-
-class Line:
-    """A TCP relay in front of a server: the line, which can die and come back."""
-
-    def __init__(self, port):
-        self.to, (self.port,) = port, free_ports(1)
-        self.listener, self.pairs, self.count = None, [], 0  # count: connections so far
-        self.up()
-
-    def up(self):
-        self.listener = socket.create_server(("127.0.0.1", self.port))
-        threading.Thread(target=self.accept, args=(self.listener,), daemon=True).start()
-
-    def accept(self, listener):
-        while True:
-            try:
-                client, _ = listener.accept()
-                server = socket.create_connection(("127.0.0.1", self.to))
-            except OSError:
-                return
-            self.count += 1
-            self.pairs.append((client, server))
-            for a, b in ((client, server), (server, client)):
-                threading.Thread(target=self.pump, args=(a, b), daemon=True).start()
-
-    def pump(self, a, b):
-        try:
-            while data := a.recv(65536):
-                b.sendall(data)
-        except OSError:
-            pass
-        for s in (a, b):
-            try:
-                s.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
-
-    def down(self):
-        if not self.listener:
-            return
-        self.listener.shutdown(socket.SHUT_RDWR)
-        self.listener.close()
-        self.listener = None
-        for pair in self.pairs:
-            for s in pair:
-                try:
-                    s.shutdown(socket.SHUT_RDWR)
-                except OSError:
-                    pass
-                s.close()
-        self.pairs = []
 
 
 class Scene:
@@ -71,8 +18,8 @@ class Scene:
 
     def __init__(self, root, lines="", **user):
         self.server = Server(os.path.join(root, "dovecot"))
-        self.line = Line(self.server.info["imaps"])
-        self.out = Line(self.server.info["submissions"])
+        self.line = LineProxy(self.server.info["imaps"])
+        self.out = LineProxy(self.server.info["submissions"])
         self.user = User(os.path.join(root, "bob"), self.server, port=self.line.port, lines=lines, **user)
         with open(self.user.rc) as f:
             text = f.read()
@@ -85,12 +32,13 @@ class Scene:
                 put(imap, "INBOX", subject, body)
 
     def down(self):
-        self.line.down()
-        self.out.down()
+        for line in (self.line, self.out):
+            line.refuse()
+            line.cut()
 
     def up(self):
-        self.line.up()
-        self.out.up()
+        for line in (self.line, self.out):
+            line.accept()
 
     def close(self):
         self.down()
@@ -166,7 +114,7 @@ def test_started_offline_connects_to_nothing(s):
     s.deliver("first", "second")
     s.user.command("fetch")
     eventually("the store has ended", lambda: not running(s.user))
-    before = s.line.count
+    before = s.line.accepted
     term = s.user.start(args=["--offline"], cols=100)
     try:
         term.wait("work offline")
@@ -174,11 +122,11 @@ def test_started_offline_connects_to_nothing(s):
         term.keys("Home", "F")
         term.wait("1 queued")
         time.sleep(3)  # time in which a connection would be made
-        equal(s.line.count, before, "connections while offline")
+        equal(s.line.accepted, before, "connections while offline")
         command(term, "offline off work")
         term.wait("work live")
         eventually("the flag is on the server", lambda: flagged(s.server) == ["second"])
-        equal(s.line.count > before, True, "a connection when online")
+        equal(s.line.accepted > before, True, "a connection when online")
     finally:
         term.close()
 
@@ -333,6 +281,95 @@ def test_files_and_rows_are_compared(s):
         eventually("the stray file is gone", lambda: not os.path.exists(stray))
         eventually("the lost one is fetched again", lambda: os.path.exists(gone))
         equal(len(cached(s.user)), 3)
+    finally:
+        term.close()
+
+
+def subjects_flagged(server, box, flag):
+    with server.imap("bob") as imap:
+        imap.select('"%s"' % box, readonly=True)
+        out = []
+        for n in imap.search(None, flag)[1][0].split():
+            head = imap.fetch(n, "(BODY.PEEK[HEADER.FIELDS (SUBJECT)])")[1][0][1].decode()
+            out.append(re.search(r"Subject: (.*?)\r", head)[1])
+        return out
+
+
+def act(term, *keys):
+    """Keys one by one, as fast as they are taken."""
+    for key in keys:
+        term.keys(key)
+
+
+@scene(lines="set -a work cache all\nset undo-send 1\n")
+def test_a_journey(s):
+    """Everything is done without a line, others change the same mail meanwhile, and in the end the server has it all."""
+    names = ["m%02d" % i for i in range(40)]
+    s.deliver(*names)
+    term = s.user.start(cols=140, rows=50, env={"EDITOR": s.user.editor("Sent from the train.")})
+    try:
+        term.wait("m39")
+        eventually("all mail is here", lambda: len(cached(s.user)) == 40)
+        s.down()
+        term.wait("work offline")
+        act(term, "Home", "F", "j", *["a"] * 30)  # m39 is flagged, m38 to m09 are archived
+        term.wait(lambda screen: "m08" in screen and "m09" not in screen)
+        command(term, "create-mailbox Projects")
+        term.wait("Projects")
+        command(term, "move Projects")  # m08
+        term.wait(lambda screen: "m08" not in screen)
+        act(term, "F", "u")  # m07 is flagged and not
+        act(term, "j", "j", "F")  # m05 is flagged: dropped below
+        term.wait(lambda screen: re.search(r"m05", screen))
+        command(term, "queue")
+        screen = term.wait("waits for the server")
+        contains(screen, 'flag "m39"')
+        contains(screen, "create mailbox Projects")
+        contains(screen, 'move to Projects: "m08"')
+        equal("m07" in screen.split("waits for the server")[1], False, "what was undone waits for nothing")
+        # the row that is dropped is the last of the queue
+        act(term, *["j"] * 40, "d")
+        term.wait("dropped")
+        term.keys("q")
+        equal([q for q in queue(s.user) if "m05" in q], [], "the dropped change")
+        equal(len(queue(s.user)), 33, "changes that wait: flag, 30 archived, a mailbox, a move")
+        term.keys("Home", "Enter")
+        term.wait("Hello.")
+        term.keys("r")
+        term.wait("Sent from the train.")
+        term.keys("y")
+        term.wait("1 to send")
+        # the others
+        with s.server.imap("bob") as imap:
+            imap.select("INBOX")
+            for name, what in (("m20", "move"), ("m21", "remove"), ("m22", "read"), ("m39", "read")):
+                uid = imap.uid("search", None, 'SUBJECT "%s"' % name)[1][0].decode()
+                if what == "move":
+                    imap.uid("MOVE", uid, "Trash")
+                elif what == "remove":
+                    imap.uid("store", uid, "+FLAGS", "\\Deleted")
+                    imap.uid("expunge", uid)
+                else:
+                    imap.uid("store", uid, "+FLAGS", "\\Seen")
+        s.deliver("while away")
+        s.up()
+        command(term, "reconnect")
+        term.wait("work live")
+        archived = [n for n in names[9:39] if n not in ("m20", "m21")]
+        eventually("the archive is right", lambda: sorted(s.server.subjects("bob", "Archive")) == archived, 60)
+        eventually("the mailbox is made and filled", lambda: s.server.subjects("bob", "Projects") == ["m08"])
+        eventually("the reply arrived", lambda: "Re: m39" in s.server.subjects("alice", "INBOX"))
+        eventually("its copy is in Sent", lambda: s.server.subjects("bob", "Sent") == ["Re: m39"])
+        eventually("the answered mail is marked", lambda: subjects_flagged(s.server, "INBOX", "ANSWERED") == ["m39"])
+        equal(sorted(s.server.subjects("bob", "INBOX")), sorted(names[:8] + ["m39", "while away"]))
+        equal(subjects_flagged(s.server, "INBOX", "FLAGGED"), ["m39"], "flagged in the end")
+        contains(subjects_flagged(s.server, "Archive", "SEEN"), "m22", "what another did to it")
+        equal(s.server.subjects("bob", "Trash"), ["m20"], "what another moved stays where it was put")
+        eventually("nothing waits", lambda: queue(s.user) == [])
+        command(term, "messages")
+        screen = term.wait("what happened")
+        equal(len(re.findall(r'm20', screen)), 1, "one word about m20")
+        equal(len(re.findall(r'm21', screen)), 1, "one word about m21")
     finally:
         term.close()
 
