@@ -162,6 +162,12 @@ static bool append_once(struct session *s, struct append *a, struct err *err)
         validity = s->appended_validity;
         uid = s->appended_uid;
     }
+    if (s->selected == a->q->box && uid && validity == s->uidvalidity && uid < UINT32_MAX)
+        s->uidnext = MAX(s->uidnext, uid + 1); /* what is asked of all mails is asked of this one too */
+    /* The server said it by a number, which nobody may know the UID of. */
+    if (a->replacing &&
+        !FETCH_SEND(s->f, err, GONE, .box = a->q->box, .uid_lo = a->q->replaces, .uid_hi = a->q->replaces))
+        return false;
     return FETCH_SEND(s->f, err, APPENDED, .step = fetch_step(s->f), .box = a->q->box,
                       .uidvalidity = uid ? validity : 0, .uid = uid);
 }

@@ -144,16 +144,23 @@ bool imap_on_list(struct session *s, const struct imap_event *ev, struct err *er
                           .uidnext = st->uidnext, .uidvalidity = st->uidvalidity, .modseq = st->modseq, .counts = 1,
                           .size = UINT64_MAX);
     }
-    e->total = st->messages;
-    e->unread = st->unseen;
-    e->uidnext = st->uidnext;
-    e->uidvalidity = st->uidvalidity;
-    e->modseq = st->modseq;
-    e->size = st->size;
+    /* What it does not say may have been said before. */
+    e->total = st->messages != UINT32_MAX ? st->messages : e->total;
+    e->unread = st->unseen != UINT32_MAX ? st->unseen : e->unread;
+    e->uidnext = st->uidnext != UINT32_MAX ? st->uidnext : e->uidnext;
+    e->uidvalidity = st->uidvalidity != UINT32_MAX ? st->uidvalidity : e->uidvalidity;
+    e->modseq = st->modseq ? st->modseq : e->modseq;
+    e->size = st->size != UINT64_MAX ? st->size : e->size;
     char *id = st->mailboxid.n ? arena_dup(l->arena, st->mailboxid.p, st->mailboxid.n) : NULL;
     if (id)
         e->id = (struct str){id, st->mailboxid.n};
     return true;
+}
+
+/* Cyrus 3.6 gives other bytes than the id in a LIST with STATUS, in a STATUS the right ones. */
+static bool ids_apart(const struct session *s)
+{
+    return (imap_caps(s->imap) & IMAP_CAP_OBJECTID) && (imap_caps(s->imap) & IMAP_CAP_CREATEDMODSEQ);
 }
 
 /* SIZE only with a quota: then it says where the room is; without one it makes some servers open every mailbox. */
@@ -164,13 +171,13 @@ static const char *status_items(const struct session *s)
     bool size = (caps & IMAP_CAP_STATUS_SIZE) && (caps & IMAP_CAP_QUOTA) && s->list;
     snprintf(items, sizeof items, "(MESSAGES UNSEEN UIDNEXT UIDVALIDITY%s%s%s)",
              caps & IMAP_CAP_CONDSTORE ? " HIGHESTMODSEQ" : "",
-             (caps & IMAP_CAP_OBJECTID) && s->list ? " MAILBOXID" : "", size ? " SIZE" : "");
+             (caps & IMAP_CAP_OBJECTID) && s->list && !ids_apart(s) ? " MAILBOXID" : "", size ? " SIZE" : "");
     return items;
 }
 
 /* STATUS of names, many under way. A NO is that mailbox's affair. */
-static bool status_all(struct session *s, struct str (*name_at)(void *arg, size_t i), void *arg, size_t n,
-                       struct err *err)
+static bool status_all(struct session *s, const char *items, struct str (*name_at)(void *arg, size_t i), void *arg,
+                       size_t n, struct err *err)
 {
     uint32_t tags[STATUS_AT_ONCE] = {0};
     size_t sent = 0, done = 0;
@@ -182,7 +189,7 @@ static bool status_all(struct session *s, struct str (*name_at)(void *arg, size_
             if (name.n) {
                 imap_cmd_init(&c, "STATUS ");
                 imap_cmd_mailbox(s->imap, &c, name);
-                imap_cmd_add(&c, " %s", status_items(s));
+                imap_cmd_add(&c, " %s", items);
                 if (!imap_send(s->imap, &c, &tags[sent % STATUS_AT_ONCE], err))
                     return session_lost(s, err);
             }
@@ -272,7 +279,7 @@ static bool list_hidden(struct session *s, bool extended, bool status, struct er
     return ok;
 }
 
-static bool list_all(struct session *s, struct err *err)
+static bool list_all(struct session *s, struct box_list *l, struct err *err)
 {
     uint64_t caps = imap_caps(s->imap);
     bool extended = (caps & IMAP_CAP_LIST_EXTENDED) != 0, status = (caps & IMAP_CAP_LIST_STATUS) != 0, ok = false;
@@ -292,7 +299,8 @@ static bool list_all(struct session *s, struct err *err)
         ok = list_plain(s, (struct str){NULL, 0}, err);
     }
     return ok && list_hidden(s, extended, status, err) &&
-           (status || status_all(s, entry_name, s->list, s->list->n, err)) && quota_finish(s, quota, err);
+           (status || status_all(s, status_items(s), entry_name, l, l->n, err)) &&
+           (!ids_apart(s) || status_all(s, "(MAILBOXID)", entry_name, l, l->n, err)) && quota_finish(s, quota, err);
 }
 
 bool imap_step_list(struct fetch *f, struct msg *m, struct err *err)
@@ -305,7 +313,7 @@ bool imap_step_list(struct fetch *f, struct msg *m, struct err *err)
     if (!watch_notify(s, err))
         return false;
     struct box_list *l = list_new(s);
-    bool ok = list_all(s, err);
+    bool ok = list_all(s, l, err);
     if (f->lost)
         return false; /* list_free comes with the line's end */
     for (size_t i = 0; ok && i < l->n; i++)
@@ -334,7 +342,7 @@ bool imap_status_names(struct session *s, struct str rest, struct err *err)
     while (str_split(&rest, 0, &name))
         if (name.n)
             names.list[names.n++] = name;
-    bool ok = status_all(s, names_at, &names, names.n, err);
+    bool ok = status_all(s, status_items(s), names_at, &names, names.n, err);
     free(names.list);
     return ok;
 }

@@ -63,9 +63,10 @@ struct str space_own_name(const struct session *s, struct str name)
 
 static bool on_namespace(struct session *s, const struct imap_namespaces *all, struct err *err)
 {
-    bool asked = s->facts.asked;
+    bool asked = s->facts.asked, quota_round = s->facts.quota_round;
     facts_reset(s);
     s->facts.asked = asked;
+    s->facts.quota_round = quota_round;
     s->facts.list = mem_array(all->n + 1, sizeof(*s->facts.list));
     for (unsigned i = 0; i < all->n; i++)
         s->facts.list[s->facts.n++] = (struct space){.prefix = mem_dup_n(all->list[i].prefix.p, all->list[i].prefix.n),

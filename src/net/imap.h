@@ -74,7 +74,8 @@
     X(SORT, "SORT") \
     X(THREAD_REFS, "THREAD=REFERENCES") \
     X(GMAIL, "X-GM-EXT-1") \
-    X(LOGIN_REFERRALS, "LOGIN-REFERRALS")
+    X(LOGIN_REFERRALS, "LOGIN-REFERRALS") \
+    X(CREATEDMODSEQ, "X-CREATEDMODSEQ") /* of Cyrus: its sign */
 enum imap_cap_bit {
 #define X(name, word) IMAP_BIT_##name,
     IMAP_CAPS(X)

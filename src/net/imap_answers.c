@@ -145,7 +145,7 @@ static bool parse_status(struct cursor *c, struct arena *arena, struct imap_even
         cursor_space(c);
         struct str value = cursor_value(c);
         if (c->bad)
-            return false;
+            return true; /* what it said up to here stands */
         status_item(s, word, value);
         while (cursor_is(c, ' '))
             ;

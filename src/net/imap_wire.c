@@ -691,10 +691,21 @@ static const struct {
     {"PRIVACYREQUIRED", ERR_NO_AUTH_METHOD},
 };
 
+/* Cyrus says "Over quota" and Courier "[ALERT] You exceeded your mail quota", without the code of RFC 5530. */
+static bool says_quota(struct str text)
+{
+    for (size_t i = 0; i + 5 <= text.n; i++)
+        if (str_case_eqz(str_sub(text, i, i + 5), "quota"))
+            return true;
+    return false;
+}
+
 bool imap_result_err(const struct imap_result *r, struct err *err)
 {
     enum err_kind kind = ERR_SERVER_NO;
     struct buf clean = BUF_INIT(300);
+    if ((!r->code.n || str_case_eqz(r->code, "ALERT")) && says_quota(r->text))
+        kind = ERR_OVERQUOTA;
     for (size_t i = 0; i < COUNT(code_kinds); i++)
         if (str_case_eqz(r->code, code_kinds[i].code))
             kind = code_kinds[i].kind;

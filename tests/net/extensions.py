@@ -1,0 +1,572 @@
+#!/usr/bin/env python3
+"""IMAP extensions, each where it is offered and where it is not: real Dovecot and Cyrus first, a server in memory for what neither has."""
+import contextlib
+import os
+import re
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+import channel  # noqa: E402
+import cyrus  # noqa: E402
+import dovecot  # noqa: E402
+import imap_script  # noqa: E402
+import rig  # noqa: E402
+import tap  # noqa: E402
+
+ERR = channel.error_kinds()
+OTHERS, SHARED = 64, 128  # enum box_attr
+QUOTA = """
+mail_plugins = $mail_plugins quota
+protocol imap {
+  mail_plugins = $mail_plugins quota imap_quota
+}
+plugin {
+  quota = maildir:User quota
+  quota_rule = *:storage=1M
+  quota_grace = 0
+}
+"""
+
+
+def mail(n, body="text\r\n", extra=""):
+    return ("From: Alice Example <alice@example.org>\r\nTo: Bob <bob@example.org>\r\nSubject: number %d\r\n"
+            "Date: Sun, 22 Nov 2026 14:02:%02d +0100\r\nMessage-ID: <m%d@example.org>\r\n%s\r\n%s" % (n, n % 60, n, extra, body)).encode()
+
+
+@contextlib.contextmanager
+def fetch(info, lines="", scheme="imaps", user="alice"):
+    """The fetch program alone, connected."""
+    with tap.directory() as d:
+        conf = os.path.join(d, "rc")
+        with open(conf, "w") as f:
+            f.write("account work %s://%s@localhost:%d\nset -a work tls-ca-file %s\nset log-level debug\n%s" %
+                    (scheme, user, info[scheme], info["ca"], lines))
+        os.chmod(conf, 0o600)
+        p = channel.Program("fetch", "-c", conf, "--store", os.path.join(d, "store"), "work", env=d)
+        p.root = d
+        try:
+            p.until("READY")
+            p.do("STEP_CONNECT")
+            yield p
+            tap.equal(p.close(), 0, "exit status")
+        except tap.Skip:
+            raise
+        except BaseException:
+            sys.stderr.write(open(os.path.join(d, "log"), errors="replace").read()[-6000:])
+            raise
+        finally:
+            if p.process.poll() is None:
+                p.process.kill()
+                p.process.wait()
+
+
+@contextlib.contextmanager
+def real(kind, **server):
+    with tap.directory() as d:
+        s = kind.Server(os.path.join(d, "server"), relay=False, **server)
+        try:
+            yield s
+        finally:
+            s.close()
+
+
+class Memory(imap_script.Server):
+    """With namespaces, quota and the like behind attributes."""
+    spaces, quota, limit = '(("" "/")) NIL NIL', {}, None
+
+    def do_namespace(self, conn, rest):
+        return "* NAMESPACE %s\r\n" % self.spaces
+
+    def do_getquotaroot(self, conn, rest):
+        out = "* QUOTAROOT %s %s\r\n" % (rest, " ".join('"%s"' % r for r in self.quota))
+        return out + "".join('* QUOTA "%s" (%s)\r\n' % q for q in self.quota.items())
+
+    def do_create(self, conn, rest):
+        words = imap_script.tokens(rest)
+        name = self.string(words[0])
+        use = re.search(r"\(USE \((.*)\)\)", rest)
+        if use and "CREATE-SPECIAL-USE" not in self.caps:
+            raise imap_script.No("BAD no such argument")
+        self.boxes[name] = imap_script.Box(name, use[1] if use else "")
+        return ""
+
+    def do_subscribe(self, conn, rest):
+        return ""
+
+
+@contextlib.contextmanager
+def memory(caps="", boxes=("INBOX", "Drafts"), rules=(), rev1=True, **attributes):
+    with tap.directory() as d:
+        kind = type("Memory", (Memory,), attributes)
+        s = kind(boxes, ("IMAP4rev1 LITERAL+ " if rev1 else "") + caps, rules, os.path.join(d, "server"))
+        try:
+            yield s
+        finally:
+            s.close()
+
+
+@contextlib.contextmanager
+def store(info, lines="", user="bob"):
+    """Store and fetch as in life."""
+    with tap.directory() as d:
+        r = rig.Rig(os.path.join(d, "rig"), info, lines=lines, user=user)
+        try:
+            r.until("the list is read", lambda: "INBOX" in r.boxes() and r.accounts and r.accounts[-1].state == 2)
+            yield r
+        finally:
+            r.close()
+
+
+def names(got):
+    return {b["name"].decode(): b for b in got["BOX"]}
+
+
+def append(p, data, name="INBOX", want=0, **fields):
+    with open(os.path.join(p.root, "mail"), "wb+") as f:
+        f.write(data)
+        f.flush()
+        return p.do("STEP_APPEND", fd=f.fileno(), box=1, name=name, want=want, **fields)
+
+
+def quotas(got):
+    return [(q.root, q.resource, q.used, q.limit) for q in got.get("QUOTA", [])]
+
+
+# ---- QUOTA (RFC 2087, 9208) ----
+def test_quota_of_dovecot():
+    with real(dovecot, extra=QUOTA) as s, fetch(s.info) as p:
+        told = quotas(p.do("STEP_LIST"))
+        tap.equal([(q[1], q[3]) for q in told], [(b"STORAGE", 1024), (b"", 0)], "one resource, then the end of the round")
+        append(p, mail(1, "x" * 76 + "\r\n" * 3000))
+        again = append(p, mail(2, ("x" * 76 + "\r\n") * 20000), want=ERR["OVERQUOTA"])
+        used = quotas(again)[0]
+        assert used[1] == b"STORAGE" and 0 < used[2] <= 1024, used
+
+
+def test_quota_of_cyrus():
+    with real(cyrus, quota=2048) as s, fetch(s.info) as p:
+        told = quotas(p.do("STEP_LIST"))
+        tap.equal([(q[1], q[3]) for q in told if q[1] == b"STORAGE"], [(b"STORAGE", 2048)])
+        tap.equal(told[-1][1], b"")
+        append(p, mail(2, ("x" * 76 + "\r\n") * 40000), want=ERR["OVERQUOTA"])
+
+
+def test_no_quota_is_asked_where_there_is_none():
+    with memory("UIDPLUS") as s, fetch(s.info) as p:
+        tap.equal(quotas(p.do("STEP_LIST")), [])
+        tap.equal(s.asked("GETQUOTA"), [])
+
+
+def test_full_mailbox_is_said_once_and_shown():
+    with memory("QUOTA UIDPLUS", quota={"User quota": "STORAGE 950 1000 MESSAGE 3 100"}) as s:
+        s.add("INBOX", mail(1))
+        with store(s.info) as r:
+            r.until("the quota is known", lambda: r.accounts[-1].full == 95)
+            notes = [n for n in r.notes if "95 %" in n]
+            assert len(notes) == 1 and "950 KB of 1000 KB" in notes[0] and "empty the trash" in notes[0], r.notes
+            tap.equal(r.sql("cache", "select root,resource,used,lim from quota order by resource"),
+                      [(b"User quota", b"MESSAGE", 3, 100), (b"User quota", b"STORAGE", 950, 1000)])
+            s.quota = {"User quota": "STORAGE 100 1000"}
+            r.ask("FETCH_NOW", account="work")
+            r.until("it is not full any more", lambda: r.accounts[-1].full == 10)
+            tap.equal(r.sql("cache", "select count(*) from quota"), [(1,)])
+
+
+def test_overquota_ends_a_copy_with_its_reason():
+    refusal = b"{tag} NO [OVERQUOTA] Quota exceeded (mailbox for user is full)\r\n"
+    with memory("QUOTA UIDPLUS MOVE", ("INBOX", "Archive"), [(r"UID (COPY|MOVE) .*", refusal)], quota={"": "STORAGE 1000 1000"}) as s:
+        s.add("INBOX", mail(1))
+        with store(s.info) as r:
+            r.filled("INBOX", 1)
+            ident = r.rows("INBOX")["number 1"]
+            r.intent(rig.COPY, [ident], target=r.box("Archive"))
+            r.settled()
+            note = next(n for n in r.notes if "no room" in n)
+            for word in ("copying 1 message", "Archive of work", "1000 KB of 1000 KB", "empty the trash", "Quota exceeded"):
+                tap.contains(note, word)
+            tap.equal(r.rows("Archive"), {}, "the copy that was shown is gone again")
+            tap.equal(r.rows("INBOX"), {"number 1": ident})
+
+
+# ---- NAMESPACE (RFC 2342) ----
+PUBLIC = """
+namespace inbox {
+  prefix = INBOX.
+}
+namespace public {
+  type = public
+  separator = .
+  prefix = Public.
+  location = maildir:%s
+  subscriptions = no
+  list = %s
+}
+"""
+
+
+def namespaces_of_dovecot(listed):
+    with tap.directory() as d:
+        public = os.path.join(d, "public")
+        for folder in ("", ".Club", ".Club.Notes"):
+            for sub in ("cur", "new", "tmp"):
+                os.makedirs(os.path.join(public, folder, sub))
+        for top, _, _ in os.walk(d):
+            os.chmod(top, 0o777)
+        with real(dovecot, separator=".", extra=PUBLIC % (public, listed)) as s:
+            with s.imap("alice") as imap:
+                assert imap.create("INBOX.Work")[0] == "OK"
+                assert imap.append("Public.Club", "", None, mail(1))[0] == "OK"
+            with fetch(s.info) as p:
+                got = p.do("STEP_LIST")
+                tap.equal([(n.prefix, n.delim) for n in got["NAMESPACE"]], [(b"INBOX.", ord("."))])
+                boxes = names(got)
+                tap.equal({k: (b.utf8, b.attrs & (OTHERS | SHARED)) for k, b in boxes.items() if "Work" in k or "Notes" in k or k == "INBOX"},
+                          {"INBOX": (b"INBOX", 0), "INBOX.Work": (b"Work", 0), "Public.Club.Notes": (b"Public.Club.Notes", SHARED)})
+                tap.equal(boxes["Public.Club"].total, 1, "counts of a shared mailbox")
+                opened = p.do("STEP_SELECT", box=9, name="Public.Club")["BOX_OPEN"][0]
+                tap.equal(opened.exists, 1)
+            with store(s.info, user="alice") as r:
+                r.intent(rig.BOX_CREATE, arg="Plans")
+                r.settled()
+                r.until("the new mailbox is listed", lambda: "INBOX.Plans" in r.boxes())
+                with s.imap("alice") as imap:
+                    assert any(b"INBOX.Plans" in x for x in imap.list()[1])
+                tap.equal(r.sql("cache", "select utf8 from box where name=?", b"INBOX.Plans"), [(b"Plans",)])
+
+
+def test_namespaces_of_dovecot():
+    namespaces_of_dovecot("yes")
+
+
+def test_namespaces_that_a_list_leaves_out():
+    namespaces_of_dovecot("no")
+
+
+def test_other_users_of_cyrus():
+    with real(cyrus) as s:
+        with s.imap("bob") as imap:
+            imap.create("Team")
+            imap.append("Team", "", None, mail(1))
+            assert imap.setacl("Team", "alice", "lrswi")[0] == "OK"
+        with fetch(s.info) as p:
+            boxes = names(p.do("STEP_LIST"))
+            other = [b for n, b in boxes.items() if n.endswith("bob/Team")]
+            tap.equal([(b.attrs & OTHERS, b.total) for b in other], [(OTHERS, 1)], repr(sorted(boxes)))
+            tap.equal(boxes["INBOX"].attrs & (OTHERS | SHARED), 0)
+
+
+def test_without_namespace_names_stay_whole():
+    with memory("", ("INBOX", imap_script.Box("INBOX.Work", delim="."))) as s, fetch(s.info) as p:
+        got = p.do("STEP_LIST")
+        tap.equal([n.prefix for n in got["NAMESPACE"]], [b""])
+        tap.equal(names(got)["INBOX.Work"].utf8, b"INBOX.Work")
+        tap.equal(s.asked("NAMESPACE"), [])
+
+
+def test_a_prefix_is_not_taken_off_where_it_tells_two_apart():
+    with memory("NAMESPACE", ("INBOX", "INBOX/Work", "Work", "INBOX/inbox"), spaces='(("INBOX/" "/")) NIL NIL') as s, fetch(s.info) as p:
+        tap.equal({k: b.utf8 for k, b in names(p.do("STEP_LIST")).items()},
+                  {"INBOX": b"INBOX", "INBOX/Work": b"INBOX/Work", "Work": b"Work", "INBOX/inbox": b"INBOX/inbox"})
+
+
+# ---- OBJECTID (RFC 8474) ----
+def renamed_elsewhere(s, rename):
+    """Rows and ids of a mailbox after another client renamed it; the store saw it before."""
+    with store(s.info) as r:
+        r.say(r.client, "WATCH", account="work", box=r.box("Plans"))
+        r.filled("Plans", 1)
+        box, row = r.box("Plans"), r.rows("Plans")
+        rename()
+        r.ask("FETCH_NOW", account="work")
+        r.until("the new name is listed", lambda: "Ideas" in r.boxes())
+        r.filled("Ideas", 1)
+        return box, row, r.box("Ideas"), r.rows("Ideas"), "Plans" in r.boxes()
+
+
+def test_a_mailbox_renamed_elsewhere_keeps_its_rows():
+    with real(cyrus) as s:
+        with s.imap("bob") as imap:
+            imap.create("Plans")
+            imap.append("Plans", "", None, mail(1))
+
+        def rename():
+            with s.imap("bob") as imap:
+                assert imap.rename("Plans", "Ideas")[0] == "OK"
+        box, row, now, rows, old = renamed_elsewhere(s, rename)
+        tap.equal((now, rows, old), (box, row, False))
+
+
+def swap(s, ids):
+    """MAILBOXID by name."""
+    def status_line(self, box, items):
+        line = imap_script.Server.status_line(self, box, items)
+        return line.replace(")\r\n", " MAILBOXID (%s))\r\n" % ids[box.name]) if ids.get(box.name) else line
+    type(s).status_line = status_line
+
+
+def test_two_mailboxes_that_change_names():
+    ids = {"INBOX": "F0", "A": "F1", "B": "F2"}
+    with memory("OBJECTID LIST-EXTENDED LIST-STATUS UIDPLUS", ("INBOX", "A", "B")) as s:
+        swap(s, ids)
+        s.add("A", mail(1))
+        s["B"].uidvalidity = 8
+        s.add("B", mail(2))
+        with store(s.info) as r:
+            r.filled("A", 1)
+            r.filled("B", 1)
+            a, b, rows = r.box("A"), r.box("B"), (r.rows("A"), r.rows("B"))
+            with s.lock:
+                s.boxes = {"INBOX": s["INBOX"], "A": s["B"], "B": s["A"]}
+                s["A"].name, s["B"].name = "A", "B"
+                ids.update(A="F2", B="F1")
+            r.ask("FETCH_NOW", account="work")
+            r.until("the names have changed hands", lambda: (r.box("A"), r.box("B")) == (b, a))
+            tap.equal((r.rows("B"), r.rows("A")), rows)
+
+
+def test_without_objectid_a_new_name_is_a_new_mailbox():
+    with memory("UIDPLUS", ("INBOX", "Plans")) as s:
+        s.add("Plans", mail(1))
+
+        def rename():
+            with s.lock:
+                box = s.boxes.pop("Plans")
+                box.name = "Ideas"
+                s.boxes["Ideas"] = box
+        box, row, now, rows, old = renamed_elsewhere(s, rename)
+        assert now != box and not old and list(rows) == list(row)
+
+
+# ---- CREATE-SPECIAL-USE (RFC 6154) ----
+def archive_is_made(s, lines=""):
+    s.add("INBOX", mail(1))
+    with store(s.info, lines) as r:
+        r.filled("INBOX", 1)
+        want = "REFUSED" if lines else "INTENT_OK"
+        answer = r.intent(rig.ARCHIVE, [r.rows("INBOX")["number 1"]], want=want)
+        if not lines:
+            r.settled()
+            tap.equal(list(r.rows("Archive")), ["number 1"])
+        return answer
+
+
+def test_archive_is_made_with_its_purpose():
+    with memory("CREATE-SPECIAL-USE SPECIAL-USE UIDPLUS MOVE", ("INBOX",)) as s:
+        archive_is_made(s)
+        tap.equal(s.asked("CREATE"), ['CREATE "Archive" (USE (\\Archive))'])
+
+
+def test_archive_is_made_where_nothing_is_said_of_purposes():
+    with memory("UIDPLUS MOVE", ("INBOX",)) as s:
+        archive_is_made(s)
+        tap.equal(s.asked("CREATE"), ['CREATE "Archive"'])
+
+
+def test_a_purpose_refused_makes_the_mailbox_all_the_same():
+    with memory("CREATE-SPECIAL-USE UIDPLUS MOVE", ("INBOX",)) as s:
+        s.once(r".*USE.*", b"{tag} NO [USEATTR] one is enough\r\n")
+        archive_is_made(s)
+        tap.equal(s.asked("CREATE"), ['CREATE "Archive" (USE (\\Archive))', 'CREATE "Archive"'])
+
+
+def test_archive_is_not_made_where_the_user_wants_none():
+    with memory("CREATE-SPECIAL-USE UIDPLUS MOVE", ("INBOX",)) as s:
+        answer = archive_is_made(s, "set -a work make-mailboxes no\n")
+        tap.contains(answer.text.decode(), "set -a work archive")
+        tap.equal(s.asked("CREATE"), [])
+
+
+def test_purpose_in_cyrus():
+    with real(cyrus) as s, fetch(s.info) as p:
+        p.do("STEP_LIST")
+        p.do("STEP_BOX", op=0, name="Old mail", role=2)
+        p.do("STEP_BOX", op=0, name="Second", role=99)
+        boxes = names(p.do("STEP_LIST"))
+        assert "Old mail" in boxes and "Second" in boxes, boxes
+
+
+# ---- REPLACE (RFC 8508) ----
+class Replacing(Memory):
+    def do_replace(self, conn, rest, **_):
+        uid = int(rest.split()[0])
+        box = self.selected(conn, True)
+        if uid not in box.messages:
+            raise imap_script.No("NO no such message")
+        new = box.add(imap_script.Message(self.literals.pop(0), {r"\Draft", r"\Seen"}))
+        del box.messages[uid]
+        return "* OK [APPENDUID %d %d] here\r\n" % (box.uidvalidity, new)
+
+
+def draft_again(caps, refuse=None):
+    with tap.directory() as d:
+        s = Replacing(("INBOX", imap_script.Box("Drafts", "\\Drafts")), "IMAP4rev1 LITERAL+ " + caps, [], os.path.join(d, "server"))
+        try:
+            s.add("Drafts", mail(1), flags=(r"\Draft", r"\Seen"))
+            s.add("Drafts", mail(7), flags=(r"\Draft", r"\Deleted"))  # another client's mark
+            with store(s.info) as r:
+                r.say(r.client, "WATCH", account="work", box=r.box("Drafts"))
+                r.filled("Drafts", 2)
+                if refuse:
+                    s.once(refuse, b"{tag} NO [OVERQUOTA] full\r\n")
+                with open(os.path.join(d, "new"), "wb+") as f:
+                    f.write(mail(2))
+                    f.flush()
+                    f.seek(0)
+                    m = r.ask("SAVE", fd=f.fileno(), account="work", box=r.box("Drafts"), flags=17, replaces=r.rows("Drafts")["number 1"])
+                tap.equal(m.name, "INTENT_OK")
+                r.settled()
+                with s.lock:
+                    left = sorted(re.search(rb"Subject: (.*)\r", m.raw)[1].decode() for m in s["Drafts"].messages.values())
+                r.until("rows and server agree", lambda: sorted(r.rows("Drafts")) == left)
+                return left, list(s.heard), list(r.notes)
+        finally:
+            s.close()
+
+
+def test_a_draft_saved_again_is_replaced():
+    left, heard, _ = draft_again("UIDPLUS REPLACE")
+    tap.equal(left, ["number 2", "number 7"])
+    assert any(c.startswith('UID REPLACE 1 "Drafts"') for c in heard), heard
+    assert not any(c.startswith("APPEND") or "EXPUNGE" in c for c in heard), heard
+
+
+def test_a_draft_saved_again_without_replace():
+    left, heard, _ = draft_again("UIDPLUS")
+    tap.equal(left, ["number 2", "number 7"], "only the older form of this draft went")
+    order = [c.split()[0] + c.split()[1] for c in heard if c.startswith(("APPEND", "UID EXPUNGE"))]
+    tap.equal([c[:10] for c in order], ['APPEND"Dra', "UIDEXPUNGE"], "first the new one")
+    assert "UID EXPUNGE 1" in heard, heard
+
+
+def test_a_draft_that_cannot_be_saved_replaces_nothing():
+    for caps, refuse in (("UIDPLUS REPLACE", r"UID REPLACE.*"), ("UIDPLUS", r"APPEND.*")):
+        left, heard, notes = draft_again(caps, refuse)
+        tap.equal(left, ["number 1", "number 7"], caps)
+        assert any("outbox/" in n for n in notes) and any("no room" in n for n in notes), notes
+
+
+# ---- APPENDLIMIT (RFC 7889) ----
+def test_appendlimit_is_looked_at_before_the_upload():
+    with memory("UIDPLUS APPENDLIMIT=1000") as s, fetch(s.info) as p:
+        append(p, mail(1))
+        got = append(p, mail(2, "x" * 2000), want=ERR["TOO_LARGE"])
+        tap.contains(got["DONE"].text.decode(), "the server takes at most")
+        tap.equal(len(s.asked("APPEND")), 1)
+
+
+def test_appendlimit_of_one_mailbox():
+    limit = (r"STATUS .*APPENDLIMIT.*", b'* STATUS "INBOX" (APPENDLIMIT 70000)\r\n')
+    with memory("UIDPLUS APPENDLIMIT", rules=[limit]) as s, fetch(s.info) as p:
+        append(p, mail(1))
+        tap.equal(s.asked("STATUS"), [], "a small mail costs no question")
+        append(p, mail(2, "x" * 69000))
+        append(p, mail(3, "x" * 80000), want=ERR["TOO_LARGE"])
+        tap.equal(len(s.asked("APPEND")), 2)
+
+
+def test_too_big_by_the_servers_word():
+    with memory("UIDPLUS") as s, fetch(s.info) as p:
+        s.once(r"APPEND.*", b"{tag} NO [TOOBIG] no\r\n")
+        append(p, mail(2, "x" * 80000), want=ERR["TOO_LARGE"])
+
+
+# ---- UTF8=ACCEPT (RFC 6855), IMAP4rev2 (RFC 9051) ----
+def names_in_utf8(caps, enable, rev1=True):
+    with memory(caps, ("INBOX", "Größe & Co", "a&b"), rev1=rev1) as s, fetch(s.info) as p:
+        boxes = names(p.do("STEP_LIST"))
+        tap.equal({k: b.utf8.decode() for k, b in boxes.items()},
+                  {"INBOX": "INBOX", "Gr&APYA3w-e &- Co": "Größe & Co", "a&-b": "a&b"}, "one form of a name in all sessions")
+        p.do("STEP_SELECT", box=2, name="Gr&APYA3w-e &- Co")
+        p.do("STEP_SELECT", box=3, name="a&-b")
+        p.do("STEP_BOX", op=0, name="Z&APw-rich")
+        assert "Zürich" in s.boxes, s.boxes
+        tap.equal(s.asked("ENABLE"), [enable] if enable else [])
+        append(p, mail(1))
+        eight = mail(2).replace(b"Alice Example", "Älice".encode())
+        append(p, eight)
+        tap.equal(list(s["INBOX"].messages.values())[-1].raw, eight)
+
+
+def test_utf8_accept():
+    rules = [(r"APPEND \S+ \(\) UTF8 \(~\{literal\}\)", b"{tag} OK in\r\n")]
+    with memory("ENABLE UTF8=ACCEPT", ("INBOX", "Größe & Co"), rules) as s, fetch(s.info) as p:
+        tap.equal(names(p.do("STEP_LIST"))["Gr&APYA3w-e &- Co"].utf8.decode(), "Größe & Co")
+        p.do("STEP_SELECT", box=2, name="Gr&APYA3w-e &- Co")
+        tap.equal(s.asked("SELECT")[0].encode("utf-8", "surrogateescape").decode().split(" (")[0], 'SELECT "Größe & Co"')
+        append(p, mail(1))
+        append(p, mail(2, "Käse in the text\r\n"))
+        append(p, mail(2).replace(b"Alice Example", "Älice".encode()))
+        tap.equal([("UTF8" in c) for c in s.asked("APPEND")], [False, False, True], "only a header of more than ASCII is announced")
+        tap.equal(s.asked("ENABLE"), ["ENABLE UTF8=ACCEPT"])
+
+
+def test_imap4rev2_beside_rev1():
+    names_in_utf8("ENABLE IMAP4rev2 UIDPLUS", "ENABLE IMAP4rev2")
+
+
+def test_imap4rev2_alone():
+    names_in_utf8("ENABLE IMAP4rev2", "ENABLE IMAP4rev2", rev1=False)
+
+
+def test_utf8_that_is_offered_and_refused():
+    with memory("ENABLE UTF8=ACCEPT", ("INBOX", "Gr&APYA3w-e")) as s:
+        s.once("ENABLE.*", b"{tag} NO not today\r\n")
+        with fetch(s.info) as p:
+            tap.equal(names(p.do("STEP_LIST"))["Gr&APYA3w-e"].utf8.decode(), "Größe")
+            p.do("STEP_SELECT", box=2, name="Gr&APYA3w-e")
+
+
+def test_modified_utf7_where_nothing_else_is_offered():
+    with real(dovecot) as s:
+        with fetch(s.info) as p:
+            p.do("STEP_BOX", op=0, name="Gr&APYA3w-e &- Co")
+            box = names(p.do("STEP_LIST"))["Gr&APYA3w-e &- Co"]
+            tap.equal(box.utf8.decode(), "Größe & Co")
+
+
+# ---- ID (RFC 2971) ----
+def test_id_says_name_and_version_and_no_more():
+    with memory("ID", rules=[("ID .*", b'* ID ("name" "Evil\x1b[31m" "vendor" "x\\"y" "os" NIL)\r\n')]) as s:
+        with fetch(s.info) as p:
+            p.do("STEP_LIST")
+            tap.equal([re.sub(r"[0-9.a-z-]+\"\)$", 'V")', c) for c in s.asked("ID ")], ['ID ("name" "tuimail" "version" "V")'])
+            told = [m for m in p.seen if m.name == "SERVER_ID"]
+            tap.equal(told[0].text, b'name: Evil\x1b[31m\nvendor: x"y\n', "raw: cleaned where it is shown")
+        with fetch(s.info, "set -a work send-id no\n") as p:
+            p.do("STEP_LIST")
+            tap.equal(s.asked("ID ")[-1], "ID NIL")
+    with memory("") as s, fetch(s.info) as p:
+        p.do("STEP_LIST")
+        tap.equal(s.asked("ID"), [])
+
+
+def test_id_comes_before_any_mailbox_is_opened():
+    with memory("ID ENABLE CONDSTORE") as s, fetch(s.info) as p:
+        p.do("STEP_SELECT", box=1, name="INBOX")
+        order = [c.split()[0] for c in s.heard]
+        assert order.index("ID") < order.index("SELECT"), order
+
+
+# ---- LIST-EXTENDED, LIST-STATUS, STATUS=SIZE ----
+def test_one_command_lists_all_where_the_server_can():
+    with memory("LIST-EXTENDED LIST-STATUS SPECIAL-USE STATUS=SIZE QUOTA", quota={"": "STORAGE 1 10"}) as s:
+        s.add("INBOX", mail(1))
+        with fetch(s.info) as p:
+            box = names(p.do("STEP_LIST"))["INBOX"]
+            tap.equal((box.total, box.size, bool(box.attrs & 8)), (1, len(mail(1)), True))
+            tap.equal(len(s.asked("LIST")), 1)
+            tap.equal(s.asked("STATUS") + s.asked("LSUB"), [])
+
+
+def test_list_lsub_and_status_where_it_cannot():
+    with memory("STATUS=SIZE") as s:
+        s.add("INBOX", mail(1))
+        with fetch(s.info) as p:
+            box = names(p.do("STEP_LIST"))["INBOX"]
+            tap.equal((box.total, bool(box.attrs & 8)), (1, True))
+            tap.equal(box.size, 2 ** 64 - 1, "no size is asked without a quota: it may cost the server much")
+            tap.equal([c.split()[0] for c in s.heard if c.split()[0] in ("LIST", "LSUB", "STATUS")], ["LIST", "LSUB", "STATUS", "STATUS"])
+
+
+if __name__ == "__main__":
+    tap.run(globals())
