@@ -165,16 +165,12 @@ static void browser_answer(struct browser *b, const char *status, const char *wo
 
 static enum verdict browser_request(struct flow *f, struct browser *b, struct err *err)
 {
-    struct str line = buf_str(&b->request), verb, target;
-    size_t end, mark;
-    line = str_find(line, '\n', &end) ? str_sub(line, 0, end) : line;
-    bool get = str_split(&line, ' ', &verb) && str_eqz(verb, "GET") && str_split(&line, ' ', &target);
-    bool asked = get && str_find(target, '?', &mark);
-    if (!get || !str_eq(asked ? str_sub(target, 0, mark) : target, f->path) || !asked) {
+    struct str query;
+    if (!request_query(buf_str(&b->request), f->path, &query)) {
         browser_answer(b, "404 Not Found", "Nothing is here.");
         return NO_CODE;
     }
-    enum verdict v = take_query(f, str_sub(target, mark + 1, target.n), err);
+    enum verdict v = take_query(f, query, err);
     if (v == TAKEN)
         browser_answer(b, "200 OK", "tuimail has what it needs. You may close this page.");
     else if (v == DENIED)

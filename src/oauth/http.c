@@ -69,6 +69,18 @@ bool query_get(struct str query, const char *name, struct buf *value)
     return false;
 }
 
+bool request_query(struct str request, struct str path, struct str *query_r)
+{
+    struct str verb, target;
+    size_t end, mark;
+    request = str_find(request, '\n', &end) ? str_sub(request, 0, end) : request;
+    if (!str_split(&request, ' ', &verb) || !str_eqz(verb, "GET") || !str_split(&request, ' ', &target) ||
+        !str_find(target, '?', &mark) || !str_eq(str_sub(target, 0, mark), path))
+        return false;
+    *query_r = str_sub(target, mark + 1, target.n);
+    return true;
+}
+
 /* ---- The request -------------------------------------------------------------------------------- */
 
 /* "host:port:address,address" for CURLOPT_RESOLVE. */

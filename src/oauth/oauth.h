@@ -32,6 +32,8 @@ bool http_post(const struct grant *, const char *url, struct str form, long *sta
 void form_add(struct buf *form, const char *name, struct str value);
 /* The value of `name` in a query string, unescaped; false where it is missing or malformed. */
 bool query_get(struct str query, const char *name, struct buf *value);
+/* The query of "GET PATH?QUERY HTTP/1.1", the first line of a browser's request (hostile); false for anything else. */
+bool request_query(struct str request, struct str path, struct str *query_r);
 void buf_wipe(struct buf *);
 
 /* ---- token.c: the provider's answers (jansson's door) ---- */
@@ -43,6 +45,9 @@ struct answer {
     uint32_t expires_s, interval_s; /* 0: not said */
 };
 void answer_free(struct answer *);
+/* Reads one, of an HTTP status and a body (hostile). False with *err where it is no JSON object. An error that the
+ * provider names is answer->error, and its words are in *err all the same. `host` is for messages. */
+bool answer_read(const char *host, long status, struct str body, struct answer *, struct err *);
 /* Posts the form, with client id and secret added, and reads the JSON answer. False only where no answer of the
  * protocol came; an error that the provider names is answer->error, and its words are in *err all the same. */
 bool answer_get(struct grant *, const char *url, struct buf *form, struct answer *, struct err *);

@@ -84,12 +84,11 @@ static void explain(const char *host, const struct answer *a, const char *said, 
     err_set(err, kind, "%s: %s (%s%s%.200s)", host, words, a->error, said[0] != '\0' ? ": " : "", said);
 }
 
-static bool read_answer(const char *url, long status, struct str body, struct answer *a, struct err *err)
+bool answer_read(const char *host, long status, struct str body, struct answer *a, struct err *err)
 {
-    char host[256] = "", said[400];
-    uint16_t port;
+    char said[400];
     json_error_t where;
-    https_parse(url, false, host, &port);
+    *a = (struct answer){.expires_s = 0};
     json_t *json = json_loadb(body.p != NULL ? body.p : "", body.n, JSON_REJECT_DUPLICATES, &where);
     if (!json_is_object(json)) {
         json_decref(json);
@@ -127,13 +126,16 @@ bool answer_get(struct grant *g, const char *url, struct buf *form, struct answe
 {
     struct buf body = BUF_INIT(BODY_MAX);
     long status = 0;
+    char host[256] = "";
+    uint16_t port;
     *a = (struct answer){.expires_s = 0};
+    https_parse(url, false, host, &port);
     form_add(form, "client_id", str_z(g->oauth.client_id));
     if (g->client.p != NULL)
         form_add(form, "client_secret", (struct str){g->client.p, g->client.n});
     bool ok = !form->full || err_set(err, ERR_LIMIT, "the request is too long");
-    ok =
-        ok && http_post(g, url, buf_str(form), &status, &body, err) && read_answer(url, status, buf_str(&body), a, err);
+    ok = ok && http_post(g, url, buf_str(form), &status, &body, err) &&
+         answer_read(host, status, buf_str(&body), a, err);
     if (repeats(err, &g->refresh) || repeats(err, &g->client))
         err_set(err, err->kind, "the provider refuses (%s)", a->error);
     buf_wipe(&body);

@@ -66,6 +66,7 @@ class Provider:
         def serve(context):
             s = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
             s.daemon_threads = True
+            s.handle_error = lambda *_: None  # a client may leave in the middle
             if context:
                 s.socket = context.wrap_socket(s.socket, server_side=True, do_handshake_on_connect=False)
             threading.Thread(target=s.serve_forever, daemon=True).start()

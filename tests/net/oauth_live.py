@@ -4,9 +4,9 @@ refresh, refusals; no token in an argument, an environment, a log or a file that
 import contextlib
 import os
 import re
+import socket
 import subprocess
 import threading
-import time
 
 import tap
 import oauth_server
@@ -157,6 +157,27 @@ def test_code_flow():
         contains(login.end(), "may use the account now")
         contains(u.command("fetch"), "0 new")
         no_secret_kept(u, provider, but=[u.password, os.path.join(u.root, "client-secret")])
+
+
+def test_code_flow_among_strangers():
+    """Connections that say nothing, say too much or say it wrongly do not keep the browser out."""
+    with world() as (server, provider):
+        u = account(server, provider, "u", flow="code")
+        login = Login(u)
+        url = login.until(r"https://localhost\S+/auth\?\S+")
+        where, _ = provider.browse(url, follow=False)
+        at = ("127.0.0.1", int(re.search(r":(\d+)", where).group(1)))
+        silent = [socket.create_connection(at) for _ in range(6)]
+        with socket.create_connection(at) as flood, contextlib.suppress(OSError):
+            for _ in range(100):
+                flood.sendall(b"GET /?code=" + b"x" * 65536)
+        with socket.create_connection(at) as wrong:
+            wrong.sendall(b"POST /?code=1&state=2 HTTP/1.1\r\n\r\n")
+            contains(wrong.recv(1000).decode(), "404")
+        equal(oauth_server.fetch(where)[0], 200)
+        contains(login.end(), "may use the account now")
+        for s in silent:
+            s.close()
 
 
 def test_code_flow_pasted():
@@ -323,6 +344,8 @@ def test_provider_faults():
         contains(u.run("fetch").stderr, "no access token")
         provider.token_errors = [(200, {"access_token": "x" * 300000})]
         u.run("fetch")
+        provider.token_errors = [(302, {"Location": "https://elsewhere.example/"})]
+        contains(u.run("fetch").stderr, "status 302")
         provider.token_errors = [(200, [[[[1]]]])]
         contains(u.run("fetch").stderr, "no JSON")
         rc = open(u.rc).read()
