@@ -115,13 +115,6 @@ static void check_programs(struct doctor *d)
     }
     if (found == COUNT(roles))
         say(d, OK, "programs: %s", dir);
-    bool oauth = false;
-    for (size_t i = 0; i < d->conf->naccounts; i++)
-        oauth = oauth || account_has_oauth(&d->conf->accounts[i]);
-    char *path = path_join(dir, role_name(ROLE_OAUTH));
-    if (oauth && access(path, X_OK) != 0)
-        say(d, FAIL, "programs: %s is missing; this tuimail was built without OAuth 2.0: use token-command", path);
-    free(path);
     free(dir);
 }
 

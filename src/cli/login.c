@@ -36,8 +36,8 @@ static bool give(struct consent *l, uint8_t what, int fd, struct err *err)
 
 static bool give_client_secret(struct consent *l, struct err *err)
 {
-    int fd, status = 0;
-    pid_t pid;
+    int fd = -1, status = 0;
+    pid_t pid = 0;
     if (l->account->oauth_client_secret_command[0] == '\0')
         return true;
     if (!secret_source(l->account, false, NEED_CLIENT, STDERR_FILENO, &fd, NULL, &pid, err))
@@ -195,7 +195,7 @@ static bool flow(struct consent *l, struct err *err)
 static bool keep(struct consent *l, struct err *err)
 {
     int status = 0;
-    pid_t pid;
+    pid_t pid = 0;
     if (!secret_keep(l->account, &l->refresh, STDERR_FILENO, &pid, err))
         return false;
     while (pid != 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)

@@ -84,6 +84,10 @@ bool account_oauth(const struct account *a, struct oauth *o, struct err *err)
             p = &providers[i];
     if (p == NULL)
         return err_set(err, ERR_CONFIG, "account %s: oauth-provider is not set", a->name);
+#ifndef HAVE_OAUTH
+    return err_set(err, ERR_CONFIG, "account %s: this tuimail was built without OAuth 2.0; token-command can do it",
+                   a->name);
+#endif
     *o = (struct oauth){.auth_url = either(a->oauth_auth_url, p->auth_url),
                         .token_url = either(a->oauth_token_url, p->token_url),
                         .device_url = either(a->oauth_device_url, p->device_url),

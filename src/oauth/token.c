@@ -118,7 +118,7 @@ bool answer_read(const char *host, long status, struct str body, struct answer *
 static bool repeats(const struct err *err, const struct secret *s)
 {
     size_t n = MIN(s->n, (size_t)16);
-    return n > 0 && memmem(err->text, strlen(err->text), s->p, n) != NULL;
+    return s->p != NULL && n > 0 && memmem(err->text, strlen(err->text), s->p, n) != NULL;
 }
 
 /* Jansson frees what it parsed without wiping it; the pages are this short program's alone. */

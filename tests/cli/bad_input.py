@@ -58,6 +58,8 @@ def test_tls_none_needs_loopback():
 def test_oauth_options():
     base = "account work imaps://a@h.example\n"
     client = base + "set -a work oauth-client-id x\n"
+    if "HAVE_OAUTH 1" not in open(os.path.join(tap.BUILD, "config.h")).read():
+        tap.skip("built without OAuth 2.0")
     with tap.directory() as root:
         user = User(root)
         for lines, words in (

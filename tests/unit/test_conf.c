@@ -309,13 +309,14 @@ static void test_table(void **state)
 static void test_values(void **state)
 {
     (void)state;
-    struct conf *conf = load_ok("account work imaps://alice@imap.example.org\n"
-                                "set -a work max-size 20M ; set -a work interval 10m\n"
-                                "set -a work send smtps://alice@smtp.example.org\n"
-                                "set -a work signature \"Alice\\nExample\"\n"
-                                "set -a work leave \"days 14\"\nset -a work keyring\n"
-                                "set notify \"bell osc9\"\nset read-delay 2\nset log-level debug\ntheme dark\nkeys vim\n"
-                                "set wrap 72\nunset wrap\nset store ~/x\n");
+    struct conf *conf =
+        load_ok("account work imaps://alice@imap.example.org\n"
+                "set -a work max-size 20M ; set -a work interval 10m\n"
+                "set -a work send smtps://alice@smtp.example.org\n"
+                "set -a work signature \"Alice\\nExample\"\n"
+                "set -a work leave \"days 14\"\nset -a work keyring\n"
+                "set notify \"bell osc9\"\nset read-delay 2\nset log-level debug\ntheme dark\nkeys vim\n"
+                "set wrap 72\nunset wrap\nset store ~/x\n");
     struct account *a = conf_account(conf, "work");
     assert_non_null(a);
     assert_int_equal(a->max_size, 20 << 20);
@@ -753,7 +754,9 @@ static void test_login(void **state)
         {"imap://a@h", "set -a a tunnel x", LOGIN_NOTHING, LOGIN_PASSWORD},
         {"imap://a@h", "set -a a tunnel x\nset -a a password-file /p", LOGIN_PASSWORD, LOGIN_PASSWORD},
         {"imaps://a@h", "set -a a token-command x\nset -a a password-file /p", LOGIN_TOKEN, LOGIN_TOKEN},
+#ifdef HAVE_OAUTH
         {"imaps://a@h", "set -a a oauth-client-id x\nset -a a oauth-provider google", LOGIN_TOKEN, LOGIN_TOKEN},
+#endif
         {"imaps://a@h", "set -a a send smtps://h", LOGIN_PASSWORD, LOGIN_NOTHING},
     };
     (void)state;
@@ -772,6 +775,10 @@ static void test_login(void **state)
 
 static void test_oauth(void **state)
 {
+#ifndef HAVE_OAUTH
+    (void)state;
+    refused("account a imaps://a@h\nset -a a oauth-client-id x\nset -a a oauth-provider google\n", "without OAuth");
+#else
     struct conf *conf = load_ok("account a imaps://a@h\nset -a a oauth-client-id x\nset -a a oauth-provider microsoft\n"
                                 "set -a a oauth-token-url https://Login.example:8443/t?x=1\n");
     struct oauth o;
@@ -794,6 +801,7 @@ static void test_oauth(void **state)
         if (https_parse(bad[i], false, host, &port))
             fail_msg("%s is taken", bad[i]);
     assert_true(https_parse("http://127.0.0.1", true, host, &port) && port == 80);
+#endif
 }
 
 static void test_keeping(void **state)
