@@ -69,6 +69,7 @@ struct account {
     unsigned leave_days;
     uint64_t max_size;                                    /* bytes; 0: none */
     unsigned interval;                                    /* seconds between POP3 passes */
+    unsigned connections;                                 /* IMAP: at most */
     char *archive, *sent, *drafts, *trash, *spam, *inbox; /* mailbox names; "" by role */
     char *signature, *signature_file;
     bool copy_sent;

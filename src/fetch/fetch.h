@@ -70,7 +70,9 @@ struct fetch {
     struct err unfit;     /* why no line can be opened: a file of TLS that cannot be read; kind ERR_NONE: none */
     struct secret secret; /* of the login; fetch_open() fills it, where the login needs one */
     void *session;        /* of the protocol; outlives a connection */
-    struct maildir *maildir; /* of a POP3 or Maildir account: fetch_maildir() in local.c opens it */
+    struct maildir *maildir;      /* of a POP3 or Maildir account: fetch_maildir() in local.c opens it */
+    int wake_fd;                  /* readable when the channel is, or the side line; -1 none */
+    void (*side)(struct fetch *); /* takes what came on a side line, or NULL; called from every wait */
     /* The loop's own */
     struct step *queue, *current;
     unsigned queued;
@@ -121,6 +123,9 @@ bool fetch_pending(const struct fetch *);
 /* Opens f->stream by the account's way (net/line.h) and has f->secret ready for the login. ERR_SECRET, ERR_CANCELED,
  * ERR_CHANNEL, the errors of stream_open. */
 bool fetch_open(struct fetch *, struct err *);
+/* The same for a further line beside f->stream, with waits of its own. */
+bool fetch_open_also(struct fetch *, const struct stream_options *, struct stream **stream_r, struct err *);
+bool fetch_has_tunnel(const struct fetch *);
 /* It took place: an access token is forgotten, because the next line needs a valid one; a password is kept. */
 void fetch_logged_in(struct fetch *);
 /* A login on it failed with *err: closes f->stream. True: the access token was refused and a fresh one is here: open

@@ -99,6 +99,7 @@ static void imap_closed(struct fetch *f)
     list_free(s);
     facts_reset(s);
     watch_reset(s);
+    second_close(s);
     session_deselect(s);
     s->selecting = s->finding = s->searching = false;
     s->select_step = s->select_tag = 0;

@@ -116,6 +116,7 @@ struct session {
         uint32_t nnameless;    /* more than there is room for: all from the lowest to the highest */
         uint32_t nameless_lo, nameless_hi;
     } watch;
+    struct second *second; /* imap_second.c; NULL: none */
 };
 
 static inline struct session *session_of(struct fetch *f)
@@ -212,6 +213,9 @@ void watch_nameless(struct session *, uint32_t seq);
 void watch_expunged(struct session *, uint32_t seq); /* sequence numbers above it fall */
 void watch_deselected(struct session *);
 void watch_reset(struct session *); /* the line is gone */
+/* Opens, renews or leaves the second connection; when it wants to be called again (monotonic; INT64_MAX never). */
+int64_t second_tick(struct session *);
+void second_close(struct session *);
 bool imap_status_names(struct session *, struct str names, struct err *);
 
 #endif

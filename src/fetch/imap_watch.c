@@ -222,6 +222,9 @@ static bool watch_line(struct session *s, int64_t until, struct err *err)
             (w->nnameless && s->selected && !names_now(s, err)))
             return false;
         int64_t turn = MIN(until, clock_mono_ms() + (idle ? RENEW_MS : POLL_MS));
+        turn = MIN(turn, second_tick(s));
+        if (fetch_pending(s->f))
+            break;
         if (!(idle ? idle_once(s, turn, err) : poll_once(s, turn, err)))
             return false;
     }

@@ -3,6 +3,7 @@
 #include "fetch/fetch.h"
 
 #include <fcntl.h>
+#include <sys/epoll.h>
 #include <unistd.h>
 
 #include "net/sasl.h"
@@ -36,12 +37,18 @@ static bool directory(struct fetch *f, const char *store, struct err *err)
 
 static bool network(struct fetch *f, struct err *err)
 {
+    struct epoll_event ev = {.events = EPOLLIN};
+    f->wake_fd = epoll_create1(EPOLL_CLOEXEC);
+    if (f->wake_fd >= 0 && epoll_ctl(f->wake_fd, EPOLL_CTL_ADD, chan_fd(f->chan), &ev) != 0) {
+        close(f->wake_fd);
+        f->wake_fd = -1;
+    }
     f->stream_options = (struct stream_options){.connect_ms = (int)f->conf->connect_timeout * 1000,
                                                 .answer_ms = (int)f->conf->timeout * 1000,
                                                 .ca_file = f->account->tls_ca_file,
                                                 .cert_file = f->account->tls_cert_file,
                                                 .pin = f->account->tls_pin,
-                                                .wake_fd = chan_fd(f->chan),
+                                                .wake_fd = f->wake_fd >= 0 ? f->wake_fd : chan_fd(f->chan),
                                                 .on_wake = fetch_wake,
                                                 .arg = f};
     if (f->account->in.proto == PROTO_MAILDIR)
@@ -69,7 +76,7 @@ static bool confine(struct fetch *f, struct err *err)
 
 int main(int argc, char **argv)
 {
-    struct fetch f = {.account_fd = -1, .given = -1};
+    struct fetch f = {.account_fd = -1, .wake_fd = -1, .given = -1};
     struct conf_program p;
     struct err err = ERR_INIT;
     log_open("fetch", LOG_INFO);
@@ -95,6 +102,8 @@ int main(int argc, char **argv)
         log_msg(LOG_ERROR, "%s", err.text);
     secret_free(&f.secret);
     chan_free(&f.chan);
+    if (f.wake_fd >= 0)
+        close(f.wake_fd);
     if (f.given >= 0)
         close(f.given);
     if (f.account_fd >= 0)

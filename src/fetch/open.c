@@ -38,6 +38,18 @@ bool fetch_open(struct fetch *f, struct err *err)
     return err->kind == ERR_NONE && line_open(&w, &f->secret, &f->stream, err);
 }
 
+bool fetch_open_also(struct fetch *f, const struct stream_options *o, struct stream **stream_r, struct err *err)
+{
+    struct line_way w = way(f);
+    w.options = o;
+    return line_open(&w, &f->secret, stream_r, err);
+}
+
+bool fetch_has_tunnel(const struct fetch *f)
+{
+    return f->account->tunnel && f->account->tunnel[0];
+}
+
 void fetch_logged_in(struct fetch *f)
 {
     if (f->secret.token)

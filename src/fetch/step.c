@@ -251,6 +251,8 @@ bool fetch_wake(void *arg)
     }
     if (f->queue && f->stream && !f->lost && f->protocol->may_send && f->protocol->may_send(f))
         steps_ahead(f);
+    if (f->side)
+        f->side(f);
     if (f->cancel_by && f->stream)
         stream_deadline(f->stream, f->cancel_by);
     return interrupted(f);

@@ -309,6 +309,9 @@ bool imap_idle_begin(struct imap *, bool *on_r, struct err *);
 bool imap_idle_read(struct imap *,
                     struct err *); /* handles what has come, without waiting for more than the answer under way */
 bool imap_idle_end(struct imap *, struct err *);
+/* imap_idle_begin that waits for nothing: imap_idle_on tells whether the server has taken it. */
+bool imap_idle_send(struct imap *, struct err *);
+bool imap_idle_on(const struct imap *);
 bool imap_idle_over(struct imap *); /* the server ended it by itself: imap_idle_end is not to be called */
 bool imap_buffered(struct imap *, bool *yes_r, struct err *); /* is anything there to read, without waiting? */
 

@@ -738,6 +738,17 @@ bool imap_idle_begin(struct imap *m, bool *on_r, struct err *err)
     return *on_r || imap_wait(m, m->idle_tag, &r, err);
 }
 
+bool imap_idle_send(struct imap *m, struct err *err)
+{
+    m->continued = false;
+    return imap_sendf(m, &m->idle_tag, err, "IDLE") && stream_flush(m->stream, err);
+}
+
+bool imap_idle_on(const struct imap *m)
+{
+    return m->continued;
+}
+
 bool imap_idle_over(struct imap *m)
 {
     struct imap_slot *s = slot_find(m, m->idle_tag);

@@ -3,6 +3,7 @@
     line = LineProxy(port)       everything passes
     line.swallow()               accepts and takes what comes, and nothing of it arrives, on old and new lines: a NAT that
                                  forgot, a network that went away
+    line.swallow_new = True      the same on new lines alone
     line.deaf()                  what the client says arrives, what the server says does not
     line.rate = 500000           bytes a second from the server; 0: as fast as can be
     line.cut()                   all lines end now; new ones pass
@@ -19,7 +20,7 @@ import time
 class LineProxy:
     def __init__(self, target):
         self.target, self.mode, self.lines, self.lock, self.accepted = target, "pass", [], threading.Lock(), 0
-        self.rate = 0
+        self.rate, self.swallow_new = 0, False
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
         threading.Thread(target=self.serve, args=(self.listener,), daemon=True).start()
@@ -33,6 +34,9 @@ class LineProxy:
 
     def carry(self, client):
         with contextlib.suppress(OSError, ValueError):
+            if self.swallow_new:
+                while client.recv(65536):
+                    pass
             server = socket.create_connection(("127.0.0.1", self.target))
             with self.lock:
                 self.lines.append((client, server))

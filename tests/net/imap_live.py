@@ -22,7 +22,7 @@ def mail(n, body="text\r\n", extra=""):
 
 
 @contextlib.contextmanager
-def session(count=5, url="imaps", slow=False, **server):
+def session(count=5, url="imaps", slow=False, lines="", **server):
     with tap.directory() as d:
         s = dovecot.Server(os.path.join(d, "dovecot"), relay=False, **server)
         try:
@@ -31,8 +31,8 @@ def session(count=5, url="imaps", slow=False, **server):
             conf = os.path.join(d, "rc")
             line = lineproxy.LineProxy(s.info[url]) if slow else None
             with open(conf, "w") as f:
-                f.write("account work %s://alice@localhost:%d\nset -a work tls-ca-file %s\nset log-level debug\n"
-                        % (url, line.port if line else s.info[url], s.info["ca"]))
+                f.write("account work %s://alice@localhost:%d\nset -a work tls-ca-file %s\nset log-level debug\n%s"
+                        % (url, line.port if line else s.info[url], s.info["ca"], lines))
             os.chmod(conf, 0o600)
             p = channel.Program("fetch", "-c", conf, "--store", os.path.join(d, "store"), "work", env=d)
             p.root, p.server, p.line = os.path.join(d, "store"), s, line
@@ -285,6 +285,92 @@ def test_without_notify_nothing_is_said_to_be_pushed():
     with session(count=1, imap_capability=PLAIN + " IDLE") as p:
         p.do("STEP_LIST")
         assert not [m for m in p.seen if m.name == "PUSHED"]
+
+
+def log(p):
+    with open(os.path.join(os.path.dirname(p.root), "log"), errors="replace") as f:
+        return f.read()
+
+
+def logged(p, words):
+    end = time.monotonic() + 60
+    while words not in log(p):
+        assert time.monotonic() < end, words
+        time.sleep(0.1)
+
+
+def in_archive(**options):
+    """A session that looks at another mailbox than INBOX, at a server without NOTIFY."""
+    return session(count=2, slow=True, imap_capability=PLAIN + " IDLE", **options)
+
+
+def watch_archive(p):
+    p.do("STEP_LIST")
+    select(p)
+    select(p, 2, "Archive")
+    p.do("STEP_WATCH", box=2)
+
+
+def test_second_connection_watches_the_inbox():
+    with in_archive() as p:
+        watch_archive(p)
+        logged(p, "INBOX is watched")
+        tap.equal(p.line.accepted, 2)
+        with_body(p.server, mail(3))
+        told = p.until("BOX", name=b"INBOX", total=3)[-1]
+        tap.equal((told.unread, told.counts), (3, 1))
+        with_body(p.server, mail(4), "Archive")
+        tap.equal(p.until("EXISTS", exists=1)[-1].box, 2, "the first one goes on")
+        # and while the first one is busy with a long mail
+        with_body(p.server, mail(7) + (b"y" * 76 + b"\r\n") * 100000, "Archive")
+        p.until("EXISTS", exists=2)
+        p.line.rate = 2000000
+        body = p.begin("STEP_BODY", box=2, uid=2, msg=1, urgent=1)
+        p.until("STEP_PROGRESS", step=body)
+        with_body(p.server, mail(5))
+        seen = p.until("BOX", name=b"INBOX", total=4)
+        assert not [m for m in seen if m.name == "DONE"], "the long mail came first"
+        p.line.rate = 0
+        p.end(body)
+
+
+def test_one_connection_where_no_more_are_wanted():
+    with in_archive(lines="set -a work connections 1\n") as p:
+        watch_archive(p)
+        with_body(p.server, mail(4), "Archive")
+        tap.equal(p.until("EXISTS", exists=1)[-1].box, 2)
+        time.sleep(4)
+        p.do("STEP_STATUS", names=b"INBOX")
+        tap.equal(p.line.accepted, 1)
+
+
+def test_second_connection_refused():
+    with in_archive() as p:
+        p.line.refuse()
+        watch_archive(p)
+        logged(p, "second connection:")
+        with_body(p.server, mail(4), "Archive")
+        tap.equal(p.until("EXISTS", exists=1)[-1].box, 2, "it goes on with one")
+        assert not [m for m in p.seen if m.name in ("LOST", "SECRET_ASK")][1:], p.seen
+
+
+def test_second_connection_lost():
+    with in_archive() as p:
+        watch_archive(p)
+        logged(p, "INBOX is watched")
+        p.line.end(*p.line.lines[-1])
+        logged(p, "second connection: localhost: the connection was cut")
+        with_body(p.server, mail(4), "Archive")
+        tap.equal(p.until("EXISTS", exists=1)[-1].box, 2)
+        assert not [m for m in p.seen if m.name == "LOST"], p.seen
+
+
+def test_a_step_does_not_wait_for_the_second_login():
+    with in_archive() as p:
+        watch_archive(p)
+        p.line.swallow_new = True
+        time.sleep(3.5)
+        tap.equal(p.do("STEP_STATUS", names=b"INBOX")["BOX"][0].total, 2)
 
 
 def news_and_actions_overtake_a_long_body(**server):
