@@ -90,7 +90,10 @@ static void draw_box(struct ui *ui, struct rect r, unsigned y, const struct box_
     if (item->kind == BOXK_ACCOUNT && ui->accts.list[item->account].known &&
         ui->accts.list[item->account].state != ACCOUNT_ONLINE)
         put_right(ui, r, y, r.cols - 1,
-                  ui->accts.list[item->account].state == ACCOUNT_CONNECTING ? "connecting" : "offline", THING_MARKER);
+                  ui->accts.list[item->account].held                          ? "held"
+                  : ui->accts.list[item->account].state == ACCOUNT_CONNECTING ? "connecting"
+                                                                              : "offline",
+                  THING_MARKER);
     if (here)
         grid_overlay(&ui->grid, r, y, 0, r.cols, STYLE_CURSOR);
 }

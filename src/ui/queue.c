@@ -160,11 +160,10 @@ bool queue_key(struct ui *ui, ckey key)
 /* ---- an account that became another ---- */
 void queue_held(struct ui *ui, unsigned account)
 {
-    const char *name = ui->accts.list[account].name;
     ui_note(ui, NOTE_ERROR,
-            "%s: its server or login is another; %u changes made before wait: \":identity same %s\" makes them here, "
-            "\":identity new %s\" drops them, \":queue\" shows them",
-            name, ui->accts.list[account].queued, name, name);
+            "%s: %u change%s made for another login · :queue shows, :identity same|new decides",
+            ui->accts.list[account].name, ui->accts.list[account].queued,
+            ui->accts.list[account].queued == 1 ? "" : "s");
 }
 
 static void on_identity(struct ui *ui, void *arg, const struct msg *m)

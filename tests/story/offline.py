@@ -374,5 +374,105 @@ def test_a_journey(s):
         term.close()
 
 
+def end(user, term):
+    term.keys("q")
+    term.exit_status()
+    term.close()
+    eventually("the store has ended", lambda: not running(user))
+
+
+@scene()
+def test_an_account_that_becomes_another(s):
+    s.deliver("first", "second", "third")
+    with s.server.imap("carol") as imap:
+        put(imap, "INBOX", "to carol", "Hello.\n")
+    s.user.command("fetch")
+    eventually("the store has ended", lambda: not running(s.user))
+    term = s.user.start(cols=140, args=["--offline"])
+    term.wait("third")
+    act(term, "Home", "F", "j", "a")  # third is flagged, second archived
+    term.wait("2 queued")
+    end(s.user, term)
+    # the same mail by another way: the user says so
+    moved = LineProxy(s.server.info["imaps"])
+    with open(s.user.rc) as f:
+        rc = f.read()
+    s.user.write_rc(rc.replace(":%d" % s.line.port, ":%d" % moved.port))
+    term = s.user.start(cols=200)
+    try:
+        term.wait(":identity same|new")
+        term.wait(re.compile(r" work +held").search)
+        time.sleep(2)  # time in which it would connect
+        equal(moved.accepted, 0, "connections before the choice")
+        contains(s.user.run("fetch").stderr + s.user.run("fetch").stdout, "held")
+        command(term, "queue")
+        contains(term.wait("waits for the server"), 'flag "third"')
+        term.keys("q")
+        command(term, "identity same work")
+        term.wait("2 changes go on")
+        eventually("the flag is there", lambda: subjects_flagged(s.server, "INBOX", "FLAGGED") == ["third"])
+        eventually("the other is archived", lambda: s.server.subjects("bob", "Archive") == ["second"])
+        eventually("nothing waits", lambda: queue(s.user) == [])
+        command(term, "offline on")
+        act(term, "End", "F")  # first
+        term.wait("1 queued")
+        end(s.user, term)
+        # another login: nothing of what was meant for bob is done to carol
+        s.user.write_rc(rc.replace("imaps://bob@", "imaps://carol@"))
+        term = s.user.start(cols=200)
+        term.wait(":identity same|new")
+        command(term, "identity new")
+        term.wait("to carol")
+        term.wait(lambda screen: "first" not in screen)
+        equal(queue(s.user), [])
+        with s.server.imap("carol") as imap:
+            imap.select("INBOX", readonly=True)
+            equal(imap.search(None, "FLAGGED")[1], [b""], "flags in the other account")
+        equal(subjects_flagged(s.server, "INBOX", "FLAGGED"), ["third"], "what was dropped is not done")
+    finally:
+        term.close()
+        moved.close()
+
+
+@scene(lines="set -a work offline yes\n")
+def test_offline_by_option_and_without_a_screen(s):
+    s.deliver("first")
+    before = s.line.accepted
+    out = s.user.run("fetch")
+    contains(out.stdout + out.stderr, "offline")
+    text = message("on the train").replace("bob@", "alice@")
+    contains(s.user.command("--offline", "send", "-t", "-a", "work", stdin=text), "queued")
+    equal([q for q in queue(s.user) if "send" in q], ['send "on the train"'])
+    line = s.user.command("queue").split("\n")[0]
+    contains(line, "work m")
+    s.user.command("queue", "drop", "work", line.split()[1])
+    equal(queue(s.user), [])
+    equal(s.line.accepted, before, "connections of an account that is offline")
+    equal(s.server.subjects("alice", "INBOX"), [], "what was dropped is not sent")
+    equal(s.user.run("queue", "drop", "work", "99").returncode != 0, True, "a number that is none")
+
+
+@scene()
+def test_mail_goes_out_in_order(s):
+    s.deliver("first")
+    s.user.command("fetch")
+    eventually("the store has ended", lambda: not running(s.user))
+    for name in ("letter one", "letter two", "letter three"):
+        text = message(name).replace("To: Bob <bob@", "To: Alice <alice@")
+        contains(s.user.command("--offline", "send", "-t", "-a", "work", stdin=text), "queued")
+    eventually("the store has ended", lambda: not running(s.user))
+    equal(s.server.subjects("alice", "INBOX"), [], "sent while offline")
+    term = s.user.start(cols=120, args=["--offline"])
+    try:
+        term.wait("3 to send")
+        command(term, "offline off")
+        eventually("all are sent", lambda: len(s.server.subjects("alice", "INBOX")) == 3, 60)
+        equal(s.server.subjects("alice", "INBOX"), ["letter one", "letter two", "letter three"])
+        eventually("their copies are filed", lambda: len(s.server.subjects("bob", "Sent")) == 3)
+        equal(len(s.server.subjects("alice", "INBOX")), 3, "sent once each")
+    finally:
+        term.close()
+
+
 if __name__ == "__main__":
     tap.run(globals())
