@@ -1,6 +1,7 @@
 /* tuimail doctor: what works here, and what to do about the rest. */
 #include "cli/cli.h"
 #include "client/client.h"
+#include "store/read.h"
 #include "ui/ui.h"
 
 #include <errno.h>
@@ -8,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+enum { QUOTA_WARN = 90 };
 enum level { OK, WARN, FAIL };
 struct doctor {
     struct cli *cli;
@@ -256,6 +258,33 @@ static void fetch_all(struct doctor *d, struct client *client)
     free(done);
 }
 
+/* ---- What the servers say of themselves ---------------------------------------------------------- */
+struct about {
+    struct doctor *d;
+    const char *account;
+};
+
+static void on_fact(void *arg, const char *what, const char *words, unsigned percent)
+{
+    const struct about *a = arg;
+    say(a->d, percent >= QUOTA_WARN ? WARN : OK, "account %s: %s: %s%s", a->account, what, words,
+        percent >= QUOTA_WARN ? "; delete mail and empty the trash" : "");
+}
+
+static void say_facts(struct doctor *d, const char *root)
+{
+    struct err err = ERR_INIT;
+    char *state = d->conf->state_dir[0] ? mem_dup_z(d->conf->state_dir) : path_join(root, "state");
+    for (size_t i = 0; i < d->conf->naccounts; i++) {
+        struct about about = {d, d->conf->accounts[i].name};
+        struct reader *r = reader_open(state, about.account, &err);
+        if (r && !reader_facts(r, on_fact, &about, &err))
+            say(d, WARN, "account %s: %s", about.account, err.text);
+        reader_close(&r);
+    }
+    free(state);
+}
+
 static void check_accounts(struct doctor *d)
 {
     struct err err = ERR_INIT;
@@ -275,6 +304,7 @@ static void check_accounts(struct doctor *d)
         return;
     }
     fetch_all(d, client);
+    say_facts(d, client->root ? client->root : d->root);
     client_close(&client);
 }
 

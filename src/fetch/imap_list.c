@@ -106,9 +106,10 @@ static void name_shown(struct session *s, struct str name, struct buf *utf8)
 static bool box_tell(struct session *s, const struct entry *e, struct err *err)
 {
     struct buf utf8 = BUF_INIT(3 * IMAP_NAME_MAX);
+    uint32_t whose = space_attrs(s, e->name);
     name_shown(s, e->name, &utf8);
     bool ok = FETCH_SEND(s->f, err, BOX, .name = e->name, .utf8 = buf_str(&utf8), .delim = (uint8_t)e->delim,
-                         .attrs = e->attrs | space_attrs(s, e->name), .role = e->role, .total = e->total,
+                         .attrs = e->attrs | whose, .role = whose ? BOX_NONE : e->role, .total = e->total,
                          .unread = e->unread, .uidnext = e->uidnext, .uidvalidity = e->uidvalidity, .modseq = e->modseq,
                          .id = e->id, .size = e->size);
     buf_fini(&utf8);

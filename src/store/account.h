@@ -218,8 +218,6 @@ void box_refresh(struct acct *, size_t i);
 /* ---- What the server says of itself (account_server.c) ------------------------------------------ */
 void acct_server_message(struct acct *, struct msg *); /* QUOTA, NAMESPACE, SERVER_ID */
 void acct_server_load(struct acct *);                  /* what the last run knew */
-/* "940 MB of 1.0 GB" */
-void quota_words(struct str resource, uint64_t used, uint64_t limit, struct buf *out);
 /* A path as the user writes it -> the server's name of a mailbox to be made, and the path as it is shown. */
 void acct_box_name(const struct acct *, struct str utf8, struct buf *name, struct buf *shown);
 /* A path without the prefix of the personal namespace. */
@@ -263,7 +261,7 @@ void cache_free(struct acct *);
 /* Mailboxes or options are others: what holds for each is looked up again. */
 void cache_policies(struct acct *);
 void cache_changed(struct acct *, uint64_t box, bool fresh); /* its rows changed; there are new ones */
-void cache_message(struct acct *, struct msg *); /* FILES */
+void cache_message(struct acct *, struct msg *);             /* FILES */
 /* The line has nothing else to do; away: the mailbox on the screen is not the one selected. True: it is used, or the
  * disk is looked at. */
 bool cache_pump(struct acct *, bool away);

@@ -1,44 +1,12 @@
 /* What a server says of itself, of its namespaces and of its quota (RFC 2342, 2971, 9208), and how it spells the names
  * of mailboxes made here. */
 #include "store/account.h"
+#include "store/read.h"
 
 #define FULL_WARN 90 /* percent of a quota from where the user is told */
 #define FULL_CALM 85 /* below it, told again the next time */
 
 /* ---- Quota -------------------------------------------------------------------------------------- */
-
-/* 1024-octet units as people read them. */
-static void kib_words(uint64_t kib, struct buf *out)
-{
-    static const char *const units[] = {"KB", "MB", "GB", "TB"};
-    unsigned u = 0;
-    uint64_t rest = 0;
-    for (; kib >= 10240 && u + 1 < COUNT(units); u++) {
-        rest = kib % 1024;
-        kib /= 1024;
-    }
-    if (u && kib < 100)
-        buf_addf(out, "%llu.%llu %s", (unsigned long long)kib, (unsigned long long)(rest * 10 / 1024), units[u]);
-    else
-        buf_addf(out, "%llu %s", (unsigned long long)kib, units[u]);
-}
-
-void quota_words(struct str resource, uint64_t used, uint64_t limit, struct buf *out)
-{
-    if (str_case_eqz(resource, "STORAGE")) {
-        kib_words(used, out);
-        buf_addz(out, " of ");
-        kib_words(limit, out);
-    } else {
-        buf_addf(out, "%llu of %llu %s", (unsigned long long)used, (unsigned long long)limit,
-                 str_case_eqz(resource, "MESSAGE") ? "messages" : "");
-    }
-}
-
-static uint64_t percent_of(uint64_t used, uint64_t limit)
-{
-    return limit == 0 ? (used ? 100 : 0) : used >= limit ? 100 : used / limit * 100 + used % limit * 100 / limit;
-}
 
 /* The end of a round: what is told to clients, and to the user when it becomes tight. */
 static void quota_settle(struct acct *a)
@@ -70,12 +38,13 @@ static void on_quota(struct acct *a, struct msg *m)
     if (!a->quota_open) {
         quota_settle(a);
     } else {
+        const struct quota_row row = {q->root, q->resource, q->used, q->limit};
+        unsigned percent = quota_percent(&row);
         ok = ok && db_quota_put(a->db, q->root, q->resource, q->used, q->limit, &err);
-        uint64_t percent = percent_of(q->used, q->limit);
         bool mail = str_case_eqz(q->resource, "STORAGE") || str_case_eqz(q->resource, "MESSAGE");
         if (mail && percent >= a->full_next) {
             struct buf words = BUF_INIT(sizeof a->full_words - 1);
-            quota_words(q->resource, q->used, q->limit, &words);
+            quota_words(&row, &words);
             snprintf(a->full_words, sizeof a->full_words, "%s", buf_z(&words));
             buf_fini(&words);
             a->full_next = (uint8_t)percent;

@@ -227,10 +227,19 @@ static bool boxes_collect(struct reader *r, struct box_list *l, int *rc)
     return *rc == SQLITE_OK;
 }
 
+/* INBOX, roles, one's own others, other users', shared ones. */
+static unsigned place_of(const struct box_row *b)
+{
+    return b->attrs & BOX_SHARED   ? BOX_ROLE_COUNT + 2u
+           : b->attrs & BOX_OTHERS ? BOX_ROLE_COUNT + 1u
+           : b->role               ? b->role
+                                   : BOX_ROLE_COUNT;
+}
+
 static int by_place(const void *a, const void *b)
 {
     const struct box_row *x = a, *y = b;
-    unsigned rx = x->role ? x->role : BOX_ROLE_COUNT, ry = y->role ? y->role : BOX_ROLE_COUNT;
+    unsigned rx = place_of(x), ry = place_of(y);
     if (rx != ry)
         return rx < ry ? -1 : 1;
     size_t n = MIN(x->utf8.n, y->utf8.n);

@@ -46,8 +46,15 @@ struct quota_row {
 };
 typedef void quota_fn(void *arg, const struct quota_row *);
 bool reader_quota(struct reader *, quota_fn *, void *arg, struct err *);
-/* What the server said of itself: "id", "caps" (db_server_set); absent adds nothing. Raw. */
+void quota_words(const struct quota_row *, struct buf *out); /* "940 MB of 10 GB" */
+unsigned quota_percent(const struct quota_row *);            /* 100 at most */
+void kib_words(uint64_t kib, struct buf *out);
+/* What the server said of itself: "id", "prefix" (db_server_set); absent adds nothing. Raw. */
 bool reader_server(struct reader *, const char *name, struct buf *out, struct err *);
+/* All of it in words: what ("server", "quota", "largest mailboxes"), words (raw), percent in use where it is a quota.
+ */
+typedef void fact_fn(void *arg, const char *what, const char *words, unsigned percent);
+bool reader_facts(struct reader *, fact_fn *, void *arg, struct err *);
 
 /* Where a row stands in a list sorted newest first: (date, id), both falling. */
 struct row_key {

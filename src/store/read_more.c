@@ -424,29 +424,3 @@ bool reader_addresses(struct reader *r, struct str prefix, unsigned max, address
     free(best);
     return ok;
 }
-
-/* ---- what the server says of itself ------------------------------------------------------------- */
-bool reader_quota(struct reader *r, quota_fn *fn, void *arg, struct err *err)
-{
-    int rc = SQLITE_OK, ready = read_begin(r, err);
-    if (ready < 1)
-        return ready == 0;
-    sqlite3_stmt *st = sql_ask(&r->q, "SELECT root,resource,used,lim FROM quota ORDER BY root,resource LIMIT 256", "");
-    while (sql_step(st, &rc)) {
-        struct quota_row q = {
-            .root = sql_str(st, 0), .resource = sql_str(st, 1), .used = sql_u64(st, 2), .limit = sql_u64(st, 3)};
-        fn(arg, &q);
-    }
-    return read_end(r, rc, err);
-}
-
-bool reader_server(struct reader *r, const char *name, struct buf *out, struct err *err)
-{
-    int rc = SQLITE_OK, ready = read_begin(r, err);
-    if (ready < 1)
-        return ready == 0;
-    sqlite3_stmt *st = sql_ask(&r->q, "SELECT value FROM server WHERE name=?", "s", str_z(name));
-    while (sql_step(st, &rc))
-        buf_adds(out, sql_str(st, 0));
-    return read_end(r, rc, err);
-}

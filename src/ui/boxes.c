@@ -40,6 +40,7 @@ struct reading {
     const char *only; /* the account's option mailboxes */
     unsigned inbox_unread, inbox_total;
     unsigned above[DEPTH_MAX], nabove; /* the last item and those that it is below */
+    uint32_t whose;                    /* BOX_OTHERS or BOX_SHARED of the last one */
 };
 
 /* Is `name` among the words of `list` (blank or comma separated)? */
@@ -66,11 +67,28 @@ static struct str below(const struct box_item *above, struct str path, char deli
     return is ? str_sub(path, parent.n + 1, path.n) : (struct str){NULL, 0};
 }
 
+/* What is not one's own stands under a line of its own. */
+static void heading(struct reading *r, uint32_t whose)
+{
+    struct box_item *item = add(r->boxes);
+    r->whose = whose;
+    r->nabove = 0;
+    if (!item)
+        return;
+    item->kind = BOXK_HEADING;
+    item->account = r->account;
+    item->id = whose;
+    item->name = mem_dup_z(whose & BOX_SHARED ? "shared" : "other users");
+}
+
 static void read_box(void *arg, const struct box_row *row)
 {
     struct reading *r = arg;
-    if (r->only && r->only[0] && row->role != BOX_INBOX && !in_words(r->only, row->utf8))
+    if (r->only && r->only[0] && row->role != BOX_INBOX && !in_words(r->only, row->utf8) &&
+        !in_words(r->only, row->name))
         return;
+    if ((row->attrs & (BOX_OTHERS | BOX_SHARED)) != r->whose)
+        heading(r, row->attrs & (BOX_OTHERS | BOX_SHARED));
     struct box_item *item = add(r->boxes);
     if (!item)
         return;
@@ -144,6 +162,7 @@ bool boxes_update(struct boxes *b, struct accts *accts, const struct conf *conf,
         item->name = mem_dup_z(accts->list[a].name);
         r.account = a;
         r.nabove = 0;
+        r.whose = 0;
         r.only = accts->list[a].conf ? accts->list[a].conf->mailboxes : NULL;
         if (accts->list[a].reader)
             ok = reader_boxes(accts->list[a].reader, read_box, &r, err) && ok;
@@ -163,7 +182,7 @@ bool boxes_update(struct boxes *b, struct accts *accts, const struct conf *conf,
 
 static bool can_open(const struct box_item *item)
 {
-    return item->kind != BOXK_ACCOUNT && !(item->attrs & (BOX_NOSELECT | BOX_NONEXISTENT));
+    return (item->kind < BOXK_ACCOUNT || item->kind == BOXK_BOX) && !(item->attrs & (BOX_NOSELECT | BOX_NONEXISTENT));
 }
 
 void boxes_move(struct boxes *b, int64_t by)

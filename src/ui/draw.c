@@ -1,7 +1,7 @@
 /* Panes onto the grid. Everything that came from outside passes text_from_bytes here, once, at the last moment. */
 #include "ui/extra.h"
 
-enum { PICK_ROWS = 10, NAME_MIN = 10, NAME_MAX = 22, CLEAN_MAX = 16384 };
+enum { PICK_ROWS = 10, NAME_MIN = 10, NAME_MAX = 22, CLEAN_MAX = 16384, QUOTA_WARN = 90 };
 
 static struct text clean(const struct ui *ui, struct str raw, struct buf *out)
 {
@@ -76,10 +76,12 @@ void date_short(int64_t date, int64_t now, const char *format, char out[32])
 /* ---- mailboxes ---- */
 static void draw_box(struct ui *ui, struct rect r, unsigned y, const struct box_item *item, bool here)
 {
-    style s = item->kind == BOXK_ACCOUNT ? THING_BOX_ACCOUNT : item->unread ? THING_BOX_UNREAD : THING_BOX;
+    style s = item->kind == BOXK_ACCOUNT || item->kind == BOXK_HEADING ? THING_BOX_ACCOUNT
+              : item->unread                                           ? THING_BOX_UNREAD
+                                                                       : THING_BOX;
     if (item->attrs & (BOX_NOSELECT | BOX_NONEXISTENT))
         s = THING_BOX_ACCOUNT;
-    unsigned indent = item->kind == BOXK_BOX ? 3 + MIN(item->depth, 6u) * 2 : 1;
+    unsigned indent = item->kind >= BOXK_HEADING ? 3 + MIN(item->depth, 6u) * 2 : 1;
     char count[16] = "";
     if (item->unread)
         number(item->unread, count);
@@ -325,6 +327,8 @@ static void account_words(const struct ui *ui, int why, struct buf *out)
         if (why && (acct->state == ACCOUNT_WAITING || acct->state == ACCOUNT_FAILED) && acct->text[0])
             buf_addf(out, ": %.*s", why, acct->text);
         again_words(acct, out);
+        if (acct->full >= QUOTA_WARN)
+            buf_addf(out, " %u %% full", acct->full);
         if (acct->queued)
             buf_addf(out, " %u queued", acct->queued);
         if (acct->outbox)

@@ -18,6 +18,7 @@ struct acct {
     uint64_t version;           /* reader_version when rows were read last */
     uint8_t state;              /* enum account_state */
     bool known;                 /* the store has told its state */
+    uint8_t full;               /* percent of the tightest quota */
     uint32_t queued, outbox, caching;
     bool held;      /* its changes wait for the choice of `identity` */
     bool offline;   /* the user's word; kept while the store is away */
@@ -151,7 +152,7 @@ struct ref list_after(const struct list *, struct ref);
 void list_check(const struct list *); /* aborts where an invariant is broken: for tests */
 
 /* ---- The mailbox pane ---- */
-enum box_kind { BOXK_INBOXES, BOXK_SAVED, BOXK_ACCOUNT, BOXK_BOX };
+enum box_kind { BOXK_INBOXES, BOXK_SAVED, BOXK_ACCOUNT, BOXK_HEADING, BOXK_BOX };
 struct box_item {
     enum box_kind kind;
     unsigned account;

@@ -194,3 +194,29 @@ bool run_identity(void *context, const struct cmd_args *args, struct err *err)
     return SEND(ui->client->chan, -1, err, IDENTITY, .req = req, .account = str_z(ui->accts.list[at].name),
                 .same = same);
 }
+
+/* ---- what is known of the server ---- */
+static void add_fact(void *arg, const char *what, const char *words, unsigned percent)
+{
+    (void)percent;
+    ui_popup_row(arg, what, words);
+}
+
+bool run_account(void *context, const struct cmd_args *args, struct err *err)
+{
+    struct ui *ui = context;
+    const char *name = cmd_arg(args, 0);
+    const struct list *l = ui_list(ui);
+    int at = name ? accts_find(&ui->accts, str_z(name), false) : l->source == LIST_BOX ? (int)l->account : 0;
+    if (at < 0 || (unsigned)at >= ui->accts.n)
+        return err_set(err, ERR_NO_ACCOUNT, "no account %s", name ? name : "");
+    struct acct *a = &ui->accts.list[at];
+    ui_popup(ui, POPUP_PAGER, a->name);
+    if (a->text[0])
+        ui_popup_row(ui, "state", a->text);
+    if (a->reader && !reader_facts(a->reader, add_fact, ui, err))
+        return false;
+    if (ui->popup.n == 0)
+        ui_popup_row(ui, "", "The server has said nothing of itself yet.");
+    return true;
+}

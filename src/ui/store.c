@@ -60,6 +60,7 @@ static void on_account(struct ui *ui, const struct m_ACCOUNT *m)
     acct->known = true;
     acct->state = m->state;
     acct->queued = m->queued;
+    acct->full = m->full;
     acct->outbox = m->outbox;
     acct->caching = m->caching;
     acct->offline = m->state == ACCOUNT_OFFLINE;

@@ -12,6 +12,7 @@ import dovecot  # noqa: E402
 import imap_script  # noqa: E402
 import rig  # noqa: E402
 import tap  # noqa: E402
+import user  # noqa: E402
 
 ERR = channel.error_kinds()
 OTHERS, SHARED = 64, 128  # enum box_attr
@@ -34,13 +35,13 @@ def mail(n, body="text\r\n", extra=""):
 
 
 @contextlib.contextmanager
-def fetch(info, lines="", scheme="imaps", user="alice"):
+def fetch(info, lines="", scheme="imaps", login="alice"):
     """The fetch program alone, connected."""
     with tap.directory() as d:
         conf = os.path.join(d, "rc")
         with open(conf, "w") as f:
             f.write("account work %s://%s@localhost:%d\nset -a work tls-ca-file %s\nset log-level debug\n%s" %
-                    (scheme, user, info[scheme], info["ca"], lines))
+                    (scheme, login, info[scheme], info["ca"], lines))
         os.chmod(conf, 0o600)
         p = channel.Program("fetch", "-c", conf, "--store", os.path.join(d, "store"), "work", env=d)
         p.root = d
@@ -106,10 +107,10 @@ def memory(caps="", boxes=("INBOX", "Drafts"), rules=(), rev1=True, **attributes
 
 
 @contextlib.contextmanager
-def store(info, lines="", user="bob"):
+def store(info, lines="", login="bob"):
     """Store and fetch as in life."""
     with tap.directory() as d:
-        r = rig.Rig(os.path.join(d, "rig"), info, lines=lines, user=user)
+        r = rig.Rig(os.path.join(d, "rig"), info, lines=lines, user=login)
         try:
             r.until("the list is read", lambda: "INBOX" in r.boxes() and r.accounts and r.accounts[-1].state == 2)
             yield r
@@ -188,6 +189,14 @@ def test_overquota_ends_a_copy_with_its_reason():
             tap.equal(r.rows("INBOX"), {"number 1": ident})
 
 
+def test_doctor_says_what_the_server_says():
+    with real(dovecot, extra=QUOTA) as s, tap.directory() as d:
+        bob = user.User(os.path.join(d, "bob"), s, user="bob")
+        out = bob.command("doctor", status=None)
+        for words in ("account work: server: Dovecot", "account work: quota: User quota: 0 KB of 1024 KB (0 %)"):
+            tap.contains(out, words)
+
+
 # ---- NAMESPACE (RFC 2342) ----
 PUBLIC = """
 namespace inbox {
@@ -225,7 +234,7 @@ def namespaces_of_dovecot(listed):
                 tap.equal(boxes["Public.Club"].total, 1, "counts of a shared mailbox")
                 opened = p.do("STEP_SELECT", box=9, name="Public.Club")["BOX_OPEN"][0]
                 tap.equal(opened.exists, 1)
-            with store(s.info, user="alice") as r:
+            with store(s.info, login="alice") as r:
                 r.intent(rig.BOX_CREATE, arg="Plans")
                 r.settled()
                 r.until("the new mailbox is listed", lambda: "INBOX.Plans" in r.boxes())

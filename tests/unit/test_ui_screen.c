@@ -210,16 +210,40 @@ static void test_too_small_says_so_and_comes_back(void **state)
     fake_close(&f);
 }
 
+static void test_shared_mailboxes(void **state)
+{
+    (void)state;
+    struct fake_ui f;
+    struct reader *work = &fake_accounts[0];
+    fake_mails();
+    work->boxes[work->nboxes++] = (struct fake_box){.id = 71, .path = "Other Users/bob/Team", .attrs = BOX_OTHERS};
+    work->boxes[work->nboxes++] = (struct fake_box){.id = 72, .path = "Public", .attrs = BOX_SHARED | BOX_NOSELECT};
+    work->boxes[work->nboxes++] = (struct fake_box){.id = 73, .path = "Public/Club", .attrs = BOX_SHARED};
+    fake_open(&f, 24, 100, "");
+    f.ui->accts.list[0].full = 95;
+    f.ui->accts.list[0].known = true;
+    f.ui->accts.list[0].state = ACCOUNT_ONLINE;
+    compare(&f, "shared");
+    ui_run(f.ui, "account work");
+    compare(&f, "account");
+    fake_close(&f);
+}
+
 int main(void)
 {
     setenv("TZ", "UTC", 1);
     setenv("TUIMAIL_LIBEXEC", "/nonexistent", 1);
     tzset();
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_list),           cmocka_unit_test(test_message),
-        cmocka_unit_test(test_mailboxes),      cmocka_unit_test(test_help),
-        cmocka_unit_test(test_picker),         cmocka_unit_test(test_ascii),
-        cmocka_unit_test(test_no_escape_ever), cmocka_unit_test(test_too_small_says_so_and_comes_back),
+        cmocka_unit_test(test_list),
+        cmocka_unit_test(test_message),
+        cmocka_unit_test(test_mailboxes),
+        cmocka_unit_test(test_help),
+        cmocka_unit_test(test_shared_mailboxes),
+        cmocka_unit_test(test_picker),
+        cmocka_unit_test(test_ascii),
+        cmocka_unit_test(test_no_escape_ever),
+        cmocka_unit_test(test_too_small_says_so_and_comes_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -214,6 +214,14 @@ bool reader_queue(struct reader *r, unsigned max, queue_row_fn *fn, void *arg, s
     return true;
 }
 
+bool reader_facts(struct reader *r, fact_fn *fn, void *arg, struct err *err)
+{
+    (void)r, (void)err;
+    fn(arg, "server", "Example\x1b[31m 1.0", 0);
+    fn(arg, "quota", "User quota: 950 KB of 1000 KB (95 %)", 95);
+    return true;
+}
+
 bool reader_outbox(struct reader *r, outbox_row_fn *fn, void *arg, struct err *err)
 {
     (void)r, (void)fn, (void)arg, (void)err;
