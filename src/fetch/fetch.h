@@ -83,6 +83,7 @@ struct fetch {
     bool ended;        /* the store is gone: leave */
     bool lost;
     int given; /* the fd that SECRET brought, until it is taken; -1 */
+    uint8_t given_need;
     struct err lost_err;
     unsigned depth; /* steps running one inside the other (fetch_yield) */
     int64_t progress_ms;

@@ -11,7 +11,11 @@ static bool ask(void *arg, enum need need, bool refused, int *fd_r, struct err *
     struct fetch *f = arg;
     if (!FETCH_SEND(f, err, SECRET_ASK, .service = SERVICE_INCOMING, .need = (uint8_t)need, .refused = refused))
         return false;
-    while (f->given < 0) {
+    while (f->given < 0 || f->given_need != need) {
+        /* What was asked for before a cancel may come late. */
+        if (f->given >= 0)
+            close(f->given);
+        f->given = -1;
         struct pollfd p = {.fd = chan_fd(f->chan),
                            .events = (short)(POLLIN | (chan_wants_write(f->chan) ? POLLOUT : 0))};
         poll(&p, 1, 1000);

@@ -193,6 +193,7 @@ static void channel_message(struct fetch *f, struct msg *m)
         if (f->given >= 0)
             close(f->given);
         f->given = m->fd;
+        f->given_need = m->u.SECRET.need;
         m->fd = -1;
     } else if (m->kind == MSG_STEP_FILE_OPEN) { /* needs no line, and nobody waits for what the line is doing */
         struct err err = ERR_INIT;

@@ -32,8 +32,9 @@ struct send {
     struct secret secret;
     struct err unfit; /* why no line can be opened: a file of TLS that cannot be read */
     struct job job;
-    int given;  /* what SECRET brought, until it is taken; -1 */
-    bool ended; /* the store is gone */
+    uint8_t need; /* of the last SECRET_ASK */
+    int given;    /* what SECRET brought, until it is taken; -1 */
+    bool ended;   /* the store is gone */
 };
 
 /* ---- The channel -------------------------------------------------------------------------------- */
@@ -54,7 +55,7 @@ static bool on_wake(void *arg)
 static void take(struct send *s, const struct msg *m)
 {
     struct job *job = &s->job;
-    if (m->kind == MSG_SECRET && s->given < 0) {
+    if (m->kind == MSG_SECRET && s->given < 0 && m->u.SECRET.need == s->need) {
         s->given = m->fd;
     } else if (m->kind == MSG_DELIVER && job->fd < 0) {
         const struct m_DELIVER *d = &m->u.DELIVER;
@@ -89,6 +90,7 @@ static bool wait_for(struct send *s, const int *fd, const char *what, struct err
 static bool ask(void *arg, enum need need, bool refused, int *fd_r, struct err *err)
 {
     struct send *s = arg;
+    s->need = (uint8_t)need;
     if (!SEND(s->chan, -1, err, SECRET_ASK, .service = SERVICE_SUBMISSION, .need = (uint8_t)need, .refused = refused) ||
         !wait_for(s, &s->given, "give what the login needs", err))
         return false;

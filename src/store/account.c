@@ -378,7 +378,7 @@ void acct_secret(struct acct *a, uint8_t service, uint64_t tag, int fd, enum err
     a->secret_tag = 0;
     if (fd >= 0) {
         a->secret_typed = false;
-        PEER_SEND(a->fetch, fd, SECRET, .service = service);
+        PEER_SEND(a->fetch, fd, SECRET, .service = service, .need = a->secret_need);
         close(fd);
         return;
     }
@@ -407,7 +407,7 @@ void acct_secret_given(struct acct *a, uint8_t service, int fd)
         a->secret_wanted = false;
         a->secret_typed = true;
         acct_state(a, ACCOUNT_CONNECTING, ERR_NONE, "");
-        PEER_SEND(a->fetch, fd, SECRET, .service = service);
+        PEER_SEND(a->fetch, fd, SECRET, .service = service, .need = NEED_LOGIN);
     } else {
         try_now(a);
         acct_pump(a);

@@ -541,7 +541,7 @@ void outbox_secret(struct acct *a, int fd, enum err_kind kind, struct str text)
     }
     if (fd >= 0) {
         s->waits_user = false;
-        PEER_SEND(s->peer, fd, SECRET, .service = SERVICE_SUBMISSION);
+        PEER_SEND(s->peer, fd, SECRET, .service = SERVICE_SUBMISSION, .need = s->need);
         close(fd);
         if (s->phase == SEND_READY)
             deliver(a);
