@@ -137,7 +137,7 @@ void transfer_free(struct session *s, struct transfer **tp)
         imap_forget(s->imap, t->sent[i].tag);
     if (t->fd >= 0)
         close(t->fd);
-    if (t->path && !t->keep)
+    if (t->path && !(t->keep && t->have)) /* nothing to go on from */
         unlink(t->path);
     free(t->path);
     buf_fini(&t->structure);

@@ -788,6 +788,11 @@ bool imap_step_body(struct fetch *f, struct msg *m, struct err *err)
     bool ok = text_serves(q) ? text_step(s, q, err)
                              : select_ensure(s, q->box, false, err) &&
                                    (str_eqz(q->want, "*") ? whole_step(s, q, err) : part_step(s, q, err));
+    if (!ok && text_serves(q) && (err->kind == ERR_SERVER_NO || err->kind == ERR_NO_MESSAGE) && !f->lost) {
+        /* Perhaps for its BODYSTRUCTURE's sake, which some servers cannot make or quote: the message without it. */
+        *err = ERR_INIT;
+        ok = select_ensure(s, q->box, false, err) && whole_step(s, q, err);
+    }
     if (!ok && f->lost)
         *err = f->lost_err;
     return ok;

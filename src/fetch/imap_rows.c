@@ -7,8 +7,9 @@
 #define SLICE_FLAGS 4000
 #define SEARCH_SPAN 50000 /* UIDs in a SEARCH: its line stays below a megabyte */
 #define FIND_MAX 100
-#define DESERT 16     /* slices in a row without an answer */
-#define SPLIT_MAX 128 /* commands spent on a slice that the server refuses */
+#define DESERT 16      /* slices in a row without an answer */
+#define SPLIT_MAX 128  /* commands spent on a slice that the server refuses */
+#define LEFT_OUT_MAX 8 /* messages of it that cannot be had; with more it is the server, not they */
 #define COMPRESS_FROM 1000
 #define RANGES_PER_MSG 4000
 
@@ -176,7 +177,7 @@ static bool slice_split(struct session *s, const struct slices *x, const struct 
     struct slice todo[40] = {*whole};
     struct err refused = *err;
     unsigned n = 1, left_out = 0;
-    for (unsigned asked = 0; n && asked < SPLIT_MAX; asked++) {
+    for (unsigned asked = 0; n && asked < SPLIT_MAX && left_out <= LEFT_OUT_MAX; asked++) {
         struct slice half = todo[--n];
         if (asked == 0 || !slice_ask(s, x, &half, err) || !session_done(s, half.tag, NULL, err)) {
             if (s->f->lost || s->f->ended)
@@ -191,7 +192,7 @@ static bool slice_split(struct session *s, const struct slices *x, const struct 
             todo[n++] = (struct slice){.lo = middle + 1, .hi = half.hi};
         }
     }
-    if (!n && left_out <= SPLIT_MAX / 16)
+    if (!n && left_out <= LEFT_OUT_MAX)
         return true;
     *err = refused;
     return false;
@@ -205,7 +206,11 @@ static bool slice_wait(struct session *s, struct slices *x, struct err *err)
     x->under_way--;
     bool ok = session_done(s, slice.tag, NULL, err);
     slice_adapt(x, s->fetched);
-    return ok || (!s->f->lost && !s->f->ended && err->kind == ERR_SERVER_NO && slice_split(s, x, &slice, err));
+    if (ok || s->f->lost || s->f->ended)
+        return ok;
+    /* Yahoo says "not available" of the one message it has lost. */
+    bool one = err->kind == ERR_SERVER_NO || (err->kind == ERR_SERVER_TEMP && !imap_busy(str_z(err->text)));
+    return one && slice_split(s, x, &slice, err);
 }
 
 /* Ends what is under way, so that another step may use the connection as it likes. */

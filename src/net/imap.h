@@ -290,6 +290,8 @@ bool imap_wait(struct imap *, uint32_t tag, struct imap_result *result_r, struct
 bool imap_wait_ok(struct imap *, uint32_t tag, struct imap_result *result_r, bool *alive_r, struct err *);
 /* imap_wait_ok without interest in the result. */
 bool imap_done(struct imap *, uint32_t tag, bool *alive_r, struct err *);
+/* Do a server's words ask to come later, as many do without a response code? */
+bool imap_busy(struct str words);
 /* The error that a NO or BAD stands for. */
 bool imap_result_err(const struct imap_result *, struct err *);
 /* Ends of commands that nobody will wait for are thrown away. */

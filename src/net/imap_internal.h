@@ -72,6 +72,8 @@ struct imap {
     char identity[128]; /* what ID says of us; "" nothing */
     bool waiting; /* in imap_wait: no command is half sent */
 };
+/* Is one of the words, which are in small letters, in the text? */
+bool imap_says(struct str text, const char *const *words, size_t count);
 void imap_caps_forget(struct imap *);
 void imap_caps_take(struct imap *, struct str words);
 /* Reads and handles one answer. */

@@ -80,18 +80,8 @@ static bool one_line(struct str s)
 /* "Too many simultaneous connections" is no wrong password: many servers say it in words alone. */
 static bool is_busy(struct str text)
 {
-    static const char *const words[] = {"too many", "simultaneous", "maximum number of connections",
-                                        "throttl",  "rate limit",   "try again later",
-                                        "temporar", "overload"};
-    char low[300];
-    size_t n = MIN(text.n, sizeof low - 1);
-    for (size_t i = 0; i < n; i++)
-        low[i] = (char)(text.p[i] >= 'A' && text.p[i] <= 'Z' ? text.p[i] + 32 : text.p[i] ? text.p[i] : ' ');
-    low[n] = 0;
-    for (size_t i = 0; i < COUNT(words); i++)
-        if (strstr(low, words[i]))
-            return true;
-    return false;
+    static const char *const words[] = {"too many", "simultaneous", "maximum number of connections"};
+    return imap_busy(text) || imap_says(text, words, COUNT(words));
 }
 
 /* A NO to a login: the server's words, under the kind that decides whether it is tried again (THREATS 19). */

@@ -691,13 +691,36 @@ static const struct {
     {"PRIVACYREQUIRED", ERR_NO_AUTH_METHOD},
 };
 
+bool imap_says(struct str text, const char *const *words, size_t count)
+{
+    char low[300];
+    size_t n = MIN(text.n, sizeof low - 1);
+    for (size_t i = 0; i < n; i++)
+        low[i] = (char)(text.p[i] >= 'A' && text.p[i] <= 'Z' ? text.p[i] + 32 : text.p[i] ? text.p[i] : ' ');
+    low[n] = 0;
+    for (size_t i = 0; i < count; i++)
+        if (strstr(low, words[i]))
+            return true;
+    return false;
+}
+
+bool imap_busy(struct str text)
+{
+    static const char *const words[] = {"throttl",
+                                        "rate limit",
+                                        "try again later",
+                                        "temporar",
+                                        "overload",
+                                        "bandwidth", /* Gmail, under [OVERQUOTA] */
+                                        "authenticated but not connected" /* Exchange, under BAD */};
+    return imap_says(text, words, COUNT(words));
+}
+
 /* Cyrus says "Over quota" and Courier "[ALERT] You exceeded your mail quota", without the code of RFC 5530. */
 static bool says_quota(struct str text)
 {
-    for (size_t i = 0; i + 5 <= text.n; i++)
-        if (str_case_eqz(str_sub(text, i, i + 5), "quota"))
-            return true;
-    return false;
+    static const char *const words[] = {"quota"};
+    return imap_says(text, words, COUNT(words));
 }
 
 bool imap_result_err(const struct imap_result *r, struct err *err)
@@ -709,6 +732,8 @@ bool imap_result_err(const struct imap_result *r, struct err *err)
     for (size_t i = 0; i < COUNT(code_kinds); i++)
         if (str_case_eqz(r->code, code_kinds[i].code))
             kind = code_kinds[i].kind;
+    if ((kind == ERR_SERVER_NO || kind == ERR_OVERQUOTA) && imap_busy(r->text))
+        kind = ERR_SERVER_TEMP;
     text_from_bytes(r->text, TEXT_FOLD_SPACE, &clean);
     err_set(err, kind, clean.n ? "the server refused: \"%s\"" : "the server refused and did not say why%s",
             buf_z(&clean));

@@ -454,7 +454,11 @@ static void on_lost(struct acct *a, struct msg *m)
 
 static void on_alert(struct acct *a, struct msg *m)
 {
-    acct_note(a, 1, ERR_NONE, "the server says: \"%s\"", clean_line(m->u.ALERT.text));
+    /* Courier repeats its troubles at every IDLE. */
+    uint64_t hash = str_hash(m->u.ALERT.text);
+    if (hash != a->alerted)
+        acct_note(a, 1, ERR_NONE, "the server says: \"%s\"", clean_line(m->u.ALERT.text));
+    a->alerted = hash;
 }
 
 static const struct {

@@ -68,7 +68,8 @@ struct acct {
     bool imap, pop, held; /* held: identity mismatch, nothing is replayed */
     /* the fetch program */
     struct peer *fetch;
-    uint64_t tag; /* of START; 0 not asked for */
+    uint64_t tag;     /* of START; 0 not asked for */
+    uint64_t alerted; /* hash of the server's last alert */
     bool ready, violated;
     unsigned crashes;
     struct watch *restart;

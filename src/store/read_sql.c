@@ -249,7 +249,7 @@ static const struct {
     {"draft", BOX_DRAFTS},    {"sent", BOX_SENT},       {"sent items", BOX_SENT},     {"sent messages", BOX_SENT},
     {"sent mail", BOX_SENT},  {"trash", BOX_TRASH},     {"deleted items", BOX_TRASH}, {"deleted messages", BOX_TRASH},
     {"bin", BOX_TRASH},       {"junk", BOX_JUNK},       {"spam", BOX_JUNK},           {"junk e-mail", BOX_JUNK},
-    {"junk email", BOX_JUNK}, {"bulk mail", BOX_JUNK},
+    {"junk email", BOX_JUNK}, {"bulk mail", BOX_JUNK},  {"bulk", BOX_JUNK},
 };
 
 uint8_t sql_role_by_name(struct str name, struct str utf8, char delim)

@@ -5,7 +5,7 @@ one "{tag} OK done" follows), a function of the match that gives such bytes, Non
 rule for one command. `heard` has every command without its tag.
 
 Server is a Dialogue with mailboxes in memory behind the rules: what no rule answers is done as RFC 3501 says, with UIDPLUS, MOVE, ESEARCH,
-IDLE, CONDSTORE, LIST-EXTENDED and LIST-STATUS. What it announces is `caps`; `hide` names response codes it does not give. Gmail is such a server with
+IDLE, CONDSTORE, QRESYNC, LIST-EXTENDED and LIST-STATUS. What it announces is `caps`; `hide` names response codes it does not give. Gmail is such a server with
 labels. With a directory they speak TLS under the test CA and have the `info` of the real servers in dovecot.py.
 """
 import base64
@@ -75,7 +75,7 @@ class Dialogue:
     def __init__(self, rules=(), directory=None, greeting=b"* OK [CAPABILITY IMAP4rev1 LITERAL+] ready\r\n"):
         self.rules, self.greeting = [(re.compile(p, re.S | re.I), a) for p, a in rules], greeting
         self.heard, self.connections, self.lock, self.first = [], [], threading.RLock(), []
-        self.context, self.info = None, {}
+        self.context, self.info, self.before_plus = None, {}, b""
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
         if directory:
@@ -131,7 +131,7 @@ class Dialogue:
                 found, answer = self.rule(text)
                 if found:
                     break
-                conn.send(b"+ go\r\n")
+                conn.send(self.before_plus + b"+ go\r\n")
                 literals.append(conn.literal(int(announced[1])))
             else:
                 found, answer = self.rule(text or tag)
@@ -275,7 +275,7 @@ class Server(Dialogue):
     """`boxes`: names, or Box objects. The password is not looked at."""
 
     def __init__(self, boxes=("INBOX",), caps=CAPS, rules=(), directory=None, hide=(), before_login=""):
-        self.caps, self.hide = caps, set(hide)
+        self.caps, self.hide, self.namespace = caps, set(hide), '(("" "/"))'
         self.boxes = {b.name: b for b in (x if isinstance(x, Box) else Box(x) for x in boxes)}
         super().__init__(rules, directory, octets("* OK [CAPABILITY %s] ready\r\n" % (before_login or "IMAP4rev1 LITERAL+")))
 
@@ -336,7 +336,7 @@ class Server(Dialogue):
         out, now = [], sorted(conn.box.messages)
         for seq in range(len(conn.view), 0, -1):
             if conn.view[seq - 1] not in conn.box.messages:
-                out.append("* %d EXPUNGE\r\n" % seq)
+                out.append("* VANISHED %d\r\n" % conn.view[seq - 1] if "QRESYNC" in conn.enabled else "* %d EXPUNGE\r\n" % seq)
                 del conn.view[seq - 1]
         if now != conn.view:
             conn.view = now
@@ -397,7 +397,7 @@ class Server(Dialogue):
         return "* ENABLED %s\r\n" % rest
 
     def do_namespace(self, conn, rest):
-        return '* NAMESPACE (("" "/")) NIL NIL\r\n'
+        return "* NAMESPACE %s NIL NIL\r\n" % self.namespace
 
     def status_line(self, box, items):
         values = {"MESSAGES": len(box.messages), "UNSEEN": sum(r"\Seen" not in m.flags for m in box.messages.values()),
@@ -436,6 +436,12 @@ class Server(Dialogue):
         codes = ["[PERMANENTFLAGS (%s)] x" % permanent, "[UIDVALIDITY %d] x" % box.uidvalidity, "[UIDNEXT %d] x" % box.uidnext]
         codes += ["[HIGHESTMODSEQ %d] x" % box.highest] if "CONDSTORE" in self.caps else []
         lines = ["* FLAGS (%s)" % " ".join(box.flags), "* %d EXISTS" % len(box.messages), "* 0 RECENT"]
+        known = re.search(r"QRESYNC \((\d+) (\d+)", rest)
+        if known and int(known[1]) == box.uidvalidity:
+            gone = [u for u in range(1, box.uidnext) if u not in box.messages]
+            lines += ["* VANISHED (EARLIER) " + a_set(gone)] if gone else []
+            lines += ["* %d FETCH (UID %d FLAGS (%s) MODSEQ (%d))" % (i, u, " ".join(sorted(m.flags)), m.modseq)
+                      for i, (u, m) in enumerate(sorted(box.messages.items()), 1) if m.modseq > int(known[2])]
         lines += ["* OK " + c for c in codes if c[1:].split()[0].rstrip("]") not in self.hide]
         return "".join(x + "\r\n" for x in lines), "OK [READ-%s] selected" % ("ONLY" if readonly else "WRITE")
 
@@ -601,7 +607,7 @@ class Server(Dialogue):
         return self.do_subscribe(conn, rest, False)
 
     def do_idle(self, conn):
-        conn.send(b"+ idling\r\n")
+        conn.send(self.before_plus + b"+ idling\r\n")
         while True:
             with self.lock:
                 news = self.news(conn)

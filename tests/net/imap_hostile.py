@@ -34,9 +34,10 @@ class Liar(imap_script.Dialogue):
 
 
 @contextlib.contextmanager
-def fetch(*rules, **liar):
+def fetch(*rules, server=None, **liar):
+    """fetch with INBOX open on a Liar with these rules, or on `server`."""
     with tap.directory() as d:
-        server = Liar(rules, **liar)
+        server = server or Liar(rules, **liar)
         conf = os.path.join(d, "rc")
         with open(conf, "w") as f:
             f.write("account work imap://alice@127.0.0.1:%d\nset -a work tls none\nset log-level debug\nset timeout 5\n" % server.port)

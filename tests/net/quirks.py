@@ -3,14 +3,17 @@
 those are known to, by their documents and by what maintainers of other clients wrote of them."""
 import contextlib
 import os
+import re
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
-import imap_script  # noqa: E402
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import imap_hostile  # noqa: E402
 import rig  # noqa: E402
 import tap  # noqa: E402
-from imap_script import Gmail, Server  # noqa: E402,F401
-from rig import ARCHIVE, MOVE, PURGE, TAGS, TRASH  # noqa: E402
+from channel import ranges  # noqa: E402
+from imap_script import Box, Gmail, Server  # noqa: E402
+from rig import ARCHIVE, FLAGS, MOVE, PURGE, SPAM, TAGS, TRASH  # noqa: E402
 
 ONLINE = 2
 
@@ -40,6 +43,28 @@ def account(make, fill=3, lines="", box="INBOX"):
         finally:
             r.close()
             server.close()
+
+
+def body(p, at):
+    with open(os.path.join(p.root, "mail", "work", at.path.decode()), "rb") as f:
+        return f.read()
+
+
+@contextlib.contextmanager
+def odd_structure(make, answer):
+    """fetch on a server that describes a large message in its own way; `big` is that message."""
+    big = mail(1, "".join("--b\r\nContent-Type: text/plain\r\n\r\n%s\r\n" % ("x" * 60 + "\r\n" * 1000) for _ in range(40)) + "--b--\r\n",
+               'MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary="b"\r\n')
+
+    class Odd(type(make(None))):
+        def item(self, conn, box, uid, name):
+            return answer if name.upper() == "BODYSTRUCTURE" else super().item(conn, box, uid, name)
+    server = make(None)
+    server.__class__ = Odd
+    server.add("INBOX", big)
+    with imap_hostile.fetch(server=server) as p:
+        p.big = big
+        yield p
 
 
 def held(r, name):
@@ -184,6 +209,311 @@ def test_gmail_too_many_connections_is_no_wrong_password():
         r.until("the login is refused", lambda: not r.server.first)
         r.until("it is online again", lambda: r.accounts[-1].state == ONLINE)
         tap.equal([n for n in r.notes if "password" in n], [])
+
+
+# ---- Exchange, Outlook ---------------------------------------------------------------------------
+EXCHANGE = ("IMAP4 IMAP4rev1 AUTH=PLAIN AUTH=XOAUTH2 SASL-IR UIDPLUS MOVE ID UNSELECT CLIENTACCESSRULES CLIENTNETWORKPRESENCELOCATION "
+            "BACKENDAUTHENTICATE CHILDREN IDLE NAMESPACE LITERAL+")
+
+
+def exchange(directory, **more):
+    boxes = ("INBOX", "Archive", "Calendar", "Contacts", "Deleted Items", "Drafts", "Junk Email", "Sent Items", "Sync Issues", "Sync Issues/Conflicts")
+    return Server([Box(b, "\\HasNoChildren", keywords=False) for b in boxes], EXCHANGE, directory=directory, before_login=EXCHANGE, **more)
+
+
+def test_exchange_mailboxes_by_their_names():
+    """No SPECIAL-USE, no LIST-EXTENDED, no CONDSTORE, no ESEARCH."""
+    with account(exchange) as r:
+        r.intent(TRASH, ids(r, 1))
+        r.intent(ARCHIVE, ids(r, 2))
+        r.settled()
+        tap.equal((held(r, "INBOX"), held(r, "Deleted Items"), held(r, "Archive")), (names(3), names(1), names(2)))
+        tap.equal(r.server.asked("CREATE"), [])
+        roles = dict(r.sql("cache", "select name,role from box"))
+        tap.equal(roles[b"Sync Issues"], 0)
+        r.intent(SPAM, ids(r, 3))
+        r.settled()
+        tap.equal(held(r, "Junk Email"), names(3))
+
+
+def test_exchange_keeps_no_keywords():
+    """PERMANENTFLAGS without \\*: the tag stays here and is not lost."""
+    with account(exchange) as r:
+        first, = ids(r, 1)
+        r.intent(TAGS, [first], arg="+urgent")
+        r.settled()
+        tap.equal(tags(r, first), ["urgent"])
+        tap.equal([c for c in r.server.heard if "urgent" in c], [])
+        tap.equal([n for n in r.notes if "refused" in n], [])
+
+
+def test_exchange_throttling_is_waited_for():
+    """BAD with a time in words: no protocol error, no lost change; the account comes back by itself."""
+    with account(exchange) as r:
+        r.server.once("UID MOVE .*", b"{tag} BAD Request is throttled. Suggested Backoff Time: 299961 milliseconds\r\n")
+        r.intent(TRASH, ids(r, 1))
+        r.settled()
+        tap.equal((held(r, "Deleted Items"), len(r.server.asked("UID MOVE"))), (names(1), 2))
+        tap.equal([n for n in r.notes if "refused" in n], [])
+
+
+def test_exchange_authenticated_but_not_connected():
+    """The login succeeds, and every command is BAD for a while."""
+    with account(exchange) as r:
+        for command in ("LIST .*", "SELECT .*"):
+            r.server.once(command, b"{tag} BAD User is authenticated but not connected.\r\n")
+        r.server.drop()
+        r.server.add("INBOX", mail(4))
+        r.until("the login worked and the rest did not", lambda: len(r.server.first) < 2)
+        r.filled("INBOX", 4)
+        tap.equal([n for n in r.notes if "password" in n], [])
+
+
+def test_exchange_bye_in_idle():
+    with account(exchange) as r:
+        r.until("it idles", lambda: r.server.asked("IDLE"))
+        r.server.once("IDLE", b"+ IDLE accepted, awaiting DONE command.\r\n* BYE Connection is closed. 13\r\n")
+        r.server.add("INBOX", mail(4))
+        r.filled("INBOX", 4)
+        r.until("the mailbox is left or woken", lambda: len(r.server.asked("IDLE")) > 1)
+        r.server.add("INBOX", mail(5))
+        r.filled("INBOX", 5)
+
+
+def test_exchange_items_in_any_order_and_wrong_sizes():
+    """RFC822.SIZE before UID, and not the size that BODY[] has."""
+    class Reversed(Server):
+        def item(self, conn, box, uid, name):
+            return b"RFC822.SIZE 99" if name == "RFC822.SIZE" else super().item(conn, box, uid, name)
+
+        def do_fetch(self, conn, rest, uid):
+            def turn(m):
+                return m[1] + b" ".join(reversed(re.findall(rb"\w[\w.]* (?:\([^)]*\)|\"[^\"]*\"|\w+)", m[2]))) + b" BODY["
+            return re.sub(rb"(?s)(\* \d+ FETCH \()(.*?) BODY\[", turn, super().do_fetch(conn, rest, uid))
+    server = Reversed(caps=EXCHANGE)
+    server.add("INBOX", *(mail(i) for i in (1, 2)))
+    with imap_hostile.fetch(server=server) as p:
+        rows = p.do("STEP_ROWS_TOP", box=1, count=2)["ROW"]
+        tap.equal([(r.uid, r.subject, r.size) for r in rows], [(1, b"number 1", 99), (2, b"number 2", 99)])
+        at = p.do("STEP_BODY", box=1, uid=2, msg=2, urgent=1, size=99)["BODY_AT"][0]
+        tap.equal(body(p, at), mail(2))
+
+
+def test_exchange_long_sets_in_short_commands():
+    """A command of 10 KB is "BAD Command Error. 10"."""
+    server = exchange(None)
+    server.add("INBOX", *(mail(1) for i in range(3000)))
+    with imap_hostile.fetch(server=server) as p:
+        p.do("STEP_STORE", box=1, uids=ranges(*range(1, 3000, 2)), add=1)
+        assert max(len(c) for c in server.heard) < 8000
+        tap.equal(sum("\\Seen" in m.flags for m in server["INBOX"].messages.values()), 1500)
+
+
+def test_exchange_a_calendar_item_that_it_cannot_give():
+    """OK without the message: this one is told of, the others come."""
+    server = exchange(None, rules=[(r"UID FETCH 2 .*BODY.*", b"")])
+    server.add("INBOX", *(mail(i) for i in (1, 2, 3)))
+    with imap_hostile.fetch(server=server) as p:
+        for uid, want in ((1, 0), (2, imap_hostile.ERR["NO_MESSAGE"]), (3, 0)):
+            p.end(p.begin("STEP_BODY", box=1, uid=uid, msg=uid, urgent=1), want)
+
+
+def test_exchange_odd_bodystructure():
+    """NIL where a list or a string has to be: the message is fetched whole."""
+    odd = b'BODYSTRUCTURE ((NIL NIL NIL NIL NIL NIL 0)("text" "plain" NIL NIL NIL NIL NIL NIL) NIL "mixed" ("boundary" NIL))'
+    with odd_structure(exchange, odd) as p:
+        big = p.big
+        at = p.do("STEP_BODY", box=1, uid=1, msg=1, urgent=1, size=len(big))["BODY_AT"][0]
+        tap.equal(body(p, at), big)
+
+
+# ---- iCloud --------------------------------------------------------------------------------------
+ICLOUD = ("XAPPLEPUSHSERVICE IMAP4 IMAP4rev1 CONDSTORE ENABLE QRESYNC QUOTA XAPPLELITERAL NAMESPACE UIDPLUS CHILDREN BINARY UNSELECT SORT CATENATE "
+          "URLAUTH LANGUAGE ESEARCH ESORT THREAD=ORDEREDSUBJECT THREAD=REFERENCES CONTEXT=SEARCH CONTEXT=SORT WITHIN SASL-IR SEARCHRES METADATA ID "
+          "XMSEARCH X-SUN-SORT ANNOTATE-EXPERIMENT-1 X-UNAUTHENTICATE X-SUN-IMAP XUM1 MULTISEARCH IDLE X-APPLE-REMOTE-LINKS LIST-STATUS")
+
+
+def icloud(directory, **more):
+    boxes = ("INBOX", "Archive", "Deleted Messages", "Drafts", "Junk", "Notes", "Sent Messages")
+    return Server(boxes, ICLOUD, directory=directory, before_login=ICLOUD + " AUTH=ATOKEN AUTH=PLAIN", **more)
+
+
+def test_icloud_mailboxes_and_moves():
+    """No SPECIAL-USE, no MOVE, no LITERAL+; LIST-STATUS without LIST-EXTENDED; QRESYNC."""
+    with account(icloud) as r:
+        r.intent(TRASH, ids(r, 1))
+        r.settled()
+        tap.equal((held(r, "INBOX"), held(r, "Deleted Messages")), (names(2, 3), names(1)))
+        tap.equal([c for c in r.server.heard if "MOVE" in c or c.startswith(("EXPUNGE", "CLOSE"))], [])
+        r.intent(TAGS, ids(r, 2), arg="+urgent")
+        r.settled()
+        assert "urgent" in r.server["INBOX"].messages[2].flags
+        with r.server.lock:
+            r.server.remove(r.server["INBOX"], [3])
+            r.server.drop()
+        r.filled("INBOX", 1)
+        tap.equal([c for c in r.server.heard if c.endswith("+}")], [])
+
+
+def test_icloud_never_asked_for_rfc822():
+    """It answers RFC822 with nothing at all; BODY.PEEK[] it knows. No ENVELOPE either: its quotes in Message-IDs are not escaped."""
+    server = icloud(None)
+    server.add("INBOX", mail(1), mail(2, "x" * 70 + "\r\n" * 4000))
+    with imap_hostile.fetch(server=server) as p:
+        p.do("STEP_ROWS_TOP", box=1, count=2)
+        for uid in (1, 2):
+            p.do("STEP_BODY", box=1, uid=uid, msg=uid, urgent=1)
+        bad = [c for c in server.heard if re.search(r"RFC822(?!\.SIZE)|ENVELOPE", c)]
+        tap.equal(bad, [])
+
+
+def test_icloud_quotes_in_a_bodystructure():
+    """A quote within a quoted string, as it came with the mail: the message is fetched whole."""
+    odd = b'BODYSTRUCTURE ((("TEXT" "PLAIN" ("charset" "utf-8") NIL NIL "7BIT" 119 8 NIL NIL NIL)("APPLICATION" "PDF NAME="ATT1.PDF"" NIL NIL NIL "base64" 257328) "mixed"'
+    with odd_structure(icloud, odd) as p:
+        at = p.do("STEP_BODY", box=1, uid=1, msg=1, urgent=1, size=len(p.big))["BODY_AT"][0]
+        tap.equal(body(p, at), p.big)
+
+
+# ---- Yahoo, AOL ----------------------------------------------------------------------------------
+YAHOO = "IMAP4rev1 ID MOVE NAMESPACE X-ID-ACLID UIDPLUS LITERAL+ CHILDREN XAPPLEPUSHSERVICE XYMHIGHESTMODSEQ"
+
+
+def test_yahoo_lost_messages_hold_nothing_up():
+    """NO [UNAVAILABLE] for a whole FETCH, for the sake of one message."""
+    def answer(m):
+        lo, hi = int(m[1]), int(m[2])
+        return b"{tag} NO [UNAVAILABLE] UID FETCH Server error while fetching messages\r\n" if lo <= 7 <= hi else b"".join(
+            imap_hostile.row(i) for i in range(lo, min(hi, 20) + 1))
+    with imap_hostile.fetch((r"(?:UID )?FETCH (\d+):(\d+) .*", answer), exists=20, caps=YAHOO) as p:
+        got = p.do("STEP_ROWS_TOP", box=1, count=20)["ROW"]
+        tap.equal(sorted(r.uid for r in got), [u for u in range(1, 21) if u != 7])
+
+
+def test_yahoo_modseq_without_condstore():
+    """HIGHESTMODSEQ is said and CHANGEDSINCE is not known."""
+    class Yahoo(Server):
+        def do_select(self, conn, rest, readonly=False):
+            out, end = super().do_select(conn, rest, readonly)
+            return out + "* OK [HIGHESTMODSEQ %d]\r\n" % conn.box.highest, end
+    with account(lambda d: Yahoo(("INBOX", "Archive", "Bulk", "Draft", "Sent", "Trash"), YAHOO, directory=d)) as r:
+        r.server.drop()
+        r.server.add("INBOX", mail(4))
+        r.filled("INBOX", 4)
+        tap.equal([c for c in r.server.heard if "CHANGEDSINCE" in c or "MODSEQ" in c or "CONDSTORE" in c], [])
+        roles = dict(r.sql("cache", "select b.name,b.id from box b"))
+        tap.equal(sorted(roles), [b"Archive", b"Bulk", b"Draft", b"INBOX", b"Sent", b"Trash"])
+        r.intent(SPAM, ids(r, 1))
+        r.settled()
+        tap.equal(held(r, "Bulk"), names(1))
+
+
+# ---- Courier -------------------------------------------------------------------------------------
+COURIER = "IMAP4rev1 UIDPLUS CHILDREN NAMESPACE THREAD=ORDEREDSUBJECT THREAD=REFERENCES SORT QUOTA IDLE ACL ACL2=UNION"
+
+
+def courier(directory, caps=COURIER, boxes=("INBOX", "INBOX.Sent", "INBOX.Lists"), **more):
+    server = Server([Box(b, delim=".") for b in boxes], caps, directory=directory, **more)
+    server.namespace = '(("INBOX." "."))'
+    return server
+
+
+def test_courier_everything_is_below_inbox():
+    """No SPECIAL-USE, no MOVE; a Trash is made where the others are."""
+    with account(courier) as r:
+        r.intent(TRASH, ids(r, 1))
+        r.settled()
+        tap.equal((held(r, "INBOX"), held(r, "INBOX.Trash")), (names(2, 3), names(1)))
+        r.intent(MOVE, ids(r, 2), target=r.box("INBOX.Lists"))
+        r.settled()
+        tap.equal(held(r, "INBOX.Lists"), names(2))
+
+
+def test_courier_without_uidplus_expunges_nothing():
+    """THREATS 69: without COPYUID the message is found again by its Message-ID; the original stays, marked."""
+    with account(lambda d: courier(d, "IMAP4rev1 CHILDREN NAMESPACE IDLE")) as r:
+        first, = ids(r, 1)
+        other = list(r.server["INBOX"].messages)[2]
+        r.server["INBOX"].messages[other].flags.add("\\Deleted")  # somebody else's
+        r.intent(MOVE, [first], target=r.box("INBOX.Lists"))
+        r.settled()
+        r.intent(FLAGS, [first], flags=rig.FLAGGED)
+        r.settled()
+        tap.equal(held(r, "INBOX.Lists"), names(1))
+        assert "\\Flagged" in r.server["INBOX.Lists"].messages[1].flags, "the flag went to another message"
+        tap.equal(held(r, "INBOX"), names(1, 2, 3))
+        tap.equal(r.server.asked(".*EXPUNGE|CLOSE"), [])
+        assert any("marked as deleted" in n for n in r.notes), r.notes
+
+
+def test_courier_complains_at_every_idle():
+    """An ALERT of its FAM library each time: said once."""
+    alert = b"* OK [ALERT] Filesystem notification initialization error -- contact your mail administrator\r\n"
+    with account(courier) as r:
+        r.server.before_plus = alert
+        for i in (4, 5):
+            idled = len(r.server.asked("IDLE"))
+            r.server.drop()
+            r.server.add("INBOX", mail(i))
+            r.filled("INBOX", i)
+            r.until("it idles again", lambda: len(r.server.asked("IDLE")) > idled)
+        tap.equal(len([n for n in r.notes if "Filesystem notification" in n]), 1, "notes")
+
+
+# ---- Dovecot -------------------------------------------------------------------------------------
+def test_dovecot_news_before_the_plus():
+    """Untagged answers may come before the word to go on, at APPEND and at IDLE."""
+    server = Server(("INBOX", "Sent"), "IMAP4rev1 UIDPLUS IDLE")
+    server.add("INBOX", mail(1))
+    with imap_hostile.fetch(server=server) as p, open(os.path.join(p.root, "m"), "wb+") as f:
+        server.before_plus = b"* 2 EXISTS\r\n* OK Hang in there..\r\n"
+        f.write(mail(9))
+        f.flush()
+        got = p.do("STEP_APPEND", fd=f.fileno(), box=2, name="Sent", flags=1)
+        tap.equal([(a.uid, a.uidvalidity) for a in got["APPENDED"]], [(1, 7)])
+        tap.equal(server["Sent"].messages[1].raw, mail(9))
+
+
+# ---- Proton Mail Bridge --------------------------------------------------------------------------
+def test_proton_refuses_uid_expunge():
+    """UIDPLUS is announced and UID EXPUNGE refused: said, with the account; what is here is what is there."""
+    caps = "IMAP4rev1 UNSELECT SASL-IR UIDPLUS MOVE SPECIAL-USE IMPORTANT LITERAL+ ID QUOTA IDLE APPENDLIMIT=26214400"
+    boxes = [Box("INBOX"), Box("Archive", "\\Archive"), Box("Trash", "\\Trash"), Box("All Mail", "\\All")]
+    rules = [("UID EXPUNGE .*", b"{tag} NO operation not allowed for this mailbox\r\n")]
+    with account(lambda d: Server(boxes, caps, rules, d)) as r:
+        r.intent(PURGE, ids(r, 1))
+        r.settled()
+        tap.equal((held(r, "INBOX"), held(r, "Trash")), (names(2, 3), names(1)))
+        assert any("work" in n and "not allowed for this mailbox" in n for n in r.notes), r.notes
+        r.filled("Trash", 1)
+
+
+# ---- Fastmail ------------------------------------------------------------------------------------
+def test_fastmail_is_cyrus_with_everything():
+    """A real Cyrus: QRESYNC, MOVE, SPECIAL-USE, LIST-STATUS, OBJECTID."""
+    import cyrus
+    with tap.directory() as d:
+        server = cyrus.Server(os.path.join(d, "cyrus"))
+        for i in (1, 2, 3):
+            server.append("bob", "INBOX", [mail(i)])
+        r = rig.Rig(os.path.join(d, "rig"), server.info)
+        try:
+            r.until("the list is read", lambda: "INBOX" in r.boxes() and r.accounts and r.accounts[-1].state == ONLINE)
+            r.say(r.client, "WATCH", account="work", box=r.box("INBOX"))
+            r.filled("INBOX", 3)
+            r.intent(ARCHIVE, ids(r, 1, 2))
+            r.intent(TAGS, ids(r, 3), arg="+urgent")
+            r.settled()
+            tap.equal((server.subjects("bob", "INBOX"), server.subjects("bob", "Archive")), (names(3), names(1, 2)))
+            r.undo()
+            r.undo()
+            r.settled()
+            tap.equal((sorted(server.subjects("bob", "INBOX")), server.subjects("bob", "Archive")), (names(1, 2, 3), []))
+            r.intent(PURGE, ids(r, 3))
+            r.until("it is gone", lambda: sorted(server.subjects("bob", "INBOX")) == names(1, 2), 90)
+        finally:
+            r.close()
+            server.close()
 
 
 if __name__ == "__main__":
