@@ -103,6 +103,8 @@ static void imap_closed(struct fetch *f)
     session_deselect(s);
     s->selecting = s->finding = s->searching = false;
     s->select_step = s->select_tag = 0;
+    s->rows_step = s->rows_tag = 0;
+    s->early = false;
     imap_free(&s->imap);
 }
 
@@ -250,7 +252,8 @@ static bool select_send(struct session *s, const struct box *b, uint32_t uidvali
     struct imap_cmd c;
     imap_cmd_init(&c, b->readonly ? "EXAMINE " : "SELECT ");
     imap_cmd_mailbox(s->imap, &c, (struct str){b->name, b->name_len});
-    if (imap_enabled(s->imap, IMAP_CAP_QRESYNC) && uidvalidity && modseq)
+    s->resync_asked = imap_enabled(s->imap, IMAP_CAP_QRESYNC) && uidvalidity && modseq;
+    if (s->resync_asked)
         imap_cmd_add(&c, " (QRESYNC (%u %llu))", uidvalidity, (unsigned long long)modseq);
     else if (imap_enabled(s->imap, IMAP_CAP_CONDSTORE))
         imap_cmd_add(&c, " (CONDSTORE)");
@@ -271,38 +274,78 @@ static bool changed_since(struct session *s, uint64_t modseq, struct err *err)
     return session_done(s, tag, NULL, err);
 }
 
-static bool select_finish(struct session *s, struct box *b, uint32_t tag, uint32_t uidvalidity, uint64_t modseq,
-                          uint8_t *resync_r, struct err *err)
+/* Was the SELECT that was sent ahead of the login's answer lost with it? A command behind it, answered before it, says
+ * so. */
+static bool select_lost(struct session *s, uint32_t tag, bool *lost_r, struct err *err)
 {
-    struct imap_result r;
-    bool alive;
-    bool ok = imap_wait_ok(s->imap, tag, &r, &alive, err);
-    if (!alive)
+    uint32_t probe, first;
+    *lost_r = false;
+    if (!imap_sendf(s->imap, &probe, err, "NOOP") || !imap_first(s->imap, tag, probe, &first, err))
+        return false;
+    *lost_r = first == probe;
+    imap_forget(s->imap, probe);
+    if (*lost_r)
+        imap_forget(s->imap, tag);
+    return true;
+}
+
+static bool select_again(struct session *s, struct box *b, uint32_t uidvalidity, uint64_t modseq, struct imap_result *r,
+                         bool *alive_r, struct err *err)
+{
+    uint32_t tag;
+    *alive_r = false;
+    return select_send(s, b, uidvalidity, modseq, &tag, err) && imap_wait_ok(s->imap, tag, r, alive_r, err);
+}
+
+/* The end of a SELECT; one that was refused for what it asked, or for being early, is sent anew. */
+static bool select_wait(struct session *s, struct box *b, uint32_t tag, uint32_t uidvalidity, uint64_t *modseq,
+                        struct err *err)
+{
+    struct imap_result r = {0};
+    bool early = s->early, lost = false, alive, ok;
+    s->early = false;
+    if (early && !select_lost(s, tag, &lost, err))
         return session_lost(s, err);
-    if (!ok && r.what == IMAP_BAD && imap_enabled(s->imap, IMAP_CAP_CONDSTORE)) {
+    if (lost) {
+        alive = true;
+        ok = false;
+        if (s->rows_tag)
+            imap_forget(s->imap, s->rows_tag);
+        s->rows_tag = s->rows_step = 0;
+    } else {
+        ok = imap_wait_ok(s->imap, tag, &r, &alive, err);
+    }
+    if (alive && early && (lost || r.what == IMAP_BAD))
+        ok = imap_enable(s->imap, err) ? select_again(s, b, uidvalidity, *modseq, &r, &alive, err) : (alive = false);
+    if (alive && !ok && r.what == IMAP_BAD && imap_enabled(s->imap, IMAP_CAP_CONDSTORE)) {
         /* It offered what it does not know (THREATS 62): without. */
         imap_disable(s->imap, IMAP_CAP_CONDSTORE | IMAP_CAP_QRESYNC);
-        modseq = 0;
-        if (!select_send(s, b, 0, 0, &tag, err))
-            return session_lost(s, err);
-        ok = imap_wait_ok(s->imap, tag, &r, &alive, err);
-        if (!alive)
-            return session_lost(s, err);
+        *modseq = 0;
+        ok = select_again(s, b, 0, 0, &r, &alive, err);
     }
+    if (!alive)
+        return session_lost(s, err);
     s->selecting = false;
     s->exists_news = s->modseq_news = false;
     if (!ok) {
         s->selected = 0;
         if (err->kind == ERR_SERVER_NO)
             err->kind = ERR_NO_MAILBOX;
-        return false;
-    }
-    if (str_case_eqz(r.code, "READ-ONLY"))
+    } else if (str_case_eqz(r.code, "READ-ONLY")) {
         s->readonly = true;
+    }
+    return ok;
+}
+
+static bool select_finish(struct session *s, struct box *b, uint32_t tag, uint32_t uidvalidity, uint64_t modseq,
+                          uint8_t *resync_r, struct err *err)
+{
+    if (!select_wait(s, b, tag, uidvalidity, &modseq, err))
+        return false;
     if (s->nomodseq || !imap_enabled(s->imap, IMAP_CAP_CONDSTORE))
         s->modseq = 0;
     bool same = uidvalidity && uidvalidity == s->uidvalidity && modseq && s->modseq;
-    *resync_r = !same ? 0 : imap_enabled(s->imap, IMAP_CAP_QRESYNC) ? 1 : 2;
+    *resync_r = !same ? 0 : s->resync_asked ? 1 : 2;
     if (*resync_r == 2 && s->modseq > modseq && s->exists && !changed_since(s, modseq, err))
         return false;
     b->modseq = s->modseq;
@@ -311,12 +354,31 @@ static bool select_finish(struct session *s, struct box *b, uint32_t tag, uint32
     return true;
 }
 
+/* Another mailbox is wanted before the turn of steps whose commands were sent ahead: the answers are read, for the
+ * mailbox that they are about, and these steps ask again. */
+static bool select_drain(struct session *s, struct err *err)
+{
+    uint32_t tag = s->select_tag;
+    struct box *b = box_find(s, s->selected);
+    struct err refused = ERR_INIT;
+    uint64_t modseq = 0;
+    s->select_tag = s->select_step = 0;
+    if (tag && b)
+        select_wait(s, b, tag, 0, &modseq, &refused);
+    tag = s->rows_tag;
+    s->rows_tag = s->rows_step = 0;
+    if (tag && !s->f->lost)
+        session_done(s, tag, NULL, &refused);
+    *err = refused;
+    return !s->f->lost && !s->f->ended;
+}
+
 bool select_box(struct session *s, struct box *b, uint32_t uidvalidity, uint64_t modseq, uint8_t *resync_r,
                 struct err *err)
 {
     uint32_t tag;
     uint64_t id = b->id;
-    if (!bodies_drain(s, err) || !acts_drain(s, err))
+    if (!select_drain(s, err) || !bodies_drain(s, err) || !acts_drain(s, err))
         return false;
     b = box_get(s, id);
     if (!select_send(s, b, uidvalidity, modseq, &tag, err))
@@ -364,6 +426,9 @@ static bool select_ahead(struct fetch *f, uint32_t step, const struct msg *m)
     const struct m_STEP_SELECT *q = &m->u.STEP_SELECT;
     if (!s || !s->imap || s->selected || s->selecting || s->select_tag || !q->box)
         return false;
+    for (size_t i = 0; s->early && i < q->name.n; i++)
+        if ((unsigned char)q->name.p[i] < 0x20 || (unsigned char)q->name.p[i] >= 0x7F || q->name.p[i] == '&')
+            return false; /* a literal, or what ENABLE says of names, would be waited for */
     struct box *b = box_put(s, q->box, q->name);
     b->readonly = false;
     if (!select_send(s, b, q->uidvalidity, q->modseq, &s->select_tag, &err))
@@ -399,20 +464,40 @@ static bool step_select(struct fetch *f, struct msg *m, struct err *err)
 }
 
 /* ---- Connecting --------------------------------------------------------------------------------- */
-static bool log_in(struct fetch *f, struct session *s, struct err *err)
+/* What is to be done first goes out behind the login. */
+static bool on_ahead(void *arg, struct err *err)
 {
-    struct imap_handler h = {.arg = s, .event = on_event, .sink = body_sink, .sink_progress = body_sink_progress};
+    struct session *s = arg;
+    fetch_wake(s->f);
+    s->early = true;
+    fetch_ahead(s->f);
+    s->early = s->select_tag != 0;
+    if (s->f->lost)
+        *err = s->f->lost_err;
+    return !s->f->lost;
+}
+
+static bool log_in(struct fetch *f, struct session *s, struct str caps, struct err *err)
+{
+    struct imap_handler h = {.arg = s,
+                             .event = on_event,
+                             .sink = body_sink,
+                             .sink_progress = body_sink_progress,
+                             .ahead = s->cautious ? NULL : on_ahead};
     for (bool last = false;; last = true) {
         if (!fetch_open(f, err))
             return false;
         s->imap = imap_new(f->stream, &h, f->stream_options.answer_ms);
         imap_deadline_cap(s->imap, &f->cancel_by);
+        imap_caps_expect(s->imap, caps);
         if (f->account->send_id)
             imap_identity(s->imap, PACKAGE_NAME, PACKAGE_VERSION);
-        if (imap_login(s->imap, &f->account->in, &f->secret, err)) {
+        if (imap_greet(s->imap, &f->account->in, err) && imap_login(s->imap, &f->account->in, &f->secret, err)) {
             fetch_logged_in(f);
             return true;
         }
+        s->cautious = s->cautious || err->kind == ERR_PROTOCOL || err->kind == ERR_SERVER_BYE || err->kind == ERR_LINE;
+        f->lost = false; /* the login says what was wrong */
         imap_closed(f);
         if (!fetch_login_failed(f, last, err))
             return false;
@@ -421,20 +506,20 @@ static bool log_in(struct fetch *f, struct session *s, struct err *err)
 
 static bool step_connect(struct fetch *f, struct msg *m, struct err *err)
 {
-    (void)m;
     struct session *s = f->session;
     if (!s)
         f->session = s = session_new(f);
     if (f->stream && s->imap)
         return true;
-    if (!log_in(f, s, err))
+    if (!log_in(f, s, m->u.STEP_CONNECT.caps, err))
         return false;
     struct str caps = imap_caps_text(s->imap);
     struct buf text = BUF_INIT(4096);
+    caps = str_sub(caps, 0, MIN(caps.n, 3000));
     stream_describe(f->stream, &text);
     buf_addz(&text, text.n ? "; " : "");
-    buf_adds(&text, str_sub(caps, 0, MIN(caps.n, 3000)));
-    bool ok = FETCH_SEND(f, err, ONLINE, .caps = imap_caps(s->imap), .caps_text = buf_str(&text));
+    buf_adds(&text, caps);
+    bool ok = FETCH_SEND(f, err, ONLINE, .caps = imap_caps(s->imap), .caps_text = buf_str(&text), .words = caps);
     buf_fini(&text);
     return ok;
 }
@@ -461,7 +546,7 @@ const struct step_handler imap_steps[] = {
     {MSG_STEP_CONNECT, step_connect, NULL},       {MSG_STEP_CLOSE, step_close, NULL},
     {MSG_STEP_LIST, imap_step_list, NULL},        {MSG_STEP_STATUS, imap_step_status, NULL},
     {MSG_STEP_SELECT, step_select, select_ahead}, {MSG_STEP_ROWS_TOP, imap_step_rows_top, NULL},
-    {MSG_STEP_ROWS, imap_step_rows, NULL},        {MSG_STEP_FLAGS, imap_step_flags, NULL},
+    {MSG_STEP_ROWS, imap_step_rows, rows_ahead},  {MSG_STEP_FLAGS, imap_step_flags, NULL},
     {MSG_STEP_UIDS, imap_step_uids, NULL},        {MSG_STEP_BODY, imap_step_body, body_ahead},
     {MSG_STEP_STORE, imap_step_act, act_ahead},   {MSG_STEP_MOVE, imap_step_act, act_ahead},
     {MSG_STEP_EXPUNGE, imap_step_act, act_ahead}, {MSG_STEP_FIND, imap_step_find, NULL},

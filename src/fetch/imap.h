@@ -80,7 +80,11 @@ struct session {
     uint32_t exists, uidnext, uidvalidity;
     uint64_t modseq;
     uint32_t select_step, select_tag; /* sent ahead */
-    uint32_t *map;                    /* UID of sequence number i + 1, 0 unknown; without QRESYNC only */
+    uint32_t rows_step, rows_tag, rows_hi;
+    bool resync_asked; /* the SELECT asked for what happened since (QRESYNC) */
+    bool early;        /* ahead of the login's answer: may have been lost or refused with it */
+    bool cautious;     /* this server takes nothing ahead of the login's answer */
+    uint32_t *map;     /* UID of sequence number i + 1, 0 unknown; without QRESYNC only */
     size_t nmap;
     bool exists_news, modseq_news;
     /* What the running command collects */
@@ -195,6 +199,7 @@ void body_sink_progress(void *arg, uint64_t done, uint64_t size);
 void bodies_drop(struct session *);
 bool bodies_drain(struct session *, struct err *);
 bool body_ahead(struct fetch *, uint32_t step, const struct msg *);
+bool rows_ahead(struct fetch *, uint32_t step, const struct msg *);
 void list_free(struct session *);
 
 step_fn imap_step_list, imap_step_status, imap_step_box, imap_step_rows_top, imap_step_rows, imap_step_flags,

@@ -249,11 +249,7 @@ static bool compress_for(struct session *s, uint32_t count, bool urgent, struct 
     return urgent || count < COMPRESS_FROM || imap_compress(s->imap, err) || session_lost(s, err);
 }
 
-static const char *row_items(const struct session *s)
-{
-    return s->modseq ? "(UID FLAGS INTERNALDATE RFC822.SIZE MODSEQ BODY.PEEK[HEADER.FIELDS (" ROW_FIELDS ")])"
-                     : "(UID FLAGS INTERNALDATE RFC822.SIZE BODY.PEEK[HEADER.FIELDS (" ROW_FIELDS ")])";
-}
+#define ROW_ITEMS "(UID FLAGS INTERNALDATE RFC822.SIZE BODY.PEEK[HEADER.FIELDS (" ROW_FIELDS ")])"
 
 bool imap_step_rows_top(struct fetch *f, struct msg *m, struct err *err)
 {
@@ -267,7 +263,7 @@ bool imap_step_rows_top(struct fetch *f, struct msg *m, struct err *err)
     if (!compress_for(s, MIN(hi, s->exists), q->urgent, err))
         return false;
     struct slices x = {.command = "FETCH",
-                       .items = row_items(s),
+                       .items = ROW_ITEMS,
                        .box = q->box,
                        .hi = hi,
                        .wanted = SLICE,
@@ -285,6 +281,36 @@ static uint32_t uid_top(const struct session *s, uint32_t hi)
     return hi;
 }
 
+/* Behind a SELECT that is under way itself. How many there are is not known yet, so no more than are soon here: the
+ * rest follows newest first. */
+bool rows_ahead(struct fetch *f, uint32_t step, const struct msg *m)
+{
+    const struct m_STEP_ROWS *q = &m->u.STEP_ROWS;
+    struct session *s = f->session;
+    struct err err = ERR_INIT;
+    if (!s || !s->imap || !s->select_tag || s->rows_tag || s->selected != q->box || q->uid_hi)
+        return false;
+    uint32_t lo = MAX(q->uid_lo, 1);
+    s->rows_hi = UINT32_MAX - lo < SLICE ? UINT32_MAX : lo + SLICE - 1;
+    if (!imap_sendf(s->imap, &s->rows_tag, &err, "UID FETCH %u:%u " ROW_ITEMS, lo, s->rows_hi))
+        return session_lost(s, &err);
+    s->rows_step = step;
+    return true;
+}
+
+/* Ends what rows_ahead() sent for this step. *lo_r is where the rest begins, 0: there is none. */
+static bool rows_sent(struct session *s, uint32_t *lo_r, struct err *err)
+{
+    if (!s->rows_tag || s->rows_step != fetch_step(s->f))
+        return true;
+    uint32_t tag = s->rows_tag;
+    s->rows_tag = s->rows_step = 0;
+    if (!session_done(s, tag, NULL, err))
+        return !s->f->lost && !s->f->ended; /* refused with its SELECT: asked anew */
+    *lo_r = s->rows_hi < s->uidnext - 1 ? s->rows_hi + 1 : 0;
+    return true;
+}
+
 bool imap_step_rows(struct fetch *f, struct msg *m, struct err *err)
 {
     const struct m_STEP_ROWS *q = &m->u.STEP_ROWS;
@@ -292,10 +318,12 @@ bool imap_step_rows(struct fetch *f, struct msg *m, struct err *err)
     if (!session_need(f, &s, err) || !select_ensure(s, q->box, false, err))
         return false;
     uint32_t lo = MAX(q->uid_lo, 1), top = uid_top(s, q->uid_hi);
+    if (!rows_sent(s, &lo, err) || !lo)
+        return !lo;
     if (!compress_for(s, MIN(s->exists, top >= lo ? top - lo : 0), q->urgent, err))
         return false;
     struct slices x = {
-        .command = "UID FETCH", .items = row_items(s), .box = q->box, .lo = lo, .wanted = SLICE, .span = SLICE};
+        .command = "UID FETCH", .items = ROW_ITEMS, .box = q->box, .lo = lo, .wanted = SLICE, .span = SLICE};
     if (q->uid_hi) {
         x.hi = q->uid_hi;
         return slices_run(s, &x, err);

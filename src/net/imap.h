@@ -225,6 +225,9 @@ struct imap_handler {
      * fd to write it to, or -1 to drop it. Stays the handler's. May be NULL. */
     int (*sink)(void *arg, struct str item, uint64_t size);
     void (*sink_progress)(void *arg, uint64_t done, uint64_t size);
+    /* Right behind the login's last words, before its answer: commands may be sent, not waited for, that the server
+     * does after it. They may be refused (BAD) or lost: imap_first() tells. May be NULL. */
+    bool (*ahead)(void *arg, struct err *);
 };
 
 /* ---- Connection --------------------------------------------------------------------------------- */
@@ -250,12 +253,20 @@ void imap_deadline_cap(struct imap *, const int64_t *mono_ms);
  * is told. */
 void imap_identity(struct imap *, const char *name, const char *version);
 
-/* Reads the greeting, takes STARTTLS where ep->tls asks it, logs in, asks the capabilities and ENABLEs QRESYNC or
- * CONDSTORE, UTF8=ACCEPT and IMAP4rev2, and says ID, in as few round trips as the server permits. PREAUTH without TLS,
- * an unreadable greeting and data behind the STARTTLS answer end it; capabilities from before TLS are forgotten;
- * referrals are ignored. One try. Errors: ERR_AUTH, ERR_NO_AUTH_METHOD, ERR_NO_STARTTLS, ERR_SERVER_TEMP (the server
- * asks to come later), ERR_SERVER_BYE, ERR_PROTOCOL, those of stream and sasl. */
+/* What the server said it can after an earlier login: imap_login goes by it until it says it again. */
+void imap_caps_expect(struct imap *, struct str words);
+/* Reads the greeting, takes STARTTLS where ep->tls asks it, asks the capabilities. PREAUTH without TLS, an unreadable
+ * greeting and data behind the STARTTLS answer end it; capabilities from before TLS are forgotten; referrals are
+ * ignored. Errors: ERR_NO_STARTTLS, ERR_SERVER_TEMP (the server asks to come later), ERR_PROTOCOL, those of stream. */
+bool imap_greet(struct imap *, const struct endpoint *ep, struct err *);
+/* After imap_greet: logs in (not after PREAUTH), ENABLEs QRESYNC or CONDSTORE, UTF8=ACCEPT and IMAP4rev2, and says ID.
+ * Where the login is one message and its answer (PLAIN with SASL-IR, LOGIN), or at its last message, ENABLE, ID and the
+ * handler's `ahead` follow at once: a server reads its commands one by one (RFC 3501 5.5). One try. Errors: ERR_AUTH,
+ * ERR_NO_AUTH_METHOD, ERR_SERVER_TEMP, ERR_SERVER_BYE, ERR_PROTOCOL, those of stream and sasl. A server that cannot
+ * bear what was sent ahead ends it with ERR_PROTOCOL, ERR_SERVER_BYE or ERR_LINE: again without `ahead`. */
 bool imap_login(struct imap *, const struct endpoint *ep, const struct secret *, struct err *);
+/* What was sent ahead was refused: ENABLE once more, by what the server says now. */
+bool imap_enable(struct imap *, struct err *);
 
 /* ---- Commands ----------------------------------------------------------------------------------- */
 /* A command line being made. Text is ours and holds no CR, LF or NUL. */
@@ -284,6 +295,8 @@ bool imap_may_send(const struct imap *);
 /* Reads until the command's end; untagged answers go to the handler, ends of other commands are kept for their own
  * imap_wait. False only for a broken connection. */
 bool imap_wait(struct imap *, uint32_t tag, struct imap_result *result_r, struct err *);
+/* Reads until one of two commands has ended, for imap_wait: *first_r says which. */
+bool imap_first(struct imap *, uint32_t tag, uint32_t other, uint32_t *first_r, struct err *);
 /* imap_wait, and a NO or BAD becomes an error by its response code: ERR_OVERQUOTA, ERR_NO_MAILBOX, ERR_READ_ONLY,
  * ERR_NO_MESSAGE, ERR_SERVER_TEMP, else ERR_SERVER_NO, with the server's words, cleaned. *alive_r is false when the
  * connection is broken. */

@@ -69,8 +69,10 @@ struct imap {
     bool continued;       /* a "+" came */
     struct buf challenge; /* and its text */
     bool bye, logging_in;
-    char identity[128]; /* what ID says of us; "" nothing */
-    bool waiting; /* in imap_wait: no command is half sent */
+    char identity[128];                   /* what ID says of us; "" nothing */
+    bool waiting;                         /* in imap_wait: no command is half sent */
+    bool preauth, went_ahead, identified; /* went_ahead: commands lie behind the login */
+    uint64_t expected, asked;             /* capabilities after an earlier login; those that ENABLE named */
 };
 /* Is one of the words, which are in small letters, in the text? */
 bool imap_says(struct str text, const char *const *words, size_t count);

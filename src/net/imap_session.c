@@ -5,7 +5,7 @@
 
 #define CHALLENGES_MAX 16
 
-static bool greeting(struct imap *m, bool *preauth_r, struct err *err)
+static bool greeting(struct imap *m, struct err *err)
 {
     struct str answer;
     struct imap_event ev;
@@ -15,7 +15,7 @@ static bool greeting(struct imap *m, bool *preauth_r, struct err *err)
         return false;
     imap_parse(m->parser, answer, &ev);
     text_from_bytes(ev.what == IMAP_BYE ? ev.text : str_sub(answer, 0, 80), TEXT_FOLD_SPACE, &clean);
-    *preauth_r = ev.what == IMAP_PREAUTH;
+    m->preauth = ev.what == IMAP_PREAUTH;
     if (ev.what == IMAP_BYE)
         err_set(err, ERR_SERVER_TEMP, "the server sends us away: \"%s\"", buf_z(&clean));
     else if (ev.what == IMAP_PREAUTH && !stream_is_tunnel(m->stream) && !stream_is_tls(m->stream))
@@ -101,6 +101,71 @@ static bool login_result(const struct imap_result *r, struct err *err)
     return false;
 }
 
+/* ENABLE, one command for all that serves; its end is not waited for. By what is known: every word where the server has
+ * not said yet what it has (RFC 5161 3.1: it passes by what it does not know). What changes no name is taken as
+ * granted: a server that offers it and refuses it answers the SELECT that uses it with BAD, which is seen there. */
+static bool enable(struct imap *m, uint64_t caps, bool all_known, struct err *err)
+{
+    static const struct {
+        const char *word;
+        uint64_t cap, unless;
+    } words[] = {{"QRESYNC", UINT64_C(1) << IMAP_BIT_QRESYNC, 0},
+                 {"CONDSTORE", UINT64_C(1) << IMAP_BIT_CONDSTORE, UINT64_C(1) << IMAP_BIT_QRESYNC},
+                 {"UTF8=ACCEPT", UINT64_C(1) << IMAP_BIT_UTF8_ACCEPT, 0},
+                 {"IMAP4rev2", UINT64_C(1) << IMAP_BIT_IMAP4REV2, 0}};
+    struct buf line = BUF_INIT(200);
+    uint32_t tag;
+    bool ok = true;
+    buf_addz(&line, "ENABLE");
+    for (size_t i = 0; i < COUNT(words) && (caps & IMAP_CAP_ENABLE); i++)
+        if (!all_known || ((caps & words[i].cap) && !(caps & words[i].unless))) {
+            buf_addf(&line, " %s", words[i].word);
+            m->asked |= words[i].cap & ((uint64_t)IMAP_CAP_QRESYNC | IMAP_CAP_CONDSTORE);
+        }
+    if (m->asked & IMAP_CAP_QRESYNC)
+        m->asked |= IMAP_CAP_CONDSTORE;
+    if (line.n > sizeof("ENABLE")) {
+        ok = imap_sendf(m, &tag, err, "%s", buf_z(&line));
+        if (ok) {
+            imap_forget(m, tag);
+            m->enable_tag = tag;
+        }
+        m->enabled |= m->asked & caps;
+    }
+    buf_fini(&line);
+    return ok;
+}
+
+/* RFC 2971: before any mailbox is opened, as some servers want it; its answer comes to the handler. */
+static bool identify(struct imap *m, uint64_t caps, struct err *err)
+{
+    uint32_t tag;
+    if (!(caps & IMAP_CAP_ID))
+        return true;
+    m->identified = true;
+    if (!(m->identity[0] ? imap_sendf(m, &tag, err, "ID (%s)", m->identity) : imap_sendf(m, &tag, err, "ID NIL")))
+        return false;
+    imap_forget(m, tag);
+    return true;
+}
+
+bool imap_enable(struct imap *m, struct err *err)
+{
+    m->enabled = 0;
+    return enable(m, m->caps, true, err);
+}
+
+/* Behind the last words of the login. Where it is not known whether there is something to enable, a SELECT must not
+ * come before it. */
+static bool go_ahead(struct imap *m, struct err *err)
+{
+    uint64_t caps = m->expected ? m->expected : m->caps;
+    if (!m->handler.ahead || !(m->expected || (caps & IMAP_CAP_ENABLE)))
+        return true;
+    m->went_ahead = true;
+    return enable(m, caps, m->expected != 0, err) && identify(m, caps, err) && m->handler.ahead(m->handler.arg, err);
+}
+
 static bool login_plain(struct imap *m, const struct endpoint *ep, const struct secret *secret, struct err *err)
 {
     struct imap_cmd c;
@@ -110,7 +175,9 @@ static bool login_plain(struct imap *m, const struct endpoint *ep, const struct 
     imap_cmd_string(m, &c, str_z(ep->user));
     imap_cmd_add(&c, " ");
     imap_cmd_string(m, &c, (struct str){secret->p, secret->n});
-    return imap_send(m, &c, &tag, err) && imap_wait(m, tag, &r, err) && login_result(&r, err);
+    if (c.nsync)
+        m->handler.ahead = NULL; /* the server must be waited for within the command */
+    return imap_send(m, &c, &tag, err) && go_ahead(m, err) && imap_wait(m, tag, &r, err) && login_result(&r, err);
 }
 
 /* Answers the server's challenges until the command ends. */
@@ -123,14 +190,17 @@ static bool challenges(struct imap *m, struct sasl *sasl, uint32_t tag, struct b
         if (!ok || !continued)
             break;
         buf_reset(&out);
-        if (i >= CHALLENGES_MAX)
+        if (m->went_ahead)
+            ok = err_set(err, ERR_PROTOCOL, "the server wants more words of a login that was complete");
+        else if (i >= CHALLENGES_MAX)
             ok = err_set(err, ERR_PROTOCOL, "the server's login does not end");
         else if (initial->n)
             buf_adds(&out, str_eqz(buf_str(initial), "=") ? (struct str){"", 0} : buf_str(initial));
         else
             ok = sasl_step(sasl, buf_str(&m->challenge), &out, err);
         buf_reset(initial);
-        ok = ok && stream_write(m->stream, buf_str(&out), err) && stream_write(m->stream, STR("\r\n"), err);
+        ok = ok && stream_write(m->stream, buf_str(&out), err) && stream_write(m->stream, STR("\r\n"), err) &&
+             (!sasl_said_all(sasl) || go_ahead(m, err));
     }
     if (out.p)
         explicit_bzero(out.p, out.n);
@@ -152,8 +222,9 @@ static bool login_sasl(struct imap *m, struct sasl *sasl, struct err *err)
         explicit_bzero(initial.p, initial.n);
         buf_reset(&initial);
     }
-    bool ok = imap_send(m, &c, &tag, err) && challenges(m, sasl, tag, &initial, err) && imap_wait(m, tag, &r, err) &&
-              login_result(&r, err) && sasl_finish(sasl, (struct str){NULL, 0}, err);
+    bool whole = have && !initial.n && sasl_said_all(sasl); /* nothing can follow but the answer */
+    bool ok = imap_send(m, &c, &tag, err) && (!whole || go_ahead(m, err)) && challenges(m, sasl, tag, &initial, err) &&
+              imap_wait(m, tag, &r, err) && login_result(&r, err) && sasl_finish(sasl, (struct str){NULL, 0}, err);
     if (!ok)
         sasl_explain(sasl, err);
     if (initial.p)
@@ -192,63 +263,28 @@ static bool authenticate(struct imap *m, const struct endpoint *ep, const struct
     return ok;
 }
 
-/* One command for all that serves; its end is not waited for. */
-static bool enable(struct imap *m, struct err *err)
+bool imap_greet(struct imap *m, const struct endpoint *ep, struct err *err)
 {
-    static const struct {
-        const char *word;
-        uint64_t cap, unless;
-    } words[] = {{"QRESYNC", UINT64_C(1) << IMAP_BIT_QRESYNC, 0},
-                 {"CONDSTORE", UINT64_C(1) << IMAP_BIT_CONDSTORE, UINT64_C(1) << IMAP_BIT_QRESYNC},
-                 {"UTF8=ACCEPT", UINT64_C(1) << IMAP_BIT_UTF8_ACCEPT, 0},
-                 {"IMAP4rev2", UINT64_C(1) << IMAP_BIT_IMAP4REV2, 0}};
-    struct buf line = BUF_INIT(200);
-    uint32_t tag;
-    bool ok = true;
-    buf_addz(&line, "ENABLE");
-    for (size_t i = 0; i < COUNT(words) && (m->caps & IMAP_CAP_ENABLE); i++)
-        if ((m->caps & words[i].cap) && !(m->caps & words[i].unless))
-            buf_addf(&line, " %s", words[i].word);
-    if (line.n > sizeof("ENABLE")) {
-        ok = imap_sendf(m, &tag, err, "%s", buf_z(&line));
-        if (ok) {
-            imap_forget(m, tag);
-            m->enable_tag = tag;
-        }
-        /* What changes no name is taken as granted: a server that offers it and refuses it answers the SELECT that uses
-         * it with BAD, which is seen there. */
-        if (m->caps & IMAP_CAP_CONDSTORE)
-            m->enabled |= IMAP_CAP_CONDSTORE | (m->caps & IMAP_CAP_QRESYNC);
-    }
-    buf_fini(&line);
+    m->logging_in = true;
+    bool ok = greeting(m, err) &&
+              (m->preauth || stream_is_tls(m->stream) || ep->tls != TLS_STARTTLS || starttls(m, ep, err)) &&
+              capability(m, err);
+    m->logging_in = false;
     return ok;
-}
-
-/* RFC 2971: before any mailbox is opened, as some servers want it; its answer comes to the handler. */
-static bool identify(struct imap *m, struct err *err)
-{
-    uint32_t tag;
-    if (!(m->caps & IMAP_CAP_ID))
-        return true;
-    if (!(m->identity[0] ? imap_sendf(m, &tag, err, "ID (%s)", m->identity) : imap_sendf(m, &tag, err, "ID NIL")))
-        return false;
-    imap_forget(m, tag);
-    return true;
 }
 
 bool imap_login(struct imap *m, const struct endpoint *ep, const struct secret *secret, struct err *err)
 {
-    bool preauth = false;
     m->logging_in = true;
-    bool ok = greeting(m, &preauth, err) &&
-              (preauth || stream_is_tls(m->stream) || ep->tls != TLS_STARTTLS || starttls(m, ep, err)) &&
-              capability(m, err) && (preauth || authenticate(m, ep, secret, err)) && capability(m, err);
+    bool ok = m->preauth ? go_ahead(m, err) : authenticate(m, ep, secret, err);
     m->logging_in = false;
-    if (!ok) {
+    if (!ok || !capability(m, err)) {
         sasl_redact(secret, err);
         return false;
     }
-    return enable(m, err) && identify(m, err);
+    const uint64_t granted = (uint64_t)IMAP_CAP_CONDSTORE | IMAP_CAP_QRESYNC;
+    m->enabled = (m->enabled & ~granted) | (m->asked & m->caps); /* now it is known */
+    return (m->went_ahead || enable(m, m->caps, true, err)) && (m->identified || identify(m, m->caps, err));
 }
 
 bool imap_compress(struct imap *m, struct err *err)

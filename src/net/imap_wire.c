@@ -138,6 +138,11 @@ void imap_caps_take(struct imap *m, struct str words)
         m->caps |= IMAP_CAP_CONDSTORE;
 }
 
+void imap_caps_expect(struct imap *m, struct str words)
+{
+    m->expected = caps_read(words);
+}
+
 uint64_t imap_append_limit(const struct imap *m)
 {
     return m->append_limit;
@@ -640,6 +645,22 @@ void imap_forget(struct imap *m, uint32_t tag)
 bool imap_may_send(const struct imap *m)
 {
     return m->waiting;
+}
+
+bool imap_first(struct imap *m, uint32_t tag, uint32_t other, uint32_t *first_r, struct err *err)
+{
+    const struct imap_slot *a = slot_find(m, tag), *b = slot_find(m, other);
+    if (!a || !b)
+        bug("imap_first for a command that is not under way");
+    wait_begin(m);
+    deadline_set(m);
+    if (!stream_flush(m->stream, err))
+        return false;
+    while (!a->done && !b->done)
+        if (!imap_turn(m, err))
+            return false;
+    *first_r = a->done ? tag : other;
+    return true;
 }
 
 bool imap_wait(struct imap *m, uint32_t tag, struct imap_result *r, struct err *err)

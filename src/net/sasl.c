@@ -397,6 +397,11 @@ bool sasl_step(struct sasl *s, struct str challenge, struct buf *out, struct err
     return ok;
 }
 
+bool sasl_said_all(const struct sasl *s)
+{
+    return s->done && !(s->mechanism->flags & BEARER); /* a token's refusal still wants a word */
+}
+
 bool sasl_finish(struct sasl *s, struct str last_data, struct err *err)
 {
     if ((s->mechanism->flags & MUTUAL) == 0)

@@ -25,6 +25,8 @@ bool sasl_initial(struct sasl *, struct buf *out);
  * for what is no challenge: send "*". ERR_AUTH when the server proves not to know the password (SCRAM) or talks
  * nonsense. */
 bool sasl_step(struct sasl *, struct str challenge, struct buf *out, struct err *);
+/* Is nothing more to be said by this side (but an empty line, where the server still asks)? */
+bool sasl_said_all(const struct sasl *);
 /* After success: was the server's own proof seen where the mechanism has one? */
 bool sasl_finish(struct sasl *, struct str last_data, struct err *);
 /* After a failed login: adds what the server said of an access token (RFC 7628 3.2.2: its "status"), if anything. */

@@ -254,12 +254,18 @@ static void connect_done(struct acct *a, struct step *s, enum err_kind kind, str
 
 static void connect_now(struct acct *a)
 {
-    struct step *s = STEP(a, connect_done, -1, STEP_CONNECT, .step = 0);
+    struct buf caps = BUF_INIT(3000);
+    struct err err = ERR_INIT;
+    if (!db_meta_get(a->db, "capabilities", &caps, &err))
+        acct_db_error(a, &err);
+    struct step *s = STEP(a, connect_done, -1, STEP_CONNECT, .caps = buf_str(&caps));
+    buf_fini(&caps);
     if (!s)
         return;
     a->connect_step = s->number;
     a->line = LINE_CONNECTING;
     acct_state(a, ACCOUNT_CONNECTING, ERR_NONE, "");
+    imap_connecting(a);
 }
 
 static bool may_connect(const struct acct *a)
@@ -440,8 +446,15 @@ static bool announces(struct str caps, const char *word)
 
 static void on_online(struct acct *a, struct msg *m)
 {
-    a->names_places = announces(m->u.ONLINE.caps_text, "UIDPLUS") || announces(m->u.ONLINE.caps_text, "IMAP4rev2");
+    struct buf had = BUF_INIT(3000);
+    struct err err = ERR_INIT;
+    a->names_places = announces(m->u.ONLINE.words, "UIDPLUS") || announces(m->u.ONLINE.words, "IMAP4rev2");
     log_msg(LOG_INFO, "%s: online: %s", a->name, clean_line(m->u.ONLINE.caps_text));
+    if (a->imap &&
+        (!db_meta_get(a->db, "capabilities", &had, &err) ||
+         (!str_eq(buf_str(&had), m->u.ONLINE.words) && !db_meta_set(a->db, "capabilities", m->u.ONLINE.words, &err))))
+        acct_db_error(a, &err);
+    buf_fini(&had);
 }
 
 static void on_lost(struct acct *a, struct msg *m)
@@ -919,6 +932,8 @@ struct acct *acct_new(struct server *s, const struct account *conf)
     if (a->imap)
         cache_new(a);
     acct_boxes_load(a);
+    if (a->imap && a->nboxes == 0)
+        imap_begin(a);
     acct_server_load(a);
     return a;
 }

@@ -208,6 +208,8 @@ bool line_error(enum err_kind); /* the connection is at fault, not the command *
 
 /* ---- Mailboxes ---------------------------------------------------------------------------------- */
 void acct_boxes_load(struct acct *);
+/* Has the list of mailboxes ever come? Before that there is INBOX alone, and no mailbox is made for a role. */
+bool acct_listed(const struct acct *);
 /* Index of a mailbox, or -1. */
 ptrdiff_t box_at(struct acct *, uint64_t id);
 ptrdiff_t box_role(struct acct *, uint8_t role);
@@ -227,6 +229,9 @@ struct str acct_own_name(const struct acct *, struct str name);
 /* ---- IMAP --------------------------------------------------------------------------------------- */
 void imap_message(struct acct *, struct msg *);
 void imap_pump(struct acct *);
+/* Behind STEP_CONNECT, in the same moment: the first mailbox and what is new in it, or its first page. */
+void imap_connecting(struct acct *);
+void imap_begin(struct acct *); /* the account is new here: INBOX is always there */
 bool imap_select(struct acct *, uint64_t box, bool urgent); /* a SELECT when another mailbox is open */
 
 /* ---- What others do (account_watch.c) ----------------------------------------------------------- */

@@ -244,6 +244,8 @@ static void modseq_store(struct acct *a, size_t i)
     a->boxes[i].modseq_seen = 0;
 }
 
+static step_fn rows_done;
+
 static void on_box_open(struct acct *a, struct msg *m)
 {
     const struct m_BOX_OPEN *o = &m->u.BOX_OPEN;
@@ -275,6 +277,9 @@ static void on_box_open(struct acct *a, struct msg *m)
     a->boxes[i].readonly = o->readonly;
     a->boxes[i].busy = false;
     a->boxes[i].modseq_seen = o->modseq;
+    for (size_t k = 0; k < a->nsteps; k++) /* rows asked for behind this SELECT */
+        if (a->steps[k]->done == rows_done && a->steps[k]->box == o->box)
+            a->steps[k]->a = o->uidnext;
     sync_box_opened(&a->plan[i], had, &(struct sync_opened){o->uidvalidity, o->uidnext, o->exists, o->resync});
     box_refresh(a, (size_t)i);
     if (a->plan[i].have == 0)
@@ -708,6 +713,58 @@ static struct step *plan_send(struct acct *a, const struct sync_step *n)
     return s;
 }
 
+static void plan_begin(struct acct *a, const struct sync_step *n)
+{
+    struct step *s = plan_send(a, n);
+    if (!s || n->kind == SYNC_WATCH)
+        return;
+    if (n->urgent)
+        a->urgent_step = s->number;
+    else
+        a->plan_step = s->number;
+}
+
+bool acct_listed(const struct acct *a)
+{
+    return !a->imap || a->listed || a->nboxes > 1 || (a->nboxes == 1 && a->boxes[0].delim);
+}
+
+void imap_begin(struct acct *a)
+{
+    const char *inbox = a->conf->inbox;
+    struct db_box put = {.name = STR("INBOX"),
+                         .utf8 = STR("INBOX"),
+                         .role = BOX_INBOX,
+                         .exists = UINT32_MAX,
+                         .unread = UINT32_MAX,
+                         .uidnext = UINT32_MAX,
+                         .uidvalidity = UINT32_MAX};
+    struct err err = ERR_INIT;
+    uint64_t id;
+    if (inbox && inbox[0] && !str_case_eqz(str_z(inbox), "INBOX"))
+        return;
+    if (!db_box_put(a->db, &put, &id, &err))
+        acct_db_error(a, &err);
+    acct_boxes_load(a);
+}
+
+/* The server is asked for all of it in the flight of the login. Not where changes of the user wait: their outcome is
+ * looked for before the rows are compared. */
+void imap_connecting(struct acct *a)
+{
+    const struct sync_box *p = sync_first(a->plan, a->nboxes);
+    struct db_counts counts = {0};
+    struct err err = ERR_INIT;
+    if (!db_intent_counts(a->db, &counts, &err) || counts.queued + counts.sent + counts.unknown > 0)
+        return;
+    if (!p || !send_select(a, (size_t)(p - a->plan), p->watched))
+        return;
+    struct sync_step n = {
+        .kind = p->have > 0 ? SYNC_NEW : SYNC_TOP, .box = p->id, .urgent = p->watched, .count = SYNC_FIRST_PAGE};
+    n.uid_lo = p->hi_uid + (p->hi_uid < UINT32_MAX);
+    plan_begin(a, &n);
+}
+
 static int64_t since(int64_t then)
 {
     return then == 0 ? INT64_MAX : (clock_mono_ms() - then) / 1000;
@@ -753,16 +810,9 @@ void imap_pump(struct acct *a)
         !a->plan_step && !sync_busy(&f) && (n.kind == SYNC_NOTHING || n.kind == SYNC_WATCH || n.kind == SYNC_SELECT);
     if (rests && !a->opens && cache_pump(a, sel < 0 || (!a->plan[sel].watched && (a->watched || !a->plan[sel].inbox))))
         return;
-    if (n.kind == SYNC_NOTHING || (a->plan_step && !n.urgent))
-        return;
     /* Who acts on a mailbox does so again: another one is not selected between two keys. */
     if (n.kind == SYNC_SELECT && !n.urgent && a->selected && n.box != a->selected && !a->passes && replay_quiet(a))
         return;
-    struct step *s = plan_send(a, &n);
-    if (!s || n.kind == SYNC_WATCH)
-        return;
-    if (n.urgent)
-        a->urgent_step = s->number;
-    else
-        a->plan_step = s->number;
+    if (n.kind != SYNC_NOTHING && (n.urgent || !a->plan_step))
+        plan_begin(a, &n);
 }

@@ -583,5 +583,5 @@ bool db_identity(struct db *db, struct buf *out, struct err *err)
 }
 bool db_identity_set(struct db *db, struct str words, struct err *err)
 {
-    return db_meta_set(db, "identity", words, err);
+    return db_meta_set(db, "capabilities", STR(""), err) && db_meta_set(db, "identity", words, err);
 }

@@ -107,6 +107,8 @@ static bool intent_run(struct acct *a, const struct m_INTENT *in, uint64_t *ids,
         x.utf8 = buf_str(&shown);
     }
     uint8_t role = role_of_intent(x.kind);
+    if (ok && role && x.target == 0 && !acct_listed(a))
+        ok = err_set(err, ERR_NO_MAILBOX, "the mailboxes are being listed: again in a moment");
     if (ok && role && x.target == 0) {
         x.target = acct_role_box(a, role, err);
         ok = x.target != 0;

@@ -76,11 +76,11 @@ static bool wants(const struct sync_box *b)
     return !b->was_open || b->dirty || (b->opened && open_lacks(b)) || (!b->opened && !b->stuck && b->exists > b->have);
 }
 
-static const struct sync_box *foreground(const struct sync_facts *f)
+const struct sync_box *sync_first(const struct sync_box *boxes, size_t n)
 {
     const struct sync_box *inbox = NULL, *watched = NULL;
-    for (size_t i = 0; i < f->nboxes; i++) {
-        const struct sync_box *b = &f->boxes[i];
+    for (size_t i = 0; i < n; i++) {
+        const struct sync_box *b = &boxes[i];
         if (!b->selectable || b->failed)
             continue;
         if (b->watched)
@@ -127,7 +127,7 @@ struct sync_step sync_next(const struct sync_facts *f)
     struct sync_step s;
     if (!f->online)
         return step(SYNC_NOTHING, NULL);
-    const struct sync_box *fore = foreground(f);
+    const struct sync_box *fore = sync_first(f->boxes, f->nboxes);
     bool fore_open = fore && f->selected == fore->id && fore->opened;
     bool back = fore && !fore_open && (!fore->was_open || fore->dirty || f->since_fore >= SYNC_FORE_EVERY);
     if (back)

@@ -91,8 +91,14 @@ struct sync_step {
  * and STATUS when due, then older rows of it, then the other mailboxes when allowed, then watching. The answer depends
  * on the facts alone, so a lost answer is simply asked for again. */
 struct sync_step sync_next(const struct sync_facts *);
+/* The mailbox to open first: the one on the screen, else INBOX. NULL where neither can be opened. */
+const struct sync_box *sync_first(const struct sync_box *, size_t n);
 /* Anything left to do but watching, LIST and STATUS? A fetch pass ends when not. */
 bool sync_busy(const struct sync_facts *);
+
+/* A slice of older rows came; have_before: rows known before it. Decides whether the rest, a walk through all or
+ * nothing follows. */
+void sync_slice_came(struct sync_box *, uint32_t have_before);
 
 /* What BOX_OPEN means for what is known. resync as in the message. Sets need_uids, flags_below, have, ...; returns true
  * where the mailbox's rows are void (UIDVALIDITY changed or is 0): the caller drops them first. */
@@ -100,9 +106,6 @@ struct sync_opened {
     uint32_t uidvalidity, uidnext, exists;
     uint8_t resync;
 };
-/* A slice of older rows came; have_before: rows known before it. Decides whether the rest, a walk through all or
- * nothing follows. */
-void sync_slice_came(struct sync_box *, uint32_t have_before);
 bool sync_box_opened(struct sync_box *, uint32_t known_uidvalidity, const struct sync_opened *);
 
 /* ---- POP3 --------------------------------------------------------------------------------------- */

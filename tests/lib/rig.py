@@ -378,3 +378,5 @@ class Rig:
 
     def filled(self, name, count, timeout=60):
         self.until("%s has %d rows" % (name, count), lambda: len(self.rows(name)) == count, timeout)
+        # INBOX and its rows come first, the list of mailboxes behind them
+        self.until("the mailboxes are listed", lambda: len(self.boxes()) > 1, timeout)

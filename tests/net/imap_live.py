@@ -211,7 +211,7 @@ def test_condstore_alone_tells_changes():
         with p.server.imap("alice") as other:
             other.select("INBOX")
             other.uid("STORE", "2", "+FLAGS", "(\\Flagged)")
-        p.do("STEP_CONNECT")
+        p.do("STEP_CONNECT", caps=PLAIN + " ENABLE CONDSTORE")  # not asked for what it does not offer
         got = p.do("STEP_SELECT", box=1, name="INBOX", uidvalidity=first.uidvalidity, modseq=first.modseq)
         tap.equal([(f.uid, f.flags & 4) for f in got["FLAGS"]], [(2, 4)])
         tap.equal(got["BOX_OPEN"][0].resync, 2)

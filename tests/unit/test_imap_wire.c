@@ -102,7 +102,7 @@ static bool login_as(const char *user, const char *password, enum tls_mode tls)
     snprintf(name, sizeof name, "%s", user);
     struct endpoint ep = {.proto = PROTO_IMAP, .tls = tls, .user = name, .host = host, .port = 143};
     struct secret secret = secret_new(str_z(password));
-    bool ok = imap_login(t.imap, &ep, &secret, &t.err);
+    bool ok = imap_greet(t.imap, &ep, &t.err) && imap_login(t.imap, &ep, &secret, &t.err);
     secret_free(&secret);
     assert_null(strstr(t.err.text, password)); /* THREATS 20 */
     return ok;

@@ -276,6 +276,8 @@ static void serve_until_watch(uint32_t n)
         uint32_t lo;
         switch (m.kind) {
         case MSG_STEP_SELECT:
+            if (str_eqz(m.u.STEP_SELECT.name, "INBOX"))
+                inbox = m.u.STEP_SELECT.box;
             FETCH(BOX_OPEN, .box = m.u.STEP_SELECT.box, .uidvalidity = 7,
                   .uidnext = m.u.STEP_SELECT.box == inbox ? n + 1 : 1, .exists = m.u.STEP_SELECT.box == inbox ? n : 0,
                   .resync = 1, .keywords_ok = 1);
@@ -371,6 +373,14 @@ static void starts_and_shows_the_first_page(void **state)
                      .tag = m.u.SECRET_GET.tag, .kind = ERR_SECRET));
     m = next(w.client, MSG_SECRET_WANTED);
     assert_int_equal(m.u.SECRET_WANTED.service, SERVICE_INCOMING);
+    /* INBOX and its first page are asked for before the login is through. */
+    m = next(w.fetch, MSG_STEP_SELECT);
+    assert_true(str_eqz(m.u.STEP_SELECT.name, "INBOX"));
+    uint32_t select = m.u.STEP_SELECT.step;
+    inbox = m.u.STEP_SELECT.box;
+    m = next(w.fetch, MSG_STEP_ROWS_TOP);
+    uint32_t top = m.u.STEP_ROWS_TOP.step;
+    assert_int_equal(m.u.STEP_ROWS_TOP.below_seq, 0);
     int p[2];
     assert_int_equal(pipe(p), 0);
     assert_int_equal(write(p[1], "sesame\n", 7), 7);
@@ -387,7 +397,11 @@ static void starts_and_shows_the_first_page(void **state)
     do
         m = next(w.client, MSG_ACCOUNT);
     while (m.u.ACCOUNT.state != ACCOUNT_ONLINE);
-    inbox = 0;
+    FETCH(BOX_OPEN, .box = inbox, .uidvalidity = 7, .uidnext = 11, .exists = 10, .keywords_ok = 1);
+    done(select);
+    for (uint32_t uid = 10; uid > 0; uid--)
+        row(inbox, uid);
+    done(top);
     serve_until_watch(10);
     struct found f = rows_of(inbox);
     assert_int_equal(f.n, 10);
@@ -979,6 +993,9 @@ static void uidvalidity_drops_that_mailbox_alone(void **state)
     assert_int_equal(m.u.STEP_SELECT.uidvalidity, 7);
     FETCH(BOX_OPEN, .box = inbox, .uidvalidity = 8, .uidnext = 2, .exists = 1, .resync = 0);
     done(m.u.STEP_SELECT.step);
+    m = next(w.fetch, MSG_STEP_ROWS); /* sent with the SELECT: of the old numbers, there is nothing above */
+    assert_int_equal(m.u.STEP_ROWS.uid_lo, 4);
+    done(m.u.STEP_ROWS.step);
     m = next(w.fetch, MSG_STEP_ROWS_TOP);
     row(inbox, 1);
     done(m.u.STEP_ROWS_TOP.step);
