@@ -259,6 +259,256 @@ def test_cut_mailbox_changes():
         tap.equal([n for n in r.notes if "refused" in n], [])
 
 
+def test_cut_among_thirty_keys():
+    for caps, pattern in ((RICH, "UID MOVE"), (NO_MOVE, "UID COPY"), (NO_MOVE, "UID EXPUNGE")):
+        with world(count=34, caps=caps) as r:
+            for n, i in enumerate(ids(r, *range(1, 31))):
+                if n in (3, 11, 19, 26):
+                    r.line.cut(pattern, ("before", "after", "middle")[n % 3])
+                r.intent(ARCHIVE, [i])
+                r.pump(0.02)
+                if n % 8 == 7:
+                    r.retry()
+            r.settled()
+            tap.equal((held(r, "INBOX"), held(r, "Archive")), (names(31, 32, 33, 34), names(*range(1, 31))), "%s; notes %r" % (
+                pattern, r.notes))
+            assert r.line.cuts >= 2, r.line.cuts
+            r.until("the screen has it", lambda: len(r.rows("Archive")) == 30 and len(r.rows("INBOX")) == 4)
+
+
+def test_programs_killed_in_the_middle():
+    with world(count=12) as r:
+        want = []
+        for n, which in enumerate(("fetch", "store", "store", "fetch", "store"), 1):
+            r.line.cut("UID (MOVE|COPY)", "after" if n % 2 else "before")
+            r.intent(ARCHIVE if n < 4 else COPY, ids(r, n), target=0 if n < 4 else r.box("Archive"))
+            r.intent(FLAGS, ids(r, 10), flags=FLAGGED if n % 2 else 0, clear=0 if n % 2 else FLAGGED)
+            if which == "store":
+                r.restart()
+            else:
+                r.kill("fetch")
+            r.until("it is online again", lambda: r.accounts and r.accounts[-1].state == 2)
+            r.settled()
+            want.append(n)
+            tap.equal((held(r, "INBOX"), held(r, "Archive")), (names(*range(min(n, 3) + 1, 13)), names(*want)), "%d %s %r" % (
+                n, which, r.notes))
+        tap.equal(flags_at(r, "INBOX")["number 10"], {"\\Flagged"})
+
+
+# ---- undo and redo of each kind ----
+
+def everything_and_back(r, again):
+    """Each kind done, undone, done again and undone; `again` waits for what is to be waited for in between."""
+    archive = r.box("Archive")
+    start = held(r, "INBOX")
+    for kind, fields, there in ((ARCHIVE, {}, "Archive"), (TRASH, {}, "Trash"), (SPAM, {}, "Junk"), (MOVE, {"target": archive}, "Archive")):
+        r.intent(kind, ids(r, 1, 3), **fields)
+        again(r)
+        r.undo()
+        again(r)
+        r.undo(redo=1)
+        again(r)
+        r.undo()
+        again(r)
+        tap.equal((sorted(r.rows("INBOX")), r.rows(there)), (sorted(start), {}), "shown, kind %d" % kind)
+    r.intent(COPY, ids(r, 2), target=archive)
+    again(r)
+    r.undo()
+    again(r)
+    r.undo(redo=1)
+    again(r)
+    r.undo()
+    again(r)
+    tap.equal(r.rows("Archive"), {}, "the copy")
+    r.intent(FLAGS, ids(r, 4), flags=FLAGGED | SEEN)
+    again(r)
+    r.undo()
+    again(r)
+    r.undo(redo=1)
+    again(r)
+    r.undo()
+    again(r)
+    r.intent(TAGS, ids(r, 5), arg="+urgent +later")
+    again(r)
+    r.undo()
+    again(r)
+    r.undo(redo=1)
+    again(r)
+    r.undo()
+    again(r)
+    r.intent(PURGE, ids(r, 2))
+    again(r)
+    tap.equal(len(r.rows("INBOX")), len(start) - 1)
+    r.undo()
+    again(r)
+    r.intent(BOX_CREATE, arg="Projects")
+    again(r)
+    r.undo()
+    again(r)
+    r.undo(redo=1)
+    again(r)
+    r.intent(BOX_RENAME, box=r.sql("cache", "select id from box where utf8=?", b"Projects")[0][0], arg="Past")
+    again(r)
+    r.undo()
+    again(r)
+    r.undo(redo=1)
+    again(r)
+    r.undo()
+    r.undo()
+    again(r)
+    r.settled()
+    tap.equal(held(r, "INBOX"), start, "nothing is lost or doubled; notes %r" % r.notes)
+    for name in ("Archive", "Trash", "Junk"):
+        tap.equal(held(r, name), {}, name)
+    tap.equal((held(r, "Projects"), held(r, "Past")), (None, None), "the mailboxes made")
+    for flags in flags_at(r, "INBOX").values():
+        tap.equal(flags - {"$NotJunk", "NotJunk", "NonJunk", "\\Deleted"}, set())
+
+
+def purges_wait(r):
+    held_back = "select count(*) from intent where state<3 and due<=?"
+    r.until("every intent ends", lambda: r.sql("keep", held_back, int(time.time()))[0][0] == 0)
+
+
+def test_undo_and_redo_online():
+    with world() as r:
+        everything_and_back(r, purges_wait)
+
+
+def test_undo_and_redo_online_without_move():
+    with world(caps=NO_MOVE) as r:
+        everything_and_back(r, purges_wait)
+
+
+def test_undo_and_redo_offline():
+    with world() as r:
+        offline(r)
+        r.line.commands.clear()
+        everything_offline(r)
+
+
+def everything_offline(r):
+    def nothing(r):
+        r.pump(0.02)
+    r.line_up = r.line.up
+    try:
+        everything_and_back(r, nothing)
+    except AssertionError:
+        raise
+    r.line.up()
+    r.until("it is online", lambda: r.accounts[-1].state == 2)
+    r.settled()
+    tap.equal(r.line.asked("UID (MOVE|COPY|STORE|EXPUNGE)|CREATE|RENAME|DELETE"), [], "what was undone offline never left")
+
+
+def test_undo_and_redo_across_restarts():
+    with world() as r:
+        def restarted(r):
+            purges_wait(r)
+            r.restart()
+            r.until("it is online", lambda: r.accounts and r.accounts[-1].state == 2)
+        r.intent(ARCHIVE, ids(r, 1, 2))
+        restarted(r)
+        r.undo()
+        restarted(r)
+        tap.equal(held(r, "INBOX"), names(1, 2, 3, 4, 5))
+        r.undo(redo=1)
+        restarted(r)
+        tap.equal(held(r, "Archive"), names(1, 2))
+        r.undo()
+        r.settled()
+        tap.equal(held(r, "INBOX"), names(1, 2, 3, 4, 5))
+
+
+def test_undo_where_the_server_says_no_uids():
+    with world(caps=POOR) as r:
+        r.intent(ARCHIVE, ids(r, 1, 2))
+        r.settled()
+        tap.equal(held(r, "Archive"), names(1, 2))
+        r.undo()  # found again by Message-ID
+        r.settled()
+        tap.equal((held(r, "Archive"), held(r, "INBOX")), ({}, names(1, 2, 3, 4, 5)), "notes %r" % r.notes)
+        r.intent(COPY, ids(r, 3), target=r.box("Archive"))
+        r.settled()
+        r.undo()
+        r.until("the purge has ended", lambda: r.pending() == 0)
+        tap.equal(held(r, "Archive"), {}, "notes %r" % r.notes)
+
+
+def test_undo_leaves_what_others_changed():
+    with world() as r:
+        r.intent(FLAGS, ids(r, 1, 2), flags=FLAGGED | SEEN)
+        r.settled()
+        with r.server.imap("bob") as imap:
+            imap.select("INBOX")
+            imap.uid("STORE", "1", "-FLAGS", "(\\Flagged)")
+            imap.uid("STORE", "1", "+FLAGS", "(\\Answered)")
+        r.until("the change is seen", lambda: r.flags(ids(r, 1)[0]) == SEEN | ANSWERED)
+        r.undo()
+        r.settled()
+        got = flags_at(r, "INBOX")
+        tap.equal((got["number 1"], got["number 2"]), ({"\\Answered"}, set()))
+        r.intent(ARCHIVE, ids(r, 3, 4))
+        r.settled()
+        three = ids(r, 3, box="Archive")
+        r.say(r.client, "WATCH", account="work", box=r.box("Archive"))
+        with r.server.imap("bob") as imap:
+            imap.select("Archive")
+            imap.uid("STORE", "1", "+FLAGS", "(\\Deleted)")
+            imap.expunge()
+        r.until("it is gone here", lambda: len(r.rows("Archive")) == 1)
+        m = r.undo()
+        r.settled()
+        tap.equal((m.count, "1 changed since" in m.text.decode()), (1, True), m.text)
+        tap.equal(len(held(r, "INBOX")), 4)
+        assert three
+
+
+def test_purge_is_held_then_final():
+    with world(lines="set purge-hold 3\n") as r:
+        r.intent(PURGE, ids(r, 1))
+        r.pump(1)
+        tap.equal((held(r, "INBOX"), len(r.rows("INBOX"))), (names(1, 2, 3, 4, 5), 4))
+        r.undo()
+        tap.equal(len(r.rows("INBOX")), 5)
+        r.intent(PURGE, ids(r, 2))
+        r.settled()
+        tap.equal(held(r, "INBOX"), names(1, 3, 4, 5))
+        m = r.undo(want="REFUSED")
+        tap.contains(m.text.decode(), "final")
+
+
+def test_delete_again_in_trash_is_for_good():
+    with world(lines="set purge-hold 1\n") as r:
+        r.intent(TRASH, ids(r, 1))
+        r.settled()
+        r.intent(TRASH, ids(r, 1, box="Trash") + ids(r, 2))  # both kinds in one act, one step of undo
+        r.undo()
+        tap.equal((list(r.rows("Trash")), len(r.rows("INBOX"))), (["number 1"], 4))
+        r.intent(TRASH, ids(r, 1, box="Trash"))
+        r.settled()
+        tap.equal((held(r, "Trash"), held(r, "INBOX")), ({}, names(2, 3, 4, 5)))
+
+
+# ---- what waits for what ----
+
+def test_a_mailbox_made_offline_and_renamed_meanwhile():
+    with world() as r:
+        offline(r)
+        r.intent(BOX_CREATE, arg="Größe & Co")
+        box = r.sql("cache", "select id from box where utf8=?", "Größe & Co".encode())[0][0]
+        r.intent(MOVE, ids(r, 1, 2), target=box)
+        r.intent(BOX_RENAME, box=box, arg="Projects")
+        r.intent(MOVE, ids(r, 3), target=box)
+        one = r.sql("cache", "select id from msg where subject=?", b"number 1")[0][0]
+        r.intent(FLAGS, [one], flags=FLAGGED)
+        tap.equal(r.sql("cache", "select state & 1 from msg where id=?", one), [(1,)], "a pending mark on what the server has not there yet")
+        r.line.up()
+        r.settled()
+        tap.equal(held(r, "Projects"), names(1, 2, 3), "notes %r" % r.notes)
+        tap.equal(flags_at(r, "Projects")["number 1"], {"\\Flagged"})
+
+
 if __name__ == "__main__":
     try:
         tap.run(globals())
