@@ -56,6 +56,7 @@ const char cmd_default_keys[] =
     "bind list,message Y tag\n"
     "bind list,message t select\n"
     "bind list,message T select-pattern\n"
+    "bind list,message V select-range\n"
     "bind list,message Esc-t select-thread\n"
     "bind list,message Esc unselect\n"
     "bind list,message \";\" apply\n"

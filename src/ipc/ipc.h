@@ -58,8 +58,18 @@ enum intent_kind {
     INTENT_BOX_RENAME,
     INTENT_BOX_DELETE,
     INTENT_APPEND,
-    INTENT_MARK_ALL_READ
+    INTENT_MARK_ALL_READ,
+    INTENT_HAM /* out of Spam into INBOX */,
+    INTENT_BOX_SUBSCRIBE,
+    INTENT_BOX_UNSUBSCRIBE,
+    INTENT_KIND_COUNT
 };
+static inline bool intent_on_box(enum intent_kind k)
+{
+    return (k >= INTENT_BOX_CREATE && k <= INTENT_BOX_DELETE) || k == INTENT_BOX_SUBSCRIBE ||
+           k == INTENT_BOX_UNSUBSCRIBE;
+}
+
 enum box_op { BOX_CREATE, BOX_RENAME, BOX_DELETE, BOX_SUBSCRIBE, BOX_UNSUBSCRIBE };
 enum search_order { SEARCH_NEWEST, SEARCH_OLDEST };
 enum oauth_what { OAUTH_REFRESH_TOKEN, OAUTH_CLIENT_SECRET, OAUTH_ACCESS_TOKEN, OAUTH_PASTED };
@@ -181,11 +191,11 @@ struct sandbox {
 /* Landlock + seccomp of the role + rlimits (RLIMIT_CORE 0 always) + PR_SET_NO_NEW_PRIVS + PR_SET_DUMPABLE 0. Call
  * before the first hostile byte; open logs and databases' directories may stay open. What the libraries load lazily is
  * granted by the role's profile: converters and time zones to all; resolver files, CA store and plugins to fetch, send
- * and oauth. A resolver file that is later replaced by renaming is no longer readable: a fetch whose lookups fail should
- * end, and be started again. A refused system call fails with EPERM; execve is refused to all, AF_UNIX sockets too (but
- * not socketpair). spawn and ui get limits only: what they start would inherit the rules, and must not. `report_r` gets
- * a line such as "landlock 7, seccomp" for READY and doctor. False only where the kernel has the feature and refuses it
- * (ERR_SANDBOX); a system without it reports "none". */
+ * and oauth. A resolver file that is later replaced by renaming is no longer readable: a fetch whose lookups fail
+ * should end, and be started again. A refused system call fails with EPERM; execve is refused to all, AF_UNIX sockets
+ * too (but not socketpair). spawn and ui get limits only: what they start would inherit the rules, and must not.
+ * `report_r` gets a line such as "landlock 7, seccomp" for READY and doctor. False only where the kernel has the
+ * feature and refuses it (ERR_SANDBOX); a system without it reports "none". */
 bool sandbox_enter(const struct sandbox *, char report_r[200], struct err *);
 
 #endif

@@ -19,6 +19,8 @@ static const char *const verbs[] = {
     [INTENT_BOX_CREATE] = "creating the mailbox",
     [INTENT_BOX_RENAME] = "renaming the mailbox",
     [INTENT_BOX_DELETE] = "deleting the mailbox",
+    [INTENT_BOX_SUBSCRIBE] = "subscribing to",
+    [INTENT_BOX_UNSUBSCRIBE] = "ending the subscription to",
     [INTENT_APPEND] = "saving",
 };
 
@@ -107,7 +109,7 @@ static void run_end(struct acct *a, struct batch_run *r, enum err_kind kind, con
         ok = items_gone(a, r, &err) && db_intents_done(a->db, b->intents, b->nintents, &err);
         if (b->kind == INTENT_APPEND && ok)
             outbox_unlink(a->srv, b->arg);
-        if (b->kind >= INTENT_BOX_CREATE && b->kind <= INTENT_BOX_DELETE) {
+        if (intent_on_box(b->kind)) {
             a->changed_boxes = true;
             a->list_at = 0;
             a->scan_wanted = a->scan_wanted || !a->imap;
@@ -195,7 +197,11 @@ static struct step *append_send(struct acct *a, struct batch_run *r)
 
 static uint8_t op_of(enum intent_kind kind)
 {
-    return kind == INTENT_BOX_CREATE ? BOX_CREATE : kind == INTENT_BOX_RENAME ? BOX_RENAME : BOX_DELETE;
+    return kind == INTENT_BOX_CREATE      ? BOX_CREATE
+           : kind == INTENT_BOX_RENAME    ? BOX_RENAME
+           : kind == INTENT_BOX_SUBSCRIBE ? BOX_SUBSCRIBE
+           : kind == INTENT_BOX_DELETE    ? BOX_DELETE
+                                          : BOX_UNSUBSCRIBE;
 }
 
 /* What a mailbox that is made is for: the account's own one of a role, so that other programs use it too (RFC 6154). */
@@ -286,7 +292,7 @@ static bool send_local(struct acct *a, struct batch_run *r)
     const struct db_batch *b = &r->b;
     if (b->kind == INTENT_APPEND)
         return run_sent(r, append_send(a, r));
-    if (b->kind >= INTENT_BOX_CREATE && b->kind <= INTENT_BOX_DELETE)
+    if (intent_on_box(b->kind))
         return run_sent(r, STEP(a, command_done, -1, STEP_MAILDIR_BOX, .op = op_of(b->kind),
                                 .folder = b->kind == INTENT_BOX_CREATE ? b->arg : b->box_name,
                                 .to = b->kind == INTENT_BOX_RENAME ? b->arg : STR("")));

@@ -273,6 +273,7 @@ struct db_intent {
     size_t n;
     uint64_t box;        /* BOX_RENAME, BOX_DELETE, MARK_ALL_READ */
     uint64_t target;     /* MOVE, COPY, APPEND; ARCHIVE, TRASH and SPAM: 0 takes the mailbox of that role */
+    uint64_t via;        /* PURGE: moved there first; 0: removed where it is */
     uint32_t set, clear; /* FLAGS */
     struct str
         arg; /* TAGS: "+x -y"; BOX_CREATE, BOX_RENAME: server's name; APPEND: file name of the mail, the store's own */

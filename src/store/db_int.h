@@ -229,7 +229,6 @@ struct batch_mem {
     size_t nintents, nitems, items_cap;
     struct arena *text;
 };
-bool box_op(enum intent_kind);
 /* May the two be one command? */
 bool intents_merge(const struct intent *, const struct intent *);
 /* The pending ones in order, at most some thousands; caller ends each with intent_fini and frees the list. */

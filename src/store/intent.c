@@ -315,6 +315,8 @@ uint64_t make_box(struct maker *m, enum intent_kind kind, uint64_t box, struct s
         q_keep(db, "UPDATE boxid SET creating=1 WHERE id=?", "i", I(b->id));
     } else if (kind == INTENT_BOX_DELETE) {
         b->hidden = true;
+    } else if (kind != INTENT_BOX_RENAME) {
+        b->attrs ^= BOX_SUBSCRIBED;
     } else {
         free(b->utf8);
         b->utf8 = mem_dup_n(utf8.p, utf8.n);
@@ -381,6 +383,7 @@ static uint8_t target_role(enum intent_kind kind)
     return kind == INTENT_ARCHIVE ? BOX_ARCHIVE
            : kind == INTENT_TRASH ? BOX_TRASH
            : kind == INTENT_SPAM  ? BOX_JUNK
+           : kind == INTENT_HAM   ? BOX_INBOX
                                   : BOX_NONE;
 }
 
@@ -414,6 +417,13 @@ static bool check_box_op(struct db *db, const struct db_intent *in, struct err *
         return err_set(err, ERR_NO_MAILBOX, "no such mailbox");
     if (in->kind == INTENT_BOX_DELETE)
         return true;
+    if (in->kind == INTENT_BOX_SUBSCRIBE || in->kind == INTENT_BOX_UNSUBSCRIBE) {
+        bool is = (box_ref(db, in->box)->attrs & BOX_SUBSCRIBED) != 0;
+        if (db->local)
+            return err_set(err, ERR_USAGE, "only mailboxes of an IMAP server are subscribed to");
+        return is != (in->kind == INTENT_BOX_SUBSCRIBE) ||
+               err_set(err, ERR_USAGE, is ? "the mailbox is subscribed already" : "the mailbox is not subscribed");
+    }
     if (!in->arg.n || in->arg.n > 1000 || memchr(in->arg.p, '\r', in->arg.n) || memchr(in->arg.p, '\n', in->arg.n) ||
         memchr(in->arg.p, 0, in->arg.n))
         return err_set(err, ERR_USAGE, "not a mailbox name");
@@ -440,7 +450,7 @@ static bool check_msgs(struct db *db, const struct db_intent *in, struct err *er
 static bool check(struct db *db, const struct db_intent *in, uint64_t *target_r, struct err *err)
 {
     *target_r = in->target;
-    if (in->kind == INTENT_BOX_CREATE || in->kind == INTENT_BOX_RENAME || in->kind == INTENT_BOX_DELETE)
+    if (intent_on_box(in->kind))
         return check_box_op(db, in, err);
     if (in->kind == INTENT_MARK_ALL_READ)
         return box_ref(db, in->box) || err_set(err, ERR_NO_MAILBOX, "no such mailbox");
@@ -465,23 +475,53 @@ static bool check(struct db *db, const struct db_intent *in, uint64_t *target_r,
     }
     if (in->kind == INTENT_TAGS && !check_tags(in->arg, err))
         return false;
-    if (in->kind < INTENT_FLAGS || in->kind > INTENT_MARK_ALL_READ)
+    if (in->kind < INTENT_FLAGS || in->kind >= INTENT_KIND_COUNT)
         return err_set(err, ERR_USAGE, "unknown kind of change %d", (int)in->kind);
     return check_msgs(db, in, err);
+}
+
+/* What tells the server's filter too: RFC 9051 2.3.2. Not where the mailbox keeps no keywords. */
+static void make_judged(struct maker *m, uint64_t msg, bool spam)
+{
+    struct rowc r;
+    uint32_t count = m->count;
+    struct box *b = row_load(m->db, msg, &r) ? box_ref(m->db, r.box) : NULL;
+    if (b && b->keywords_ok && !m->db->local)
+        make_flags(m, msg, spam ? FLAG_JUNK : FLAG_NOTJUNK, spam ? FLAG_NOTJUNK : FLAG_JUNK);
+    m->count = count; /* the move counts */
+}
+
+static bool is_in(struct maker *m, uint64_t msg, uint64_t box)
+{
+    struct rowc r;
+    return row_load(m->db, msg, &r) && r.box == box;
+}
+
+static void make_gone(struct maker *m, uint64_t msg, const struct db_intent *in)
+{
+    uint32_t count = m->count;
+    if (in->via && !is_in(m, msg, in->via))
+        make_move(m, msg, in->via);
+    m->count = count; /* the removal counts */
+    make_purge(m, msg, in->now + m->db->purge_hold);
 }
 
 static void make_each(struct maker *m, const struct db_intent *in, uint64_t target)
 {
     for (size_t i = 0; i < in->n && !m->db->failed; i++) {
         uint64_t id = in->msgs[i];
-        if (is_move(in->kind))
+        if (in->kind == INTENT_SPAM || in->kind == INTENT_HAM)
+            make_judged(m, id, in->kind == INTENT_SPAM);
+        if (in->kind == INTENT_TRASH && is_in(m, id, target)) /* again: for good */
+            make_gone(m, id, in);
+        else if (is_move(in->kind))
             make_move(m, id, target);
         else if (in->kind == INTENT_COPY)
             make_copy(m, id, target);
         else if (in->kind == INTENT_FLAGS)
             make_flags(m, id, in->set, in->clear);
         else if (in->kind == INTENT_PURGE)
-            make_purge(m, id, in->now + m->db->purge_hold);
+            make_gone(m, id, in);
         else if (in->kind == INTENT_TAGS)
             make_tags(m, id, in->arg);
     }
@@ -529,7 +569,7 @@ bool db_intent_add(struct db *db, const struct db_intent *in, uint64_t *group_r,
         return call_refuse(db, own, err, why.kind, "%s", why.text);
     uint64_t group = group_new(db, in, target);
     struct maker m = {.db = db, .group = group, .round = 1, .now = in->now};
-    if (in->kind == INTENT_BOX_CREATE || in->kind == INTENT_BOX_RENAME || in->kind == INTENT_BOX_DELETE)
+    if (intent_on_box(in->kind))
         target = make_box(&m, in->kind, in->box, in->arg, in->utf8.n ? in->utf8 : in->arg);
     else if (in->kind == INTENT_APPEND)
         make_append_for(&m, in);

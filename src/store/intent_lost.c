@@ -7,10 +7,12 @@ bool db_intents_lost(struct db *db, const uint64_t *intents, size_t n, struct er
     if (!call_enter(db, &own, err))
         return false;
     for (size_t i = 0; i < n; i++)
-        q_keep(db,
-               "UPDATE intent SET state=CASE WHEN ?1=0 AND kind NOT IN (?2,?3,?4) THEN 2 ELSE 0 END WHERE id=?5 AND "
-               "state=1",
-               "iiiii", I(db->local), I(INTENT_FLAGS), I(INTENT_TAGS), I(INTENT_PURGE), I(intents[i]));
+        q_keep(
+            db,
+            "UPDATE intent SET state=CASE WHEN ?1=0 AND kind NOT IN (?2,?3,?4,?5,?6) THEN 2 ELSE 0 END WHERE id=?7 AND "
+            "state=1",
+            "iiiiiii", I(db->local), I(INTENT_FLAGS), I(INTENT_TAGS), I(INTENT_PURGE), I(INTENT_BOX_SUBSCRIBE),
+            I(INTENT_BOX_UNSUBSCRIBE), I(intents[i]));
     return call_leave(db, own, err);
 }
 
@@ -49,7 +51,7 @@ bool db_unknown_next(struct db *db, struct db_batch *batch_r, struct err *err)
     m->intents = mem_array(n + 1, sizeof *m->intents);
     for (size_t i = 0; i < n && !db->failed; i++) {
         const struct intent *in = &list[i];
-        if (in->state != INTENT_UNKNOWN || box_op(in->kind) ||
+        if (in->state != INTENT_UNKNOWN || intent_on_box(in->kind) ||
             (first && (!intents_merge(first, in) || first->next != in->next)))
             continue;
         settle_known(db, in);

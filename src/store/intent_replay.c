@@ -141,11 +141,6 @@ struct chooser {
     size_t nops;
 };
 
-bool box_op(enum intent_kind k)
-{
-    return k == INTENT_BOX_CREATE || k == INTENT_BOX_RENAME || k == INTENT_BOX_DELETE;
-}
-
 static bool op_before(const struct chooser *c, uint64_t box)
 {
     for (size_t i = 0; box && i < c->nops; i++)
@@ -206,7 +201,7 @@ static bool may_go(struct chooser *c, const struct intent *in)
 {
     if (in->state != INTENT_QUEUED || op_before(c, in->box) || op_before(c, in->target))
         return false;
-    if (box_op(in->kind))
+    if (intent_on_box(in->kind))
         return !earlier_on_box(c->db, in);
     struct box *target = box_ref(c->db, in->target);
     if (target && target->creating)
@@ -216,7 +211,7 @@ static bool may_go(struct chooser *c, const struct intent *in)
 
 bool intents_merge(const struct intent *a, const struct intent *b)
 {
-    return a->kind == b->kind && !box_op(a->kind) && a->kind != INTENT_APPEND && a->box == b->box &&
+    return a->kind == b->kind && !intent_on_box(a->kind) && a->kind != INTENT_APPEND && a->box == b->box &&
            a->target == b->target && a->set == b->set && a->clear == b->clear &&
            str_eq(buf_str(&a->arg), buf_str(&b->arg));
 }
@@ -353,7 +348,7 @@ bool db_intent_next(struct db *db, int64_t now, unsigned max, struct db_batch *b
                 batch_items(db, m, in, &batch_r->uidvalidity);
             }
         }
-        if (box_op(in->kind) && c.nops < BOX_OPS_MAX)
+        if (intent_on_box(in->kind) && c.nops < BOX_OPS_MAX)
             c.ops[c.nops++] = in->box;
     }
     if (first)
@@ -543,7 +538,7 @@ void intent_box_done(struct db *db, const struct intent *in)
         renamed(db, in);
     } else if (in->kind == INTENT_BOX_DELETE) {
         box_remove(db, b);
-    } else {
+    } else if (in->kind == INTENT_BOX_CREATE) {
         b->creating = false;
         b->listed = db->list_no;
         b->exists = b->unseen = 0;
@@ -562,7 +557,7 @@ bool db_intents_done(struct db *db, const uint64_t *intents, size_t n, struct er
         size_t k;
         if (!intent_load(db, intents[i], &in))
             continue;
-        if (in.state < INTENT_DONE && box_op(in.kind)) {
+        if (in.state < INTENT_DONE && intent_on_box(in.kind)) {
             intent_box_done(db, &in);
         } else if (in.state < INTENT_DONE) {
             struct item *items = items_load(db, in.id, &k);
@@ -590,6 +585,8 @@ static void refused_box(struct db *db, const struct intent *in, enum intent_stat
     }
     if (in->kind == INTENT_BOX_DELETE) {
         b->hidden = false;
+    } else if (in->kind != INTENT_BOX_RENAME) {
+        b->attrs ^= BOX_SUBSCRIBED;
     } else {
         free(b->utf8);
         b->utf8 = mem_dup_n(buf_z(&in->old_utf8), in->old_utf8.n);
@@ -603,7 +600,7 @@ static void refused_box(struct db *db, const struct intent *in, enum intent_stat
 static void end_without(struct db *db, const struct intent *in, enum intent_state state, enum err_kind kind,
                         const char *text)
 {
-    if (box_op(in->kind)) {
+    if (intent_on_box(in->kind)) {
         refused_box(db, in, state, kind, text);
         return;
     }
@@ -693,7 +690,7 @@ void intent_box_gone(struct db *db, uint64_t box)
             bool meant = in.kind == INTENT_BOX_DELETE && in.box == box;
             if (!meant)
                 conflict(db, &in, 0, ERR_NO_MAILBOX, "the mailbox does not exist any more");
-            if (box_op(in.kind))
+            if (intent_on_box(in.kind))
                 intent_set(db, in.id, meant ? INTENT_DONE : INTENT_REFUSED, meant ? ERR_NONE : ERR_NO_MAILBOX, "");
             else
                 end_without(db, &in, INTENT_REFUSED, ERR_NO_MAILBOX, "the mailbox was gone");

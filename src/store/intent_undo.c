@@ -80,20 +80,19 @@ static bool revert_box(struct maker *m, const struct intent *in)
     if (in->kind == INTENT_BOX_RENAME)
         return str_eq((struct str){b->utf8, b->utf8_n}, buf_str(&in->utf8)) &&
                make_box(m, INTENT_BOX_RENAME, b->id, buf_str(&in->old), buf_str(&in->old_utf8));
+    if (in->kind == INTENT_BOX_SUBSCRIBE || in->kind == INTENT_BOX_UNSUBSCRIBE) {
+        bool is = (b->attrs & BOX_SUBSCRIBED) != 0, was = in->kind == INTENT_BOX_UNSUBSCRIBE;
+        return is != was && make_box(m, was ? INTENT_BOX_SUBSCRIBE : INTENT_BOX_UNSUBSCRIBE, b->id, STR(""), STR(""));
+    }
     bool empty = !b->shown && !b->known && (!b->exists || b->exists == UINT32_MAX);
     return in->kind == INTENT_BOX_CREATE && empty &&
            make_box(m, INTENT_BOX_DELETE, b->id, (struct str){b->name, b->name_n}, (struct str){b->utf8, b->utf8_n});
 }
 
-static bool is_box(enum intent_kind k)
-{
-    return k == INTENT_BOX_CREATE || k == INTENT_BOX_RENAME || k == INTENT_BOX_DELETE;
-}
-
 /* Takes back an intent that was not sent. */
 static uint32_t drop(struct db *db, const struct intent *in, const struct item *items, size_t n)
 {
-    uint32_t count = is_box(in->kind);
+    uint32_t count = intent_on_box(in->kind);
     for (size_t i = 0; i < n; i++)
         count += items[i].state == ITEM_PENDING;
     intent_end_without(db, in->id, INTENT_DROPPED, ERR_CANCELED, "undone");
@@ -144,6 +143,13 @@ static void note_box(struct db_undone *u, uint64_t box)
     u->box = u->several ? 0 : box;
 }
 
+/* The mark that goes with a move to or from Spam, the move before a removal: the other counts. */
+static bool beside(const struct db_undone *u, const struct intent *in)
+{
+    return ((u->kind == INTENT_SPAM || u->kind == INTENT_HAM) && in->kind == INTENT_FLAGS) ||
+           (u->kind == INTENT_PURGE && in->kind == INTENT_MOVE);
+}
+
 static void revert(struct maker *m, uint64_t intent, struct db_undone *u)
 {
     struct intent in;
@@ -151,16 +157,19 @@ static void revert(struct maker *m, uint64_t intent, struct db_undone *u)
         return;
     size_t n;
     struct item *items = items_load(m->db, in.id, &n);
+    uint32_t count = u->count, skipped = u->skipped;
     note_box(u, in.box);
     if (in.state == INTENT_QUEUED)
         u->count += drop(m->db, &in, items, n);
-    else if (is_box(in.kind) && in.state <= INTENT_DONE)
+    else if (intent_on_box(in.kind) && in.state <= INTENT_DONE)
         *(revert_box(m, &in) ? &u->count : &u->skipped) += 1;
     for (size_t i = 0; i < n && !m->db->failed; i++) {
         bool happened = items[i].state == ITEM_DONE || (items[i].state == ITEM_PENDING && in.state != INTENT_QUEUED);
         if (happened)
             *(revert_item(m, &in, &items[i]) ? &u->count : &u->skipped) += 1;
     }
+    if (beside(u, &in))
+        u->count = count, u->skipped = skipped;
     items_free(items, n);
     intent_fini(&in);
 }
@@ -190,7 +199,7 @@ static void again(struct maker *m, uint64_t intent, struct db_undone *u)
     struct intent in;
     if (!intent_load(m->db, intent, &in))
         return;
-    if (is_box(in.kind)) {
+    if (intent_on_box(in.kind)) {
         int64_t taken = 0;
         bool can = in.kind == INTENT_BOX_CREATE
                        ? !q_one(m->db, &taken, "SELECT 1 FROM boxid WHERE name=?", "s", buf_str(&in.arg))
@@ -199,9 +208,13 @@ static void again(struct maker *m, uint64_t intent, struct db_undone *u)
     }
     size_t n;
     struct item *items = items_load(m->db, in.id, &n);
-    note_box(u, in.target);
-    for (size_t i = 0; i < n && !m->db->failed; i++)
-        *(again_item(m, &in, &items[i]) ? &u->count : &u->skipped) += 1;
+    if (!beside(u, &in))
+        note_box(u, in.target);
+    for (size_t i = 0; i < n && !m->db->failed; i++) {
+        bool did = again_item(m, &in, &items[i]);
+        if (!beside(u, &in))
+            *(did ? &u->count : &u->skipped) += 1;
+    }
     items_free(items, n);
     intent_fini(&in);
 }

@@ -52,6 +52,12 @@ void queue_words(const struct queue_row *q, int64_t now, struct buf *out)
         buf_addf(out, "delete mailbox %.*s", STR_FMT(box));
         messages = false;
         break;
+    case INTENT_BOX_SUBSCRIBE:
+    case INTENT_BOX_UNSUBSCRIBE:
+        buf_addf(out, "%s mailbox %.*s", q->kind == INTENT_BOX_SUBSCRIBE ? "subscribe to" : "unsubscribe from",
+                 STR_FMT(box));
+        messages = false;
+        break;
     default:
         buf_addf(out, "a change of %.*s", STR_FMT(box));
         break;

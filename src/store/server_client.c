@@ -42,32 +42,12 @@ static bool name_valid(struct str name)
     return name.n > 0 && name.n <= 500 && utf8_valid(name);
 }
 
-/* Of the messages of a TRASH, those already in Trash or Drafts' own kind of end: purged instead. Returns how many of
- * `ids` stay to be moved (in front); the others are behind them. */
-static size_t trash_split(struct acct *a, uint64_t *ids, size_t n)
-{
-    struct db_box trash = {0};
-    struct err err = ERR_INIT;
-    size_t keep = 0;
-    if (!db_box_by_role(a->db, BOX_TRASH, &trash, &err))
-        return n;
-    uint64_t in = trash.id;
-    for (size_t i = 0; i < n; i++) {
-        struct db_msg m;
-        if (db_msg_get(a->db, ids[i], &m, &err) && m.box == in)
-            continue;
-        uint64_t x = ids[i];
-        ids[i] = ids[keep];
-        ids[keep++] = x;
-    }
-    return keep;
-}
-
 static uint8_t role_of_intent(enum intent_kind kind)
 {
     return kind == INTENT_ARCHIVE ? BOX_ARCHIVE
            : kind == INTENT_TRASH ? BOX_TRASH
            : kind == INTENT_SPAM  ? BOX_JUNK
+           : kind == INTENT_HAM   ? BOX_INBOX
                                   : BOX_NONE;
 }
 
@@ -116,22 +96,10 @@ static bool intent_run(struct acct *a, const struct m_INTENT *in, uint64_t *ids,
     if (ok && x.kind == INTENT_PURGE && box_role(a, BOX_ALL) >= 0) {
         /* Where mailboxes are views of one store (Gmail), removing a message from one leaves it in that store: by way
          * of Trash it is gone. */
-        uint32_t ignored = 0;
-        struct db_intent first = {.kind = INTENT_TRASH, .msgs = ids, .n = trash_split(a, ids, n), .now = x.now};
-        first.target = first.n ? acct_role_box(a, BOX_TRASH, err) : 0;
-        ok = !first.n || (first.target && db_intent_add(a->db, &first, group, NULL, &ignored, err));
+        x.via = acct_role_box(a, BOX_TRASH, err);
+        ok = x.via != 0;
     }
-    size_t moved = ok && x.kind == INTENT_TRASH ? trash_split(a, ids, n) : n;
-    if (ok && (moved > 0 || n == 0)) {
-        x.n = moved;
-        ok = db_intent_add(a->db, &x, group, NULL, count, err);
-    }
-    if (ok && moved < n) {
-        uint32_t more = 0;
-        x = (struct db_intent){.kind = INTENT_PURGE, .msgs = ids + moved, .n = n - moved, .now = clock_wall()};
-        ok = db_intent_add(a->db, &x, group, NULL, &more, err);
-        *count += more;
-    }
+    ok = ok && db_intent_add(a->db, &x, group, NULL, count, err);
     buf_fini(&name);
     buf_fini(&shown);
     return ok;
@@ -145,7 +113,7 @@ static void on_intent(struct client *c, struct acct *a, struct msg *m)
     uint64_t group = 0, ids[MSGS_MAX];
     uint32_t count = 0;
     size_t n = ipc_ids_count(in->msgs);
-    if (n > MSGS_MAX || in->kind == 0 || in->kind > INTENT_MARK_ALL_READ || in->kind == INTENT_APPEND) {
+    if (n > MSGS_MAX || in->kind == 0 || in->kind >= INTENT_KIND_COUNT || in->kind == INTENT_APPEND) {
         server_refuse(s, c->id, in->req, ERR_USAGE, "an action that is not known");
         return;
     }
@@ -155,7 +123,7 @@ static void on_intent(struct client *c, struct acct *a, struct msg *m)
         server_refuse(s, c->id, in->req, err.kind, err.text);
     else
         ANSWER(s, c->id, -1, INTENT_OK, .req = in->req, .group = group, .count = count);
-    if (in->kind >= INTENT_BOX_CREATE && in->kind <= INTENT_BOX_DELETE)
+    if (intent_on_box((enum intent_kind)in->kind))
         a->changed_boxes = true;
     acct_settle(a);
 }
@@ -168,16 +136,16 @@ static void undo_words(struct acct *a, const struct db_undone *u, bool redo, cha
         [INTENT_COPY] = "the copy of %u message%s",     [INTENT_MARK_ALL_READ] = "%u message%s marked read",
         [INTENT_BOX_CREATE] = "the new mailbox",        [INTENT_BOX_RENAME] = "the mailbox's name",
         [INTENT_BOX_DELETE] = "the mailbox's deletion", [INTENT_PURGE] = "the deletion of %u message%s",
+        [INTENT_BOX_SUBSCRIBE] = "the subscription",    [INTENT_BOX_UNSUBSCRIBE] = "the end of the subscription",
     };
     char what[160];
     const char *plural = u->count == 1 ? "" : "s";
-    bool moved =
-        u->kind == INTENT_MOVE || u->kind == INTENT_ARCHIVE || u->kind == INTENT_TRASH || u->kind == INTENT_SPAM;
+    bool moved = u->kind == INTENT_MOVE || u->kind == INTENT_ARCHIVE || u->kind == INTENT_TRASH ||
+                 u->kind == INTENT_SPAM || u->kind == INTENT_HAM;
     if (moved)
         snprintf(what, sizeof what, "%u message%s %s %s", u->count, plural, redo ? "moved again to" : "back in",
                  u->box ? box_words(a, u->box) : "their mailboxes");
-    else if ((unsigned)u->kind < COUNT(done) && done[u->kind] && u->kind >= INTENT_BOX_CREATE &&
-             u->kind <= INTENT_BOX_DELETE)
+    else if (intent_on_box(u->kind))
         snprintf(what, sizeof what, "%s %s", done[u->kind], redo ? "done again" : "undone");
     else
         snprintf(what, sizeof what, "%s of %u message%s %s",

@@ -2,7 +2,7 @@
  * the store has it safe. Many messages are a few intents, and one step of undo. */
 #include "ui/private.h"
 
-enum { IDS_PER_INTENT = 4000, SHOWN_MAX = 5000, ALL_LOOKED_AT = 2000 };
+enum { IDS_PER_INTENT = 4000, SHOWN_MAX = 5000, ALL_LOOKED_AT = 2000, RANGE_MAX = 20000 };
 
 struct batch {
     char verb[64], where[120];
@@ -180,9 +180,20 @@ bool run_purge(void *context, const struct cmd_args *args, struct err *err)
     return act(context, &(struct action){.kind = INTENT_PURGE, .verb = "deleted for good", .hide = true});
 }
 
-bool run_spam(void *context, const struct cmd_args *args, struct err *err)
+bool run_ham(void *context, const struct cmd_args *args, struct err *err)
 {
     (void)args, (void)err;
+    return act(context, &(struct action){.kind = INTENT_HAM, .verb = "marked as no spam", .hide = true});
+}
+
+/* What is in Spam is no spam: the same key, both ways. */
+bool run_spam(void *context, const struct cmd_args *args, struct err *err)
+{
+    struct ui *ui = context;
+    const struct list *l = ui_list(ui);
+    const struct box_item *item = l->source == LIST_BOX ? boxes_find(&ui->boxes, l->account, l->box) : NULL;
+    if (item && item->role == BOX_JUNK)
+        return run_ham(context, args, err);
     return act(context, &(struct action){.kind = INTENT_SPAM, .verb = "marked as spam", .hide = true});
 }
 
@@ -292,10 +303,69 @@ bool run_select(void *context, const struct cmd_args *args, struct err *err)
     return true;
 }
 
+struct range_refs {
+    unsigned account;
+    int64_t oldest;
+    struct refs *out;
+};
+
+static void range_row(void *arg, const struct msg_row *row)
+{
+    struct range_refs *r = arg;
+    if (row->date >= r->oldest)
+        refs_add(r->out, (struct ref){r->account, row->id});
+}
+
+/* All of the list between two rows, whether they are on the screen or not. */
+static bool range_add(struct ui *ui, struct ref newer, int64_t newest, struct ref older, int64_t oldest,
+                      struct err *err)
+{
+    struct list *l = ui_list(ui);
+    bool ok = true, inside = false;
+    for (size_t i = 0; l->source == LIST_HITS && i < l->nhits; i++) {
+        bool end = ref_eq(l->hits[i].ref, newer) || ref_eq(l->hits[i].ref, older);
+        if (inside || end)
+            refs_add(&ui->selection, l->hits[i].ref);
+        inside = inside != end;
+    }
+    for (unsigned a = 0; l->source != LIST_HITS && a < ui->accts.n; a++) {
+        struct range_refs r = {a, oldest, &ui->selection};
+        struct row_key from = {newest, a == newer.account ? newer.id : INT64_MAX};
+        if (ui->accts.list[a].reader && (l->source != LIST_BOX || l->account == a))
+            ok = reader_rows(ui->accts.list[a].reader, l->source == LIST_BOX ? l->box : 0, l->filter, &from, true,
+                             RANGE_MAX, range_row, &r, err) &&
+                 ok;
+    }
+    refs_add(&ui->selection, newer);
+    refs_add(&ui->selection, older);
+    return ok;
+}
+
+bool run_select_range(void *context, const struct cmd_args *args, struct err *err)
+{
+    struct ui *ui = context;
+    const struct list_row *row = list_cursor(ui_list(ui));
+    (void)args;
+    if (!row || !row->ref.id)
+        return true;
+    if (!ui->range.id) {
+        ui->range = row->ref;
+        ui->range_date = row->date;
+        ui_note(ui, NOTE_INFO, "go to the other end and do the same again");
+        return true;
+    }
+    struct ref from = ui->range;
+    bool down = row->date < ui->range_date;
+    ui->range.id = 0;
+    return down ? range_add(ui, from, ui->range_date, row->ref, row->date, err)
+                : range_add(ui, row->ref, row->date, from, ui->range_date, err);
+}
+
 bool run_unselect(void *context, const struct cmd_args *args, struct err *err)
 {
     (void)args, (void)err;
     refs_clear(&((struct ui *)context)->selection);
+    ((struct ui *)context)->range.id = 0;
     return true;
 }
 
@@ -354,7 +424,8 @@ static bool move_or_copy(struct ui *ui, const char *name, bool copy, struct err 
     const struct list_row *row = ui_row(ui);
     if (!name) {
         unsigned only = ui->selection.n ? ui->selection.list[0].account : row ? row->ref.account : 0;
-        ui_pick_box(ui, copy ? "copy to: " : "move to: ", only, copy ? picked_copy : picked_move, NULL);
+        uint64_t own = row && !ui->selection.n && !copy ? row->box : 0; /* where it is already */
+        ui_pick_box(ui, copy ? "copy to: " : "move to: ", only, own, copy ? picked_copy : picked_move, NULL);
         return true;
     }
     if (!ui_find_box(ui, name, &account, &box))
@@ -467,11 +538,14 @@ static void box_intent(struct ui *ui, enum intent_kind kind, unsigned account, u
         return;
     /* a mailbox that the server deleted cannot come back; a request's argument is not written to */
     static char gone[] = "mailbox deleted", created[] = "mailbox created · u undo",
-                renamed[] = "mailbox renamed · u undo", marked[] = "all marked read · u undo";
-    char *done = kind == INTENT_BOX_DELETE   ? gone
-                 : kind == INTENT_BOX_CREATE ? created
-                 : kind == INTENT_BOX_RENAME ? renamed
-                                             : marked;
+                renamed[] = "mailbox renamed · u undo", marked[] = "all marked read · u undo",
+                subscribed[] = "subscribed · u undo", unsubscribed[] = "no longer subscribed · u undo";
+    char *done = kind == INTENT_BOX_DELETE        ? gone
+                 : kind == INTENT_BOX_CREATE      ? created
+                 : kind == INTENT_BOX_RENAME      ? renamed
+                 : kind == INTENT_BOX_SUBSCRIBE   ? subscribed
+                 : kind == INTENT_BOX_UNSUBSCRIBE ? unsubscribed
+                                                  : marked;
     uint32_t req = ui_request(ui, on_box_answer, done);
     if (!SEND(ui->client->chan, -1, &err, INTENT, .req = req, .account = str_z(ui->accts.list[account].name),
               .kind = (uint8_t)kind, .box = box, .arg = str_z(name)))
@@ -546,6 +620,27 @@ bool run_delete_mailbox(void *context, const struct cmd_args *args, struct err *
              item->total, item->total == 1 ? "" : "s");
     ui_confirm(ui, question, "", delete_box, NULL);
     return true;
+}
+
+static bool subscription(struct ui *ui, enum intent_kind kind, struct err *err)
+{
+    const struct box_item *item = boxes_cursor(&ui->boxes);
+    if (!item || item->kind != BOXK_BOX)
+        return err_set(err, ERR_USAGE, "the cursor is on no mailbox");
+    box_intent(ui, kind, item->account, item->id, "");
+    return true;
+}
+
+bool run_subscribe(void *context, const struct cmd_args *args, struct err *err)
+{
+    (void)args;
+    return subscription(context, INTENT_BOX_SUBSCRIBE, err);
+}
+
+bool run_unsubscribe(void *context, const struct cmd_args *args, struct err *err)
+{
+    (void)args;
+    return subscription(context, INTENT_BOX_UNSUBSCRIBE, err);
 }
 
 /* The mailbox under the cursor of their pane, else that of the list; NULL: all inboxes, or a search. */

@@ -117,6 +117,18 @@ static void read_box(void *arg, const struct box_row *row)
     }
 }
 
+/* Where the user subscribes to mailboxes at all, the others stand back. */
+static void set_aside(struct boxes *b, unsigned account)
+{
+    bool any = false;
+    for (unsigned i = 0; i < b->n; i++)
+        any = any ||
+              (b->list[i].kind == BOXK_BOX && b->list[i].account == account && (b->list[i].attrs & BOX_SUBSCRIBED));
+    for (unsigned i = 0; any && i < b->n; i++)
+        if (b->list[i].kind == BOXK_BOX && b->list[i].account == account)
+            b->list[i].aside = !(b->list[i].attrs & BOX_SUBSCRIBED) && b->list[i].role != BOX_INBOX;
+}
+
 static bool same(const struct box_item *a, const struct box_item *b)
 {
     return a->kind == b->kind && a->account == b->account && a->id == b->id && a->saved == b->saved;
@@ -166,6 +178,7 @@ bool boxes_update(struct boxes *b, struct accts *accts, const struct conf *conf,
         r.only = accts->list[a].conf ? accts->list[a].conf->mailboxes : NULL;
         if (accts->list[a].reader)
             ok = reader_boxes(accts->list[a].reader, read_box, &r, err) && ok;
+        set_aside(b, a);
     }
     b->list[0].unread = r.inbox_unread;
     b->list[0].total = r.inbox_total;

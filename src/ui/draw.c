@@ -81,6 +81,8 @@ static void draw_box(struct ui *ui, struct rect r, unsigned y, const struct box_
                                                                        : THING_BOX;
     if (item->attrs & (BOX_NOSELECT | BOX_NONEXISTENT))
         s = THING_BOX_ACCOUNT;
+    else if (item->aside && !item->unread)
+        s = THING_GONE;
     unsigned indent = item->kind >= BOXK_HEADING ? 3 + MIN(item->depth, 6u) * 2 : 1;
     char count[16] = "";
     if (item->unread)

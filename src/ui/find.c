@@ -432,7 +432,7 @@ bool run_change(void *context, const struct cmd_args *args, struct err *err)
     unsigned account;
     uint64_t box;
     if (!cmd_arg(args, 0)) {
-        ui_pick_box(ui, "open: ", UINT32_MAX, picked_box, NULL);
+        ui_pick_box(ui, "open: ", UINT32_MAX, 0, picked_box, NULL);
         return true;
     }
     if (!ui_find_box(ui, cmd_arg(args, 0), &account, &box))

@@ -165,6 +165,7 @@ struct box_item {
     char *query;    /* BOXK_SAVED */
     size_t saved;
     bool counted; /* BOXK_SAVED: unread is known */
+    bool aside;   /* not subscribed, where others are */
 };
 struct boxes {
     struct box_item *list;

@@ -145,6 +145,8 @@ struct ui {
     struct accts accts;
     struct changes changes;
     struct refs selection;
+    struct ref range; /* where select-range began; id 0: nowhere */
+    int64_t range_date;
     struct boxes boxes;
     struct list *stack[STACK_MAX]; /* the last one is shown */
     unsigned depth;
@@ -294,7 +296,8 @@ void ui_count_soon(struct ui *); /* counts saved searches again, soon */
 void ui_ask(struct ui *, const char *label, const char *text, enum arg_kind complete, bool completes, struct history *,
             prompt_fn *accept, prompt_fn *change, void *arg);
 void ui_ask_secret(struct ui *, unsigned account, uint8_t service, const char *label);
-void ui_pick_box(struct ui *, const char *label, unsigned only_account, pick_fn *picked, void *arg); /* UINT_MAX: all */
+/* only_account UINT_MAX: of all; `but` is left out (a mailbox of that account, 0 none). */
+void ui_pick_box(struct ui *, const char *label, unsigned only_account, uint64_t but, pick_fn *picked, void *arg);
 void ui_command_prompt(struct ui *, const char *text);
 void ui_prompt_key(struct ui *, ckey);
 void ui_prompt_close(struct ui *);

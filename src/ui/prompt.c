@@ -123,7 +123,7 @@ static void rank(struct prompt *p)
     }
 }
 
-void ui_pick_box(struct ui *ui, const char *label, unsigned only, pick_fn *picked, void *arg)
+void ui_pick_box(struct ui *ui, const char *label, unsigned only, uint64_t but, pick_fn *picked, void *arg)
 {
     struct prompt *p = begin(ui, PROMPT_PICK, label);
     struct err err = ERR_INIT;
@@ -138,7 +138,7 @@ void ui_pick_box(struct ui *ui, const char *label, unsigned only, pick_fn *picke
             bool last = ui->last_box_label && item->path && !strcmp(item->path, ui->last_box_label);
             struct buf name = BUF_INIT(1200);
             if (item->kind != BOXK_BOX || (item->attrs & (BOX_NOSELECT | BOX_NONEXISTENT)) || last != (pass == 0) ||
-                (only != UINT_MAX && item->account != only))
+                (only != UINT_MAX && item->account != only) || (but && item->id == but))
                 continue;
             buf_addf(&name, "%s/%s", ui->accts.list[item->account].name, item->path);
             p->items[p->nitems++] =

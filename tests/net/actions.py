@@ -5,13 +5,14 @@ import os
 import re
 import sys
 import tempfile
+import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 import dovecot  # noqa: E402
 import rig  # noqa: E402
 import tap  # noqa: E402
-from rig import ANSWERED, ARCHIVE, BOX_CREATE, BOX_DELETE, BOX_RENAME, COPY, DELETED, FLAGGED, FLAGS, JUNK, MARK_ALL_READ  # noqa: E402
-from rig import MOVE, NOTJUNK, PURGE, SEEN, SPAM, TAGS, TRASH  # noqa: E402
+from rig import ANSWERED, ARCHIVE, BOX_CREATE, BOX_SUBSCRIBE, BOX_UNSUBSCRIBE, HAM, BOX_DELETE, BOX_RENAME, COPY, FLAGGED, FLAGS, MARK_ALL_READ  # noqa: E402
+from rig import MOVE, PURGE, SEEN, SPAM, TAGS, TRASH  # noqa: E402
 
 RICH = "IMAP4rev1 SASL-IR LITERAL+ ID ENABLE IDLE SORT NAMESPACE UIDPLUS LIST-EXTENDED CONDSTORE QRESYNC ESEARCH LIST-STATUS SPECIAL-USE MOVE"
 NO_MOVE = RICH.replace(" MOVE", "")
@@ -439,10 +440,11 @@ def test_undo_leaves_what_others_changed():
     with world() as r:
         r.intent(FLAGS, ids(r, 1, 2), flags=FLAGGED | SEEN)
         r.settled()
+        uid = str(r.sql("cache", "select suid from msg where id=?", ids(r, 1)[0])[0][0])
         with r.server.imap("bob") as imap:
             imap.select("INBOX")
-            imap.uid("STORE", "1", "-FLAGS", "(\\Flagged)")
-            imap.uid("STORE", "1", "+FLAGS", "(\\Answered)")
+            imap.uid("STORE", uid, "-FLAGS", "(\\Flagged)")
+            imap.uid("STORE", uid, "+FLAGS", "(\\Answered)")
         r.until("the change is seen", lambda: r.flags(ids(r, 1)[0]) == SEEN | ANSWERED)
         r.undo()
         r.settled()
@@ -454,7 +456,7 @@ def test_undo_leaves_what_others_changed():
         r.say(r.client, "WATCH", account="work", box=r.box("Archive"))
         with r.server.imap("bob") as imap:
             imap.select("Archive")
-            imap.uid("STORE", "1", "+FLAGS", "(\\Deleted)")
+            imap.store("1", "+FLAGS", "(\\Deleted)")
             imap.expunge()
         r.until("it is gone here", lambda: len(r.rows("Archive")) == 1)
         m = r.undo()
@@ -488,6 +490,48 @@ def test_delete_again_in_trash_is_for_good():
         r.intent(TRASH, ids(r, 1, box="Trash"))
         r.settled()
         tap.equal((held(r, "Trash"), held(r, "INBOX")), ({}, names(2, 3, 4, 5)))
+
+
+def test_spam_and_no_spam_tell_the_server():
+    with world() as r:
+        m = r.intent(SPAM, ids(r, 1, 2))
+        r.settled()
+        tap.equal((m.count, held(r, "Junk"), held(r, "INBOX")), (2, names(1, 2), names(3, 4, 5)))
+        assert "$Junk" in flags_at(r, "Junk")["number 1"], flags_at(r, "Junk")
+        m = r.undo()
+        r.settled()
+        tap.equal((m.count, flags_at(r, "INBOX")["number 1"]), (2, set()))
+        r.undo(redo=1)
+        r.settled()
+        m = r.intent(HAM, ids(r, 1, box="Junk"))
+        r.settled()
+        tap.equal((m.count, held(r, "Junk"), held(r, "INBOX")), (1, names(2), names(1, 3, 4, 5)))
+        tap.equal(flags_at(r, "INBOX")["number 1"], {"$NotJunk"})
+
+
+def test_subscriptions():
+    def subscribed(r, name):
+        with r.server.imap("bob") as imap:
+            return any(b'"%s"' % name.encode() in x or x.endswith(b" " + name.encode()) for x in imap.lsub()[1] if x)
+    with world(prepare=lambda imap: imap.create("Lists")) as r:
+        box = r.box("Lists")
+        tap.equal(subscribed(r, "Lists"), False)
+        for where in ("before", "after", "middle"):
+            r.line.cut("SUBSCRIBE", where)
+            r.intent(BOX_SUBSCRIBE, box=box)
+            tap.equal(r.sql("cache", "select attrs & 8 from box where id=?", box), [(8,)])
+            r.settled()
+            tap.equal(subscribed(r, "Lists"), True)
+            r.undo()
+            r.settled()
+            tap.equal(subscribed(r, "Lists"), False)
+            r.undo(redo=1)
+            r.settled()
+            r.line.cut("UNSUBSCRIBE", where)
+            r.intent(BOX_UNSUBSCRIBE, box=box)
+            r.settled()
+            tap.equal((subscribed(r, "Lists"), r.sql("cache", "select attrs & 8 from box where id=?", box)), (False, [(0,)]))
+        tap.equal([n for n in r.notes if "refused" in n], [])
 
 
 # ---- what waits for what ----
