@@ -259,6 +259,8 @@ struct sasl *sasl_new(struct str offered, const char *service, const char *host,
         sasl_free(&s);
         return NULL;
     }
+    bool bound = (s->mechanism->flags & NEEDS_BINDING) != 0;
+    log_msg(LOG_DEBUG, "login by %s%s%s", s->mechanism->name, bound ? ", channel binding " : "", bound ? type : "");
     s->host = mem_dup_z(host);
     s->user = mem_dup_z(user);
     s->secret = secret_copy(secret);

@@ -41,7 +41,7 @@ sasl_mech_list: PLAIN LOGIN CRAM-MD5 SCRAM-SHA-1 SCRAM-SHA-256
 servername: localhost
 tls_server_cert: {dir}/server.pem
 tls_server_key: {dir}/server.key
-tls_versions: tls1_2 tls1_3
+tls_versions: {tls}
 tls_session_timeout: 0
 autocreate_quota: {quota}
 autocreate_post: yes
@@ -83,7 +83,8 @@ class Server(Outside):
     INBOX. `extra` are lines for imapd.conf; `quota` in KiB. It compresses for whoever asks."""
     refuses = '"\\'  # in names of mailboxes
 
-    def __init__(self, directory, extra="", imap_capability="", separator="/", quota=0, relay=False, compress=True):
+    def __init__(self, directory, extra="", imap_capability="", separator="/", quota=0, relay=False, compress=True,
+                 tls="tls1_2 tls1_3"):
         if not os.access(os.path.join(BIN, "imapd"), os.X_OK):
             tap.skip("no Cyrus in %s; tests/run unpacks it" % ROOT)
         assert not relay, "Cyrus has no submission service"
@@ -97,7 +98,7 @@ class Server(Outside):
         suppress = [w for w in OFFERED if w not in imap_capability.split()] if imap_capability else []
         with open(os.path.join(self.dir, "imapd.conf"), "w") as f:
             f.write(CONFIG.format(
-                dir=self.dir, user=user, alt="yes" if slash else "no", slash="yes" if slash else "no", extra=extra, quota=quota,
+                dir=self.dir, user=user, alt="yes" if slash else "no", slash="yes" if slash else "no", extra=extra, quota=quota, tls=tls,
                 special="|".join(SPECIAL), uses="\n".join("xlist-%s: %s" % (name.lower(), name) for name in SPECIAL),
                 suppress="suppress_capabilities: " + " ".join(suppress) if suppress else ""))
         with open(os.path.join(self.dir, "cyrus.conf"), "w") as f:

@@ -8,6 +8,7 @@ import ssl
 import subprocess
 import threading
 
+import cyrus
 import tap
 from dovecot import Server
 from tap import contains, equal
@@ -247,6 +248,21 @@ def test_preauth():
         fake = Scripted(s, hello, False)
         u = user(s, "tunnel", 'set -a work tunnel "%s"\n' % s.relay_to(fake.port), port=9)
         contains(u.command("fetch"), "0 new")
+
+
+def test_channel_binding():
+    """SCRAM-SHA-256-PLUS with Cyrus, which knows tls-unique; under TLS 1.3, which has it not, the login is done without."""
+    with tap.directory() as root:
+        for tls, want in (("tls1_2", "login by SCRAM-SHA-256-PLUS, channel binding tls-unique"), ("tls1_3", "login by SCRAM-SHA-256\n")):
+            s = cyrus.Server(os.path.join(root, tls), tls=tls)
+            try:
+                s.info["submissions"] = 9
+                u = User(os.path.join(root, "user-" + tls), s, lines="set log-level debug\n")
+                contains(u.command("fetch"), "0 new")
+                contains(u.logs(), want)
+                equal(u.logs().count("login by SCRAM-SHA-256"), 1 if tls == "tls1_2" else 2)
+            finally:
+                s.close()
 
 
 def test_login_disabled():
