@@ -414,6 +414,17 @@ static bool whole_publish(struct session *s, const struct m_STEP_BODY *q, struct
     return ok;
 }
 
+/* For the screen: what is in the file now. */
+static bool begun_tell(struct session *s, const char *path, struct str list, bool all, struct err *err)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (fd < 0)
+        return err_sys(err, err_from_errno(errno), errno, "%s", path);
+    bool ok = FETCH_SEND_FD(s->f, fd, err, BODY_BEGUN, .step = fetch_step(s->f), .absent = list, .all = all);
+    close(fd);
+    return ok;
+}
+
 static bool made_publish(struct session *s, const struct m_STEP_BODY *q, struct str bytes, struct str list,
                          uint64_t crossed, uint8_t attachments, struct err *err)
 {
@@ -424,7 +435,7 @@ static bool made_publish(struct session *s, const struct m_STEP_BODY *q, struct 
     if (fd < 0)
         return false;
     char *final = path_join(s->f->account_dir, rel);
-    bool ok = fs_write_all(fd, bytes, err);
+    bool ok = fs_write_all(fd, bytes, err) && (!q->urgent || begun_tell(s, tmp, list, true, err));
     if (ok) {
         ok = fs_commit(fd, tmp, final, err);
     } else {
@@ -436,17 +447,6 @@ static bool made_publish(struct session *s, const struct m_STEP_BODY *q, struct 
     return ok && body_tell(s, q, rel, list, crossed, attachments, err);
 }
 
-/* A first screen: what is in the file now. */
-static bool begun_tell(struct session *s, const char *path, struct str list, struct err *err)
-{
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-    if (fd < 0)
-        return err_sys(err, err_from_errno(errno), errno, "%s", path);
-    bool ok = FETCH_SEND_FD(s->f, fd, err, BODY_BEGUN, .step = fetch_step(s->f), .absent = list);
-    close(fd);
-    return ok;
-}
-
 static bool begun_made(struct session *s, const struct plan *p, struct err *err)
 {
     struct buf out = BUF_INIT(HEADER_MAX + TEXTS_MAX + (4u << 20)), list;
@@ -455,7 +455,7 @@ static bool begun_made(struct session *s, const struct plan *p, struct err *err)
     bool ok = make_file(p, &out, &list);
     if (ok) {
         fd = tmp_open(s, &tmp, err);
-        ok = fd >= 0 && fs_write_all(fd, buf_str(&out), err) && begun_tell(s, tmp, buf_str(&list), err);
+        ok = fd >= 0 && fs_write_all(fd, buf_str(&out), err) && begun_tell(s, tmp, buf_str(&list), false, err);
     } else {
         ok = true; /* past a limit: without a first screen */
     }
@@ -498,11 +498,13 @@ static bool whole_finish(struct session *s, const struct m_STEP_BODY *q, struct 
 {
     if (!q->urgent && !q->want.n && MAX(t->size, t->have) > AHEAD_TEXT_MAX)
         return true; /* too much for a message that nobody has asked for yet */
-    if (q->urgent && !q->want.n && !t->complete && !begun_tell(s, t->path, STR(""), err))
+    bool shown = q->urgent && !q->want.n;
+    if (shown && !t->complete && !begun_tell(s, t->path, STR(""), false, err))
         return false;
     if (!t->complete && t->size > SMALL_MAX)
         transfer_keep(s, t);
-    return transfer_run(s, t, err) && whole_publish(s, q, t, attachments, err);
+    return transfer_run(s, t, err) && (!shown || begun_tell(s, t->path, STR(""), true, err)) &&
+           whole_publish(s, q, t, attachments, err);
 }
 
 static bool texts_fetch(struct session *s, const struct m_STEP_BODY *q, struct plan *p, uint64_t *crossed, bool *all_r,

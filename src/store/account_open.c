@@ -326,7 +326,7 @@ static void on_body_at(struct acct *a, const struct m_BODY_AT *b)
         acct_db_error(a, &err);
 }
 
-/* The beginning of a message is here: whoever waits for it sees it. */
+/* The beginning of a message is here, or all of it: whoever waits for it sees it. */
 static void on_body_begun(struct acct *a, const struct msg *m)
 {
     const struct m_BODY_BEGUN *b = &m->u.BODY_BEGUN;
@@ -336,9 +336,14 @@ static void on_body_begun(struct acct *a, const struct msg *m)
         acct_violation(a, "a body that was not asked for");
         return;
     }
-    for (const struct open_req *o = a->opens; o; o = o->next)
-        if (o->step == b->step && o->state == OPEN_FETCHING && !o->prefetch)
-            ANSWER(a->srv, o->client, m->fd, BODY, .req = o->req, .msg = o->msg, .more = 1, .absent = b->absent);
+    for (struct open_req *o = a->opens, *next; o; o = next) {
+        next = o->next;
+        if (o->step != b->step || o->state != OPEN_FETCHING || o->prefetch || o->want[0])
+            continue;
+        ANSWER(a->srv, o->client, m->fd, BODY, .req = o->req, .msg = o->msg, .more = !b->all, .absent = b->absent);
+        if (b->all)
+            open_remove(a, o);
+    }
 }
 
 void open_message(struct acct *a, struct msg *m)

@@ -9,6 +9,7 @@
 #include "store/account.h"
 
 #define BATCH_MAX 500
+#define BEHIND_KEYS_MS 300
 #define QUEUE_HIGH (4u << 20)
 #define IDLE_STOP_MS 3000
 
@@ -361,6 +362,13 @@ void indexing_pump(struct indexing *x)
     for (size_t i = 0; i < x->srv->naccts; i++)
         if (x->srv->accts[i] && x->srv->accts[i]->db && db_in_burst(x->srv->accts[i]->db))
             return;
+    /* What a key asked for goes to the screen first. */
+    int64_t busy = x->srv->active_at + BEHIND_KEYS_MS - clock_mono_ms();
+    if (busy > 0 && x->srv->active_at > 0) {
+        if (!x->timer && pending(x, &n))
+            x->timer = loop_after(x->srv->loop, busy, timer_fired, x);
+        return;
+    }
     x->pumping = true;
     if (x->peer && x->ready) {
         batch_send(x);

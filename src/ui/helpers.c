@@ -8,6 +8,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#define WARM_AFTER_MS 30
+
 struct helper {
     struct ui *ui;
     enum role role;
@@ -98,6 +100,13 @@ void helper_warm(struct ui *ui)
         ui->spare = helper_start(ui, ROLE_VIEW, none, spare_event, NULL);
 }
 
+static void warm_due(void *arg)
+{
+    struct ui *ui = arg;
+    watch_free(&ui->warm_timer);
+    helper_warm(ui);
+}
+
 struct helper *helper_view(struct ui *ui, helper_fn *fn, void *arg)
 {
     static const char *const none[] = {NULL};
@@ -107,7 +116,8 @@ struct helper *helper_view(struct ui *ui, helper_fn *fn, void *arg)
         helper_set(h, fn, arg);
     else
         h = helper_start(ui, ROLE_VIEW, none, fn, arg);
-    if (h)
-        helper_warm(ui);
+    /* The next one starts when this one has shown what it was taken for. */
+    if (h && !ui->warm_timer)
+        ui->warm_timer = loop_after(ui->loop, WARM_AFTER_MS, warm_due, ui);
     return h;
 }

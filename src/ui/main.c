@@ -106,7 +106,7 @@ static void run(struct session *s, struct loop *loop)
     int64_t shown = 0;
     while (!ui->quit) {
         int64_t wait = -1, now = clock_mono_ms();
-        if (ui->dirty && (s->typed || now - shown >= FRAME_MS)) {
+        if (ui->dirty && (s->typed || ui->answered || now - shown >= FRAME_MS)) {
             ui_draw(ui);
             term_show(s->term, &ui->grid, &ui->theme);
             if (!shown) { /* with the first frame on the screen, what the next keys will want */
@@ -114,7 +114,7 @@ static void run(struct session *s, struct loop *loop)
                 ui_count_soon(ui);
             }
             shown = now;
-            s->typed = false;
+            s->typed = ui->answered = false;
         } else if (ui->dirty)
             wait = FRAME_MS - (now - shown);
         if (!ui->quit)

@@ -158,8 +158,9 @@ struct ui {
     /* reading */
     struct helper *viewer, *spare;
     uint32_t open_req, view_req;
+    bool view_more; /* the viewer has the beginning of the message, and gets the whole of it */
     int64_t opened_ms;
-    struct watch *seen_timer, *progress_timer, *prefetch_timer;
+    struct watch *seen_timer, *progress_timer, *prefetch_timer, *warm_timer;
     struct ref quarantine[QUARANTINE_MAX];
     unsigned nquarantine;
     char *url;           /* waits for the user's yes */
@@ -208,6 +209,7 @@ struct ui {
     char progress[240];
 
     bool dirty, quit, list_read;
+    bool answered; /* what the last key asked for is here: it is drawn at once, not with the next frame */
     uint32_t fresh; /* new mail since the bell rang */
 };
 

@@ -12,6 +12,7 @@ static void viewer_end(struct ui *ui)
 {
     helper_end(&ui->viewer);
     ui->view_req = 0;
+    ui->view_more = false;
 }
 
 void ui_open_close(struct ui *ui)
@@ -118,21 +119,23 @@ static void view_event(struct ui *ui, void *arg, struct helper *h, struct msg *m
         viewer_end(ui);
         return;
     }
-    if (m->kind == MSG_VIEW_DATA && m->u.VIEW_DATA.req == ui->view_req) {
+    ui->answered = m->kind == MSG_VIEW_DONE; /* what the last key asked for */
+    if (m->kind == MSG_VIEW_DATA) {
         if (!message_feed(&ui->message, m->u.VIEW_DATA.bytes, &err)) {
             message_fail(&ui->message, err.text);
             ui_note_err(ui, &err);
             viewer_end(ui);
         }
-    } else if (m->kind == MSG_VIEW_DONE && m->u.VIEW_DONE.req == ui->view_req) {
+    } else if (m->kind == MSG_VIEW_DONE) {
         if (m->u.VIEW_DONE.kind != ERR_NONE) {
             char why[400];
             snprintf(why, sizeof why, "%.*s", STR_FMT(m->u.VIEW_DONE.text));
             message_fail(&ui->message, why);
             viewer_end(ui);
-        } else if (ui->open_req) { /* a first screen; the rest is on its way */
+        } else if (ui->open_req || m->u.VIEW_DONE.req != ui->view_req) { /* a first screen; the rest is on its way */
             message_done(&ui->message);
-            viewer_end(ui);
+            if (m->u.VIEW_DONE.req != ui->view_req)
+                message_again(&ui->message);
         } else {
             message_ready(ui);
         }
@@ -145,14 +148,17 @@ void ui_view_fd(struct ui *ui, int fd, struct str absent)
 {
     struct err err = ERR_INIT;
     struct buf self = BUF_INIT(2048);
-    viewer_end(ui);
-    message_again(&ui->message);
-    ui->viewer = helper_view(ui, view_event, NULL);
+    if (!ui->view_more) {
+        viewer_end(ui);
+        ui->viewer = helper_view(ui, view_event, NULL);
+    }
     if (!ui->viewer) {
         message_fail(&ui->message, "the program that displays messages does not start");
         return;
     }
-    ui->view_req = 1;
+    ui->view_req++;
+    if (ui->message.state == MESSAGE_SHOWN) /* else when what it is reading has been shown */
+        message_again(&ui->message);
     const struct account *account = ui->accts.list[ui->message.ref.account].conf;
     if (account)
         account_addresses(account, &self);
@@ -187,6 +193,7 @@ static void on_body(struct ui *ui, void *arg, const struct msg *m)
     if (m->kind == MSG_BODY && m->u.BODY.more) {
         ui_view_fd(ui, m->fd, m->u.BODY.absent);
         close(m->fd);
+        ui->view_more = ui->viewer != NULL;
         return;
     }
     ui->open_req = 0;

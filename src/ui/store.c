@@ -80,8 +80,7 @@ static void on_changed(struct ui *ui, const struct m_CHANGED *m)
         list_stale(ui->stack[i]);
     ui->boxes.stale = true;
     ui_count_soon(ui);
-    if (m->fresh)
-        ui_prefetch_soon(ui);
+    ui_prefetch_soon(ui);
     int account = accts_find(&ui->accts, m->account, false);
     if (m->fresh && account >= 0)
         ui_notify(ui, (unsigned)account, m->box, m->fresh);

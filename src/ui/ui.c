@@ -348,6 +348,7 @@ void ui_free(struct ui **at)
     watch_free(&ui->seen_timer);
     watch_free(&ui->progress_timer);
     watch_free(&ui->prefetch_timer);
+    watch_free(&ui->warm_timer);
     watch_free(&ui->keys_timer);
     while (ui->depth) {
         list_fini(ui->stack[--ui->depth]);
