@@ -93,27 +93,6 @@ void etpan_free(struct etpan **ep)
     *ep = NULL;
 }
 
-/* Days since 1970-01-01 of a proleptic Gregorian date. */
-static int64_t days_from_civil(int64_t y, int m, int d)
-{
-    y -= m <= 2;
-    int64_t era = (y >= 0 ? y : y - 399) / 400, yoe = y - era * 400;
-    int64_t doy = (153 * (m + (m > 2 ? -3 : 9)) + 2) / 5 + d - 1, doe = yoe * 365 + yoe / 4 - yoe / 100 + doy;
-    return era * 146097 + doe - 719468;
-}
-
-static bool date_value(const struct mailimap_date_time *d, int64_t *time_r)
-{
-    if (!d || d->dt_year < 1970 || d->dt_year > 2200 || d->dt_month < 1 || d->dt_month > 12 || d->dt_day < 1 ||
-        d->dt_day > 31 || d->dt_hour < 0 || d->dt_hour > 23 || d->dt_min < 0 || d->dt_min > 59 || d->dt_sec < 0 ||
-        d->dt_sec > 60 || d->dt_zone < -2400 || d->dt_zone > 2400)
-        return false;
-    int64_t zone = (d->dt_zone / 100) * 60 + d->dt_zone % 100;
-    *time_r = days_from_civil(d->dt_year, d->dt_month, d->dt_day) * 86400 + d->dt_hour * 3600 + d->dt_min * 60 +
-              d->dt_sec - zone * 60;
-    return true;
-}
-
 static const char *flag_word(const struct mailimap_flag *f, char word[256])
 {
     switch (f->fl_type) {
@@ -167,10 +146,6 @@ static void static_value(const struct mailimap_msg_att_static *a, struct arena *
     case MAILIMAP_MSG_ATT_RFC822_SIZE:
         f->size = a->att_data.att_rfc822_size;
         f->has |= IMAP_HAS_SIZE;
-        break;
-    case MAILIMAP_MSG_ATT_INTERNALDATE:
-        if (date_value(a->att_data.att_internal_date, &f->date))
-            f->has |= IMAP_HAS_DATE;
         break;
     case MAILIMAP_MSG_ATT_BODY_SECTION:
         if (a->att_data.att_body_section)

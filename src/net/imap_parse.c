@@ -283,18 +283,6 @@ static struct str fetch_name(struct cursor *c)
     return (struct str){from, (size_t)(c->p - from)};
 }
 
-static bool is_date(struct str v)
-{
-    /* "dd-mmm-yyyy hh:mm:ss +zzzz": everything else stays away from the parser */
-    static const char form[] = "\"__-___-____ __:__:__ _____\"";
-    if (v.n != sizeof(form) - 1)
-        return false;
-    for (size_t i = 0; i < v.n; i++)
-        if (form[i] == '_' ? (unsigned char)v.p[i] <= 0x1F || v.p[i] == '"' : form[i] != v.p[i])
-            return false;
-    return true;
-}
-
 /* FLAGS as the grammar wants them: unreadable words left out. */
 static bool put_flags(struct str list, struct buf *out)
 {
@@ -418,7 +406,8 @@ static void fetch_item(struct imap_parser *p, struct str name, struct str value,
     } else if (fetch_extra(p, name, value, f)) {
         put = false;
     } else if (str_case_eqz(name, "INTERNALDATE")) {
-        put = is_date(value) && buf_addz(out, "INTERNALDATE ") && buf_adds(out, value);
+        if (imap_date_read(value, &f->date)) /* the grammar would take a wrong one for a broken answer */
+            f->has |= IMAP_HAS_DATE;
     } else if (str_case_eqz(name, "FLAGS")) {
         put = put_flags(value, out);
     } else if (str_case_starts(name, STR("BODY[HEADER")) || str_case_eqz(name, "RFC822.HEADER")) {

@@ -72,11 +72,11 @@ class Connection:
 
 
 class Dialogue:
-    def __init__(self, rules=(), directory=None, greeting=b"* OK [CAPABILITY IMAP4rev1 LITERAL+] ready\r\n"):
+    def __init__(self, rules=(), directory=None, greeting=b"* OK [CAPABILITY IMAP4rev1 LITERAL+] ready\r\n", listen="127.0.0.1"):
         self.rules, self.greeting = [(re.compile(p, re.S | re.I), a) for p, a in rules], greeting
         self.heard, self.connections, self.lock, self.first = [], [], threading.RLock(), []
         self.context, self.info, self.before_plus = None, {}, b""
-        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.listener = socket.create_server((listen, 0))
         self.port = self.listener.getsockname()[1]
         if directory:
             os.makedirs(directory, exist_ok=True)
@@ -274,10 +274,10 @@ def section(raw, name):
 class Server(Dialogue):
     """`boxes`: names, or Box objects. The password is not looked at."""
 
-    def __init__(self, boxes=("INBOX",), caps=CAPS, rules=(), directory=None, hide=(), before_login=""):
+    def __init__(self, boxes=("INBOX",), caps=CAPS, rules=(), directory=None, hide=(), before_login="", listen="127.0.0.1"):
         self.caps, self.hide, self.namespace = caps, set(hide), '(("" "/"))'
         self.boxes = {b.name: b for b in (x if isinstance(x, Box) else Box(x) for x in boxes)}
-        super().__init__(rules, directory, octets("* OK [CAPABILITY %s] ready\r\n" % (before_login or "IMAP4rev1 LITERAL+")))
+        super().__init__(rules, directory, octets("* OK [CAPABILITY %s] ready\r\n" % (before_login or "IMAP4rev1 LITERAL+")), listen)
 
     def __getitem__(self, name):
         return self.boxes[name]

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """`tuimail fetch` and `tuimail send` against servers that stall, flood and lie: each ends in a word within its deadlines, and no
-password goes over an open line, into an error, a log or a file (THREATS 1-6, 20, 27-33, 55, 78, 79, 151)."""
+password goes over an open line, into an error, a log or a file (THREATS 1-7, 20, 27-33, 55, 78, 79, 151)."""
 import base64
 import contextlib
 import os
@@ -75,6 +75,7 @@ def flood(data, first=b""):
 
 ROWS = b"".join(b"* %d FETCH (UID %d FLAGS () RFC822.SIZE 9 BODY[HEADER.FIELDS (DATE)] {12}\r\nSubject: x\r\n)\r\n" % (i, i) for i in (1, 2, 3))
 CAPS = b"* CAPABILITY IMAP4rev1 STARTTLS\r\n{tag} OK\r\n"
+UNTRUSTED = b"* %s \x1b[31mcall 0900 now\r\n"
 
 
 def imap(greeting=b"* OK [CAPABILITY IMAP4rev1] hi\r\n", **answers):
@@ -123,6 +124,8 @@ SECRETS = {
     "imap refused": ("imap", True, imap(b"* OK x\r\n", CAPABILITY=CAPS, STARTTLS=b"{tag} NO\r\n"), "STARTTLS"),
     "imap injected": ("imap", True, imap(b"* OK x\r\n", CAPABILITY=CAPS, STARTTLS=b"{tag} OK\r\n* CAPABILITY AUTH=PLAIN\r\n"), "plain text"),
     "imap preauth": ("imap", True, imap(b"* PREAUTH [CAPABILITY IMAP4rev1] x\r\n"), "before any encryption"),
+    "imap alert before tls": ("imap", True, imap(UNTRUSTED % b"OK [ALERT]", CAPABILITY=CAPS, STARTTLS=b"{tag} NO\r\n"), "STARTTLS"),
+    "imap bye before tls": ("imap", True, imap(UNTRUSTED % b"BYE"), "sends us away: \""),
     "imap no login": ("imap", False, imap(b"* OK [CAPABILITY IMAP4rev1 LOGINDISABLED] x\r\n", CAPABILITY=b"* CAPABILITY IMAP4rev1 LOGINDISABLED\r\n{tag} OK\r\n"), "no login"),
     "pop stripped": ("pop3", True, pop(), "STLS"),
     "pop refused": ("pop3", True, pop(CAPA=b"+OK\r\nSTLS\r\n.\r\n", STLS=b"-ERR no\r\n"), "no"),
@@ -160,6 +163,11 @@ def one(root, name, case):
     said = done.stdout + done.stderr
     if want not in said:
         return "%s: status %d, no %r in %r" % (name, done.returncode, want, said)
+    # THREATS 7: what is said before TLS is anybody's word: in quotes and clean, or not at all
+    if "\x1b" in said or ("0900" in said and "\"" not in said.split("call 0900")[0]):
+        return "%s: the server's words as they came: %r" % (name, said)
+    if protocol == "imap" and "work" not in said:
+        return "%s: which account is it? %r" % (name, said)
     for word in [SECRET] + PLAIN:
         if encrypted and word.encode() in liar.heard:
             return "%s: the password went over the open line" % name

@@ -3,6 +3,8 @@
 import contextlib
 import os
 import re
+import ssl
+import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
@@ -217,6 +219,106 @@ def test_three_hundred_thousand_mailboxes():
         step = p.begin("STEP_LIST")
         p.send("STEP_CANCEL", step=step)
         tap.equal(p.until("DONE", timeout=100, step=step)[-1].kind, ERR["CANCELED"])
+
+
+# ---- With mailboxes in memory --------------------------------------------------------------------
+def text(subject, date="Date: Sun, 22 Nov 2026 14:02:05 +0000\r\n"):
+    return ("From: a@example.org\r\nSubject: %s\r\n%sMessage-ID: <%s@example.org>\r\n\r\nx\r\n" % (subject, date, subject)).encode()
+
+
+def test_nothing_expunges_by_the_way():
+    # THREATS 66, 71: others' deleted mail survives our coming and going; flags are added and taken, never set
+    server = imap_script.Server(("INBOX", "Other"), CAPS + " UNSELECT IDLE")
+    server.add("INBOX", text("a"), text("b"), flags=("\\Deleted", "\\Answered", "$theirs"))
+    with fetch(server=server) as p:
+        p.do("STEP_STORE", box=1, uids=ranges(1), add=5, keywords="+ours")
+        p.do("STEP_STORE", box=1, uids=ranges(1), remove=1, keywords="-ours")
+        p.do("STEP_SELECT", box=2, name="Other")
+        p.do("STEP_SELECT", box=1, name="INBOX")
+        p.do("STEP_WATCH", box=1)
+        p.do("STEP_CLOSE")
+    tap.equal([c for c in server.heard if "EXPUNGE" in c or c.startswith("CLOSE")], [])
+    stores = [c for c in server.heard if "STORE" in c]
+    assert len(stores) > 1 and all(re.search(r" [+-]FLAGS", c) for c in stores), stores
+    tap.equal([sorted(m.flags) for m in server["INBOX"].messages.values()],
+              [["$theirs", "\\Answered", "\\Deleted", "\\Flagged"], ["$theirs", "\\Answered", "\\Deleted"]])
+
+
+def test_the_servers_clock_is_off():
+    # THREATS 70: the Date of the mail counts, else the arrival as the server says it; what is no date is none
+    server = imap_script.Server()
+    for name, arrived, date in (("a", "22-Nov-2099 10:00:00 +0000", None), ("b", "22-Nov-2099 10:00:00 +0000", ""), ("c", "31-Foo-9999 77:00:00 +9999", ""),
+                                ("d", " 1-Jan-1971 00:00:00 +0000", None)):
+        server["INBOX"].add(imap_script.Message(text(name) if date is None else text(name, date), date=arrived))
+    with fetch(server=server) as p:
+        rows = p.do("STEP_ROWS_TOP", box=1, count=4)["ROW"]
+        tap.equal([(r.subject, r.date, r.internal_date) for r in rows],
+                  [(b"a", 1795356125, 4099024800), (b"b", 0, 4099024800), (b"c", 0, 0), (b"d", 1795356125, 31536000)])
+
+
+# ---- Certificates --------------------------------------------------------------------------------
+def openssl(directory, *args):
+    subprocess.run(("openssl",) + args, cwd=directory, check=True, capture_output=True)
+
+
+@contextlib.contextmanager
+def over_tls(host="127.0.0.1", listen="127.0.0.1"):
+    """fetch on a server that speaks TLS, not yet connected."""
+    with tap.directory() as d:
+        server = imap_script.Server(directory=os.path.join(d, "server"), listen=listen)
+        conf = os.path.join(d, "rc")
+        with open(conf, "w") as f:
+            f.write("account work imaps://alice@%s:%d\nset -a work tls-ca-file %s\nset timeout 5\n" % (host, server.port, server.info["ca"]))
+        os.chmod(conf, 0o600)
+        p = channel.Program("fetch", "-c", conf, "--store", os.path.join(d, "store"), "work", env=d)
+        p.server, p.keys = server, server.info["dir"]
+        try:
+            p.until("READY")
+            yield p
+        finally:
+            server.close()
+            p.close()
+
+
+def use(p, certificate, key):
+    p.server.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    p.server.context.load_cert_chain(os.path.join(p.keys, certificate), os.path.join(p.keys, key))
+
+
+def test_a_bad_certificate_after_a_good_one():
+    # THREATS 13
+    with over_tls() as p:
+        p.do("STEP_CONNECT")
+        openssl(p.keys, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", "bad.key", "-out", "bad.pem",
+                "-days", "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1")
+        use(p, "bad.pem", "bad.key")
+        heard = len(p.server.heard)
+        p.server.drop()
+        p.until("LOST")
+        p.do("STEP_CONNECT", want=ERR["TLS_UNKNOWN_CA"])
+        tap.equal(p.server.heard[heard:], [], "nothing is said to it")
+
+
+def test_one_bad_certificate_in_the_chain():
+    # THREATS 12: the leaf is signed by what may not sign
+    with over_tls() as p:
+        openssl(p.keys, "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", "leaf.key", "-out", "leaf.csr", "-subj", "/CN=localhost")
+        openssl(p.keys, "x509", "-req", "-in", "leaf.csr", "-CA", "server.pem", "-CAkey", "server.key", "-CAcreateserial", "-days", "2",
+                "-extfile", "ext", "-out", "leaf.pem")
+        with open(os.path.join(p.keys, "chain.pem"), "w") as f:
+            f.write(open(os.path.join(p.keys, "leaf.pem")).read() + open(os.path.join(p.keys, "server.pem")).read())
+        use(p, "chain.pem", "leaf.key")
+        p.do("STEP_CONNECT", want=ERR["TLS"])
+        tap.equal(p.server.heard, [])
+
+
+def test_a_name_with_several_addresses():
+    # THREATS 26: one address answers; and the certificate decides, not the address that a name leads to today
+    with over_tls(host="localhost") as p:
+        p.do("STEP_CONNECT")
+    with over_tls(host="127.0.0.2", listen="127.0.0.2") as p:
+        p.do("STEP_CONNECT", want=ERR["TLS_HOST"])
+        tap.equal(p.server.heard, [])
 
 
 if __name__ == "__main__":
