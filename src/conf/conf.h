@@ -171,6 +171,7 @@ void endpoint_fini(struct endpoint *);
 void endpoint_format(const struct endpoint *, struct buf *out); /* endpoint_parse gives it back */
 const char *proto_name(enum proto);
 bool host_is_loopback(const char *host);
+bool account_copies_sent(const struct account *); /* copy-sent, unless the submission server does it */
 
 /* ---- Own addresses ------------------------------------------------------------------------------ */
 /* The bare address of option from (or of the URL's user where that is an address); "" where unknown. */

@@ -314,7 +314,8 @@ const struct option conf_options[] = {
      ACCOUNT(copy_sent),
      .def = "yes",
      .help = "Put a copy of sent mail into the sent mailbox",
-     .more = "Say no where the server does it by itself, as Gmail does."},
+     .more =
+         "What goes out by Gmail's servers is there already, and no copy is put. Say no for others that do the same."},
 
     /* ---- files and programs ---- */
     {.name = "store",

@@ -272,6 +272,15 @@ void endpoint_format(const struct endpoint *e, struct buf *out)
         buf_addf(out, ":%u", (unsigned)e->port);
 }
 
+bool account_copies_sent(const struct account *a)
+{
+    static const char *const themselves[] = {"smtp.gmail.com", "smtp.googlemail.com"};
+    bool copy = a->copy_sent;
+    for (size_t i = 0; i < COUNT(themselves); i++)
+        copy = copy && !(a->out.host && str_case_eqz(str_z(a->out.host), themselves[i]));
+    return copy;
+}
+
 bool host_is_loopback(const char *host)
 {
     struct in_addr v4;

@@ -447,7 +447,7 @@ static void file_sent(struct acct *a, uint64_t id)
     if (!db_outbox_get(a->db, id, &o, &err) || o.state != OUTBOX_SENT)
         return;
     /* A new account: which mailbox is Sent is known when the server has listed them; then this is begun again. */
-    if (a->imap && a->nboxes == 0 && a->conf->copy_sent) {
+    if (a->imap && a->nboxes == 0 && account_copies_sent(a->conf)) {
         a->file_later = true;
         return;
     }
@@ -455,7 +455,7 @@ static void file_sent(struct acct *a, uint64_t id)
     uint64_t answers = o.answers;
     uint32_t mark = o.forwards ? FLAG_FORWARDED : FLAG_ANSWERED;
     bool ok = true;
-    if (a->conf->copy_sent) {
+    if (account_copies_sent(a->conf)) {
         uint64_t box = acct_role_box(a, BOX_SENT, &err);
         snprintf(copy, sizeof copy, "%.60s.sent", file);
         char *from = file_path(a->srv, str_z(file), ""), *to = file_path(a->srv, str_z(copy), "");

@@ -14,6 +14,7 @@ import tap  # noqa: E402
 from channel import ranges  # noqa: E402
 from imap_script import Box, Gmail, Server  # noqa: E402
 from rig import ARCHIVE, FLAGS, MOVE, PURGE, SPAM, TAGS, TRASH  # noqa: E402
+from user import User, eventually  # noqa: E402
 
 ONLINE = 2
 
@@ -198,6 +199,26 @@ def test_gmail_moves_between_labels():
         r.intent(MOVE, ids(r, 1), target=r.box("Work"))
         r.settled()
         tap.equal((held(r, "INBOX"), held(r, "Work"), held(r, "[Gmail]/All Mail")), (names(2, 3), names(1), names(1, 2, 3)))
+
+
+def test_gmail_one_hit_for_one_message():
+    """In INBOX, under a label and in All Mail it is one message for a search and for the counts of all inboxes."""
+    with tap.directory() as d:
+        server = Gmail(os.path.join(d, "server"))
+        server.add("INBOX", *(mail(i) for i in (1, 2, 3)))
+        server["Work"].add(server["INBOX"].messages[2])
+        user = User(os.path.join(d, "user"), server)
+        try:
+            user.command("fetch")
+            found = []
+
+            def search():
+                found[:] = [x for x in user.command("search", "subject:number", status=None).splitlines() if "number" in x]
+                return len(found) >= 3
+            eventually("all are indexed", search)
+            tap.equal(len(found), 3, found)
+        finally:
+            server.close()
 
 
 def test_gmail_too_many_connections_is_no_wrong_password():

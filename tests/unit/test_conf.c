@@ -278,6 +278,19 @@ static void test_loopback(void **state)
         assert_false(host_is_loopback(no[i]));
 }
 
+static void test_gmail_files_what_it_sends(void **state)
+{
+    (void)state;
+    struct conf *conf = load_ok("account g imaps://bob@imap.gmail.com\nset -a g send smtps://bob@SMTP.gmail.com\n"
+                                "account e imaps://bob@imap.example.org\nset -a e send smtps://bob@smtp.example.org\n"
+                                "account n imaps://bob@imap.example.net\nset -a n send smtps://bob@smtp.example.net\n"
+                                "set -a n copy-sent no\n");
+    assert_false(account_copies_sent(&conf->accounts[0]));
+    assert_true(account_copies_sent(&conf->accounts[1]));
+    assert_false(account_copies_sent(&conf->accounts[2]));
+    conf_free(&conf);
+}
+
 /* ---- Options ------------------------------------------------------------------------------------ */
 
 static void test_table(void **state)
@@ -915,14 +928,31 @@ static int remove_dir(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_words),          cmocka_unit_test(test_long_line), cmocka_unit_test(test_quote),
-        cmocka_unit_test(test_urls),           cmocka_unit_test(test_bad_urls),  cmocka_unit_test(test_loopback),
-        cmocka_unit_test(test_table),          cmocka_unit_test(test_values),    cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_all_complaints), cmocka_unit_test(test_tls_none),  cmocka_unit_test(test_prompt),
-        cmocka_unit_test(test_lists),          cmocka_unit_test(test_source),    cmocka_unit_test(test_hostile_file),
-        cmocka_unit_test(test_default_file),   cmocka_unit_test(test_addresses), cmocka_unit_test(test_secrets),
-        cmocka_unit_test(test_keyring),        cmocka_unit_test(test_login),     cmocka_unit_test(test_oauth),
-        cmocka_unit_test(test_keeping),        cmocka_unit_test(test_sample),    cmocka_unit_test(test_near),
+        cmocka_unit_test(test_words),
+        cmocka_unit_test(test_long_line),
+        cmocka_unit_test(test_quote),
+        cmocka_unit_test(test_urls),
+        cmocka_unit_test(test_bad_urls),
+        cmocka_unit_test(test_loopback),
+        cmocka_unit_test(test_gmail_files_what_it_sends),
+        cmocka_unit_test(test_table),
+        cmocka_unit_test(test_values),
+        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_all_complaints),
+        cmocka_unit_test(test_tls_none),
+        cmocka_unit_test(test_prompt),
+        cmocka_unit_test(test_lists),
+        cmocka_unit_test(test_source),
+        cmocka_unit_test(test_hostile_file),
+        cmocka_unit_test(test_default_file),
+        cmocka_unit_test(test_addresses),
+        cmocka_unit_test(test_secrets),
+        cmocka_unit_test(test_keyring),
+        cmocka_unit_test(test_login),
+        cmocka_unit_test(test_oauth),
+        cmocka_unit_test(test_keeping),
+        cmocka_unit_test(test_sample),
+        cmocka_unit_test(test_near),
     };
     return cmocka_run_group_tests(tests, make_dir, remove_dir);
 }
