@@ -109,9 +109,9 @@ void fetch_ahead(struct fetch *);
  * that runs inside another never yields again). They may leave another mailbox selected. False with ERR_CANCELED (the
  * step was canceled: return false) or ERR_CHANNEL. */
 bool fetch_yield(struct fetch *, struct err *);
-/* Does a step wait that fetch_yield would run? */
 /* The running step takes long: from here on what the user looks at next and what he does overtake it. */
 void fetch_lasts(struct fetch *);
+/* Does a step wait that fetch_yield would run? */
 bool fetch_overtaken(const struct fetch *);
 /* Receives what the channel holds, without waiting: new steps are queued, a cancel of a waiting step is answered, one
  * of the running step sets f->canceled. True when the running wait must end: canceled or ended. It is the on_wake of

@@ -365,10 +365,8 @@ static bool select_drain(struct session *s, struct err *err)
     s->select_tag = s->select_step = 0;
     if (tag && b)
         select_wait(s, b, tag, 0, &modseq, &refused);
-    tag = s->rows_tag;
-    s->rows_tag = s->rows_step = 0;
-    if (tag && !s->f->lost)
-        session_done(s, tag, NULL, &refused);
+    if (s->rows_tag && !s->f->lost)
+        rows_wait(s, &refused);
     *err = refused;
     return !s->f->lost && !s->f->ended;
 }
@@ -543,15 +541,25 @@ static bool step_close(struct fetch *f, struct msg *m, struct err *err)
 
 /* ---- Tables ------------------------------------------------------------------------------------- */
 const struct step_handler imap_steps[] = {
-    {MSG_STEP_CONNECT, step_connect, NULL},       {MSG_STEP_CLOSE, step_close, NULL},
-    {MSG_STEP_LIST, imap_step_list, NULL},        {MSG_STEP_STATUS, imap_step_status, NULL},
-    {MSG_STEP_SELECT, step_select, select_ahead}, {MSG_STEP_ROWS_TOP, imap_step_rows_top, NULL},
-    {MSG_STEP_ROWS, imap_step_rows, rows_ahead},  {MSG_STEP_FLAGS, imap_step_flags, NULL},
-    {MSG_STEP_UIDS, imap_step_uids, NULL},        {MSG_STEP_BODY, imap_step_body, body_ahead},
-    {MSG_STEP_STORE, imap_step_act, act_ahead},   {MSG_STEP_MOVE, imap_step_act, act_ahead},
-    {MSG_STEP_EXPUNGE, imap_step_act, act_ahead}, {MSG_STEP_FIND, imap_step_find, NULL},
-    {MSG_STEP_APPEND, imap_step_append, NULL},    {MSG_STEP_BOX, imap_step_box, NULL},
-    {MSG_STEP_WATCH, imap_step_watch, NULL},      {MSG_NONE, NULL, NULL},
+    {MSG_STEP_CONNECT, step_connect, NULL},
+    {MSG_STEP_CLOSE, step_close, NULL},
+    {MSG_STEP_LIST, imap_step_list, NULL},
+    {MSG_STEP_STATUS, imap_step_status, NULL},
+    {MSG_STEP_SELECT, step_select, select_ahead},
+    {MSG_STEP_ROWS_TOP, imap_step_rows_top, top_ahead},
+    {MSG_STEP_ROWS, imap_step_rows, rows_ahead},
+    {MSG_STEP_MORE, imap_step_more, NULL},
+    {MSG_STEP_FLAGS, imap_step_flags, NULL},
+    {MSG_STEP_UIDS, imap_step_uids, NULL},
+    {MSG_STEP_BODY, imap_step_body, body_ahead},
+    {MSG_STEP_STORE, imap_step_act, act_ahead},
+    {MSG_STEP_MOVE, imap_step_act, act_ahead},
+    {MSG_STEP_EXPUNGE, imap_step_act, act_ahead},
+    {MSG_STEP_FIND, imap_step_find, NULL},
+    {MSG_STEP_APPEND, imap_step_append, NULL},
+    {MSG_STEP_BOX, imap_step_box, NULL},
+    {MSG_STEP_WATCH, imap_step_watch, NULL},
+    {MSG_NONE, NULL, NULL},
 };
 static bool may_send(struct fetch *f)
 {

@@ -81,6 +81,8 @@ struct session {
     uint64_t modseq;
     uint32_t select_step, select_tag; /* sent ahead */
     uint32_t rows_step, rows_tag, rows_hi;
+    uint8_t rows_fields;
+    uint8_t fields;    /* what the headers that come now are: enum row_fields, or the second pass */
     bool resync_asked; /* the SELECT asked for what happened since (QRESYNC) */
     bool early;        /* ahead of the login's answer: may have been lost or refused with it */
     bool cautious;     /* this server takes nothing ahead of the login's answer */
@@ -200,10 +202,13 @@ void bodies_drop(struct session *);
 bool bodies_drain(struct session *, struct err *);
 bool body_ahead(struct fetch *, uint32_t step, const struct msg *);
 bool rows_ahead(struct fetch *, uint32_t step, const struct msg *);
+bool top_ahead(struct fetch *, uint32_t step, const struct msg *);
+/* Ends what one of these sent. */
+bool rows_wait(struct session *, struct err *);
 void list_free(struct session *);
 
-step_fn imap_step_list, imap_step_status, imap_step_box, imap_step_rows_top, imap_step_rows, imap_step_flags,
-    imap_step_uids, imap_step_find, imap_step_body, imap_step_act, imap_step_append, imap_step_watch;
+step_fn imap_step_list, imap_step_status, imap_step_box, imap_step_rows_top, imap_step_rows, imap_step_more,
+    imap_step_flags, imap_step_uids, imap_step_find, imap_step_body, imap_step_act, imap_step_append, imap_step_watch;
 /* The protocol's idle: watches until steps wait. */
 void imap_idle(struct fetch *, int64_t until_ms);
 /* Asks for NOTIFY (RFC 5465) where it is offered and not in force; watch_notified waits for the answer and tells the

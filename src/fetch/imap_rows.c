@@ -2,9 +2,11 @@
  */
 #include "fetch/imap.h"
 
-#define SLICE_FIRST 60 /* a screen */
+#define SLICE_FIRST 40 /* a screen: in the 14 KB that a fresh line carries at once */
 #define SLICE 250      /* messages in a FETCH of rows: some 150 KB */
 #define SLICE_FLAGS 4000
+#define SLICES_MAX 16     /* under way; as many as fill the line: what is urgent waits behind them */
+#define QUEUE_MS 150      /* by which an answer may come later than the quickest */
 #define SEARCH_SPAN 50000 /* UIDs in a SEARCH: its line stays below a megabyte */
 #define FIND_MAX 100
 #define DESERT 16      /* slices in a row without an answer */
@@ -13,7 +15,20 @@
 #define COMPRESS_FROM 1000
 #define RANGES_PER_MSG 4000
 
-#define ROW_FIELDS "DATE FROM TO CC SUBJECT MESSAGE-ID REFERENCES IN-REPLY-TO LIST-ID CONTENT-TYPE"
+enum { FIELDS_MORE = ROWS_FIRST_TO + 1, FIELDS_NONE };
+#define HEADER(fields) "BODY.PEEK[HEADER.FIELDS (" fields ")])"
+static const char *const row_items[] = {
+    [ROWS_WHOLE] = "(UID FLAGS INTERNALDATE RFC822.SIZE " HEADER(
+        "DATE FROM TO CC SUBJECT MESSAGE-ID REFERENCES IN-REPLY-TO LIST-ID CONTENT-TYPE"),
+    [ROWS_FIRST] = "(UID FLAGS RFC822.SIZE " HEADER("DATE FROM SUBJECT MESSAGE-ID"),
+    [ROWS_FIRST_TO] = "(UID FLAGS RFC822.SIZE " HEADER("DATE FROM TO SUBJECT MESSAGE-ID"),
+    [FIELDS_MORE] = "(UID INTERNALDATE " HEADER("TO CC REFERENCES IN-REPLY-TO LIST-ID CONTENT-TYPE"),
+};
+
+static uint8_t fields_of(uint8_t asked)
+{
+    return asked <= ROWS_FIRST_TO ? asked : ROWS_WHOLE;
+}
 
 /* ---- Answers ------------------------------------------------------------------------------------ */
 static void map_put(struct session *s, uint32_t seq, uint32_t uid)
@@ -44,9 +59,18 @@ static bool row_tell(struct session *s, const struct imap_fetch *ft, struct err 
     mail_row_parse(ft->header, str_z(s->self), s->arena, &row);
     return FETCH_SEND(s->f, err, ROW, .box = s->selected, .uid = ft->uid, .seq = ft->seq, .flags = ft->flags,
                       .keywords = ft->keywords, .modseq = ft->modseq, .size = ft->size, .internal_date = ft->date,
-                      .date = row.date, .attrs = row.attrs | ROW_FULL, .from_name = row.from_name,
-                      .from_addr = row.from_addr, .to = row.to, .subject = row.subject, .msgid = row.msgid,
-                      .refs = row.refs, .list_id = row.list_id);
+                      .date = row.date, .attrs = row.attrs | (s->fields == ROWS_WHOLE ? (uint32_t)ROW_FULL : 0),
+                      .from_name = row.from_name, .from_addr = row.from_addr, .to = row.to, .subject = row.subject,
+                      .msgid = row.msgid, .refs = row.refs, .list_id = row.list_id);
+}
+
+static bool more_tell(struct session *s, const struct imap_fetch *ft, struct err *err)
+{
+    struct mail_row row;
+    arena_reset(s->arena);
+    mail_row_parse(ft->header, str_z(s->self), s->arena, &row);
+    return FETCH_SEND(s->f, err, ROW_MORE, .box = s->selected, .uid = ft->uid, .internal_date = ft->date,
+                      .attrs = row.attrs, .to = row.to, .refs = row.refs, .list_id = row.list_id);
 }
 
 bool imap_on_fetch(struct session *s, const struct imap_event *ev, struct err *err)
@@ -69,6 +93,8 @@ bool imap_on_fetch(struct session *s, const struct imap_event *ev, struct err *e
         return !(ft.has & IMAP_HAS_SIZE) ||
                FETCH_SEND(s->f, err, FOUND, .step = fetch_step(s->f), .box = s->selected, .uidvalidity = s->uidvalidity,
                           .uid = ft.uid, .size = ft.size, .internal_date = ft.date);
+    if ((ft.has & IMAP_HAS_HEADER) && s->fields == FIELDS_MORE)
+        return more_tell(s, &ft, err);
     struct buf words = BUF_INIT(1024);
     bool ok = true, labels = (ft.has & IMAP_HAS_LABELS) != 0;
     if (labels) {
@@ -118,18 +144,22 @@ bool imap_on_search(struct session *s, struct str set, bool esearch, struct err 
 }
 
 /* ---- Slices ------------------------------------------------------------------------------------- */
-/* Falls from hi to lo in spans of numbers, two commands under way; between slices urgent steps get their turn. */
+/* Falls from hi to lo in spans of numbers, several commands under way; between slices urgent steps get their turn. */
 struct slice {
     uint32_t tag, lo, hi;
+    int64_t sent;
 };
 struct slices {
     const char *command; /* "UID FETCH" or "FETCH" */
     const char *items;
+    uint8_t fields;
     uint64_t box;
     uint32_t lo, hi, span, wanted; /* wanted: answers per slice to aim at */
+    struct str ranges;             /* packed: taken one by one after lo..hi */
     uint64_t next;                 /* highest number not yet asked; 0 all asked */
-    struct slice sent[2];
-    unsigned under_way, empty;
+    struct slice sent[SLICES_MAX];
+    unsigned under_way, window, empty;
+    int64_t quickest;
 };
 
 /* `items` in parentheses; Gmail's labels count as flags that have to be asked for. */
@@ -143,7 +173,18 @@ static bool items_ask(struct session *s, uint32_t *tag_r, const char *command, u
 
 static bool slice_ask(struct session *s, const struct slices *x, struct slice *slice, struct err *err)
 {
+    slice->sent = clock_mono_ms();
     return items_ask(s, &slice->tag, x->command, slice->lo, slice->hi, x->items, err);
+}
+
+static bool slices_left(struct slices *x)
+{
+    while (!x->next && x->ranges.n >= 8) {
+        ipc_ranges_at(x->ranges, 0, &x->lo, &x->hi);
+        x->ranges = str_sub(x->ranges, 8, x->ranges.n);
+        x->next = x->lo && x->hi >= x->lo ? x->hi : 0;
+    }
+    return x->next != 0;
 }
 
 static bool slice_send(struct session *s, struct slices *x, struct err *err)
@@ -156,6 +197,16 @@ static bool slice_send(struct session *s, struct slices *x, struct err *err)
     x->under_way++;
     x->next = slice->lo > x->lo ? slice->lo - 1 : 0;
     return true;
+}
+
+/* More under way while answers come as quickly as ever: the line is not full. */
+static void window_adapt(struct slices *x, int64_t took)
+{
+    x->quickest = x->quickest ? MIN(x->quickest, took) : took;
+    if (took <= x->quickest + QUEUE_MS)
+        x->window = MIN(x->window + 1, (unsigned)SLICES_MAX);
+    else if (x->window > 2)
+        x->window--;
 }
 
 /* UIDs have holes: widen where few answers came, narrow where many did. Only a desert is crossed in ever longer
@@ -202,10 +253,11 @@ static bool slice_wait(struct session *s, struct slices *x, struct err *err)
 {
     struct slice slice = x->sent[0];
     s->fetched = 0;
-    x->sent[0] = x->sent[1];
     x->under_way--;
+    memmove(x->sent, x->sent + 1, x->under_way * sizeof *x->sent);
     bool ok = session_done(s, slice.tag, NULL, err);
     slice_adapt(x, s->fetched);
+    window_adapt(x, clock_mono_ms() - slice.sent);
     if (ok || s->f->lost || s->f->ended)
         return ok;
     /* Yahoo says "not available" of the one message it has lost. */
@@ -227,16 +279,21 @@ static bool slices_run(struct session *s, struct slices *x, struct err *err)
     struct err other = ERR_INIT;
     bool ok = true;
     x->next = x->hi >= x->lo ? x->hi : 0;
-    while (ok && (x->next || x->under_way)) {
-        while (ok && x->next && x->under_way < COUNT(x->sent))
+    x->window = 2;
+    s->fields = x->fields;
+    while (ok && (slices_left(x) || x->under_way)) {
+        while (ok && x->under_way < x->window && slices_left(x))
             ok = slice_send(s, x, err);
         ok = ok && slice_wait(s, x, err);
         fetch_wake(s->f);
-        if (!fetch_pending(s->f) && !s->f->canceled)
+        if (!fetch_overtaken(s->f) && !s->f->canceled && !s->f->ended)
             continue;
+        if (ok)
+            fetch_ahead(s->f); /* behind what is under way, not after it */
         ok = slices_drain(s, x, ok ? err : &other) && ok;
-        if (ok && x->next)
+        if (ok && slices_left(x))
             ok = fetch_yield(s->f, err) && select_ensure(s, x->box, false, err);
+        s->fields = x->fields;
     }
     if (!ok && !s->f->lost)
         slices_drain(s, x, &other);
@@ -249,27 +306,99 @@ static bool compress_for(struct session *s, uint32_t count, bool urgent, struct 
     return urgent || count < COMPRESS_FROM || imap_compress(s->imap, err) || session_lost(s, err);
 }
 
-#define ROW_ITEMS "(UID FLAGS INTERNALDATE RFC822.SIZE BODY.PEEK[HEADER.FIELDS (" ROW_FIELDS ")])"
+/* What `ahead` functions sent for a step of rows: *left_r, the rest is still to be asked; one that was refused with its
+ * SELECT is asked anew. */
+static bool rows_sent(struct session *s, bool *done_r, struct err *err)
+{
+    *done_r = false;
+    if (!s->rows_tag || s->rows_step != fetch_step(s->f))
+        return true;
+    *done_r = rows_wait(s, err);
+    return *done_r || (!s->f->lost && !s->f->ended);
+}
+
+bool rows_wait(struct session *s, struct err *err)
+{
+    uint32_t tag = s->rows_tag;
+    s->rows_tag = s->rows_step = 0;
+    s->fields = s->rows_fields;
+    return session_done(s, tag, NULL, err);
+}
+
+static void top_range(const struct session *s, const struct m_STEP_ROWS_TOP *q, uint32_t *lo_r, uint32_t *hi_r)
+{
+    *hi_r = q->below_seq ? MIN(q->below_seq, s->exists) : s->exists;
+    *lo_r = *hi_r > q->count ? *hi_r - q->count + 1 : 1;
+}
+
+/* A page that the user waits for, while slices are under way. */
+bool top_ahead(struct fetch *f, uint32_t step, const struct msg *m)
+{
+    const struct m_STEP_ROWS_TOP *q = &m->u.STEP_ROWS_TOP;
+    struct session *s = f->session;
+    struct err err = ERR_INIT;
+    uint32_t lo, hi;
+    if (!s || !s->imap || !q->urgent || s->selecting || s->rows_tag || s->selected != q->box || !s->exists ||
+        !q->count || q->count > SLICE)
+        return false;
+    top_range(s, q, &lo, &hi);
+    s->rows_fields = fields_of(q->fields);
+    if (!items_ask(s, &s->rows_tag, "FETCH", lo, hi, row_items[s->rows_fields], &err))
+        return false;
+    s->rows_step = step;
+    return true;
+}
 
 bool imap_step_rows_top(struct fetch *f, struct msg *m, struct err *err)
 {
     const struct m_STEP_ROWS_TOP *q = &m->u.STEP_ROWS_TOP;
     struct session *s;
-    if (!session_need(f, &s, err) || !select_ensure(s, q->box, false, err))
+    bool done;
+    if (!session_need(f, &s, err) || !select_ensure(s, q->box, false, err) || !rows_sent(s, &done, err))
         return false;
-    uint32_t hi = q->below_seq ? MIN(q->below_seq, s->exists) : s->exists;
-    if (!hi || !q->count)
+    uint32_t lo, hi;
+    top_range(s, q, &lo, &hi);
+    if (done || !hi || !q->count)
         return true;
-    if (!compress_for(s, MIN(hi, s->exists), q->urgent, err))
+    if (!compress_for(s, hi - lo + 1, q->urgent, err))
         return false;
+    uint8_t fields = fields_of(q->fields);
     struct slices x = {.command = "FETCH",
-                       .items = ROW_ITEMS,
+                       .items = row_items[fields],
+                       .fields = fields,
                        .box = q->box,
                        .hi = hi,
                        .wanted = SLICE,
-                       .lo = hi > q->count ? hi - q->count + 1 : 1,
+                       .lo = lo,
                        .span = SLICE_FIRST};
     return slices_run(s, &x, err);
+}
+
+bool imap_step_more(struct fetch *f, struct msg *m, struct err *err)
+{
+    const struct m_STEP_MORE *q = &m->u.STEP_MORE;
+    struct session *s;
+    if (!session_need(f, &s, err) || !select_ensure(s, q->box, false, err))
+        return false;
+    uint64_t n = 0;
+    for (size_t i = 0; i < ipc_ranges_count(q->uids); i++) {
+        uint32_t lo, hi;
+        ipc_ranges_at(q->uids, i, &lo, &hi);
+        n += hi >= lo ? hi - lo + 1 : 0;
+    }
+    if (!compress_for(s, (uint32_t)MIN(n, (uint64_t)s->exists), false, err))
+        return false;
+    struct slices x = {.command = "UID FETCH",
+                       .items = row_items[FIELDS_MORE],
+                       .fields = FIELDS_MORE,
+                       .box = q->box,
+                       .lo = 1,
+                       .ranges = q->uids,
+                       .wanted = SLICE,
+                       .span = SLICE};
+    bool ok = slices_run(s, &x, err);
+    s->fields = ROWS_WHOLE;
+    return ok;
 }
 
 /* The highest UID worth asking for, by what the server said. */
@@ -292,22 +421,10 @@ bool rows_ahead(struct fetch *f, uint32_t step, const struct msg *m)
         return false;
     uint32_t lo = MAX(q->uid_lo, 1);
     s->rows_hi = UINT32_MAX - lo < SLICE ? UINT32_MAX : lo + SLICE - 1;
-    if (!imap_sendf(s->imap, &s->rows_tag, &err, "UID FETCH %u:%u " ROW_ITEMS, lo, s->rows_hi))
-        return session_lost(s, &err);
+    s->rows_fields = fields_of(q->fields);
+    if (!items_ask(s, &s->rows_tag, "UID FETCH", lo, s->rows_hi, row_items[s->rows_fields], &err))
+        return false;
     s->rows_step = step;
-    return true;
-}
-
-/* Ends what rows_ahead() sent for this step. *lo_r is where the rest begins, 0: there is none. */
-static bool rows_sent(struct session *s, uint32_t *lo_r, struct err *err)
-{
-    if (!s->rows_tag || s->rows_step != fetch_step(s->f))
-        return true;
-    uint32_t tag = s->rows_tag;
-    s->rows_tag = s->rows_step = 0;
-    if (!session_done(s, tag, NULL, err))
-        return !s->f->lost && !s->f->ended; /* refused with its SELECT: asked anew */
-    *lo_r = s->rows_hi < s->uidnext - 1 ? s->rows_hi + 1 : 0;
     return true;
 }
 
@@ -315,30 +432,35 @@ bool imap_step_rows(struct fetch *f, struct msg *m, struct err *err)
 {
     const struct m_STEP_ROWS *q = &m->u.STEP_ROWS;
     struct session *s;
-    if (!session_need(f, &s, err) || !select_ensure(s, q->box, false, err))
+    bool done;
+    if (!session_need(f, &s, err) || !select_ensure(s, q->box, false, err) || !rows_sent(s, &done, err))
         return false;
     uint32_t lo = MAX(q->uid_lo, 1), top = uid_top(s, q->uid_hi);
-    if (!rows_sent(s, &lo, err) || !lo)
-        return !lo;
+    if (done && s->rows_hi >= s->uidnext - 1)
+        return true;
+    if (done)
+        lo = s->rows_hi + 1;
     if (!compress_for(s, MIN(s->exists, top >= lo ? top - lo : 0), q->urgent, err))
         return false;
-    struct slices x = {
-        .command = "UID FETCH", .items = ROW_ITEMS, .box = q->box, .lo = lo, .wanted = SLICE, .span = SLICE};
+    uint8_t fields = s->fields = fields_of(q->fields);
+    struct slices x = {.command = "UID FETCH",
+                       .items = row_items[fields],
+                       .fields = fields,
+                       .box = q->box,
+                       .lo = lo,
+                       .wanted = SLICE,
+                       .span = SLICE};
     if (q->uid_hi) {
         x.hi = q->uid_hi;
         return slices_run(s, &x, err);
     }
     /* New mail may lie above the UIDNEXT of the SELECT. Not to "*", which always names the last message. */
     uint32_t tag, base = s->uidnext;
-    if (!base || lo >= base) {
-        if (!items_ask(s, &tag, x.command, lo, UINT32_MAX, x.items, err))
-            return false;
-        return session_done(s, tag, NULL, err);
-    }
-    if (!items_ask(s, &tag, x.command, base, UINT32_MAX, x.items, err))
+    bool all = !base || lo >= base;
+    if (!items_ask(s, &tag, x.command, all ? lo : base, UINT32_MAX, x.items, err))
         return false;
     x.hi = base - 1;
-    return session_done(s, tag, NULL, err) && slices_run(s, &x, err);
+    return session_done(s, tag, NULL, err) && (all || slices_run(s, &x, err));
 }
 
 bool imap_step_flags(struct fetch *f, struct msg *m, struct err *err)
@@ -348,6 +470,7 @@ bool imap_step_flags(struct fetch *f, struct msg *m, struct err *err)
     if (!session_need(f, &s, err) || !select_ensure(s, q->box, false, err))
         return false;
     struct slices x = {.command = "UID FETCH",
+                       .fields = FIELDS_NONE,
                        .items = s->modseq ? "(UID FLAGS MODSEQ)" : "(UID FLAGS)",
                        .box = q->box,
                        .lo = MAX(q->uid_lo, 1),

@@ -57,6 +57,8 @@ static uint64_t step_box(const struct msg *m)
         return m->u.STEP_ROWS_TOP.box;
     case MSG_STEP_ROWS:
         return m->u.STEP_ROWS.box;
+    case MSG_STEP_MORE:
+        return m->u.STEP_MORE.box;
     case MSG_STEP_BODY:
         return m->u.STEP_BODY.box;
     case MSG_STEP_STORE:

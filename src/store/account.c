@@ -158,8 +158,10 @@ void acct_drop_line(struct acct *a)
     a->uids_box = 0;
     for (size_t i = 0; i < a->nboxes; i++) {
         struct sync_box *b = &a->plan[i];
-        b->opened = b->was_open = b->failed = b->stuck = b->dirty = b->grew = b->need_uids = b->walked = false;
-        b->walk = 0;
+        b->opened = b->was_open = b->failed = b->stuck = b->dirty = b->grew = b->need_uids = false;
+        b->thin = b->page_thin = false;
+        b->ngaps = 0;
+        b->want_oldest = false;
         b->flags_below = 0;
         a->boxes[i].tries = 0;
     }
@@ -488,6 +490,7 @@ static const struct {
     {MSG_BOX, imap_message, 1, 0, 0},
     {MSG_BOX_OPEN, imap_message, 1, 0, 0},
     {MSG_ROW, imap_message, 1, 0, 0},
+    {MSG_ROW_MORE, imap_message, 1, 0, 0},
     {MSG_FLAGS, imap_message, 1, 0, 0},
     {MSG_GONE, imap_message, 1, 0, 0},
     {MSG_UIDS, imap_message, 1, 0, 0},

@@ -26,6 +26,7 @@ struct step {
     enum msg_kind kind;
     step_fn *done;
     uint64_t box, msg, a, b;
+    uint32_t hi, count; /* of STEP_ROWS_TOP: the sequence numbers asked for */
     bool seen;  /* an answer came that belongs to it */
     void *data; /* of `done`; freed by it */
 };
@@ -231,6 +232,7 @@ void imap_message(struct acct *, struct msg *);
 void imap_pump(struct acct *);
 /* Behind STEP_CONNECT, in the same moment: the first mailbox and what is new in it, or its first page. */
 void imap_connecting(struct acct *);
+void imap_want_oldest(struct acct *, uint64_t box); /* before all others, where they are not here */
 void imap_begin(struct acct *); /* the account is new here: INBOX is always there */
 bool imap_select(struct acct *, uint64_t box, bool urgent); /* a SELECT when another mailbox is open */
 

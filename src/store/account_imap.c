@@ -3,7 +3,6 @@
 #include "store/account.h"
 
 #define TRIES_MAX 3
-#define HOLES_MAX 20 /* ranges of missing rows asked for after one comparison */
 
 /* ---- Mailboxes ---------------------------------------------------------------------------------- */
 struct str box_name(const struct box *b)
@@ -244,6 +243,26 @@ static void modseq_store(struct acct *a, size_t i)
     a->boxes[i].modseq_seen = 0;
 }
 
+static void range_any(void *arg, uint32_t lo, uint32_t hi)
+{
+    (void)lo;
+    (void)hi;
+    *(bool *)arg = true;
+}
+
+/* Is there a row for the second pass? Asked when the plan comes to it, for rows come and go meanwhile. */
+static void thin_look(struct acct *a, struct sync_box *p)
+{
+    struct err err = ERR_INIT;
+    bool any = false;
+    if (p->page_thin)
+        p->more_below = 0;
+    if (!db_thin(a->db, p->id, p->more_below, 1, range_any, &any, &err))
+        acct_db_error(a, &err);
+    p->thin = any;
+    p->page_thin = p->page_thin && any;
+}
+
 static step_fn rows_done;
 
 static void on_box_open(struct acct *a, struct msg *m)
@@ -284,6 +303,7 @@ static void on_box_open(struct acct *a, struct msg *m)
     box_refresh(a, (size_t)i);
     if (a->plan[i].have == 0)
         a->plan[i].hi_uid = 0;
+    thin_look(a, &a->plan[i]);
     modseq_store(a, (size_t)i);
 }
 
@@ -321,6 +341,21 @@ static void on_row(struct acct *a, struct msg *m)
     a->pass_fresh += a->passes && fresh;
 }
 
+static void on_row_more(struct acct *a, struct msg *m)
+{
+    const struct m_ROW_MORE *r = &m->u.ROW_MORE;
+    struct err err = ERR_INIT;
+    struct db_more more = {.box = r->box,
+                           .uid = r->uid,
+                           .attrs = r->attrs,
+                           .internal_date = r->internal_date,
+                           .to = r->to,
+                           .refs = r->refs,
+                           .list_id = r->list_id};
+    if (box_said(a, r->box, m) >= 0 && !db_row_more(a->db, &more, &err))
+        acct_db_error(a, &err);
+}
+
 static void on_flags(struct acct *a, struct msg *m)
 {
     const struct m_FLAGS *f = &m->u.FLAGS;
@@ -351,6 +386,7 @@ static void on_gone(struct acct *a, struct msg *m)
     box_refresh(a, (size_t)i);
     uint32_t less = before > a->plan[i].have ? before - a->plan[i].have : 0;
     a->plan[i].exists -= MIN(less, a->plan[i].exists);
+    sync_rows_gone(&a->plan[i], g->uid_hi - g->uid_lo + (g->uid_hi - g->uid_lo < UINT32_MAX)); /* known here or not */
     a->pass_removed += a->passes ? less : 0;
 }
 
@@ -365,7 +401,7 @@ static void on_exists(struct acct *a, struct msg *m)
     p->grew = p->grew || e->exists > p->exists;
     p->need_uids = p->need_uids || e->exists < p->have;
     p->exists = e->exists;
-    p->stuck = false;
+    p->stuck = p->compared = false;
     if (!db_box_exists(a->db, e->box, e->exists, &err))
         acct_db_error(a, &err);
 }
@@ -381,30 +417,27 @@ static void on_modseq(struct acct *a, struct msg *m)
     modseq_store(a, (size_t)i);
 }
 
+/* Of UIDs that the server has and we have not, which sequence numbers are they? */
 struct holes {
-    struct acct *a;
-    uint64_t box;
-    uint32_t above;
-    unsigned n;
-    struct db_range list[HOLES_MAX];
+    struct sync_box *plan;
+    const struct db_range *ranges; /* of the server, rising */
+    size_t at;                     /* the range last met and */
+    uint64_t below;                /* how many messages lie below it */
+    uint32_t above;                /* newer ones are the next step's own */
 };
 
 static void hole(void *arg, uint32_t lo, uint32_t hi)
 {
     struct holes *h = arg;
-    /* What lies below the lowest known is the backfill's; a range of the whole space is cut, not walked. */
-    if (hi < h->above || h->n == HOLES_MAX)
+    hi = MIN(hi, h->above);
+    while (h->at > 0 && h->ranges[h->at].lo > hi) {
+        h->at--;
+        h->below -= (uint64_t)h->ranges[h->at].hi - h->ranges[h->at].lo + 1;
+    }
+    const struct db_range *r = &h->ranges[h->at];
+    if (lo > hi || hi < r->lo || h->below + (hi - r->lo) + 1 > UINT32_MAX)
         return;
-    lo = MAX(lo, h->above);
-    h->list[h->n++] = (struct db_range){hi - lo >= SYNC_SLICE ? hi - SYNC_SLICE + 1 : lo, hi};
-}
-
-static void holes_done(struct acct *a, struct step *s, enum err_kind kind, struct str text)
-{
-    (void)a;
-    (void)s;
-    (void)kind;
-    (void)text;
+    sync_gap(h->plan, (uint32_t)h->below + (MAX(lo, r->lo) - r->lo) + 1, (uint32_t)h->below + (hi - r->lo) + 1);
 }
 
 static void uids_compare(struct acct *a, size_t i)
@@ -420,19 +453,22 @@ static void uids_compare(struct acct *a, size_t i)
     struct db_range *ranges = mem_array(n + 1, sizeof *ranges);
     for (size_t k = 0; k < n; k++)
         ipc_ranges_at(buf_str(&normal), k, &ranges[k].lo, &ranges[k].hi);
-    struct holes h = {.a = a, .box = a->plan[i].id, .above = b.uid_low ? b.uid_low : UINT32_MAX};
+    uint64_t total = ranges_total(buf_str(&normal));
+    struct holes h = {.plan = &a->plan[i], .ranges = ranges, .above = b.uid_high};
+    if (n > 0) {
+        h.at = n - 1;
+        h.below = total - ((uint64_t)ranges[n - 1].hi - ranges[n - 1].lo + 1);
+    }
     uint32_t before = b.known;
-    if (!db_uids(a->db, h.box, ranges, n, hole, &h, &err))
+    sync_compare_begin(h.plan);
+    if (!db_uids(a->db, a->plan[i].id, ranges, n, hole, &h, &err))
         acct_db_error(a, &err);
     free(ranges);
+    buf_fini(&normal);
     box_refresh(a, i);
     a->pass_removed += a->passes && before > a->plan[i].have ? before - a->plan[i].have : 0;
-    uint64_t total = ranges_total(buf_str(&normal));
     a->plan[i].exists = (uint32_t)MIN(total, (uint64_t)UINT32_MAX);
-    for (unsigned k = 0; k < h.n; k++)
-        if (h.list[k].lo <= b.uid_high) /* newer ones are the next step's own */
-            STEP(a, holes_done, -1, STEP_ROWS, .box = h.box, .uid_lo = h.list[k].lo, .uid_hi = h.list[k].hi);
-    buf_fini(&normal);
+    sync_compare_end(&a->plan[i]);
 }
 
 static void on_uids(struct acct *a, struct msg *m)
@@ -465,10 +501,10 @@ void imap_message(struct acct *a, struct msg *m)
     static const struct {
         enum msg_kind kind;
         void (*handle)(struct acct *, struct msg *);
-    } table[] = {{MSG_ROW, on_row},         {MSG_FLAGS, on_flags},       {MSG_GONE, on_gone},
-                 {MSG_EXISTS, on_exists},   {MSG_BOX_OPEN, on_box_open}, {MSG_BOX, on_box},
-                 {MSG_MODSEQ, on_modseq},   {MSG_UIDS, on_uids},         {MSG_LIST_NEWS, watch_list_news},
-                 {MSG_PUSHED, watch_pushed}};
+    } table[] = {
+        {MSG_ROW, on_row},       {MSG_ROW_MORE, on_row_more},      {MSG_FLAGS, on_flags},     {MSG_GONE, on_gone},
+        {MSG_EXISTS, on_exists}, {MSG_BOX_OPEN, on_box_open},      {MSG_BOX, on_box},         {MSG_MODSEQ, on_modseq},
+        {MSG_UIDS, on_uids},     {MSG_LIST_NEWS, watch_list_news}, {MSG_PUSHED, watch_pushed}};
     for (size_t i = 0; i < COUNT(table); i++)
         if (table[i].kind == m->kind) {
             table[i].handle(a, m);
@@ -560,8 +596,13 @@ static void rows_done(struct acct *a, struct step *s, enum err_kind kind, struct
         if (p->exists <= p->have || s->kind == MSG_STEP_ROWS)
             p->grew = false;
     }
-    if (s->kind == MSG_STEP_ROWS_TOP)
-        sync_slice_came(p, (uint32_t)s->b);
+    if (s->kind == MSG_STEP_ROWS_TOP) {
+        uint32_t hi = s->hi ? MIN(s->hi, p->exists) : p->exists;
+        sync_rows_came(p, hi > s->count ? hi - s->count + 1 : 1, hi, (uint32_t)s->b);
+        p->page_thin = p->page_thin || s->count <= SYNC_FIRST_PAGE;
+        p->thin = true;
+        p->more_below = 0;
+    }
     if (p->exists <= p->have && !db_box_filled(a->db, p->id, &err))
         acct_db_error(a, &err);
     modseq_store(a, (size_t)i);
@@ -617,11 +658,20 @@ bool imap_select(struct acct *a, uint64_t box, bool urgent)
     return send_select(a, (size_t)i, urgent) != NULL;
 }
 
+/* What lists of sent mail show at first is to whom. */
+static uint8_t fields_for(const struct acct *a, size_t i, const struct sync_step *n)
+{
+    bool sent = a->boxes[i].role == BOX_SENT || a->boxes[i].role == BOX_DRAFTS;
+    return n->whole ? ROWS_WHOLE : sent ? ROWS_FIRST_TO : ROWS_FIRST;
+}
+
 static struct step *send_top(struct acct *a, const struct sync_box *p, const struct sync_step *n)
 {
     struct step *s = STEP(a, rows_done, -1, STEP_ROWS_TOP, .urgent = n->urgent, .box = p->id, .below_seq = n->below_seq,
-                          .count = n->count);
+                          .count = n->count, .fields = fields_for(a, (size_t)(p - a->plan), n));
     if (s) {
+        s->hi = n->below_seq;
+        s->count = n->count;
         s->box = p->id;
         s->a = p->uidnext;
         s->b = p->have;
@@ -664,6 +714,45 @@ static struct step *send_list(struct acct *a)
     return STEP(a, list_done, -1, STEP_LIST, .step = 0);
 }
 
+static void range_add(void *arg, uint32_t lo, uint32_t hi)
+{
+    ipc_ranges_add(arg, lo, hi); /* full: the rest has its turn later */
+}
+
+static void more_done(struct acct *a, struct step *s, enum err_kind kind, struct str text)
+{
+    plan_ended(a, s);
+    ptrdiff_t i = box_at(a, s->box);
+    if (i < 0 || line_error(kind) || kind == ERR_CANCELED)
+        return;
+    if (!a->plan[i].page_thin)
+        a->plan[i].more_below = (uint32_t)s->a; /* what still lacks something is not to be had */
+    a->plan[i].page_thin = false;
+    if (kind == ERR_NONE)
+        return;
+    a->plan[i].thin = false; /* it is tried again when the mailbox is opened again */
+    log_msg(LOG_WARN, "%s: the second pass over %s: %s", a->name, box_words(a, s->box), clean_line(text));
+}
+
+static struct step *send_more(struct acct *a, struct sync_box *p, uint32_t count)
+{
+    struct buf uids = BUF_INIT(32768);
+    struct err err = ERR_INIT;
+    struct step *s = NULL;
+    if (!db_thin(a->db, p->id, p->page_thin ? 0 : p->more_below, count, range_add, &uids, &err))
+        acct_db_error(a, &err);
+    else if (uids.n > 0)
+        s = STEP(a, more_done, -1, STEP_MORE, .box = p->id, .uids = buf_str(&uids));
+    if (s) {
+        uint32_t lo, hi;
+        ipc_ranges_at(buf_str(&uids), ipc_ranges_count(buf_str(&uids)) - 1, &lo, &hi);
+        s->box = p->id;
+        s->a = lo;
+    }
+    buf_fini(&uids);
+    return s;
+}
+
 static struct step *plan_send(struct acct *a, const struct sync_step *n)
 {
     ptrdiff_t i = n->box ? box_at(a, n->box) : -1;
@@ -684,8 +773,10 @@ static struct step *plan_send(struct acct *a, const struct sync_step *n)
     case SYNC_TOP:
         return send_top(a, p, n);
     case SYNC_NEW:
-        s = STEP(a, rows_done, -1, STEP_ROWS, .urgent = n->urgent, .box = n->box, .uid_lo = n->uid_lo, .uid_hi = 0);
+        s = STEP(a, rows_done, -1, STEP_ROWS, .urgent = n->urgent, .box = n->box, .uid_lo = n->uid_lo);
         break;
+    case SYNC_MORE:
+        return send_more(a, p, n->count);
     case SYNC_FLAGS:
         s = STEP(a, scan_done, -1, STEP_FLAGS, .box = n->box, .uid_lo = n->uid_lo, .uid_hi = n->uid_hi);
         if (s)
@@ -770,6 +861,14 @@ static int64_t since(int64_t then)
     return then == 0 ? INT64_MAX : (clock_mono_ms() - then) / 1000;
 }
 
+void imap_want_oldest(struct acct *a, uint64_t box)
+{
+    ptrdiff_t i = box_at(a, box);
+    if (i >= 0)
+        a->plan[i].want_oldest = true;
+    acct_pump(a);
+}
+
 void imap_pump(struct acct *a)
 {
     if (a->changed_boxes && !a->list_open)
@@ -799,6 +898,15 @@ void imap_pump(struct acct *a)
     if (sel >= 0 && (a->plan[sel].watched || (a->plan[sel].inbox && !a->watched)))
         a->fore_at = clock_mono_ms();
     struct sync_step n = sync_next(&f);
+    for (unsigned k = 0; n.kind == SYNC_MORE && !a->plan_step && k < 2; k++) {
+        ptrdiff_t i = box_at(a, n.box);
+        if (i < 0)
+            return;
+        thin_look(a, &a->plan[i]);
+        if (a->plan[i].thin)
+            break;
+        n = sync_next(&f);
+    }
     if (a->passes && !a->plan_step && !sync_busy(&f) && !replay_pending(a)) {
         for (size_t i = 0; i < a->nboxes; i++)
             a->pass_kept += a->plan[i].have;

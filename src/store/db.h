@@ -193,6 +193,15 @@ struct db_range {
 typedef void db_range_fn(void *arg, uint32_t lo, uint32_t hi);
 bool db_uids(struct db *, uint64_t box, const struct db_range *, size_t n, db_range_fn *missing, void *arg,
              struct err *);
+/* The second pass of a row that is here: what it lacked, with ROW_FULL; the index wants it now, threads that were apart
+ * are joined. Its sort date is the arrival where it has no Date. A row that is not here is passed by. */
+struct db_more {
+    uint64_t box;
+    uint32_t uid, attrs;
+    int64_t internal_date;
+    struct str to, refs, list_id;
+};
+bool db_row_more(struct db *, const struct db_more *, struct err *);
 /* Highest-first UID ranges of rows without ROW_FULL, at most `max` UIDs, for the second pass; below `below` (0: from
  * the top). */
 bool db_thin(struct db *, uint64_t box, uint32_t below, unsigned max, db_range_fn *, void *arg, struct err *);

@@ -139,6 +139,18 @@ static void put_insert(struct db *db, struct box *b, const struct put *p, uint64
     }
 }
 
+/* References that come late join threads. */
+static void thread_late(struct db *db, uint64_t id, uint64_t was, uint64_t mh, struct str refs)
+{
+    struct rowc old, now;
+    uint64_t thread = thread_assign(db, id, was, mh, refs);
+    if (!row_load(db, id, &old) || old.thread == thread)
+        return;
+    now = old;
+    now.thread = thread;
+    row_store(db, &old, &now);
+}
+
 static void put_update(struct db *db, const struct put *p, uint64_t id)
 {
     const struct db_row *in = p->in;
@@ -184,14 +196,32 @@ static void put_update(struct db *db, const struct put *p, uint64_t id)
             "si", p->path, I(id));
     row_shown(db, &now);
     row_store(db, &old, &now);
-    if (fuller || (p->mh && p->mh != old.mh)) {
-        uint64_t thread = thread_assign(db, id, old.thread, p->mh ? p->mh : old.mh, p->refs);
-        if (thread != now.thread && row_load(db, id, &old) && old.thread != thread) {
-            now = old;
-            now.thread = thread;
-            row_store(db, &old, &now);
-        }
+    if (fuller || (p->mh && p->mh != old.mh))
+        thread_late(db, id, old.thread, p->mh ? p->mh : old.mh, p->refs);
+}
+
+bool db_row_more(struct db *db, const struct db_more *in, struct err *err)
+{
+    bool own;
+    struct rowc old, now;
+    struct str to = str_sub(in->to, 0, 512), refs = str_sub(in->refs, 0, 4096), list_id = str_sub(in->list_id, 0, 256);
+    if (!call_enter(db, &own, err))
+        return false;
+    uint64_t id = in->uid ? row_at(db, in->box, in->uid, STR("")) : 0;
+    if (id && row_load(db, id, &old)) {
+        bool fuller = !(old.attrs & ROW_FULL);
+        now = old;
+        now.attrs |= in->attrs | ROW_FULL;
+        now.date = old.date ? old.date : in->internal_date;
+        q_run(db,
+              "UPDATE msg SET to_=coalesce(?,to_),list_id=coalesce(?,list_id),refs=coalesce(?,refs),"
+              "idate=coalesce(nullif(?,0),idate),istate=istate|?,iseq=iseq+1 WHERE id=?",
+              "nnniii", to, list_id, refs, in->internal_date, I(fuller ? INDEX_WHAT_MAIL : 0), I(id));
+        row_store(db, &old, &now);
+        if (fuller && refs.n)
+            thread_late(db, id, old.thread, old.mh, refs);
     }
+    return call_leave(db, own, err);
 }
 
 static void gone_one(struct db *db, uint64_t id)

@@ -352,6 +352,9 @@ static void account_message(struct client *c, struct acct *a, struct msg *m)
     case MSG_WATCH:
         acct_watch(a, m->u.WATCH.box);
         break;
+    case MSG_WANT_OLDEST:
+        imap_want_oldest(a, m->u.WANT_OLDEST.box);
+        break;
     case MSG_SET_OFFLINE:
         acct_set_offline(a, m->u.SET_OFFLINE.offline);
         break;

@@ -6,23 +6,122 @@ static struct sync_step step(enum sync_kind kind, const struct sync_box *b)
     return (struct sync_step){.kind = kind, .box = b ? b->id : 0};
 }
 
+/* ---- What is missing ---------------------------------------------------------------------------- */
+static void gap_drop(struct sync_box *b, unsigned i)
+{
+    b->ngaps--;
+    memmove(b->gaps + i, b->gaps + i + 1, (b->ngaps - i) * sizeof *b->gaps);
+}
+
+/* Below every other. Without room the lowest grows: rows that are here come again, which does no harm. */
+void sync_gap(struct sync_box *b, uint32_t lo, uint32_t hi)
+{
+    if (b->ngaps == SYNC_GAPS) {
+        b->gaps[0].lo = lo;
+        return;
+    }
+    memmove(b->gaps + 1, b->gaps, b->ngaps * sizeof *b->gaps);
+    b->gaps[0] = (struct sync_span){lo, hi};
+    b->ngaps++;
+}
+
+void sync_compare_begin(struct sync_box *b)
+{
+    b->ngaps = 0;
+    b->fruitless = 0;
+}
+
+void sync_compare_end(struct sync_box *b)
+{
+    b->compared = true;
+    b->stuck = !b->ngaps && b->exists > b->have;
+}
+
+static void gaps_cut(struct sync_box *b, uint32_t lo, uint32_t hi)
+{
+    for (unsigned i = b->ngaps; i-- > 0;) {
+        struct sync_span *g = &b->gaps[i];
+        if (g->hi < lo || g->lo > hi)
+            continue;
+        if (g->lo < lo && g->hi > hi) {
+            if (b->ngaps == SYNC_GAPS)
+                return; /* no room for two: it is asked for again */
+            memmove(g + 1, g, (b->ngaps - i) * sizeof *g);
+            b->ngaps++;
+            g[0].hi = lo - 1;
+            g[1].lo = hi + 1;
+            return;
+        }
+        if (g->lo < lo)
+            g->hi = lo - 1;
+        else if (g->hi > hi)
+            g->lo = hi + 1;
+        else
+            gap_drop(b, i);
+    }
+}
+
+void sync_rows_came(struct sync_box *b, uint32_t lo, uint32_t hi, uint32_t have_before)
+{
+    gaps_cut(b, lo, hi);
+    b->want_oldest = b->want_oldest && lo > 1;
+    b->fruitless = b->have > have_before ? 0 : b->fruitless + 1;
+    if (b->fruitless && (!b->compared || b->fruitless > SYNC_FRUITLESS))
+        b->ngaps = 0;
+    b->stuck = b->compared && !b->ngaps && b->exists > b->have;
+}
+
+/* Which ones went is not known by number: a gap may now begin lower, and ends where it did at most. */
+void sync_rows_gone(struct sync_box *b, uint32_t n)
+{
+    uint32_t from = 1;
+    for (unsigned i = 0; i < b->ngaps; i++) {
+        struct sync_span *g = &b->gaps[i];
+        g->lo = g->lo > n ? MAX(g->lo - n, from) : from;
+        g->hi = MIN(g->hi, b->exists);
+        if (g->lo > g->hi)
+            gap_drop(b, i--);
+        else
+            from = g->hi + 1;
+    }
+}
+
+/* ---- Steps -------------------------------------------------------------------------------------- */
+static bool top_step(struct sync_step *s, const struct sync_box *b, uint32_t below, uint32_t count)
+{
+    *s = step(SYNC_TOP, b);
+    s->below_seq = below;
+    s->count = count;
+    return true;
+}
+
 /* What an open mailbox still lacks before its list is right (not: complete). */
 static bool urgent_step(const struct sync_box *b, struct sync_step *s)
 {
-    if (b->have == 0 && b->exists > 0 && !b->stuck) {
-        *s = step(SYNC_TOP, b);
+    const struct sync_span *top = b->ngaps ? &b->gaps[b->ngaps - 1] : NULL;
+    if (top && top->hi >= b->exists && !b->stuck) {
+        s->whole = b->exists <= SYNC_FIRST_PAGE && !b->watched;
+        top_step(s, b, 0, SYNC_FIRST_PAGE);
         s->urgent = b->watched;
-        s->count = SYNC_FIRST_PAGE;
+        return true;
+    }
+    if (b->want_oldest && b->ngaps && b->gaps[0].lo == 1 && !b->stuck) {
+        uint32_t n = MIN(b->gaps[0].hi, (uint32_t)SYNC_FIRST_PAGE);
+        top_step(s, b, n, n);
+        s->urgent = true;
         return true;
     }
     bool above = b->uidnext > b->fetched_uidnext && b->uidnext > b->hi_uid + 1;
     if (b->have > 0 && (b->grew || above) && b->hi_uid != UINT32_MAX) {
         *s = step(SYNC_NEW, b);
         s->urgent = b->watched;
+        s->whole = true;
         s->uid_lo = b->hi_uid + 1;
         return true;
     }
-    if (b->need_uids) {
+    /* Rows are missing, and where is not known: the UIDs say it. */
+    bool lost = b->exists > b->have && !b->ngaps && !b->compared && !b->stuck;
+    if (b->need_uids || lost) {
         *s = step(SYNC_UIDS, b);
         return true;
     }
@@ -35,31 +134,27 @@ static bool urgent_step(const struct sync_box *b, struct sync_step *s)
     return false;
 }
 
-/* Older rows, newest first. Rows are filled from the top without a gap and a removal only lowers sequence numbers, so
- * the rows not known are those up to exists - have. Where that is wrong (a full disk took some of a slice) the answer
- * overlaps, and sync_slice_came() begins a walk through all. */
+/* Older rows, newest first, then what they still lack. */
 static bool backfill_step(const struct sync_box *b, struct sync_step *s)
 {
-    if (b->stuck || b->have == 0 || b->exists <= b->have)
-        return false;
-    *s = step(SYNC_TOP, b);
-    s->below_seq = b->walk ? MIN(b->walk, b->exists) : b->exists - b->have;
-    s->count = SYNC_SLICE;
-    return true;
-}
-
-void sync_slice_came(struct sync_box *b, uint32_t have_before)
-{
-    if (b->exists <= b->have) {
-        b->walk = 0;
-    } else if (b->walk) {
-        b->walk -= MIN(b->walk, (uint32_t)SYNC_SLICE);
-        b->stuck = b->walk == 0;
-    } else if (b->have <= have_before) {
-        b->walk = b->walked || b->exists > SYNC_WALK_MAX ? 0 : b->exists;
-        b->walked = true;
-        b->stuck = b->walk == 0;
+    if (b->page_thin) {
+        *s = step(SYNC_MORE, b);
+        s->count = SYNC_FIRST_PAGE;
+        return true;
     }
+    if (b->ngaps && !b->stuck) {
+        const struct sync_span *g = &b->gaps[b->ngaps - 1];
+        uint32_t n = MIN(g->hi - g->lo + 1, (uint32_t)SYNC_SLICE);
+        top_step(s, b, g->hi, n);
+        s->whole = n <= SYNC_SMALL;
+        return true;
+    }
+    if (b->thin) {
+        *s = step(SYNC_MORE, b);
+        s->count = SYNC_SLICE;
+        return true;
+    }
+    return false;
 }
 
 static bool open_lacks(const struct sync_box *b)
@@ -73,7 +168,8 @@ static bool wants(const struct sync_box *b)
 {
     if (!b->selectable || b->failed || (b->on_request && !b->watched))
         return false;
-    return !b->was_open || b->dirty || (b->opened && open_lacks(b)) || (!b->opened && !b->stuck && b->exists > b->have);
+    return !b->was_open || b->dirty || (b->opened && open_lacks(b)) ||
+           (!b->opened && !b->stuck && (b->exists > b->have || b->thin));
 }
 
 const struct sync_box *sync_first(const struct sync_box *boxes, size_t n)
@@ -172,10 +268,18 @@ bool sync_box_opened(struct sync_box *b, uint32_t known_uidvalidity, const struc
         b->have = 0;
         b->hi_uid = 0;
         b->fetched_uidnext = 0;
+        sync_compare_begin(b);
+        if (o->exists)
+            sync_gap(b, 1, o->exists);
+    } else if (o->resync != 1) {
+        b->ngaps = 0; /* removals have moved the numbers */
     }
     b->opened = b->was_open = true;
-    b->dirty = b->stuck = b->failed = false;
+    b->dirty = b->stuck = b->failed = b->compared = false;
+    b->thin = b->page_thin = false;
+    b->more_below = 0;
     b->exists = o->exists;
+    sync_rows_gone(b, 0); /* no gap above the end */
     b->uidnext = o->uidnext;
     b->grew = b->have > 0 && o->exists > b->have && o->uidnext == 0;
     b->flags_below = 0;

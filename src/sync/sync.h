@@ -29,8 +29,10 @@ uint64_t ranges_total(struct str normal);
 
 /* ---- IMAP: what the connection does next -------------------------------------------------------- */
 #define SYNC_FIRST_PAGE 60
-#define SYNC_SLICE 500
-#define SYNC_WALK_MAX 2000000 /* messages: a mailbox that claims more is not walked through for missing rows */
+#define SYNC_SLICE 10000 /* rows of a step of the background; fetch cuts it where something urgent comes */
+#define SYNC_SMALL 500   /* missing rows that are read whole, in one pass */
+#define SYNC_GAPS 32
+#define SYNC_FRUITLESS 200
 #define SYNC_FLAG_SLICE 5000
 #define SYNC_STATUS_EVERY 180   /* seconds between STATUS rounds of the mailboxes that are not open */
 #define SYNC_LIST_EVERY 600     /* seconds between LISTs: what other clients create and delete */
@@ -52,11 +54,20 @@ struct sync_box {
     bool grew;                /* EXISTS rose since the last new-rows step */
     bool need_uids;           /* removals are not known: compare the UIDs */
     uint32_t flags_below;     /* flags scan: UIDs below this are still to do; 0 no scan */
-    uint32_t walk; /* a slice brought nothing new, so rows are missing somewhere: all are read again, those up to this
-                      sequence number are still to do; 0: no such walk */
-    bool walked;   /* done once on this connection */
-    bool stuck;    /* rows are still missing after that: the counts disagree for good */
-    uint32_t count_tag; /* of the caller's own */
+    /* Which rows are missing: spans of sequence numbers, rising. The list fills from its top; where the user looks
+     * elsewhere (the End key) it has a gap. Known after SELECT of an empty list, or by comparing UIDs. None and yet
+     * too few rows: to be compared. */
+    struct sync_span {
+        uint32_t lo, hi;
+    } gaps[SYNC_GAPS];
+    unsigned ngaps;
+    unsigned fruitless;   /* slices in a row that brought nothing new */
+    bool compared;        /* by UIDs, since it was selected last */
+    bool stuck;           /* rows are still missing after that: the counts disagree for good */
+    bool thin, page_thin; /* rows, or those on the screen, may lack what the second pass brings */
+    bool want_oldest;     /* the user went to the end of the list */
+    uint32_t more_below;  /* the second pass has been down to this UID; 0: it begins at the top */
+    uint32_t count_tag;   /* of the caller's own */
 };
 struct sync_facts {
     bool online, listed;
@@ -76,6 +87,7 @@ enum sync_kind {
     SYNC_SELECT,
     SYNC_TOP,   /* STEP_ROWS_TOP below_seq, count */
     SYNC_NEW,   /* STEP_ROWS from uid_lo up */
+    SYNC_MORE,  /* second pass of `count` thin rows, the newest */
     SYNC_FLAGS, /* STEP_FLAGS uid_lo..uid_hi */
     SYNC_UIDS,
     SYNC_STATUS,
@@ -85,23 +97,31 @@ struct sync_step {
     enum sync_kind kind;
     uint64_t box;
     bool urgent;
+    bool whole; /* rows with all that the second pass would bring */
     uint32_t uid_lo, uid_hi, below_seq, count;
 };
-/* The one next step. First the mailbox on the screen (its first page, its new mail, its removals and flags), then LIST
- * and STATUS when due, then older rows of it, then the other mailboxes when allowed, then watching. The answer depends
- * on the facts alone, so a lost answer is simply asked for again. */
+/* The one next step. First the mailbox on the screen (its first page, the rows wanted, its new mail, its removals and
+ * flags), then LIST and STATUS when due, then the second pass of its page, older rows of it, their second pass, then
+ * the other mailboxes when allowed, then watching. The answer depends on the facts alone, so a lost answer is simply
+ * asked for again. */
 struct sync_step sync_next(const struct sync_facts *);
 /* The mailbox to open first: the one on the screen, else INBOX. NULL where neither can be opened. */
 const struct sync_box *sync_first(const struct sync_box *, size_t n);
 /* Anything left to do but watching, LIST and STATUS? A fetch pass ends when not. */
 bool sync_busy(const struct sync_facts *);
 
-/* A slice of older rows came; have_before: rows known before it. Decides whether the rest, a walk through all or
- * nothing follows. */
-void sync_slice_came(struct sync_box *, uint32_t have_before);
+/* The rows lo..hi were asked for and came; have_before: how many were known before. Where nothing new was among them,
+ * the numbers are not to be believed: the UIDs are compared, and what then brings nothing ends. */
+void sync_rows_came(struct sync_box *, uint32_t lo, uint32_t hi, uint32_t have_before);
+/* `n` messages are gone: the numbers of what is missing fall by as much at most. */
+void sync_rows_gone(struct sync_box *, uint32_t n);
+/* A comparison of UIDs: the missing spans from the top down between begin and end. Too many become wider ones. */
+void sync_compare_begin(struct sync_box *);
+void sync_gap(struct sync_box *, uint32_t lo, uint32_t hi);
+void sync_compare_end(struct sync_box *);
 
 /* What BOX_OPEN means for what is known. resync as in the message. Sets need_uids, flags_below, have, ...; returns true
- * where the mailbox's rows are void (UIDVALIDITY changed or is 0): the caller drops them first. */
+ * where the mailbox's rows are void (UIDVALIDITY changed or is 0): the caller drops them. */
 struct sync_opened {
     uint32_t uidvalidity, uidnext, exists;
     uint8_t resync;

@@ -86,20 +86,26 @@ static void first_paint_comes_before_everything(void **state)
     assert_int_equal(s.below_seq, 0);
     assert_int_equal(s.count, SYNC_FIRST_PAGE);
     assert_true(s.urgent);
-    /* The page is here: now the list of mailboxes, then counts, and only then the rest of the rows. */
+    /* The page is here: now the list of mailboxes, then counts, then what the page lacks, and only then older rows. */
     boxes[1].have = 60;
     boxes[1].hi_uid = 100000;
     boxes[1].fetched_uidnext = 100001;
+    sync_rows_came(&boxes[1], 100000 - 59, 100000, 0);
+    boxes[1].thin = boxes[1].page_thin = true;
     assert_int_equal(sync_next(&facts).kind, SYNC_LIST);
     facts.listed = true;
     facts.since_list = 0;
     assert_int_equal(sync_next(&facts).kind, SYNC_STATUS);
     facts.since_status = 0;
     s = sync_next(&facts);
+    assert_int_equal(s.kind, SYNC_MORE);
+    assert_int_equal(s.count, SYNC_FIRST_PAGE);
+    boxes[1].page_thin = false;
+    s = sync_next(&facts);
     assert_int_equal(s.kind, SYNC_TOP);
     assert_int_equal(s.below_seq, 100000 - 60);
     assert_int_equal(s.count, SYNC_SLICE);
-    assert_false(s.urgent);
+    assert_false(s.urgent || s.whole);
     /* New mail overtakes the older rows. */
     boxes[1].grew = true;
     boxes[1].exists++;
@@ -109,6 +115,9 @@ static void first_paint_comes_before_everything(void **state)
     /* All known: watch, once. */
     boxes[1].grew = false;
     boxes[1].have = boxes[1].exists;
+    sync_rows_came(&boxes[1], 1, 100000 - 60, 60);
+    assert_int_equal(sync_next(&facts).kind, SYNC_MORE);
+    boxes[1].thin = false;
     assert_int_equal(sync_next(&facts).kind, SYNC_WATCH);
     facts.watching = true;
     assert_int_equal(sync_next(&facts).kind, SYNC_NOTHING);
@@ -127,9 +136,9 @@ static void counts_that_disagree_end(void **state)
     assert_int_equal(sync_next(&facts).kind, SYNC_WATCH);
 }
 
-/* Rows that a full disk swallowed leave a gap below rows that are there: one walk through all finds it, and only one.
+/* Rows that a full disk swallowed, or a start from a list that has a gap: where they are missing, the UIDs say, once.
  */
-static void a_gap_is_walked_for_once(void **state)
+static void missing_rows_are_compared_once(void **state)
 {
     (void)state;
     struct sync_box b = {.id = 1, .selectable = true, .inbox = true, .opened = true, .was_open = true};
@@ -137,29 +146,104 @@ static void a_gap_is_walked_for_once(void **state)
     b.exists = 1200;
     b.have = b.hi_uid = 1190;
     b.fetched_uidnext = b.uidnext = 1201;
+    assert_int_equal(sync_next(&f).kind, SYNC_UIDS);
+    sync_compare_begin(&b);
+    sync_gap(&b, 1195, 1199);
+    sync_gap(&b, 3, 7);
+    sync_compare_end(&b);
     struct sync_step s = sync_next(&f);
     assert_int_equal(s.kind, SYNC_TOP);
-    assert_int_equal(s.below_seq, 10);
-    sync_slice_came(&b, 1190); /* all known already */
+    assert_int_equal(s.below_seq, 1199);
+    assert_int_equal(s.count, 5);
+    assert_true(s.whole);
+    b.have += 5;
+    sync_rows_came(&b, 1195, 1199, 1190);
+    s = sync_next(&f);
+    assert_int_equal(s.below_seq, 7);
     assert_false(b.stuck);
-    for (uint32_t below = 1200; below > 0; below -= MIN(below, (uint32_t)SYNC_SLICE)) {
-        s = sync_next(&f);
-        assert_int_equal(s.kind, SYNC_TOP);
-        assert_int_equal(s.below_seq, below);
-        sync_slice_came(&b, b.have);
-    }
-    assert_true(b.stuck); /* still ten short: the server's count is wrong */
+    sync_rows_came(&b, 3, 7, 1195); /* the server does not give them after all */
+    assert_true(b.stuck);
     assert_int_equal(sync_next(&f).kind, SYNC_WATCH);
-    b.stuck = false; /* selected again */
-    sync_slice_came(&b, 1190);
-    assert_true(b.stuck);
-    b = (struct sync_box){.exists = 4000000000u, .have = 3}; /* THREATS 50 */
-    sync_slice_came(&b, 3);
-    assert_true(b.stuck);
-    b = (struct sync_box){.exists = 1200, .have = 1200, .walk = 700};
-    sync_slice_came(&b, 1195);
-    assert_int_equal(b.walk, 0);
+    assert_false(sync_busy(&f));
+}
+
+static void a_list_with_a_gap_fills_from_both_ends(void **state)
+{
+    (void)state;
+    struct sync_box b = {.id = 1, .selectable = true, .inbox = true, .watched = true};
+    struct sync_facts f = {.online = true, .listed = true, .selected = 1, .boxes = &b, .nboxes = 1};
+    sync_box_opened(&b, 0, &(struct sync_opened){.uidvalidity = 7, .uidnext = 100001, .exists = 100000});
+    b.have = 60;
+    b.hi_uid = 100000;
+    b.fetched_uidnext = 100001;
+    sync_rows_came(&b, 99941, 100000, 0);
+    b.want_oldest = true; /* the End key */
+    struct sync_step s = sync_next(&f);
+    assert_int_equal(s.kind, SYNC_TOP);
+    assert_true(s.urgent);
+    assert_int_equal(s.below_seq, SYNC_FIRST_PAGE);
+    assert_int_equal(s.count, SYNC_FIRST_PAGE);
+    b.have += 60;
+    sync_rows_came(&b, 1, 60, 60);
+    assert_false(b.want_oldest);
+    s = sync_next(&f);
+    assert_false(s.urgent);
+    assert_int_equal(s.below_seq, 99940);
+    assert_int_equal(s.count, SYNC_SLICE);
+    /* Ten messages go, one does not know where: their numbers are asked for again rather than left out. */
+    b.exists -= 10;
+    sync_rows_gone(&b, 10);
+    assert_int_equal(b.gaps[0].lo, 51);
+    assert_int_equal(b.gaps[0].hi, 99940);
+    /* A page in the middle makes two of one; what lies across an edge takes from it. */
+    sync_rows_came(&b, 5000, 5100, 0);
+    assert_int_equal(b.ngaps, 2);
+    assert_int_equal(b.gaps[0].hi, 4999);
+    assert_int_equal(b.gaps[1].lo, 5101);
+    sync_rows_came(&b, 4000, 6000, 0);
+    assert_int_equal(b.gaps[0].hi, 3999);
+    assert_int_equal(b.gaps[1].lo, 6001);
+    sync_rows_came(&b, 1, 4000, 0);
+    assert_int_equal(b.ngaps, 1);
+    b.exists = 5000;
+    sync_rows_gone(&b, 0);
+    assert_int_equal(b.ngaps, 0);
+}
+
+static void more_gaps_than_are_kept_become_wider_ones(void **state)
+{
+    (void)state;
+    struct sync_box b = {.exists = 1000000, .have = 10};
+    sync_compare_begin(&b);
+    for (uint32_t hi = 1000000; hi > 900000; hi -= 1000)
+        sync_gap(&b, hi - 10, hi);
+    assert_int_equal(b.ngaps, SYNC_GAPS);
+    assert_int_equal(b.gaps[0].lo, 900990);
+    for (unsigned i = 1; i < b.ngaps; i++)
+        assert_true(b.gaps[i - 1].hi < b.gaps[i].lo);
+    sync_rows_came(&b, 950000, 950001, 0); /* no room to cut one in two: nothing is forgotten */
+    assert_int_equal(b.ngaps, SYNC_GAPS);
+}
+
+/* THREATS 50: four thousand million messages, of which nothing comes. */
+static void numbers_that_bring_nothing_end(void **state)
+{
+    (void)state;
+    struct sync_box b = {.id = 1};
+    sync_box_opened(&b, 0, &(struct sync_opened){.uidvalidity = 7, .exists = 4000000000u});
+    sync_rows_came(&b, 3999999941u, 4000000000u, 0);
+    assert_int_equal(b.ngaps, 0); /* not believed: to be compared */
     assert_false(b.stuck);
+    sync_compare_begin(&b);
+    sync_gap(&b, 1, 4000000000u);
+    sync_compare_end(&b);
+    unsigned slices = 0;
+    for (; b.ngaps && slices < 1000; slices++) {
+        uint32_t hi = b.gaps[b.ngaps - 1].hi;
+        sync_rows_came(&b, hi - SYNC_SLICE + 1, hi, 0);
+    }
+    assert_true(slices <= SYNC_FRUITLESS + 1);
+    assert_true(b.stuck);
 }
 
 static void resync_depends_on_what_the_server_told(void **state)
@@ -289,7 +373,10 @@ int main(void)
         cmocka_unit_test(hostile_ranges_are_put_right),
         cmocka_unit_test(first_paint_comes_before_everything),
         cmocka_unit_test(counts_that_disagree_end),
-        cmocka_unit_test(a_gap_is_walked_for_once),
+        cmocka_unit_test(missing_rows_are_compared_once),
+        cmocka_unit_test(a_list_with_a_gap_fills_from_both_ends),
+        cmocka_unit_test(more_gaps_than_are_kept_become_wider_ones),
+        cmocka_unit_test(numbers_that_bring_nothing_end),
         cmocka_unit_test(resync_depends_on_what_the_server_told),
         cmocka_unit_test(other_mailboxes_wait_for_idle_and_low_ones_are_last),
         cmocka_unit_test(pop_policies),
