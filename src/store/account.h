@@ -1,6 +1,7 @@
 /* One account inside the store: its databases, its `fetch` program, the steps under way and what to do next.
  *
  * account.c       the life of the fetch program, the line, secrets, steps
+ * account_secret.c  passwords, tokens, keys and tunnels on their way to it
  * account_imap.c  mailboxes and rows of a live mailbox (plan: sync/)
  * account_watch.c  what other clients do to the others
  * account_replay.c  intents to steps and back; account_settle.c  what a lost line left open
@@ -163,6 +164,8 @@ void acct_pump(struct acct *);
 void acct_settle(struct acct *);
 void acct_started(struct acct *, uint64_t tag, int fd);
 bool acct_exited(struct acct *, enum role, uint64_t tag, struct str text);
+#define SECRET_NEEDED "the password is needed"
+void acct_on_secret_ask(struct acct *, struct msg *);
 void acct_secret(struct acct *, uint8_t service, uint64_t tag, int fd, enum err_kind,
                  struct str text); /* fd -1: none */
 /* A command (password, token, tunnel) was asked for by `tag`; it failed; the better words for an error that follows
