@@ -373,6 +373,13 @@ static void test_refused(void **state)
         {"set -a work max-size 18446744073709551615G", "is not a size"},
         {"set -a work leave \"days 0\"", "\"days N\""},
         {"set -a work leave days 14", "more than one value"},
+        {"set -a work cache some", "is not headers, all or \"recent DAYS\""},
+        {"set -a work cache \"recent 0\"", "is not headers"},
+        {"set -a work cache \"recent 36501\"", "is not headers"},
+        {"mailbox work Lists", "write: mailbox"},
+        {"mailbox wark Lists cache all", "did you mean \"work\""},
+        {"mailbox work Lists cash all", "no setting of a mailbox"},
+        {"mailbox work Lists cache sometimes", "is not headers"},
         {"set layout wiide", "did you mean \"wide\""},
         {"set -a work from alice", "is not an address"},
         {"set store relative", "absolute"},
@@ -492,6 +499,26 @@ static void test_lists(void **state)
     assert_int_equal(conf->nui_lines, 2);
     assert_string_equal(conf->ui_lines[1].words[0], "on");
     assert_int_equal(conf->ui_lines[1].number, 7);
+    conf_free(&conf);
+}
+
+static void test_cache(void **state)
+{
+    (void)state;
+    struct conf *conf = load_ok("account work imaps://alice@imap.example.org\nset -a work cache \"recent 30\"\n"
+                                "set -a work cache-size 20M\nmailbox work Lists* cache headers\n"
+                                "mailbox work Lists/kernel cache all\naccount other imaps://bob@imap.example.org\n");
+    struct account *a = conf_account(conf, "work"), *b = conf_account(conf, "other");
+    assert_int_equal(a->cache_size, 20u << 20);
+    assert_int_equal(conf_cache(conf, a, STR("INBOX")).what, CACHE_RECENT);
+    assert_int_equal(conf_cache(conf, a, STR("INBOX")).days, 30);
+    assert_int_equal(conf_cache(conf, a, STR("Lists/mutt")).what, CACHE_HEADERS);
+    assert_int_equal(conf_cache(conf, a, STR("Lists/kernel")).what, CACHE_ALL);
+    assert_int_equal(conf_cache(conf, b, STR("Lists/kernel")).what, CACHE_HEADERS);
+    struct buf value = BUF_INIT(100);
+    option_get(conf, a, option_find("cache"), &value);
+    assert_string_equal(buf_z(&value), "recent 30");
+    buf_fini(&value);
     conf_free(&conf);
 }
 
@@ -953,6 +980,15 @@ int main(void)
         cmocka_unit_test(test_keeping),
         cmocka_unit_test(test_sample),
         cmocka_unit_test(test_near),
+        cmocka_unit_test(test_words),          cmocka_unit_test(test_long_line), cmocka_unit_test(test_quote),
+        cmocka_unit_test(test_urls),           cmocka_unit_test(test_bad_urls),  cmocka_unit_test(test_loopback),
+        cmocka_unit_test(test_table),          cmocka_unit_test(test_values),    cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_all_complaints), cmocka_unit_test(test_tls_none),  cmocka_unit_test(test_prompt),
+        cmocka_unit_test(test_lists),          cmocka_unit_test(test_source),    cmocka_unit_test(test_hostile_file),
+        cmocka_unit_test(test_cache),          cmocka_unit_test(test_source),    cmocka_unit_test(test_hostile_file),
+        cmocka_unit_test(test_default_file),   cmocka_unit_test(test_addresses), cmocka_unit_test(test_secrets),
+        cmocka_unit_test(test_keyring),        cmocka_unit_test(test_login),     cmocka_unit_test(test_oauth),
+        cmocka_unit_test(test_keeping),        cmocka_unit_test(test_sample),    cmocka_unit_test(test_near),
     };
     return cmocka_run_group_tests(tests, make_dir, remove_dir);
 }

@@ -617,6 +617,7 @@ static void hostile_fetch_is_ended(void **state)
         {"a move nobody asked for",
          {.kind = MSG_MOVED, .fd = -1, .u.MOVED = {.step = 1, .box = 1, .uid = 1, .target = 2}}},
         {"another protocol's word", {.kind = MSG_POP_UIDL, .fd = -1, .u.POP_UIDL = {.step = 1, .number = 1}}},
+        {"files nobody asked for", {.kind = MSG_FILES, .fd = -1, .u.FILES = {.step = 1, .paths = {"a/1", 3}}}},
         {"UIDs nobody asked for", {.kind = MSG_UIDS, .fd = -1, .u.UIDS = {.step = 1, .box = 1, .last = 1}}},
     };
     imap_up(2);
