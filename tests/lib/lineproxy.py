@@ -21,6 +21,7 @@ class LineProxy:
     def __init__(self, target):
         self.target, self.mode, self.lines, self.lock, self.accepted = target, "pass", [], threading.Lock(), 0
         self.rate, self.swallow_new = 0, False
+        self.passed = 0  # bytes of the server
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
         threading.Thread(target=self.serve, args=(self.listener,), daemon=True).start()
@@ -49,6 +50,7 @@ class LineProxy:
                         continue
                     if self.mode == "garble" and s is server:
                         data = bytes(b ^ 0x55 for b in data)
+                    self.passed += len(data) if s is server else 0
                     if self.rate and s is server:
                         time.sleep(len(data) / self.rate)
                     (server if s is client else client).sendall(data)

@@ -474,5 +474,37 @@ def test_mail_goes_out_in_order(s):
         term.close()
 
 
+def test_fetching_ahead_gives_way():
+    """A large mail is on its way, unasked: what the user opens meanwhile is there first, and a cut does not begin it again."""
+    with tap.directory() as root:
+        s = Scene(root, lines="set -a work cache all\n")
+        large = "".join("%072d\n" % i for i in range(30000))  # 2 MB
+        with s.server.imap("bob") as imap:
+            for i in range(30):
+                put(imap, "INBOX", "small %02d" % i)
+            put(imap, "INBOX", "the large one", large)
+        s.line.rate = 150000
+        term = s.user.start(cols=120)
+        try:
+            term.wait("the large one")
+            term.wait("ahead")  # in the status line
+            eventually("it is under way", lambda: s.line.passed > 200000)
+            term.keys("End", "Enter")  # small 00, the last that would be fetched
+            term.wait("Hello.")
+            equal("the large one" in cached(s.user), False, "the large one is here before what was opened")
+            s.line.cut()
+            term.wait(re.compile("work offline").search)
+            term.keys("q")
+            command(term, "reconnect")
+            eventually("all is here", lambda: len(cached(s.user)) == 31, 60)
+            equal(s.line.passed < 1.6 * len(large), True, "it went on from where it was: %d bytes" % s.line.passed)
+        except BaseException:
+            print("\n".join("# " + line for line in s.user.logs().splitlines()))
+            raise
+        finally:
+            term.close()
+            s.close()
+
+
 if __name__ == "__main__":
     tap.run(globals())
