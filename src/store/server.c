@@ -14,7 +14,7 @@
 #define GRACE_MS 10000
 #define GRACE_MAIL_MS 90000
 #define TICK_MS 5000
-#define TICK_RARE_MS 120000 /* where the system tells of a jump of its clock */
+#define TICK_RARE_MS 600000 /* where the system tells of a jump of its clock */
 #define SYNC_MS 50
 #define REST_MS 3000
 #define SLEPT_S 30 /* the wall clock went on this much more than the timer: the machine slept */
