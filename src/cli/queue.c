@@ -71,6 +71,31 @@ static bool list(const struct cli *cli, bool json, struct err *err)
     return ok;
 }
 
+static bool no_answer(struct err *err)
+{
+    return err_set(err, ERR_TIMEOUT, "the store did not answer");
+}
+
+static bool drop_mail(struct client *c, const char *account, uint64_t id, uint32_t req, struct err *err)
+{
+    int64_t until = clock_mono_ms() + CLIENT_START_MS;
+    struct msg m;
+    bool ok =
+        SEND(c->chan, -1, err, OUTBOX_ACT, .req = req, .account = str_z(account), .out = id, .act = OUTBOX_ACT_CANCEL);
+    for (int got; ok; ok = got > 0) {
+        got = chan_wait(c->chan, until, &m, err);
+        if (got > 0 && m.fd >= 0)
+            close(m.fd);
+        if (got > 0 && m.kind == MSG_OUTBOX && m.u.OUTBOX.out == id && str_eqz(m.u.OUTBOX.account, account) &&
+            m.u.OUTBOX.state == OUTBOX_CANCELED)
+            return true;
+        if (got > 0 && m.kind == MSG_REFUSED && m.u.REFUSED.req == req)
+            return err_set(err, (enum err_kind)MIN(m.u.REFUSED.kind, (uint32_t)ERR_COUNT - 1), "%.*s",
+                           STR_FMT(m.u.REFUSED.text));
+    }
+    return err->kind == ERR_NONE ? no_answer(err) : false;
+}
+
 /* "12" is a change, "m3" a mail. */
 static bool drop_one(struct client *c, const char *account, const char *word, uint32_t req, struct err *err)
 {
@@ -80,13 +105,11 @@ static bool drop_one(struct client *c, const char *account, const char *word, ui
     if (!str_u64(str_z(word + mail), &id))
         return err_set(err, ERR_USAGE, "\"%.60s\" is no number of tuimail queue", word);
     if (mail)
-        return SEND(c->chan, -1, err, OUTBOX_ACT, .req = req, .account = str_z(account), .out = id,
-                    .act = OUTBOX_ACT_CANCEL) &&
-               chan_drain(c->chan, clock_mono_ms() + CLIENT_START_MS, err);
+        return drop_mail(c, account, id, req, err);
     if (!SEND(c->chan, -1, err, QUEUE_DROP, .req = req, .account = str_z(account), .intent = id))
         return false;
     int got = client_wait(c, MSG_INTENT_OK, req, clock_mono_ms() + CLIENT_START_MS, NULL, NULL, &m, err);
-    return got > 0 || (got == 0 && err_set(err, ERR_TIMEOUT, "the store did not answer"));
+    return got > 0 || (got == 0 && no_answer(err));
 }
 
 int queue_main(struct cli *cli)
