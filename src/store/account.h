@@ -5,7 +5,9 @@
  * account_imap.c  mailboxes and rows of a live mailbox (plan: sync/)
  * account_watch.c  what other clients do to the others
  * account_replay.c  intents to steps and back; account_settle.c  what a lost line left open
+ * account_identity.c  whose mail it is
  * account_open.c  bytes of messages for clients
+ * cache.c         bodies ahead of being read
  * account_pop.c   passes over a maildrop
  * account_local.c  the account's Maildir
  *
@@ -175,6 +177,8 @@ void acct_command_failed(struct acct *, uint8_t service, uint64_t tag, struct st
 const char *acct_command_why(struct acct *, uint8_t service, enum err_kind, const char *text);
 void acct_secret_given(struct acct *, uint8_t service, int fd);
 void acct_set_offline(struct acct *, bool offline);
+/* At its opening: sets `held`. */
+void acct_identity_check(struct acct *);
 /* Ends `held`: the account holds the same mail and what waits goes on, or it is another and what waits and all its
  * rows are dropped. */
 bool acct_identity(struct acct *, bool same, uint32_t *count_r, struct err *);

@@ -969,6 +969,7 @@ int main(void)
         cmocka_unit_test(test_tls_none),
         cmocka_unit_test(test_prompt),
         cmocka_unit_test(test_lists),
+        cmocka_unit_test(test_cache),
         cmocka_unit_test(test_source),
         cmocka_unit_test(test_hostile_file),
         cmocka_unit_test(test_default_file),
@@ -980,15 +981,6 @@ int main(void)
         cmocka_unit_test(test_keeping),
         cmocka_unit_test(test_sample),
         cmocka_unit_test(test_near),
-        cmocka_unit_test(test_words),          cmocka_unit_test(test_long_line), cmocka_unit_test(test_quote),
-        cmocka_unit_test(test_urls),           cmocka_unit_test(test_bad_urls),  cmocka_unit_test(test_loopback),
-        cmocka_unit_test(test_table),          cmocka_unit_test(test_values),    cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_all_complaints), cmocka_unit_test(test_tls_none),  cmocka_unit_test(test_prompt),
-        cmocka_unit_test(test_lists),          cmocka_unit_test(test_source),    cmocka_unit_test(test_hostile_file),
-        cmocka_unit_test(test_cache),          cmocka_unit_test(test_source),    cmocka_unit_test(test_hostile_file),
-        cmocka_unit_test(test_default_file),   cmocka_unit_test(test_addresses), cmocka_unit_test(test_secrets),
-        cmocka_unit_test(test_keyring),        cmocka_unit_test(test_login),     cmocka_unit_test(test_oauth),
-        cmocka_unit_test(test_keeping),        cmocka_unit_test(test_sample),    cmocka_unit_test(test_near),
     };
     return cmocka_run_group_tests(tests, make_dir, remove_dir);
 }
