@@ -13,6 +13,7 @@ import threading
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import channel  # noqa: E402
+import dovecot  # noqa: E402
 import tap  # noqa: E402
 import imap_hostile  # noqa: E402
 import imap_live  # noqa: E402
@@ -214,6 +215,231 @@ def test_a_root_that_is_no_text():
         tap.equal((done.kind, list(absent.parts), data), (0, ["1"], mail[:mail.index(b"\r\n\r\n") + 4]))
         _, at, done = ask(p, 1, len(mail), want="1", path=at.path, absent=at.absent)
         tap.equal((done.kind, file_of(p, at) == mail), (0, True), done.text)
+
+
+# ---- Servers that lie about parts -----------------------------------------------------------------------------------------
+COMMAND = r"UID FETCH 1 \(UID( BODYSTRUCTURE)? (BODY|BINARY)\.PEEK\[([\d.]*)\](?:<(\d+)\.(\d+)>)?\)"
+BOUNDARY = '("boundary" "outer") NIL NIL NIL'
+TEXT_PART = '("text" "plain" ("charset" "us-ascii") NIL NIL "7bit" %d 3 NIL NIL NIL NIL)'
+FILE_PART = '("application" "pdf" NIL NIL NIL "base64" %d NIL ("attachment" ("filename" "slides.pdf")) NIL NIL)'
+LATE = mixed("late", attachment(BIG[:100000]), part("text/plain", PLAIN_TEXT * 100))  # its text is behind the first 8 KB
+
+
+def server(mail, structure, sections=(), ranges=True, refuse=""):
+    """A rule that serves `mail` by ranges and tells `structure` of it; sections: what BODY[n] gives, None for NIL."""
+    sections = dict(sections)
+
+    def answer(m):
+        wanted, section = m[1], m[3]
+        if refuse and re.search(refuse, m[0]):
+            return b"{tag} BAD what is that\r\n"
+        out = b"* 1 FETCH (UID 1"
+        if wanted and structure is not None:
+            out += b" BODYSTRUCTURE " + structure.encode("latin-1")
+        data = mail if not section else sections.get(section, b"")
+        if data is None:
+            return out + b" BODY[%s] NIL)\r\n" % section.encode()
+        if m[4] and ranges:
+            data = data[int(m[4]):int(m[4]) + int(m[5])]
+            return out + b" BODY[%s]<%s> {%d}\r\n%s)\r\n" % (section.encode(), m[4].encode(), len(data), data)
+        return out + b" BODY[%s] {%d}\r\n%s)\r\n" % (section.encode(), len(data), data)
+    return COMMAND, answer
+
+
+def lies(mail, structure, size=None, caps=imap_hostile.CAPS, **rule):
+    with imap_hostile.fetch(server(mail, structure, **rule), exists=1, caps=caps) as p:
+        begun, at, done = ask(p, 1, len(mail) if size is None else size)
+        for m in begun:
+            os.close(m.fd)
+        tap.equal(done.kind, 0, done.text)
+        return file_of(p, at), at, p.server.heard
+
+
+def test_structures_that_lie():
+    late = "(%s%s \"mixed\" %s)" % (FILE_PART % len(encoded(BIG[:100000])), TEXT_PART % (len(PLAIN_TEXT) * 100), BOUNDARY)
+    data, at, _ = lies(LATE, late, sections={"2": (PLAIN_TEXT * 100).encode()})
+    tap.equal(leaves(data)[1].get_payload(), PLAIN_TEXT * 100, "an honest server")
+    # each of these: the message as it is
+    for what, structure, rule in (
+            ("no structure", None, {}), ("NIL", "NIL", {}), ("an atom", "what", {}), ("deep", "(" * 60 + "\"a\"" + ")" * 60, {}),
+            ("a part that is NIL", late, {"sections": {"2": None}}), ("a part that is empty", late, {"sections": {"2": b""}}),
+            ("another boundary", late.replace("outer", "inner"), {"sections": {"2": b"x" * 3600}}),
+            ("no sizes", late.replace(" %d" % len(encoded(BIG[:100000])), " NIL"), {}), ("no ranges", late, {"ranges": False}),
+            ("BAD for the structure", late, {"refuse": "BODYSTRUCTURE"}), ("BAD for a part", late, {"refuse": r"\[2\]"}),
+            ("a thousand parts", "(" + TEXT_PART % 9 * 1200 + " \"mixed\" " + BOUNDARY + ")", {})):
+        data, at, _ = lies(LATE, structure, **rule)
+        tap.equal((data == LATE, at.absent), (True, b""), what)
+
+
+def test_sizes_that_lie():
+    # THREATS 54: sizes are hints
+    late = "(%s%s \"mixed\" %s)" % (FILE_PART % len(encoded(BIG[:100000])), TEXT_PART % 40, BOUNDARY)
+    data, at, _ = lies(LATE, late, sections={"2": (PLAIN_TEXT * 100).encode()})
+    tap.equal(leaves(data)[1].get_payload(), PLAIN_TEXT * 100, "a text larger than announced")
+    for size in (1, 9000, len(LATE) - 1, len(LATE) + 1, 10 * len(LATE)):
+        data, at, _ = lies(LATE, "NIL", size=size)
+        tap.equal(data == LATE, True, "RFC822.SIZE %d" % size)
+
+
+def test_words_of_a_structure_stay_in_their_place():
+    evil = FILE_PART.replace('"slides.pdf"', "{22}\r\nx\r\n\r\n--outer\r\nA: b\"\\") % 400000
+    text = PLAIN_TEXT.encode()
+    mail = mixed("evil", part("text/plain", PLAIN_TEXT), attachment(BIG[:300000]))
+    data, at, _ = lies(mail, "(%s%s \"mixed\" %s)" % (TEXT_PART % len(text), evil, BOUNDARY))
+    tap.equal([m.get_content_type() for m in leaves(data)], ["text/plain", "application/pdf"])
+    tap.equal(data.count(b"\r\n--outer"), 3)
+    assert b"\r\nA: b" not in data, data
+
+
+def test_a_message_that_went_away():
+    # THREATS 52
+    with imap_hostile.fetch((r"UID FETCH .*", b""), exists=1) as p:
+        tap.equal(ask(p, 1, 500000)[2].kind, ERR["NO_MESSAGE"])
+        tap.equal(ask(p, 1, 5000)[2].kind, ERR["NO_MESSAGE"])
+        tap.equal(ask(p, 1, 500000, want="*")[2].kind, ERR["NO_MESSAGE"])
+        tap.equal(os.listdir(os.path.join(p.root, "mail/work/tmp")), [])
+
+
+# ---- A line that breaks ----------------------------------------------------------------------------------------------------
+class Meter:
+    """A proxy that counts what the server sends; at `limit` bytes it cuts the line, or holds it until `limit` is None."""
+
+    def __init__(self, target):
+        self.target, self.passed, self.limit, self.holds = target, 0, None, False
+        self.changed, self.held = threading.Condition(), threading.Event()
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def serve(self):
+        with contextlib.suppress(OSError):
+            while True:
+                client = self.listener.accept()[0]
+                peer = socket.create_connection(("127.0.0.1", self.target))
+                for pair in ((client, peer, False), (peer, client, True)):
+                    threading.Thread(target=self.carry, args=pair, daemon=True).start()
+
+    def carry(self, source, target, counts):
+        with contextlib.suppress(OSError):
+            while data := source.recv(16384):
+                with self.changed:
+                    if counts and self.limit is not None and self.passed + len(data) > self.limit:
+                        if not self.holds:
+                            self.limit = None
+                            break
+                        self.held.set()
+                        self.changed.wait_for(lambda: self.limit is None, 60)
+                    self.passed += len(data) if counts else 0
+                target.sendall(data)
+        for s in (source, target):
+            with contextlib.suppress(OSError):
+                s.shutdown(socket.SHUT_RDWR)
+
+    def release(self):
+        with self.changed:
+            self.limit = None
+            self.changed.notify_all()
+
+
+@contextlib.contextmanager
+def metered(mail, **options):
+    with tap.directory() as d:
+        s = dovecot.Server(os.path.join(d, "dovecot"), relay=False, **options)
+        meter, programs = Meter(s.info["imaps"]), []
+        conf = os.path.join(d, "rc")
+        with open(conf, "w") as f:
+            f.write("account work imaps://alice@localhost:%d\nset -a work tls-ca-file %s\n" % (meter.port, s.info["ca"]))
+        os.chmod(conf, 0o600)
+
+        def start():
+            p = channel.Program("fetch", "-c", conf, "--store", os.path.join(d, "store"), "work", env=d)
+            programs.append(p)
+            p.root = os.path.join(d, "store")
+            p.until("READY")
+            connect(p)
+            return p
+        try:
+            with_body(s, mail)
+            yield meter, start
+        finally:
+            for p in programs:
+                if p.process.poll() is None:
+                    p.process.kill()
+                    p.process.wait()
+            s.close()
+
+
+def connect(p):
+    p.do("STEP_CONNECT")
+    select(p)
+
+
+LARGE = noise(9000000, 7)
+
+
+def broken(how, **options):
+    """The attachment of 12 MB is broken off in its middle `how`, and goes on: each byte crosses the line once."""
+    mail = mixed("large", part("text/plain", PLAIN_TEXT), attachment(LARGE))
+    with metered(mail, **options) as (meter, start):
+        p = start()
+        at = ask(p, 1, len(mail))[1]
+        meter.passed, whole = 0, len(LARGE) if not options else len(encoded(LARGE))
+        meter.holds, meter.limit = how != "cut", whole // 2
+        step = p.begin("STEP_BODY", box=1, uid=1, msg=1, urgent=1, size=len(mail), want="2", path=at.path, absent=at.absent)
+        if how == "cut":
+            tap.equal(p.until("DONE", step=step)[-1].kind, ERR["LINE"])
+            p.until("LOST")
+        else:
+            assert meter.held.wait(60)
+            if how == "kill":
+                p.process.kill()
+                p.process.wait()
+            else:
+                p.send("STEP_CANCEL", step=step)
+            meter.release()
+        if how == "kill":
+            p = start()
+        elif how == "cut":
+            connect(p)
+        else:
+            tap.equal(p.until("DONE", step=step)[-1].kind, ERR["CANCELED"])
+            tap.equal([m.name for m in p.seen if m.name == "LOST"], [], "a cancel keeps the line")
+        _, at2, done = ask(p, 1, len(mail), want="2", path=at.path, absent=at.absent)
+        tap.equal(done.kind, 0, done.text)
+        tap.equal(leaves(file_of(p, at2))[1].get_payload(decode=True) == LARGE, True, "the attachment")
+        assert meter.passed < whole * 1.02 + 1100000, (meter.passed, whole)  # and once more the pieces that were under way
+        tap.equal(os.listdir(os.path.join(p.root, "mail", "work", "tmp")), [])
+
+
+def test_an_attachment_goes_on_after_a_lost_line():
+    broken("cut")
+
+
+def test_an_attachment_goes_on_after_a_lost_line_of_a_poor_server():
+    broken("cut", imap_capability=PLAIN)
+
+
+def test_an_attachment_goes_on_after_a_cancel():
+    broken("cancel")
+
+
+def test_an_attachment_goes_on_after_kill_9():
+    broken("kill")
+
+
+def test_the_text_of_another_mail_overtakes_an_attachment():
+    mail = mixed("large", part("text/plain", PLAIN_TEXT), attachment(LARGE))
+    with metered(mail) as (meter, start):
+        p = start()
+        at = ask(p, 1, len(mail))[1]
+        meter.passed, meter.holds, meter.limit = 0, True, 1000000
+        long = p.begin("STEP_BODY", box=1, uid=1, msg=1, urgent=1, size=len(mail), want="2", path=at.path, absent=at.absent)
+        assert meter.held.wait(60)
+        text = p.begin("STEP_BODY", box=1, uid=1, msg=1, urgent=1, size=len(mail))
+        meter.release()
+        got = p.until("DONE", step=text)
+        assert not [m for m in got if m.name == "DONE" and m.step == long], "the attachment ended first"
+        tap.equal(p.until("DONE", step=long)[-1].kind, 0)
 
 
 if __name__ == "__main__":
