@@ -43,8 +43,8 @@ void mime_absent(struct mime *, struct str list);
  * MIME_PREFER_HTML where there is a choice; MIME_RAW the undecoded message as lines; MIME_STRUCTURE only the parts.
  * Appends the document; it holds, in this order: DOC_META (raw field values: from, sender, reply-to, to, cc, subject,
  * date, message-id, in-reply-to, references, list-id, list-post, mail-followup-to, list-unsubscribe,
- * list-unsubscribe-post; "time": seconds since 1970; "charset" of the first text shown; "absent", with the number of a
- * part: its section), DOC_WARNING, DOC_HEADER, then
+ * list-unsubscribe-post; "time": seconds since 1970; "charset" of the first text shown; "absent", before the
+ * part it is of and with its number: the section), DOC_WARNING, DOC_HEADER, then
  * part by part in order a DOC_PART and, where it is shown, its DOC_TEXT lines; fields of an enclosed message are
  * DOC_HEADER with level > 0 behind its DOC_PART; DOC_LINK at the end. Part numbers count from 1 in order of appearance,
  * containers too; 0 is the whole message. */

@@ -578,7 +578,7 @@ void mime_absent(struct mime *m, struct str list)
         size_t at = SIZE_MAX, k = i;
         for (; k < m->count && (at == SIZE_MAX || at < a.head || at >= a.at); k++)
             at = type_offset(m, &m->parts[k]);
-        if (at == SIZE_MAX || at < a.head || at >= a.at)
+        if (at == SIZE_MAX || at < a.head || at >= a.at || GMIME_IS_MULTIPART(m->parts[k - 1].object))
             continue;
         struct part *p = &m->parts[k - 1];
         p->absent = a.size;

@@ -61,10 +61,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct buf raw = BUF_INIT(1u << 24), out = BUF_INIT(1u << 24);
     struct err err = ERR_INIT;
     struct mime *m;
+    /* Up to a NUL: the list of what the bytes behind it lack. */
+    const uint8_t *nul = memchr(data, 0, size);
+    struct str list = {(const char *)data, nul ? (size_t)(nul - data) : 0};
+    data += nul ? list.n + 1 : 0;
+    size -= nul ? list.n + 1 : 0;
     check_draft((struct str){(const char *)data, size});
     buf_add(&raw, data, size);
     if (!mime_open(&raw, &m, &err))
         bug("%s", err.text);
+    mime_absent(m, list);
     check_document(m, 0);
     check_document(m, MIME_PREFER_HTML | MIME_ALL_HEADERS);
     for (uint32_t n = 0; n < 6; n++) {

@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "mail/absent.h"
 #include "mail/mail.h"
 #include "mime/mime.h"
 
@@ -696,12 +697,105 @@ static void test_corpus(void **state)
     free(beside);
 }
 
+/* ---- Parts that are not here -------------------------------------------------------------------- */
+static const char absent_mail[] =
+    "From: alice@example.org\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; "
+    "boundary=b\r\n\r\n--b\r\nContent-Type: multipart/alternative; boundary=c\r\n\r\n--c\r\n"
+    "Content-Type: text/plain\r\n\r\nthe text\r\n--c\r\nContent-Type: text/html\r\n\r\n\r\n"
+    "--c--\r\n--b\r\nContent-Type: application/pdf; name=x.pdf\r\n"
+    "Content-Transfer-Encoding: base64\r\n\r\n\r\n--b\r\nContent-Type: message/rfc822\r\n\r\n\r\n"
+    "--b--\r\n";
+
+/* The entry of the part whose header begins with `type`. */
+static void absent_entry(struct buf *list, const char *section, const char *type, uint64_t size)
+{
+    const char *head = strstr(absent_mail, type), *at = strstr(head, "\r\n\r\n") + 4;
+    struct absent a = {str_z(section), (uint64_t)(head - absent_mail), (uint64_t)(at - absent_mail), size};
+    assert_true(absent_add(list, &a));
+}
+
+static const struct doc_item *part_of_type(const struct doc *d, const char *type)
+{
+    for (size_t i = 0; i < doc_count(d); i++)
+        if (doc_at(d, i)->kind == DOC_PART && str_eqz(doc_at(d, i)->name, type))
+            return doc_at(d, i);
+    fail_msg("no part %s", type);
+    return NULL;
+}
+
+static void test_absent(void **state)
+{
+    struct buf list, out = BUF_INIT(1000);
+    struct err err = ERR_INIT;
+    (void)state;
+    absent_begin(&list, sizeof absent_mail - 1);
+    absent_entry(&list, "1.2", "Content-Type: text/html", 90000);
+    absent_entry(&list, "2", "Content-Type: application/pdf", 78000);
+    absent_entry(&list, "3", "Content-Type: message/rfc822", 70000);
+    assert_int_equal(absent_count(buf_str(&list)), 3);
+    struct mime *m = open_bytes(str_z(absent_mail));
+    mime_absent(m, buf_str(&list));
+    struct doc *d = document(m, MIME_PREFER_HTML);
+    assert_true(has_text(d, DOC_TEXT, "the text")); /* the HTML is not here */
+    const struct doc_item *pdf = part_of_type(d, "application/pdf"), *html = part_of_type(d, "text/html"),
+                          *enclosed = part_of_type(d, "message/rfc822");
+    assert_int_equal(pdf->flags & (DOC_PART_ABSENT | DOC_PART_ATTACHMENT), DOC_PART_ABSENT | DOC_PART_ATTACHMENT);
+    assert_int_equal(pdf->size, 57000);
+    assert_true(str_eqz(pdf->text, "x.pdf"));
+    assert_int_equal(html->flags & (DOC_PART_ABSENT | DOC_PART_ATTACHMENT), DOC_PART_ABSENT);
+    assert_int_equal(enclosed->size, 70000);
+    assert_int_equal(count_kind(d, DOC_PART), 6); /* what a parser makes of an empty message is no part */
+    assert_false(has_text(d, DOC_WARNING, ""));
+    size_t sections = 0;
+    for (size_t i = 0; i < doc_count(d); i++) {
+        const struct doc_item *it = doc_at(d, i);
+        if (it->kind != DOC_META || !str_eqz(it->name, "absent"))
+            continue;
+        sections++;
+        assert_true(it->number == pdf->number        ? str_eqz(it->text, "2")
+                    : it->number == html->number     ? str_eqz(it->text, "1.2")
+                    : it->number == enclosed->number ? str_eqz(it->text, "3")
+                                                     : false);
+    }
+    assert_int_equal(sections, 3);
+    assert_false(mime_part(m, pdf->number, false, &out, &err));
+    assert_int_equal(err.kind, ERR_NO_MESSAGE);
+    doc_free(&d);
+    mime_free(&m);
+    buf_fini(&list);
+    buf_fini(&out);
+}
+
+static void test_absent_lists_that_lie(void **state)
+{
+    static const char *const lists[] = {"x\n2 1 2 3\n",
+                                        "99\n2 0 9999999 5\n",
+                                        "99\n2 5 1 5\n",
+                                        "99\n2 1\n",
+                                        "99\n\n2 0 1 5\n",
+                                        "99\n../x 0 50 5\n",
+                                        "99\n2 0 50 99999999999999999999\n",
+                                        "99",
+                                        "99\n2 0 50 5"};
+    (void)state;
+    for (size_t i = 0; i < COUNT(lists); i++) {
+        struct mime *m = open_bytes(str_z(absent_mail));
+        mime_absent(m, str_z(lists[i]));
+        struct doc *d = document(m, 0);
+        assert_true(count_kind(d, DOC_PART) >= 5);
+        doc_free(&d);
+        mime_free(&m);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_golden),
         cmocka_unit_test(test_flags),
         cmocka_unit_test(test_parts),
+        cmocka_unit_test(test_absent),
+        cmocka_unit_test(test_absent_lists_that_lie),
         cmocka_unit_test(test_safe_names),
         cmocka_unit_test(test_signature),
         cmocka_unit_test(test_hostile_header),
