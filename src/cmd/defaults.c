@@ -93,6 +93,8 @@ const char cmd_default_keys[] =
     "bind list,message Esc-@ same-subject\n"
     "bind global G fetch\n"
     "bind global $ sync\n"
+    "bind global O offline\n"
+    "bind global Q queue\n"
     "bind boxes j down\n"
     "bind boxes k up\n"
     "bind boxes Down down\n"
