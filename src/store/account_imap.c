@@ -402,6 +402,7 @@ static void on_exists(struct acct *a, struct msg *m)
     p->need_uids = p->need_uids || e->exists < p->have;
     p->exists = e->exists;
     p->stuck = p->compared = false;
+    p->fruitless = 0;
     if (!db_box_exists(a->db, e->box, e->exists, &err))
         acct_db_error(a, &err);
 }

@@ -98,7 +98,10 @@ static bool top_step(struct sync_step *s, const struct sync_box *b, uint32_t bel
 /* What an open mailbox still lacks before its list is right (not: complete). */
 static bool urgent_step(const struct sync_box *b, struct sync_step *s)
 {
-    const struct sync_span *top = b->ngaps ? &b->gaps[b->ngaps - 1] : NULL;
+    const struct sync_span all = {1, b->exists}; /* the first mail of a mailbox that was empty */
+    const struct sync_span *top = b->ngaps                                 ? &b->gaps[b->ngaps - 1]
+                                  : !b->have && b->exists && !b->fruitless ? &all
+                                                                           : NULL;
     if (top && top->hi >= b->exists && !b->stuck) {
         s->whole = b->exists <= SYNC_FIRST_PAGE && !b->watched;
         top_step(s, b, 0, SYNC_FIRST_PAGE);

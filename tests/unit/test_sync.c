@@ -167,6 +167,27 @@ static void missing_rows_are_compared_once(void **state)
     assert_false(sync_busy(&f));
 }
 
+static void the_first_mail_of_an_empty_mailbox_is_asked_for(void **state)
+{
+    (void)state;
+    fresh_facts();
+    boxes[0].was_open = boxes[0].opened = true;
+    facts.selected = 1;
+    facts.watching = true;
+    assert_int_equal(sync_next(&facts).kind, SYNC_NOTHING);
+    boxes[0].exists = 1;
+    boxes[0].grew = true;
+    struct sync_step s = sync_next(&facts);
+    assert_int_equal(s.kind, SYNC_TOP);
+    assert_int_equal(s.below_seq, 0);
+    /* a server that counts it and does not give it is not asked for ever */
+    for (unsigned i = 0; i < 20 && s.kind == SYNC_TOP; i++) {
+        sync_rows_came(&boxes[0], 1, 1, 0);
+        s = sync_next(&facts);
+    }
+    assert_int_not_equal(s.kind, SYNC_TOP);
+}
+
 static void a_list_with_a_gap_fills_from_both_ends(void **state)
 {
     (void)state;
@@ -374,6 +395,7 @@ int main(void)
         cmocka_unit_test(first_paint_comes_before_everything),
         cmocka_unit_test(counts_that_disagree_end),
         cmocka_unit_test(missing_rows_are_compared_once),
+        cmocka_unit_test(the_first_mail_of_an_empty_mailbox_is_asked_for),
         cmocka_unit_test(a_list_with_a_gap_fills_from_both_ends),
         cmocka_unit_test(more_gaps_than_are_kept_become_wider_ones),
         cmocka_unit_test(numbers_that_bring_nothing_end),
