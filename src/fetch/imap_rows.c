@@ -506,6 +506,23 @@ static bool search_spans(struct session *s, struct err *err)
     return true;
 }
 
+/* Pieces of the ranges, one after the other. */
+static bool search_unseen(struct session *s, struct str among, struct err *err)
+{
+    struct buf set = BUF_INIT(2100);
+    size_t at = 0;
+    bool ok = true;
+    while (ok && set_piece(among, &at, 2000, &set)) {
+        uint32_t tag;
+        ok = imap_sendf(s->imap, &tag, err, "UID SEARCH%s UID %s UNSEEN",
+                        imap_caps(s->imap) & IMAP_CAP_ESEARCH ? " RETURN (ALL)" : "", buf_z(&set)) ||
+             session_lost(s, err);
+        ok = ok && search_wait(s, tag, err);
+    }
+    buf_fini(&set);
+    return ok;
+}
+
 bool imap_step_uids(struct fetch *f, struct msg *m, struct err *err)
 {
     const struct m_STEP_UIDS *q = &m->u.STEP_UIDS;
@@ -516,7 +533,9 @@ bool imap_step_uids(struct fetch *f, struct msg *m, struct err *err)
         return false;
     buf_reset(&s->found);
     s->search_step = fetch_step(f);
-    if (imap_caps(s->imap) & IMAP_CAP_ESEARCH) {
+    if (q->among.n) {
+        ok = search_unseen(s, q->among, err);
+    } else if (imap_caps(s->imap) & IMAP_CAP_ESEARCH) {
         if (!imap_sendf(s->imap, &tag, err, "UID SEARCH RETURN (ALL) ALL"))
             return session_lost(s, err);
         ok = search_wait(s, tag, err);

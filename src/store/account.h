@@ -258,6 +258,7 @@ void watch_counted(struct acct *, size_t i, const struct m_BOX *, const struct d
 bool replay_pump(struct acct *);
 void replay_message(struct acct *, struct msg *); /* MOVED, FOUND, APPENDED, MAILDIR_IS */
 void replay_drop(struct acct *, enum err_kind);   /* the fetch program is gone */
+void replay_unseen(struct acct *, struct step *, const struct m_UIDS *);
 bool replay_pending(struct acct *);
 /* Something was sent within the last second; then the account is pumped again after it. */
 bool replay_quiet(struct acct *);

@@ -477,6 +477,10 @@ static void on_uids(struct acct *a, struct msg *m)
     const struct m_UIDS *u = &m->u.UIDS;
     ptrdiff_t i = box_said(a, u->box, m);
     struct step *s = acct_step_find(a, u->step, MSG_STEP_UIDS);
+    if (s && s->data && u->ranges.n % 8 == 0) {
+        replay_unseen(a, s, u);
+        return;
+    }
     if (!s || s->box != u->box || u->ranges.n % 8) {
         acct_violation(a, "UIDs that were not asked for");
         return;

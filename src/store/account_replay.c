@@ -38,6 +38,7 @@ void run_free(struct acct *a, struct batch_run *r)
         }
     db_batch_free(&r->mem);
     free(r->looks);
+    buf_fini(&r->unseen);
     free(r);
 }
 
@@ -230,7 +231,7 @@ static bool send_imap(struct acct *a, struct batch_run *r)
     struct step *s = NULL;
     for (size_t i = 0; i < b->nitems; i++)
         uid_set_add(&set, b->items[i].uid);
-    bool ok = uid_set_pack(&set, &uids);
+    bool ok = b->uids.n ? buf_adds(&uids, b->uids) : uid_set_pack(&set, &uids);
     bool in_box = b->kind == INTENT_FLAGS || b->kind == INTENT_TAGS || b->kind == INTENT_MOVE ||
                   b->kind == INTENT_COPY || b->kind == INTENT_PURGE;
     if (ok && in_box)
@@ -476,6 +477,37 @@ static struct batch_run *run_new(struct acct *a, const struct db_batch *b)
     return *at = r;
 }
 
+/* Ranges that hold messages without a row: which of them are unread? */
+void replay_unseen(struct acct *a, struct step *s, const struct m_UIDS *u)
+{
+    struct batch_run *r = s->data;
+    if (u->box != r->b.box || !buf_adds(&r->unseen, u->ranges))
+        acct_violation(a, "UIDs that were not asked for");
+}
+
+static void unseen_done(struct acct *a, struct step *s, enum err_kind kind, struct str text)
+{
+    struct batch_run *r = s->data;
+    struct err err = ERR_INIT;
+    struct buf normal = BUF_INIT(16u << 20);
+    (void)text;
+    /* A server that cannot say it: all that is meant is marked. */
+    bool knows = kind == ERR_NONE && ranges_normal(buf_str(&r->unseen), &normal);
+    if (!line_error(kind) && !try_later(kind) &&
+        !db_span_narrow(a->db, r->b.intents[0], knows ? buf_str(&normal) : r->b.uids, &err))
+        acct_db_error(a, &err);
+    buf_fini(&normal);
+    run_free(a, r); /* chosen again */
+}
+
+static bool unseen_send(struct acct *a, struct batch_run *r)
+{
+    r->phase = PHASE_FIND;
+    r->unseen = BUF_INIT(16u << 20);
+    return imap_select(a, r->b.box, false) &&
+           run_sent(r, STEP(a, unseen_done, -1, STEP_UIDS, .box = r->b.box, .among = r->b.uids));
+}
+
 /* One more batch on its way; false: nothing may go now. */
 static bool replay_one(struct acct *a)
 {
@@ -504,10 +536,15 @@ static bool replay_one(struct acct *a)
                 loop_after(a->srv->loop, MIN(MAX(due - now, (int64_t)0), (int64_t)3600) * 1000 + 50, wake_fired, a);
         return false;
     }
-    bool places = needs_places(a, &b), next = needs_next(a, &b);
-    if ((places || next) && !alone)
+    bool places = needs_places(a, &b), next = needs_next(a, &b), unseen = b.uids.n && str_eqz(b.arg, "?");
+    if ((places || next || unseen) && !alone)
         return false; /* looking is done with nothing else under way */
     struct batch_run *r = run_new(a, &b);
+    if (unseen) {
+        if (!unseen_send(a, r))
+            run_free(a, r);
+        return false;
+    }
     if (places) {
         settle_begin(a, r, PHASE_FIND);
         return false;

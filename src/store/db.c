@@ -180,7 +180,12 @@ static bool txn_begin(struct db *db, struct err *err)
     int rc = SQLITE_ERROR;
     if (st)
         sql_step(st, &rc);
-    return rc == SQLITE_OK || sql_fail(&db->q, rc, err);
+    if (rc != SQLITE_OK)
+        return sql_fail(&db->q, rc, err);
+    if (db->spans_stale)
+        spans_refresh(db);
+    db->spans_stale = false;
+    return true;
 }
 
 /* Marks a damaged cache so that the next start sets it aside. */
@@ -200,6 +205,7 @@ static void txn_rollback(struct db *db)
         sqlite3_exec(db->q.h, "ROLLBACK", NULL, NULL, NULL);
     note_damage(db);
     drop_memory(db);
+    db->spans_stale = true;
     db->bodies_known = false;
 }
 
@@ -464,6 +470,7 @@ static void recover(struct db *db, unsigned *opened)
     }
     for (size_t i = 0; i < n; i++)
         row_refresh(db, lost[i]);
+    spans_recover(db);
     free(lost);
     q_keep(db, "UPDATE outbox SET state=? WHERE state=?", "ii", I(OUTBOX_UNKNOWN), I(OUTBOX_SENDING));
     int64_t any;
@@ -527,6 +534,7 @@ void db_close(struct db **dbp)
     imap_fini(&db->handed, NULL);
     pop_free(&db->pop);
     db_batch_free(&db->batch);
+    spans_forget(db);
     sql_fini(&db->q);
     arena_free(&db->out);
     buf_fini(&db->dropped);

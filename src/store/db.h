@@ -28,7 +28,7 @@ struct db;
 
 /* ---- Opening ------------------------------------------------------------------------------------ */
 /* What WELCOME announces; a reader refuses another. */
-#define DB_SCHEMA 2
+#define DB_SCHEMA 3
 enum db_opened {
     DB_NEW = 1,           /* keep.db was not there: a new account */
     DB_CACHE_NEW = 2,     /* cache.db is empty: every mailbox must be listed and synchronised */
@@ -295,7 +295,7 @@ struct db_intent {
 /* Records what the user wants as one undo group and shows it at once: moved rows are in the target, copies have rows of
  * their own there, flags are changed, a created mailbox exists (its id in *target_r), a deleted one is hidden. Messages
  * that do not exist or that it would not change are left out; *count_r is the number it changes (0: nothing recorded,
- * group 0, still true). MARK_ALL_READ becomes FLAGS on the unread rows known here. TAGS of a local account are done at
+ * group 0, still true). MARK_ALL_READ becomes FLAGS on ranges of UIDs. TAGS of a local account are done at
  * once. A queued purge waits for the hold. A new group ends what could be redone. Errors: ERR_NO_MAILBOX,
  * ERR_NO_MESSAGE (all ids unknown), ERR_READ_ONLY (the mailbox cannot be changed), ERR_USAGE (unknown kind, bad tag).
  */
@@ -323,6 +323,7 @@ struct db_batch {
     /* What the command brings to the target has a UID from here on; 0: not known. Of an unknown intent: when it was
      * sent. */
     uint32_t target_next;
+    struct str uids; /* FLAGS of whole ranges, packed; then there are no items. arg "?": to be narrowed first */
     const uint64_t *intents;
     size_t nintents;
     const struct db_item *items; /* by uid, rising */
@@ -345,6 +346,8 @@ bool db_intents_sent(struct db *, const uint64_t *intents, size_t n, struct err 
 bool db_item_moved(struct db *, uint64_t intent, uint64_t msg, uint32_t uidvalidity, uint32_t uid, struct str name,
                    struct err *);
 bool db_item_found(struct db *, uint64_t msg, uint64_t box, uint32_t uidvalidity, uint32_t uid, struct err *);
+/* The unread ones among the ranges of an intent, as the server says: only those are changed, and by undo given back. */
+bool db_span_narrow(struct db *, uint64_t intent, struct str ranges, struct err *);
 bool db_item_failed(struct db *, uint64_t intent, uint64_t msg, enum err_kind, const char *text, struct err *);
 /* Is it still without an outcome? */
 bool db_item_pending(struct db *, uint64_t intent, uint64_t msg, bool *pending_r, struct err *);

@@ -379,6 +379,7 @@ bool db_box_open(struct db *db, uint64_t box, uint32_t uidvalidity, uint32_t uid
         b->filled = false;
         b->unseen = UINT32_MAX;
         held_refresh_flag(db);
+        spans_renumbered(db, box);
         q_keep(db, "UPDATE held SET uid=0 WHERE box=? AND uid>0 AND uidv<>?", "ii", I(box), I(uidvalidity));
     }
     if (!b->base)

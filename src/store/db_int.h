@@ -70,6 +70,13 @@ struct rowc {
 #define ROW_LOOSE 0x10000u /* the server has it, we do not know where: waits for its row */
 #define ROW_PUBLIC 0xffffu
 
+/* A pending change of flags in ranges of UIDs, with or without rows. */
+struct span {
+    uint64_t intent, box;
+    uint32_t set, clear;
+    char *uids;
+    size_t n;
+};
 struct announce {
     uint64_t box;
     uint32_t fresh;
@@ -98,6 +105,9 @@ struct db {
     bool listing;       /* between db_boxes_begin and db_boxes_end */
     uint64_t left[256]; /* message hashes of rows that went lately: what was moved elsewhere comes again */
     unsigned nleft;
+    struct span *spans; /* in order */
+    size_t nspans;
+    bool spans_stale;
     bool has_loose;   /* some row waits for its place */
     bool has_pending; /* some intent is pending: rows may need the slow way */
     bool has_held;    /* pending intents name messages without a row */
@@ -207,11 +217,20 @@ struct intent {
     uint32_t set, clear;
     uint32_t next; /* target's UIDNEXT when it was sent */
     int64_t due;
-    struct buf arg, utf8, old, old_utf8;
+    struct buf arg, utf8, old, old_utf8, uids;
 };
 bool intent_load(struct db *, uint64_t id, struct intent *);
 void intent_box_done(struct db *, const struct intent *); /* an operation on a mailbox has happened */
 void intent_fini(struct intent *);
+/* Ranges (intent_span.c). show: what those after one intent and before another make of a row. */
+void spans_refresh(struct db *);
+void spans_forget(struct db *);
+void spans_recover(struct db *);
+void spans_renumbered(struct db *, uint64_t box);
+void spans_show(const struct db *, struct rowc *, uint64_t after, uint64_t before);
+bool span_before(const struct db *, const struct intent *); /* an earlier one in that mailbox is pending */
+void span_done(struct db *, const struct intent *);
+uint32_t span_end_without(struct db *, const struct intent *, enum intent_state, enum err_kind, const char *text);
 struct item {
     uint64_t msg, copy, bbox;
     uint32_t bflags, aflags;
@@ -256,6 +275,9 @@ struct maker {
 };
 void maker_fini(struct maker *);
 bool make_flags(struct maker *, uint64_t msg, uint32_t set, uint32_t clear);
+/* Rows changed; `ask`: to be narrowed by the server's word first. */
+uint32_t make_span(struct maker *, uint64_t box, uint32_t set, uint32_t clear, bool ask, struct str ranges);
+void make_all_read(struct maker *, uint64_t box);
 bool make_move(struct maker *, uint64_t msg, uint64_t target);
 bool make_copy(struct maker *, uint64_t msg, uint64_t target);
 bool make_purge(struct maker *, uint64_t msg, int64_t due);

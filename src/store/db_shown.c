@@ -191,11 +191,15 @@ void row_shown(struct db *db, struct rowc *r)
     r->state &= ~(uint32_t)ROW_PENDING;
     if (!db->has_pending)
         return;
-    sqlite3_stmt *st = q_ask(db,
-                             "SELECT i.kind,i.fset,i.fclear,i.target FROM item t CROSS JOIN intent i ON i.id=t.intent "
-                             "WHERE t.msg=? AND t.state=0 AND i.state<3 ORDER BY t.intent",
-                             "i", I(r->id));
+    uint64_t seen = 0;
+    sqlite3_stmt *st =
+        q_ask(db,
+              "SELECT i.kind,i.fset,i.fclear,i.target,i.id FROM item t CROSS JOIN intent i ON i.id=t.intent "
+              "WHERE t.msg=? AND t.state=0 AND i.state<3 ORDER BY t.intent",
+              "i", I(r->id));
     while (q_step(db, st)) {
+        spans_show(db, r, seen, sql_u64(st, 4));
+        seen = sql_u64(st, 4);
         r->state |= ROW_PENDING;
         switch ((enum intent_kind)sql_int(st, 0)) {
         case INTENT_FLAGS:
@@ -213,6 +217,7 @@ void row_shown(struct db *db, struct rowc *r)
             break;
         }
     }
+    spans_show(db, r, seen, UINT64_MAX);
     int64_t copied;
     if (!(r->state & ROW_PENDING) && !placed(r) &&
         q_one(db, &copied,

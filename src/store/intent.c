@@ -39,6 +39,8 @@ void pending_refresh_flag(struct db *db)
     int64_t any;
     q_one(db, &any, "SELECT EXISTS(SELECT 1 FROM intent WHERE state<3)", "");
     db->has_pending = any;
+    if (db->nspans)
+        spans_refresh(db);
 }
 
 uint64_t held_claim(struct db *db, struct box *b, uint32_t uid, struct str name, struct str msgid, uint64_t size)
@@ -68,10 +70,10 @@ uint64_t held_claim(struct db *db, struct box *b, uint32_t uid, struct str name,
 
 bool intent_load(struct db *db, uint64_t id, struct intent *in)
 {
-    sqlite3_stmt *st = q_ask(
-        db,
-        "SELECT grp,inverse,kind,state,box,target,fset,fclear,due,arg,utf8,old,oldutf8,tnext FROM intent WHERE id=?",
-        "i", I(id));
+    sqlite3_stmt *st = q_ask(db,
+                             "SELECT grp,inverse,kind,state,box,target,fset,fclear,due,arg,utf8,old,oldutf8,tnext,uids "
+                             "FROM intent WHERE id=?",
+                             "i", I(id));
     if (!q_step(db, st))
         return false;
     *in = (struct intent){.id = id,
@@ -88,11 +90,13 @@ bool intent_load(struct db *db, uint64_t id, struct intent *in)
                           .arg = BUF_INIT(4096),
                           .utf8 = BUF_INIT(4096),
                           .old = BUF_INIT(4096),
-                          .old_utf8 = BUF_INIT(4096)};
+                          .old_utf8 = BUF_INIT(4096),
+                          .uids = BUF_INIT(65536)};
     buf_adds(&in->arg, sql_str(st, 9));
     buf_adds(&in->utf8, sql_str(st, 10));
     buf_adds(&in->old, sql_str(st, 11));
     buf_adds(&in->old_utf8, sql_str(st, 12));
+    buf_adds(&in->uids, sql_str(st, 14));
     sqlite3_reset(st);
     return true;
 }
@@ -103,6 +107,7 @@ void intent_fini(struct intent *in)
     buf_fini(&in->utf8);
     buf_fini(&in->old);
     buf_fini(&in->old_utf8);
+    buf_fini(&in->uids);
 }
 
 struct item *items_load(struct db *db, uint64_t intent, size_t *n_r)
@@ -452,8 +457,12 @@ static bool check(struct db *db, const struct db_intent *in, uint64_t *target_r,
     *target_r = in->target;
     if (intent_on_box(in->kind))
         return check_box_op(db, in, err);
-    if (in->kind == INTENT_MARK_ALL_READ)
-        return box_ref(db, in->box) || err_set(err, ERR_NO_MAILBOX, "no such mailbox");
+    if (in->kind == INTENT_MARK_ALL_READ) {
+        struct box *b = box_ref(db, in->box);
+        if (!b)
+            return err_set(err, ERR_NO_MAILBOX, "no such mailbox");
+        return !(b->readonly && b->known) || err_set(err, ERR_READ_ONLY, "the mailbox can only be read");
+    }
     if (is_move(in->kind) || in->kind == INTENT_COPY || in->kind == INTENT_APPEND) {
         struct db_box role;
         if (!*target_r && target_role(in->kind)) {
@@ -525,21 +534,6 @@ static void make_each(struct maker *m, const struct db_intent *in, uint64_t targ
         else if (in->kind == INTENT_TAGS)
             make_tags(m, id, in->arg);
     }
-}
-
-static void make_all_read(struct maker *m, uint64_t box)
-{
-    size_t n = 0, cap = 0;
-    uint64_t *ids = NULL;
-    sqlite3_stmt *st = q_ask(m->db, "SELECT id FROM msg WHERE box=? AND (flags & 1) = 0", "i", I(box));
-    while (q_step(m->db, st)) {
-        if (n == cap)
-            ids = mem_resize(ids, cap = cap ? cap * 2 : 256, sizeof *ids);
-        ids[n++] = sql_u64(st, 0);
-    }
-    for (size_t i = 0; i < n && !m->db->failed; i++)
-        make_flags(m, ids[i], FLAG_SEEN, 0);
-    free(ids);
 }
 
 static uint64_t group_new(struct db *db, const struct db_intent *in, uint64_t target)

@@ -206,13 +206,17 @@ static bool may_go(struct chooser *c, const struct intent *in)
     struct box *target = box_ref(c->db, in->target);
     if (target && target->creating)
         return false;
-    return !earlier_on_same(c->db, in->id) && !replacement_under_way(c->db, in);
+    int64_t one;
+    if (in->uids.n && q_one(c->db, &one, "SELECT 1 FROM intent WHERE state<3 AND id<? AND box=? AND kind=? LIMIT 1",
+                            "iii", I(in->id), I(in->box), I(INTENT_FLAGS)))
+        return false;
+    return !span_before(c->db, in) && !earlier_on_same(c->db, in->id) && !replacement_under_way(c->db, in);
 }
 
 bool intents_merge(const struct intent *a, const struct intent *b)
 {
-    return a->kind == b->kind && !intent_on_box(a->kind) && a->kind != INTENT_APPEND && a->box == b->box &&
-           a->target == b->target && a->set == b->set && a->clear == b->clear &&
+    return a->kind == b->kind && !a->uids.n && !b->uids.n && !intent_on_box(a->kind) && a->kind != INTENT_APPEND &&
+           a->box == b->box && a->target == b->target && a->set == b->set && a->clear == b->clear &&
            str_eq(buf_str(&a->arg), buf_str(&b->arg));
 }
 
@@ -272,6 +276,7 @@ void batch_fill(struct db *db, const struct intent *first, struct db_batch *r)
     r->target = first->target;
     r->set = first->set;
     r->clear = first->clear;
+    r->uids = keep_str(m, buf_str(&first->uids));
     r->arg = keep_str(m, buf_str(&first->arg));
     r->utf8 = keep_str(m, buf_str(&first->utf8));
     r->box_name = b ? keep_str(m, (struct str){b->name, b->name_n}) : STR("");
@@ -289,7 +294,7 @@ void batch_begin(struct db *db, struct db_batch *r)
     db->batch = mem_new(sizeof *db->batch);
     db->batch->text = arena_new(64u << 20);
     memset(r, 0, sizeof *r);
-    r->arg = r->utf8 = r->box_name = r->target_name = STR("");
+    r->arg = r->utf8 = r->uids = r->box_name = r->target_name = STR("");
 }
 
 size_t intents_pending(struct db *db, struct intent **list_r)
@@ -559,6 +564,8 @@ bool db_intents_done(struct db *db, const uint64_t *intents, size_t n, struct er
             continue;
         if (in.state < INTENT_DONE && intent_on_box(in.kind)) {
             intent_box_done(db, &in);
+        } else if (in.state < INTENT_DONE && in.uids.n) {
+            span_done(db, &in);
         } else if (in.state < INTENT_DONE) {
             struct item *items = items_load(db, in.id, &k);
             for (size_t j = 0; j < k && !db->failed; j++)
@@ -602,6 +609,10 @@ static void end_without(struct db *db, const struct intent *in, enum intent_stat
 {
     if (intent_on_box(in->kind)) {
         refused_box(db, in, state, kind, text);
+        return;
+    }
+    if (in->uids.n) {
+        span_end_without(db, in, state, kind, text);
         return;
     }
     size_t n;

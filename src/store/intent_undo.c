@@ -93,6 +93,8 @@ static bool revert_box(struct maker *m, const struct intent *in)
 static uint32_t drop(struct db *db, const struct intent *in, const struct item *items, size_t n)
 {
     uint32_t count = intent_on_box(in->kind);
+    if (in->uids.n)
+        return span_end_without(db, in, INTENT_DROPPED, ERR_CANCELED, "undone");
     for (size_t i = 0; i < n; i++)
         count += items[i].state == ITEM_PENDING;
     intent_end_without(db, in->id, INTENT_DROPPED, ERR_CANCELED, "undone");
@@ -161,6 +163,8 @@ static void revert(struct maker *m, uint64_t intent, struct db_undone *u)
     note_box(u, in.box);
     if (in.state == INTENT_QUEUED)
         u->count += drop(m->db, &in, items, n);
+    else if (in.uids.n && in.state <= INTENT_DONE)
+        u->count += make_span(m, in.box, in.clear, in.set, false, buf_str(&in.uids));
     else if (intent_on_box(in.kind) && in.state <= INTENT_DONE)
         *(revert_box(m, &in) ? &u->count : &u->skipped) += 1;
     for (size_t i = 0; i < n && !m->db->failed; i++) {
@@ -199,7 +203,12 @@ static void again(struct maker *m, uint64_t intent, struct db_undone *u)
     struct intent in;
     if (!intent_load(m->db, intent, &in))
         return;
-    if (intent_on_box(in.kind)) {
+    if (in.uids.n) {
+        uint32_t before = m->count;
+        if (in.set & FLAG_SEEN)
+            make_all_read(m, in.box);
+        u->count += m->count - before;
+    } else if (intent_on_box(in.kind)) {
         int64_t taken = 0;
         bool can = in.kind == INTENT_BOX_CREATE
                        ? !q_one(m->db, &taken, "SELECT 1 FROM boxid WHERE name=?", "s", buf_str(&in.arg))

@@ -24,6 +24,7 @@ struct batch_run {
     struct look *looks;
     enum err_kind kind; /* first failure */
     char text[400];
+    struct buf unseen; /* what the server says is unread among the ranges */
     bool requeue;
 };
 

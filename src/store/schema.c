@@ -50,8 +50,12 @@ static const char keep_1[] =
 /* tnext: UIDNEXT of the target when the command left, for telling what the command brought from what was there. */
 static const char keep_2[] = "ALTER TABLE intent ADD COLUMN tnext INTEGER NOT NULL DEFAULT 0;";
 
+/* uids: of flags changed in whole ranges, packed. */
+static const char keep_3[] = "ALTER TABLE intent ADD COLUMN uids BLOB;"
+                             "CREATE INDEX intent_uids ON intent(id) WHERE state<3 AND uids IS NOT NULL;";
+
 /* Step n brings schema n to n + 1; each is released once and never edited after. */
-static const char *const keep_steps[] = {keep_1, keep_2};
+static const char *const keep_steps[] = {keep_1, keep_2, keep_3};
 
 static const char cache_1[] =
     "CREATE TABLE cache.cmeta(name TEXT PRIMARY KEY, value) WITHOUT ROWID;"

@@ -30,7 +30,7 @@ class Line:
     """A relay that ends TLS on both sides. `cut(pattern, where)` arms one cut; `commands` holds what was asked, without tags.
 
     where: "before" the command reaches the server; "after" the server has done it, nothing of its answer comes back;
-    "middle" half of the answer's bytes come back; "literal" half of the command's literal reaches the server."""
+    "middle" half of the answer's bytes come back; "literal" half of the command's literal reaches the server; "down" as before, and no new connection until up(); "pass" nothing happens."""
 
     def __init__(self, info, port="imaps"):
         self.info, self.target = info, info[port]
@@ -149,7 +149,11 @@ class Link:
                     if not pattern.match(command):
                         continue
                     del self.line.armed[i]
-                    if where == "before":
+                    if where == "pass":
+                        break
+                    if where == "down":
+                        self.line.down = True
+                    if where in ("before", "down"):
                         self.cut_now()
                         return
                     if where == "literal":

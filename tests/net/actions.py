@@ -50,7 +50,7 @@ COMMANDS = []  # of all runs
 
 
 @contextlib.contextmanager
-def world(count=5, caps=RICH, lines="", mails=None, prepare=None):
+def world(count=5, caps=RICH, lines="", mails=None, prepare=None, cuts=(), shown=None):
     server = Server.get(caps)
     with tap.directory() as d:
         with server.imap("bob") as imap:
@@ -68,12 +68,14 @@ def world(count=5, caps=RICH, lines="", mails=None, prepare=None):
             if prepare:
                 prepare(imap)
         line = rig.Line(server.info)
+        for pattern, where in cuts:
+            line.cut(pattern, where)
         r = rig.Rig(os.path.join(d, "rig"), server.info, port=line.port, lines=lines)
         r.line, r.server = line, server
         try:
             r.until("the list is read", lambda: "INBOX" in r.boxes() and r.accounts and r.accounts[-1].state == 2)
             r.say(r.client, "WATCH", account="work", box=r.box("INBOX"))
-            r.filled("INBOX", count if mails is None else len(mails))
+            r.filled("INBOX", shown or (count if mails is None else len(mails)))
             yield r
         finally:
             COMMANDS.extend(line.commands)
@@ -532,6 +534,62 @@ def test_subscriptions():
             r.settled()
             tap.equal((subscribed(r, "Lists"), r.sql("cache", "select attrs & 8 from box where id=?", box)), (False, [(0,)]))
         tap.equal([n for n in r.notes if "refused" in n], [])
+
+
+# ---- a whole mailbox ----
+
+def unread(r, name="INBOX"):
+    return {s for s, flags in flags_at(r, name).items() if "\\Seen" not in flags}
+
+
+def some_read(imap):
+    imap.select("INBOX")
+    imap.store("10:20", "+FLAGS", "(\\Seen)")
+    imap.store("300", "+FLAGS", "(\\Seen)")
+
+
+def test_mark_all_read_and_back():
+    for where in (None, "before", "after", "middle"):
+        with world(count=30, prepare=lambda imap: (imap.select("INBOX"), imap.store("10:20", "+FLAGS", "(\\Seen)"))) as r:
+            was = unread(r)
+            if where:
+                r.line.cut("UID STORE", where)
+            m = r.intent(MARK_ALL_READ, box=r.box("INBOX"))
+            tap.equal((m.count, {f & SEEN for f, in r.sql("cache", "select flags from msg where box=?", r.box("INBOX"))}), (19, {SEEN}))
+            tap.equal(r.sql("cache", "select shown_unread from box where id=?", r.box("INBOX")), [(0,)])
+            r.intent(FLAGS, ids(r, 5), clear=SEEN)  # after it, and stays so
+            r.settled()
+            tap.equal((unread(r), len(r.line.asked(r"UID STORE \S+ \+"))), ({"number 5"}, 2 if where else 1))
+            r.undo()
+            r.undo()
+            r.settled()
+            tap.equal(unread(r), was)
+            r.undo(redo=1)
+            r.settled()
+            tap.equal(unread(r), set())
+            r.undo()
+            r.restart()
+            r.settled()
+            tap.equal(unread(r), was)
+            tap.equal(r.sql("cache", "select shown_unread,unseen from box where id=?", r.box("INBOX")), [(19, 19)])
+
+
+def test_mark_all_read_with_messages_that_are_not_listed_yet():
+    for caps in (RICH, POOR):
+        with world(count=300, caps=caps, prepare=some_read, shown=60, cuts=[("FETCH 181:", "down")]) as r:
+            was = unread(r)
+            r.until("it is offline", lambda: r.accounts[-1].state != 2)
+            m = r.intent(MARK_ALL_READ, box=r.box("INBOX"))
+            tap.equal(m.count, 288, "as many as the server had said")
+            r.line.up()
+            r.until("it is online", lambda: r.accounts[-1].state == 2)
+            r.filled("INBOX", 300)
+            r.settled()
+            tap.equal(unread(r), set())
+            r.undo()
+            r.settled()
+            tap.equal(unread(r), was, "what had been read before stays read; notes %r" % r.notes)
+            r.until("the screen agrees", lambda: len(r.sql("cache", "select 1 from msg where box=? and flags & 1 = 0", r.box("INBOX"))) == 288)
 
 
 # ---- what waits for what ----
