@@ -121,7 +121,7 @@ static bool confine(struct grant *g, struct err *err)
 
 static bool run(struct grant *g, struct err *err)
 {
-    enum order order;
+    enum order order = ORDER_NONE;
     if (!confine(g, err))
         return false;
     bool ok = order_get(g, &order, err) && (order == ORDER_REFRESH ? grant_refresh(g, err)
@@ -130,7 +130,7 @@ static bool run(struct grant *g, struct err *err)
     if (g->ended)
         return true;
     struct err lost = ERR_INIT;
-    if (!ok)
+    if (!ok && order == ORDER_REFRESH) /* of a login the terminal tells */
         log_msg(LOG_WARN, "%s: %s", g->account->name, err->text);
     bool told =
         SEND(g->chan, -1, &lost, OAUTH_DONE, .kind = ok ? ERR_NONE : err->kind, .text = str_z(ok ? "" : err->text)) &&

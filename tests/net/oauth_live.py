@@ -246,6 +246,10 @@ def test_refresh():
             term.wait("second", 60)
             after = len([r for r in provider.requests if r[1].get("grant_type") == "refresh_token"])
             equal(after - count, 1, "refreshes")
+            # the same for a delivery, with the token that is kept
+            provider.revoke()
+            contains(u.command("send", "-t", stdin="From: bob@example.org\nTo: alice@example.org\nSubject: third\n\nx\n"), "sent")
+            equal(len([r for r in provider.requests if r[1].get("grant_type") == "refresh_token"]) - after, 1, "refreshes for a delivery")
         finally:
             term.close()
 
