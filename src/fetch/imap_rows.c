@@ -553,7 +553,7 @@ bool imap_step_find(struct fetch *f, struct msg *m, struct err *err)
     struct session *s;
     struct imap_cmd c;
     struct buf id = BUF_INIT(1024), set = BUF_INIT(8192);
-    uint32_t tag;
+    uint32_t tag, fetch = 0;
     size_t at = 0;
     if (!session_need(f, &s, err))
         return false;
@@ -567,7 +567,9 @@ bool imap_step_find(struct fetch *f, struct msg *m, struct err *err)
     if (q->uid) {
         ipc_ranges_add(&s->found, q->uid, q->uid);
     } else {
-        imap_cmd_init(&c, "UID SEARCH ");
+        /* An id finds few: what it finds is asked for in the same flight, where the server keeps it (RFC 5182). */
+        bool kept = q->msgid.n && (imap_caps(s->imap) & IMAP_CAP_SEARCHRES) && (imap_caps(s->imap) & IMAP_CAP_ESEARCH);
+        imap_cmd_init(&c, kept ? "UID SEARCH RETURN (SAVE) " : "UID SEARCH ");
         if (q->uid_lo)
             imap_cmd_add(&c, "UID %u:* ", q->uid_lo);
         if (q->msgid.n) {
@@ -581,7 +583,18 @@ bool imap_step_find(struct fetch *f, struct msg *m, struct err *err)
         buf_fini(&id);
         if (!imap_send(s->imap, &c, &tag, err))
             return err->kind != ERR_USAGE && session_lost(s, err);
+        if (kept && !imap_sendf(s->imap, &fetch, err, "UID FETCH $ (UID RFC822.SIZE INTERNALDATE)"))
+            return session_lost(s, err);
         ok = search_wait(s, tag, err);
+    }
+    if (fetch && !s->f->lost && !s->f->ended) {
+        struct err refused = ERR_INIT;
+        s->finding = ok;
+        bool came = session_done(s, fetch, NULL, &refused);
+        s->finding = false;
+        if (ok && !came)
+            *err = refused;
+        ok = ok && came;
     }
     if (ok && s->found.n && set_piece(str_sub(buf_str(&s->found), 0, 8 * FIND_MAX), &at, 4000, &set)) {
         ok = imap_sendf(s->imap, &tag, err, "UID FETCH %s (UID RFC822.SIZE INTERNALDATE)", buf_z(&set)) ||

@@ -758,6 +758,14 @@ bool imap_result_err(const struct imap_result *r, struct err *err)
     text_from_bytes(r->text, TEXT_FOLD_SPACE, &clean);
     err_set(err, kind, clean.n ? "the server refused: \"%s\"" : "the server refused and did not say why%s",
             buf_z(&clean));
+    /* Shown, never followed: it would send the password wherever the server says (RFC 2193, 2221). */
+    if (str_case_eqz(r->code, "REFERRAL") && r->args.n) {
+        struct err said = *err;
+        buf_reset(&clean);
+        text_from_bytes(str_sub(r->args, 0, 120), TEXT_FOLD_SPACE, &clean);
+        err_set(err, kind, "%.240s; it names another place, %s, where tuimail goes only if you write it into tuimailrc",
+                said.text, buf_z(&clean));
+    }
     buf_fini(&clean);
     return false;
 }

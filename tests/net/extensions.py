@@ -577,5 +577,43 @@ def test_list_lsub_and_status_where_it_cannot():
             tap.equal([c.split()[0] for c in s.heard if c.split()[0] in ("LIST", "LSUB", "STATUS")], ["LIST", "LSUB", "STATUS", "STATUS"])
 
 
+# ---- SEARCHRES (RFC 5182) ----
+def test_what_is_found_is_asked_for_in_one_flight():
+    class Keeping(Memory):
+        def do_search(self, conn, rest, uid):
+            kept = "RETURN (SAVE) " in rest
+            out = super().do_search(conn, rest.replace("RETURN (SAVE) ", "RETURN (ALL) "), uid=uid)
+            text = out if isinstance(out, str) else out[0]
+            conn.kept = (re.search(r"ALL ([\d:,]+)", text) or [None, ""])[1]
+            return "" if kept else out
+
+        def do_fetch(self, conn, rest, uid):
+            return super().do_fetch(conn, rest.replace("$", conn.kept, 1), uid=uid) if rest[0] != "$" or conn.kept else b""
+    for caps, parallel in (("UIDPLUS ESEARCH SEARCHRES", True), ("UIDPLUS ESEARCH", False)):
+        with tap.directory() as d:
+            s = Keeping(("INBOX",), "IMAP4rev1 LITERAL+ " + caps, [], os.path.join(d, "server"))
+            try:
+                s.add("INBOX", mail(1), mail(2), mail(3))
+                with fetch(s.info) as p:
+                    found = p.do("STEP_FIND", box=1, name="INBOX", msgid="m2@example.org")["FOUND"]
+                    tap.equal([(f.uid, f.size) for f in found], [(2, len(mail(2)))], caps)
+                    tap.equal("FOUND" in p.do("STEP_FIND", box=1, name="INBOX", msgid="none@example.org"), False)
+                    tap.equal(len(s.asked(r"UID FETCH \$")), 2 if parallel else 0, caps)
+                    tap.equal(len(s.asked(r"UID FETCH 2 ")), 0 if parallel else 1, caps)
+            finally:
+                s.close()
+
+
+# ---- REFERRAL (RFC 2221, 2193) ----
+def test_a_referral_is_shown_and_not_followed():
+    with memory("LOGIN-REFERRALS MAILBOX-REFERRALS") as s:
+        s.once("SELECT.*", b"{tag} NO [REFERRAL imap://evil.example.org/\x1b]0;x\x07INBOX] not here\r\n")
+        with fetch(s.info) as p:
+            text = p.do("STEP_SELECT", box=1, name="INBOX", want=ERR["NO_MAILBOX"])["DONE"].text.decode()
+            tap.contains(text, "imap://evil.example.org/")
+            tap.contains(text, "only if you write it")
+            assert "\x1b" not in text and "\x07" not in text, text
+
+
 if __name__ == "__main__":
     tap.run(globals())
