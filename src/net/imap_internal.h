@@ -69,6 +69,7 @@ struct imap {
     bool continued;       /* a "+" came */
     struct buf challenge; /* and its text */
     bool bye, logging_in;
+    bool cyrus;                           /* by its greeting */
     char identity[128];                   /* what ID says of us; "" nothing */
     bool waiting;                         /* in imap_wait: no command is half sent */
     bool preauth, went_ahead, identified; /* went_ahead: commands lie behind the login */

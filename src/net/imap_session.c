@@ -29,6 +29,7 @@ static bool greeting(struct imap *m, struct err *err)
         ok = true;
     if (ok && str_case_eqz(ev.code, "CAPABILITY"))
         imap_caps_take(m, ev.args);
+    m->cyrus = ev.text.n && memmem(ev.text.p, ev.text.n, "Cyrus", 5) != NULL;
     buf_fini(&clean);
     return ok;
 }
@@ -166,6 +167,12 @@ static bool go_ahead(struct imap *m, struct err *err)
     return enable(m, caps, m->expected != 0, err) && identify(m, caps, err) && m->handler.ahead(m->handler.arg, err);
 }
 
+/* Cyrus 3.6 takes what comes behind an AUTHENTICATE for more of it, and loses the commands that follow. */
+static bool sasl_ends_alone(const struct imap *m)
+{
+    return m->cyrus || (m->expected & IMAP_CAP_CREATEDMODSEQ);
+}
+
 static bool login_plain(struct imap *m, const struct endpoint *ep, const struct secret *secret, struct err *err)
 {
     struct imap_cmd c;
@@ -200,7 +207,7 @@ static bool challenges(struct imap *m, struct sasl *sasl, uint32_t tag, struct b
             ok = sasl_step(sasl, buf_str(&m->challenge), &out, err);
         buf_reset(initial);
         ok = ok && stream_write(m->stream, buf_str(&out), err) && stream_write(m->stream, STR("\r\n"), err) &&
-             (!sasl_said_all(sasl) || go_ahead(m, err));
+             (!sasl_said_all(sasl) || sasl_ends_alone(m) || go_ahead(m, err));
     }
     if (out.p)
         explicit_bzero(out.p, out.n);
@@ -222,7 +229,8 @@ static bool login_sasl(struct imap *m, struct sasl *sasl, struct err *err)
         explicit_bzero(initial.p, initial.n);
         buf_reset(&initial);
     }
-    bool whole = have && !initial.n && sasl_said_all(sasl); /* nothing can follow but the answer */
+    /* nothing can follow but the answer */
+    bool whole = have && !initial.n && sasl_said_all(sasl) && !sasl_ends_alone(m);
     bool ok = imap_send(m, &c, &tag, err) && (!whole || go_ahead(m, err)) && challenges(m, sasl, tag, &initial, err) &&
               imap_wait(m, tag, &r, err) && login_result(&r, err) && sasl_finish(sasl, (struct str){NULL, 0}, err);
     if (!ok)

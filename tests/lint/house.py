@@ -64,6 +64,23 @@ def sources():
                 yield os.path.relpath(path, SRC), open(path, encoding="utf-8").read()
 
 
+def imap_table():
+    """What doc/IMAP says against src/net/imap.h and the tests."""
+    doc = open(os.path.join(TOP, "doc", "IMAP"), encoding="utf-8").read()
+    header = open(os.path.join(SRC, "net", "imap.h"), encoding="utf-8").read()
+    bad = ["%s is not in it" % w for w in re.findall(r'^    X\(\w+, "([^"]+)"\)', header, re.M) if w not in doc]
+    tests = {}
+    for folder in ("net", "unit"):
+        for name in os.listdir(os.path.join(TOP, "tests", folder)):
+            text = open(os.path.join(TOP, "tests", folder, name), encoding="utf-8", errors="replace").read()
+            tests[name.split(".")[0]] = set(re.findall(r"^(?:def|static void) (\w+)\(", text, re.M))
+    for where, names in re.findall(r"(\w+):((?:,?\s+[a-z]\w*_\w+)+)", doc):
+        bad += ["%s has no %s" % (where, n) for n in re.findall(r"\w+", names) if where in tests and n not in tests[where] and n not in tests]
+    if not re.search("extensions: test_", doc):
+        bad.append("no test is named")
+    return bad
+
+
 def main():
     up, doors, long, cited = [], [], [], {}
     for path, text in sources():
@@ -94,6 +111,8 @@ def main():
                             cited.setdefault(n, name)
     result("every cited case stands in doc/THREATS", ["%d (%s)" % (n, cited[n]) for n in sorted(set(cited) - stated)])
     result("doc/THREATS states only cases that a test cites", [str(n) for n in sorted(stated - set(cited))])
+
+    result("doc/IMAP names every capability and only tests that there are", imap_table())
 
     outside = []
     for folder, dirs, names in os.walk(TOP):
