@@ -4,6 +4,8 @@ import contextlib
 import os
 import re
 import socket
+import struct
+import subprocess
 import threading
 
 import tap
@@ -17,7 +19,7 @@ LINES = "set timeout 5\nset connect-timeout 5\nset log-level debug\n"
 
 
 @contextlib.contextmanager
-def at_work(count=3, lines="", **server):
+def at_work(count=3, lines="", env=None, **server):
     """Bob's screen on a mailbox of `count` messages, over a line that can be made bad."""
     with tap.directory() as root:
         s = Server(os.path.join(root, "dovecot"), relay=False, **server)
@@ -27,7 +29,7 @@ def at_work(count=3, lines="", **server):
         try:
             for i in range(count):
                 s.deliver("bob", message("number %d" % i))
-            term = bob.start(cols=120)
+            term = bob.start(cols=120, env=env)
             term.wait(lambda screen: "number 0" in screen and "work live" in screen)
             yield s, line, bob, term
         except BaseException:
@@ -81,6 +83,80 @@ def test_a_command_whose_answer_is_lost():
         term.wait("queued", gone=True)
         equal(server.subjects("bob", "Archive"), ["number 2"])
         equal(sorted(server.subjects("bob", "INBOX")), ["number 0", "number 1"])
+
+
+CLOCK = r"""
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <time.h>
+static volatile long *ahead;
+__attribute__((constructor)) static void begin(void)
+{
+    int fd = open(getenv("CLOCK_AHEAD"), O_RDONLY);
+    ahead = mmap(NULL, sizeof *ahead, PROT_READ, MAP_SHARED, fd, 0);
+}
+time_t time(time_t *t)
+{
+    struct timespec ts;
+    clock_gettime(CLOCK_REALTIME, &ts);
+    ts.tv_sec += *ahead;
+    return t ? *t = ts.tv_sec : ts.tv_sec;
+}
+int timerfd_create(int clock, int flags)
+{
+    (void)clock;
+    (void)flags;
+    errno = ENOSYS; /* nobody tells that the clock was set: it is looked at */
+    return -1;
+}
+"""
+
+
+@contextlib.contextmanager
+def clock_of_store(directory):
+    """A directory of programs whose store sees the wall clock ahead by the number in a file; a function that sets it."""
+    source, library, number = (os.path.join(directory, n) for n in ("clock.c", "clock.so", "ahead"))
+    with open(source, "w") as f:
+        f.write(CLOCK)
+    if subprocess.run(["cc", "-shared", "-fPIC", "-o", library, source], capture_output=True, check=False).returncode:
+        tap.skip("no C compiler")
+    real = os.environ.get("TUIMAIL_LIBEXEC", os.path.join(tap.BUILD, "libexec"))
+    programs = os.path.join(directory, "libexec")
+    os.mkdir(programs)
+    for name in os.listdir(real):
+        os.symlink(os.path.join(real, name), os.path.join(programs, name))
+    os.unlink(os.path.join(programs, "store"))
+    with open(os.path.join(programs, "store"), "w") as f:
+        f.write("#!/bin/sh\nexec env CLOCK_AHEAD=%s LD_PRELOAD=%s ASAN_OPTIONS=verify_asan_link_order=0 %s/store \"$@\"\n" % (number, library, real))
+    os.chmod(os.path.join(programs, "store"), 0o755)
+
+    def ahead(seconds):
+        with open(number, "r+b" if os.path.exists(number) else "w+b") as f:
+            f.write(struct.pack("l", seconds))
+    ahead(0)
+    yield programs, ahead
+
+
+def test_the_machine_slept():
+    # THREATS 166: no answer is waited for, the line is dropped at once, what was begun is done once
+    with tap.directory() as d, clock_of_store(d) as (programs, ahead):
+        with at_work(lines="set timeout 1h\n", env={"TUIMAIL_LIBEXEC": programs}) as (server, line, _, term):
+            line.swallow()
+            term.keys("Home", "a")
+            term.wait("queued")
+            line.heal()
+            before = line.accepted
+            ahead(3600)
+            eventually("a new line is opened", lambda: line.accepted > before, 60)
+            term.wait("queued", 60, gone=True)
+            eventually("archived once", lambda: server.subjects("bob", "Archive") == ["number 2"])
+            equal(sorted(server.subjects("bob", "INBOX")), ["number 0", "number 1"])
+            server.deliver("bob", message("after the sleep"))
+            term.wait("after the sleep")
 
 
 def test_reconnect_now():
