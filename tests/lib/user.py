@@ -1,5 +1,6 @@
 """A user with an empty home and a tuimailrc; commands run as that user would run them."""
 import os
+import re
 import subprocess
 import time
 
@@ -67,6 +68,15 @@ class User:
 
     def start(self, cols=80, rows=24, env=None, term="tmux-256color", args=()):
         return Terminal([TUIMAIL, "-c", self.rc] + list(args), cols, rows, env=dict(self.env, **(env or {})), term=term)
+
+    def settled(self):
+        """Waits until nothing is under way on the IMAP line: the last command sent is IDLE (log-level debug). What a Dovecot sees just while it
+        answers another command it may not tell."""
+        def idles():
+            with open(os.path.join(self.store, "log", "fetch.log"), errors="replace") as f:
+                sent = re.findall(r"> T\d+ (\w+)", f.read())
+            return sent and sent[-1] == "IDLE"
+        eventually("the line is watched", lambda: idles() and (time.sleep(0.3) or idles()))
 
     def logs(self):
         """The programs' logs, for the report of a failed test."""

@@ -30,7 +30,7 @@ def at_work(count=3, lines="", env=None, **server):
             for i in range(count):
                 s.deliver("bob", message("number %d" % i))
             term = bob.start(cols=120, env=env)
-            term.wait(lambda screen: "number 0" in screen and "work live" in screen)
+            term.wait(lambda screen: "number 0" in screen and "work live" in screen and "Archive" in screen)
             yield s, line, bob, term
         except BaseException:
             print("\n".join("# " + x for x in bob.logs().splitlines()[-150:]))
@@ -73,7 +73,8 @@ def test_a_line_that_swallows():
 
 def test_a_command_whose_answer_is_lost():
     # THREATS 166: the server did it, its answer never came: looked at, not done again
-    with at_work() as (server, line, _, term):
+    with at_work() as (server, line, bob, term):
+        bob.settled()
         line.deaf()
         term.keys("Home", "a")
         eventually("the server has moved it", lambda: server.subjects("bob", "Archive") == ["number 2"], 60)

@@ -30,8 +30,8 @@ def two_clients(count=5, lines="", cols=120, rows=30, boxes=(), env=None, **serv
                 for i in range(count):
                     s.deliver("bob", message("number %d" % i))
                 term = bob.start(cols=cols, rows=rows, env=env)
-                term.wait(lambda screen: (not count or "number 0" in screen) and "work live" in screen)
-                settled(bob)
+                term.wait(lambda screen: (not count or "number 0" in screen) and "work live" in screen and "Archive" in screen)
+                bob.settled()
                 s.line = line
                 yield s, phone, term, bob
         except BaseException:
@@ -42,15 +42,6 @@ def two_clients(count=5, lines="", cols=120, rows=30, boxes=(), env=None, **serv
                 term.close()
             line.close()
             s.close()
-
-
-def settled(bob):
-    """Nothing is under way: the last command to the server was IDLE. (What Dovecot sees just while it answers another command it may not tell.)"""
-    def idles():
-        with open(os.path.join(bob.store, "log", "fetch.log"), errors="replace") as f:
-            sent = re.findall(r"> T\d+ (\w+)", f.read())
-        return sent and sent[-1] == "IDLE"
-    eventually("the line is watched", lambda: idles() and (time.sleep(0.3) or idles()))
 
 
 def cursor_line(term):
@@ -129,7 +120,7 @@ def test_the_mailbox_list_is_live():
         term.wait(lambda screen: counts(screen).get("below") == 1)
         phone.create("Made")
         term.wait("Made")
-        settled(bob)
+        bob.settled()
         phone.rename("Old", "Newer")
         renamed = lambda screen: "Newer" in screen and not re.search(r"^ *Old", screen, re.M)  # noqa: E731
         try:
@@ -140,7 +131,7 @@ def test_the_mailbox_list_is_live():
             term.keys("Enter")
             term.wait(renamed)
         equal(counts(term.screen()).get("below"), 1, "what lies below is still there")
-        settled(bob)
+        bob.settled()
         phone.delete("Made")
         term.wait("Made", gone=True)
 
@@ -154,7 +145,7 @@ def test_the_selected_mailbox_is_renamed():
         term.type("Project")
         term.keys("Enter")
         term.wait("the plan")
-        settled(bob)
+        bob.settled()
         phone.rename("Project", "Plans")
         screen = term.wait(lambda screen: counts(screen).get("Plans") == 1 and "Project" not in counts(screen) and "work live" in screen, 30)
         if "Plans · work" in screen:
@@ -165,7 +156,7 @@ def test_the_selected_mailbox_is_renamed():
             term.type("Plans")
             term.keys("Enter")
         term.wait("the plan")
-        settled(bob)
+        bob.settled()
         phone.append("Plans", "", None, message("the next plan").replace("\n", "\r\n").encode())
         term.wait("the next plan", 60)
 
@@ -208,7 +199,7 @@ def running(bob):
 def absence(**server):
     """Away, and back: what was read, flagged, removed, moved in and new meanwhile; the commands that it took."""
     with two_clients(count=40, boxes=("Lists",), rows=45, **server) as (s, phone, term, bob):
-        settled(bob)
+        bob.settled()
         term.keys("q")
         equal(term.exit_status(), 0)
         eventually("the programs end", lambda: not running(bob))
@@ -226,7 +217,7 @@ def absence(**server):
             screen = back.wait(lambda screen: counts(screen).get("INBOX") == 28 and "while away" in screen and re.search(r"of 38$", screen, re.M))
             equal([n for n in range(40) if re.search(r" number %d( |$)" % n, screen, re.M)], [n for n in range(40) if n not in (19, 20, 21)])
             equal([line for line in screen.split("\n") if "number 10 " in line and "!" in line] != [], True, "the flag is shown")
-            settled(bob)
+            bob.settled()
             with open(log, errors="replace") as f:
                 f.seek(before)
                 return re.findall(r"> T\d+ (.*)", f.read())
@@ -264,7 +255,7 @@ def test_a_mailbox_made_anew():
         term.type("go inbox")
         term.keys("Enter")
         term.wait("number 0")
-        settled(bob)
+        bob.settled()
         s.line.refuse()
         s.line.cut()
         phone.delete("Lists")
@@ -292,11 +283,11 @@ def test_a_mailbox_for_reading_only():
         term.keys("Enter")
         term.wait("by decree")
         term.wait("work live")
-        settled(bob)
+        bob.settled()
         term.keys("Home", "a")
         screen = term.wait("not archived: the mailbox can only be read")
         assert "by decree" in screen, screen
-        settled(bob)
+        bob.settled()
         phone.select("Notices")
         equal(phone.search(None, "ALL")[1], [b"1"], "it is still there")
         equal(phone.search(None, "SEEN")[1], [b""])
