@@ -59,8 +59,8 @@ static bool give_listener(struct consent *l, struct err *err)
     int on = 1;
     if (l->oauth.device)
         return true;
-    https_parse(l->oauth.redirect_url, true, host, &port);
-    if (strchr(l->oauth.redirect_url + strlen("http://"), ':') == NULL)
+    if (!https_parse(l->oauth.redirect_url, true, host, &port) ||
+        strchr(l->oauth.redirect_url + strlen("http://"), ':') == NULL)
         port = 0;
     at.sin_port = htons(port);
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);

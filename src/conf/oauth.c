@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#define REDIRECT_MAX 250
+
 static const struct provider {
     const char *name, *auth_url, *token_url, *device_url, *scope, *redirect_url, *auth_extra;
 } providers[] = {
@@ -107,8 +109,9 @@ bool account_oauth(const struct account *a, struct oauth *o, struct err *err)
     if ((o->device ? o->device_url : o->auth_url)[0] == '\0')
         return err_set(err, ERR_CONFIG, "account %s: the %s flow needs %s", a->name, o->device ? "device" : "code",
                        o->device ? "oauth-device-url" : "oauth-auth-url");
-    if (!https_parse(o->redirect_url, true, host, &port) || !host_is_loopback(host))
-        return err_set(err, ERR_CONFIG, "account %s: oauth-redirect-url is no http: URL of this machine", a->name);
+    bool here = https_parse(o->redirect_url, true, host, &port) || https_parse(o->redirect_url, false, host, &port);
+    if (!here || !host_is_loopback(host) || strlen(o->redirect_url) > REDIRECT_MAX || strchr(o->redirect_url, '?'))
+        return err_set(err, ERR_CONFIG, "account %s: oauth-redirect-url is no URL of this machine", a->name);
     return check_url(a, "oauth-auth-url", o->auth_url, err) && check_url(a, "oauth-token-url", o->token_url, err) &&
            check_url(a, "oauth-device-url", o->device_url, err);
 }

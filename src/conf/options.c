@@ -123,8 +123,10 @@ const struct option conf_options[] = {
      ACCOUNT(oauth_redirect_url),
      .def = "",
      .help = "Where the code flow sends the browser, as registered with the client id",
-     .more = "An http: URL of this machine; without a port any free one is taken. Empty: http://127.0.0.1, for "
-             "microsoft and fastmail http://localhost."},
+     .more =
+         "An http: URL of this machine; without a port any free one is taken. With an https: one, as Yahoo wants it, "
+         "the browser's last page does not load, and its address is pasted. Empty: http://127.0.0.1, for microsoft "
+         "and fastmail http://localhost."},
     {.name = "oauth-ca-file",
      .type = OPT_PATH,
      ACCOUNT(oauth_ca_file),

@@ -55,7 +55,11 @@ static void redirect_make(struct flow *f)
     const char *url = f->grant->oauth.redirect_url;
     char host[256];
     uint16_t port = 0;
-    https_parse(url, true, host, &port);
+    f->path = STR("/");
+    if (!https_parse(url, true, host, &port)) { /* https: nobody listens there, its address is pasted */
+        snprintf(f->redirect, sizeof f->redirect, "%s", url);
+        return;
+    }
     struct str rest = str_sub(str_z(url), strlen("http://") + strlen(host), strlen(url));
     size_t slash;
     f->path = str_find(rest, '/', &slash) ? str_sub(rest, slash, rest.n) : STR("/");

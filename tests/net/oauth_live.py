@@ -195,6 +195,16 @@ def test_code_flow_pasted():
             contains(u.command("fetch"), "0 new")
 
 
+def test_code_flow_with_an_https_redirect():
+    with world() as (server, provider):
+        u = account(server, provider, "u", flow="code", lines="set -a work oauth-redirect-url https://localhost:7777/done\n")
+        login = Login(u)
+        where, _ = provider.browse(login.until(r"https://localhost\S+/auth\?\S+"), follow=False)
+        contains(where, "https://localhost:7777/done?code=")
+        login.paste(where)
+        contains(login.end(), "may use the account now")
+
+
 def test_code_flow_refusals():
     with world() as (server, provider):
         u = account(server, provider, "u", flow="code")
