@@ -25,6 +25,7 @@ struct tls {
     unsigned doubts; /* what the chain lacks */
     int other;       /* X509_V_ERR_ of DOUBT_OTHER */
     bool proven;
+    bool heard; /* data of the peer came */
     bool asked; /* the server wants a certificate of ours */
 };
 
@@ -384,6 +385,9 @@ static enum io failed(struct tls *t, int ret, const char *what, struct err *err)
     char prefix[400];
     snprintf(prefix, sizeof prefix, "%.250s: %s", t->host, what);
     library_failed(err, prefix);
+    /* Once the peer has spoken it is the line that broke, as any line does. Before, a TLS 1.3 server may refuse us. */
+    if (t->heard)
+        err->kind = ERR_LINE;
     return IO_FAIL;
 }
 
@@ -407,6 +411,7 @@ enum io tls_read(struct tls *t, char *p, size_t n, size_t *got_r, struct err *er
     ERR_clear_error();
     errno = 0;
     int r = SSL_read_ex(t->ssl, p, n, got_r);
+    t->heard = t->heard || r == 1;
     return r == 1 ? IO_OK : failed(t, r, "TLS broke", err);
 }
 
