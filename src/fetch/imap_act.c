@@ -267,7 +267,9 @@ static bool moved_tell(struct session *s, const struct act *act, const struct ms
     while (str_split(&pairs, '\n', &line))
         if (line.n && !moved_pairs(s, m, line, &told, err))
             return false;
-    while (!told && imap_set_next(&set, &lo, &hi)) /* the server did not say where */
+    /* A server that names new places and names none has moved none. */
+    bool names = (imap_caps(s->imap) & IMAP_CAP_UIDPLUS) != 0;
+    while (!told && !names && imap_set_next(&set, &lo, &hi))
         for (uint64_t uid = lo; uid <= hi && uid - lo < MOVED_MAX; uid++)
             if (!moved_one(s, m, (uint32_t)uid, 0, 0, err))
                 return false;

@@ -260,6 +260,7 @@ void replay_message(struct acct *, struct msg *); /* MOVED, FOUND, APPENDED, MAI
 void replay_drop(struct acct *, enum err_kind);   /* the fetch program is gone */
 void replay_unseen(struct acct *, struct step *, const struct m_UIDS *);
 bool replay_pending(struct acct *);
+const char *verb_of(enum intent_kind); /* "moving" */
 /* Something was sent within the last second; then the account is pumped again after it. */
 bool replay_quiet(struct acct *);
 

@@ -56,6 +56,15 @@ static void say_full(struct acct *a, const struct db_batch *b, const char *why)
         a->full_words, a->full_words[0] ? ")" : "", why);
 }
 
+/* What the user can do about it. */
+static const char *next_step(enum err_kind kind)
+{
+    return kind == ERR_OVERQUOTA    ? "; all is as before: make room, then do it again"
+           : kind == ERR_NO_MAILBOX ? "; all is as before: the mailboxes are listed anew, choose another"
+           : kind == ERR_READ_ONLY  ? "; all is as before: it can only be read; copying works"
+                                    : "; all is as before";
+}
+
 /* What is said of a batch that came to nothing: what, how much, where, why. */
 static void say_refused(struct acct *a, const struct db_batch *b, enum err_kind kind, const char *why)
 {
@@ -63,11 +72,12 @@ static void say_refused(struct acct *a, const struct db_batch *b, enum err_kind 
     uint64_t box = b->kind == INTENT_APPEND ? b->target : b->box;
     snprintf(where, sizeof where, "%s", box ? box_words(a, box) : clean_line(b->utf8.n ? b->utf8 : b->arg));
     if (b->nitems > 0 && b->kind != INTENT_APPEND)
-        acct_note(a, 2, kind, "%s %zu message%s in %s of %s was refused: \"%s\"", verb_of(b->kind), b->nitems,
-                  b->nitems == 1 ? "" : "s", where, a->name, why);
+        acct_note(a, 2, kind, "%s %zu message%s in %s of %s was refused: \"%s\"%s", verb_of(b->kind), b->nitems,
+                  b->nitems == 1 ? "" : "s", where, a->name, why, next_step(kind));
     else
-        acct_note(a, 2, kind, "%s %s %s of %s was refused: \"%s\"", verb_of(b->kind),
-                  b->kind == INTENT_APPEND ? "a mail in" : "", where, a->name, why);
+        acct_note(a, 2, kind, "%s %s%s of %s was refused: \"%s\"%s", verb_of(b->kind),
+                  b->kind == INTENT_APPEND ? "a mail in " : "", where, a->name, why,
+                  b->kind == INTENT_APPEND ? "" : next_step(kind));
 }
 
 /* A server that names new places named none for these: they were not there any more. */
@@ -87,9 +97,9 @@ static bool items_gone(struct acct *a, const struct batch_run *r, struct err *er
             continue;
         db_msg_get(a->db, it->msg, &m, &none);
         acct_note(a, 1, ERR_NO_MESSAGE,
-                  "%s \"%.*s\" came too late: another program had moved it out of %s or removed it; it stays as that "
-                  "left it",
-                  verb_of(b->kind), STR_FMT(str_sub(m.subject, 0, 120)), box_words(a, b->box));
+                  "%s \"%.*s\" came too late: another program had moved it out of %s of %s or removed it; it stays as "
+                  "that left it",
+                  verb_of(b->kind), STR_FMT(str_sub(m.subject, 0, 120)), box_words(a, b->box), a->name);
         ok = db_item_failed(a->db, it->intent, it->msg, ERR_NO_MESSAGE, "the message was gone", err);
     }
     return ok;

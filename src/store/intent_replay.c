@@ -56,10 +56,12 @@ static void conflict(struct db *db, const struct intent *in, uint64_t msg, enum 
     sqlite3_stmt *st = q_ask(db, "SELECT subject FROM msg WHERE id=?", "i", I(msg));
     struct buf subject = BUF_INIT(200);
     if (msg && q_step(db, st)) {
-        buf_addf(&subject, "\"%.*s\": ", STR_FMT(str_sub(sql_str(st, 0), 0, 120)));
+        buf_addf(&subject, "\"%.*s\" in ", STR_FMT(str_sub(sql_str(st, 0), 0, 120)));
         sqlite3_reset(st);
     }
-    snprintf(c.text, sizeof c.text, "%s%s", buf_z(&subject), text);
+    struct box *b = box_ref(db, in->box);
+    snprintf(c.text, sizeof c.text, "%s%.*s: %s", buf_z(&subject), b ? (int)MIN(b->utf8_n, (size_t)100) : 1,
+             b ? b->utf8 : "?", text);
     buf_fini(&subject);
     conflict_note(db, &c);
 }
@@ -321,6 +323,8 @@ static bool done_here(struct db *db, const struct intent *in)
     if (in->kind != INTENT_TAGS || !b || b->keywords_ok)
         return false;
     db_intents_done(db, &in->id, 1, &e);
+    if (!db->local)
+        conflict(db, in, 0, ERR_NONE, "the server keeps no tags there; they are kept on this machine");
     return true;
 }
 
@@ -700,7 +704,9 @@ void intent_box_gone(struct db *db, uint64_t box)
         if (in.state < INTENT_DONE) {
             bool meant = in.kind == INTENT_BOX_DELETE && in.box == box;
             if (!meant)
-                conflict(db, &in, 0, ERR_NO_MAILBOX, "the mailbox does not exist any more");
+                conflict(db, &in, 0, ERR_NO_MAILBOX,
+                         in.box == box ? "the mailbox does not exist any more"
+                                       : "the target does not exist any more; choose another mailbox");
             if (intent_on_box(in.kind))
                 intent_set(db, in.id, meant ? INTENT_DONE : INTENT_REFUSED, meant ? ERR_NONE : ERR_NO_MAILBOX, "");
             else

@@ -33,7 +33,6 @@ void run_free(struct acct *, struct batch_run *);
 bool run_sent(struct batch_run *, struct step *);
 /* Nothing leaves a mailbox of everything (RFC 6154 \All) but to Trash and Junk: a move out of it adds a place. */
 bool stays_behind(struct acct *, const struct db_batch *);
-const char *verb_of(enum intent_kind);
 bool try_later(enum err_kind);
 /* Looks for places (PHASE_FIND) or outcomes (PHASE_SETTLE) of a batch, and ends it. */
 void settle_begin(struct acct *, struct batch_run *, enum phase);

@@ -62,6 +62,43 @@ static uint32_t u32_of(struct str arg)
     return v;
 }
 
+/* A mailbox with mail in it goes under Trash, where it can be had back; what is under Trash, empty, or told to, goes
+ * for good. True: *x is a renaming now. */
+static bool box_to_trash(struct acct *a, struct db_intent *x, struct buf *name, struct buf *shown)
+{
+    ptrdiff_t i = box_at(a, x->box), t = box_role(a, BOX_TRASH);
+    const struct box *box = i < 0 ? NULL : &a->boxes[i], *trash = t < 0 ? NULL : &a->boxes[t];
+    if (!a->imap || !box || !trash || i == t || !trash->delim || (trash->attrs & (BOX_NOINFERIORS | BOX_NOSELECT)) ||
+        a->plan[i].exists == 0)
+        return false;
+    struct str leaf = box_name(box), leaf_shown = box_utf8(box), own = box_name(trash);
+    size_t at;
+    if (str_starts(leaf, own) && leaf.n > own.n && leaf.p[own.n] == trash->delim)
+        return false;
+    while (box->delim && str_find(leaf, box->delim, &at))
+        leaf = str_sub(leaf, at + 1, leaf.n);
+    while (box->delim && str_find(leaf_shown, box->delim, &at))
+        leaf_shown = str_sub(leaf_shown, at + 1, leaf_shown.n);
+    for (unsigned n = 1; n < 100; n++) {
+        struct db_box other;
+        struct err err = ERR_INIT;
+        char tail[8] = "";
+        if (n > 1)
+            snprintf(tail, sizeof tail, " %u", n);
+        buf_reset(name);
+        buf_reset(shown);
+        buf_addf(name, "%.*s%c%.*s%s", STR_FMT(own), trash->delim, STR_FMT(leaf), tail);
+        buf_addf(shown, "%.*s%c%.*s%s", STR_FMT(box_utf8(trash)), trash->delim, STR_FMT(leaf_shown), tail);
+        if (db_box_by_name(a->db, buf_str(name), &other, &err))
+            continue;
+        x->kind = INTENT_BOX_RENAME;
+        x->arg = buf_str(name);
+        x->utf8 = buf_str(shown);
+        return true;
+    }
+    return false;
+}
+
 static bool intent_run(struct acct *a, const struct m_INTENT *in, uint64_t *ids, size_t n, uint64_t *group,
                        uint32_t *count, struct err *err)
 {
@@ -86,6 +123,8 @@ static bool intent_run(struct acct *a, const struct m_INTENT *in, uint64_t *ids,
         x.arg = buf_str(&name);
         x.utf8 = buf_str(&shown);
     }
+    if (x.kind == INTENT_BOX_DELETE && !in->flags)
+        box_to_trash(a, &x, &name, &shown);
     uint8_t role = role_of_intent(x.kind);
     if (ok && role && x.target == 0 && !acct_listed(a))
         ok = err_set(err, ERR_NO_MAILBOX, "the mailboxes are being listed: again in a moment");

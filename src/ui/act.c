@@ -531,7 +531,8 @@ static void on_box_answer(struct ui *ui, void *arg, const struct msg *m)
         undo_step(ui, 1);
 }
 
-static void box_intent(struct ui *ui, enum intent_kind kind, unsigned account, uint64_t box, const char *name)
+static void box_intent(struct ui *ui, enum intent_kind kind, unsigned account, uint64_t box, const char *name,
+                       bool for_good)
 {
     struct err err = ERR_INIT;
     if (!ui_online(ui))
@@ -540,7 +541,8 @@ static void box_intent(struct ui *ui, enum intent_kind kind, unsigned account, u
     static char gone[] = "mailbox deleted", created[] = "mailbox created · u undo",
                 renamed[] = "mailbox renamed · u undo", marked[] = "all marked read · u undo",
                 subscribed[] = "subscribed · u undo", unsubscribed[] = "no longer subscribed · u undo";
-    char *done = kind == INTENT_BOX_DELETE        ? gone
+    static char away[] = "mailbox moved under Trash · u undo";
+    char *done = kind == INTENT_BOX_DELETE        ? for_good ? gone : away
                  : kind == INTENT_BOX_CREATE      ? created
                  : kind == INTENT_BOX_RENAME      ? renamed
                  : kind == INTENT_BOX_SUBSCRIBE   ? subscribed
@@ -548,7 +550,7 @@ static void box_intent(struct ui *ui, enum intent_kind kind, unsigned account, u
                                                   : marked;
     uint32_t req = ui_request(ui, on_box_answer, done);
     if (!SEND(ui->client->chan, -1, &err, INTENT, .req = req, .account = str_z(ui->accts.list[account].name),
-              .kind = (uint8_t)kind, .box = box, .arg = str_z(name)))
+              .kind = (uint8_t)kind, .box = box, .flags = for_good, .arg = str_z(name)))
         ui_note_err(ui, &err);
 }
 
@@ -566,7 +568,7 @@ static void create_box(struct ui *ui, void *arg, const char *text)
 {
     (void)arg;
     if (text && *text && ui->accts.n)
-        box_intent(ui, INTENT_BOX_CREATE, here(ui), 0, text);
+        box_intent(ui, INTENT_BOX_CREATE, here(ui), 0, text, false);
 }
 
 bool run_create_mailbox(void *context, const struct cmd_args *args, struct err *err)
@@ -584,7 +586,7 @@ static void rename_box(struct ui *ui, void *arg, const char *text)
     const struct box_item *item = boxes_cursor(&ui->boxes);
     (void)arg;
     if (text && *text && item && item->kind == BOXK_BOX)
-        box_intent(ui, INTENT_BOX_RENAME, item->account, item->id, text);
+        box_intent(ui, INTENT_BOX_RENAME, item->account, item->id, text, false);
 }
 
 bool run_rename_mailbox(void *context, const struct cmd_args *args, struct err *err)
@@ -600,12 +602,24 @@ bool run_rename_mailbox(void *context, const struct cmd_args *args, struct err *
     return true;
 }
 
-static void delete_box(struct ui *ui, void *arg, bool yes)
+static void delete_box(struct ui *ui, const struct box_item *item, bool for_good)
 {
-    const struct box_item *item = boxes_cursor(&ui->boxes);
+    if (item && item->kind == BOXK_BOX)
+        box_intent(ui, INTENT_BOX_DELETE, item->account, item->id, "", for_good);
+}
+
+static void delete_box_now(struct ui *ui, void *arg, bool yes)
+{
     (void)arg;
-    if (yes && item && item->kind == BOXK_BOX)
-        box_intent(ui, INTENT_BOX_DELETE, item->account, item->id, "");
+    if (yes)
+        delete_box(ui, boxes_cursor(&ui->boxes), true);
+}
+
+static void delete_box_to_trash(struct ui *ui, void *arg, bool yes)
+{
+    (void)arg;
+    if (yes)
+        delete_box(ui, boxes_cursor(&ui->boxes), false);
 }
 
 bool run_delete_mailbox(void *context, const struct cmd_args *args, struct err *err)
@@ -613,12 +627,14 @@ bool run_delete_mailbox(void *context, const struct cmd_args *args, struct err *
     struct ui *ui = context;
     const struct box_item *item = boxes_cursor(&ui->boxes);
     char question[400];
-    (void)args;
     if (!item || item->kind != BOXK_BOX)
         return err_set(err, ERR_USAGE, "the cursor is on no mailbox");
-    snprintf(question, sizeof question, "Delete the mailbox %.200s with %u message%s, for good?", item->path,
-             item->total, item->total == 1 ? "" : "s");
-    ui_confirm(ui, question, "", delete_box, NULL);
+    const struct box_item *trash = boxes_role(&ui->boxes, item->account, BOX_TRASH);
+    bool below = trash && !strncmp(item->path, trash->path, strlen(trash->path)); /* or Trash itself */
+    bool for_good = cmd_arg(args, 0) || !trash || below || !item->total;
+    snprintf(question, sizeof question, "Delete the mailbox %.200s with %u message%s%s?", item->path, item->total,
+             item->total == 1 ? "" : "s", for_good ? ", for good" : ": move it under Trash");
+    ui_confirm(ui, question, "", for_good ? delete_box_now : delete_box_to_trash, NULL);
     return true;
 }
 
@@ -627,7 +643,7 @@ static bool subscription(struct ui *ui, enum intent_kind kind, struct err *err)
     const struct box_item *item = boxes_cursor(&ui->boxes);
     if (!item || item->kind != BOXK_BOX)
         return err_set(err, ERR_USAGE, "the cursor is on no mailbox");
-    box_intent(ui, kind, item->account, item->id, "");
+    box_intent(ui, kind, item->account, item->id, "", false);
     return true;
 }
 
@@ -658,11 +674,11 @@ static void read_all(struct ui *ui, void *arg, bool yes)
     const struct box_item *item = box_here(ui);
     (void)arg;
     if (yes && item)
-        box_intent(ui, INTENT_MARK_ALL_READ, item->account, item->id, "");
+        box_intent(ui, INTENT_MARK_ALL_READ, item->account, item->id, "", false);
     for (unsigned a = 0; yes && !item && a < ui->accts.n; a++) {
         const struct box_item *inbox = boxes_role(&ui->boxes, a, BOX_INBOX);
         if (inbox && inbox->unread)
-            box_intent(ui, INTENT_MARK_ALL_READ, a, inbox->id, "");
+            box_intent(ui, INTENT_MARK_ALL_READ, a, inbox->id, "", false);
     }
 }
 

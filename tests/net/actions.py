@@ -595,6 +595,52 @@ def test_mark_all_read_with_messages_that_are_not_listed_yet():
             r.until("the screen agrees", lambda: len(r.sql("cache", "select 1 from msg where box=? and flags & 1 = 0", r.box("INBOX"))) == 288)
 
 
+# ---- conflicts ----
+
+def test_conflicts_are_told_and_the_screen_returns_to_the_truth():
+    with world(prepare=lambda imap: imap.create("Lists")) as r:
+        offline(r)
+        lists = r.box("Lists")
+        r.intent(ARCHIVE, ids(r, 1))
+        r.intent(FLAGS, ids(r, 2), flags=FLAGGED)
+        r.intent(MOVE, ids(r, 3), target=lists)
+        r.intent(TAGS, ids(r, 4), arg="+kept")
+        with r.server.imap("bob") as imap:
+            imap.select("INBOX")
+            imap.store("1:2", "+FLAGS", "(\\Deleted)")
+            imap.expunge()
+            imap.delete("Lists")
+        r.line.up()
+        r.settled()
+        tap.equal((held(r, "INBOX"), held(r, "Archive"), held(r, "Lists")), (names(3, 4, 5), {}, None))
+        r.until("the screen agrees", lambda: sorted(r.rows("INBOX")) == ["number 3", "number 4", "number 5"])
+        tap.equal(r.rows("Archive"), {})
+        said = "\n".join(r.notes)
+        for words in ('moving "number 1"', "INBOX of work", 'work: changing flags "number 2" in INBOX', "another program", "choose another"):
+            tap.contains(said, words)
+        tap.equal(flags_at(r, "INBOX")["number 4"], {"kept"})
+
+
+def test_deleting_a_mailbox_with_mail_in_it_can_be_undone():
+    def prepare(imap):
+        imap.create("Lists")
+        imap.create("Lists/sub")
+        imap.append("Lists", "", None, mail(9))
+        imap.append("Lists/sub", "", None, mail(8))
+    with world(prepare=prepare) as r:
+        box = r.box("Lists")
+        r.until("its count is known", lambda: r.sql("cache", "select exists_ from box where id=?", box) == [(1,)])
+        r.intent(BOX_DELETE, box=box)
+        r.settled()
+        tap.equal((held(r, "Lists"), held(r, "Trash/Lists"), held(r, "Trash/Lists/sub")), (None, names(9), names(8)))
+        r.undo()
+        r.settled()
+        tap.equal((held(r, "Lists"), held(r, "Lists/sub")), (names(9), names(8)))
+        r.intent(BOX_DELETE, box=r.box("Lists/sub"), flags=1)
+        r.settled()
+        tap.equal((held(r, "Lists/sub"), held(r, "Trash/sub")), (None, None))
+
+
 # ---- what waits for what ----
 
 def test_a_mailbox_made_offline_and_renamed_meanwhile():
@@ -612,6 +658,16 @@ def test_a_mailbox_made_offline_and_renamed_meanwhile():
         r.settled()
         tap.equal(held(r, "Projects"), names(1, 2, 3), "notes %r" % r.notes)
         tap.equal(flags_at(r, "Projects")["number 1"], {"\\Flagged"})
+
+
+# ---- of all that was asked above ----
+
+def test_nothing_is_ever_removed_mailbox_wide():
+    """Last: no EXPUNGE but UID EXPUNGE of named UIDs, no CLOSE, in any run of this file (THREATS 65)."""
+    asked = {re.match(r"(UID )?\S+", c)[0].upper() for c in COMMANDS}
+    assert not asked & {"EXPUNGE", "CLOSE"}, asked
+    if len(sys.argv) == 1:
+        assert {"UID EXPUNGE", "UID MOVE", "UID STORE"} <= asked, asked
 
 
 if __name__ == "__main__":
