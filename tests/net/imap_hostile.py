@@ -78,6 +78,91 @@ def test_one_message_that_the_server_cannot_give():
         tap.equal(sorted(uids(got)), [u for u in range(1, 21) if u != 7])
 
 
+NOTIFIES = CAPS + " IDLE NOTIFY"
+
+
+def idling(*news):
+    """Rules for IDLE: the first time these lines come behind the plus, later nothing."""
+    left = list(news)
+
+    def idle(_):
+        return b"+ idling\r\n" + (left.pop(0) if left else b"") + b"* OK {tag} still here\r\n"
+    return (r"IDLE", idle)
+
+
+def test_notify_is_given_up_by_the_server():
+    # THREATS 62: told to the store, which asks in rounds again
+    rules = (idling(b"* STATUS Lists (MESSAGES 3 UNSEEN 2)\r\n", b"* OK [NOTIFICATIONOVERFLOW] too much\r\n"), (r"DONE", b"{tag} OK x\r\n"),
+             (r"LIST .*", b'* LIST () "/" INBOX\r\n'))
+    with fetch(*rules, caps=NOTIFIES) as p:
+        p.do("STEP_LIST")
+        tap.equal([m.on for m in p.seen if m.name == "PUSHED"], [1])
+        p.do("STEP_WATCH", box=1)
+        told = p.until("BOX", name=b"Lists")[-1]
+        tap.equal((told.total, told.unread, told.counts), (3, 2, 1))
+        p.do("STEP_WATCH", box=1)
+        p.until("PUSHED", on=0)
+        tap.equal(len(p.server.asked("NOTIFY")), 1, "not asked again at once")
+
+
+def test_notify_is_refused():
+    # THREATS 62
+    for answer in (b"{tag} NO [NOTIFICATIONOVERFLOW] no\r\n", b"{tag} NO [BADEVENT (MessageNew)] no\r\n", b"{tag} BAD what\r\n"):
+        with fetch((r"NOTIFY .*", answer), idling(), caps=NOTIFIES) as p:
+            p.do("STEP_LIST")
+            p.do("STEP_LIST")
+            assert not [m for m in p.seen if m.name == "PUSHED"]
+            tap.equal(len(p.server.asked("NOTIFY")), 1)
+
+
+def test_counts_that_are_pushed_in_part():
+    # THREATS 49: what the server leaves out of its word is asked for once, not for ever
+    rules = (idling(b"* STATUS Lists (MESSAGES 9 UIDNEXT 10)\r\n* STATUS Lists (UIDNEXT 10)\r\n"), (r"DONE", b"{tag} OK x\r\n"),
+             (r"STATUS .*", b"* STATUS Lists (MESSAGES 9)\r\n"))
+    with fetch(*rules, caps=NOTIFIES) as p:
+        p.do("STEP_LIST")
+        p.do("STEP_WATCH", box=1)
+        told = p.until("BOX", total=9, uidnext=10)[-1]
+        tap.equal((told.unread, told.modseq), (0xffffffff, 0))
+        p.until("BOX", total=9, uidnext=0xffffffff)
+        p.do("STEP_WATCH", box=1)
+        assert 1 <= len(p.server.asked("STATUS")) <= 2, p.server.heard
+
+
+def test_list_news_of_hostile_names():
+    # THREATS 42
+    names = b'* LIST () "/" "x\x1b]0;y\x07" ("OLDNAME" ("a\\"b"))\r\n* LIST (\\NonExistent) "/" {3}\r\na\r\n\r\n* LIST () "/" n ("OLDNAME" ())\r\n'
+    with fetch(idling(names), (r"DONE", b"{tag} OK x\r\n"), caps=NOTIFIES) as p:
+        p.do("STEP_LIST")
+        p.do("STEP_WATCH", box=1)
+        told = p.until("LIST_NEWS", name=b"n")
+        tap.equal([(m["name"], m.old) for m in told if m.name == "LIST_NEWS"], [(b"x\x1b]0;y\x07", b'a"b'), (b"a\r\n", b""), (b"n", b"")])
+
+
+def test_alert_is_shown():
+    with fetch((r"UID STORE .*", b"* OK [ALERT] Maintenance \x1b]0;x\x07tonight\r\n"), idling(b"* NO [ALERT] quota soon\r\n"),
+               (r"DONE", b"{tag} OK x\r\n"), caps=CAPS + " IDLE") as p:
+        alert = p.do("STEP_STORE", box=1, uids=ranges(1), add=1)["ALERT"][0]
+        assert b"Maintenance" in alert.text and b"\x1b" not in alert.text, alert
+        p.do("STEP_WATCH", box=1)
+        tap.equal(p.until("ALERT")[-1].text, b"quota soon")
+
+
+def test_flags_without_a_uid():
+    # THREATS 47, 51: asked for by number, in one command, with removals taken into account
+    news = b"".join(b"* %d FETCH (FLAGS (\\Seen))\r\n" % i for i in (2, 5, 9)) + b"* 2 EXPUNGE\r\n"
+    rules = ((r"FETCH 4,8 .*", b"* 4 FETCH (UID 50 FLAGS (\\Seen))\r\n* 8 FETCH (UID 90 FLAGS (\\Seen))\r\n"), idling(news), (r"DONE", b"{tag} OK x\r\n"))
+    with fetch(*rules, caps=CAPS + " IDLE", exists=10) as p:
+        p.do("STEP_WATCH", box=1)
+        tap.equal(p.until("FLAGS", uid=90)[-1].flags & 1, 1)
+        tap.equal([m.uid for m in p.seen if m.name == "FLAGS"], [50, 90])
+    storm = b"".join(b"* %d FETCH (FLAGS (\\Seen))\r\n" % (i % 100 + 1) for i in range(100000))
+    with fetch((r"FETCH 1:100 .*", b"* 7 FETCH (UID 7 FLAGS (\\Seen))\r\n"), idling(storm), (r"DONE", b"{tag} OK x\r\n"), caps=CAPS + " IDLE", exists=100) as p:
+        p.do("STEP_WATCH", box=1)
+        p.until("FLAGS", uid=7)
+        tap.equal(p.server.asked("FETCH"), ["FETCH 1:100 (UID FLAGS)"])
+
+
 def test_rows_that_are_missing_doubled_or_foreign():
     # THREATS 46, 48, 52
     lies = row(1) + row(1) + row(3, 4294967295) + row(9, 9) + b"* 0 FETCH (UID 4 FLAGS ())\r\n* 2 FETCH (FLAGS ())\r\n* 99 EXPUNGE\r\n* 0 EXPUNGE\r\n"
