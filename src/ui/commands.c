@@ -92,6 +92,7 @@ bool run_last(void *context, const struct cmd_args *args, struct err *err)
     if (mover(ui) != MOVE_LIST)
         return move(ui, BOXES_MAX, err);
     list_last(ui_list(ui), err);
+    ui_ask_oldest(ui);
     ui_follow(ui);
     return true;
 }

@@ -122,7 +122,7 @@ void list_set_filter(struct list *l, enum list_filter filter)
             k--;
         unsigned to = i < l->n ? i : k;
         if (!kept_by(&l->rows[to], filter) || !list_goto(l, l->rows[to].ref, &err))
-            l->touched = false;
+            l->stay = STAY_NEWEST;
     }
     l->stale = true;
     l->filter = filter;
@@ -467,8 +467,8 @@ bool list_update(struct list *l, struct err *err)
     l->stale = false;
     if (l->source == LIST_HITS)
         read_hits(l, l->base + l->cur, l->cur - l->top);
-    else if (!l->n || !l->touched)
-        ok = read_end(l, true, err);
+    else if (!l->n || l->stay != STAY_ROW)
+        ok = read_end(l, l->stay != STAY_OLDEST, err);
     else {
         ok = read_around(l, &l->rows[l->cur], l->cur - l->top, err);
         if (l->n == 1 && l->rows[0].ghost && l->first_here && l->last_here && l->filter == LIST_ALL)
@@ -519,7 +519,7 @@ static bool near_edge(const struct list *l)
 
 static void moved(struct list *l, struct ref left, struct err *err)
 {
-    l->touched = true;
+    l->stay = STAY_ROW;
     bury(l, left);
     clamp_top(l);
     if (near_edge(l)) {
@@ -533,7 +533,7 @@ static void moved(struct list *l, struct ref left, struct err *err)
 
 bool list_move(struct list *l, int64_t by, struct err *err)
 {
-    l->touched = true;
+    l->stay = STAY_ROW;
     bool any = false;
     if (!l->n)
         return false;
@@ -554,7 +554,7 @@ bool list_move(struct list *l, int64_t by, struct err *err)
 
 bool list_first(struct list *l, struct err *err)
 {
-    l->touched = true;
+    l->stay = STAY_ROW;
     if (!l->n)
         return false;
     struct ref left = l->rows[l->cur].ref;
@@ -571,7 +571,6 @@ bool list_first(struct list *l, struct err *err)
 
 bool list_last(struct list *l, struct err *err)
 {
-    l->touched = true;
     if (!l->n)
         return false;
     struct ref left = l->rows[l->cur].ref;
@@ -582,13 +581,14 @@ bool list_last(struct list *l, struct err *err)
         read_hits(l, l->nhits - 1, l->height);
     else
         read_end(l, false, err);
+    l->stay = STAY_OLDEST;
     read_rank(l);
     return true;
 }
 
 bool list_goto(struct list *l, struct ref ref, struct err *err)
 {
-    l->touched = true;
+    l->stay = STAY_ROW;
     for (unsigned i = 0; i < l->n; i++) {
         if (!ref_eq(l->rows[i].ref, ref))
             continue;
@@ -630,7 +630,7 @@ static bool unread_beyond(struct list *l, bool older, struct err *err)
 
 bool list_unread(struct list *l, bool older, struct err *err)
 {
-    l->touched = true;
+    l->stay = STAY_ROW;
     if (!l->n)
         return false;
     for (unsigned i = l->cur;;) {

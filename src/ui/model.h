@@ -96,6 +96,9 @@ struct hit {
     char *path;
 };
 #define HITS_MAX 5000u
+/* Where the cursor stays, whatever comes: on its row once it was moved or a key pressed; before that on the newest;
+ * behind list_last, until the next key, on the oldest. */
+enum list_stay { STAY_NEWEST, STAY_ROW, STAY_OLDEST };
 struct list {
     struct accts *accts;
     struct changes *changes;
@@ -117,9 +120,8 @@ struct list {
     unsigned cur, top, height;  /* indices into rows; height: rows on the screen */
     uint32_t rank, total;       /* of the cursor; total 0: not known */
     uint32_t unread;
-    bool stale;   /* read again before the next frame */
-    bool touched; /* the cursor was moved or a key pressed: until then the cursor is on the newest message, whatever
-                     comes */
+    bool stale; /* read again before the next frame */
+    enum list_stay stay;
 };
 void list_init(struct list *, struct accts *, struct changes *);
 void list_fini(struct list *);

@@ -243,6 +243,7 @@ void ui_store_watch(struct ui *);
 void ui_store_events(struct ui *); /* waits for room in the socket where something is queued */
 void ui_store_fini(struct ui *);
 void ui_watch_list(struct ui *); /* tells the store what is on the screen */
+void ui_ask_oldest(struct ui *); /* the oldest rows of what the list shows, where they are not here yet */
 
 /* ---- act.c: what changes mail ---- */
 struct action {

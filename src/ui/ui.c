@@ -181,7 +181,7 @@ static void prompt_key(struct ui *ui, ckey key)
 void ui_key(struct ui *ui, ckey key)
 {
     ui->dirty = true;
-    ui_list(ui)->touched = true;
+    ui_list(ui)->stay = STAY_ROW;
     if (ui->status[0] && ui->status_level != NOTE_ERROR && clock_mono_ms() - ui->status_ms > NOTE_STAYS_MS)
         ui->status[0] = 0;
     if (key == K_PASTE_BEGIN || key == K_PASTE_END) {
@@ -388,7 +388,7 @@ int ui_print_once(struct ui *ui)
         uint64_t now_shown = ui_row(ui) ? ui_row(ui)->ref.id : 0;
         if (!asked && now_shown && now_shown == before) { /* the list has settled */
             ui_open(ui, 0);
-            ui_list(ui)->touched = true;
+            ui_list(ui)->stay = STAY_ROW;
             asked = true;
         }
         before = now_shown;

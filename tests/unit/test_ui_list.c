@@ -168,7 +168,7 @@ static void test_untouched_list_stays_on_the_newest(void **state)
     list_set_height(&l, 10);
     update(&l);
     assert_true(list_move(&l, 5, &err));
-    l.touched = false;
+    l.stay = STAY_NEWEST;
     list_stale(&l);
     update(&l);
     assert_int_equal(l.rank, 0);
@@ -176,6 +176,33 @@ static void test_untouched_list_stays_on_the_newest(void **state)
     list_stale(&l);
     update(&l);
     assert_int_equal(l.rank, 5);
+    teardown(&l);
+}
+
+/* Who went to the end of a list that still fills stays there while older rows come, until a key is pressed. */
+static void test_the_end_stays_the_end(void **state)
+{
+    struct list l;
+    struct err err = ERR_INIT;
+    (void)state;
+    setup_rows(50, false);
+    list_init(&l, &accts, &changes);
+    list_show_box(&l, 0, 1, STR("INBOX"));
+    list_set_height(&l, 10);
+    update(&l);
+    assert_true(list_last(&l, &err));
+    assert_int_equal(l.rank, 49);
+    struct ref was = list_cursor(&l)->ref;
+    for (unsigned i = 0; i < 2; i++) {
+        fake_add(&fake_accounts[0],
+                 (struct fake_row){.box = 1, .date = 900 - i, .name = "n", .addr = "a", .subject = "old"});
+        list_stale(&l);
+        update(&l);
+        assert_int_equal(l.rank, 50);
+        assert_int_equal(ref_eq(list_cursor(&l)->ref, was), i > 0);
+        was = list_cursor(&l)->ref;
+        l.stay = STAY_ROW; /* as a key does */
+    }
     teardown(&l);
 }
 
@@ -212,7 +239,7 @@ static void test_unread_filter_keeps_what_was_just_read(void **state)
     list_set_height(&l, 10);
     update(&l);
     assert_int_equal(l.total, 10);
-    l.touched = true;
+    l.stay = STAY_ROW;
     changes_add(&changes, (struct change){1, list_cursor(&l)->ref, FLAG_SEEN, 0, false});
     struct ref ref = list_cursor(&l)->ref;
     list_stale(&l);
@@ -292,6 +319,7 @@ static void test_random_changes_hold_the_invariants(void **state)
         default:
             list_stale(&l);
         }
+        l.stay = l.stay == STAY_OLDEST ? STAY_ROW : l.stay; /* as the next key does */
         const struct list_row *row = list_cursor(&l);
         struct ref ref = row ? row->ref : REF_NONE;
         bool only_ghost = row && l.n == 1;
@@ -314,6 +342,7 @@ int main(void)
         cmocka_unit_test(test_cursor_stays_on_its_message),
         cmocka_unit_test(test_removed_row_is_a_ghost_until_left),
         cmocka_unit_test(test_untouched_list_stays_on_the_newest),
+        cmocka_unit_test(test_the_end_stays_the_end),
         cmocka_unit_test(test_filter_moves_off_what_it_leaves_out),
         cmocka_unit_test(test_unread_filter_keeps_what_was_just_read),
         cmocka_unit_test(test_pending_action_hides_and_comes_back),
