@@ -114,11 +114,7 @@ static int handshake(struct client *c, int fd, int64_t deadline, struct err *err
             err_set(err, ERR_TIMEOUT, "the store did not answer; see %s", c->log);
             goto failed;
         }
-        if (got < 0 && bad.kind != ERR_NONE) {
-            *err = bad;
-            goto failed;
-        }
-        if (got < 0)
+        if (got < 0) /* a store that is just ending resets the connection: as if it had said nothing */
             break;
         if (m.fd >= 0)
             close(m.fd);

@@ -281,6 +281,16 @@ static void try_now(struct acct *a)
     a->wait_change = false;
 }
 
+void acct_seen(struct acct *a)
+{
+    if (a->db && a->pop) {
+        pop_seen(a);
+    } else if (a->db && a->retry) {
+        watch_free(&a->retry);
+        acct_pump(a);
+    }
+}
+
 static void close_done(struct acct *a, struct step *s, enum err_kind kind, struct str text)
 {
     (void)s;

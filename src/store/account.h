@@ -30,8 +30,8 @@ struct step {
     step_fn *done;
     uint64_t box, msg, a, b;
     uint32_t hi, count; /* of STEP_ROWS_TOP: the sequence numbers asked for */
-    bool seen;  /* an answer came that belongs to it */
-    void *data; /* of `done`; freed by it */
+    bool seen;          /* an answer came that belongs to it */
+    void *data;         /* of `done`; freed by it */
 };
 #define STEPS_MAX 512
 
@@ -186,7 +186,7 @@ void acct_watch(struct acct *, uint64_t box);
 void acct_fetch_now(struct acct *, uint64_t client, uint32_t req); /* client 0: for those recorded */
 /* Records that a client waits for a pass, without beginning it. */
 void acct_pass_add(struct acct *, uint64_t client, uint32_t req);
-void acct_seen(struct acct *);  /* somebody came to look: a maildrop is asked soon, not at its next turn */
+void acct_seen(struct acct *);  /* somebody came to look: a line that waits is tried now, a maildrop is asked soon */
 void acct_retry(struct acct *); /* what waits for a change is tried again */
 void acct_woke(struct acct *);  /* the machine slept: the line is dead, try at once */
 /* Monotonic: when time alone gives it something to do. */
@@ -239,8 +239,8 @@ void imap_message(struct acct *, struct msg *);
 void imap_pump(struct acct *);
 /* Behind STEP_CONNECT, in the same moment: the first mailbox and what is new in it, or its first page. */
 void imap_connecting(struct acct *);
-void imap_want_oldest(struct acct *, uint64_t box); /* before all others, where they are not here */
-void imap_begin(struct acct *); /* the account is new here: INBOX is always there */
+void imap_want_oldest(struct acct *, uint64_t box);         /* before all others, where they are not here */
+void imap_begin(struct acct *);                             /* the account is new here: INBOX is always there */
 bool imap_select(struct acct *, uint64_t box, bool urgent); /* a SELECT when another mailbox is open */
 
 /* ---- What others do (account_watch.c) ----------------------------------------------------------- */
@@ -286,6 +286,7 @@ bool cache_pump(struct acct *, bool away);
 /* ---- POP3 and Maildir --------------------------------------------------------------------------- */
 void pop_message(struct acct *, struct msg *);
 void pop_pump(struct acct *);
+void pop_seen(struct acct *);
 void pop_drop(struct acct *, enum err_kind, struct str text); /* the line or the program is gone */
 void local_message(struct acct *, struct msg *);
 bool local_pump(struct acct *); /* true: a scan is under way */

@@ -48,9 +48,9 @@ static void pop_timer_fired(void *arg)
     acct_pump(a);
 }
 
-void acct_seen(struct acct *a)
+void pop_seen(struct acct *a)
 {
-    if (!a->db || !a->pop || a->poprun)
+    if (a->poprun)
         return;
     int64_t now = clock_mono_ms();
     a->pop_due = MIN(a->pop_due, MAX(now, a->pop_ended + SEEN_MS));

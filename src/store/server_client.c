@@ -354,6 +354,7 @@ static struct acct *account_of(struct client *c, const struct msg *m, uint32_t *
         OF(QUEUE_DROP);
         OF(IDENTITY);
         OF0(WATCH);
+        OF0(WANT_OLDEST);
         OF0(SET_OFFLINE);
         OF0(SECRET_GIVEN);
 #undef OF
