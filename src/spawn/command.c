@@ -85,6 +85,13 @@ static void on_time_over(void *arg)
     child_kill(c, SIGKILL);
 }
 
+/* A tunnel that nobody uses any more may end as it likes: what its user says of the line is the better word. */
+static bool is_left(const struct command *c)
+{
+    struct pollfd p = {.fd = c->need == NEED_TUNNEL ? c->end : -1};
+    return poll(&p, 1, 0) > 0 && (p.revents & POLLHUP) != 0;
+}
+
 static struct str last_line(struct str text)
 {
     text = str_trim(text);
@@ -101,7 +108,7 @@ void command_ended(struct child *child, int status, const char *word)
     struct err err = ERR_INIT;
     struct buf text = BUF_INIT(400);
     kill(-child->pid, SIGKILL); /* what it left in its group must not hold the pipe's end open */
-    if (status == 0)
+    if (status == 0 || is_left(c))
         return;
     if (c->errors >= 0)
         errors_read(c);
