@@ -42,14 +42,10 @@ static void check_structure(struct str value)
     }
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+static void one(const uint8_t *data, size_t size, bool utf8)
 {
     struct imap_event ev;
-    if (!parser) {
-        parser = imap_parser_new();
-        arena = arena_new(4u << 20);
-    }
-    check_structure((struct str){(const char *)data, size});
+    imap_parser_utf8(parser, utf8);
     imap_parse(parser, (struct str){(const char *)data, size}, &ev);
     switch (ev.what) {
     case IMAP_FETCH:
@@ -84,5 +80,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     default:
         break;
     }
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    if (!parser) {
+        parser = imap_parser_new();
+        arena = arena_new(4u << 20);
+    }
+    check_structure((struct str){(const char *)data, size});
+    one(data, size, false);
+    one(data, size, true);
     return 0;
 }
