@@ -65,6 +65,7 @@ struct facts {
     size_t n;
     bool asked;
     bool quota_round; /* QUOTA answers are those that were asked for */
+    bool tight;       /* some quota is nearly used up: what changes it is followed by a look */
 };
 
 struct session {
@@ -166,6 +167,8 @@ bool quota_ask(struct session *, struct str name, uint32_t *tag_r, struct err *)
 bool quota_finish(struct session *, uint32_t tag, struct err *);
 /* An APPEND or COPY failed with *err: where the quota is the reason, its present numbers are told. Returns false. */
 bool quota_refused(struct session *, struct str name, struct err *);
+/* Mail was added or removed: where a quota is tight, its numbers are told anew. False only for a broken line. */
+bool quota_changed(struct session *, struct err *);
 bool append_on_status(struct session *, const struct imap_status *); /* true: it was asked for an APPEND */
 void append_on_code(struct session *, struct str args);
 /* ---- Bytes of messages (imap_body.c) ------------------------------------------------------------ */

@@ -325,7 +325,7 @@ bool imap_step_act(struct fetch *f, struct msg *m, struct err *err)
     if (!ok && m->kind == MSG_STEP_MOVE)
         return quota_refused(s, m->u.STEP_MOVE.target_name, err);
     if (!ok || (imap_caps(s->imap) & IMAP_CAP_UIDPLUS))
-        return ok;
+        return ok && (m->kind != MSG_STEP_EXPUNGE || quota_changed(s, err));
     if (m->kind == MSG_STEP_EXPUNGE)
         return err_set(err, ERR_SERVER_NO,
                        "this server cannot remove single messages (no UIDPLUS): they are marked as deleted");

@@ -203,5 +203,5 @@ bool imap_step_append(struct fetch *f, struct msg *m, struct err *err)
         a.replacing = false; /* the older form is gone, or the server does not mean it */
         ok = append_once(s, &a, err);
     }
-    return ok || quota_refused(s, a.q->name, err);
+    return ok ? quota_changed(s, err) : quota_refused(s, a.q->name, err);
 }

@@ -2,6 +2,8 @@
  * mailboxes, in the same flight. */
 #include "fetch/imap.h"
 
+#define TIGHT 80 /* percent */
+
 void facts_reset(struct session *s)
 {
     for (size_t i = 0; i < s->facts.n; i++)
@@ -63,10 +65,11 @@ struct str space_own_name(const struct session *s, struct str name)
 
 static bool on_namespace(struct session *s, const struct imap_namespaces *all, struct err *err)
 {
-    bool asked = s->facts.asked, quota_round = s->facts.quota_round;
+    bool asked = s->facts.asked, quota_round = s->facts.quota_round, tight = s->facts.tight;
     facts_reset(s);
     s->facts.asked = asked;
     s->facts.quota_round = quota_round;
+    s->facts.tight = tight;
     s->facts.list = mem_array(all->n + 1, sizeof(*s->facts.list));
     for (unsigned i = 0; i < all->n; i++)
         s->facts.list[s->facts.n++] = (struct space){.prefix = mem_dup_n(all->list[i].prefix.p, all->list[i].prefix.n),
@@ -91,10 +94,12 @@ bool space_hidden(const struct session *s, size_t i, struct str *prefix_r)
 static bool on_quota(struct session *s, const struct imap_quota *q, struct err *err)
 {
     /* One that comes outside of a round would seem to be all there is. */
-    for (unsigned i = 0; s->facts.quota_round && i < q->n; i++)
-        if (!FETCH_SEND(s->f, err, QUOTA, .root = q->root, .resource = q->list[i].name, .used = q->list[i].used,
-                        .limit = q->list[i].limit))
+    for (unsigned i = 0; s->facts.quota_round && i < q->n; i++) {
+        const struct imap_resource *r = &q->list[i];
+        s->facts.tight = s->facts.tight || r->used > r->limit / 100 * TIGHT;
+        if (!FETCH_SEND(s->f, err, QUOTA, .root = q->root, .resource = r->name, .used = r->used, .limit = r->limit))
             return false;
+    }
     return true;
 }
 
@@ -107,6 +112,7 @@ bool quota_ask(struct session *s, struct str name, uint32_t *tag_r, struct err *
     imap_cmd_init(&c, "GETQUOTAROOT ");
     imap_cmd_mailbox(s->imap, &c, name);
     s->facts.quota_round = true;
+    s->facts.tight = false;
     return imap_send(s->imap, &c, tag_r, err) || session_lost(s, err);
 }
 
@@ -131,6 +137,12 @@ bool quota_refused(struct session *s, struct str name, struct err *err)
     if (err->kind == ERR_OVERQUOTA && !s->f->lost && quota_ask(s, name, &tag, &ignored))
         quota_finish(s, tag, &ignored);
     return false;
+}
+
+bool quota_changed(struct session *s, struct err *err)
+{
+    uint32_t tag;
+    return !s->facts.tight || (quota_ask(s, STR("INBOX"), &tag, err) && quota_finish(s, tag, err));
 }
 
 /* ---- Its name ----------------------------------------------------------------------------------- */

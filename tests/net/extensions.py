@@ -173,6 +173,17 @@ def test_full_mailbox_is_said_once_and_shown():
             tap.equal(r.sql("cache", "select count(*) from quota"), [(1,)])
 
 
+def test_a_tight_quota_is_looked_at_when_mail_comes_or_goes():
+    for used, asked in ((950, 3), (100, 1)):
+        with memory("QUOTA UIDPLUS", quota={"": "STORAGE %d 1000" % used}) as s, fetch(s.info) as p:
+            s.add("INBOX", mail(1))
+            p.do("STEP_LIST")
+            p.do("STEP_SELECT", box=1, name="INBOX")
+            append(p, mail(2))
+            p.do("STEP_EXPUNGE", box=1, uids=channel.ranges(1))
+            tap.equal(len(s.asked("GETQUOTAROOT")), asked, "%d of 1000" % used)
+
+
 def test_overquota_ends_a_copy_with_its_reason():
     refusal = b"{tag} NO [OVERQUOTA] Quota exceeded (mailbox for user is full)\r\n"
     with memory("QUOTA UIDPLUS MOVE", ("INBOX", "Archive"), [(r"UID (COPY|MOVE) .*", refusal)], quota={"": "STORAGE 1000 1000"}) as s:
