@@ -119,6 +119,7 @@ class Server(Outside):
         self.process = subprocess.Popen(
             [os.path.join(BIN, "master"), "-C", os.path.join(self.dir, "imapd.conf"), "-M", os.path.join(self.dir, "cyrus.conf"),
              "-p", os.path.join(self.dir, "master.pid"), "-D"], cwd=self.dir, env=dict(os.environ, LD_LIBRARY_PATH=LIB),
+            start_new_session=True,  # it ends its whole process group
             stdin=subprocess.DEVNULL, stdout=open(os.path.join(self.dir, "stdout"), "w"), stderr=subprocess.STDOUT)
         self.wait_for("imap", "lmtp")
 

@@ -306,6 +306,27 @@ def test_three_hundred_thousand_mailboxes():
         tap.equal(p.until("DONE", timeout=100, step=step)[-1].kind, ERR["CANCELED"])
 
 
+def test_the_program_survives_what_ends_libetpan():
+    # THREATS 29, 30, 32, 33: one answer or one connection is lost, never the program; what was wrong is said
+    deep = b"* 1 FETCH (UID 1 BODYSTRUCTURE " + b"(" * 900000 + b")" * 900000 + b")\r\n"
+    nested = b"* 2 FETCH (UID 2 FLAGS (" + b"(" * 60000 + b"\\Seen" + b")" * 60000 + b"))\r\n"
+    many = b"* 3 FETCH (UID 3 FLAGS () " + b"X {1}\r\na " * 200000 + b")\r\n"
+    for answer in (deep, nested, many, b"* 1 FETCH (UID 1 BODY[] {4294967295}\r\n", b"* 1 FETCH (UID 1 BODY[] {18446744073709551617}\r\n",
+                   b"* 1 FETCH (UID 1 BODY[] {-1}\r\nx)\r\n", b"* OK " + b"x" * (2 << 20) + b"\r\n"):
+        hit = []
+
+        def once(m):
+            hit.append(m)
+            return (answer if len(hit) == 1 else b"") + b"".join(row(i) for i in range(int(m[1]), min(int(m[2]), 3) + 1))
+        with fetch((r"(?:UID )?FETCH (\d+):(\d+) .*", once)) as p:
+            done = p.until("DONE", step=p.begin("STEP_ROWS_TOP", box=1, count=3))[-1]
+            if done.kind:
+                assert done.kind in (ERR["PROTOCOL"], ERR["LIMIT"]) and b"more than" in done.text, (answer[:60], done)
+                p.until("LOST")
+                p.do("STEP_CONNECT")
+            tap.equal(sorted(set(uids(p.do("STEP_ROWS_TOP", box=1, count=3)))), [1, 2, 3], repr(answer[:60]))
+
+
 # ---- With mailboxes in memory --------------------------------------------------------------------
 def text(subject, date="Date: Sun, 22 Nov 2026 14:02:05 +0000\r\n"):
     return ("From: a@example.org\r\nSubject: %s\r\n%sMessage-ID: <%s@example.org>\r\n\r\nx\r\n" % (subject, date, subject)).encode()
