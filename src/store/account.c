@@ -674,7 +674,7 @@ static void tell_changes(struct acct *a)
     }
     struct db_conflict c;
     while (db_take_conflict(a->db, &c))
-        acct_note(a, 1, c.why, "%s: %s %s", a->name, verb_of(c.kind), clean_line(str_z(c.text)));
+        acct_note(a, 1, c.why, "%s %s", verb_of(c.kind), clean_line(str_z(c.text)));
     struct db_counts counts;
     struct err err = ERR_INIT;
     if (db_intent_counts(a->db, &counts, &err)) {
