@@ -42,7 +42,8 @@ struct transfer {
     struct piece sent[2];
     unsigned under_way;
     bool complete, nil;
-    struct err err; /* of the disk or of the command */
+    unsigned broken; /* answers with its bytes that could not be read */
+    struct err err;  /* of the disk or of the command */
 };
 /* A change under way: asked, perhaps ahead of its step's turn. */
 #define ACTS_MAX 8
@@ -103,6 +104,7 @@ struct session {
     struct facts facts;
     struct transfer *transfers;
     struct transfer *sinking; /* whose bytes are just coming */
+    uint32_t broken;          /* FETCH answers that could not be read */
     unsigned tmp_count;
     struct { /* the text that came last, where its step was canceled meanwhile */
         uint64_t box;

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #define AHEAD_MAX 4
+#define BROKEN_MAX 5 /* answers with bytes of one section that cannot be read */
 #define PIECE_MIN (64u << 10)
 #define PIECE_MAX (1u << 20)
 #define PIECE_REST (256u << 10) /* so little is asked for at once */
@@ -276,6 +277,26 @@ bool transfer_ask(struct session *s, struct transfer *t, uint64_t most, struct e
     return piece_send(s, t, from, asked, err);
 }
 
+/* The answer with its bytes could not be read: Dovecot 2.3 writes what NOTIFY tells into the middle of a literal. What
+ * of it is in the file goes, and what was asked behind it is let pass: it is asked again. */
+static bool broken(struct session *s, struct transfer *t, struct err *err)
+{
+    s->sinking = NULL;
+    log_msg(LOG_WARN, "an answer with bytes of message %u could not be read: asked again", t->uid);
+    while (t->under_way && !s->f->lost && !s->f->ended) {
+        uint32_t tag = t->sent[0].tag;
+        t->sent[0] = t->sent[1];
+        t->under_way--;
+        session_done(s, tag, NULL, err);
+    }
+    if (s->f->lost || s->f->ended)
+        return false;
+    *err = ERR_INIT;
+    if (ftruncate(t->fd, (off_t)t->have) < 0 || lseek(t->fd, 0, SEEK_END) < 0)
+        return err_sys(err, err_from_errno(errno), errno, "%s", t->path);
+    return true;
+}
+
 bool transfer_wait(struct session *s, struct transfer *t, struct err *err)
 {
     struct err e = ERR_INIT;
@@ -286,6 +307,7 @@ bool transfer_wait(struct session *s, struct transfer *t, struct err *err)
         return !t->err.kind;
     }
     bool due = p.from == t->have;
+    uint32_t unread = s->broken;
     bool ok = session_done(s, p.tag, NULL, &e);
     t->sent[0] = t->sent[1];
     t->under_way--;
@@ -299,6 +321,8 @@ bool transfer_wait(struct session *s, struct transfer *t, struct err *err)
     }
     if (!ok && !t->err.kind)
         t->err = e;
+    if (!t->err.kind && due && t->have == before && !t->complete && s->broken != unread && t->broken++ < BROKEN_MAX)
+        return broken(s, t, err);
     if (!t->err.kind && due && t->have == before && !t->complete)
         err_set(&t->err, ERR_NO_MESSAGE, "the server has no such message any more");
     if (!t->err.kind && t->nil)

@@ -84,6 +84,7 @@ bool imap_on_fetch(struct session *s, const struct imap_event *ev, struct err *e
         map_put(s, ft.seq, ft.uid);
     if (!ft.uid && (ft.has & IMAP_HAS_FLAGS) && !s->selecting)
         watch_nameless(s, ft.seq);
+    s->broken += (ft.has & IMAP_BROKEN) != 0;
     if (!ft.uid || (ft.has & IMAP_BROKEN))
         return true; /* a row without its UID names no message; a broken one is left out and asked again later */
     if (ft.has & IMAP_HAS_BODY)

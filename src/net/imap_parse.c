@@ -446,7 +446,7 @@ static bool parse_fetch(struct imap_parser *p, uint32_t seq, struct cursor *c, s
     }
     f->seq = seq;
     uint32_t uid = f->uid;
-    if (c->bad) {
+    if (c->bad || c->p == c->end) { /* a list that does not end was not read as it was meant */
         f->has = IMAP_BROKEN;
         return uid != 0;
     }

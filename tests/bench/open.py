@@ -2,7 +2,7 @@
 """How soon the text of a message is on the screen after the key, over a line with a round trip of 100 ms and 10 Mbit/s (delayproxy), and
 without delay: a mail of 20 KB, a mail with an attachment of 2 MB, and the next unread one, fetched ahead.
 
-    make bench-open       or: python3 tests/bench/open.py [RTT-MS]
+    make bench            or: python3 tests/bench/open.py [RTT-MS]
 
 Prints seconds and bytes; asserts nothing."""
 import base64
@@ -37,14 +37,6 @@ def mails():
             body = "Content-Type: text/plain\n\n" + text
         out.append((stamp - i * 60, head + body))
     return out
-
-
-def passed(proxy_log):
-    """Bytes from the server so far, by the proxy's count."""
-    try:
-        return int(open(proxy_log).read().split()[-1])
-    except (OSError, IndexError, ValueError):
-        return 0
 
 
 def step(term, key, token):

@@ -292,6 +292,23 @@ def test_words_of_a_structure_stay_in_their_place():
     assert b"\r\nA: b" not in data, data
 
 
+def test_an_answer_that_another_one_is_written_into():
+    # Dovecot 2.3 does that with what NOTIFY tells: THREATS 31, nothing of it is kept
+    for at in (20000, 90000):
+        pattern, honest = server(LATE, None)
+        spoilt = []
+
+        def answer(m, at=at, honest=honest, spoilt=spoilt):
+            out = honest(m)
+            if m[4] and int(m[4]) <= at < int(m[4]) + int(m[5]) and len(spoilt) < 3:
+                spoilt.append(m[0])
+                out = out[:-15000] + b'* LIST () "/" INBOX\r\n' + out[-15000:]
+            return out
+        with imap_hostile.fetch((pattern, answer), exists=1) as p:
+            _, got, done = ask(p, 1, len(LATE), want="*")
+            tap.equal((done.kind, file_of(p, got) == LATE, len(spoilt)), (0, True, 3), done.text)
+
+
 def test_a_message_that_went_away():
     # THREATS 52
     with imap_hostile.fetch((r"UID FETCH .*", b""), exists=1) as p:
