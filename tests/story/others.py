@@ -185,6 +185,31 @@ def test_the_selected_mailbox_is_deleted():
             term.wait("life goes on")
 
 
+def test_pending_changes_in_a_mailbox_that_is_gone():
+    # THREATS 60: they end with a word
+    with two_clients(boxes=("Doomed",)) as (s, phone, term, bob):
+        phone.append("Doomed", "", None, message("last words").replace("\n", "\r\n").encode())
+        term.wait(lambda screen: counts(screen).get("Doomed") == 1)
+        term.keys("c")
+        term.type("Doomed")
+        term.keys("Enter")
+        term.wait("last words")
+        bob.settled()
+        s.line.refuse()
+        s.line.cut()
+        term.wait("work offline")
+        term.keys("Home", "F")
+        term.wait("1 queued")
+        phone.delete("Doomed")
+        s.line.accept()
+        term.wait(lambda screen: "work live" in screen and "queued" not in screen, 60)
+        term.keys(":")
+        term.type("messages")
+        term.keys("Enter")
+        term.wait(lambda screen: "message in Doomed of work" in screen and "Doomed · work is not there any more" in screen)
+        equal([b for b in phone.list()[1] if b"Doomed" in b], [])
+
+
 def running(bob):
     """Programs of bob's, by their arguments."""
     found = []
