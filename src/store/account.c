@@ -798,7 +798,7 @@ void acct_free(struct acct **acct)
     watch_free(&a->wake);
     watch_free(&a->quiet);
     watch_free(&a->news_timer);
-    watch_free(&a->busy_timer);
+    watch_free(&a->later_timer);
     watch_free(&a->pop_timer);
     watch_free(&a->out_timer);
     for (size_t i = 0; i < a->nboxes; i++) {

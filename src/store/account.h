@@ -47,6 +47,8 @@ struct box {
     uint64_t modseq_seen; /* to be stored when nothing is left to compare */
     unsigned tries;       /* failed steps in a row */
     bool busy;            /* the server said: not now */
+    bool later;           /* to be opened, but not at once again */
+    int64_t opened_at;    /* monotonic */
 };
 
 enum line_state { LINE_DOWN, LINE_CONNECTING, LINE_UP };
@@ -125,7 +127,7 @@ struct acct {
     struct buf uids;                   /* answer to STEP_UIDS so far */
     bool listed, list_open, list_news; /* list_news: it changed on the server and is not confirmed */
     bool pushed;                       /* the server tells of changes everywhere by itself */
-    struct watch *news_timer, *busy_timer;
+    struct watch *news_timer, *later_timer;
     int64_t list_at, status_at, fore_at; /* monotonic ms; 0 never */
     bool pumping, changed_boxes;
     int64_t replay_after; /* monotonic: not before */

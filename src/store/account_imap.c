@@ -140,6 +140,9 @@ void acct_boxes_load(struct acct *a)
             p->count_tag = tag;
             b->tries = a->boxes[was].tries;
             b->modseq_seen = a->boxes[was].modseq_seen;
+            b->busy = a->boxes[was].busy;
+            b->later = a->boxes[was].later;
+            b->opened_at = a->boxes[was].opened_at;
         }
         p->selectable = !(b->attrs & (BOX_NOSELECT | BOX_NONEXISTENT)) && !b->creating;
         p->inbox = b->role == BOX_INBOX;
@@ -294,7 +297,8 @@ static void on_box_open(struct acct *a, struct msg *m)
     }
     a->selected = o->box;
     a->boxes[i].readonly = o->readonly;
-    a->boxes[i].busy = false;
+    a->boxes[i].busy = a->boxes[i].later = false;
+    a->boxes[i].opened_at = clock_mono_ms();
     a->boxes[i].modseq_seen = o->modseq;
     for (size_t k = 0; k < a->nsteps; k++) /* rows asked for behind this SELECT */
         if (a->steps[k]->done == rows_done && a->steps[k]->box == o->box)

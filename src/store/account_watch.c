@@ -4,7 +4,7 @@
 
 #define LIST_NEWS_MS 1000
 #define LIST_CHECK_MS 5000 /* after the LIST that follows news: a server may miss what happens meanwhile */
-#define BUSY_MS 30000
+#define LATER_MS 15000     /* a mailbox that is busy, or that mail comes to all the time, waits so long */
 
 /* ---- The list, as the server tells of it by itself ---------------------------------------------- */
 static void news_fired(void *arg)
@@ -80,17 +80,27 @@ void watch_pushed(struct acct *a, struct msg *m)
         a->status_at = a->list_at = 0; /* what was not told is asked */
 }
 
-/* ---- Mailboxes that are busy -------------------------------------------------------------------- */
-static void busy_fired(void *arg)
+/* ---- Mailboxes that wait ------------------------------------------------------------------------ */
+static void later_fired(void *arg)
 {
     struct acct *a = arg;
-    a->busy_timer = NULL;
-    for (size_t i = 0; i < a->nboxes; i++)
-        if (a->boxes[i].busy && a->plan[i].failed) {
-            a->plan[i].failed = false;
-            a->plan[i].dirty = true;
-        }
+    a->later_timer = NULL;
+    for (size_t i = 0; i < a->nboxes; i++) {
+        struct box *b = &a->boxes[i];
+        struct sync_box *p = &a->plan[i];
+        if (b->busy && p->failed)
+            p->failed = false, p->dirty = true;
+        if (b->later && !p->opened)
+            p->dirty = true; /* the rest is learnt when it is opened */
+        b->later = false;
+    }
     acct_pump(a);
+}
+
+static void later(struct acct *a)
+{
+    if (!a->later_timer)
+        a->later_timer = loop_after(a->srv->loop, LATER_MS, later_fired, a);
 }
 
 void watch_busy(struct acct *a, size_t i, struct str text)
@@ -100,8 +110,7 @@ void watch_busy(struct acct *a, size_t i, struct str text)
                   clean_line(text));
     a->boxes[i].busy = true;
     a->plan[i].failed = true;
-    if (!a->busy_timer)
-        a->busy_timer = loop_after(a->srv->loop, BUSY_MS, busy_fired, a);
+    later(a);
 }
 
 /* ---- Counts ------------------------------------------------------------------------------------- */
@@ -125,6 +134,13 @@ void watch_counted(struct acct *a, size_t i, const struct m_BOX *b, const struct
     if (p->opened) {
         p->grew = p->grew || (b->total != UINT32_MAX && b->total > p->exists);
         p->exists = b->total != UINT32_MAX ? MAX(p->exists, b->total) : p->exists;
+        return;
+    }
+    bool more = b->total != UINT32_MAX && b->total > had->known;
+    if (more && p->was_open && !p->inbox && !p->watched && !a->passes &&
+        clock_mono_ms() - a->boxes[i].opened_at < LATER_MS) {
+        a->boxes[i].later = true; /* a busy list: its counts are right without its rows */
+        later(a);
         return;
     }
     if (same || empty)
