@@ -282,6 +282,26 @@ static void on_signal_seen(void *arg)
     loop_stop(arg);
 }
 
+static void on_jump(void *arg)
+{
+    ++*(int *)arg;
+}
+
+/* Nobody sets the clock here: it waits, costs no turn, and goes like any watch. */
+static void test_clock_jump(void **state)
+{
+    (void)state;
+    int jumps = 0;
+    struct loop *l = loop_new();
+    struct watch *w = loop_clock_jump(l, on_jump, &jumps), *other = loop_clock_jump(l, on_jump, &jumps);
+    loop_once(l, 0);
+    assert_int_equal(jumps, 0);
+    watch_free(&w);
+    loop_once(l, 0);
+    (void)other; /* freed with the loop */
+    loop_free(&l);
+}
+
 static void test_loop(void **state)
 {
     (void)state;
@@ -323,6 +343,7 @@ int main(void)
         cmocka_unit_test(test_files),
         cmocka_unit_test(test_secret),
         cmocka_unit_test(test_loop),
+        cmocka_unit_test(test_clock_jump),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
