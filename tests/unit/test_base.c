@@ -293,12 +293,12 @@ static void test_clock_jump(void **state)
     (void)state;
     int jumps = 0;
     struct loop *l = loop_new();
-    struct watch *w = loop_clock_jump(l, on_jump, &jumps), *other = loop_clock_jump(l, on_jump, &jumps);
+    struct watch *w = loop_clock_jump(l, on_jump, &jumps), *kept = loop_clock_jump(l, on_jump, &jumps);
     loop_once(l, 0);
     assert_int_equal(jumps, 0);
     watch_free(&w);
     loop_once(l, 0);
-    (void)other; /* freed with the loop */
+    (void)kept; /* freed with the loop */
     loop_free(&l);
 }
 
