@@ -6,6 +6,7 @@
 #define SLICE 250      /* messages in a FETCH of rows: some 150 KB */
 #define SLICE_FLAGS 4000
 #define SLICES_MAX 16     /* under way; as many as fill the line: what is urgent waits behind them */
+#define SET_MAX 900       /* bytes of a sequence set */
 #define QUEUE_MS 150      /* by which an answer may come later than the quickest */
 #define SEARCH_SPAN 50000 /* UIDs in a SEARCH: its line stays below a megabyte */
 #define FIND_MAX 100
@@ -164,12 +165,19 @@ struct slices {
 };
 
 /* `items` in parentheses; Gmail's labels count as flags that have to be asked for. */
+static bool set_ask(struct session *s, uint32_t *tag_r, const char *command, const char *set, const char *items,
+                    struct err *err)
+{
+    const char *labels = imap_caps(s->imap) & IMAP_CAP_GMAIL ? "X-GM-LABELS " : "";
+    return imap_sendf(s->imap, tag_r, err, "%s %s (%s%s", command, set, labels, items + 1) || session_lost(s, err);
+}
+
 static bool items_ask(struct session *s, uint32_t *tag_r, const char *command, uint32_t lo, uint32_t hi,
                       const char *items, struct err *err)
 {
-    const char *labels = imap_caps(s->imap) & IMAP_CAP_GMAIL ? "X-GM-LABELS " : "";
-    return imap_sendf(s->imap, tag_r, err, "%s %u:%u (%s%s", command, lo, hi, labels, items + 1) ||
-           session_lost(s, err);
+    char set[32];
+    snprintf(set, sizeof set, "%u:%u", lo, hi);
+    return set_ask(s, tag_r, command, set, items, err);
 }
 
 static bool slice_ask(struct session *s, const struct slices *x, struct slice *slice, struct err *err)
@@ -188,16 +196,26 @@ static bool slices_left(struct slices *x)
     return x->next != 0;
 }
 
+/* The next `span` numbers, of as many ranges as they take. */
 static bool slice_send(struct session *s, struct slices *x, struct err *err)
 {
     struct slice *slice = &x->sent[x->under_way];
-    slice->hi = (uint32_t)x->next;
-    slice->lo = x->next - x->lo >= x->span ? slice->hi - x->span + 1 : x->lo;
-    if (!slice_ask(s, x, slice, err))
-        return false;
-    x->under_way++;
-    x->next = slice->lo > x->lo ? slice->lo - 1 : 0;
-    return true;
+    struct buf set = BUF_INIT(SET_MAX + 32);
+    uint32_t n = 0;
+    *slice = (struct slice){.lo = UINT32_MAX, .sent = clock_mono_ms()};
+    do {
+        uint32_t hi = (uint32_t)x->next, take = (uint32_t)MIN((uint64_t)x->span - n, x->next - x->lo + 1);
+        uint32_t lo = hi - take + 1;
+        buf_addf(&set, "%s%u:%u", set.n ? "," : "", lo, hi);
+        slice->lo = MIN(slice->lo, lo);
+        slice->hi = MAX(slice->hi, hi);
+        n += take;
+        x->next = lo > x->lo ? lo - 1 : 0;
+    } while (n < x->span && set.n < SET_MAX && slices_left(x));
+    bool ok = set_ask(s, &slice->tag, x->command, buf_z(&set), x->items, err);
+    buf_fini(&set);
+    x->under_way += ok;
+    return ok;
 }
 
 /* More under way while answers come as quickly as ever: the line is not full. */

@@ -72,6 +72,7 @@ struct imap {
     bool cyrus;                           /* by its greeting */
     char identity[128];                   /* what ID says of us; "" nothing */
     bool waiting;                         /* in imap_wait: no command is half sent */
+    bool compressing;                     /* what is sent before the answer would go out plain */
     bool preauth, went_ahead, identified; /* went_ahead: commands lie behind the login */
     uint64_t expected, asked;             /* capabilities after an earlier login; those that ENABLE named */
 };

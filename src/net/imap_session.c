@@ -305,7 +305,10 @@ bool imap_compress(struct imap *m, struct err *err)
         if (m->slots[i].tag && !m->slots[i].done)
             return true;
     m->caps &= ~(uint64_t)IMAP_CAP_COMPRESS; /* asked once, whatever comes of it */
-    if (!imap_sendf(m, &tag, err, "COMPRESS DEFLATE") || !imap_wait(m, tag, &r, err))
+    m->compressing = true;
+    bool ok = imap_sendf(m, &tag, err, "COMPRESS DEFLATE") && imap_wait(m, tag, &r, err);
+    m->compressing = false;
+    if (!ok)
         return false;
     return r.what != IMAP_OK || stream_compress(m->stream, err);
 }

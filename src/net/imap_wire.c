@@ -644,7 +644,7 @@ void imap_forget(struct imap *m, uint32_t tag)
 
 bool imap_may_send(const struct imap *m)
 {
-    return m->waiting;
+    return m->waiting && !m->logging_in && !m->compressing;
 }
 
 bool imap_first(struct imap *m, uint32_t tag, uint32_t other, uint32_t *first_r, struct err *err)

@@ -220,6 +220,9 @@ bool db_row_more(struct db *db, const struct db_more *in, struct err *err)
         row_store(db, &old, &now);
         if (fuller && refs.n)
             thread_late(db, id, old.thread, old.mh, refs);
+        struct box *b = box_ref(db, old.box);
+        if (b) /* markers are shown */
+            box_touch(db, b);
     }
     return call_leave(db, own, err);
 }

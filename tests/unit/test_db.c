@@ -113,6 +113,42 @@ static void test_second_pass(void **state)
     db_close(&db);
 }
 
+/* The second pass may bring the one message that makes one conversation of two. */
+static void test_more(void **state)
+{
+    (void)state;
+    struct db *db = open_db(false, NULL);
+    uint64_t in = make_mailbox(db, "INBOX", 7);
+    struct db_row child = row_of(in, 2, "child@x"), parent = row_of(in, 1, "parent@x");
+    child.attrs = parent.attrs = 0;
+    child.date = 0;
+    uint64_t c = put(db, &child), p = put(db, &parent);
+    assert_true(msg_of(db, c).thread != msg_of(db, p).thread);
+    struct db_more more = {.box = in,
+                           .uid = 2,
+                           .attrs = ROW_TO_ME,
+                           .internal_date = 1700000000,
+                           .to = STR("Bob"),
+                           .refs = STR("parent@x"),
+                           .list_id = STR("list.example.org")};
+    OK(db_row_more(db, &more, &err));
+    uint64_t thread = msg_of(db, p).thread;
+    struct db_msg m = msg_of(db, c);
+    assert_int_equal(m.thread, thread);
+    assert_int_equal(m.attrs, ROW_FULL | ROW_TO_ME);
+    assert_true(str_eqz(m.to, "Bob") && str_eqz(m.list_id, "list.example.org"));
+    assert_true(m.date == 1700000000 && m.internal_date == 1700000000); /* it has no Date */
+    uint32_t pending;
+    OK(db_index_pending(db, &pending, &err));
+    assert_int_equal(pending, 1);
+    more.uid = 99; /* gone meanwhile */
+    OK(db_row_more(db, &more, &err));
+    more = (struct db_more){.box = in, .uid = 2};
+    OK(db_row_more(db, &more, &err));
+    assert_true(str_eqz(msg_of(db, c).to, "Bob")); /* nothing is taken away */
+    db_close(&db);
+}
+
 static size_t nranges;
 static struct db_range ranges[64];
 static void on_range(void *arg, uint32_t lo, uint32_t hi)
@@ -849,6 +885,7 @@ int main(void)
         T(test_counts_unfilled),
         T(test_second_pass),
         T(test_uids),
+        T(test_more),
         T(test_thin),
         T(test_uidvalidity),
         T(test_uid_reused),

@@ -984,6 +984,136 @@ static void index_quarantines_the_one_that_kills(void **state)
         assert_int_equal(indexed[i], i != 17);
 }
 
+struct count {
+    uint32_t rows, full;
+    int64_t newest, oldest;
+};
+
+static void count_row(void *arg, const struct msg_row *r)
+{
+    struct count *c = arg;
+    c->rows++;
+    c->full += (r->attrs & ROW_FULL) != 0;
+    c->newest = c->newest ? c->newest : r->date;
+    c->oldest = r->date;
+}
+
+static struct count counted(void)
+{
+    char *state = path_join(w.root, "state");
+    struct reader *r = reader_open(state, "work", &w.err);
+    struct count c = {0};
+    assert_non_null(r);
+    assert_true(reader_rows(r, inbox, LIST_ALL, NULL, true, 10000, count_row, &c, &w.err));
+    reader_close(&r);
+    free(state);
+    return c;
+}
+
+/* uid = seq; what the first pass says. */
+static void thin_rows(uint32_t lo, uint32_t hi)
+{
+    for (uint32_t uid = lo; uid <= hi; uid++)
+        FETCH(ROW, .box = inbox, .uid = uid, .seq = uid, .size = 9, .date = 1700000000 + uid, .subject = STR("s"));
+}
+
+/* Answers STEP_MORE for at most `max` rows. */
+static uint32_t more_rows(const struct m_STEP_MORE *q, uint32_t max)
+{
+    uint32_t n = 0;
+    for (size_t i = 0; i < ipc_ranges_count(q->uids); i++) {
+        uint32_t lo, hi;
+        ipc_ranges_at(q->uids, i, &lo, &hi);
+        for (uint32_t uid = hi; uid >= lo && n < max; uid--, n++)
+            FETCH(ROW_MORE, .box = inbox, .uid = uid, .internal_date = 1, .to = STR("bob"));
+    }
+    return n;
+}
+
+static void a_list_with_a_gap_is_filled_and_passed_over_twice(void **state)
+{
+    (void)state;
+    world_new(imap_rc);
+    fetch_start();
+    online();
+    struct msg m = next(w.fetch, MSG_STEP_SELECT);
+    inbox = m.u.STEP_SELECT.box;
+    FETCH(BOX_OPEN, .box = inbox, .uidvalidity = 7, .uidnext = 1001, .exists = 1000, .keywords_ok = 1);
+    done(m.u.STEP_SELECT.step);
+    m = next(w.fetch, MSG_STEP_ROWS_TOP);
+    assert_int_equal(m.u.STEP_ROWS_TOP.fields, ROWS_FIRST);
+    thin_rows(941, 1000);
+    done(m.u.STEP_ROWS_TOP.step);
+    m = next(w.fetch, MSG_STEP_LIST);
+    box("INBOX", 1000, BOX_INBOX);
+    done(m.u.STEP_LIST.step);
+    m = next(w.fetch, MSG_STEP_MORE); /* the page first */
+    assert_int_equal(more_rows(&m.u.STEP_MORE, 10000), 60);
+    done(m.u.STEP_MORE.step);
+    m = next(w.fetch, MSG_STEP_ROWS_TOP);
+    uint32_t fill = m.u.STEP_ROWS_TOP.step;
+    assert_int_equal(m.u.STEP_ROWS_TOP.below_seq, 940);
+    assert_int_equal(m.u.STEP_ROWS_TOP.count, 940);
+    /* The End key while that is under way. */
+    CLIENT(-1, WANT_OLDEST, .account = STR("work"), .box = inbox);
+    m = next(w.fetch, MSG_STEP_ROWS_TOP);
+    assert_true(m.u.STEP_ROWS_TOP.urgent);
+    assert_int_equal(m.u.STEP_ROWS_TOP.below_seq, 60);
+    assert_int_equal(m.u.STEP_ROWS_TOP.count, 60);
+    thin_rows(1, 60);
+    done(m.u.STEP_ROWS_TOP.step);
+    assert_true(chan_drain(w.fetch, clock_mono_ms() + WAIT_MS, &w.err));
+    while (counted().rows < 120)
+        next(w.client, MSG_CHANGED);
+    assert_int_equal(counted().oldest, 1700000001);
+    /* The line is lost in the middle of the fill: what is missing is found by the UIDs, and is a gap. */
+    thin_rows(841, 940);
+    FETCH(DONE, .step = fill, .kind = ERR_LINE, .text = STR("reset"));
+    FETCH(LOST, .kind = ERR_LINE, .text = STR("reset"));
+    online();
+    m = next(w.fetch, MSG_STEP_SELECT);
+    FETCH(BOX_OPEN, .box = inbox, .uidvalidity = 7, .uidnext = 1001, .exists = 1000, .resync = 1, .keywords_ok = 1);
+    done(m.u.STEP_SELECT.step);
+    m = next(w.fetch, MSG_STEP_ROWS);
+    done(m.u.STEP_ROWS.step);
+    m = next(w.fetch, MSG_STEP_UIDS);
+    struct buf all = BUF_INIT(64);
+    ipc_ranges_add(&all, 1, 1000);
+    FETCH(UIDS, .step = m.u.STEP_UIDS.step, .box = inbox, .last = 1, .ranges = buf_str(&all));
+    buf_fini(&all);
+    done(m.u.STEP_UIDS.step);
+    m = next(w.fetch, MSG_STEP_LIST);
+    box("INBOX", 1000, BOX_INBOX);
+    done(m.u.STEP_LIST.step);
+    m = next(w.fetch, MSG_STEP_ROWS_TOP);
+    assert_int_equal(m.u.STEP_ROWS_TOP.below_seq, 840);
+    assert_int_equal(m.u.STEP_ROWS_TOP.count, 780);
+    thin_rows(61, 840);
+    done(m.u.STEP_ROWS_TOP.step);
+    /* The second pass, and the end of fetch in its middle: the rest is asked for again, and nothing is double. */
+    m = next(w.fetch, MSG_STEP_MORE);
+    assert_int_equal(more_rows(&m.u.STEP_MORE, 300), 300);
+    chan_free(&w.fetch);
+    fetch_start();
+    online();
+    m = next(w.fetch, MSG_STEP_SELECT);
+    FETCH(BOX_OPEN, .box = inbox, .uidvalidity = 7, .uidnext = 1001, .exists = 1000, .resync = 1, .keywords_ok = 1);
+    done(m.u.STEP_SELECT.step);
+    m = next(w.fetch, MSG_STEP_ROWS);
+    done(m.u.STEP_ROWS.step);
+    m = next(w.fetch, MSG_STEP_LIST);
+    box("INBOX", 1000, BOX_INBOX);
+    done(m.u.STEP_LIST.step);
+    m = next(w.fetch, MSG_STEP_MORE);
+    assert_in_range(more_rows(&m.u.STEP_MORE, 10000), 640, 940); /* what it said last may have been lost with it */
+    done(m.u.STEP_MORE.step);
+    assert_true(chan_drain(w.fetch, clock_mono_ms() + WAIT_MS, &w.err));
+    while (counted().full < 1000)
+        next(w.client, MSG_CHANGED);
+    assert_int_equal(counted().rows, 1000);
+    assert_int_equal(counted().newest, 1700001000);
+}
+
 static void uidvalidity_drops_that_mailbox_alone(void **state)
 {
     (void)state;
@@ -1053,6 +1183,7 @@ int main(void)
         cmocka_unit_test_teardown(maildir_rows_and_moves, world_end),
         cmocka_unit_test_teardown(index_quarantines_the_one_that_kills, world_end),
         cmocka_unit_test_teardown(uidvalidity_drops_that_mailbox_alone, world_end),
+        cmocka_unit_test_teardown(a_list_with_a_gap_is_filled_and_passed_over_twice, world_end),
         cmocka_unit_test_teardown(held_mail_goes_after_the_last_client, world_end),
         cmocka_unit_test_teardown(last_client_ends_it, world_end),
     };
