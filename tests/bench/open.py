@@ -62,6 +62,9 @@ def measure(base, server, rtt, name):
         figures["worst of these"] = max(t or 99 for t in times[1:])
         term.close()
         time.sleep(2)
+        with server.imap("bob") as imap:
+            imap.select("INBOX")
+            imap.store("1:*", "-FLAGS", "\\Seen")
         user = User(os.path.join(base, name + "-ahead"), server, port=port)
         term = Pty([tap.TUIMAIL, "-c", user.rc], user.env)
         term.read_until(lambda screen: "mail 000" in screen, 60)
