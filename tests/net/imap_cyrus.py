@@ -27,5 +27,9 @@ def test_debians_own_namespace():
 
 
 
+def test_news_and_actions_overtake_a_long_body():
+    tap.skip("Cyrus tells no news between FETCH commands that follow each other")
+
+
 if __name__ == "__main__":
     tap.run({**vars(imap_live), **globals()})

@@ -232,6 +232,16 @@ def test_gmail_too_many_connections_is_no_wrong_password():
         tap.equal([n for n in r.notes if "password" in n], [])
 
 
+def test_gmail_bandwidth_limit_is_no_full_mailbox():
+    """NO [OVERQUOTA] of a command that adds nothing: waited for, not refused."""
+    with account(Gmail) as r:
+        r.server.once("UID MOVE .*", b"{tag} NO [OVERQUOTA] Account exceeded command or bandwidth limits. (Failure)\r\n")
+        r.intent(ARCHIVE, ids(r, 1))
+        r.settled()
+        tap.equal((held(r, "INBOX"), len(r.server.asked("UID MOVE"))), (names(2, 3), 2))
+        tap.equal([n for n in r.notes if "refused" in n or "full" in n], [])
+
+
 # ---- Exchange, Outlook ---------------------------------------------------------------------------
 EXCHANGE = ("IMAP4 IMAP4rev1 AUTH=PLAIN AUTH=XOAUTH2 SASL-IR UIDPLUS MOVE ID UNSELECT CLIENTACCESSRULES CLIENTNETWORKPRESENCELOCATION "
             "BACKENDAUTHENTICATE CHILDREN IDLE NAMESPACE LITERAL+")
