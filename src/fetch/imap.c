@@ -104,6 +104,7 @@ static void imap_closed(struct fetch *f)
     s->selecting = s->finding = s->searching = false;
     s->select_step = s->select_tag = 0;
     s->rows_step = s->rows_tag = 0;
+    s->window = 0;
     s->early = false;
     imap_free(&s->imap);
 }

@@ -298,7 +298,9 @@ static bool slices_run(struct session *s, struct slices *x, struct err *err)
     struct err other = ERR_INIT;
     bool ok = true;
     x->next = x->hi >= x->lo ? x->hi : 0;
-    x->window = 2;
+    /* The first long way begins gently: what the user looks at next comes soon. */
+    bool longer = x->hi - x->lo >= SLICE;
+    x->window = longer ? MAX(s->window, 1u) : 2;
     s->fields = x->fields;
     while (ok && (slices_left(x) || x->under_way)) {
         while (ok && x->under_way < x->window && slices_left(x))
@@ -316,6 +318,8 @@ static bool slices_run(struct session *s, struct slices *x, struct err *err)
     }
     if (!ok && !s->f->lost)
         slices_drain(s, x, &other);
+    if (longer)
+        s->window = x->window;
     return ok;
 }
 

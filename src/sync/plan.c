@@ -148,6 +148,9 @@ static bool backfill_step(const struct sync_box *b, struct sync_step *s)
     if (b->ngaps && !b->stuck) {
         const struct sync_span *g = &b->gaps[b->ngaps - 1];
         uint32_t n = MIN(g->hi - g->lo + 1, (uint32_t)SYNC_SLICE);
+        /* Before a long fill its other end, a page: the End key then waits for nothing. */
+        if (b->ngaps == 1 && g->lo == 1 && g->hi > SYNC_SLICE)
+            return top_step(s, b, SYNC_FIRST_PAGE, SYNC_FIRST_PAGE);
         top_step(s, b, g->hi, n);
         s->whole = n <= SYNC_SMALL;
         return true;

@@ -34,9 +34,9 @@ uint64_t ranges_total(struct str normal);
 #define SYNC_GAPS 32
 #define SYNC_FRUITLESS 200
 #define SYNC_FLAG_SLICE 5000
-#define SYNC_STATUS_EVERY 180   /* seconds between STATUS rounds of the mailboxes that are not open */
-#define SYNC_LIST_EVERY 600     /* seconds between LISTs: what other clients create and delete */
-#define SYNC_FORE_EVERY 60 /* seconds that the background may keep the connection from the foreground mailbox */
+#define SYNC_STATUS_EVERY 180 /* seconds between STATUS rounds of the mailboxes that are not open */
+#define SYNC_LIST_EVERY 600   /* seconds between LISTs: what other clients create and delete */
+#define SYNC_FORE_EVERY 60    /* seconds that the background may keep the connection from the foreground mailbox */
 
 /* One mailbox as the plan sees it. */
 struct sync_box {
@@ -101,9 +101,9 @@ struct sync_step {
     uint32_t uid_lo, uid_hi, below_seq, count;
 };
 /* The one next step. First the mailbox on the screen (its first page, the rows wanted, its new mail, its removals and
- * flags), then LIST and STATUS when due, then the second pass of its page, older rows of it, their second pass, then
- * the other mailboxes when allowed, then watching. The answer depends on the facts alone, so a lost answer is simply
- * asked for again. */
+ * flags), then LIST and STATUS when due, then the second pass of its page, the oldest page and older rows of it, their
+ * second pass, then the other mailboxes when allowed, then watching. The answer depends on the facts alone, so a lost
+ * answer is simply asked for again. */
 struct sync_step sync_next(const struct sync_facts *);
 /* The mailbox to open first: the one on the screen, else INBOX. NULL where neither can be opened. */
 const struct sync_box *sync_first(const struct sync_box *, size_t n);

@@ -101,6 +101,11 @@ static void first_paint_comes_before_everything(void **state)
     assert_int_equal(s.kind, SYNC_MORE);
     assert_int_equal(s.count, SYNC_FIRST_PAGE);
     boxes[1].page_thin = false;
+    s = sync_next(&facts); /* the other end of a long list, for the End key */
+    assert_int_equal(s.kind, SYNC_TOP);
+    assert_int_equal(s.below_seq, SYNC_FIRST_PAGE);
+    assert_int_equal(s.count, SYNC_FIRST_PAGE);
+    sync_rows_came(&boxes[1], 1, SYNC_FIRST_PAGE, 0);
     s = sync_next(&facts);
     assert_int_equal(s.kind, SYNC_TOP);
     assert_int_equal(s.below_seq, 100000 - 60);
