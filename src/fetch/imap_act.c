@@ -222,7 +222,7 @@ bool act_ahead(struct fetch *f, uint32_t step, const struct msg *m)
 void imap_on_copyuid(struct session *s, struct str args)
 {
     for (size_t i = 0; i < ACTS_MAX && s->acts[i].step; i++)
-        if (s->acts[i].moves && (s->acts[i].tags[0] || s->acts[i].tags[1])) {
+        if (s->acts[i].moves && !imap_ended(s->imap, s->acts[i].tags[0])) { /* its answer may wait to be looked at */
             buf_adds(&s->acts[i].pairs, args);
             buf_addc(&s->acts[i].pairs, '\n');
             return;
