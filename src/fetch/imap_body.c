@@ -325,6 +325,10 @@ bool transfer_wait(struct session *s, struct transfer *t, struct err *err)
         return broken(s, t, err);
     if (!t->err.kind && due && t->have == before && !t->complete)
         err_set(&t->err, ERR_NO_MESSAGE, "the server has no such message any more");
+    if (!t->err.kind && t->have > IMAP_BODY_MAX) { /* pieces without end (THREATS 82) */
+        err_set(&t->err, ERR_LIMIT, "the server sends more than %u bytes of one message", IMAP_BODY_MAX);
+        t->keep = false;
+    }
     if (!t->err.kind && t->nil)
         err_set(&t->err, ERR_SERVER_NO, "the server has the message but did not send it");
     if (clock_mono_ms() - p.at_ms < PIECE_MS && t->piece < PIECE_MAX && p.asked >= t->piece)

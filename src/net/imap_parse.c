@@ -42,7 +42,8 @@ void imap_parser_utf8(struct imap_parser *p, bool on)
 /* ---- Cursor ------------------------------------------------------------------------------------- */
 struct cursor cursor_on(struct str s)
 {
-    return (struct cursor){.p = s.p, .end = s.p + s.n};
+    const char *p = s.n ? s.p : ""; /* nothing may come as NULL */
+    return (struct cursor){.p = p, .end = p + s.n};
 }
 
 struct str cursor_rest(const struct cursor *c)

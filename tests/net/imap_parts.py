@@ -309,6 +309,25 @@ def test_an_answer_that_another_one_is_written_into():
             tap.equal((done.kind, file_of(p, got) == LATE, len(spoilt)), (0, True, 3), done.text)
 
 
+def test_a_message_without_end():
+    # THREATS 82: each piece is as long as it was asked; most of a gigabyte came another time
+    def endless(m):
+        data = b"x" * int(m[5])
+        return b"* 1 FETCH (UID 1 BODY[]<%s> {%d}\r\n%s)\r\n" % (m[4].encode(), len(data), data)
+    with imap_hostile.fetch((COMMAND, endless), exists=1) as p:
+        step = p.begin("STEP_BODY", box=1, uid=1, msg=1, urgent=1, size=300000, want="*")
+        tmp = os.path.join(p.root, "mail/work/tmp")
+        while not os.path.isdir(tmp) or not os.listdir(tmp):
+            p.receive(10)
+        p.send("STEP_CANCEL", step=step)
+        tap.equal(p.until("DONE", step=step)[-1].kind, ERR["CANCELED"])
+        os.truncate(os.path.join(tmp, os.listdir(tmp)[0]), (1 << 30) - 1000000)
+        done = ask(p, 1, 300000, want="*")[2]
+        tap.equal(done.kind, ERR["LIMIT"], done.text)
+        tap.equal(os.listdir(tmp), [])
+        assert not [m for m in p.seen if m.name == "LOST"], "the line stays"
+
+
 def test_a_message_that_went_away():
     # THREATS 52
     with imap_hostile.fetch((r"UID FETCH .*", b""), exists=1) as p:
