@@ -101,12 +101,12 @@ def median(values):
     return values[len(values) // 2] if values else float("nan")
 
 
-def wait_rows(user, term, count):
+def wait_rows(user, term, count, where=""):
     """Reads the terminal until all rows are here."""
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
         term.drain(0)
-        done = subprocess.run(["sqlite3", os.path.join(user.store, "state/work/cache.db"), "select count(*) from msg"],
+        done = subprocess.run(["sqlite3", os.path.join(user.store, "state/work/cache.db"), "select count(*) from msg" + where],
                               capture_output=True, text=True).stdout.strip()
         if done.isdigit() and int(done) >= count:
             break
@@ -146,11 +146,20 @@ def measure(base, server, rtt, name):
             figures["first page, " + run], figures["bytes to the screen, " + run] = term.read_until(
                 lambda screen: newest in screen, 60)
             if run == "cold":
+                begin = time.monotonic()
+                os.write(term.fd, b"\x1b[F")  # End, while the list fills
+                shown, _ = term.read_until(lambda screen: "subject 0 " in screen, 30)
+                figures["End: the oldest row, from launch"] = shown
+                figures["End: the oldest row, from the key"] = shown and shown - (begin - term.start)
+                os.write(term.fd, b"\x1b[H")
+                term.drain(0.1)
                 # keys while the rest of the list streams in behind
                 times = [term.key(b"j")[0] for _ in range(20)]
                 figures["key to screen while filling (j), median"] = median(times)
                 wait_rows(user, term, COUNT)
                 figures["all rows here"] = time.monotonic() - term.start
+                wait_rows(user, term, COUNT, " where attrs & 32")
+                figures["all rows whole (second pass)"] = time.monotonic() - term.start
                 time.sleep(3)
                 term.drain(0.3)
                 for what, key in (("j", b"j"), ("page down", b"\x1b[6~"), ("flag", b"F"), ("archive", b"a"), ("undo", b"u")):
