@@ -154,14 +154,19 @@ static void body_done(struct acct *a, struct step *s, enum err_kind kind, struct
     char why[400];
     snprintf(why, sizeof why, "%s", clean_line(text));
     struct db_msg m;
-    if (kind != ERR_NONE && kind != ERR_CANCELED && !line_error(kind) && db_msg_get(a->db, s->msg, &m, &err) &&
-        !m.body.n && !db_body_failed(a->db, s->msg, &err))
+    bool failed = kind != ERR_NONE && kind != ERR_CANCELED && !line_error(kind) && db_msg_get(a->db, s->msg, &m, &err);
+    /* A move that was on its way overtook it: the message is asked for where it is now. */
+    bool moved = failed && (m.sbox != s->box || m.uid != s->a);
+    if (failed && !moved && !m.body.n && !db_body_failed(a->db, s->msg, &err))
         acct_db_error(a, &err);
     for (struct open_req *o = a->opens, *next; o; o = next) {
         next = o->next;
         if (o->state != OPEN_FETCHING || o->step != s->number)
             continue;
-        if (kind != ERR_NONE) {
+        if (moved) {
+            o->state = OPEN_WAITS;
+            o->step = 0;
+        } else if (kind != ERR_NONE) {
             open_refuse(a, o, kind, why);
         } else if (!s->seen) {
             open_refuse(a, o, ERR_NO_MESSAGE, "the server did not give the message");

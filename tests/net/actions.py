@@ -3,6 +3,7 @@
 import contextlib
 import os
 import re
+import struct
 import sys
 import tempfile
 import time
@@ -668,6 +669,21 @@ def test_nothing_is_ever_removed_mailbox_wide():
     assert not asked & {"EXPUNGE", "CLOSE"}, asked
     if len(sys.argv) == 1:
         assert {"UID EXPUNGE", "UID MOVE", "UID STORE"} <= asked, asked
+
+
+def test_a_message_is_opened_while_it_moves():
+    # the request for it leaves behind the move, for the place where it was
+    for caps in (RICH, NO_MOVE):
+        with world(count=30, caps=caps) as r:
+            for n in range(1, 6):
+                ident = r.rows("INBOX")["number %d" % n]
+                r.req += 1
+                r.say(r.client, "INTENT", req=r.req, account="work", kind=ARCHIVE, msgs=struct.pack("<Q", ident))
+                got = r.ask("OPEN", account="work", msg=ident)
+                tap.equal(got.name, "BODY", repr(got))
+                os.close(got.fd)
+                tap.equal(r.sql("cache", "select state & 4 from msg where id=?", ident), [(0,)], "marked as one that cannot be had")
+            r.settled()
 
 
 if __name__ == "__main__":
