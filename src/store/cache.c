@@ -2,14 +2,17 @@
  * takes more room than option cache-size gives, and the files on the disk compared with the rows once a day. */
 #include "store/account.h"
 
-#define QUIET_MS 2000      /* after what the user did last */
-#define SCAN_ROWS 500      /* of one mailbox at a time */
-#define WANTED_MAX 400     /* known to be missing */
-#define AHEAD_MAX 4        /* bodies asked for at once ... */
-#define AHEAD_BYTES 131072 /* ... while they are small: a user who comes waits for no more than these */
-#define AWAY_MS 15000      /* how long the mailbox on the screen is left for another */
-#define AGAIN_MS 60000     /* after a failure, or a cache that is full */
-#define SLICE_ROWS 1000    /* of a walk over all bodies, in one turn */
+#include <sys/statvfs.h>
+
+#define QUIET_MS 2000                     /* after what the user did last */
+#define SCAN_ROWS 500                     /* of one mailbox at a time */
+#define WANTED_MAX 400                    /* known to be missing */
+#define AHEAD_MAX 4                       /* bodies asked for at once ... */
+#define AHEAD_BYTES 131072                /* ... while they are small: a user who comes waits for no more than these */
+#define AWAY_MS 15000                     /* how long the mailbox on the screen is left for another */
+#define AGAIN_MS 60000                    /* after a failure, or a cache that is full */
+#define DISK_RESERVE ((uint64_t)32 << 20) /* stays free: what the user does is written too */
+#define SLICE_ROWS 1000                   /* of a walk over all bodies, in one turn */
 #define SWEEP_S 86400
 #define TELL_MS 1000
 
@@ -42,8 +45,9 @@ struct caching {
     unsigned under_way;
     uint64_t bytes_under_way, scan_box;
     int64_t not_before, told_at, away_since;
-    bool full;  /* nothing may go for what is wanted next */
-    bool check; /* more may be here than there is room for */
+    bool full;    /* nothing may go for what is wanted next */
+    bool no_disk; /* there is no room on the disk */
+    bool check;   /* more may be here than there is room for */
     struct watch *timer;
     /* a walk over all bodies, in slices: to make room, or to compare with the files */
     enum walk_kind walk;
@@ -244,7 +248,7 @@ static bool scans(const struct caching *c)
 static void tell(struct acct *a)
 {
     struct caching *c = a->caching;
-    uint32_t left = (uint32_t)(c->n - c->at + c->under_way);
+    uint32_t left = (uint32_t)((c->no_disk ? 0 : c->n - c->at) + c->under_way);
     int64_t now = clock_mono_ms();
     if (left == a->caching_left || (left > 0 && a->caching_left > 0 && now - c->told_at < TELL_MS))
         return;
@@ -553,6 +557,24 @@ static void drop_gone(struct acct *a)
     buf_fini(&paths);
 }
 
+/* Bytes that may still be filled; where none are, it is looked at again later, for others may fill and empty the disk.
+ */
+static uint64_t disk_left(struct acct *a)
+{
+    struct caching *c = a->caching;
+    struct statvfs v;
+    uint64_t kept = DISK_RESERVE + c->bytes_under_way, there = UINT64_MAX;
+    if (statvfs(a->srv->root, &v) == 0)
+        there = (uint64_t)v.f_bavail * v.f_frsize;
+    bool none = there <= kept;
+    if (none && !c->no_disk)
+        acct_note(a, 1, ERR_DISK_FULL, "the disk is nearly full: no mail is fetched ahead");
+    if (none)
+        c->not_before = clock_mono_ms() + AGAIN_MS;
+    c->no_disk = none;
+    return none ? 0 : there - kept;
+}
+
 /* Asks for bodies up to what may be under way. True: the line is in use for it. */
 static bool ask_some(struct acct *a)
 {
@@ -561,7 +583,8 @@ static bool ask_some(struct acct *a)
         const struct wanted *w = &c->wanted[c->at];
         if (c->under_way > 0 && (c->bytes_under_way + w->size > AHEAD_BYTES || w->box != a->tail))
             break;
-        if (!body_ask(a, w))
+        uint64_t left = disk_left(a);
+        if (left == 0 || (w->size <= left && !body_ask(a, w))) /* one that is too large is left out */
             break;
         c->at++;
     }

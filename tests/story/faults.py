@@ -117,23 +117,30 @@ int timerfd_create(int clock, int flags)
 """
 
 
-@contextlib.contextmanager
-def clock_of_store(directory):
-    """A directory of programs whose store sees the wall clock ahead by the number in a file; a function that sets it."""
-    source, library, number = (os.path.join(directory, n) for n in ("clock.c", "clock.so", "ahead"))
-    with open(source, "w") as f:
-        f.write(CLOCK)
-    if subprocess.run(["cc", "-shared", "-fPIC", "-o", library, source], capture_output=True, check=False).returncode:
+def programs_with(directory, role, source, variable):
+    """A directory of programs in which this one runs with a library of that source, and with NAME=VALUE."""
+    path, library = (os.path.join(directory, role + end) for end in (".c", ".so"))
+    with open(path, "w") as f:
+        f.write(source)
+    if subprocess.run(["cc", "-shared", "-fPIC", "-o", library, path], capture_output=True, check=False).returncode:
         tap.skip("no C compiler")
     real = os.environ.get("TUIMAIL_LIBEXEC", os.path.join(tap.BUILD, "libexec"))
     programs = os.path.join(directory, "libexec")
     os.mkdir(programs)
     for name in os.listdir(real):
         os.symlink(os.path.join(real, name), os.path.join(programs, name))
-    os.unlink(os.path.join(programs, "store"))
-    with open(os.path.join(programs, "store"), "w") as f:
-        f.write("#!/bin/sh\nexec env CLOCK_AHEAD=%s LD_PRELOAD=%s ASAN_OPTIONS=verify_asan_link_order=0 %s/store \"$@\"\n" % (number, library, real))
-    os.chmod(os.path.join(programs, "store"), 0o755)
+    os.unlink(os.path.join(programs, role))
+    with open(os.path.join(programs, role), "w") as f:
+        f.write("#!/bin/sh\nexec env %s LD_PRELOAD=%s ASAN_OPTIONS=verify_asan_link_order=0 %s/%s \"$@\"\n" % (variable, library, real, role))
+    os.chmod(os.path.join(programs, role), 0o755)
+    return programs
+
+
+@contextlib.contextmanager
+def clock_of_store(directory):
+    """A directory of programs whose store sees the wall clock ahead by the number in a file; a function that sets it."""
+    number = os.path.join(directory, "ahead")
+    programs = programs_with(directory, "store", CLOCK, "CLOCK_AHEAD=" + number)
 
     def ahead(seconds):
         with open(number, "r+b" if os.path.exists(number) else "w+b") as f:

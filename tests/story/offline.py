@@ -6,6 +6,7 @@ import re
 import subprocess
 import time
 
+import faults
 import tap
 from dovecot import Server
 from lineproxy import LineProxy
@@ -225,6 +226,47 @@ def test_mail_that_is_not_here(s):
         term.wait("Hello.")
     finally:
         term.close()
+
+
+DISK = r"""
+#define _GNU_SOURCE
+#include <stdlib.h>
+#include <string.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+int statvfs(const char *path, struct statvfs *v)
+{
+    memset(v, 0, sizeof *v);
+    v->f_frsize = v->f_bsize = 4096;
+    v->f_bavail = access(getenv("DISK_FULL"), F_OK) == 0 ? 100 : 1 << 30;
+    (void)path;
+    return 0;
+}
+"""
+
+
+@scene(lines="set -a work cache all\n")
+def test_a_disk_that_is_nearly_full(s):
+    # THREATS 89: what nobody has asked for leaves room for what the user does
+    with tap.directory() as d:
+        full = os.path.join(d, "full")
+        programs = faults.programs_with(d, "store", DISK, "DISK_FULL=" + full)
+        with open(full, "w"):
+            pass
+        s.deliver(*["number %d" % i for i in range(12)])
+        term = s.user.start(cols=120, env={"TUIMAIL_LIBEXEC": programs})
+        try:
+            term.wait("number 11")
+            term.wait("nearly full: no mail is fetched ahead")
+            term.keys("Home", "a")
+            eventually("what the user does is done", lambda: s.server.subjects("bob", "Archive") == ["number 11"])
+            assert len(files(s.user)) <= 3, files(s.user)  # what the screen asked for
+            assert "ahead" not in term.screen(), term.screen()
+            os.unlink(full)
+            s.deliver("number 12")  # now, not in a minute
+            eventually("all is here", lambda: len(cached(s.user)) == 13)
+        finally:
+            term.close()
 
 
 @scene(lines='set -a work cache "recent 30"\nset -a work cache-size 100K\nmailbox work Keep cache all\n')
