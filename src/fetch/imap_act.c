@@ -236,7 +236,19 @@ static bool moved_one(struct session *s, const struct msg *m, uint32_t uid, uint
                       .target = m->u.STEP_MOVE.target, .uidvalidity = validity, .uid_to = uid_to);
 }
 
-/* "uidvalidity from-set to-set": walked in step, never expanded beyond what was asked. */
+static bool moves_uid(const struct msg *m, uint32_t uid)
+{
+    struct str ranges = act_uids(m);
+    uint32_t lo, hi;
+    for (size_t i = 0, n = ipc_ranges_count(ranges); i < n; i++) {
+        ipc_ranges_at(ranges, i, &lo, &hi);
+        if (lo <= uid && uid <= hi)
+            return true;
+    }
+    return false;
+}
+
+/* "uidvalidity from-set to-set": walked in step, never expanded beyond what was asked; others' UIDs are left out. */
 static bool moved_pairs(struct session *s, const struct msg *m, struct str args, unsigned *told, struct err *err)
 {
     struct str word, from, to;
@@ -250,9 +262,11 @@ static bool moved_pairs(struct session *s, const struct msg *m, struct str args,
             return true;
         if (!have_t && !imap_set_next(&to, &t_lo, &t_hi))
             return true;
-        ++*told;
-        if (!moved_one(s, m, f_lo, validity, t_lo, err))
-            return false;
+        if (moves_uid(m, f_lo)) {
+            ++*told;
+            if (!moved_one(s, m, f_lo, validity, t_lo, err))
+                return false;
+        }
         have_f = f_lo++ < f_hi;
         have_t = t_lo++ < t_hi;
     }

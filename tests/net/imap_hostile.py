@@ -258,7 +258,7 @@ def test_store_refused_nothing_expunged():
 
 def test_copyuid_that_lies():
     # THREATS 49
-    with fetch((r"UID MOVE .*", b"* OK [COPYUID 9 1:4294967295 5:6] x\r\n* OK [COPYUID] x\r\n* OK [COPYUID 1 2] x\r\n* OK [COPYUID x y z] x\r\n")) as p:
+    with fetch((r"UID MOVE .*", b"* OK [COPYUID 9 1:4294967295 5:6] x\r\n* OK [COPYUID 9 3:900000 3:900000] x\r\n* OK [COPYUID] x\r\n* OK [COPYUID 1 2] x\r\n* OK [COPYUID x y z] x\r\n")) as p:
         got = p.do("STEP_MOVE", box=1, uids=ranges(1, 2), target=2, target_name="X")
         tap.equal([(m.uid, m.uid_to) for m in got["MOVED"]], [(1, 5), (2, 6)])
 
