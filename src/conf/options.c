@@ -244,8 +244,10 @@ const struct option conf_options[] = {
      .min = 1,
      .max = 2,
      .help = "IMAP: connections to the server at most",
-     .more = "Where the server cannot tell of all mailboxes on one (NOTIFY), a second one watches INBOX while another "
-             "mailbox is open. A server that refuses it is served by one."},
+     .more = "The second one hears what happens in the mailboxes that are not open: in all of them where the server "
+             "can tell "
+             "(NOTIFY), else in INBOX. With one, they are asked about every three minutes. A server that refuses it is "
+             "served by one."},
     {.name = "interval",
      .type = OPT_TIME,
      ACCOUNT(interval),

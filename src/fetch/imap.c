@@ -120,8 +120,6 @@ static bool on_state(struct session *s, const struct imap_event *ev, struct err 
         buf_fini(&clean);
         return ok;
     }
-    if (str_case_eqz(ev->code, "NOTIFICATIONOVERFLOW"))
-        return watch_overflow(s, err);
     if (str_case_eqz(ev->code, "COPYUID")) {
         imap_on_copyuid(s, ev->args);
         return true;

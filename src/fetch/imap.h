@@ -116,12 +116,6 @@ struct session {
     struct watching { /* imap_watch.c */
         uint64_t box;
         bool idle_refused;
-        bool pushed;           /* NOTIFY is in force */
-        uint32_t notify_tag;   /* of NOTIFY on its way */
-        unsigned notify_tries; /* on this connection */
-        int64_t notify_at;     /* not before */
-        struct buf ask;        /* mailboxes whose number of unread mails the server did not say, a NUL behind each */
-        bool asking;
         uint32_t nameless[64]; /* messages whose flags came without a UID that we know */
         uint32_t nnameless;    /* more than there is room for: all from the lowest to the highest */
         uint32_t nameless_lo, nameless_hi;
@@ -217,13 +211,6 @@ step_fn imap_step_list, imap_step_status, imap_step_box, imap_step_rows_top, ima
     imap_step_flags, imap_step_uids, imap_step_find, imap_step_body, imap_step_act, imap_step_append, imap_step_watch;
 /* The protocol's idle: watches until steps wait. */
 void imap_idle(struct fetch *, int64_t until_ms);
-/* Asks for NOTIFY (RFC 5465) where it is offered and not in force; watch_notified waits for the answer and tells the
- * store. Both false only for a broken line. */
-bool watch_notify(struct session *, struct err *);
-bool watch_notified(struct session *, struct err *);
-bool watch_overflow(struct session *, struct err *); /* the server gave NOTIFY up */
-/* Ask for this mailbox's counts when idle. */
-void watch_ask(struct session *, struct str name);
 /* Flags came for a message of which only the sequence number is known: its UID is asked for when idle. */
 void watch_nameless(struct session *, uint32_t seq);
 void watch_expunged(struct session *, uint32_t seq); /* sequence numbers above it fall */
@@ -232,6 +219,9 @@ void watch_reset(struct session *); /* the line is gone */
 /* Opens, renews or leaves the second connection; when it wants to be called again (monotonic; INT64_MAX never). */
 int64_t second_tick(struct session *);
 void second_close(struct session *);
+/* LIST and STATUS that nobody asked for on this line: told to the store. */
+bool imap_list_news(struct session *, const struct imap_list *, struct err *);
+bool imap_status_news(struct session *, const struct imap_status *, struct err *);
 bool imap_status_names(struct session *, struct str names, struct err *);
 
 #endif

@@ -117,7 +117,7 @@ static bool box_tell(struct session *s, const struct entry *e, struct err *err)
 }
 
 /* What other clients make, rename and remove: told by the server unasked (RFC 5465 5.4, 5.5). */
-static bool list_news(struct session *s, const struct imap_list *l, struct err *err)
+bool imap_list_news(struct session *s, const struct imap_list *l, struct err *err)
 {
     struct buf utf8 = BUF_INIT(3 * IMAP_NAME_MAX);
     name_shown(s, l->name, &utf8);
@@ -126,25 +126,27 @@ static bool list_news(struct session *s, const struct imap_list *l, struct err *
     return ok;
 }
 
+bool imap_status_news(struct session *s, const struct imap_status *st, struct err *err)
+{
+    return FETCH_SEND(s->f, err, BOX, .name = st->name, .total = st->messages, .unread = st->unseen,
+                      .uidnext = st->uidnext, .uidvalidity = st->uidvalidity, .modseq = st->modseq, .counts = 1,
+                      .size = UINT64_MAX);
+}
+
 bool imap_on_list(struct session *s, const struct imap_event *ev, struct err *err)
 {
     struct box_list *l = s->list;
     if (ev->what == IMAP_LIST || ev->what == IMAP_LSUB) {
         if (l)
             entry_put(l, &ev->list, ev->what == IMAP_LSUB);
-        return l || ev->what == IMAP_LSUB || list_news(s, &ev->list, err);
+        return l || ev->what == IMAP_LSUB || imap_list_news(s, &ev->list, err);
     }
     const struct imap_status *st = &ev->status;
     if (append_on_status(s, st))
         return true;
     struct entry *e = entry_find(l, st->name);
-    if (!e) {
-        if (st->unseen == UINT32_MAX)
-            watch_ask(s, st->name);
-        return FETCH_SEND(s->f, err, BOX, .name = st->name, .total = st->messages, .unread = st->unseen,
-                          .uidnext = st->uidnext, .uidvalidity = st->uidvalidity, .modseq = st->modseq, .counts = 1,
-                          .size = UINT64_MAX);
-    }
+    if (!e)
+        return imap_status_news(s, st, err);
     /* What it does not say may have been said before. */
     e->total = st->messages != UINT32_MAX ? st->messages : e->total;
     e->unread = st->unseen != UINT32_MAX ? st->unseen : e->unread;
@@ -310,9 +312,6 @@ bool imap_step_list(struct fetch *f, struct msg *m, struct err *err)
     struct session *s;
     if (!session_need(f, &s, err))
         return false;
-    /* In the same flight and before the list, so that no change falls between the two. */
-    if (!watch_notify(s, err))
-        return false;
     struct box_list *l = list_new(s);
     bool ok = list_all(s, l, err);
     if (f->lost)
@@ -321,7 +320,7 @@ bool imap_step_list(struct fetch *f, struct msg *m, struct err *err)
         if (!(l->entries[i].attrs & BOX_NONEXISTENT))
             ok = box_tell(s, &l->entries[i], err);
     list_free(s);
-    return ok && watch_notified(s, err);
+    return ok;
 }
 
 struct names {

@@ -1,7 +1,8 @@
-/* The second connection: where the server has no NOTIFY and the user looks at another mailbox, it watches INBOX by
- * IDLE, so that new mail is seen at once. It tells counts alone; rows are the first connection's. It is opened when
- * nothing else is to do, given up without a word to the user when the server refuses it, and never holds the first one
- * up. */
+/* The second connection: it tells what happens in the mailboxes that are not open. By NOTIFY (RFC 5465) of all of them,
+ * where the server has it; else, while the user looks at another mailbox, of INBOX by IDLE. It tells counts and names
+ * alone; rows are the first connection's. NOTIFY is not for the first one: Dovecot 2.3 writes such news into the middle
+ * of a literal that it is sending, and nothing is fetched here. It is opened when nothing else is to do, given up
+ * without a word to the user when the server refuses it, and never holds the first one up. */
 #include "fetch/imap.h"
 
 #include <sys/epoll.h>
@@ -12,15 +13,32 @@
 #define RENEW_MS 290000
 #define ANSWER_MS 10000 /* of an answer that has begun: the first connection waits meanwhile */
 #define FAILURES 3
+#define ASK_MAX 16384
+#define ASK_AT_ONCE 32 /* commands */
 
 struct second {
     struct session *s;
     struct stream *stream; /* NULL: not open */
     struct imap *imap;
-    bool connecting, reading, news;
+    bool connecting, reading, news; /* news: INBOX has some */
+    bool pushed, notify_refused;
+    struct buf ask; /* mailboxes whose number of unread mails NOTIFY did not say, a NUL behind each */
     unsigned failures;
     int64_t at; /* monotonic: when the next thing is due */
 };
+
+/* Once for each name. */
+static void ask(struct second *x, struct str name)
+{
+    struct str rest = buf_str(&x->ask), asked;
+    while (str_split(&rest, '\0', &asked))
+        if (str_eq(asked, name))
+            return;
+    if (name.n >= ASK_MAX - x->ask.n)
+        return;
+    buf_adds(&x->ask, name);
+    buf_addc(&x->ask, '\0');
+}
 
 static bool on_event(void *arg, const struct imap_event *ev, struct err *err)
 {
@@ -33,12 +51,26 @@ static bool on_event(void *arg, const struct imap_event *ev, struct err *err)
         x->news = true;
         return true;
     case IMAP_STATUS:
-        return FETCH_SEND(x->s->f, err, BOX, .name = ev->status.name, .total = ev->status.messages,
-                          .unread = ev->status.unseen, .uidnext = ev->status.uidnext,
-                          .uidvalidity = ev->status.uidvalidity, .modseq = ev->status.modseq, .counts = 1);
+        if (ev->status.unseen == UINT32_MAX && imap_idle_on(x->imap)) /* not where it is the answer to that */
+            ask(x, ev->status.name);
+        return imap_status_news(x->s, &ev->status, err);
+    case IMAP_LIST:
+        return imap_list_news(x->s, &ev->list, err);
+    case IMAP_OK:
+    case IMAP_NO:
+        return !str_case_eqz(ev->code, "NOTIFICATIONOVERFLOW") ||
+               err_set(err, ERR_SERVER_NO, "the server gave NOTIFY up");
     default:
         return true;
     }
+}
+
+static void pushed_tell(struct second *x, bool on)
+{
+    struct err err = ERR_INIT;
+    if (x->pushed != on)
+        FETCH_SEND(x->s->f, &err, PUSHED, .on = on);
+    x->pushed = on;
 }
 
 static void close_it(struct second *x)
@@ -49,6 +81,8 @@ static void close_it(struct second *x)
         epoll_ctl(f->wake_fd, EPOLL_CTL_DEL, stream_fd(x->stream), NULL);
     imap_free(&x->imap);
     stream_close(&x->stream);
+    buf_fini(&x->ask);
+    pushed_tell(x, false);
 }
 
 static void failed(struct second *x, const struct err *err)
@@ -67,19 +101,29 @@ static bool on_wake(void *arg)
     return fetch_wake(x->s->f) || (x->connecting && fetch_pending(x->s->f));
 }
 
+static bool status(struct second *x, struct str name, struct err *err)
+{
+    struct imap_cmd c;
+    uint32_t tag;
+    imap_cmd_init(&c, "STATUS ");
+    imap_cmd_mailbox(x->imap, &c, name);
+    imap_cmd_add(&c, " (MESSAGES UNSEEN UIDNEXT UIDVALIDITY%s)",
+                 imap_caps(x->imap) & IMAP_CAP_CONDSTORE ? " HIGHESTMODSEQ" : "");
+    if (!imap_send(x->imap, &c, &tag, err))
+        return err->kind == ERR_USAGE; /* a name that cannot be sent is not asked for */
+    imap_forget(x->imap, tag);
+    return true;
+}
+
 static bool idle_again(struct second *x, struct err *err)
 {
-    uint32_t tag;
-    if (!imap_idle_end(x->imap, err))
-        return false;
-    if (x->news) {
-        x->news = false;
-        if (!imap_sendf(x->imap, &tag, err, "STATUS INBOX (MESSAGES UNSEEN UIDNEXT UIDVALIDITY%s)",
-                        imap_caps(x->imap) & IMAP_CAP_CONDSTORE ? " HIGHESTMODSEQ" : ""))
-            return false;
-        imap_forget(x->imap, tag);
-    }
-    return imap_idle_send(x->imap, err);
+    struct str rest = buf_str(&x->ask), name;
+    bool ok = imap_idle_end(x->imap, err) && (!x->news || status(x, STR("INBOX"), err));
+    for (unsigned n = 0; ok && n < ASK_AT_ONCE && str_split(&rest, '\0', &name); n++)
+        ok = name.n == 0 || status(x, name, err);
+    buf_reset(&x->ask);
+    x->news = false;
+    return ok && imap_idle_send(x->imap, err);
 }
 
 /* Called from every wait: takes what is there. */
@@ -93,11 +137,33 @@ static void read_it(struct fetch *f)
     bool ok = imap_idle_read(x->imap, &err);
     if (ok && imap_idle_over(x->imap))
         ok = err_set(&err, ERR_SERVER_NO, "the server ends IDLE by itself");
-    if (ok && x->news && imap_idle_on(x->imap))
+    if (ok && (x->news || x->ask.n) && imap_idle_on(x->imap))
         ok = idle_again(x, &err);
     x->reading = false;
     if (!ok)
         failed(x, &err);
+}
+
+/* All mailboxes' counts come first, so that no change falls between them and the news. */
+static bool notify(struct second *x, bool *on_r, struct err *err)
+{
+    uint32_t tag;
+    bool alive;
+    struct err refused = ERR_INIT;
+    if (!imap_sendf(
+            x->imap, &tag, err,
+            "NOTIFY SET STATUS (PERSONAL (MessageNew MessageExpunge FlagChange MailboxName SubscriptionChange)) "
+            "(SUBSCRIBED (MessageNew MessageExpunge FlagChange MailboxName SubscriptionChange))"))
+        return false;
+    *on_r = imap_done(x->imap, tag, &alive, &refused);
+    if (!alive) {
+        *err = refused;
+        return false;
+    }
+    if (!*on_r)
+        log_msg(LOG_INFO, "NOTIFY: %s", refused.text);
+    x->notify_refused = !*on_r;
+    return true;
 }
 
 static bool log_in(struct second *x, struct err *err)
@@ -106,7 +172,7 @@ static bool log_in(struct second *x, struct err *err)
     struct stream_options o = f->stream_options;
     struct imap_handler h = {.arg = x, .event = on_event};
     uint32_t tag;
-    bool alive;
+    bool alive, pushed = false;
     o.wake_fd = chan_fd(f->chan);
     o.on_wake = on_wake;
     o.arg = x;
@@ -119,8 +185,12 @@ static bool log_in(struct second *x, struct err *err)
     fetch_logged_in(f);
     if (!(imap_caps(x->imap) & IMAP_CAP_IDLE))
         return err_set(err, ERR_SERVER_NO, "no IDLE");
-    return imap_sendf(x->imap, &tag, err, "EXAMINE INBOX") && imap_done(x->imap, tag, &alive, err) &&
-           imap_idle_send(x->imap, err);
+    if ((imap_caps(x->imap) & IMAP_CAP_NOTIFY) && !notify(x, &pushed, err))
+        return false;
+    if (!pushed && !(imap_sendf(x->imap, &tag, err, "EXAMINE INBOX") && imap_done(x->imap, tag, &alive, err)))
+        return false;
+    pushed_tell(x, pushed);
+    return imap_idle_send(x->imap, err);
 }
 
 static void open_it(struct second *x)
@@ -139,7 +209,7 @@ static void open_it(struct second *x)
         failed(x, &err);
         return;
     }
-    log_msg(LOG_INFO, "second connection: INBOX is watched");
+    log_msg(LOG_INFO, "second connection: %s watched", x->pushed ? "all mailboxes are" : "INBOX is");
     x->at = clock_mono_ms() + RENEW_MS;
     f->side = read_it;
     read_it(f); /* what came with the last answer */
@@ -150,9 +220,9 @@ static bool wanted(struct session *s)
     const struct watching *w = &s->watch;
     const struct box *b = box_find(s, w->box);
     struct fetch *f = s->f;
-    return f->account->connections > 1 && f->wake_fd >= 0 && !w->pushed && !w->idle_refused &&
-           (imap_caps(s->imap) & IMAP_CAP_IDLE) && b && !str_case_eqz((struct str){b->name, b->name_len}, "INBOX") &&
-           !fetch_has_tunnel(f);
+    bool notify = (imap_caps(s->imap) & IMAP_CAP_NOTIFY) && !(s->second && s->second->notify_refused);
+    return f->account->connections > 1 && f->wake_fd >= 0 && !w->idle_refused && (imap_caps(s->imap) & IMAP_CAP_IDLE) &&
+           b && (notify || !str_case_eqz((struct str){b->name, b->name_len}, "INBOX")) && !fetch_has_tunnel(f);
 }
 
 int64_t second_tick(struct session *s)
@@ -175,6 +245,7 @@ int64_t second_tick(struct session *s)
     if (!x) {
         x = s->second = mem_new(sizeof *x);
         x->s = s;
+        x->ask.max = ASK_MAX;
         x->at = now + AFTER_MS;
     }
     if (now >= x->at)

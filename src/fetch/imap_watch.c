@@ -1,80 +1,10 @@
-/* Watching: what is done on the line when no step waits. NOTIFY (RFC 5465) tells of every mailbox, IDLE (RFC 2177) of
- * the selected one; without both NOOP now and then. */
+/* Watching: what is done on the line when no step waits: IDLE (RFC 2177) tells of the selected mailbox; without it NOOP
+ * now and then. The other mailboxes are the second connection's (imap_second.c). */
 #include "fetch/imap.h"
 
 #define RENEW_MS 290000 /* an IDLE: keeps a NAT's memory of the line, and shows that the line still lives */
 #define IDLE_AFTER_MS 1000
 #define POLL_MS 120000 /* without IDLE */
-#define NOTIFY_AGAIN_MS 600000
-#define NOTIFY_TRIES 4
-#define ASK_MAX 16384
-
-/* ---- NOTIFY ------------------------------------------------------------------------------------- */
-/* Removals in the selected mailbox wait for IDLE (SELECTED-DELAYED): sequence numbers hold while a command runs. */
-bool watch_notify(struct session *s, struct err *err)
-{
-    struct watching *w = &s->watch;
-    if (!(imap_caps(s->imap) & IMAP_CAP_NOTIFY) || w->pushed || w->notify_tag || w->notify_tries >= NOTIFY_TRIES ||
-        clock_mono_ms() < w->notify_at)
-        return true;
-    w->notify_tries++;
-    return imap_sendf(s->imap, &w->notify_tag, err,
-                      "NOTIFY SET (SELECTED-DELAYED (MessageNew (UID FLAGS) MessageExpunge FlagChange)) "
-                      "(PERSONAL (MessageNew MessageExpunge FlagChange MailboxName SubscriptionChange)) "
-                      "(SUBSCRIBED (MessageNew MessageExpunge FlagChange MailboxName SubscriptionChange))") ||
-           session_lost(s, err);
-}
-
-static bool pushed_tell(struct session *s, bool on, struct err *err)
-{
-    s->watch.pushed = on;
-    return FETCH_SEND(s->f, err, PUSHED, .on = on);
-}
-
-bool watch_notified(struct session *s, struct err *err)
-{
-    uint32_t tag = s->watch.notify_tag;
-    struct err refused = ERR_INIT;
-    if (!tag)
-        return true;
-    s->watch.notify_tag = 0;
-    if (session_done(s, tag, NULL, &refused))
-        return pushed_tell(s, true, err);
-    if (s->f->lost || s->f->ended) {
-        *err = refused;
-        return false;
-    }
-    log_msg(LOG_INFO, "NOTIFY: %s", refused.text);
-    s->watch.notify_tries = NOTIFY_TRIES;
-    return true;
-}
-
-bool watch_overflow(struct session *s, struct err *err)
-{
-    if (!s->watch.pushed)
-        return true;
-    s->watch.notify_at = clock_mono_ms() + NOTIFY_AGAIN_MS;
-    return pushed_tell(s, false, err);
-}
-
-void watch_ask(struct session *s, struct str name)
-{
-    struct buf *ask = &s->watch.ask;
-    if (!s->watch.pushed || s->watch.asking || name.n + 1 > ASK_MAX - ask->n)
-        return;
-    ask->max = ASK_MAX;
-    buf_adds(ask, name);
-    buf_addc(ask, '\0');
-}
-
-static bool ask_now(struct session *s, struct err *err)
-{
-    s->watch.asking = true;
-    bool ok = imap_status_names(s, buf_str(&s->watch.ask), err);
-    s->watch.asking = false;
-    buf_reset(&s->watch.ask);
-    return ok;
-}
 
 /* ---- Flags without a UID (no QRESYNC, and the message has not been named since the SELECT) ------ */
 void watch_nameless(struct session *s, uint32_t seq)
@@ -133,7 +63,6 @@ static bool names_now(struct session *s, struct err *err)
 void watch_reset(struct session *s)
 {
     uint64_t box = s->watch.box;
-    buf_fini(&s->watch.ask);
     s->watch = (struct watching){.box = box};
 }
 
@@ -188,7 +117,7 @@ static bool idle_once(struct session *s, int64_t until, struct err *err)
             s->watch.idle_refused = true;
             return true;
         }
-    } while (data && !s->watch.ask.n && !s->watch.nnameless && !fetch_pending(s->f));
+    } while (data && !s->watch.nnameless && !fetch_pending(s->f));
     return imap_idle_end(s->imap, err);
 }
 
@@ -218,8 +147,7 @@ static bool watch_line(struct session *s, int64_t until, struct err *err)
     }
     while (!fetch_pending(s->f) && clock_mono_ms() < until) {
         bool idle = (imap_caps(s->imap) & IMAP_CAP_IDLE) && !w->idle_refused;
-        if (!watch_notify(s, err) || !watch_notified(s, err) || (w->ask.n && !ask_now(s, err)) ||
-            (w->nnameless && s->selected && !names_now(s, err)))
+        if (w->nnameless && s->selected && !names_now(s, err))
             return false;
         int64_t turn = MIN(until, clock_mono_ms() + (idle ? RENEW_MS : POLL_MS));
         turn = MIN(turn, second_tick(s));

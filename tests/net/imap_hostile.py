@@ -6,6 +6,7 @@ import re
 import ssl
 import subprocess
 import sys
+import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 import channel  # noqa: E402
@@ -90,26 +91,41 @@ def idling(*news):
     return (r"IDLE", idle)
 
 
+def notifying(*news):
+    """Rules for NOTIFY and, on the connection that asked for it, IDLE with these news, one piece each time."""
+    left, on = list(news), []
+
+    def notify(_):
+        on.append(True)
+        return b"* STATUS INBOX (MESSAGES 3 UNSEEN 0)\r\n{tag} OK x\r\n"
+
+    def idle(_):
+        return b"+ idling\r\n" + (left.pop(0) if on and left else b"") + b"* OK {tag} still here\r\n"
+    return (r"NOTIFY .*", notify), (r"IDLE", idle), (r"DONE", b"{tag} OK x\r\n")
+
+
 def test_notify_is_given_up_by_the_server():
     # THREATS 62: told to the store, which asks in rounds again
-    rules = (idling(b"* STATUS Lists (MESSAGES 3 UNSEEN 2)\r\n", b"* OK [NOTIFICATIONOVERFLOW] too much\r\n"), (r"DONE", b"{tag} OK x\r\n"),
-             (r"LIST .*", b'* LIST () "/" INBOX\r\n'))
-    with fetch(*rules, caps=NOTIFIES) as p:
+    news = b"* STATUS Lists (MESSAGES 3 UNSEEN 2)\r\n* OK [NOTIFICATIONOVERFLOW] too much\r\n"
+    with fetch(*notifying(news), (r"LIST .*", b'* LIST () "/" INBOX\r\n'), caps=NOTIFIES) as p:
         p.do("STEP_LIST")
-        tap.equal([m.on for m in p.seen if m.name == "PUSHED"], [1])
         p.do("STEP_WATCH", box=1)
+        p.until("PUSHED", on=1)
         told = p.until("BOX", name=b"Lists")[-1]
         tap.equal((told.total, told.unread, told.counts), (3, 2, 1))
-        p.do("STEP_WATCH", box=1)
         p.until("PUSHED", on=0)
+        p.do("STEP_WATCH", box=1)
         tap.equal(len(p.server.asked("NOTIFY")), 1, "not asked again at once")
 
 
 def test_notify_is_refused():
     # THREATS 62
     for answer in (b"{tag} NO [NOTIFICATIONOVERFLOW] no\r\n", b"{tag} NO [BADEVENT (MessageNew)] no\r\n", b"{tag} BAD what\r\n"):
-        with fetch((r"NOTIFY .*", answer), idling(), caps=NOTIFIES) as p:
-            p.do("STEP_LIST")
+        with fetch((r"NOTIFY .*", answer), *notifying()[1:], caps=NOTIFIES) as p:
+            p.do("STEP_WATCH", box=1)
+            end = time.monotonic() + 30
+            while not p.server.asked("EXAMINE") and time.monotonic() < end:
+                time.sleep(0.1)
             p.do("STEP_LIST")
             assert not [m for m in p.seen if m.name == "PUSHED"]
             tap.equal(len(p.server.asked("NOTIFY")), 1)
@@ -117,10 +133,8 @@ def test_notify_is_refused():
 
 def test_counts_that_are_pushed_in_part():
     # THREATS 49: what the server leaves out of its word is asked for once, not for ever
-    rules = (idling(b"* STATUS Lists (MESSAGES 9 UIDNEXT 10)\r\n* STATUS Lists (UIDNEXT 10)\r\n"), (r"DONE", b"{tag} OK x\r\n"),
-             (r"STATUS .*", b"* STATUS Lists (MESSAGES 9)\r\n"))
-    with fetch(*rules, caps=NOTIFIES) as p:
-        p.do("STEP_LIST")
+    news = b"* STATUS Lists (MESSAGES 9 UIDNEXT 10)\r\n* STATUS Lists (UIDNEXT 10)\r\n"
+    with fetch(*notifying(news), (r"STATUS .*", b"* STATUS Lists (MESSAGES 9)\r\n"), caps=NOTIFIES) as p:
         p.do("STEP_WATCH", box=1)
         told = p.until("BOX", total=9, uidnext=10)[-1]
         tap.equal((told.unread, told.modseq), (0xffffffff, 0))
@@ -132,8 +146,7 @@ def test_counts_that_are_pushed_in_part():
 def test_list_news_of_hostile_names():
     # THREATS 42
     names = b'* LIST () "/" "x\x1b]0;y\x07" ("OLDNAME" ("a\\"b"))\r\n* LIST (\\NonExistent) "/" {3}\r\na\r\n\r\n* LIST () "/" n ("OLDNAME" ())\r\n'
-    with fetch(idling(names), (r"DONE", b"{tag} OK x\r\n"), caps=NOTIFIES) as p:
-        p.do("STEP_LIST")
+    with fetch(*notifying(names), caps=NOTIFIES) as p:
         p.do("STEP_WATCH", box=1)
         told = p.until("LIST_NEWS", name=b"n")
         tap.equal([(m["name"], m.old) for m in told if m.name == "LIST_NEWS"], [(b"x\x1b]0;y\x07", b'a"b'), (b"a\r\n", b""), (b"n", b"")])
