@@ -175,7 +175,7 @@ static bool keep_backup(struct sql *q, const char *path, int version, struct err
     struct buf name = BUF_INIT(8192);
     buf_addf(&name, "%s.%d.bak", path, version);
     unlink(buf_z(&name));
-    sqlite3_stmt *st = sql_ask(q, "VACUUM INTO ?", "s", buf_str(&name));
+    sqlite3_stmt *st = sql_ask(q, "VACUUM INTO CAST(? AS TEXT)", "s", buf_str(&name));
     int rc = SQLITE_ERROR;
     if (st)
         sql_step(st, &rc);

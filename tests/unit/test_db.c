@@ -15,6 +15,35 @@ static char *file_of(const char *name)
     return path;
 }
 
+static void run_sql(const char *name, const char *sql)
+{
+    sqlite3 *h;
+    assert_int_equal(sqlite3_open(file_of(name), &h), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(h, sql, NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(h);
+}
+
+/* What an older program left behind is taken over, and a copy of it stays. */
+static void test_an_older_keep_is_migrated(void **state)
+{
+    (void)state;
+    unsigned opened;
+    struct stat s;
+    struct db *db = open_db(false, NULL);
+    uint64_t in = make_mailbox(db, "INBOX", 7), id = put_uid(db, in, 10, "a@x");
+    db_close(&db);
+    run_sql("keep.db",
+            "DROP INDEX intent_uids; ALTER TABLE intent DROP COLUMN uids; ALTER TABLE intent DROP COLUMN tnext;"
+            "PRAGMA user_version=1");
+    db = open_db(false, &opened);
+    assert_int_equal(opened, 0);
+    assert_int_equal(msg_of(db, id).id, id);
+    assert_int_equal(put_uid(db, in, 10, "a@x"), id);
+    db_close(&db);
+    assert_int_equal(stat(file_of("keep.db.1.bak"), &s), 0);
+    assert_int_equal(s.st_mode & 0777, 0600);
+}
+
 static void test_open_modes(void **state)
 {
     (void)state;
@@ -318,14 +347,6 @@ static void test_cache_corrupt(void **state)
     db_close(&db);
 }
 
-static void pragma(const char *name, const char *sql)
-{
-    sqlite3 *h;
-    assert_int_equal(sqlite3_open(file_of(name), &h), SQLITE_OK);
-    assert_int_equal(sqlite3_exec(h, sql, NULL, NULL, NULL), SQLITE_OK);
-    sqlite3_close(h);
-}
-
 /* THREATS 171 */
 static void test_newer(void **state)
 {
@@ -333,11 +354,11 @@ static void test_newer(void **state)
     unsigned opened;
     struct db *db = open_db(false, NULL);
     db_close(&db);
-    pragma("cache.db", "PRAGMA user_version=99");
+    run_sql("cache.db", "PRAGMA user_version=99");
     db = open_db(false, &opened);
     assert_true(opened & DB_CACHE_REBUILT);
     db_close(&db);
-    pragma("keep.db", "PRAGMA user_version=99");
+    run_sql("keep.db", "PRAGMA user_version=99");
     REFUSED(ERR_STORE_NEWER, db_open(scratch, "work", false, &db, &opened, &err));
     assert_null(db);
     struct err e = ERR_INIT;
@@ -881,6 +902,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         T(test_open_modes),
+        T(test_an_older_keep_is_migrated),
         T(test_rows_and_counts),
         T(test_counts_unfilled),
         T(test_second_pass),
