@@ -209,7 +209,7 @@ struct ui {
     char progress[240];
 
     bool dirty, quit, list_read;
-    bool answered; /* what the last key asked for is here: it is drawn at once, not with the next frame */
+    bool answered;  /* what the last key asked for is here: it is drawn at once, not with the next frame */
     uint32_t fresh; /* new mail since the bell rang */
 };
 
@@ -242,6 +242,8 @@ void ui_forget(struct ui *, uint32_t req);
 void ui_store_watch(struct ui *);
 void ui_store_events(struct ui *); /* waits for room in the socket where something is queued */
 void ui_store_fini(struct ui *);
+/* The mailbox of this account that the list shows, or NULL. */
+const struct box_item *ui_list_box(const struct ui *, const struct list *, unsigned account);
 void ui_watch_list(struct ui *); /* tells the store what is on the screen */
 void ui_ask_oldest(struct ui *); /* the oldest rows of what the list shows, where they are not here yet */
 

@@ -270,10 +270,8 @@ void ui_store_fini(struct ui *ui)
     free(ui->requests);
 }
 
-/* The mailbox of this account that the list shows, or NULL. */
-static const struct box_item *shown_box(struct ui *ui, unsigned account)
+const struct box_item *ui_list_box(const struct ui *ui, const struct list *l, unsigned account)
 {
-    const struct list *l = ui_list(ui);
     if (l->source == LIST_BOX)
         return account == l->account ? boxes_find(&ui->boxes, account, l->box) : NULL;
     return l->source == LIST_INBOXES ? boxes_role(&ui->boxes, account, BOX_INBOX) : NULL;
@@ -286,7 +284,7 @@ void ui_watch_list(struct ui *ui)
         return;
     ui_prefetch_soon(ui);
     for (unsigned a = 0; a < ui->accts.n; a++) {
-        const struct box_item *box = shown_box(ui, a);
+        const struct box_item *box = ui_list_box(ui, ui_list(ui), a);
         if (box)
             SEND(ui->client->chan, -1, &err, WATCH, .account = str_z(ui->accts.list[a].name), .box = box->id);
     }
@@ -296,7 +294,7 @@ void ui_ask_oldest(struct ui *ui)
 {
     struct err err = ERR_INIT;
     for (unsigned a = 0; ui->client && ui->client->chan && a < ui->accts.n; a++) {
-        const struct box_item *box = shown_box(ui, a);
+        const struct box_item *box = ui_list_box(ui, ui_list(ui), a);
         if (box && box->known < box->total)
             SEND(ui->client->chan, -1, &err, WANT_OLDEST, .account = str_z(ui->accts.list[a].name), .box = box->id);
     }
