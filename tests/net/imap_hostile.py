@@ -6,6 +6,7 @@ import re
 import ssl
 import subprocess
 import sys
+import threading
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
@@ -96,11 +97,11 @@ def notifying(*news):
     left, on = list(news), []
 
     def notify(_):
-        on.append(True)
+        on.append(threading.get_ident())  # each connection has its thread
         return b"* STATUS INBOX (MESSAGES 3 UNSEEN 0)\r\n{tag} OK x\r\n"
 
     def idle(_):
-        return b"+ idling\r\n" + (left.pop(0) if on and left else b"") + b"* OK {tag} still here\r\n"
+        return b"+ idling\r\n" + (left.pop(0) if threading.get_ident() in on and left else b"") + b"* OK {tag} still here\r\n"
     return (r"NOTIFY .*", notify), (r"IDLE", idle), (r"DONE", b"{tag} OK x\r\n")
 
 

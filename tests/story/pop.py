@@ -48,7 +48,7 @@ def test_shared_maildir():
             server.deliver("bob", message("later"))
             term.keys("G")
             term.wait("later")
-            eventually("search finds it", lambda: "later" in bob.command("search", "--format=text", "subject:later"))
+            eventually("search finds it", lambda: "later" in bob.command("search", "--format=text", "subject:later", status=None))
         finally:
             if term:
                 term.close()
