@@ -2,7 +2,8 @@
  *
  * account.c       the life of the fetch program, the line, secrets, steps
  * account_secret.c  passwords, tokens, keys and tunnels on their way to it
- * account_imap.c  mailboxes and rows of a live mailbox (plan: sync/)
+ * account_boxes.c  its mailboxes in memory
+ * account_imap.c  what fetch says of a live mailbox; account_plan.c  the steps that the plan (sync/) asks for
  * account_watch.c  what other clients do to the others
  * account_replay.c  intents to steps and back; account_settle.c  what a lost line left open
  * account_identity.c  whose mail it is
@@ -227,6 +228,10 @@ struct str box_name(const struct box *);
 struct str box_utf8(const struct box *);
 const char *box_words(struct acct *, uint64_t id); /* name for a note; static buffer */
 void box_refresh(struct acct *, size_t i);
+/* The modification sequence, where nothing is left to compare. */
+void box_modseq_store(struct acct *, size_t i);
+/* Is there a row for the second pass? Asked when the plan comes to it, for rows come and go meanwhile. */
+void box_thin_look(struct acct *, struct sync_box *);
 
 /* ---- What the server says of itself (account_server.c) ------------------------------------------ */
 void acct_server_message(struct acct *, struct msg *); /* QUOTA, NAMESPACE, SERVER_ID */
@@ -244,6 +249,8 @@ void imap_connecting(struct acct *);
 void imap_want_oldest(struct acct *, uint64_t box);         /* before all others, where they are not here */
 void imap_begin(struct acct *);                             /* the account is new here: INBOX is always there */
 bool imap_select(struct acct *, uint64_t box, bool urgent); /* a SELECT when another mailbox is open */
+void plan_opened(struct acct *, uint64_t box,
+                 uint32_t uidnext); /* a SELECT was answered, rows were asked for behind it */
 
 /* ---- What others do (account_watch.c) ----------------------------------------------------------- */
 void watch_list_news(struct acct *, struct msg *);
