@@ -383,6 +383,29 @@ bool select_box(struct session *s, struct box *b, uint32_t uidvalidity, uint64_t
     return select_finish(s, b, tag, uidvalidity, modseq, resync_r, err);
 }
 
+bool select_leave(struct session *s, struct str name, struct err *err)
+{
+    struct box *b = box_find(s, s->selected);
+    struct err refused = ERR_INIT;
+    bool unselect = (imap_caps(s->imap) & IMAP_CAP_UNSELECT) != 0, alive;
+    struct imap_result r;
+    uint32_t tag;
+    if (!b || !str_eq(name, (struct str){b->name, b->name_len}))
+        return true;
+    if (!select_drain(s, err) || !bodies_drain(s, err) || !acts_drain(s, err))
+        return false;
+    session_deselect(s);
+    s->selecting = true; /* what EXAMINE tells is of no mailbox here */
+    bool ok = imap_sendf(s->imap, &tag, &refused, unselect ? "UNSELECT" : "EXAMINE INBOX") &&
+              (imap_wait_ok(s->imap, tag, &r, &alive, &refused) || alive);
+    s->selecting = false;
+    session_deselect(s);
+    if (ok)
+        return true;
+    *err = refused;
+    return session_lost(s, err);
+}
+
 static bool box_open_tell(struct session *s, uint8_t resync, struct err *err)
 {
     return FETCH_SEND(s->f, err, BOX_OPEN, .box = s->selected, .uidvalidity = s->uidvalidity, .uidnext = s->uidnext,

@@ -142,6 +142,10 @@ struct box *box_put(struct session *, uint64_t id, struct str name);
 /* SELECT or EXAMINE with what is known of the past. *resync_r as in BOX_OPEN. */
 bool select_box(struct session *, struct box *, uint32_t uidvalidity, uint64_t modseq, uint8_t *resync_r, struct err *);
 
+/* The mailbox of that name is about to be removed: where it is the selected one it is left, for a server may hang up on
+ * whoever is in it. Nothing in it is expunged by that. */
+bool select_leave(struct session *, struct str name, struct err *);
+
 /* Packed ranges -> pieces of a sequence set of at most about `max` bytes; *at walks on. False at the end. */
 bool set_piece(struct str ranges, size_t *at, size_t max, struct buf *out);
 

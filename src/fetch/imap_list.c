@@ -413,6 +413,8 @@ bool imap_step_box(struct fetch *f, struct msg *m, struct err *err)
     if (!name_plain(q->op == BOX_RENAME ? to : q->op == BOX_CREATE ? q->name : STR("")))
         return err_set(err, ERR_USAGE, "a mailbox name has no control characters");
     const char *use = q->op == BOX_CREATE && q->role < COUNT(uses) ? uses[q->role] : NULL;
+    if (q->op == BOX_DELETE && !select_leave(s, q->name, err))
+        return false;
     bool made = q->op == BOX_CREATE || q->op == BOX_RENAME;
     if (use && (imap_caps(s->imap) & IMAP_CAP_CREATE_SPECIAL_USE)) {
         if (!box_create_for(s, q->name, use, err))

@@ -544,6 +544,33 @@ def test_modified_utf7_where_nothing_else_is_offered():
             tap.equal(box.utf8.decode(), "Größe & Co")
 
 
+# ---- UNSELECT (RFC 3691) ----
+def leaves_what_it_removes(kind, commands, **server):
+    """Dovecot hangs up on whoever is in a mailbox that he removes."""
+    with real(kind, **server) as s, fetch(s.info) as p:
+        p.do("STEP_BOX", op=0, name="Old")
+        append(p, mail(1), "Old", flags=8)
+        p.do("STEP_SELECT", box=2, name="Old")
+        p.do("STEP_BOX", op=2, name="Old")
+        tap.equal(p.do("STEP_SELECT", box=1, name="INBOX")["BOX_OPEN"][0].exists, 0)
+        assert "Old" not in names(p.do("STEP_LIST"))
+        tap.equal([m for m in p.seen if m.name == "LOST"], [], "the line is the same one")
+        sent = re.findall(r"> \w+ (UNSELECT|EXAMINE INBOX|CLOSE)", open(os.path.join(p.root, "log"), errors="replace").read())
+        tap.equal(sent, commands)
+
+
+def test_a_mailbox_is_left_before_it_is_removed():
+    leaves_what_it_removes(dovecot, ["UNSELECT"])
+
+
+def test_a_mailbox_is_left_before_it_is_removed_without_unselect():
+    leaves_what_it_removes(dovecot, ["EXAMINE INBOX"], imap_capability="IMAP4rev1 SASL-IR LITERAL+ UIDPLUS")
+
+
+def test_a_mailbox_is_left_before_it_is_removed_in_cyrus():
+    leaves_what_it_removes(cyrus, ["UNSELECT"])
+
+
 # ---- ID (RFC 2971) ----
 def test_id_says_name_and_version_and_no_more():
     with memory("ID", rules=[("ID .*", b'* ID ("name" "Evil\x1b[31m" "vendor" "x\\"y" "os" NIL)\r\n')]) as s:
