@@ -5,18 +5,19 @@ Users alice, bob and carol, password "secret"; their INBOX and special mailboxes
 unpacks it into build-cyrus.
 """
 import atexit
+import functools
 import getpass
 import os
 import shutil
 import subprocess
 import sysconfig
+import tempfile
 
 import tap
 from dovecot import PASSWORD, USERS, Outside, free_ports, make_ca, searchable
 
 ROOT = os.environ.get("TUIMAIL_CYRUS", os.path.join(tap.SRC, "build-cyrus"))
-BIN = os.path.join(ROOT, "usr/lib/cyrus/bin")
-LIB = os.path.join(ROOT, "usr/lib", sysconfig.get_config_var("MULTIARCH") or "x86_64-linux-gnu")
+LIB = sysconfig.get_config_var("MULTIARCH") or "x86_64-linux-gnu"
 SPECIAL = ("Archive", "Drafts", "Sent", "Trash", "Junk")
 # What Cyrus can leave out of its capabilities; `imap_capability` of a test says what is to stay.
 OFFERED = ("ACL ANNOTATE-EXPERIMENT-1 BINARY CATENATE CHILDREN COMPRESS=DEFLATE CONDSTORE CREATE-SPECIAL-USE ENABLE ESEARCH ESORT IDLE LIST-EXTENDED "
@@ -88,6 +89,18 @@ def for_everybody(path):
     return False
 
 
+@functools.cache
+def programs(root):
+    """The usr/lib of an unpacked tree; a copy where the user that Cyrus turns into cannot get at it (a checkout below a home of mode 0700)."""
+    lib = os.path.join(root, "usr/lib")
+    if os.geteuid() != 0 or for_everybody(lib):
+        return lib
+    copy = tempfile.mkdtemp(prefix="tuimail-test-cyrus-")
+    atexit.register(shutil.rmtree, copy, True)
+    os.chmod(copy, 0o755)
+    return shutil.copytree(lib, os.path.join(copy, "lib"), symlinks=True)
+
+
 class Server(Outside):
     """Starts on construction, stops on close(). `info` holds ports and paths. `separator` "." is Debian's own default: INBOX.Trash beside
     INBOX. `extra` are lines for imapd.conf; `quota` in KiB. It compresses for whoever asks."""
@@ -95,10 +108,10 @@ class Server(Outside):
 
     def __init__(self, directory, extra="", imap_capability="", separator="/", quota=0, relay=False, compress=True,
                  tls="tls1_2 tls1_3"):
-        if not os.access(os.path.join(BIN, "imapd"), os.X_OK):
+        if not os.access(os.path.join(ROOT, "usr/lib/cyrus/bin/imapd"), os.X_OK):
             tap.skip("no Cyrus in %s; tests/run unpacks it" % ROOT)
-        if os.geteuid() == 0 and not for_everybody(BIN):
-            tap.skip("Cyrus runs as another user, who cannot get at %s" % ROOT)
+        self.lib = programs(ROOT)
+        self.bin = os.path.join(self.lib, "cyrus/bin")
         assert not relay, "Cyrus has no submission service"
         self.dir = os.path.abspath(directory)
         for d in ("", "conf", "proc", "lock", "mail", "socket", "conf/db", "conf/socket"):
@@ -114,7 +127,7 @@ class Server(Outside):
                 special="|".join(SPECIAL), uses="\n".join("xlist-%s: %s" % (name.lower(), name) for name in SPECIAL),
                 suppress="suppress_capabilities: " + " ".join(suppress) if suppress else ""))
         with open(os.path.join(self.dir, "cyrus.conf"), "w") as f:
-            f.write(SERVICES.format(dir=self.dir, bin=BIN, **ports))
+            f.write(SERVICES.format(dir=self.dir, bin=self.bin, **ports))
         write_passwords(os.path.join(self.dir, "sasldb2"))
         # The daemons report to syslog only; standard output is for what master says.
         self.info = dict(ports, ca=os.path.join(self.dir, "ca.pem"), dir=self.dir, users=USERS, password=PASSWORD)
@@ -129,8 +142,8 @@ class Server(Outside):
 
     def start(self):
         self.process = subprocess.Popen(
-            [os.path.join(BIN, "master"), "-C", os.path.join(self.dir, "imapd.conf"), "-M", os.path.join(self.dir, "cyrus.conf"),
-             "-p", os.path.join(self.dir, "master.pid"), "-D"], cwd=self.dir, env=dict(os.environ, LD_LIBRARY_PATH=LIB),
+            [os.path.join(self.bin, "master"), "-C", os.path.join(self.dir, "imapd.conf"), "-M", os.path.join(self.dir, "cyrus.conf"),
+             "-p", os.path.join(self.dir, "master.pid"), "-D"], cwd=self.dir, env=dict(os.environ, LD_LIBRARY_PATH=os.path.join(self.lib, LIB)),
             start_new_session=True,  # it ends its whole process group
             stdin=subprocess.DEVNULL, stdout=open(os.path.join(self.dir, "stdout"), "w"), stderr=subprocess.STDOUT)
         self.wait_for("imap", "lmtp")

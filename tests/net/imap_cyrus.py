@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """The tests of imap_live.py against a real Cyrus; those that need an option of Dovecot's are skipped."""
 import os
+import shutil
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
@@ -26,6 +27,19 @@ def test_debians_own_namespace():
         assert b"INBOX.a.b" in {b["name"] for b in p.do("STEP_LIST")["BOX"]}
 
 
+def test_a_checkout_that_its_user_cannot_reach():
+    """Cyrus turns into another user: below a home of mode 0700 it is run all the same."""
+    unpacked = cyrus.ROOT
+    with tap.directory() as d:
+        cyrus.ROOT = os.path.join(d, "build-cyrus")
+        try:
+            if os.path.isdir(unpacked):
+                shutil.copytree(unpacked, cyrus.ROOT, symlinks=True)
+            os.chmod(d, 0o700)
+            with imap_live.session(count=1) as p:
+                tap.equal({b["name"]: b["total"] for b in p.do("STEP_LIST")["BOX"]}[b"INBOX"], 1)
+        finally:
+            cyrus.ROOT = unpacked
 
 def test_news_and_actions_overtake_a_long_body():
     tap.skip("Cyrus tells no news between FETCH commands that follow each other")
