@@ -15,7 +15,18 @@ static const char *flag_words(const struct queue_row *q)
             return words[i].set;
         else if (q->clear & words[i].flag)
             return words[i].clear;
-    return "change flags of";
+    return "change flags";
+}
+
+/* Of which messages; places before subjects, which may be long. */
+static void which_words(const struct queue_row *q, struct buf *out)
+{
+    if (q->whole)
+        buf_addz(out, q->inverse ? ": as it was before" : ": all messages");
+    else if (q->count == 1)
+        buf_addf(out, ": \"%.*s\"", STR_FMT(q->subject));
+    else
+        buf_addf(out, ": %u messages", q->count);
 }
 
 void queue_words(const struct queue_row *q, int64_t now, struct buf *out)
@@ -25,20 +36,20 @@ void queue_words(const struct queue_row *q, int64_t now, struct buf *out)
     bool messages = true;
     switch (q->kind) {
     case INTENT_FLAGS:
-        buf_addz(out, flag_words(q));
+        buf_addf(out, "%s in %.*s", flag_words(q), STR_FMT(box));
         break;
     case INTENT_TAGS:
-        buf_addf(out, "tag %.*s", STR_FMT(q->arg));
+        buf_addf(out, "tag %.*s in %.*s", STR_FMT(q->arg), STR_FMT(box));
         break;
     case INTENT_MOVE:
     case INTENT_COPY:
-        buf_addf(out, "%s to %.*s:", q->kind == INTENT_MOVE ? "move" : "copy", STR_FMT(target));
+        buf_addf(out, "%s from %.*s to %.*s", q->kind == INTENT_MOVE ? "move" : "copy", STR_FMT(box), STR_FMT(target));
         break;
     case INTENT_PURGE:
-        buf_addz(out, "delete for good");
+        buf_addf(out, "delete for good in %.*s", STR_FMT(box));
         break;
     case INTENT_APPEND:
-        buf_addf(out, "put into %.*s:", STR_FMT(target));
+        buf_addf(out, "put into %.*s", STR_FMT(target));
         break;
     case INTENT_BOX_CREATE:
         buf_addf(out, "create mailbox %.*s", STR_FMT(q->arg));
@@ -62,10 +73,8 @@ void queue_words(const struct queue_row *q, int64_t now, struct buf *out)
         buf_addf(out, "a change of %.*s", STR_FMT(box));
         break;
     }
-    if (messages && q->count == 1)
-        buf_addf(out, " \"%.*s\"", STR_FMT(q->subject));
-    else if (messages)
-        buf_addf(out, " %u messages", q->count);
+    if (messages)
+        which_words(q, out);
     if (q->due > now)
         buf_addf(out, ", held %lld s more", (long long)(q->due - now));
     else

@@ -114,11 +114,12 @@ struct queue_row {
     uint32_t set, clear, count; /* count: messages */
     int64_t due;                /* held back until then */
     bool inverse;               /* made by undo */
+    bool whole;                 /* flags of a whole mailbox: count is 0 */
     struct str arg, box, target, subject;
 };
 typedef void queue_row_fn(void *arg, const struct queue_row *);
 bool reader_queue(struct reader *, unsigned max, queue_row_fn *, void *arg, struct err *);
-/* It in words, raw: `move to Archive: "budget"`. */
+/* It in words, raw: `move from INBOX to Archive: "budget"`. */
 void queue_words(const struct queue_row *, int64_t now, struct buf *out);
 /* Pending intents, oldest first (status line, `:messages`). */
 bool reader_pending(struct reader *, uint32_t *intents_r, uint32_t *outbox_r, struct err *);

@@ -26,13 +26,13 @@ bool reader_queue(struct reader *r, unsigned max, queue_row_fn *fn, void *arg, s
         return ready == 0;
     struct queue_row *rows = mem_array(max ? max : 1, sizeof *rows);
     size_t n = 0;
-    /* The mailboxes of the first message, for those intents that do not name one themselves. */
-    sqlite3_stmt *st =
-        sql_ask(&r->q,
-                "SELECT i.id,i.kind,i.state,i.fset,i.fclear,i.due,i.arg,i.utf8,i.inverse,b.utf8,t.utf8,i.oldutf8 FROM "
-                "intent i LEFT JOIN boxid b ON b.id=i.box LEFT JOIN boxid t ON t.id=i.target WHERE i.state<3 ORDER BY "
-                "i.id LIMIT ?",
-                "i", (int64_t)max);
+    sqlite3_stmt *st = sql_ask(
+        &r->q,
+        "SELECT "
+        "i.id,i.kind,i.state,i.fset,i.fclear,i.due,i.arg,i.utf8,i.inverse,b.utf8,t.utf8,i.oldutf8,length(i.uids) FROM "
+        "intent i LEFT JOIN boxid b ON b.id=i.box LEFT JOIN boxid t ON t.id=i.target WHERE i.state<3 ORDER BY "
+        "i.id LIMIT ?",
+        "i", (int64_t)max);
     while (sql_step(st, &rc))
         if (n < max)
             rows[n++] = (struct queue_row){.intent = sql_u64(st, 0),
@@ -43,6 +43,7 @@ bool reader_queue(struct reader *r, unsigned max, queue_row_fn *fn, void *arg, s
                                            .due = sql_int(st, 5),
                                            .arg = read_str(r, sql_str(st, sql_str(st, 7).n ? 7 : 6)),
                                            .inverse = sql_int(st, 8) != 0,
+                                           .whole = sql_int(st, 12) > 0,
                                            .box = read_str(r, sql_str(st, sql_str(st, 11).n ? 11 : 9)),
                                            .target = read_str(r, sql_str(st, 10))};
     for (size_t i = 0; i < n && rc == SQLITE_OK; i++)

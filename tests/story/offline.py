@@ -366,7 +366,7 @@ def test_a_journey(s):
         term.wait(lambda screen: re.search(r"m05", screen))
         term.keys("Q")
         screen = term.wait(lambda screen: all(w in screen for w in (
-            "waits for the server", 'flag "m39"', "create mailbox Projects", 'move to Projects: "m08"', 'flag "m05"')))
+            "waits for the server", 'flag in INBOX: "m39"', "create mailbox Projects", 'move from INBOX to Projects: "m08"', 'flag in INBOX: "m05"')))
         equal("m07" in screen.split("waits for the server")[1], False, "what was undone waits for nothing")
         # the row that is dropped is the last of the queue
         act(term, *["j"] * 40, "d")
@@ -448,7 +448,7 @@ def test_an_account_that_becomes_another(s):
         equal(moved.accepted, 0, "connections before the choice")
         contains(s.user.run("fetch").stderr + s.user.run("fetch").stdout, "held")
         command(term, "queue")
-        contains(term.wait("waits for the server"), 'flag "third"')
+        contains(term.wait("waits for the server"), 'flag in INBOX: "third"')
         term.keys("q")
         command(term, "identity same work")
         term.wait("2 changes go on")

@@ -263,15 +263,20 @@ static void test_queue_in_words(void **state)
         db,
         &(struct db_intent){.kind = INTENT_BOX_RENAME, .box = archive, .arg = STR("Old"), .utf8 = STR("Old"), .now = 1},
         &group, NULL, &count, &err));
+    put_uid(db, in, 3, "c@x");
+    OK(db_intent_add(db, &(struct db_intent){.kind = INTENT_MARK_ALL_READ, .box = in, .now = 1}, &group, NULL, &count,
+                     &err));
     OK(db_sync(db, &err));
     struct err err = ERR_INIT;
     struct reader *r = reader_open(scratch, "work", &err);
     assert_true(reader_queue(r, 100, row_words, &w, &err));
     reader_close(&r);
-    assert_int_equal(w.n, 4); /* unread already: no change */
-    assert_string_equal(w.text[0], "flag \"hello\"");
-    assert_string_equal(w.text[1], "mark read 2 messages");
+    assert_int_equal(w.n, 5); /* unread already: no change */
+    assert_string_equal(w.text[0], "flag in INBOX: \"hello\"");
+    assert_string_equal(w.text[1], "mark read in INBOX: 2 messages");
+    assert_string_equal(w.text[2], "copy from INBOX to Archive: 2 messages");
     assert_string_equal(w.text[3], "rename mailbox Archive to Old");
+    assert_string_equal(w.text[4], "mark read in INBOX: all messages");
     w.n = 0;
     r = reader_open(scratch, "work", &err);
     assert_true(reader_queue(r, 1, row_words, &w, &err));
