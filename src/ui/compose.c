@@ -443,7 +443,10 @@ static void on_submitted(struct ui *ui, void *arg, const struct msg *m)
     }
     ui_extra(ui)->last_out = m->u.SUBMITTED.out;
     snprintf(ui_extra(ui)->last_out_account, sizeof ui_extra(ui)->last_out_account, "%s", c->account);
-    if (ui->conf->undo_send)
+    int account = accts_find(&ui->accts, str_z(c->account), false);
+    if (account >= 0 && ui->accts.list[account].offline)
+        ui_note(ui, NOTE_INFO, "sent when %s is online \xc2\xb7 :unsend takes it back", c->account);
+    else if (ui->conf->undo_send)
         ui_note(ui, NOTE_INFO, "sent in %u s \xc2\xb7 :unsend takes it back", ui->conf->undo_send);
     else
         ui_note(ui, NOTE_INFO, "in the outbox");

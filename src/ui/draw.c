@@ -1,7 +1,7 @@
 /* Panes onto the grid. Everything that came from outside passes text_from_bytes here, once, at the last moment. */
 #include "ui/extra.h"
 
-enum { PICK_ROWS = 10, NAME_MIN = 10, NAME_MAX = 22, CLEAN_MAX = 16384, QUOTA_WARN = 90 };
+enum { PICK_ROWS = 10, NAME_MIN = 10, NAME_MAX = 22, CLEAN_MAX = 16384, QUOTA_WARN = 90, WHY_MIN = 16 };
 
 static struct text clean(const struct ui *ui, struct str raw, struct buf *out)
 {
@@ -212,6 +212,20 @@ static uint32_t rows_to_come(const struct ui *ui, const struct list *l)
     return n;
 }
 
+/* Is an empty list no answer yet? Not before the mailbox was opened or its account has said that it cannot be. */
+static bool still_fills(const struct ui *ui, const struct list *l)
+{
+    bool any = false;
+    for (unsigned a = 0; a < ui->accts.n; a++) {
+        bool busy = ui->accts.list[a].state == ACCOUNT_CONNECTING || ui->accts.list[a].state == ACCOUNT_ONLINE;
+        const struct box_item *box =
+            l->source == LIST_BOX ? boxes_find(&ui->boxes, a, l->box) : boxes_role(&ui->boxes, a, BOX_INBOX);
+        if (busy && (l->source != LIST_BOX || a == l->account))
+            any = any || !box || box->total > box->known || ui->accts.list[a].state == ACCOUNT_CONNECTING;
+    }
+    return any;
+}
+
 static void draw_title(struct ui *ui, struct rect r, const struct list *l)
 {
     struct buf right = BUF_INIT(200), left = BUF_INIT(CLEAN_MAX);
@@ -233,26 +247,14 @@ static void draw_title(struct ui *ui, struct rect r, const struct list *l)
     if (l->n)
         buf_addf(&right, "%s of %s%s", n, total, l->source == LIST_HITS && !l->full_hits && ui->search ? "…" : "");
     else
-        buf_addz(&right, ui->search && l == ui->search_list ? "searching" : "empty");
+        buf_addz(&right, ui->search && l == ui->search_list             ? "searching"
+                         : l->source != LIST_HITS && still_fills(ui, l) ? "reading"
+                                                                        : "empty");
     unsigned room = (unsigned)right.n + 2;
     put_field(ui, r, 0, 1, r.cols > room + 2 ? r.cols - room - 2 : 1, buf_str(&left), THING_TITLE);
     put_right(ui, r, 0, r.cols - 1, buf_z(&right), THING_MARKER);
     buf_fini(&right);
     buf_fini(&left);
-}
-
-/* Is an empty list no answer yet? Not before the mailbox was opened or its account has said that it cannot be. */
-static bool still_fills(const struct ui *ui, const struct list *l)
-{
-    bool any = false;
-    for (unsigned a = 0; a < ui->accts.n; a++) {
-        bool busy = ui->accts.list[a].state == ACCOUNT_CONNECTING || ui->accts.list[a].state == ACCOUNT_ONLINE;
-        const struct box_item *box =
-            l->source == LIST_BOX ? boxes_find(&ui->boxes, a, l->box) : boxes_role(&ui->boxes, a, BOX_INBOX);
-        if (busy && (l->source != LIST_BOX || a == l->account))
-            any = any || !box || box->total > box->known || ui->accts.list[a].state == ACCOUNT_CONNECTING;
-    }
-    return any;
 }
 
 /* May a text be on the server alone? Then "nothing" would be too much said. */
@@ -329,30 +331,77 @@ static void again_words(const struct acct *acct, struct buf *out)
         buf_addf(out, ", again %s", when);
 }
 
-static void account_words(const struct ui *ui, int why, struct buf *out)
+/* Why it has no line, in at most *room columns, which become fewer; not where the words to the left say it. */
+static void why_words(const struct ui *ui, unsigned a, unsigned *room, struct buf *out)
+{
+    const struct acct *acct = &ui->accts.list[a];
+    bool off = acct->state == ACCOUNT_WAITING || acct->state == ACCOUNT_FAILED;
+    if (!off || *room < WHY_MIN || !acct->text[0] || (ui->status_of == a + 1 && ui->status[0]))
+        return;
+    struct buf b = BUF_INIT(CLEAN_MAX);
+    struct text all = clean(ui, str_z(acct->text), &b), dots = grid_sign(&ui->grid, SIGN_ELLIPSIS);
+    struct text t = text_fit(all, all.cols + 2 > *room ? *room - 2 - dots.cols : all.cols);
+    buf_addf(out, ": %.*s%.*s", (int)t.n, t.p, t.cols < all.cols ? (int)dots.n : 0, dots.p);
+    *room -= MIN(t.cols + 2 + dots.cols, *room);
+    buf_fini(&b);
+}
+
+/* How much is said of the accounts: all, without what can wait, or nothing of those that are well. */
+enum say { SAY_ALL, SAY_BRIEF, SAY_TROUBLE };
+
+static void account_words(const struct ui *ui, enum say say, unsigned room, struct buf *out)
 {
     static const char *const states[] = {
         [ACCOUNT_OFFLINE] = "offline", [ACCOUNT_CONNECTING] = "connecting", [ACCOUNT_ONLINE] = "live",
         [ACCOUNT_FAILED] = "failed",   [ACCOUNT_WAITING] = "offline",       [ACCOUNT_WANTS_SECRET] = "wants password"};
     for (unsigned a = 0; a < ui->accts.n && a < 8; a++) {
         const struct acct *acct = &ui->accts.list[a];
-        if (!acct->known)
+        bool well = acct->state == ACCOUNT_ONLINE && acct->full < QUOTA_WARN && !acct->queued && !acct->outbox;
+        if (!acct->known || (say == SAY_TROUBLE && well))
             continue;
         buf_addf(out, "%s%s %s", out->n ? " · " : "", acct->name, states[MIN(acct->state, COUNT(states) - 1)]);
-        if (why && (acct->state == ACCOUNT_WAITING || acct->state == ACCOUNT_FAILED) && acct->text[0])
-            buf_addf(out, ": %.*s", why, acct->text);
-        again_words(acct, out);
+        if (say == SAY_ALL)
+            again_words(acct, out);
         if (acct->full >= QUOTA_WARN)
-            buf_addf(out, " %u %% full", acct->full);
+            buf_addf(out, ", %u %% full", acct->full);
         if (acct->queued)
-            buf_addf(out, " %u queued", acct->queued);
+            buf_addf(out, ", %u queued", acct->queued);
         if (acct->outbox)
-            buf_addf(out, " %u %s", acct->outbox, acct->state == ACCOUNT_ONLINE ? "sending" : "to send");
+            buf_addf(out, ", %u to send", acct->outbox);
         if (acct->held)
             buf_addz(out, ": held, see :identity");
-        else if (acct->caching)
-            buf_addf(out, " fetching %u ahead", acct->caching);
+        else if (say == SAY_ALL && acct->caching)
+            buf_addf(out, ", fetching %u ahead", acct->caching);
+        if (!acct->held)
+            why_words(ui, a, &room, out);
     }
+}
+
+static unsigned state_words(const struct ui *ui, enum say say, unsigned room, struct buf *out)
+{
+    struct buf b = BUF_INIT(CLEAN_MAX);
+    buf_reset(out);
+    if (ui->selection.n)
+        buf_addf(out, "%zu selected", ui->selection.n);
+    account_words(ui, say, room, out);
+    unsigned cols = clean(ui, buf_str(out), &b).cols;
+    buf_fini(&b);
+    return cols;
+}
+
+/* What stands to the right: as much as fits into these columns. */
+static void draw_state(struct ui *ui, struct rect r, unsigned width)
+{
+    struct buf words = BUF_INIT(CLEAN_MAX);
+    enum say say = SAY_ALL;
+    while (say < SAY_TROUBLE && state_words(ui, say, 0, &words) > width)
+        say++;
+    unsigned cols = state_words(ui, say, 0, &words);
+    if (cols <= width) {
+        state_words(ui, say, width - cols, &words);
+        put_right(ui, r, 0, r.cols - 9, buf_z(&words), THING_STATUS);
+    }
+    buf_fini(&words);
 }
 
 static void draw_prompt(struct ui *ui, struct rect r)
@@ -397,7 +446,7 @@ static void draw_status(struct ui *ui)
         draw_prompt(ui, r);
         return;
     }
-    struct buf right = BUF_INIT(4000), keys = BUF_INIT(200);
+    struct buf keys = BUF_INIT(200);
     grid_fill_row(&ui->grid, r, 0, THING_STATUS);
     keys_format(ui->keys, ui->nkeys, &keys);
     const char *left = ui->nkeys ? buf_z(&keys) : ui->progress[0] ? ui->progress : ui->status;
@@ -405,27 +454,11 @@ static void draw_status(struct ui *ui)
     struct buf b = BUF_INIT(CLEAN_MAX);
     unsigned need = clean(ui, str_z(left), &b).cols;
     buf_fini(&b);
-    /* The state of the accounts with as much of its reason as fits. */
-    static const int whys[] = {160, 80, 40, 0};
-    for (size_t i = 0; i < COUNT(whys); i++) {
-        struct buf c = BUF_INIT(CLEAN_MAX);
-        buf_reset(&right);
-        if (ui->selection.n)
-            buf_addf(&right, "%zu selected · ", ui->selection.n);
-        if (r.cols >= 60)
-            account_words(ui, whys[i], &right);
-        struct text t = clean(ui, buf_str(&right), &c);
-        bool fits = need + t.cols + 12 <= r.cols;
-        if (fits)
-            grid_text(&ui->grid, r, 0, r.cols - t.cols - 9, t, THING_STATUS);
-        buf_fini(&c);
-        if (fits)
-            break;
-    }
+    if (need + 12 < r.cols)
+        draw_state(ui, r, r.cols - need - 12);
     if (need + 10 <= r.cols)
         put_right(ui, r, 0, r.cols - 1, "? help", THING_STATUS);
     put_field(ui, r, 0, 1, MIN(need, r.cols - 1), str_z(left), s);
-    buf_fini(&right);
     buf_fini(&keys);
 }
 

@@ -12,6 +12,7 @@ static void add(struct ui *ui, uint8_t level, const char *text)
     snprintf(ui->status, sizeof ui->status, "%s", text);
     ui->status_level = level;
     ui->status_ms = clock_mono_ms();
+    ui->status_of = 0;
     ui->dirty = true;
 }
 
@@ -35,4 +36,15 @@ void ui_note_err(struct ui *ui, const struct err *err)
     size_t n = strlen(err->text);
     bool ends = n && (err->text[n - 1] == '?' || err->text[n - 1] == '.');
     ui_note(ui, NOTE_ERROR, "%s%s%s", err->text, !*hint ? "" : ends ? " " : ". ", hint);
+}
+
+void ui_note_line(struct ui *ui, unsigned account)
+{
+    ui->status_of = account + 1;
+}
+
+void ui_note_line_over(struct ui *ui, unsigned account)
+{
+    if (ui->status_of == account + 1)
+        ui->status[0] = 0;
 }

@@ -206,6 +206,7 @@ struct ui {
     char status[420];
     uint8_t status_level;
     int64_t status_ms;
+    unsigned status_of; /* the words are about the line of this account, plus one; 0: about no line */
     char progress[240];
 
     bool dirty, quit, list_read;
@@ -234,6 +235,9 @@ void ui_run_hooks(struct ui *, const char *event);
 enum { NOTE_INFO, NOTE_WARNING, NOTE_ERROR };
 void ui_note(struct ui *, uint8_t level, const char *fmt, ...) PRINTF(3, 4);
 void ui_note_err(struct ui *, const struct err *);
+/* The words said last are about the line of this account: they go from the status line when that is over. */
+void ui_note_line(struct ui *, unsigned account);
+void ui_note_line_over(struct ui *, unsigned account);
 
 /* ---- store.c: the channel to the store ---- */
 bool ui_online(struct ui *); /* a channel is there; else a note says that it is not */

@@ -160,10 +160,10 @@ bool queue_key(struct ui *ui, ckey key)
 /* ---- an account that became another ---- */
 void queue_held(struct ui *ui, unsigned account)
 {
-    ui_note(ui, NOTE_ERROR,
-            "%s: %u change%s made for another login · :queue shows, :identity same|new decides",
+    ui_note(ui, NOTE_ERROR, "%s: %u change%s made for another login · :queue shows, :identity same|new decides",
             ui->accts.list[account].name, ui->accts.list[account].queued,
             ui->accts.list[account].queued == 1 ? "" : "s");
+    ui_note_line(ui, account);
 }
 
 static void on_identity(struct ui *ui, void *arg, const struct msg *m)

@@ -51,12 +51,19 @@ static void answer(struct ui *ui, uint32_t req, const struct msg *m, bool last)
         close(m->fd);
 }
 
+/* Its line is as the user wants it. */
+static bool line_good(const struct acct *acct)
+{
+    return !acct->held && (acct->state == ACCOUNT_ONLINE || acct->state == ACCOUNT_OFFLINE);
+}
+
 static void on_account(struct ui *ui, const struct m_ACCOUNT *m)
 {
     int at = accts_find(&ui->accts, m->account, true);
     if (at < 0)
         return;
     struct acct *acct = &ui->accts.list[at];
+    bool was_good = line_good(acct);
     acct->known = true;
     acct->state = m->state;
     acct->queued = m->queued;
@@ -67,6 +74,8 @@ static void on_account(struct ui *ui, const struct m_ACCOUNT *m)
     if (m->held && !acct->held)
         queue_held(ui, (unsigned)at);
     acct->held = m->held;
+    if (!was_good && line_good(acct))
+        ui_note_line_over(ui, (unsigned)at);
     queue_changed(ui);
     acct->again = m->again;
     snprintf(acct->text, sizeof acct->text, "%.*s", (int)MIN(m->text.n, sizeof acct->text - 1),
@@ -112,14 +121,26 @@ static void on_secret(struct ui *ui, const struct m_SECRET_WANTED *m)
     if (ui->prompt.kind != PROMPT_NONE) {
         ui_note(ui, NOTE_WARNING, "%s asks for its password: fetch %s", ui->accts.list[at].name,
                 ui->accts.list[at].name);
+        ui_note_line(ui, (unsigned)at);
         return;
     }
     /* a refusal's words may be long: they are in the list of messages */
-    if (m->text.n)
+    if (m->text.n) {
         ui_note(ui, NOTE_WARNING, "%s: %.*s", ui->accts.list[at].name, STR_FMT(m->text));
+        ui_note_line(ui, (unsigned)at);
+    }
     snprintf(label, sizeof label, "password of %.40s%s%s: ", ui->accts.list[at].name,
              m->service == SERVICE_SUBMISSION ? ", for sending" : "", m->text.n ? " (the last one was refused)" : "");
     ui_ask_secret(ui, (unsigned)at, m->service, label);
+}
+
+static void on_note(struct ui *ui, const struct m_NOTE *m)
+{
+    int at = accts_find(&ui->accts, m->account, false);
+    enum err_kind kind = (enum err_kind)MIN(m->kind, (uint32_t)ERR_COUNT - 1);
+    ui_note(ui, m->level, "%.*s%s%.*s", STR_FMT(m->account), m->account.n ? ": " : "", STR_FMT(m->text));
+    if (at >= 0 && (err_scope(kind) == SCOPE_ACCOUNT || kind == ERR_CHANNEL))
+        ui_note_line(ui, (unsigned)at);
 }
 
 static void on_message(struct ui *ui, struct msg *m)
@@ -133,8 +154,7 @@ static void on_message(struct ui *ui, struct msg *m)
         on_changed(ui, &m->u.CHANGED);
         break;
     case MSG_NOTE:
-        ui_note(ui, m->u.NOTE.level, "%.*s%s%.*s", STR_FMT(m->u.NOTE.account), m->u.NOTE.account.n ? ": " : "",
-                STR_FMT(m->u.NOTE.text));
+        on_note(ui, &m->u.NOTE);
         break;
     case MSG_OUTBOX:
         on_outbox(ui, &m->u.OUTBOX);

@@ -316,6 +316,11 @@ def test_bye_with_its_reason():
         screen = term.wait("maintenance until")
         assert "hello" in screen and "\x1b]0" not in screen, screen
         term.wait("work live")
+        assert "maintenance" not in term.screen(), "the line is up, and the words of its end stay:\n" + term.screen()
+        term.keys(":")
+        term.type("messages")
+        term.keys("Enter")
+        term.wait("maintenance until")
 
 
 def test_idle_that_ends_at_once():

@@ -207,7 +207,7 @@ def test_outbox_survives():
         s.compose("alice@example.org", "patience")
         s.server.stop()
         term.keys("y")
-        term.wait("sending")
+        term.wait("1 to send")
         os.kill(term.pid, signal.SIGKILL)
         s.term.close()
         time.sleep(1)
