@@ -182,7 +182,7 @@ static void folder_done(struct acct *a, struct step *s, enum err_kind kind, stru
         a->scan_again = false;
 }
 
-/* One folder at a time, and again while it had more new files than were read at once. */
+/* One folder at a time, and again while it had more new files than were read at once. False after the last. */
 static bool scan_next(struct acct *a)
 {
     struct err err = ERR_INIT;
@@ -193,7 +193,7 @@ static bool scan_next(struct acct *a)
         a->scan_folders = false;
         if (!a->pop && a->state != ACCOUNT_ONLINE)
             acct_state(a, ACCOUNT_ONLINE, ERR_NONE, "");
-        return a->scan_wanted;
+        return false;
     }
     size_t i = a->scan_at++;
     if (!db_scan_begin(a->db, a->plan[i].id, &err)) {
@@ -218,9 +218,9 @@ bool local_pump(struct acct *a)
         return true;
     if (a->batch)
         return false;
-    if (a->scan_folders)
-        return scan_next(a);
-    if (!a->scan_wanted)
+    if (a->scan_folders && scan_next(a))
+        return true;
+    if (!a->scan_wanted) /* what changed during the last scan is looked at by the next */
         return false;
     a->scan_wanted = false;
     if (!db_boxes_begin(a->db, &err)) {

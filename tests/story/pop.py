@@ -55,6 +55,30 @@ def test_shared_maildir():
             server.close()
 
 
+def test_rewritten_again_and_again():
+    """Each change comes while the one before is still being read: the list has to follow to the last."""
+    with tap.directory() as root:
+        os.makedirs(os.path.join(root, "bob"))
+        bob = User(os.path.join(root, "bob"), account=False, lines="account work maildir:%s/Mail\n" % root)
+        box = mailbox.Maildir(os.path.join(root, "Mail"))
+        for i in range(3):
+            box.add(mailbox.MaildirMessage(message("mail %d" % i).encode()))
+        key = [k for k in box.keys() if box[k]["Subject"] == "mail 0"][0]
+        term = bob.start()
+        try:
+            term.wait("mail 0")
+            for i in range(150):
+                mail = box[key]
+                mail.set_subdir("cur")
+                mail.set_flags(("", "F", "FS", "S")[i % 4])
+                box[key] = mail  # a new file, the old one removed, the new one renamed to the old one's name
+                time.sleep((i * 7 % 30) / 1000)
+                if i % 10 == 9:
+                    term.wait("mail 0")
+        finally:
+            term.close()
+
+
 def kill_ours(root, names):
     """Those of the programs that this test started, by what their environment says."""
     for pid in filter(str.isdigit, os.listdir("/proc")):
