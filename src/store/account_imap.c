@@ -262,7 +262,7 @@ static void uids_compare(struct acct *a, size_t i)
         h.at = n - 1;
         h.below = total - ((uint64_t)ranges[n - 1].hi - ranges[n - 1].lo + 1);
     }
-    uint32_t before = b.known;
+    uint32_t before = b.known, last = n > 0 ? ranges[n - 1].hi : 0;
     sync_compare_begin(h.plan);
     if (!db_uids(a->db, a->plan[i].id, ranges, n, hole, &h, &err))
         acct_db_error(a, &err);
@@ -271,6 +271,8 @@ static void uids_compare(struct acct *a, size_t i)
     box_refresh(a, i);
     a->pass_removed += a->passes && before > a->plan[i].have ? before - a->plan[i].have : 0;
     a->plan[i].exists = (uint32_t)MIN(total, (uint64_t)UINT32_MAX);
+    if (last < UINT32_MAX)
+        a->plan[i].uidnext = MAX(a->plan[i].uidnext, last + 1);
     sync_compare_end(&a->plan[i]);
 }
 

@@ -131,11 +131,9 @@ void watch_counted(struct acct *a, size_t i, const struct m_BOX *b, const struct
     bool same = had->known > 0 && status_is_known(had, b), empty = b->total == 0 && had->known == 0;
     if (b->total == UINT32_MAX && b->unread == UINT32_MAX && b->modseq == 0)
         return;
-    if (p->opened) {
-        p->grew = p->grew || (b->total != UINT32_MAX && b->total > p->exists);
-        p->exists = b->total != UINT32_MAX ? MAX(p->exists, b->total) : p->exists;
+    /* The connection that has it open tells by itself, and has not got the news before it does. */
+    if (p->opened && a->tail == p->id)
         return;
-    }
     bool more = b->total != UINT32_MAX && b->total > had->known;
     if (more && p->was_open && !p->inbox && !p->watched && !a->passes &&
         clock_mono_ms() - a->boxes[i].opened_at < LATER_MS) {

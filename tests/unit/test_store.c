@@ -563,6 +563,43 @@ static void lost_line_is_settled_by_looking(void **state)
     assert_int_equal(uids[0], 2);
 }
 
+/* Another connection may tell of a mail before the one that has the mailbox open knows it. */
+static void news_is_taken_from_the_connection_that_has_it(void **state)
+{
+    (void)state;
+    imap_up(3);
+    FETCH(BOX, .name = STR("INBOX"), .total = 4, .unread = 4, .uidnext = 5, .uidvalidity = 7, .counts = 1,
+          .size = UINT64_MAX);
+    next(w.client, MSG_CHANGED);
+    CLIENT(-1, OPEN, .req = 5, .account = STR("work"), .msg = rows_of(inbox).ids[0]);
+    struct msg m = next_step();
+    assert_int_equal(m.kind, MSG_STEP_BODY); /* no rows that it would not have yet */
+    FETCH(DONE, .step = m.u.STEP_BODY.step, .kind = ERR_CANCELED, .text = STR("stopped"));
+    FETCH(EXISTS, .box = inbox, .exists = 4);
+    m = next_step();
+    assert_int_equal(m.kind, MSG_STEP_ROWS);
+    assert_int_equal(m.u.STEP_ROWS.uid_lo, 4);
+    /* A server that has not got so far sends no row: what it has by its own word is then asked for again. */
+    done(m.u.STEP_ROWS.step);
+    m = next_step();
+    assert_int_equal(m.kind, MSG_STEP_UIDS);
+    uint32_t step = m.u.STEP_UIDS.step;
+    struct buf uids = BUF_INIT(64);
+    ipc_ranges_add(&uids, 1, 4);
+    FETCH(UIDS, .step = step, .box = inbox, .last = 1, .ranges = buf_str(&uids));
+    buf_fini(&uids);
+    done(step);
+    m = next_step();
+    assert_int_equal(m.kind, MSG_STEP_ROWS);
+    assert_int_equal(m.u.STEP_ROWS.uid_lo, 4);
+    row(inbox, 4);
+    done(m.u.STEP_ROWS.step);
+    do
+        m = next(w.client, MSG_CHANGED);
+    while (m.u.CHANGED.box != inbox || m.u.CHANGED.fresh == 0);
+    assert_int_equal(rows_of(inbox).n, 4);
+}
+
 static void body_is_fetched_once_and_opened(void **state)
 {
     (void)state;
@@ -1176,6 +1213,7 @@ int main(void)
         cmocka_unit_test_teardown(archives_merge_and_undo_brings_back, world_end),
         cmocka_unit_test_teardown(refusal_returns_to_the_truth, world_end),
         cmocka_unit_test_teardown(lost_line_is_settled_by_looking, world_end),
+        cmocka_unit_test_teardown(news_is_taken_from_the_connection_that_has_it, world_end),
         cmocka_unit_test_teardown(body_is_fetched_once_and_opened, world_end),
         cmocka_unit_test_teardown(hostile_fetch_is_ended, world_end),
         cmocka_unit_test_teardown(outbox_sends_once_and_files, world_end),
