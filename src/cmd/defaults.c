@@ -58,7 +58,7 @@ const char cmd_default_keys[] =
     "bind list,message T select-pattern\n"
     "bind list,message V select-range\n"
     "bind list,message Esc-t select-thread\n"
-    "bind list,message Esc unselect\n"
+    "bind list,message,attachments Esc cancel\n"
     "bind list,message \";\" apply\n"
     "bind list,message Esc-a \"select-thread ; archive\"\n"
     "bind list,message Esc-d \"select-thread ; delete\"\n"
@@ -145,7 +145,6 @@ const char cmd_default_keys[] =
     "bind attachments | part-pipe\n"
     "bind attachments q parts-close\n"
     "bind attachments v parts-close\n"
-    "bind attachments Esc parts-close\n"
     /* ---- panes ---- */
     "bind global Left focus previous\n"
     "bind global Right focus next\n"

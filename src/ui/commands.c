@@ -290,7 +290,6 @@ bool run_prompt(void *context, const struct cmd_args *args, struct err *err)
 bool run_cancel(void *context, const struct cmd_args *args, struct err *err)
 {
     struct ui *ui = context;
-    (void)args, (void)err;
     if (ui->popup.kind != POPUP_NONE) {
         ui_popup_close(ui);
     } else if (ui_load_stop(ui)) {
@@ -301,8 +300,10 @@ bool run_cancel(void *context, const struct cmd_args *args, struct err *err)
     } else if (ui->search) {
         ui_search_end(ui);
         ui_note(ui, NOTE_INFO, "search stopped");
-    } else if (ui->selection.n) {
-        refs_clear(&ui->selection);
+    } else if (ui_extra(ui)->parts) {
+        return run_parts_close(context, args, err);
+    } else if (ui->selection.n || ui->range.id) {
+        return run_unselect(context, args, err);
     } else {
         ui->status[0] = 0;
     }

@@ -174,7 +174,7 @@ void ui_view_fd(struct ui *ui, int fd, struct str absent)
 void ui_progress(struct ui *ui, const struct m_PROGRESS *p, int64_t since_ms)
 {
     if (clock_mono_ms() - since_ms >= PROGRESS_AFTER_MS)
-        snprintf(ui->progress, sizeof ui->progress, "%.*s %u of %u KB · C-g stops", (int)MIN(p->text.n, (size_t)150),
+        snprintf(ui->progress, sizeof ui->progress, "%.*s %u of %u KB · Esc stops", (int)MIN(p->text.n, (size_t)150),
                  p->text.n ? p->text.p : "", (unsigned)(p->done / 1024), (unsigned)(p->total / 1024));
 }
 

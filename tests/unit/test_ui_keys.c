@@ -163,6 +163,34 @@ static void test_prompt_runs_commands_and_says_what_is_wrong(void **state)
     fake_close(&f);
 }
 
+/* Esc is the key for it, and still the first half of Alt. */
+static void test_esc_stops_one_thing_each_time(void **state)
+{
+    (void)state;
+    open_ui();
+    fake_hold = true;
+    fake_type(&f, "t t V");
+    assert_int_equal(f.ui->selection.n, 2);
+    fake_type(&f, "Enter");
+    assert_true(f.ui->open_req != 0);
+    unsigned before = fake_cancels;
+    fake_type(&f, "Esc-t"); /* select-thread, no cancel */
+    assert_true(f.ui->open_req != 0 && fake_cancels == before);
+    fake_type(&f, "Esc");
+    assert_true(f.ui->open_req == 0 && fake_cancels == before + 1);
+    assert_int_equal(f.ui->message.state, MESSAGE_NONE);
+    assert_true(f.ui->selection.n >= 2);
+    fake_type(&f, "v"); /* the list of parts: its message is on the way */
+    fake_type(&f, "Esc");
+    assert_int_equal(fake_cancels, before + 2);
+    assert_true(on_screen("stopped"));
+    assert_true(f.ui->selection.n >= 2);
+    fake_type(&f, "Esc");
+    assert_int_equal(f.ui->selection.n, 0);
+    assert_true(f.ui->range.id == 0);
+    fake_close(&f);
+}
+
 static void test_paste_is_text_and_never_commands(void **state)
 {
     (void)state;
@@ -463,6 +491,7 @@ int main(void)
         cmocka_unit_test(test_flags_of_a_selection),
         cmocka_unit_test(test_move_by_fuzzy_name),
         cmocka_unit_test(test_prompt_runs_commands_and_says_what_is_wrong),
+        cmocka_unit_test(test_esc_stops_one_thing_each_time),
         cmocka_unit_test(test_paste_is_text_and_never_commands),
         cmocka_unit_test(test_secret_never_on_screen),
         cmocka_unit_test(test_urls),

@@ -8,7 +8,8 @@
 
 struct reader fake_accounts[2] = {{.account = "work"}, {.account = "home"}};
 struct m_INTENT fake_last_intent;
-bool fake_refuse, fake_body;
+bool fake_refuse, fake_body, fake_hold;
+unsigned fake_cancels;
 static unsigned intents;
 
 void fake_reset(void)
@@ -19,7 +20,8 @@ void fake_reset(void)
         fake_accounts[i] = (struct reader){.account = name, .version = 1};
     }
     intents = 0;
-    fake_refuse = fake_body = false;
+    fake_refuse = fake_body = fake_hold = false;
+    fake_cancels = 0;
 }
 
 void fake_add(struct reader *r, struct fake_row row)
@@ -356,6 +358,10 @@ static bool serve(struct fake_ui *f)
         any = true;
         if (m.kind == MSG_INTENT)
             on_intent(f, &m.u.INTENT);
+        else if (m.kind == MSG_CANCEL)
+            fake_cancels++;
+        else if (m.kind == MSG_OPEN && fake_hold)
+            ;
         else if (m.kind == MSG_OPEN && fake_body)
             send_body(f, &m.u.OPEN);
         else if (m.kind == MSG_OPEN)

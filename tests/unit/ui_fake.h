@@ -52,5 +52,7 @@ unsigned fake_intents(void);                        /* how many came */
 extern struct m_INTENT fake_last_intent;
 extern bool fake_refuse; /* answer REFUSED */
 extern bool fake_body;   /* answer OPEN with a body instead of REFUSED */
+extern bool fake_hold;   /* answer OPEN not at all */
+extern unsigned fake_cancels;
 
 #endif
