@@ -428,5 +428,10 @@ bool imap_step_box(struct fetch *f, struct msg *m, struct err *err)
             return false;
         imap_forget(s->imap, sub);
     }
-    return !tag || session_done(s, tag, NULL, err);
+    if (!tag || session_done(s, tag, NULL, err))
+        return true;
+    /* Cyrus keeps what is deleted for a while, under its name and the second: one of that name a second. */
+    if (q->op == BOX_DELETE && err->kind == ERR_SERVER_NO && strstr(err->text, "already exists"))
+        err->kind = ERR_SERVER_TEMP;
+    return false;
 }

@@ -51,6 +51,7 @@ autocreate_subscribe_folders: {special}
 {uses}
 idlesocket: {dir}/socket/idle
 imapidlepoll: 60
+failedloginpause: 0
 duplicatesuppression: no
 {suppress}
 {extra}

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""What the user does, in the real store and fetch against a real Dovecot: done, undone, and done once when the line is cut."""
+"""What the user does, in the real store and fetch against a real Dovecot (actions_cyrus.py: Cyrus): done, undone, and done once when
+the line is cut."""
 import contextlib
 import os
 import re
@@ -27,16 +28,16 @@ def mail(n, extra="", body="text\r\n"):
 
 
 class Server:
-    """One Dovecot for many tests: each takes a user's mailboxes as new. Started when first wanted."""
-    made = {}
+    """One server for many tests: each takes a user's mailboxes as new. Started when first wanted."""
+    made, program = {}, dovecot.Server
 
     @classmethod
     def get(cls, caps):
         if caps not in cls.made:
             d = contextlib.ExitStack()
             path = d.enter_context(tap.directory())
-            cls.made[caps] = dovecot.Server(os.path.join(path, "dovecot"), relay=False, imap_capability=caps,
-                                            extra="protocol imap {\n mail_max_userip_connections = 50\n}\n")
+            cls.made[caps] = cls.program(os.path.join(path, "server"), relay=False, imap_capability=caps,
+                                         extra="protocol imap {\n mail_max_userip_connections = 50\n}\n")
             cls.made[caps].stack = d
         return cls.made[caps]
 
