@@ -91,6 +91,8 @@ bool buf_addz(struct buf *, const char *z);
 bool buf_adds(struct buf *, struct str);
 bool buf_addf(struct buf *, const char *fmt, ...) PRINTF(2, 3);
 bool buf_addv(struct buf *, const char *fmt, va_list) PRINTF(2, 0);
+/* A size for people, "770 B", "9.6 KB", "2.4 MB": rounded, of units of 1024. */
+bool buf_add_size(struct buf *, uint64_t bytes);
 void buf_consume(struct buf *, size_t n); /* drops n bytes from the front; O(rest) */
 struct str buf_str(const struct buf *);
 const char *buf_z(const struct buf *);     /* never NULL */

@@ -86,6 +86,20 @@ bool buf_addf(struct buf *b, const char *fmt, ...)
     return ok;
 }
 
+bool buf_add_size(struct buf *b, uint64_t bytes)
+{
+    static const char *const units[] = {"B", "KB", "MB", "GB", "TB"};
+    uint64_t unit = 1;
+    size_t u = 0;
+    for (; bytes / unit >= 1024 && u + 1 < COUNT(units); u++)
+        unit *= 1024;
+    uint64_t whole = bytes / unit, rest = bytes % unit, tenths = whole * 10 + (rest * 10 + unit / 2) / unit;
+    if (u && tenths < 100)
+        return buf_addf(b, "%llu.%llu %s", (unsigned long long)(tenths / 10), (unsigned long long)(tenths % 10),
+                        units[u]);
+    return buf_addf(b, "%llu %s", (unsigned long long)(whole + (rest >= unit - rest)), units[u]);
+}
+
 void buf_consume(struct buf *b, size_t n)
 {
     n = MIN(n, b->n);

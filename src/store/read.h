@@ -48,7 +48,6 @@ typedef void quota_fn(void *arg, const struct quota_row *);
 bool reader_quota(struct reader *, quota_fn *, void *arg, struct err *);
 void quota_words(const struct quota_row *, struct buf *out); /* "940 MB of 10 GB" */
 unsigned quota_percent(const struct quota_row *);            /* 100 at most */
-void kib_words(uint64_t kib, struct buf *out);
 /* What the server said of itself: "id", "prefix" (db_server_set); absent adds nothing. Raw. */
 bool reader_server(struct reader *, const char *name, struct buf *out, struct err *);
 /* All of it in words: what ("server", "quota", "largest mailboxes"), words (raw), percent in use where it is a quota.

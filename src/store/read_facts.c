@@ -18,19 +18,9 @@ bool reader_quota(struct reader *r, quota_fn *fn, void *arg, struct err *err)
     return read_end(r, rc, err);
 }
 
-void kib_words(uint64_t kib, struct buf *out)
+static void kib_words(uint64_t kib, struct buf *out)
 {
-    static const char *const units[] = {"KB", "MB", "GB", "TB"};
-    unsigned u = 0;
-    uint64_t rest = 0;
-    for (; kib >= 10240 && u + 1 < COUNT(units); u++) {
-        rest = kib % 1024;
-        kib /= 1024;
-    }
-    if (u && kib < 100)
-        buf_addf(out, "%llu.%llu %s", (unsigned long long)kib, (unsigned long long)(rest * 10 / 1024), units[u]);
-    else
-        buf_addf(out, "%llu %s", (unsigned long long)kib, units[u]);
+    buf_add_size(out, MIN(kib, UINT64_MAX / 1024) * 1024);
 }
 
 void quota_words(const struct quota_row *q, struct buf *out)
@@ -119,7 +109,7 @@ bool reader_facts(struct reader *r, fact_fn *fn, void *arg, struct err *err)
                     (int64_t)LARGEST);
         while (sql_step(st, &rc)) {
             buf_addf(&words, "%s%.*s ", words.n ? ", " : "", STR_FMT(sql_str(st, 0)));
-            kib_words(sql_u64(st, 1) / 1024, &words);
+            buf_add_size(&words, sql_u64(st, 1));
         }
         ok = read_end(r, rc, err);
         if (words.n)

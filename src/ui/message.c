@@ -365,15 +365,9 @@ static void draw_hits(const struct message *m, struct grid *g, struct rect r, un
 static void draw_part(struct grid *g, struct rect r, unsigned y, const struct doc_item *item)
 {
     struct buf line = BUF_INIT(2000);
-    static const char units[] = "BKMG";
-    uint64_t size = item->size;
-    unsigned unit = 0;
-    while (size >= 1024 && unit < 3) {
-        size /= 1024;
-        unit++;
-    }
-    buf_addf(&line, "[%u] %.*s  %.*s  %u%c", item->number, STR_FMT(item->text), STR_FMT(item->name), (unsigned)size,
-             units[unit]);
+    struct text sign = grid_sign(g, SIGN_ATTACHMENT);
+    buf_addf(&line, "%.*s %.*s  %.*s  ", (int)sign.n, sign.p, STR_FMT(item->text), STR_FMT(item->name));
+    buf_add_size(&line, item->size);
     if (item->flags & DOC_PART_ENCRYPTED)
         buf_addz(&line, "  encrypted");
     if (item->flags & DOC_PART_TRUNCATED)

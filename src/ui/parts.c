@@ -695,16 +695,6 @@ bool run_bounce(void *context, const struct cmd_args *args, struct err *err)
 }
 
 /* ---- The list ----------------------------------------------------------------------------------- */
-static void size_text(uint64_t size, char out[16])
-{
-    if (size < 1024)
-        snprintf(out, 16, "%u", (unsigned)size);
-    else if (size < 1024 * 1024)
-        snprintf(out, 16, "%uK", (unsigned)(size >> 10));
-    else
-        snprintf(out, 16, "%u.%uM", (unsigned)(size >> 20), (unsigned)((size >> 10) % 1024 * 10 / 1024));
-}
-
 static unsigned depth_of(const struct parts *p, uint32_t number)
 {
     unsigned depth = 0;
@@ -727,16 +717,18 @@ void parts_draw(struct ui *ui, const struct parts *p, struct rect r)
     for (size_t i = top; i < p->n && i - top < rows; i++) {
         const struct doc_item *item = doc_at(p->doc, p->items[i]);
         unsigned y = (unsigned)(i - top) + 1, indent = depth_of(p, item->number) * 2;
-        char size[16];
-        size_text(item->size, size);
+        struct buf size = BUF_INIT(40);
+        if (!str_case_starts(item->name, STR("multipart/")))
+            buf_add_size(&size, item->size);
         style look = item->flags & DOC_PART_ATTACHMENT ? THING_PART : THING_NORMAL;
         if (i == p->cur)
             look |= STYLE_CURSOR;
         grid_fill_row(&ui->grid, r, y, look);
-        extra_line(ui, r, y, 2, str_z(size), look);
-        extra_line(ui, r, y, 10 + indent, item->name, look);
+        extra_line(ui, r, y, 9 - MIN((unsigned)size.n, 8u), buf_str(&size), look);
+        extra_line(ui, r, y, 11 + indent, item->name, look);
         extra_line(ui, r, y, MIN(40 + indent, r.cols / 2 + indent), item->text, look);
         if (item->flags & DOC_PART_ABSENT && r.cols > 50)
             extra_line(ui, r, y, r.cols - 13, STR("  not fetched"), look);
+        buf_fini(&size);
     }
 }

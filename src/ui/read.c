@@ -173,9 +173,16 @@ void ui_view_fd(struct ui *ui, int fd, struct str absent)
 
 void ui_progress(struct ui *ui, const struct m_PROGRESS *p, int64_t since_ms)
 {
-    if (clock_mono_ms() - since_ms >= PROGRESS_AFTER_MS)
-        snprintf(ui->progress, sizeof ui->progress, "%.*s %u of %u KB · Esc stops", (int)MIN(p->text.n, (size_t)150),
-                 p->text.n ? p->text.p : "", (unsigned)(p->done / 1024), (unsigned)(p->total / 1024));
+    struct buf line = BUF_INIT(sizeof ui->progress - 1);
+    if (clock_mono_ms() - since_ms < PROGRESS_AFTER_MS)
+        return;
+    buf_addf(&line, "%.*s ", (int)MIN(p->text.n, (size_t)150), p->text.n ? p->text.p : "");
+    buf_add_size(&line, p->done);
+    buf_addz(&line, " of ");
+    buf_add_size(&line, p->total);
+    buf_addz(&line, " · Esc stops");
+    snprintf(ui->progress, sizeof ui->progress, "%s", buf_z(&line));
+    buf_fini(&line);
 }
 
 static void on_body(struct ui *ui, void *arg, const struct msg *m)

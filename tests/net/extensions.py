@@ -204,7 +204,7 @@ def test_doctor_says_what_the_server_says():
     with real(dovecot, extra=QUOTA) as s, tap.directory() as d:
         bob = user.User(os.path.join(d, "bob"), s, user="bob")
         out = bob.command("doctor", status=None)
-        for words in ("account work: server: Dovecot", "account work: quota: User quota: 0 KB of 1024 KB (0 %)"):
+        for words in ("account work: server: Dovecot", "account work: quota: User quota: 0 B of 1.0 MB (0 %)"):
             tap.contains(out, words)
 
 

@@ -36,6 +36,32 @@ static void test_distance(void **state)
     assert_int_equal(str_distance(STR("a"), STR("zzzzzz"), 2), 3);
 }
 
+static void test_sizes(void **state)
+{
+    static const struct {
+        uint64_t bytes;
+        const char *words;
+    } sizes[] = {{0, "0 B"},
+                 {1023, "1023 B"},
+                 {1024, "1.0 KB"},
+                 {9830, "9.6 KB"},
+                 {10188, "9.9 KB"},
+                 {10189, "10 KB"},
+                 {100000, "98 KB"},
+                 {123456, "121 KB"},
+                 {2516582, "2.4 MB"},
+                 {UINT64_C(10) << 30, "10 GB"},
+                 {UINT64_MAX, "16777216 TB"}};
+    struct buf b = BUF_INIT(100);
+    (void)state;
+    for (size_t i = 0; i < COUNT(sizes); i++) {
+        buf_reset(&b);
+        assert_true(buf_add_size(&b, sizes[i].bytes));
+        assert_string_equal(buf_z(&b), sizes[i].words);
+    }
+    buf_fini(&b);
+}
+
 static void test_buf_limit(void **state)
 {
     (void)state;
@@ -331,6 +357,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_numbers),
         cmocka_unit_test(test_distance),
+        cmocka_unit_test(test_sizes),
         cmocka_unit_test(test_buf_limit),
         cmocka_unit_test(test_arena_limit),
         cmocka_unit_test(test_gate_controls),
