@@ -40,9 +40,12 @@ ptrdiff_t box_role(struct acct *a, uint8_t role)
 const char *box_words(struct acct *a, uint64_t id)
 {
     ptrdiff_t i = box_at(a, id);
-    static char words[200];
-    snprintf(words, sizeof words, "%s", i < 0 ? "a mailbox" : clean_line(box_utf8(&a->boxes[i])));
-    return words;
+    static struct buf words = {.max = 200}; /* not clean_line's, which often holds the reason in the same note */
+    if (i < 0)
+        return "a mailbox";
+    buf_reset(&words);
+    text_from_bytes(box_utf8(&a->boxes[i]), TEXT_FOLD_SPACE, &words);
+    return buf_z(&words);
 }
 
 static void facts_from(struct sync_box *p, const struct db_box *b)

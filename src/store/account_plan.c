@@ -18,7 +18,7 @@ static void list_done(struct acct *a, struct step *s, enum err_kind kind, struct
     a->list_open = false;
     if (kind != ERR_NONE) {
         if (!line_error(kind) && kind != ERR_CANCELED) {
-            acct_note(a, 1, kind, "the list of mailboxes could not be had: \"%s\"", clean_line(text));
+            acct_note(a, 1, kind, "the list of mailboxes could not be had: %s", clean_line(text));
             a->listed = true; /* what is known serves */
             a->list_at = clock_mono_ms();
         }
@@ -55,7 +55,7 @@ static void select_done(struct acct *a, struct step *s, enum err_kind kind, stru
         return;
     }
     a->plan[i].failed = true;
-    acct_note(a, 1, kind, "%s cannot be opened: \"%s\"", box_words(a, s->box), clean_line(text));
+    acct_note(a, 1, kind, "%s cannot be opened: %s", box_words(a, s->box), clean_line(text));
     if (kind == ERR_NO_MAILBOX)
         a->list_at = 0;
 }
@@ -76,7 +76,7 @@ static void rows_done(struct acct *a, struct step *s, enum err_kind kind, struct
     if (kind != ERR_NONE) {
         if (!line_error(kind) && kind != ERR_CANCELED && ++a->boxes[i].tries >= TRIES_MAX) {
             p->failed = true;
-            acct_note(a, 1, kind, "rows of %s could not be had: \"%s\"", box_words(a, s->box), clean_line(text));
+            acct_note(a, 1, kind, "rows of %s could not be had: %s", box_words(a, s->box), clean_line(text));
         }
         return;
     }
@@ -105,7 +105,7 @@ static void scan_done(struct acct *a, struct step *s, enum err_kind kind, struct
     if (i < 0 || line_error(kind) || kind == ERR_CANCELED)
         return;
     if (kind != ERR_NONE)
-        acct_note(a, 1, kind, "%s could not be compared: \"%s\"", box_words(a, s->box), clean_line(text));
+        acct_note(a, 1, kind, "%s could not be compared: %s", box_words(a, s->box), clean_line(text));
     if (s->kind == MSG_STEP_UIDS)
         a->plan[i].need_uids = false;
     else

@@ -138,8 +138,8 @@ static void on_failed(struct acct *a, const struct m_POP_FAILED *f)
         return;
     }
     a->poprun->failed++;
-    acct_note(a, 1, (enum err_kind)f->kind, "message %u of %s stays on the server: \"%s\"", (unsigned)f->number,
-              a->name, clean_line(f->text));
+    acct_note(a, 1, (enum err_kind)f->kind, "message %u of %s stays on the server: %s", (unsigned)f->number, a->name,
+              clean_line(f->text));
     if (!db_pop_failed(a->db, f->number, (enum err_kind)f->kind, &err))
         acct_db_error(a, &err);
 }
@@ -227,7 +227,7 @@ static void dele_done(struct acct *a, struct step *s, enum err_kind kind, struct
         return;
     }
     if (kind != ERR_NONE)
-        acct_note(a, 1, kind, "a message could not be deleted on the server: \"%s\"", clean_line(text));
+        acct_note(a, 1, kind, "a message could not be deleted on the server: %s", clean_line(text));
     for (size_t i = 0; i < r->at; i++) {
         struct pop_mail *m = &r->mails[i];
         if (!m->dele || m->known != POP_DELETED || !m->asked)
@@ -253,7 +253,7 @@ static void quit_done(struct acct *a, struct step *s, enum err_kind kind, struct
     if (!db_pop_quit(a->db, ok, &err))
         acct_db_error(a, &err);
     if (!ok && r->deleted > 0)
-        acct_note(a, 1, kind, "the server did not confirm the end (\"%s\"): %u deletions are made sure of next time",
+        acct_note(a, 1, kind, "the server did not confirm the end (%s): %u deletions are made sure of next time",
                   clean_line(text), r->deleted);
     a->pass_fresh += r->fresh;
     a->pass_bytes += r->bytes;

@@ -51,7 +51,7 @@ static void say_full(struct acct *a, const struct db_batch *b, const char *why)
     acct_note(
         a, 2, ERR_OVERQUOTA,
         "%s %s failed: the server has no room for %s of %s%s%s%s; empty the trash or delete for good (D), then do "
-        "it again. It said \"%.120s\"",
+        "it again (%.120s)",
         verb_of(b->kind), count, box_words(a, b->target ? b->target : b->box), a->name, a->full_words[0] ? " (" : "",
         a->full_words, a->full_words[0] ? ")" : "", why);
 }
@@ -72,10 +72,10 @@ static void say_refused(struct acct *a, const struct db_batch *b, enum err_kind 
     uint64_t box = b->kind == INTENT_APPEND ? b->target : b->box;
     snprintf(where, sizeof where, "%s", box ? box_words(a, box) : clean_line(b->utf8.n ? b->utf8 : b->arg));
     if (b->nitems > 0 && b->kind != INTENT_APPEND)
-        acct_note(a, 2, kind, "%s %zu message%s in %s of %s was refused: \"%s\"%s", verb_of(b->kind), b->nitems,
+        acct_note(a, 2, kind, "%s %zu message%s in %s of %s failed: %s%s", verb_of(b->kind), b->nitems,
                   b->nitems == 1 ? "" : "s", where, a->name, why, next_step(kind));
     else
-        acct_note(a, 2, kind, "%s %s%s of %s was refused: \"%s\"%s", verb_of(b->kind),
+        acct_note(a, 2, kind, "%s %s%s of %s failed: %s%s", verb_of(b->kind),
                   b->kind == INTENT_APPEND ? "a mail in " : "", where, a->name, why,
                   b->kind == INTENT_APPEND ? "" : next_step(kind));
 }
@@ -156,8 +156,8 @@ static void command_done(struct acct *a, struct step *s, enum err_kind kind, str
         /* Of several steps (Maildir) each stands for itself; a program that ended takes all with it. */
         if (!a->imap && !line_error(kind) && s->msg) {
             const char *why = clean_line(text);
-            acct_note(a, 2, kind, "%s a message in %s of %s was refused: \"%s\"", verb_of(r->b.kind),
-                      box_words(a, r->b.box), a->name, why);
+            acct_note(a, 2, kind, "%s a message in %s of %s failed: %s", verb_of(r->b.kind), box_words(a, r->b.box),
+                      a->name, why);
             if (!db_item_failed(a->db, s->a, s->msg, kind, why, &err))
                 acct_db_error(a, &err);
         } else {

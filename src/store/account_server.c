@@ -15,8 +15,7 @@ static void quota_settle(struct acct *a)
     a->full = a->full_next;
     if (a->full >= FULL_WARN && !a->full_told) {
         a->full_told = true;
-        acct_note(a, 1, ERR_NONE, "%u %% of the server's room is used (%s): delete mail and empty the trash", a->full,
-                  a->full_words);
+        acct_note(a, 1, ERR_NONE, "the server is %u %% full (%s): empty the trash", a->full, a->full_words);
     }
     if (a->full < FULL_CALM)
         a->full_told = false;

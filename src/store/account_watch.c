@@ -106,7 +106,7 @@ static void later(struct acct *a)
 void watch_busy(struct acct *a, size_t i, struct str text)
 {
     if (!a->boxes[i].busy)
-        acct_note(a, 1, ERR_SERVER_TEMP, "%s cannot be had now and is tried again: \"%s\"", box_words(a, a->plan[i].id),
+        acct_note(a, 1, ERR_SERVER_TEMP, "%s cannot be had now and is tried again: %s", box_words(a, a->plan[i].id),
                   clean_line(text));
     a->boxes[i].busy = true;
     a->plan[i].failed = true;

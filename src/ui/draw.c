@@ -346,8 +346,8 @@ static void why_words(const struct ui *ui, unsigned a, unsigned *room, struct bu
     buf_fini(&b);
 }
 
-/* How much is said of the accounts: all, without what can wait, or nothing of those that are well. */
-enum say { SAY_ALL, SAY_BRIEF, SAY_TROUBLE };
+/* How much is said of the accounts: all, without what can wait, nothing of those that are well, no numbers. */
+enum say { SAY_ALL, SAY_BRIEF, SAY_TROUBLE, SAY_LEAST };
 
 static void account_words(const struct ui *ui, enum say say, unsigned room, struct buf *out)
 {
@@ -357,11 +357,13 @@ static void account_words(const struct ui *ui, enum say say, unsigned room, stru
     for (unsigned a = 0; a < ui->accts.n && a < 8; a++) {
         const struct acct *acct = &ui->accts.list[a];
         bool well = acct->state == ACCOUNT_ONLINE && acct->full < QUOTA_WARN && !acct->queued && !acct->outbox;
-        if (!acct->known || (say == SAY_TROUBLE && well))
+        if (!acct->known || (say >= SAY_TROUBLE && well))
             continue;
         buf_addf(out, "%s%s %s", out->n ? " · " : "", acct->name, states[MIN(acct->state, COUNT(states) - 1)]);
         if (say == SAY_ALL)
             again_words(acct, out);
+        if (say == SAY_LEAST)
+            continue;
         if (acct->full >= QUOTA_WARN)
             buf_addf(out, ", %u %% full", acct->full);
         if (acct->queued)
@@ -394,7 +396,7 @@ static void draw_state(struct ui *ui, struct rect r, unsigned width)
 {
     struct buf words = BUF_INIT(CLEAN_MAX);
     enum say say = SAY_ALL;
-    while (say < SAY_TROUBLE && state_words(ui, say, 0, &words) > width)
+    while (say < SAY_LEAST && state_words(ui, say, 0, &words) > width)
         say++;
     unsigned cols = state_words(ui, say, 0, &words);
     if (cols <= width) {
