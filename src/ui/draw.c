@@ -236,6 +236,9 @@ static void draw_title(struct ui *ui, struct rect r, const struct list *l)
     if (l->source == LIST_HITS)
         buf_addf(&left, "%s: ", ui->search_limit && l == ui->search_list ? "limit" : "search");
     buf_addz(&left, l->title ? l->title : "");
+    const struct box_item *box = l->source == LIST_BOX ? ui_list_box(ui, l, l->account) : NULL;
+    if (box && (box->attrs & BOX_READONLY))
+        buf_addz(&left, " · read only");
     if (l->filter != LIST_ALL)
         buf_addf(&left, " · %s", l->filter == LIST_UNREAD ? "unread" : "flagged");
     uint32_t unread = unread_of(ui, l);

@@ -36,7 +36,7 @@ static bool ready(struct ui *ui, const struct command *c, struct err *err)
     if ((c->flags & CMD_WRITES) && ui_list(ui)->source == LIST_BOX) {
         const struct box_item *box = boxes_find(&ui->boxes, ui_list(ui)->account, ui_list(ui)->box);
         if (box && (box->attrs & BOX_READONLY))
-            return err_set(err, ERR_READ_ONLY, "this mailbox is for reading only");
+            return err_set(err, ERR_READ_ONLY, "nothing was changed");
     }
     return true;
 }

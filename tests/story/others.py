@@ -381,5 +381,20 @@ def test_news_waits_while_the_line_is_away():
             equal(open(told).read(), "1\n")
 
 
+def test_a_mailbox_that_cannot_be_opened():
+    with two_clients(boxes=("Frozen",)) as (s, phone, term, _):
+        frozen = os.path.join(s.dir, "home/bob/Maildir/.Frozen")
+        phone.append("Frozen", None, None, message("ice").encode())
+        os.chmod(frozen, 0)
+        try:
+            term.keys("c")
+            term.type("Frozen")
+            term.keys("Enter")
+            screen = term.wait("work: Frozen cannot be opened")
+            assert 'cannot be opened: the server refused: "' in screen, screen
+        finally:
+            os.chmod(frozen, 0o700)
+
+
 if __name__ == "__main__":
     tap.run(globals())

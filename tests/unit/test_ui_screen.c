@@ -229,6 +229,23 @@ static void test_shared_mailboxes(void **state)
     fake_close(&f);
 }
 
+static void test_read_only_mailbox(void **state)
+{
+    (void)state;
+    struct fake_ui f;
+    struct reader *work = &fake_accounts[0];
+    fake_mails();
+    for (size_t i = 0; i < work->nboxes; i++)
+        work->boxes[i].attrs |= BOX_READONLY;
+    fake_open(&f, 24, 80, "");
+    ui_show_box(f.ui, 0, work->boxes[0].id);
+    ui_draw(f.ui);
+    fake_type(&f, "a");
+    compare(&f, "readonly");
+    assert_int_equal(fake_intents(), 0);
+    fake_close(&f);
+}
+
 int main(void)
 {
     setenv("TZ", "UTC", 1);
@@ -240,6 +257,7 @@ int main(void)
         cmocka_unit_test(test_mailboxes),
         cmocka_unit_test(test_help),
         cmocka_unit_test(test_shared_mailboxes),
+        cmocka_unit_test(test_read_only_mailbox),
         cmocka_unit_test(test_picker),
         cmocka_unit_test(test_ascii),
         cmocka_unit_test(test_no_escape_ever),
