@@ -35,6 +35,8 @@ struct step_handler {
 extern const struct step_handler imap_steps[], pop_steps[], local_steps[], file_steps[];
 /* STEP_FILE_OPEN (file.c): the loop runs it as it comes, also while another step runs. */
 bool fetch_file_open(struct fetch *, const struct m_STEP_FILE_OPEN *, struct err *);
+/* STEP_FILE_LINK, likewise. ERR_NO_MESSAGE: the file is not there; another error: the file system has no links. */
+bool fetch_file_link(struct fetch *, const struct m_STEP_FILE_LINK *, struct err *);
 /* "BOXKEY/UID" and nothing else. */
 bool fetch_body_path(struct str path);
 /* Such a file, opened for reading; no link is followed. -1 with *err: ERR_NO_MESSAGE where it is gone. */

@@ -1,5 +1,6 @@
 /* Cached bodies, by the path that BODY_AT named: opened for the store, removed, listed. */
 #include "fetch/fetch.h"
+#include "net/imap.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -72,6 +73,50 @@ bool fetch_file_open(struct fetch *f, const struct m_STEP_FILE_OPEN *q, struct e
     ok = ok && FETCH_SEND_FD(f, fd, err, MAILDIR_FD, .step = q->step, .name = q->path);
     close(fd);
     return ok;
+}
+
+/* Never through a link, and never onto itself. */
+static bool link_body(struct fetch *f, struct str path, const char *key, const char *to)
+{
+    char from[64];
+    snprintf(from, sizeof from, "%.*s", STR_FMT(path));
+    from[FOLDER_NAME] = 0;
+    int dir = openat(f->account_fd, from, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    int target = openat(f->account_fd, key, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    const char *name = from + FOLDER_NAME + 1;
+    bool same = strcmp(from, key) == 0 && strcmp(name, to) == 0;
+    bool ok = dir >= 0 && target >= 0 && !same && linkat(dir, name, target, to, 0) == 0;
+    if (!ok && !same && dir >= 0 && target >= 0 && errno == EEXIST) /* of an earlier time: no row knows it */
+        ok = unlinkat(target, to, 0) == 0 && linkat(dir, name, target, to, 0) == 0;
+    int saved = same ? EINVAL : errno;
+    if (dir >= 0)
+        close(dir);
+    if (target >= 0)
+        close(target);
+    errno = saved;
+    return ok;
+}
+
+bool fetch_file_link(struct fetch *f, const struct m_STEP_FILE_LINK *q, struct err *err)
+{
+    char key[33], path[64], to[16];
+    if (!fetch_body_path(q->path) || !q->uid)
+        return err_set(err, ERR_CHANNEL, "no path of a cached message");
+    imap_box_key(q->name, q->uidvalidity, key);
+    snprintf(to, sizeof to, "%u", q->uid);
+    snprintf(path, sizeof path, "%s/%s", key, to);
+    char *dir = path_join(f->account_dir, key);
+    bool ok = fs_mkdir_private(dir, err);
+    free(dir);
+    if (!ok)
+        return false;
+    if (!link_body(f, q->path, key, to)) {
+        if (errno == ENOENT)
+            return err_set(err, ERR_NO_MESSAGE, "the cached message is gone");
+        return err_sys(err, ERR_IO, errno, "cached message");
+    }
+    return FETCH_SEND(f, err, BODY_AT, .step = q->step, .box = q->box, .uid = q->uid, .msg = q->msg,
+                      .path = str_z(path), .absent = q->absent);
 }
 
 static bool step_files_drop(struct fetch *f, struct msg *m, struct err *err)

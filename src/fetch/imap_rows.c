@@ -16,7 +16,7 @@
 #define COMPRESS_FROM 1000
 #define RANGES_PER_MSG 4000
 
-enum { FIELDS_MORE = ROWS_FIRST_TO + 1, FIELDS_NONE };
+enum { FIELDS_MORE = ROWS_FIRST_TO + 1, FIELDS_FLAGS, FIELDS_FLAGS_MODSEQ };
 #define HEADER(fields) "BODY.PEEK[HEADER.FIELDS (" fields ")])"
 static const char *const row_items[] = {
     [ROWS_WHOLE] = "(UID FLAGS INTERNALDATE RFC822.SIZE " HEADER(
@@ -24,7 +24,22 @@ static const char *const row_items[] = {
     [ROWS_FIRST] = "(UID FLAGS RFC822.SIZE " HEADER("DATE FROM SUBJECT MESSAGE-ID"),
     [ROWS_FIRST_TO] = "(UID FLAGS RFC822.SIZE " HEADER("DATE FROM TO SUBJECT MESSAGE-ID"),
     [FIELDS_MORE] = "(UID INTERNALDATE " HEADER("TO CC REFERENCES IN-REPLY-TO LIST-ID CONTENT-TYPE"),
+    [FIELDS_FLAGS] = "(UID FLAGS)",
+    [FIELDS_FLAGS_MODSEQ] = "(UID FLAGS MODSEQ)",
 };
+
+/* Where the server has them: Gmail's labels count as flags; by what it knows message and conversation again (RFC 8474),
+ * with what can wait. */
+static const char *row_extras(const struct session *s, uint8_t fields)
+{
+    uint64_t caps = imap_caps(s->imap);
+    bool ids = fields == ROWS_WHOLE || fields == FIELDS_MORE;
+    if (caps & IMAP_CAP_GMAIL)
+        return fields == FIELDS_MORE ? "X-GM-MSGID X-GM-THRID "
+               : ids                 ? "X-GM-LABELS X-GM-MSGID X-GM-THRID "
+                                     : "X-GM-LABELS ";
+    return ids && (caps & IMAP_CAP_OBJECTID) ? "EMAILID THREADID " : "";
+}
 
 static uint8_t fields_of(uint8_t asked)
 {
@@ -62,7 +77,8 @@ static bool row_tell(struct session *s, const struct imap_fetch *ft, struct err 
                       .keywords = ft->keywords, .modseq = ft->modseq, .size = ft->size, .internal_date = ft->date,
                       .date = row.date, .attrs = row.attrs | (s->fields == ROWS_WHOLE ? (uint32_t)ROW_FULL : 0),
                       .from_name = row.from_name, .from_addr = row.from_addr, .to = row.to, .subject = row.subject,
-                      .msgid = row.msgid, .refs = row.refs, .list_id = row.list_id);
+                      .msgid = row.msgid, .refs = row.refs, .list_id = row.list_id, .emailid = ft->emailid,
+                      .threadid = ft->threadid);
 }
 
 static bool more_tell(struct session *s, const struct imap_fetch *ft, struct err *err)
@@ -71,7 +87,8 @@ static bool more_tell(struct session *s, const struct imap_fetch *ft, struct err
     arena_reset(s->arena);
     mail_row_parse(ft->header, str_z(s->self), s->arena, &row);
     return FETCH_SEND(s->f, err, ROW_MORE, .box = s->selected, .uid = ft->uid, .internal_date = ft->date,
-                      .attrs = row.attrs, .to = row.to, .refs = row.refs, .list_id = row.list_id);
+                      .attrs = row.attrs, .to = row.to, .refs = row.refs, .list_id = row.list_id,
+                      .emailid = ft->emailid, .threadid = ft->threadid);
 }
 
 bool imap_on_fetch(struct session *s, const struct imap_event *ev, struct err *err)
@@ -153,8 +170,7 @@ struct slice {
 };
 struct slices {
     const char *command; /* "UID FETCH" or "FETCH" */
-    const char *items;
-    uint8_t fields;
+    uint8_t fields;      /* of row_items */
     uint64_t box;
     uint32_t lo, hi, span, wanted; /* wanted: answers per slice to aim at */
     struct str ranges;             /* packed: taken one by one after lo..hi */
@@ -164,26 +180,25 @@ struct slices {
     int64_t quickest;
 };
 
-/* `items` in parentheses; Gmail's labels count as flags that have to be asked for. */
-static bool set_ask(struct session *s, uint32_t *tag_r, const char *command, const char *set, const char *items,
+static bool set_ask(struct session *s, uint32_t *tag_r, const char *command, const char *set, uint8_t fields,
                     struct err *err)
 {
-    const char *labels = imap_caps(s->imap) & IMAP_CAP_GMAIL ? "X-GM-LABELS " : "";
-    return imap_sendf(s->imap, tag_r, err, "%s %s (%s%s", command, set, labels, items + 1) || session_lost(s, err);
+    return imap_sendf(s->imap, tag_r, err, "%s %s (%s%s", command, set, row_extras(s, fields), row_items[fields] + 1) ||
+           session_lost(s, err);
 }
 
-static bool items_ask(struct session *s, uint32_t *tag_r, const char *command, uint32_t lo, uint32_t hi,
-                      const char *items, struct err *err)
+static bool items_ask(struct session *s, uint32_t *tag_r, const char *command, uint32_t lo, uint32_t hi, uint8_t fields,
+                      struct err *err)
 {
     char set[32];
     snprintf(set, sizeof set, "%u:%u", lo, hi);
-    return set_ask(s, tag_r, command, set, items, err);
+    return set_ask(s, tag_r, command, set, fields, err);
 }
 
 static bool slice_ask(struct session *s, const struct slices *x, struct slice *slice, struct err *err)
 {
     slice->sent = clock_mono_ms();
-    return items_ask(s, &slice->tag, x->command, slice->lo, slice->hi, x->items, err);
+    return items_ask(s, &slice->tag, x->command, slice->lo, slice->hi, x->fields, err);
 }
 
 static bool slices_left(struct slices *x)
@@ -212,7 +227,7 @@ static bool slice_send(struct session *s, struct slices *x, struct err *err)
         n += take;
         x->next = lo > x->lo ? lo - 1 : 0;
     } while (n < x->span && set.n < SET_MAX && slices_left(x));
-    bool ok = set_ask(s, &slice->tag, x->command, buf_z(&set), x->items, err);
+    bool ok = set_ask(s, &slice->tag, x->command, buf_z(&set), x->fields, err);
     buf_fini(&set);
     x->under_way += ok;
     return ok;
@@ -366,7 +381,7 @@ bool top_ahead(struct fetch *f, uint32_t step, const struct msg *m)
         return false;
     top_range(s, q, &lo, &hi);
     s->rows_fields = fields_of(q->fields);
-    if (!items_ask(s, &s->rows_tag, "FETCH", lo, hi, row_items[s->rows_fields], &err))
+    if (!items_ask(s, &s->rows_tag, "FETCH", lo, hi, s->rows_fields, &err))
         return false;
     s->rows_step = step;
     return true;
@@ -386,14 +401,8 @@ bool imap_step_rows_top(struct fetch *f, struct msg *m, struct err *err)
     if (!compress_for(s, hi - lo + 1, q->urgent, err))
         return false;
     uint8_t fields = fields_of(q->fields);
-    struct slices x = {.command = "FETCH",
-                       .items = row_items[fields],
-                       .fields = fields,
-                       .box = q->box,
-                       .hi = hi,
-                       .wanted = SLICE,
-                       .lo = lo,
-                       .span = SLICE_FIRST};
+    struct slices x = {
+        .command = "FETCH", .fields = fields, .box = q->box, .hi = hi, .wanted = SLICE, .lo = lo, .span = SLICE_FIRST};
     return slices_run(s, &x, err);
 }
 
@@ -412,7 +421,6 @@ bool imap_step_more(struct fetch *f, struct msg *m, struct err *err)
     if (!compress_for(s, (uint32_t)MIN(n, (uint64_t)s->exists), false, err))
         return false;
     struct slices x = {.command = "UID FETCH",
-                       .items = row_items[FIELDS_MORE],
                        .fields = FIELDS_MORE,
                        .box = q->box,
                        .lo = 1,
@@ -445,7 +453,7 @@ bool rows_ahead(struct fetch *f, uint32_t step, const struct msg *m)
     uint32_t lo = MAX(q->uid_lo, 1);
     s->rows_hi = UINT32_MAX - lo < SLICE ? UINT32_MAX : lo + SLICE - 1;
     s->rows_fields = fields_of(q->fields);
-    if (!items_ask(s, &s->rows_tag, "UID FETCH", lo, s->rows_hi, row_items[s->rows_fields], &err))
+    if (!items_ask(s, &s->rows_tag, "UID FETCH", lo, s->rows_hi, s->rows_fields, &err))
         return false;
     s->rows_step = step;
     return true;
@@ -466,13 +474,8 @@ bool imap_step_rows(struct fetch *f, struct msg *m, struct err *err)
     if (!compress_for(s, MIN(s->exists, top >= lo ? top - lo : 0), q->urgent, err))
         return false;
     uint8_t fields = s->fields = fields_of(q->fields);
-    struct slices x = {.command = "UID FETCH",
-                       .items = row_items[fields],
-                       .fields = fields,
-                       .box = q->box,
-                       .lo = lo,
-                       .wanted = SLICE,
-                       .span = SLICE};
+    struct slices x = {
+        .command = "UID FETCH", .fields = fields, .box = q->box, .lo = lo, .wanted = SLICE, .span = SLICE};
     if (q->uid_hi) {
         x.hi = q->uid_hi;
         return slices_run(s, &x, err);
@@ -480,7 +483,7 @@ bool imap_step_rows(struct fetch *f, struct msg *m, struct err *err)
     /* New mail may lie above the UIDNEXT of the SELECT. Not to "*", which always names the last message. */
     uint32_t tag, base = s->uidnext;
     bool all = !base || lo >= base;
-    if (!items_ask(s, &tag, x.command, all ? lo : base, UINT32_MAX, x.items, err))
+    if (!items_ask(s, &tag, x.command, all ? lo : base, UINT32_MAX, x.fields, err))
         return false;
     x.hi = base - 1;
     return session_done(s, tag, NULL, err) && (all || slices_run(s, &x, err));
@@ -493,8 +496,7 @@ bool imap_step_flags(struct fetch *f, struct msg *m, struct err *err)
     if (!session_need(f, &s, err) || !select_ensure(s, q->box, false, err))
         return false;
     struct slices x = {.command = "UID FETCH",
-                       .fields = FIELDS_NONE,
-                       .items = s->modseq ? "(UID FLAGS MODSEQ)" : "(UID FLAGS)",
+                       .fields = s->modseq ? FIELDS_FLAGS_MODSEQ : FIELDS_FLAGS,
                        .box = q->box,
                        .lo = MAX(q->uid_lo, 1),
                        .hi = uid_top(s, q->uid_hi),
@@ -570,14 +572,54 @@ bool imap_step_uids(struct fetch *f, struct msg *m, struct err *err)
     return ok;
 }
 
+/* The search for a message, and where the server keeps what it finds (RFC 5182) the FETCH of that in the same flight.
+ */
+static bool find_search(struct session *s, const struct m_STEP_FIND *q, bool by_id, struct err *err)
+{
+    uint64_t caps = imap_caps(s->imap);
+    struct imap_cmd c;
+    struct buf id = BUF_INIT(1024);
+    struct err refused = ERR_INIT;
+    uint32_t tag, fetch = 0;
+    /* An id finds few. */
+    bool kept = (by_id || q->msgid.n) && (caps & IMAP_CAP_SEARCHRES) && (caps & IMAP_CAP_ESEARCH);
+    imap_cmd_init(&c, kept ? "UID SEARCH RETURN (SAVE) " : "UID SEARCH ");
+    if (q->uid_lo)
+        imap_cmd_add(&c, "UID %u:* ", q->uid_lo);
+    if (by_id) {
+        imap_cmd_add(&c, "%s %.*s", caps & IMAP_CAP_GMAIL ? "X-GM-MSGID" : "EMAILID", STR_FMT(q->emailid));
+    } else if (q->msgid.n) {
+        buf_addf(&id, "<%.*s>", STR_FMT(q->msgid));
+        imap_cmd_add(&c, "HEADER MESSAGE-ID ");
+        imap_cmd_string(s->imap, &c, buf_str(&id));
+    } else {
+        imap_cmd_add(&c, "LARGER %llu SMALLER %llu", (unsigned long long)(q->size ? q->size - 1 : 0),
+                     (unsigned long long)q->size + 1);
+    }
+    buf_fini(&id);
+    if (!imap_send(s->imap, &c, &tag, err))
+        return err->kind != ERR_USAGE && session_lost(s, err);
+    if (kept && !imap_sendf(s->imap, &fetch, err, "UID FETCH $ (UID RFC822.SIZE INTERNALDATE)"))
+        return session_lost(s, err);
+    bool ok = search_wait(s, tag, err);
+    if (!fetch || s->f->lost || s->f->ended)
+        return ok;
+    s->finding = ok;
+    bool came = session_done(s, fetch, NULL, &refused);
+    s->finding = false;
+    if (ok && !came)
+        *err = refused;
+    return ok && came;
+}
+
 bool imap_step_find(struct fetch *f, struct msg *m, struct err *err)
 {
     const struct m_STEP_FIND *q = &m->u.STEP_FIND;
     struct session *s;
-    struct imap_cmd c;
-    struct buf id = BUF_INIT(1024), set = BUF_INIT(8192);
-    uint32_t tag, fetch = 0;
+    struct buf set = BUF_INIT(8192);
+    uint32_t tag;
     size_t at = 0;
+    bool ok = true;
     if (!session_need(f, &s, err))
         return false;
     struct box *b = box_put(s, q->box, q->name);
@@ -586,39 +628,11 @@ bool imap_step_find(struct fetch *f, struct msg *m, struct err *err)
     if (!q->box || !select_ensure(s, q->box, false, err))
         return false;
     buf_reset(&s->found);
-    bool ok = true;
-    if (q->uid) {
+    bool by_id = (imap_caps(s->imap) & (IMAP_CAP_GMAIL | IMAP_CAP_OBJECTID)) && imap_keyword_valid(q->emailid);
+    if (q->uid)
         ipc_ranges_add(&s->found, q->uid, q->uid);
-    } else {
-        /* An id finds few: what it finds is asked for in the same flight, where the server keeps it (RFC 5182). */
-        bool kept = q->msgid.n && (imap_caps(s->imap) & IMAP_CAP_SEARCHRES) && (imap_caps(s->imap) & IMAP_CAP_ESEARCH);
-        imap_cmd_init(&c, kept ? "UID SEARCH RETURN (SAVE) " : "UID SEARCH ");
-        if (q->uid_lo)
-            imap_cmd_add(&c, "UID %u:* ", q->uid_lo);
-        if (q->msgid.n) {
-            buf_addf(&id, "<%.*s>", STR_FMT(q->msgid));
-            imap_cmd_add(&c, "HEADER MESSAGE-ID ");
-            imap_cmd_string(s->imap, &c, buf_str(&id));
-        } else {
-            imap_cmd_add(&c, "LARGER %llu SMALLER %llu", (unsigned long long)(q->size ? q->size - 1 : 0),
-                         (unsigned long long)q->size + 1);
-        }
-        buf_fini(&id);
-        if (!imap_send(s->imap, &c, &tag, err))
-            return err->kind != ERR_USAGE && session_lost(s, err);
-        if (kept && !imap_sendf(s->imap, &fetch, err, "UID FETCH $ (UID RFC822.SIZE INTERNALDATE)"))
-            return session_lost(s, err);
-        ok = search_wait(s, tag, err);
-    }
-    if (fetch && !s->f->lost && !s->f->ended) {
-        struct err refused = ERR_INIT;
-        s->finding = ok;
-        bool came = session_done(s, fetch, NULL, &refused);
-        s->finding = false;
-        if (ok && !came)
-            *err = refused;
-        ok = ok && came;
-    }
+    else
+        ok = find_search(s, q, by_id, err) || (by_id && !f->lost && !f->ended && find_search(s, q, false, err));
     if (ok && s->found.n && set_piece(str_sub(buf_str(&s->found), 0, 8 * FIND_MAX), &at, 4000, &set)) {
         ok = imap_sendf(s->imap, &tag, err, "UID FETCH %s (UID RFC822.SIZE INTERNALDATE)", buf_z(&set)) ||
              session_lost(s, err);

@@ -201,6 +201,10 @@ static void channel_message(struct fetch *f, struct msg *m)
         struct err err = ERR_INIT;
         fetch_file_open(f, &m->u.STEP_FILE_OPEN, &err);
         step_done(f, m->u.STEP_FILE_OPEN.step, &err);
+    } else if (m->kind == MSG_STEP_FILE_LINK) {
+        struct err err = ERR_INIT;
+        fetch_file_link(f, &m->u.STEP_FILE_LINK, &err);
+        step_done(f, m->u.STEP_FILE_LINK.step, &err);
     } else if (step_find(f, m->kind)) {
         queue_add(f, m);
         m->fd = -1;

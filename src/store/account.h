@@ -139,6 +139,7 @@ struct acct {
     struct watch *quiet;
     uint64_t next_asked; /* target whose UIDNEXT was asked for before a command */
     struct open_req *opens;
+    bool no_links; /* the file system has no hard links */
     struct pop_run *poprun;
     struct caching *caching;
     uint32_t caching_left;      /* as told to clients */
@@ -277,6 +278,9 @@ bool replay_quiet(struct acct *);
 void open_ask(struct acct *, uint64_t client, const struct m_OPEN *);
 void open_cancel(struct acct *, uint64_t client, uint32_t req); /* req 0: all of the client */
 void open_pump(struct acct *);
+/* The step that makes another row's file of the same mail (whole: with nothing absent) this one's too; NULL: there is
+ * none. `m` is void then. */
+struct step *open_link(struct acct *, const struct db_msg *m, bool whole);
 bool open_wants(const struct acct *, uint64_t msg); /* somebody waits for this message */
 void open_message(struct acct *, struct msg *);     /* BODY_AT, BODY_BEGUN, STEP_PROGRESS, MAILDIR_FD */
 void open_fail_all(struct acct *, enum err_kind, const char *text, bool local_too);

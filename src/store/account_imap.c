@@ -137,7 +137,9 @@ static void on_row(struct acct *a, struct msg *m)
                          .subject = r->subject,
                          .msgid = r->msgid,
                          .refs = r->refs,
-                         .list_id = r->list_id};
+                         .list_id = r->list_id,
+                         .emailid = r->emailid,
+                         .threadid = r->threadid};
     if (!db_row_put(a->db, &row, &id, &fresh, &err))
         acct_db_error(a, &err);
     a->pass_fresh += a->passes && fresh;
@@ -153,7 +155,9 @@ static void on_row_more(struct acct *a, struct msg *m)
                            .internal_date = r->internal_date,
                            .to = r->to,
                            .refs = r->refs,
-                           .list_id = r->list_id};
+                           .list_id = r->list_id,
+                           .emailid = r->emailid,
+                           .threadid = r->threadid};
     if (box_said(a, r->box, m) >= 0 && !db_row_more(a->db, &more, &err))
         acct_db_error(a, &err);
 }

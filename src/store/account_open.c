@@ -266,6 +266,63 @@ static void open_body(struct acct *a, struct open_req *o, const struct db_msg *m
         PEER_SEND(a->fetch, -1, STEP_CANCEL, .step = old);
 }
 
+/* Another mailbox has the same mail with its file (Gmail has all mail in All Mail too): that is linked to this place.
+ */
+static void linked(struct acct *a, struct step *s, enum err_kind kind, struct str text)
+{
+    struct err err = ERR_INIT;
+    if (kind == ERR_NO_MESSAGE) {
+        if (!db_body_is(a->db, s->b, STR(""), STR(""), &err)) /* a file that is not there */
+            acct_db_error(a, &err);
+    } else if (kind == ERR_IO) {
+        a->no_links = true;
+        log_msg(LOG_WARN, "%s: cached mail cannot be linked: %s", a->name, clean_line(text));
+    }
+    for (struct open_req *o = a->opens; o; o = o->next)
+        if (o->state == OPEN_FETCHING && o->step == s->number) {
+            o->state = OPEN_WAITS;
+            o->step = 0;
+        }
+}
+
+struct step *open_link(struct acct *a, const struct db_msg *m, bool whole)
+{
+    struct db_msg twin;
+    struct err err = ERR_INIT;
+    ptrdiff_t i = box_at(a, m->sbox);
+    if (a->no_links || i < 0 || !m->uid || m->body.n)
+        return NULL;
+    uint64_t msg = m->id, box = m->sbox;
+    uint32_t uid = m->uid;
+    if (!db_body_twin(a->db, msg, &twin, &err)) {
+        acct_db_error(a, &err);
+        return NULL;
+    }
+    if (!twin.id || (whole && twin.absent.n))
+        return NULL;
+    const struct box *b = &a->boxes[i];
+    struct step *s =
+        STEP(a, linked, -1, STEP_FILE_LINK, .path = twin.body, .absent = twin.absent, .box = box,
+             .name = (struct str){b->name, b->name_n}, .uidvalidity = b->uidvalidity, .uid = uid, .msg = msg);
+    if (s) {
+        s->msg = msg;
+        s->box = box;
+        s->a = uid;
+        s->b = twin.id;
+    }
+    return s;
+}
+
+static bool open_linked(struct acct *a, struct open_req *o, const struct db_msg *m)
+{
+    struct step *s = open_link(a, m, false);
+    if (s) {
+        o->step = s->number;
+        o->state = OPEN_FETCHING;
+    }
+    return s != NULL;
+}
+
 static void open_file(struct acct *a, struct open_req *o, const struct db_msg *m)
 {
     struct str rest;
@@ -294,7 +351,7 @@ void open_pump(struct acct *a)
             open_refuse(a, o, ERR_NO_MESSAGE, "the file of the message is not there");
         else if (is_here(o, &m))
             open_file(a, o, &m);
-        else
+        else if (!open_linked(a, o, &m) && db_msg_get(a->db, o->msg, &m, &err))
             open_body(a, o, &m);
     }
 }
@@ -317,6 +374,7 @@ static void on_body_at(struct acct *a, const struct m_BODY_AT *b)
     struct err err = ERR_INIT;
     uint64_t bytes;
     struct str rest;
+    s = s ? s : acct_step_find(a, b->step, MSG_STEP_FILE_LINK);
     if (!s || s->msg != b->msg || s->box != b->box || s->a != b->uid || !acct_path_ok(b->path) ||
         !absent_open(b->absent, &bytes, &rest)) {
         acct_violation(a, "a body that was not asked for");

@@ -1,5 +1,5 @@
-/* Places and outcomes that are not known: looking. A message is found by its UID, or by Message-ID and size; what a
- * lost command brought to its target has a UID from the target's UIDNEXT of then on. */
+/* Places and outcomes that are not known: looking. A message is found by its UID, or by the server's id of it, or by
+ * Message-ID and size; what a lost command brought to its target has a UID from the target's UIDNEXT of then on. */
 #include "store/replay.h"
 
 static void look_done(struct acct *a, struct step *s, enum err_kind kind, struct str text);
@@ -11,8 +11,8 @@ static bool look_send(struct acct *a, struct batch_run *r, size_t item, bool tar
     ptrdiff_t to = box_at(a, b->target);
     bool all = to >= 0 && a->boxes[to].role == BOX_ALL; /* it has been there before */
     struct step *s = STEP(a, look_done, -1, STEP_FIND, .box = target ? b->target : b->box,
-                          .name = target ? b->target_name : b->box_name, .msgid = it->msgid, .size = it->size,
-                          .uid = target ? 0 : it->uid, .uid_lo = target && !all ? b->target_next : 0);
+                          .name = target ? b->target_name : b->box_name, .msgid = it->msgid, .emailid = it->emailid,
+                          .size = it->size, .uid = target ? 0 : it->uid, .uid_lo = target && !all ? b->target_next : 0);
     if (s) {
         s->a = item;
         s->b = target;
@@ -132,7 +132,7 @@ static void find_next(struct acct *a, struct batch_run *r)
         const struct db_item *it = &r->b.items[i];
         const struct look *l = &r->looks[i];
         bool ok = true;
-        if (it->uid != 0 || (!l->asked && it->msgid.n > 0))
+        if (it->uid != 0 || (!l->asked && (it->msgid.n > 0 || it->emailid.n > 0)))
             continue;
         if (l->source && !l->twice) {
             ok = db_item_found(a->db, it->msg, r->b.box, l->uidvalidity, l->uid, &err);
@@ -205,7 +205,7 @@ void settle_begin(struct acct *a, struct batch_run *r, enum phase phase)
     }
     bool any = false;
     for (size_t i = 0, n = 0; i < r->b.nitems && n < SETTLE_MAX; i++)
-        if (r->b.items[i].uid == 0 && r->b.items[i].msgid.n > 0) {
+        if (r->b.items[i].uid == 0 && (r->b.items[i].msgid.n > 0 || r->b.items[i].emailid.n > 0)) {
             r->looks[i].asked = look_send(a, r, i, false);
             any = r->looks[i].asked || any;
             n++;

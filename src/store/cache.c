@@ -530,10 +530,15 @@ static bool body_ask(struct acct *a, const struct wanted *w)
     if (!db_msg_get(a->db, w->msg, &m, &err) || m.sbox != w->box || m.uid != w->uid || (m.body.n > 0 && !m.absent.n) ||
         open_wants(a, w->msg))
         return true;
-    if (!room_for(a, w->size, w->date) || !imap_select(a, w->box, false))
+    uint64_t size = m.size;
+    if (!room_for(a, w->size, w->date))
+        return false;
+    if (open_link(a, &m, true))
+        return true;
+    if (!imap_select(a, w->box, false))
         return false;
     struct step *s = STEP(a, body_came, -1, STEP_BODY, .urgent = false, .box = w->box, .uid = w->uid, .msg = w->msg,
-                          .size = m.size, .want = STR("*"));
+                          .size = size, .want = STR("*"));
     if (!s)
         return false;
     s->msg = w->msg;

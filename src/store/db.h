@@ -170,7 +170,8 @@ struct db_row {
     uint32_t attrs; /* enum row_attr */
     uint32_t state; /* ROW_BODY, ROW_STUB as known by the giver (Maildir: ROW_BODY) */
     struct str from_name, from_addr, to, subject, msgid, refs, list_id;
-    struct str path; /* Maildir: the file below the account's directory, as named now; sets ROW_BODY */
+    struct str emailid, threadid; /* the server's own (RFC 8474); what it puts into one conversation is one thread */
+    struct str path;              /* Maildir: the file below the account's directory, as named now; sets ROW_BODY */
 };
 /* Inserts or refreshes the row of (box, uid) or (box, name). A row without ROW_FULL never overwrites what the second
  * pass brought (to, refs, list_id, attrs); an empty field never overwrites a known one. A message whose place is new
@@ -199,7 +200,7 @@ struct db_more {
     uint64_t box;
     uint32_t uid, attrs;
     int64_t internal_date;
-    struct str to, refs, list_id;
+    struct str to, refs, list_id, emailid, threadid;
 };
 bool db_row_more(struct db *, const struct db_more *, struct err *);
 /* Highest-first UID ranges of rows without ROW_FULL, at most `max` UIDs, for the second pass; below `below` (0: from
@@ -235,6 +236,9 @@ bool db_msg_at(struct db *, uint64_t box, uint32_t uid, struct db_msg *msg_r, st
  * index learns that it moved. */
 bool db_body_is(struct db *, uint64_t msg, struct str path, struct str absent, struct err *);
 bool db_body_failed(struct db *, uint64_t msg, struct err *);
+/* Another row of the same mail (its Message-ID and the server's id for it are equal) whose file is here, the whole one
+ * first; the message itself must have none. twin_r->id 0: there is none. */
+bool db_body_twin(struct db *, uint64_t msg, struct db_msg *twin_r, struct err *);
 /* Its file was used: the least recently used is dropped first. */
 bool db_body_used(struct db *, uint64_t msg, struct err *);
 /* Cached bodies (not the files of a Maildir), least recently used first, at most `max` behind (*used, *msg), which move
@@ -309,7 +313,7 @@ struct db_item {
     uint32_t
         uid; /* 0: place unknown: find it by msgid, size and date in `box`, then db_item_found; or db_item_failed */
     struct str name;
-    struct str msgid;
+    struct str msgid, emailid; /* emailid: the server's, of the message and its copies alike; "" unknown */
     uint64_t size;
     int64_t internal_date;
 };

@@ -173,7 +173,7 @@ void row_queue(struct db *, uint64_t id, unsigned what); /* for the index */
 /* Gives the row a place, merging with the row that is there already. */
 void row_place(struct db *, uint64_t id, uint64_t box, uint32_t uid, struct str name);
 
-uint64_t thread_assign(struct db *, uint64_t msg, uint64_t own, uint64_t mh, struct str refs);
+uint64_t thread_assign(struct db *, uint64_t msg, uint64_t own, uint64_t mh, struct str refs, struct str threadid);
 void thread_count(struct db *, uint64_t box, uint64_t thread, int count, int unread, int flagged, int64_t date);
 void thread_flush(struct db *);
 

@@ -7,7 +7,7 @@
 
 struct put {
     const struct db_row *in;
-    struct str from_name, from_addr, to, subject, msgid, refs, list_id, kw, name, path;
+    struct str from_name, from_addr, to, subject, msgid, refs, list_id, kw, name, path, emailid, threadid;
     uint64_t mh;
     uint32_t attrs, state, flags;
 };
@@ -41,7 +41,9 @@ static struct put put_bound(struct db *db, const struct db_row *in)
                     .list_id = str_sub(in->list_id, 0, 256),
                     .kw = str_trim(str_sub(in->keywords, 0, 1024)),
                     .name = str_sub(in->name, 0, 255),
-                    .path = str_sub(in->path, 0, 512)};
+                    .path = str_sub(in->path, 0, 512),
+                    .emailid = str_sub(in->emailid, 0, 255),
+                    .threadid = str_sub(in->threadid, 0, 255)};
     p.mh = sql_msgid_hash(&db->q, p.msgid);
     p.attrs = in->attrs | (p.name.n ? ROW_FULL : 0);
     p.state = (in->state & (ROW_BODY | ROW_STUB)) | (p.path.n ? ROW_BODY : 0);
@@ -110,16 +112,16 @@ static void put_insert(struct db *db, struct box *b, const struct put *p, uint64
                      .date = in->date,
                      .mh = p->mh};
     row_shown(db, &r);
-    r.thread = thread_assign(db, id, 0, p->mh, p->refs);
+    r.thread = thread_assign(db, id, 0, p->mh, p->refs, p->threadid);
     q_run(db,
           "INSERT INTO "
           "msg(id,box,date,flags,attrs,state,thread,size,sbox,suid,sflags,mh,idate,istate,iseq,from_name,from_addr,to_,"
-          "subject,msgid,list_id,kw,name,refs,body)"
-          " VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,1,?,?,?,?,?,?,?,?,?,?)",
-          "iiiiiiiiiiiiiinnnnnnnnnn", I(id), I(r.box), r.date, I(r.flags), I(r.attrs), I(r.state), I(r.thread),
+          "subject,msgid,list_id,kw,name,refs,body,emailid)"
+          " VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,1,?,?,?,?,?,?,?,?,?,?,?)",
+          "iiiiiiiiiiiiiinnnnnnnnnnn", I(id), I(r.box), r.date, I(r.flags), I(r.attrs), I(r.state), I(r.thread),
           I(r.size), I(r.sbox), I(r.uid), I(r.sflags), I(r.mh), in->internal_date,
           I(p->attrs & ROW_FULL ? INDEX_WHAT_MAIL : 0), p->from_name, p->from_addr, p->to, p->subject, p->msgid,
-          p->list_id, p->kw, p->name, p->refs, p->path);
+          p->list_id, p->kw, p->name, p->refs, p->path, p->emailid);
     row_counted(db, NULL, &r);
     if (p->kw.n)
         tags_keywords(db, id, p->mh, sql_fingerprint(&db->q, p->from_addr, p->subject, in->date), STR(""), p->kw);
@@ -140,10 +142,10 @@ static void put_insert(struct db *db, struct box *b, const struct put *p, uint64
 }
 
 /* References that come late join threads. */
-static void thread_late(struct db *db, uint64_t id, uint64_t was, uint64_t mh, struct str refs)
+static void thread_late(struct db *db, uint64_t id, uint64_t was, uint64_t mh, struct str refs, struct str threadid)
 {
     struct rowc old, now;
-    uint64_t thread = thread_assign(db, id, was, mh, refs);
+    uint64_t thread = thread_assign(db, id, was, mh, refs, threadid);
     if (!row_load(db, id, &old) || old.thread == thread)
         return;
     now = old;
@@ -173,13 +175,13 @@ static void put_update(struct db *db, const struct put *p, uint64_t id)
     now.date = in->date ? in->date : old.date;
     bool fuller = (p->attrs & ROW_FULL) && !(old.attrs & ROW_FULL);
     if (!thin)
-        q_run(
-            db,
-            "UPDATE msg SET from_name=coalesce(?,from_name),from_addr=coalesce(?,from_addr),to_=coalesce(?,to_),"
-            "subject=coalesce(?,subject),msgid=coalesce(?,msgid),list_id=coalesce(?,list_id),refs=coalesce(?,refs),"
-            "size=coalesce(nullif(?,0),size),idate=coalesce(nullif(?,0),idate),istate=istate|?,iseq=iseq+1 WHERE id=?",
-            "nnnnnnniiii", p->from_name, p->from_addr, p->to, p->subject, p->msgid, p->list_id, p->refs, I(in->size),
-            in->internal_date, I(fuller ? INDEX_WHAT_MAIL : 0), I(id));
+        q_run(db,
+              "UPDATE msg SET from_name=coalesce(?,from_name),from_addr=coalesce(?,from_addr),to_=coalesce(?,to_),"
+              "subject=coalesce(?,subject),msgid=coalesce(?,msgid),list_id=coalesce(?,list_id),refs=coalesce(?,refs),"
+              "emailid=coalesce(?,emailid),size=coalesce(nullif(?,0),size),idate=coalesce(nullif(?,0),idate),istate="
+              "istate|?,iseq=iseq+1 WHERE id=?",
+              "nnnnnnnniiii", p->from_name, p->from_addr, p->to, p->subject, p->msgid, p->list_id, p->refs, p->emailid,
+              I(in->size), in->internal_date, I(fuller ? INDEX_WHAT_MAIL : 0), I(id));
     if (p->mh && p->mh != old.mh)
         q_run(db, "UPDATE msg SET mh=? WHERE id=?", "ii", I(p->mh), I(id));
     if (!str_eq(buf_str(&was), p->kw)) {
@@ -197,7 +199,7 @@ static void put_update(struct db *db, const struct put *p, uint64_t id)
     row_shown(db, &now);
     row_store(db, &old, &now);
     if (fuller || (p->mh && p->mh != old.mh))
-        thread_late(db, id, old.thread, p->mh ? p->mh : old.mh, p->refs);
+        thread_late(db, id, old.thread, p->mh ? p->mh : old.mh, p->refs, p->threadid);
 }
 
 bool db_row_more(struct db *db, const struct db_more *in, struct err *err)
@@ -205,6 +207,7 @@ bool db_row_more(struct db *db, const struct db_more *in, struct err *err)
     bool own;
     struct rowc old, now;
     struct str to = str_sub(in->to, 0, 512), refs = str_sub(in->refs, 0, 4096), list_id = str_sub(in->list_id, 0, 256);
+    struct str emailid = str_sub(in->emailid, 0, 255), threadid = str_sub(in->threadid, 0, 255);
     if (!call_enter(db, &own, err))
         return false;
     uint64_t id = in->uid ? row_at(db, in->box, in->uid, STR("")) : 0;
@@ -215,11 +218,11 @@ bool db_row_more(struct db *db, const struct db_more *in, struct err *err)
         now.date = old.date ? old.date : in->internal_date;
         q_run(db,
               "UPDATE msg SET to_=coalesce(?,to_),list_id=coalesce(?,list_id),refs=coalesce(?,refs),"
-              "idate=coalesce(nullif(?,0),idate),istate=istate|?,iseq=iseq+1 WHERE id=?",
-              "nnniii", to, list_id, refs, in->internal_date, I(fuller ? INDEX_WHAT_MAIL : 0), I(id));
+              "emailid=coalesce(?,emailid),idate=coalesce(nullif(?,0),idate),istate=istate|?,iseq=iseq+1 WHERE id=?",
+              "nnnniii", to, list_id, refs, emailid, in->internal_date, I(fuller ? INDEX_WHAT_MAIL : 0), I(id));
         row_store(db, &old, &now);
-        if (fuller && refs.n)
-            thread_late(db, id, old.thread, old.mh, refs);
+        if (fuller && (refs.n || threadid.n))
+            thread_late(db, id, old.thread, old.mh, refs, threadid);
         struct box *b = box_ref(db, old.box);
         if (b) /* markers are shown */
             box_touch(db, b);
@@ -629,6 +632,25 @@ bool db_msg_get(struct db *db, uint64_t msg, struct db_msg *msg_r, struct err *e
 {
     bool own;
     return call_enter(db, &own, err) && msg_answer(db, q_ask(db, MSG_SQL "WHERE m.id=?", "i", I(msg)), own, msg_r, err);
+}
+
+bool db_body_twin(struct db *db, uint64_t msg, struct db_msg *twin_r, struct err *err)
+{
+    bool own;
+    *twin_r = (struct db_msg){.id = 0};
+    if (!call_enter(db, &own, err))
+        return false;
+    sqlite3_stmt *st = q_ask(db,
+                             MSG_SQL "JOIN msg o ON o.mh=m.mh AND o.emailid=m.emailid WHERE o.id=? AND o.body IS NULL "
+                                     "AND m.mh<>0 AND m.id<>o.id AND m.body IS NOT NULL AND m.name IS NULL "
+                                     "ORDER BY m.absent IS NOT NULL, m.id LIMIT 1",
+                             "i", I(msg));
+    arena_reset(db->out);
+    if (q_step(db, st)) {
+        msg_read(db, st, twin_r);
+        sqlite3_reset(st);
+    }
+    return call_leave(db, own, err);
 }
 
 bool db_msg_at(struct db *db, uint64_t box, uint32_t uid, struct db_msg *msg_r, struct err *err)

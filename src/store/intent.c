@@ -253,9 +253,9 @@ bool make_copy(struct maker *m, uint64_t msg, uint64_t target)
     q_run(m->db,
           "INSERT INTO "
           "msg(id,box,date,flags,attrs,state,thread,size,sbox,suid,sflags,mh,idate,istate,iseq,from_name,from_addr,to_,"
-          "subject,msgid,list_id,kw,refs)"
+          "subject,msgid,list_id,kw,refs,emailid)"
           " SELECT ?1,?2,date,?3,attrs,?4,thread,size,?2,0,?3,mh,idate,CASE WHEN (attrs & 32) THEN 1 ELSE 0 "
-          "END,1,from_name,from_addr,to_,subject,msgid,list_id,kw,refs FROM msg WHERE id=?5",
+          "END,1,from_name,from_addr,to_,subject,msgid,list_id,kw,refs,emailid FROM msg WHERE id=?5",
           "iiiii", I(id), I(target), I(c.flags), I(c.state), I(msg));
     row_counted(m->db, NULL, &c);
     held_note(m->db, id);
@@ -347,7 +347,7 @@ static uint64_t make_append(struct maker *m, const struct db_intent *in)
                      .state = (w->state & (ROW_BODY | ROW_TEXT | ROW_STUB)) | ROW_PENDING,
                      .date = w->date,
                      .mh = sql_msgid_hash(&db->q, w->msgid)};
-    r.thread = thread_assign(db, r.id, 0, r.mh, str_sub(w->refs, 0, 4096));
+    r.thread = thread_assign(db, r.id, 0, r.mh, str_sub(w->refs, 0, 4096), STR(""));
     q_run(db,
           "INSERT INTO "
           "msg(id,box,date,flags,attrs,state,thread,size,sbox,suid,sflags,mh,idate,istate,iseq,from_name,from_addr,to_,"

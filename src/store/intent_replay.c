@@ -236,12 +236,14 @@ static struct str keep_str(struct batch_mem *m, struct str s)
     return p ? (struct str){p, s.n} : STR("");
 }
 
-/* What is sent comes from keep.db alone, so that it can be sent also when cache.db is lost. */
+/* What is sent comes from keep.db alone, so that it can be sent also when cache.db is lost (with it, only the server's
+ * ids for messages). */
 void batch_items(struct db *db, struct batch_mem *m, const struct intent *in, uint32_t *uidvalidity)
 {
     struct box *b = box_ref(db, in->box);
     sqlite3_stmt *st = q_ask(db,
-                             "SELECT t.msg,t.copy,h.box,h.uidv,h.uid,h.name,h.msgid,h.size,h.idate FROM item t LEFT "
+                             "SELECT t.msg,t.copy,h.box,h.uidv,h.uid,h.name,h.msgid,h.size,h.idate,(SELECT emailid "
+                             "FROM msg WHERE id=t.msg) FROM item t LEFT "
                              "JOIN held h ON h.msg=t.msg WHERE t.intent=? AND t.state=0",
                              "i", I(in->id));
     while (q_step(db, st)) {
@@ -252,6 +254,7 @@ void batch_items(struct db *db, struct batch_mem *m, const struct intent *in, ui
                               .msg = sql_u64(st, 0),
                               .copy = sql_u64(st, 1),
                               .msgid = keep_str(m, sql_str(st, 6)),
+                              .emailid = keep_str(m, sql_str(st, 9)),
                               .size = sql_u64(st, 7),
                               .internal_date = sql_int(st, 8),
                               .name = STR("")};

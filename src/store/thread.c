@@ -134,11 +134,24 @@ static size_t hash_refs(struct db *db, struct str refs, uint64_t mh, uint64_t *h
     return n;
 }
 
-uint64_t thread_assign(struct db *db, uint64_t msg, uint64_t own, uint64_t mh, struct str refs)
+/* The server's conversation as one more id that its messages refer to; the blank sets it apart from those. */
+static uint64_t hash_server(struct db *db, struct str threadid)
+{
+    struct buf id = BUF_INIT(300);
+    buf_addc(&id, ' ');
+    buf_adds(&id, threadid);
+    uint64_t h = sql_hash(&db->q, buf_str(&id));
+    buf_fini(&id);
+    return h;
+}
+
+uint64_t thread_assign(struct db *db, uint64_t msg, uint64_t own, uint64_t mh, struct str refs, struct str threadid)
 {
     struct found f = {.n = 0};
-    uint64_t h[REFS_MAX];
+    uint64_t h[REFS_MAX + 1];
     size_t n = refs.n ? hash_refs(db, refs, mh, h) : 0;
+    if (threadid.n)
+        h[n++] = hash_server(db, threadid);
     found_add(&f, I(own));
     if (mh)
         find_threads(db, &f, mh);

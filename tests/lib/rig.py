@@ -322,6 +322,19 @@ class Rig:
             raise AssertionError("%r, not %s" % (m, want))
         return m
 
+    def bytes(self, ident):
+        """The message, byte for byte as the server has it."""
+        m = self.ask("OPEN", account="work", msg=ident, want="*")
+        if m.name != "BODY":
+            raise AssertionError("%r, not BODY" % m)
+        with open(m.fd, "rb") as f:
+            return f.read()
+
+    def sent(self, pattern):
+        """Commands of this kind that went to the server, by the log."""
+        log = open(os.path.join(self.root, "log"), errors="replace").read()
+        return re.findall(r"> T\d+ (%s.*)" % pattern, log)
+
     def undo(self, redo=0, want="UNDONE"):
         m = self.ask("UNDO", redo=redo)
         if m.name != want:

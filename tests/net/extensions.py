@@ -544,6 +544,57 @@ def test_modified_utf7_where_nothing_else_is_offered():
             tap.equal(box.utf8.decode(), "Größe & Co")
 
 
+def copied_elsewhere(s, fetches):
+    """A mail that another program copied: opened in the one mailbox, then in the other."""
+    with s.imap("bob") as imap:
+        imap.create("Keep")
+        imap.append("INBOX", "", None, mail(1, "one and the same text\r\n"))
+        imap.select("INBOX")
+        assert imap.copy("1", "Keep")[0] == "OK"
+    with store(s.info, "set purge-hold 0\n") as r:
+        for name in ("INBOX", "Keep"):
+            r.say(r.client, "WATCH", account="work", box=r.box(name))
+            r.filled(name, 1)
+            r.until("its row is whole", lambda: r.sql("cache", "select attrs & 32 from msg where box=?", r.box(name)) == [(32,)])
+            tap.equal(r.bytes(r.rows(name)["number 1"]), mail(1, "one and the same text\r\n"))
+        tap.equal(len(r.sent(r"UID FETCH \d+ .*BODY.PEEK\[\]")), fetches)
+        r.intent(rig.PURGE, [r.rows("INBOX")["number 1"]])
+        r.settled()
+        tap.equal(r.bytes(r.rows("Keep")["number 1"]), mail(1, "one and the same text\r\n"), "each mailbox has a file of its own")
+        tap.equal(len(r.sent(r"UID FETCH \d+ .*BODY.PEEK\[\]")), fetches)
+
+
+def test_one_file_for_a_mail_in_two_mailboxes():
+    with real(cyrus) as s:
+        copied_elsewhere(s, 1)
+
+
+def test_without_objectid_each_mailbox_is_asked():
+    with real(dovecot) as s:
+        copied_elsewhere(s, 2)
+
+
+def find_without_message_id(kind, found):
+    """Two mails alike but for a word: neither has a Message-ID, both have the same size."""
+    with real(kind) as s, fetch(s.info) as p:
+        for word in ("this", "that"):
+            append(p, mail(1, word + "\r\n").replace(b"Message-ID: <m1@example.org>\r\n", b""))
+        p.do("STEP_BOX", op=0, name="Keep")
+        p.do("STEP_SELECT", box=1, name="INBOX")
+        rows = p.do("STEP_ROWS", box=1, uid_lo=1)["ROW"]
+        p.do("STEP_MOVE", box=1, uids=channel.ranges((1, 2)), target=2, target_name="Keep", copy=1)
+        hits = [p.do("STEP_FIND", box=2, name="Keep", emailid=r.emailid, size=r.size)["FOUND"] for r in rows]
+        tap.equal([[f.uid for f in h] for h in hits], found, [r.emailid for r in rows])
+
+
+def test_a_message_is_found_by_the_servers_id():
+    find_without_message_id(cyrus, [[1], [2]])
+
+
+def test_without_objectid_a_message_is_found_by_its_size():
+    find_without_message_id(dovecot, [[1, 2], [1, 2]])
+
+
 # ---- UNSELECT (RFC 3691) ----
 def leaves_what_it_removes(kind, commands, **server):
     """Dovecot hangs up on whoever is in a mailbox that he removes."""

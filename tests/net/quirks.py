@@ -194,6 +194,35 @@ def test_gmail_labels_are_tags():
         assert "Work" in tags(r, second), tags(r, second)
 
 
+def test_gmail_conversations_are_threads():
+    """As the web page joins them, also where a mail does not say what it answers."""
+    with account(Gmail) as r:
+        with r.server.lock:
+            messages = list(r.server["INBOX"].messages.values())
+            r.server.add("INBOX", mail(4))
+            list(r.server["INBOX"].messages.values())[3].extra["thrid"] = messages[0].extra["thrid"]
+        r.filled("INBOX", 4)
+        r.until("the rows are whole", lambda: r.sql("cache", "select count(*) from msg where attrs & 32") == [(4,)])
+        of = {bytes(s).decode(): t for s, t in r.sql("cache", "select subject,thread from msg where box=?", r.box("INBOX"))}
+        tap.equal(of["number 4"], of["number 1"])
+        tap.equal(len(set(of.values())), 3)
+
+
+def test_gmail_a_mail_with_two_labels_is_fetched_once():
+    with account(Gmail, lines="set -a work cache all\n") as r:
+        with r.server.lock:
+            for message in list(r.server["INBOX"].messages.values()):
+                r.server["Work"].add(message)
+        show(r, "Work", 3)
+        whole = "select count(*) from msg where state & 2"
+        for _ in range(300):  # nothing is asked meanwhile: mail comes ahead while the user rests
+            r.pump(0.1)
+            if r.sql("cache", whole) == [(6,)]:
+                break
+        tap.equal(r.sql("cache", whole), [(6,)])
+        tap.equal(len(r.sent(r"UID FETCH \d+ .*BODY.PEEK\[\]")), 3, "bodies of three mails in six rows")
+
+
 def test_gmail_moves_between_labels():
     with account(Gmail) as r:
         r.intent(MOVE, ids(r, 1), target=r.box("Work"))
