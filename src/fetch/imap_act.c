@@ -219,10 +219,25 @@ bool act_ahead(struct fetch *f, uint32_t step, const struct msg *m)
 }
 
 /* ---- MOVED -------------------------------------------------------------------------------------- */
+static bool set_has(struct str set, uint32_t uid)
+{
+    uint32_t lo, hi;
+    while (imap_set_next(&set, &lo, &hi))
+        if (lo <= uid && uid <= hi)
+            return true;
+    return false;
+}
+
+/* To the move of these UIDs: a server may tell of the next move before it ends this one, and no two have a UID in
+ * common. */
 void imap_on_copyuid(struct session *s, struct str args)
 {
+    struct str rest = args, validity, from;
+    uint32_t lo, hi;
+    if (!str_split(&rest, ' ', &validity) || !str_split(&rest, ' ', &from) || !imap_set_next(&from, &lo, &hi))
+        return;
     for (size_t i = 0; i < ACTS_MAX && s->acts[i].step; i++)
-        if (s->acts[i].moves && !imap_ended(s->imap, s->acts[i].tags[0])) { /* its answer may wait to be looked at */
+        if (s->acts[i].moves && set_has(buf_str(&s->acts[i].set), lo)) {
             buf_adds(&s->acts[i].pairs, args);
             buf_addc(&s->acts[i].pairs, '\n');
             return;
@@ -236,20 +251,9 @@ static bool moved_one(struct session *s, const struct msg *m, uint32_t uid, uint
                       .target = m->u.STEP_MOVE.target, .uidvalidity = validity, .uid_to = uid_to);
 }
 
-static bool moves_uid(const struct msg *m, uint32_t uid)
-{
-    struct str ranges = act_uids(m);
-    uint32_t lo, hi;
-    for (size_t i = 0, n = ipc_ranges_count(ranges); i < n; i++) {
-        ipc_ranges_at(ranges, i, &lo, &hi);
-        if (lo <= uid && uid <= hi)
-            return true;
-    }
-    return false;
-}
-
 /* "uidvalidity from-set to-set": walked in step, never expanded beyond what was asked; others' UIDs are left out. */
-static bool moved_pairs(struct session *s, const struct msg *m, struct str args, unsigned *told, struct err *err)
+static bool moved_pairs(struct session *s, const struct act *act, const struct msg *m, struct str args, unsigned *told,
+                        struct err *err)
 {
     struct str word, from, to;
     uint32_t validity, f_lo = 0, f_hi = 0, t_lo = 0, t_hi = 0;
@@ -262,7 +266,7 @@ static bool moved_pairs(struct session *s, const struct msg *m, struct str args,
             return true;
         if (!have_t && !imap_set_next(&to, &t_lo, &t_hi))
             return true;
-        if (moves_uid(m, f_lo)) {
+        if (set_has(buf_str(&act->set), f_lo)) {
             ++*told;
             if (!moved_one(s, m, f_lo, validity, t_lo, err))
                 return false;
@@ -279,7 +283,7 @@ static bool moved_tell(struct session *s, const struct act *act, const struct ms
     uint32_t lo, hi;
     unsigned told = 0;
     while (str_split(&pairs, '\n', &line))
-        if (line.n && !moved_pairs(s, m, line, &told, err))
+        if (line.n && !moved_pairs(s, act, m, line, &told, err))
             return false;
     /* A server that names new places and names none has moved none. */
     bool names = (imap_caps(s->imap) & IMAP_CAP_UIDPLUS) != 0;
@@ -323,6 +327,7 @@ bool imap_step_act(struct fetch *f, struct msg *m, struct err *err)
         while (ok && (act = act_new(s, step, act_uids(m), &at)) != NULL)
             if (!(ok = act_begin(s, act, m, err)))
                 act->err = *err;
+        fetch_ahead(f); /* changes that wait already go behind these, in the same flight */
         if (f->lost || !(act = act_of_step(s, step)))
             break;
         if (!act_finish(s, act, m, &e) && ok) {

@@ -292,7 +292,6 @@ bool imap_send(struct imap *, struct imap_cmd *, uint32_t *tag_r, struct err *);
 bool imap_sendf(struct imap *, uint32_t *tag_r, struct err *, const char *fmt, ...) PRINTF(4, 5);
 /* While imap_wait waits no command is half sent: the stream's on_wake may then send another (it goes out at once). */
 bool imap_may_send(const struct imap *);
-bool imap_ended(const struct imap *, uint32_t tag); /* its tagged answer has been read, or it is not under way */
 /* Reads until the command's end; untagged answers go to the handler, ends of other commands are kept for their own
  * imap_wait. False only for a broken connection. */
 bool imap_wait(struct imap *, uint32_t tag, struct imap_result *result_r, struct err *);

@@ -642,14 +642,6 @@ void imap_forget(struct imap *m, uint32_t tag)
         s->forgotten = true;
 }
 
-bool imap_ended(const struct imap *m, uint32_t tag)
-{
-    for (size_t i = 0; tag && i < COUNT(m->slots); i++)
-        if (m->slots[i].tag == tag)
-            return m->slots[i].done;
-    return true;
-}
-
 bool imap_may_send(const struct imap *m)
 {
     return m->waiting && !m->logging_in && !m->compressing;

@@ -277,6 +277,20 @@ def test_copyuid_that_lies():
         tap.equal([(m.uid, m.uid_to) for m in got["MOVED"]], [(1, 5), (2, 6)])
 
 
+def test_copyuid_of_the_next_move_comes_early():
+    """Dovecot ends two moves under way together: both COPYUID stand before the first tagged answer."""
+    def both(_):
+        conn, = server.connections
+        while b"UID MOVE 3" not in conn.data:
+            conn.more()
+        return b"* OK [COPYUID 9 1:2 5:6] x\r\n* OK [COPYUID 9 3 7] x\r\n"
+    server = Liar([(r"UID MOVE 1:2 .*", both)])
+    with fetch(server=server) as p:
+        steps = [p.begin("STEP_MOVE", box=1, uids=ranges(u), target=2, target_name="X") for u in ((1, 2), 3)]
+        got = [[(m.uid, m.uid_to) for m in p.end(step)["MOVED"]] for step in steps]
+        tap.equal(got, [[(1, 5), (2, 6)], [(3, 7)]])
+
+
 def test_read_only_is_told():
     # THREATS 61
     with fetch((r"SELECT .*", b"* 1 EXISTS\r\n* OK [UIDVALIDITY 7] x\r\n{tag} OK [READ-ONLY] look\r\n")) as p:
