@@ -1,10 +1,11 @@
 /* A TCP relay for benchmarks and tests of slow lines: every byte waits half the round trip, each direction passes at
- * most the given rate, and the connection itself costs one round trip.
+ * most the given rate, the connection itself costs one round trip, and a line that was idle begins with ten segments a
+ * round trip, doubled with each (slow start).
  *
- *   delayproxy LISTEN-PORT TARGET-PORT RTT-MS KBIT-PER-S(0: no limit) [SECONDS-TO-LIVE]
+ *   delayproxy LISTEN-PORT TARGET-PORT RTT-MS KBIT-PER-S(0: no limit) [SECONDS-TO-LIVE [LOG]]
  *
  * Loopback only, ends by itself. On SIGUSR1 it drops all connections and refuses new ones until the next SIGUSR1 (a
- * dead line). */
+ * dead line). LOG gets a line "SECONDS > BYTES" (< for what comes back) for each read, by CLOCK_MONOTONIC. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -20,7 +21,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { MAX_LINKS = 32, CHUNK = 1448 };
+enum { MAX_LINKS = 32, CHUNK = 1448, FIRST_WINDOW = 10 * CHUNK, LAST_WINDOW = 1 << 22 };
 
 struct piece {
     struct piece *next;
@@ -33,8 +34,10 @@ struct way { /* one direction of a link */
     int from, to;
     struct piece *head, *tail;
     double free_at; /* when the line has carried all that is queued */
+    double round;   /* when the window's round trip began */
+    size_t window, left;
     size_t queued;
-    bool ended;
+    bool ended, upward;
 };
 
 struct link {
@@ -46,6 +49,7 @@ struct link {
 static struct link links[MAX_LINKS];
 static double half, bytes_per_s;
 static volatile sig_atomic_t toggled;
+static FILE *logged;
 
 static double now(void)
 {
@@ -74,6 +78,27 @@ static void drop(struct link *l)
     memset(l, 0, sizeof *l);
 }
 
+/* When n bytes that are there at `t` may leave: as many as the window says in each round trip. */
+static double window_at(struct way *w, double t, size_t n)
+{
+    if (half <= 0)
+        return t;
+    double idle = t - w->round;
+    if (w->window == 0 || idle > 1 + 2 * half)
+        w->window = FIRST_WINDOW;
+    if (w->round <= 0 || idle > 2 * half) {
+        w->round = t;
+        w->left = w->window;
+    }
+    if (n > w->left) { /* used up: the next round has twice as much */
+        w->window = w->window < LAST_WINDOW ? w->window * 2 : w->window;
+        w->round += 2 * half;
+        w->left = w->window;
+    }
+    w->left -= n;
+    return w->round > t ? w->round : t;
+}
+
 static void take(struct way *w)
 {
     struct piece *p = calloc(1, sizeof *p);
@@ -87,7 +112,10 @@ static void take(struct way *w)
         return;
     }
     double t = now();
+    if (logged)
+        fprintf(logged, "%.6f %c %zd\n", t, w->upward ? '>' : '<', n);
     p->n = (size_t)n;
+    t = window_at(w, t, p->n);
     if (bytes_per_s > 0) {
         w->free_at = (w->free_at > t ? w->free_at : t) + (double)(n + 52) / bytes_per_s;
         p->due = w->free_at + half;
@@ -150,7 +178,7 @@ static void welcome(int listener, uint16_t target)
         fcntl(out, F_SETFL, O_NONBLOCK);
         l->used = true;
         l->open_at = now() + 2 * half; /* the handshake's round trip */
-        l->ways[0] = (struct way){.from = in, .to = out, .free_at = l->open_at};
+        l->ways[0] = (struct way){.from = in, .to = out, .free_at = l->open_at, .upward = true};
         l->ways[1] = (struct way){.from = out, .to = in, .free_at = l->open_at};
         return;
     }
@@ -167,6 +195,8 @@ int main(int argc, char **argv)
     half = strtod(argv[3], NULL) / 2000;
     bytes_per_s = strtod(argv[4], NULL) * 1000 / 8;
     double end = now() + (argc > 5 ? strtod(argv[5], NULL) : 600);
+    if (argc > 6 && (logged = fopen(argv[6], "we")))
+        setvbuf(logged, NULL, _IOLBF, 0);
     bool dead = false;
     int one = 1, listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
