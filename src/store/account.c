@@ -159,7 +159,7 @@ void acct_drop_line(struct acct *a)
         b->opened = b->was_open = b->failed = b->stuck = b->dirty = b->grew = b->need_uids = false;
         b->thin = b->page_thin = false;
         b->ngaps = 0;
-        b->want_oldest = false;
+        b->want = (struct sync_span){0};
         b->flags_below = 0;
         a->boxes[i].tries = 0;
     }
@@ -791,6 +791,7 @@ void acct_free(struct acct **acct)
     open_fail_all(a, ERR_CHANNEL, "the store ends", true);
     pop_drop(a, ERR_CHANNEL, STR("the end"));
     cache_free(a);
+    rows_free(a);
     acct_pass_end(a, ERR_CANCELED, "the store ends");
     outbox_free(a);
     watch_free(&a->restart);

@@ -7,7 +7,7 @@
  * account_watch.c  what other clients do to the others
  * account_replay.c  intents to steps and back; account_settle.c  what a lost line left open
  * account_identity.c  whose mail it is
- * account_open.c  bytes of messages for clients
+ * account_open.c  bytes of messages for clients; account_rows.c  rows of lists with gaps
  * cache.c         bodies ahead of being read
  * account_pop.c   passes over a maildrop
  * account_local.c  the account's Maildir
@@ -63,6 +63,7 @@ struct pass {
 
 struct batch_run; /* account_replay.c */
 struct open_req;  /* account_open.c */
+struct rows_req;  /* account_rows.c */
 struct pop_run;   /* account_pop.c */
 struct sending;   /* outbox.c */
 struct caching;   /* cache.c */
@@ -140,6 +141,7 @@ struct acct {
     uint64_t next_asked; /* target whose UIDNEXT was asked for before a command */
     struct open_req *opens;
     bool no_links; /* the file system has no hard links */
+    struct rows_req *rows;
     struct pop_run *poprun;
     struct caching *caching;
     uint32_t caching_left;      /* as told to clients */
@@ -247,7 +249,6 @@ void imap_message(struct acct *, struct msg *);
 void imap_pump(struct acct *);
 /* Behind STEP_CONNECT, in the same moment: the first mailbox and what is new in it, or its first page. */
 void imap_connecting(struct acct *);
-void imap_want_oldest(struct acct *, uint64_t box);         /* before all others, where they are not here */
 void imap_begin(struct acct *);                             /* the account is new here: INBOX is always there */
 bool imap_select(struct acct *, uint64_t box, bool urgent); /* a SELECT when another mailbox is open */
 void plan_opened(struct acct *, uint64_t box,
@@ -262,6 +263,13 @@ void watch_counts(struct acct *, const struct m_BOX *); /* a STATUS alone */
 void watch_listed(struct acct *);                       /* a LIST has ended */
 /* A mailbox whose counts came (`had`: what was stored before) is to be opened where they differ. */
 void watch_counted(struct acct *, size_t i, const struct m_BOX *, const struct db_box *had);
+
+/* ---- Rows that clients look at (account_rows.c) ------------------------------------------------ */
+void rows_want(struct acct *, uint64_t client, const struct m_WANT_ROWS *);
+void rows_cancel(struct acct *, uint64_t client); /* it has gone */
+/* Answers what can be answered, and tells the plan what is missing; a line that will not be soon is an answer too. */
+void rows_pump(struct acct *);
+void rows_free(struct acct *);
 
 /* ---- Replay ------------------------------------------------------------------------------------- */
 /* Sends what may go; true when something is under way and the plan has to wait. */

@@ -334,18 +334,11 @@ static int64_t since(int64_t then)
     return then == 0 ? INT64_MAX : (clock_mono_ms() - then) / 1000;
 }
 
-void imap_want_oldest(struct acct *a, uint64_t box)
-{
-    ptrdiff_t i = box_at(a, box);
-    if (i >= 0)
-        a->plan[i].want_oldest = true;
-    acct_pump(a);
-}
-
 void imap_pump(struct acct *a)
 {
     if (a->changed_boxes && !a->list_open)
         acct_boxes_load(a);
+    rows_pump(a);
     if (a->line != LINE_UP)
         return;
     bool replaying = replay_pump(a);

@@ -194,6 +194,10 @@ struct db_range {
 typedef void db_range_fn(void *arg, uint32_t lo, uint32_t hi);
 bool db_uids(struct db *, uint64_t box, const struct db_range *, size_t n, db_range_fn *missing, void *arg,
              struct err *);
+/* How many rows of the server in `box` have a higher UID; the shown one that has so many above it, or the next: 0 none.
+ */
+bool db_rows_above(struct db *, uint64_t box, uint32_t uid, uint32_t *n_r, struct err *);
+bool db_row_below(struct db *, uint64_t box, uint32_t n, uint64_t *msg_r, struct err *);
 /* The second pass of a row that is here: what it lacked, with ROW_FULL; the index wants it now, threads that were apart
  * are joined. Its sort date is the arrival where it has no Date. A row that is not here is passed by. */
 struct db_more {

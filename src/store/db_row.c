@@ -414,6 +414,32 @@ static size_t ranges_normal(struct db_range *r, size_t n)
     return kept + 1;
 }
 
+bool db_rows_above(struct db *db, uint64_t box, uint32_t uid, uint32_t *n_r, struct err *err)
+{
+    bool own;
+    if (!call_enter(db, &own, err))
+        return false;
+    sqlite3_stmt *st = q_ask(db, "SELECT count(*) FROM msg WHERE sbox=? AND suid>?", "ii", I(box), I(uid));
+    *n_r = q_step(db, st) ? sql_u32(st, 0) : 0;
+    sqlite3_reset(st);
+    return call_leave(db, own, err);
+}
+
+bool db_row_below(struct db *db, uint64_t box, uint32_t n, uint64_t *msg_r, struct err *err)
+{
+    bool own;
+    if (!call_enter(db, &own, err))
+        return false;
+    sqlite3_stmt *st =
+        q_ask(db,
+              "SELECT id FROM msg WHERE sbox=?1 AND box=?1 AND suid>0 AND suid<=(SELECT suid FROM msg "
+              "WHERE sbox=?1 AND suid>0 ORDER BY suid DESC LIMIT 1 OFFSET ?2) ORDER BY suid DESC LIMIT 1",
+              "ii", I(box), I(n));
+    *msg_r = q_step(db, st) ? sql_u64(st, 0) : 0;
+    sqlite3_reset(st);
+    return call_leave(db, own, err);
+}
+
 bool db_uids(struct db *db, uint64_t box, const struct db_range *ranges, size_t n, db_range_fn *missing, void *arg,
              struct err *err)
 {

@@ -113,8 +113,10 @@ static void client_gone(void *arg, const struct err *err)
             s->clients[i] = s->clients[--s->nclients];
             break;
         }
-    for (size_t i = 0; i < s->naccts; i++)
+    for (size_t i = 0; i < s->naccts; i++) {
         open_cancel(s->accts[i], c->id, 0);
+        rows_cancel(s->accts[i], c->id);
+    }
     peer_free(&c->peer);
     free(c);
     ending_check(s);

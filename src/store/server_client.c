@@ -354,7 +354,7 @@ static struct acct *account_of(struct client *c, const struct msg *m, uint32_t *
         OF(QUEUE_DROP);
         OF(IDENTITY);
         OF0(WATCH);
-        OF0(WANT_OLDEST);
+        OF(WANT_ROWS);
         OF0(SET_OFFLINE);
         OF0(SECRET_GIVEN);
 #undef OF
@@ -392,8 +392,8 @@ static void account_message(struct client *c, struct acct *a, struct msg *m)
     case MSG_WATCH:
         acct_watch(a, m->u.WATCH.box);
         break;
-    case MSG_WANT_OLDEST:
-        imap_want_oldest(a, m->u.WANT_OLDEST.box);
+    case MSG_WANT_ROWS:
+        rows_want(a, c->id, &m->u.WANT_ROWS);
         break;
     case MSG_SET_OFFLINE:
         acct_set_offline(a, m->u.SET_OFFLINE.offline);

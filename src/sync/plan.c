@@ -37,6 +37,7 @@ void sync_compare_end(struct sync_box *b)
     b->stuck = !b->ngaps && b->exists > b->have;
 }
 
+/* Takes a span out of those that are missing. */
 static void gaps_cut(struct sync_box *b, uint32_t lo, uint32_t hi)
 {
     for (unsigned i = b->ngaps; i-- > 0;) {
@@ -44,8 +45,12 @@ static void gaps_cut(struct sync_box *b, uint32_t lo, uint32_t hi)
         if (g->hi < lo || g->lo > hi)
             continue;
         if (g->lo < lo && g->hi > hi) {
-            if (b->ngaps == SYNC_GAPS)
-                return; /* no room for two: it is asked for again */
+            if (b->ngaps == SYNC_GAPS) { /* the lowest grows */
+                b->gaps[1].lo = b->gaps[0].lo;
+                gap_drop(b, 0);
+                gaps_cut(b, lo, hi);
+                return;
+            }
             memmove(g + 1, g, (b->ngaps - i) * sizeof *g);
             b->ngaps++;
             g[0].hi = lo - 1;
@@ -64,7 +69,12 @@ static void gaps_cut(struct sync_box *b, uint32_t lo, uint32_t hi)
 void sync_rows_came(struct sync_box *b, uint32_t lo, uint32_t hi, uint32_t have_before)
 {
     gaps_cut(b, lo, hi);
-    b->want_oldest = b->want_oldest && lo > 1;
+    if (lo <= b->want.hi && hi >= b->want.lo) {
+        if (hi < b->want.hi)
+            b->want.lo = hi + 1;
+        else
+            b->want.hi = lo > b->want.lo ? lo - 1 : 0;
+    }
     b->fruitless = b->have > have_before ? 0 : b->fruitless + 1;
     if (b->fruitless && (!b->compared || b->fruitless > SYNC_FRUITLESS))
         b->ngaps = 0;
@@ -84,6 +94,46 @@ void sync_rows_gone(struct sync_box *b, uint32_t n)
         else
             from = g->hi + 1;
     }
+}
+
+/* ---- Where the user looks --------------------------------------------------------------------- */
+bool sync_knows(const struct sync_box *b)
+{
+    return b->opened && (b->ngaps || b->exists <= b->have || b->stuck);
+}
+
+struct sync_place sync_place(const struct sync_box *b, uint32_t seq)
+{
+    struct sync_place p = {0};
+    for (unsigned i = 0; i < b->ngaps; i++) {
+        const struct sync_span *g = &b->gaps[i];
+        p.missing = p.missing || (g->lo <= seq && seq <= g->hi);
+        if (g->hi > seq)
+            p.newer += g->hi - MAX(g->lo, seq + 1) + 1;
+        if (g->lo < seq)
+            p.older += MIN(g->hi, seq - 1) - g->lo + 1;
+    }
+    return p;
+}
+
+uint32_t sync_seq(const struct sync_box *b, uint32_t newer)
+{
+    uint32_t top = b->exists;
+    for (unsigned i = b->ngaps; i-- > 0;) {
+        const struct sync_span *g = &b->gaps[i];
+        uint32_t here = top > g->hi ? top - g->hi : 0;
+        if (newer < here)
+            break;
+        newer -= here;
+        top = g->lo - 1;
+    }
+    return top > newer ? top - newer : MIN(top, 1u);
+}
+
+void sync_want(struct sync_box *b, uint32_t seq, uint32_t newer, uint32_t older)
+{
+    uint32_t lo = seq > older ? seq - older : 1; /* at the end of the list more of the newer ones */
+    b->want = (struct sync_span){lo, (uint32_t)MIN((uint64_t)lo + older + newer, (uint64_t)UINT32_MAX)};
 }
 
 /* ---- Steps -------------------------------------------------------------------------------------- */
@@ -108,9 +158,12 @@ static bool urgent_step(const struct sync_box *b, struct sync_step *s)
         s->urgent = b->watched;
         return true;
     }
-    if (b->want_oldest && b->ngaps && b->gaps[0].lo == 1 && !b->stuck) {
-        uint32_t n = MIN(b->gaps[0].hi, (uint32_t)SYNC_FIRST_PAGE);
-        top_step(s, b, n, n);
+    for (unsigned i = b->ngaps; i-- > 0 && b->want.hi && !b->stuck;) {
+        const struct sync_span *g = &b->gaps[i];
+        if (g->lo > b->want.hi || g->hi < b->want.lo)
+            continue;
+        uint32_t hi = MIN(g->hi, b->want.hi);
+        top_step(s, b, hi, hi - MAX(g->lo, b->want.lo) + 1);
         s->urgent = true;
         return true;
     }

@@ -38,6 +38,9 @@ uint64_t ranges_total(struct str normal);
 #define SYNC_LIST_EVERY 600   /* seconds between LISTs: what other clients create and delete */
 #define SYNC_FORE_EVERY 60    /* seconds that the background may keep the connection from the foreground mailbox */
 
+struct sync_span {
+    uint32_t lo, hi;
+};
 /* One mailbox as the plan sees it. */
 struct sync_box {
     uint64_t id;
@@ -55,19 +58,17 @@ struct sync_box {
     bool need_uids;           /* removals are not known: compare the UIDs */
     uint32_t flags_below;     /* flags scan: UIDs below this are still to do; 0 no scan */
     /* Which rows are missing: spans of sequence numbers, rising. The list fills from its top; where the user looks
-     * elsewhere (the End key) it has a gap. Known after SELECT of an empty list, or by comparing UIDs. None and yet
+     * elsewhere it has gaps. Known after SELECT of an empty list, or by comparing UIDs. None and yet
      * too few rows: to be compared. */
-    struct sync_span {
-        uint32_t lo, hi;
-    } gaps[SYNC_GAPS];
+    struct sync_span gaps[SYNC_GAPS];
     unsigned ngaps;
-    unsigned fruitless;   /* slices in a row that brought nothing new */
-    bool compared;        /* by UIDs, since it was selected last */
-    bool stuck;           /* rows are still missing after that: the counts disagree for good */
-    bool thin, page_thin; /* rows, or those on the screen, may lack what the second pass brings */
-    bool want_oldest;     /* the user went to the end of the list */
-    uint32_t more_below;  /* the second pass has been down to this UID; 0: it begins at the top */
-    uint32_t count_tag;   /* of the caller's own */
+    unsigned fruitless;    /* slices in a row that brought nothing new */
+    bool compared;         /* by UIDs, since it was selected last */
+    bool stuck;            /* rows are still missing after that: the counts disagree for good */
+    bool thin, page_thin;  /* rows, or those on the screen, may lack what the second pass brings */
+    struct sync_span want; /* where the user looks; hi 0: nowhere */
+    uint32_t more_below;   /* the second pass has been down to this UID; 0: it begins at the top */
+    uint32_t count_tag;    /* of the caller's own */
 };
 struct sync_facts {
     bool online, listed;
@@ -119,6 +120,20 @@ void sync_rows_gone(struct sync_box *, uint32_t n);
 void sync_compare_begin(struct sync_box *);
 void sync_gap(struct sync_box *, uint32_t lo, uint32_t hi);
 void sync_compare_end(struct sync_box *);
+
+/* ---- Rows that the user looks at -------------------------------------------------------------- */
+/* Is it known which rows are missing? */
+bool sync_knows(const struct sync_box *);
+/* The row of that sequence number: is it missing; how many newer and older ones are. */
+struct sync_place {
+    bool missing;
+    uint32_t newer, older;
+};
+struct sync_place sync_place(const struct sync_box *, uint32_t seq);
+/* The sequence number of a row that is here, by how many newer ones are. */
+uint32_t sync_seq(const struct sync_box *, uint32_t newer);
+/* It and so many newer and older ones are asked for before all else, as far as they are missing. */
+void sync_want(struct sync_box *, uint32_t seq, uint32_t newer, uint32_t older);
 
 /* What BOX_OPEN means for what is known. resync as in the message. Sets need_uids, flags_below, have, ...; returns true
  * where the mailbox's rows are void (UIDVALIDITY changed or is 0): the caller drops them. */

@@ -92,7 +92,27 @@ bool run_last(void *context, const struct cmd_args *args, struct err *err)
     if (mover(ui) != MOVE_LIST)
         return move(ui, BOXES_MAX, err);
     list_last(ui_list(ui), err);
-    ui_ask_oldest(ui);
+    ui_ask_row(ui, UINT32_MAX);
+    ui_follow(ui);
+    return true;
+}
+
+bool run_jump(void *context, const struct cmd_args *args, struct err *err)
+{
+    struct ui *ui = context;
+    struct list *l = ui_list(ui);
+    struct str word = str_z(cmd_arg(args, 0));
+    uint32_t come = ui_rows_to_come(ui, l), rows = l->total + come;
+    bool percent = word.n && word.p[word.n - 1] == '%';
+    uint64_t n;
+    if (!str_u64(str_sub(word, 0, word.n - percent), &n))
+        return err_set(err, ERR_USAGE, "jump goes to a row by its number, or to a percentage: jump 50%%");
+    if (!rows || !l->n)
+        return err_set(err, ERR_USAGE, "there is no row");
+    uint64_t rank = percent ? (uint64_t)(rows - 1) * MIN(n, UINT64_C(100)) / 100 : MIN(MAX(n, 1u), (uint64_t)rows) - 1;
+    if (come && ui_ask_row(ui, (uint32_t)rank))
+        return true;
+    list_reach_rank(l, (uint32_t)MIN(rank, (uint64_t)MAX(l->total, 1u) - 1), err);
     ui_follow(ui);
     return true;
 }

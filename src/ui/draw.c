@@ -200,8 +200,7 @@ static uint32_t unread_of(const struct ui *ui, const struct list *l)
     return 0;
 }
 
-/* Messages of the shown mailboxes whose rows are still to come. */
-static uint32_t rows_to_come(const struct ui *ui, const struct list *l)
+uint32_t ui_rows_to_come(const struct ui *ui, const struct list *l)
 {
     uint32_t n = 0;
     for (unsigned a = 0; l->filter == LIST_ALL && a < ui->accts.n; a++) {
@@ -230,9 +229,9 @@ static void draw_title(struct ui *ui, struct rect r, const struct list *l)
 {
     struct buf right = BUF_INIT(200), left = BUF_INIT(CLEAN_MAX);
     char n[16], total[16];
-    uint32_t come = rows_to_come(ui, l);
+    uint32_t come = ui_rows_to_come(ui, l);
     number(l->total + come, total);
-    number(l->rank + 1 + (l->stay == STAY_OLDEST ? come : 0), n);
+    number(l->rank + 1 + (come > l->older ? come - l->older : 0), n);
     if (l->source == LIST_HITS)
         buf_addf(&left, "%s: ", ui->search_limit && l == ui->search_list ? "limit" : "search");
     buf_addz(&left, l->title ? l->title : "");

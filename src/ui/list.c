@@ -2,7 +2,7 @@
  * list of a million rows costs what a screen costs and a change elsewhere never moves what the user looks at. */
 #include "ui/model.h"
 
-enum { WINDOW_MIN = 32 };
+enum { WINDOW_MIN = 32, SAME_DATE_MAX = 5000 };
 
 void list_init(struct list *l, struct accts *accts, struct changes *changes)
 {
@@ -30,6 +30,7 @@ static void drop_window(struct list *l)
     l->base = 0;
     l->first_here = l->last_here = true;
     l->rank = l->total = l->unread = 0;
+    l->older = UINT32_MAX;
     l->stale = true;
 }
 
@@ -467,7 +468,7 @@ bool list_update(struct list *l, struct err *err)
     l->stale = false;
     if (l->source == LIST_HITS)
         read_hits(l, l->base + l->cur, l->cur - l->top);
-    else if (!l->n || l->stay != STAY_ROW)
+    else if (!l->n || l->stay == STAY_NEWEST || l->stay == STAY_OLDEST)
         ok = read_end(l, l->stay != STAY_OLDEST, err);
     else {
         ok = read_around(l, &l->rows[l->cur], l->cur - l->top, err);
@@ -565,6 +566,7 @@ bool list_first(struct list *l, struct err *err)
         read_hits(l, 0, 0);
     else
         read_end(l, true, err);
+    l->older = UINT32_MAX;
     read_rank(l);
     return true;
 }
@@ -582,6 +584,7 @@ bool list_last(struct list *l, struct err *err)
     else
         read_end(l, false, err);
     l->stay = STAY_OLDEST;
+    l->older = 0;
     read_rank(l);
     return true;
 }
@@ -600,6 +603,66 @@ bool list_goto(struct list *l, struct ref ref, struct err *err)
     return false;
 }
 
+bool list_reach(struct list *l, struct ref ref, struct err *err)
+{
+    struct msg_row raw = {.id = 0};
+    struct reader *reader = ref.account < l->accts->n ? l->accts->list[ref.account].reader : NULL;
+    if (list_goto(l, ref, err))
+        return true;
+    if (l->source == LIST_HITS || !reader || !reader_row(reader, ref.id, &raw, err) || !raw.id ||
+        (l->source == LIST_BOX && raw.box != l->box))
+        return false;
+    struct list_row anchor = row_copy(ref.account, &raw);
+    l->top = 1; /* not at the head */
+    read_around(l, &anchor, l->height / 3, err);
+    row_free(&anchor);
+    read_rank(l);
+    return true;
+}
+
+/* How many rows are of a later date, in all accounts of the list. */
+static uint32_t later_than(const struct list *l, int64_t date)
+{
+    struct err err = ERR_INIT;
+    struct row_key key = {date + 1, 0};
+    uint32_t n = 0, rank = 0, total;
+    unsigned lo = l->source == LIST_BOX ? l->account : 0;
+    unsigned hi = l->source == LIST_BOX ? l->account + 1 : l->accts->n;
+    for (unsigned a = lo; a < hi && a < l->accts->n; a++) {
+        struct reader *reader = l->accts->list[a].reader;
+        if (reader && reader_rank(reader, l->source == LIST_BOX ? l->box : 0, l->filter, &key, &rank, &total, &err))
+            n += rank;
+    }
+    return n;
+}
+
+/* Its date is found by halving, then the few rows of that date are walked. */
+bool list_reach_rank(struct list *l, uint32_t rank, struct err *err)
+{
+    int64_t lo = -(INT64_C(1) << 40), hi = INT64_C(1) << 40;
+    struct gather got;
+    bool end;
+    if (l->source == LIST_HITS) {
+        if (l->nhits)
+            read_hits(l, MIN((size_t)rank, l->nhits - 1), l->height / 3);
+        read_rank(l);
+        return l->nhits > 0;
+    }
+    while (lo < hi) {
+        int64_t mid = lo + (hi - lo) / 2;
+        if (later_than(l, mid) <= rank)
+            hi = mid;
+        else
+            lo = mid + 1;
+    }
+    uint32_t walk = rank - MIN(rank, later_than(l, lo));
+    struct list_row from = {.date = lo + 1, .ref = {.account = l->accts->n}};
+    read_rows(l, &from, true, MIN(walk, (uint32_t)SAME_DATE_MAX) + 1, &got, &end, err);
+    struct ref to = got.n ? got.rows[MIN(walk, got.n - 1)].ref : REF_NONE;
+    rows_free(got.rows, got.n);
+    return to.id && list_reach(l, to, err);
+}
+
 /* The nearest unread row beyond the cursor, from the databases. */
 static bool unread_beyond(struct list *l, bool older, struct err *err)
 {
@@ -614,17 +677,9 @@ static bool unread_beyond(struct list *l, bool older, struct err *err)
     l->filter = filter;
     if (got.n) {
         const struct list_row *to = older ? &got.rows[0] : &got.rows[got.n - 1];
-        found = true;
-        if (!list_goto(l, to->ref, err)) {
-            struct list_row anchor = *to;
-            l->top = 1; /* not at the head */
-            read_around(l, &anchor, l->height / 3, err);
-            read_rank(l);
-        }
+        found = list_reach(l, to->ref, err);
     }
-    for (unsigned i = 0; i < got.n; i++)
-        row_free(&got.rows[i]);
-    free(got.rows);
+    rows_free(got.rows, got.n);
     return found;
 }
 

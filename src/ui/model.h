@@ -97,8 +97,9 @@ struct hit {
 };
 #define HITS_MAX 5000u
 /* Where the cursor stays, whatever comes: on its row once it was moved or a key pressed; before that on the newest;
- * behind list_last, until the next key, on the oldest. */
-enum list_stay { STAY_NEWEST, STAY_ROW, STAY_OLDEST };
+ * behind list_last, until the next key, on the oldest. STAY_ASKED: on its row, until the one that was asked for is
+ * here, or the next key. */
+enum list_stay { STAY_NEWEST, STAY_ROW, STAY_OLDEST, STAY_ASKED };
 struct list {
     struct accts *accts;
     struct changes *changes;
@@ -119,6 +120,7 @@ struct list {
     bool first_here, last_here; /* rows[0] is the newest of all, rows[n - 1] the oldest */
     unsigned cur, top, height;  /* indices into rows; height: rows on the screen */
     uint32_t rank, total;       /* of the cursor; total 0: not known */
+    uint32_t older;             /* of the rows that are still to come, so many lie below the cursor */
     uint32_t unread;
     bool stale; /* read again before the next frame */
     enum list_stay stay;
@@ -148,6 +150,9 @@ bool list_last(struct list *, struct err *);
 /* To the next (older) or previous unread message. */
 bool list_unread(struct list *, bool older, struct err *);
 bool list_goto(struct list *, struct ref, struct err *);
+/* To a row that need not be in the window; to the row with so many above it, of those that are here. */
+bool list_reach(struct list *, struct ref, struct err *);
+bool list_reach_rank(struct list *, uint32_t rank, struct err *);
 /* The message that an action on `ref` leads to: the older one, else the newer one; REF_NONE where there is none. */
 struct ref list_after(const struct list *, struct ref);
 /* Lets a list row go that is shown as a ghost, before its time. */

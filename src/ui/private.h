@@ -158,6 +158,10 @@ struct ui {
     /* reading */
     struct helper *viewer, *spare;
     uint32_t open_req, view_req;
+    uint32_t look_req; /* WANT_ROWS under way, for this list and mailbox; the row of the last one */
+    const struct list *look_list;
+    uint64_t look_box, look_msg;
+    struct ref looked;
     bool view_more; /* the viewer has the beginning of the message, and gets the whole of it */
     int64_t opened_ms;
     struct watch *seen_timer, *progress_timer, *prefetch_timer, *warm_timer;
@@ -249,7 +253,12 @@ void ui_store_fini(struct ui *);
 /* The mailbox of this account that the list shows, or NULL. */
 const struct box_item *ui_list_box(const struct ui *, const struct list *, unsigned account);
 void ui_watch_list(struct ui *); /* tells the store what is on the screen */
-void ui_ask_oldest(struct ui *); /* the oldest rows of what the list shows, where they are not here yet */
+/* Messages of the shown mailboxes whose rows are still to come. */
+uint32_t ui_rows_to_come(const struct ui *, const struct list *);
+/* Where rows are still to come: the one with so many above it (UINT32_MAX: the oldest) before the others, and the
+ * cursor goes there when it is here. False where there is nothing to ask for, or of several accounts in one list. */
+bool ui_ask_row(struct ui *, uint32_t rank);
+void ui_look(struct ui *); /* the rows around the cursor, likewise */
 
 /* ---- act.c: what changes mail ---- */
 struct action {

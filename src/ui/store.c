@@ -174,6 +174,9 @@ static void on_message(struct ui *ui, struct msg *m)
     case MSG_UNDONE:
         answer(ui, m->u.UNDONE.req, m, true);
         break;
+    case MSG_ROW_AT:
+        answer(ui, m->u.ROW_AT.req, m, true);
+        break;
     case MSG_BODY:
         answer(ui, m->u.BODY.req, m, !m->u.BODY.more);
         break;
@@ -310,12 +313,78 @@ void ui_watch_list(struct ui *ui)
     }
 }
 
-void ui_ask_oldest(struct ui *ui)
+/* ---- rows that are still to come ---- */
+/* The account whose rows the list shows, and nobody else's: -1 where there are several. */
+static int only_account(const struct ui *ui)
+{
+    int found = -1;
+    for (unsigned a = 0; a < ui->accts.n; a++)
+        if (ui_list_box(ui, ui_list(ui), a)) {
+            if (found >= 0)
+                return -1;
+            found = (int)a;
+        }
+    return found;
+}
+
+static void on_row_at(struct ui *ui, void *arg, const struct msg *m)
+{
+    struct list *l = ui_list(ui);
+    struct err err = ERR_INIT;
+    (void)arg;
+    if (m && m->kind == MSG_REFUSED && m->u.REFUSED.kind == ERR_CANCELED)
+        return; /* another one was asked for since */
+    ui->look_req = 0;
+    int account = only_account(ui);
+    if (l != ui->look_list || l->box != ui->look_box || account < 0)
+        return;
+    bool asked = l->stay == STAY_ASKED;
+    if (asked)
+        l->stay = STAY_ROW;
+    if (asked && m && m->kind == MSG_REFUSED)
+        ui_note(ui, NOTE_WARNING, "%.*s", STR_FMT(m->u.REFUSED.text));
+    if (!m || m->kind != MSG_ROW_AT)
+        return;
+    struct ref ref = {(unsigned)account, m->u.ROW_AT.msg};
+    if (asked && list_reach(l, ref, &err))
+        ui_follow(ui);
+    if (l->stay == STAY_ROW && list_cursor(l) && ref_eq(list_cursor(l)->ref, ref))
+        l->older = m->u.ROW_AT.older;
+}
+
+static bool want_rows(struct ui *ui, unsigned account, uint64_t msg, uint32_t rank)
 {
     struct err err = ERR_INIT;
-    for (unsigned a = 0; ui->client && ui->client->chan && a < ui->accts.n; a++) {
-        const struct box_item *box = ui_list_box(ui, ui_list(ui), a);
-        if (box && box->known < box->total)
-            SEND(ui->client->chan, -1, &err, WANT_OLDEST, .account = str_z(ui->accts.list[a].name), .box = box->id);
-    }
+    const struct list *l = ui_list(ui);
+    const struct box_item *box = ui_list_box(ui, l, account);
+    if (!ui->client || !ui->client->chan || !box || box->known >= box->total)
+        return false;
+    ui->look_list = l;
+    ui->look_box = l->box;
+    ui->look_msg = msg;
+    ui->look_req = ui_request(ui, on_row_at, NULL);
+    return SEND(ui->client->chan, -1, &err, WANT_ROWS, .req = ui->look_req,
+                .account = str_z(ui->accts.list[account].name), .box = box->id, .msg = msg, .rank = rank);
+}
+
+bool ui_ask_row(struct ui *ui, uint32_t rank)
+{
+    int account = only_account(ui);
+    if (rank == UINT32_MAX)
+        for (unsigned a = 0; a < ui->accts.n; a++)
+            want_rows(ui, a, 0, rank);
+    else if (account >= 0 && want_rows(ui, (unsigned)account, 0, rank))
+        ui_list(ui)->stay = STAY_ASKED;
+    return ui_list(ui)->stay == STAY_ASKED;
+}
+
+void ui_look(struct ui *ui)
+{
+    const struct list *l = ui_list(ui);
+    const struct list_row *row = list_cursor(l);
+    if (!row || l->stay != STAY_ROW || (ui->look_req && ui->look_msg) || ref_eq(row->ref, ui->looked) ||
+        (l->first_here && !l->cur) || !ui_rows_to_come(ui, l))
+        return;
+    ui->looked = row->ref;
+    want_rows(ui, row->ref.account, row->ref.id, 0);
 }

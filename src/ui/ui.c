@@ -49,7 +49,10 @@ static bool run_line(struct ui *ui, const struct line *line, struct err *err)
         ui->boxes.stale = true;
         return conf_run(ui->conf, line, err);
     }
-    if (!cmd_parse(&ui_lang, line, &args, err))
+    char jump[] = "jump", *words[] = {jump, line->n ? line->words[0] : NULL};
+    struct line row = {.words = words, .n = COUNT(words), .file = line->file, .number = line->number};
+    bool number = line->n == 1 && line->words[0][0] >= '0' && line->words[0][0] <= '9';
+    if (!cmd_parse(&ui_lang, number ? &row : line, &args, err))
         return false;
     bool ok = ready(ui, args.command, err) && args.command->run(ui, &args, err);
     cmd_args_fini(&args);
@@ -221,6 +224,7 @@ void ui_draw(struct ui *ui)
             ui->boxes.stale = true;
         boxes_update(&ui->boxes, &ui->accts, ui->conf, &err);
         ui_follow_box(ui);
+        ui_look(ui);
         ui_notify_title(ui);
         if (err.kind != ERR_NONE && !ui->list_read)
             ui_note_err(ui, &err);

@@ -1047,6 +1047,20 @@ static struct count counted(void)
     return c;
 }
 
+/* Of a row that thin_rows() made. */
+static uint32_t row_uid(uint64_t msg)
+{
+    char *state = path_join(w.root, "state");
+    struct reader *r = reader_open(state, "work", &w.err);
+    struct msg_row row;
+    assert_non_null(r);
+    assert_true(reader_row(r, msg, &row, &w.err));
+    assert_true(row.id == msg);
+    reader_close(&r);
+    free(state);
+    return (uint32_t)(row.date - 1700000000);
+}
+
 /* uid = seq; what the first pass says. */
 static void thin_rows(uint32_t lo, uint32_t hi)
 {
@@ -1091,16 +1105,53 @@ static void a_list_with_a_gap_is_filled_and_passed_over_twice(void **state)
     uint32_t fill = m.u.STEP_ROWS_TOP.step;
     assert_int_equal(m.u.STEP_ROWS_TOP.below_seq, 940);
     assert_int_equal(m.u.STEP_ROWS_TOP.count, 940);
-    /* The End key while that is under way. */
-    CLIENT(-1, WANT_OLDEST, .account = STR("work"), .box = inbox);
+    /* A row that is here is answered at once. */
+    CLIENT(-1, WANT_ROWS, .req = 70, .account = STR("work"), .box = inbox, .rank = 9);
+    m = next(w.client, MSG_ROW_AT);
+    assert_int_equal(m.u.ROW_AT.req, 70);
+    assert_int_equal(row_uid(m.u.ROW_AT.msg), 991);
+    assert_int_equal(m.u.ROW_AT.older, 940);
+    /* A row in the middle and, another one instead, the End key, while the fill is under way. */
+    CLIENT(-1, WANT_ROWS, .req = 71, .account = STR("work"), .box = inbox, .rank = 500);
+    CLIENT(-1, WANT_ROWS, .req = 72, .account = STR("work"), .box = inbox, .rank = UINT32_MAX);
+    m = next(w.client, MSG_REFUSED);
+    assert_int_equal(m.u.REFUSED.req, 71);
+    assert_int_equal(m.u.REFUSED.kind, ERR_CANCELED);
+    m = next(w.fetch, MSG_STEP_ROWS_TOP);
+    assert_true(m.u.STEP_ROWS_TOP.urgent);
+    assert_int_equal(m.u.STEP_ROWS_TOP.below_seq, 520);
+    assert_int_equal(m.u.STEP_ROWS_TOP.count, 60);
+    thin_rows(461, 520);
+    done(m.u.STEP_ROWS_TOP.step);
     m = next(w.fetch, MSG_STEP_ROWS_TOP);
     assert_true(m.u.STEP_ROWS_TOP.urgent);
     assert_int_equal(m.u.STEP_ROWS_TOP.below_seq, 60);
-    assert_int_equal(m.u.STEP_ROWS_TOP.count, 60);
     thin_rows(1, 60);
     done(m.u.STEP_ROWS_TOP.step);
+    m = next(w.client, MSG_ROW_AT);
+    assert_int_equal(m.u.ROW_AT.req, 72);
+    assert_int_equal(row_uid(m.u.ROW_AT.msg), 1);
+    assert_int_equal(m.u.ROW_AT.older, 0);
+    /* The cursor goes to a row of the middle: what is missing around it. */
+    CLIENT(-1, WANT_ROWS, .req = 73, .account = STR("work"), .box = inbox, .rank = 500);
+    m = next(w.client, MSG_ROW_AT);
+    assert_int_equal(row_uid(m.u.ROW_AT.msg), 500);
+    assert_int_equal(m.u.ROW_AT.older, 460 - 60);
+    CLIENT(-1, WANT_ROWS, .req = 74, .account = STR("work"), .box = inbox, .msg = m.u.ROW_AT.msg);
+    m = next(w.client, MSG_ROW_AT);
+    assert_int_equal(m.u.ROW_AT.older, 460 - 60);
+    m = next(w.fetch, MSG_STEP_ROWS_TOP);
+    assert_int_equal(m.u.STEP_ROWS_TOP.below_seq, 600);
+    assert_int_equal(m.u.STEP_ROWS_TOP.count, 80);
+    thin_rows(521, 600);
+    done(m.u.STEP_ROWS_TOP.step);
+    m = next(w.fetch, MSG_STEP_ROWS_TOP);
+    assert_int_equal(m.u.STEP_ROWS_TOP.below_seq, 460);
+    assert_int_equal(m.u.STEP_ROWS_TOP.count, 61);
+    thin_rows(400, 460);
+    done(m.u.STEP_ROWS_TOP.step);
     assert_true(chan_drain(w.fetch, clock_mono_ms() + WAIT_MS, &w.err));
-    while (counted().rows < 120)
+    while (counted().rows < 60 + 60 + 201)
         next(w.client, MSG_CHANGED);
     assert_int_equal(counted().oldest, 1700000001);
     /* The line is lost in the middle of the fill: what is missing is found by the UIDs, and is a gap. */
@@ -1124,8 +1175,13 @@ static void a_list_with_a_gap_is_filled_and_passed_over_twice(void **state)
     done(m.u.STEP_LIST.step);
     m = next(w.fetch, MSG_STEP_ROWS_TOP);
     assert_int_equal(m.u.STEP_ROWS_TOP.below_seq, 840);
-    assert_int_equal(m.u.STEP_ROWS_TOP.count, 780);
-    thin_rows(61, 840);
+    assert_int_equal(m.u.STEP_ROWS_TOP.count, 240);
+    thin_rows(601, 840);
+    done(m.u.STEP_ROWS_TOP.step);
+    m = next(w.fetch, MSG_STEP_ROWS_TOP);
+    assert_int_equal(m.u.STEP_ROWS_TOP.below_seq, 399);
+    assert_int_equal(m.u.STEP_ROWS_TOP.count, 339);
+    thin_rows(61, 399);
     done(m.u.STEP_ROWS_TOP.step);
     /* The second pass, and the end of fetch in its middle: the rest is asked for again, and nothing is double. */
     m = next(w.fetch, MSG_STEP_MORE);

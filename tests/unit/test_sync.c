@@ -203,7 +203,7 @@ static void a_list_with_a_gap_fills_from_both_ends(void **state)
     b.hi_uid = 100000;
     b.fetched_uidnext = 100001;
     sync_rows_came(&b, 99941, 100000, 0);
-    b.want_oldest = true; /* the End key */
+    sync_want(&b, 1, 20, 39); /* the End key */
     struct sync_step s = sync_next(&f);
     assert_int_equal(s.kind, SYNC_TOP);
     assert_true(s.urgent);
@@ -211,7 +211,7 @@ static void a_list_with_a_gap_fills_from_both_ends(void **state)
     assert_int_equal(s.count, SYNC_FIRST_PAGE);
     b.have += 60;
     sync_rows_came(&b, 1, 60, 60);
-    assert_false(b.want_oldest);
+    assert_int_equal(b.want.hi, 0);
     s = sync_next(&f);
     assert_false(s.urgent);
     assert_int_equal(s.below_seq, 99940);
@@ -236,6 +236,63 @@ static void a_list_with_a_gap_fills_from_both_ends(void **state)
     assert_int_equal(b.ngaps, 0);
 }
 
+static void a_row_in_the_middle_is_asked_for_before_the_rest(void **state)
+{
+    (void)state;
+    struct sync_box b = {.id = 1, .selectable = true, .inbox = true, .watched = true};
+    struct sync_facts f = {.online = true, .listed = true, .selected = 1, .boxes = &b, .nboxes = 1};
+    assert_false(sync_knows(&b));
+    sync_box_opened(&b, 0, &(struct sync_opened){.uidvalidity = 7, .uidnext = 100001, .exists = 100000});
+    b.have = 60;
+    b.hi_uid = 100000;
+    b.fetched_uidnext = 100001;
+    sync_rows_came(&b, 99941, 100000, 0);
+    assert_true(sync_knows(&b));
+    sync_want(&b, 50000, 20, 39);
+    assert_true(sync_place(&b, 50000).missing);
+    struct sync_step s = sync_next(&f);
+    assert_int_equal(s.kind, SYNC_TOP);
+    assert_true(s.urgent);
+    assert_int_equal(s.below_seq, 50020);
+    assert_int_equal(s.count, 60);
+    b.have += 60;
+    sync_rows_came(&b, 49961, 50020, 60);
+    assert_int_equal(b.ngaps, 2);
+    assert_false(sync_next(&f).urgent);
+    struct sync_place at = sync_place(&b, 50000);
+    assert_false(at.missing);
+    assert_int_equal(at.newer, 99940 - 50020);
+    assert_int_equal(at.older, 49960);
+    /* By the rows that are here: 60 newest, then those of the middle. */
+    assert_int_equal(sync_seq(&b, 0), 100000);
+    assert_int_equal(sync_seq(&b, 59), 99941);
+    assert_int_equal(sync_seq(&b, 60), 50020);
+    assert_int_equal(sync_seq(&b, 119), 49961);
+    assert_int_equal(sync_seq(&b, 5000000), 0); /* there are not so many */
+    /* What lies beside it, of which a part is here. */
+    sync_want(&b, 50000, 100, 100);
+    s = sync_next(&f);
+    assert_int_equal(s.below_seq, 50100);
+    assert_int_equal(s.count, 80);
+    b.have += 80;
+    sync_rows_came(&b, 50021, 50100, 120);
+    s = sync_next(&f);
+    assert_true(s.urgent);
+    assert_int_equal(s.below_seq, 49960);
+    assert_int_equal(s.count, 61);
+    b.have += 61;
+    sync_rows_came(&b, 49900, 49960, 200);
+    assert_false(sync_next(&f).urgent);
+    /* The first and the last of all. */
+    sync_want(&b, 1, 0, 0);
+    s = sync_next(&f);
+    assert_int_equal(s.below_seq, 1);
+    assert_int_equal(s.count, 1);
+    sync_want(&b, 100000, UINT32_MAX, 0);
+    assert_int_equal(sync_next(&f).kind, SYNC_TOP);
+    assert_false(sync_next(&f).urgent);
+}
+
 static void more_gaps_than_are_kept_become_wider_ones(void **state)
 {
     (void)state;
@@ -247,8 +304,12 @@ static void more_gaps_than_are_kept_become_wider_ones(void **state)
     assert_int_equal(b.gaps[0].lo, 900990);
     for (unsigned i = 1; i < b.ngaps; i++)
         assert_true(b.gaps[i - 1].hi < b.gaps[i].lo);
-    sync_rows_came(&b, 950000, 950001, 0); /* no room to cut one in two: nothing is forgotten */
+    sync_rows_came(&b, 985495, 985496, 0); /* no room to cut one in two: the lowest grows, nothing is forgotten */
     assert_int_equal(b.ngaps, SYNC_GAPS);
+    assert_false(sync_place(&b, 985495).missing);
+    for (uint32_t hi = 1000000; hi > 900000; hi -= 1000)
+        for (uint32_t seq = hi - 10; seq <= hi; seq++)
+            assert_true(sync_place(&b, seq).missing || seq == 985495 || seq == 985496);
 }
 
 /* THREATS 50: four thousand million messages, of which nothing comes. */
@@ -402,6 +463,7 @@ int main(void)
         cmocka_unit_test(missing_rows_are_compared_once),
         cmocka_unit_test(the_first_mail_of_an_empty_mailbox_is_asked_for),
         cmocka_unit_test(a_list_with_a_gap_fills_from_both_ends),
+        cmocka_unit_test(a_row_in_the_middle_is_asked_for_before_the_rest),
         cmocka_unit_test(more_gaps_than_are_kept_become_wider_ones),
         cmocka_unit_test(numbers_that_bring_nothing_end),
         cmocka_unit_test(resync_depends_on_what_the_server_told),

@@ -54,6 +54,31 @@ static void update(struct list *l)
     list_check(l);
 }
 
+static void test_reaches_any_row_by_its_number(void **state)
+{
+    (void)state;
+    for (unsigned two = 0; two < 2; two++) {
+        struct list l;
+        struct err err = ERR_INIT;
+        setup_rows(500, two);
+        list_init(&l, &accts, &changes);
+        if (two)
+            list_show_inboxes(&l, STR("all"));
+        else
+            list_show_box(&l, 0, 1, STR("INBOX"));
+        update(&l);
+        static const uint32_t ranks[] = {250, 0, 499, 7, 8, 9, 333, 332, 498, 1};
+        for (size_t i = 0; i < COUNT(ranks); i++) {
+            assert_true(list_reach_rank(&l, ranks[i], &err));
+            list_check(&l);
+            assert_int_equal(l.rank, ranks[i]);
+        }
+        assert_false(list_reach_rank(&l, 500, &err));
+        assert_int_equal(l.rank, 1);
+        teardown(&l);
+    }
+}
+
 static void test_walks_the_whole_list_once(void **state)
 {
     struct list l;
@@ -337,6 +362,7 @@ static void test_random_changes_hold_the_invariants(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_reaches_any_row_by_its_number),
         cmocka_unit_test(test_walks_the_whole_list_once),
         cmocka_unit_test(test_home_end_and_jumps),
         cmocka_unit_test(test_cursor_stays_on_its_message),
