@@ -82,6 +82,7 @@ struct fetch {
     bool gentle; /* set by a handler: a cancel does not break off the wait, the answer under way is read (within 2 s) to
                     save the line */
     int64_t cancel_by; /* with gentle: when the wait ends all the same; 0 none */
+    int64_t close_by;  /* the line is given up and STEP_CLOSE is waiting: when every wait on it ends; 0 none */
     bool ended;        /* the store is gone: leave */
     bool lost;
     int given; /* the fd that SECRET brought, until it is taken; -1 */

@@ -148,6 +148,12 @@ static struct step *queue_take(struct fetch *f)
     return s;
 }
 
+/* Until when an answer under way is still read, to save the line. */
+static int64_t grace_ends(const struct fetch *f)
+{
+    return f->close_by ? f->close_by : clock_mono_ms() + CANCEL_GRACE_MS;
+}
+
 static void queue_cancel(struct fetch *f, uint32_t number)
 {
     for (struct step *s = f->current; s; s = s->outer)
@@ -156,7 +162,7 @@ static void queue_cancel(struct fetch *f, uint32_t number)
     if (f->current && f->current->canceled) {
         f->canceled = true;
         if (f->gentle && !f->cancel_by)
-            f->cancel_by = clock_mono_ms() + CANCEL_GRACE_MS;
+            f->cancel_by = grace_ends(f);
     }
     for (struct step **p = &f->queue; *p; p = &(*p)->next)
         if ((*p)->number == number) {
@@ -206,6 +212,8 @@ static void channel_message(struct fetch *f, struct msg *m)
         fetch_file_link(f, &m->u.STEP_FILE_LINK, &err);
         step_done(f, m->u.STEP_FILE_LINK.step, &err);
     } else if (step_find(f, m->kind)) {
+        if (m->kind == MSG_STEP_CLOSE && f->stream) /* the line may be dead: what is asked on it is not waited for */
+            f->cancel_by = f->close_by = grace_ends(f);
         queue_add(f, m);
         m->fd = -1;
     } else {
@@ -314,7 +322,7 @@ static void step_run(struct fetch *f, struct step *s)
     s->outer = f->current;
     f->current = s;
     f->canceled = s->canceled;
-    f->cancel_by = s->canceled ? clock_mono_ms() + CANCEL_GRACE_MS : 0;
+    f->cancel_by = s->canceled ? grace_ends(f) : f->close_by;
     bool gentle = f->gentle;
     f->gentle = false;
     f->progress_ms = clock_mono_ms();
@@ -330,7 +338,9 @@ static void step_run(struct fetch *f, struct step *s)
     f->current = s->outer;
     f->gentle = gentle;
     f->canceled = f->current && f->current->canceled;
-    f->cancel_by = 0;
+    if (s->msg.kind == MSG_STEP_CLOSE)
+        f->close_by = 0;
+    f->cancel_by = f->close_by;
     step_free(s);
 }
 

@@ -299,6 +299,14 @@ static void close_done(struct acct *a, struct step *s, enum err_kind kind, struc
         acct_line_failed(a, ERR_CANCELED, text);
 }
 
+static bool closing(const struct acct *a)
+{
+    for (size_t k = 0; k < a->nsteps; k++)
+        if (a->steps[k]->done == close_done)
+            return true;
+    return false;
+}
+
 void acct_set_offline(struct acct *a, bool offline)
 {
     if (!a->db)
@@ -378,6 +386,8 @@ static void on_lost(struct acct *a, struct msg *m)
 {
     if (m->u.LOST.kind >= ERR_COUNT)
         acct_violation(a, "an unknown error");
+    else if (closing(a))
+        acct_line_failed(a, ERR_CANCELED, STR(""));
     else if (a->line == LINE_UP)
         acct_line_failed(a, m->u.LOST.kind ? (enum err_kind)m->u.LOST.kind : ERR_LINE, m->u.LOST.text);
 }

@@ -373,6 +373,21 @@ def test_a_step_does_not_wait_for_the_second_login():
         tap.equal(p.do("STEP_STATUS", names=b"INBOX")["BOX"][0].total, 2)
 
 
+def test_a_line_that_is_given_up_is_not_waited_for():
+    """After a sleep the line is dead: what is asked on it ends with it (THREATS 166)."""
+    with session(count=2, slow=True, lines="set timeout 1h\n") as p:
+        select(p)
+        for kind, fields in (("STEP_SELECT", dict(box=2, name="Archive")),
+                             ("STEP_MOVE", dict(box=1, uids=ranges(1), target=2, target_name="Archive"))):
+            p.line.swallow()
+            step, close = p.begin(kind, **fields), p.begin("STEP_CLOSE")
+            tap.equal(p.until("DONE", step=step)[-1].kind, ERR["TIMEOUT"], kind)
+            p.end(close)
+            p.line.heal()
+            p.do("STEP_CONNECT")
+            tap.equal(select(p).exists, 2, "only asked for, never done")
+
+
 def news_and_actions_overtake_a_long_body(**server):
     big = mail(7) + (b"y" * 76 + b"\r\n") * 300000
     with session(count=1, slow=True, **server) as p:
