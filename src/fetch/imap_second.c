@@ -166,13 +166,14 @@ static bool notify(struct second *x, bool *on_r, struct err *err)
     return true;
 }
 
-static bool log_in(struct second *x, struct err *err)
+static bool log_in(struct second *x, bool *pushed_r, struct err *err)
 {
     struct fetch *f = x->s->f;
     struct stream_options o = f->stream_options;
     struct imap_handler h = {.arg = x, .event = on_event};
     uint32_t tag;
-    bool alive, pushed = false;
+    bool alive;
+    *pushed_r = false;
     o.wake_fd = chan_fd(f->chan);
     o.on_wake = on_wake;
     o.arg = x;
@@ -185,11 +186,10 @@ static bool log_in(struct second *x, struct err *err)
     fetch_logged_in(f);
     if (!(imap_caps(x->imap) & IMAP_CAP_IDLE))
         return err_set(err, ERR_SERVER_NO, "no IDLE");
-    if ((imap_caps(x->imap) & IMAP_CAP_NOTIFY) && !notify(x, &pushed, err))
+    if ((imap_caps(x->imap) & IMAP_CAP_NOTIFY) && !notify(x, pushed_r, err))
         return false;
-    if (!pushed && !(imap_sendf(x->imap, &tag, err, "EXAMINE INBOX") && imap_done(x->imap, tag, &alive, err)))
+    if (!*pushed_r && !(imap_sendf(x->imap, &tag, err, "EXAMINE INBOX") && imap_done(x->imap, tag, &alive, err)))
         return false;
-    pushed_tell(x, pushed);
     return imap_idle_send(x->imap, err);
 }
 
@@ -197,8 +197,9 @@ static void open_it(struct second *x)
 {
     struct fetch *f = x->s->f;
     struct err err = ERR_INIT;
+    bool pushed;
     x->connecting = true;
-    bool ok = log_in(x, &err);
+    bool ok = log_in(x, &pushed, &err);
     x->connecting = x->news = false;
     if (ok) {
         struct epoll_event ev = {.events = EPOLLIN};
@@ -209,6 +210,7 @@ static void open_it(struct second *x)
         failed(x, &err);
         return;
     }
+    pushed_tell(x, pushed);
     log_msg(LOG_INFO, "second connection: %s watched", x->pushed ? "all mailboxes are" : "INBOX is");
     x->at = clock_mono_ms() + RENEW_MS;
     f->side = read_it;

@@ -397,7 +397,7 @@ def news_and_actions_overtake_a_long_body(**server):
         if server == {}:
             p.do("STEP_WATCH", box=1)
             p.until("PUSHED", on=1)
-        p.line.rate = 4000000
+        p.line.rate = 400000  # a minute's worth, until what overtakes it is through
         body = p.begin("STEP_BODY", box=1, uid=2, msg=1, urgent=1)
         p.until("STEP_PROGRESS", step=body)
         with p.server.imap("alice") as phone:
@@ -408,6 +408,8 @@ def news_and_actions_overtake_a_long_body(**server):
         if server == {}:
             seen += p.until("BOX", name=b"Archive", total=1) if not [m for m in seen if m.name == "BOX"] else []
         rows, store = p.begin("STEP_ROWS", box=1, uid_lo=3, uid_hi=0, urgent=1), p.begin("STEP_STORE", box=1, uids=ranges(1), add=4)
+        seen += p.until("DONE", step=store)
+        p.line.rate = 0
         ended = [m.step for m in seen + p.until("DONE", step=body) if m.name == "DONE"]
         tap.equal(ended, [rows, store, body], "the order in which the steps ended")
         tap.equal([m.uid for m in p.seen if m.name == "ROW"], [3])
