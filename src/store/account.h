@@ -289,8 +289,9 @@ void open_pump(struct acct *);
 /* The step that makes another row's file of the same mail (whole: with nothing absent) this one's too; NULL: there is
  * none. `m` is void then. */
 struct step *open_link(struct acct *, const struct db_msg *m, bool whole);
-bool open_wants(const struct acct *, uint64_t msg); /* somebody waits for this message */
-void open_message(struct acct *, struct msg *);     /* BODY_AT, BODY_BEGUN, STEP_PROGRESS, MAILDIR_FD */
+bool open_wants(const struct acct *, uint64_t msg);     /* somebody waits for this message */
+void open_message(struct acct *, struct msg *);         /* BODY_AT, BODY_BEGUN, STEP_PROGRESS, MAILDIR_FD */
+bool open_found(struct acct *, const struct m_FOUND *); /* false: it is not for one of these */
 void open_fail_all(struct acct *, enum err_kind, const char *text, bool local_too);
 
 /* ---- Bodies ahead of being read (cache.c); of IMAP accounts alone ------------------------------- */

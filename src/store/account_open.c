@@ -15,6 +15,7 @@ struct open_req {
     char want[128]; /* as in OPEN */
     bool prefetch, retried;
     bool fetched;  /* a step for it ended well */
+    bool looked;   /* its place was looked up */
     bool overtake; /* its step is an urgent one */
     char *absent;  /* OPEN_OPENING: of the file that is opened */
     enum open_state state;
@@ -218,6 +219,63 @@ static void open_not_here(struct acct *a, struct open_req *o)
     open_refuse(a, o, ERR_OFFLINE, text);
 }
 
+/* ---- A message whose place is not known --------------------------------------------------------- */
+static void look_done(struct acct *a, struct step *s, enum err_kind kind, struct str text)
+{
+    struct err err = ERR_INIT;
+    a->selected = 0; /* fetch was in that mailbox */
+    if (kind == ERR_NONE && s->seen && !db_item_found(a->db, s->msg, s->box, (uint32_t)s->b, (uint32_t)s->a, &err))
+        acct_db_error(a, &err);
+    for (struct open_req *o = a->opens, *next; o; o = next) {
+        next = o->next;
+        if (o->state != OPEN_FETCHING || o->step != s->number)
+            continue;
+        o->state = OPEN_WAITS;
+        o->step = 0;
+        o->looked = true;
+        if (kind != ERR_NONE)
+            open_refuse(a, o, kind, clean_line(text));
+    }
+}
+
+bool open_found(struct acct *a, const struct m_FOUND *f)
+{
+    struct step *s = acct_step_find(a, f->step, MSG_STEP_FIND);
+    struct db_msg m, at;
+    struct err err = ERR_INIT, none = ERR_INIT;
+    if (!s || s->done != look_done)
+        return false;
+    /* Another message with that id, or one that has been there before. */
+    if (f->box != s->box || f->uid <= s->a || !db_msg_get(a->db, s->msg, &m, &err) ||
+        (m.size && f->size && m.size != f->size) || db_msg_at(a->db, f->box, f->uid, &at, &none))
+        return true;
+    s->seen = true;
+    s->a = f->uid;
+    s->b = f->uidvalidity;
+    return true;
+}
+
+/* It was moved on a server that does not say where to (no UIDPLUS), and the new place is not listed yet. */
+static void open_look(struct acct *a, struct open_req *o, const struct db_msg *m)
+{
+    ptrdiff_t at = box_at(a, m->sbox);
+    if (at < 0 || m->msgid.n == 0 || o->looked) {
+        open_refuse(a, o, ERR_NO_MESSAGE, "the server has not said where the message is now");
+        return;
+    }
+    if ((m->state & ROW_PENDING) || a->batch)
+        return; /* what is on its way settles it */
+    struct step *s = STEP(a, look_done, -1, STEP_FIND, .box = m->sbox, .name = box_name(&a->boxes[at]),
+                          .msgid = m->msgid, .size = m->size);
+    if (!s)
+        return;
+    s->msg = o->msg;
+    s->box = m->sbox;
+    a->tail = 0;
+    o->step = s->number;
+    o->state = OPEN_FETCHING;
+}
+
 static void open_body(struct acct *a, struct open_req *o, const struct db_msg *m)
 {
     struct db_msg now;
@@ -231,8 +289,8 @@ static void open_body(struct acct *a, struct open_req *o, const struct db_msg *m
             open_not_here(a, o);
         return;
     }
-    if (m->uid == 0 || m->sbox == 0) {
-        open_refuse(a, o, ERR_NO_MESSAGE, "the server has not said where the message is now");
+    if (m->uid == 0) {
+        open_look(a, o, m);
         return;
     }
     if (o->fetched) {

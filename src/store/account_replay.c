@@ -395,7 +395,8 @@ void replay_message(struct acct *a, struct msg *m)
         on_moved(a, &m->u.MOVED);
         break;
     case MSG_FOUND:
-        settle_found(a, &m->u.FOUND);
+        if (!open_found(a, &m->u.FOUND))
+            settle_found(a, &m->u.FOUND);
         break;
     case MSG_APPENDED:
         on_appended(a, &m->u.APPENDED);

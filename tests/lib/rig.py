@@ -30,10 +30,11 @@ class Line:
     """A relay that ends TLS on both sides. `cut(pattern, where)` arms one cut; `commands` holds what was asked, without tags.
 
     where: "before" the command reaches the server; "after" the server has done it, nothing of its answer comes back;
-    "middle" half of the answer's bytes come back; "literal" half of the command's literal reaches the server; "down" as before, and no new connection until up(); "pass" nothing happens."""
+    "middle" half of the answer's bytes come back; "literal" half of the command's literal reaches the server; "down" as before, and no new connection until up(); "pass" nothing happens.
+    hide: what is taken out of what the server says."""
 
-    def __init__(self, info, port="imaps"):
-        self.info, self.target = info, info[port]
+    def __init__(self, info, port="imaps", hide=None):
+        self.info, self.target, self.hide = info, info[port], hide
         self.commands, self.armed, self.cuts, self.down = [], [], 0, False
         self.server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.server.load_cert_chain(os.path.join(info["dir"], "server.pem"), os.path.join(info["dir"], "server.key"))
@@ -166,6 +167,8 @@ class Link:
             self.far.sendall(raw + b"\r\n")
 
     def from_server(self, data):
+        if self.line.hide:
+            data = re.sub(self.line.hide, b"", data)
         if not self.want:
             self.near.sendall(data)
             return
