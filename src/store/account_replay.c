@@ -339,8 +339,11 @@ static void on_moved(struct acct *a, const struct m_MOVED *m)
         acct_violation(a, "a move that was not asked for");
         return;
     }
+    struct db_msg copy;
     if (!db_item_moved(a->db, it->intent, it->msg, m->uidvalidity, m->uid_to, STR(""), &err))
         acct_db_error(a, &err);
+    else if (it->copy && db_msg_get(a->db, it->copy, &copy, &err))
+        open_link(a, &copy, false); /* one file for both; where none is here, the first that is fetched */
 }
 
 static void on_appended(struct acct *a, const struct m_APPENDED *m)

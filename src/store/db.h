@@ -240,8 +240,8 @@ bool db_msg_at(struct db *, uint64_t box, uint32_t uid, struct db_msg *msg_r, st
  * index learns that it moved. */
 bool db_body_is(struct db *, uint64_t msg, struct str path, struct str absent, struct err *);
 bool db_body_failed(struct db *, uint64_t msg, struct err *);
-/* Another row of the same mail (its Message-ID and the server's id for it are equal) whose file is here, the whole one
- * first; the message itself must have none. twin_r->id 0: there is none. */
+/* Another row of the same mail (its Message-ID and the server's id for it are equal, or the user had one copied to the
+ * other) whose file is here, the whole one first; the message itself must have none. twin_r->id 0: there is none. */
 bool db_body_twin(struct db *, uint64_t msg, struct db_msg *twin_r, struct err *);
 /* Its file was used: the least recently used is dropped first. */
 bool db_body_used(struct db *, uint64_t msg, struct err *);

@@ -667,10 +667,15 @@ bool db_body_twin(struct db *db, uint64_t msg, struct db_msg *twin_r, struct err
     if (!call_enter(db, &own, err))
         return false;
     sqlite3_stmt *st = q_ask(db,
-                             MSG_SQL "JOIN msg o ON o.mh=m.mh AND o.emailid=m.emailid WHERE o.id=? AND o.body IS NULL "
-                                     "AND m.mh<>0 AND m.id<>o.id AND m.body IS NOT NULL AND m.name IS NULL "
-                                     "ORDER BY m.absent IS NOT NULL, m.id LIMIT 1",
-                             "i", I(msg));
+                             MSG_SQL "WHERE m.id IN (SELECT x.id FROM msg o JOIN msg x ON x.mh=o.mh AND "
+                                     "x.emailid=o.emailid WHERE o.id=?1 AND o.mh<>0 "
+                                     "UNION SELECT t.msg FROM item t JOIN intent i ON i.id=t.intent WHERE t.copy=?1 "
+                                     "AND t.copy>0 AND i.kind=?2 "
+                                     "UNION SELECT t.copy FROM item t JOIN intent i ON i.id=t.intent WHERE t.msg=?1 "
+                                     "AND t.copy>0 AND i.kind=?2) "
+                                     "AND m.id<>?1 AND m.body IS NOT NULL AND m.name IS NULL AND EXISTS(SELECT 1 FROM "
+                                     "msg WHERE id=?1 AND body IS NULL) ORDER BY m.absent IS NOT NULL, m.id LIMIT 1",
+                             "ii", I(msg), I(INTENT_COPY));
     arena_reset(db->out);
     if (q_step(db, st)) {
         msg_read(db, st, twin_r);

@@ -701,6 +701,39 @@ def test_a_message_is_opened_behind_a_move_that_names_no_place():
         tap.equal(held(r, "Archive"), names(1, 2, 3, 4, 5))
 
 
+def opened(r, ident):
+    got = r.ask("OPEN", account="work", msg=ident)
+    tap.equal(got.name, "BODY", repr(got))
+    with os.fdopen(got.fd) as f:
+        return f.read()
+
+
+def test_a_copy_has_the_file_of_the_original():
+    with world(lines="set -a work cache headers\nset purge-hold 0\n") as r:
+        one = ids(r, 1)
+        text = opened(r, one[0])
+        r.until("it is cached", lambda: r.sql("cache", "select body from msg where id=?", one[0]) != [(None,)])
+        bodies = r"UID FETCH .*BODY\S*\[(1|TEXT)?\]"
+        before = len(r.line.asked(bodies))
+        tap.equal(before > 0, True, r.line.commands)
+        r.intent(COPY, one, target=r.box("Archive"))
+        r.settled()
+        copy = ids(r, 1, box="Archive")[0]
+        tap.equal(opened(r, copy), text)
+        r.intent(PURGE, one)
+        r.settled()
+        tap.equal(opened(r, copy), text)
+        tap.equal(len(r.line.asked(bodies)), before, "not fetched again")
+        two = ids(r, 2)
+        r.intent(COPY, two, target=r.box("Archive"))
+        r.settled()
+        text2 = opened(r, ids(r, 2, box="Archive")[0])
+        r.until("it is cached", lambda: r.sql("cache", "select count(*) from msg where body is not null") == [(2,)])
+        tap.equal((opened(r, two[0]), len(r.line.asked(bodies))), (text2, before + 1), "nor the other way round")
+        offline(r)
+        tap.equal(opened(r, copy), text)
+
+
 if __name__ == "__main__":
     try:
         tap.run(globals())

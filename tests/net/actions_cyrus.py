@@ -14,7 +14,8 @@ CASES = ("test_archive_and_undo_before_and_after", "test_cut_move_by_copy", "tes
          "test_undo_where_the_server_says_no_uids", "test_undo_leaves_what_others_changed", "test_spam_and_no_spam_tell_the_server",
          "test_subscriptions", "test_conflicts_are_told_and_the_screen_returns_to_the_truth",
          "test_deleting_a_mailbox_with_mail_in_it_can_be_undone", "test_a_mailbox_made_offline_and_renamed_meanwhile",
-         "test_nothing_is_ever_removed_mailbox_wide", "test_a_message_is_opened_while_it_moves")
+         "test_nothing_is_ever_removed_mailbox_wide", "test_a_message_is_opened_while_it_moves",
+         "test_a_message_is_opened_behind_a_move_that_names_no_place", "test_a_copy_has_the_file_of_the_original")
 
 
 class Server(cyrus.Server):
