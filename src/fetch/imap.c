@@ -380,6 +380,12 @@ bool select_box(struct session *s, struct box *b, uint32_t uidvalidity, uint64_t
     b = box_get(s, id);
     if (!select_send(s, b, uidvalidity, modseq, &tag, err))
         return session_lost(s, err);
+    fetch_ahead(s->f);
+    if (s->f->lost) {
+        *err = s->f->lost_err;
+        return false;
+    }
+    b = box_get(s, id);
     return select_finish(s, b, tag, uidvalidity, modseq, resync_r, err);
 }
 

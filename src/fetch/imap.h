@@ -81,9 +81,9 @@ struct session {
     bool readonly, selecting, keywords_ok, nomodseq;
     uint32_t exists, uidnext, uidvalidity;
     uint64_t modseq;
-    uint32_t select_step, select_tag; /* sent ahead */
-    uint32_t rows_step, rows_tag, rows_hi;
-    unsigned window; /* slices under way in the last long run on this line */
+    uint32_t select_step, select_tag;               /* sent ahead */
+    uint32_t rows_step, rows_tag, rows_lo, rows_hi; /* sent ahead: these numbers, or UIDs */
+    unsigned window;                                /* slices under way in the last long run on this line */
     uint8_t rows_fields;
     uint8_t fields;    /* what the headers that come now are: enum row_fields, or the second pass */
     bool resync_asked; /* the SELECT asked for what happened since (QRESYNC) */

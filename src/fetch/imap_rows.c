@@ -369,19 +369,38 @@ static void top_range(const struct session *s, const struct m_STEP_ROWS_TOP *q, 
     *lo_r = *hi_r > q->count ? *hi_r - q->count + 1 : 1;
 }
 
-/* A page that the user waits for, while slices are under way. */
+/* The newest page behind a SELECT that is under way itself, so how many there are is not known yet: the server counts
+ * (RFC 9394), or the numbers are those of the last count. */
+static bool top_behind(struct session *s, const struct m_STEP_ROWS_TOP *q, struct err *err)
+{
+    bool partial = (imap_caps(s->imap) & IMAP_CAP_PARTIAL) != 0;
+    if (q->below_seq || (!partial && !q->total))
+        return false;
+    s->fields = s->rows_fields; /* its answers may come in any wait */
+    if (partial)
+        return imap_sendf(s->imap, &s->rows_tag, err, "UID FETCH 1:* (%s%s (PARTIAL -1:-%u)",
+                          row_extras(s, s->rows_fields), row_items[s->rows_fields] + 1, q->count) ||
+               session_lost(s, err);
+    s->rows_lo = q->total > q->count ? q->total - q->count + 1 : 1;
+    s->rows_hi = q->total;
+    return items_ask(s, &s->rows_tag, "FETCH", s->rows_lo, s->rows_hi, s->rows_fields, err);
+}
+
+/* A page that the user waits for, behind a SELECT or while slices are under way. */
 bool top_ahead(struct fetch *f, uint32_t step, const struct msg *m)
 {
     const struct m_STEP_ROWS_TOP *q = &m->u.STEP_ROWS_TOP;
     struct session *s = f->session;
     struct err err = ERR_INIT;
     uint32_t lo, hi;
-    if (!s || !s->imap || !q->urgent || s->selecting || s->rows_tag || s->selected != q->box || !s->exists ||
-        !q->count || q->count > SLICE)
+    if (!s || !s->imap || s->rows_tag || s->selected != q->box || !q->count || q->count > SLICE ||
+        !(s->selecting || (q->urgent && s->exists)))
         return false;
     top_range(s, q, &lo, &hi);
     s->rows_fields = fields_of(q->fields);
-    if (!items_ask(s, &s->rows_tag, "FETCH", lo, hi, s->rows_fields, &err))
+    s->rows_lo = 1; /* all that is wanted */
+    s->rows_hi = UINT32_MAX;
+    if (s->selecting ? !top_behind(s, q, &err) : !items_ask(s, &s->rows_tag, "FETCH", lo, hi, s->rows_fields, &err))
         return false;
     s->rows_step = step;
     return true;
@@ -396,7 +415,7 @@ bool imap_step_rows_top(struct fetch *f, struct msg *m, struct err *err)
         return false;
     uint32_t lo, hi;
     top_range(s, q, &lo, &hi);
-    if (done || !hi || !q->count)
+    if ((done && s->rows_lo <= lo && s->rows_hi >= hi) || !hi || !q->count)
         return true;
     if (!compress_for(s, hi - lo + 1, q->urgent, err))
         return false;
@@ -448,7 +467,7 @@ bool rows_ahead(struct fetch *f, uint32_t step, const struct msg *m)
     const struct m_STEP_ROWS *q = &m->u.STEP_ROWS;
     struct session *s = f->session;
     struct err err = ERR_INIT;
-    if (!s || !s->imap || !s->select_tag || s->rows_tag || s->selected != q->box || q->uid_hi)
+    if (!s || !s->imap || !s->selecting || s->rows_tag || s->selected != q->box || q->uid_hi)
         return false;
     uint32_t lo = MAX(q->uid_lo, 1);
     s->rows_hi = UINT32_MAX - lo < SLICE ? UINT32_MAX : lo + SLICE - 1;

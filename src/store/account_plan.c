@@ -165,7 +165,7 @@ static uint8_t fields_for(const struct acct *a, size_t i, const struct sync_step
 static struct step *send_top(struct acct *a, const struct sync_box *p, const struct sync_step *n)
 {
     struct step *s = STEP(a, rows_done, -1, STEP_ROWS_TOP, .urgent = n->urgent, .box = p->id, .below_seq = n->below_seq,
-                          .count = n->count, .fields = fields_for(a, (size_t)(p - a->plan), n));
+                          .count = n->count, .fields = fields_for(a, (size_t)(p - a->plan), n), .total = p->exists);
     if (s) {
         s->hi = n->below_seq;
         s->count = n->count;
@@ -250,6 +250,17 @@ static struct step *send_more(struct acct *a, struct sync_box *p, uint32_t count
     return s;
 }
 
+static struct step *plan_send(struct acct *a, const struct sync_step *n);
+
+/* A mailbox, and in the same round trip its first page, or what is new. */
+static struct step *send_open(struct acct *a, const struct sync_box *p, bool urgent)
+{
+    struct sync_step n = {
+        .kind = p->have > 0 ? SYNC_NEW : SYNC_TOP, .box = p->id, .urgent = urgent, .count = SYNC_FIRST_PAGE};
+    n.uid_lo = p->hi_uid + (p->hi_uid < UINT32_MAX);
+    return send_select(a, (size_t)(p - a->plan), urgent) ? plan_send(a, &n) : NULL;
+}
+
 static struct step *plan_send(struct acct *a, const struct sync_step *n)
 {
     ptrdiff_t i = n->box ? box_at(a, n->box) : -1;
@@ -263,10 +274,7 @@ static struct step *plan_send(struct acct *a, const struct sync_step *n)
     case SYNC_STATUS:
         return send_status(a);
     case SYNC_SELECT:
-        s = send_select(a, (size_t)i, n->urgent);
-        if (s && p->have == 0) /* the first page in the same round trip */
-            s = send_top(a, p, &(struct sync_step){.urgent = n->urgent, .count = SYNC_FIRST_PAGE});
-        return s;
+        return n->urgent || p->have == 0 ? send_open(a, p, n->urgent) : send_select(a, (size_t)i, false);
     case SYNC_TOP:
         return send_top(a, p, n);
     case SYNC_NEW:
@@ -301,15 +309,19 @@ static struct step *plan_send(struct acct *a, const struct sync_step *n)
     return s;
 }
 
+static void plan_under_way(struct acct *a, const struct step *s, bool urgent)
+{
+    if (s && urgent)
+        a->urgent_step = s->number;
+    else if (s)
+        a->plan_step = s->number;
+}
+
 static void plan_begin(struct acct *a, const struct sync_step *n)
 {
     struct step *s = plan_send(a, n);
-    if (!s || n->kind == SYNC_WATCH)
-        return;
-    if (n->urgent)
-        a->urgent_step = s->number;
-    else
-        a->plan_step = s->number;
+    if (n->kind != SYNC_WATCH)
+        plan_under_way(a, s, n->urgent);
 }
 
 /* The server is asked for all of it in the flight of the login. Not where changes of the user wait: their outcome is
@@ -321,12 +333,8 @@ void imap_connecting(struct acct *a)
     struct err err = ERR_INIT;
     if (!db_intent_counts(a->db, &counts, &err) || counts.queued + counts.sent + counts.unknown > 0)
         return;
-    if (!p || !send_select(a, (size_t)(p - a->plan), p->watched))
-        return;
-    struct sync_step n = {
-        .kind = p->have > 0 ? SYNC_NEW : SYNC_TOP, .box = p->id, .urgent = p->watched, .count = SYNC_FIRST_PAGE};
-    n.uid_lo = p->hi_uid + (p->hi_uid < UINT32_MAX);
-    plan_begin(a, &n);
+    if (p)
+        plan_under_way(a, send_open(a, p, p->watched), p->watched);
 }
 
 static int64_t since(int64_t then)

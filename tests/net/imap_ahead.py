@@ -214,6 +214,49 @@ def test_a_wrong_password_stays_one():
         p.end(steps[2], want=ERR["LINE"])
 
 
+def page_of_another(caps, total, behind):
+    """A mailbox that is opened later, never seen before: its newest two of three. Returns what was asked in the flight of SELECT and after it."""
+    def page(conn, tag, command):
+        if "PARTIAL" in command:
+            conn.sendall(rows_answer(tag, "UID FETCH 1:9"))
+        elif int(re.search(r":(\d+)", command)[1]) > 3:
+            conn.sendall(tag + b" BAD no such number\r\n")
+        else:
+            conn.sendall(rows_answer(tag, command))
+
+    def talk(conn, line, number):
+        while True:
+            tag, command = line()
+            if command.startswith("SELECT"):
+                more = [line()] if behind else []  # SELECT is not answered before what is behind it has come
+                conn.sendall(select_answer(tag).replace(b"* VANISHED (EARLIER) 2\r\n", b""))
+                for t, c in more:
+                    page(conn, t, c)
+            elif "FETCH" in command:
+                page(conn, tag, command)
+            elif command.startswith("AUTHENTICATE"):
+                conn.sendall(tag + b" OK [CAPABILITY %s] in\r\n" % caps.encode())
+            else:
+                conn.sendall(tag + b" OK x\r\n")
+    with fetch(talk) as p:
+        p.do("STEP_CONNECT")
+        steps = [p.begin("STEP_SELECT", urgent=1, box=2, name="Other"), p.begin("STEP_ROWS_TOP", urgent=1, box=2, count=2, total=total)]
+        tap.equal(p.end(steps[0])["BOX_OPEN"][0].exists, 3)
+        tap.equal(sorted({r.uid for r in p.end(steps[1])["ROW"]}), [4, 5])
+        return [re.sub(r" \(UID.*\]\)", "", c) for c in p.server.heard[0] if "FETCH" in c]
+
+
+def test_the_first_page_is_counted_by_the_server():
+    tap.equal(page_of_another(AFTER + " PARTIAL", 0, True), ["UID FETCH 1:* (PARTIAL -1:-2)"])
+
+
+def test_the_first_page_by_the_last_count():
+    tap.equal(page_of_another(AFTER, 3, True), ["FETCH 2:3"])
+    tap.equal(page_of_another(AFTER, 2, True), ["FETCH 1:2", "FETCH 2:3"], "one more has come since")
+    tap.equal(page_of_another(AFTER, 9, True), ["FETCH 8:9", "FETCH 2:3"], "there are fewer now")
+    tap.equal(page_of_another(AFTER, 0, False), ["FETCH 2:3"], "never counted: a round trip more")
+
+
 def test_another_mailbox_overtakes():
     # the user looks elsewhere in that moment: the answers belong to the mailbox they are about
     read, asked = threading.Event(), threading.Event()
