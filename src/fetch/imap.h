@@ -27,6 +27,8 @@ struct piece {
 struct transfer {
     struct transfer *next; /* of the session: answers find it there */
     uint32_t step;         /* sent ahead for this step; 0 */
+    uint32_t shows;        /* the step whose reader sees the first bytes as they come; 0: nobody */
+    bool begun;            /* and has them */
     uint64_t box;
     uint32_t uid;
     char section[IMAP_SECTION_MAX];
@@ -194,6 +196,8 @@ int tmp_open(struct session *, char **path_r, struct err *); /* a file of its ow
 bool text_serves(const struct m_STEP_BODY *);
 /* What the text of a message needs first: sent, not waited for (imap_part.c). */
 struct transfer *text_begin(struct session *, const struct m_STEP_BODY *, struct err *);
+/* For the screen: what is in the file now. `list` as in BODY_BEGUN. */
+bool begun_tell(struct session *, uint32_t step, const char *path, struct str list, bool all, struct err *);
 /* COPYUID of an untagged answer: of the oldest move that has not ended. */
 void imap_on_copyuid(struct session *, struct str args);
 bool acts_drain(struct session *, struct err *); /* waits for what was sent ahead */

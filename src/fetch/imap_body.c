@@ -215,6 +215,7 @@ bool body_on_fetch(struct session *s, const struct imap_fetch *ft, struct err *e
 {
     struct transfer *t = waiting(s, ft, ft->uid), *sinking = s->sinking;
     bool nil = (ft->has & IMAP_BODY_NIL) != 0;
+    struct err e = ERR_INIT;
     s->sinking = NULL;
     (void)err;
     if (sinking && (sinking != t || ft->body_bytes == UINT64_MAX)) {
@@ -238,6 +239,8 @@ bool body_on_fetch(struct session *s, const struct imap_fetch *ft, struct err *e
     t->crossed += n;
     /* A short answer is the end, unless much was announced: then the next one, empty, is. */
     t->complete = !ft->partial || nil || n == 0 || (n < asked && t->have >= t->size);
+    if (t->shows && !t->begun && !t->complete) /* now: the tagged answer may follow that of the next piece */
+        t->begun = begun_tell(s, t->shows, t->path, STR(""), false, &e);
     return true;
 }
 

@@ -414,13 +414,12 @@ static bool whole_publish(struct session *s, const struct m_STEP_BODY *q, struct
     return ok;
 }
 
-/* For the screen: what is in the file now. */
-static bool begun_tell(struct session *s, const char *path, struct str list, bool all, struct err *err)
+bool begun_tell(struct session *s, uint32_t step, const char *path, struct str list, bool all, struct err *err)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     if (fd < 0)
         return err_sys(err, err_from_errno(errno), errno, "%s", path);
-    bool ok = FETCH_SEND_FD(s->f, fd, err, BODY_BEGUN, .step = fetch_step(s->f), .absent = list, .all = all);
+    bool ok = FETCH_SEND_FD(s->f, fd, err, BODY_BEGUN, .step = step, .absent = list, .all = all);
     close(fd);
     return ok;
 }
@@ -435,7 +434,7 @@ static bool made_publish(struct session *s, const struct m_STEP_BODY *q, struct 
     if (fd < 0)
         return false;
     char *final = path_join(s->f->account_dir, rel);
-    bool ok = fs_write_all(fd, bytes, err) && (!q->urgent || begun_tell(s, tmp, list, true, err));
+    bool ok = fs_write_all(fd, bytes, err) && (!q->urgent || begun_tell(s, fetch_step(s->f), tmp, list, true, err));
     if (ok) {
         ok = fs_commit(fd, tmp, final, err);
     } else {
@@ -455,7 +454,8 @@ static bool begun_made(struct session *s, const struct plan *p, struct err *err)
     bool ok = make_file(p, &out, &list);
     if (ok) {
         fd = tmp_open(s, &tmp, err);
-        ok = fd >= 0 && fs_write_all(fd, buf_str(&out), err) && begun_tell(s, tmp, buf_str(&list), false, err);
+        ok = fd >= 0 && fs_write_all(fd, buf_str(&out), err) &&
+             begun_tell(s, fetch_step(s->f), tmp, buf_str(&list), false, err);
     } else {
         ok = true; /* past a limit: without a first screen */
     }
@@ -483,8 +483,10 @@ struct transfer *text_begin(struct session *s, const struct m_STEP_BODY *q, stru
     bool small = q->size && q->size <= SMALL_MAX, ok = true;
     t->size = q->size;
     t->structure_wanted = !small;
-    if (!small || (q->urgent && !q->want.n && q->size > WINDOW))
+    if (!small || (q->urgent && !q->want.n && q->size > WINDOW)) {
+        t->shows = small ? q->step : 0;
         ok = transfer_ask(s, t, FIRST, err);
+    }
     if (ok && small)
         ok = transfer_ask(s, t, 0, err);
     if (!ok)
@@ -499,11 +501,11 @@ static bool whole_finish(struct session *s, const struct m_STEP_BODY *q, struct 
     if (!q->urgent && !q->want.n && MAX(t->size, t->have) > AHEAD_TEXT_MAX)
         return true; /* too much for a message that nobody has asked for yet */
     bool shown = q->urgent && !q->want.n;
-    if (shown && !t->complete && !begun_tell(s, t->path, STR(""), false, err))
+    if (shown && !t->complete && !t->begun && !begun_tell(s, q->step, t->path, STR(""), false, err))
         return false;
     if (!t->complete && t->size > SMALL_MAX)
         transfer_keep(s, t);
-    return transfer_run(s, t, err) && (!shown || begun_tell(s, t->path, STR(""), true, err)) &&
+    return transfer_run(s, t, err) && (!shown || begun_tell(s, q->step, t->path, STR(""), true, err)) &&
            whole_publish(s, q, t, attachments, err);
 }
 

@@ -291,6 +291,23 @@ def test_copyuid_of_the_next_move_comes_early():
         tap.equal(got, [[(1, 5), (2, 6)], [(3, 7)]])
 
 
+def test_first_bytes_are_shown_as_they_come():
+    """Dovecot ends two FETCHes under way together: what the first brought is shown before its tagged answer."""
+    mail = b"From: a@example.org\r\nSubject: s\r\n\r\n" + b"a line of the text\r\n" * 1000
+
+    def both(_):
+        conn, = server.connections
+        while b"<8192." not in conn.data:
+            conn.more()
+        return b"".join(b"* 1 FETCH (UID 1 BODY[]<%d> {%d}\r\n%s)\r\n" % (at, len(piece), piece)
+                        for at, piece in ((0, mail[:8192]), (8192, mail[8192:])))
+    server = Liar([(r"UID FETCH 1 .*<0\.8192>\)", both), (r"UID FETCH 1 .*<8192\.\d+>\)", b"")])
+    with fetch(server=server) as p:
+        got = p.do("STEP_BODY", box=1, uid=1, msg=1, size=len(mail), urgent=1)
+        tap.equal([m.all for m in got["BODY_BEGUN"]], [0, 1])
+        tap.equal(open(os.path.join(p.root, "mail", "work", got["BODY_AT"][0].path.decode()), "rb").read(), mail)
+
+
 def test_read_only_is_told():
     # THREATS 61
     with fetch((r"SELECT .*", b"* 1 EXISTS\r\n* OK [UIDVALIDITY 7] x\r\n{tag} OK [READ-ONLY] look\r\n")) as p:
