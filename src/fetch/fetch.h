@@ -37,6 +37,9 @@ extern const struct step_handler imap_steps[], pop_steps[], local_steps[], file_
 bool fetch_file_open(struct fetch *, const struct m_STEP_FILE_OPEN *, struct err *);
 /* STEP_FILE_LINK, likewise. ERR_NO_MESSAGE: the file is not there; another error: the file system has no links. */
 bool fetch_file_link(struct fetch *, const struct m_STEP_FILE_LINK *, struct err *);
+/* At the start of an IMAP account's program, the only one in its directory: removes what one before it, that was
+ * killed, had half written. */
+void fetch_files_sweep(struct fetch *);
 /* "BOXKEY/UID" and nothing else. */
 bool fetch_body_path(struct str path);
 /* Such a file, opened for reading; no link is followed. -1 with *err: ERR_NO_MESSAGE where it is gone. */

@@ -192,8 +192,8 @@ static bool list_folder(struct listing *l, const char *dir, const char *name)
 
 #define STALE_S (7 * 86400) /* parts that nobody went on with */
 
-/* What a program that was killed left half written. */
-static bool sweep_tmp(struct listing *l, const char *dir, const char *name)
+/* Parts stay for a while: a transfer goes on from there. */
+static bool sweep_parts(struct listing *l, const char *dir, const char *name)
 {
     char path[NAME_MAX + 8];
     struct stat st;
@@ -204,11 +204,26 @@ static bool sweep_tmp(struct listing *l, const char *dir, const char *name)
     return true;
 }
 
+static bool sweep_body(struct listing *l, const char *dir, const char *name)
+{
+    char path[NAME_MAX + 8];
+    snprintf(path, sizeof path, "%s/%s", dir, name);
+    if (strncmp(name, "body.", 5) == 0)
+        unlinkat(l->f->account_fd, path, 0);
+    return true;
+}
+
+void fetch_files_sweep(struct fetch *f)
+{
+    struct err err = ERR_INIT;
+    each_name(&(struct listing){.f = f, .err = &err}, "tmp", sweep_body);
+}
+
 static bool step_files_list(struct fetch *f, struct msg *m, struct err *err)
 {
     struct listing l = {f, BUF_INIT(32768), err};
     (void)m;
-    bool ok = each_name(&l, "tmp", sweep_tmp) && each_name(&l, ".", list_folder) && list_flush(&l);
+    bool ok = each_name(&l, "tmp", sweep_parts) && each_name(&l, ".", list_folder) && list_flush(&l);
     buf_fini(&l.paths);
     return ok;
 }

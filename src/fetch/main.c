@@ -96,6 +96,8 @@ int main(int argc, char **argv)
         f.chan = chan_new(IPC_CHANNEL_FD, ROLE_FETCH, ROLE_STORE);
         ok = directory(&f, p.store, &err) && network(&f, &err) && confine(&f, &err);
     }
+    if (ok && f.account->in.proto == PROTO_IMAP)
+        fetch_files_sweep(&f);
     if (ok)
         fetch_run(&f);
     else

@@ -734,6 +734,18 @@ def test_a_copy_has_the_file_of_the_original():
         tap.equal(opened(r, copy), text)
 
 
+def test_half_a_body_of_a_program_that_was_killed_goes():
+    with world(count=1) as r:
+        tmp = os.path.join(r.store_dir, "mail/work/tmp")
+        os.makedirs(tmp, 0o700, exist_ok=True)
+        for name in ("body.77.1", "part.0123456789abcdef0123456789abcdef.1.2"):
+            open(os.path.join(tmp, name), "w").close()
+        killed = r.fetch[0].pid
+        r.kill("fetch")
+        r.until("it is online again", lambda: r.fetch[0].pid != killed and r.accounts[-1].state == 2)
+        tap.equal([n[:5] for n in os.listdir(tmp)], ["part."], "what can be gone on with stays")
+
+
 if __name__ == "__main__":
     try:
         tap.run(globals())
