@@ -215,12 +215,17 @@ static bool challenges(struct imap *m, struct sasl *sasl, uint32_t tag, struct b
     return ok;
 }
 
-static bool login_sasl(struct imap *m, struct sasl *sasl, struct err *err)
+static bool login_sasl(void *arg, struct sasl *sasl, struct err *err)
 {
+    struct imap *m = arg;
     struct buf initial = BUF_INIT(65536);
     struct imap_result r;
     struct imap_cmd c;
     uint32_t tag;
+    if (m->went_ahead) { /* with a login that was refused: nothing of it counts */
+        m->went_ahead = m->identified = false;
+        m->handler.ahead = NULL;
+    }
     bool have = sasl_initial(sasl, &initial);
     imap_cmd_init(&c, "AUTHENTICATE ");
     imap_cmd_add(&c, "%s", sasl_mechanism(sasl));
@@ -233,8 +238,6 @@ static bool login_sasl(struct imap *m, struct sasl *sasl, struct err *err)
     bool whole = have && !initial.n && sasl_said_all(sasl) && !sasl_ends_alone(m);
     bool ok = imap_send(m, &c, &tag, err) && (!whole || go_ahead(m, err)) && challenges(m, sasl, tag, &initial, err) &&
               imap_wait(m, tag, &r, err) && login_result(&r, err) && sasl_finish(sasl, (struct str){NULL, 0}, err);
-    if (!ok)
-        sasl_explain(sasl, err);
     if (initial.p)
         explicit_bzero(initial.p, initial.n);
     buf_fini(&initial);
@@ -246,27 +249,25 @@ static bool authenticate(struct imap *m, const struct endpoint *ep, const struct
     bool insecure_ok = ep->tls == TLS_NONE;
     bool password = secret->p && !secret->token;
     struct buf offered = BUF_INIT(4096);
-    bool ok;
+    bool ok, tried;
     if (!stream_is_tls(m->stream) && !insecure_ok)
         return err_set(err, ERR_NO_STARTTLS, "no login without encryption");
     if (!one_line(str_z(ep->user)) || !one_line((struct str){secret->p, secret->n}))
         return err_set(err, ERR_SECRET, "the user name or the password holds a line end or a NUL");
     mechanisms(m, &offered);
     m->caps_known = false; /* what is said from here on counts for the session */
-    struct sasl *sasl = sasl_new(buf_str(&offered), "imap", ep->host, ep->user, secret, m->stream, insecure_ok, err);
-    if (sasl) {
-        ok = login_sasl(m, sasl, err);
-        if (!ok && err->kind == ERR_AUTH && sasl_binding_refused(sasl, str_z(err->text))) {
-            sasl_free(&sasl);
-            stream_channel_binding_off(m->stream);
-            sasl = sasl_new(buf_str(&offered), "imap", ep->host, ep->user, secret, m->stream, insecure_ok, err);
-            ok = sasl && login_sasl(m, sasl, err);
-        }
-    } else if (password && err->kind == ERR_NO_AUTH_METHOD && !(m->caps & IMAP_CAP_LOGINDISABLED))
+    struct sasl_login l = {.offered = buf_str(&offered),
+                           .service = "imap",
+                           .host = ep->host,
+                           .user = ep->user,
+                           .secret = secret,
+                           .stream = m->stream,
+                           .insecure_ok = insecure_ok,
+                           .carry = login_sasl,
+                           .arg = m};
+    ok = sasl_login(&l, &tried, err);
+    if (!ok && !tried && password && err->kind == ERR_NO_AUTH_METHOD && !(m->caps & IMAP_CAP_LOGINDISABLED))
         ok = login_plain(m, ep, secret, err);
-    else
-        ok = false;
-    sasl_free(&sasl);
     buf_fini(&offered);
     return ok;
 }

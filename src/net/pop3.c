@@ -275,8 +275,9 @@ static bool sasl_turns(struct pop3 *p, struct sasl *s, struct err *err)
     return ok;
 }
 
-static bool sasl_login(struct pop3 *p, struct sasl *s, struct err *err)
+static bool carry(void *arg, struct sasl *s, struct err *err)
 {
+    struct pop3 *p = arg;
     struct buf line = BUF_INIT(32768);
     const char *name = sasl_mechanism(s);
     buf_addf(&line, "AUTH %s ", name);
@@ -303,10 +304,7 @@ static bool sasl_login(struct pop3 *p, struct sasl *s, struct err *err)
             explicit_bzero((*b)->p, (*b)->cap);
         buf_fini(*b);
     }
-    ok = ok && sasl_turns(p, s, err);
-    if (!ok)
-        sasl_explain(s, err);
-    return ok;
+    return ok && sasl_turns(p, s, err);
 }
 
 static bool apop(struct pop3 *p, const char *user, const struct secret *secret, struct err *err)
@@ -358,13 +356,19 @@ static bool login(struct pop3 *p, const char *user, const struct secret *secret,
         return err_set(err, ERR_SECRET, "%s: the password is empty or holds control characters", p->host);
     struct str mechanisms = (p->caps & POP_SASL) != 0 ? buf_str(&p->sasl) : STR("");
     if (mechanisms.n > 0) {
-        struct sasl *s = sasl_new(mechanisms, "pop", p->host, user, secret, p->stream, insecure_ok, err);
-        if (s != NULL) {
-            bool ok = sasl_login(p, s, err);
-            sasl_free(&s);
-            return ok;
-        }
-        if (err->kind != ERR_NO_AUTH_METHOD || secret->p == NULL || secret->token)
+        bool tried;
+        struct sasl_login l = {.offered = mechanisms,
+                               .service = "pop",
+                               .host = p->host,
+                               .user = user,
+                               .secret = secret,
+                               .stream = p->stream,
+                               .insecure_ok = insecure_ok,
+                               .carry = carry,
+                               .arg = p};
+        if (sasl_login(&l, &tried, err))
+            return true;
+        if (tried || err->kind != ERR_NO_AUTH_METHOD || secret->p == NULL || secret->token)
             return false;
         *err = ERR_INIT;
     }

@@ -419,12 +419,6 @@ bool sasl_finish(struct sasl *s, struct str last_data, struct err *err)
            err_set(err, ERR_AUTH, "the server did not prove that it knows the password (%s)", s->mechanism->name);
 }
 
-bool sasl_binding_refused(const struct sasl *s, struct str words)
-{
-    struct str lost = str_z(sasl_errstring(SASL_BADPROT, NULL, NULL)); /* such servers use the library as well */
-    return (s->mechanism->flags & NEEDS_BINDING) != 0 && words.n && memmem(words.p, words.n, lost.p, lost.n) != NULL;
-}
-
 /* ---- What a server repeats ---------------------------------------------------------------------- */
 void sasl_explain(const struct sasl *s, struct err *err)
 {
@@ -498,4 +492,39 @@ void sasl_redact(const struct secret *secret, struct err *err)
         else
             i += n ? n : 1;
     }
+}
+
+/* ---- A whole login ------------------------------------------------------------------------------ */
+static bool binding_refused(const struct sasl *s, const struct err *err)
+{
+    /* such servers use the library as well */
+    return (s->mechanism->flags & NEEDS_BINDING) != 0 && (err->kind == ERR_AUTH || err->kind == ERR_SERVER_TEMP) &&
+           strstr(err->text, sasl_errstring(SASL_BADPROT, NULL, NULL)) != NULL;
+}
+
+bool sasl_login(const struct sasl_login *l, bool *tried_r, struct err *err)
+{
+    static char unbound[256]; /* the host that could not follow */
+    bool ok = false, again = true;
+    *tried_r = false;
+    if (l->stream != NULL && strcmp(l->host, unbound) == 0)
+        stream_channel_binding_off(l->stream);
+    while (!ok && again) {
+        struct sasl *s = sasl_new(l->offered, l->service, l->host, l->user, l->secret, l->stream, l->insecure_ok, err);
+        if (s == NULL)
+            return false;
+        *tried_r = true;
+        ok = l->carry(l->arg, s, err);
+        again = !ok && binding_refused(s, err);
+        if (again) {
+            stream_channel_binding_off(l->stream);
+            snprintf(unbound, sizeof unbound, "%s", l->host);
+            *err = ERR_INIT;
+        } else if (!ok) {
+            sasl_explain(s, err);
+            sasl_redact(l->secret, err);
+        }
+        sasl_free(&s);
+    }
+    return ok;
 }

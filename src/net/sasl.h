@@ -31,12 +31,27 @@ bool sasl_said_all(const struct sasl *);
 bool sasl_finish(struct sasl *, struct str last_data, struct err *);
 /* After a failed login: adds what the server said of an access token (RFC 7628 3.2.2: its "status"), if anything. */
 void sasl_explain(const struct sasl *, struct err *);
-/* After a refused login: do the server's words say that it could not follow the exchange, and not that the password is
- * wrong, where channel binding was used? Cyrus IMAP of Debian 12 knows tls-unique only, also under TLS 1.3, where RFC
- * 9266 wants tls-exporter. A login without binding is then no second guess at the password. */
-bool sasl_binding_refused(const struct sasl *, struct str words);
 /* After a failed login: blots out the secret in *err, plain or within base64, where the server's words repeat what it
  * was sent. */
 void sasl_redact(const struct secret *, struct err *);
+
+/* A whole login. `carry` takes the exchange of a new `sasl` to the server: sasl_mechanism and sasl_initial, sasl_step
+ * for each challenge, sasl_finish; false with *err. */
+struct sasl_login {
+    struct str offered; /* the rest as for sasl_new */
+    const char *service, *host, *user;
+    const struct secret *secret;
+    struct stream *stream;
+    bool insecure_ok;
+    bool (*carry)(void *arg, struct sasl *, struct err *);
+    void *arg;
+};
+/* Carried a second time, without channel binding, where the server's words say that it could not follow the exchange,
+ * and not that the password is wrong: Cyrus IMAP of Debian 12 knows tls-unique only, also under TLS 1.3, where RFC 9266
+ * wants tls-exporter, and behind a proxy that ends TLS the two lines differ. That is no second guess at the password.
+ * For the life of this program such a host is not offered a binding again: each refusal counts there as a failed login
+ * and costs seconds. *err is what the server said of the last one, explained and without the secret. *tried_r: false
+ * where nothing was said to the server, for want of a mechanism. */
+bool sasl_login(const struct sasl_login *, bool *tried_r, struct err *);
 
 #endif

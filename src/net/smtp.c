@@ -241,14 +241,9 @@ static bool login_turns(struct smtp *s, struct sasl *sasl, struct reply *r, stru
     return ok;
 }
 
-bool smtp_login(struct smtp *s, const char *user, const struct secret *secret, bool insecure_ok, struct err *err)
+static bool carry(void *arg, struct sasl *sasl, struct err *err)
 {
-    if ((s->caps & SMTP_AUTH) == 0)
-        return err_set(err, ERR_NO_AUTH_METHOD, "%s offers no login on this line (%s)", s->host,
-                       stream_is_tls(s->stream) ? "TLS" : "no TLS");
-    struct sasl *sasl = sasl_new(buf_str(&s->auth), "smtp", s->host, user, secret, s->stream, insecure_ok, err);
-    if (sasl == NULL)
-        return false;
+    struct smtp *s = arg;
     struct reply r;
     reply_init(&r);
     struct buf line = BUF_INIT(32768), first = BUF_INIT(32768);
@@ -259,15 +254,28 @@ bool smtp_login(struct smtp *s, const char *user, const struct secret *secret, b
     }
     buf_addz(&line, "\r\n");
     bool ok = stream_write(s->stream, buf_str(&line), err) && login_turns(s, sasl, &r, err);
-    if (!ok) {
-        sasl_explain(sasl, err);
-        sasl_redact(secret, err);
-    }
     wipe(&line);
     wipe(&first);
     buf_fini(&r.text);
-    sasl_free(&sasl);
     return ok;
+}
+
+bool smtp_login(struct smtp *s, const char *user, const struct secret *secret, bool insecure_ok, struct err *err)
+{
+    bool tried;
+    if ((s->caps & SMTP_AUTH) == 0)
+        return err_set(err, ERR_NO_AUTH_METHOD, "%s offers no login on this line (%s)", s->host,
+                       stream_is_tls(s->stream) ? "TLS" : "no TLS");
+    struct sasl_login l = {.offered = buf_str(&s->auth),
+                           .service = "smtp",
+                           .host = s->host,
+                           .user = user,
+                           .secret = secret,
+                           .stream = s->stream,
+                           .insecure_ok = insecure_ok,
+                           .carry = carry,
+                           .arg = s};
+    return sasl_login(&l, &tried, err);
 }
 
 /* ---- What may be sent --------------------------------------------------------------------------- */

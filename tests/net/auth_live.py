@@ -3,6 +3,7 @@
 (THREATS 3, 4, 17, 20)."""
 import contextlib
 import os
+import select
 import socket
 import ssl
 import subprocess
@@ -264,6 +265,61 @@ def test_channel_binding():
                 equal(log.count("login by SCRAM-SHA-256"), 1 if tls == "tls1_2" else 2)
             finally:
                 s.close()
+
+
+class Unbound:
+    """A proxy that ends TLS: the server behind it seems to offer a channel binding, and cannot follow it."""
+
+    def __init__(self, s, port, refusal):
+        self.target, self.refusal, self.heard = port, refusal, []
+        self.near = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.near.load_cert_chain(os.path.join(s.dir, "server.pem"), os.path.join(s.dir, "server.key"))
+        self.far = ssl.create_default_context(cafile=s.info["ca"])
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def serve(self):
+        with contextlib.suppress(OSError):
+            while True:
+                conn, _ = self.listener.accept()
+                threading.Thread(target=self.talk, args=(conn,), daemon=True).start()
+
+    def talk(self, conn):
+        with contextlib.suppress(OSError), self.near.wrap_socket(conn, server_side=True) as near, self.far.wrap_socket(
+                socket.create_connection(("127.0.0.1", self.target)), server_hostname="localhost") as far:
+            while True:
+                for sock in [x for x in (near, far) if x.pending()] or select.select([near, far], [], [])[0]:
+                    data = sock.recv(65536)
+                    if not data:
+                        return
+                    if data.upper().startswith(b"AUTH "):
+                        self.heard.append(data.split()[1].decode())
+                    if sock is far:
+                        near.sendall(data.replace(b" SCRAM-SHA-256", b" SCRAM-SHA-256-PLUS SCRAM-SHA-256"))
+                    elif data.startswith(b"AUTH SCRAM-SHA-256-PLUS"):
+                        near.sendall(self.refusal)
+                    else:
+                        far.sendall(data)
+
+
+def test_channel_binding_that_a_proxy_breaks():
+    with server() as s:
+        s.deliver("bob", message("behind a proxy"))
+        proxy = Unbound(s, s.info["pop3s"], b"-ERR [AUTH] bad protocol / cancel\r\n")
+        u = user(s, "pop", "", "pop3s", port=proxy.port, password=True)
+        contains(u.command("fetch"), "1 new")
+        equal(proxy.heard, ["SCRAM-SHA-256-PLUS", "SCRAM-SHA-256"])
+        proxy = Unbound(s, s.info["submissions"], b"535 5.7.8 Error: authentication failed: bad protocol / cancel\r\n")
+        u = user(s, "smtp", "set undo-send 0\n", "imaps", password=True)
+        u.write_rc(open(u.rc).read().replace("@localhost:%d" % s.info["submissions"], "@localhost:%d" % proxy.port))
+        contains(u.command("send", "-t", stdin="From: bob@example.org\nTo: alice@example.org\nSubject: through it\n\nx\n"), "sent")
+        equal(proxy.heard, ["SCRAM-SHA-256-PLUS", "SCRAM-SHA-256"])
+        eventually("it arrives", lambda: "through it" in s.subjects("alice", "INBOX"))
+        # a password that is wrong is not tried twice
+        proxy = Unbound(s, s.info["pop3s"], b"-ERR [AUTH] no\r\n")
+        failed(user(s, "wrong", "", "pop3s", port=proxy.port, password=True), 77, "no")
+        equal(proxy.heard, ["SCRAM-SHA-256-PLUS"])
 
 
 def test_login_disabled():

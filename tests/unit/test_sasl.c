@@ -254,6 +254,60 @@ static void test_choice(void **state UNUSED)
     pair_close(&p);
 }
 
+/* ---- A whole login ------------------------------------------------------------------------------ */
+struct carried {
+    char mechanisms[200]; /* in order, a blank behind each */
+    const char *refusal;  /* of a login with channel binding */
+};
+
+static bool carry(void *arg, struct sasl *s, struct err *err)
+{
+    struct carried *c = arg;
+    size_t n = strlen(c->mechanisms);
+    snprintf(c->mechanisms + n, sizeof c->mechanisms - n, "%s ", sasl_mechanism(s));
+    return strstr(sasl_mechanism(s), "-PLUS") == NULL || err_set(err, ERR_AUTH, "it says \"%s\"", c->refusal);
+}
+
+/* Without the binding where it could not be followed, and from then on; a password is never tried twice. */
+static void test_login_without_binding(void **state UNUSED)
+{
+    static const struct {
+        const char *host, *refusal, *want;
+        bool ok;
+    } rows[] = {
+        {"a.example.org", "authentication failure", "SCRAM-SHA-256-PLUS ", false},
+        {"a.example.org", "bad protocol / cancel", "SCRAM-SHA-256-PLUS SCRAM-SHA-256 ", true},
+        {"a.example.org", "", "SCRAM-SHA-256 ", true},
+        {"b.example.org", "no " PASSWORD, "SCRAM-SHA-256-PLUS ", false},
+    };
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct pair p = {.s = NULL};
+        struct err err = ERR_INIT;
+        struct secret secret = password(PASSWORD);
+        struct carried c = {.refusal = rows[i].refusal};
+        bool tried = false;
+        pair_open(&p);
+        struct sasl_login l = {.offered = STR("PLAIN SCRAM-SHA-256-PLUS SCRAM-SHA-256"),
+                               .service = "pop",
+                               .host = rows[i].host,
+                               .user = "alice",
+                               .secret = &secret,
+                               .stream = p.s,
+                               .carry = carry,
+                               .arg = &c};
+        assert_int_equal(sasl_login(&l, &tried, &err), rows[i].ok);
+        assert_true(tried);
+        assert_string_equal(c.mechanisms, rows[i].want);
+        assert_int_equal(err.kind, rows[i].ok ? ERR_NONE : ERR_AUTH);
+        assert_null(strstr(err.text, PASSWORD));
+        l.offered = STR("GSSAPI");
+        assert_false(sasl_login(&l, &tried, &err));
+        assert_false(tried);
+        secret_free(&secret);
+        pair_close(&p);
+    }
+}
+
 /* RFC 5802 with channel binding: the right one is accepted, another line's (a man in the middle) is not. */
 static void test_channel_binding(void **state UNUSED)
 {
@@ -574,9 +628,11 @@ static void test_what_a_server_repeats(void **state UNUSED)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_mechanisms), cmocka_unit_test(test_choice),  cmocka_unit_test(test_channel_binding),
-        cmocka_unit_test(test_external),   cmocka_unit_test(test_bearer),  cmocka_unit_test(test_bearer_status),
-        cmocka_unit_test(test_lies),       cmocka_unit_test(test_control), cmocka_unit_test(test_what_a_server_repeats),
+        cmocka_unit_test(test_mechanisms),      cmocka_unit_test(test_choice),
+        cmocka_unit_test(test_channel_binding), cmocka_unit_test(test_login_without_binding),
+        cmocka_unit_test(test_external),        cmocka_unit_test(test_bearer),
+        cmocka_unit_test(test_bearer_status),   cmocka_unit_test(test_lies),
+        cmocka_unit_test(test_control),         cmocka_unit_test(test_what_a_server_repeats),
     };
     return cmocka_run_group_tests(tests, setup, NULL);
 }
