@@ -40,12 +40,12 @@ struct transfer {
     uint64_t size;          /* expected, 0 unknown: a hint */
     uint64_t piece;         /* bytes to ask for at once */
     bool structure_wanted;  /* with the next piece */
+    bool structured;        /* it was asked for */
     struct buf structure;   /* BODYSTRUCTURE that came with the bytes */
     struct piece sent[2];
     unsigned under_way;
     bool complete, nil;
-    unsigned broken; /* answers with its bytes that could not be read */
-    struct err err;  /* of the disk or of the command */
+    struct err err; /* of the disk or of the command */
 };
 /* A change under way: asked, perhaps ahead of its step's turn. */
 #define ACTS_MAX 8
@@ -108,6 +108,10 @@ struct session {
     struct transfer *transfers;
     struct transfer *sinking; /* whose bytes are just coming */
     uint32_t broken;          /* FETCH answers that could not be read */
+    struct {
+        uint64_t box;
+        uint32_t uid;
+    } odd; /* a message that broke the line where its structure was asked for: without it the next time */
     unsigned tmp_count;
     struct { /* the text that came last, where its step was canceled meanwhile */
         uint64_t box;

@@ -8,7 +8,6 @@
 #include <unistd.h>
 
 #define AHEAD_MAX 4
-#define BROKEN_MAX 5 /* answers with bytes of one section that cannot be read */
 #define PIECE_MIN (64u << 10)
 #define PIECE_MAX (1u << 20)
 #define PIECE_REST (256u << 10) /* so little is asked for at once */
@@ -256,6 +255,7 @@ static bool piece_send(struct session *s, struct transfer *t, uint64_t from, uin
                     t->structure_wanted ? " BODYSTRUCTURE" : "", t->binary ? "BINARY" : "BODY", t->section, range))
         return session_lost(s, err);
     t->under_way++;
+    t->structured = t->structured || t->structure_wanted;
     t->structure_wanted = false;
     return true;
 }
@@ -280,26 +280,6 @@ bool transfer_ask(struct session *s, struct transfer *t, uint64_t most, struct e
     return piece_send(s, t, from, asked, err);
 }
 
-/* The answer with its bytes could not be read: Dovecot 2.3 writes what NOTIFY tells into the middle of a literal. What
- * of it is in the file goes, and what was asked behind it is let pass: it is asked again. */
-static bool broken(struct session *s, struct transfer *t, struct err *err)
-{
-    s->sinking = NULL;
-    log_msg(LOG_WARN, "an answer with bytes of message %u could not be read: asked again", t->uid);
-    while (t->under_way && !s->f->lost && !s->f->ended) {
-        uint32_t tag = t->sent[0].tag;
-        t->sent[0] = t->sent[1];
-        t->under_way--;
-        session_done(s, tag, NULL, err);
-    }
-    if (s->f->lost || s->f->ended)
-        return false;
-    *err = ERR_INIT;
-    if (ftruncate(t->fd, (off_t)t->have) < 0 || lseek(t->fd, 0, SEEK_END) < 0)
-        return err_sys(err, err_from_errno(errno), errno, "%s", t->path);
-    return true;
-}
-
 bool transfer_wait(struct session *s, struct transfer *t, struct err *err)
 {
     struct err e = ERR_INIT;
@@ -318,16 +298,22 @@ bool transfer_wait(struct session *s, struct transfer *t, struct err *err)
         /* Of an answer that broke off what came is good; in one that went astray it is anybody's (THREATS 31). */
         if (e.kind != ERR_LINE && e.kind != ERR_CANCELED && ftruncate(t->fd, (off_t)t->have) < 0)
             t->keep = false;
+        if (e.kind == ERR_PROTOCOL && t->structured && !t->structure.n) { /* for the structure's sake, perhaps */
+            s->odd.box = t->box;
+            s->odd.uid = t->uid;
+        }
         t->under_way = 0;
         *err = e;
         return false;
     }
     if (!ok && !t->err.kind)
         t->err = e;
-    if (!t->err.kind && due && t->have == before && !t->complete && s->broken != unread && t->broken++ < BROKEN_MAX)
-        return broken(s, t, err);
-    if (!t->err.kind && due && t->have == before && !t->complete)
-        err_set(&t->err, ERR_NO_MESSAGE, "the server has no such message any more");
+    if (!t->err.kind && due && t->have == before && !t->complete) {
+        if (s->broken != unread)
+            err_set(&t->err, ERR_SERVER_NO, "the server's answer about the message cannot be read");
+        else
+            err_set(&t->err, ERR_NO_MESSAGE, "the server has no such message any more");
+    }
     if (!t->err.kind && t->have > IMAP_BODY_MAX) { /* pieces without end (THREATS 82) */
         err_set(&t->err, ERR_LIMIT, "the server sends more than %u bytes of one message", IMAP_BODY_MAX);
         t->keep = false;

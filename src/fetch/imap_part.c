@@ -482,7 +482,7 @@ struct transfer *text_begin(struct session *s, const struct m_STEP_BODY *q, stru
         return NULL;
     bool small = q->size && q->size <= SMALL_MAX, ok = true;
     t->size = q->size;
-    t->structure_wanted = !small;
+    t->structure_wanted = !small && !(s->odd.box == q->box && s->odd.uid == q->uid);
     if (!small || (q->urgent && !q->want.n && q->size > WINDOW)) {
         t->shows = small ? q->step : 0;
         ok = transfer_ask(s, t, FIRST, err);

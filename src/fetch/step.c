@@ -356,7 +356,10 @@ static void lost_tell(struct fetch *f)
     if (f->protocol->closed)
         f->protocol->closed(f);
     stream_close(&f->stream);
-    /* What was sent ahead went down with the line. */
+    /* What was sent ahead went down with the line, whatever broke it. */
+    struct err gone = f->lost_err;
+    if (gone.kind == ERR_PROTOCOL)
+        gone.kind = ERR_LINE;
     for (struct step **p = &f->queue; *p;) {
         struct step *s = *p;
         if (!s->ahead) {
@@ -365,7 +368,7 @@ static void lost_tell(struct fetch *f)
         }
         *p = s->next;
         f->queued--;
-        step_done(f, s->number, &f->lost_err);
+        step_done(f, s->number, &gone);
         step_free(s);
     }
     f->lost = false;

@@ -171,7 +171,8 @@ enum imap_fetch_has {
     IMAP_HAS_PREVIEW = 256,
     IMAP_HAS_SAVEDATE = 512,
     IMAP_HAS_STRUCTURE = 1024,
-    IMAP_HAS_LABELS = 2048 /* X-GM-LABELS: they are among the keywords */
+    IMAP_HAS_LABELS = 2048, /* X-GM-LABELS: they are among the keywords */
+    IMAP_ASTRAY = 4096      /* broken behind a literal: where that ended is not known, nor what follows */
 };
 struct imap_fetch {
     uint32_t seq, uid;   /* uid 0: not said */

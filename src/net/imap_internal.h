@@ -8,6 +8,7 @@
 struct cursor {
     const char *p, *end;
     bool bad;
+    bool literal; /* one was passed */
 };
 struct cursor cursor_on(struct str);
 struct str cursor_rest(const struct cursor *);
@@ -56,6 +57,7 @@ struct imap {
     struct buf answer; /* the one being framed */
     size_t line_bytes; /* of it outside literals */
     unsigned literals;
+    bool body_came; /* one of them is a body */
     bool streamed; /* its BODY[] went to the sink */
     uint64_t streamed_bytes;
     uint32_t next_tag, idle_tag, enable_tag;

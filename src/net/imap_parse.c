@@ -115,6 +115,7 @@ static bool literal_at(struct cursor *c, struct str *data_r)
         return false;
     *data_r = (struct str){nl + 1, (size_t)n};
     c->p = nl + 1 + n;
+    c->literal = true;
     return true;
 }
 
@@ -448,8 +449,8 @@ static bool parse_fetch(struct imap_parser *p, uint32_t seq, struct cursor *c, s
     f->seq = seq;
     uint32_t uid = f->uid;
     if (c->bad || c->p == c->end) { /* a list that does not end was not read as it was meant */
-        f->has = IMAP_BROKEN;
-        return uid != 0;
+        f->has = IMAP_BROKEN | (c->literal ? (uint32_t)IMAP_ASTRAY : 0);
+        return uid != 0 || c->literal;
     }
     bool any = p->fetch.p[p->fetch.n - 1] != '(';
     buf_addc(&p->fetch, ')');

@@ -293,6 +293,7 @@ static bool literal_take(struct imap *m, size_t from, bool *more_r, struct err *
     size_t keep = (size_t)MIN(n, (uint64_t)IMAP_LITERAL_KEPT);
     int fd = -1;
     struct str item = body_item(str_sub(line, 0, brace));
+    m->body_came = m->body_came || item.n;
     if (n > IMAP_LITERAL_STREAMED && !m->streamed && m->handler.sink && item.n) {
         fd = m->handler.sink(m->handler.arg, item, n);
         m->streamed = true;
@@ -311,7 +312,7 @@ bool imap_read_answer(struct imap *m, struct str *answer_r, struct err *err)
     buf_reset(&m->answer);
     m->line_bytes = 0;
     m->literals = 0;
-    m->streamed = false;
+    m->streamed = m->body_came = false;
     deadline_set(m);
     do {
         size_t from = m->answer.n;
@@ -428,6 +429,9 @@ bool imap_turn(struct imap *m, struct err *err)
             imap_caps_take(m, ev.args);
         break;
     case IMAP_FETCH:
+        if ((ev.fetch.has & IMAP_ASTRAY) && m->body_came) /* what follows may be the sender's text (THREATS 31) */
+            return err_set(err, ERR_PROTOCOL, "the server's answer about message %u does not end where it said",
+                           (unsigned)ev.fetch.seq);
         if (m->streamed && (ev.fetch.has & IMAP_HAS_BODY)) {
             ev.fetch.body_streamed = true;
             ev.fetch.body_bytes = m->streamed_bytes;

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #define OPENS_MAX 256
+#define PATIENT_ATTEMPTS 2 /* a line that was lost is back within seconds, or is waited for by nobody */
 
 enum open_state { OPEN_WAITS, OPEN_FETCHING, OPEN_OPENING };
 struct open_req {
@@ -14,10 +15,11 @@ struct open_req {
     uint32_t req, step;
     char want[128]; /* as in OPEN */
     bool prefetch, retried;
-    bool fetched;  /* a step for it ended well */
-    bool looked;   /* its place was looked up */
-    bool overtake; /* its step is an urgent one */
-    char *absent;  /* OPEN_OPENING: of the file that is opened */
+    unsigned patience; /* its line was lost: so many more failures of one it outlives; 0 none */
+    bool fetched;      /* a step for it ended well */
+    bool looked;       /* its place was looked up */
+    bool overtake;     /* its step is an urgent one */
+    char *absent;      /* OPEN_OPENING: of the file that is opened */
     enum open_state state;
 };
 
@@ -108,6 +110,8 @@ void open_fail_all(struct acct *a, enum err_kind kind, const char *text, bool lo
         next = o->next;
         if (o->state == OPEN_FETCHING || local_too)
             open_refuse(a, o, kind, text);
+        else if (o->patience > 1 && a->retry && a->attempt <= PATIENT_ATTEMPTS)
+            o->patience--;
         else if (o->state == OPEN_WAITS && a->imap && !a->offline && (a->wait_change || a->retry)) {
             /* Only those that need the line; a file that is here is served. */
             struct db_msg m;
@@ -149,13 +153,19 @@ static void file_done(struct acct *a, struct step *s, enum err_kind kind, struct
     }
 }
 
+static bool lost(enum err_kind kind)
+{
+    return kind == ERR_LINE || kind == ERR_TIMEOUT || kind == ERR_SERVER_BYE || kind == ERR_PROTOCOL;
+}
+
 static void body_done(struct acct *a, struct step *s, enum err_kind kind, struct str text)
 {
     struct err err = ERR_INIT;
     char why[400];
     snprintf(why, sizeof why, "%s", clean_line(text));
     struct db_msg m;
-    bool failed = kind != ERR_NONE && kind != ERR_CANCELED && !line_error(kind) && db_msg_get(a->db, s->msg, &m, &err);
+    bool failed = kind != ERR_NONE && kind != ERR_CANCELED && (!line_error(kind) || kind == ERR_PROTOCOL) &&
+                  db_msg_get(a->db, s->msg, &m, &err);
     /* A move that was on its way overtook it: the message is asked for where it is now. */
     bool moved = failed && (m.sbox != s->box || m.uid != s->a);
     if (failed && !moved && !m.body.n && !db_body_failed(a->db, s->msg, &err))
@@ -164,7 +174,11 @@ static void body_done(struct acct *a, struct step *s, enum err_kind kind, struct
         next = o->next;
         if (o->state != OPEN_FETCHING || o->step != s->number)
             continue;
-        if (moved) {
+        /* The next line may serve it, from where this one broke off; once. */
+        bool again = !o->prefetch && !o->patience && lost(kind);
+        if (again)
+            o->patience = a->line == LINE_UP ? 2 : 1; /* LOST comes, or came */
+        if (moved || again) {
             o->state = OPEN_WAITS;
             o->step = 0;
         } else if (kind != ERR_NONE) {
@@ -281,11 +295,11 @@ static void open_body(struct acct *a, struct open_req *o, const struct db_msg *m
     struct db_msg now;
     struct err err = ERR_INIT;
     uint32_t old = 0;
-    if (open_joins(a, o, &old))
+    if (open_joins(a, o, &old) || o->patience > 1)
         return;
     if (a->line != LINE_UP) {
         /* else the line is on its way */
-        if (a->offline || a->held || a->wait_change || a->retry || a->restart)
+        if (a->offline || a->held || a->wait_change || a->restart || (a->retry && !o->patience))
             open_not_here(a, o);
         return;
     }

@@ -514,7 +514,8 @@ static void body_came(struct acct *a, struct step *s, enum err_kind kind, struct
     c->bytes_under_way -= MIN(s->b, c->bytes_under_way);
     if (kind == ERR_DISK_FULL || kind == ERR_IO) {
         c->not_before = clock_mono_ms() + AGAIN_MS;
-    } else if (kind != ERR_NONE && kind != ERR_CANCELED && kind != ERR_NO_MESSAGE && !line_error(kind) &&
+    } else if (kind != ERR_NONE && kind != ERR_CANCELED && kind != ERR_NO_MESSAGE &&
+               (!line_error(kind) || kind == ERR_PROTOCOL) && /* it would break each line */
                !db_body_failed(a->db, s->msg, &err)) {
         acct_db_error(a, &err);
     }

@@ -283,7 +283,7 @@ def test_sizes_that_lie():
 
 
 def test_words_of_a_structure_stay_in_their_place():
-    evil = FILE_PART.replace('"slides.pdf"', "{22}\r\nx\r\n\r\n--outer\r\nA: b\"\\") % 400000
+    evil = FILE_PART.replace('"slides.pdf"', "{20}\r\nx\r\n\r\n--outer\r\nA: b\"\\") % 400000
     text = PLAIN_TEXT.encode()
     mail = mixed("evil", part("text/plain", PLAIN_TEXT), attachment(BIG[:300000]))
     data, at, _ = lies(mail, "(%s%s \"mixed\" %s)" % (TEXT_PART % len(text), evil, BOUNDARY))
@@ -292,10 +292,14 @@ def test_words_of_a_structure_stay_in_their_place():
     assert b"\r\nA: b" not in data, data
 
 
+INJECTED = b"* OK [ALERT] pwned\r\n* 1 EXPUNGE\r\n* VANISHED 1:9\r\n"
+
+
 def test_an_answer_that_another_one_is_written_into():
-    # Dovecot 2.3 does that with what NOTIFY tells: THREATS 31, nothing of it is kept
-    for at in (20000, 90000):
-        pattern, honest = server(LATE, None)
+    # Dovecot 2.3 does that with what NOTIFY tells: THREATS 31, nothing of it is kept, and nothing behind it is believed
+    late = LATE[:92000] + INJECTED * 8000 + LATE[92000:]
+    for at in (20000, 300000):
+        pattern, honest = server(late, None)
         spoilt = []
 
         def answer(m, at=at, honest=honest, spoilt=spoilt):
@@ -305,8 +309,36 @@ def test_an_answer_that_another_one_is_written_into():
                 out = out[:-15000] + b'* LIST () "/" INBOX\r\n' + out[-15000:]
             return out
         with imap_hostile.fetch((pattern, answer), exists=1) as p:
-            _, got, done = ask(p, 1, len(LATE), want="*")
-            tap.equal((done.kind, file_of(p, got) == LATE, len(spoilt)), (0, True, 3), done.text)
+            for _ in range(3):
+                _, got, done = ask(p, 1, len(late), want="*")
+                tap.equal((done.kind, got), (ERR["PROTOCOL"], None), done.text)
+                p.until("LOST")
+                p.do("STEP_CONNECT")
+                p.do("STEP_SELECT", box=1, name="INBOX")
+            p.server.heard.clear()
+            _, got, done = ask(p, 1, len(late), want="*")
+            tap.equal((done.kind, file_of(p, got) == late, len(spoilt)), (0, True, 3), done.text)
+            tap.equal([m for m in p.seen if m.name in ("ALERT", "GONE")], [], "the sender's words as the server's")
+            asked = [c for c in p.server.heard if "BODY" in c]
+            assert at < 65536 or "<0." not in asked[0], "what came before stays: %r" % asked
+
+
+def test_a_structure_that_breaks_the_line():
+    # THREATS 31: it ends behind the bytes and nobody knows where; the message comes without it on the next line
+    pattern, honest = server(LATE, "NIL")
+
+    def answer(m):
+        out = honest(m)
+        return out[:-3] + b' BODYSTRUCTURE ("text" "plain)\r\n' if "BODYSTRUCTURE" in m[0] else out
+    with imap_hostile.fetch((pattern, answer), exists=1) as p:
+        tap.equal(ask(p, 1, len(LATE))[2].kind, ERR["PROTOCOL"])
+        p.until("LOST")
+        p.do("STEP_CONNECT")
+        p.do("STEP_SELECT", box=1, name="INBOX")
+        begun, got, done = ask(p, 1, len(LATE))
+        for m in begun:
+            os.close(m.fd)
+        tap.equal((done.kind, file_of(p, got) == LATE), (0, True), done.text)
 
 
 def test_a_message_without_end():

@@ -504,6 +504,40 @@ static void refusal_returns_to_the_truth(void **state)
     assert_int_equal(rows_of(archive).n, 0);
 }
 
+static void what_is_opened_waits_for_the_next_line(void **state)
+{
+    (void)state;
+    imap_up(3);
+    struct found f = rows_of(inbox);
+    CLIENT(-1, OPEN, .req = 5, .account = STR("work"), .msg = f.ids[0]);
+    CLIENT(-1, OPEN, .req = 6, .account = STR("work"), .msg = f.ids[1], .prefetch = 1);
+    struct msg m = next(w.fetch, MSG_STEP_BODY), other = next(w.fetch, MSG_STEP_BODY);
+    assert_int_equal(m.u.STEP_BODY.msg, f.ids[0]);
+    FETCH(DONE, .step = m.u.STEP_BODY.step, .kind = ERR_PROTOCOL, .text = STR("astray"));
+    FETCH(DONE, .step = other.u.STEP_BODY.step, .kind = ERR_LINE, .text = STR("astray"));
+    FETCH(LOST, .kind = ERR_PROTOCOL, .text = STR("astray"));
+    m = next(w.client, MSG_REFUSED);
+    assert_int_equal(m.u.REFUSED.req, 6);
+    online();
+    m = next(w.fetch, MSG_STEP_BODY);
+    assert_int_equal(m.u.STEP_BODY.msg, f.ids[0]);
+    /* Once: a message that breaks each line is not asked for without end. */
+    FETCH(DONE, .step = m.u.STEP_BODY.step, .kind = ERR_PROTOCOL, .text = STR("astray"));
+    m = next(w.client, MSG_REFUSED);
+    assert_int_equal(m.u.REFUSED.req, 5);
+    assert_int_equal(m.u.REFUSED.kind, ERR_PROTOCOL);
+    FETCH(LOST, .kind = ERR_PROTOCOL, .text = STR("astray"));
+    online();
+    /* Nor is it waited for while there is no line to be had. */
+    CLIENT(-1, OPEN, .req = 7, .account = STR("work"), .msg = f.ids[2]);
+    m = next(w.fetch, MSG_STEP_BODY);
+    FETCH(DONE, .step = m.u.STEP_BODY.step, .kind = ERR_LINE, .text = STR("reset"));
+    FETCH(LOST, .kind = ERR_LINE, .text = STR("reset"));
+    do
+        m = next(w.client, MSG_REFUSED);
+    while (m.u.REFUSED.req != 7);
+}
+
 static void lost_line_is_settled_by_looking(void **state)
 {
     (void)state;
@@ -1268,6 +1302,7 @@ int main(void)
         cmocka_unit_test_teardown(starts_and_shows_the_first_page, world_end),
         cmocka_unit_test_teardown(archives_merge_and_undo_brings_back, world_end),
         cmocka_unit_test_teardown(refusal_returns_to_the_truth, world_end),
+        cmocka_unit_test_teardown(what_is_opened_waits_for_the_next_line, world_end),
         cmocka_unit_test_teardown(lost_line_is_settled_by_looking, world_end),
         cmocka_unit_test_teardown(news_is_taken_from_the_connection_that_has_it, world_end),
         cmocka_unit_test_teardown(body_is_fetched_once_and_opened, world_end),
