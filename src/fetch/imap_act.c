@@ -33,7 +33,9 @@ static void keywords_add(struct str words, char sign, unsigned kinds, struct buf
             its = word.p[0];
             word = str_sub(word, 1, word.n);
         }
-        if (its != sign || !imap_keyword_valid(word) || !(kinds & (word.p[0] == '$' ? AS_KEYWORD : AS_LABEL)))
+        bool keyword = word.n && word.p[0] == '$';
+        if (its != sign || !word.n || !(kinds & (keyword ? AS_KEYWORD : AS_LABEL)) ||
+            ((kinds & AS_KEYWORD) && !imap_keyword_valid(word)))
             continue;
         buf_addz(out, out->n ? " " : "");
         buf_adds(out, word);
@@ -58,6 +60,33 @@ static bool act_send(struct session *s, struct act *act, const char *command, st
     return imap_send(s->imap, &c, tag, err) || (err->kind != ERR_USAGE && session_lost(s, err));
 }
 
+static bool labels_send(struct session *s, struct act *act, char sign, struct str labels, struct err *err)
+{
+    struct imap_cmd c;
+    struct str word;
+    const char *sep = "";
+    uint32_t *tag = act->tags;
+    while (*tag)
+        tag++;
+    imap_cmd_init(&c, "UID STORE ");
+    imap_cmd_add(&c, "%s %cX-GM-LABELS (", buf_z(&act->set), sign);
+    while (str_split(&labels, ' ', &word)) {
+        struct buf name = BUF_INIT(IMAP_NAME_MAX);
+        if (imap_label_name(word, &name)) {
+            imap_cmd_add(&c, "%s", sep);
+            imap_cmd_mailbox(s->imap, &c, buf_str(&name));
+            sep = " ";
+        }
+        buf_fini(&name);
+    }
+    imap_cmd_add(&c, ")");
+    if (!*sep) {
+        imap_cmd_fini(&c);
+        return true;
+    }
+    return imap_send(s->imap, &c, tag, err) || (err->kind != ERR_USAGE && session_lost(s, err));
+}
+
 static bool store_send(struct session *s, struct act *act, char sign, uint32_t flags, struct str keywords,
                        struct err *err)
 {
@@ -73,11 +102,7 @@ static bool store_send(struct session *s, struct act *act, char sign, uint32_t f
         buf_addf(&after, "%cFLAGS.SILENT (%s)", sign, buf_z(&words));
         ok = act_send(s, act, "UID STORE", STR(""), buf_z(&after), err);
     }
-    if (ok && labels.n) {
-        buf_reset(&after);
-        buf_addf(&after, "%cX-GM-LABELS (%s)", sign, buf_z(&labels));
-        ok = act_send(s, act, "UID STORE", STR(""), buf_z(&after), err);
-    }
+    ok = ok && (!labels.n || labels_send(s, act, sign, buf_str(&labels), err));
     buf_fini(&labels);
     buf_fini(&words);
     buf_fini(&after);

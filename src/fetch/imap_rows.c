@@ -118,7 +118,7 @@ bool imap_on_fetch(struct session *s, const struct imap_event *ev, struct err *e
     bool ok = true, labels = (ft.has & IMAP_HAS_LABELS) != 0;
     if (labels) {
         buf_adds(&words, ft.keywords);
-        imap_keyword_add(own_label(s), &words);
+        imap_label_add(own_label(s), false, &words);
         ft.keywords = buf_str(&words);
     }
     if ((ft.has & IMAP_HAS_HEADER) && (ft.has & IMAP_HAS_FLAGS))

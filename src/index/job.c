@@ -2,6 +2,7 @@
 #include "index/index.h"
 
 #include "mail/mail.h"
+#include "mail/tag.h"
 
 #include <errno.h>
 #include <unistd.h>
@@ -119,10 +120,13 @@ static bool tag_automatic(const char *tag)
 static bool tag_listed(struct str tags, const char *tag)
 {
     struct str one;
-    while (str_split(&tags, ' ', &one))
-        if (str_eqz(one, tag))
-            return true;
-    return false;
+    struct buf word = BUF_INIT(3 * NOTMUCH_TAG_MAX);
+    bool found = false;
+    tag_to_word(str_z(tag), &word);
+    while (!found && str_split(&tags, ' ', &one))
+        found = str_eq(one, buf_str(&word));
+    buf_fini(&word);
+    return found;
 }
 
 /* Makes the message's tags those of `tags`, writing only what differs. */
@@ -141,9 +145,11 @@ static bool set_tags(struct job *j, notmuch_message_t *m, struct str tags)
     for (size_t i = 0; ok && i < ndrop; i++)
         ok = drop[i] == NULL || nm(j, notmuch_message_remove_tag(m, drop[i]), "tags");
     while (ok && str_split(&rest, ' ', &one)) {
-        const char *tag = one.n > 0 && one.n <= NOTMUCH_TAG_MAX ? arena_dup(j->arena, one.p, one.n) : NULL;
-        if (tag != NULL && strlen(tag) == one.n)
-            ok = nm(j, notmuch_message_add_tag(m, tag), "tags");
+        struct buf tag = BUF_INIT(NOTMUCH_TAG_MAX);
+        tag_from_word(one, &tag);
+        if (tag.n && !tag.full && strlen(buf_z(&tag)) == tag.n)
+            ok = nm(j, notmuch_message_add_tag(m, buf_z(&tag)), "tags");
+        buf_fini(&tag);
     }
     return nm(j, notmuch_message_thaw(m), "tags") && ok;
 }

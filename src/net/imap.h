@@ -171,7 +171,7 @@ enum imap_fetch_has {
     IMAP_HAS_PREVIEW = 256,
     IMAP_HAS_SAVEDATE = 512,
     IMAP_HAS_STRUCTURE = 1024,
-    IMAP_HAS_LABELS = 2048, /* X-GM-LABELS: they are among the keywords */
+    IMAP_HAS_LABELS = 2048, /* X-GM-LABELS: they are among the keywords, as imap_label_add has them */
     IMAP_ASTRAY = 4096      /* broken behind a literal: where that ended is not known, nor what follows */
 };
 struct imap_fetch {
@@ -349,6 +349,10 @@ bool imap_number_next(struct str *rest, uint32_t *n_r);
 void imap_flag_read(struct str word, uint32_t *flags_r, struct buf *keywords);
 /* Appends a word that is an atom and not yet among them. */
 void imap_keyword_add(struct str word, struct buf *keywords);
+/* The same for a label of Gmail, in modified UTF-7 or UTF-8: as a tag of one word (mail/tag.h), where it can be one. */
+void imap_label_add(struct str label, bool utf8, struct buf *keywords);
+/* Appends the label that such a word stands for, in modified UTF-7 (imap_cmd_mailbox). */
+bool imap_label_name(struct str word, struct buf *out);
 void imap_flags_write(uint32_t flags, struct buf *out); /* "\Seen $Forwarded", blank separated */
 bool imap_keyword_valid(struct str word);
 /* INTERNALDATE as "22-Nov-2026 14:02:05 +0000" without quotes. */

@@ -1,7 +1,11 @@
 /* Mailbox names (RFC 3501 5.1.3), sequence sets, flags and dates: text <-> values. */
 #include "net/imap.h"
 
+#include "mail/tag.h"
+
 #include <openssl/evp.h>
+
+#define LABEL_MAX 255 /* bytes */
 
 static const char base64_digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+,";
 
@@ -217,10 +221,10 @@ void imap_flag_read(struct str word, uint32_t *flags_r, struct buf *keywords)
     imap_keyword_add(word, keywords);
 }
 
-void imap_keyword_add(struct str word, struct buf *keywords)
+static void word_add(struct str word, struct buf *keywords)
 {
     struct str have = buf_str(keywords), w;
-    if (!imap_keyword_valid(word) || keywords->n + word.n + 1 > keywords->max)
+    if (keywords->n + word.n + 1 > keywords->max)
         return;
     while (str_split(&have, ' ', &w))
         if (str_case_eq(w, word))
@@ -228,6 +232,39 @@ void imap_keyword_add(struct str word, struct buf *keywords)
     if (keywords->n)
         buf_addc(keywords, ' ');
     buf_adds(keywords, word);
+}
+
+void imap_keyword_add(struct str word, struct buf *keywords)
+{
+    if (imap_keyword_valid(word))
+        word_add(word, keywords);
+}
+
+void imap_label_add(struct str label, bool utf8, struct buf *keywords)
+{
+    struct buf name = BUF_INIT(LABEL_MAX), word = BUF_INIT(2 * LABEL_MAX);
+    if (utf8)
+        buf_adds(&name, label);
+    else
+        imap_name_decode(label, &name);
+    bool ok = !name.full && name.n && utf8_valid(buf_str(&name)) && !memmem(name.p, name.n, TAG_BLANK, 2);
+    for (size_t i = 0; ok && i < name.n; i++)
+        ok = (unsigned char)name.p[i] >= ' ' && name.p[i] != 0x7F;
+    if (ok) {
+        tag_to_word(buf_str(&name), &word);
+        word_add(buf_str(&word), keywords);
+    }
+    buf_fini(&name);
+    buf_fini(&word);
+}
+
+bool imap_label_name(struct str word, struct buf *out)
+{
+    struct buf name = BUF_INIT(LABEL_MAX);
+    tag_from_word(word, &name);
+    bool ok = !name.full && name.n && imap_name_encode(buf_str(&name), out);
+    buf_fini(&name);
+    return ok;
 }
 
 void imap_flags_write(uint32_t flags, struct buf *out)

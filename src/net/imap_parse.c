@@ -316,7 +316,7 @@ static bool put_text(const char *name, struct str value, struct buf *out)
     return buf_adds(out, value);
 }
 
-/* Gmail's labels as keywords, those that can be ones: no blank in them, and none of the server's own ("\\Inbox"). */
+/* Gmail's labels as keywords; none of the server's own ("\\Inbox"). */
 static void take_labels(struct imap_parser *p, struct str value, struct imap_fetch *f)
 {
     struct cursor c = cursor_on(value);
@@ -326,7 +326,7 @@ static void take_labels(struct imap_parser *p, struct str value, struct imap_fet
     while (!c.bad && c.p < c.end && !cursor_is(&c, ')')) {
         struct str label = cursor_string(&c, p->arena, NULL);
         if (!c.bad && label.n && label.p[0] != '\\')
-            imap_keyword_add(label, &p->keywords);
+            imap_label_add(label, p->utf8, &p->keywords);
         while (cursor_is(&c, ' '))
             ;
     }

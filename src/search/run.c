@@ -1,6 +1,8 @@
 /* Running a query: the notmuch side. */
 #include "search/search.h"
 
+#include "mail/tag.h"
+
 #include <notmuch.h>
 
 #include <unistd.h>
@@ -129,8 +131,10 @@ static bool send_hit(struct run *r, notmuch_message_t *m, struct err *err)
     struct buf tags = BUF_INIT(2048);
     const char *from = notmuch_message_get_header(m, "from"), *subject = notmuch_message_get_header(m, "subject");
     notmuch_tags_t *t = notmuch_message_get_tags(m);
-    for (; notmuch_tags_valid(t); notmuch_tags_move_to_next(t))
-        buf_addf(&tags, "%s%s", tags.n > 0 ? " " : "", notmuch_tags_get(t));
+    for (; notmuch_tags_valid(t); notmuch_tags_move_to_next(t)) {
+        buf_addz(&tags, tags.n > 0 ? " " : "");
+        tag_to_word(str_z(notmuch_tags_get(t)), &tags);
+    }
     bool ok = SEND(r->s->client, -1, err, HIT, .req = r->m->req, .account = at.account, .msg = at.msg,
                    .msgid = str_z(notmuch_message_get_message_id(m)), .path = at.path,
                    .date = (int64_t)notmuch_message_get_date(m), .from = str_z(from), .subject = str_z(subject),

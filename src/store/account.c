@@ -252,12 +252,23 @@ static void connect_done(struct acct *a, struct step *s, enum err_kind kind, str
     acct_line_failed(a, kind, text);
 }
 
+/* Does the server say it can? Words of RFC 3501 7.2.1. */
+static bool announces(struct str caps, const char *word)
+{
+    struct str piece;
+    while (str_split(&caps, ' ', &piece))
+        if (str_case_eqz(piece, word))
+            return true;
+    return false;
+}
+
 static void connect_now(struct acct *a)
 {
     struct buf caps = BUF_INIT(3000);
     struct err err = ERR_INIT;
     if (!db_meta_get(a->db, "capabilities", &caps, &err))
         acct_db_error(a, &err);
+    db_set_labels(a->db, announces(buf_str(&caps), "X-GM-EXT-1"));
     struct step *s = STEP(a, connect_done, -1, STEP_CONNECT, .caps = buf_str(&caps));
     buf_fini(&caps);
     if (!s)
@@ -359,21 +370,12 @@ static void on_ready(struct acct *a, struct msg *m)
     a->unread_box = 0;
 }
 
-/* Does the server say it can? Words of RFC 3501 7.2.1. */
-static bool announces(struct str caps, const char *word)
-{
-    struct str piece;
-    while (str_split(&caps, ' ', &piece))
-        if (str_case_eqz(piece, word))
-            return true;
-    return false;
-}
-
 static void on_online(struct acct *a, struct msg *m)
 {
     struct buf had = BUF_INIT(3000);
     struct err err = ERR_INIT;
     a->names_places = announces(m->u.ONLINE.words, "UIDPLUS") || announces(m->u.ONLINE.words, "IMAP4rev2");
+    db_set_labels(a->db, announces(m->u.ONLINE.words, "X-GM-EXT-1"));
     log_msg(LOG_INFO, "%s: online: %s", a->name, clean_line(m->u.ONLINE.caps_text));
     if (a->imap &&
         (!db_meta_get(a->db, "capabilities", &had, &err) ||

@@ -556,6 +556,11 @@ void db_set_purge_hold(struct db *db, uint32_t seconds)
     db->purge_hold = seconds;
 }
 
+void db_set_labels(struct db *db, bool on)
+{
+    db->labels = on;
+}
+
 /* ---- small values ------------------------------------------------------------------------------- */
 
 /* The names users of db_meta_* give live apart from our own. */

@@ -47,6 +47,8 @@ void db_close(struct db **); /* rolls an open transaction back; NULL-safe */
 const char *db_account(const struct db *);
 /* Options that change at run time. Seconds that a purge is held back (default 30). */
 void db_set_purge_hold(struct db *, uint32_t seconds);
+/* The server keeps tags of any words (Gmail's labels), not only those that can be keywords. */
+void db_set_labels(struct db *, bool);
 
 /* ---- Transactions -------------------------------------------------------------------------------
  * A burst of changes between db_begin and db_commit is one transaction; without them each call is one of its own. Do

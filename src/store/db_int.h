@@ -85,7 +85,7 @@ struct announce {
 struct db {
     struct sql q;
     char *account, *dir;
-    bool local;
+    bool local, labels;
     uint32_t purge_hold;
     /* the burst */
     bool burst, busy, failed; /* busy: a call has a transaction of its own */
@@ -183,6 +183,7 @@ void tags_keywords(struct db *, uint64_t msg, uint64_t mh, uint64_t fp, struct s
 bool tags_change(struct db *, uint64_t mh, uint64_t fp, struct str words,
                  struct buf *did); /* "+x -y"; what had an effect, or NULL */
 bool tag_valid(struct str);
+bool tag_goes(const struct db *, struct str); /* to the server too */
 void tag_identity(struct db *, uint64_t msg, uint64_t *mh_r, uint64_t *fp_r);
 
 /* Intents as the rows see them. */

@@ -33,6 +33,11 @@ bool db_tag_keyword(struct str tag)
     return true;
 }
 
+bool tag_goes(const struct db *db, struct str tag)
+{
+    return db->labels ? tag_valid(tag) && !db_tag_reserved(tag) : db_tag_keyword(tag);
+}
+
 static bool has_tag(struct db *db, uint64_t mh, uint64_t fp, struct str tag)
 {
     int64_t one;
@@ -97,7 +102,7 @@ void tags_keywords(struct db *db, uint64_t msg, uint64_t mh, uint64_t fp, struct
     struct str w, rest = now;
     for (int pass = 0; pass < 2; pass++, rest = was) {
         while (str_split(&rest, ' ', &w)) {
-            if (!db_tag_keyword(w) || has_word(pass ? now : was, w) || tag_pending(db, msg, w))
+            if (!tag_goes(db, w) || has_word(pass ? now : was, w) || tag_pending(db, msg, w))
                 continue;
             struct buf words = BUF_INIT(256);
             buf_addc(&words, pass ? '-' : '+');

@@ -265,11 +265,11 @@ bool make_copy(struct maker *m, uint64_t msg, uint64_t target)
     return true;
 }
 
-static bool any_keyword(struct str words)
+static bool any_keyword(const struct db *db, struct str words)
 {
     struct str w;
     while (str_split(&words, ' ', &w))
-        if (w.n > 1 && db_tag_keyword(str_sub(w, 1, w.n)))
+        if (w.n > 1 && tag_goes(db, str_sub(w, 1, w.n)))
             return true;
     return false;
 }
@@ -286,7 +286,7 @@ bool make_tags(struct maker *m, uint64_t msg, struct str words)
     bool changed = tags_change(db, mh, fp, words, &did);
     if (changed) {
         /* Local accounts have no keywords: there the tag is the whole act. */
-        bool remote = !db->local && any_keyword(buf_str(&did));
+        bool remote = !db->local && any_keyword(db, buf_str(&did));
         char *arg = mem_dup_n(words.p, words.n);
         struct made *d = maker_intent(m, &(struct made){.kind = INTENT_TAGS, .box = r.box, .arg = arg}, 0, STR(""),
                                       remote ? INTENT_QUEUED : INTENT_DONE);

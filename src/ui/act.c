@@ -2,6 +2,8 @@
  * the store has it safe. Many messages are a few intents, and one step of undo. */
 #include "ui/private.h"
 
+#include "mail/tag.h"
+
 enum { IDS_PER_INTENT = 4000, SHOWN_MAX = 5000, ALL_LOOKED_AT = 2000, RANGE_MAX = 20000 };
 
 struct batch {
@@ -445,11 +447,22 @@ bool run_copy(void *context, const struct cmd_args *args, struct err *err)
 }
 
 /* ---- tags ---- */
+/* A blank that no sign follows belongs to the tag. */
 static void tag_with(struct ui *ui, void *arg, const char *text)
 {
     (void)arg;
-    if (text && *text)
-        ui_act(ui, &(struct action){.kind = INTENT_TAGS, .verb = "tagged", .arg = text, .where = text});
+    struct buf words = BUF_INIT(4096);
+    for (const char *p = text ? text : ""; *p; p++) {
+        bool ends = p[1] == '+' || p[1] == '-' || p[1] == ' ' || !p[1];
+        if (*p == ' ' && !ends && p > text && p[-1] != ' ')
+            buf_addz(&words, TAG_BLANK);
+        else
+            buf_addc(&words, *p);
+    }
+    if (words.n)
+        ui_act(ui,
+               &(struct action){.kind = INTENT_TAGS, .verb = "tagged", .arg = buf_z(&words), .where = buf_z(&words)});
+    buf_fini(&words);
 }
 
 bool run_tag(void *context, const struct cmd_args *args, struct err *err)

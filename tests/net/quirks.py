@@ -194,6 +194,40 @@ def test_gmail_labels_are_tags():
         assert "Work" in tags(r, second), tags(r, second)
 
 
+def labels_of_many_words(caps, of_server):
+    """A blank in a label is a no-break space in the tag; `of_server` is the other label as it stands on the wire."""
+    def make(directory):
+        server = Gmail(directory, labels=("To Do (soon)", of_server))
+        server.caps = caps(server.caps)
+        return server
+    with account(make) as r:
+        first, second = ids(r, 1, 2)
+        with r.server.lock:
+            for label in ("To Do (soon)", of_server):
+                r.server.change(r.server["INBOX"], 1, "+X-GM-LABELS", [label])
+            r.server.change(r.server["INBOX"], 1, "+FLAGS", ["\\Seen"])
+            r.server.drop()
+        r.until("the labels are tags", lambda: tags(r, first) == ["Entwürfe\xa0a", "To\xa0Do\xa0(soon)"])
+        r.intent(TAGS, [second], arg="+Entwürfe\xa0a +To\xa0Do\xa0(soon) +new\xa0one")
+        r.intent(TAGS, [first], arg="-Entwürfe\xa0a")
+        r.settled()
+        messages = list(r.server["INBOX"].messages.values())
+        tap.equal(sorted(r.server.labels(messages[0])), sorted(["To Do (soon)", "\\Inbox"]))
+        tap.equal(sorted(r.server.labels(messages[1])), sorted(["To Do (soon)", of_server, "new one", "\\Inbox"]))
+        assert not any(m.flags & {"new", "one"} for m in messages), [m.flags for m in messages]
+        r.undo()
+        r.settled()
+        assert of_server in r.server.labels(messages[0])
+
+
+def test_gmail_labels_of_many_words():
+    labels_of_many_words(lambda caps: caps, "Entwürfe a")
+
+
+def test_gmail_labels_in_modified_utf7():
+    labels_of_many_words(lambda caps: caps.replace("UTF8=ACCEPT ", ""), "Entw&APw-rfe a")
+
+
 def test_gmail_conversations_are_threads():
     """As the web page joins them, also where a mail does not say what it answers."""
     with account(Gmail) as r:
@@ -236,6 +270,7 @@ def test_gmail_one_hit_for_one_message():
         server = Gmail(os.path.join(d, "server"))
         server.add("INBOX", *(mail(i) for i in (1, 2, 3)))
         server["Work"].add(server["INBOX"].messages[2])
+        server.change(server["INBOX"], 3, "+X-GM-LABELS", ["To Do"])
         user = User(os.path.join(d, "user"), server)
         try:
             user.command("fetch")
@@ -246,6 +281,8 @@ def test_gmail_one_hit_for_one_message():
                 return len(found) >= 3
             eventually("all are indexed", search)
             tap.equal(len(found), 3, found)
+            labelled = [x for x in user.command("search", 'tag:"To Do"').splitlines() if "number" in x]
+            tap.equal(len(labelled), 1, "a label with a blank is a tag that search finds")
         finally:
             server.close()
 

@@ -400,7 +400,8 @@ static void gmail_labels_and_ids(void **state)
           "X-GM-MSGID 1278455344230334865 X-GM-THRID 1266894439832287888 FLAGS (\\Seen later))");
     assert_int_equal(ev.fetch.uid, 7);
     assert_int_equal(ev.fetch.flags, FLAG_SEEN);
-    assert_str(ev.fetch.keywords, "Important Work later"); /* no blanks, nothing twice, none of the server's own */
+    /* Words of their own, nothing twice, none of the server's own. */
+    assert_str(ev.fetch.keywords, "Important Work Muy\xC2\xA0Importante a) later");
     assert_str(ev.fetch.emailid, "1278455344230334865");
     assert_str(ev.fetch.threadid, "1266894439832287888");
     assert_int_equal(ev.fetch.has, IMAP_HAS_FLAGS | IMAP_HAS_LABELS);
