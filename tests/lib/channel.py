@@ -1,11 +1,13 @@
 """The store's end of a channel: messages by the definitions of src/ipc/messages.def, and a program started with it."""
 import array
+import contextlib
 import os
 import re
 import select
 import socket
 import struct
 import subprocess
+import sys
 import time
 
 import tap
@@ -156,6 +158,31 @@ class Program:
             self.process.wait()
             raise
         return self.process.returncode
+
+
+@contextlib.contextmanager
+def running(role, directory, conf, account="work", secret="secret"):
+    """A program of an account, READY, with this tuimailrc; `root` is its store. It has to end well; where the test fails its log is shown."""
+    rc = os.path.join(directory, "rc")
+    with open(rc, "w") as f:
+        f.write(conf)
+    os.chmod(rc, 0o600)
+    root = os.path.join(directory, "store")
+    p = Program(role, "-c", rc, "--store", root, account, secret=secret, env=directory)
+    p.directory, p.root = directory, root
+    try:
+        p.until("READY")
+        yield p
+        tap.equal(p.close(), 0, "exit status")
+    except tap.Skip:
+        raise
+    except BaseException:
+        sys.stderr.write(open(os.path.join(directory, "log"), errors="replace").read()[-6000:])
+        raise
+    finally:
+        if p.process.poll() is None:
+            p.process.kill()
+            p.process.wait()
 
 
 def error_kinds():

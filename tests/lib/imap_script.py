@@ -8,7 +8,6 @@ Server is a Dialogue with mailboxes in memory behind the rules: what no rule ans
 IDLE, CONDSTORE, QRESYNC, LIST-EXTENDED and LIST-STATUS. What it announces is `caps`; `hide` names response codes it does not give. Gmail is such a server with
 labels. With a directory they speak TLS under the test CA and have the `info` of the real servers in dovecot.py.
 """
-import base64
 import contextlib
 import email
 import os
@@ -18,6 +17,7 @@ import ssl
 import threading
 
 import dovecot
+from listener import Listener
 
 STALL = object()
 CAPS = "IMAP4rev1 LITERAL+ UIDPLUS MOVE ESEARCH IDLE"
@@ -71,32 +71,24 @@ class Connection:
             socket.socket.shutdown(self.sock, socket.SHUT_RDWR)
 
 
-class Dialogue:
+class Dialogue(Listener):
     def __init__(self, rules=(), directory=None, greeting=b"* OK [CAPABILITY IMAP4rev1 LITERAL+] ready\r\n", listen="127.0.0.1"):
         self.rules, self.greeting = [(re.compile(p, re.S | re.I), a) for p, a in rules], greeting
         self.heard, self.connections, self.lock, self.first = [], [], threading.RLock(), []
         self.context, self.info, self.before_plus = None, {}, b""
-        self.listener = socket.create_server((listen, 0))
-        self.port = self.listener.getsockname()[1]
+        super().__init__(listen)
         if directory:
             os.makedirs(directory, exist_ok=True)
             dovecot.make_ca(directory)
             self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             self.context.load_cert_chain(os.path.join(directory, "server.pem"), os.path.join(directory, "server.key"))
             self.info = {"imaps": self.port, "submissions": 9, "ca": os.path.join(directory, "ca.pem"), "dir": directory}
-        threading.Thread(target=self.accept, daemon=True).start()
 
     def once(self, pattern, answer):
         self.first.append((re.compile(pattern, re.S | re.I), answer))
 
-    def accept(self):
-        with contextlib.suppress(OSError):
-            while True:
-                sock, _ = self.listener.accept()
-                threading.Thread(target=self.serve, args=(sock,), daemon=True).start()
-
-    def serve(self, sock):
-        with contextlib.suppress(OSError, EOFError), sock:
+    def talk(self, sock):
+        with contextlib.suppress(EOFError), sock:
             if self.context:
                 sock = self.context.wrap_socket(sock, server_side=True)
             conn = Connection(self, sock)
@@ -163,7 +155,7 @@ class Dialogue:
         return [c for c in self.heard if re.match(pattern, c, re.I)]
 
     def close(self):
-        self.listener.close()
+        super().close()
         self.drop()
 
 

@@ -16,24 +16,19 @@ import socket
 import threading
 import time
 
+from listener import Listener
 
-class LineProxy:
+
+class LineProxy(Listener):
     def __init__(self, target):
         self.target, self.mode, self.lines, self.lock, self.accepted = target, "pass", [], threading.Lock(), 0
         self.rate, self.swallow_new = 0, False
         self.passed = 0  # bytes of the server
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self.listener.getsockname()[1]
-        threading.Thread(target=self.serve, args=(self.listener,), daemon=True).start()
+        super().__init__()
 
-    def serve(self, listener):
-        with contextlib.suppress(OSError):
-            while True:
-                client, _ = listener.accept()
-                self.accepted += 1
-                threading.Thread(target=self.carry, args=(client,), daemon=True).start()
-
-    def carry(self, client):
+    def talk(self, client):
+        self.accepted += 1
+        server = client
         with contextlib.suppress(OSError, ValueError):
             if self.swallow_new:
                 while client.recv(65536):
@@ -83,13 +78,11 @@ class LineProxy:
             self.end(*pair)
 
     def refuse(self):
-        self.end(self.listener)
+        super().close()
 
     def accept(self):
-        self.listener = socket.create_server(("127.0.0.1", self.port))
-        threading.Thread(target=self.serve, args=(self.listener,), daemon=True).start()
+        super().__init__(port=self.port)
 
     def close(self):
-        with contextlib.suppress(OSError):
-            self.refuse()
+        self.refuse()
         self.cut()

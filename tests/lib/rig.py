@@ -14,11 +14,11 @@ import sqlite3
 import ssl
 import struct
 import subprocess
-import threading
 import time
 
 import channel
 import tap
+from listener import Listener
 
 ROLE_STORE, ROLE_FETCH = 1, 3
 (FLAGS, TAGS, MOVE, COPY, ARCHIVE, TRASH, SPAM, PURGE, BOX_CREATE, BOX_RENAME, BOX_DELETE, APPEND, MARK_ALL_READ, HAM,
@@ -26,7 +26,7 @@ ROLE_STORE, ROLE_FETCH = 1, 3
 SEEN, ANSWERED, FLAGGED, DELETED, DRAFT, FORWARDED, JUNK, NOTJUNK = (1 << i for i in range(8))
 
 
-class Line:
+class Line(Listener):
     """A relay that ends TLS on both sides. `cut(pattern, where)` arms one cut; `commands` holds what was asked, without tags.
 
     where: "before" the command reaches the server; "after" the server has done it, nothing of its answer comes back;
@@ -39,10 +39,8 @@ class Line:
         self.server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.server.load_cert_chain(os.path.join(info["dir"], "server.pem"), os.path.join(info["dir"], "server.key"))
         self.client = ssl.create_default_context(cafile=info["ca"])
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self.listener.getsockname()[1]
         self.links = []
-        threading.Thread(target=self.accept, daemon=True).start()
+        super().__init__()
 
     def cut(self, pattern, where, times=1):
         self.armed += [(re.compile(pattern, re.I), where)] * times
@@ -50,18 +48,10 @@ class Line:
     def asked(self, pattern):
         return [c for c in self.commands if re.match(pattern, c, re.I)]
 
-    def accept(self):
-        while True:
-            try:
-                sock, _ = self.listener.accept()
-            except OSError:
-                return
-            if self.down:
-                sock.close()
-                continue
-            threading.Thread(target=self.serve, args=(sock,), daemon=True).start()
-
-    def serve(self, sock):
+    def talk(self, sock):
+        if self.down:
+            sock.close()
+            return
         try:
             link = Link(self, self.server.wrap_socket(sock, server_side=True),
                         self.client.wrap_socket(socket.create_connection(("127.0.0.1", self.target)), server_hostname="localhost"))
@@ -82,8 +72,7 @@ class Line:
         self.down = False
 
     def close(self):
-        self.down = True
-        self.listener.close()
+        super().close()
         self.drop(True)
 
 

@@ -34,6 +34,20 @@ class Terminal:
     def type(self, text):
         self.tmux("send-keys", "-l", text)
 
+    def command(self, line):
+        """Types it at the `:` prompt."""
+        self.keys(":")
+        self.type(line)
+        self.keys("Enter")
+
+    def go(self, mailbox, want=None, timeout=15):
+        """Opens a mailbox by its name; waits for `want`."""
+        self.keys("c")
+        self.type(mailbox)
+        self.keys("Enter")
+        if want:
+            self.wait(want, timeout)
+
     def screen(self):
         return self.tmux("capture-pane", "-p")
 

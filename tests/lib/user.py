@@ -1,4 +1,5 @@
 """A user with an empty home and a tuimailrc; commands run as that user would run them."""
+import contextlib
 import os
 import re
 import subprocess
@@ -68,6 +69,18 @@ class User:
 
     def start(self, cols=80, rows=24, env=None, term="tmux-256color", args=()):
         return Terminal([TUIMAIL, "-c", self.rc] + list(args), cols, rows, env=dict(self.env, **(env or {})), term=term)
+
+    @contextlib.contextmanager
+    def at_screen(self, **how):
+        """Starts it and ends it; where the test fails its logs are printed."""
+        term = self.start(**how)
+        try:
+            yield term
+        except BaseException:
+            print("\n".join("# " + line for line in self.logs().splitlines()[-200:]))
+            raise
+        finally:
+            term.close()
 
     def settled(self):
         """Waits until nothing is under way on the IMAP line: the last command sent is IDLE (log-level debug). What a Dovecot sees just while it

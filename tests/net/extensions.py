@@ -37,28 +37,10 @@ def mail(n, body="text\r\n", extra=""):
 @contextlib.contextmanager
 def fetch(info, lines="", scheme="imaps", login="alice"):
     """The fetch program alone, connected."""
-    with tap.directory() as d:
-        conf = os.path.join(d, "rc")
-        with open(conf, "w") as f:
-            f.write("account work %s://%s@localhost:%d\nset -a work tls-ca-file %s\nset log-level debug\n%s" %
-                    (scheme, login, info[scheme], info["ca"], lines))
-        os.chmod(conf, 0o600)
-        p = channel.Program("fetch", "-c", conf, "--store", os.path.join(d, "store"), "work", env=d)
-        p.root = d
-        try:
-            p.until("READY")
-            p.do("STEP_CONNECT")
-            yield p
-            tap.equal(p.close(), 0, "exit status")
-        except tap.Skip:
-            raise
-        except BaseException:
-            sys.stderr.write(open(os.path.join(d, "log"), errors="replace").read()[-6000:])
-            raise
-        finally:
-            if p.process.poll() is None:
-                p.process.kill()
-                p.process.wait()
+    conf = "account work %s://%s@localhost:%d\nset -a work tls-ca-file %s\nset log-level debug\n%s" % (scheme, login, info[scheme], info["ca"], lines)
+    with tap.directory() as d, channel.running("fetch", d, conf) as p:
+        p.do("STEP_CONNECT")
+        yield p
 
 
 @contextlib.contextmanager
@@ -123,7 +105,7 @@ def names(got):
 
 
 def append(p, data, name="INBOX", want=0, **fields):
-    with open(os.path.join(p.root, "mail"), "wb+") as f:
+    with open(os.path.join(p.directory, "mail"), "wb+") as f:
         f.write(data)
         f.flush()
         return p.do("STEP_APPEND", fd=f.fileno(), box=1, name=name, want=want, **fields)
@@ -606,7 +588,7 @@ def leaves_what_it_removes(kind, commands, **server):
         tap.equal(p.do("STEP_SELECT", box=1, name="INBOX")["BOX_OPEN"][0].exists, 0)
         assert "Old" not in names(p.do("STEP_LIST"))
         tap.equal([m for m in p.seen if m.name == "LOST"], [], "the line is the same one")
-        sent = re.findall(r"> \w+ (UNSELECT|EXAMINE INBOX|CLOSE)", open(os.path.join(p.root, "log"), errors="replace").read())
+        sent = re.findall(r"> \w+ (UNSELECT|EXAMINE INBOX|CLOSE)", open(os.path.join(p.directory, "log"), errors="replace").read())
         tap.equal(sent, commands)
 
 

@@ -2,14 +2,13 @@
 """`tuimail fetch` and `tuimail send` against servers that stall, flood and lie: each ends in a word within its deadlines, and no
 password goes over an open line, into an error, a log or a file (THREATS 1-7, 20, 27-33, 55, 78, 79, 151)."""
 import base64
-import contextlib
 import os
-import socket
 import subprocess
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import tap
+from listener import Listener
 from user import User
 
 SECRET = "s3cr3tPw"
@@ -17,20 +16,12 @@ PLAIN = [base64.b64encode(x).decode().rstrip("=") for x in (SECRET.encode(), b"\
 LIMIT = 90  # seconds; a bound, not an expectation: five times `timeout` and a start
 
 
-class Liar:
+class Liar(Listener):
     """Greets, then answers each verb by bytes ({tag} is replaced) or by a function of (connection, line)."""
 
     def __init__(self, greeting, answers):
-        self.greeting, self.answers, self.heard = greeting, answers, bytearray()
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.port, self.ended = self.listener.getsockname()[1], threading.Event()
-        threading.Thread(target=self.serve, daemon=True).start()
-
-    def serve(self):
-        with contextlib.suppress(OSError):
-            while True:
-                conn, _ = self.listener.accept()
-                threading.Thread(target=self.talk, args=(conn,), daemon=True).start()
+        self.greeting, self.answers, self.heard, self.ended = greeting, answers, bytearray(), threading.Event()
+        super().__init__()
 
     def say(self, conn, what, line=""):
         tag = line.split(" ")[0].encode()
@@ -40,7 +31,7 @@ class Liar:
             conn.sendall(what.replace(b"{tag}", tag).replace(b"{line}", line.encode()))
 
     def talk(self, conn):
-        with contextlib.suppress(OSError), conn, conn.makefile("rb") as lines:
+        with conn, conn.makefile("rb") as lines:
             self.say(conn, self.greeting)
             for raw in lines:
                 self.heard += raw
@@ -51,7 +42,7 @@ class Liar:
 
     def close(self):
         self.ended.set()
-        self.listener.close()
+        super().close()
 
 
 def hush(liar, conn, line):

@@ -3,13 +3,13 @@
 import contextlib
 import os
 import re
-import socket
 import sys
 import threading
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 import channel  # noqa: E402
 import tap  # noqa: E402
+from listener import Listener  # noqa: E402
 
 ERR = channel.error_kinds()
 BEFORE = "IMAP4rev1 SASL-IR ENABLE LITERAL+ AUTH=PLAIN"
@@ -29,34 +29,31 @@ def rows_answer(tag, command):
         seq, u, len(HEADER), HEADER) for seq, u in ((2, 4), (3, 5)) if lo <= (u if uid else seq) <= hi) + tag + b" OK done\r\n"
 
 
-class Server:
-    """Each connection is one call of `talk(conn, lines)`, with `number` from 1."""
+class Server(Listener):
+    """Each connection is one call of `script(conn, lines, number)`, with `number` from 1."""
 
-    def __init__(self, talk):
-        self.listener, self.heard, self.talk, self.conns = socket.create_server(("127.0.0.1", 0)), [], talk, []
-        self.port = self.listener.getsockname()[1]
-        threading.Thread(target=self.serve, daemon=True).start()
+    def __init__(self, script):
+        self.heard, self.script, self.conns = [], script, []
+        super().__init__()
 
-    def serve(self):
-        with contextlib.suppress(OSError):
-            while True:
-                conn, _ = self.listener.accept()
-                self.conns.append(conn)
-                self.heard.append([])
-                with contextlib.suppress(OSError, EOFError), conn.makefile("rb") as f:
-                    conn.sendall(b"* OK [CAPABILITY %s] ready\r\n" % BEFORE.encode())
-                    self.talk(conn, lambda f=f: self.line(f), len(self.heard))
+    def talk(self, conn):
+        said = []
+        self.conns.append(conn)
+        self.heard.append(said)
 
-    def line(self, f):
-        line = f.readline()
-        if not line:
-            raise EOFError
-        tag, _, command = line.decode().strip().partition(" ")
-        self.heard[-1].append(command)
-        return tag.encode(), command
+        def line():
+            line = lines.readline()
+            if not line:
+                raise EOFError
+            tag, _, command = line.decode().strip().partition(" ")
+            said.append(command)
+            return tag.encode(), command
+        with contextlib.suppress(EOFError), conn.makefile("rb") as lines:
+            conn.sendall(b"* OK [CAPABILITY %s] ready\r\n" % BEFORE.encode())
+            self.script(conn, line, len(self.heard))
 
     def close(self):
-        self.listener.close()
+        super().close()
         for c in self.conns:
             c.close()
 
@@ -80,26 +77,11 @@ def usual(conn, line, after=AFTER, ahead=()):
 
 @contextlib.contextmanager
 def fetch(talk):
-    with tap.directory() as d:
-        server = Server(talk)
-        conf = os.path.join(d, "rc")
-        with open(conf, "w") as f:
-            f.write("account work imap://alice@127.0.0.1:%d\nset -a work tls none\nset log-level debug\nset timeout 5\n" % server.port)
-        os.chmod(conf, 0o600)
-        p = channel.Program("fetch", "-c", conf, "--store", os.path.join(d, "store"), "work", env=d)
-        p.server = server
-        try:
-            p.until("READY")
+    with tap.directory() as d, contextlib.closing(Server(talk)) as server:
+        conf = "account work imap://alice@127.0.0.1:%d\nset -a work tls none\nset log-level debug\nset timeout 5\n" % server.port
+        with channel.running("fetch", d, conf) as p:
+            p.server = server
             yield p
-            tap.equal(p.close(), 0, "exit status")
-        except BaseException:
-            sys.stderr.write(open(os.path.join(d, "log"), errors="replace").read()[-4000:])
-            raise
-        finally:
-            server.close()
-            if p.process.poll() is None:
-                p.process.kill()
-                p.process.wait()
 
 
 def begin(p, known=AFTER):

@@ -40,28 +40,13 @@ class Liar(imap_script.Dialogue):
 @contextlib.contextmanager
 def fetch(*rules, server=None, **liar):
     """fetch with INBOX open on a Liar with these rules, or on `server`."""
-    with tap.directory() as d:
-        server = server or Liar(rules, **liar)
-        conf = os.path.join(d, "rc")
-        with open(conf, "w") as f:
-            f.write("account work imap://alice@127.0.0.1:%d\nset -a work tls none\nset log-level debug\nset timeout 5\n" % server.port)
-        os.chmod(conf, 0o600)
-        p = channel.Program("fetch", "-c", conf, "--store", os.path.join(d, "store"), "work", env=d)
-        p.server, p.root = server, os.path.join(d, "store")
-        try:
-            p.until("READY")
+    with tap.directory() as d, contextlib.closing(server or Liar(rules, **liar)) as server:
+        conf = "account work imap://alice@127.0.0.1:%d\nset -a work tls none\nset log-level debug\nset timeout 5\n" % server.port
+        with channel.running("fetch", d, conf) as p:
+            p.server = server
             p.do("STEP_CONNECT")
             p.do("STEP_SELECT", box=1, name="INBOX")
             yield p
-            tap.equal(p.close(), 0, "exit status")
-        except BaseException:
-            sys.stderr.write(open(os.path.join(d, "log"), errors="replace").read()[-4000:])
-            raise
-        finally:
-            server.close()
-            if p.process.poll() is None:
-                p.process.kill()
-                p.process.wait()
 
 
 def uids(out):
@@ -415,20 +400,11 @@ def openssl(directory, *args):
 @contextlib.contextmanager
 def over_tls(host="127.0.0.1", listen="127.0.0.1"):
     """fetch on a server that speaks TLS, not yet connected."""
-    with tap.directory() as d:
-        server = imap_script.Server(directory=os.path.join(d, "server"), listen=listen)
-        conf = os.path.join(d, "rc")
-        with open(conf, "w") as f:
-            f.write("account work imaps://alice@%s:%d\nset -a work tls-ca-file %s\nset timeout 5\n" % (host, server.port, server.info["ca"]))
-        os.chmod(conf, 0o600)
-        p = channel.Program("fetch", "-c", conf, "--store", os.path.join(d, "store"), "work", env=d)
-        p.server, p.keys = server, server.info["dir"]
-        try:
-            p.until("READY")
+    with tap.directory() as d, contextlib.closing(imap_script.Server(directory=os.path.join(d, "server"), listen=listen)) as server:
+        conf = "account work imaps://alice@%s:%d\nset -a work tls-ca-file %s\nset timeout 5\n" % (host, server.port, server.info["ca"])
+        with channel.running("fetch", d, conf) as p:
+            p.server, p.keys = server, server.info["dir"]
             yield p
-        finally:
-            server.close()
-            p.close()
 
 
 def use(p, certificate, key):

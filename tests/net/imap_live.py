@@ -28,28 +28,13 @@ def session(count=5, url="imaps", slow=False, lines="", **server):
         try:
             for i in range(1, count + 1):
                 with_body(s, mail(i))
-            conf = os.path.join(d, "rc")
             line = lineproxy.LineProxy(s.info[url]) if slow else None
-            with open(conf, "w") as f:
-                f.write("account work %s://alice@localhost:%d\nset -a work tls-ca-file %s\nset log-level debug\n%s"
-                        % (url, line.port if line else s.info[url], s.info["ca"], lines))
-            os.chmod(conf, 0o600)
-            p = channel.Program("fetch", "-c", conf, "--store", os.path.join(d, "store"), "work", env=d)
-            p.root, p.server, p.line = os.path.join(d, "store"), s, line
-            try:
-                p.until("READY")
+            conf = ("account work %s://alice@localhost:%d\nset -a work tls-ca-file %s\nset log-level debug\n%s"
+                    % (url, line.port if line else s.info[url], s.info["ca"], lines))
+            with channel.running("fetch", d, conf) as p:
+                p.server, p.line = s, line
                 p.do("STEP_CONNECT")
                 yield p
-                tap.equal(p.close(), 0, "exit status")
-            except tap.Skip:
-                raise
-            except BaseException:
-                sys.stderr.write(open(os.path.join(d, "log")).read()[-6000:])
-                raise
-            finally:
-                if p.process.poll() is None:
-                    p.process.kill()
-                    p.process.wait()
         finally:
             s.close()
 
@@ -177,7 +162,7 @@ def test_starttls():
 def test_wrong_password_is_tried_once():
     with session() as p:
         p.do("STEP_CLOSE")
-        conf = os.path.join(os.path.dirname(p.root), "rc")
+        conf = os.path.join(p.directory, "rc")
         q = channel.Program("fetch", "-c", conf, "--store", p.root, "work", secret="wrong")
         try:
             q.until("READY")
@@ -288,7 +273,7 @@ def test_without_notify_nothing_is_said_to_be_pushed():
 
 
 def log(p):
-    with open(os.path.join(os.path.dirname(p.root), "log"), errors="replace") as f:
+    with open(os.path.join(p.directory, "log"), errors="replace") as f:
         return f.read()
 
 
@@ -480,7 +465,7 @@ def test_many_rows_are_compressed():
         tap.equal(len(p.do("STEP_ROWS", box=1, uid_lo=1, uid_hi=0)["ROW"]), 1100)
         at = p.do("STEP_BODY", box=1, uid=3)["BODY_AT"][0]
         tap.equal(open(os.path.join(p.root, "mail", "work", at.path.decode()), "rb").read(), mail(2))
-        assert "COMPRESS DEFLATE" in open(os.path.join(os.path.dirname(p.root), "log")).read()
+        assert "COMPRESS DEFLATE" in open(os.path.join(p.directory, "log")).read()
         p.do("STEP_WATCH", box=1)
         with_body(p.server, mail(3))
         tap.equal(p.until("EXISTS")[-1].exists, 1101)

@@ -17,6 +17,7 @@ import dovecot  # noqa: E402
 import tap  # noqa: E402
 import imap_hostile  # noqa: E402
 import imap_live  # noqa: E402
+from listener import Listener  # noqa: E402
 from imap_live import PLAIN, select, session, with_body  # noqa: E402
 
 ERR = channel.error_kinds()
@@ -370,23 +371,18 @@ def test_a_message_that_went_away():
 
 
 # ---- A line that breaks ----------------------------------------------------------------------------------------------------
-class Meter:
+class Meter(Listener):
     """A proxy that counts what the server sends; at `limit` bytes it cuts the line, or holds it until `limit` is None."""
 
     def __init__(self, target):
         self.target, self.passed, self.limit, self.holds = target, 0, None, False
         self.changed, self.held = threading.Condition(), threading.Event()
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self.listener.getsockname()[1]
-        threading.Thread(target=self.serve, daemon=True).start()
+        super().__init__()
 
-    def serve(self):
-        with contextlib.suppress(OSError):
-            while True:
-                client = self.listener.accept()[0]
-                peer = socket.create_connection(("127.0.0.1", self.target))
-                for pair in ((client, peer, False), (peer, client, True)):
-                    threading.Thread(target=self.carry, args=pair, daemon=True).start()
+    def talk(self, conn):
+        peer = socket.create_connection(("127.0.0.1", self.target))
+        threading.Thread(target=self.carry, args=(conn, peer, False), daemon=True).start()
+        self.carry(peer, conn, True)
 
     def carry(self, source, target, counts):
         with contextlib.suppress(OSError):

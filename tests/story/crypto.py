@@ -131,9 +131,7 @@ def test_decryption():
     def decrypt(*words):
         def check(term):
             term.wait(lambda s: ":decrypt" in s or "Esc-p" in s)
-            term.keys(":")
-            term.type("decrypt")
-            term.keys("Enter")
+            term.command("decrypt")
             screen = term.wait(lambda s: all(word in s for word in words), 30)
             if "not decrypted" not in words:
                 assert "BEGIN PGP" not in screen, screen

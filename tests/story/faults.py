@@ -3,11 +3,11 @@
 import contextlib
 import os
 import re
-import socket
 import struct
 import subprocess
-import threading
+from contextlib import closing
 
+import imap_script
 import tap
 from dovecot import Server
 from lineproxy import LineProxy
@@ -21,25 +21,13 @@ LINES = "set timeout 5\nset connect-timeout 5\nset log-level debug\n"
 @contextlib.contextmanager
 def at_work(count=3, lines="", env=None, **server):
     """Bob's screen on a mailbox of `count` messages, over a line that can be made bad."""
-    with tap.directory() as root:
-        s = Server(os.path.join(root, "dovecot"), relay=False, **server)
-        line = LineProxy(s.info["imaps"])
+    with tap.directory() as root, closing(Server(os.path.join(root, "dovecot"), relay=False, **server)) as s, closing(LineProxy(s.info["imaps"])) as line:
         bob = User(os.path.join(root, "bob"), s, port=line.port, lines=LINES + lines)
-        term = None
-        try:
-            for i in range(count):
-                s.deliver("bob", message("number %d" % i))
-            term = bob.start(cols=120, env=env)
+        for i in range(count):
+            s.deliver("bob", message("number %d" % i))
+        with bob.at_screen(cols=120, env=env) as term:
             term.wait(lambda screen: "number 0" in screen and "work live" in screen and "Archive" in screen)
             yield s, line, bob, term
-        except BaseException:
-            print("\n".join("# " + x for x in bob.logs().splitlines()[-150:]))
-            raise
-        finally:
-            if term:
-                term.close()
-            line.close()
-            s.close()
 
 
 def test_a_line_that_is_cut():
@@ -174,9 +162,7 @@ def test_reconnect_now():
         term.wait(AGAIN.search)
         line.accept()
         before = line.accepted
-        term.keys(":")
-        term.type("reconnect")
-        term.keys("Enter")
+        term.command("reconnect")
         term.wait("work live", 30)
         assert line.accepted > before
         server.deliver("bob", message("by the new line"))
@@ -218,62 +204,18 @@ def test_a_name_that_does_not_resolve():
             term.close()
 
 
-class Greeter:
-    """An IMAP server that answers LOGIN as told, a line each time; the last one for ever. Counts the tries."""
-
-    def __init__(self, *answers, greeting="* OK [CAPABILITY IMAP4rev1 LITERAL+ IDLE] ready"):
-        self.answers, self.greeting, self.logins, self.open = list(answers), greeting, 0, []
-        self.idle, self.idles = b"+ idling\r\n", 0
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self.listener.getsockname()[1]
-        threading.Thread(target=self.serve, daemon=True).start()
-
-    def serve(self):
-        with contextlib.suppress(OSError):
-            while True:
-                conn, _ = self.listener.accept()
-                self.open.append(conn)
-                threading.Thread(target=self.talk, args=(conn,), daemon=True).start()
-
-    def talk(self, conn):
-        rules = ((r"CAPABILITY", "* CAPABILITY IMAP4rev1 LITERAL+ IDLE\r\n"), (r"(SELECT|EXAMINE) .*", "* 1 EXISTS\r\n* OK [UIDVALIDITY 7] x\r\n* OK [UIDNEXT 2] x\r\n"),
-                 (r"(UID )?FETCH .*HEADER.*", '* 1 FETCH (UID 1 FLAGS () INTERNALDATE "22-Nov-2026 14:02:05 +0000" RFC822.SIZE 100 '
-                  "BODY[HEADER.FIELDS (DATE)] {39}\r\nFrom: a@example.org\r\nSubject: hello\r\n\r\n)\r\n"),
-                  (r"LIST .*", '* LIST () "/" INBOX\r\n'), (r"STATUS .*", "* STATUS INBOX (MESSAGES 1 UNSEEN 1 UIDNEXT 2 UIDVALIDITY 7)\r\n"))
-        with contextlib.suppress(OSError), conn.makefile("rb") as lines:
-            conn.sendall(self.greeting.encode() + b"\r\n")
-            for raw in lines:
-                tag, _, command = raw.decode("latin-1").strip().partition(" ")
-                if command.startswith("LOGIN"):
-                    answer = self.answers[min(self.logins, len(self.answers) - 1)]
-                    self.logins += 1
-                    conn.sendall((tag + " " + answer + "\r\n").encode())
-                elif command == "IDLE":
-                    self.idling, self.idles = conn, self.idles + 1
-                    conn.sendall(self.idle.replace(b"{tag}", tag.encode()))
-                elif tag != "DONE":
-                    before = [a for p, a in rules if re.fullmatch(p, command)]
-                    conn.sendall(("".join(before[:1]) + tag + " OK done\r\n").encode())
-
-    def close(self):
-        LineProxy.end(self.listener, *self.open)
-
-
 @contextlib.contextmanager
-def greeted(*answers, **greeter):
-    with tap.directory() as root:
-        server = Greeter(*answers, **greeter)
+def greeted(*answers, greeting=None, idle=None):
+    """Bob's screen on a server that answers LOGIN as told, one after the other; the last one for ever."""
+    said = [("{tag} %s\r\n" % a).encode() for a in answers]
+    rules = [("LOGIN .*", lambda m: said.pop(0) if len(said) > 1 else said[0])] + [("IDLE", idle)] * bool(idle)
+    with tap.directory() as root, closing(imap_script.Server(rules=rules)) as server:
+        server.add("INBOX", message("hello").replace("\n", "\r\n").encode())
+        server.greeting = greeting or server.greeting
         bob = User(root, account=False, lines="account work imap://bob@127.0.0.1:%d\nset -a work tls none\nset -a work password-file %s/password\n%s"
                    % (server.port, root, LINES))
-        term = bob.start(cols=140)
-        try:
+        with bob.at_screen(cols=140) as term:
             yield server, term
-        except BaseException:
-            print("\n".join("# " + x for x in bob.logs().splitlines()[-80:]))
-            raise
-        finally:
-            term.close()
-            server.close()
 
 
 def test_throttled_logins_wait():
@@ -284,7 +226,7 @@ def test_throttled_logins_wait():
         with greeted(answer) as (server, term):
             screen = term.wait(AGAIN.search)
             assert re.search(r"login: the server refused", screen), screen
-            equal(server.logins, 1, answer)
+            equal(len(server.asked("LOGIN")), 1, answer)
 
 
 def test_refused_logins_are_not_repeated():
@@ -292,52 +234,47 @@ def test_refused_logins_are_not_repeated():
     for answer in ("NO [AUTHENTICATIONFAILED] no", "NO [AUTHORIZATIONFAILED] no", "NO [EXPIRED] password too old"):
         with greeted(answer) as (server, term):
             term.wait("work failed")
-            equal(server.logins, 1, answer)
+            equal(len(server.asked("LOGIN")), 1, answer)
 
 
 def test_throttled_once_then_served():
     with greeted("NO [UNAVAILABLE] later", "OK in") as (server, term):
         term.wait(AGAIN.search)
-        term.keys(":")
-        term.type("reconnect")
-        term.keys("Enter")
+        term.command("reconnect")
         term.wait("work live")
         term.wait("hello")
-        equal(server.logins, 2)
+        equal(len(server.asked("LOGIN")), 2)
 
 
 def test_bye_with_its_reason():
     with greeted("OK in") as (server, term):
         term.wait(lambda s: "hello" in s and "work live" in s)
-        eventually("the line is watched", lambda: hasattr(server, "idling"))
-        server.idling.sendall(b"* BYE maintenance until \x1b]0;x\x07 noon\r\n")
+        eventually("the line is watched", lambda: server.asked("IDLE"))
+        server.connections[-1].send(b"* BYE maintenance until \x1b]0;x\x07 noon\r\n")
         screen = term.wait("maintenance until")
         assert "hello" in screen and "\x1b]0" not in screen, screen
         term.wait("work live")
         assert "maintenance" not in term.screen(), "the line is up, and the words of its end stay:\n" + term.screen()
-        term.keys(":")
-        term.type("messages")
-        term.keys("Enter")
+        term.command("messages")
         term.wait("maintenance until")
 
 
 def test_idle_that_ends_at_once():
     # THREATS 59
-    with greeted("OK in") as (server, term):
-        server.idle = b"+ idling\r\n{tag} OK enough\r\n"
+    with greeted("OK in", idle=b"+ idling\r\n{tag} OK enough\r\n") as (server, term):
         term.wait(lambda s: "hello" in s and "work live" in s)
-        eventually("the line is watched", lambda: server.idles)
+        eventually("the line is watched", lambda: server.asked("IDLE"))
         term.keys("Home", "F")
         term.wait("work live")
-        equal(server.logins, 1)
-        equal(server.idles, 1, "it is not asked again and again")
+        equal(len(server.asked("LOGIN")), 1)
+        equal(len(server.asked("IDLE")), 1, "it is not asked again and again")
 
 
 def test_a_server_too_busy_for_anyone():
-    with greeted("OK in", greeting="* BYE Too many connections, come back later") as (server, term):
+    with greeted("OK in", greeting=b"* BYE Too many connections, come back later\r\n") as (server, term):
         screen = term.wait(AGAIN.search)
         assert "come back later" in screen, screen
-        equal(server.logins, 0)
+        equal(len(server.asked("LOGIN")), 0)
 
 
 if __name__ == "__main__":

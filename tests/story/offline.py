@@ -76,13 +76,6 @@ def scene(**more):
     return decorate
 
 
-def command(term, text):
-    """Types a command at the prompt."""
-    term.keys(":")
-    term.type(text)
-    term.keys("Enter")
-
-
 def state(user, sql, account="work", db="cache"):
     path = os.path.join(user.store, "state", account, db + ".db")
     done = subprocess.run(["sqlite3", "-readonly", path, sql], capture_output=True, text=True)
@@ -124,7 +117,7 @@ def test_started_offline_connects_to_nothing(s):
         term.wait("1 queued")
         time.sleep(3)  # time in which a connection would be made
         equal(s.line.accepted, before, "connections while offline")
-        command(term, "offline off work")
+        term.command("offline off work")
         term.wait("work live")
         eventually("the flag is on the server", lambda: flagged(s.server) == ["second"])
         equal(s.line.accepted > before, True, "a connection when online")
@@ -169,9 +162,9 @@ def test_cache_policies(s):
         eventually("the recent ones are here", lambda: cached(s.user) == ["fresh %d" % i for i in range(5, -1, -1)])
         equal(len(files(s.user)), 6, "files")
         # a policy that is changed takes effect
-        command(term, "set -a work cache all")
+        term.command("set -a work cache all")
         eventually("the old one is here too", lambda: "old letter" in cached(s.user))
-        command(term, 'mailbox work Lists/kernel cache "recent 10"')
+        term.command('mailbox work Lists/kernel cache "recent 10"')
         eventually("that of the list as well", lambda: "patch" in cached(s.user))
         # what comes in is fetched by itself
         with s.server.imap("bob") as imap:
@@ -187,7 +180,7 @@ def test_cache_policies(s):
         eventually("the file of a removed mail is gone", lambda: len(files(s.user)) == 8)
         with s.server.imap("bob") as imap:
             imap.delete("Lists/kernel")
-        command(term, "sync")
+        term.command("sync")
         eventually("the files of a removed mailbox are gone", lambda: len(files(s.user)) == 7)
         equal(sorted(cached(s.user)), ["fresh 0", "fresh 1", "fresh 2", "fresh 4", "fresh 5", "just in", "old letter"])
         # without a line all of it is read and searched
@@ -220,7 +213,7 @@ def test_mail_that_is_not_here(s):
         term.wait("Hello.")
         term.keys("q", "End", "Enter")
         term.wait(":offline off")  # what to do about it
-        command(term, "offline off")
+        term.command("offline off")
         term.wait("work live")
         term.keys("q", "Enter")
         term.wait("Hello.")
@@ -293,7 +286,7 @@ def test_cache_limits(s):
         eventually("the new ones are here", lambda: {"mail 9", "mail 8"} <= set(cached(s.user)))
         kept = "kept" in cached(s.user)
         # a smaller room: the oldest go, what is kept for good stays
-        command(term, "set -a work cache-size 50K")
+        term.command("set -a work cache-size 50K")
         eventually("less is here", lambda: int(state(s.user, "select sum(size) from msg where body is not null")) <= 50 * 1024)
         equal("kept" in cached(s.user), kept, "cache all is never dropped")
         equal("mail 9" in cached(s.user), True, "the newest stays")
@@ -356,9 +349,9 @@ def test_a_journey(s):
         term.wait("work offline")
         act(term, "Home", "F", "j", *["a"] * 30)  # m39 is flagged, m38 to m09 are archived
         term.wait(lambda screen: "m08" in screen and "m09" not in screen)
-        command(term, "create-mailbox Projects")
+        term.command("create-mailbox Projects")
         term.wait("Projects")
-        command(term, "move Projects")  # m08
+        term.command("move Projects")  # m08
         term.wait(lambda screen: "m08" not in screen)
         act(term, "F", "u")  # m07 is flagged and not
         act(term, "j", "j", "j", "j", "F")  # m03 is flagged, and removed by another
@@ -394,7 +387,7 @@ def test_a_journey(s):
                     imap.uid("store", uid, "+FLAGS", "\\Seen")
         s.deliver("while away")
         s.up()
-        command(term, "reconnect")
+        term.command("reconnect")
         term.wait(lambda screen: "offline" not in screen)  # what is said of conflicts may hide the word "live"
         archived = [n for n in names[9:39] if n not in ("m20", "m21")]
         eventually("the archive is right", lambda: sorted(s.server.subjects("bob", "Archive")) == archived, 60)
@@ -407,7 +400,7 @@ def test_a_journey(s):
         contains(subjects_flagged(s.server, "Archive", "SEEN"), "m22", "what another did to it")
         equal(s.server.subjects("bob", "Trash"), ["m20"], "what another moved stays where it was put")
         eventually("nothing waits", lambda: queue(s.user) == [])
-        command(term, "messages")
+        term.command("messages")
         screen = term.wait("what happened")
         equal(len(re.findall(r'\d:\d\d +work: .*m20', screen)), 1, "one word about m20")
         equal(len(re.findall(r'\d:\d\d +work: .*m21', screen)), 1, "one word about m21")
@@ -447,15 +440,15 @@ def test_an_account_that_becomes_another(s):
         time.sleep(2)  # time in which it would connect
         equal(moved.accepted, 0, "connections before the choice")
         contains(s.user.run("fetch").stderr + s.user.run("fetch").stdout, "held")
-        command(term, "queue")
+        term.command("queue")
         contains(term.wait("waits for the server"), 'flag in INBOX: "third"')
         term.keys("q")
-        command(term, "identity same work")
+        term.command("identity same work")
         term.wait("2 changes go on")
         eventually("the flag is there", lambda: subjects_flagged(s.server, "INBOX", "FLAGGED") == ["third"])
         eventually("the other is archived", lambda: s.server.subjects("bob", "Archive") == ["second"])
         eventually("nothing waits", lambda: queue(s.user) == [])
-        command(term, "offline on")
+        term.command("offline on")
         act(term, "End", "F")  # first
         term.wait("1 queued")
         end(s.user, term)
@@ -463,7 +456,7 @@ def test_an_account_that_becomes_another(s):
         s.user.write_rc(rc.replace("imaps://bob@", "imaps://carol@"))
         term = s.user.start(cols=200)
         term.wait(":identity same|new")
-        command(term, "identity new")
+        term.command("identity new")
         term.wait("to carol")
         term.wait(lambda screen: "first" not in screen)
         equal(queue(s.user), [])
@@ -507,7 +500,7 @@ def test_mail_goes_out_in_order(s):
     term = s.user.start(cols=120, args=["--offline"])
     try:
         term.wait("3 to send")
-        command(term, "offline off")
+        term.command("offline off")
         eventually("all are sent", lambda: len(s.server.subjects("alice", "INBOX")) == 3, 60)
         equal(s.server.subjects("alice", "INBOX"), ["letter one", "letter two", "letter three"])
         eventually("their copies are filed", lambda: len(s.server.subjects("bob", "Sent")) == 3)
@@ -537,7 +530,7 @@ def test_fetching_ahead_gives_way():
             s.line.cut()
             term.wait(re.compile("work offline").search)
             term.keys("q")
-            command(term, "reconnect")
+            term.command("reconnect")
             eventually("all is here", lambda: len(cached(s.user)) == 31, 60)
             equal(s.line.passed < 1.6 * len(large), True, "it went on from where it was: %d bytes" % s.line.passed)
         except BaseException:

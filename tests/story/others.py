@@ -4,6 +4,7 @@ import contextlib
 import os
 import re
 import time
+from contextlib import closing
 
 import tap
 from dovecot import Server
@@ -17,31 +18,18 @@ POOR = "IMAP4rev1 SASL-IR LITERAL+ ID"  # with IDLE added below: no NOTIFY, no C
 @contextlib.contextmanager
 def two_clients(count=5, lines="", cols=120, rows=30, boxes=(), env=None, **server):
     """Bob's screen, and bob's phone: another IMAP session."""
-    with tap.directory() as root:
-        s = Server(os.path.join(root, "dovecot"), relay=False, **server)
-        line = LineProxy(s.info["imaps"])
-        bob = User(os.path.join(root, "bob"), s, port=line.port, lines="set log-level debug\n" + lines)
-        term = None
-        try:
-            with s.imap("bob") as phone:
-                for box in boxes:
-                    phone.create(box)
-                    phone.subscribe(box)
-                for i in range(count):
-                    s.deliver("bob", message("number %d" % i))
-                term = bob.start(cols=cols, rows=rows, env=env)
+    with tap.directory() as root, closing(Server(os.path.join(root, "dovecot"), relay=False, **server)) as s, closing(LineProxy(s.info["imaps"])) as s.line:
+        bob = User(os.path.join(root, "bob"), s, port=s.line.port, lines="set log-level debug\n" + lines)
+        with s.imap("bob") as phone:
+            for box in boxes:
+                phone.create(box)
+                phone.subscribe(box)
+            for i in range(count):
+                s.deliver("bob", message("number %d" % i))
+            with bob.at_screen(cols=cols, rows=rows, env=env) as term:
                 term.wait(lambda screen: (not count or "number 0" in screen) and "work live" in screen and "Archive" in screen)
                 bob.settled()
-                s.line = line
                 yield s, phone, term, bob
-        except BaseException:
-            print("\n".join("# " + x for x in bob.logs().splitlines()[-200:]))
-            raise
-        finally:
-            if term:
-                term.close()
-            line.close()
-            s.close()
 
 
 def cursor_line(term):
@@ -126,9 +114,7 @@ def test_the_mailbox_list_is_live():
         try:
             term.wait(renamed)
         except AssertionError:  # a busy Dovecot 2.3 may leave mailboxes out of all LISTs of the session that saw a RENAME
-            term.keys(":")
-            term.type("reconnect")
-            term.keys("Enter")
+            term.command("reconnect")
             term.wait(renamed)
         equal(counts(term.screen()).get("below"), 1, "what lies below is still there")
         bob.settled()
@@ -141,10 +127,7 @@ def test_the_selected_mailbox_is_renamed():
     with two_clients(boxes=("Project",)) as (s, phone, term, bob):
         phone.append("Project", "", None, message("the plan").replace("\n", "\r\n").encode())
         term.wait(lambda screen: counts(screen).get("Project") == 1)
-        term.keys("c")
-        term.type("Project")
-        term.keys("Enter")
-        term.wait("the plan")
+        term.go("Project", "the plan")
         bob.settled()
         phone.rename("Project", "Plans")
         screen = term.wait(lambda screen: counts(screen).get("Plans") == 1 and "Project" not in counts(screen) and "work live" in screen, 30)
@@ -152,9 +135,7 @@ def test_the_selected_mailbox_is_renamed():
             assert "the plan" in screen, screen
         else:
             assert "Project · work is not there any more" in screen or "goodbye" in screen, screen
-            term.keys("c")
-            term.type("Plans")
-            term.keys("Enter")
+            term.go("Plans")
         term.wait("the plan")
         bob.settled()
         phone.append("Plans", "", None, message("the next plan").replace("\n", "\r\n").encode())
@@ -166,22 +147,15 @@ def test_the_selected_mailbox_is_deleted():
     for extensions in ("", POOR + " IDLE"):
         with two_clients(boxes=("Doomed",), imap_capability=extensions) as (s, phone, term, _):
             phone.append("Doomed", "", None, message("last words").replace("\n", "\r\n").encode())
-            term.keys("c")
-            term.type("Doomed")
-            term.keys("Enter")
-            term.wait("last words", 30)
+            term.go("Doomed", "last words", 30)
             phone.delete("Doomed")
             if extensions:
-                term.keys(":")
-                term.type("fetch")
-                term.keys("Enter")
+                term.command("fetch")
             term.wait(lambda screen: "Doomed" not in counts(screen) and "last words" not in screen, 60)
             term.wait("work live", 60)
             equal([b for b in phone.list()[1] if b"Doomed" in b], [])
             s.deliver("bob", message("life goes on"))
-            term.keys(":")
-            term.type("go inbox")
-            term.keys("Enter")
+            term.command("go inbox")
             term.wait("life goes on")
 
 
@@ -190,10 +164,7 @@ def test_pending_changes_in_a_mailbox_that_is_gone():
     with two_clients(boxes=("Doomed",)) as (s, phone, term, bob):
         phone.append("Doomed", "", None, message("last words").replace("\n", "\r\n").encode())
         term.wait(lambda screen: counts(screen).get("Doomed") == 1)
-        term.keys("c")
-        term.type("Doomed")
-        term.keys("Enter")
-        term.wait("last words")
+        term.go("Doomed", "last words")
         bob.settled()
         s.line.refuse()
         s.line.cut()
@@ -203,9 +174,7 @@ def test_pending_changes_in_a_mailbox_that_is_gone():
         phone.delete("Doomed")
         s.line.accept()
         term.wait(lambda screen: "work live" in screen and "queued" not in screen, 60)
-        term.keys(":")
-        term.type("messages")
-        term.keys("Enter")
+        term.command("messages")
         term.wait(lambda screen: "message in Doomed of work" in screen and "Doomed · work is not there any more" in screen)
         equal([b for b in phone.list()[1] if b"Doomed" in b], [])
 
@@ -272,13 +241,8 @@ def test_a_mailbox_made_anew():
     with two_clients(boxes=("Lists",)) as (s, phone, term, bob):
         phone.append("Lists", "", None, message("of the old one").replace("\n", "\r\n").encode())
         term.wait(lambda screen: counts(screen).get("Lists") == 1)
-        term.keys("c")
-        term.type("Lists")
-        term.keys("Enter")
-        term.wait("of the old one")
-        term.keys(":")
-        term.type("go inbox")
-        term.keys("Enter")
+        term.go("Lists", "of the old one")
+        term.command("go inbox")
         term.wait("number 0")
         bob.settled()
         s.line.refuse()
@@ -288,10 +252,7 @@ def test_a_mailbox_made_anew():
         phone.append("Lists", "", None, message("of the new one").replace("\n", "\r\n").encode())
         s.line.accept()
         term.wait("work live", 60)
-        term.keys("c")
-        term.type("Lists")
-        term.keys("Enter")
-        term.wait("of the new one", 60)
+        term.go("Lists", "of the new one", 60)
         term.keys("Home")  # what was under the cursor stays, grey, until the cursor leaves it
         term.wait("of the old one", 60, gone=True)
 
@@ -305,10 +266,7 @@ def test_a_mailbox_for_reading_only():
             f.write("owner lr\n")
         term.wait(lambda screen: counts(screen).get("Notices") == 1)
         s.line.cut()
-        term.keys("c")
-        term.type("Notices")
-        term.keys("Enter")
-        term.wait("by decree")
+        term.go("Notices", "by decree")
         term.wait("work live")
         bob.settled()
         term.keys("Home", "a")
@@ -387,9 +345,7 @@ def test_a_mailbox_that_cannot_be_opened():
         phone.append("Frozen", None, None, message("ice").encode())
         os.chmod(frozen, 0)
         try:
-            term.keys("c")
-            term.type("Frozen")
-            term.keys("Enter")
+            term.go("Frozen")
             screen = term.wait("work: Frozen cannot be opened")
             assert 'cannot be opened: the server refused: "' in screen, screen
         finally:

@@ -24,15 +24,10 @@ class Story:
         self.term.wait("work live" if not kw.get("args") else "INBOX")
         return self.term
 
-    def command(self, line):
-        self.term.keys(":")
-        self.term.type(line)
-        self.term.keys("Enter")
-
     def compose(self, to, subject):
-        self.command("compose %s" % to)
+        self.term.command("compose %s" % to)
         self.term.wait("Words typed.")
-        self.command("set-subject '%s'" % subject)
+        self.term.command("set-subject '%s'" % subject)
         self.term.wait(subject)
 
     def drafts(self, suffix=".draft"):
@@ -67,13 +62,13 @@ def test_unsend_gives_the_draft_back():
         term.keys("y")
         term.wait("unsend takes it back")
         equal(len(s.drafts(".held")), 1, "the draft of a held mail")
-        s.command("unsend")
+        s.term.command("unsend")
         screen = term.wait("taken back")
         contains(screen, "too early")
         contains(screen, "Words typed.")
-        s.command("set-subject 'in time'")
+        s.term.command("set-subject 'in time'")
         term.wait("in time")
-        s.command("set undo-send 0")
+        s.term.command("set undo-send 0")
         term.keys("y")
         eventually("the corrected mail reaches alice", lambda: s.inbox("alice") == ["in time"])
         eventually("no draft is left", lambda: not s.drafts() and not s.drafts(".held"))
@@ -90,7 +85,7 @@ def test_refused_recipient():
         equal(s.server.subjects("bob", "Sent"), [])
         term.keys("R")
         term.wait("Words typed.")
-        s.command("set-to alice@example.org")
+        s.term.command("set-to alice@example.org")
         term.wait("To       alice@example.org")
         term.keys("y")
         eventually("the corrected mail reaches alice", lambda: s.inbox("alice") == ["to nobody"])
@@ -148,7 +143,7 @@ def test_postpone_and_recall():
         attached = os.path.join(s.bob.root, "figures.csv")
         with open(attached, "w") as f:
             f.write("a,b\n")
-        s.command("attach %s" % attached)
+        s.term.command("attach %s" % attached)
         term.wait("figures.csv")
         term.keys("P")
         eventually("it is in Drafts", lambda: s.server.subjects("bob", "Drafts") == ["not yet"])
@@ -181,14 +176,14 @@ def test_forward_with_attachments():
         term.wait("See below.")
         term.keys("v")
         term.wait("Enter open")
-        s.command("part-save figures.csv")
+        s.term.command("part-save figures.csv")
         term.wait("saved as")
         with open(os.path.join(s.bob.env["HOME"], "Downloads", "figures.csv")) as f:
             equal(f.read().strip(), "a,b")
         term.keys("q", "f")
         term.wait("For you.")
         contains(term.screen(), "figures.csv")
-        s.command("set-to alice@example.org")
+        s.term.command("set-to alice@example.org")
         term.wait("To       alice@example.org")
         term.keys("y")
         eventually("it reaches alice", lambda: s.inbox("alice") == ["Fwd: the figures"])
