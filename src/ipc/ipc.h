@@ -84,7 +84,6 @@ enum msg_kind {
     MSG_NONE,
 #define MSG(name, senders, fd, fields) MSG_##name,
 #include "ipc/messages.def"
-#undef MSG
     MSG_COUNT
 };
 #define U8(f) uint8_t f;
@@ -97,12 +96,6 @@ enum msg_kind {
         fields                                                                                                         \
     };
 #include "ipc/messages.def"
-#undef MSG
-#undef U8
-#undef U32
-#undef U64
-#undef I64
-#undef BYTES
 
 /* A decoded message. Strings borrow from the channel's receive buffer and are valid until the next chan_recv on
  * it. fd is -1 or belongs to the receiver, who closes it. */
@@ -112,7 +105,6 @@ struct msg {
     union {
 #define MSG(name, senders, fd, fields) struct m_##name name;
 #include "ipc/messages.def"
-#undef MSG
     } u;
 };
 const char *msg_name(enum msg_kind);

@@ -42,12 +42,6 @@ static void visit_i64(struct visit *v, const char *name, int64_t *value)
         fields                                                                                                         \
     }
 #include "ipc/messages.def"
-#undef MSG
-#undef U8
-#undef U32
-#undef U64
-#undef I64
-#undef BYTES
 
 /* A row whose fields at their largest do not fit a packet does not compile. */
 #define U8(f) +1
@@ -57,12 +51,6 @@ static void visit_i64(struct visit *v, const char *name, int64_t *value)
 #define BYTES(f, max) +4 + (max)
 #define MSG(name, senders, fd, fields) _Static_assert((4 fields) <= IPC_PACKET_MAX, #name " does not fit a packet");
 #include "ipc/messages.def"
-#undef MSG
-#undef U8
-#undef U32
-#undef U64
-#undef I64
-#undef BYTES
 
 #define BIT(role) (1u << (role))
 #define C BIT(ROLE_UI)
@@ -85,7 +73,6 @@ static const struct row {
     [MSG_NONE] = {.name = "NONE"},
 #define MSG(name, senders, fd, fields) [MSG_##name] = {#name, walk_##name, senders, fd},
 #include "ipc/messages.def"
-#undef MSG
 };
 #undef C
 #undef S

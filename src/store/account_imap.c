@@ -131,13 +131,7 @@ static void on_row(struct acct *a, struct msg *m)
                          .internal_date = r->internal_date,
                          .date = r->date ? r->date : r->internal_date,
                          .attrs = r->attrs,
-                         .from_name = r->from_name,
-                         .from_addr = r->from_addr,
-                         .to = r->to,
-                         .subject = r->subject,
-                         .msgid = r->msgid,
-                         .refs = r->refs,
-                         .list_id = r->list_id,
+                         DB_ROW_HEADER(r),
                          .emailid = r->emailid,
                          .threadid = r->threadid};
     if (!db_row_put(a->db, &row, &id, &fresh, &err))

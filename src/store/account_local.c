@@ -59,13 +59,7 @@ static void row_said(struct acct *a, const struct m_MAILDIR_ROW *r)
                          .date = r->date ? r->date : r->internal_date,
                          .attrs = r->attrs | ROW_FULL,
                          .state = ROW_BODY,
-                         .from_name = r->from_name,
-                         .from_addr = r->from_addr,
-                         .to = r->to,
-                         .subject = r->subject,
-                         .msgid = r->msgid,
-                         .refs = r->refs,
-                         .list_id = r->list_id};
+                         DB_ROW_HEADER(r)};
     if (!db_row_put(a->db, &row, &id, &fresh, &err) || !db_body_is(a->db, id, r->path, STR(""), &err))
         acct_db_error(a, &err);
     a->pass_fresh += a->passes && fresh && !a->pop;

@@ -112,13 +112,7 @@ static void on_delivered(struct acct *a, const struct m_DELIVERED *d)
                          .date = d->date ? d->date : d->internal_date,
                          .attrs = d->attrs | ROW_FULL,
                          .state = ROW_BODY,
-                         .from_name = d->from_name,
-                         .from_addr = d->from_addr,
-                         .to = d->to,
-                         .subject = d->subject,
-                         .msgid = d->msgid,
-                         .refs = d->refs,
-                         .list_id = d->list_id};
+                         DB_ROW_HEADER(d)};
     if (!db_pop_delivered(a->db, d->number, &row, clock_wall(), &id, &err) ||
         !db_body_is(a->db, id, d->path, STR(""), &err)) {
         acct_db_error(a, &err);

@@ -57,16 +57,20 @@ void db_broken(struct db *db, int rc)
         db->why.sys = SQLITE_CORRUPT;
 }
 
+static sqlite3_stmt *ask(struct db *db, const char *text, const char *types, va_list ap)
+{
+    sqlite3_stmt *st = db->failed ? NULL : sql_vask(&db->q, text, types, ap);
+    if (!st && !db->failed)
+        db_broken(db, sqlite3_extended_errcode(db->q.h));
+    return st;
+}
+
 sqlite3_stmt *q_ask(struct db *db, const char *text, const char *types, ...)
 {
-    if (db->failed)
-        return NULL;
     va_list ap;
     va_start(ap, types);
-    sqlite3_stmt *st = sql_vask(&db->q, text, types, ap);
+    sqlite3_stmt *st = ask(db, text, types, ap);
     va_end(ap);
-    if (!st)
-        db_broken(db, sqlite3_extended_errcode(db->q.h));
     return st;
 }
 
@@ -84,13 +88,9 @@ bool q_step(struct db *db, sqlite3_stmt *st)
 
 static bool run(struct db *db, const char *text, const char *types, va_list ap)
 {
-    if (db->failed)
-        return false;
-    sqlite3_stmt *st = sql_vask(&db->q, text, types, ap);
+    sqlite3_stmt *st = ask(db, text, types, ap);
     int rc = SQLITE_OK;
-    if (!st)
-        rc = sqlite3_extended_errcode(db->q.h);
-    else if (sql_step(st, &rc))
+    if (st && sql_step(st, &rc))
         sqlite3_reset(st);
     if (rc != SQLITE_OK)
         db_broken(db, rc);
@@ -119,14 +119,10 @@ bool q_keep(struct db *db, const char *text, const char *types, ...)
 bool q_one(struct db *db, int64_t *value_r, const char *text, const char *types, ...)
 {
     *value_r = 0;
-    if (db->failed)
-        return false;
     va_list ap;
     va_start(ap, types);
-    sqlite3_stmt *st = sql_vask(&db->q, text, types, ap);
+    sqlite3_stmt *st = ask(db, text, types, ap);
     va_end(ap);
-    if (!st)
-        db_broken(db, sqlite3_extended_errcode(db->q.h));
     if (!st || !q_step(db, st))
         return false;
     *value_r = sql_int(st, 0);

@@ -175,6 +175,10 @@ struct db_row {
     struct str emailid, threadid; /* the server's own (RFC 8474); what it puts into one conversation is one thread */
     struct str path;              /* Maildir: the file below the account's directory, as named now; sets ROW_BODY */
 };
+/* What is in a header: the fields that a struct db_row shares with the messages and the rows it is made of. */
+#define DB_ROW_HEADER(r)                                                                                               \
+    .from_name = (r)->from_name, .from_addr = (r)->from_addr, .to = (r)->to, .subject = (r)->subject,                  \
+    .msgid = (r)->msgid, .refs = (r)->refs, .list_id = (r)->list_id
 /* Inserts or refreshes the row of (box, uid) or (box, name). A row without ROW_FULL never overwrites what the second
  * pass brought (to, refs, list_id, attrs); an empty field never overwrites a known one. A message whose place is new
  * here but that a sent move, a copy or an append is expected to bring (same Message-ID and size, shown in this mailbox

@@ -155,13 +155,7 @@ static struct db_row row_of(const struct mail_row *r, uint64_t size, uint32_t fl
                            .internal_date = clock_wall(),
                            .date = r->date ? r->date : clock_wall(),
                            .attrs = r->attrs | ROW_FULL,
-                           .from_name = r->from_name,
-                           .from_addr = r->from_addr,
-                           .to = r->to,
-                           .subject = r->subject,
-                           .msgid = r->msgid,
-                           .refs = r->refs,
-                           .list_id = r->list_id};
+                           DB_ROW_HEADER(r)};
 }
 
 /* ---- Words -------------------------------------------------------------------------------------- */

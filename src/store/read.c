@@ -303,22 +303,22 @@ bool reader_box_by_name(struct reader *r, struct str utf8, struct box_row *row_r
                    err);
 }
 
+struct role_wanted {
+    uint8_t role;
+    struct box_row *row;
+};
+
+static void take_role(void *arg, const struct box_row *b)
+{
+    const struct role_wanted *w = arg;
+    if (b->role == w->role && !w->row->id)
+        *w->row = *b;
+}
+
 bool reader_box_by_role(struct reader *r, uint8_t role, struct box_row *row_r, struct err *err)
 {
     *row_r = no_box;
-    int rc, ready = read_begin(r, err);
-    if (ready < 1)
-        return ready == 0;
-    struct box_list l = {0};
-    boxes_collect(r, &l, &rc);
-    bool ok = read_end(r, rc, err);
-    if (l.n)
-        qsort(l.rows, l.n, sizeof *l.rows, by_place);
-    for (size_t i = 0; i < l.n && !row_r->id; i++)
-        if (l.rows[i].role == role)
-            *row_r = l.rows[i];
-    free(l.rows);
-    return ok;
+    return reader_boxes(r, take_role, &(struct role_wanted){role, row_r}, err);
 }
 
 size_t read_boxes_of(struct reader *r, uint64_t box, uint64_t ids[READ_BOXES_MAX], int *rc)

@@ -6,10 +6,8 @@
 
 #include <cmocka.h>
 
+#include "corpus.h"
 #include "mail/mail.h"
-
-#include <dirent.h>
-#include <sys/stat.h>
 
 static struct arena *arena;
 
@@ -594,41 +592,11 @@ static void one_file(const char *path)
     buf_fini(&b);
 }
 
-static void walk(const char *dir, unsigned depth)
-{
-    DIR *d = opendir(dir);
-    for (struct dirent *e; d && depth < 12 && (e = readdir(d));) {
-        struct stat st;
-        if (e->d_name[0] == '.')
-            continue;
-        char *path = path_join(dir, e->d_name);
-        if (lstat(path, &st) == 0 && S_ISDIR(st.st_mode))
-            walk(path, depth + 1);
-        else if (S_ISREG(st.st_mode))
-            one_file(path);
-        free(path);
-    }
-    if (d)
-        closedir(d);
-}
-
 static void test_corpus(void **state)
 {
     (void)state;
-    const char *dir = getenv("TUIMAIL_CORPUS"), *src = getenv("TUIMAIL_SRC");
-    char *beside = path_join(src ? src : ".", "../shared/corpus");
-    struct stat st;
-    if (!dir)
-        dir = beside;
-    if (stat(dir, &st) != 0) {
-        print_message("no corpus at %s (TUIMAIL_CORPUS): skipped\n", dir);
-        free(beside);
-        return;
-    }
-    walk(dir, 0);
+    corpus_each(one_file);
     print_message("%u files, %u with an address in From\n", files, named);
-    assert_true(files > 0);
-    free(beside);
 }
 
 int main(void)

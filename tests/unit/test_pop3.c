@@ -222,7 +222,7 @@ static void test_capa(void **state UNUSED)
 static void test_stls_refused(void **state UNUSED)
 {
     static const struct {
-        const char *const lines[6];
+        const char *const lines[7]; /* NULL behind the last */
         enum err_kind want;
     } rows[] = {
         {{"S +OK\r\n", "C CAPA", "S +OK\r\nUSER\r\n.\r\n", "E"}, ERR_NO_STARTTLS},
@@ -233,10 +233,7 @@ static void test_stls_refused(void **state UNUSED)
     };
     for (size_t i = 0; i < COUNT(rows); i++) {
         struct session t;
-        const char *lines[8] = {NULL};
-        for (size_t k = 0; k < COUNT(rows[i].lines); k++)
-            lines[k] = rows[i].lines[k];
-        start(&t, script, lines);
+        start(&t, script, rows[i].lines);
         bool ok = pop3_greet(t.p, true, &t.err);
         if (ok || t.err.kind != rows[i].want)
             fail_msg("row %zu: %s %s", i, err_name(t.err.kind), t.err.text);
