@@ -50,7 +50,7 @@ struct spawn {
     char *config, *root, *socket_path;
     int lock_fd, listen_fd;
     struct chan *store;
-    struct watch *store_watch, *restart;
+    struct watch *store_watch, *store_kill, *restart;
     pid_t store_pid;
     int64_t store_started;
     unsigned store_runs, store_crashes;

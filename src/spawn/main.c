@@ -15,18 +15,31 @@ static bool store_start(struct spawn *, int client_fd, struct err *);
 
 /* ---- Store's channel ---- */
 
-/* store ends only after what it sent was read, so a failed send means a dead or stuck store: SIGCHLD or the kill sorts
- * it out. */
-void spawn_tell(struct spawn *s, bool sent, const struct err *err)
+static void store_kill(void *arg)
 {
-    if (sent) {
-        if (s->store_watch != NULL)
-            watch_events(s->store_watch, chan_wants_write(s->store) ? POLLIN | POLLOUT : POLLIN);
-        return;
-    }
-    log_msg(LOG_ERROR, "%s", err->text);
+    struct spawn *s = arg;
+    s->store_kill = NULL;
     if (s->store_pid != 0)
         kill(s->store_pid, SIGKILL);
+}
+
+/* A store that cannot be reached is dead, or on its way to an end in order that needs a moment more: SIGCHLD tells. One
+ * that is stuck is killed. */
+static void store_unreachable(struct spawn *s, const struct err *err)
+{
+    if (!s->store_kill)
+        log_msg(LOG_INFO, "%s", err->text);
+    watch_free(&s->store_watch);
+    if (!s->store_kill && s->store_pid != 0)
+        s->store_kill = loop_after(s->loop, STORE_TERM_MS, store_kill, s);
+}
+
+void spawn_tell(struct spawn *s, bool sent, const struct err *err)
+{
+    if (!sent)
+        store_unreachable(s, err);
+    else if (s->store_watch != NULL)
+        watch_events(s->store_watch, chan_wants_write(s->store) ? POLLIN | POLLOUT : POLLIN);
 }
 
 /* The file may have changed since: a new account is started without a new spawn. */
@@ -88,12 +101,10 @@ static void store_ready(void *arg, short revents)
     }
     if (got == 0)
         return;
-    watch_free(&s->store_watch);
-    if (err.kind != ERR_NONE) {
-        log_msg(LOG_ERROR, "%s", err.text);
-        if (s->store_pid != 0)
-            kill(s->store_pid, SIGKILL);
-    }
+    if (err.kind != ERR_NONE)
+        store_unreachable(s, &err);
+    else
+        watch_free(&s->store_watch);
 }
 
 /* ---- Life of store ---- */
@@ -141,6 +152,7 @@ static void store_ended(struct spawn *s, int status)
     char word[64];
     status_word(status, word);
     watch_free(&s->store_watch);
+    watch_free(&s->store_kill);
     chan_free(&s->store);
     s->store_pid = 0;
     int code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
@@ -174,19 +186,13 @@ static void on_child(void *arg)
     }
 }
 
-static void store_kill(void *arg)
-{
-    struct spawn *s = arg;
-    if (s->store_pid != 0)
-        kill(s->store_pid, SIGKILL);
-}
-
 static void on_term(void *arg)
 {
     struct spawn *s = arg;
     if (s->store_pid != 0)
         kill(s->store_pid, SIGTERM);
-    loop_after(s->loop, STORE_TERM_MS, store_kill, s);
+    if (!s->store_kill)
+        s->store_kill = loop_after(s->loop, STORE_TERM_MS, store_kill, s);
     end(s, 0);
 }
 

@@ -284,13 +284,13 @@ bool db_box_put(struct db *db, const struct db_box *in, uint64_t *id_r, struct e
         b->creating = false;
         q_keep(db, "UPDATE boxid SET creating=0 WHERE id=?", "i", I(b->id));
     }
-    int64_t renaming = 0;
+    int64_t renaming = 0, subscribing = 0;
     if (db->has_pending)
         q_one(db, &renaming, "SELECT 1 FROM intent WHERE state<3 AND kind=? AND box=?", "ii", I(INTENT_BOX_RENAME),
               I(b->id));
     uint32_t attrs = in->attrs;
     if (db->has_pending && ((attrs ^ b->attrs) & BOX_SUBSCRIBED) &&
-        q_one(db, &(int64_t){0}, "SELECT 1 FROM intent WHERE state<3 AND kind IN (?,?) AND box=?", "iii",
+        q_one(db, &subscribing, "SELECT 1 FROM intent WHERE state<3 AND kind IN (?,?) AND box=?", "iii",
               I(INTENT_BOX_SUBSCRIBE), I(INTENT_BOX_UNSUBSCRIBE), I(b->id)))
         attrs ^= BOX_SUBSCRIBED;
     bool named = renaming || str_eq((struct str){b->utf8, b->utf8_n}, utf8);

@@ -32,7 +32,7 @@ static void note_all(struct chan **clients, size_t n, const char *fmt, const cha
     buf_fini(&text);
 }
 
-/* Commands come as the account of a FETCH_NOW: "start NAME", "stop NAME", "secret NAME", "end", "crash". */
+/* Commands come as the account of a FETCH_NOW: "start NAME", "stop NAME", "secret NAME", "end", "close", "crash". */
 static void store_command(struct chan *spawn, struct str command)
 {
     struct err err = ERR_INIT;
@@ -42,6 +42,12 @@ static void store_command(struct chan *spawn, struct str command)
         raise(SIGKILL);
     if (str_eqz(word, "end"))
         _exit(0);
+    if (str_eqz(word, "close")) { /* an end in order that takes its time: no longer to be reached, not yet gone */
+        SEND(spawn, -1, &err, START, .role = ROLE_FETCH, .account = STR("work"), .tag = 7);
+        close(chan_fd(spawn));
+        poll(NULL, 0, 500);
+        _exit(0);
+    }
     if (str_eqz(word, "start"))
         SEND(spawn, -1, &err, START, .role = ROLE_FETCH, .account = command, .tag = 7);
     if (str_eqz(word, "index"))
@@ -268,12 +274,12 @@ static struct buf lock_text(const struct place *p)
 }
 
 /* After the store's orderly end everything is gone: the lock is empty, and so is the socket's directory. */
-static void ended(struct client *c, const struct place *p)
+static void ended_by(struct client *c, const struct place *p, const char *word)
 {
     struct err err = ERR_INIT;
     char *path = ipc_socket_path(p->root, &err);
     bool locked = true, there = true;
-    command(c, "end");
+    command(c, word);
     for (unsigned i = 0; i < 1000 && (locked || there); i++) {
         struct buf text = lock_text(p);
         locked = text.n > 0;
@@ -287,6 +293,11 @@ static void ended(struct client *c, const struct place *p)
         poll(NULL, 0, 10);
     c->spawn = 0;
     client_close(&c);
+}
+
+static void ended(struct client *c, const struct place *p)
+{
+    ended_by(c, p, "end");
 }
 
 static void first_and_second_client(void **state)
@@ -439,6 +450,12 @@ static void a_crashed_store_comes_back(void **state)
     ended(c, p);
 }
 
+static void a_store_that_ends_is_left_the_time(void **state)
+{
+    struct place *p = *state;
+    ended_by(connected(p), p, "close");
+}
+
 static void a_killed_spawn_is_replaced(void **state)
 {
     struct place *p = *state;
@@ -503,9 +520,9 @@ int main(int argc, char **argv)
     free(libexec);
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
-        TEST(first_and_second_client),    TEST(two_first_clients_at_once),  TEST(programs_start_stop_and_fail),
-        TEST(secrets_by_command),         TEST(a_crashed_store_comes_back), TEST(a_lock_from_another_host),
-        TEST(a_killed_spawn_is_replaced), TEST(a_bad_config_is_named),
+        TEST(first_and_second_client),  TEST(two_first_clients_at_once),  TEST(programs_start_stop_and_fail),
+        TEST(secrets_by_command),       TEST(a_crashed_store_comes_back), TEST(a_store_that_ends_is_left_the_time),
+        TEST(a_lock_from_another_host), TEST(a_killed_spawn_is_replaced), TEST(a_bad_config_is_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
