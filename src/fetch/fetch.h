@@ -111,6 +111,9 @@ void fetch_progress(struct fetch *, uint64_t done, uint64_t total);
 /* Lets steps that wait put their commands on the wire now (their `ahead`), behind what the running step has just sent.
  */
 void fetch_ahead(struct fetch *);
+/* The same for the next of them alone, where it is of that kind: what it asks becomes part of the command that the
+ * running step is sending. False: it stays in the queue as it is. */
+bool fetch_join(struct fetch *, enum msg_kind);
 /* Between two slices of a long step: receives what is there and runs urgent steps at once (inside this call; a step
  * that runs inside another never yields again). They may leave another mailbox selected. False with ERR_CANCELED (the
  * step was canceled: return false) or ERR_CHANNEL. */

@@ -106,6 +106,7 @@ static void imap_closed(struct fetch *f)
     s->rows_step = s->rows_tag = 0;
     s->window = 0;
     s->early = false;
+    s->appending = (struct appending){.n = 0};
     imap_free(&s->imap);
 }
 
@@ -584,7 +585,7 @@ const struct step_handler imap_steps[] = {
     {MSG_STEP_MOVE, imap_step_act, act_ahead},
     {MSG_STEP_EXPUNGE, imap_step_act, act_ahead},
     {MSG_STEP_FIND, imap_step_find, NULL},
-    {MSG_STEP_APPEND, imap_step_append, NULL},
+    {MSG_STEP_APPEND, imap_step_append, append_ahead},
     {MSG_STEP_BOX, imap_step_box, NULL},
     {MSG_STEP_WATCH, imap_step_watch, NULL},
     {MSG_NONE, NULL, NULL},

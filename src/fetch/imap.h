@@ -56,6 +56,7 @@ struct act {
     struct buf set, pairs; /* the UIDs; what COPYUID said, a line each */
     struct err err;        /* the first failure */
 };
+#define APPENDS_MAX 8
 struct box_list; /* imap_list.c */
 /* What the server says of itself, on this connection; imap_server.c. */
 struct facts {
@@ -102,7 +103,16 @@ struct session {
     struct str append_ask; /* mailbox whose APPENDLIMIT is asked */
     uint64_t append_limit;
     uint32_t appended_validity, appended_uid; /* of an untagged APPENDUID */
-    struct act acts[ACTS_MAX];                /* oldest first */
+    struct appending {                        /* mails of the next steps within the command of this one (RFC 3502) */
+        uint32_t tag;                         /* of the command that may take more, 0: none */
+        struct str name;
+        bool refused;
+        unsigned n; /* taken, and not yet told */
+        struct joined {
+            uint32_t step, uidvalidity, uid;
+        } list[APPENDS_MAX];
+    } appending;
+    struct act acts[ACTS_MAX]; /* oldest first */
     struct box_list *list;
     struct facts facts;
     struct transfer *transfers;
@@ -176,6 +186,7 @@ bool quota_finish(struct session *, uint32_t tag, struct err *);
 bool quota_refused(struct session *, struct str name, struct err *);
 /* Mail was added or removed: where a quota is tight, its numbers are told anew. False only for a broken line. */
 bool quota_changed(struct session *, struct err *);
+bool append_ahead(struct fetch *, uint32_t step, const struct msg *);
 bool append_on_status(struct session *, const struct imap_status *); /* true: it was asked for an APPEND */
 void append_on_code(struct session *, struct str args);
 /* ---- Bytes of messages (imap_body.c) ------------------------------------------------------------ */

@@ -350,6 +350,18 @@ void fetch_ahead(struct fetch *f)
         steps_ahead(f);
 }
 
+bool fetch_join(struct fetch *f, enum msg_kind kind)
+{
+    struct step *s = f->queue;
+    const struct step_handler *h = step_find(f, kind);
+    while (s && s->ahead)
+        s = s->next;
+    if (!s || s->msg.kind != kind || !h->ahead || f->lost)
+        return false;
+    s->ahead = h->ahead(f, s->number, &s->msg);
+    return s->ahead;
+}
+
 static void lost_tell(struct fetch *f)
 {
     struct err err = ERR_INIT;

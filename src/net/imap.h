@@ -313,6 +313,8 @@ void imap_forget(struct imap *, uint32_t tag);
 /* APPEND's message: everything up to the literal is in `cmd`; `size` bytes then come by imap_literal. */
 bool imap_send_literal(struct imap *, struct imap_cmd *, uint64_t size, uint32_t *tag_r, bool *refused_r, struct err *);
 bool imap_literal(struct imap *, struct str piece, struct err *);
+/* Behind the bytes of a message another one in the same command (RFC 3502): `text` of ours, then its size. */
+bool imap_literal_next(struct imap *, uint32_t tag, const char *text, uint64_t size, bool *refused_r, struct err *);
 bool imap_literal_end(struct imap *, struct err *);
 
 /* Compresses the connection from here on (RFC 4978) where the server offers it and nothing is under way; otherwise, or

@@ -609,20 +609,38 @@ bool imap_sendf(struct imap *m, uint32_t *tag_r, struct err *err, const char *fm
     return imap_send(m, &c, tag_r, err);
 }
 
-bool imap_send_literal(struct imap *m, struct imap_cmd *c, uint64_t size, uint32_t *tag_r, bool *refused_r,
-                       struct err *err)
+static bool needs_no_wait(const struct imap *m, uint64_t size)
 {
-    bool plus = (m->caps & IMAP_CAP_LITERAL_PLUS) || ((m->caps & IMAP_CAP_LITERAL_MINUS) && size <= 4096);
+    return (m->caps & IMAP_CAP_LITERAL_PLUS) || ((m->caps & IMAP_CAP_LITERAL_MINUS) && size <= 4096);
+}
+
+/* A literal has been announced: may its bytes follow? */
+static bool literal_begun(struct imap *m, uint32_t tag, uint64_t size, bool *refused_r, struct err *err)
+{
     bool continued;
-    imap_cmd_add(c, plus ? "{%llu+}\r\n" : "{%llu}\r\n", (unsigned long long)size);
-    if (!cmd_begin(m, c, tag_r, refused_r, err))
-        return false;
-    if (*refused_r || plus)
+    if (*refused_r || needs_no_wait(m, size))
         return true;
-    if (!imap_wait_continue(m, *tag_r, &continued, err))
+    if (!imap_wait_continue(m, tag, &continued, err))
         return false;
     *refused_r = !continued;
     return true;
+}
+
+bool imap_send_literal(struct imap *m, struct imap_cmd *c, uint64_t size, uint32_t *tag_r, bool *refused_r,
+                       struct err *err)
+{
+    imap_cmd_add(c, "{%llu%s}\r\n", (unsigned long long)size, needs_no_wait(m, size) ? "+" : "");
+    return cmd_begin(m, c, tag_r, refused_r, err) && literal_begun(m, *tag_r, size, refused_r, err);
+}
+
+bool imap_literal_next(struct imap *m, uint32_t tag, const char *text, uint64_t size, bool *refused_r, struct err *err)
+{
+    struct buf line = BUF_INIT(1024);
+    *refused_r = false;
+    buf_addf(&line, "%s{%llu%s}\r\n", text, (unsigned long long)size, needs_no_wait(m, size) ? "+" : "");
+    bool ok = imap_literal(m, buf_str(&line), err) && literal_begun(m, tag, size, refused_r, err);
+    buf_fini(&line);
+    return ok;
 }
 
 bool imap_literal(struct imap *m, struct str piece, struct err *err)

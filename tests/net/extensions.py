@@ -76,6 +76,15 @@ class Memory(imap_script.Server):
     def do_subscribe(self, conn, rest):
         return ""
 
+    def do_append(self, conn, rest):
+        if len(self.literals) == 1:
+            return super().do_append(conn, rest)
+        if "MULTIAPPEND" not in self.caps or any(b"too much" in raw for raw in self.literals):
+            raise imap_script.No("NO not these together")
+        box = self.find(self.string(imap_script.tokens(rest.replace("{literal}", '"{literal}"'))[0]))
+        uids = [self.deliver(box, imap_script.Message(raw)) for raw in self.literals]
+        return "", "OK %sdone" % ("[APPENDUID %d %s] " % (box.uidvalidity, imap_script.a_set(uids)) if "UIDPLUS" in self.caps else "")
+
 
 @contextlib.contextmanager
 def memory(caps="", boxes=("INBOX", "Drafts"), rules=(), rev1=True, **attributes):
@@ -575,6 +584,48 @@ def test_a_message_is_found_by_the_servers_id():
 
 def test_without_objectid_a_message_is_found_by_its_size():
     find_without_message_id(dovecot, [[1, 2], [1, 2]])
+
+
+# ---- MULTIAPPEND (RFC 3502) ----
+def append_in_one_go(p, mails, name="INBOX"):
+    """Steps that wait while the line is made. UIDs as they are told, and how many commands it took."""
+    p.do("STEP_CLOSE")
+    steps = [p.begin("STEP_CONNECT")]
+    for i, data in enumerate(mails):
+        with open(os.path.join(p.root, "mail%d" % i), "wb+") as f:
+            f.write(data)
+            f.flush()
+            steps.append(p.begin("STEP_APPEND", fd=f.fileno(), box=1, name=name, flags=1))
+    p.end(steps[0])
+    uids = [p.end(step)["APPENDED"][0].uid for step in steps[1:]]
+    log = open(os.path.join(p.directory, "log"), errors="replace").read()
+    return uids, len(re.findall(r"> T\d+ APPEND", log))
+
+
+def test_mails_for_one_mailbox_go_in_one_command():
+    for kind in (dovecot, cyrus):
+        with real(kind) as s, fetch(s.info) as p:
+            tap.equal(append_in_one_go(p, [mail(1), mail(2, "longer\r\n"), mail(3)]), ([1, 2, 3], 1))
+            p.do("STEP_SELECT", box=1, name="INBOX")
+            rows = p.do("STEP_ROWS", box=1, uid_lo=1)["ROW"]
+            tap.equal([(r.uid, r.subject, r.flags) for r in rows], [(n, b"number %d" % n, 1) for n in (1, 2, 3)])
+
+
+def test_without_multiappend_each_mail_is_a_command():
+    with real(dovecot, imap_capability="IMAP4rev1 SASL-IR LITERAL+ UIDPLUS") as s, fetch(s.info) as p:
+        tap.equal(append_in_one_go(p, [mail(1), mail(2), mail(3)]), ([1, 2, 3], 3))
+
+
+def test_one_mail_that_is_refused_takes_no_other_with_it():
+    for literals in ("LITERAL+ ", ""):
+        with memory("UIDPLUS MULTIAPPEND") as s:
+            s.caps, s.greeting = "IMAP4rev1 %sUIDPLUS MULTIAPPEND" % literals, b"* OK [CAPABILITY IMAP4rev1] ready\r\n"
+            with fetch(s.info) as p:
+                together = append_in_one_go(p, [mail(1), mail(2), mail(3)])
+                tap.equal(together, ([1, 2, 3], 1), literals)
+                apart = append_in_one_go(p, [mail(4), mail(5, "too much\r\n"), mail(6)])
+                tap.equal((sorted(apart[0]), len(s["INBOX"].messages)), ([4, 5, 6], 6), "each went by itself")
+            tap.equal(s.asked("(EXPUNGE|CLOSE|UID EXPUNGE)"), [])
 
 
 # ---- UNSELECT (RFC 3691) ----
