@@ -86,6 +86,7 @@ struct session {
     uint64_t modseq;
     uint32_t select_step, select_tag;               /* sent ahead */
     uint32_t rows_step, rows_tag, rows_lo, rows_hi; /* sent ahead: these numbers, or UIDs */
+    bool rows_due;                                  /* and waited for now */
     unsigned window;                                /* slices under way in the last long run on this line */
     uint8_t rows_fields;
     uint8_t fields;    /* what the headers that come now are: enum row_fields, or the second pass */

@@ -400,6 +400,8 @@ bool body_ahead(struct fetch *f, uint32_t step, const struct msg *m)
     unsigned n = 0;
     if (!s || !s->imap || s->selected != q->box || s->selecting || !q->uid || !text_serves(q))
         return false;
+    if (s->rows_due && !q->urgent) /* what may be read next does not share the line with the page it is on */
+        return false;
     for (const struct transfer *t = s->transfers; t; t = t->next)
         n += t->step != 0;
     struct transfer *t = n < AHEAD_MAX ? text_begin(s, q, &err) : NULL;

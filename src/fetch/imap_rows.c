@@ -360,7 +360,10 @@ bool rows_wait(struct session *s, struct err *err)
     uint32_t tag = s->rows_tag;
     s->rows_tag = s->rows_step = 0;
     s->fields = s->rows_fields;
-    return session_done(s, tag, NULL, err);
+    s->rows_due = true;
+    bool ok = session_done(s, tag, NULL, err);
+    s->rows_due = false;
+    return ok;
 }
 
 static void top_range(const struct session *s, const struct m_STEP_ROWS_TOP *q, uint32_t *lo_r, uint32_t *hi_r)
