@@ -49,7 +49,7 @@ struct tool_fds {
 bool ui_tool_argv(struct ui *, enum tool_where, const char *const *argv, struct tool_fds, tool_fn *, void *arg);
 void ui_tool_end(struct ui *); /* at the end of the program: forgets it */
 
-/* ---- compose.c ---- */
+/* ---- compose.c, compose_begin.c ---- */
 struct compose;
 void compose_free(struct compose **);
 void compose_draw(struct ui *, const struct compose *, struct rect);

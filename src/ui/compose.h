@@ -1,0 +1,37 @@
+/* The mail that is being written, as the files of writing share it. */
+#ifndef TUIMAIL_UI_COMPOSE_H
+#define TUIMAIL_UI_COMPOSE_H
+
+#include "ui/extra.h"
+
+struct compose {
+    enum draft_kind kind;
+    char *path;          /* ROOT/drafts/NAME */
+    struct buf text;     /* as it stands in the file */
+    struct arena *arena; /* of `draft` */
+    struct draft draft;
+    bool valid;          /* `draft` is of `text` */
+    struct err problem;  /* where it is not */
+    char *account;       /* who sends it */
+    struct ref answers;  /* the mail that is answered or forwarded; id 0 none */
+    struct ref replaces; /* the mail in Drafts that this one continues */
+    bool replaced;       /* the store removes it */
+    bool forwards;
+    size_t top;
+    struct helper *builder;
+    bool saves; /* what is built goes to Drafts instead of the outbox */
+    int built;  /* memory file with the finished message */
+    bool busy;
+};
+struct compose *composed(struct ui *);            /* NULL: none */
+void compose_show(struct ui *, struct compose *); /* takes it; its text is read as a draft */
+void compose_close(struct ui *, bool remove_file);
+void compose_understand(struct ui *, struct compose *); /* `draft` of `text` */
+bool compose_save(struct ui *, struct compose *);       /* false with a note; so compose_read */
+bool compose_read(struct ui *, struct compose *);       /* `text` and `draft` of the file; an empty file is none */
+char *compose_dir(struct ui *);                         /* of the drafts; caller frees; NULL with a note */
+void compose_edit(struct ui *);
+/* May it be built (to_send: and sent)? False without *err: it is being built. */
+bool compose_ready(struct ui *, bool to_send, struct err *);
+
+#endif
