@@ -45,7 +45,7 @@ static void put_mail(void *arg, const struct outbox_row *o)
     struct buf words = BUF_INIT(2000);
     if (o->state > OUTBOX_SENDING)
         return;
-    buf_addf(&words, "send \"%.*s\"%s%.*s", STR_FMT(o->subject), o->text.n ? ", tried: " : "", STR_FMT(o->text));
+    outbox_words(o, &words);
     put(p, "mail", o->id, buf_str(&words));
     buf_fini(&words);
 }

@@ -1,4 +1,4 @@
-/* A change that waits, in words. */
+/* What waits, in words: a change, a mail. */
 #include "store/read.h"
 
 static const char *flag_words(const struct queue_row *q)
@@ -79,4 +79,21 @@ void queue_words(const struct queue_row *q, int64_t now, struct buf *out)
         buf_addf(out, ", held %lld s more", (long long)(q->due - now));
     else
         buf_addz(out, states[MIN(q->state, COUNT(states) - 1)]);
+}
+
+void outbox_words(const struct outbox_row *o, struct buf *out)
+{
+    struct str rest = o->rcpts, first = {NULL, 0}, more;
+    unsigned others = 0;
+    str_split(&rest, '\n', &first);
+    while (str_split(&rest, '\n', &more))
+        others += more.n > 0;
+    buf_addf(out, "send to %.*s", STR_FMT(first));
+    if (others)
+        buf_addf(out, " and %u more", others);
+    buf_addf(out, ": \"%.*s\"", STR_FMT(o->subject));
+    if (o->state == OUTBOX_SENDING)
+        buf_addz(out, ", on its way");
+    else if (o->text.n)
+        buf_addf(out, ", tried: %.*s", STR_FMT(o->text));
 }

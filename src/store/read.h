@@ -30,7 +30,8 @@ struct box_row {
     uint32_t total, unread; /* shown counts: server state + pending intents */
     uint32_t known;         /* rows present here; < total while the list fills */
     uint64_t size;          /* octets on the server, UINT64_MAX unknown */
-    bool readonly, local;
+    bool readonly;
+    bool local; /* no server has said anything of it: it is here alone, or it was never asked */
 };
 typedef void box_row_fn(void *arg, const struct box_row *);
 /* All mailboxes: INBOX first, roles next, then by name. */
@@ -101,6 +102,7 @@ struct outbox_row {
 };
 typedef void outbox_row_fn(void *arg, const struct outbox_row *);
 bool reader_outbox(struct reader *, outbox_row_fn *, void *arg, struct err *);
+void outbox_words(const struct outbox_row *, struct buf *out); /* raw: `send to bob@example.org: "budget"` */
 /* Addresses met in mail, best first, whose name or address has a word beginning with `prefix`: for completion. */
 typedef void address_fn(void *arg, struct str name, struct str addr);
 bool reader_addresses(struct reader *, struct str prefix, unsigned max, address_fn *, void *arg, struct err *);

@@ -108,6 +108,7 @@ static void read_box(void *arg, const struct box_row *row)
     item->total = row->total == UINT32_MAX ? 0 : row->total;
     item->unread = row->unread == UINT32_MAX ? 0 : row->unread;
     item->known = row->known;
+    item->unasked = row->local;
     item->depth = depth;
     item->name = mem_dup_n(name.p, name.n);
     item->path = mem_dup_n(row->utf8.p, row->utf8.n);

@@ -299,14 +299,16 @@ static unsigned draw_field(struct ui *ui, struct rect r, unsigned y, const char 
 }
 
 /* The name goes with the mail; where it lies matters for a file that the user named. */
-static unsigned draw_attachment(struct ui *ui, struct rect r, unsigned y, struct str path)
+static unsigned draw_attachment(struct ui *ui, struct rect r, unsigned y, size_t number, struct str path)
 {
+    char label[32];
     struct buf line = BUF_INIT(8192);
     struct str name = attach_name(path);
     buf_adds(&line, name);
     if (name.n < path.n && !memmem(path.p, path.n, ".draft.d/", 9))
         buf_addf(&line, "  in %.*s", STR_FMT(str_sub(path, 0, path.n - name.n)));
-    y = draw_field(ui, r, y, "Attach", buf_str(&line));
+    snprintf(label, sizeof label, "Attach %zu", number);
+    y = draw_field(ui, r, y, label, buf_str(&line));
     buf_fini(&line);
     return y;
 }
@@ -314,12 +316,13 @@ static unsigned draw_attachment(struct ui *ui, struct rect r, unsigned y, struct
 void compose_draw(struct ui *ui, const struct compose *c, struct rect r)
 {
     unsigned y = 0;
-    char line[200];
-    snprintf(line, sizeof line, " %s",
-             c->busy ? "one moment ..."
-                     : "y send  e edit  q postpone  X discard  a attach  D detach  t to  c cc  b bcc  s subject");
+    /* the verbs of the keys that fit 80 columns */
+    const char *keys = c->busy ? " one moment ..."
+                       : c->draft.nattach
+                           ? " y send  e edit  q postpone  X discard  a attach  D detach  t to  s subject"
+                           : " y send  e edit  q postpone  X discard  a attach  t to  c cc  b bcc  s subject";
     grid_fill(&ui->grid, r, THING_NORMAL);
-    extra_line(ui, r, y++, 0, str_z(line), THING_TITLE);
+    extra_line(ui, r, y++, 0, str_z(keys), THING_TITLE);
     if (!c->valid) {
         extra_line(ui, r, y++, 1, str_z(c->problem.text), THING_WARNING);
         extra_line(ui, r, y++, 1, STR("e opens the editor again; nothing is lost"), THING_NORMAL);
@@ -332,7 +335,7 @@ void compose_draw(struct ui *ui, const struct compose *c, struct rect r)
             y = draw_field(ui, r, y, "Bcc", c->draft.bcc);
         y = draw_field(ui, r, y, "Subject", c->draft.subject);
         for (size_t i = 0; i < c->draft.nattach && y + 3 < r.rows; i++)
-            y = draw_attachment(ui, r, y, c->draft.attach[i]);
+            y = draw_attachment(ui, r, y, i + 1, c->draft.attach[i]);
     }
     if (y < r.rows)
         grid_hline(&ui->grid, r, y++, THING_RULE);

@@ -211,18 +211,26 @@ uint32_t ui_rows_to_come(const struct ui *ui, const struct list *l)
     return n;
 }
 
-/* Is an empty list no answer yet? Not before the mailbox was opened or its account has said that it cannot be. */
-static bool still_fills(const struct ui *ui, const struct list *l)
+/* Is an empty list no answer yet? Not before the mailbox was opened, or its account has said that it cannot be. */
+enum fill { FILL_DONE, FILL_RUNS, FILL_WAITS };
+
+static enum fill fill_of(const struct ui *ui, const struct list *l)
 {
-    bool any = false;
+    enum fill fill = FILL_DONE;
     for (unsigned a = 0; a < ui->accts.n; a++) {
-        bool busy = ui->accts.list[a].state == ACCOUNT_CONNECTING || ui->accts.list[a].state == ACCOUNT_ONLINE;
+        const struct acct *acct = &ui->accts.list[a];
         const struct box_item *box =
             l->source == LIST_BOX ? boxes_find(&ui->boxes, a, l->box) : boxes_role(&ui->boxes, a, BOX_INBOX);
-        if (busy && (l->source != LIST_BOX || a == l->account))
-            any = any || !box || box->total > box->known || ui->accts.list[a].state == ACCOUNT_CONNECTING;
+        bool imap = acct->conf && acct->conf->in.proto == PROTO_IMAP;
+        bool more = !box || (imap && box->unasked) || box->total > box->known;
+        if (!acct->known || (l->source == LIST_BOX && a != l->account))
+            continue;
+        if (acct->state == ACCOUNT_CONNECTING || (acct->state == ACCOUNT_ONLINE && more))
+            return FILL_RUNS;
+        if (more)
+            fill = FILL_WAITS;
     }
-    return any;
+    return fill;
 }
 
 static void draw_title(struct ui *ui, struct rect r, const struct list *l)
@@ -249,9 +257,9 @@ static void draw_title(struct ui *ui, struct rect r, const struct list *l)
     if (l->n)
         buf_addf(&right, "%s of %s%s", n, total, l->source == LIST_HITS && !l->full_hits && ui->search ? "…" : "");
     else
-        buf_addz(&right, ui->search && l == ui->search_list             ? "searching"
-                         : l->source != LIST_HITS && still_fills(ui, l) ? "reading"
-                                                                        : "empty");
+        buf_addz(&right, ui->search && l == ui->search_list                      ? "searching"
+                         : l->source != LIST_HITS && fill_of(ui, l) == FILL_RUNS ? "reading"
+                                                                                 : "empty");
     unsigned room = (unsigned)right.n + 2;
     put_field(ui, r, 0, 1, r.cols > room + 2 ? r.cols - room - 2 : 1, buf_str(&left), THING_TITLE);
     put_right(ui, r, 0, r.cols - 1, buf_z(&right), THING_MARKER);
@@ -278,7 +286,10 @@ static const char *empty_words(const struct ui *ui, const struct list *l)
                                     : "Nothing matches.";
     if (l->filter != LIST_ALL)
         return "Nothing here; q shows all again.";
-    return still_fills(ui, l) ? "The list is being read." : "No messages here.";
+    static const char *const words[] = {[FILL_DONE] = "No messages here.",
+                                        [FILL_RUNS] = "The list is being read.",
+                                        [FILL_WAITS] = "Nothing is on this machine yet, and the account is offline."};
+    return words[fill_of(ui, l)];
 }
 
 static void draw_list(struct ui *ui)

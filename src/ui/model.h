@@ -173,6 +173,7 @@ struct box_item {
     size_t saved;
     bool counted; /* BOXK_SAVED: unread is known */
     bool aside;   /* not subscribed, where others are */
+    bool unasked; /* the server has said nothing of it yet */
 };
 struct boxes {
     struct box_item *list;

@@ -63,11 +63,7 @@ static void add_mail(void *arg, const struct outbox_row *o)
     struct buf words = BUF_INIT(2000);
     if (o->state > OUTBOX_SENDING)
         return;
-    buf_addf(&words, "send \"%.*s\"", STR_FMT(o->subject));
-    if (o->state == OUTBOX_SENDING)
-        buf_addz(&words, ", on its way");
-    else if (o->text.n)
-        buf_addf(&words, ", tried: %.*s", STR_FMT(o->text));
+    outbox_words(o, &words);
     add_row(f, buf_z(&words), o->id, true);
     buf_fini(&words);
 }

@@ -104,6 +104,24 @@ def queue(user):
 
 
 @scene()
+def test_started_offline_for_the_first_time(s):
+    s.deliver("first")
+    with s.user.at_screen(args=["--offline"], cols=100) as term:
+        contains(term.wait("Nothing is on this machine yet"), "work offline")
+        term.command("compose alice@example.org")
+        term.wait("To       alice@example.org")
+        term.keys("y")
+        term.wait("Send without a subject?")
+        term.keys("y")
+        term.wait("sent when work is online")
+        term.keys("Q")
+        term.wait('send to alice@example.org: ""')
+        term.keys("q")
+        term.command("offline off")
+        term.wait(lambda screen: "first" in screen and "work live" in screen)
+
+
+@scene()
 def test_started_offline_connects_to_nothing(s):
     s.deliver("first", "second")
     s.user.command("fetch")
@@ -477,7 +495,7 @@ def test_offline_by_option_and_without_a_screen(s):
     contains(out.stdout + out.stderr, "offline")
     text = message("on the train").replace("bob@", "alice@")
     contains(s.user.command("--offline", "send", "-t", "-a", "work", stdin=text), "queued")
-    equal([q for q in queue(s.user) if "send" in q], ['send "on the train"'])
+    equal([q for q in queue(s.user) if "send" in q], ['send to alice@example.org: "on the train"'])
     line = s.user.command("queue").split("\n")[0]
     contains(line, "work m")
     s.user.command("queue", "drop", "work", line.split()[1])
