@@ -419,14 +419,16 @@ bool stream_flush(struct stream *s, struct err *err)
 {
     if (is_broken(s, err))
         return false;
-    size_t at = 0;
-    while (at < s->out.n) {
+    /* Where it stands is the stream's: what on_wake writes meanwhile may flush too. */
+    while (s->out_at < s->out.n) {
         size_t done = 0;
         if (!look_up(s, err))
             break;
-        enum io r = stream_raw_write(s, s->out.p + at, s->out.n - at, &done, err);
+        if (s->out_at == s->out.n)
+            break;
+        enum io r = stream_raw_write(s, s->out.p + s->out_at, s->out.n - s->out_at, &done, err);
         if (r == IO_OK) {
-            at += done;
+            s->out_at += done;
         } else if (r == IO_FAIL || r == IO_EOF) {
             if (r == IO_EOF)
                 err_set(err, ERR_LINE, "%s closed the connection", s->host);
@@ -436,10 +438,10 @@ bool stream_flush(struct stream *s, struct err *err)
             break;
         }
     }
-    bool sent = at == s->out.n;
+    bool sent = s->out_at == s->out.n;
     if (s->out.n > 0)
         explicit_bzero(s->out.p, s->out.n);
-    s->out.n = 0;
+    s->out.n = s->out_at = 0;
     return sent;
 }
 

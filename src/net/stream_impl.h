@@ -58,6 +58,7 @@ struct stream {
     char *in;              /* in[in_at .. in_end) is unread */
     size_t in_at, in_end, in_cap, scanned;
     struct buf out;
+    size_t out_at;                /* sent so far, while it is flushed */
     uint64_t bytes_in, bytes_out; /* without TLS */
     bool tunnel;                  /* a command's input and output */
     bool ended;                   /* end of file seen while data was still buffered */

@@ -22,6 +22,7 @@ static struct session {
     int sink;
     uint64_t body_bytes;
     bool body_streamed;
+    bool may; /* at the last EXISTS: might another command be sent? */
 } t;
 
 static void note(const char *word, uint32_t n)
@@ -36,6 +37,7 @@ static bool on_event(void *arg, const struct imap_event *ev, struct err *err)
     (void)arg, (void)err;
     switch (ev->what) {
     case IMAP_EXISTS:
+        t.may = imap_may_send(t.imap);
         note("exists", ev->number);
         break;
     case IMAP_EXPUNGE:
@@ -426,6 +428,40 @@ static void strings_are_sent_as_they_are(void **state)
     end();
 }
 
+/* What follows COMPRESS before its answer would be plain, and the server inflates it. */
+static void nothing_is_sent_within_compress(void **state)
+{
+    uint32_t tag;
+    struct imap_result r;
+    (void)state;
+    logged_in(SCRIPT(HELLO, "S T1 OK [CAPABILITY IMAP4rev1 COMPRESS=DEFLATE] in\r\n", "C T2 NOOP",
+                     "S * 1 EXISTS\r\nT2 OK\r\n", "C T3 COMPRESS DEFLATE", "S * 2 EXISTS\r\nT3 NO not now\r\n",
+                     "C T4 NOOP", "S * 3 EXISTS\r\nT4 OK\r\n", "E"));
+    assert_true(imap_sendf(t.imap, &tag, &t.err, "NOOP") && imap_wait(t.imap, tag, &r, &t.err));
+    assert_true(t.may);
+    assert_true(imap_compress(t.imap, &t.err));
+    assert_false(t.may);
+    assert_true(imap_sendf(t.imap, &tag, &t.err, "NOOP") && imap_wait(t.imap, tag, &r, &t.err));
+    assert_true(t.may);
+    assert_string_equal(t.events, "exists1 exists2 exists3 ");
+    end();
+}
+
+/* THREATS 31: the bytes of a body end elsewhere than was said; what follows is not believed. */
+static void a_body_that_goes_astray_ends_the_line(void **state)
+{
+    (void)state;
+    assert_int_equal(after_noop(SCRIPT(LOGIN, "C T2 NOOP",
+                                       "S * 1 FETCH (UID 7 BODY[]<0> {5}\r\nhello, world\r\n* 9 EXISTS\r\nT2 OK\r\n")),
+                     ERR_PROTOCOL);
+    assert_string_equal(t.events, "");
+    /* Of a header, as of anything else, one answer is left out. */
+    assert_int_equal(
+        after_noop(SCRIPT(LOGIN, "C T2 NOOP",
+                          "S * 1 FETCH (UID 7 BODY[HEADER] {5}\r\nhello, world\r\n* 9 EXISTS\r\nT2 OK\r\n")),
+        ERR_NONE);
+}
+
 static void the_pipeline_has_an_end(void **state)
 {
     uint32_t tag;
@@ -455,6 +491,8 @@ int main(void)
         cmocka_unit_test(a_body_goes_to_the_sink_in_any_cut),
         cmocka_unit_test(idle),
         cmocka_unit_test(strings_are_sent_as_they_are),
+        cmocka_unit_test(nothing_is_sent_within_compress),
+        cmocka_unit_test(a_body_that_goes_astray_ends_the_line),
         cmocka_unit_test(the_pipeline_has_an_end),
     };
     signal(SIGPIPE, SIG_IGN);

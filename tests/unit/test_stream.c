@@ -250,6 +250,84 @@ static void test_readable(void **state UNUSED)
     close(pipefd[1]);
 }
 
+/* Numbers that rise, four bytes each: the first ones, and those that on_wake writes meanwhile. */
+enum { NUMBERS = 15000, MORE = 50000 };
+struct numbers {
+    int wake[2], go[2];
+    struct stream *s;
+    uint32_t next;
+};
+
+static void numbers_write(struct numbers *n, uint32_t count)
+{
+    struct err err = ERR_INIT;
+    char *block = mem_new((size_t)count * 4);
+    for (uint32_t i = 0; i < count; i++, n->next++)
+        memcpy(block + (size_t)i * 4, &n->next, 4);
+    if (!stream_write(n->s, (struct str){block, (size_t)count * 4}, &err))
+        fail_msg("%s", err.text);
+    free(block);
+}
+
+static bool on_numbers_wake(void *arg)
+{
+    struct numbers *n = arg;
+    char c;
+    if (read(n->wake[0], &c, 1) == 1 && write(n->go[1], "!", 1) == 1)
+        numbers_write(n, MORE);
+    return false;
+}
+
+/* Wakes the writer when a part of the first ones has come, and reads on when it is at it. */
+static void reads_numbers(int fd, const void *arg)
+{
+    const struct numbers *n = arg;
+    char bytes[4096], go;
+    size_t have = 0;
+    for (uint32_t at = 0; at < NUMBERS + MORE;) {
+        ssize_t got = read(fd, bytes + have, sizeof bytes - have);
+        if (got <= 0)
+            _exit(1);
+        if (at == 0 && have == 0 && (write(n->wake[1], "!", 1) != 1 || read(n->go[0], &go, 1) != 1))
+            _exit(2);
+        have += (size_t)got;
+        size_t used = 0;
+        for (; have - used >= 4; used += 4, at++)
+            if (memcmp(bytes + used, &at, 4) != 0)
+                _exit(3); /* twice, or not at all */
+        memmove(bytes, bytes + used, have - used);
+        have -= used;
+    }
+    hear_end(fd);
+}
+
+/* What on_wake writes while a flush waits for the line goes behind it, and nothing goes twice. */
+static void test_written_while_it_is_flushed(void **state UNUSED)
+{
+    struct numbers n = {.next = 0};
+    assert_int_equal(pipe(n.wake), 0);
+    assert_int_equal(pipe(n.go), 0);
+    struct stream_options o = options();
+    o.wake_fd = n.wake[0];
+    o.on_wake = on_numbers_wake;
+    o.arg = &n;
+    int fd, little = 4096;
+    pid_t pid = peer_start(reads_numbers, &n, &fd);
+    assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &little, sizeof little), 0);
+    n.s = stream_from_fds(fd, fd, &o);
+    struct err err = ERR_INIT;
+    numbers_write(&n, NUMBERS);
+    while (n.next < NUMBERS + MORE)
+        assert_true(stream_flush(n.s, &err));
+    assert_true(stream_flush(n.s, &err));
+    stream_close(&n.s);
+    assert_int_equal(peer_wait(pid), 0);
+    for (int i = 0; i < 2; i++) {
+        close(n.wake[i]);
+        close(n.go[i]);
+    }
+}
+
 #define MUCH ((size_t)8 << 20)
 static void writes_first(int fd, const void *arg UNUSED)
 {
@@ -736,7 +814,7 @@ int main(void)
         cmocka_unit_test(test_tls_floor),      cmocka_unit_test(test_starttls_injection),
         cmocka_unit_test(test_tls_truncation), cmocka_unit_test(test_channel_binding),
         cmocka_unit_test(test_open),           cmocka_unit_test(test_resolve),
-        cmocka_unit_test(test_setup_errors),
+        cmocka_unit_test(test_setup_errors),   cmocka_unit_test(test_written_while_it_is_flushed),
 #ifdef HAVE_ZLIB
         cmocka_unit_test(test_deflate),
 #endif
