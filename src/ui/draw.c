@@ -74,6 +74,26 @@ void date_short(int64_t date, int64_t now, const char *format, char out[32])
 }
 
 /* ---- mailboxes ---- */
+static const char *state_word(const struct acct *acct)
+{
+    static const char *const words[] = {
+        [ACCOUNT_OFFLINE] = "offline", [ACCOUNT_CONNECTING] = "connecting", [ACCOUNT_ONLINE] = "live",
+        [ACCOUNT_FAILED] = "failed",   [ACCOUNT_WAITING] = "offline",       [ACCOUNT_WANTS_SECRET] = "wants password"};
+    return words[MIN(acct->state, COUNT(words) - 1)];
+}
+
+/* What stands to the right of a mailbox or an account. */
+static const char *box_says(const struct ui *ui, const struct box_item *item, char count[16])
+{
+    const struct acct *acct = item->kind == BOXK_ACCOUNT ? &ui->accts.list[item->account] : NULL;
+    if (acct && acct->known && acct->state != ACCOUNT_ONLINE)
+        return acct->held ? "held" : state_word(acct);
+    if (!item->unread)
+        return "";
+    number(item->unread, count);
+    return count;
+}
+
 static void draw_box(struct ui *ui, struct rect r, unsigned y, const struct box_item *item, bool here)
 {
     style s = item->kind == BOXK_ACCOUNT || item->kind == BOXK_HEADING ? THING_BOX_ACCOUNT
@@ -84,20 +104,12 @@ static void draw_box(struct ui *ui, struct rect r, unsigned y, const struct box_
     else if (item->aside && !item->unread)
         s = THING_GONE;
     unsigned indent = item->kind >= BOXK_HEADING ? 3 + MIN(item->depth, 6u) * 2 : 1;
-    char count[16] = "";
-    if (item->unread)
-        number(item->unread, count);
-    unsigned room = (unsigned)strlen(count);
+    char count[16];
+    const char *says = box_says(ui, item, count);
+    unsigned room = (unsigned)strlen(says);
     unsigned width = r.cols > indent + room + 2 ? r.cols - indent - room - 2 : 1;
     put_field(ui, r, y, indent, width, str_z(item->name), s);
-    put_right(ui, r, y, r.cols - 1, count, s);
-    if (item->kind == BOXK_ACCOUNT && ui->accts.list[item->account].known &&
-        ui->accts.list[item->account].state != ACCOUNT_ONLINE)
-        put_right(ui, r, y, r.cols - 1,
-                  ui->accts.list[item->account].held                          ? "held"
-                  : ui->accts.list[item->account].state == ACCOUNT_CONNECTING ? "connecting"
-                                                                              : "offline",
-                  THING_MARKER);
+    put_right(ui, r, y, r.cols - 1, says, item->kind == BOXK_ACCOUNT ? THING_MARKER : s);
     if (here)
         grid_overlay(&ui->grid, r, y, 0, r.cols, STYLE_CURSOR);
 }
@@ -364,15 +376,12 @@ enum say { SAY_ALL, SAY_BRIEF, SAY_TROUBLE, SAY_LEAST };
 
 static void account_words(const struct ui *ui, enum say say, unsigned room, struct buf *out)
 {
-    static const char *const states[] = {
-        [ACCOUNT_OFFLINE] = "offline", [ACCOUNT_CONNECTING] = "connecting", [ACCOUNT_ONLINE] = "live",
-        [ACCOUNT_FAILED] = "failed",   [ACCOUNT_WAITING] = "offline",       [ACCOUNT_WANTS_SECRET] = "wants password"};
     for (unsigned a = 0; a < ui->accts.n && a < 8; a++) {
         const struct acct *acct = &ui->accts.list[a];
         bool well = acct->state == ACCOUNT_ONLINE && acct->full < QUOTA_WARN && !acct->queued && !acct->outbox;
         if (!acct->known || (say >= SAY_TROUBLE && well))
             continue;
-        buf_addf(out, "%s%s %s", out->n ? " · " : "", acct->name, states[MIN(acct->state, COUNT(states) - 1)]);
+        buf_addf(out, "%s%s %s", out->n ? " · " : "", acct->name, state_word(acct));
         if (say == SAY_ALL)
             again_words(acct, out);
         if (say == SAY_LEAST)
