@@ -1,6 +1,10 @@
 /* Popups: help and other text to page through, links, questions, and what may follow a prefix key. */
 #include "ui/private.h"
 
+#include <limits.h>
+
+enum { OPTION_COLS = 8 }; /* "default" */
+
 void ui_popup_close(struct ui *ui)
 {
     struct popup *p = &ui->popup;
@@ -27,6 +31,28 @@ void ui_popup_row(struct ui *ui, const char *left, const char *right)
     if (p->n % 32 == 0)
         p->rows = mem_resize(p->rows, p->n + 32, sizeof *p->rows);
     p->rows[p->n++] = (struct popup_row){.left = mem_dup_z(left), .right = mem_dup_z(right)};
+}
+
+void ui_popup_text(struct ui *ui, const char *left, unsigned left_cols, const char *raw)
+{
+    struct buf b = BUF_INIT(65536);
+    struct text all = text_from_bytes(str_z(raw), TEXT_FOLD_SPACE, &b);
+    unsigned aside = left_cols ? left_cols + 5 : 3, width = ui->grid.cols > aside + 20 ? ui->grid.cols - aside : 20;
+    for (size_t from = 0; from < all.n || !from; left = "") {
+        struct text rest = {all.p + from, all.n - from, UINT_MAX}, line = text_fit(rest, width);
+        size_t n = line.n, next = n;
+        while (n && line.n < rest.n && rest.p[n] != ' ')
+            n--;
+        if (n)
+            next = n + (n < rest.n);
+        else
+            n = line.n;
+        char *piece = mem_dup_n(rest.p, n);
+        ui_popup_row(ui, left, piece);
+        free(piece);
+        from += MAX(next, (size_t)1);
+    }
+    buf_fini(&b);
 }
 
 void ui_confirm(struct ui *ui, const char *question, const char *detail, confirm_fn *fn, void *arg)
@@ -206,17 +232,8 @@ static void help_command(struct ui *ui, const struct command *c)
         if (keymap_where(ui->keymap, (enum cmd_context)i, c->name, &keys))
             ui_popup_row(ui, cmd_context_name((enum cmd_context)i), buf_z(&keys));
     }
-    /* the paragraph, wrapped at blanks */
-    struct str rest = str_z(c->more);
-    while (rest.n) {
-        size_t n = MIN(rest.n, (size_t)70);
-        while (n < rest.n && n > 1 && rest.p[n] != ' ')
-            n--;
-        char *piece = mem_dup_n(rest.p, n);
-        ui_popup_row(ui, "", piece);
-        free(piece);
-        rest = str_trim(str_sub(rest, n, rest.n));
-    }
+    if (c->more)
+        ui_popup_text(ui, "", OPTION_COLS, c->more);
     buf_fini(&text);
     buf_fini(&keys);
 }
@@ -224,15 +241,19 @@ static void help_command(struct ui *ui, const struct command *c)
 static void help_option(struct ui *ui, const struct option *o)
 {
     struct buf line = BUF_INIT(4096);
-    ui_popup_row(ui, o->name, o->help);
-    option_get(ui->conf, NULL, o, &line);
-    if (o->scope == OPT_GLOBAL)
-        ui_popup_row(ui, "is", buf_z(&line));
-    ui_popup_row(ui, "default", o->def);
+    unsigned cols = MAX((unsigned)strlen(o->name), (unsigned)OPTION_COLS);
+    ui_popup_text(ui, o->name, cols, o->help);
+    for (size_t i = 0; i < (o->scope == OPT_GLOBAL ? 1 : ui->conf->naccounts); i++) {
+        const struct account *account = o->scope == OPT_GLOBAL ? NULL : &ui->conf->accounts[i];
+        buf_reset(&line);
+        option_get(ui->conf, account, o, &line);
+        ui_popup_text(ui, account ? account->name : "is", cols, buf_z(&line));
+    }
+    ui_popup_text(ui, "default", cols, o->def);
     if (o->choices)
-        ui_popup_row(ui, "one of", o->choices);
+        ui_popup_text(ui, "one of", cols, o->choices);
     if (o->more)
-        ui_popup_row(ui, "", o->more);
+        ui_popup_text(ui, "", cols, o->more);
     buf_fini(&line);
 }
 
@@ -284,7 +305,7 @@ bool run_messages(void *context, const struct cmd_args *args, struct err *err)
         time_t at = (time_t)note->at;
         if (!localtime_r(&at, &tm) || !strftime(when, sizeof when, "%H:%M:%S", &tm))
             when[0] = 0;
-        ui_popup_row(ui, when, note->text);
+        ui_popup_text(ui, when, (unsigned)strlen(when), note->text);
     }
     for (unsigned a = 0; a < ui->accts.n; a++) {
         uint32_t intents = 0, outbox = 0;

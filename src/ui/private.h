@@ -325,6 +325,8 @@ bool ui_find_box(struct ui *, const char *name, unsigned *account_r, uint64_t *b
 /* ---- popup.c ---- */
 void ui_popup(struct ui *, enum popup_kind, const char *title);
 void ui_popup_row(struct ui *, const char *left, const char *right);
+/* As many rows as it needs on this screen, wrapped at blanks; left_cols: columns of what stands to the left. */
+void ui_popup_text(struct ui *, const char *left, unsigned left_cols, const char *right);
 void ui_popup_close(struct ui *);
 void ui_confirm(struct ui *, const char *question, const char *detail, confirm_fn *fn, void *arg);
 bool ui_popup_key(struct ui *, ckey); /* true: taken */

@@ -2,6 +2,7 @@
 #include "ui/extra.h"
 
 #define QUEUE_SHOWN 2000 /* of an account */
+#define FACT_COLS 17     /* "largest mailboxes" */
 
 /* ---- offline ---- */
 void queue_offline(struct ui *ui, unsigned account, bool offline)
@@ -195,7 +196,7 @@ bool run_identity(void *context, const struct cmd_args *args, struct err *err)
 static void add_fact(void *arg, const char *what, const char *words, unsigned percent)
 {
     (void)percent;
-    ui_popup_row(arg, what, words);
+    ui_popup_text(arg, what, FACT_COLS, words);
 }
 
 bool run_account(void *context, const struct cmd_args *args, struct err *err)
@@ -209,7 +210,7 @@ bool run_account(void *context, const struct cmd_args *args, struct err *err)
     struct acct *a = &ui->accts.list[at];
     ui_popup(ui, POPUP_PAGER, a->name);
     if (a->text[0])
-        ui_popup_row(ui, "state", a->text);
+        ui_popup_text(ui, "state", FACT_COLS, a->text);
     if (a->reader && !reader_facts(a->reader, add_fact, ui, err))
         return false;
     if (ui->popup.n == 0)

@@ -399,6 +399,24 @@ static unsigned help_at(const char *keys)
 }
 
 /* One line a command, all its keys in it, in the order of the table, the pane's own before those of everywhere. */
+static void test_help_of_every_option_is_whole(void **state)
+{
+    (void)state;
+    open_ui();
+    for (size_t i = 0; i < conf_noptions; i++) {
+        ui_help(f.ui, conf_options[i].name);
+        assert_true(on_screen(conf_options[i].name));
+    }
+    ui_help(f.ui, "cache"); /* of an account: its value, and all of the paragraph */
+    assert_true(on_screen("work     headers"));
+    assert_true(on_screen("A mailbox line sets it for one mailbox."));
+    ui_note(f.ui, NOTE_INFO, "%s",
+            "words that are longer than the screen is wide are wrapped at blanks and read to the end");
+    ui_run(f.ui, "messages");
+    assert_true(on_screen("read to the end"));
+    fake_close(&f);
+}
+
 static void test_help_has_the_order_of_the_table(void **state)
 {
     (void)state;
@@ -501,6 +519,7 @@ int main(void)
         cmocka_unit_test(test_pause_after_a_prefix_shows_what_follows),
         cmocka_unit_test(test_default_keys_name_commands),
         cmocka_unit_test(test_help_is_the_tables),
+        cmocka_unit_test(test_help_of_every_option_is_whole),
         cmocka_unit_test(test_help_has_the_order_of_the_table),
         cmocka_unit_test(test_every_command_survives_every_pane),
         cmocka_unit_test(test_monkey),
