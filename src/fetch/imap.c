@@ -45,6 +45,7 @@ bool session_done(struct session *s, uint32_t tag, struct imap_result *r, struct
     struct err news = ERR_INIT;
     bool alive;
     r = r ? r : &mine;
+    fetch_ahead(s->f); /* before each wait: what came while nobody waited would have to wait for it */
     bool ok = imap_wait_ok(s->imap, tag, r, &alive, err);
     if (!alive) {
         if (s->f->canceled && err->kind == ERR_TIMEOUT) /* the time that a cancel leaves to the answer under way */

@@ -352,7 +352,6 @@ bool imap_step_act(struct fetch *f, struct msg *m, struct err *err)
         while (ok && (act = act_new(s, step, act_uids(m), &at)) != NULL)
             if (!(ok = act_begin(s, act, m, err)))
                 act->err = *err;
-        fetch_ahead(f); /* changes that wait already go behind these, in the same flight */
         if (f->lost || !(act = act_of_step(s, step)))
             break;
         if (!act_finish(s, act, m, &e) && ok) {

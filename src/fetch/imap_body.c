@@ -349,8 +349,7 @@ bool transfer_run(struct session *s, struct transfer *t, struct err *err)
             ok = transfer_ask(s, t, 0, err);
         if (!ok)
             return false;
-        fetch_ahead(s->f);
-        ok = !s->f->lost && transfer_wait(s, t, err);
+        ok = transfer_wait(s, t, err);
         fetch_wake(s->f);
         if (ok && !fetch_overtaken(s->f) && !s->f->canceled)
             continue;

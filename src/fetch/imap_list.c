@@ -291,7 +291,6 @@ static bool list_all(struct session *s, struct box_list *l, struct err *err)
     if (!facts_ask(s, &spaces, err) || (extended && !list_extended(s, (struct str){NULL, 0}, status, &tag, err)) ||
         !quota_ask(s, STR("INBOX"), &quota, err))
         return false;
-    fetch_ahead(s->f);
     if (spaces && !session_done(s, spaces, NULL, &refused) && (s->f->lost || s->f->ended)) {
         *err = refused;
         return false;

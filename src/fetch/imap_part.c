@@ -620,8 +620,7 @@ static bool text_step(struct session *s, const struct m_STEP_BODY *q, struct err
         return false;
     }
     t->step = 0;
-    fetch_ahead(s->f);
-    bool ok = !s->f->lost && transfer_wait(s, t, err);
+    bool ok = transfer_wait(s, t, err);
     if (!ok && err->kind == ERR_SERVER_NO && !t->nil && !s->f->lost && !s->f->ended) {
         /* It knows no ranges, or no structure: the message as every server gives it. */
         transfer_free(s, &t);

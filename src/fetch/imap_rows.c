@@ -324,8 +324,6 @@ static bool slices_run(struct session *s, struct slices *x, struct err *err)
         fetch_wake(s->f);
         if (!fetch_overtaken(s->f) && !s->f->canceled && !s->f->ended)
             continue;
-        if (ok)
-            fetch_ahead(s->f); /* behind what is under way, not after it */
         ok = slices_drain(s, x, ok ? err : &other) && ok;
         if (ok && slices_left(x))
             ok = fetch_yield(s->f, err) && select_ensure(s, x->box, false, err);

@@ -694,10 +694,8 @@ bool imap_wait(struct imap *m, uint32_t tag, struct imap_result *r, struct err *
     int64_t end = clock_mono_ms() + COMMAND_MS;
     wait_begin(m);
     deadline_set(m);
-    if (!stream_flush(m->stream, err))
-        return false;
-    bool ok = true;
     m->waiting = true;
+    bool ok = stream_flush(m->stream, err);
     while (ok && !s->done) {
         ok = imap_turn(m, err);
         if (ok && !s->done && clock_mono_ms() > end)
