@@ -222,6 +222,7 @@ void acct_line_failed(struct acct *a, enum err_kind kind, struct str raw)
         acct_note(a, 2, kind, "%s", text);
     }
     open_fail_all(a, kind == ERR_CANCELED ? ERR_OFFLINE : kind, text, false);
+    early_end(a, kind == ERR_CANCELED ? ERR_OFFLINE : kind, text);
     acct_pass_end(a, kind, text);
 }
 
@@ -670,7 +671,8 @@ int64_t acct_due(const struct acct *a)
 
 bool acct_busy(const struct acct *a)
 {
-    return a->batch != NULL || outbox_sends(a) || (a->line != LINE_DOWN && a->queued > 0 && !a->wake && !a->held);
+    return a->batch != NULL || a->early != NULL || outbox_sends(a) ||
+           (a->line != LINE_DOWN && a->queued > 0 && !a->wake && !a->held);
 }
 
 /* ---- After a burst ------------------------------------------------------------------------------ */
@@ -706,6 +708,10 @@ void acct_settle(struct acct *a)
         return;
     tell_changes(a);
     acct_pump(a);
+    if (a->early && a->listed) {
+        early_end(a, ERR_NONE, "");
+        acct_pump(a);
+    }
     tell_changes(a);
     if (db_needs_sync(a->db))
         server_sync_soon(a->srv);
@@ -801,6 +807,7 @@ void acct_free(struct acct **acct)
     steps_fail(a, ERR_CHANNEL, STR("the end"));
     replay_drop(a, ERR_CHANNEL);
     open_fail_all(a, ERR_CHANNEL, "the store ends", true);
+    early_end(a, ERR_CHANNEL, "the store ends");
     pop_drop(a, ERR_CHANNEL, STR("the end"));
     cache_free(a);
     rows_free(a);

@@ -64,6 +64,7 @@ struct pass {
 struct batch_run; /* account_replay.c */
 struct open_req;  /* account_open.c */
 struct rows_req;  /* account_rows.c */
+struct early;     /* server_client.c */
 struct pop_run;   /* account_pop.c */
 struct sending;   /* outbox.c */
 struct caching;   /* cache.c */
@@ -142,6 +143,7 @@ struct acct {
     struct open_req *opens;
     bool no_links; /* the file system has no hard links */
     struct rows_req *rows;
+    struct early *early; /* actions that wait for the first list of mailboxes */
     struct pop_run *poprun;
     struct caching *caching;
     uint32_t caching_left;      /* as told to clients */
@@ -219,6 +221,9 @@ struct step *acct_step_find(struct acct *, uint32_t number,
 /* A path below the account's directory, as fetch may name it: no climbing, nothing absolute. */
 bool acct_path_ok(struct str path);
 bool line_error(enum err_kind); /* the connection is at fault, not the command */
+
+/* Actions that waited for the first list of mailboxes: done now, or (with a kind) refused. */
+void early_end(struct acct *, enum err_kind, const char *text);
 
 /* ---- Mailboxes ---------------------------------------------------------------------------------- */
 void acct_boxes_load(struct acct *);

@@ -6,6 +6,7 @@
 #include "store/account.h"
 
 #define MSGS_MAX 4096
+#define EARLY_MAX 256
 
 /* ---- Greeting ----------------------------------------------------------------------------------- */
 static void greet(struct client *c, bool offline)
@@ -127,7 +128,7 @@ static bool intent_run(struct acct *a, const struct m_INTENT *in, uint64_t *ids,
         box_to_trash(a, &x, &name, &shown);
     uint8_t role = role_of_intent(x.kind);
     if (ok && role && x.target == 0 && !acct_listed(a))
-        ok = err_set(err, ERR_NO_MAILBOX, "the mailboxes are being listed: again in a moment");
+        ok = err_set(err, ERR_NO_MAILBOX, "the mailboxes have never been listed: again when there is a line");
     if (ok && role && x.target == 0) {
         x.target = acct_role_box(a, role, err);
         ok = x.target != 0;
@@ -144,26 +145,103 @@ static bool intent_run(struct acct *a, const struct m_INTENT *in, uint64_t *ids,
     return ok;
 }
 
-static void on_intent(struct client *c, struct acct *a, struct msg *m)
+static void intent_do(struct acct *a, uint64_t client, const struct m_INTENT *in)
 {
-    const struct m_INTENT *in = &m->u.INTENT;
-    struct server *s = c->srv;
     struct err err = ERR_INIT;
     uint64_t group = 0, ids[MSGS_MAX];
     uint32_t count = 0;
     size_t n = ipc_ids_count(in->msgs);
-    if (n > MSGS_MAX || in->kind == 0 || in->kind >= INTENT_KIND_COUNT || in->kind == INTENT_APPEND) {
-        server_refuse(s, c->id, in->req, ERR_USAGE, "an action that is not known");
-        return;
-    }
     for (size_t i = 0; i < n; i++)
         ids[i] = ipc_ids_at(in->msgs, i);
     if (!intent_run(a, in, ids, n, &group, &count, &err))
-        server_refuse(s, c->id, in->req, err.kind, err.text);
+        server_refuse(a->srv, client, in->req, err.kind, err.text);
     else
-        ANSWER(s, c->id, -1, INTENT_OK, .req = in->req, .group = group, .count = count);
+        ANSWER(a->srv, client, -1, INTENT_OK, .req = in->req, .group = group, .count = count);
     if (intent_on_box((enum intent_kind)in->kind))
         a->changed_boxes = true;
+}
+
+/* What a first connection shows is there before it is known which mailbox is which: an action that needs one of a role
+ * waits, and nothing is said to be done. */
+struct early {
+    struct early *next;
+    uint64_t client;
+    struct m_INTENT in;
+    char *msgs; /* what in.msgs borrows from */
+};
+
+static void early_take(struct early **at, struct early *e_r)
+{
+    struct early *e = *at;
+    *e_r = *e;
+    *at = e->next;
+    free(e);
+}
+
+static bool early_holds(struct acct *a, uint64_t client, const struct m_INTENT *in)
+{
+    struct early **at = &a->early;
+    unsigned n = 0;
+    if (acct_listed(a) || a->line == LINE_DOWN || !role_of_intent((enum intent_kind)in->kind) || in->target)
+        return false;
+    for (; *at; at = &(*at)->next)
+        n++;
+    if (n >= EARLY_MAX)
+        return false;
+    struct early *e = mem_new(sizeof *e);
+    *e = (struct early){.client = client, .in = *in, .msgs = mem_dup_n(in->msgs.p, in->msgs.n)};
+    e->in.msgs.p = e->msgs;
+    e->in.account = e->in.arg = STR(""); /* these kinds have no argument */
+    *at = e;
+    return true;
+}
+
+void early_end(struct acct *a, enum err_kind kind, const char *text)
+{
+    struct early e;
+    while (a->early) {
+        early_take(&a->early, &e);
+        if (kind == ERR_NONE)
+            intent_do(a, e.client, &e.in);
+        else
+            server_refuse(a->srv, e.client, e.in.req, kind, text);
+        free(e.msgs);
+    }
+}
+
+/* The last one is not begun: its undoing is all there is to do. */
+static bool early_undo(struct client *c, const struct m_UNDO *u)
+{
+    for (size_t i = 0; i < c->srv->naccts && !u->redo; i++) {
+        struct early **at = &c->srv->accts[i]->early, e;
+        if (!*at)
+            continue;
+        while ((*at)->next)
+            at = &(*at)->next;
+        early_take(at, &e);
+        uint32_t n = (uint32_t)ipc_ids_count(e.in.msgs);
+        char text[80];
+        snprintf(text, sizeof text, "%u message%s stay%s where %s", n, n == 1 ? "" : "s", n == 1 ? "s" : "",
+                 n == 1 ? "it is" : "they are");
+        server_refuse(c->srv, e.client, e.in.req, ERR_CANCELED, "undone before it began");
+        ANSWER(c->srv, c->id, -1, UNDONE, .req = u->req, .count = n, .text = str_z(text));
+        free(e.msgs);
+        return true;
+    }
+    return false;
+}
+
+static void on_intent(struct client *c, struct acct *a, struct msg *m)
+{
+    const struct m_INTENT *in = &m->u.INTENT;
+    if (ipc_ids_count(in->msgs) > MSGS_MAX || in->kind == 0 || in->kind >= INTENT_KIND_COUNT ||
+        in->kind == INTENT_APPEND) {
+        server_refuse(c->srv, c->id, in->req, ERR_USAGE, "an action that is not known");
+        return;
+    }
+    if (early_holds(a, c->id, in))
+        return;
+    intent_do(a, c->id, in);
     acct_settle(a);
 }
 
@@ -206,6 +284,8 @@ static void on_undo(struct client *c, struct msg *m)
     struct acct *best = NULL;
     uint64_t best_stamp = 0;
     struct err err = ERR_INIT;
+    if (early_undo(c, &m->u.UNDO))
+        return;
     for (size_t i = 0; i < s->naccts; i++) {
         struct acct *a = s->accts[i];
         uint64_t group = 0, stamp = 0;

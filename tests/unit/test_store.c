@@ -425,6 +425,84 @@ static void starts_and_shows_the_first_page(void **state)
     assert_int_equal(rows_of(inbox).n, 9);
 }
 
+/* The first page of a new account comes before its mailboxes: what is done to it waits for them. */
+static void an_action_waits_for_the_first_list(void **state)
+{
+    (void)state;
+    inbox = archive = sent = trash = 0;
+    world_new(imap_rc);
+    fetch_start();
+    online();
+    struct msg m = next(w.fetch, MSG_STEP_SELECT);
+    inbox = m.u.STEP_SELECT.box;
+    FETCH(BOX_OPEN, .box = inbox, .uidvalidity = 7, .uidnext = 11, .exists = 10, .keywords_ok = 1);
+    done(m.u.STEP_SELECT.step);
+    m = next(w.fetch, MSG_STEP_ROWS_TOP);
+    for (uint32_t uid = 10; uid > 0; uid--)
+        row(inbox, uid);
+    done(m.u.STEP_ROWS_TOP.step);
+    m = next(w.fetch, MSG_STEP_LIST);
+    struct found f = rows_of(inbox);
+    assert_int_equal(f.n, 10);
+    intent(1, INTENT_ARCHIVE, f.ids, 1, 0);
+    intent(2, INTENT_TRASH, &f.ids[1], 2, 0);
+    intent(3, INTENT_SPAM, &f.ids[3], 1, 0);
+    CLIENT(-1, UNDO, .req = 4); /* of the last one */
+    struct msg said = next(w.client, MSG_REFUSED);
+    assert_int_equal(said.u.REFUSED.req, 3);
+    said = next(w.client, MSG_UNDONE);
+    assert_int_equal(said.u.UNDONE.count, 1);
+    assert_int_equal(rows_of(inbox).n, 10);
+    box("INBOX", 10, BOX_INBOX);
+    box("Keep", 0, BOX_ARCHIVE);
+    box("Bin", 0, BOX_TRASH);
+    done(m.u.STEP_LIST.step);
+    said = next(w.client, MSG_INTENT_OK);
+    assert_int_equal(said.u.INTENT_OK.req, 1);
+    assert_int_equal(said.u.INTENT_OK.count, 1);
+    said = next(w.client, MSG_INTENT_OK);
+    assert_int_equal(said.u.INTENT_OK.req, 2);
+    assert_int_equal(said.u.INTENT_OK.count, 2);
+    assert_int_equal(rows_of(inbox).n, 7);
+    for (unsigned i = 0; i < 2; i++) {
+        do
+            m = next_step();
+        while (m.kind != MSG_STEP_MOVE && m.kind != MSG_STEP_STATUS);
+        if (m.kind == MSG_STEP_STATUS) { /* where what is lost would be looked for */
+            done(m.u.STEP_STATUS.step);
+            i--;
+            continue;
+        }
+        assert_true(str_eqz(m.u.STEP_MOVE.target_name, i == 0 ? "Keep" : "Bin"));
+    }
+}
+
+/* Where the line breaks before that, it is told so. */
+static void an_action_does_not_wait_for_a_line_that_broke(void **state)
+{
+    (void)state;
+    inbox = 0;
+    world_new(imap_rc);
+    fetch_start();
+    online();
+    struct msg m = next(w.fetch, MSG_STEP_SELECT);
+    inbox = m.u.STEP_SELECT.box;
+    FETCH(BOX_OPEN, .box = inbox, .uidvalidity = 7, .uidnext = 2, .exists = 1, .keywords_ok = 1);
+    done(m.u.STEP_SELECT.step);
+    m = next(w.fetch, MSG_STEP_ROWS_TOP);
+    row(inbox, 1);
+    done(m.u.STEP_ROWS_TOP.step);
+    next(w.fetch, MSG_STEP_LIST);
+    struct found f = rows_of(inbox);
+    assert_int_equal(f.n, 1);
+    intent(1, INTENT_ARCHIVE, f.ids, 1, 0);
+    FETCH(LOST, .kind = ERR_LINE, .text = STR("cut"));
+    m = next(w.client, MSG_REFUSED);
+    assert_int_equal(m.u.REFUSED.req, 1);
+    assert_int_equal(m.u.REFUSED.kind, ERR_LINE);
+    assert_int_equal(rows_of(inbox).n, 1);
+}
+
 static void archives_merge_and_undo_brings_back(void **state)
 {
     (void)state;
@@ -1300,6 +1378,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(starts_and_shows_the_first_page, world_end),
+        cmocka_unit_test_teardown(an_action_waits_for_the_first_list, world_end),
+        cmocka_unit_test_teardown(an_action_does_not_wait_for_a_line_that_broke, world_end),
         cmocka_unit_test_teardown(archives_merge_and_undo_brings_back, world_end),
         cmocka_unit_test_teardown(refusal_returns_to_the_truth, world_end),
         cmocka_unit_test_teardown(what_is_opened_waits_for_the_next_line, world_end),
