@@ -49,6 +49,7 @@ struct caching {
     bool no_disk; /* there is no room on the disk */
     bool check;   /* more may be here than there is room for */
     struct watch *timer;
+    int64_t timer_at; /* monotonic */
     /* a walk over all bodies, in slices: to make room, or to compare with the files */
     enum walk_kind walk;
     int64_t walk_used, walk_start, room_date;
@@ -74,8 +75,13 @@ static void timer_fired(void *arg)
 
 static void later(struct acct *a, int64_t ms)
 {
-    if (!a->caching->timer)
-        a->caching->timer = loop_after(a->srv->loop, MAX(ms, (int64_t)1), timer_fired, a);
+    struct caching *c = a->caching;
+    int64_t at = clock_mono_ms() + MAX(ms, (int64_t)1);
+    if (c->timer && c->timer_at <= at)
+        return;
+    watch_free(&c->timer);
+    c->timer = loop_after(a->srv->loop, MAX(ms, (int64_t)1), timer_fired, a);
+    c->timer_at = at;
 }
 
 void cache_new(struct acct *a)
