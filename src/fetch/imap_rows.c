@@ -16,11 +16,14 @@
 #define COMPRESS_FROM 1000
 #define RANGES_PER_MSG 4000
 
-enum { FIELDS_MORE = ROWS_FIRST_TO + 1, FIELDS_FLAGS, FIELDS_FLAGS_MODSEQ };
+enum { FIELDS_MORE = ROWS_NEWS + 1, FIELDS_FLAGS, FIELDS_FLAGS_MODSEQ };
 #define HEADER(fields) "BODY.PEEK[HEADER.FIELDS (" fields ")])"
+#define WHOLE                                                                                                          \
+    "(UID FLAGS INTERNALDATE RFC822.SIZE " HEADER(                                                                     \
+        "DATE FROM TO CC SUBJECT MESSAGE-ID REFERENCES IN-REPLY-TO LIST-ID CONTENT-TYPE")
 static const char *const row_items[] = {
-    [ROWS_WHOLE] = "(UID FLAGS INTERNALDATE RFC822.SIZE " HEADER(
-        "DATE FROM TO CC SUBJECT MESSAGE-ID REFERENCES IN-REPLY-TO LIST-ID CONTENT-TYPE"),
+    [ROWS_WHOLE] = WHOLE,
+    [ROWS_NEWS] = WHOLE,
     [ROWS_FIRST] = "(UID FLAGS RFC822.SIZE " HEADER("DATE FROM SUBJECT MESSAGE-ID"),
     [ROWS_FIRST_TO] = "(UID FLAGS RFC822.SIZE " HEADER("DATE FROM TO SUBJECT MESSAGE-ID"),
     [FIELDS_MORE] = "(UID INTERNALDATE " HEADER("TO CC REFERENCES IN-REPLY-TO LIST-ID CONTENT-TYPE"),
@@ -33,17 +36,20 @@ static const char *const row_items[] = {
 static const char *row_extras(const struct session *s, uint8_t fields)
 {
     uint64_t caps = imap_caps(s->imap);
-    bool ids = fields == ROWS_WHOLE || fields == FIELDS_MORE;
+    bool ids = fields == ROWS_WHOLE || fields == ROWS_NEWS || fields == FIELDS_MORE;
+    bool words = fields == ROWS_NEWS && (caps & IMAP_CAP_PREVIEW);
     if (caps & IMAP_CAP_GMAIL)
         return fields == FIELDS_MORE ? "X-GM-MSGID X-GM-THRID "
                : ids                 ? "X-GM-LABELS X-GM-MSGID X-GM-THRID "
                                      : "X-GM-LABELS ";
-    return ids && (caps & IMAP_CAP_OBJECTID) ? "EMAILID THREADID " : "";
+    if (ids && (caps & IMAP_CAP_OBJECTID))
+        return words ? "EMAILID THREADID PREVIEW " : "EMAILID THREADID ";
+    return words ? "PREVIEW " : "";
 }
 
 static uint8_t fields_of(uint8_t asked)
 {
-    return asked <= ROWS_FIRST_TO ? asked : ROWS_WHOLE;
+    return asked <= ROWS_NEWS ? asked : ROWS_WHOLE;
 }
 
 /* ---- Answers ------------------------------------------------------------------------------------ */
@@ -71,14 +77,15 @@ static struct str own_label(struct session *s)
 static bool row_tell(struct session *s, const struct imap_fetch *ft, struct err *err)
 {
     struct mail_row row;
+    bool whole = s->fields == ROWS_WHOLE || s->fields == ROWS_NEWS;
     arena_reset(s->arena);
     mail_row_parse(ft->header, str_z(s->self), s->arena, &row);
     return FETCH_SEND(s->f, err, ROW, .box = s->selected, .uid = ft->uid, .seq = ft->seq, .flags = ft->flags,
                       .keywords = ft->keywords, .modseq = ft->modseq, .size = ft->size, .internal_date = ft->date,
-                      .date = row.date, .attrs = row.attrs | (s->fields == ROWS_WHOLE ? (uint32_t)ROW_FULL : 0),
+                      .date = row.date, .attrs = row.attrs | (whole ? (uint32_t)ROW_FULL : 0),
                       .from_name = row.from_name, .from_addr = row.from_addr, .to = row.to, .subject = row.subject,
                       .msgid = row.msgid, .refs = row.refs, .list_id = row.list_id, .emailid = ft->emailid,
-                      .threadid = ft->threadid);
+                      .threadid = ft->threadid, .preview = ft->preview);
 }
 
 static bool more_tell(struct session *s, const struct imap_fetch *ft, struct err *err)

@@ -133,7 +133,8 @@ static void on_row(struct acct *a, struct msg *m)
                          .attrs = r->attrs,
                          DB_ROW_HEADER(r),
                          .emailid = r->emailid,
-                         .threadid = r->threadid};
+                         .threadid = r->threadid,
+                         .preview = r->preview};
     if (!db_row_put(a->db, &row, &id, &fresh, &err))
         acct_db_error(a, &err);
     a->pass_fresh += a->passes && fresh;

@@ -2,6 +2,7 @@
 #include "store/account.h"
 
 #define TRIES_MAX 3
+#define NEWS_FEW 5 /* mails that came just now, whose first words are asked for */
 
 static void plan_ended(struct acct *a, const struct step *s)
 {
@@ -278,7 +279,8 @@ static struct step *plan_send(struct acct *a, const struct sync_step *n)
     case SYNC_TOP:
         return send_top(a, p, n);
     case SYNC_NEW:
-        s = STEP(a, rows_done, -1, STEP_ROWS, .urgent = n->urgent, .box = n->box, .uid_lo = n->uid_lo);
+        s = STEP(a, rows_done, -1, STEP_ROWS, .urgent = n->urgent, .box = n->box, .uid_lo = n->uid_lo,
+                 .fields = p->exists > p->have && p->exists - p->have <= NEWS_FEW ? ROWS_NEWS : ROWS_WHOLE);
         break;
     case SYNC_MORE:
         return send_more(a, p, n->count);

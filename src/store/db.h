@@ -172,6 +172,7 @@ struct db_row {
     uint32_t attrs; /* enum row_attr */
     uint32_t state; /* ROW_BODY, ROW_STUB as known by the giver (Maildir: ROW_BODY) */
     struct str from_name, from_addr, to, subject, msgid, refs, list_id;
+    struct str preview;           /* the first words of its text, as far as they were asked for */
     struct str emailid, threadid; /* the server's own (RFC 8474); what it puts into one conversation is one thread */
     struct str path;              /* Maildir: the file below the account's directory, as named now; sets ROW_BODY */
 };

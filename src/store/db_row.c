@@ -7,7 +7,7 @@
 
 struct put {
     const struct db_row *in;
-    struct str from_name, from_addr, to, subject, msgid, refs, list_id, kw, name, path, emailid, threadid;
+    struct str from_name, from_addr, to, subject, msgid, refs, list_id, kw, name, path, emailid, threadid, preview;
     uint64_t mh;
     uint32_t attrs, state, flags;
 };
@@ -43,7 +43,8 @@ static struct put put_bound(struct db *db, const struct db_row *in)
                     .name = str_sub(in->name, 0, 255),
                     .path = str_sub(in->path, 0, 512),
                     .emailid = str_sub(in->emailid, 0, 255),
-                    .threadid = str_sub(in->threadid, 0, 255)};
+                    .threadid = str_sub(in->threadid, 0, 255),
+                    .preview = str_sub(in->preview, 0, 1024)};
     p.mh = sql_msgid_hash(&db->q, p.msgid);
     p.attrs = in->attrs | (p.name.n ? ROW_FULL : 0);
     p.state = (in->state & (ROW_BODY | ROW_STUB)) | (p.path.n ? ROW_BODY : 0);
@@ -116,12 +117,12 @@ static void put_insert(struct db *db, struct box *b, const struct put *p, uint64
     q_run(db,
           "INSERT INTO "
           "msg(id,box,date,flags,attrs,state,thread,size,sbox,suid,sflags,mh,idate,istate,iseq,from_name,from_addr,to_,"
-          "subject,msgid,list_id,kw,name,refs,body,emailid)"
-          " VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,1,?,?,?,?,?,?,?,?,?,?,?)",
-          "iiiiiiiiiiiiiinnnnnnnnnnn", I(id), I(r.box), r.date, I(r.flags), I(r.attrs), I(r.state), I(r.thread),
+          "subject,msgid,list_id,kw,name,refs,body,emailid,preview)"
+          " VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,1,?,?,?,?,?,?,?,?,?,?,?,?)",
+          "iiiiiiiiiiiiiinnnnnnnnnnnn", I(id), I(r.box), r.date, I(r.flags), I(r.attrs), I(r.state), I(r.thread),
           I(r.size), I(r.sbox), I(r.uid), I(r.sflags), I(r.mh), in->internal_date,
           I(p->attrs & ROW_FULL ? INDEX_WHAT_MAIL : 0), p->from_name, p->from_addr, p->to, p->subject, p->msgid,
-          p->list_id, p->kw, p->name, p->refs, p->path, p->emailid);
+          p->list_id, p->kw, p->name, p->refs, p->path, p->emailid, p->preview);
     row_counted(db, NULL, &r);
     if (p->kw.n)
         tags_keywords(db, id, p->mh, sql_fingerprint(&db->q, p->from_addr, p->subject, in->date), STR(""), p->kw);
@@ -178,10 +179,11 @@ static void put_update(struct db *db, const struct put *p, uint64_t id)
         q_run(db,
               "UPDATE msg SET from_name=coalesce(?,from_name),from_addr=coalesce(?,from_addr),to_=coalesce(?,to_),"
               "subject=coalesce(?,subject),msgid=coalesce(?,msgid),list_id=coalesce(?,list_id),refs=coalesce(?,refs),"
-              "emailid=coalesce(?,emailid),size=coalesce(nullif(?,0),size),idate=coalesce(nullif(?,0),idate),istate="
+              "emailid=coalesce(?,emailid),preview=coalesce(?,preview),size=coalesce(nullif(?,0),size),idate=coalesce("
+              "nullif(?,0),idate),istate="
               "istate|?,iseq=iseq+1 WHERE id=?",
-              "nnnnnnnniiii", p->from_name, p->from_addr, p->to, p->subject, p->msgid, p->list_id, p->refs, p->emailid,
-              I(in->size), in->internal_date, I(fuller ? INDEX_WHAT_MAIL : 0), I(id));
+              "nnnnnnnnniiii", p->from_name, p->from_addr, p->to, p->subject, p->msgid, p->list_id, p->refs, p->emailid,
+              p->preview, I(in->size), in->internal_date, I(fuller ? INDEX_WHAT_MAIL : 0), I(id));
     if (p->mh && p->mh != old.mh)
         q_run(db, "UPDATE msg SET mh=? WHERE id=?", "ii", I(p->mh), I(id));
     if (!str_eq(buf_str(&was), p->kw)) {

@@ -284,6 +284,19 @@ bool reader_find_path(struct reader *r, struct str path, struct msg_row *row_r, 
     return read_end(r, rc, err);
 }
 
+bool reader_preview(struct reader *r, uint64_t msg, struct buf *out, struct err *err)
+{
+    int rc = SQLITE_OK, ready = read_begin(r, err);
+    if (ready < 1)
+        return ready == 0;
+    sqlite3_stmt *st = sql_ask(&r->q, "SELECT preview FROM msg WHERE id=?", "i", (int64_t)msg);
+    if (sql_step(st, &rc)) {
+        buf_adds(out, sql_str(st, 0));
+        sqlite3_reset(st);
+    }
+    return read_end(r, rc, err);
+}
+
 bool reader_tags(struct reader *r, uint64_t msg, struct buf *out, struct err *err)
 {
     int rc = SQLITE_OK, ready = read_begin(r, err);

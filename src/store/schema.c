@@ -6,7 +6,7 @@
 
 #include "store/db_int.h"
 
-#define CACHE_SCHEMA 4
+#define CACHE_SCHEMA 5
 #define STRING_OF(x) #x
 #define STRING(x) STRING_OF(x)
 #define CLEAN_CHECK_MAX (64 << 20) /* after a crash a cache up to this size is checked whole */
@@ -77,7 +77,7 @@ static const char cache_1[] =
     " size INTEGER NOT NULL, sbox INTEGER NOT NULL, suid INTEGER NOT NULL, sflags INTEGER NOT NULL, mh INTEGER NOT "
     "NULL, idate INTEGER NOT NULL, istate INTEGER NOT NULL DEFAULT 0, iseq INTEGER NOT NULL DEFAULT 0,"
     " ipath BLOB, btime INTEGER, from_name BLOB, from_addr BLOB, to_ BLOB, subject BLOB, msgid BLOB, list_id BLOB, kw "
-    "BLOB, name BLOB, body BLOB, absent BLOB, refs BLOB, emailid BLOB);"
+    "BLOB, name BLOB, body BLOB, absent BLOB, refs BLOB, emailid BLOB, preview BLOB);"
     "CREATE INDEX cache.msg_list ON msg(box, date, id);"
     "CREATE INDEX cache.msg_unread ON msg(box, date, id, flags) WHERE (flags & 1) = 0;"
     "CREATE INDEX cache.msg_flagged ON msg(box, date, id, flags) WHERE (flags & 4) <> 0;"

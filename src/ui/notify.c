@@ -43,6 +43,7 @@ static void newest(void *arg, const struct msg_row *row)
 {
     struct event_words *e = arg;
     struct str from = row->from_name.n ? row->from_name : row->from_addr;
+    e->msg = row->id;
     e->from = mem_dup_n(from.n ? from.p : "", from.n);
     e->subject = mem_dup_n(row->subject.n ? row->subject.p : "", row->subject.n);
     e->msgid = mem_dup_n(row->msgid.n ? row->msgid.p : "", row->msgid.n);
@@ -55,6 +56,10 @@ static void event_fill(struct ui *ui)
     const struct box_item *box = boxes_find(&ui->boxes, ui->news.account, ui->news.box);
     if (a->reader)
         reader_rows(a->reader, ui->news.box, LIST_UNREAD, NULL, true, 1, newest, &ui->event, &err);
+    struct buf words = BUF_INIT(1024);
+    if (a->reader && ui->event.msg)
+        reader_preview(a->reader, ui->event.msg, &words, &err);
+    ui->event.preview = buf_take(&words, NULL);
     ui->event.account = mem_dup_z(a->name);
     ui->event.mailbox = mem_dup_z(box ? box->path : "");
 }
@@ -67,6 +72,7 @@ static void event_clear(struct ui *ui)
     free(e->msgid);
     free(e->account);
     free(e->mailbox);
+    free(e->preview);
     *e = (struct event_words){.from = NULL};
 }
 
@@ -92,8 +98,13 @@ static void tell(struct ui *ui)
             osc(ui, "9;", buf_z(&line), NULL);
             buf_fini(&line);
         }
-        if (wants(ui, "osc777"))
-            osc(ui, "777;notify;", ui->fresh > 1 ? many : from, subject);
+        if (wants(ui, "osc777")) {
+            struct buf body = BUF_INIT(4096);
+            const char *preview = ui->event.preview ? ui->event.preview : "";
+            buf_addf(&body, *preview ? "%s - %s" : "%s", subject, preview);
+            osc(ui, "777;notify;", ui->fresh > 1 ? many : from, buf_z(&body));
+            buf_fini(&body);
+        }
     }
     ui_run_hooks(ui, "new-mail");
     event_clear(ui);

@@ -111,7 +111,8 @@ struct note {
 #define QUARANTINE_MAX 256
 /* The newest message of the mailbox that an event is about; empty else. */
 struct event_words {
-    char *from, *subject, *msgid, *account, *mailbox;
+    uint64_t msg;
+    char *from, *subject, *msgid, *account, *mailbox, *preview;
 };
 /* New mail that was not told yet (notify.c). */
 struct news {

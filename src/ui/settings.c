@@ -220,6 +220,8 @@ static bool run_value(void *arg, const char *name, struct buf *value)
         return buf_addz(value, ui->event.subject);
     if (!strcmp(name, "message-id") && ui->event.msgid)
         return buf_addz(value, ui->event.msgid);
+    if (!strcmp(name, "preview"))
+        return ui->event.preview ? buf_addz(value, ui->event.preview) : true;
     if (!strcmp(name, "account"))
         return row ? buf_addz(value, ui->accts.list[row->ref.account].name) : true;
     if (!strcmp(name, "mailbox")) {

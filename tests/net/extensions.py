@@ -586,6 +586,25 @@ def test_without_objectid_a_message_is_found_by_its_size():
     find_without_message_id(dovecot, [[1, 2], [1, 2]])
 
 
+# ---- PREVIEW (RFC 8970) ----
+def first_words(want, command, **server):
+    with real(dovecot, **server) as s, fetch(s.info) as p:
+        append(p, mail(1, "The first words,\r\nand some more.\r\n"))
+        p.do("STEP_SELECT", box=1, name="INBOX")
+        tap.equal([r.preview for r in p.do("STEP_ROWS", box=1, uid_lo=1)["ROW"]], [b""], "nothing is asked for in vain")
+        tap.equal([(r.subject, r.preview) for r in p.do("STEP_ROWS", box=1, uid_lo=1, fields=3)["ROW"]], [(b"number 1", want)])
+        log = open(os.path.join(p.directory, "log"), errors="replace").read()
+        tap.equal(bool(re.search(r"UID FETCH \S+ \(PREVIEW ", log)), command)
+
+
+def test_first_words_of_new_mail():
+    first_words(b"The first words, and some more.", True)
+
+
+def test_first_words_where_the_server_tells_none():
+    first_words(b"", False, imap_capability="IMAP4rev1 SASL-IR LITERAL+ UIDPLUS")
+
+
 # ---- MULTIAPPEND (RFC 3502) ----
 def append_in_one_go(p, mails, name="INBOX"):
     """Steps that wait while the line is made. UIDs as they are told, and how many commands it took."""

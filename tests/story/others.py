@@ -287,7 +287,7 @@ def test_new_mail_is_told():
     with tap.directory() as d:
         out, told = os.path.join(d, "pane"), os.path.join(d, "told")
         lines = ('set notify "bell osc9 osc777 title"\n'
-                 "on new-mail run \"printf '%%s|%%s|%%s|%%s|%%s\\\\n' {account} {mailbox} {from} {subject} {count} >> %s\"\n" % told)
+                 "on new-mail run \"printf '%%s|%%s|%%s|%%s|%%s|%%s\\\\n' {account} {mailbox} {from} {subject} {count} {preview} >> %s\"\n" % told)
         with two_clients(lines=lines, boxes=("Lists",)) as (s, phone, term, bob):
             term.tmux("pipe-pane", "cat > %s" % out)
 
@@ -306,8 +306,8 @@ def test_new_mail_is_told():
             s.deliver("bob", message("$(touch %s/pwned) `touch %s/pwned` '; touch %s/pwned; \x1b]0;owned\x07 \x9b31m" % (d, d, d),
                                      sender='"--help \x1b]52;c;x\x07" <mallory@example.org>'))
             eventually("the hook ran", lambda: len(lines_told()) == 1)
-            account, mailbox, sender, subject, count = lines_told()[0].split("|")
-            equal((account, mailbox, count), ("work", "INBOX", "1"))
+            account, mailbox, sender, subject, count, preview = lines_told()[0].split("|")
+            equal((account, mailbox, count, preview), ("work", "INBOX", "1", "Hello."))
             assert sender.startswith(" --help") and "touch" in subject, (sender, subject)
             equal([c for c in sender + subject if ord(c) < 32 or 127 <= ord(c) < 160], [])
             assert not os.path.exists(os.path.join(d, "pwned"))

@@ -178,6 +178,12 @@ bool reader_rank(struct reader *r, uint64_t box, enum list_filter filter, const 
     return true;
 }
 
+bool reader_preview(struct reader *r, uint64_t msg, struct buf *out, struct err *err)
+{
+    (void)r, (void)msg, (void)out, (void)err;
+    return true;
+}
+
 bool reader_tags(struct reader *r, uint64_t msg, struct buf *out, struct err *err)
 {
     (void)r, (void)msg, (void)out, (void)err;
