@@ -156,67 +156,61 @@ def test_unwritable_store():
         user = User(root, lines="account work imaps://a@127.0.0.1\n")
         place = os.path.join(root, "file")
         open(place, "w").close()
-        fails(user, ["--store", os.path.join(place, "store"), "fetch"], 74 if os.geteuid() else 74, place)
+        fails(user, ["--store", os.path.join(place, "store"), "fetch"], 74, place)
         shared = os.path.join(root, "shared")
         os.mkdir(shared)
         os.chmod(shared, 0o777)
         fails(user, ["--store", shared, "fetch"], 77, shared)
 
 
-def test_full_disk():
-    """THREATS 89: the disk fills while mail is fetched: nothing is removed from the server, and the next pass gets all."""
+@contextlib.contextmanager
+def small_disk(size, **server):
+    """A directory on a disk of so many megabytes, a function that gives it another size, a server, and where a user may live."""
     if os.geteuid() != 0:
         tap.skip("mounting a small file system needs root")
-    with tap.directory() as root:
+    with tap.directory() as root, contextlib.ExitStack() as stack:
         small = os.path.join(root, "small")
         os.mkdir(small, 0o700)
-        if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3m,mode=0700", "none", small], capture_output=True).returncode:
+        if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=%dm,mode=0700" % size, "none", small], capture_output=True).returncode:
             tap.skip("no tmpfs can be mounted here")
-        server = Server(os.path.join(root, "dovecot"))
-        try:
-            for i in range(12):
-                server.deliver("bob", message("big %d" % i, "0123456789abcdef\n" * 30000))
-            user = User(os.path.join(root, "u"), server, protocol="pop3s", lines="set -a work leave delete\n")
-            done = user.run("--store", small, "fetch")
-            contains(done.stdout + done.stderr, "disk")
-            equal(done.returncode, 74, "status on a full disk")
-            here = subprocess.run("find %s/mail -type f -path '*/new/*' | wc -l" % small, shell=True, capture_output=True, text=True)
-            left = len(server.subjects("bob", "INBOX"))
-            if left + int(here.stdout) < 12:
-                raise AssertionError("%d on the server and %s here are fewer than 12" % (left, here.stdout))
-            subprocess.run(["mount", "-o", "remount,size=40m", small], check=True)
-            user.command("--store", small, "fetch")
-            equal(len(server.subjects("bob", "INBOX")), 0, "all left the server")
-            here = subprocess.run("find %s/mail -type f -path '*/new/*' | wc -l" % small, shell=True, capture_output=True, text=True)
-            equal(int(here.stdout), 12, "mails here")
-        finally:
-            server.close()
-            subprocess.run(["umount", "-l", small], check=False)
+        stack.callback(subprocess.run, ["umount", "-l", small], check=False)
+        yield (small, lambda size: subprocess.run(["mount", "-o", "remount,size=%dm" % size, small], check=True),
+               stack.enter_context(contextlib.closing(Server(os.path.join(root, "dovecot"), **server))), os.path.join(root, "u"))
+
+
+def test_full_disk():
+    """THREATS 89: the disk fills while mail is fetched: nothing is removed from the server, and the next pass gets all."""
+    with small_disk(3) as (small, resize, server, home):
+        for i in range(12):
+            server.deliver("bob", message("big %d" % i, "0123456789abcdef\n" * 30000))
+        user = User(home, server, protocol="pop3s", lines="set -a work leave delete\n")
+        done = user.run("--store", small, "fetch")
+        contains(done.stdout + done.stderr, "disk")
+        equal(done.returncode, 74, "status on a full disk")
+
+        def here():
+            return int(subprocess.run("find %s/mail -type f -path '*/new/*' | wc -l" % small, shell=True, capture_output=True, text=True).stdout)
+        left = len(server.subjects("bob", "INBOX"))
+        if left + here() < 12:
+            raise AssertionError("%d on the server and %d here are fewer than 12" % (left, here()))
+        resize(40)
+        user.command("--store", small, "fetch")
+        equal(len(server.subjects("bob", "INBOX")), 0, "all left the server")
+        equal(here(), 12, "mails here")
 
 
 def test_full_disk_imap():
     """THREATS 89, 157: the rows do not fit: the pass ends in a word, and the next one, with room, ends well."""
-    if os.geteuid() != 0:
-        tap.skip("mounting a small file system needs root")
-    with tap.directory() as root:
-        small = os.path.join(root, "small")
-        os.mkdir(small, 0o700)
-        if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m,mode=0700", "none", small], capture_output=True).returncode:
-            tap.skip("no tmpfs can be mounted here")
-        server = Server(os.path.join(root, "dovecot"), relay=False)
-        try:
-            server.append("bob", "INBOX", [message("number %d %s" % (i, "x" * 900)) for i in range(800)])
-            user = User(os.path.join(root, "u"), server)
-            done = user.run("--store", small, "fetch", timeout=90)
-            contains(done.stdout + done.stderr, "disk is full")
-            equal(done.returncode, 74, "status on a full disk")
-            subprocess.run(["mount", "-o", "remount,size=80m", small], check=True)
-            user.command("--store", small, "fetch")
-            with contextlib.closing(sqlite3.connect("file:%s/state/work/cache.db?mode=ro" % small, uri=True)) as cache:
-                equal(cache.execute("SELECT count(*) FROM msg").fetchone()[0], 800, "rows here after the second pass")
-        finally:
-            server.close()
-            subprocess.run(["umount", "-l", small], check=False)
+    with small_disk(2, relay=False) as (small, resize, server, home):
+        server.append("bob", "INBOX", [message("number %d %s" % (i, "x" * 900)) for i in range(800)])
+        user = User(home, server)
+        done = user.run("--store", small, "fetch", timeout=90)
+        contains(done.stdout + done.stderr, "disk is full")
+        equal(done.returncode, 74, "status on a full disk")
+        resize(80)
+        user.command("--store", small, "fetch")
+        with contextlib.closing(sqlite3.connect("file:%s/state/work/cache.db?mode=ro" % small, uri=True)) as cache:
+            equal(cache.execute("SELECT count(*) FROM msg").fetchone()[0], 800, "rows here after the second pass")
 
 
 def test_terminals():

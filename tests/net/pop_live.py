@@ -24,34 +24,17 @@ ODD = [
 
 @contextlib.contextmanager
 def server(**options):
-    with tap.directory() as d:
-        s = dovecot.Server(os.path.join(d, "dovecot"), relay=False, **options)
+    with tap.directory() as d, contextlib.closing(dovecot.Server(os.path.join(d, "dovecot"), relay=False, **options)) as s:
         s.top = d
-        try:
-            yield s
-        finally:
-            s.close()
+        yield s
 
 
 @contextlib.contextmanager
 def fetch(s, url="pop3s", secret="secret", host="localhost", extra=""):
-    conf = os.path.join(s.top, "rc")
-    with open(conf, "w") as f:
-        f.write("account home %s://alice@%s:%d\nset -a home tls-ca-file %s\n%s" % (url, host, s.info[url], s.info["ca"], extra))
-    os.chmod(conf, 0o600)
-    p = channel.Program("fetch", "-c", conf, "--store", os.path.join(s.top, "store"), "home", secret=secret, env=s.top)
-    p.mail = os.path.join(s.top, "store", "mail", "home")
-    try:
-        p.until("READY")
+    conf = "account home %s://alice@%s:%d\nset -a home tls-ca-file %s\n%s" % (url, host, s.info[url], s.info["ca"], extra)
+    with channel.running("fetch", s.top, conf, "home", secret) as p:
+        p.mail = os.path.join(p.root, "mail", "home")
         yield p
-        tap.equal(p.close(), 0, "exit status")
-    except BaseException:
-        sys.stderr.write(open(os.path.join(s.top, "log")).read()[-4000:])
-        raise
-    finally:
-        if p.process.poll() is None:
-            p.process.kill()
-            p.process.wait()
 
 
 def originals(s):

@@ -15,42 +15,25 @@ ERR = channel.error_kinds()
 
 @contextlib.contextmanager
 def server(**options):
-    with tap.directory() as d:
-        s = dovecot.Server(os.path.join(d, "dovecot"), **options)
+    with tap.directory() as d, contextlib.closing(dovecot.Server(os.path.join(d, "dovecot"), **options)) as s:
         s.top = d
-        try:
-            yield s
-        finally:
-            s.close()
+        yield s
 
 
 def deliver(s, mail, rcpts, sender="alice@example.org", url="smtps", secret="secret", extra=""):
     """One run of the program: the refused recipients, the outcome and its text."""
-    conf = os.path.join(s.top, "rc")
     port = s.info["submissions" if url == "smtps" else "submission"]
-    with open(conf, "w") as f:
-        f.write("account work imaps://alice@localhost:%d\nset -a work send %s://alice@localhost:%d\n"
-                "set -a work tls-ca-file %s\n%s" % (s.info["imaps"], url, port, s.info["ca"], extra))
-    os.chmod(conf, 0o600)
+    conf = ("account work imaps://alice@localhost:%d\nset -a work send %s://alice@localhost:%d\nset -a work tls-ca-file %s\n%s"
+            % (s.info["imaps"], url, port, s.info["ca"], extra))
     with open(os.path.join(s.top, "mail"), "wb") as f:
         f.write(mail)
-    p = channel.Program("send", "-c", conf, "--store", os.path.join(s.top, "store"), "work", secret=secret, env=s.top)
-    try:
-        assert p.until("READY")[-1].sandbox
-        with open(os.path.join(s.top, "mail"), "rb") as f:
-            p.send("DELIVER", fd=f.fileno(), sender=sender, rcpts="\n".join(rcpts))
-            got = p.until("DELIVER_DONE")
+    with channel.running("send", s.top, conf, secret=secret) as p, open(os.path.join(s.top, "mail"), "rb") as f:
+        assert p.seen[-1].sandbox
+        p.send("DELIVER", fd=f.fileno(), sender=sender, rcpts="\n".join(rcpts))
+        got = p.until("DELIVER_DONE")
         done = got.pop()
         tap.equal([m.service for m in p.seen if m.name == "SECRET_ASK"], [1])
-        tap.equal(p.close(), 0, "exit status")
-        return [m.rcpt.decode() for m in got if m.name == "RCPT_REFUSED"], done.kind, done.text.decode()
-    except BaseException:
-        sys.stderr.write(open(os.path.join(s.top, "log")).read()[-4000:])
-        raise
-    finally:
-        if p.process.poll() is None:
-            p.process.kill()
-            p.process.wait()
+    return [m.rcpt.decode() for m in got if m.name == "RCPT_REFUSED"], done.kind, done.text.decode()
 
 
 def inbox(s, user, count):

@@ -54,6 +54,16 @@ static void update(struct list *l)
     list_check(l);
 }
 
+/* INBOX of the first account, on a screen of so many rows. */
+static void open_list(struct list *l, unsigned n, bool two, unsigned height)
+{
+    setup_rows(n, two);
+    list_init(l, &accts, &changes);
+    list_show_box(l, 0, 1, STR("INBOX"));
+    list_set_height(l, height);
+    update(l);
+}
+
 static void test_reaches_any_row_by_its_number(void **state)
 {
     (void)state;
@@ -112,11 +122,7 @@ static void test_home_end_and_jumps(void **state)
     struct list l;
     struct err err = ERR_INIT;
     (void)state;
-    setup_rows(400, false);
-    list_init(&l, &accts, &changes);
-    list_show_box(&l, 0, 1, STR("INBOX"));
-    list_set_height(&l, 20);
-    update(&l);
+    open_list(&l, 400, false, 20);
     list_last(&l, &err);
     list_check(&l);
     assert_int_equal(l.rank, 399);
@@ -136,11 +142,7 @@ static void test_cursor_stays_on_its_message(void **state)
     struct list l;
     struct err err = ERR_INIT;
     (void)state;
-    setup_rows(300, false);
-    list_init(&l, &accts, &changes);
-    list_show_box(&l, 0, 1, STR("INBOX"));
-    list_set_height(&l, 15);
-    update(&l);
+    open_list(&l, 300, false, 15);
     list_move(&l, 50, &err);
     struct ref ref = list_cursor(&l)->ref;
     unsigned line = l.cur - l.top;
@@ -161,11 +163,7 @@ static void test_removed_row_is_a_ghost_until_left(void **state)
     struct list l;
     struct err err = ERR_INIT;
     (void)state;
-    setup_rows(30, false);
-    list_init(&l, &accts, &changes);
-    list_show_box(&l, 0, 1, STR("INBOX"));
-    list_set_height(&l, 10);
-    update(&l);
+    open_list(&l, 30, false, 10);
     list_move(&l, 3, &err);
     struct ref ref = list_cursor(&l)->ref;
     fake_find(&fake_accounts[0], ref.id)->gone = true;
@@ -187,11 +185,7 @@ static void test_untouched_list_stays_on_the_newest(void **state)
     struct list l;
     struct err err = ERR_INIT;
     (void)state;
-    setup_rows(50, false);
-    list_init(&l, &accts, &changes);
-    list_show_box(&l, 0, 1, STR("INBOX"));
-    list_set_height(&l, 10);
-    update(&l);
+    open_list(&l, 50, false, 10);
     assert_true(list_move(&l, 5, &err));
     l.stay = STAY_NEWEST;
     list_stale(&l);
@@ -210,11 +204,7 @@ static void test_the_end_stays_the_end(void **state)
     struct list l;
     struct err err = ERR_INIT;
     (void)state;
-    setup_rows(50, false);
-    list_init(&l, &accts, &changes);
-    list_show_box(&l, 0, 1, STR("INBOX"));
-    list_set_height(&l, 10);
-    update(&l);
+    open_list(&l, 50, false, 10);
     assert_true(list_last(&l, &err));
     assert_int_equal(l.rank, 49);
     struct ref was = list_cursor(&l)->ref;
@@ -236,11 +226,7 @@ static void test_filter_moves_off_what_it_leaves_out(void **state)
     struct list l;
     struct err err = ERR_INIT;
     (void)state;
-    setup_rows(50, false);
-    list_init(&l, &accts, &changes);
-    list_show_box(&l, 0, 1, STR("INBOX"));
-    list_set_height(&l, 10);
-    update(&l);
+    open_list(&l, 50, false, 10);
     while (list_cursor(&l)->flags & FLAG_SEEN ? false : list_move(&l, 1, &err))
         ;
     assert_true(list_cursor(&l)->flags & FLAG_SEEN);
@@ -281,11 +267,7 @@ static void test_pending_action_hides_and_comes_back(void **state)
     struct list l;
     struct err err = ERR_INIT;
     (void)state;
-    setup_rows(20, false);
-    list_init(&l, &accts, &changes);
-    list_show_box(&l, 0, 1, STR("INBOX"));
-    list_set_height(&l, 10);
-    update(&l);
+    open_list(&l, 20, false, 10);
     struct ref gone = l.rows[4].ref;
     changes_add(&changes, (struct change){7, gone, 0, 0, true});
     list_stale(&l);
