@@ -643,8 +643,7 @@ bool run_delete_mailbox(void *context, const struct cmd_args *args, struct err *
     if (!item || item->kind != BOXK_BOX)
         return err_set(err, ERR_USAGE, "the cursor is on no mailbox");
     const struct box_item *trash = boxes_role(&ui->boxes, item->account, BOX_TRASH);
-    bool below = trash && !strncmp(item->path, trash->path, strlen(trash->path)); /* or Trash itself */
-    bool for_good = cmd_arg(args, 0) || !trash || below || !item->total;
+    bool for_good = cmd_arg(args, 0) || !trash || box_within(item, trash) || !item->total;
     snprintf(question, sizeof question, "Delete the mailbox %.200s with %u message%s%s?", item->path, item->total,
              item->total == 1 ? "" : "s", for_good ? ", for good" : ": move it under Trash");
     ui_confirm(ui, question, "", for_good ? delete_box_now : delete_box_to_trash, NULL);

@@ -109,6 +109,7 @@ static void read_box(void *arg, const struct box_row *row)
     item->unread = row->unread == UINT32_MAX ? 0 : row->unread;
     item->known = row->known;
     item->unasked = row->local;
+    item->delim = row->delim;
     item->depth = depth;
     item->name = mem_dup_n(name.p, name.n);
     item->path = mem_dup_n(row->utf8.p, row->utf8.n);
@@ -238,6 +239,11 @@ const struct box_item *boxes_role(const struct boxes *b, unsigned account, uint8
         if (b->list[i].kind == BOXK_BOX && b->list[i].account == account && b->list[i].role == role)
             return &b->list[i];
     return NULL;
+}
+
+bool box_within(const struct box_item *item, const struct box_item *above)
+{
+    return !strcmp(item->path, above->path) || below(above, str_z(item->path), item->delim).n > 0;
 }
 
 void boxes_follow(struct boxes *b, const struct list *l)

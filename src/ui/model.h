@@ -169,6 +169,7 @@ struct box_item {
     unsigned depth; /* in the hierarchy */
     char *name;     /* what is shown: last part of the path; raw */
     char *path;     /* whole path, raw */
+    char delim;     /* between its parts; 0 none */
     char *query;    /* BOXK_SAVED */
     size_t saved;
     bool counted; /* BOXK_SAVED: unread is known */
@@ -191,6 +192,8 @@ const struct box_item *boxes_at(const struct boxes *, unsigned i);
 const struct box_item *boxes_cursor(const struct boxes *);
 const struct box_item *boxes_find(const struct boxes *, unsigned account, uint64_t id);
 const struct box_item *boxes_role(const struct boxes *, unsigned account, uint8_t role);
+/* Is it this mailbox, or below it? */
+bool box_within(const struct box_item *, const struct box_item *above);
 /* Puts the cursor on what the list shows. */
 void boxes_follow(struct boxes *, const struct list *);
 

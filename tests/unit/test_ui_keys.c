@@ -118,6 +118,22 @@ static void test_read_all_is_of_the_pane(void **state)
     fake_close(&f);
 }
 
+static void test_mailboxes_within_others(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *path;
+        bool within;
+    } rows[] = {{"Trash", true}, {"Trash/old", true}, {"Trash/a/b", true}, {"Trash-old", false}, {"Tras", false}};
+    struct box_item trash = {.path = mem_dup_z("Trash"), .delim = '/'};
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct box_item item = {.path = mem_dup_z(rows[i].path), .delim = '/'};
+        assert_int_equal(box_within(&item, &trash), rows[i].within);
+        free(item.path);
+    }
+    free(trash.path);
+}
+
 static void test_flags_toggle(void **state)
 {
     (void)state;
@@ -504,6 +520,7 @@ int main(void)
         cmocka_unit_test(test_refused_action_comes_back),
         cmocka_unit_test(test_held_key_acts_on_one_message_each),
         cmocka_unit_test(test_selection_is_one_intent_per_account),
+        cmocka_unit_test(test_mailboxes_within_others),
         cmocka_unit_test(test_flags_toggle),
         cmocka_unit_test(test_read_all_is_of_the_pane),
         cmocka_unit_test(test_flags_of_a_selection),
