@@ -222,10 +222,6 @@ static bool login_sasl(void *arg, struct sasl *sasl, struct err *err)
     struct imap_result r;
     struct imap_cmd c;
     uint32_t tag;
-    if (m->went_ahead) { /* with a login that was refused: nothing of it counts */
-        m->went_ahead = m->identified = false;
-        m->handler.ahead = NULL;
-    }
     bool have = sasl_initial(sasl, &initial);
     imap_cmd_init(&c, "AUTHENTICATE ");
     imap_cmd_add(&c, "%s", sasl_mechanism(sasl));
