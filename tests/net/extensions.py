@@ -565,6 +565,39 @@ def test_without_objectid_each_mailbox_is_asked():
         copied_elsewhere(s, 2)
 
 
+def test_threadid_of_cyrus():
+    with real(cyrus, extra="conversations: yes\nconversations_db: twoskip\n") as s, fetch(s.info) as p:
+        append(p, mail(1))
+        append(p, mail(2, extra="In-Reply-To: <m1@example.org>\r\n").replace(b"number 2", b"Re: number 1"))
+        append(p, mail(3))
+        p.do("STEP_SELECT", box=1, name="INBOX")
+        rows = p.do("STEP_ROWS", box=1, uid_lo=1)["ROW"]
+        tap.equal(len({r.emailid for r in rows} - {b""}), 3)
+        first, answer, other = [r.threadid for r in rows]
+        assert first and first == answer != other, rows
+
+
+def test_a_link_leads_nowhere_else():
+    with memory("OBJECTID") as s, fetch(s.info) as p:
+        s.add("INBOX", mail(1))
+        p.do("STEP_SELECT", box=1, name="INBOX")
+        at = p.do("STEP_BODY", box=1, uid=1, msg=7, urgent=1)["BODY_AT"][0].path
+        here = os.path.join(p.root, "mail", "work")
+        to = dict(box=2, name="Drafts", uidvalidity=7, uid=3, msg=8)
+        linked = p.do("STEP_FILE_LINK", path=at, **to)["BODY_AT"][0]
+        tap.equal((linked.msg, linked.uid, linked.bytes), (8, 3, 0), "nothing crossed the line")
+        tap.equal(os.stat(os.path.join(here, linked.path.decode())).st_nlink, 2)
+        p.do("STEP_FILE_LINK", path=at, **to)  # a second time
+        for path in (b"../../../rc", b"../work/" + at, at + b"/..", b"x" * 32 + b"/1"):
+            p.do("STEP_FILE_LINK", path=path, want=ERR["CHANNEL"], **to)
+        p.do("STEP_FILE_LINK", path=at[:33] + b"99", want=ERR["NO_MESSAGE"], **to)
+        evil = b"0" * 32
+        os.symlink(here, os.path.join(here, evil.decode()))
+        p.do("STEP_FILE_LINK", path=evil + b"/1", want=ERR["IO"], **to)
+        p.do("STEP_FILE_LINK", path=at, want=ERR["IO"], box=1, name="INBOX", uidvalidity=7, uid=1, msg=7)
+        tap.equal(open(os.path.join(here, at.decode()), "rb").read(), mail(1), "never onto itself")
+
+
 def find_without_message_id(kind, found):
     """Two mails alike but for a word: neither has a Message-ID, both have the same size."""
     with real(kind) as s, fetch(s.info) as p:
