@@ -8,7 +8,7 @@
 struct cursor {
     const char *p, *end;
     bool bad;
-    bool literal; /* one was passed */
+    const char *behind; /* the last literal that was passed, or NULL */
 };
 struct cursor cursor_on(struct str);
 struct str cursor_rest(const struct cursor *);
@@ -58,7 +58,7 @@ struct imap {
     size_t line_bytes; /* of it outside literals */
     unsigned literals;
     bool body_came; /* one of them is a body */
-    bool streamed; /* its BODY[] went to the sink */
+    bool streamed;  /* its BODY[] went to the sink */
     uint64_t streamed_bytes;
     uint32_t next_tag, idle_tag, enable_tag;
     struct imap_slot slots[IMAP_PIPELINE_MAX];

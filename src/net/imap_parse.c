@@ -114,8 +114,7 @@ static bool literal_at(struct cursor *c, struct str *data_r)
     if (!imap_literal_size(line, &n, &start) || start != 0 || n > (uint64_t)(c->end - nl - 1))
         return false;
     *data_r = (struct str){nl + 1, (size_t)n};
-    c->p = nl + 1 + n;
-    c->literal = true;
+    c->p = c->behind = nl + 1 + n;
     return true;
 }
 
@@ -449,8 +448,10 @@ static bool parse_fetch(struct imap_parser *p, uint32_t seq, struct cursor *c, s
     f->seq = seq;
     uint32_t uid = f->uid;
     if (c->bad || c->p == c->end) { /* a list that does not end was not read as it was meant */
-        f->has = IMAP_BROKEN | (c->literal ? (uint32_t)IMAP_ASTRAY : 0);
-        return uid != 0 || c->literal;
+        /* What was wrong stood before the bytes where the answer ends right behind them (quotes of iCloud's). */
+        bool astray = c->behind && !str_eqz((struct str){c->behind, (size_t)(c->end - c->behind)}, ")");
+        f->has = IMAP_BROKEN | (astray ? (uint32_t)IMAP_ASTRAY : 0);
+        return uid != 0 || astray;
     }
     bool any = p->fetch.p[p->fetch.n - 1] != '(';
     buf_addc(&p->fetch, ')');
