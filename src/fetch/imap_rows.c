@@ -7,7 +7,7 @@
 #define SLICE_FLAGS 4000
 #define SLICES_MAX 16     /* under way; as many as fill the line: what is urgent waits behind them */
 #define SET_MAX 900       /* bytes of a sequence set */
-#define QUEUE_MS 150      /* by which an answer may come later than the quickest */
+#define QUEUE_MS 80       /* by which an answer may come later than the quickest */
 #define SEARCH_SPAN 50000 /* UIDs in a SEARCH: its line stays below a megabyte */
 #define FIND_MAX 100
 #define DESERT 16      /* slices in a row without an answer */

@@ -137,6 +137,8 @@ static void on_row(struct acct *a, struct msg *m)
                          .preview = r->preview};
     if (!db_row_put(a->db, &row, &id, &fresh, &err))
         acct_db_error(a, &err);
+    else
+        sync_row_came(&a->plan[i], r->seq);
     a->pass_fresh += a->passes && fresh;
 }
 

@@ -2,8 +2,8 @@
  */
 #include "store/account.h"
 
-#define ABOVE 20   /* of a page: rows above the cursor */
-#define AROUND 100 /* rows, each way */
+#define PAGE 40                /* rows each way of one that is gone to: a screen up or down */
+#define AROUND SYNC_FIRST_PAGE /* of one that the cursor is on */
 
 struct rows_req {
     struct rows_req *next;
@@ -96,10 +96,8 @@ static void rows_look(struct acct *a, struct rows_req *o)
         rows_refuse(a, o, err.kind, err.text);
         return;
     }
-    if (o->msg) /* it is on the screen: what may come next, whichever way */
-        sync_want(p, seq, AROUND, AROUND);
-    else
-        sync_want(p, seq, ABOVE, SYNC_FIRST_PAGE - ABOVE - 1);
+    uint32_t rows = o->msg ? AROUND : PAGE;
+    sync_want(p, seq, rows, rows);
     struct sync_place at = sync_place(p, seq);
     if (at.missing && !p->stuck)
         return;

@@ -66,6 +66,12 @@ static void gaps_cut(struct sync_box *b, uint32_t lo, uint32_t hi)
     }
 }
 
+void sync_row_came(struct sync_box *b, uint32_t seq)
+{
+    if (seq)
+        gaps_cut(b, seq, seq);
+}
+
 void sync_rows_came(struct sync_box *b, uint32_t lo, uint32_t hi, uint32_t have_before)
 {
     gaps_cut(b, lo, hi);
@@ -145,6 +151,24 @@ static bool top_step(struct sync_step *s, const struct sync_box *b, uint32_t bel
     return true;
 }
 
+/* What is missing of the rows that the user looks at, in one step: what is here in between comes again. */
+static bool want_step(const struct sync_box *b, struct sync_step *s)
+{
+    uint32_t lo = UINT32_MAX, hi = 0;
+    for (unsigned i = 0; i < b->ngaps && b->want.hi && !b->stuck; i++) {
+        const struct sync_span *g = &b->gaps[i];
+        if (g->lo > b->want.hi || g->hi < b->want.lo)
+            continue;
+        lo = MIN(lo, MAX(g->lo, b->want.lo));
+        hi = MIN(g->hi, b->want.hi);
+    }
+    if (!hi)
+        return false;
+    top_step(s, b, hi, hi - lo + 1);
+    s->urgent = true;
+    return true;
+}
+
 /* What an open mailbox still lacks before its list is right (not: complete). */
 static bool urgent_step(const struct sync_box *b, struct sync_step *s)
 {
@@ -158,15 +182,8 @@ static bool urgent_step(const struct sync_box *b, struct sync_step *s)
         s->urgent = b->watched;
         return true;
     }
-    for (unsigned i = b->ngaps; i-- > 0 && b->want.hi && !b->stuck;) {
-        const struct sync_span *g = &b->gaps[i];
-        if (g->lo > b->want.hi || g->hi < b->want.lo)
-            continue;
-        uint32_t hi = MIN(g->hi, b->want.hi);
-        top_step(s, b, hi, hi - MAX(g->lo, b->want.lo) + 1);
-        s->urgent = true;
+    if (want_step(b, s))
         return true;
-    }
     bool above = b->uidnext > b->fetched_uidnext && b->uidnext > b->hi_uid + 1;
     if (b->have > 0 && (b->grew || above) && b->hi_uid != UINT32_MAX) {
         *s = step(SYNC_NEW, b);

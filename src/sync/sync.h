@@ -111,6 +111,8 @@ const struct sync_box *sync_first(const struct sync_box *, size_t n);
 /* Anything left to do but watching, LIST and STATUS? A fetch pass ends when not. */
 bool sync_busy(const struct sync_facts *);
 
+/* One row is here, of those that were asked for. */
+void sync_row_came(struct sync_box *, uint32_t seq);
 /* The rows lo..hi were asked for and came; have_before: how many were known before. Where nothing new was among them,
  * the numbers are not to be believed: the UIDs are compared, and what then brings nothing ends. */
 void sync_rows_came(struct sync_box *, uint32_t lo, uint32_t hi, uint32_t have_before);

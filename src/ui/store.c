@@ -346,8 +346,10 @@ static void on_row_at(struct ui *ui, void *arg, const struct msg *m)
     if (!m || m->kind != MSG_ROW_AT)
         return;
     struct ref ref = {(unsigned)account, m->u.ROW_AT.msg};
-    if (asked && list_reach(l, ref, &err))
+    if (asked && list_reach(l, ref, &err)) {
+        ui->looked = ref; /* a screen each way came with it */
         ui_follow(ui);
+    }
     if (l->stay == STAY_ROW && list_cursor(l) && ref_eq(list_cursor(l)->ref, ref))
         l->older = m->u.ROW_AT.older;
 }

@@ -84,7 +84,8 @@ def test_any_row_of_a_list_that_fills():
                 assert on_its_own(term.wait(at(2000)))
                 assert known(user) < COUNT - 1000, "it came with the others"
                 # what lies beside it comes by itself
-                eventually("the rows beside it come", lambda: has(user, 2001 - 90, 2001 + 90))
+                term.keys("Up")
+                eventually("the rows beside it come", lambda: has(user, 2001 - 55, 2001 + 55))
                 term.keys("PgUp", "PgUp")
                 assert on_its_own(term.wait(lambda s: 2020 < (shown(s) or [0])[0] < 2060))
                 # half of what is left of it, by its part of the whole
@@ -95,7 +96,7 @@ def test_any_row_of_a_list_that_fills():
                 term.wait(at(COUNT))
                 assert known(user) < COUNT - 500, "it came with the others"
                 term.keys("Up")
-                eventually("the rows beside it come", lambda: has(user, 1, 100))
+                eventually("the rows beside it come", lambda: has(user, 1, 61))
                 term.keys("PgUp", "PgUp")
                 assert on_its_own(term.wait(lambda s: 30 < (shown(s) or [0])[0] < 90))
                 line.rate = 0

@@ -269,19 +269,33 @@ static void a_row_in_the_middle_is_asked_for_before_the_rest(void **state)
     assert_int_equal(sync_seq(&b, 60), 50020);
     assert_int_equal(sync_seq(&b, 119), 49961);
     assert_int_equal(sync_seq(&b, 5000000), 0); /* there are not so many */
+    /* Some of the slice below the newest have come, and in the order of the server: no row is another's for that. */
+    struct sync_box part = b;
+    for (uint32_t seq = 99700; seq < 99750; seq++)
+        sync_row_came(&part, seq);
+    sync_row_came(&part, 0);
+    part.have += 50;
+    assert_int_equal(part.ngaps, 3);
+    assert_int_equal(sync_place(&part, 50000).newer, 99940 - 50020 - 50);
+    assert_int_equal(sync_seq(&part, 60), 99749);
+    assert_int_equal(sync_seq(&part, 110), 50020);
+    sync_rows_came(&part, 99691, 99940, 120);
+    assert_int_equal(part.ngaps, 2);
+    assert_int_equal(part.gaps[1].hi, 99690);
     /* What lies beside it, of which a part is here. */
     sync_want(&b, 50000, 100, 100);
     s = sync_next(&f);
     assert_int_equal(s.below_seq, 50100);
+    assert_int_equal(s.count, 201);
+    b.have += 141;
+    sync_rows_came(&b, 49900, 50100, 120);
+    assert_false(sync_next(&f).urgent);
+    sync_want(&b, 50080, 100, 100);
+    s = sync_next(&f);
+    assert_int_equal(s.below_seq, 50180);
     assert_int_equal(s.count, 80);
     b.have += 80;
-    sync_rows_came(&b, 50021, 50100, 120);
-    s = sync_next(&f);
-    assert_true(s.urgent);
-    assert_int_equal(s.below_seq, 49960);
-    assert_int_equal(s.count, 61);
-    b.have += 61;
-    sync_rows_came(&b, 49900, 49960, 200);
+    sync_rows_came(&b, 50101, 50180, 261);
     assert_false(sync_next(&f).urgent);
     /* The first and the last of all. */
     sync_want(&b, 1, 0, 0);
