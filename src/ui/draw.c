@@ -267,7 +267,11 @@ static void draw_title(struct ui *ui, struct rect r, const struct list *l)
         buf_addf(&right, "%s unread · ", u);
     }
     if (l->n)
-        buf_addf(&right, "%s of %s%s", n, total, l->source == LIST_HITS && !l->full_hits && ui->search ? "…" : "");
+        buf_addf(&right, "%s of %s%s", n, total,
+                 l->source != LIST_HITS                       ? ""
+                 : !l->full_hits && ui->search                ? "…"
+                 : l == ui->search_list && ui->search_partial ? " so far"
+                                                              : "");
     else
         buf_addz(&right, ui->search && l == ui->search_list                      ? "searching"
                          : l->source != LIST_HITS && fill_of(ui, l) == FILL_RUNS ? "reading"
@@ -294,6 +298,7 @@ static const char *empty_words(const struct ui *ui, const struct list *l)
         return "No account: write one in tuimailrc, or look at tuimail demo.";
     if (l->source == LIST_HITS)
         return ui->search           ? "searching"
+               : ui->search_partial ? "Nothing matches so far; mail is still being read."
                : bodies_away(ui, l) ? "Nothing matches. Mail not opened here yet is found by its header alone."
                                     : "Nothing matches.";
     if (l->filter != LIST_ALL)

@@ -205,7 +205,8 @@ static void search_event(struct ui *ui, void *arg, struct helper *h, struct msg 
             list_stale(ui->search_list);
         }
         if (ui->search_select)
-            ui_note(ui, NOTE_INFO, "%zu selected", ui->selection.n);
+            ui_note(ui, NOTE_INFO, "%zu selected%s", ui->selection.n,
+                    ui->search_partial ? " so far: mail is still being read" : "");
         ui->search_select = false;
         helper_end(&ui->search);
     }
@@ -222,6 +223,7 @@ static void start_query(struct ui *ui)
         argv[2] = NULL;
     helper_end(&ui->search); /* superseded */
     ui->search_cleared = false;
+    ui->search_partial = ui->unindexed || ui_rows_to_come(ui, base);
     if (!ui->search_text || !*ui->search_text) {
         if (ui->search_list)
             list_clear_hits(ui->search_list);

@@ -178,6 +178,8 @@ struct ui {
     bool search_limit;   /* hits outside the mailbox below are left out */
     bool search_select;  /* hits are selected instead of listed */
     bool search_cleared; /* old hits went with the first new one */
+    bool search_partial; /* mail was still to come, or to be indexed, when it was asked */
+    uint32_t unindexed;  /* messages that the index waits for, as told last */
     char *search_text;
     struct watch *search_timer;
 

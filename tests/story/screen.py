@@ -1,9 +1,12 @@
 #!/usr/bin/env python3
 """What a newcomer does on the screen, and what the server has of it afterwards."""
 import os
+import re
+from contextlib import closing
 
 import tap
 from dovecot import Server
+from lineproxy import LineProxy
 from tap import equal
 from user import User, eventually, message
 
@@ -38,6 +41,25 @@ def test_the_tutorial_keeps_its_word():
             term.wait("tagged 1 message +finance")
         finally:
             term.close()
+
+
+def test_a_search_says_that_mail_is_still_coming():
+    with tap.directory() as root, closing(Server(os.path.join(root, "dovecot"), relay=False)) as server, closing(LineProxy(server.info["imaps"])) as line:
+        server.append("bob", "INBOX", [message("number %d" % i) for i in range(600)])
+        line.rate = 15000
+        with User(os.path.join(root, "bob"), server, port=line.port).at_screen() as term:
+            term.wait("of 600")
+            term.command("limit subject:number")
+            term.wait("so far")
+            line.rate = 0
+
+            def whole():
+                term.keys("q")
+                term.wait("All inboxes")
+                term.command("limit subject:number")
+                return "so far" not in term.wait(lambda screen: re.search(r"1 of \d+( so far)?$|so far;", screen, re.M))
+            eventually("nothing is still to come", whole)
+            term.wait("1 of 600")
 
 
 def names(server):
