@@ -28,9 +28,14 @@ static bool open_index(struct run *r, struct err *err)
                                                                 r->s->config, NULL, &r->db, &message);
     if (status != NOTMUCH_STATUS_SUCCESS) {
         struct buf safe = BUF_INIT(300);
+        char *written = path_join(r->s->index, "xapian");
         r->db = NULL;
         text_from_bytes(str_z(message), TEXT_FOLD_SPACE, &safe);
-        err_set(err, ERR_INDEX, "no search index yet%s%s", safe.n > 0 ? ": " : "", buf_z(&safe));
+        if (access(written, F_OK) != 0)
+            err_set(err, ERR_INDEX, "nothing is indexed yet: search again in a moment");
+        else
+            err_set(err, ERR_INDEX, "the search index cannot be read%s%s", safe.n > 0 ? ": " : "", buf_z(&safe));
+        free(written);
         buf_fini(&safe);
     }
     free(message);

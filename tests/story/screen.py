@@ -7,7 +7,7 @@ from contextlib import closing
 import tap
 from dovecot import Server
 from lineproxy import LineProxy
-from tap import equal
+from tap import contains, equal
 from user import User, eventually, message
 
 
@@ -50,16 +50,16 @@ def test_a_search_says_that_mail_is_still_coming():
         with User(os.path.join(root, "bob"), server, port=line.port).at_screen() as term:
             term.wait("of 600")
             term.command("limit subject:number")
-            term.wait("so far")
+            contains(term.wait("so far"), "limit:")
             line.rate = 0
 
             def whole():
                 term.keys("q")
-                term.wait("All inboxes")
+                term.wait("limit:", gone=True)
                 term.command("limit subject:number")
-                return "so far" not in term.wait(lambda screen: re.search(r"1 of \d+( so far)?$|so far;", screen, re.M))
+                screen = term.wait(lambda screen: re.search(r"limit:.*(1 of \d+|so far|empty)$", screen, re.M))
+                return re.search(r"limit:.* 1 of 600$", screen, re.M)
             eventually("nothing is still to come", whole)
-            term.wait("1 of 600")
 
 
 def names(server):
