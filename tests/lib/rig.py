@@ -31,6 +31,7 @@ class Line(Listener):
 
     where: "before" the command reaches the server; "after" the server has done it, nothing of its answer comes back;
     "middle" half of the answer's bytes come back; "literal" half of the command's literal reaches the server; "down" as before, and no new connection until up(); "pass" nothing happens.
+    `behind` (a pattern): not before that command has been answered; until then what the client says is held back.
     hide: what is taken out of what the server says."""
 
     def __init__(self, info, port="imaps", hide=None):
@@ -42,8 +43,8 @@ class Line(Listener):
         self.links = []
         super().__init__()
 
-    def cut(self, pattern, where, times=1):
-        self.armed += [(re.compile(pattern, re.I), where)] * times
+    def cut(self, pattern, where, times=1, behind=None):
+        self.armed += [(re.compile(pattern, re.I), where, behind and re.compile(behind, re.I))] * times
 
     def asked(self, pattern):
         return [c for c in self.commands if re.match(pattern, c, re.I)]
@@ -86,6 +87,9 @@ class Link:
         self.half = None         # bytes of a literal after which the line is cut
         self.want = None         # (tag, where): the answer that is held back
         self.held = b""
+        self.open = {}           # tag -> command that has no answer yet
+        self.last = b""          # of the server, where a tag may be cut
+        self.stopped = False     # the client's words wait
         self.ended = False
 
     def end(self):
@@ -117,6 +121,7 @@ class Link:
 
     def from_client(self, data):
         self.pending += data
+        self.stopped = False
         while self.pending and not self.ended:
             if self.literal:
                 piece, self.pending = self.pending[:self.literal], self.pending[self.literal:]
@@ -135,9 +140,15 @@ class Link:
             announced = re.search(r"\{(\d+)\+?\}$", command)
             if tag.startswith("T"):
                 self.line.commands.append(command)
-                for i, (pattern, where) in enumerate(self.line.armed):
+                self.open[tag] = command
+                for i, (pattern, where, behind) in enumerate(self.line.armed):
                     if not pattern.match(command):
                         continue
+                    if behind and any(behind.match(c) for c in self.open.values()):
+                        self.pending = raw + newline + rest
+                        self.line.commands.pop()
+                        self.stopped = True
+                        return
                     del self.line.armed[i]
                     if where == "pass":
                         break
@@ -158,8 +169,13 @@ class Link:
     def from_server(self, data):
         if self.line.hide:
             data = re.sub(self.line.hide, b"", data)
+        for tag in re.findall(rb"^(T\d+) (?:OK|NO|BAD)", self.last + data, re.M):
+            self.open.pop(tag.decode(), None)
+        self.last = (self.last + data)[-20:]
         if not self.want:
             self.near.sendall(data)
+            if self.stopped:
+                self.from_client(b"")
             return
         self.held += data
         tag, where = self.want

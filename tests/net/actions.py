@@ -71,8 +71,8 @@ def world(count=5, caps=RICH, lines="", mails=None, prepare=None, cuts=(), shown
                 prepare(imap)
         # real servers say it whether or not they announce it
         line = rig.Line(server.info, hide=None if "UIDPLUS" in caps else rb"\[(COPYUID|APPENDUID) [^]]*\] ")
-        for pattern, where in cuts:
-            line.cut(pattern, where)
+        for cut in cuts:
+            line.cut(*cut)
         r = rig.Rig(os.path.join(d, "rig"), server.info, port=line.port, lines=lines)
         r.line, r.server = line, server
         try:
@@ -582,7 +582,7 @@ def test_mark_all_read_and_back():
 
 def test_mark_all_read_with_messages_that_are_not_listed_yet():
     for caps in (RICH, POOR):
-        with world(count=300, caps=caps, prepare=some_read, shown=60, cuts=[(r"(UID )?FETCH (\d{1,2}|1\d\d):", "down")]) as r:
+        with world(count=300, caps=caps, prepare=some_read, shown=60, cuts=[(r"(UID )?FETCH (\d{1,2}|1\d\d):", "down", 1, "LIST")]) as r:
             was = unread(r)
             r.until("it is offline", lambda: r.accounts[-1].state != 2)
             m = r.intent(MARK_ALL_READ, box=r.box("INBOX"))
