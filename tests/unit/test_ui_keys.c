@@ -118,6 +118,53 @@ static void test_read_all_is_of_the_pane(void **state)
     fake_close(&f);
 }
 
+static void test_status_says_what_fits(void **state)
+{
+    (void)state;
+    open_ui();
+    f.ui->accts.list[1] = (struct acct){.name = f.ui->accts.list[1].name,
+                                        .conf = f.ui->accts.list[1].conf,
+                                        .reader = f.ui->accts.list[1].reader,
+                                        .known = true,
+                                        .state = ACCOUNT_ONLINE};
+    struct acct *work = &f.ui->accts.list[0];
+    work->known = true;
+    work->state = ACCOUNT_WAITING;
+    work->again = 36000;
+    work->full = 95;
+    work->queued = 3;
+    snprintf(work->text, sizeof work->text, "imap.example.org port 993: Connection refused");
+    static const struct {
+        unsigned cols;
+        const char *words;
+    } rows[] = {
+        {160, " work offline, again 10:00:00, 95 % full, 3 queued: imap.example.org port 993: Connection refused · "
+              "home live  ? help"},
+        {100, " work offline, again 10:00:00, 95 % full, 3 queued: imap.example.org port 99… · home live  ? help"},
+        {80, " work offline, again 10:00:00, 95 % full, 3 queued · home live  ? help"},
+        {60, " work offline, 95 % full, 3 queued · home live  ? help"},
+        {50, " work offline, 95 % full, 3 queued  ? help"},
+        {30, " work offline  ? help"},
+    };
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        ui_resize(f.ui, 24, rows[i].cols);
+        assert_true(on_screen(rows[i].words));
+    }
+    ui_resize(f.ui, 24, 120); /* what is said to the left is not said again */
+    ui_note(f.ui, NOTE_WARNING, "work: the connection was cut");
+    ui_note_line(f.ui, 0);
+    assert_true(on_screen("was cut"));
+    assert_true(on_screen("3 queued · home live"));
+    ui_note_line_over(f.ui, 1);
+    assert_true(on_screen("was cut"));
+    ui_note_line_over(f.ui, 0);
+    assert_true(on_screen("3 queued: imap.example.org"));
+    ui_note(f.ui, NOTE_INFO, "something else");
+    ui_note_line_over(f.ui, 0);
+    assert_true(on_screen("something else"));
+    fake_close(&f);
+}
+
 static void test_mailboxes_within_others(void **state)
 {
     (void)state;
@@ -520,6 +567,7 @@ int main(void)
         cmocka_unit_test(test_refused_action_comes_back),
         cmocka_unit_test(test_held_key_acts_on_one_message_each),
         cmocka_unit_test(test_selection_is_one_intent_per_account),
+        cmocka_unit_test(test_status_says_what_fits),
         cmocka_unit_test(test_mailboxes_within_others),
         cmocka_unit_test(test_flags_toggle),
         cmocka_unit_test(test_read_all_is_of_the_pane),
