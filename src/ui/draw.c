@@ -224,7 +224,7 @@ uint32_t ui_rows_to_come(const struct ui *ui, const struct list *l)
 }
 
 /* Is an empty list no answer yet? Not before the mailbox was opened, or its account has said that it cannot be. */
-enum fill { FILL_DONE, FILL_RUNS, FILL_WAITS };
+enum fill { FILL_DONE, FILL_UNASKED, FILL_WAITS, FILL_RUNS };
 
 static enum fill fill_of(const struct ui *ui, const struct list *l)
 {
@@ -233,16 +233,25 @@ static enum fill fill_of(const struct ui *ui, const struct list *l)
         const struct acct *acct = &ui->accts.list[a];
         const struct box_item *box =
             l->source == LIST_BOX ? boxes_find(&ui->boxes, a, l->box) : boxes_role(&ui->boxes, a, BOX_INBOX);
-        bool imap = acct->conf && acct->conf->in.proto == PROTO_IMAP;
-        bool more = !box || (imap && box->unasked) || box->total > box->known;
+        bool unasked = box && box->unasked && acct->conf && acct->conf->in.proto == PROTO_IMAP;
+        bool more = !box || box->total > box->known, online = acct->state == ACCOUNT_ONLINE;
         if (!acct->known || (l->source == LIST_BOX && a != l->account))
             continue;
-        if (acct->state == ACCOUNT_CONNECTING || (acct->state == ACCOUNT_ONLINE && more))
+        if (acct->state == ACCOUNT_CONNECTING || (online && more))
             return FILL_RUNS;
-        if (more)
-            fill = FILL_WAITS;
+        if (more || unasked)
+            fill = MAX(fill, online ? FILL_UNASKED : FILL_WAITS);
     }
     return fill;
+}
+
+static const char *empty_title(const struct ui *ui, const struct list *l)
+{
+    static const char *const words[] = {
+        [FILL_DONE] = "empty", [FILL_RUNS] = "reading", [FILL_UNASKED] = "not read yet", [FILL_WAITS] = "not read yet"};
+    if (l->source == LIST_HITS)
+        return ui->search && l == ui->search_list ? "searching" : "empty";
+    return words[fill_of(ui, l)];
 }
 
 static void draw_title(struct ui *ui, struct rect r, const struct list *l)
@@ -273,9 +282,7 @@ static void draw_title(struct ui *ui, struct rect r, const struct list *l)
                  : l == ui->search_list && ui->search_partial ? " so far"
                                                               : "");
     else
-        buf_addz(&right, ui->search && l == ui->search_list                      ? "searching"
-                         : l->source != LIST_HITS && fill_of(ui, l) == FILL_RUNS ? "reading"
-                                                                                 : "empty");
+        buf_addz(&right, empty_title(ui, l));
     unsigned room = (unsigned)right.n + 2;
     put_field(ui, r, 0, 1, r.cols > room + 2 ? r.cols - room - 2 : 1, buf_str(&left), THING_TITLE);
     put_right(ui, r, 0, r.cols - 1, buf_z(&right), THING_MARKER);
@@ -305,6 +312,7 @@ static const char *empty_words(const struct ui *ui, const struct list *l)
         return "Nothing here; q shows all again.";
     static const char *const words[] = {[FILL_DONE] = "No messages here.",
                                         [FILL_RUNS] = "The list is being read.",
+                                        [FILL_UNASKED] = "Nothing of it is on this machine yet.",
                                         [FILL_WAITS] = "Nothing is on this machine yet, and the account is offline."};
     return words[fill_of(ui, l)];
 }
