@@ -3,11 +3,11 @@
 #include "fetch/imap.h"
 
 #define SLICE_FIRST 40 /* a screen: in the 14 KB that a fresh line carries at once */
-#define SLICE 250      /* messages in a FETCH of rows: some 150 KB */
+#define SLICE 125      /* messages in a FETCH of rows: some 50 KB */
 #define SLICE_FLAGS 4000
-#define SLICES_MAX 16     /* under way; as many as fill the line: what is urgent waits behind them */
+#define SLICES_MAX 32     /* under way; as many as fill the line: what is urgent waits behind them */
 #define SET_MAX 900       /* bytes of a sequence set */
-#define QUEUE_MS 80       /* by which an answer may come later than the quickest */
+#define QUEUE_MS 150      /* by which an answer may come later than the quickest */
 #define SEARCH_SPAN 50000 /* UIDs in a SEARCH: its line stays below a megabyte */
 #define FIND_MAX 100
 #define DESERT 16      /* slices in a row without an answer */
@@ -172,7 +172,7 @@ bool imap_on_search(struct session *s, struct str set, bool esearch, struct err 
 /* ---- Slices ------------------------------------------------------------------------------------- */
 /* Falls from hi to lo in spans of numbers, several commands under way; between slices urgent steps get their turn. */
 struct slice {
-    uint32_t tag, lo, hi;
+    uint32_t tag, lo, hi, n; /* n: numbers in it */
     int64_t sent;
 };
 struct slices {
@@ -236,6 +236,7 @@ static bool slice_send(struct session *s, struct slices *x, struct err *err)
     } while (n < x->span && set.n < SET_MAX && slices_left(x));
     bool ok = set_ask(s, &slice->tag, x->command, buf_z(&set), x->fields, err);
     buf_fini(&set);
+    slice->n = n;
     x->under_way += ok;
     return ok;
 }
@@ -252,11 +253,11 @@ static void window_adapt(struct slices *x, int64_t took)
 
 /* UIDs have holes: widen where few answers came, narrow where many did. Only a desert is crossed in ever longer
  * strides: behind a small hole a wide slice would be long under way. */
-static void slice_adapt(struct slices *x, uint32_t fetched)
+static void slice_adapt(struct slices *x, uint32_t fetched, uint32_t numbers)
 {
     x->empty = fetched ? 0 : x->empty + 1;
     uint32_t most = x->empty > DESERT ? UINT32_MAX : x->wanted * 16;
-    if (fetched < x->wanted / 2)
+    if (fetched < MIN(x->wanted, numbers) / 2)
         x->span = x->span > most / 4 ? most : x->span * 4;
     else
         x->span = MAX(x->wanted, x->span / 2);
@@ -293,11 +294,13 @@ static bool slice_split(struct session *s, const struct slices *x, const struct 
 static bool slice_wait(struct session *s, struct slices *x, struct err *err)
 {
     struct slice slice = x->sent[0];
-    s->fetched = 0;
     x->under_way--;
     memmove(x->sent, x->sent + 1, x->under_way * sizeof *x->sent);
     bool ok = session_done(s, slice.tag, NULL, err);
-    slice_adapt(x, s->fetched);
+    /* Dovecot may end several together, behind the rows of the last: what is more than this one's is the next one's. */
+    uint32_t own = MIN(s->fetched, slice.n);
+    s->fetched -= own;
+    slice_adapt(x, own, slice.n);
     window_adapt(x, clock_mono_ms() - slice.sent);
     if (ok || s->f->lost || s->f->ended)
         return ok;
@@ -320,6 +323,7 @@ static bool slices_run(struct session *s, struct slices *x, struct err *err)
     struct err other = ERR_INIT;
     bool ok = true;
     x->next = x->hi >= x->lo ? x->hi : 0;
+    s->fetched = 0;
     /* The first long way begins gently: what the user looks at next comes soon. */
     bool longer = x->hi - x->lo >= SLICE;
     x->window = longer ? MAX(s->window, 1u) : 2;
@@ -334,6 +338,7 @@ static bool slices_run(struct session *s, struct slices *x, struct err *err)
         ok = slices_drain(s, x, ok ? err : &other) && ok;
         if (ok && slices_left(x))
             ok = fetch_yield(s->f, err) && select_ensure(s, x->box, false, err);
+        s->fetched = 0;
         s->fields = x->fields;
     }
     if (!ok && !s->f->lost)
