@@ -521,9 +521,10 @@ static void make_each(struct maker *m, const struct db_intent *in, uint64_t targ
         uint64_t id = in->msgs[i];
         if (in->kind == INTENT_SPAM || in->kind == INTENT_HAM)
             make_judged(m, id, in->kind == INTENT_SPAM);
-        if (in->kind == INTENT_TRASH && is_in(m, id, target)) /* again: for good */
-            make_gone(m, id, in);
-        else if (is_move(in->kind))
+        if (in->kind == INTENT_TRASH && is_in(m, id, target)) {
+            if (in->box == target) /* seen in Trash: for good; seen elsewhere, it went there meanwhile */
+                make_gone(m, id, in);
+        } else if (is_move(in->kind))
             make_move(m, id, target);
         else if (in->kind == INTENT_COPY)
             make_copy(m, id, target);

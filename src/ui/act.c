@@ -6,6 +6,8 @@
 
 enum { IDS_PER_INTENT = 4000, SHOWN_MAX = 5000, ALL_LOOKED_AT = 2000, RANGE_MAX = 20000 };
 
+#define FOR_GOOD "deleted for good"
+
 struct batch {
     char verb[64], where[120];
     unsigned waiting, intents;
@@ -71,8 +73,8 @@ static bool send_part(struct ui *ui, struct batch *b, const struct action *a, un
     *part = (struct part){b, 0};
     part->req = ui_request(ui, on_answer, part);
     if (!SEND(ui->client->chan, -1, &err, INTENT, .req = part->req, .account = str_z(ui->accts.list[account].name),
-              .kind = (uint8_t)a->kind, .msgs = buf_str(ids), .target = a->target, .flags = a->set, .arg = arg,
-              .automatic = b->quiet)) {
+              .kind = (uint8_t)a->kind, .msgs = buf_str(ids), .box = a->box, .target = a->target, .flags = a->set,
+              .arg = arg, .automatic = b->quiet)) {
         ui_forget(ui, part->req);
         free(part);
         ui_note_err(ui, &err);
@@ -124,13 +126,29 @@ static void leave_chosen(struct ui *ui, struct refs *chosen)
         }
 }
 
-void ui_act(struct ui *ui, const struct action *a)
+/* What is deleted in the list of Trash is deleted for good; a hit of a search or a row of another list that went there
+ * meanwhile is not. */
+static struct action seen_here(struct ui *ui, const struct action *a)
+{
+    const struct list *l = ui_list(ui);
+    struct action seen = *a;
+    if (a->kind != INTENT_TRASH || l->source != LIST_BOX)
+        return seen;
+    seen.box = l->box;
+    const struct box_item *item = boxes_find(&ui->boxes, l->account, l->box);
+    if (item && item->role == BOX_TRASH)
+        seen.verb = FOR_GOOD;
+    return seen;
+}
+
+void ui_act(struct ui *ui, const struct action *wanted)
 {
     struct err err = ERR_INIT;
     struct list *l = ui_list(ui);
     const struct list_row *row = ui_row(ui);
     if (!ui_online(ui))
         return;
+    const struct action seen = seen_here(ui, wanted), *a = &seen;
     if (ui->selection.n) {
         struct refs chosen = ui->selection;
         ui->selection = (struct refs){.n = 0};
@@ -144,6 +162,10 @@ void ui_act(struct ui *ui, const struct action *a)
     }
     if (!row || !row->ref.id)
         return;
+    if (row->ghost) {
+        ui_note(ui, NOTE_INFO, "not %s: this message has left the list already", a->verb);
+        return;
+    }
     struct ref ref = row->ref;
     if (a->hide && ui->conf->auto_advance) {
         struct ref next = list_after(l, ref);
@@ -179,7 +201,7 @@ bool run_delete(void *context, const struct cmd_args *args, struct err *err)
 bool run_purge(void *context, const struct cmd_args *args, struct err *err)
 {
     (void)args, (void)err;
-    return act(context, &(struct action){.kind = INTENT_PURGE, .verb = "deleted for good", .hide = true});
+    return act(context, &(struct action){.kind = INTENT_PURGE, .verb = FOR_GOOD, .hide = true});
 }
 
 bool run_ham(void *context, const struct cmd_args *args, struct err *err)

@@ -269,11 +269,12 @@ struct action {
     const char *verb; /* "archived" */
     uint32_t set, clear;
     bool hide;
-    uint64_t target;
+    uint64_t target, box; /* box: whose list showed the messages, or 0 */
     const char *arg;
     const char *where; /* "to Archive", or NULL */
 };
-/* On the selection, else on the row; moves on to the next message where the row leaves the list. */
+/* On the selection, else on the row, unless that has left the list; moves on to the next message where the row leaves
+ * it. */
 void ui_act(struct ui *, const struct action *);
 void ui_act_on(struct ui *, const struct ref *, size_t n, const struct action *, bool quiet);
 

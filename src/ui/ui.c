@@ -201,6 +201,10 @@ void ui_key(struct ui *ui, ckey key)
         return; /* a paste is text, never commands */
     if (ui->popup.kind != POPUP_NONE && ui_popup_key(ui, key))
         return;
+    /* Keys may come faster than frames: what one of them took away is not under the cursor of the next. */
+    struct err err = ERR_INIT;
+    if (ui_list(ui)->stale && list_update(ui_list(ui), &err))
+        ui->boxes.stale = true;
     sequence_key(ui, key);
 }
 

@@ -492,10 +492,15 @@ def test_delete_again_in_trash_is_for_good():
     with world(lines="set purge-hold 1\n") as r:
         r.intent(TRASH, ids(r, 1))
         r.settled()
-        r.intent(TRASH, ids(r, 1, box="Trash") + ids(r, 2))  # both kinds in one act, one step of undo
+        r.intent(TRASH, ids(r, 1, box="Trash"), box=r.box("INBOX"))  # as it was seen before it went there: not for good
+        r.intent(TRASH, ids(r, 1, box="Trash"))
+        tap.equal(r.undo().count, 1, "there was nothing newer to take back")
+        r.undo(redo=1)
+        r.settled()
+        r.intent(TRASH, ids(r, 1, box="Trash") + ids(r, 2), box=r.box("Trash"))  # both kinds in one act, one step of undo
         r.undo()
         tap.equal((list(r.rows("Trash")), len(r.rows("INBOX"))), (["number 1"], 4))
-        r.intent(TRASH, ids(r, 1, box="Trash"))
+        r.intent(TRASH, ids(r, 1, box="Trash"), box=r.box("Trash"))
         r.settled()
         tap.equal((held(r, "Trash"), held(r, "INBOX")), ({}, names(2, 3, 4, 5)))
 

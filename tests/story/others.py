@@ -190,6 +190,33 @@ def running(bob):
     return found
 
 
+def test_a_key_too_many_deletes_nothing_for_good():
+    with two_clients(count=3, lines="set purge-hold 1\n") as (s, phone, term, bob):
+        def trash():
+            return sorted(s.subjects("bob", "Trash"))
+        term.keys("Home", "d", "k", "d")  # faster than frames: two messages
+        eventually("two are in Trash", lambda: len(trash()) == 2)
+        term.keys("d", "d", "d")  # one is left
+        eventually("all are in Trash", lambda: len(trash()) == 3)
+        bob.settled()
+        time.sleep(2)
+        equal(trash(), ["number 0", "number 1", "number 2"])
+        assert "for good" not in term.screen(), term.screen()
+    with two_clients(count=3, lines="set purge-hold 1\nset auto-advance no\n") as (s, phone, term, bob):
+        term.keys("Home", "d")
+        term.wait("deleted 1 message")
+        term.keys("d")  # the row is still there, grey
+        term.wait("has left the list already")
+        # in Trash itself it is asked for
+        term.command("go trash")
+        term.wait("Trash")
+        eventually("one is in Trash", lambda: s.subjects("bob", "Trash") == ["number 2"])
+        term.wait("number 2")
+        term.keys("Home", "d")
+        term.wait("deleted for good 1 message")
+        eventually("it is gone", lambda: s.subjects("bob", "Trash") == [])
+
+
 def absence(**server):
     """Away, and back: what was read, flagged, removed, moved in and new meanwhile; the commands that it took."""
     with two_clients(count=40, boxes=("Lists",), rows=45, **server) as (s, phone, term, bob):
