@@ -82,6 +82,16 @@ bool compose_read(struct ui *ui, struct compose *c)
     return true;
 }
 
+/* After a change: what is wrong now is said, what was said to be wrong and is not any more goes. */
+static void judge(struct ui *ui, struct compose *c)
+{
+    if (!c->valid)
+        ui_note_err(ui, &c->problem);
+    else if (c->complaint && c->complaint == ui->nnotes)
+        ui->status[0] = '\0';
+    c->complaint = c->valid ? 0 : ui->nnotes;
+}
+
 char *compose_dir(struct ui *ui)
 {
     struct err err = ERR_INIT;
@@ -128,8 +138,8 @@ static void on_edited(struct ui *ui, void *arg, int status, struct str output)
     if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
         ui_note(ui, NOTE_WARNING, "the editor ended with status %d; the draft is kept",
                 WIFEXITED(status) ? WEXITSTATUS(status) : -1);
-    else if (read && !c->valid)
-        ui_note_err(ui, &c->problem);
+    else if (read)
+        judge(ui, c);
 }
 
 void compose_edit(struct ui *ui)
@@ -151,23 +161,24 @@ bool compose_ready(struct ui *ui, bool to_send, struct err *err)
         ui_note(ui, NOTE_INFO, "it is already on its way");
         return false;
     }
-    if (!c->valid) {
+    if (!c->valid)
         *err = c->problem;
-        return false;
-    }
-    return !to_send || draft_ready(&c->draft, err);
+    else if (!to_send || draft_ready(&c->draft, err))
+        return true;
+    c->complaint = ui->nnotes + 1; /* the note that *err becomes */
+    return false;
 }
 
 bool run_edit(void *context, const struct cmd_args *args, struct err *err)
 {
+    struct compose *c = composed(context);
     (void)args;
-    if (!compose_ready(context, false, err) && err->kind == ERR_NONE)
-        return true;
-    if (!composed(context))
-        return false;
-    *err = ERR_INIT; /* a draft that cannot be read is what the editor is for */
-    compose_edit(context);
-    return true;
+    /* a draft that cannot be read is what the editor is for */
+    if (c && !c->valid)
+        compose_edit(context);
+    else if (compose_ready(context, false, err))
+        compose_edit(context);
+    return err->kind == ERR_NONE;
 }
 
 static void on_discard(struct ui *ui, void *arg, bool yes)
@@ -201,8 +212,7 @@ static void replace_text(struct ui *ui, struct compose *c, struct buf *text, boo
     c->text = *text;
     compose_save(ui, c);
     compose_understand(ui, c);
-    if (!c->valid)
-        ui_note_err(ui, &c->problem);
+    judge(ui, c);
 }
 
 static void on_field(struct ui *ui, void *arg, const char *value)

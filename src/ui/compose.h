@@ -22,6 +22,7 @@ struct compose {
     bool saves; /* what is built goes to Drafts instead of the outbox */
     int built;  /* memory file with the finished message */
     bool busy;
+    unsigned complaint; /* number of the last note that said what is wrong with it; 0 none */
 };
 struct compose *composed(struct ui *);            /* NULL: none */
 void compose_show(struct ui *, struct compose *); /* takes it; its text is read as a draft */
