@@ -10,7 +10,7 @@
 const struct subcommand cli_commands[] = {
     {"check", "", CLI_NO_CONF, "read tuimailrc and name each mistake by its line",
      "Reads the file and all that it sources, checks options, accounts, rules, key bindings and the commands they run, "
-     "and prints each "
+     "and whether the files of passwords and keys are yours alone, and prints each "
      "complaint as FILE:LINE. Status 0 where there is no error.",
      check_main},
     {"fetch", "[--json] [ACCOUNT...]", CLI_ACCOUNTS, "look for new mail once, in all accounts or those named",
@@ -37,7 +37,8 @@ const struct subcommand cli_commands[] = {
      send_main},
     {"queue", "[--json] [drop ACCOUNT NUMBER...]", CLI_ACCOUNTS, "list what waits for the server, or drop some of it",
      "One line each, in the order in which it will be done: account, number, what it is; m before the number is a mail "
-     "to be sent. What is on its way to the server cannot be dropped.",
+     "to be sent, or one that was not sent and why. What is on its way to the server cannot be dropped. A mail that is "
+     "dropped and was written here is a draft again.",
      queue_main},
     {"login", "ACCOUNT", CLI_ACCOUNTS, "give tuimail your consent at an OAuth 2.0 provider",
      "For an account with oauth-provider. Shows the address of the provider's page, and waits until you have agreed "
@@ -50,7 +51,7 @@ const struct subcommand cli_commands[] = {
      "Everything it makes is removed at its end.", demo_main},
     {"doctor", "[--offline]", CLI_NO_CONF, "say what works on this machine, and what to do about the rest",
      "Looks at the configuration, the store, the sandbox, the terminal, the programs and the index, and logs in to "
-     "each account. One line each: ok, warn or "
+     "each account, and to its submission server, where it sends nothing. One line each: ok, warn or "
      "fail. Status 0 where nothing fails.",
      doctor_main},
     {"help", "[COMMAND]", CLI_NO_CONF, "print this list, or more about one command", "", help_main},
@@ -247,6 +248,7 @@ int check_main(struct cli *cli)
     if (!conf)
         return cli_fail(&err);
     ok = cmd_check_conf(&ui_lang, conf, &all) && ok;
+    ok = secret_check_files(conf, &all) && ok;
     struct str rest = buf_str(&all), line;
     while (str_split(&rest, '\n', &line)) {
         if (line.n == 0)

@@ -198,64 +198,85 @@ static void check_tools(struct doctor *d)
             say(d, FAIL, "account %s: keyring needs secret-tool (Debian: libsecret-tools)", d->conf->accounts[i].name);
 }
 
-/* ---- Accounts: a pass of fetch goes through name, connection, TLS and login --------------------- */
+/* ---- Accounts: name, connection, TLS and login, by a pass of fetch and by the login that sends nothing ----------- */
 
-static void on_account(struct doctor *d, bool *done, struct str name, enum err_kind kind, struct str text,
-                       const char *good)
+/* What is tried: account i's server as number i, its submission server as number naccounts + i. */
+struct tries {
+    struct doctor *d;
+    bool *done;
+    size_t n;
+};
+
+static void ended(struct tries *t, size_t i, enum err_kind kind, struct str text)
 {
-    for (size_t i = 0; i < d->conf->naccounts; i++) {
-        struct account *a = &d->conf->accounts[i];
-        if (!str_eqz(name, a->name) || done[i])
-            continue;
-        done[i] = true;
-        if (kind == ERR_NONE)
-            say(d, OK, "account %s: %s", a->name, good);
-        else
-            say(d, FAIL, "account %s: %.*s. %s", a->name, STR_FMT(text.n ? text : str_z(err_name(kind))),
-                err_hint(kind));
-    }
+    const size_t accounts = t->d->conf->naccounts;
+    const char *name = t->d->conf->accounts[i % accounts].name, *part = i < accounts ? "" : "sending: ";
+    if (t->done[i])
+        return;
+    t->done[i] = true;
+    if (kind == ERR_NONE)
+        say(t->d, OK, "account %s: %sname, connection, TLS and login", name, part);
+    else
+        say(t->d, FAIL, "account %s: %s%.*s. %s", name, part, STR_FMT(text.n ? text : str_z(err_name(kind))),
+            err_hint(kind));
 }
 
-static bool all_done(const bool *done, size_t n)
+static void ended_of(struct tries *t, struct str account, enum err_kind kind, struct str text)
 {
-    for (size_t i = 0; i < n; i++)
-        if (!done[i])
+    for (size_t i = 0; i < t->d->conf->naccounts; i++)
+        if (str_eqz(account, t->d->conf->accounts[i].name))
+            ended(t, i, kind, text);
+}
+
+static enum err_kind kind_of(uint32_t kind)
+{
+    return (enum err_kind)MIN(kind, (uint32_t)ERR_COUNT - 1);
+}
+
+static bool all_done(const struct tries *t)
+{
+    for (size_t i = 0; i < t->n; i++)
+        if (!t->done[i])
             return false;
     return true;
 }
 
-static void fetch_all(struct doctor *d, struct client *client)
+static void log_in_all(struct doctor *d, struct client *client)
 {
     size_t n = d->conf->naccounts;
-    bool *done = mem_array(n, sizeof *done);
+    struct tries t = {d, mem_array(2 * n, sizeof *t.done), 2 * n};
     struct err err = ERR_INIT;
     bool ok = true;
-    for (size_t i = 0; ok && i < n; i++)
-        ok = SEND(client->chan, -1, &err, FETCH_NOW, .req = (uint32_t)i + 1,
-                  .account = str_z(d->conf->accounts[i].name));
+    for (size_t i = 0; ok && i < n; i++) {
+        const struct account *a = &d->conf->accounts[i];
+        t.done[n + i] = a->out.proto != PROTO_SMTP;
+        ok = SEND(client->chan, -1, &err, FETCH_NOW, .req = (uint32_t)i + 1, .account = str_z(a->name)) &&
+             (t.done[n + i] ||
+              SEND(client->chan, -1, &err, CHECK_LOGIN, .req = (uint32_t)(n + i) + 1, .account = str_z(a->name)));
+    }
     int64_t deadline = clock_mono_ms() + 3 * 60 * 1000;
-    while (ok && !all_done(done, n)) {
+    while (ok && !all_done(&t)) {
         struct msg m;
         int got = chan_wait(client->chan, deadline, &m, &err);
         if (got <= 0)
             break;
         if (m.kind == MSG_FETCHED)
-            on_account(d, done, m.u.FETCHED.account, (enum err_kind)MIN(m.u.FETCHED.kind, (uint32_t)ERR_COUNT - 1),
-                       m.u.FETCHED.text, "name, connection, TLS and login");
+            ended_of(&t, m.u.FETCHED.account, kind_of(m.u.FETCHED.kind), m.u.FETCHED.text);
+        if (m.kind == MSG_LOGIN_CHECKED && m.u.LOGIN_CHECKED.req > n && m.u.LOGIN_CHECKED.req <= t.n)
+            ended(&t, m.u.LOGIN_CHECKED.req - 1, kind_of(m.u.LOGIN_CHECKED.kind), m.u.LOGIN_CHECKED.text);
         if (m.kind == MSG_SECRET_WANTED && m.u.SECRET_WANTED.service == SERVICE_INCOMING)
-            on_account(d, done, m.u.SECRET_WANTED.account, ERR_SECRET,
-                       STR("no password without a person; set password-command"), "");
-        if (m.kind == MSG_REFUSED && m.u.REFUSED.req >= 1 && m.u.REFUSED.req <= n)
-            on_account(d, done, str_z(d->conf->accounts[m.u.REFUSED.req - 1].name),
-                       (enum err_kind)MIN(m.u.REFUSED.kind, (uint32_t)ERR_COUNT - 1), m.u.REFUSED.text, "");
+            ended_of(&t, m.u.SECRET_WANTED.account, ERR_SECRET,
+                     STR("no password without a person; set password-command"));
+        if (m.kind == MSG_REFUSED && m.u.REFUSED.req >= 1 && m.u.REFUSED.req <= t.n)
+            ended(&t, m.u.REFUSED.req - 1, kind_of(m.u.REFUSED.kind), m.u.REFUSED.text);
         if (m.fd >= 0)
             close(m.fd);
     }
-    for (size_t i = 0; i < n; i++)
-        if (!done[i])
-            say(d, FAIL, "account %s: no answer from its fetch in three minutes%s%s", d->conf->accounts[i].name,
-                err.text[0] ? ": " : "", err.text);
-    free(done);
+    for (size_t i = 0; i < t.n; i++)
+        if (!t.done[i])
+            say(d, FAIL, "account %s: %sno answer in three minutes%s%s", d->conf->accounts[i % n].name,
+                i < n ? "" : "sending: ", err.text[0] ? ": " : "", err.text);
+    free(t.done);
 }
 
 /* ---- What the servers say of themselves ---------------------------------------------------------- */
@@ -285,6 +306,37 @@ static void say_facts(struct doctor *d, const char *root)
     free(state);
 }
 
+/* ---- Mail that was not sent ---------------------------------------------------------------------- */
+
+static void on_mail(void *arg, const struct outbox_row *o)
+{
+    const struct about *a = arg;
+    struct buf words = BUF_INIT(2000);
+    if (outbox_unsent(o)) {
+        char *draft = outbox_draft(a->d->root, a->account, o->id);
+        bool held = access(draft, F_OK) == 0;
+        outbox_words(o, &words);
+        say(a->d, WARN, "account %s: %s; %stuimail queue drop %s m%llu gives it up", a->account, buf_z(&words),
+            held ? "R in tuimail goes on with it, " : "", a->account, (unsigned long long)o->id);
+        free(draft);
+    }
+    buf_fini(&words);
+}
+
+static void check_outbox(struct doctor *d)
+{
+    struct err err = ERR_INIT;
+    char *state = d->conf->state_dir[0] ? mem_dup_z(d->conf->state_dir) : path_join(d->root, "state");
+    for (size_t i = 0; i < d->conf->naccounts; i++) {
+        struct about about = {d, d->conf->accounts[i].name};
+        struct reader *r = reader_open(state, about.account, &err);
+        if (r && !reader_outbox(r, on_mail, &about, &err))
+            say(d, WARN, "account %s: %s", about.account, err.text);
+        reader_close(&r);
+    }
+    free(state);
+}
+
 static void check_accounts(struct doctor *d)
 {
     struct err err = ERR_INIT;
@@ -303,7 +355,7 @@ static void check_accounts(struct doctor *d)
         say(d, FAIL, "store: %s. %s", err.text, err_hint(err.kind));
         return;
     }
-    fetch_all(d, client);
+    log_in_all(d, client);
     say_facts(d, client->root ? client->root : d->root);
     client_close(&client);
 }
@@ -325,6 +377,8 @@ int doctor_main(struct cli *cli)
         check_index(&d);
         if (ok)
             check_accounts(&d);
+        if (d.root)
+            check_outbox(&d);
     }
     conf_free(&d.conf);
     free(d.root);

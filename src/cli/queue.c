@@ -9,17 +9,18 @@
 
 struct printing {
     struct buf *out;
-    const char *account;
+    const char *root, *account;
     int64_t now;
     bool json, any;
 };
 
-static void put(struct printing *p, const char *kind, uint64_t id, struct str words)
+static void put(struct printing *p, const char *kind, uint64_t id, const char *state, struct str words)
 {
     if (p->json) {
         buf_addz(p->out, p->any ? ",\n " : "[");
-        buf_addf(p->out, "{\"account\": \"%s\", \"kind\": \"%s\", \"id\": %llu, \"text\": ", p->account, kind,
-                 (unsigned long long)id);
+        buf_addf(p->out,
+                 "{\"account\": \"%s\", \"kind\": \"%s\", \"id\": %llu, \"state\": \"%s\", \"text\": ", p->account,
+                 kind, (unsigned long long)id, state);
         out_json(p->out, words);
         buf_addc(p->out, '}');
     } else {
@@ -35,7 +36,7 @@ static void put_intent(void *arg, const struct queue_row *q)
     struct printing *p = arg;
     struct buf words = BUF_INIT(2000);
     queue_words(q, p->now, &words);
-    put(p, "change", q->intent, buf_str(&words));
+    put(p, "change", q->intent, "waits", buf_str(&words));
     buf_fini(&words);
 }
 
@@ -43,10 +44,18 @@ static void put_mail(void *arg, const struct outbox_row *o)
 {
     struct printing *p = arg;
     struct buf words = BUF_INIT(2000);
-    if (o->state > OUTBOX_SENDING)
-        return;
-    outbox_words(o, &words);
-    put(p, "mail", o->id, buf_str(&words));
+    if (outbox_waits(o) || outbox_unsent(o)) {
+        char *draft = outbox_draft(p->root, p->account, o->id);
+        outbox_words(o, &words);
+        if (outbox_unsent(o) && access(draft, F_OK) == 0)
+            buf_addz(&words, " (R in tuimail goes on with it)");
+        put(p, "mail", o->id,
+            o->state == OUTBOX_REFUSED   ? "refused"
+            : o->state == OUTBOX_UNKNOWN ? "unknown"
+                                         : "waits",
+            buf_str(&words));
+        free(draft);
+    }
     buf_fini(&words);
 }
 
@@ -55,7 +64,7 @@ static bool list(const struct cli *cli, bool json, struct err *err)
     struct buf out = BUF_INIT(64u << 20);
     const struct conf *conf = cli->conf;
     char *state = conf->state_dir[0] ? path_expand_home(conf->state_dir) : path_join(cli->root, "state");
-    struct printing p = {.out = &out, .now = clock_wall(), .json = json};
+    struct printing p = {.out = &out, .root = cli->root, .now = clock_wall(), .json = json};
     bool ok = true;
     for (size_t i = 0; ok && i < conf->naccounts; i++) {
         struct reader *r = reader_open(state, conf->accounts[i].name, err);

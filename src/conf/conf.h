@@ -259,6 +259,9 @@ bool secret_source(const struct account *, bool submission, enum need, int err_f
  * is to be reaped, its end with status 0 means kept), else password-file, replaced at once with mode 0600 (*pid_r 0).
  * ERR_CONFIG where the account says no place for one. `token` stays the caller's. */
 bool secret_keep(const struct account *, const struct secret *token, int err_fd, pid_t *pid_r, struct err *);
+/* For `tuimail check`: would secret_source open the files of passwords and keys? Complaints as conf_load's. A file that
+ * `tuimail login` is to write need not be there yet. */
+bool secret_check_files(const struct conf *, struct buf *all);
 /* Is there a place where secret_keep would put it? ERR_CONFIG says how to name one. */
 bool secret_keepable(const struct account *, struct err *);
 

@@ -206,6 +206,33 @@ bool secret_source(const struct account *a, bool submission, enum need need, int
     return err_set(err, ERR_SECRET, "%s", "");
 }
 
+bool secret_check_files(const struct conf *conf, struct buf *all)
+{
+    bool all_ok = true;
+    for (size_t i = 0; i < conf->naccounts; i++) {
+        const struct account *a = &conf->accounts[i];
+        const struct {
+            const char *what, *path, *instead;
+            bool written; /* by `login` */
+        } files[] = {{"password", a->password_file, a->password_command, account_has_oauth(a)},
+                     {"password", a->send_password_file, a->send_password_command, false},
+                     {"key", a->tls_key_file[0] ? a->tls_key_file : a->tls_cert_file, a->tls_key_command, false}};
+        for (size_t f = 0; f < COUNT(files); f++) {
+            struct err err = ERR_INIT;
+            int fd = -1;
+            if (!files[f].path[0] || files[f].instead[0] || (files[f].written && access(files[f].path, F_OK) != 0))
+                continue;
+            if (from_file(files[f].what, files[f].path, &fd, &err)) {
+                close(fd);
+                continue;
+            }
+            buf_addf(all, "%s: error: account %s: %s\n", a->defined_in, a->name, err.text);
+            all_ok = false;
+        }
+    }
+    return all_ok;
+}
+
 /* ---- Keeping a refresh token -------------------------------------------------------------------- */
 
 bool secret_keepable(const struct account *a, struct err *err)

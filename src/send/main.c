@@ -1,8 +1,9 @@
 /* send -c FILE --store DIR ACCOUNT: hands one mail to the account's submission server and ends. The channel to the
  * store is fd 3.
  *
- * READY, SECRET_ASK -> SECRET; DELIVER (before or after the secret) -> RCPT_REFUSED ..., DELIVER_DONE. It has one
- * account's configuration, the secret and the mail's fd, a network limited to one port, and no file it could write. */
+ * READY, SECRET_ASK -> SECRET; DELIVER (before or after the secret) -> RCPT_REFUSED ..., DELIVER_DONE; DELIVER_NOTHING
+ * in its place: only the login. It has one account's configuration, the secret and the mail's fd, a network limited to
+ * one port, and no file it could write. */
 #include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
@@ -22,7 +23,8 @@
 struct job {
     char *sender, *rcpts;
     size_t sender_n, rcpts_n;
-    int fd; /* -1: not here yet */
+    int fd;       /* -1: not here yet */
+    bool nothing; /* only the login is tried */
 };
 
 struct send {
@@ -64,16 +66,18 @@ static void take(struct send *s, const struct msg *m)
         job->rcpts = mem_dup_n(d->rcpts.p, d->rcpts.n);
         job->rcpts_n = d->rcpts.n;
         job->fd = m->fd;
+    } else if (m->kind == MSG_DELIVER_NOTHING) {
+        job->nothing = true;
     } else if (m->fd >= 0) {
         close(m->fd);
     }
 }
 
-/* Serves the channel until *fd is there. */
+/* Serves the channel until *fd is there, or for the job's that it has none. */
 static bool wait_for(struct send *s, const int *fd, const char *what, struct err *err)
 {
     int64_t deadline = clock_mono_ms() + IDLE_MS;
-    while (*fd < 0) {
+    while (*fd < 0 && !(fd == &s->job.fd && s->job.nothing)) {
         struct msg m;
         int r = chan_wait(s->chan, deadline, &m, err);
         if (r < 0) {
@@ -162,13 +166,14 @@ static bool log_in(struct send *s, struct smtp **smtp_r, struct stream **stream_
     }
 }
 
+/* mail NULL: the login is all. */
 static bool submit(struct send *s, const struct smtp_mail *mail, struct err *err)
 {
     struct stream *stream;
     struct smtp *smtp;
     if (!log_in(s, &smtp, &stream, err))
         return false;
-    bool ok = smtp_send(smtp, mail, err);
+    bool ok = !mail || smtp_send(smtp, mail, err);
     if (ok)
         smtp_quit(smtp);
     hang_up(&smtp, &stream);
@@ -177,6 +182,8 @@ static bool submit(struct send *s, const struct smtp_mail *mail, struct err *err
 
 static bool deliver(struct send *s, const struct job *job, struct err *err)
 {
+    if (job->nothing)
+        return submit(s, NULL, err);
     char **rcpts = mem_array(RCPTS_MAX, sizeof *rcpts);
     size_t n = 0;
     bool ok = recipients((struct str){job->rcpts, job->rcpts_n}, rcpts, &n, err);

@@ -101,7 +101,10 @@ struct acct {
     enum account_state state;
     enum err_kind why;
     char text[400];
-    uint32_t queued, outbox;      /* as told to clients: changes not on the server, mails not sent */
+    uint32_t queued; /* as told to clients: changes not on the server */
+    struct outbox_counts {
+        uint32_t waits, refused, unknown;
+    } outbox;                     /* the same of the mails in the outbox */
     int64_t up_since, not_before; /* monotonic: the line came up; nothing new is begun before (disk trouble) */
     bool secret_typed;            /* the last secret came from the user */
     struct err secret_err;        /* why no secret could be had */
@@ -162,6 +165,10 @@ struct acct {
     uint64_t unread_box;
     struct sending *sending;
     struct watch *out_timer;
+    struct out_check {
+        uint64_t client;
+        uint32_t req;
+    } check; /* a login that a client asked for; client 0: none */
     bool out_begun, file_later;
 };
 
@@ -324,6 +331,7 @@ struct str local_folder(struct acct *, uint64_t box);
 void outbox_submit(struct acct *, uint64_t client, struct msg *); /* SUBMIT; owns m->fd */
 void outbox_save(struct acct *, uint64_t client, struct msg *);   /* SAVE */
 void outbox_act(struct acct *, uint64_t client, const struct msg *);
+void outbox_check(struct acct *, uint64_t client, uint32_t req); /* CHECK_LOGIN */
 void outbox_pump(struct acct *);
 void outbox_started(struct acct *, uint64_t tag, int fd);
 bool outbox_exited(struct acct *, uint64_t tag, struct str text);

@@ -14,11 +14,12 @@
 #define HEADER_LOOK 65536
 #define GIVE_UP_S (4 * 86400)
 #define KEEP_S (7 * 86400)
+#define NO_SECRET "no password without a person; set password-command or send-password-command"
 #define SOON_S 60 /* who leaves right after sending means the mail to go */
 
 enum send_phase { SEND_STARTING, SEND_READY, SEND_DELIVERING };
 struct sending {
-    uint64_t id, tag;
+    uint64_t id, tag; /* id 0: no mail, a login that a client asked for */
     struct peer *peer;
     enum send_phase phase;
     bool waits_user, asked_incoming;
@@ -161,19 +162,27 @@ static struct db_row row_of(const struct mail_row *r, uint64_t size, uint32_t fl
 /* ---- Words -------------------------------------------------------------------------------------- */
 static void count_one(void *arg, const struct db_outbox *o)
 {
-    *(uint32_t *)arg += o->state == OUTBOX_HELD || o->state == OUTBOX_QUEUED || o->state == OUTBOX_SENDING;
+    struct outbox_counts *n = arg;
+    n->waits += o->state <= OUTBOX_SENDING;
+    n->refused += o->state == OUTBOX_REFUSED;
+    n->unknown += o->state == OUTBOX_UNKNOWN;
+}
+
+static void tell_counts(struct acct *a)
+{
+    struct err err = ERR_INIT;
+    struct outbox_counts n = {0};
+    if (db_outbox_each(a->db, count_one, &n, &err) && memcmp(&n, &a->outbox, sizeof n) != 0) {
+        a->outbox = n;
+        acct_tell(a, NULL);
+    }
 }
 
 static void tell(struct acct *a, uint64_t id, enum outbox_state state, enum err_kind kind, const char *text)
 {
-    struct err err = ERR_INIT;
-    uint32_t n = 0;
     BROADCAST(a->srv, OUTBOX, .account = str_z(a->name), .out = id, .state = (uint8_t)state, .kind = kind,
               .text = str_z(text));
-    if (db_outbox_each(a->db, count_one, &n, &err) && n != a->outbox) {
-        a->outbox = n;
-        acct_tell(a, NULL);
-    }
+    tell_counts(a);
 }
 
 static bool set(struct acct *a, uint64_t id, enum outbox_state state, int64_t due, enum err_kind kind, const char *text)
@@ -388,7 +397,31 @@ void outbox_act(struct acct *a, uint64_t client, const struct msg *m)
         server_refuse(a->srv, client, act->req, err.kind, err.text);
         return;
     }
+    if (cancel && db_outbox_get(a->db, act->out, &o, &err))
+        outbox_unlink(a->srv, o.file);
     tell(a, act->out, to, ERR_NONE, "");
+    outbox_pump(a);
+}
+
+void outbox_check(struct acct *a, uint64_t client, uint32_t req)
+{
+    enum err_kind kind;
+    const char *no = cannot_send(a, &kind);
+    if (!no && a->offline) {
+        kind = ERR_OFFLINE;
+        no = "the account is offline";
+    } else if (!no && a->sending && a->sending->waits_user) {
+        kind = ERR_SECRET;
+        no = NO_SECRET;
+    } else if (!no && a->check.client) {
+        kind = ERR_LIMIT;
+        no = "it is being tried for another program";
+    }
+    if (no) {
+        server_refuse(a->srv, client, req, kind, no);
+        return;
+    }
+    a->check = (struct out_check){client, req};
     outbox_pump(a);
 }
 
@@ -406,6 +439,14 @@ static void sending_end(struct acct *a)
     a->send_secret_tag = 0;
 }
 
+static void checked(struct acct *a, enum err_kind kind, const char *text)
+{
+    struct out_check check = a->check;
+    sending_end(a);
+    a->check = (struct out_check){0};
+    ANSWER(a->srv, check.client, -1, LOGIN_CHECKED, .req = check.req, .kind = kind, .text = str_z(text));
+}
+
 /* Nothing of it reached the server for sure: again later, or refused when waiting does not help. */
 static void not_sent(struct acct *a, uint64_t id, enum err_kind kind, const char *text)
 {
@@ -413,6 +454,10 @@ static void not_sent(struct acct *a, uint64_t id, enum err_kind kind, const char
     struct err err = ERR_INIT;
     uint32_t random;
     fs_random(&random, sizeof random);
+    if (id == 0) {
+        checked(a, kind, acct_command_why(a, SERVICE_SUBMISSION, kind, text));
+        return;
+    }
     sending_end(a);
     if (!db_outbox_get(a->db, id, &o, &err)) {
         acct_db_error(a, &err);
@@ -482,13 +527,17 @@ static void on_done(struct acct *a, const struct m_DELIVER_DONE *d)
     enum err_kind kind = d->kind < ERR_COUNT ? (enum err_kind)d->kind : ERR_CHANNEL;
     uint64_t id = s->id;
     snprintf(text, sizeof text, "%s", clean_line(s->refused.n ? buf_str(&s->refused) : d->text));
+    if (id == 0 && kind == ERR_NONE) {
+        checked(a, ERR_NONE, "");
+        return;
+    }
     if (kind == ERR_NONE && s->refused.n > 0)
         acct_note(a, 1, ERR_RECIPIENT, "the mail was sent, but not to all: %s", text);
     if (kind == ERR_NONE) {
         sending_end(a);
         if (set(a, id, OUTBOX_SENT, 0, ERR_NONE, text))
             file_sent(a, id);
-    } else if (kind == ERR_UNKNOWN_OUTCOME || kind == ERR_CHANNEL) {
+    } else if (id && (kind == ERR_UNKNOWN_OUTCOME || kind == ERR_CHANNEL)) {
         sending_end(a);
         set(a, id, OUTBOX_UNKNOWN, 0, ERR_UNKNOWN_OUTCOME, text);
         acct_note(a, 2, ERR_UNKNOWN_OUTCOME, "it is not known whether a mail was sent: %s", text);
@@ -502,6 +551,11 @@ static void deliver(struct acct *a)
     struct sending *s = a->sending;
     struct db_outbox o;
     struct err err = ERR_INIT;
+    if (s->id == 0) {
+        s->phase = SEND_DELIVERING;
+        PEER_SEND(s->peer, -1, DELIVER_NOTHING, .unused = 0);
+        return;
+    }
     if (!set(a, s->id, OUTBOX_SENDING, 0, ERR_NONE, "")) {
         sending_end(a);
         return;
@@ -549,6 +603,8 @@ void outbox_secret(struct acct *a, int fd, enum err_kind kind, struct str text)
         /* None of its own: the account's password serves. */
         s->asked_incoming = true;
         ask_secret(a, SERVICE_INCOMING, NEED_LOGIN, 0);
+    } else if (s->id == 0) {
+        checked(a, ERR_SECRET, NO_SECRET);
     } else {
         s->waits_user = true;
         BROADCAST(a->srv, SECRET_WANTED, .account = str_z(a->name), .service = SERVICE_SUBMISSION);
@@ -638,7 +694,7 @@ static void timer_fired(void *arg)
 
 struct leftovers {
     struct acct *a;
-    uint64_t sent[64], old[64];
+    uint64_t sent[64], old[64]; /* not filed; done with for so long that nobody asks */
     size_t nsent, nold;
 };
 
@@ -648,7 +704,9 @@ static void leftover(void *arg, const struct db_outbox *o)
     if (o->state == OUTBOX_SENT && l->nsent < COUNT(l->sent))
         l->sent[l->nsent++] = o->id;
     bool done = o->state == OUTBOX_CANCELED || o->state == OUTBOX_FILED;
-    if (done && clock_wall() - o->created > KEEP_S && l->nold < COUNT(l->old))
+    if (done)
+        outbox_unlink(l->a->srv, o->file);
+    if (done && clock_wall() - o->due > KEEP_S && l->nold < COUNT(l->old))
         l->old[l->nold++] = o->id;
 }
 
@@ -661,16 +719,10 @@ static void start_over(struct acct *a)
         acct_db_error(a, &err);
     for (size_t i = 0; i < l.nsent; i++)
         file_sent(a, l.sent[i]);
-    for (size_t i = 0; i < l.nold; i++) {
-        struct db_outbox o;
-        if (db_outbox_get(a->db, l.old[i], &o, &err))
-            outbox_unlink(a->srv, o.file);
+    for (size_t i = 0; i < l.nold; i++)
         if (!db_outbox_forget(a->db, l.old[i], &err))
             acct_db_error(a, &err);
-    }
-    uint32_t n = 0;
-    if (db_outbox_each(a->db, count_one, &n, &err))
-        a->outbox = n;
+    tell_counts(a);
 }
 
 void outbox_pump(struct acct *a)
@@ -689,11 +741,11 @@ void outbox_pump(struct acct *a)
     if (a->sending || a->offline || !a->srv->spawn || cannot_send(a, &ignored))
         return;
     watch_free(&a->out_timer);
-    if (!db_outbox_next(a->db, &id, &due, &err)) {
+    if (!a->check.client && !db_outbox_next(a->db, &id, &due, &err)) {
         acct_db_error(a, &err);
         return;
     }
-    if (id == 0)
+    if (id == 0 && !a->check.client)
         return;
     if (due > now) {
         a->out_timer = loop_after(a->srv->loop, MIN(due - now, (int64_t)3600) * 1000, timer_fired, a);

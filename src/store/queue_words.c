@@ -81,6 +81,23 @@ void queue_words(const struct queue_row *q, int64_t now, struct buf *out)
         buf_addz(out, states[MIN(q->state, COUNT(states) - 1)]);
 }
 
+bool outbox_waits(const struct outbox_row *o)
+{
+    return o->state <= OUTBOX_SENDING;
+}
+
+bool outbox_unsent(const struct outbox_row *o)
+{
+    return o->state == OUTBOX_REFUSED || o->state == OUTBOX_UNKNOWN;
+}
+
+char *outbox_draft(const char *root, const char *account, uint64_t id)
+{
+    char name[128];
+    snprintf(name, sizeof name, "drafts/%s.%llu.held", account, (unsigned long long)id);
+    return path_join(root, name);
+}
+
 void outbox_words(const struct outbox_row *o, struct buf *out)
 {
     struct str rest = o->rcpts, first = {NULL, 0}, more;
@@ -88,12 +105,18 @@ void outbox_words(const struct outbox_row *o, struct buf *out)
     str_split(&rest, '\n', &first);
     while (str_split(&rest, '\n', &more))
         others += more.n > 0;
-    buf_addf(out, "send to %.*s", STR_FMT(first));
+    buf_addf(out, "%s to %.*s",
+             o->state == OUTBOX_REFUSED   ? "not sent"
+             : o->state == OUTBOX_UNKNOWN ? "perhaps sent"
+                                          : "send",
+             STR_FMT(first));
     if (others)
         buf_addf(out, " and %u more", others);
     buf_addf(out, ": \"%.*s\"", STR_FMT(o->subject));
     if (o->state == OUTBOX_SENDING)
         buf_addz(out, ", on its way");
+    else if (outbox_unsent(o))
+        buf_addf(out, ": %.*s", STR_FMT(o->text));
     else if (o->text.n)
         buf_addf(out, ", tried: %.*s", STR_FMT(o->text));
 }

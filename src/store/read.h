@@ -105,6 +105,11 @@ struct outbox_row {
 typedef void outbox_row_fn(void *arg, const struct outbox_row *);
 bool reader_outbox(struct reader *, outbox_row_fn *, void *arg, struct err *);
 void outbox_words(const struct outbox_row *, struct buf *out); /* raw: `send to bob@example.org: "budget"` */
+bool outbox_waits(const struct outbox_row *);                  /* it will go out by itself */
+bool outbox_unsent(const struct outbox_row *);                 /* refused, or nobody knows: it waits for the user */
+/* ROOT/drafts/ACCOUNT.NUMBER.held: what a mail of the outbox was written as, where it was written in the ui. The
+ * caller frees it. */
+char *outbox_draft(const char *root, const char *account, uint64_t id);
 /* Addresses met in mail, best first, whose name or address has a word beginning with `prefix`: for completion. */
 typedef void address_fn(void *arg, struct str name, struct str addr);
 bool reader_addresses(struct reader *, struct str prefix, unsigned max, address_fn *, void *arg, struct err *);

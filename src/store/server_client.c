@@ -430,6 +430,7 @@ static struct acct *account_of(struct client *c, const struct msg *m, uint32_t *
         OF(OPEN);
         OF(SUBMIT);
         OF(OUTBOX_ACT);
+        OF(CHECK_LOGIN);
         OF(SAVE);
         OF(QUEUE_DROP);
         OF(IDENTITY);
@@ -445,7 +446,7 @@ static struct acct *account_of(struct client *c, const struct msg *m, uint32_t *
     return server_acct(c->srv, name);
 }
 
-static void account_message(struct client *c, struct acct *a, struct msg *m)
+static void account_message(struct client *c, struct acct *a, struct msg *m, uint32_t req)
 {
     switch (m->kind) {
     case MSG_INTENT:
@@ -462,6 +463,9 @@ static void account_message(struct client *c, struct acct *a, struct msg *m)
         break;
     case MSG_OUTBOX_ACT:
         outbox_act(a, c->id, m);
+        break;
+    case MSG_CHECK_LOGIN:
+        outbox_check(a, c->id, req);
         break;
     case MSG_QUEUE_DROP:
         on_queue_drop(c, a, m);
@@ -513,7 +517,7 @@ void client_message(struct client *c, struct msg *m)
         else if (!a->db && m->kind != MSG_OPEN)
             server_refuse(c->srv, c->id, req, a->why, a->text);
         else
-            account_message(c, a, m);
+            account_message(c, a, m, req);
     }
     if (m->fd >= 0)
         close(m->fd);

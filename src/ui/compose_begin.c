@@ -307,20 +307,21 @@ bool run_recall(void *context, const struct cmd_args *args, struct err *err)
 {
     struct ui *ui = context;
     unsigned count;
-    (void)args, (void)err;
+    (void)args;
     if (!can_begin(ui))
         return true;
+    const struct list_row *row = ui_row(ui);
+    unsigned account = row ? row->ref.account : 0;
+    const struct box_item *drafts = account < ui->accts.n ? boxes_role(&ui->boxes, account, BOX_DRAFTS) : NULL;
+    if (drafts && row && row->box == drafts->id)
+        return answer(ui, DRAFT_AGAIN);
+    if (held_recall(ui, err) || err->kind != ERR_NONE)
+        return err->kind == ERR_NONE;
     char *path = newest_draft(ui, &count);
     if (path) {
         compose_reopen(ui, path);
         return true;
     }
-    const struct list_row *row = ui_row(ui);
-    unsigned account = row ? row->ref.account : 0;
-    const struct box_item *drafts = account < ui->accts.n ? boxes_role(&ui->boxes, account, BOX_DRAFTS) : NULL;
-    const struct list *l = ui_list(ui);
-    if (drafts && row && l->source == LIST_BOX && l->account == account && l->box == drafts->id)
-        return answer(ui, DRAFT_AGAIN);
     if (!drafts) {
         ui_note(ui, NOTE_INFO, "there is no postponed mail");
         return true;

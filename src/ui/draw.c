@@ -391,7 +391,8 @@ static void account_words(const struct ui *ui, enum say say, unsigned room, stru
 {
     for (unsigned a = 0; a < ui->accts.n && a < 8; a++) {
         const struct acct *acct = &ui->accts.list[a];
-        bool well = acct->state == ACCOUNT_ONLINE && acct->full < QUOTA_WARN && !acct->queued && !acct->outbox;
+        bool well = acct->state == ACCOUNT_ONLINE && acct->full < QUOTA_WARN && !acct->queued && !acct->outbox &&
+                    !acct->refused && !acct->unknown;
         if (!acct->known || (say >= SAY_TROUBLE && well))
             continue;
         buf_addf(out, "%s%s %s", out->n ? " · " : "", acct->name, state_word(acct));
@@ -405,6 +406,10 @@ static void account_words(const struct ui *ui, enum say say, unsigned room, stru
             buf_addf(out, ", %u queued", acct->queued);
         if (acct->outbox)
             buf_addf(out, ", %u to send", acct->outbox);
+        if (acct->refused)
+            buf_addf(out, ", %u not sent", acct->refused);
+        if (acct->unknown)
+            buf_addf(out, ", %u perhaps sent", acct->unknown);
         if (acct->held)
             buf_addz(out, ": held, see :identity");
         else if (say == SAY_ALL && acct->caching)

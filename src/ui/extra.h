@@ -69,11 +69,16 @@ const char *attach_type(struct str name); /* media type by the name's suffix */
 /* The mail is in the outbox under this number: its draft waits until the server took it. False where it cannot be
  * renamed. */
 bool held_keep(struct ui *, const char *draft, const char *account, uint64_t out);
-/* The store tells of an outbox entry: the draft of a mail that is sent goes, of one that is refused or taken back it is
- * a draft again. True where a note told the user. */
+/* The store tells of an outbox entry: the draft of a mail that is sent or discarded goes, of one that is taken back it
+ * is a draft again, of one that is refused it waits. True where a note told the user. */
 bool held_outbox(struct ui *, const struct m_OUTBOX *);
 /* Takes a mail of the outbox back, to be written on. */
 bool held_take_back(struct ui *, const char *account, uint64_t out, struct err *);
+bool held_has(struct ui *, const char *account, uint64_t out); /* there is a draft to go on with */
+/* Takes back the newest refused mail that has a draft; false where there is none. */
+bool held_recall(struct ui *, struct err *);
+void held_ask_discard(struct ui *, const char *account, uint64_t out);
+void held_send_again(struct ui *, const char *account, uint64_t out);
 void held_start(struct ui *); /* the same for what happened while no ui ran */
 
 /* ---- parts.c ---- */
@@ -97,7 +102,8 @@ struct extra {
     struct crypto *crypto;
     bool terminal_taken;
     bool unsending;    /* the user takes last_out back */
-    uint64_t last_out; /* outbox entry of the last mail, for unsend */
+    bool discarding;   /* the user discards last_out */
+    uint64_t last_out; /* outbox entry of the last mail, or the one that was chosen */
     char last_out_account[65];
 };
 struct extra *ui_extra(const struct ui *);

@@ -6,16 +6,24 @@
 #include <errno.h>
 #include <unistd.h>
 
-static char *held_path(struct ui *ui, const char *account, uint64_t out)
+static void held_remove(struct ui *ui, const char *account, uint64_t out)
 {
-    char name[128];
-    snprintf(name, sizeof name, "drafts/%s.%llu.held", account, (unsigned long long)out);
-    return path_join(ui->start.root, name);
+    char *path = outbox_draft(ui->start.root, account, out);
+    unlink(path);
+    free(path);
+}
+
+bool held_has(struct ui *ui, const char *account, uint64_t out)
+{
+    char *path = outbox_draft(ui->start.root, account, out);
+    bool has = access(path, F_OK) == 0;
+    free(path);
+    return has;
 }
 
 bool held_keep(struct ui *ui, const char *draft, const char *account, uint64_t out)
 {
-    char *to = held_path(ui, account, out);
+    char *to = outbox_draft(ui->start.root, account, out);
     bool ok = rename(draft, to) == 0;
     free(to);
     return ok;
@@ -24,7 +32,8 @@ bool held_keep(struct ui *ui, const char *draft, const char *account, uint64_t o
 /* A draft again, the newest of all. NULL: there is none held (a bounce, another terminal was first). */
 static char *give_back(struct ui *ui, const char *account, uint64_t out)
 {
-    char *from = held_path(ui, account, out), *to = access(from, F_OK) == 0 ? compose_new_path(ui) : NULL;
+    char *from = outbox_draft(ui->start.root, account, out),
+         *to = access(from, F_OK) == 0 ? compose_new_path(ui) : NULL;
     if (to && rename(from, to) != 0) {
         free(to);
         to = NULL;
@@ -40,10 +49,10 @@ static void on_canceled(struct ui *ui, void *arg, const struct msg *m)
         ui_note(ui, NOTE_WARNING, "%.*s", STR_FMT(m->u.REFUSED.text));
 }
 
-static bool cancel(struct ui *ui, const char *account, uint64_t out, struct err *err)
+static bool act(struct ui *ui, const char *account, uint64_t out, enum outbox_act what, struct err *err)
 {
     return ui_online(ui) && SEND(ui->client->chan, -1, err, OUTBOX_ACT, .req = ui_request(ui, on_canceled, NULL),
-                                 .account = str_z(account), .out = out, .act = OUTBOX_ACT_CANCEL);
+                                 .account = str_z(account), .out = out, .act = (uint8_t)what);
 }
 
 static bool is_last(const struct extra *x, const struct m_OUTBOX *m)
@@ -54,37 +63,36 @@ static bool is_last(const struct extra *x, const struct m_OUTBOX *m)
 bool held_outbox(struct ui *ui, const struct m_OUTBOX *m)
 {
     struct extra *x = ui_extra(ui);
-    struct err err = ERR_INIT;
-    char account[65], *path;
+    char account[65];
     snprintf(account, sizeof account, "%.*s", STR_FMT(m->account));
     if (m->state == OUTBOX_SENT || m->state == OUTBOX_FILED) {
-        path = held_path(ui, account, m->out);
-        unlink(path);
-        free(path);
+        held_remove(ui, account, m->out);
         return false;
     }
-    bool taken_back = m->state == OUTBOX_CANCELED && x->unsending && is_last(x, m);
-    if (!taken_back && m->state != OUTBOX_REFUSED)
-        return false;
-    path = give_back(ui, account, m->out);
-    if (taken_back) {
-        x->unsending = false;
-        x->last_out = 0;
-        if (!path)
-            ui_note(ui, NOTE_INFO, "taken back: it is not sent");
-        else if (compose_reopen(ui, path))
-            ui_note(ui, NOTE_INFO, "taken back: it is not sent \xc2\xb7 e edits, y sends it");
-        else
-            ui_note(ui, NOTE_INFO, "taken back: it is not sent \xc2\xb7 R goes on with it");
+    if (m->state == OUTBOX_REFUSED) {
+        if (!held_has(ui, account, m->out))
+            return false;
+        ui_note(ui, NOTE_ERROR, "%s: not sent, R goes on with it: %.*s", account, STR_FMT(m->text));
         return true;
     }
-    if (path) { /* it is in one place only: here */
-        cancel(ui, account, m->out, &err);
-        ui_note(ui, NOTE_ERROR, "%s: not sent, R corrects it: %.*s", account, STR_FMT(m->text));
+    if (m->state != OUTBOX_CANCELED || !is_last(x, m) || !(x->unsending || x->discarding))
+        return false;
+    bool discards = x->discarding;
+    x->unsending = x->discarding = false;
+    x->last_out = 0;
+    if (discards) {
+        held_remove(ui, account, m->out);
+        ui_note(ui, NOTE_INFO, "discarded");
+        return true;
     }
-    bool told = path != NULL;
-    free(path);
-    return told;
+    char *path = give_back(ui, account, m->out);
+    if (!path)
+        ui_note(ui, NOTE_INFO, "taken back: it is not sent");
+    else if (compose_reopen(ui, path))
+        ui_note(ui, NOTE_INFO, "taken back: it is not sent \xc2\xb7 e edits, y sends it");
+    else
+        ui_note(ui, NOTE_INFO, "taken back: it is not sent \xc2\xb7 R goes on with it");
+    return true;
 }
 
 /* ---- Taking back -------------------------------------------------------------------------------- */
@@ -120,13 +128,79 @@ static void find_last(struct ui *ui)
     }
 }
 
-bool held_take_back(struct ui *ui, const char *account, uint64_t out, struct err *err)
+static void choose(struct extra *x, const char *account, uint64_t out)
 {
-    struct extra *x = ui_extra(ui);
     x->last_out = out;
     snprintf(x->last_out_account, sizeof x->last_out_account, "%s", account);
-    x->unsending = cancel(ui, account, out, err);
-    return x->unsending;
+}
+
+/* The one that was chosen, to be written on or to be gone. */
+static bool cancel(struct ui *ui, bool discard, struct err *err)
+{
+    struct extra *x = ui_extra(ui);
+    bool asked = act(ui, x->last_out_account, x->last_out, OUTBOX_ACT_CANCEL, err);
+    x->unsending = asked && !discard;
+    x->discarding = asked && discard;
+    return asked;
+}
+
+bool held_take_back(struct ui *ui, const char *account, uint64_t out, struct err *err)
+{
+    choose(ui_extra(ui), account, out);
+    return cancel(ui, false, err);
+}
+
+static void on_discard(struct ui *ui, void *arg, bool yes)
+{
+    struct err err = ERR_INIT;
+    (void)arg;
+    if (yes && !cancel(ui, true, &err) && err.kind != ERR_NONE)
+        ui_note_err(ui, &err);
+}
+
+void held_ask_discard(struct ui *ui, const char *account, uint64_t out)
+{
+    choose(ui_extra(ui), account, out);
+    ui_confirm(ui, "Discard this mail?", "it is not sent, and its text is gone", on_discard, NULL);
+}
+
+void held_send_again(struct ui *ui, const char *account, uint64_t out)
+{
+    struct err err = ERR_INIT;
+    if (!act(ui, account, out, OUTBOX_ACT_SEND_NOW, &err) && err.kind != ERR_NONE)
+        ui_note_err(ui, &err);
+}
+
+/* ---- The newest refused mail -------------------------------------------------------------------- */
+struct refused {
+    struct ui *ui;
+    const char *account, *best;
+    uint64_t out;
+    int64_t created;
+};
+
+static void refused_look(void *arg, const struct outbox_row *o)
+{
+    struct refused *r = arg;
+    if (o->state == OUTBOX_REFUSED && o->created >= r->created && held_has(r->ui, r->account, o->id)) {
+        r->best = r->account;
+        r->out = o->id;
+        r->created = o->created;
+    }
+}
+
+bool held_recall(struct ui *ui, struct err *err)
+{
+    struct refused r = {.ui = ui};
+    for (unsigned a = 0; a < ui->accts.n; a++) {
+        r.account = ui->accts.list[a].name;
+        if (ui->accts.list[a].refused && ui->accts.list[a].reader)
+            reader_outbox(ui->accts.list[a].reader, refused_look, &r, err);
+    }
+    if (!r.best)
+        return false;
+    held_take_back(ui, r.best, r.out, err);
+    return true;
 }
 
 bool run_unsend(void *context, const struct cmd_args *args, struct err *err)
@@ -138,7 +212,7 @@ bool run_unsend(void *context, const struct cmd_args *args, struct err *err)
         find_last(ui);
     if (!x->last_out)
         return err_set(err, ERR_USAGE, "nothing waits in the outbox");
-    x->unsending = cancel(ui, x->last_out_account, x->last_out, err);
+    cancel(ui, false, err);
     return err->kind == ERR_NONE;
 }
 
@@ -180,14 +254,9 @@ static void settle(struct ui *ui, const char *account, uint64_t out)
     if (!reader || !boxes_role(&ui->boxes, (unsigned)at, BOX_INBOX) || !reader_outbox(reader, state_look, &s, &err))
         return;
     if (s.state == -1 || s.state == OUTBOX_SENT || s.state == OUTBOX_FILED) {
-        char *path = held_path(ui, account, out);
-        unlink(path);
-        free(path);
-    } else if (s.state == OUTBOX_REFUSED || s.state == OUTBOX_CANCELED) {
-        char *path = give_back(ui, account, out);
-        if (path && s.state == OUTBOX_REFUSED)
-            cancel(ui, account, out, &err);
-        free(path);
+        held_remove(ui, account, out);
+    } else if (s.state == OUTBOX_CANCELED) {
+        free(give_back(ui, account, out));
     }
 }
 

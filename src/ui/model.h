@@ -20,10 +20,11 @@ struct acct {
     bool known;                 /* the store has told its state */
     uint8_t full;               /* percent of the tightest quota */
     uint32_t queued, outbox, caching;
-    bool held;      /* its changes wait for the choice of `identity` */
-    bool offline;   /* the user's word; kept while the store is away */
-    int64_t again;  /* wall clock of the next try to connect, 0 none */
-    char text[160]; /* why, raw */
+    uint32_t refused, unknown; /* mails that were not, or perhaps, sent */
+    bool held;                 /* its changes wait for the choice of `identity` */
+    bool offline;              /* the user's word; kept while the store is away */
+    int64_t again;             /* wall clock of the next try to connect, 0 none */
+    char text[160];            /* why, raw */
 };
 struct accts {
     struct acct list[ACCOUNTS_MAX];

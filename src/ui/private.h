@@ -81,7 +81,7 @@ struct popup_row {
     char *left, *right; /* raw */
     unsigned account;   /* POPUP_QUEUE: what the row stands for */
     uint64_t id;
-    bool mail;
+    bool mail, unsent;
 };
 struct popup {
     enum popup_kind kind;

@@ -39,6 +39,7 @@ struct filling {
     struct ui *ui;
     unsigned account;
     int64_t now;
+    unsigned names; /* columns of the longest account */
 };
 
 static void add_row(const struct filling *f, const char *words, uint64_t id, bool mail)
@@ -61,19 +62,34 @@ static void add_intent(void *arg, const struct queue_row *q)
 static void add_mail(void *arg, const struct outbox_row *o)
 {
     struct filling *f = arg;
+    struct popup *p = &f->ui->popup;
     struct buf words = BUF_INIT(2000);
-    if (o->state > OUTBOX_SENDING)
-        return;
+    const char *account = f->ui->accts.list[f->account].name;
     outbox_words(o, &words);
-    add_row(f, buf_z(&words), o->id, true);
+    if (outbox_waits(o)) {
+        add_row(f, buf_z(&words), o->id, true);
+    } else if (outbox_unsent(o)) { /* the server's reason is shown whole */
+        unsigned from = p->n;
+        buf_addz(&words, held_has(f->ui, account, o->id) ? " \xc2\xb7 R goes on with it, d discards it"
+                                                         : " \xc2\xb7 y sends it again, d discards it");
+        ui_popup_text(f->ui, account, f->names, buf_z(&words));
+        for (; from < p->n; from++) {
+            p->rows[from].account = f->account;
+            p->rows[from].id = o->id;
+            p->rows[from].mail = p->rows[from].unsent = true;
+        }
+    }
     buf_fini(&words);
 }
 
 static void fill(struct ui *ui)
 {
-    ui_popup(ui, POPUP_QUEUE, "waits for the server, in this order · d drops a row · q closes");
+    ui_popup(ui, POPUP_QUEUE, "waits for the server, in this order · d drops a row, R goes on with a mail · q closes");
+    unsigned names = 1;
+    for (unsigned a = 0; a < ui->accts.n; a++)
+        names = MAX(names, (unsigned)strlen(ui->accts.list[a].name));
     for (unsigned a = 0; a < ui->accts.n; a++) {
-        struct filling f = {ui, a, clock_wall()};
+        struct filling f = {ui, a, clock_wall(), names};
         struct err err = ERR_INIT;
         struct reader *r = ui->accts.list[a].reader;
         if (r && (!reader_queue(r, QUEUE_SHOWN, add_intent, &f, &err) || !reader_outbox(r, add_mail, &f, &err)))
@@ -119,19 +135,31 @@ static void on_dropped(struct ui *ui, void *arg, const struct msg *m)
     queue_changed(ui);
 }
 
+static void take_back(struct ui *ui, const struct popup_row *row)
+{
+    struct err err = ERR_INIT;
+    const char *account = ui->accts.list[row->account].name;
+    if (row->unsent && !held_has(ui, account, row->id))
+        ui_note(ui, NOTE_INFO, "it was not written here: y sends it again, d discards it");
+    else if (held_take_back(ui, account, row->id, &err))
+        ui_popup_close(ui); /* it is on the screen to be written on */
+    else if (err.kind != ERR_NONE)
+        ui_note_err(ui, &err);
+}
+
 static void drop(struct ui *ui, const struct popup_row *row)
 {
     struct err err = ERR_INIT;
     const char *account = ui->accts.list[row->account].name;
     if (!ui_online(ui))
         return;
-    bool ok = row->mail ? held_take_back(ui, account, row->id, &err)
-                        : SEND(ui->client->chan, -1, &err, QUEUE_DROP, .req = ui_request(ui, on_dropped, NULL),
-                               .account = str_z(account), .intent = row->id);
-    if (!ok)
-        ui_note_err(ui, &err);
+    if (row->unsent)
+        held_ask_discard(ui, account, row->id);
     else if (row->mail)
-        ui_popup_close(ui); /* it is on the screen to be written on */
+        take_back(ui, row);
+    else if (!SEND(ui->client->chan, -1, &err, QUEUE_DROP, .req = ui_request(ui, on_dropped, NULL),
+                   .account = str_z(account), .intent = row->id))
+        ui_note_err(ui, &err);
 }
 
 bool queue_key(struct ui *ui, ckey key)
@@ -144,6 +172,10 @@ bool queue_key(struct ui *ui, ckey key)
         p->cur -= p->cur > 0;
     else if (key == 'd' && p->cur < p->n)
         drop(ui, &p->rows[p->cur]);
+    else if (key == 'R' && p->cur < p->n && p->rows[p->cur].mail)
+        take_back(ui, &p->rows[p->cur]);
+    else if (key == 'y' && p->cur < p->n && p->rows[p->cur].unsent)
+        held_send_again(ui, ui->accts.list[p->rows[p->cur].account].name, p->rows[p->cur].id);
     else
         ui_popup_close(ui);
     if (p->cur < p->top)

@@ -69,6 +69,8 @@ static void on_account(struct ui *ui, const struct m_ACCOUNT *m)
     acct->queued = m->queued;
     acct->full = m->full;
     acct->outbox = m->outbox;
+    acct->refused = m->refused;
+    acct->unknown = m->unknown;
     acct->caching = m->caching;
     acct->offline = m->state == ACCOUNT_OFFLINE;
     if (m->held && !acct->held)
@@ -99,7 +101,7 @@ static void on_outbox(struct ui *ui, const struct m_OUTBOX *m)
 {
     static const char *const words[] = {
         [OUTBOX_SENT] = "sent",
-        [OUTBOX_REFUSED] = "refused",
+        [OUTBOX_REFUSED] = "not sent, see :queue",
         [OUTBOX_UNKNOWN] = "nobody knows whether it was sent: look before you send it again",
     };
     ui->boxes.stale = true;

@@ -63,6 +63,17 @@ def test_check():
         done = user.run("check")
         equal(done.returncode, 78)
         contains(done.stdout, "chmod go-w")
+        os.chmod(user.rc, 0o600)
+        secret = os.path.join(root, "secret")
+        user.write_rc("account work imaps://a@h.example\nset -a work password-file %s\n" % secret)
+        for mode, word in ((None, "cannot open the password file"), (0o644, "can be read by others: chmod 600 " + secret), (0o600, "")):
+            if mode:
+                open(secret, "a").close()
+                os.chmod(secret, mode)
+            done = user.run("check")
+            equal(done.returncode, 78 if word else 0, done.stdout)
+            contains(done.stdout, "tuimailrc:1: error: account work: " if word else "no errors")
+            contains(done.stdout, word)
 
 
 def test_words():
@@ -157,7 +168,22 @@ def test_fetch_search_send():
                 contains(raw, "Message-ID: <")
                 if "carol" in raw or "Bcc" in raw:
                     raise AssertionError("Bcc is in the mail:\n" + raw)
-                contains(user.command("doctor"), "ok    account work: name, connection, TLS and login")
+                checked = user.command("doctor")
+                contains(checked, "ok    account work: name, connection, TLS and login")
+                contains(checked, "ok    account work: sending: name, connection, TLS and login")
+                equal(server.subjects("alice", "INBOX").count("by " + protocol), 1, "doctor sends nothing")
+                rc = open(user.rc).read()
+                user.write_rc(rc + "set -a work send smtps://bob@localhost:1\n")
+                checked = user.run("doctor")
+                contains(checked.stdout, "ok    account work: name, connection, TLS and login")
+                contains(checked.stdout, "fail  account work: sending: ")
+                contains(checked.stdout, "Check the host, the port and the network.")
+                equal(checked.returncode, 78)
+                with open(os.path.join(user.root, "wrong"), "w") as f:
+                    os.fchmod(f.fileno(), 0o600)
+                    f.write("wrong\n")
+                user.write_rc(rc + "set -a work send-password-file %s/wrong\n" % user.root)
+                contains(user.run("doctor").stdout, "fail  account work: sending: ")
         finally:
             server.close()
 

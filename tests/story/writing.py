@@ -75,21 +75,127 @@ def test_unsend_gives_the_draft_back():
     story(run, lines="set undo-send 60\n")
 
 
+def outbox_files(bob):
+    return [n for n in os.listdir(os.path.join(bob.store, "outbox")) if n.endswith(".eml")]
+
+
+def not_an_address_is_gone(term):
+    """What was said of an address that is corrected now does not stay in the status line."""
+    term.command("set-to ests")
+    term.wait("is not an address")
+    term.command("set-to nobody@example.org")
+    term.wait(lambda screen: "To       nobody@example.org" in screen and "is not an address" not in screen)
+
+
 def test_refused_recipient():
     def run(s):
         term = s.start()
         s.compose("nobody@example.org", "to nobody")
-        term.keys("y")
-        term.wait("not sent, R corrects it")
+        not_an_address_is_gone(term)
+        for _ in range(2):  # the same words each time
+            term.keys("y")
+            term.wait("not sent, R goes on with it")
+            term.keys("Escape")
+            term.wait("work live, 1 not sent")
+            equal(len(outbox_files(s.bob)), 1, "files of the one mail in the outbox")
+            term.keys("R")
+            term.wait(lambda screen: "Words typed." in screen and "1 not sent" not in screen)
+            eventually("its file is gone", lambda: not outbox_files(s.bob))
         equal(s.inbox("alice"), [])
         equal(s.server.subjects("bob", "Sent"), [])
-        term.keys("R")
-        term.wait("Words typed.")
         s.term.command("set-to alice@example.org")
         term.wait("To       alice@example.org")
         term.keys("y")
         eventually("the corrected mail reaches alice", lambda: s.inbox("alice") == ["to nobody"])
         eventually("one copy is in Sent", lambda: s.server.subjects("bob", "Sent") == ["to nobody"])
+        eventually("no file of it is left", lambda: not outbox_files(s.bob) and not s.drafts() and not s.drafts(".held"))
+    story(run, lines="set undo-send 0\n")
+
+
+def refused(s, subject):
+    s.compose("nobody@example.org", subject)
+    s.term.keys("y")
+    s.term.wait("not sent, R goes on with it")
+
+
+def test_refused_is_listed_until_it_is_dropped():
+    """After a restart too: the status line, Q, queue and doctor tell; R goes on with it, d drops it."""
+    def run(s):
+        term = s.start()
+        refused(s, "to nobody")
+        term.keys("q")
+        equal(term.exit_status(), 0, "exit status of the ui")
+        listed = s.bob.command("queue")
+        contains(listed, 'work m1  not sent to nobody@example.org: "to nobody": ')
+        contains(listed, "<nobody@example.org>")
+        contains(listed, "R in tuimail goes on with it")
+        contains(s.bob.command("queue", "--json"), '"state": "refused"')
+        doctor = s.bob.run("doctor", "--offline")
+        contains(doctor.stdout, 'warn  account work: not sent to nobody@example.org: "to nobody"')
+        contains(doctor.stdout, "tuimail queue drop work m1")
+        term = s.start()
+        term.wait("work live, 1 not sent")
+        term.keys("Q")
+        contains(term.wait("not sent to nobody@example.org"), "R goes on with it")
+        term.keys("R")
+        contains(term.wait("Words typed."), "to nobody")
+        term.keys("y")
+        term.wait("not sent, R goes on with it")
+        term.keys("Escape")
+        term.wait("1 not sent")
+        term.keys("Q")
+        term.wait("not sent to nobody@example.org")
+        term.keys("d")
+        term.wait("Discard this mail?")
+        term.keys("y")
+        term.wait(lambda screen: "1 not sent" not in screen and "Discard" not in screen)
+        eventually("nothing is left of it", lambda: not outbox_files(s.bob) and not s.drafts() and not s.drafts(".held"))
+        equal(s.bob.command("queue"), "")
+    story(run, lines="set undo-send 0\n")
+
+
+def test_recall_is_of_the_draft_under_the_cursor():
+    def run(s):
+        term = s.start()
+        s.compose("alice@example.org", "a draft")
+        term.keys("P")
+        eventually("it is in Drafts", lambda: s.server.subjects("bob", "Drafts") == ["a draft"])
+        refused(s, "to nobody")
+        term.keys("R")
+        contains(term.wait("Words typed."), "to nobody")
+        term.keys("y")
+        term.wait("not sent, R goes on with it")
+        term.keys("Escape")
+        term.wait("1 not sent")
+        term.go("Drafts", "a draft")
+        term.keys("Home", "R")
+        contains(term.wait("Words typed."), "a draft")
+        equal("to nobody" in term.screen(), False)
+    story(run, lines="set undo-send 0\n")
+
+
+def test_refused_without_a_draft():
+    """What tuimail send was refused is in the same lists; it is sent again or dropped."""
+    def run(s):
+        done = s.bob.run("send", "-t", stdin="To: nobody@example.org\nSubject: by a script\n\nHello\n")
+        contains(done.stderr, "nobody@example.org")
+        listed = s.bob.command("queue")
+        contains(listed, "by a script")
+        equal("R in tuimail" in listed, False)
+        term = s.start()
+        term.wait("work live, 1 not sent")
+        term.keys("Q")
+        contains(term.wait("by a script"), "y sends it again")
+        term.keys("y")
+        term.wait("not sent, see :queue")
+        term.keys("q")
+        term.wait(lambda screen: "waits for the server" not in screen)
+        term.keys("Escape")
+        term.wait("1 not sent")
+        s.bob.command("queue", "drop", "work", "m1")
+        term.wait(lambda screen: "1 not sent" not in screen)
+        eventually("its file is gone", lambda: not outbox_files(s.bob))
+        equal(s.bob.command("queue"), "")
     story(run, lines="set undo-send 0\n")
 
 
