@@ -6,6 +6,7 @@
 
 #define CHALLENGE_MAX 12288 /* decoded bytes of one challenge */
 #define USER_MAX 1024
+#define LOOSE_MIN 6u /* shorter ones in other case may be words */
 #define TELLTALE 24u /* bytes of a secret that make it known again in what a server says */
 
 enum needs {
@@ -470,6 +471,43 @@ static bool hides(struct str run, struct str secret)
     return found;
 }
 
+static char lower(char c)
+{
+    return c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : c;
+}
+
+/* A byte of the text at *p, which goes on; escaped: as "%41". */
+static unsigned char next_byte(const char **p, bool escaped)
+{
+    static const char digits[] = "0123456789abcdef";
+    const char *s = *p;
+    const char *high = escaped && s[0] == '%' && s[1] ? strchr(digits, lower(s[1])) : NULL;
+    const char *low = high && s[2] ? strchr(digits, lower(s[2])) : NULL;
+    *p += low ? 3 : 1;
+    return low ? (unsigned char)((high - digits) << 4 | (low - digits)) : (unsigned char)*s;
+}
+
+/* How long the echo is with which the text begins: of all the secret or of a beginning that gives it away; 0: none. */
+static size_t echo(const char *text, const struct secret *secret)
+{
+    bool loose = secret->n >= LOOSE_MIN;
+    for (unsigned escaped = 0; escaped <= loose; escaped++) {
+        const char *p = text;
+        size_t n = 0;
+        while (n < secret->n && *p) {
+            const char *next = p;
+            unsigned char c = next_byte(&next, escaped), want = (unsigned char)secret->p[n];
+            if (c != want && (!loose || lower((char)c) != lower((char)want)))
+                break;
+            p = next;
+            n++;
+        }
+        if (n >= MIN(secret->n, (size_t)TELLTALE))
+            return (size_t)(p - text);
+    }
+    return 0;
+}
+
 void sasl_redact(const struct secret *secret, struct err *err)
 {
     /* A long one may have been cut: its beginning gives it away. */
@@ -477,11 +515,9 @@ void sasl_redact(const struct secret *secret, struct err *err)
     char *text = err->text;
     if (s.n == 0)
         return;
-    for (char *at = text; (at = memmem(at, strlen(at), s.p, s.n)) != NULL;) {
-        size_t n = s.n;
-        while (n < secret->n && at[n] == secret->p[n])
-            n++;
-        at = text + blot(text, (size_t)(at - text), n);
+    for (size_t i = 0; text[i];) {
+        size_t n = echo(text + i, secret);
+        i = n ? blot(text, i, n) : i + 1;
     }
     for (size_t i = 0; text[i];) {
         size_t n = 0;

@@ -32,7 +32,7 @@ bool sasl_finish(struct sasl *, struct str last_data, struct err *);
 /* After a failed login: adds what the server said of an access token (RFC 7628 3.2.2: its "status"), if anything. */
 void sasl_explain(const struct sasl *, struct err *);
 /* After a failed login: blots out the secret in *err, plain or within base64, where the server's words repeat what it
- * was sent. */
+ * was sent; one of six bytes or more also in another case, or percent-encoded. */
 void sasl_redact(const struct secret *, struct err *);
 
 /* A whole login. `carry` takes the exchange of a new `sasl` to the server: sasl_mechanism and sasl_initial, sasl_step

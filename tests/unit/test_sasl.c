@@ -591,6 +591,11 @@ static void test_what_a_server_repeats(void **state UNUSED)
         {"s3cr3tPw", "abAGFsaWNlAHMzY3IzdFB3", "***"},
         {"s3cr3tPw", "s3cr3tPws3cr3tPw", "******"},
         {"ab", "cabbage", "c***ge"},
+        {"s3cr3tPw", "LOGIN ALICE S3CR3TPW is bad", "LOGIN ALICE *** is bad"},
+        {"s3cr3tPw", "pass=%733CR3t%50w&x=%7", "pass=***&x=%7"},
+        {"a%25b c", "?a%25b c, ?a%2525b%20C", "?***, ?***"},
+        {"Pass1", "pass1 %50ass1", "pass1 %50ass1"}, /* short: a word as it stands */
+        {"s3cr3tPw", "%%s3cr3tP", "%%s3cr3tP"},
         {"s3cr3tPw", "[AUTHENTICATIONFAILED] Authentication failed", "[AUTHENTICATIONFAILED] Authentication failed"},
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
