@@ -299,7 +299,7 @@ void acct_seen(struct acct *a)
 {
     if (a->db && a->pop) {
         pop_seen(a);
-    } else if (a->db && a->retry) {
+    } else if (a->retry) {
         watch_free(&a->retry);
         acct_pump(a);
     }
@@ -323,10 +323,13 @@ static bool closing(const struct acct *a)
 
 void acct_set_offline(struct acct *a, bool offline)
 {
-    if (!a->db)
-        return;
     bool changes = a->offline != offline;
     a->offline = offline;
+    if (!a->db) {
+        if (!offline)
+            acct_retry(a);
+        return;
+    }
     if (a->held) {
         acct_state(a, ACCOUNT_FAILED, ERR_CONFIG, "changes made for another server or login are held back");
     } else if (!changes && a->state != ACCOUNT_WAITING) {
@@ -574,8 +577,6 @@ void acct_pass_add(struct acct *a, uint64_t client, uint32_t req)
 
 void acct_retry(struct acct *a)
 {
-    if (!a->db)
-        return;
     a->attempt = 0;
     try_now(a);
     acct_pump(a);
@@ -585,6 +586,8 @@ void acct_fetch_now(struct acct *a, uint64_t client, uint32_t req)
 {
     if (client)
         acct_pass_add(a, client, req);
+    if (!a->db)
+        acct_retry(a);
     if (!a->db) {
         acct_pass_end(a, a->why, a->text);
         return;
@@ -644,9 +647,7 @@ void acct_pass_end(struct acct *a, enum err_kind kind, const char *text)
 
 void acct_watch(struct acct *a, uint64_t box)
 {
-    if (!a->db)
-        return;
-    a->watched = box;
+    a->watched = box; /* also before there is a list of them */
     for (size_t i = 0; i < a->nboxes; i++) {
         a->plan[i].watched = a->plan[i].id == box;
         if (a->plan[i].watched) {
@@ -729,8 +730,48 @@ static void local_pass_end(struct acct *a)
     acct_pass_end(a, ERR_NONE, "");
 }
 
+/* Opens its databases, and takes up what they hold. Where that fails, for want of room, of a permission, of
+ * descriptors, it is tried again. */
+static void acct_open(struct acct *a)
+{
+    struct err err = ERR_INIT;
+    unsigned opened = 0;
+    if (!db_open(a->srv->state_dir, a->name, !a->imap, &a->db, &opened, &err) || !acct_identity_check(a, &err)) {
+        db_close(&a->db);
+        if (a->said.kind != err.kind || strcmp(a->said.text, err.text) != 0)
+            log_msg(LOG_ERROR, "%s: %s", a->name, err.text);
+        a->said = err;
+        retry_later(a, err.kind, err.text);
+        return;
+    }
+    a->said = ERR_INIT;
+    a->attempt = 0;
+    a->again = 0;
+    if (opened & DB_CACHE_REBUILT)
+        log_msg(LOG_WARN, "%s: the list cache was damaged and is built anew", a->name);
+    db_set_purge_hold(a->db, a->srv->conf->purge_hold);
+    if (!db_intents_prune(a->db, clock_wall() - FORGET_S, &err))
+        acct_db_error(a, &err);
+    if (a->imap)
+        cache_new(a);
+    acct_boxes_load(a);
+    if (a->imap && a->nboxes == 0)
+        imap_begin(a);
+    acct_server_load(a);
+    acct_state(a, ACCOUNT_WAITING, ERR_NONE, "");
+    if (!a->srv->greeted)
+        return;
+    /* Clients that came before hear of it now. */
+    BROADCAST(a->srv, CHANGED, .account = str_z(a->name), .box = 0);
+    acct_watch(a, a->watched);
+    acct_set_offline(a, a->offline);
+    acct_settle(a);
+}
+
 void acct_pump(struct acct *a)
 {
+    if (!a->db && !a->retry && !a->pumping)
+        acct_open(a);
     if (!a->db || a->pumping || db_in_burst(a->db))
         return;
     a->pumping = true;
@@ -765,8 +806,6 @@ void acct_pump(struct acct *a)
 struct acct *acct_new(struct server *s, const struct account *conf)
 {
     struct acct *a = mem_new(sizeof *a);
-    struct err err = ERR_INIT;
-    unsigned opened = 0;
     a->srv = s;
     a->conf = conf;
     a->name = conf->name;
@@ -776,25 +815,7 @@ struct acct *acct_new(struct server *s, const struct account *conf)
     a->unread = BUF_INIT(8u << 20);
     a->state = ACCOUNT_WAITING;
     a->offline = true;
-    if (!db_open(s->state_dir, a->name, !a->imap, &a->db, &opened, &err)) {
-        a->state = ACCOUNT_FAILED;
-        a->why = err.kind;
-        snprintf(a->text, sizeof a->text, "%.*s", (int)sizeof a->text - 1, err.text);
-        log_msg(LOG_ERROR, "%s: %s", a->name, err.text);
-        return a;
-    }
-    if (opened & DB_CACHE_REBUILT)
-        log_msg(LOG_WARN, "%s: the list cache was damaged and is built anew", a->name);
-    db_set_purge_hold(a->db, s->conf->purge_hold);
-    acct_identity_check(a);
-    if (!db_intents_prune(a->db, clock_wall() - FORGET_S, &err))
-        acct_db_error(a, &err);
-    if (a->imap)
-        cache_new(a);
-    acct_boxes_load(a);
-    if (a->imap && a->nboxes == 0)
-        imap_begin(a);
-    acct_server_load(a);
+    acct_open(a);
     return a;
 }
 

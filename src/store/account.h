@@ -73,7 +73,7 @@ struct acct {
     struct server *srv;
     const struct account *conf;
     const char *name;
-    struct db *db;        /* NULL: could not be opened; the account only says so */
+    struct db *db;        /* NULL: could not be opened; the account only says so, and tries again (`retry`) */
     bool imap, pop, held; /* held: identity mismatch, nothing is replayed */
     /* the fetch program */
     struct peer *fetch;
@@ -192,8 +192,8 @@ void acct_command_failed(struct acct *, uint8_t service, uint64_t tag, struct st
 const char *acct_command_why(struct acct *, uint8_t service, enum err_kind, const char *text);
 void acct_secret_given(struct acct *, uint8_t service, int fd);
 void acct_set_offline(struct acct *, bool offline);
-/* At its opening: sets `held`. */
-void acct_identity_check(struct acct *);
+/* At its opening: sets `held`. False: whose mail it is cannot be said. */
+bool acct_identity_check(struct acct *, struct err *);
 /* Ends `held`: the account holds the same mail and what waits goes on, or it is another and what waits and all its
  * rows are dropped. */
 bool acct_identity(struct acct *, bool same, uint32_t *count_r, struct err *);

@@ -57,13 +57,12 @@ bool acct_identity(struct acct *a, bool same, uint32_t *count_r, struct err *err
     return true;
 }
 
-void acct_identity_check(struct acct *a)
+bool acct_identity_check(struct acct *a, struct err *err)
 {
     struct buf had = BUF_INIT(2000), is = BUF_INIT(2000);
-    struct err err = ERR_INIT;
     struct db_counts counts = {0};
     identity_words(a, &is);
-    bool ok = db_identity(a->db, &had, &err) && db_intent_counts(a->db, &counts, &err);
+    bool ok = db_identity(a->db, &had, err) && db_intent_counts(a->db, &counts, err);
     if (ok && !str_eq(buf_str(&had), buf_str(&is))) {
         /* Another server or login: what was meant for the old one must not be done to this one. */
         a->queued = counts.queued + counts.sent + counts.unknown;
@@ -72,10 +71,9 @@ void acct_identity_check(struct acct *a)
         if (a->held)
             log_msg(LOG_WARN, "%s: %u changes made for another server or login are held back", a->name, a->queued);
         else
-            ok = (had.n == 0 || !a->imap || rows_forget(a, &err)) && db_identity_set(a->db, buf_str(&is), &err);
+            ok = (had.n == 0 || !a->imap || rows_forget(a, err)) && db_identity_set(a->db, buf_str(&is), err);
     }
-    if (!ok)
-        acct_db_error(a, &err);
     buf_fini(&had);
     buf_fini(&is);
+    return ok;
 }

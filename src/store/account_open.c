@@ -66,10 +66,6 @@ void open_ask(struct acct *a, uint64_t client, const struct m_OPEN *ask)
     unsigned n = 0;
     for (struct open_req *o = a->opens; o; o = o->next)
         n++;
-    if (!a->db) {
-        server_refuse(a->srv, client, req, a->why, a->text);
-        return;
-    }
     if (n >= OPENS_MAX) {
         server_refuse(a->srv, client, req, ERR_LIMIT, "too many messages are asked for at once");
         return;

@@ -144,11 +144,13 @@ bool sql_fail(struct sql *q, int rc, struct err *err)
     int base = rc & 0xff;
     if (base == SQLITE_FULL || ((base == SQLITE_IOERR || base == SQLITE_CANTOPEN) && (sys == ENOSPC || sys == EDQUOT)))
         return err_set(err, ERR_DISK_FULL, "cannot write the store: %s", sys ? strerror(sys) : words);
-    if (base == SQLITE_IOERR)
-        return err_set(err, ERR_IO, "cannot read or write the store: %s", sys ? strerror(sys) : words);
     if (base == SQLITE_PERM || base == SQLITE_READONLY || base == SQLITE_AUTH ||
         (base == SQLITE_CANTOPEN && (sys == EACCES || sys == EPERM || sys == EROFS)))
         return err_set(err, ERR_PERMISSION, "cannot use the store: %s", sys ? strerror(sys) : words);
+    if (base == SQLITE_IOERR || base == SQLITE_CANTOPEN)
+        return err_set(err, ERR_IO, "cannot read or write the store: %s", sys ? strerror(sys) : words);
+    if (base == SQLITE_BUSY || base == SQLITE_LOCKED || base == SQLITE_NOMEM) /* it will pass */
+        return err_set(err, ERR_IO, "cannot read or write the store: %s", words);
     return err_set(err, ERR_STORE, "the store's database failed: %s", words);
 }
 

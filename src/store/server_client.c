@@ -514,7 +514,7 @@ void client_message(struct client *c, struct msg *m)
         a = account_of(c, m, &req);
         if (!a)
             server_refuse(c->srv, c->id, req, ERR_NO_ACCOUNT, "there is no such account");
-        else if (!a->db && m->kind != MSG_OPEN)
+        else if (!a->db && m->kind != MSG_WATCH && m->kind != MSG_SET_OFFLINE && m->kind != MSG_SECRET_GIVEN)
             server_refuse(c->srv, c->id, req, a->why, a->text);
         else
             account_message(c, a, m, req);

@@ -251,6 +251,8 @@ bool ui_online(struct ui *); /* a channel is there; else a note says that it is 
 uint32_t ui_request(struct ui *, answer_fn *fn, void *arg);
 void ui_forget(struct ui *, uint32_t req);
 void ui_store_watch(struct ui *);
+/* Those of the accounts' databases that are not open yet. */
+void ui_open_readers(struct ui *);
 void ui_store_events(struct ui *); /* waits for room in the socket where something is queued */
 void ui_store_fini(struct ui *);
 /* The mailbox of this account that the list shows, or NULL. */

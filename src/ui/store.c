@@ -87,6 +87,8 @@ static void on_account(struct ui *ui, const struct m_ACCOUNT *m)
 
 static void on_changed(struct ui *ui, const struct m_CHANGED *m)
 {
+    if (m->box == 0) /* the store may have only now been able to open them */
+        ui_open_readers(ui);
     for (unsigned i = 0; i < ui->depth; i++)
         list_stale(ui->stack[i]);
     ui->boxes.stale = true;

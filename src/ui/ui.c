@@ -240,13 +240,21 @@ void ui_draw(struct ui *ui)
 }
 
 /* ---- life ---- */
-static char *state_dir(const struct ui *ui, struct err *err)
+static char *state_dir(const struct ui *ui)
 {
-    (void)err;
     const char *root = ui->client && ui->client->root ? ui->client->root : ui->start.root;
     if (ui->conf->state_dir && *ui->conf->state_dir)
         return path_expand_home(ui->conf->state_dir);
     return path_join(root ? root : "", "state");
+}
+
+void ui_open_readers(struct ui *ui)
+{
+    struct err err = ERR_INIT;
+    char *dir = state_dir(ui);
+    if (!accts_open(&ui->accts, dir, &err))
+        ui_note_err(ui, &err);
+    free(dir);
 }
 
 static char *history_path(const struct ui *ui, const char *name)
@@ -320,11 +328,7 @@ struct ui *ui_new(const struct ui_start *start, struct loop *loop, struct client
     ui->focus = PANE_LIST;
     load_history(ui);
     ui_load_settings(ui);
-    char *dir = state_dir(ui, &err);
-    if (!accts_open(&ui->accts, dir, &err))
-        ui_note_err(ui, &err);
-    free(dir);
-    err = ERR_INIT;
+    ui_open_readers(ui);
     boxes_update(&ui->boxes, &ui->accts, ui->conf, &err);
     ui_store_watch(ui);
     open_first(ui);

@@ -2,6 +2,7 @@
 """What a user can get wrong, and what a machine can: each ends in a clear word, the documented status, and nothing lost."""
 import contextlib
 import os
+import re
 import signal
 import socket
 import sqlite3
@@ -211,6 +212,40 @@ def test_full_disk_imap():
         user.command("--store", small, "fetch")
         with contextlib.closing(sqlite3.connect("file:%s/state/work/cache.db?mode=ro" % small, uri=True)) as cache:
             equal(cache.execute("SELECT count(*) FROM msg").fetchone()[0], 800, "rows here after the second pass")
+
+
+def test_a_store_that_begins_on_a_full_disk():
+    """THREATS 89, 157: it says why and when it is tried again; with room, what waited is done and all goes on."""
+    with small_disk(8, relay=False) as (small, resize, server, home):
+        for i in range(4):
+            server.deliver("bob", message("number %d" % i))
+        user = User(home, server)
+        term = user.start(cols=160, args=["--store", small])
+        try:
+            term.wait(lambda s: "number 3" in s and "work live" in s)
+            term.keys("O")
+            term.wait("work offline")
+            term.keys("Home", "a")
+            term.wait("1 queued")
+            term.keys("O")  # a store that begins anew is to connect
+            with open(os.path.join(small, "filler"), "wb", buffering=0) as f:
+                with contextlib.suppress(OSError):
+                    while f.write(bytes(4096)):
+                        pass
+            for pid, name in user.programs():
+                if name == "store":
+                    os.kill(pid, signal.SIGKILL)
+            term.wait(re.compile(r"work \w+.*again \d\d:\d\d:\d\d.*disk is full").search, 30)
+            term.keys("d")
+            term.wait(lambda s: "disk is full" in s and "number 2" in s)
+            os.unlink(os.path.join(small, "filler"))
+            term.command("reconnect")
+            term.wait("work live", 30)
+            eventually("what waited is done", lambda: "number 3" in server.subjects("bob", "Archive"))
+            server.deliver("bob", message("after it all"))
+            term.wait("after it all")
+        finally:
+            term.close()
 
 
 def test_terminals():

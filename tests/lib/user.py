@@ -1,11 +1,12 @@
 """A user with an empty home and a tuimailrc; commands run as that user would run them."""
 import contextlib
+import glob
 import os
 import re
 import subprocess
 import time
 
-from tap import TUIMAIL
+from tap import BUILD, TUIMAIL
 from term import Terminal
 
 
@@ -90,6 +91,19 @@ class User:
                 sent = re.findall(r"> T\d+ (\w+)", f.read())
             return sent and sent[-1] == "IDLE"
         eventually("the line is watched", lambda: idles() and (time.sleep(0.3) or idles()))
+
+    def programs(self):
+        """[(pid, name)] of those that run: each has this directory in its environment or its arguments."""
+        found, mark = [], self.root.encode()
+        for proc in glob.glob("/proc/[0-9]*"):
+            try:
+                exe = os.readlink(proc + "/exe")
+                with open(proc + "/environ", "rb") as env, open(proc + "/cmdline", "rb") as args:
+                    if exe.startswith(BUILD) and mark in env.read() + args.read():
+                        found.append((int(proc[6:]), os.path.basename(exe)))
+            except OSError:
+                pass
+        return found
 
     def logs(self):
         """The programs' logs, for the report of a failed test."""

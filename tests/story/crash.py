@@ -19,22 +19,8 @@ from user import User, eventually, message
 ROUNDS = int(os.environ.get("TUIMAIL_CRASHES", "5"))
 
 
-def programs(user):
-    """[(pid, name)] of this user's programs: each has the user's directory in its environment or its arguments."""
-    found, mark = [], user.root.encode()
-    for proc in glob.glob("/proc/[0-9]*"):
-        try:
-            exe = os.readlink(proc + "/exe")
-            with open(proc + "/environ", "rb") as env, open(proc + "/cmdline", "rb") as args:
-                if exe.startswith(tap.BUILD) and mark in env.read() + args.read():
-                    found.append((int(proc[6:]), os.path.basename(exe)))
-        except OSError:
-            pass
-    return found
-
-
 def kill_one(user, chance, names):
-    here = [pid for pid, name in programs(user) if name in names]
+    here = [pid for pid, name in user.programs() if name in names]
     if here:
         try:
             os.kill(chance.choice(here), signal.SIGKILL)

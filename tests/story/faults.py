@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Lines that fail, in the real programs: the list stays, the state and the next try are said, nothing is done twice."""
 import contextlib
+import errno
 import os
 import re
 import struct
@@ -153,6 +154,92 @@ def test_the_machine_slept():
             equal(sorted(server.subjects("bob", "INBOX")), ["number 0", "number 1"])
             server.deliver("bob", message("after the sleep"))
             term.wait("after the sleep")
+
+
+NO_OPEN = r"""
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+static volatile int *fails;
+__attribute__((constructor)) static void begin(void)
+{
+    fails = mmap(NULL, sizeof *fails, PROT_READ, MAP_SHARED, open(getenv("NO_OPEN"), O_RDONLY), 0);
+}
+static int opened(const char *symbol, const char *path, int flags, mode_t mode)
+{
+    int (*real)(const char *, int, ...) = (int (*)(const char *, int, ...))dlsym(RTLD_NEXT, symbol);
+    const char *end = strrchr(path, '/');
+    if (fails && *fails && strcmp(end ? end + 1 : path, "cache.db-wal") == 0) {
+        errno = *fails;
+        return -1;
+    }
+    return real(path, flags, mode);
+}
+#define OPEN(name)                                                                                                     \
+    int name(const char *path, int flags, ...)                                                                         \
+    {                                                                                                                  \
+        va_list ap;                                                                                                    \
+        va_start(ap, flags);                                                                                           \
+        mode_t mode = flags & O_CREAT ? va_arg(ap, mode_t) : 0;                                                        \
+        va_end(ap);                                                                                                    \
+        return opened(#name, path, flags, mode);                                                                       \
+    }
+OPEN(open)
+OPEN(open64)
+"""
+
+
+@contextlib.contextmanager
+def with_a_store():
+    """Bob with two mails here, and no store running."""
+    with tap.directory() as root, closing(Server(os.path.join(root, "dovecot"), relay=False)) as server:
+        bob = User(os.path.join(root, "bob"), server, lines=LINES)
+        for i in range(2):
+            server.deliver("bob", message("number %d" % i))
+        bob.command("fetch")
+        eventually("its store has ended", lambda: not bob.programs())
+        yield server, bob, os.path.join(bob.store, "state/work/")
+
+
+def works_again(server, term):
+    term.wait(lambda screen: "number 1" in screen and "work live" in screen, 60)
+    term.keys("Home", "a")
+    eventually("what is done is done", lambda: server.subjects("bob", "Archive") == ["number 1"])
+
+
+def test_a_database_that_comes_back():
+    with with_a_store() as (server, bob, state):
+        os.rename(state + "keep.db", state + "away")
+        os.mkdir(state + "keep.db")
+        with bob.at_screen(cols=160) as term:
+            screen = term.wait(AGAIN.search)
+            assert "Is a directory" in screen, screen
+            os.rmdir(state + "keep.db")
+            os.rename(state + "away", state + "keep.db")
+            works_again(server, term)
+
+
+def test_too_many_open_files():
+    with tap.directory() as d, with_a_store() as (server, bob, state):
+        switch = os.path.join(d, "errno")
+
+        def fails(errnum):
+            with open(switch, "r+b" if os.path.exists(switch) else "wb") as f:
+                f.write(struct.pack("i", errnum))
+        fails(errno.EMFILE)
+        programs = programs_with(d, "store", NO_OPEN, "NO_OPEN=" + switch)
+        inode = os.stat(state + "cache.db").st_ino
+        with bob.at_screen(cols=160, env={"TUIMAIL_LIBEXEC": programs}) as term:
+            screen = term.wait(AGAIN.search)
+            assert "Too many open files" in screen and "number 1" in screen, screen
+            fails(0)
+            works_again(server, term)  # by itself
+        equal(os.stat(state + "cache.db").st_ino, inode, "the list is the one it was")
 
 
 def test_reconnect_now():
