@@ -413,7 +413,7 @@ void outbox_check(struct acct *a, uint64_t client, uint32_t req)
     } else if (!no && a->sending && a->sending->waits_user) {
         kind = ERR_SECRET;
         no = NO_SECRET;
-    } else if (!no && a->check.client) {
+    } else if (!no && a->check.client && server_has_client(a->srv, a->check.client)) {
         kind = ERR_LIMIT;
         no = "it is being tried for another program";
     }

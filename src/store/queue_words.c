@@ -116,7 +116,8 @@ void outbox_words(const struct outbox_row *o, struct buf *out)
     if (o->state == OUTBOX_SENDING)
         buf_addz(out, ", on its way");
     else if (outbox_unsent(o))
-        buf_addf(out, ": %.*s", STR_FMT(o->text));
+        buf_addf(out, ": %.*s%s", STR_FMT(o->text),
+                 o->state == OUTBOX_UNKNOWN ? "; look before you send it again" : "");
     else if (o->text.n)
         buf_addf(out, ", tried: %.*s", STR_FMT(o->text));
 }

@@ -70,8 +70,9 @@ static void add_mail(void *arg, const struct outbox_row *o)
         add_row(f, buf_z(&words), o->id, true);
     } else if (outbox_unsent(o)) { /* the server's reason is shown whole */
         unsigned from = p->n;
-        buf_addz(&words, held_has(f->ui, account, o->id) ? " \xc2\xb7 R goes on with it, d discards it"
-                                                         : " \xc2\xb7 y sends it again, d discards it");
+        buf_addz(&words, held_has(f->ui, account, o->id)
+                             ? " \xc2\xb7 R goes on with it, y sends it again, d discards it"
+                             : " \xc2\xb7 y sends it again, d discards it");
         ui_popup_text(f->ui, account, f->names, buf_z(&words));
         for (; from < p->n; from++) {
             p->rows[from].account = f->account;

@@ -284,10 +284,46 @@ static void test_queue_in_words(void **state)
     assert_int_equal(w.n, 1);
 }
 
+static void test_mails_of_the_outbox_in_words(void **state)
+{
+    static const struct {
+        enum outbox_state state;
+        const char *text, *words;
+        bool waits, unsent;
+    } rows[] = {
+        {OUTBOX_QUEUED, "", "send to bob@example.org and 1 more: \"budget\"", true, false},
+        {OUTBOX_QUEUED, "no line", "send to bob@example.org and 1 more: \"budget\", tried: no line", true, false},
+        {OUTBOX_SENDING, "", "send to bob@example.org and 1 more: \"budget\", on its way", true, false},
+        {OUTBOX_REFUSED, "\"550 no\"", "not sent to bob@example.org and 1 more: \"budget\": \"550 no\"", false, true},
+        {OUTBOX_UNKNOWN, "no answer",
+         "perhaps sent to bob@example.org and 1 more: \"budget\": no answer; look before you send it again", false,
+         true},
+        {OUTBOX_SENT, "", "send to bob@example.org and 1 more: \"budget\"", false, false},
+    };
+    (void)state;
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct buf out = BUF_INIT(1000);
+        struct outbox_row o = {.state = (uint8_t)rows[i].state,
+                               .rcpts = STR("bob@example.org\ncarol@example.org\n"),
+                               .subject = STR("budget"),
+                               .text = str_z(rows[i].text)};
+        outbox_words(&o, &out);
+        assert_string_equal(buf_z(&out), rows[i].words);
+        assert_int_equal(outbox_waits(&o), rows[i].waits);
+        assert_int_equal(outbox_unsent(&o), rows[i].unsent);
+        buf_fini(&out);
+    }
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 int main(void)
 {
-    const struct CMUnitTest tests[] = {T(test_missing), T(test_total), T(test_order_and_use),
-                                       T(test_dropped), T(test_drop),  T(test_queue_in_words)};
+    const struct CMUnitTest tests[] = {T(test_missing),
+                                       T(test_total),
+                                       T(test_order_and_use),
+                                       T(test_dropped),
+                                       T(test_drop),
+                                       T(test_queue_in_words),
+                                       T(test_mails_of_the_outbox_in_words)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
