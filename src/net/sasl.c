@@ -484,7 +484,8 @@ static unsigned char next_byte(const char **p, bool escaped)
     const char *high = escaped && s[0] == '%' && s[1] ? strchr(digits, lower(s[1])) : NULL;
     const char *low = high && s[2] ? strchr(digits, lower(s[2])) : NULL;
     *p += low ? 3 : 1;
-    return low ? (unsigned char)((high - digits) << 4 | (low - digits)) : (unsigned char)*s;
+    ptrdiff_t value = low ? (high - digits) * 16 + (low - digits) : (unsigned char)*s;
+    return (unsigned char)value;
 }
 
 /* How long the echo is with which the text begins: of all the secret or of a beginning that gives it away; 0: none. */
