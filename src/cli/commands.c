@@ -80,6 +80,11 @@ static bool unknown_command(const char *name, struct err *err)
     return err_set(err, ERR_USAGE, "unknown command \"%.60s\"", name);
 }
 
+static bool asks_help(const char *word)
+{
+    return strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0;
+}
+
 int help_main(struct cli *cli)
 {
     struct err err = ERR_INIT;
@@ -99,7 +104,8 @@ int help_main(struct cli *cli)
         buf_addz(&out, "\n  -c FILE       this tuimailrc in place of ~/.config/tuimail/tuimailrc\n"
                        "  --store DIR   this store in place of option store\n"
                        "  --offline     do not connect\n"
-                       "  --version     print the version\n\n"
+                       "  --version     print the version\n"
+                       "  -h, --help    print this; behind a command, more about it\n\n"
                        "tuimail help COMMAND says more; so do tuimail(1), tuimailrc(5) and tuimail-commands(7).\n");
     }
     bool ok = out_flush(&out);
@@ -201,7 +207,7 @@ static bool global_options(struct cli *cli, int argc, char **argv, int *at_r, st
             cli->store = argv[i] + 8;
         else if (strcmp(argv[i], "--offline") == 0)
             cli->offline = true;
-        else if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "--version") == 0)
+        else if (asks_help(argv[i]) || strcmp(argv[i], "--version") == 0)
             break;
         else
             return err_set(err, ERR_USAGE, "unknown option \"%.60s\"", argv[i]);
@@ -223,7 +229,7 @@ int cli_main(int argc, char **argv)
         puts("tuimail " PACKAGE_VERSION);
         return 0;
     }
-    if (at < argc && strcmp(argv[at], "--help") == 0)
+    if (at < argc && asks_help(argv[at]))
         return help_main(&cli);
     if (at == argc)
         return run(&cli, NULL);
@@ -231,6 +237,11 @@ int cli_main(int argc, char **argv)
     if (!c) {
         unknown_command(argv[at], &err);
         return cli_fail(&err);
+    }
+    if (at + 1 < argc && asks_help(argv[at + 1])) { /* tuimail COMMAND --help is tuimail help COMMAND */
+        cli.argc = 1;
+        cli.argv = argv + at;
+        return help_main(&cli);
     }
     cli.argc = argc - at - 1;
     cli.argv = argv + at + 1;

@@ -103,6 +103,7 @@ const char cmd_default_keys[] =
     "bind boxes r rename-mailbox\n"
     "bind boxes d delete-mailbox\n"
     "bind boxes C-r read-all\n"
+    "bind boxes Left focus boxes\n"
     /* ---- writing, answering, attachments ---- */
     "bind list,message m compose\n"
     "bind boxes m compose\n"

@@ -402,7 +402,9 @@ struct db_undone {
     uint64_t group;
     enum intent_kind kind;
     uint32_t count, skipped; /* messages reverted; left because changed since */
-    uint64_t box;            /* of moves: the mailbox where they are now; 0 where there are several */
+    uint64_t box;            /* of moves: the mailbox where they are now; 0 where there are several; or the mailbox */
+    uint64_t back;           /* the newest message that came back into its mailbox; 0 none */
+    int64_t back_date;
     bool several;
 };
 bool db_undo(struct db *, bool redo, int64_t now, struct db_undone *undone_r, struct err *);

@@ -152,6 +152,18 @@ static bool beside(const struct db_undone *u, const struct intent *in)
            (u->kind == INTENT_PURGE && in->kind == INTENT_MOVE);
 }
 
+/* The newest of those that came back is where the user looks. */
+static void note_back(struct db *db, struct db_undone *u, const struct intent *in, uint64_t msg)
+{
+    struct rowc r;
+    if ((in->kind != INTENT_MOVE && in->kind != INTENT_PURGE) || !row_load(db, msg, &r) || !r.box)
+        return;
+    if (u->back && (r.date < u->back_date || (r.date == u->back_date && msg < u->back)))
+        return;
+    u->back = msg;
+    u->back_date = r.date;
+}
+
 static void revert(struct maker *m, uint64_t intent, struct db_undone *u)
 {
     struct intent in;
@@ -171,6 +183,8 @@ static void revert(struct maker *m, uint64_t intent, struct db_undone *u)
         bool happened = items[i].state == ITEM_DONE || (items[i].state == ITEM_PENDING && in.state != INTENT_QUEUED);
         if (happened)
             *(revert_item(m, &in, &items[i]) ? &u->count : &u->skipped) += 1;
+        if (items[i].state == ITEM_PENDING || happened)
+            note_back(m->db, u, &in, items[i].msg);
     }
     if (beside(u, &in))
         u->count = count, u->skipped = skipped;
@@ -218,7 +232,7 @@ static void again(struct maker *m, uint64_t intent, struct db_undone *u)
     size_t n;
     struct item *items = items_load(m->db, in.id, &n);
     if (!beside(u, &in))
-        note_box(u, in.target);
+        note_box(u, intent_on_box(in.kind) ? in.box : in.target);
     for (size_t i = 0; i < n && !m->db->failed; i++) {
         bool did = again_item(m, &in, &items[i]);
         if (!beside(u, &in))

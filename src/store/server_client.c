@@ -101,7 +101,7 @@ static bool box_to_trash(struct acct *a, struct db_intent *x, struct buf *name, 
 }
 
 static bool intent_run(struct acct *a, const struct m_INTENT *in, uint64_t *ids, size_t n, uint64_t *group,
-                       uint32_t *count, struct err *err)
+                       uint64_t *made, uint32_t *count, struct err *err)
 {
     struct buf name = BUF_INIT(4000), shown = BUF_INIT(1000);
     struct db_intent x = {.kind = (enum intent_kind)in->kind,
@@ -139,7 +139,7 @@ static bool intent_run(struct acct *a, const struct m_INTENT *in, uint64_t *ids,
         x.via = acct_role_box(a, BOX_TRASH, err);
         ok = x.via != 0;
     }
-    ok = ok && db_intent_add(a->db, &x, group, NULL, count, err);
+    ok = ok && db_intent_add(a->db, &x, group, made, count, err);
     buf_fini(&name);
     buf_fini(&shown);
     return ok;
@@ -148,15 +148,16 @@ static bool intent_run(struct acct *a, const struct m_INTENT *in, uint64_t *ids,
 static void intent_do(struct acct *a, uint64_t client, const struct m_INTENT *in)
 {
     struct err err = ERR_INIT;
-    uint64_t group = 0, ids[MSGS_MAX];
+    uint64_t group = 0, made = 0, ids[MSGS_MAX];
     uint32_t count = 0;
     size_t n = ipc_ids_count(in->msgs);
     for (size_t i = 0; i < n; i++)
         ids[i] = ipc_ids_at(in->msgs, i);
-    if (!intent_run(a, in, ids, n, &group, &count, &err))
+    if (!intent_run(a, in, ids, n, &group, &made, &count, &err))
         server_refuse(a->srv, client, in->req, err.kind, err.text);
     else
-        ANSWER(a->srv, client, -1, INTENT_OK, .req = in->req, .group = group, .count = count);
+        ANSWER(a->srv, client, -1, INTENT_OK, .req = in->req, .group = group, .count = count,
+               .box = in->kind == INTENT_BOX_CREATE ? made : 0);
     if (intent_on_box((enum intent_kind)in->kind))
         a->changed_boxes = true;
 }
@@ -224,7 +225,8 @@ static bool early_undo(struct client *c, const struct m_UNDO *u)
         snprintf(text, sizeof text, "%u message%s stay%s where %s", n, n == 1 ? "" : "s", n == 1 ? "s" : "",
                  n == 1 ? "it is" : "they are");
         server_refuse(c->srv, e.client, e.in.req, ERR_CANCELED, "undone before it began");
-        ANSWER(c->srv, c->id, -1, UNDONE, .req = u->req, .count = n, .text = str_z(text));
+        ANSWER(c->srv, c->id, -1, UNDONE, .req = u->req, .count = n, .text = str_z(text),
+               .account = str_z(c->srv->accts[i]->name), .msg = n ? ipc_ids_at(e.in.msgs, 0) : 0);
         free(e.msgs);
         return true;
     }
@@ -246,35 +248,60 @@ static void on_intent(struct client *c, struct acct *a, struct msg *m)
 }
 
 /* ---- Undo --------------------------------------------------------------------------------------- */
+/* Of messages with their number and plural, of mailboxes with the name. */
+static const struct {
+    const char *undone, *redone;
+} undo_says[INTENT_KIND_COUNT] = {
+    [INTENT_FLAGS] = {"flags of %u message%s put back", "flags of %u message%s changed again"},
+    [INTENT_TAGS] = {"tags of %u message%s put back", "tags of %u message%s changed again"},
+    [INTENT_COPY] = {"%u message%s: copy removed", "%u message%s copied again"},
+    [INTENT_MARK_ALL_READ] = {"%u message%s unread again", "%u message%s read again"},
+    [INTENT_PURGE] = {"%u message%s restored", "%u message%s deleted for good again"},
+    [INTENT_BOX_CREATE] = {"mailbox %s removed again", "mailbox %s created again"},
+    [INTENT_BOX_RENAME] = {"mailbox %s is back", "the mailbox is %s again"},
+    [INTENT_BOX_DELETE] = {"mailbox %s is back", "mailbox %s deleted again"},
+    [INTENT_BOX_SUBSCRIBE] = {"no longer subscribed to %s", "subscribed to %s again"},
+    [INTENT_BOX_UNSUBSCRIBE] = {"subscribed to %s again", "no longer subscribed to %s"},
+};
+
+/* The mailbox's name as it is after the undo, which is before `a` has read it again. */
+static const char *box_named(struct acct *a, uint64_t id)
+{
+    struct db_box b;
+    struct err err = ERR_INIT;
+    static struct buf words = {.max = 200};
+    if (!db_box_get(a->db, id, &b, &err))
+        return box_words(a, id);
+    buf_reset(&words);
+    text_from_bytes(b.utf8, TEXT_FOLD_SPACE, &words);
+    return buf_z(&words);
+}
+
 static void undo_words(struct acct *a, const struct db_undone *u, bool redo, char *text, size_t size)
 {
-    static const char *const done[] = {
-        [INTENT_FLAGS] = "flags of %u message%s",       [INTENT_TAGS] = "tags of %u message%s",
-        [INTENT_COPY] = "the copy of %u message%s",     [INTENT_MARK_ALL_READ] = "%u message%s marked read",
-        [INTENT_BOX_CREATE] = "the new mailbox",        [INTENT_BOX_RENAME] = "the mailbox's name",
-        [INTENT_BOX_DELETE] = "the mailbox's deletion", [INTENT_PURGE] = "the deletion of %u message%s",
-        [INTENT_BOX_SUBSCRIBE] = "the subscription",    [INTENT_BOX_UNSUBSCRIBE] = "the end of the subscription",
-    };
-    char what[160];
+    struct buf what = BUF_INIT(400);
     const char *plural = u->count == 1 ? "" : "s";
-    bool moved = u->kind == INTENT_MOVE || u->kind == INTENT_ARCHIVE || u->kind == INTENT_TRASH ||
-                 u->kind == INTENT_SPAM || u->kind == INTENT_HAM;
-    if (moved)
-        snprintf(what, sizeof what, "%u message%s %s %s", u->count, plural, redo ? "moved again to" : "back in",
-                 u->box ? box_words(a, u->box) : "their mailboxes");
-    else if (intent_on_box(u->kind))
-        snprintf(what, sizeof what, "%s %s", done[u->kind], redo ? "done again" : "undone");
+    const char *form = redo ? undo_says[u->kind].redone : undo_says[u->kind].undone;
+    const char *box = intent_on_box(u->kind) ? box_named(a, u->box) : u->box ? box_words(a, u->box) : "their mailboxes";
+    if (intent_on_box(u->kind) && !u->count)
+        form = "mailbox %s is left as it is: it has changed since";
+    if (!form) /* all that moves */
+        buf_addf(&what, "%u message%s %s %s", u->count, plural, redo ? "moved again to" : "back in", box);
     else
-        snprintf(what, sizeof what, "%s of %u message%s %s",
-                 u->kind == INTENT_FLAGS || u->kind == INTENT_MARK_ALL_READ ? "flags"
-                 : u->kind == INTENT_TAGS                                   ? "tags"
-                 : u->kind == INTENT_COPY                                   ? "copy"
-                                                                            : "deletion",
-                 u->count, plural, redo ? "done again" : "undone");
-    if (u->skipped)
-        snprintf(text, size, "%s; %u changed since and left alone", what, u->skipped);
-    else
-        snprintf(text, size, "%s", what);
+        for (const char *p = form; *p; p++) {
+            bool word = p[0] == '%' && (p[1] == 'u' || p[1] == 's');
+            if (word && p[1] == 'u')
+                buf_addf(&what, "%u", u->count);
+            else if (word)
+                buf_addz(&what, intent_on_box(u->kind) ? box : plural);
+            else
+                buf_addc(&what, *p);
+            p += word;
+        }
+    if (u->skipped && !intent_on_box(u->kind))
+        buf_addf(&what, "; %u changed since and left alone", u->skipped);
+    snprintf(text, size, "%s", buf_z(&what));
+    buf_fini(&what);
 }
 
 static void on_undo(struct client *c, struct msg *m)
@@ -309,7 +336,8 @@ static void on_undo(struct client *c, struct msg *m)
     }
     char text[400];
     undo_words(best, &u, redo, text, sizeof text);
-    ANSWER(s, c->id, -1, UNDONE, .req = m->u.UNDO.req, .redo = redo, .count = u.count, .text = str_z(text));
+    ANSWER(s, c->id, -1, UNDONE, .req = m->u.UNDO.req, .redo = redo, .count = u.count, .text = str_z(text),
+           .account = str_z(best->name), .msg = redo ? 0 : u.back);
     best->changed_boxes = true;
     acct_settle(best);
 }

@@ -6,8 +6,6 @@
 
 enum { IDS_PER_INTENT = 4000, SHOWN_MAX = 5000, ALL_LOOKED_AT = 2000, RANGE_MAX = 20000 };
 
-#define FOR_GOOD "deleted for good"
-
 struct batch {
     char verb[64], where[120];
     unsigned waiting, intents;
@@ -53,10 +51,10 @@ static void on_answer(struct ui *ui, void *arg, const struct msg *m)
         b->intents += m->u.INTENT_OK.count > 0; /* the store keeps no step of what changed nothing */
     } else if (m && m->kind == MSG_REFUSED) {
         b->refused = true;
-        ui_note(ui, NOTE_ERROR, "not %s: %.*s", b->verb, STR_FMT(m->u.REFUSED.text));
+        ui_note(ui, NOTE_ERROR, "not %s%s: %.*s", b->verb, b->where, STR_FMT(m->u.REFUSED.text));
     } else if (!m) {
         b->refused = true;
-        ui_note(ui, NOTE_ERROR, "the store ended before it answered: look whether it was %s", b->verb);
+        ui_note(ui, NOTE_ERROR, "the store ended before it answered: look whether it was %s%s", b->verb, b->where);
     }
     free(part);
     if (--b->waiting == 0)
@@ -86,6 +84,13 @@ static bool send_part(struct ui *ui, struct batch *b, const struct action *a, un
     return true;
 }
 
+/* The mailbox that archived mail of an account goes to: what the account calls that, else all its mail. */
+static const struct box_item *archive_of(const struct ui *ui, unsigned account)
+{
+    const struct box_item *item = boxes_role(&ui->boxes, account, BOX_ARCHIVE);
+    return item ? item : boxes_role(&ui->boxes, account, BOX_ALL);
+}
+
 void ui_act_on(struct ui *ui, const struct ref *refs, size_t n, const struct action *a, bool quiet)
 {
     if (!n || !ui_online(ui))
@@ -95,6 +100,9 @@ void ui_act_on(struct ui *ui, const struct ref *refs, size_t n, const struct act
     snprintf(b->verb, sizeof b->verb, "%s", a->verb);
     snprintf(b->where, sizeof b->where, "%s%s", a->where ? " " : "", a->where ? a->where : "");
     /* the references come sorted by account */
+    const struct box_item *archive = a->kind == INTENT_ARCHIVE ? archive_of(ui, refs[0].account) : NULL;
+    if (archive && refs[0].account == refs[n - 1].account)
+        snprintf(b->where, sizeof b->where, " to %.100s", archive->path);
     for (size_t at = 0; at < n;) {
         struct buf ids = BUF_INIT(8 * IDS_PER_INTENT + 8);
         size_t from = at;
@@ -137,7 +145,7 @@ static struct action seen_here(struct ui *ui, const struct action *a)
     seen.box = l->box;
     const struct box_item *item = boxes_find(&ui->boxes, l->account, l->box);
     if (item && item->role == BOX_TRASH)
-        seen.verb = FOR_GOOD;
+        seen.where = "for good";
     return seen;
 }
 
@@ -163,7 +171,8 @@ void ui_act(struct ui *ui, const struct action *wanted)
     if (!row || !row->ref.id)
         return;
     if (row->ghost) {
-        ui_note(ui, NOTE_INFO, "not %s: this message has left the list already", a->verb);
+        ui_note(ui, NOTE_INFO, "not %s%s%s: this message has left the list already", a->verb, a->where ? " " : "",
+                a->where ? a->where : "");
         return;
     }
     struct ref ref = row->ref;
@@ -201,13 +210,13 @@ bool run_delete(void *context, const struct cmd_args *args, struct err *err)
 bool run_purge(void *context, const struct cmd_args *args, struct err *err)
 {
     (void)args, (void)err;
-    return act(context, &(struct action){.kind = INTENT_PURGE, .verb = FOR_GOOD, .hide = true});
+    return act(context, &(struct action){.kind = INTENT_PURGE, .verb = "deleted", .where = "for good", .hide = true});
 }
 
 bool run_ham(void *context, const struct cmd_args *args, struct err *err)
 {
     (void)args, (void)err;
-    return act(context, &(struct action){.kind = INTENT_HAM, .verb = "marked as no spam", .hide = true});
+    return act(context, &(struct action){.kind = INTENT_HAM, .verb = "marked", .where = "as not spam", .hide = true});
 }
 
 /* What is in Spam is no spam: the same key, both ways. */
@@ -218,7 +227,7 @@ bool run_spam(void *context, const struct cmd_args *args, struct err *err)
     const struct box_item *item = l->source == LIST_BOX ? boxes_find(&ui->boxes, l->account, l->box) : NULL;
     if (item && item->role == BOX_JUNK)
         return run_ham(context, args, err);
-    return act(context, &(struct action){.kind = INTENT_SPAM, .verb = "marked as spam", .hide = true});
+    return act(context, &(struct action){.kind = INTENT_SPAM, .verb = "marked", .where = "as spam", .hide = true});
 }
 
 /* Whether `on|off|toggle` (default toggle) asks to set what is `now`. */
@@ -260,7 +269,8 @@ bool run_unread(void *context, const struct cmd_args *args, struct err *err)
     bool unread = wanted(args, !all_have(ui, FLAG_SEEN));
     watch_free(&ui->seen_timer);
     return act(ui, &(struct action){.kind = INTENT_FLAGS,
-                                    .verb = unread ? "marked unread" : "marked read",
+                                    .verb = "marked",
+                                    .where = unread ? "unread" : "read",
                                     .set = unread ? 0 : FLAG_SEEN,
                                     .clear = unread ? FLAG_SEEN : 0});
 }
@@ -301,7 +311,7 @@ bool run_read_thread(void *context, const struct cmd_args *args, struct err *err
     refs_has(&refs, REF_NONE);
     if (ok && refs.n)
         ui_act_on(ui, refs.list, refs.n,
-                  &(struct action){.kind = INTENT_FLAGS, .verb = "marked read", .set = FLAG_SEEN}, false);
+                  &(struct action){.kind = INTENT_FLAGS, .verb = "marked", .where = "read", .set = FLAG_SEEN}, false);
     refs_fini(&refs);
     return ok;
 }
@@ -427,6 +437,9 @@ static void file_into(struct ui *ui, bool copy, unsigned account, uint64_t box)
     ui->last_box_label = item ? mem_dup_z(item->path) : NULL;
 }
 
+struct making;
+static void box_create(struct ui *, unsigned account, const char *name, struct making *then);
+
 static void picked_move(struct ui *ui, void *arg, const struct pick_item *item)
 {
     (void)arg;
@@ -441,20 +454,87 @@ static void picked_copy(struct ui *ui, void *arg, const struct pick_item *item)
         file_into(ui, true, item->account, item->id);
 }
 
+/* A mailbox that is not there is made first, if the user says so. */
+struct making {
+    char *name;
+    unsigned account;
+    struct ref row; /* what the question was asked for */
+    size_t selected;
+    bool copy;
+};
+
+static void making_free(struct making *m)
+{
+    free(m->name);
+    free(m);
+}
+
+static void file_into_made(struct ui *ui, const struct making *m, uint64_t box)
+{
+    const struct list_row *row = ui_row(ui);
+    if (m->selected == ui->selection.n && (m->selected || (row && ref_eq(row->ref, m->row))))
+        file_into(ui, m->copy, m->account, box);
+    else
+        ui_note(ui, NOTE_WARNING, "mailbox created; nothing is %s: the cursor went on", m->copy ? "copied" : "moved");
+}
+
+static void make_and_file(struct ui *ui, void *arg, bool yes)
+{
+    struct making *m = arg;
+    if (yes)
+        box_create(ui, m->account, m->name, m);
+    else
+        making_free(m);
+}
+
+static unsigned filing_account(const struct ui *ui)
+{
+    const struct list_row *row = ui_row(ui);
+    return ui->selection.n ? ui->selection.list[0].account : row ? row->ref.account : 0;
+}
+
+static void ask_to_make(struct ui *ui, const char *name, bool copy)
+{
+    struct making *m = mem_new(sizeof *m);
+    const struct list_row *row = ui_row(ui);
+    char question[400], where[100] = "";
+    *m = (struct making){mem_dup_z(name), filing_account(ui), row ? row->ref : REF_NONE, ui->selection.n, copy};
+    snprintf(question, sizeof question, "No mailbox %.300s. Create it?", name);
+    if (ui->accts.n > 1)
+        snprintf(where, sizeof where, "in %.90s", ui->accts.list[m->account].name);
+    ui_confirm(ui, question, where, make_and_file, m);
+}
+
+static void missing_move(struct ui *ui, void *arg, const char *name)
+{
+    (void)arg;
+    ask_to_make(ui, name, false);
+}
+
+static void missing_copy(struct ui *ui, void *arg, const char *name)
+{
+    (void)arg;
+    ask_to_make(ui, name, true);
+}
+
 static bool move_or_copy(struct ui *ui, const char *name, bool copy, struct err *err)
 {
     unsigned account;
     uint64_t box;
     const struct list_row *row = ui_row(ui);
     if (!name) {
-        unsigned only = ui->selection.n ? ui->selection.list[0].account : row ? row->ref.account : 0;
+        unsigned only = filing_account(ui);
         uint64_t own = row && !ui->selection.n && !copy ? row->box : 0; /* where it is already */
-        ui_pick_box(ui, copy ? "copy to: " : "move to: ", only, own, copy ? picked_copy : picked_move, NULL);
+        ui_pick_box(ui, copy ? "copy to: " : "move to: ", only, own, copy ? picked_copy : picked_move,
+                    copy ? missing_copy : missing_move, NULL);
         return true;
     }
-    if (!ui_find_box(ui, name, &account, &box))
+    if (ui_find_box(ui, name, &account, &box))
+        file_into(ui, copy, account, box);
+    else if (row)
+        ask_to_make(ui, name, copy);
+    else
         return err_set(err, ERR_NO_MAILBOX, "no mailbox \"%s\"", name);
-    file_into(ui, copy, account, box);
     return true;
 }
 
@@ -504,6 +584,19 @@ bool run_tag(void *context, const struct cmd_args *args, struct err *err)
 }
 
 /* ---- undo ---- */
+/* The cursor goes to what came back, where the list shows it. */
+static void go_back_to(struct ui *ui, const struct m_UNDONE *u)
+{
+    struct list *l = ui_list(ui);
+    struct err err = ERR_INIT;
+    int account = accts_find(&ui->accts, u->account, false);
+    if (account < 0 || !u->msg)
+        return;
+    list_update(l, &err);
+    if (list_reach(l, (struct ref){(unsigned)account, u->msg}, &err))
+        ui_follow(ui);
+}
+
 static void on_undone(struct ui *ui, void *arg, const struct msg *m)
 {
     (void)arg;
@@ -517,6 +610,7 @@ static void on_undone(struct ui *ui, void *arg, const struct msg *m)
         else
             ui_note(ui, NOTE_INFO, "%s: %u message%s", u->redo ? "done again" : "undone", u->count,
                     u->count == 1 ? "" : "s");
+        go_back_to(ui, u);
     } else if (m && m->kind == MSG_REFUSED) {
         ui_note(ui, NOTE_WARNING, "%.*s", STR_FMT(m->u.REFUSED.text));
     }
@@ -552,41 +646,86 @@ bool run_redo(void *context, const struct cmd_args *args, struct err *err)
 }
 
 /* ---- mailboxes ---- */
+struct box_act {
+    enum intent_kind kind;
+    unsigned account;
+    const char *done;
+    struct making *then; /* what it was made for, or NULL */
+};
+
+static void box_created(struct ui *ui, const struct box_act *b, uint64_t id)
+{
+    struct err err = ERR_INIT;
+    boxes_update(&ui->boxes, &ui->accts, ui->conf, &err);
+    const struct box_item *item = boxes_find(&ui->boxes, b->account, id);
+    if (item && ui->focus == PANE_BOXES)
+        boxes_goto(&ui->boxes, item);
+    if (item && b->then)
+        file_into_made(ui, b->then, item->id);
+}
+
 static void on_box_answer(struct ui *ui, void *arg, const struct msg *m)
 {
-    const char *done = arg;
+    struct box_act *b = arg;
     ui->boxes.stale = true;
     if (m && m->kind == MSG_REFUSED)
         ui_note(ui, NOTE_ERROR, "%.*s", STR_FMT(m->u.REFUSED.text));
     else if (m && m->kind == MSG_INTENT_OK && !m->u.INTENT_OK.count)
         ui_note(ui, NOTE_INFO, "nothing to change");
     else if (m)
-        ui_note(ui, NOTE_INFO, "%s", done);
-    if (m && m->kind == MSG_INTENT_OK && m->u.INTENT_OK.count)
+        ui_note(ui, NOTE_INFO, "%s", b->done);
+    if (m && m->kind == MSG_INTENT_OK && m->u.INTENT_OK.count) {
         undo_step(ui, 1);
+        if (b->kind == INTENT_BOX_CREATE)
+            box_created(ui, b, m->u.INTENT_OK.box);
+    }
+    if (b->then)
+        making_free(b->then);
+    free(b);
+}
+
+/* a mailbox that the server deleted cannot come back */
+static const char *box_done(enum intent_kind kind, bool for_good)
+{
+    static const char *const done[] = {
+        [INTENT_BOX_CREATE] = "mailbox created Â· u undo",
+        [INTENT_BOX_RENAME] = "mailbox renamed Â· u undo",
+        [INTENT_BOX_DELETE] = "mailbox moved under Trash Â· u undo",
+        [INTENT_BOX_SUBSCRIBE] = "subscribed Â· u undo",
+        [INTENT_BOX_UNSUBSCRIBE] = "no longer subscribed Â· u undo",
+        [INTENT_MARK_ALL_READ] = "all marked read Â· u undo",
+    };
+    return for_good ? "mailbox deleted" : done[kind];
+}
+
+static bool box_send(struct ui *ui, struct box_act act, uint64_t box, const char *name, bool for_good)
+{
+    struct err err = ERR_INIT;
+    if (!ui_online(ui))
+        return false;
+    struct box_act *b = mem_new(sizeof *b);
+    *b = act;
+    b->done = box_done(act.kind, for_good);
+    uint32_t req = ui_request(ui, on_box_answer, b);
+    if (SEND(ui->client->chan, -1, &err, INTENT, .req = req, .account = str_z(ui->accts.list[act.account].name),
+             .kind = (uint8_t)act.kind, .box = box, .flags = for_good, .arg = str_z(name)))
+        return true;
+    ui_forget(ui, req);
+    free(b);
+    ui_note_err(ui, &err);
+    return false;
 }
 
 static void box_intent(struct ui *ui, enum intent_kind kind, unsigned account, uint64_t box, const char *name,
                        bool for_good)
 {
-    struct err err = ERR_INIT;
-    if (!ui_online(ui))
-        return;
-    /* a mailbox that the server deleted cannot come back; a request's argument is not written to */
-    static char gone[] = "mailbox deleted", created[] = "mailbox created · u undo",
-                renamed[] = "mailbox renamed · u undo", marked[] = "all marked read · u undo",
-                subscribed[] = "subscribed · u undo", unsubscribed[] = "no longer subscribed · u undo";
-    static char away[] = "mailbox moved under Trash · u undo";
-    char *done = kind == INTENT_BOX_DELETE        ? for_good ? gone : away
-                 : kind == INTENT_BOX_CREATE      ? created
-                 : kind == INTENT_BOX_RENAME      ? renamed
-                 : kind == INTENT_BOX_SUBSCRIBE   ? subscribed
-                 : kind == INTENT_BOX_UNSUBSCRIBE ? unsubscribed
-                                                  : marked;
-    uint32_t req = ui_request(ui, on_box_answer, done);
-    if (!SEND(ui->client->chan, -1, &err, INTENT, .req = req, .account = str_z(ui->accts.list[account].name),
-              .kind = (uint8_t)kind, .box = box, .flags = for_good, .arg = str_z(name)))
-        ui_note_err(ui, &err);
+    box_send(ui, (struct box_act){.kind = kind, .account = account}, box, name, for_good);
+}
+
+static void box_create(struct ui *ui, unsigned account, const char *name, struct making *then)
+{
+    if (!box_send(ui, (struct box_act){.kind = INTENT_BOX_CREATE, .account = account, .then = then}, 0, name, false))
+        making_free(then);
 }
 
 /* The account that the user is in. */

@@ -1,6 +1,8 @@
 /* The mailbox pane: all inboxes, saved searches, then each account with its mailboxes. */
 #include "ui/model.h"
 
+#include <limits.h>
+
 void boxes_init(struct boxes *b)
 {
     *b = (struct boxes){.height = 20, .stale = true};
@@ -33,14 +35,24 @@ static struct box_item *add(struct boxes *b)
     return item;
 }
 
+/* ---- The tree of an account's mailboxes --------------------------------------------------------- */
 enum { DEPTH_MAX = 16 };
+#define NONE UINT_MAX
+#define LEVEL '\1' /* the delimiter, in a key */
+
+struct node {
+    struct box_item item;
+    char *key;     /* whose, then the path: as bytes, a mailbox comes right before what is below it */
+    unsigned rank; /* the place in the reader's order; a parent comes no later than what is below it */
+    unsigned depth, parent, child, last, next;
+};
 struct reading {
     struct boxes *boxes;
     unsigned account;
     const char *only; /* the account's option mailboxes */
     unsigned inbox_unread, inbox_total;
-    unsigned above[DEPTH_MAX], nabove; /* the last item and those that it is below */
-    uint32_t whose;                    /* BOX_OTHERS or BOX_SHARED of the last one */
+    struct node *nodes;
+    unsigned n;
 };
 
 /* Is `name` among the words of `list` (blank or comma separated)? */
@@ -67,18 +79,19 @@ static struct str below(const struct box_item *above, struct str path, char deli
     return is ? str_sub(path, parent.n + 1, path.n) : (struct str){NULL, 0};
 }
 
-/* What is not one's own stands under a line of its own. */
-static void heading(struct reading *r, uint32_t whose)
+static struct node *add_node(struct reading *r, struct box_item item, char *key, unsigned rank)
 {
-    struct box_item *item = add(r->boxes);
-    r->whose = whose;
-    r->nabove = 0;
-    if (!item)
-        return;
-    item->kind = BOXK_HEADING;
-    item->account = r->account;
-    item->id = whose;
-    item->name = mem_dup_z(whose & BOX_SHARED ? "shared" : "other users");
+    if (r->n % 64 == 0)
+        r->nodes = mem_resize(r->nodes, r->n + 64, sizeof *r->nodes);
+    struct node *node = &r->nodes[r->n++];
+    *node = (struct node){
+        .item = item, .key = key, .rank = rank, .parent = NONE, .child = NONE, .last = NONE, .next = NONE};
+    return node;
+}
+
+static uint32_t whose(const struct box_item *item)
+{
+    return item->attrs & (BOX_OTHERS | BOX_SHARED);
 }
 
 static void read_box(void *arg, const struct box_row *row)
@@ -87,36 +100,179 @@ static void read_box(void *arg, const struct box_row *row)
     if (r->only && r->only[0] && row->role != BOX_INBOX && !in_words(r->only, row->utf8) &&
         !in_words(r->only, row->name))
         return;
-    if ((row->attrs & (BOX_OTHERS | BOX_SHARED)) != r->whose)
-        heading(r, row->attrs & (BOX_OTHERS | BOX_SHARED));
+    if (r->n >= BOXES_MAX)
+        return;
+    struct box_item item = {.kind = BOXK_BOX,
+                            .account = r->account,
+                            .id = row->id,
+                            .role = row->role,
+                            .attrs = row->attrs,
+                            .total = row->total == UINT32_MAX ? 0 : row->total,
+                            .unread = row->unread == UINT32_MAX ? 0 : row->unread,
+                            .known = row->known,
+                            .unasked = row->local,
+                            .delim = row->delim,
+                            .path = mem_dup_n(row->utf8.p, row->utf8.n)};
+    char *key = mem_array(row->utf8.n + 2, 1);
+    key[0] = (char)('0' + (whose(&item) & BOX_OTHERS ? 1 : whose(&item) ? 2 : 0));
+    for (size_t i = 0; item.path[i]; i++)
+        key[i + 1] = row->delim && item.path[i] == row->delim ? LEVEL : item.path[i] == LEVEL ? '?' : item.path[i];
+    add_node(r, item, key, r->n);
+    if (row->role == BOX_INBOX) {
+        r->inbox_unread += item.unread;
+        r->inbox_total += item.total;
+    }
+}
+
+static int by_key(const void *a, const void *b)
+{
+    return strcmp((*(const struct node *const *)a)->key, (*(const struct node *const *)b)->key);
+}
+
+static int by_rank(const void *a, const void *b)
+{
+    const struct node *x = *(const struct node *const *)a, *y = *(const struct node *const *)b;
+    return x->rank < y->rank ? -1 : x->rank > y->rank;
+}
+
+/* The indices of all nodes, in order. */
+static unsigned *sorted(const struct reading *r, int (*by)(const void *, const void *))
+{
+    const struct node **at = mem_array(MAX(r->n, 1u), sizeof(struct node *));
+    unsigned *order = mem_array(MAX(r->n, 1u), sizeof *order);
+    for (unsigned i = 0; i < r->n; i++)
+        at[i] = &r->nodes[i];
+    qsort(at, r->n, sizeof(struct node *), by);
+    for (unsigned i = 0; i < r->n; i++)
+        order[i] = (unsigned)(at[i] - r->nodes);
+    free(at);
+    return order;
+}
+
+/* Where the level behind `from` ends in the key; 0 where it is the last. An empty level is none. */
+static size_t level_end(const char *key, size_t from)
+{
+    for (size_t i = from + 1; key[i]; i++)
+        if (key[i] == LEVEL && key[i - 1] != LEVEL && i > 1 && key[i + 1])
+            return i;
+    return 0;
+}
+
+static bool is_below(const struct reading *r, unsigned node, unsigned above)
+{
+    const char *key = r->nodes[above].key;
+    size_t n = strlen(key);
+    return !strncmp(r->nodes[node].key, key, n) && r->nodes[node].key[n] == LEVEL && r->nodes[node].key[n + 1];
+}
+
+static void put_below(struct reading *r, unsigned node, unsigned parent)
+{
+    struct node *at = &r->nodes[node];
+    size_t skip = parent == NONE ? 0 : strlen(r->nodes[parent].key); /* as long as the path and its delimiter */
+    at->parent = parent;
+    at->depth = parent == NONE ? 0 : r->nodes[parent].depth + 1;
+    at->item.depth = at->depth;
+    at->item.name = mem_dup_z(at->item.path + skip);
+}
+
+/* Each below its parent. One that the server does not have, or that is not shown, is a line that cannot be opened. */
+static void grow(struct reading *r)
+{
+    unsigned *order = sorted(r, by_key), rows = r->n, above = NONE;
+    for (unsigned i = 0; i < rows; i++) {
+        unsigned at = order[i];
+        while (above != NONE && !is_below(r, at, above))
+            above = r->nodes[above].parent;
+        size_t end = above == NONE ? 0 : strlen(r->nodes[above].key);
+        while ((end = level_end(r->nodes[at].key, end)) && r->n < 2 * BOXES_MAX &&
+               (above == NONE || r->nodes[above].depth + 1 < DEPTH_MAX)) {
+            struct box_item item = {.kind = BOXK_PARENT,
+                                    .account = r->account,
+                                    .attrs = whose(&r->nodes[at].item) | BOX_NOSELECT,
+                                    .delim = r->nodes[at].item.delim,
+                                    .path = mem_dup_n(r->nodes[at].item.path, end - 1)};
+            add_node(r, item, mem_dup_n(r->nodes[at].key, end), NONE);
+            put_below(r, r->n - 1, above);
+            above = r->n - 1;
+        }
+        put_below(r, at, above);
+        if (r->nodes[at].depth < DEPTH_MAX)
+            above = at;
+        for (unsigned up = r->nodes[at].parent; up != NONE; up = r->nodes[up].parent)
+            r->nodes[up].rank = MIN(r->nodes[up].rank, r->nodes[at].rank);
+    }
+    free(order);
+    order = sorted(r, by_rank);
+    for (unsigned i = 0; i < r->n; i++) {
+        unsigned at = order[i], up = r->nodes[at].parent;
+        if (up == NONE)
+            continue;
+        if (r->nodes[up].child == NONE)
+            r->nodes[up].child = at;
+        else
+            r->nodes[r->nodes[up].last].next = at;
+        r->nodes[up].last = at;
+    }
+    free(order);
+}
+
+/* What is not one's own stands under a line of its own. */
+static void heading(struct reading *r, uint32_t of)
+{
     struct box_item *item = add(r->boxes);
     if (!item)
         return;
-    /* Indented below its parent where that is the row above; its whole path else. */
-    struct str name = {NULL, 0};
-    while (r->nabove && !name.n)
-        if (!(name = below(&r->boxes->list[r->above[r->nabove - 1]], row->utf8, row->delim)).n)
-            r->nabove--;
-    unsigned depth = r->nabove;
-    name = name.n ? name : row->utf8;
-    if (r->nabove < DEPTH_MAX)
-        r->above[r->nabove++] = r->boxes->n - 1;
+    item->kind = BOXK_HEADING;
     item->account = r->account;
-    item->id = row->id;
-    item->role = row->role;
-    item->attrs = row->attrs;
-    item->total = row->total == UINT32_MAX ? 0 : row->total;
-    item->unread = row->unread == UINT32_MAX ? 0 : row->unread;
-    item->known = row->known;
-    item->unasked = row->local;
-    item->delim = row->delim;
-    item->depth = depth;
-    item->name = mem_dup_n(name.p, name.n);
-    item->path = mem_dup_n(row->utf8.p, row->utf8.n);
-    if (row->role == BOX_INBOX) {
-        r->inbox_unread += item->unread;
-        r->inbox_total += item->total;
+    item->id = of;
+    item->name = mem_dup_z(of & BOX_SHARED ? "shared" : "other users");
+}
+
+static void put_item(struct reading *r, struct node *node)
+{
+    struct box_item *item = add(r->boxes);
+    if (!item)
+        return;
+    *item = node->item;
+    node->item.name = node->item.path = NULL;
+}
+
+static void put_tree(struct reading *r, unsigned root)
+{
+    for (unsigned at = root; at != NONE;) {
+        put_item(r, &r->nodes[at]);
+        unsigned next = r->nodes[at].child;
+        for (unsigned up = at; next == NONE && up != root; up = r->nodes[up].parent)
+            next = r->nodes[up].next;
+        at = next;
     }
+}
+
+/* The account's mailboxes, in the reader's order, as a tree. */
+static bool read_boxes(struct reading *r, struct reader *reader, struct err *err)
+{
+    bool ok = reader_boxes(reader, read_box, r, err);
+    uint32_t of = 0;
+    grow(r);
+    unsigned *order = sorted(r, by_rank);
+    for (unsigned i = 0; i < r->n; i++) {
+        const struct node *node = &r->nodes[order[i]];
+        if (node->parent != NONE)
+            continue;
+        if (whose(&node->item) != of)
+            heading(r, of = whose(&node->item));
+        put_tree(r, order[i]);
+    }
+    free(order);
+    for (unsigned i = 0; i < r->n; i++) {
+        free(r->nodes[i].key);
+        free(r->nodes[i].item.name);
+        free(r->nodes[i].item.path);
+    }
+    free(r->nodes);
+    r->nodes = NULL;
+    r->n = 0;
+    return ok;
 }
 
 /* Where the user subscribes to mailboxes at all, the others stand back. */
@@ -144,6 +300,23 @@ static void carry_counts(struct boxes *b, const struct box_item *old, unsigned n
                 b->list[i].unread = old[j].unread;
                 b->list[i].counted = old[j].counted;
             }
+}
+
+static bool can_open(const struct box_item *item)
+{
+    return (item->kind < BOXK_ACCOUNT || item->kind == BOXK_BOX) && !(item->attrs & (BOX_NOSELECT | BOX_NONEXISTENT));
+}
+
+/* Where the cursor goes: to its own row, else to the next that is there still, else to the one before. */
+static unsigned place(const struct boxes *b, const struct box_item *old, unsigned old_n, unsigned cur)
+{
+    for (unsigned step = 0; step < 2 * old_n; step++) {
+        unsigned at = step < old_n ? cur + step : cur - (step - old_n) - 1; /* wraps below the first: not < old_n */
+        for (unsigned i = 0; at < old_n && can_open(&old[at]) && i < b->n; i++)
+            if (same(&b->list[i], &old[at]))
+                return i;
+    }
+    return 0;
 }
 
 bool boxes_update(struct boxes *b, struct accts *accts, const struct conf *conf, struct err *err)
@@ -175,29 +348,19 @@ bool boxes_update(struct boxes *b, struct accts *accts, const struct conf *conf,
         item->account = a;
         item->name = mem_dup_z(accts->list[a].name);
         r.account = a;
-        r.nabove = 0;
-        r.whose = 0;
         r.only = accts->list[a].conf ? accts->list[a].conf->mailboxes : NULL;
         if (accts->list[a].reader)
-            ok = reader_boxes(accts->list[a].reader, read_box, &r, err) && ok;
+            ok = read_boxes(&r, accts->list[a].reader, err) && ok;
         set_aside(b, a);
     }
     b->list[0].unread = r.inbox_unread;
     b->list[0].total = r.inbox_total;
     carry_counts(b, old, old_n);
     unsigned line = b->cur - MIN(b->top, b->cur);
-    b->cur = 0;
-    for (unsigned i = 0; i < b->n && old_cur < old_n; i++)
-        if (same(&b->list[i], &old[old_cur]))
-            b->cur = i;
+    b->cur = place(b, old, old_n, old_cur);
     b->top = b->cur > line ? b->cur - line : 0;
     items_free(old, old_n);
     return ok;
-}
-
-static bool can_open(const struct box_item *item)
-{
-    return (item->kind < BOXK_ACCOUNT || item->kind == BOXK_BOX) && !(item->attrs & (BOX_NOSELECT | BOX_NONEXISTENT));
 }
 
 void boxes_move(struct boxes *b, int64_t by)
@@ -239,6 +402,11 @@ const struct box_item *boxes_role(const struct boxes *b, unsigned account, uint8
         if (b->list[i].kind == BOXK_BOX && b->list[i].account == account && b->list[i].role == role)
             return &b->list[i];
     return NULL;
+}
+
+void boxes_goto(struct boxes *b, const struct box_item *item)
+{
+    b->cur = (unsigned)(item - b->list);
 }
 
 bool box_within(const struct box_item *item, const struct box_item *above)

@@ -551,6 +551,14 @@ static void draw_choices(struct ui *ui)
     if (!pick && !p->open)
         return;
     size_t n = pick ? p->nshown : p->candidates.n, cur = pick ? p->cur : p->chosen;
+    if (n == 0) {
+        struct rect none = popup_rect(ui, 1);
+        grid_fill_row(&ui->grid, none, 0, THING_POPUP);
+        put_field(ui, none, 0, 2, none.cols - 3,
+                  p->missing ? STR("no mailbox has this name: Enter creates it") : STR("no mailbox has this name"),
+                  THING_POPUP_DIM);
+        return;
+    }
     unsigned rows = (unsigned)MIN(n, (size_t)PICK_ROWS);
     struct rect r = popup_rect(ui, rows);
     size_t top = cur >= r.rows && r.rows ? cur - r.rows + 1 : 0;

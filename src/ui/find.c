@@ -79,8 +79,14 @@ void ui_follow_box(struct ui *ui)
     if (l->source != LIST_BOX || !ui->accts.list[l->account].reader || !boxes_role(&ui->boxes, l->account, BOX_INBOX))
         return; /* nothing is known of the mailboxes yet */
     if (!item) {
+        enum pane focus = ui->focus;
+        unsigned cur = ui->boxes.cur;
         ui_note(ui, NOTE_WARNING, "%s is not there any more", l->title);
         ui_show_inboxes(ui);
+        if (focus == PANE_BOXES) {
+            ui->focus = focus;
+            ui->boxes.cur = cur;
+        }
         return;
     }
     struct buf title = BUF_INIT(1200);
@@ -204,9 +210,10 @@ static void search_event(struct ui *ui, void *arg, struct helper *h, struct msg 
             ui->search_list->full_hits = true;
             list_stale(ui->search_list);
         }
-        if (ui->search_select)
-            ui_note(ui, NOTE_INFO, "%zu selected%s", ui->selection.n,
-                    ui->search_partial ? " so far: mail is still being read" : "");
+        if (ui->search_select && ui->search_partial) /* how many are selected stands beside it */
+            ui_note(ui, NOTE_INFO, "so far: mail is still being read");
+        else if (ui->search_select && !ui->selection.n)
+            ui_note(ui, NOTE_INFO, "nothing matches");
         ui->search_select = false;
         helper_end(&ui->search);
     }
@@ -434,7 +441,7 @@ bool run_change(void *context, const struct cmd_args *args, struct err *err)
     unsigned account;
     uint64_t box;
     if (!cmd_arg(args, 0)) {
-        ui_pick_box(ui, "open: ", UINT32_MAX, 0, picked_box, NULL);
+        ui_pick_box(ui, "open: ", UINT32_MAX, 0, picked_box, NULL, NULL);
         return true;
     }
     if (!ui_find_box(ui, cmd_arg(args, 0), &account, &box))

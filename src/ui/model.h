@@ -160,7 +160,8 @@ struct ref list_after(const struct list *, struct ref);
 void list_check(const struct list *); /* aborts where an invariant is broken: for tests */
 
 /* ---- The mailbox pane ---- */
-enum box_kind { BOXK_INBOXES, BOXK_SAVED, BOXK_ACCOUNT, BOXK_HEADING, BOXK_BOX };
+/* BOXK_PARENT: what mailboxes are below, and is none itself */
+enum box_kind { BOXK_INBOXES, BOXK_SAVED, BOXK_ACCOUNT, BOXK_HEADING, BOXK_PARENT, BOXK_BOX };
 struct box_item {
     enum box_kind kind;
     unsigned account;
@@ -186,13 +187,15 @@ struct boxes {
 #define BOXES_MAX 20000u
 void boxes_init(struct boxes *);
 void boxes_fini(struct boxes *);
-/* Reads all mailboxes again; the cursor stays on its mailbox. */
+/* Reads all mailboxes again; the cursor stays on its mailbox, or at its place where that is gone. */
 bool boxes_update(struct boxes *, struct accts *, const struct conf *, struct err *);
 void boxes_move(struct boxes *, int64_t by); /* over items that can be opened */
 const struct box_item *boxes_at(const struct boxes *, unsigned i);
 const struct box_item *boxes_cursor(const struct boxes *);
 const struct box_item *boxes_find(const struct boxes *, unsigned account, uint64_t id);
 const struct box_item *boxes_role(const struct boxes *, unsigned account, uint8_t role);
+/* Puts the cursor on one of its own. */
+void boxes_goto(struct boxes *, const struct box_item *);
 /* Is it this mailbox, or below it? */
 bool box_within(const struct box_item *, const struct box_item *above);
 /* Puts the cursor on what the list shows. */

@@ -314,7 +314,8 @@ bool run_messages(void *context, const struct cmd_args *args, struct err *err)
         if (!ui->accts.list[a].reader || !reader_pending(ui->accts.list[a].reader, &intents, &outbox, &why) ||
             (!intents && !outbox))
             continue;
-        snprintf(line, sizeof line, "%u changes wait for the server, %u mails to send", intents, outbox);
+        snprintf(line, sizeof line, "%u change%s for the server, %u mail%s to send", intents,
+                 intents == 1 ? " waits" : "s wait", outbox, outbox == 1 ? "" : "s");
         ui_popup_row(ui, ui->accts.list[a].name, line);
     }
     return true;

@@ -61,6 +61,7 @@ struct prompt {
     struct edit edit;
     prompt_fn *accept, *change; /* change: after each key that changed the text, or NULL */
     pick_fn *picked;
+    prompt_fn *missing; /* PROMPT_PICK: Enter where nothing matches; NULL: it stays open */
     void *arg;
     enum arg_kind complete; /* what is completed: ARG_COMMAND for `:` */
     bool completes;
@@ -70,6 +71,7 @@ struct prompt {
     struct history *history; /* borrowed, or NULL */
     struct pick_item *items;
     unsigned nitems, *order, nshown, cur, top;
+    bool completed;   /* PROMPT_PICK: the text is the chosen item */
     unsigned account; /* PROMPT_SECRET */
     uint8_t service;
 };
@@ -320,8 +322,10 @@ void ui_count_soon(struct ui *); /* counts saved searches again, soon */
 void ui_ask(struct ui *, const char *label, const char *text, enum arg_kind complete, bool completes, struct history *,
             prompt_fn *accept, prompt_fn *change, void *arg);
 void ui_ask_secret(struct ui *, unsigned account, uint8_t service, const char *label);
-/* only_account UINT_MAX: of all; `but` is left out (a mailbox of that account, 0 none). */
-void ui_pick_box(struct ui *, const char *label, unsigned only_account, uint64_t but, pick_fn *picked, void *arg);
+/* only_account UINT_MAX: of all; `but` is left out (a mailbox of that account, 0 none). `missing` gets a name that no
+ * mailbox has; where it is NULL the prompt stays open until there is one. */
+void ui_pick_box(struct ui *, const char *label, unsigned only_account, uint64_t but, pick_fn *picked,
+                 prompt_fn *missing, void *arg);
 void ui_command_prompt(struct ui *, const char *text);
 void ui_prompt_key(struct ui *, ckey);
 void ui_prompt_close(struct ui *);

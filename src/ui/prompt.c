@@ -101,6 +101,7 @@ static void rank(struct prompt *p)
     struct str pattern = {p->edit.p, p->edit.n};
     p->nshown = 0;
     p->cur = p->top = 0;
+    p->completed = false;
     for (unsigned i = 0; i < p->nitems; i++) {
         p->items[i].score = pattern.n ? cmd_fuzzy(pattern, str_z(p->items[i].label)) : 1;
         if (!p->items[i].score)
@@ -123,12 +124,14 @@ static void rank(struct prompt *p)
     }
 }
 
-void ui_pick_box(struct ui *ui, const char *label, unsigned only, uint64_t but, pick_fn *picked, void *arg)
+void ui_pick_box(struct ui *ui, const char *label, unsigned only, uint64_t but, pick_fn *picked, prompt_fn *missing,
+                 void *arg)
 {
     struct prompt *p = begin(ui, PROMPT_PICK, label);
     struct err err = ERR_INIT;
     boxes_update(&ui->boxes, &ui->accts, ui->conf, &err);
     p->picked = picked;
+    p->missing = missing;
     p->arg = arg;
     p->items = mem_array(MAX(ui->boxes.n, 1u), sizeof *p->items);
     p->order = mem_array(MAX(ui->boxes.n, 1u), sizeof *p->order);
@@ -258,14 +261,40 @@ static void apply_candidate(struct prompt *p, size_t i, bool quote)
     buf_fini(&clean);
 }
 
+static void show_choice(struct prompt *p)
+{
+    struct buf clean = BUF_INIT(LINE_BYTES);
+    text_from_bytes(str_z(p->items[p->order[p->cur]].label), TEXT_LINE, &clean);
+    edit_set(&p->edit, buf_str(&clean));
+    buf_fini(&clean);
+}
+
+static void choose(struct prompt *p, int step)
+{
+    if (p->nshown)
+        p->cur = (p->cur + p->nshown + (step < 0 ? p->nshown - 1 : 1)) % p->nshown;
+    if (p->nshown && p->completed)
+        show_choice(p);
+}
+
+/* The first Tab takes what is chosen into the line, where it can be typed on; the next ones go through the list. */
+static void complete_choice(struct prompt *p, int step)
+{
+    bool first = !p->completed && step > 0;
+    p->completed = p->nshown > 0;
+    if (!first)
+        choose(p, step);
+    else if (p->nshown)
+        show_choice(p);
+}
+
 static void complete(struct ui *ui, int step)
 {
     struct prompt *p = &ui->prompt;
     struct cmd_sources sources = {names, ui};
     struct str line = {p->edit.p, p->edit.n};
     if (p->kind == PROMPT_PICK) {
-        if (p->nshown)
-            p->cur = (p->cur + p->nshown + (step < 0 ? p->nshown - 1 : 1)) % p->nshown;
+        complete_choice(p, step);
         return;
     }
     if (!p->completes)
@@ -318,8 +347,10 @@ static void accept_line(struct ui *ui)
 {
     struct prompt p = ui->prompt; /* what it calls may open another prompt */
     struct pick_item item = {.label = NULL};
+    bool any = p.kind == PROMPT_PICK && p.nshown, none = p.kind == PROMPT_PICK && !p.nshown && p.edit.n;
+    if (none && !p.missing)
+        return; /* the list says so */
     char *text = mem_dup_n(p.edit.p, p.edit.n);
-    bool any = p.kind == PROMPT_PICK && p.nshown;
     if (p.kind == PROMPT_SECRET)
         give_secret(ui);
     if (any)
@@ -332,6 +363,8 @@ static void accept_line(struct ui *ui)
         ui_run(ui, text);
     else if (p.kind == PROMPT_ASK && p.accept)
         p.accept(ui, p.arg, text);
+    else if (none)
+        p.missing(ui, p.arg, text);
     else if (p.kind == PROMPT_PICK && p.picked)
         p.picked(ui, p.arg, any ? &item : NULL);
     explicit_bzero(text, strlen(text));
@@ -355,7 +388,7 @@ static void walk_history(struct ui *ui, bool older)
 {
     struct prompt *p = &ui->prompt;
     if (p->kind == PROMPT_PICK) {
-        complete(ui, older ? -1 : 1);
+        choose(p, older ? -1 : 1);
         return;
     }
     if (!p->history)

@@ -148,19 +148,45 @@ static void take_back(struct ui *ui, const struct popup_row *row)
         ui_note_err(ui, &err);
 }
 
+/* What is asked about; the list of what waits comes back behind the question. */
+struct dropping {
+    unsigned account, cur;
+    uint64_t intent;
+};
+
+static void on_drop_answer(struct ui *ui, void *arg, bool yes)
+{
+    struct dropping d = *(struct dropping *)arg;
+    struct err err = ERR_INIT;
+    free(arg);
+    fill(ui);
+    ui->popup.cur = ui->popup.n ? MIN(d.cur, ui->popup.n - 1) : 0;
+    if (ui->popup.n == 0)
+        ui_popup_close(ui);
+    if (!yes || !ui_online(ui))
+        return;
+    ui->nundo = ui->nredo = 0; /* the store's steps are no longer those of one action each */
+    if (!SEND(ui->client->chan, -1, &err, QUEUE_DROP, .req = ui_request(ui, on_dropped, NULL),
+              .account = str_z(ui->accts.list[d.account].name), .intent = d.intent))
+        ui_note_err(ui, &err);
+}
+
+/* A change is asked about, for undo does not bring it back. A mail is: on the screen, to be written on. */
 static void drop(struct ui *ui, const struct popup_row *row)
 {
-    struct err err = ERR_INIT;
-    const char *account = ui->accts.list[row->account].name;
     if (!ui_online(ui))
         return;
-    if (row->unsent)
-        held_ask_discard(ui, account, row->id);
-    else if (row->mail)
+    if (row->unsent) {
+        held_ask_discard(ui, ui->accts.list[row->account].name, row->id);
+    } else if (row->mail) {
         take_back(ui, row);
-    else if (!SEND(ui->client->chan, -1, &err, QUEUE_DROP, .req = ui_request(ui, on_dropped, NULL),
-                   .account = str_z(account), .intent = row->id))
-        ui_note_err(ui, &err);
+    } else {
+        struct dropping *d = mem_new(sizeof *d);
+        *d = (struct dropping){row->account, ui->popup.cur, row->id};
+        char *words = mem_dup_z(row->right);
+        ui_confirm(ui, "Drop this? It will not be done, and undo does not bring it back.", words, on_drop_answer, d);
+        free(words);
+    }
 }
 
 bool queue_key(struct ui *ui, ckey key)

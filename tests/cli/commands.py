@@ -80,7 +80,8 @@ def test_words():
     with tap.directory() as root:
         user = User(root)
         for args, status, word in ((["help"], 0, "doctor"), (["help", "send"], 0, "Bcc"), (["--help"], 0, "search"),
-                                   (["help", "sned"], 64, '"send"'), (["fetsh"], 64, '"fetch"'), (["--bogus"], 64, "--bogus"),
+                                   (["help", "sned"], 64, '"send"'), (["-h"], 0, "search"), (["queue", "--help"], 0, "drop ACCOUNT"), (["send", "-h"], 0, "Bcc"),
+                                   (["fetsh"], 64, '"fetch"'), (["--bogus"], 64, "--bogus"),
                                    (["view", "--widht", "3"], 64, "--width"), (["view", "--width", "x"], 64, "not a number"),
                                    (["dump"], 64, "dump options"), (["search"], 64, "query"), (["fetch"], 78, "account"),
                                    (["send", "-t"], 78, "account")):

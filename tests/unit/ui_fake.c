@@ -324,6 +324,12 @@ static void on_intent(struct fake_ui *f, const struct m_INTENT *m)
         SEND(f->store, -1, &err, REFUSED, .req = m->req, .kind = ERR_SERVER_NO, .text = STR("no \033[1mway"));
         return;
     }
+    if (m->kind == INTENT_BOX_CREATE && r->nboxes < COUNT(r->boxes)) {
+        static char paths[COUNT(r->boxes)][200];
+        snprintf(paths[r->nboxes], sizeof paths[0], "%.*s", STR_FMT(m->arg));
+        r->boxes[r->nboxes] = (struct fake_box){.id = 100 + r->nboxes, .path = paths[r->nboxes]};
+        r->nboxes++;
+    }
     for (size_t i = 0; i < m->arg.n && i < 4 && m->kind == INTENT_FLAGS; i++)
         clear |= (uint32_t)(unsigned char)m->arg.p[i] << (8 * i);
     for (size_t i = 0; i < ipc_ids_count(m->msgs); i++) {
@@ -340,7 +346,9 @@ static void on_intent(struct fake_ui *f, const struct m_INTENT *m)
             row->box = to[m->kind];
     }
     r->version++;
-    SEND(f->store, -1, &err, INTENT_OK, .req = m->req, .group = intents, .count = (uint32_t)ipc_ids_count(m->msgs));
+    SEND(f->store, -1, &err, INTENT_OK, .req = m->req, .group = intents,
+         .count = m->kind == INTENT_BOX_CREATE ? 1 : (uint32_t)ipc_ids_count(m->msgs),
+         .box = m->kind == INTENT_BOX_CREATE ? r->boxes[r->nboxes - 1].id : 0);
     SEND(f->store, -1, &err, CHANGED, .account = m->account, .box = 0, .fresh = 0);
 }
 
