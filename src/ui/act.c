@@ -7,7 +7,7 @@
 enum { IDS_PER_INTENT = 4000, SHOWN_MAX = 5000, ALL_LOOKED_AT = 2000, RANGE_MAX = 20000 };
 
 struct batch {
-    char verb[64], where[120];
+    char verb[64], where[120], to[120]; /* "marked", " as spam"; where it is then, " to Archive" */
     unsigned waiting, intents;
     uint32_t done;
     bool quiet, refused;
@@ -30,7 +30,8 @@ static void undo_step(struct ui *ui, unsigned intents)
 static void batch_end(struct ui *ui, struct batch *b)
 {
     if (!b->quiet && b->done)
-        ui_note(ui, NOTE_INFO, "%s %u message%s%s · u undo", b->verb, b->done, b->done == 1 ? "" : "s", b->where);
+        ui_note(ui, NOTE_INFO, "%s %u message%s%s%s · u undo", b->verb, b->done, b->done == 1 ? "" : "s", b->where,
+                b->to);
     if (!b->quiet && !b->done && !b->refused)
         ui_note(ui, NOTE_INFO, "nothing to change");
     if (b->intents && !b->quiet)
@@ -102,7 +103,7 @@ void ui_act_on(struct ui *ui, const struct ref *refs, size_t n, const struct act
     /* the references come sorted by account */
     const struct box_item *archive = a->kind == INTENT_ARCHIVE ? archive_of(ui, refs[0].account) : NULL;
     if (archive && refs[0].account == refs[n - 1].account)
-        snprintf(b->where, sizeof b->where, " to %.100s", archive->path);
+        snprintf(b->to, sizeof b->to, " to %.100s", archive->path);
     for (size_t at = 0; at < n;) {
         struct buf ids = BUF_INIT(8 * IDS_PER_INTENT + 8);
         size_t from = at;

@@ -381,6 +381,8 @@ def test_a_journey(s):
         equal("m07" in screen.split("waits for the server")[1], False, "what was undone waits for nothing")
         # the row that is dropped is the last of the queue
         act(term, *["j"] * 40, "d")
+        term.wait("Drop this?")
+        term.keys("y")
         term.wait("dropped")
         term.keys("q")
         equal([q for q in queue(s.user) if "m05" in q], [], "the dropped change")
