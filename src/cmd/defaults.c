@@ -160,6 +160,7 @@ const char cmd_default_keys[] =
     "bind global C-g cancel\n"
     "bind global : prompt\n"
     "bind global ? help\n"
+    "bind global M messages\n"
     "bind help j down\n"
     "bind help k up\n"
     "bind help Down down\n"

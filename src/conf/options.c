@@ -431,7 +431,9 @@ const struct option conf_options[] = {
      .type = OPT_BOOL,
      GLOBAL(confirm_quit),
      .def = "no",
-     .help = "Ask before quitting even where nothing is under way"},
+     .help = "Ask before quitting even where nothing is under way",
+     .more = "Where mail waits to be sent, or changes wait that the server cannot get before the end, offline or held "
+             "for undo, it is asked always. What waits is kept, and done at the next start."},
     /* ---- reading and writing ---- */
     {.name = "auto-advance",
      .type = OPT_BOOL,

@@ -35,6 +35,7 @@ void acct_tell(struct acct *a, struct client *to)
                                   .caching = a->caching_left,
                                   .held = a->held,
                                   .full = a->full,
+                                  .kind = a->why,
                                   .text = str_z(a->text)}};
     if (to)
         peer_send(to->peer, &m, -1);

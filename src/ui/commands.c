@@ -4,6 +4,8 @@
 
 #include <unistd.h>
 
+enum { WAITING_MAX = 2000 }; /* changes of an account that the question counts */
+
 enum mover { MOVE_LIST, MOVE_BOXES, MOVE_POPUP };
 
 static enum mover mover(const struct ui *ui)
@@ -195,6 +197,32 @@ bool run_back(void *context, const struct cmd_args *args, struct err *err)
     return true;
 }
 
+struct waiting {
+    uint32_t n;
+    int64_t now;
+    bool live;
+};
+
+/* What a live line takes at once is done before the store ends. */
+static void count_waiting(void *arg, const struct queue_row *q)
+{
+    struct waiting *w = arg;
+    w->n += !w->live || q->due > w->now;
+}
+
+static uint32_t changes_waiting(struct ui *ui)
+{
+    struct waiting w = {.now = clock_wall()};
+    struct err err = ERR_INIT;
+    for (unsigned a = 0; a < ui->accts.n; a++) {
+        const struct acct *acct = &ui->accts.list[a];
+        w.live = acct->state == ACCOUNT_ONLINE || !acct->conf || acct->conf->in.proto != PROTO_IMAP;
+        if (acct->reader)
+            reader_queue(acct->reader, WAITING_MAX, count_waiting, &w, &err);
+    }
+    return w.n;
+}
+
 static void quit_answer(struct ui *ui, void *arg, bool yes)
 {
     (void)arg;
@@ -204,13 +232,20 @@ static void quit_answer(struct ui *ui, void *arg, bool yes)
 bool run_quit(void *context, const struct cmd_args *args, struct err *err)
 {
     struct ui *ui = context;
-    uint32_t outbox = 0;
+    uint32_t mails = 0, changes = changes_waiting(ui);
+    char detail[200] = "";
     (void)args, (void)err;
     for (unsigned a = 0; a < ui->accts.n; a++)
-        outbox += ui->accts.list[a].outbox;
-    if (ui->conf->confirm_quit || outbox)
-        ui_confirm(ui, outbox ? "Mail is being sent; it goes on when tuimail runs again. Quit?" : "Quit?", "",
-                   quit_answer, NULL);
+        mails += ui->accts.list[a].outbox;
+    if (changes)
+        snprintf(detail, sizeof detail, "%u change%s for the server. ", changes, changes == 1 ? " waits" : "s wait");
+    if (mails)
+        snprintf(detail + strlen(detail), sizeof detail - strlen(detail), "%u mail%s to be sent. ", mails,
+                 mails == 1 ? " waits" : "s wait");
+    if (detail[0])
+        snprintf(detail + strlen(detail), sizeof detail - strlen(detail), "All is kept, and done at the next start.");
+    if (ui->conf->confirm_quit || detail[0])
+        ui_confirm(ui, "Quit?", detail, quit_answer, NULL);
     else
         ui->quit = true;
     return true;
@@ -369,10 +404,17 @@ static void on_fetched(struct ui *ui, void *arg, const struct msg *m)
         return;
     }
     const struct m_FETCHED *f = &m->u.FETCHED;
-    if (f->kind != ERR_NONE)
-        ui_note(ui, NOTE_ERROR, "%.*s: %.*s", STR_FMT(f->account), STR_FMT(f->text));
-    else
+    struct buf words = BUF_INIT(NOTE_CHARS);
+    if (f->kind == ERR_CANCELED) /* by the user, who knows */
+        return;
+    if (f->kind == ERR_NONE) {
         ui_note(ui, NOTE_INFO, "%.*s: %u new", STR_FMT(f->account), f->fresh);
+        return;
+    }
+    buf_addf(&words, "%.*s: %.*s", STR_FMT(f->account), STR_FMT(f->text));
+    ui_note_told(ui, NOTE_ERROR, accts_find(&ui->accts, f->account, false),
+                 (enum err_kind)MIN(f->kind, (uint32_t)ERR_COUNT - 1), buf_str(&words));
+    buf_fini(&words);
 }
 
 static bool fetch_now(struct ui *ui, const char *account, struct err *err)
@@ -381,8 +423,17 @@ static bool fetch_now(struct ui *ui, const char *account, struct err *err)
         return true;
     if (*account && accts_find(&ui->accts, str_z(account), false) < 0)
         return err_set(err, ERR_USAGE, "no account \"%s\"", account);
-    uint32_t req = ui_request(ui, on_fetched, NULL);
-    return SEND(ui->client->chan, -1, err, FETCH_NOW, .req = req, .account = str_z(account));
+    int only = *account ? accts_find(&ui->accts, str_z(account), false) : -1;
+    ui_ask_secret_again(ui, only);
+    for (unsigned a = 0; a < ui->accts.n; a++) {
+        const struct acct *acct = &ui->accts.list[a];
+        if ((only >= 0 && a != (unsigned)only) || (acct->secret_wanted && acct->secret_service == SERVICE_INCOMING))
+            continue; /* a password that comes connects, and that brings new mail */
+        uint32_t req = ui_request(ui, on_fetched, NULL);
+        if (!SEND(ui->client->chan, -1, err, FETCH_NOW, .req = req, .account = str_z(acct->name)))
+            return false;
+    }
+    return true;
 }
 
 bool run_fetch(void *context, const struct cmd_args *args, struct err *err)
@@ -406,6 +457,10 @@ bool run_login(void *context, const struct cmd_args *args, struct err *err)
     const char *name = cmd_arg(args, 0), *argv[8] = {NULL};
     char self[4096];
     size_t n = 1;
+    if (name && accts_find(&ui->accts, str_z(name), false) < 0)
+        return err_set(err, ERR_NO_ACCOUNT, "no account %s", name);
+    if (ui_ask_secret_again(ui, name ? accts_find(&ui->accts, str_z(name), false) : -1))
+        return true;
     for (unsigned a = 0; !name && a < ui->accts.n; a++)
         if (ui->accts.list[a].state == ACCOUNT_FAILED && ui->accts.list[a].conf &&
             account_has_oauth(ui->accts.list[a].conf))
@@ -446,6 +501,9 @@ bool run_reconnect(void *context, const struct cmd_args *args, struct err *err)
         return true;
     if (name && accts_find(&ui->accts, str_z(name), false) < 0)
         return err_set(err, ERR_NO_ACCOUNT, "no account %s", name);
+    for (unsigned a = 0; a < ui->accts.n; a++)
+        if (!name || !strcmp(name, ui->accts.list[a].name))
+            ui->accts.list[a].secret_declined = false;
     for (unsigned a = 0; a < ui->accts.n; a++)
         for (uint8_t offline = 2; offline-- > 0 && (!name || !strcmp(name, ui->accts.list[a].name));)
             if (!SEND(ui->client->chan, -1, err, SET_OFFLINE, .account = str_z(ui->accts.list[a].name),

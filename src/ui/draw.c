@@ -313,7 +313,8 @@ static const char *empty_words(const struct ui *ui, const struct list *l)
     static const char *const words[] = {[FILL_DONE] = "No messages here.",
                                         [FILL_RUNS] = "The list is being read.",
                                         [FILL_UNASKED] = "Nothing of it is on this machine yet.",
-                                        [FILL_WAITS] = "Nothing is on this machine yet, and the account is offline."};
+                                        [FILL_WAITS] =
+                                            "Nothing is on this machine yet, and there is no line to the server."};
     return words[fill_of(ui, l)];
 }
 
@@ -431,8 +432,8 @@ static unsigned state_words(const struct ui *ui, enum say say, unsigned room, st
     return cols;
 }
 
-/* What stands to the right: as much as fits into these columns. */
-static void draw_state(struct ui *ui, struct rect r, unsigned width)
+/* What stands to the right, before column `right`: as much as fits into these columns. */
+static void draw_state(struct ui *ui, struct rect r, unsigned right, unsigned width)
 {
     struct buf words = BUF_INIT(CLEAN_MAX);
     enum say say = SAY_ALL;
@@ -441,7 +442,7 @@ static void draw_state(struct ui *ui, struct rect r, unsigned width)
     unsigned cols = state_words(ui, say, 0, &words);
     if (cols <= width) {
         state_words(ui, say, width - cols, &words);
-        put_right(ui, r, 0, r.cols - 9, buf_z(&words), THING_STATUS);
+        put_right(ui, r, 0, right, buf_z(&words), THING_STATUS);
     }
     buf_fini(&words);
 }
@@ -493,14 +494,28 @@ static void draw_status(struct ui *ui)
     keys_format(ui->keys, ui->nkeys, &keys);
     const char *left = ui->nkeys ? buf_z(&keys) : ui->progress[0] ? ui->progress : ui->status;
     style s = ui->nkeys || ui->progress[0] ? THING_STATUS_NOTE : levels[MIN(ui->status_level, 2u)];
-    struct buf b = BUF_INIT(CLEAN_MAX);
-    unsigned need = clean(ui, str_z(left), &b).cols;
+    struct buf b = BUF_INIT(CLEAN_MAX), help = BUF_INIT(200);
+    unsigned need = clean(ui, str_z(left), &b).cols, least = state_words(ui, SAY_TROUBLE, 0, &b), core = need;
+    if (left == ui->status) {
+        buf_reset(&b);
+        core = clean(ui, (struct str){left, ui->status_core}, &b).cols;
+    }
+    /* what happened comes first, then the state of the accounts, then what to do about it: that is a key away */
+    bool whole = need == core ? need < r.cols : need + least + 12 < r.cols;
+    if (!whole && left == ui->status && keymap_where(ui->keymap, CTX_LIST, "messages", &help))
+        buf_addz(&help, " shows all");
+    else
+        buf_addz(&help, "? help");
+    unsigned tail = (unsigned)help.n + 3, shown = whole ? need : core;
+    if (!whole && r.cols > tail + 20)
+        shown = MIN(shown, r.cols - tail - 1);
+    if (shown + tail + 3 < r.cols)
+        draw_state(ui, r, r.cols - tail, r.cols - shown - tail - 3);
+    if (shown + tail + 1 <= r.cols)
+        put_right(ui, r, 0, r.cols - 1, buf_z(&help), THING_STATUS);
+    put_field(ui, r, 0, 1, MIN(shown, r.cols - 1), str_z(left), s);
     buf_fini(&b);
-    if (need + 12 < r.cols)
-        draw_state(ui, r, r.cols - need - 12);
-    if (need + 10 <= r.cols)
-        put_right(ui, r, 0, r.cols - 1, "? help", THING_STATUS);
-    put_field(ui, r, 0, 1, MIN(need, r.cols - 1), str_z(left), s);
+    buf_fini(&help);
     buf_fini(&keys);
 }
 

@@ -72,12 +72,12 @@ static void box_title(const struct ui *ui, unsigned account, const struct box_it
     buf_addf(out, "%s · %s", item ? item->path : "mailbox", ui->accts.list[account].name);
 }
 
-void ui_follow_box(struct ui *ui)
+bool ui_follow_box(struct ui *ui)
 {
     struct list *l = ui_list(ui);
     const struct box_item *item = l->source == LIST_BOX ? boxes_find(&ui->boxes, l->account, l->box) : NULL;
     if (l->source != LIST_BOX || !ui->accts.list[l->account].reader || !boxes_role(&ui->boxes, l->account, BOX_INBOX))
-        return; /* nothing is known of the mailboxes yet */
+        return false; /* nothing is known of the mailboxes yet */
     if (!item) {
         enum pane focus = ui->focus;
         unsigned cur = ui->boxes.cur;
@@ -87,7 +87,7 @@ void ui_follow_box(struct ui *ui)
             ui->focus = focus;
             ui->boxes.cur = cur;
         }
-        return;
+        return true;
     }
     struct buf title = BUF_INIT(1200);
     box_title(ui, l->account, item, &title);
@@ -96,6 +96,7 @@ void ui_follow_box(struct ui *ui)
         l->title = mem_dup_z(buf_z(&title));
     }
     buf_fini(&title);
+    return false;
 }
 
 void ui_show_box(struct ui *ui, unsigned account, uint64_t box)

@@ -24,7 +24,12 @@ struct acct {
     bool held;                 /* its changes wait for the choice of `identity` */
     bool offline;              /* the user's word; kept while the store is away */
     int64_t again;             /* wall clock of the next try to connect, 0 none */
-    char text[160];            /* why, raw */
+    enum err_kind why;
+    char text[400]; /* why, raw */
+    bool trouble;   /* it could not be connected since it was last */
+    /* its password is wanted, for this service, maybe as the last one was refused; declined: the user gave none */
+    bool secret_wanted, secret_refused, secret_declined;
+    uint8_t secret_service;
 };
 struct accts {
     struct acct list[ACCOUNTS_MAX];

@@ -1,15 +1,25 @@
 /* Words for the person: the last one in the status line, all of them under `:messages`. */
 #include "ui/private.h"
 
-static void add(struct ui *ui, uint8_t level, const char *text)
+static void keep(struct ui *ui, uint8_t level, const char *text)
 {
     if (!ui->notes)
         ui->notes = mem_array(NOTES_MAX, sizeof *ui->notes);
-    struct note *note = &ui->notes[ui->nnotes++ % NOTES_MAX];
+    /* said again, it is one line: of the newest time */
+    struct note *note = ui->nnotes ? &ui->notes[(ui->nnotes - 1) % NOTES_MAX] : NULL;
+    if (!note || strcmp(note->text, text) != 0)
+        note = &ui->notes[ui->nnotes++ % NOTES_MAX];
     note->at = clock_wall();
     note->level = level;
     snprintf(note->text, sizeof note->text, "%s", text);
+}
+
+static void add(struct ui *ui, uint8_t level, const char *text)
+{
+    keep(ui, level, text);
+    ui->said++;
     snprintf(ui->status, sizeof ui->status, "%s", text);
+    ui->status_core = strlen(ui->status);
     ui->status_level = level;
     ui->status_ms = clock_mono_ms();
     ui->status_of = 0;
@@ -18,10 +28,10 @@ static void add(struct ui *ui, uint8_t level, const char *text)
 
 void ui_note(struct ui *ui, uint8_t level, const char *fmt, ...)
 {
-    struct buf line = BUF_INIT(419);
+    struct buf line = BUF_INIT(NOTE_CHARS - 1);
     va_list ap;
     va_start(ap, fmt);
-    char text[420];
+    char text[NOTE_CHARS];
     vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
     text_from_bytes(str_z(text), TEXT_FOLD_SPACE, &line);
@@ -29,13 +39,45 @@ void ui_note(struct ui *ui, uint8_t level, const char *fmt, ...)
     buf_fini(&line);
 }
 
+static void with_hint(struct ui *ui, uint8_t level, struct str text, const char *hint)
+{
+    bool ends = text.n && (text.p[text.n - 1] == '?' || text.p[text.n - 1] == '.');
+    ui_note(ui, level, "%.*s%s%s", STR_FMT(text), !*hint ? "" : ends ? " " : ". ", hint);
+}
+
 void ui_note_err(struct ui *ui, const struct err *err)
 {
     /* what was typed here is in no file that could be corrected */
-    const char *hint = err->kind == ERR_CONFIG ? "" : err_hint(err->kind);
-    size_t n = strlen(err->text);
-    bool ends = n && (err->text[n - 1] == '?' || err->text[n - 1] == '.');
-    ui_note(ui, NOTE_ERROR, "%s%s%s", err->text, !*hint ? "" : ends ? " " : ". ", hint);
+    with_hint(ui, NOTE_ERROR, str_z(err->text), err->kind == ERR_CONFIG ? "" : err_hint(err->kind));
+}
+
+void ui_note_told(struct ui *ui, uint8_t level, int account, enum err_kind kind, struct str text)
+{
+    bool line = account >= 0 && (err_scope(kind) == SCOPE_ACCOUNT || kind == ERR_CHANNEL);
+    /* what is tried again by itself needs nobody */
+    const char *hint = line && err_retry(kind) == RETRY_AFTER_CHANGE ? err_hint(kind) : "";
+    with_hint(ui, level, text, hint);
+    size_t n = strlen(ui->status), tail = strlen(hint);
+    if (tail && n > tail && !strcmp(ui->status + n - tail, hint))
+        ui->status_core = n - tail - 1;
+    if (line)
+        ui_note_line(ui, (unsigned)account);
+}
+
+void ui_note_quiet(struct ui *ui, const char *fmt, ...)
+{
+    char text[NOTE_CHARS];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    keep(ui, NOTE_INFO, text);
+}
+
+void ui_note_past(struct ui *ui, unsigned said)
+{
+    if (ui->said == said)
+        ui->status[0] = 0;
 }
 
 void ui_note_line(struct ui *ui, unsigned account)

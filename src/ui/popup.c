@@ -267,8 +267,6 @@ void ui_help(struct ui *ui, const char *word)
         ui_note(ui, NOTE_WARNING, "no command or option \"%s\"", word);
         return;
     }
-    if (context == CTX_HELP)
-        context = CTX_LIST;
     snprintf(title, sizeof title, word ? "%s" : "keys here (%s)", word ? word : cmd_context_name(context));
     ui_popup(ui, POPUP_PAGER, title);
     if (command)

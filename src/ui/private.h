@@ -102,10 +102,11 @@ struct layout {
     bool small;
 };
 
+#define NOTE_CHARS 640 /* a reason and what to do about it */
 struct note {
     int64_t at; /* wall clock */
     uint8_t level;
-    char text[420];
+    char text[NOTE_CHARS];
 };
 #define NOTES_MAX 500
 #define STACK_MAX 8
@@ -165,7 +166,9 @@ struct ui {
     const struct list *look_list;
     uint64_t look_box, look_msg;
     struct ref looked;
-    bool view_more; /* the viewer has the beginning of the message, and gets the whole of it */
+    bool view_more;   /* the viewer has the beginning of the message, and gets the whole of it */
+    bool waits_line;  /* the message could not be fetched for want of a line: opened again when there is one, */
+    uint8_t reopened; /* so many times at most */
     int64_t opened_ms;
     struct watch *seen_timer, *progress_timer, *prefetch_timer, *warm_timer;
     struct ref quarantine[QUARANTINE_MAX];
@@ -212,7 +215,9 @@ struct ui {
 
     struct note *notes; /* ring of NOTES_MAX */
     unsigned nnotes;
-    char status[420];
+    unsigned said; /* words in the status line so far */
+    char status[NOTE_CHARS];
+    size_t status_core; /* bytes; behind them stands what to do about a line that failed */
     uint8_t status_level;
     int64_t status_ms;
     unsigned status_of; /* the words are about the line of this account, plus one; 0: about no line */
@@ -236,8 +241,8 @@ void ui_check(const struct ui *); /* aborts where an invariant is broken: for te
 struct list *ui_list(const struct ui *);
 const struct list_row *ui_row(const struct ui *); /* the message that verbs act on, or NULL */
 enum cmd_context ui_context(const struct ui *);
-/* Runs a command line of the language; complaints become a note. */
-void ui_run(struct ui *, const char *text);
+/* Runs a command line of the language; complaints become a note, and false. */
+bool ui_run(struct ui *, const char *text);
 void ui_run_hooks(struct ui *, const char *event);
 
 /* ---- notes.c ---- */
@@ -247,6 +252,12 @@ void ui_note_err(struct ui *, const struct err *);
 /* The words said last are about the line of this account: they go from the status line when that is over. */
 void ui_note_line(struct ui *, unsigned account);
 void ui_note_line_over(struct ui *, unsigned account);
+/* A word from the store: with what to do about it, where it is about the line of this account (negative: of none). */
+void ui_note_told(struct ui *, uint8_t level, int account, enum err_kind, struct str text);
+/* For the list of messages alone. */
+void ui_note_quiet(struct ui *, const char *fmt, ...) PRINTF(2, 3);
+/* A command succeeded that was begun when so much had been said (ui->said): what was said before it is over. */
+void ui_note_past(struct ui *, unsigned said);
 
 /* ---- store.c: the channel to the store ---- */
 bool ui_online(struct ui *); /* a channel is there; else a note says that it is not */
@@ -292,6 +303,8 @@ bool ui_url_allowed(struct str url);
 void ui_view_fd(struct ui *, int fd, struct str absent);
 /* The status line's words for bytes under way, when they have taken a while. */
 void ui_progress(struct ui *, const struct m_PROGRESS *, int64_t since_ms);
+/* The account has a line: what waited for it in the pane is opened. */
+void ui_open_again(struct ui *, unsigned account);
 bool ui_load_stop(struct ui *); /* load.c: by the user, while a message or a part is fetched; false: nothing is */
 /* The list is new, or new mail is in it: the text of the next unread messages is fetched (option prefetch). */
 void ui_prefetch_soon(struct ui *);
@@ -306,7 +319,8 @@ bool ui_pop_list(struct ui *);
 struct list *ui_new_list(struct ui *);
 void ui_show_box(struct ui *, unsigned account, uint64_t box);
 void ui_show_inboxes(struct ui *);
-void ui_follow_box(struct ui *); /* the mailbox shown may have been renamed or removed elsewhere */
+/* The mailbox shown may have been renamed or removed elsewhere; true: another list is shown now. */
+bool ui_follow_box(struct ui *);
 void ui_show_item(struct ui *, const struct box_item *);
 void ui_drop_stack(struct ui *);
 
@@ -321,7 +335,11 @@ void ui_count_soon(struct ui *); /* counts saved searches again, soon */
 /* ---- prompt.c ---- */
 void ui_ask(struct ui *, const char *label, const char *text, enum arg_kind complete, bool completes, struct history *,
             prompt_fn *accept, prompt_fn *change, void *arg);
-void ui_ask_secret(struct ui *, unsigned account, uint8_t service, const char *label);
+/* Asks for the first password that is wanted and was not declined, of this account or of all (negative); false: none.
+ */
+bool ui_ask_secret(struct ui *, int account);
+/* The user wants to be connected: for those that were declined too. */
+bool ui_ask_secret_again(struct ui *, int account);
 /* only_account UINT_MAX: of all; `but` is left out (a mailbox of that account, 0 none). `missing` gets a name that no
  * mailbox has; where it is NULL the prompt stays open until there is one. */
 void ui_pick_box(struct ui *, const char *label, unsigned only_account, uint64_t but, pick_fn *picked,

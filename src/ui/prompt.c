@@ -60,11 +60,30 @@ void ui_command_prompt(struct ui *ui, const char *text)
     edit_set(&p->edit, str_z(text));
 }
 
-void ui_ask_secret(struct ui *ui, unsigned account, uint8_t service, const char *label)
+bool ui_ask_secret(struct ui *ui, int account)
 {
-    struct prompt *p = begin(ui, PROMPT_SECRET, label);
-    p->account = account;
-    p->service = service;
+    char label[120];
+    for (unsigned i = 0; i < ui->accts.n; i++) {
+        struct acct *a = &ui->accts.list[i];
+        if ((account >= 0 && i != (unsigned)account) || !a->secret_wanted || a->secret_declined)
+            continue;
+        snprintf(label, sizeof label, "password of %.40s%s%s: ", a->name,
+                 a->secret_service == SERVICE_SUBMISSION ? ", for sending" : "",
+                 a->secret_refused ? " (the last one was refused)" : "");
+        struct prompt *p = begin(ui, PROMPT_SECRET, label);
+        p->account = i;
+        p->service = a->secret_service;
+        return true;
+    }
+    return false;
+}
+
+bool ui_ask_secret_again(struct ui *ui, int account)
+{
+    for (unsigned i = 0; i < ui->accts.n; i++)
+        if (account < 0 || i == (unsigned)account)
+            ui->accts.list[i].secret_declined = false;
+    return ui_ask_secret(ui, account);
 }
 
 /* ---- the secret: through a pipe, never through a message ---- */
@@ -85,7 +104,18 @@ static void give_secret(struct ui *ui)
     if (!ok || !SEND(ui->client->chan, pipe_fd[0], &err, SECRET_GIVEN,
                      .account = str_z(ui->accts.list[p->account].name), .service = p->service))
         ui_note(ui, NOTE_ERROR, "the password was not passed on");
+    else
+        ui->accts.list[p->account].secret_wanted = false;
     close(pipe_fd[0]);
+}
+
+/* Nothing typed is none given. */
+static void secret_declined(struct ui *ui, unsigned account)
+{
+    struct acct *a = &ui->accts.list[account];
+    a->secret_declined = true;
+    ui_note(ui, NOTE_WARNING, "no password given: fetch asks again");
+    ui_note_line(ui, account);
 }
 
 /* ---- picking from a list ---- */
@@ -359,9 +389,16 @@ static void accept_line(struct ui *ui)
         history_add(p.history, str_z(text));
     explicit_bzero(&p.edit, sizeof p.edit);
     ui_prompt_close(ui);
-    if (p.kind == PROMPT_COMMAND && *text)
-        ui_run(ui, text);
-    else if (p.kind == PROMPT_ASK && p.accept)
+    if (p.kind == PROMPT_SECRET) {
+        if (ui->accts.list[p.account].secret_wanted)
+            secret_declined(ui, p.account);
+        ui_ask_secret(ui, -1);
+    } else if (p.kind == PROMPT_COMMAND && *text) {
+        unsigned said = ui->said;
+        if (ui_run(ui, text))
+            ui_note_past(ui, said);
+    }
+    if (p.kind == PROMPT_ASK && p.accept)
         p.accept(ui, p.arg, text);
     else if (none)
         p.missing(ui, p.arg, text);
@@ -380,8 +417,10 @@ static void leave(struct ui *ui)
         p.accept(ui, p.arg, NULL);
     else if (p.kind == PROMPT_PICK && p.picked)
         p.picked(ui, p.arg, NULL);
-    else if (p.kind == PROMPT_SECRET)
-        ui_note(ui, NOTE_WARNING, "no password given: fetch asks again");
+    else if (p.kind == PROMPT_SECRET) {
+        secret_declined(ui, p.account);
+        ui_ask_secret(ui, -1);
+    }
 }
 
 static void walk_history(struct ui *ui, bool older)

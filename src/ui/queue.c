@@ -1,8 +1,11 @@
 /* Offline and online, what waits for the server, and whose changes they are where an account became another. */
 #include "ui/extra.h"
 
+#include <limits.h>
+
 #define QUEUE_SHOWN 2000 /* of an account */
 #define FACT_COLS 17     /* "largest mailboxes" */
+#define NO_ACCOUNT UINT_MAX
 
 /* ---- offline ---- */
 void queue_offline(struct ui *ui, unsigned account, bool offline)
@@ -96,6 +99,10 @@ static void fill(struct ui *ui)
         if (r && (!reader_queue(r, QUEUE_SHOWN, add_intent, &f, &err) || !reader_outbox(r, add_mail, &f, &err)))
             ui_note_err(ui, &err);
     }
+    if (ui->popup.n == 0) { /* it stays: the q that is meant for it ends nothing else */
+        ui_popup_row(ui, "", "nothing waits: the server has all you did");
+        ui->popup.rows[0].account = NO_ACCOUNT;
+    }
 }
 
 void queue_changed(struct ui *ui)
@@ -105,10 +112,8 @@ void queue_changed(struct ui *ui)
         return;
     unsigned cur = p->cur, top = p->top;
     fill(ui);
-    p->cur = p->n ? MIN(cur, p->n - 1) : 0;
+    p->cur = MIN(cur, p->n - 1);
     p->top = top;
-    if (p->n == 0)
-        ui_popup_close(ui);
 }
 
 bool run_queue(void *context, const struct cmd_args *args, struct err *err)
@@ -116,10 +121,6 @@ bool run_queue(void *context, const struct cmd_args *args, struct err *err)
     struct ui *ui = context;
     (void)args, (void)err;
     fill(ui);
-    if (ui->popup.n == 0) {
-        ui_popup_close(ui);
-        ui_note(ui, NOTE_INFO, "nothing waits: the server has all you did");
-    }
     return true;
 }
 
@@ -197,7 +198,9 @@ bool queue_key(struct ui *ui, ckey key)
         p->cur = MIN(p->cur + 1, p->n - 1);
     else if (key == 'k' || key == K_UP)
         p->cur -= p->cur > 0;
-    else if (key == 'd' && p->cur < p->n)
+    else if (key == '?')
+        ui_note(ui, NOTE_INFO, "j k move · d takes the row back · q closes");
+    else if (key == 'd' && p->cur < p->n && p->rows[p->cur].account != NO_ACCOUNT)
         drop(ui, &p->rows[p->cur]);
     else if (key == 'R' && p->cur < p->n && p->rows[p->cur].mail)
         take_back(ui, &p->rows[p->cur]);
@@ -270,6 +273,8 @@ bool run_account(void *context, const struct cmd_args *args, struct err *err)
     ui_popup(ui, POPUP_PAGER, a->name);
     if (a->text[0])
         ui_popup_text(ui, "state", FACT_COLS, a->text);
+    if (a->text[0] && err_hint(a->why)[0])
+        ui_popup_text(ui, "what to do", FACT_COLS, err_hint(a->why));
     if (a->reader && !reader_facts(a->reader, add_fact, ui, err))
         return false;
     if (ui->popup.n == 0)

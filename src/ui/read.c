@@ -6,7 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { PROGRESS_AFTER_MS = 500, URL_MAX = 8000, PREFETCH_ROWS = 40, PREFETCH_AFTER_MS = 300 };
+enum { PROGRESS_AFTER_MS = 500, URL_MAX = 8000, PREFETCH_ROWS = 40, PREFETCH_AFTER_MS = 300, REOPEN_MAX = 3 };
 
 static void viewer_end(struct ui *ui)
 {
@@ -185,12 +185,35 @@ void ui_progress(struct ui *ui, const struct m_PROGRESS *p, int64_t since_ms)
     buf_fini(&line);
 }
 
+/* It was the line's fault, not the message's: ERR_PROTOCOL may be, and would break the next line too. */
+static bool lacks_line(enum err_kind kind)
+{
+    return kind == ERR_OFFLINE || (err_scope(kind) == SCOPE_ACCOUNT && kind != ERR_PROTOCOL && kind != ERR_CANCELED);
+}
+
+static void not_fetched(struct ui *ui, enum err_kind kind, const char *why)
+{
+    message_fail(&ui->message, why);
+    ui->waits_line = ui->message.state == MESSAGE_FAILED && lacks_line(kind);
+}
+
+void ui_open_again(struct ui *ui, unsigned account)
+{
+    const struct list_row *row = list_cursor(ui_list(ui));
+    unsigned times = ui->reopened + 1u;
+    if (!ui->waits_line || ui->message.state != MESSAGE_FAILED || ui->message.ref.account != account || !row ||
+        !ref_eq(row->ref, ui->message.ref) || times > REOPEN_MAX)
+        return;
+    ui_open(ui, ui->message.flags);
+    ui->reopened = (uint8_t)times;
+}
+
 static void on_body(struct ui *ui, void *arg, const struct msg *m)
 {
     (void)arg;
     if (!m) {
         ui->open_req = 0;
-        message_fail(&ui->message, "the store ended");
+        not_fetched(ui, ERR_OFFLINE, "the store ended");
         return;
     }
     if (m->kind == MSG_PROGRESS) {
@@ -213,7 +236,7 @@ static void on_body(struct ui *ui, void *arg, const struct msg *m)
         snprintf(why, sizeof why, "%.*s", STR_FMT(m->u.REFUSED.text));
         if (ui->message.state == MESSAGE_SHOWN || ui->message.state == MESSAGE_READING)
             ui_note(ui, NOTE_ERROR, "only the beginning is here: %s", why);
-        message_fail(&ui->message, why);
+        not_fetched(ui, (enum err_kind)MIN(m->u.REFUSED.kind, (uint32_t)ERR_COUNT - 1), why);
     }
 }
 
@@ -247,6 +270,8 @@ void ui_open(struct ui *ui, unsigned view_flags)
     wanted(ui, ref, view_flags, want);
     ui_open_close(ui);
     message_show(&ui->message, ref, row->subject, view_flags);
+    ui->waits_line = false;
+    ui->reopened = 0;
     ui->focus = focus == PANE_MESSAGE ? PANE_MESSAGE : PANE_LIST;
     if (quarantined(ui, ref) && !(view_flags & VIEW_RAW)) {
         message_fail(&ui->message, "The display of this message broke off before; raw shows the bytes.");
@@ -294,6 +319,14 @@ bool run_scroll_down(void *context, const struct cmd_args *args, struct err *err
     if (!is_open(ui)) {
         ui_open(ui, 0);
         ui->focus = is_open(ui) ? PANE_MESSAGE : ui->focus;
+        return true;
+    }
+    if (ui->waits_line && ui->message.state == MESSAGE_FAILED) { /* not read: not passed over */
+        const struct acct *a = &ui->accts.list[ui->message.ref.account];
+        if (a->state == ACCOUNT_ONLINE)
+            ui_open(ui, ui->message.flags);
+        else
+            ui_note(ui, NOTE_INFO, "loaded by itself when %s is connected · j goes on", a->name);
         return true;
     }
     if (message_scroll(&ui->message, MAX(pane_rows(ui), 3u) - 2, pane_rows(ui)))

@@ -57,13 +57,23 @@ static bool line_good(const struct acct *acct)
     return !acct->held && (acct->state == ACCOUNT_ONLINE || acct->state == ACCOUNT_OFFLINE);
 }
 
+static void on_line(struct ui *ui, unsigned at)
+{
+    struct acct *acct = &ui->accts.list[at];
+    if (acct->trouble)
+        ui_note_quiet(ui, "%s is connected again", acct->name);
+    acct->trouble = false;
+    acct->secret_declined = false;
+    ui_open_again(ui, at);
+}
+
 static void on_account(struct ui *ui, const struct m_ACCOUNT *m)
 {
     int at = accts_find(&ui->accts, m->account, true);
     if (at < 0)
         return;
     struct acct *acct = &ui->accts.list[at];
-    bool was_good = line_good(acct);
+    bool was_good = line_good(acct), was_online = acct->known && acct->state == ACCOUNT_ONLINE;
     acct->known = true;
     acct->state = m->state;
     acct->queued = m->queued;
@@ -76,12 +86,19 @@ static void on_account(struct ui *ui, const struct m_ACCOUNT *m)
     if (m->held && !acct->held)
         queue_held(ui, (unsigned)at);
     acct->held = m->held;
-    if (!was_good && line_good(acct))
-        ui_note_line_over(ui, (unsigned)at);
-    queue_changed(ui);
     acct->again = m->again;
+    acct->why = (enum err_kind)MIN(m->kind, (uint32_t)ERR_COUNT - 1);
     snprintf(acct->text, sizeof acct->text, "%.*s", (int)MIN(m->text.n, sizeof acct->text - 1),
              m->text.n ? m->text.p : "");
+    if (acct->secret_service == SERVICE_INCOMING ? m->state != ACCOUNT_WANTS_SECRET : !m->outbox)
+        acct->secret_wanted = false;
+    if (!was_good && line_good(acct))
+        ui_note_line_over(ui, (unsigned)at);
+    if (m->state == ACCOUNT_FAILED || (m->state == ACCOUNT_WAITING && m->text.n))
+        acct->trouble = true;
+    else if (m->state == ACCOUNT_ONLINE && !was_online)
+        on_line(ui, (unsigned)at);
+    queue_changed(ui);
     ui->boxes.stale = true;
 }
 
@@ -118,33 +135,35 @@ static void on_outbox(struct ui *ui, const struct m_OUTBOX *m)
 static void on_secret(struct ui *ui, const struct m_SECRET_WANTED *m)
 {
     int at = accts_find(&ui->accts, m->account, true);
-    char label[120];
     if (at < 0)
         return;
-    ui->accts.list[at].state = ACCOUNT_WANTS_SECRET;
-    if (ui->prompt.kind != PROMPT_NONE) {
-        ui_note(ui, NOTE_WARNING, "%s asks for its password: fetch %s", ui->accts.list[at].name,
-                ui->accts.list[at].name);
-        ui_note_line(ui, (unsigned)at);
-        return;
-    }
+    struct acct *acct = &ui->accts.list[at];
+    acct->state = ACCOUNT_WANTS_SECRET;
+    acct->secret_wanted = true;
+    acct->secret_service = m->service;
+    acct->secret_refused = m->text.n > 0;
     /* a refusal's words may be long: they are in the list of messages */
     if (m->text.n) {
-        ui_note(ui, NOTE_WARNING, "%s: %.*s", ui->accts.list[at].name, STR_FMT(m->text));
+        ui_note(ui, NOTE_WARNING, "%s: %.*s", acct->name, STR_FMT(m->text));
         ui_note_line(ui, (unsigned)at);
     }
-    snprintf(label, sizeof label, "password of %.40s%s%s: ", ui->accts.list[at].name,
-             m->service == SERVICE_SUBMISSION ? ", for sending" : "", m->text.n ? " (the last one was refused)" : "");
-    ui_ask_secret(ui, (unsigned)at, m->service, label);
+    if (acct->secret_declined)
+        return; /* the server was away meanwhile; the user has not changed the mind */
+    if (ui->prompt.kind == PROMPT_NONE) {
+        ui_ask_secret(ui, at);
+    } else if (ui->prompt.kind != PROMPT_SECRET) { /* else it comes next */
+        ui_note(ui, NOTE_WARNING, "%s asks for its password: fetch %s", acct->name, acct->name);
+        ui_note_line(ui, (unsigned)at);
+    }
 }
 
 static void on_note(struct ui *ui, const struct m_NOTE *m)
 {
-    int at = accts_find(&ui->accts, m->account, false);
-    enum err_kind kind = (enum err_kind)MIN(m->kind, (uint32_t)ERR_COUNT - 1);
-    ui_note(ui, m->level, "%.*s%s%.*s", STR_FMT(m->account), m->account.n ? ": " : "", STR_FMT(m->text));
-    if (at >= 0 && (err_scope(kind) == SCOPE_ACCOUNT || kind == ERR_CHANNEL))
-        ui_note_line(ui, (unsigned)at);
+    struct buf words = BUF_INIT(NOTE_CHARS);
+    buf_addf(&words, "%.*s%s%.*s", STR_FMT(m->account), m->account.n ? ": " : "", STR_FMT(m->text));
+    ui_note_told(ui, m->level, accts_find(&ui->accts, m->account, false),
+                 (enum err_kind)MIN(m->kind, (uint32_t)ERR_COUNT - 1), buf_str(&words));
+    buf_fini(&words);
 }
 
 static void on_message(struct ui *ui, struct msg *m)

@@ -65,7 +65,7 @@ static bool repeats(const struct line *line)
     return c && (c->flags & CMD_REPEAT);
 }
 
-void ui_run(struct ui *ui, const char *text)
+bool ui_run(struct ui *ui, const char *text)
 {
     struct err err = ERR_INIT;
     char *copy = mem_dup_z(text); /* what runs may unbind the key whose command this is */
@@ -92,6 +92,7 @@ void ui_run(struct ui *ui, const char *text)
     }
     free(copy);
     ui->dirty = true;
+    return ok;
 }
 
 /* ---- keys ---- */
@@ -125,8 +126,12 @@ static void run_binding(struct ui *ui, const struct binding *b)
         char *macro = mem_dup_z(b->macro);
         run_macro(ui, macro);
         free(macro);
-    } else
-        ui_run(ui, b->command);
+        return;
+    }
+    unsigned said = ui->said;
+    bool stood = clock_mono_ms() - ui->status_ms > NOTE_STAYS_MS;
+    if (ui_run(ui, b->command) && stood)
+        ui_note_past(ui, said);
 }
 
 static void unknown_keys(struct ui *ui)
@@ -227,7 +232,12 @@ void ui_draw(struct ui *ui)
         if (list_update(l, &err))
             ui->boxes.stale = true;
         boxes_update(&ui->boxes, &ui->accts, ui->conf, &err);
-        ui_follow_box(ui);
+        if (ui_follow_box(ui)) {
+            l = ui_list(ui);
+            if (ui->layout.list.rows > 1)
+                list_set_height(l, ui->layout.list.rows - 1);
+            list_update(l, &err);
+        }
         ui_look(ui);
         ui_notify_title(ui);
         if (err.kind != ERR_NONE && !ui->list_read)
