@@ -199,7 +199,7 @@ bool queue_key(struct ui *ui, ckey key)
     else if (key == 'k' || key == K_UP)
         p->cur -= p->cur > 0;
     else if (key == '?')
-        ui_note(ui, NOTE_INFO, "j k move · d takes the row back · q closes");
+        ui_note(ui, NOTE_INFO, "j k move · d takes the row back · R goes on with a mail, y sends it again · q closes");
     else if (key == 'd' && p->cur < p->n && p->rows[p->cur].account != NO_ACCOUNT)
         drop(ui, &p->rows[p->cur]);
     else if (key == 'R' && p->cur < p->n && p->rows[p->cur].mail)
