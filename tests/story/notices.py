@@ -114,7 +114,7 @@ def test_the_open_mailbox_goes_away():
         server.append("bob", "Gone", [message("in the old place").replace("\n", "\r\n").encode()])
         term.wait(live)
         term.keys("G")
-        term.wait("1 new")
+        term.wait("   Gone")
         term.go("Gone", "in the old place")
         with server.imap("bob") as imap:
             imap.delete("Gone")
@@ -167,7 +167,7 @@ def test_quitting_with_changes_that_wait():
         term.wait(lambda s: "work live" in s and "queued" not in s)
         equal(len(server.subjects("bob", "Archive")), 1)
         term.keys("Home", "D")
-        term.wait("deleted for good")
+        term.wait("for good")
         term.keys("q")
         term.wait("Quit?")
         term.keys("y")
