@@ -3,6 +3,8 @@
 
 #include <unistd.h>
 
+#include "net/sasl.h"
+
 /* ---- Session ------------------------------------------------------------------------------------ */
 bool session_need(struct fetch *f, struct session **s_r, struct err *err)
 {
@@ -539,6 +541,8 @@ static bool step_connect(struct fetch *f, struct msg *m, struct err *err)
         f->session = s = session_new(f);
     if (f->stream && s->imap)
         return true;
+    if (!sasl_unbound().n)
+        sasl_unbound_set(m->u.STEP_CONNECT.unbound);
     if (!log_in(f, s, m->u.STEP_CONNECT.caps, err))
         return false;
     struct str caps = imap_caps_text(s->imap);
@@ -547,7 +551,8 @@ static bool step_connect(struct fetch *f, struct msg *m, struct err *err)
     stream_describe(f->stream, &text);
     buf_addz(&text, text.n ? "; " : "");
     buf_adds(&text, caps);
-    bool ok = FETCH_SEND(f, err, ONLINE, .caps = imap_caps(s->imap), .caps_text = buf_str(&text), .words = caps);
+    bool ok = FETCH_SEND(f, err, ONLINE, .caps = imap_caps(s->imap), .caps_text = buf_str(&text), .words = caps,
+                         .unbound = sasl_unbound());
     buf_fini(&text);
     return ok;
 }

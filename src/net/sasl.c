@@ -7,6 +7,7 @@
 #define CHALLENGE_MAX 12288 /* decoded bytes of one challenge */
 #define USER_MAX 1024
 #define LOOSE_MIN 6u /* shorter ones in other case may be words */
+#define UNBOUND_S (7 * 86400)
 #define TELLTALE 24u /* bytes of a secret that make it known again in what a server says */
 
 enum needs {
@@ -539,12 +540,48 @@ static bool binding_refused(const struct sasl *s, const struct err *err)
            strstr(err->text, sasl_errstring(SASL_BADPROT, NULL, NULL)) != NULL;
 }
 
+static char unbound[SASL_UNBOUND_MAX + 1]; /* "HOST KEY SECONDS", the time of the refusal */
+
+void sasl_unbound_set(struct str words)
+{
+    snprintf(unbound, sizeof unbound, "%.*s", STR_FMT(words));
+}
+
+struct str sasl_unbound(void)
+{
+    return str_z(unbound);
+}
+
+/* All of it but the time. The key is that of a certificate which was verified: who sits in the middle has another. */
+static bool unbound_words(const struct sasl_login *l, struct buf *out)
+{
+    return l->stream != NULL && buf_addf(out, "%s ", l->host) && stream_key(l->stream, out) && buf_addc(out, ' ');
+}
+
+static bool is_unbound(const struct sasl_login *l)
+{
+    struct buf words = BUF_INIT(SASL_UNBOUND_MAX - 20);
+    struct str known = str_z(unbound);
+    uint64_t since = 0, now = (uint64_t)clock_wall();
+    bool is = unbound_words(l, &words) && str_starts(known, buf_str(&words)) &&
+              str_u64(str_sub(known, words.n, known.n), &since) && since <= now && now - since < UNBOUND_S;
+    buf_fini(&words);
+    return is;
+}
+
+static void unbound_now(const struct sasl_login *l)
+{
+    struct buf words = BUF_INIT(SASL_UNBOUND_MAX);
+    if (unbound_words(l, &words) && buf_addf(&words, "%lld", (long long)clock_wall()))
+        sasl_unbound_set(buf_str(&words));
+    buf_fini(&words);
+}
+
 bool sasl_login(const struct sasl_login *l, bool *tried_r, struct err *err)
 {
-    static char unbound[256]; /* the host that could not follow */
     bool ok = false, again = true;
     *tried_r = false;
-    if (l->stream != NULL && strcmp(l->host, unbound) == 0)
+    if (is_unbound(l))
         stream_channel_binding_off(l->stream);
     while (!ok && again) {
         struct sasl *s = sasl_new(l->offered, l->service, l->host, l->user, l->secret, l->stream, l->insecure_ok, err);
@@ -555,7 +592,7 @@ bool sasl_login(const struct sasl_login *l, bool *tried_r, struct err *err)
         again = !ok && binding_refused(s, err);
         if (again) {
             stream_channel_binding_off(l->stream);
-            snprintf(unbound, sizeof unbound, "%s", l->host);
+            unbound_now(l);
             *err = ERR_INIT;
         } else if (!ok) {
             sasl_explain(s, err);

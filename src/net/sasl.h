@@ -35,6 +35,12 @@ void sasl_explain(const struct sasl *, struct err *);
  * was sent; one of six bytes or more also in another case, or percent-encoded. */
 void sasl_redact(const struct secret *, struct err *);
 
+/* The server that could not follow a channel binding (sasl_login), by host, key and time; "" none. What the last
+ * program of an account knew is given to the next one. Borrowed until the next login. */
+#define SASL_UNBOUND_MAX 400
+void sasl_unbound_set(struct str words);
+struct str sasl_unbound(void);
+
 /* A whole login. `carry` takes the exchange of a new `sasl` to the server: sasl_mechanism and sasl_initial, sasl_step
  * for each challenge, sasl_finish; false with *err. */
 struct sasl_login {
@@ -49,9 +55,9 @@ struct sasl_login {
 /* Carried a second time, without channel binding, where the server's words say that it could not follow the exchange,
  * and not that the password is wrong: Cyrus IMAP of Debian 12 knows tls-unique only, also under TLS 1.3, where RFC 9266
  * wants tls-exporter, and behind a proxy that ends TLS the two lines differ. That is no second guess at the password.
- * For the life of this program such a host is not offered a binding again: each refusal counts there as a failed login
- * and costs seconds. *err is what the server said of the last one, explained and without the secret. *tried_r: false
- * where nothing was said to the server, for want of a mechanism. */
+ * Such a host, under the same key, is not offered a binding again for seven days: each refusal counts there as a failed
+ * login and costs seconds. *err is what the server said of the last one, explained and without the secret. *tried_r:
+ * false where nothing was said to the server, for want of a mechanism. */
 bool sasl_login(const struct sasl_login *, bool *tried_r, struct err *);
 
 #endif

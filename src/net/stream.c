@@ -535,6 +535,11 @@ bool stream_showed_certificate(const struct stream *s)
     return s->tls != NULL && tls_showed_certificate(s->tls);
 }
 
+bool stream_key(const struct stream *s, struct buf *out)
+{
+    return s->tls != NULL && tls_key(s->tls, out);
+}
+
 void stream_describe(const struct stream *s, struct buf *out)
 {
     if (s->tunnel)

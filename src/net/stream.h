@@ -43,6 +43,8 @@ bool stream_starttls(struct stream *, const char *host, struct err *);
 bool stream_is_tls(const struct stream *);
 bool stream_is_tunnel(const struct stream *);
 bool stream_showed_certificate(const struct stream *); /* the server asked for ours and got it */
+/* "sha256/PIN": the key of the server, whose identity is proven; false without TLS. */
+bool stream_key(const struct stream *, struct buf *out);
 /* "TLS 1.3, AES-256-GCM, issued by ..., sha256/PIN" for doctor; "" without TLS. */
 void stream_describe(const struct stream *, struct buf *out);
 /* Channel binding data for SCRAM-PLUS: tls-exporter (1.3; RFC 9266), tls-unique (1.2 with extended master secret) or

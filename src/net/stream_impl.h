@@ -39,6 +39,7 @@ void tls_free(struct tls **, bool say_goodbye);
 enum io tls_handshake(struct tls *, struct err *);
 enum io tls_read(struct tls *, char *p, size_t n, size_t *got_r, struct err *);
 enum io tls_write(struct tls *, const char *p, size_t n, size_t *done_r, struct err *);
+bool tls_key(const struct tls *, struct buf *out);
 void tls_describe(const struct tls *, struct buf *out);
 bool tls_channel_binding(const struct tls *, const char **type_r, struct buf *out);
 void tls_wire_bytes(const struct tls *, uint64_t *in_r, uint64_t *out_r);

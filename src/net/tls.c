@@ -431,6 +431,14 @@ void tls_wire_bytes(const struct tls *t, uint64_t *in_r, uint64_t *out_r)
     *out_r = BIO_number_written(SSL_get_wbio(t->ssl));
 }
 
+bool tls_key(const struct tls *t, struct buf *out)
+{
+    X509 *cert = t->proven ? SSL_get1_peer_certificate(t->ssl) : NULL;
+    bool ok = cert != NULL && spki_pin(cert, out);
+    X509_free(cert);
+    return ok;
+}
+
 void tls_describe(const struct tls *t, struct buf *out)
 {
     X509 *cert = SSL_get1_peer_certificate(t->ssl);

@@ -268,13 +268,14 @@ static bool announces(struct str caps, const char *word)
 
 static void connect_now(struct acct *a)
 {
-    struct buf caps = BUF_INIT(3000);
+    struct buf caps = BUF_INIT(3000), unbound = BUF_INIT(400);
     struct err err = ERR_INIT;
-    if (!db_meta_get(a->db, "capabilities", &caps, &err))
+    if (!db_meta_get(a->db, "capabilities", &caps, &err) || !db_meta_get(a->db, "unbound", &unbound, &err))
         acct_db_error(a, &err);
     db_set_labels(a->db, announces(buf_str(&caps), "X-GM-EXT-1"));
-    struct step *s = STEP(a, connect_done, -1, STEP_CONNECT, .caps = buf_str(&caps));
+    struct step *s = STEP(a, connect_done, -1, STEP_CONNECT, .caps = buf_str(&caps), .unbound = buf_str(&unbound));
     buf_fini(&caps);
+    buf_fini(&unbound);
     if (!s)
         return;
     a->connect_step = s->number;
@@ -377,18 +378,26 @@ static void on_ready(struct acct *a, struct msg *m)
     a->unread_box = 0;
 }
 
-static void on_online(struct acct *a, struct msg *m)
+/* What the next fetch program is told of the server. */
+static void remember(struct acct *a, const char *name, struct str words)
 {
     struct buf had = BUF_INIT(3000);
     struct err err = ERR_INIT;
+    if (!db_meta_get(a->db, name, &had, &err) ||
+        (!str_eq(buf_str(&had), words) && !db_meta_set(a->db, name, words, &err)))
+        acct_db_error(a, &err);
+    buf_fini(&had);
+}
+
+static void on_online(struct acct *a, struct msg *m)
+{
     a->names_places = announces(m->u.ONLINE.words, "UIDPLUS") || announces(m->u.ONLINE.words, "IMAP4rev2");
     db_set_labels(a->db, announces(m->u.ONLINE.words, "X-GM-EXT-1"));
     log_msg(LOG_INFO, "%s: online: %s", a->name, clean_line(m->u.ONLINE.caps_text));
-    if (a->imap &&
-        (!db_meta_get(a->db, "capabilities", &had, &err) ||
-         (!str_eq(buf_str(&had), m->u.ONLINE.words) && !db_meta_set(a->db, "capabilities", m->u.ONLINE.words, &err))))
-        acct_db_error(a, &err);
-    buf_fini(&had);
+    if (a->imap) {
+        remember(a, "capabilities", m->u.ONLINE.words);
+        remember(a, "unbound", m->u.ONLINE.unbound);
+    }
 }
 
 static void on_lost(struct acct *a, struct msg *m)

@@ -5,6 +5,7 @@ import contextlib
 import os
 import select
 import socket
+import sqlite3
 import ssl
 import subprocess
 import threading
@@ -225,6 +226,21 @@ def test_preauth():
         contains(u.command("fetch"), "0 new")
 
 
+def binding_remembered(u):
+    """The next program does not offer the binding again, but for another key, and after a week."""
+    keep = os.path.join(u.store, "state", "work", "keep.db")
+    for change, tries in (("", 1), ("replace(value, 'sha256/', 'sha256/0')", 2), ("", 1),
+                          ("substr(value, 1, length(value) - 10) || (strftime('%s') - 8 * 86400)", 2)):
+        eventually("its store has ended", lambda: not u.programs())
+        if change:
+            with contextlib.closing(sqlite3.connect(keep)) as db, db:
+                equal(db.execute("UPDATE meta SET value = CAST(%s AS BLOB) WHERE CAST(name AS TEXT) = 'u:unbound'" % change).rowcount, 1)
+        before = open(os.path.join(u.store, "log", "fetch.log")).read().count("login by SCRAM-SHA-256")
+        contains(u.command("fetch"), "0 new")
+        after = open(os.path.join(u.store, "log", "fetch.log")).read().count("login by SCRAM-SHA-256")
+        equal(after - before, tries, "exchanges, with %s" % change)
+
+
 def test_channel_binding():
     """SCRAM-SHA-256-PLUS with Cyrus, which knows tls-unique; under TLS 1.3, which has it not, the login is done without."""
     with tap.directory() as root:
@@ -237,6 +253,8 @@ def test_channel_binding():
                 log = open(os.path.join(u.store, "log", "fetch.log")).read()
                 contains(log, want)
                 equal(log.count("login by SCRAM-SHA-256"), 1 if tls == "tls1_2" else 2)
+                if tls == "tls1_3":
+                    binding_remembered(u)
             finally:
                 s.close()
 

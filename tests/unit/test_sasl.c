@@ -274,11 +274,17 @@ static void test_login_without_binding(void **state UNUSED)
     static const struct {
         const char *host, *refusal, *want;
         bool ok;
+        const char *known; /* the host of a refusal under the key of this line, NULL: none is known */
+        int64_t age;
     } rows[] = {
-        {"a.example.org", "authentication failure", "SCRAM-SHA-256-PLUS ", false},
-        {"a.example.org", "bad protocol / cancel", "SCRAM-SHA-256-PLUS SCRAM-SHA-256 ", true},
-        {"a.example.org", "", "SCRAM-SHA-256 ", true},
-        {"b.example.org", "no " PASSWORD, "SCRAM-SHA-256-PLUS ", false},
+        {"a.example.org", "authentication failure", "SCRAM-SHA-256-PLUS ", false, NULL, 0},
+        {"a.example.org", "bad protocol / cancel", "SCRAM-SHA-256-PLUS SCRAM-SHA-256 ", true, NULL, 0},
+        {"a.example.org", "no", "SCRAM-SHA-256-PLUS ", false, NULL, 0}, /* another key */
+        {"a.example.org", "", "SCRAM-SHA-256 ", true, "a.example.org", 60},
+        {"b.example.org", "no", "SCRAM-SHA-256-PLUS ", false, "a.example.org", 60},
+        {"a.example.org", "no", "SCRAM-SHA-256-PLUS ", false, "a.example.org", 8 * 86400},
+        {"a.example.org", "no", "SCRAM-SHA-256-PLUS ", false, "a.example.org", -86400}, /* a clock set back */
+        {"b.example.org", "no " PASSWORD, "SCRAM-SHA-256-PLUS ", false, NULL, 0},
     };
     for (size_t i = 0; i < COUNT(rows); i++) {
         struct pair p = {.s = NULL};
@@ -295,11 +301,26 @@ static void test_login_without_binding(void **state UNUSED)
                                .stream = p.s,
                                .carry = carry,
                                .arg = &c};
+        if (rows[i].known) {
+            struct buf words = BUF_INIT(SASL_UNBOUND_MAX);
+            buf_addf(&words, "%s ", rows[i].known);
+            assert_true(stream_key(p.s, &words));
+            buf_addf(&words, " %lld", (long long)(clock_wall() - rows[i].age));
+            sasl_unbound_set(buf_str(&words));
+            buf_fini(&words);
+        }
         assert_int_equal(sasl_login(&l, &tried, &err), rows[i].ok);
         assert_true(tried);
         assert_string_equal(c.mechanisms, rows[i].want);
         assert_int_equal(err.kind, rows[i].ok ? ERR_NONE : ERR_AUTH);
         assert_null(strstr(err.text, PASSWORD));
+        if (rows[i].ok) {
+            struct buf words = BUF_INIT(SASL_UNBOUND_MAX);
+            buf_addf(&words, "%s ", rows[i].host);
+            assert_true(stream_key(p.s, &words));
+            assert_true(str_starts(sasl_unbound(), buf_str(&words)));
+            buf_fini(&words);
+        }
         l.offered = STR("GSSAPI");
         assert_false(sasl_login(&l, &tried, &err));
         assert_false(tried);
