@@ -62,8 +62,10 @@ bool compose_reopen(struct ui *, char *path);
 /* A regular file that can be read now, or -1 with *err before anything is built (THREATS 153). `typed` may begin with
  * ~. */
 int attach_open(struct str typed, struct err *err);
-struct str attach_name(struct str path);  /* its last component, part of `path` */
-const char *attach_type(struct str name); /* media type by the name's suffix */
+struct str attach_name(struct str path);    /* its last component, part of `path` */
+const char *attach_type(struct str name);   /* media type by the name's suffix */
+enum err_kind attach_err(int errnum);       /* of a path that the user wrote */
+const char *attach_suffix(struct str type); /* ".html"; "" where none is usual */
 
 /* ---- held.c: the drafts of mails in the outbox ---- */
 /* The mail is in the outbox under this number: its draft waits until the server took it. False where it cannot be

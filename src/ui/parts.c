@@ -186,13 +186,16 @@ static char *safe_name(const struct doc_item *part)
     while (name.n && (name.p[0] == '.' || name.p[0] == '-'))
         buf_consume(&name, 1);
     if (!name.n)
-        buf_addf(&name, "part-%u", part->number);
+        buf_addf(&name, "part-%u%s", part->number, attach_suffix(part->name));
     return buf_take(&name, NULL);
 }
+
+#define SAVE_AS "Save as: "
 
 /* ---- Saving ------------------------------------------------------------------------------------- */
 struct saving {
     char *path;
+    prompt_fn *again; /* gets another name */
     bool overwrite;
     int fd;
 };
@@ -211,10 +214,12 @@ static void on_overwrite(struct ui *ui, void *arg, bool yes)
 {
     struct saving *s = arg;
     s->overwrite = yes;
-    if (yes)
+    if (yes) {
         save_now(ui, s);
-    else
-        saving_free(s);
+        return;
+    }
+    ui_ask(ui, SAVE_AS, s->path, ARG_FILE, true, NULL, s->again, NULL, NULL);
+    saving_free(s);
 }
 
 static bool copy_to(int from, int to, struct err *err)
@@ -243,7 +248,7 @@ static void save_now(struct ui *ui, struct saving *s)
         ui_confirm(ui, "Overwrite the file?", s->path, on_overwrite, s);
         return;
     }
-    bool ok = fd >= 0 || err_sys(&err, err_from_errno(errno), errno, "cannot create %s", s->path);
+    bool ok = fd >= 0 || err_sys(&err, attach_err(errno), errno, "cannot create %s", s->path);
     if (ok) {
         ok = copy_to(s->fd, fd, &err);
         if (close(fd) < 0 && ok)
@@ -268,20 +273,35 @@ static void on_saved_part(struct ui *ui, void *arg, int fd)
         saving_free(s);
 }
 
+/* Where it goes unless the user says otherwise: the name, behind the directory as it is written in tuimailrc. */
+static void ask_save(struct ui *ui, const char *name, prompt_fn *save)
+{
+    struct buf path = BUF_INIT(LINE_BYTES), clean = BUF_INIT(LINE_BYTES);
+    const char *dir = ui->conf->download_dir;
+    size_t n = strlen(dir);
+    buf_addf(&path, "%s%s%s", dir, n && dir[n - 1] != '/' ? "/" : "", name);
+    text_from_bytes(buf_str(&path), TEXT_LINE, &clean);
+    ui_ask(ui, SAVE_AS, str_eq(buf_str(&path), buf_str(&clean)) ? buf_z(&path) : name, ARG_FILE, true, NULL, save, NULL,
+           NULL);
+    buf_fini(&path);
+    buf_fini(&clean);
+}
+
 static char *target_path(struct ui *ui, const char *typed, const char *name)
 {
-    char *path = path_expand_home(typed);
+    char *path = path_expand_home(typed), *dir = path_expand_home(ui->conf->download_dir);
     struct stat st;
-    if (path[0] != '/' && ui->conf->download_dir[0]) {
-        char *dir = path_expand_home(ui->conf->download_dir), *joined = path_join(dir, path);
-        struct err err = ERR_INIT;
-        /* A new home has no Downloads. Where it cannot be made, the file's own error says so. */
-        if (stat(dir, &st) != 0 && errno == ENOENT && !fs_mkdir_private(dir, &err))
-            log_msg(LOG_WARN, "%s", err.text);
-        free(dir);
+    struct err err = ERR_INIT;
+    size_t n = strlen(dir);
+    if (path[0] != '/' && n) {
+        char *joined = path_join(dir, path);
         free(path);
         path = joined;
     }
+    /* A new home has no Downloads. Where it cannot be made, the file's own error says so. */
+    if (n && !strncmp(path, dir, n) && stat(dir, &st) != 0 && errno == ENOENT && !fs_mkdir_private(dir, &err))
+        log_msg(LOG_WARN, "%s", err.text);
+    free(dir);
     if (stat(path, &st) == 0 && S_ISDIR(st.st_mode)) {
         char *joined = path_join(path, name);
         free(path);
@@ -299,7 +319,7 @@ static void on_save_as(struct ui *ui, void *arg, const char *typed)
         return;
     struct saving *s = mem_new(sizeof *s);
     char *name = safe_name(part);
-    *s = (struct saving){.path = target_path(ui, typed, name), .fd = -1};
+    *s = (struct saving){.path = target_path(ui, typed, name), .again = on_save_as, .fd = -1};
     free(name);
     part_bytes(ui, part, on_saved_part, s);
 }
@@ -315,19 +335,45 @@ bool run_part_save(void *context, const struct cmd_args *args, struct err *err)
         return true;
     }
     char *name = safe_name(part);
-    ui_ask(ui, "Save as: ", name, ARG_FILE, true, NULL, on_save_as, NULL, NULL);
+    ask_save(ui, name, on_save_as);
     free(name);
     return true;
 }
 
 /* ---- Piping ------------------------------------------------------------------------------------- */
+/* A program that was started: its name, and the type it was to show (NULL: it was typed). */
+struct started {
+    char *program, *type;
+};
+
+static struct started *started_new(const char *command, struct str type)
+{
+    struct started *s = mem_new(sizeof *s);
+    size_t n = strcspn(command, " \t;|&<>");
+    *s = (struct started){mem_dup_n(command, MIN(n, (size_t)100)), type.n ? mem_dup_n(type.p, type.n) : NULL};
+    return s;
+}
+
+static void started_free(struct started *s)
+{
+    free(s->program);
+    free(s->type);
+    free(s);
+}
+
 static void on_tool_end(struct ui *ui, void *arg, int status, struct str output)
 {
-    (void)arg, (void)output;
-    if (WIFEXITED(status) && WEXITSTATUS(status) == 127)
-        ui_note(ui, NOTE_WARNING, "there is no such program here; a line in ~/.mailcap names another");
-    else if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
-        ui_note(ui, NOTE_WARNING, "the program ended with status %d", WIFEXITED(status) ? WEXITSTATUS(status) : -1);
+    struct started *s = arg;
+    int code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+    (void)output;
+    if (code == 127 && s->type)
+        ui_note(ui, NOTE_WARNING, "there is no program %s here; a line for %.100s in ~/.mailcap names another",
+                s->program, s->type);
+    else if (code == 127)
+        ui_note(ui, NOTE_WARNING, "there is no program %s here", s->program);
+    else if (code != 0)
+        ui_note(ui, NOTE_WARNING, "%s ended with status %d", s->program, code);
+    started_free(s);
 }
 
 struct piping {
@@ -339,8 +385,9 @@ static void pipe_fd(struct ui *ui, int fd, const char *command)
     /* What the program says stays to be read: a shell waits for Enter behind it. */
     struct buf line = BUF_INIT(65536);
     buf_addf(&line, "{ %s\n}; s=$?; printf '[Enter] '; read -r _ </dev/tty; exit $s", command);
-    if (lseek(fd, 0, SEEK_SET) == 0)
-        ui_tool(ui, TOOL_TERMINAL, buf_z(&line), NULL, fd, on_tool_end, NULL);
+    struct started *s = started_new(command, STR(""));
+    if (lseek(fd, 0, SEEK_SET) != 0 || !ui_tool(ui, TOOL_TERMINAL, buf_z(&line), NULL, fd, on_tool_end, s))
+        started_free(s);
     buf_fini(&line);
 }
 
@@ -423,7 +470,7 @@ static void on_save_message(struct ui *ui, void *arg, const char *typed)
     if (!typed || !typed[0] || !row)
         return;
     struct saving *s = mem_new(sizeof *s);
-    *s = (struct saving){.path = target_path(ui, typed, "message.eml"), .fd = -1};
+    *s = (struct saving){.path = target_path(ui, typed, "message.eml"), .again = on_save_message, .fd = -1};
     ui_load(ui, row->ref, "*", VIEW_STRUCTURE, on_save_loaded, s);
 }
 
@@ -433,7 +480,7 @@ bool run_save_message(void *context, const struct cmd_args *args, struct err *er
     if (cmd_arg(args, 0))
         on_save_message(context, NULL, cmd_arg(args, 0));
     else
-        ui_ask(context, "Save the message as: ", "message.eml", ARG_FILE, true, NULL, on_save_message, NULL, NULL);
+        ask_save(context, "message.eml", on_save_message);
     return true;
 }
 
@@ -441,6 +488,7 @@ bool run_save_message(void *context, const struct cmd_args *args, struct err *er
 struct viewer_choice {
     char *command; /* with %s where the file goes; NULL: none found */
     bool terminal;
+    char suffix[17]; /* that the file's name is to have; "": any */
 };
 
 static bool type_fits(struct str pattern, struct str type)
@@ -451,6 +499,27 @@ static bool type_fits(struct str pattern, struct str type)
     if (!str_find(pattern, '/', &slash))
         return str_case_starts(type, pattern) && type.n > pattern.n && type.p[pattern.n] == '/';
     return str_case_eq(pattern, type);
+}
+
+/* nametemplate=%s.html: what stands behind the %s, where it is harmless. The name before it is ours. */
+static void template_suffix(struct str field, char suffix[17])
+{
+    size_t equals, n = 0;
+    if (!str_case_starts(field, STR("nametemplate")) || !str_find(field, '=', &equals))
+        return;
+    struct str value = str_trim(str_sub(field, equals + 1, field.n));
+    size_t at = 0;
+    while (at + 1 < value.n && !(value.p[at] == '%' && value.p[at + 1] == 's'))
+        at++;
+    for (size_t i = at + 2; i < value.n; i++) {
+        char c = value.p[i];
+        bool harmless =
+            c == '.' || c == '-' || c == '_' || (c >= '0' && c <= '9') || ((c | 32) >= 'a' && (c | 32) <= 'z');
+        if (!harmless || n == 16)
+            return;
+        n++;
+    }
+    snprintf(suffix, 17, "%.*s", (int)n, n ? value.p + at + 2 : "");
 }
 
 /* Entries with a test= are left out: running a test with words of a mail is how mailcap was abused (THREATS 137). So is
@@ -465,7 +534,9 @@ static bool entry(struct str line, struct str type, struct viewer_choice *choice
     if (n < 2 || !fields[1].n || !type_fits(fields[0], type))
         return false;
     bool terminal = false;
+    char suffix[17] = "";
     for (size_t i = 2; i < n; i++) {
+        template_suffix(fields[i], suffix);
         if (str_case_starts(fields[i], STR("test")) || str_case_starts(fields[i], STR("copiousoutput")))
             return false;
         terminal = terminal || str_case_eqz(fields[i], "needsterminal");
@@ -475,6 +546,7 @@ static bool entry(struct str line, struct str type, struct viewer_choice *choice
             return false;
     choice->command = mem_dup_n(fields[1].p, fields[1].n);
     choice->terminal = terminal;
+    memcpy(choice->suffix, suffix, sizeof suffix);
     return true;
 }
 
@@ -497,15 +569,16 @@ static struct viewer_choice viewer_for(struct ui *ui, struct str type)
     }
     if (!choice.command && (str_case_starts(type, STR("text/")) || str_case_starts(type, STR("message/")))) {
         const char *pager = getenv("PAGER");
-        choice = (struct viewer_choice){mem_dup_z(pager && *pager ? pager : "less"), true};
+        choice = (struct viewer_choice){.command = mem_dup_z(pager && *pager ? pager : "less"), .terminal = true};
     }
     if (!choice.command)
         choice.command = mem_dup_z("xdg-open");
     return choice;
 }
 
-/* Writes the part below a private directory under a name of ours with a harmless suffix of theirs (THREATS 140). */
-static char *part_file(struct ui *ui, const struct doc_item *part, int fd, struct err *err)
+/* Writes the part below a private directory under a name of ours (THREATS 140), with the suffix that its viewer wants,
+ * else a harmless one of the mail's. */
+static char *part_file(struct ui *ui, const struct doc_item *part, const char *suffix, int fd, struct err *err)
 {
     struct parts *p = listed(ui);
     if (!p->directory) {
@@ -521,9 +594,9 @@ static char *part_file(struct ui *ui, const struct doc_item *part, int fd, struc
         p->directory = dir;
     }
     char *name = safe_name(part);
-    const char *dot = strrchr(name, '.');
+    const char *dot = *suffix ? NULL : strrchr(name, '.');
     struct buf ours = BUF_INIT(64);
-    buf_addf(&ours, "part-%u", part->number);
+    buf_addf(&ours, "part-%u%s", part->number, suffix);
     for (size_t i = 0; dot && dot[i] && i < 8; i++)
         if (dot[i] == '.' || (dot[i] >= '0' && dot[i] <= '9') || ((dot[i] | 32) >= 'a' && (dot[i] | 32) <= 'z'))
             buf_addc(&ours, dot[i]);
@@ -550,9 +623,11 @@ static void on_opened_part(struct ui *ui, void *arg, int fd)
     for (size_t i = 0; p && i < p->n; i++)
         if (doc_at(p->doc, p->items[i])->number == (uint32_t)(uintptr_t)arg)
             part = doc_at(p->doc, p->items[i]);
-    char *path = fd >= 0 && part ? part_file(ui, part, fd, &err) : NULL;
+    struct viewer_choice v = {0};
+    if (part)
+        v = viewer_for(ui, part->name);
+    char *path = fd >= 0 && part ? part_file(ui, part, v.suffix, fd, &err) : NULL;
     if (path) {
-        struct viewer_choice v = viewer_for(ui, part->name);
         struct buf command = BUF_INIT(16384);
         const char *args[] = {path, NULL};
         const char *at = v.command;
@@ -569,14 +644,16 @@ static void on_opened_part(struct ui *ui, void *arg, int fd)
         }
         if (!placed)
             buf_addz(&command, " \"$1\"");
-        ui_tool(ui, v.terminal || !getenv("DISPLAY") ? TOOL_TERMINAL : TOOL_BEHIND, buf_z(&command), args, -1,
-                on_tool_end, NULL);
+        struct started *s = started_new(v.command, part->name);
+        enum tool_where where = v.terminal || !getenv("DISPLAY") ? TOOL_TERMINAL : TOOL_BEHIND;
+        if (!ui_tool(ui, where, buf_z(&command), args, -1, on_tool_end, s))
+            started_free(s);
         buf_fini(&command);
-        free(v.command);
         free(path);
     } else if (err.kind != ERR_NONE) {
         ui_note_err(ui, &err);
     }
+    free(v.command);
     if (fd >= 0)
         close(fd);
 }

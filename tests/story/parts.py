@@ -94,5 +94,66 @@ def test_raw_and_forward_take_the_whole_mail():
             server.close()
 
 
+HTML = ("From: Alice Example <alice@example.org>\nTo: Bob <bob@example.org>\nSubject: a page\nDate: Sun, 22 Nov 2026 10:00:00 +0000\n"
+        "Message-ID: <page@example.org>\nMIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=\"b\"\n\n--b\nContent-Type: text/plain\n\n"
+        "See the page.\n--b\nContent-Type: application/x-nobody\nContent-Disposition: attachment\n\nx\n--b\nContent-Type: text/html\n"
+        "Content-Disposition: attachment\n\n<p>The page.\n--b--\n")
+
+
+def test_names_of_parts_that_have_none():
+    """RFC 1524: nametemplate gives the viewer's file its suffix; what is offered for saving has one by its type."""
+    with tap.directory() as root:
+        server = Server(os.path.join(root, "dovecot"), relay=False)
+        out = os.path.join(root, "out")
+        os.mkdir(out)
+        mailcap = os.path.join(root, "mailcap")
+        with open(mailcap, "w") as f:
+            f.write("application/x-nobody; nosuchviewer %s; needsterminal\n")
+        bob = User(os.path.join(root, "bob"), server, lines="set mailcap %s\nset download-dir %s\n" % (mailcap, out))
+        server.deliver("bob", HTML)
+        term = bob.start(cols=110)
+        try:
+            term.wait("a page")
+            term.keys("Home", "v")
+            term.wait("Enter open")
+            term.keys("Enter")
+            term.wait("there is no program nosuchviewer here; a line for application/x-nobody in ~/.mailcap names another")
+            term.keys("j", "s")
+            term.wait("Save as: %s/part-" % out)
+            term.keys("Enter")
+            term.wait("saved as")
+            saved = os.listdir(out)
+            equal([os.path.splitext(name)[1] for name in saved], [".html"])
+            term.keys("s")
+            term.wait("Save as")
+            term.keys("Enter")
+            term.wait("Overwrite the file?")
+            term.keys("n")
+            term.wait("Save as: ")
+            term.keys("C-u")
+            term.type(os.path.join(root, "nowhere", "page.html"))
+            term.keys("Enter")
+            term.wait("Look at the path")
+            term.keys("|")
+            term.type("nosuchpipe -x")
+            term.keys("Enter")
+            term.wait("[Enter]")
+            term.keys("Enter")
+            term.wait("there is no program nosuchpipe here")
+            show = os.path.join(root, "show")
+            with open(show, "w") as f:
+                f.write("#!/bin/sh\necho \"opened ${1##*/}\"\nread line\n")
+            os.chmod(show, 0o755)
+            with open(mailcap, "w") as f:
+                f.write("text/html; %s %%s; needsterminal; nametemplate=%%s.xhtml\n" % show)
+            term.keys("Enter")
+            term.wait(lambda s: "opened part-" in s and ".xhtml" in s)
+            term.keys("Enter")
+            term.wait("Enter open")
+        finally:
+            term.close()
+            server.close()
+
+
 if __name__ == "__main__":
     tap.run(globals())
