@@ -109,14 +109,6 @@ static bool store_send(struct session *s, struct act *act, char sign, uint32_t f
     return ok;
 }
 
-/* Both at once: should the STORE be refused, the EXPUNGE finds none of them marked. Never a mailbox-wide one (THREATS
- * 65). */
-static bool remove_send(struct session *s, struct act *act, struct err *err)
-{
-    return store_send(s, act, '+', FLAG_DELETED, STR(""), err) &&
-           (!(imap_caps(s->imap) & IMAP_CAP_UIDPLUS) || act_send(s, act, "UID EXPUNGE", STR(""), "", err));
-}
-
 static bool by_copy(const struct session *s, const struct msg *m)
 {
     return m->kind == MSG_STEP_MOVE && !m->u.STEP_MOVE.copy && !(imap_caps(s->imap) & IMAP_CAP_MOVE);
@@ -126,7 +118,7 @@ static bool by_copy(const struct session *s, const struct msg *m)
 static bool act_begin(struct session *s, struct act *act, const struct msg *m, struct err *err)
 {
     if (m->kind == MSG_STEP_EXPUNGE)
-        return remove_send(s, act, err);
+        return store_send(s, act, '+', FLAG_DELETED, STR(""), err);
     if (m->kind == MSG_STEP_STORE) {
         const struct m_STEP_STORE *q = &m->u.STEP_STORE;
         return store_send(s, act, '+', q->add, q->keywords, err) &&
@@ -320,6 +312,15 @@ static bool moved_tell(struct session *s, const struct act *act, const struct ms
 }
 
 /* ---- The steps ---------------------------------------------------------------------------------- */
+/* Of what is marked as deleted, only ours, never mailbox-wide (THREATS 65). Not in one flight with the STORE:
+ * Dovecot 2.3 looks for what is marked before it has marked it, while commands sent earlier are still to end. */
+static bool expunge(struct session *s, struct act *act, uint64_t box, struct err *err)
+{
+    return act->err.kind || !(imap_caps(s->imap) & IMAP_CAP_UIDPLUS) ||
+           (select_ensure(s, box, true, err) && act_send(s, act, "UID EXPUNGE", STR(""), "", err) &&
+            act_wait(s, act, err));
+}
+
 /* The answers of one act; a message is told to have moved only when its original has gone. */
 static bool act_finish(struct session *s, struct act *act, const struct msg *m, struct err *err)
 {
@@ -327,9 +328,12 @@ static bool act_finish(struct session *s, struct act *act, const struct msg *m, 
         return false;
     if (!act->err.kind && by_copy(s, m)) { /* copied, and told so: now the originals, and nothing but them */
         act->moves = false;
-        if (!select_ensure(s, act_box(m), true, err) || !remove_send(s, act, err) || !act_wait(s, act, err))
+        if (!select_ensure(s, act_box(m), true, err) || !store_send(s, act, '+', FLAG_DELETED, STR(""), err) ||
+            !act_wait(s, act, err))
             return false;
     }
+    if ((by_copy(s, m) || m->kind == MSG_STEP_EXPUNGE) && !expunge(s, act, act_box(m), err))
+        return false;
     if (act->err.kind) {
         *err = act->err;
         return false;
