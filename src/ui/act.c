@@ -689,12 +689,9 @@ static void on_box_answer(struct ui *ui, void *arg, const struct msg *m)
 static const char *box_done(enum intent_kind kind, bool for_good)
 {
     static const char *const done[] = {
-        [INTENT_BOX_CREATE] = "mailbox created · u undo",
-        [INTENT_BOX_RENAME] = "mailbox renamed · u undo",
-        [INTENT_BOX_DELETE] = "mailbox moved under Trash · u undo",
-        [INTENT_BOX_SUBSCRIBE] = "subscribed · u undo",
-        [INTENT_BOX_UNSUBSCRIBE] = "no longer subscribed · u undo",
-        [INTENT_MARK_ALL_READ] = "all marked read · u undo",
+        [INTENT_BOX_CREATE] = "mailbox created · u undo",           [INTENT_BOX_RENAME] = "mailbox renamed · u undo",
+        [INTENT_BOX_DELETE] = "mailbox moved under Trash · u undo", [INTENT_BOX_SUBSCRIBE] = "subscribed · u undo",
+        [INTENT_BOX_UNSUBSCRIBE] = "no longer subscribed · u undo", [INTENT_MARK_ALL_READ] = "all marked read · u undo",
     };
     return for_good ? "mailbox deleted" : done[kind];
 }
