@@ -245,6 +245,7 @@ def test_editor_that_leaves_nothing():
 def test_postpone_and_recall():
     def run(s):
         term = s.start()
+        s.bob.settled()  # a draft goes to Drafts once the server has told of it
         s.compose("alice@example.org", "not yet")
         attached = os.path.join(s.bob.root, "figures.csv")
         with open(attached, "w") as f:
@@ -267,7 +268,7 @@ def test_postpone_and_recall():
         with s.server.imap("alice") as imap:
             imap.select("INBOX", readonly=True)
             contains(imap.fetch("1", "(BODY[])")[1][0][1].decode(), 'filename="figures.csv"')
-    story(run, lines="set undo-send 0\n")
+    story(run, lines="set undo-send 0\nset log-level debug\n")
 
 
 def test_forward_with_attachments():
