@@ -566,7 +566,7 @@ static void draw_choices(struct ui *ui)
     if (!pick && !p->open)
         return;
     size_t n = pick ? p->nshown : p->candidates.n, cur = pick ? p->cur : p->chosen;
-    if (n == 0) {
+    if (n == 0 && p->edit.n) {
         struct rect none = popup_rect(ui, 1);
         grid_fill_row(&ui->grid, none, 0, THING_POPUP);
         put_field(ui, none, 0, 2, none.cols - 3,
