@@ -39,6 +39,8 @@ struct transfer {
     uint64_t have, crossed; /* bytes in the file; that came now */
     uint64_t size;          /* expected, 0 unknown: a hint */
     uint64_t piece;         /* bytes to ask for at once */
+    unsigned shorts;        /* pieces that brought less than they were asked for, though more was announced */
+    bool broken_off;        /* the last one did: what is under way behind it is not what comes next */
     bool structure_wanted;  /* with the next piece */
     bool structured;        /* it was asked for */
     struct buf structure;   /* BODYSTRUCTURE that came with the bytes */
@@ -84,6 +86,7 @@ struct session {
     bool readonly, selecting, keywords_ok, nomodseq;
     uint32_t exists, uidnext, uidvalidity;
     uint64_t modseq;
+    uint32_t selects;                               /* SELECTs sent so far */
     uint32_t select_step, select_tag;               /* sent ahead */
     uint32_t rows_step, rows_tag, rows_lo, rows_hi; /* sent ahead: these numbers, or UIDs */
     bool rows_due;                                  /* and waited for now */
@@ -154,6 +157,11 @@ bool session_news(struct session *, struct err *);
 
 /* The box that a step names: selected, in the mode that it needs, with the UIDVALIDITY that the store knows. */
 bool select_ensure(struct session *, uint64_t box, bool write, struct err *);
+/* The same for what changes messages: ERR_CANCELED, and BOX_OPEN, where UIDs of that UIDVALIDITY (0: of the selection
+ * that stands) are not those of the mailbox. */
+bool select_uids(struct session *, uint64_t box, uint32_t uidvalidity, bool write, struct err *);
+/* GONE of one. */
+bool gone_tell(struct session *, uint64_t box, uint32_t uid, struct err *);
 struct box *box_find(struct session *, uint64_t id);
 struct box *box_put(struct session *, uint64_t id, struct str name);
 /* SELECT or EXAMINE with what is known of the past. *resync_r as in BOX_OPEN. */

@@ -13,7 +13,9 @@
 #define PIECE_REST (256u << 10) /* so little is asked for at once */
 #define PIECE_MS 400            /* a piece that took longer is large enough */
 #define LONG_MS 1000            /* a transfer that lasts longer lets what the user does next pass */
-#define SLACK 512               /* asked beyond the size that was announced: a short answer is the end (THREATS 54) */
+#define PIECE_LEAST 1024
+#define SHORTS_MAX 16 /* pieces that are short, of one transfer */
+#define SLACK 512     /* asked beyond the size that was announced: a short answer is the end (THREATS 54) */
 
 /* ---- Files -------------------------------------------------------------------------------------- */
 /* ACCOUNT/tmp/NAME; its directory is made. Caller owns; NULL with *err. */
@@ -238,6 +240,12 @@ bool body_on_fetch(struct session *s, const struct imap_fetch *ft, struct err *e
     t->crossed += n;
     /* A short answer is the end, unless much was announced: then the next one, empty, is. */
     t->complete = !ft->partial || nil || n == 0 || (n < asked && t->have >= t->size);
+    if (n < asked && !t->complete) {
+        t->broken_off = true;
+        t->piece = MAX(n, (uint64_t)PIECE_LEAST);
+        if (++t->shorts > SHORTS_MAX)
+            err_set(&t->err, ERR_SERVER_NO, "the server sends less and less of the message than it announced");
+    }
     if (t->shows && !t->begun && !t->complete) /* now: the tagged answer may follow that of the next piece */
         t->begun = begun_tell(s, t->shows, t->path, STR(""), false, &e);
     return true;
@@ -264,6 +272,9 @@ bool transfer_ask(struct session *s, struct transfer *t, uint64_t most, struct e
 {
     if (t->complete || t->under_way == COUNT(t->sent))
         return true;
+    if (t->broken_off && t->under_way)
+        return true; /* asked from where that ended, when what is under way has passed */
+    t->broken_off = false;
     const struct piece *last = t->under_way ? &t->sent[t->under_way - 1] : NULL;
     if (last && last->asked == UINT64_MAX)
         return true;
@@ -275,7 +286,7 @@ bool transfer_ask(struct session *s, struct transfer *t, uint64_t most, struct e
         asked = most;
     else if (!from && t->size && t->size <= PIECE_MIN)
         asked = UINT64_MAX; /* small: the message, as every server can give it */
-    else if (left && left <= PIECE_REST)
+    else if (left && left <= PIECE_REST && !t->shorts)
         asked = left + SLACK;
     return piece_send(s, t, from, asked, err);
 }
@@ -320,7 +331,7 @@ bool transfer_wait(struct session *s, struct transfer *t, struct err *err)
     }
     if (!t->err.kind && t->nil)
         err_set(&t->err, ERR_SERVER_NO, "the server has the message but did not send it");
-    if (clock_mono_ms() - p.at_ms < PIECE_MS && t->piece < PIECE_MAX && p.asked >= t->piece)
+    if (clock_mono_ms() - p.at_ms < PIECE_MS && t->piece < PIECE_MAX && p.asked >= t->piece && !t->shorts)
         t->piece *= 2;
     fetch_progress(s->f, t->have, MAX(t->size, t->have));
     if (t->err.kind)
