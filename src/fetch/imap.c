@@ -5,6 +5,8 @@
 
 #include "net/sasl.h"
 
+#define GONE_MAX 32000 /* bytes of ranges in one GONE */
+
 /* ---- Session ------------------------------------------------------------------------------------ */
 bool session_need(struct fetch *f, struct session **s_r, struct err *err)
 {
@@ -146,6 +148,15 @@ static bool on_state(struct session *s, const struct imap_event *ev, struct err 
     return true;
 }
 
+bool gone_tell(struct session *s, uint64_t box, uint32_t uid, struct err *err)
+{
+    struct buf one = BUF_INIT(8);
+    ipc_ranges_add(&one, uid, uid);
+    bool ok = FETCH_SEND(s->f, err, GONE, .box = box, .ranges = buf_str(&one));
+    buf_fini(&one);
+    return ok;
+}
+
 static bool on_expunge(struct session *s, uint32_t seq, struct err *err)
 {
     if (seq > s->exists)
@@ -158,24 +169,31 @@ static bool on_expunge(struct session *s, uint32_t seq, struct err *err)
     uint32_t uid = s->map[seq - 1];
     memmove(s->map + seq - 1, s->map + seq, (s->nmap - seq) * sizeof(*s->map));
     s->nmap--;
-    return !uid || FETCH_SEND(s->f, err, GONE, .box = s->selected, .uid_lo = uid, .uid_hi = uid);
+    return !uid || gone_tell(s, s->selected, uid, err);
 }
 
 static bool on_vanished(struct session *s, const struct imap_event *ev, struct err *err)
 {
     struct str set = ev->set;
+    struct buf ranges = BUF_INIT(GONE_MAX);
     uint32_t lo, hi;
+    bool ok = true;
     if (!s->selected)
         return true;
-    while (imap_set_next(&set, &lo, &hi)) {
+    while (ok && imap_set_next(&set, &lo, &hi)) {
         if (!ev->earlier) { /* each of these was a message: (THREATS 49) as many as there were, at most */
             s->exists -= (uint32_t)MIN((uint64_t)s->exists, (uint64_t)hi - lo + 1);
             s->exists_news = true;
         }
-        if (!FETCH_SEND(s->f, err, GONE, .box = s->selected, .uid_lo = lo, .uid_hi = hi))
-            return false;
+        if (!ipc_ranges_add(&ranges, lo, hi)) { /* a line may name a million, one by one */
+            ok = FETCH_SEND(s->f, err, GONE, .box = s->selected, .ranges = buf_str(&ranges));
+            buf_reset(&ranges);
+            ipc_ranges_add(&ranges, lo, hi);
+        }
     }
-    return true;
+    ok = ok && (!ranges.n || FETCH_SEND(s->f, err, GONE, .box = s->selected, .ranges = buf_str(&ranges)));
+    buf_fini(&ranges);
+    return ok;
 }
 
 static bool on_event(void *arg, const struct imap_event *ev, struct err *err)
@@ -261,6 +279,7 @@ static bool select_send(struct session *s, const struct box *b, uint32_t uidvali
     else if (imap_enabled(s->imap, IMAP_CAP_CONDSTORE))
         imap_cmd_add(&c, " (CONDSTORE)");
     session_deselect(s);
+    s->selects++;
     s->selecting = true;
     s->selected = b->id;
     s->readonly = b->readonly;
@@ -271,7 +290,7 @@ static bool select_send(struct session *s, const struct box *b, uint32_t uidvali
 static bool changed_since(struct session *s, uint64_t modseq, struct err *err)
 {
     uint32_t tag;
-    if (!imap_sendf(s->imap, &tag, err, "UID FETCH 1:* (UID FLAGS%s) (CHANGEDSINCE %llu)",
+    if (!imap_sendf(s->imap, &tag, err, "UID FETCH 1:* (UID FLAGS RFC822.SIZE%s) (CHANGEDSINCE %llu)",
                     imap_caps(s->imap) & IMAP_CAP_GMAIL ? " X-GM-LABELS" : "", (unsigned long long)modseq))
         return session_lost(s, err);
     return session_done(s, tag, NULL, err);
@@ -447,6 +466,18 @@ bool select_ensure(struct session *s, uint64_t id, bool write, struct err *err)
         return err_set(err, ERR_READ_ONLY, "the server gives this mailbox for reading only");
     s->exists_news = true;
     return session_news(s, err);
+}
+
+bool select_uids(struct session *s, uint64_t id, uint32_t uidvalidity, bool write, struct err *err)
+{
+    uint32_t selects = s->selects;
+    if (!select_ensure(s, id, write, err))
+        return false;
+    bool stands = selects == s->selects;
+    if (uidvalidity ? uidvalidity == s->uidvalidity : stands)
+        return true;
+    return (stands || box_open_tell(s, 0, err)) &&
+           err_set(err, ERR_CANCELED, "the server has numbered the mailbox anew"); /* THREATS 43, 44 */
 }
 
 static bool select_ahead(struct fetch *f, uint32_t step, const struct msg *m)

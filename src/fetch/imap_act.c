@@ -143,6 +143,18 @@ static uint64_t act_box(const struct msg *m)
                                       : m->u.STEP_EXPUNGE.box;
 }
 
+static uint32_t act_validity(const struct msg *m)
+{
+    return m->kind == MSG_STEP_STORE  ? m->u.STEP_STORE.uidvalidity
+           : m->kind == MSG_STEP_MOVE ? m->u.STEP_MOVE.uidvalidity
+                                      : m->u.STEP_EXPUNGE.uidvalidity;
+}
+
+static bool act_select(struct session *s, const struct msg *m, bool write, struct err *err)
+{
+    return select_uids(s, act_box(m), act_validity(m), write, err);
+}
+
 /* Copying leaves its source as it is. */
 static bool act_writes(const struct msg *m)
 {
@@ -221,7 +233,8 @@ bool act_ahead(struct fetch *f, uint32_t step, const struct msg *m)
 {
     struct session *s = f->session;
     size_t at = 0;
-    if (!s || !s->imap || s->selected != act_box(m) || s->selecting || (s->readonly && act_writes(m)))
+    if (!s || !s->imap || s->selected != act_box(m) || s->selecting || (s->readonly && act_writes(m)) ||
+        (act_validity(m) && act_validity(m) != s->uidvalidity))
         return false;
     struct act *act = act_new(s, step, act_uids(m), &at);
     if (!act)
@@ -314,11 +327,10 @@ static bool moved_tell(struct session *s, const struct act *act, const struct ms
 /* ---- The steps ---------------------------------------------------------------------------------- */
 /* Of what is marked as deleted, only ours, never mailbox-wide (THREATS 65). Not in one flight with the STORE:
  * Dovecot 2.3 looks for what is marked before it has marked it, while commands sent earlier are still to end. */
-static bool expunge(struct session *s, struct act *act, uint64_t box, struct err *err)
+static bool expunge(struct session *s, struct act *act, const struct msg *m, struct err *err)
 {
     return act->err.kind || !(imap_caps(s->imap) & IMAP_CAP_UIDPLUS) ||
-           (select_ensure(s, box, true, err) && act_send(s, act, "UID EXPUNGE", STR(""), "", err) &&
-            act_wait(s, act, err));
+           (act_select(s, m, true, err) && act_send(s, act, "UID EXPUNGE", STR(""), "", err) && act_wait(s, act, err));
 }
 
 /* The answers of one act; a message is told to have moved only when its original has gone. */
@@ -328,11 +340,11 @@ static bool act_finish(struct session *s, struct act *act, const struct msg *m, 
         return false;
     if (!act->err.kind && by_copy(s, m)) { /* copied, and told so: now the originals, and nothing but them */
         act->moves = false;
-        if (!select_ensure(s, act_box(m), true, err) || !store_send(s, act, '+', FLAG_DELETED, STR(""), err) ||
+        if (!act_select(s, m, true, err) || !store_send(s, act, '+', FLAG_DELETED, STR(""), err) ||
             !act_wait(s, act, err))
             return false;
     }
-    if ((by_copy(s, m) || m->kind == MSG_STEP_EXPUNGE) && !expunge(s, act, act_box(m), err))
+    if ((by_copy(s, m) || m->kind == MSG_STEP_EXPUNGE) && !expunge(s, act, m, err))
         return false;
     if (act->err.kind) {
         *err = act->err;
@@ -351,7 +363,7 @@ bool imap_step_act(struct fetch *f, struct msg *m, struct err *err)
     size_t at = act_of_step(s, step) ? ipc_ranges_count(act_uids(m)) : 0;
     struct act *act;
     struct err e = ERR_INIT;
-    bool ok = at > 0 || select_ensure(s, act_box(m), act_writes(m), err);
+    bool ok = at > 0 || act_select(s, m, act_writes(m), err);
     for (;;) {
         while (ok && (act = act_new(s, step, act_uids(m), &at)) != NULL)
             if (!(ok = act_begin(s, act, m, err)))

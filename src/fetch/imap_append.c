@@ -252,8 +252,7 @@ static bool append_once(struct session *s, struct append *a, struct err *err)
         uid = s->appended_uid;
     }
     /* The server said it by a number, which nobody may know the UID of. */
-    if (a->replacing &&
-        !FETCH_SEND(s->f, err, GONE, .box = a->q->box, .uid_lo = a->q->replaces, .uid_hi = a->q->replaces))
+    if (a->replacing && !gone_tell(s, a->q->box, a->q->replaces, err))
         return false;
     return append_tell(s, a->q, validity, uid, err);
 }

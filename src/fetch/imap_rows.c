@@ -16,7 +16,7 @@
 #define COMPRESS_FROM 1000
 #define RANGES_PER_MSG 4000
 
-enum { FIELDS_MORE = ROWS_NEWS + 1, FIELDS_FLAGS, FIELDS_FLAGS_MODSEQ };
+enum { FIELDS_MORE = ROWS_NEWS + 1, FIELDS_FLAGS, FIELDS_FLAGS_MODSEQ, FIELDS_CHECK };
 #define HEADER(fields) "BODY.PEEK[HEADER.FIELDS (" fields ")])"
 #define WHOLE                                                                                                          \
     "(UID FLAGS INTERNALDATE RFC822.SIZE " HEADER(                                                                     \
@@ -27,7 +27,9 @@ static const char *const row_items[] = {
     [ROWS_FIRST] = "(UID FLAGS RFC822.SIZE " HEADER("DATE FROM SUBJECT MESSAGE-ID"),
     [ROWS_FIRST_TO] = "(UID FLAGS RFC822.SIZE " HEADER("DATE FROM TO SUBJECT MESSAGE-ID"),
     [FIELDS_MORE] = "(UID INTERNALDATE " HEADER("TO CC REFERENCES IN-REPLY-TO LIST-ID CONTENT-TYPE"),
-    [FIELDS_FLAGS] = "(UID FLAGS)",
+    [FIELDS_FLAGS] =
+        "(UID FLAGS RFC822.SIZE)", /* without MODSEQ only this tells a UID that is used again (THREATS 45) */
+    [FIELDS_CHECK] = "(UID FLAGS RFC822.SIZE INTERNALDATE)",
     [FIELDS_FLAGS_MODSEQ] = "(UID FLAGS MODSEQ)",
 };
 
@@ -132,7 +134,8 @@ bool imap_on_fetch(struct session *s, const struct imap_event *ev, struct err *e
         ok = row_tell(s, &ft, err);
     else if (ft.has & IMAP_HAS_FLAGS)
         ok = FETCH_SEND(s->f, err, FLAGS, .box = s->selected, .uid = ft.uid, .flags = ft.flags, .keywords = ft.keywords,
-                        .modseq = ft.modseq, .flags_only = (imap_caps(s->imap) & IMAP_CAP_GMAIL) && !labels);
+                        .modseq = ft.modseq, .size = ft.size, .internal_date = ft.date,
+                        .flags_only = (imap_caps(s->imap) & IMAP_CAP_GMAIL) && !labels);
     buf_fini(&words);
     return ok;
 }
@@ -528,10 +531,13 @@ bool imap_step_flags(struct fetch *f, struct msg *m, struct err *err)
     if (!session_need(f, &s, err) || !select_ensure(s, q->box, false, err))
         return false;
     struct slices x = {.command = "UID FETCH",
-                       .fields = s->modseq ? FIELDS_FLAGS_MODSEQ : FIELDS_FLAGS,
+                       .fields = q->uids.n   ? FIELDS_CHECK
+                                 : s->modseq ? FIELDS_FLAGS_MODSEQ
+                                             : FIELDS_FLAGS,
                        .box = q->box,
                        .lo = MAX(q->uid_lo, 1),
-                       .hi = uid_top(s, q->uid_hi),
+                       .hi = q->uids.n ? 0 : uid_top(s, q->uid_hi),
+                       .ranges = q->uids,
                        .wanted = SLICE_FLAGS,
                        .span = SLICE_FLAGS};
     return slices_run(s, &x, err);

@@ -165,6 +165,7 @@ void acct_drop_line(struct acct *a)
         b->want = (struct sync_span){0};
         b->flags_below = 0;
         a->boxes[i].tries = 0;
+        a->boxes[i].same = false;
     }
 }
 

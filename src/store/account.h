@@ -49,6 +49,7 @@ struct box {
     unsigned tries;       /* failed steps in a row */
     bool busy;            /* the server said: not now */
     bool later;           /* to be opened, but not at once again */
+    bool same;            /* on this line its rows were told from other messages under their UIDs */
     int64_t opened_at;    /* monotonic */
 };
 

@@ -142,6 +142,7 @@ void acct_boxes_load(struct acct *a)
             b->modseq_seen = a->boxes[was].modseq_seen;
             b->busy = a->boxes[was].busy;
             b->later = a->boxes[was].later;
+            b->same = a->boxes[was].same;
             b->opened_at = a->boxes[was].opened_at;
         }
         p->selectable = !(b->attrs & (BOX_NOSELECT | BOX_NONEXISTENT)) && !b->creating;

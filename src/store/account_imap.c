@@ -91,10 +91,10 @@ static void on_box_open(struct acct *a, struct msg *m)
     }
     if (!db_box_recount(a->db, o->box, o->modseq, &err))
         acct_db_error(a, &err);
-    if (dropped) {
+    if (dropped && o->uidvalidity)
         acct_note(a, 1, ERR_NONE, "the server renumbered %s: its list is read anew", box_words(a, o->box));
+    if (dropped)
         a->plan[i].have = 0;
-    }
     a->selected = o->box;
     a->boxes[i].readonly = o->readonly;
     a->boxes[i].busy = a->boxes[i].later = false;
@@ -105,6 +105,8 @@ static void on_box_open(struct acct *a, struct msg *m)
     box_refresh(a, (size_t)i);
     if (a->plan[i].have == 0)
         a->plan[i].hi_uid = 0;
+    if (a->plan[i].have == 0 || o->resync)
+        a->boxes[i].same = true; /* all rows are of this line, or its MODSEQ told */
     box_thin_look(a, &a->plan[i]);
     box_modseq_store(a, (size_t)i);
 }
@@ -164,9 +166,18 @@ static void on_flags(struct acct *a, struct msg *m)
     const struct m_FLAGS *f = &m->u.FLAGS;
     struct err err = ERR_INIT;
     struct str keywords = f->flags_only ? (struct str){NULL, 0} : f->keywords.n ? f->keywords : STR("");
-    if (box_said(a, f->box, m) >= 0 && f->uid != 0 &&
+    ptrdiff_t i = box_said(a, f->box, m);
+    bool same = true;
+    if (i < 0 || f->uid == 0)
+        return;
+    if (!db_row_same(a->db, f->box, f->uid, f->size, f->internal_date, &same, &err) ||
         !db_flags_put(a->db, f->box, f->uid, f->flags, keywords, f->modseq, &err))
         acct_db_error(a, &err);
+    if (!same) { /* THREATS 45 */
+        log_msg(LOG_WARN, "%s: UID %u of %s is another message than before", a->name, f->uid, box_words(a, f->box));
+        a->plan[i].need_uids = true;
+        a->plan[i].stuck = a->plan[i].compared = false;
+    }
 }
 
 static void on_gone(struct acct *a, struct msg *m)
@@ -176,20 +187,24 @@ static void on_gone(struct acct *a, struct msg *m)
     ptrdiff_t i = box_said(a, g->box, m);
     if (i < 0)
         return;
-    if (g->uid_lo == 0 || g->uid_hi < g->uid_lo) {
-        acct_violation(a, "GONE with an empty range");
-        return;
+    for (size_t k = 0; k < ipc_ranges_count(g->ranges); k++) {
+        uint32_t lo, hi;
+        ipc_ranges_at(g->ranges, k, &lo, &hi);
+        if (lo == 0 || hi < lo) {
+            acct_violation(a, "GONE with an empty range");
+            return;
+        }
     }
     box_refresh(a, (size_t)i);
     uint32_t before = a->plan[i].have;
-    if (!db_gone(a->db, g->box, g->uid_lo, g->uid_hi, &err)) {
+    if (!db_gone_ranges(a->db, g->box, g->ranges, &err)) {
         acct_db_error(a, &err);
         return;
     }
     box_refresh(a, (size_t)i);
     uint32_t less = before > a->plan[i].have ? before - a->plan[i].have : 0;
     a->plan[i].exists -= MIN(less, a->plan[i].exists);
-    sync_rows_gone(&a->plan[i], g->uid_hi - g->uid_lo + (g->uid_hi - g->uid_lo < UINT32_MAX)); /* known here or not */
+    sync_rows_gone(&a->plan[i], (uint32_t)MIN(ranges_total(g->ranges), (uint64_t)UINT32_MAX)); /* known here or not */
     a->pass_removed += a->passes ? less : 0;
 }
 

@@ -111,6 +111,8 @@ static void scan_done(struct acct *a, struct step *s, enum err_kind kind, struct
         a->plan[i].need_uids = false;
     else
         a->plan[i].flags_below = kind == ERR_NONE ? (uint32_t)s->a : 0;
+    if (s->kind == MSG_STEP_FLAGS && kind == ERR_NONE && s->a <= 1)
+        a->boxes[i].same = true;
     box_refresh(a, (size_t)i);
     box_modseq_store(a, (size_t)i);
 }

@@ -233,33 +233,53 @@ bool stays_behind(struct acct *a, const struct db_batch *b)
            a->boxes[to].role != BOX_JUNK;
 }
 
+static bool batch_uids(const struct db_batch *b, struct buf *out)
+{
+    struct uid_set set = UID_SET_INIT(BATCH_MAX);
+    for (size_t i = 0; i < b->nitems; i++)
+        uid_set_add(&set, b->items[i].uid);
+    bool ok = b->uids.n ? buf_adds(out, b->uids) : uid_set_pack(&set, out);
+    uid_set_fini(&set);
+    return ok;
+}
+
+static bool in_box(const struct db_batch *b)
+{
+    return b->kind == INTENT_FLAGS || b->kind == INTENT_TAGS || b->kind == INTENT_MOVE || b->kind == INTENT_COPY ||
+           b->kind == INTENT_PURGE;
+}
+
+/* Of its UIDs; 0: none. */
+static uint32_t validity_of(struct acct *a, const struct db_batch *b)
+{
+    ptrdiff_t i = box_at(a, b->box);
+    return b->uidvalidity ? b->uidvalidity : b->uids.n && i >= 0 ? a->boxes[i].uidvalidity : 0;
+}
+
 static bool send_imap(struct acct *a, struct batch_run *r)
 {
     const struct db_batch *b = &r->b;
-    struct uid_set set = UID_SET_INIT(BATCH_MAX);
     struct buf uids = BUF_INIT(32768);
     struct step *s = NULL;
-    for (size_t i = 0; i < b->nitems; i++)
-        uid_set_add(&set, b->items[i].uid);
-    bool ok = b->uids.n ? buf_adds(&uids, b->uids) : uid_set_pack(&set, &uids);
-    bool in_box = b->kind == INTENT_FLAGS || b->kind == INTENT_TAGS || b->kind == INTENT_MOVE ||
-                  b->kind == INTENT_COPY || b->kind == INTENT_PURGE;
-    if (ok && in_box)
+    uint32_t validity = validity_of(a, b);
+    bool ok = batch_uids(b, &uids);
+    if (ok && in_box(b))
         ok = uids.n > 0 && imap_select(a, b->box, false);
     if (ok) {
         switch (b->kind) {
         case INTENT_FLAGS:
         case INTENT_TAGS:
-            s = STEP(a, command_done, -1, STEP_STORE, .box = b->box, .uids = buf_str(&uids), .add = b->set,
-                     .remove = b->clear, .keywords = b->kind == INTENT_TAGS ? b->arg : STR(""));
+            s = STEP(a, command_done, -1, STEP_STORE, .box = b->box, .uids = buf_str(&uids), .uidvalidity = validity,
+                     .add = b->set, .remove = b->clear, .keywords = b->kind == INTENT_TAGS ? b->arg : STR(""));
             break;
         case INTENT_MOVE:
         case INTENT_COPY:
-            s = STEP(a, command_done, -1, STEP_MOVE, .box = b->box, .uids = buf_str(&uids), .target = b->target,
-                     .target_name = b->target_name, .copy = b->kind == INTENT_COPY || stays_behind(a, b));
+            s = STEP(a, command_done, -1, STEP_MOVE, .box = b->box, .uids = buf_str(&uids), .uidvalidity = validity,
+                     .target = b->target, .target_name = b->target_name,
+                     .copy = b->kind == INTENT_COPY || stays_behind(a, b));
             break;
         case INTENT_PURGE:
-            s = STEP(a, command_done, -1, STEP_EXPUNGE, .box = b->box, .uids = buf_str(&uids));
+            s = STEP(a, command_done, -1, STEP_EXPUNGE, .box = b->box, .uids = buf_str(&uids), .uidvalidity = validity);
             break;
         case INTENT_APPEND:
             s = append_send(a, r);
@@ -271,7 +291,6 @@ static bool send_imap(struct acct *a, struct batch_run *r)
             break;
         }
     }
-    uid_set_fini(&set);
     buf_fini(&uids);
     return run_sent(r, s);
 }
@@ -491,6 +510,57 @@ static struct batch_run *run_new(struct acct *a, const struct db_batch *b)
     return *at = r;
 }
 
+/* UIDs may have become those of other messages since they were learnt (THREATS 44, 45): without UIDVALIDITY with each
+ * selection, without MODSEQ, which would tell, while the line was away. The server is asked what they are now. */
+static bool needs_check(struct acct *a, const struct db_batch *b)
+{
+    ptrdiff_t i = a->imap && in_box(b) ? box_at(a, b->box) : -1;
+    if (i < 0 || !(b->nitems || b->uids.n))
+        return false;
+    if (!validity_of(a, b))
+        return a->selected != b->box || a->tail != b->box;
+    return b->nitems && !a->boxes[i].modseq && !a->boxes[i].same;
+}
+
+static void check_done(struct acct *a, struct step *s, enum err_kind kind, struct str text)
+{
+    struct batch_run *r = s->data;
+    r->outstanding = 0;
+    r->phase = PHASE_CHECKED;
+    snprintf(r->text, sizeof r->text, "%s", clean_line(text));
+    if (kind != ERR_NONE)
+        run_end(a, r, kind, r->text);
+}
+
+/* Goes where nothing has come between; else it is chosen again, with what is known now. */
+static void checked_go(struct acct *a, struct batch_run *r)
+{
+    const struct db_batch *b = &r->b;
+    struct err err = ERR_INIT;
+    bool stands = true;
+    for (size_t i = 0; stands && i < b->nintents; i++)
+        stands = db_intent_state(a->db, b->intents[i]) == INTENT_QUEUED;
+    for (size_t i = 0; stands && i < b->nitems; i++)
+        if (!db_item_stands(a->db, b->items[i].intent, b->items[i].msg, b->items[i].uid, &stands, &err)) {
+            acct_db_error(a, &err);
+            stands = false;
+        }
+    if (stands)
+        begin_commands(a, r);
+    else
+        run_free(a, r);
+}
+
+static bool check_send(struct acct *a, struct batch_run *r)
+{
+    struct buf uids = BUF_INIT(32768);
+    r->phase = PHASE_FIND;
+    bool ok = batch_uids(&r->b, &uids) && imap_select(a, r->b.box, false) &&
+              run_sent(r, STEP(a, check_done, -1, STEP_FLAGS, .box = r->b.box, .uids = buf_str(&uids)));
+    buf_fini(&uids);
+    return ok;
+}
+
 /* Ranges that hold messages without a row: which of them are unread? */
 void replay_unseen(struct acct *a, struct step *s, const struct m_UIDS *u)
 {
@@ -550,8 +620,9 @@ static bool replay_one(struct acct *a)
                 loop_after(a->srv->loop, MIN(MAX(due - now, (int64_t)0), (int64_t)3600) * 1000 + 50, wake_fired, a);
         return false;
     }
-    bool places = needs_places(a, &b), next = needs_next(a, &b), unseen = b.uids.n && str_eqz(b.arg, "?");
-    if ((places || next || unseen) && !alone)
+    bool places = needs_places(a, &b), next = needs_next(a, &b), unseen = b.uids.n && str_eqz(b.arg, "?"),
+         check = !places && needs_check(a, &b);
+    if ((places || next || unseen || check) && !alone)
         return false; /* looking is done with nothing else under way */
     struct batch_run *r = run_new(a, &b);
     if (unseen) {
@@ -560,6 +631,7 @@ static bool replay_one(struct acct *a)
         return false;
     }
     if (places) {
+        imap_select(a, b.box, false); /* what is found there stands until the command */
         settle_begin(a, r, PHASE_FIND);
         return false;
     }
@@ -568,6 +640,11 @@ static bool replay_one(struct acct *a)
         r->phase = PHASE_FIND;
         if (run_sent(r, STEP(a, next_known, -1, STEP_STATUS, .names = b.target_name)))
             return false;
+    }
+    if (check) {
+        if (!check_send(a, r))
+            run_free(a, r);
+        return false;
     }
     return begin_commands(a, r);
 }
@@ -581,6 +658,8 @@ bool replay_pump(struct acct *a)
         return a->batch != NULL;
     size_t runs = 0;
     bool looking = false;
+    if (a->batch && a->batch->phase == PHASE_CHECKED)
+        checked_go(a, a->batch);
     for (const struct batch_run *r = a->batch; r; r = r->next, runs++)
         looking = looking || r->phase != PHASE_COMMAND;
     for (; !looking && runs < (a->imap ? RUNS_MAX : 1) && replay_one(a); runs++)

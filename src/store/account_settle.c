@@ -12,13 +12,15 @@ static bool look_send(struct acct *a, struct batch_run *r, size_t item, bool tar
     bool all = to >= 0 && a->boxes[to].role == BOX_ALL; /* it has been there before */
     struct step *s = STEP(a, look_done, -1, STEP_FIND, .box = target ? b->target : b->box,
                           .name = target ? b->target_name : b->box_name, .msgid = it->msgid, .emailid = it->emailid,
-                          .size = it->size, .uid = target ? 0 : it->uid, .uid_lo = target && !all ? b->target_next : 0);
+                          .size = it->size, .uid = target || !b->uidvalidity ? 0 : it->uid,
+                          .uid_lo = target && !all ? b->target_next : 0);
     if (s) {
         s->a = item;
         s->b = target;
         s->box = target ? b->target : b->box;
     }
-    a->tail = 0; /* fetch may have looked into another mailbox */
+    if (a->tail != (target ? b->target : b->box))
+        a->tail = 0; /* fetch may have looked into another mailbox */
     return run_sent(r, s);
 }
 
@@ -37,7 +39,7 @@ static void settle_item(struct acct *a, struct batch_run *r, const struct db_ite
     struct err err = ERR_INIT;
     if (it->msgid.n == 0 && it->size == 0)
         unsettled(a, r, it, ERR_UNKNOWN_OUTCOME, "it was cut off and cannot be looked up: look in both mailboxes");
-    else if (r->b.kind == INTENT_MOVE && l->source && l->target && !stays_behind(a, &r->b))
+    else if (r->b.kind == INTENT_MOVE && l->source && l->target && l->source_validity && !stays_behind(a, &r->b))
         r->halves++; /* a COPY that came without its deletion */
     else if (l->target &&
              !db_item_moved(a->db, it->intent, it->msg, l->uidvalidity, l->twice ? 0 : l->uid, STR(""), &err))
@@ -98,11 +100,16 @@ static bool halves_send(struct acct *a, struct batch_run *r)
 {
     struct uid_set set = UID_SET_INIT(BATCH_MAX);
     struct buf uids = BUF_INIT(32768);
+    uint32_t validity = 0;
     for (size_t i = 0; i < r->b.nitems; i++)
         if (r->looks[i].source && r->looks[i].target)
-            uid_set_add(&set, r->b.items[i].uid ? r->b.items[i].uid : r->looks[i].source_uid);
+            if (!validity || validity == r->looks[i].source_validity) {
+                validity = r->looks[i].source_validity;
+                uid_set_add(&set, r->looks[i].source_uid);
+            }
     bool ok = uid_set_pack(&set, &uids) && imap_select(a, r->b.box, false) &&
-              run_sent(r, STEP(a, halves_done, -1, STEP_EXPUNGE, .box = r->b.box, .uids = buf_str(&uids)));
+              run_sent(r, STEP(a, halves_done, -1, STEP_EXPUNGE, .box = r->b.box, .uids = buf_str(&uids),
+                               .uidvalidity = validity));
     uid_set_fini(&set);
     buf_fini(&uids);
     return ok;
@@ -151,7 +158,8 @@ static void look_done(struct acct *a, struct step *s, enum err_kind kind, struct
 {
     struct batch_run *r = s->data;
     (void)text;
-    a->selected = 0;
+    if (s->box != a->tail)
+        a->selected = 0;
     if (kind != ERR_NONE && (line_error(kind) || try_later(kind)) && r->kind == ERR_NONE)
         r->kind = kind;
     if (--r->outstanding > 0)
@@ -186,8 +194,11 @@ void settle_found(struct acct *a, const struct m_FOUND *f)
         l->twice = l->source;
         l->source = true;
     } else {
+        if (other || (it->uid && r->b.uidvalidity && f->uidvalidity != r->b.uidvalidity))
+            return; /* another message under its UID */
         l->source = true;
         l->source_uid = f->uid;
+        l->source_validity = f->uidvalidity;
         return;
     }
     l->uidvalidity = f->uidvalidity;

@@ -193,6 +193,12 @@ bool db_flags_put(struct db *, uint64_t box, uint32_t uid, uint32_t flags, struc
 /* GONE: only rows that exist count; hi may be UINT32_MAX. A message whose move or copy was sent keeps its row and waits
  * for its new place; one with intents still queued ends them as a conflict (db_take_conflict). */
 bool db_gone(struct db *, uint64_t box, uint32_t lo, uint32_t hi, struct err *);
+/* Packed ranges. */
+bool db_gone_ranges(struct db *, uint64_t box, struct str ranges, struct err *);
+/* Is what the server has under this UID the message that is known by it? Where size or INTERNALDATE (0: not said) tell
+ * otherwise its row leaves, and what waits to be done to it has no UID any more: it is looked for. */
+bool db_row_same(struct db *, uint64_t box, uint32_t uid, uint64_t size, int64_t internal_date, bool *same_r,
+                 struct err *);
 /* UIDS: these are all there are; rows not among them are gone. `missing` is called with ranges that have no row here,
  * falling (highest first). Ranges need not be in order. */
 struct db_range {
@@ -364,6 +370,8 @@ bool db_item_found(struct db *, uint64_t msg, uint64_t box, uint32_t uidvalidity
 /* The unread ones among the ranges of an intent, as the server says: only those are changed, and by undo given back. */
 bool db_span_narrow(struct db *, uint64_t intent, struct str ranges, struct err *);
 bool db_item_failed(struct db *, uint64_t intent, uint64_t msg, enum err_kind, const char *text, struct err *);
+/* Is it still to be done, and to what is known by this UID? */
+bool db_item_stands(struct db *, uint64_t intent, uint64_t msg, uint32_t uid, bool *stands_r, struct err *);
 /* Is it still without an outcome? */
 bool db_item_pending(struct db *, uint64_t intent, uint64_t msg, bool *pending_r, struct err *);
 /* The end of a command: what was not settled item by item is done (FLAGS, TAGS, PURGE: the server has it; MOVE: place

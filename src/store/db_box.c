@@ -368,7 +368,7 @@ bool db_box_open(struct db *db, uint64_t box, uint32_t uidvalidity, uint32_t uid
     struct box *b = box_ref(db, box);
     if (!b)
         return call_refuse(db, own, err, ERR_NO_MAILBOX, "no such mailbox");
-    if (b->uidvalidity != uidvalidity) {
+    if (b->uidvalidity != uidvalidity || !uidvalidity) { /* none: no UID outlives its selection */
         if (b->uidvalidity || b->known) {
             *dropped_r = b->known > 0;
             box_drop_rows(db, b);
@@ -380,7 +380,7 @@ bool db_box_open(struct db *db, uint64_t box, uint32_t uidvalidity, uint32_t uid
         b->unseen = UINT32_MAX;
         held_refresh_flag(db);
         spans_renumbered(db, box);
-        q_keep(db, "UPDATE held SET uid=0 WHERE box=? AND uid>0 AND uidv<>?", "ii", I(box), I(uidvalidity));
+        q_keep(db, "UPDATE held SET uid=0 WHERE box=?1 AND uid>0 AND (uidv<>?2 OR ?2=0)", "ii", I(box), I(uidvalidity));
     }
     if (!b->base)
         b->base = uidnext;

@@ -333,6 +333,38 @@ bool db_flags_put(struct db *db, uint64_t box, uint32_t uid, uint32_t flags, str
     return call_leave(db, own, err);
 }
 
+bool db_row_same(struct db *db, uint64_t box, uint32_t uid, uint64_t size, int64_t internal_date, bool *same_r,
+                 struct err *err)
+{
+    bool own;
+    int64_t id;
+    struct rowc r;
+    *same_r = true;
+    if (!size && !internal_date)
+        return true;
+    if (!call_enter(db, &own, err))
+        return false;
+    if (q_one(
+            db, &id,
+            "SELECT id FROM msg WHERE sbox=?1 AND suid=?2 AND suid>0 AND ((size>0 AND ?3>0 AND size<>?3) OR (idate<>0 "
+            "AND ?4<>0 AND idate<>?4))",
+            "iiii", I(box), I(uid), I(size), internal_date) &&
+        row_load(db, (uint64_t)id, &r)) {
+        row_delete(db, &r);
+        *same_r = false;
+    }
+    if (db->has_pending &&
+        q_one(db, &id,
+              "SELECT msg FROM held WHERE box=?1 AND uid=?2 AND uid>0 AND ((size>0 AND ?3>0 AND size<>?3) OR (idate<>0 "
+              "AND ?4<>0 AND idate<>?4))",
+              "iiii", I(box), I(uid), I(size), internal_date)) {
+        held_place(db, (uint64_t)id, box, 0, 0, STR(""));
+        held_refresh_flag(db);
+        *same_r = false;
+    }
+    return call_leave(db, own, err);
+}
+
 struct ids {
     uint64_t *p;
     size_t n, cap;
@@ -352,17 +384,40 @@ static void gone_ids(struct db *db, struct ids *a)
     free(a->p);
 }
 
-bool db_gone(struct db *db, uint64_t box, uint32_t lo, uint32_t hi, struct err *err)
+static void gone_span(struct db *db, uint64_t box, uint32_t lo, uint32_t hi)
 {
-    bool own;
-    if (!call_enter(db, &own, err))
-        return false;
     struct ids a = {0};
     sqlite3_stmt *st =
         q_ask(db, "SELECT id FROM msg WHERE sbox=? AND suid BETWEEN ? AND ? AND suid>0", "iii", I(box), I(lo), I(hi));
     while (q_step(db, st))
         ids_add(&a, sql_u64(st, 0));
     gone_ids(db, &a);
+}
+
+bool db_gone(struct db *db, uint64_t box, uint32_t lo, uint32_t hi, struct err *err)
+{
+    bool own;
+    if (!call_enter(db, &own, err))
+        return false;
+    gone_span(db, box, lo, hi);
+    return call_leave(db, own, err);
+}
+
+/* Thousands of ranges may name nothing that is here: those outside of the known UIDs cost no look. */
+bool db_gone_ranges(struct db *db, uint64_t box, struct str ranges, struct err *err)
+{
+    bool own;
+    int64_t low = 0, high = 0;
+    if (!call_enter(db, &own, err))
+        return false;
+    q_one(db, &low, "SELECT coalesce(min(suid),0) FROM msg WHERE sbox=? AND suid>0", "i", I(box));
+    q_one(db, &high, "SELECT coalesce(max(suid),0) FROM msg WHERE sbox=? AND suid>0", "i", I(box));
+    for (size_t i = 0; i < ipc_ranges_count(ranges) && !db->failed; i++) {
+        uint32_t lo, hi;
+        ipc_ranges_at(ranges, i, &lo, &hi);
+        if (lo <= high && hi >= low)
+            gone_span(db, box, lo, hi);
+    }
     return call_leave(db, own, err);
 }
 

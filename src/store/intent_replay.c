@@ -487,6 +487,19 @@ bool db_item_pending(struct db *db, uint64_t intent, uint64_t msg, bool *pending
     return call_leave(db, own, err);
 }
 
+bool db_item_stands(struct db *db, uint64_t intent, uint64_t msg, uint32_t uid, bool *stands_r, struct err *err)
+{
+    bool own;
+    int64_t one;
+    if (!call_enter(db, &own, err))
+        return false;
+    *stands_r = q_one(db, &one,
+                      "SELECT 1 FROM item t CROSS JOIN held h ON h.msg=t.msg WHERE t.intent=? AND t.msg=? AND "
+                      "t.state=0 AND h.uid=?",
+                      "iii", I(intent), I(msg), I(uid));
+    return call_leave(db, own, err);
+}
+
 /* ---- the end of a command ----------------------------------------------------------------------- */
 
 static void done_item(struct db *db, const struct intent *in, const struct item *t)

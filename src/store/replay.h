@@ -7,11 +7,16 @@
 #define BATCH_MAX 1000
 #define SETTLE_MAX 100
 
-enum phase { PHASE_COMMAND, PHASE_FIND /* places unknown */, PHASE_SETTLE /* outcome unknown */ };
+enum phase {
+    PHASE_COMMAND,
+    PHASE_FIND /* places unknown */,
+    PHASE_SETTLE /* outcome unknown */,
+    PHASE_CHECKED /* about to go */
+};
 struct look {
     bool asked;
     bool source, target, twice; /* found there; more than one */
-    uint32_t uidvalidity, uid, source_uid;
+    uint32_t uidvalidity, uid, source_uid, source_validity;
 };
 struct batch_run {
     struct batch_run *next;

@@ -104,7 +104,7 @@ def test_all_of_it_lies_behind_the_login():
         usual(conn, line, ahead=first)
     with fetch(talk) as p:
         got = opened(p, begin(p))
-        tap.equal([(g.uid_lo, g.uid_hi) for g in got["GONE"]], [(2, 2)])
+        tap.equal([g.ranges for g in got["GONE"]], [channel.ranges(2)])
         tap.equal([f.uid for f in got["FLAGS"]], [1])
         words = [c.split()[0] for c in p.server.heard[0]]
         tap.equal(words[:4], ["AUTHENTICATE", "ENABLE", "SELECT", "UID"])

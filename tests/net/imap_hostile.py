@@ -217,6 +217,38 @@ def test_body_of_another_message():
         tap.equal(os.listdir(os.path.join(p.root, "mail/work/tmp")), [])
 
 
+def pieces_of(message, most):
+    """A rule that gives no more than `most` bytes at once."""
+    def answer(m):
+        at, count = int(m[2]), int(m[3])
+        data = message(at, min(count, most))
+        return b"* 1 FETCH (UID 1 BODY[%s]<%d> {%d}\r\n%s)\r\n" % (m[1].encode(), at, len(data), data)
+    return r"UID FETCH 1 \(UID.* BODY\.PEEK\[(.*)\]<(\d+)\.(\d+)>\)", answer
+
+
+def test_pieces_that_are_short():
+    # THREATS 54: a size that lies is not believed to its end
+    with fetch(pieces_of(lambda at, n: b"x" * n, 1)) as p:
+        p.end(p.begin("STEP_BODY", box=1, uid=1, size=10**9, want="*"), ERR["SERVER_NO"])
+        assert len(p.server.asked("UID FETCH")) < 40, len(p.server.asked("UID FETCH"))
+    # A server may give less at once than it was asked for, and less in all than it announced.
+    whole = HEADER % 1 + b"".join(b"line %07d\r\n" % i for i in range(40000))
+    for announced in (len(whole), len(whole) + 10**6):
+        with fetch(pieces_of(lambda at, n: whole[at:at + n], 30000)) as p:
+            at = p.end(p.begin("STEP_BODY", box=1, uid=1, size=announced, want="*"))["BODY_AT"][0]
+            with open(os.path.join(p.root, "mail/work", at.path.decode()), "rb") as f:
+                assert f.read() == whole
+
+
+def test_vanished_one_by_one():
+    # THREATS 49
+    gone = list(range(1, 400000, 2))
+    with fetch((r"UID STORE .*", b"* VANISHED %s\r\n" % b",".join(b"%d" % u for u in gone))) as p:
+        got = p.do("STEP_STORE", box=1, uids=ranges(5), add=1)["GONE"]
+        assert len(got) < 60, len(got)
+        tap.equal([u for g in got for u in channel.unrange(g.ranges)], gone)
+
+
 def test_line_lost_inside_a_body():
     # THREATS 31, 57: a part is never published
     with fetch((r"UID FETCH .*", b"* 1 FETCH (UID 1 BODY[] {200000}\r\n" + b"z" * 150000 + b"{tag} OK done\r\n")) as p:

@@ -12,7 +12,7 @@ import imap_hostile  # noqa: E402
 import rig  # noqa: E402
 import tap  # noqa: E402
 from channel import ranges  # noqa: E402
-from imap_script import Box, Gmail, Server  # noqa: E402
+from imap_script import CAPS, Box, Gmail, Server  # noqa: E402
 from rig import ARCHIVE, FLAGS, MOVE, PURGE, SPAM, TAGS, TRASH  # noqa: E402
 from user import User, eventually  # noqa: E402
 
@@ -503,6 +503,65 @@ def test_yahoo_modseq_without_condstore():
         r.intent(SPAM, ids(r, 1))
         r.settled()
         tap.equal(held(r, "Bulk"), names(1))
+
+
+# ---- UIDs that become those of other messages -----------------------------------------------------
+class Away(Server):
+    """A server that can be out of reach."""
+    away = False
+
+    def talk(self, sock):
+        if self.away:
+            sock.close()
+            return
+        super().talk(sock)
+
+
+def numbered_anew(there, validity=7, later=None, caps=CAPS, hide=(), kind=TRASH):
+    """Something is done to "number 3", UID 3, while the line is away, and the server numbers its mail anew. The subjects in Trash
+    after that; the list is that of the server."""
+    def make(directory):
+        server = Away(("INBOX", "Archive", "Trash"), caps, directory=directory, hide=hide)
+        server["INBOX"].uidvalidity = validity
+        return server
+    with account(make) as r:
+        third, = ids(r, 3)
+        r.server.away = True
+        r.server.drop()
+        r.until("the line is away", lambda: r.accounts[-1].state != ONLINE)
+        r.intent(kind, [third])
+        with r.server.lock:
+            box = r.server["INBOX"]
+            box.messages, box.uidnext, box.uidvalidity = {}, 1, validity if later is None else later
+            r.server.add("INBOX", *(mail(n, "text of another size %d\r\n" % n if n > 3 else "text\r\n") for n in there))
+        r.server.away = False
+        r.settled()
+        r.until("the list is right", lambda: sorted(r.rows("INBOX")) == held(r, "INBOX"))
+        tap.equal(r.server.asked(r"UID (MOVE|STORE|EXPUNGE|COPY) 3\b"), [], "done to another message")
+        if 3 not in there:
+            assert any("not there any more" in n for n in r.notes), r.notes
+        return held(r, "Trash")
+
+
+def test_uidvalidity_changed_while_a_change_waits():
+    # THREATS 43
+    tap.equal(numbered_anew((11, 12, 13), later=8), [])
+    tap.equal(numbered_anew((11, 12, 13, 14, 3), later=8), names(3))
+
+
+def test_no_uidvalidity():
+    # THREATS 44
+    tap.equal(numbered_anew((11, 12, 13), 0), [])
+    tap.equal(numbered_anew((11, 12, 13, 14, 3), 0), names(3))
+    tap.equal(numbered_anew((11, 12, 13), 7, hide=("UIDVALIDITY",)), [])
+
+
+def test_uids_that_are_used_again():
+    # THREATS 45
+    tap.equal(numbered_anew((11, 12, 13)), [])
+    tap.equal(numbered_anew((11, 12, 13, 14, 3)), names(3))
+    tap.equal(numbered_anew((11, 12, 13), caps="IMAP4rev1 UIDPLUS"), [], "by COPY")
+    numbered_anew((11, 12, 13), kind=PURGE)
 
 
 # ---- Courier -------------------------------------------------------------------------------------

@@ -418,7 +418,7 @@ static void starts_and_shows_the_first_page(void **state)
     while (m.u.CHANGED.box != inbox || m.u.CHANGED.fresh == 0);
     assert_int_equal(m.u.CHANGED.fresh, 1);
     assert_int_equal(rows_of(inbox).n, 11);
-    FETCH(GONE, .box = inbox, .uid_lo = 2, .uid_hi = 3);
+    FETCH(GONE, .box = inbox, .ranges = ((struct str){"\2\0\0\0\3\0\0\0", 8}));
     do
         m = next(w.client, MSG_CHANGED);
     while (m.u.CHANGED.box != inbox);
@@ -669,8 +669,14 @@ static void lost_line_is_settled_by_looking(void **state)
     uint32_t status = m.u.STEP_STATUS.step;
     box("Archive", 1, BOX_ARCHIVE);
     done(status);
-    m = next(w.fetch, MSG_STEP_MOVE);
+    /* No MODSEQ, another line: is UID 2 still what it was (THREATS 45)? */
     uint32_t uids[4];
+    m = next(w.fetch, MSG_STEP_FLAGS);
+    assert_int_equal(uids_in(m.u.STEP_FLAGS.uids, uids, 4), 1);
+    assert_int_equal(uids[0], 2);
+    done(m.u.STEP_FLAGS.step);
+    m = next(w.fetch, MSG_STEP_MOVE);
+    assert_int_equal(m.u.STEP_MOVE.uidvalidity, 7);
     assert_int_equal(uids_in(m.u.STEP_MOVE.uids, uids, 4), 1);
     assert_int_equal(uids[0], 2);
 }
