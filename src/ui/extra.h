@@ -37,8 +37,9 @@ enum tool_where { TOOL_TERMINAL /* has the terminal until it ends */, TOOL_BEHIN
 /* status: of wait(2), -1 where it could not be started; output: TOOL_BEHIND's stdout and stderr, at most 1 MiB. */
 typedef void tool_fn(struct ui *, void *arg, int status, struct str output);
 /* /bin/sh -c COMMAND with `args` as "$1", "$2" ...: the command is the user's own text, the arguments are data.
- * stdin_fd: -1 for the terminal or nothing; it is duplicated. False with a note where it cannot start or another one
- * runs. */
+ * stdin_fd: -1 for the terminal or nothing; it is duplicated. arg: NULL, or of the heap and freed behind the call of
+ * tool_fn, or without that when the ui ends. False with a note where it cannot start or another one runs: arg is the
+ * caller's then. */
 bool ui_tool(struct ui *, enum tool_where, const char *command, const char *const *args, int stdin_fd, tool_fn *,
              void *arg);
 /* The same without a shell: argv[0] is looked up in PATH. */

@@ -341,39 +341,31 @@ bool run_part_save(void *context, const struct cmd_args *args, struct err *err)
 }
 
 /* ---- Piping ------------------------------------------------------------------------------------- */
-/* A program that was started: its name, and the type it was to show (NULL: it was typed). */
+/* A program that was started: its name, and the type it was to show ("": it was typed). */
 struct started {
-    char *program, *type;
+    char program[101], type[101];
 };
 
 static struct started *started_new(const char *command, struct str type)
 {
     struct started *s = mem_new(sizeof *s);
-    size_t n = strcspn(command, " \t;|&<>");
-    *s = (struct started){mem_dup_n(command, MIN(n, (size_t)100)), type.n ? mem_dup_n(type.p, type.n) : NULL};
+    snprintf(s->program, sizeof s->program, "%.*s", (int)MIN(strcspn(command, " \t;|&<>"), (size_t)100), command);
+    snprintf(s->type, sizeof s->type, "%.*s", (int)MIN(type.n, (size_t)100), type.n ? type.p : "");
     return s;
-}
-
-static void started_free(struct started *s)
-{
-    free(s->program);
-    free(s->type);
-    free(s);
 }
 
 static void on_tool_end(struct ui *ui, void *arg, int status, struct str output)
 {
-    struct started *s = arg;
+    const struct started *s = arg;
     int code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
     (void)output;
-    if (code == 127 && s->type)
-        ui_note(ui, NOTE_WARNING, "there is no program %s here; a line for %.100s in ~/.mailcap names another",
-                s->program, s->type);
+    if (code == 127 && s->type[0])
+        ui_note(ui, NOTE_WARNING, "there is no program %s here; a line for %s in ~/.mailcap names another", s->program,
+                s->type);
     else if (code == 127)
         ui_note(ui, NOTE_WARNING, "there is no program %s here", s->program);
     else if (code != 0)
         ui_note(ui, NOTE_WARNING, "%s ended with status %d", s->program, code);
-    started_free(s);
 }
 
 struct piping {
@@ -387,7 +379,7 @@ static void pipe_fd(struct ui *ui, int fd, const char *command)
     buf_addf(&line, "{ %s\n}; s=$?; printf '[Enter] '; read -r _ </dev/tty; exit $s", command);
     struct started *s = started_new(command, STR(""));
     if (lseek(fd, 0, SEEK_SET) != 0 || !ui_tool(ui, TOOL_TERMINAL, buf_z(&line), NULL, fd, on_tool_end, s))
-        started_free(s);
+        free(s);
     buf_fini(&line);
 }
 
@@ -647,7 +639,7 @@ static void on_opened_part(struct ui *ui, void *arg, int fd)
         struct started *s = started_new(v.command, part->name);
         enum tool_where where = v.terminal || !getenv("DISPLAY") ? TOOL_TERMINAL : TOOL_BEHIND;
         if (!ui_tool(ui, where, buf_z(&command), args, -1, on_tool_end, s))
-            started_free(s);
+            free(s);
         buf_fini(&command);
         free(path);
     } else if (err.kind != ERR_NONE) {

@@ -35,6 +35,13 @@ static void take_output(struct tool *t)
         watch_free(&t->out_watch);
 }
 
+static void tool_free(struct tool *t)
+{
+    buf_fini(&t->output);
+    free(t->arg);
+    free(t);
+}
+
 static void finish(struct tool *t)
 {
     struct ui *ui = t->ui;
@@ -55,8 +62,7 @@ static void finish(struct tool *t)
             ui->term->resume(ui->term->arg);
     }
     t->fn(ui, t->arg, status, buf_str(&t->output));
-    buf_fini(&t->output);
-    free(t);
+    tool_free(t);
     ui->dirty = true;
 }
 
@@ -193,7 +199,6 @@ void ui_tool_end(struct ui *ui)
     close(t->life);
     if (t->out >= 0)
         close(t->out);
-    buf_fini(&t->output);
-    free(t);
+    tool_free(t);
     ui_extra(ui)->tool = NULL;
 }
