@@ -67,10 +67,12 @@ static uint32_t u32_of(struct str arg)
  * for good. True: *x is a renaming now. */
 static bool box_to_trash(struct acct *a, struct db_intent *x, struct buf *name, struct buf *shown)
 {
+    struct db_box counts;
+    struct err none = ERR_INIT;
     ptrdiff_t i = box_at(a, x->box), t = box_role(a, BOX_TRASH);
     const struct box *box = i < 0 ? NULL : &a->boxes[i], *trash = t < 0 ? NULL : &a->boxes[t];
     if (!a->imap || !box || !trash || i == t || !trash->delim || (trash->attrs & (BOX_NOINFERIORS | BOX_NOSELECT)) ||
-        a->plan[i].exists == 0)
+        (db_box_get(a->db, x->box, &counts, &none) && counts.exists == 0 && counts.known == 0))
         return false;
     struct str leaf = box_name(box), leaf_shown = box_utf8(box), own = box_name(trash);
     size_t at;

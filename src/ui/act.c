@@ -774,24 +774,19 @@ bool run_rename_mailbox(void *context, const struct cmd_args *args, struct err *
     return true;
 }
 
-static void delete_box(struct ui *ui, const struct box_item *item, bool for_good)
+/* The mailbox that was asked about, wherever the cursor is by now; one that has filled meanwhile is not empty. */
+static void delete_asked(struct ui *ui, void *arg, bool yes)
 {
-    if (item && item->kind == BOXK_BOX)
-        box_intent(ui, INTENT_BOX_DELETE, item->account, item->id, "", for_good);
-}
-
-static void delete_box_now(struct ui *ui, void *arg, bool yes)
-{
+    const struct box_item *item = boxes_find(&ui->boxes, ui->deleting.account, ui->deleting.box);
     (void)arg;
-    if (yes)
-        delete_box(ui, boxes_cursor(&ui->boxes), true);
-}
-
-static void delete_box_to_trash(struct ui *ui, void *arg, bool yes)
-{
-    (void)arg;
-    if (yes)
-        delete_box(ui, boxes_cursor(&ui->boxes), false);
+    if (!yes)
+        return;
+    if (!item)
+        ui_note(ui, NOTE_WARNING, "the mailbox is not there any more");
+    else if (ui->deleting.empty && item->total)
+        ui_note(ui, NOTE_WARNING, "%.200s has got mail meanwhile: nothing was deleted", item->path);
+    else
+        box_intent(ui, INTENT_BOX_DELETE, item->account, item->id, "", ui->deleting.for_good);
 }
 
 bool run_delete_mailbox(void *context, const struct cmd_args *args, struct err *err)
@@ -805,7 +800,11 @@ bool run_delete_mailbox(void *context, const struct cmd_args *args, struct err *
     bool for_good = cmd_arg(args, 0) || !trash || box_within(item, trash) || !item->total;
     snprintf(question, sizeof question, "Delete the mailbox %.200s with %u message%s%s?", item->path, item->total,
              item->total == 1 ? "" : "s", for_good ? ", for good" : ": move it under Trash");
-    ui_confirm(ui, question, "", for_good ? delete_box_now : delete_box_to_trash, NULL);
+    ui->deleting.account = item->account;
+    ui->deleting.box = item->id;
+    ui->deleting.for_good = for_good;
+    ui->deleting.empty = !item->total;
+    ui_confirm(ui, question, "", delete_asked, NULL);
     return true;
 }
 

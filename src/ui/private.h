@@ -164,6 +164,11 @@ struct ui {
     uint32_t open_req, view_req;
     uint32_t look_req; /* WANT_ROWS under way, for this list and mailbox; the row of the last one */
     const struct list *look_list;
+    struct {
+        unsigned account;
+        uint64_t box;
+        bool for_good, empty; /* when it was asked about */
+    } deleting;               /* the mailbox that the question on the screen is about */
     uint64_t look_box, look_msg;
     struct ref looked;
     bool view_more;   /* the viewer has the beginning of the message, and gets the whole of it */
