@@ -26,8 +26,9 @@ void acct_command(struct acct *a, uint8_t service, uint64_t tag)
 
 void acct_command_failed(struct acct *a, uint8_t service, uint64_t tag, struct str text)
 {
-    if (tag == 0) /* nobody waits for it: a new refresh token that was not kept */
-        acct_note(a, 2, ERR_SECRET, "%s", clean_line(text));
+    /* Nobody waits for it: a new refresh token that was not kept. Not over when the line is there. */
+    if (tag == 0)
+        acct_note(a, 2, ERR_NONE, "%s", clean_line(text));
     if (service >= COUNT(a->command) || tag != a->command[service].tag)
         return;
     snprintf(a->command[service].said, sizeof a->command[service].said, "%s", clean_line(text));
