@@ -5,6 +5,7 @@ import contextlib
 import os
 import re
 import sys
+import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
@@ -517,6 +518,14 @@ class Away(Server):
         super().talk(sock)
 
 
+def silent(r, seconds=1.5):
+    """Nothing has been asked of the server for so long."""
+    heard, end = len(r.server.heard), time.monotonic() + seconds
+    while time.monotonic() < end and len(r.server.heard) == heard:
+        r.pump(0.1)
+    return len(r.server.heard) == heard
+
+
 def numbered_anew(there, validity=7, later=None, caps=CAPS, hide=(), kind=TRASH):
     """Something is done to "number 3", UID 3, while the line is away, and the server numbers its mail anew. The subjects in Trash
     after that; the list is that of the server."""
@@ -525,6 +534,8 @@ def numbered_anew(there, validity=7, later=None, caps=CAPS, hide=(), kind=TRASH)
         server["INBOX"].uidvalidity = validity
         return server
     with account(make) as r:
+        r.until("it is at rest", lambda: silent(r))  # without UIDVALIDITY each SELECT makes new rows
+        r.filled("INBOX", 3)
         third, = ids(r, 3)
         r.server.away = True
         r.server.drop()
