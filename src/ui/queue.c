@@ -88,7 +88,7 @@ static void add_mail(void *arg, const struct outbox_row *o)
 
 static void fill(struct ui *ui)
 {
-    ui_popup(ui, POPUP_QUEUE, "waits for the server, in this order · d drops a row, R goes on with a mail · q closes");
+    ui_popup(ui, POPUP_QUEUE, "waits for the server, in this order · d drops · R goes on with mail · q closes");
     unsigned names = 1;
     for (unsigned a = 0; a < ui->accts.n; a++)
         names = MAX(names, (unsigned)strlen(ui->accts.list[a].name));

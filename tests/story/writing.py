@@ -118,6 +118,16 @@ def refused(s, subject):
     s.term.wait("not sent, R goes on with it")
 
 
+def refused_again(term):
+    """R finds the refused mail, and it is refused once more."""
+    term.keys("R")
+    contains(term.wait("Words typed."), "to nobody")
+    term.keys("y")
+    term.wait("not sent, R goes on with it")
+    term.keys("Escape")
+    term.wait("1 not sent")
+
+
 def test_refused_is_listed_until_it_is_dropped():
     """After a restart too: the status line, Q, queue and doctor tell; R goes on with it, d drops it."""
     def run(s):
@@ -137,12 +147,7 @@ def test_refused_is_listed_until_it_is_dropped():
         term.wait("work live, 1 not sent")
         term.keys("Q")
         contains(term.wait("not sent to nobody@example.org"), "R goes on with it")
-        term.keys("R")
-        contains(term.wait("Words typed."), "to nobody")
-        term.keys("y")
-        term.wait("not sent, R goes on with it")
-        term.keys("Escape")
-        term.wait("1 not sent")
+        refused_again(term)
         term.keys("Q")
         term.wait("not sent to nobody@example.org")
         term.keys("d")
@@ -161,12 +166,7 @@ def test_recall_is_of_the_draft_under_the_cursor():
         term.keys("P")
         eventually("it is in Drafts", lambda: s.server.subjects("bob", "Drafts") == ["a draft"])
         refused(s, "to nobody")
-        term.keys("R")
-        contains(term.wait("Words typed."), "to nobody")
-        term.keys("y")
-        term.wait("not sent, R goes on with it")
-        term.keys("Escape")
-        term.wait("1 not sent")
+        refused_again(term)
         term.go("Drafts", "a draft")
         term.keys("Home", "R")
         contains(term.wait("Words typed."), "a draft")

@@ -425,23 +425,29 @@ static void starts_and_shows_the_first_page(void **state)
     assert_int_equal(rows_of(inbox).n, 9);
 }
 
-/* The first page of a new account comes before its mailboxes: what is done to it waits for them. */
-static void an_action_waits_for_the_first_list(void **state)
+/* A new account, its line up, INBOX and its first page of `n` answered, its mailboxes not yet listed. */
+static void first_page(uint32_t n)
 {
-    (void)state;
     inbox = archive = sent = trash = 0;
     world_new(imap_rc);
     fetch_start();
     online();
     struct msg m = next(w.fetch, MSG_STEP_SELECT);
     inbox = m.u.STEP_SELECT.box;
-    FETCH(BOX_OPEN, .box = inbox, .uidvalidity = 7, .uidnext = 11, .exists = 10, .keywords_ok = 1);
+    FETCH(BOX_OPEN, .box = inbox, .uidvalidity = 7, .uidnext = n + 1, .exists = n, .keywords_ok = 1);
     done(m.u.STEP_SELECT.step);
     m = next(w.fetch, MSG_STEP_ROWS_TOP);
-    for (uint32_t uid = 10; uid > 0; uid--)
+    for (uint32_t uid = n; uid > 0; uid--)
         row(inbox, uid);
     done(m.u.STEP_ROWS_TOP.step);
-    m = next(w.fetch, MSG_STEP_LIST);
+}
+
+/* The first page of a new account comes before its mailboxes: what is done to it waits for them. */
+static void an_action_waits_for_the_first_list(void **state)
+{
+    (void)state;
+    first_page(10);
+    struct msg m = next(w.fetch, MSG_STEP_LIST);
     struct found f = rows_of(inbox);
     assert_int_equal(f.n, 10);
     intent(1, INTENT_ARCHIVE, f.ids, 1, 0);
@@ -481,23 +487,13 @@ static void an_action_waits_for_the_first_list(void **state)
 static void an_action_does_not_wait_for_a_line_that_broke(void **state)
 {
     (void)state;
-    inbox = 0;
-    world_new(imap_rc);
-    fetch_start();
-    online();
-    struct msg m = next(w.fetch, MSG_STEP_SELECT);
-    inbox = m.u.STEP_SELECT.box;
-    FETCH(BOX_OPEN, .box = inbox, .uidvalidity = 7, .uidnext = 2, .exists = 1, .keywords_ok = 1);
-    done(m.u.STEP_SELECT.step);
-    m = next(w.fetch, MSG_STEP_ROWS_TOP);
-    row(inbox, 1);
-    done(m.u.STEP_ROWS_TOP.step);
+    first_page(1);
     next(w.fetch, MSG_STEP_LIST);
     struct found f = rows_of(inbox);
     assert_int_equal(f.n, 1);
     intent(1, INTENT_ARCHIVE, f.ids, 1, 0);
     FETCH(LOST, .kind = ERR_LINE, .text = STR("cut"));
-    m = next(w.client, MSG_REFUSED);
+    struct msg m = next(w.client, MSG_REFUSED);
     assert_int_equal(m.u.REFUSED.req, 1);
     assert_int_equal(m.u.REFUSED.kind, ERR_LINE);
     assert_int_equal(rows_of(inbox).n, 1);
