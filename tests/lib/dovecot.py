@@ -313,7 +313,6 @@ class Server(Outside):
         for d in ("", "run", "home"):
             os.makedirs(os.path.join(self.dir, d), exist_ok=True)
         make_ca(self.dir)
-        ports = dict(zip(PROTOCOLS, free_ports(len(PROTOCOLS))))
         root = os.geteuid() == 0
         me = getpass.getuser()
         my_group = grp.getgrgid(os.getegid()).gr_name
@@ -325,21 +324,33 @@ class Server(Outside):
             home = os.path.join(self.dir, "home", user)
             os.makedirs(home, exist_ok=True)
             os.chown(home, owner.pw_uid, owner.pw_gid)
-        with open(os.path.join(self.dir, "dovecot.conf"), "w") as f:
-            f.write(CONFIG.format(
-                dir=self.dir, uid=owner.pw_uid, gid=owner.pw_gid, extra=extra, mechanisms=mechanisms,
-                internal="dovecot" if root else me, internal_group="dovecot" if root else my_group,
-                login="dovenull" if root else me, user="root" if root else me, separator=separator,
-                imap_capability=imap_capability, **ports))
-        self.info = dict(ports, ca=os.path.join(self.dir, "ca.pem"), dir=self.dir, users=USERS, password=PASSWORD)
+        config = dict(
+            dir=self.dir, uid=owner.pw_uid, gid=owner.pw_gid, extra=extra, mechanisms=mechanisms,
+            internal="dovecot" if root else me, internal_group="dovecot" if root else my_group,
+            login="dovenull" if root else me, user="root" if root else me, separator=separator, imap_capability=imap_capability)
         searchable(self.dir)
         self.relay = None
+        for tries in range(5):
+            try:
+                self.begin(config, relay)
+                break
+            except (OSError, RuntimeError) as e:  # another test has taken a port that was free a moment ago
+                if "already in use" not in str(e) or tries == 4:
+                    raise
+                self.close()
+        atexit.register(self.close)
+
+    def begin(self, config, relay):
+        """On ports that are free now."""
+        ports = dict(zip(PROTOCOLS, free_ports(len(PROTOCOLS))))
+        with open(os.path.join(self.dir, "dovecot.conf"), "w") as f:
+            f.write(CONFIG.format(**config, **ports))
+        self.info = dict(ports, ca=os.path.join(self.dir, "ca.pem"), dir=self.dir, users=USERS, password=PASSWORD)
         if relay:
             self.relay = _RelayServer(("127.0.0.1", ports["relay"]), _Relay)
             self.relay.lmtp = ports["lmtp"]
             threading.Thread(target=self.relay.serve_forever, daemon=True).start()
         self.start()
-        atexit.register(self.close)
 
     def start(self):
         program = shutil.which("dovecot", path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin")
