@@ -212,15 +212,19 @@ static uint32_t unread_of(const struct ui *ui, const struct list *l)
     return 0;
 }
 
+/* By what the list holds, not by what the mailbox held when its counts were read: rows come between the two. */
 uint32_t ui_rows_to_come(const struct ui *ui, const struct list *l)
 {
-    uint32_t n = 0;
+    uint64_t whole = 0;
+    bool fills = false;
     for (unsigned a = 0; l->filter == LIST_ALL && a < ui->accts.n; a++) {
         const struct box_item *box = ui_list_box(ui, l, a);
-        if (box && box->total != UINT32_MAX && box->total > box->known)
-            n += MIN(box->total - box->known, UINT32_MAX - l->total - n);
+        if (!box || box->total == UINT32_MAX)
+            continue;
+        whole += box->total;
+        fills = fills || box->total > box->known;
     }
-    return n;
+    return fills && whole > l->total ? (uint32_t)MIN(whole - l->total, (uint64_t)UINT32_MAX - l->total) : 0;
 }
 
 /* Is an empty list no answer yet? Not before the mailbox was opened, or its account has said that it cannot be. */

@@ -246,6 +246,29 @@ static void test_read_only_mailbox(void **state)
     fake_close(&f);
 }
 
+/* The counts of a mailbox and the rows of its list are read one after the other: rows that come in between belong to
+ * the whole, and do not move what is asked for by its part of it. */
+static void test_rows_that_come_between(void **state)
+{
+    (void)state;
+    struct fake_ui f;
+    fake_mails();
+    fake_open(&f, 24, 80, "");
+    ui_show_box(f.ui, 0, fake_accounts[0].boxes[0].id);
+    ui_draw(f.ui);
+    const struct list *l = ui_list(f.ui);
+    struct box_item *box =
+        &f.ui->boxes.list[boxes_find(&f.ui->boxes, 0, fake_accounts[0].boxes[0].id) - f.ui->boxes.list];
+    uint32_t here = l->total;
+    assert_int_equal(ui_rows_to_come(f.ui, l), 0);
+    box->known = here;
+    box->total = here + 100;
+    assert_int_equal(ui_rows_to_come(f.ui, l), 100);
+    box->known = here - 1;
+    assert_int_equal(ui_rows_to_come(f.ui, l), 100);
+    fake_close(&f);
+}
+
 int main(void)
 {
     setenv("TZ", "UTC", 1);
@@ -259,6 +282,7 @@ int main(void)
         cmocka_unit_test(test_shared_mailboxes),
         cmocka_unit_test(test_read_only_mailbox),
         cmocka_unit_test(test_picker),
+        cmocka_unit_test(test_rows_that_come_between),
         cmocka_unit_test(test_ascii),
         cmocka_unit_test(test_no_escape_ever),
         cmocka_unit_test(test_too_small_says_so_and_comes_back),
