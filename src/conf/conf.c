@@ -20,6 +20,7 @@ static bool holds_string(const struct option *o)
     case OPT_ADDRESS:
     case OPT_LEAVE:
     case OPT_CACHE:
+    case OPT_COLUMNS:
         return true;
     case OPT_BOOL:
     case OPT_UINT:

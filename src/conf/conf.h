@@ -103,6 +103,37 @@ struct mailbox_setting {
 struct alias {
     char *name, *value;
 };
+
+/* ---- Columns of a list ---------------------------------------------------------------------------- */
+enum column_kind {
+    COLUMN_NUMBER,
+    COLUMN_STATE,
+    COLUMN_DATE,
+    COLUMN_FROM,
+    COLUMN_ADDRESS,
+    COLUMN_TO,
+    COLUMN_SUBJECT,
+    COLUMN_TAGS,
+    COLUMN_SIZE,
+    COLUMN_LIST,
+    COLUMN_ACCOUNT,
+    COLUMN_MAILBOX,
+    COLUMN_MARKS,
+    COLUMN_COUNT
+};
+extern const char *const column_names[COLUMN_COUNT + 1]; /* NULL at the end */
+struct column {
+    enum column_kind kind;
+    unsigned width; /* columns; 0: by what it holds */
+    bool percent;   /* width is a part of the list's */
+};
+struct columns {
+    struct column list[COLUMN_COUNT];
+    unsigned n;
+};
+/* "state date from:25% subject": names with widths or without, each once, in the order of the screen. ERR_CONFIG. */
+bool columns_parse(const char *text, struct columns *columns_r, struct err *);
+
 struct conf {
     char *file; /* the file read, "" none */
     struct account *accounts;
@@ -121,7 +152,8 @@ struct conf {
     size_t nfiles;
     /* global options */
     char *store, *state_dir, *editor, *mailcap, *browser, *theme, *keys, *date_format, *attribution, *index_database,
-        *layout, *download_dir, *gpg, *notify;
+        *layout, *download_dir, *gpg, *notify, *list_format;
+    struct columns columns; /* of list_format */
     bool ambiguous_wide, mark_seen, auto_advance, confirm_quit, ascii;
     unsigned undo_send, purge_hold, list_ratio, sidebar_width, wrap, prefetch, timeout, connect_timeout, read_delay,
         log_level;
@@ -202,6 +234,7 @@ enum opt_type {
     OPT_ADDRESS, /* "Name <addr>" -> char * */
     OPT_URL,     /* -> struct endpoint */
     OPT_LEAVE,   /* keep, delete, "days N" -> leave_text, leave, leave_days */
+    OPT_COLUMNS, /* -> list_format, columns */
     OPT_CACHE,   /* headers, all, "recent N" -> cache_text, cache */
 };
 enum opt_scope { OPT_GLOBAL, OPT_ACCOUNT };

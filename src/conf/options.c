@@ -396,6 +396,17 @@ const struct option conf_options[] = {
      .min = 0,
      .max = 80,
      .help = "Width of the mailbox pane; 0 hides it"},
+    {.name = "list-format",
+     .type = OPT_COLUMNS,
+     GLOBAL(list_format),
+     .def = "state date from subject tags marks",
+     .help = "Columns of a list, in their order",
+     .more = "number; state: selected, waiting, unread; date; from (to, in lists of sent mail); address; to; subject; "
+             "tags: "
+             "your own, not those that marks show; size; list: List-Id; account; mailbox; marks: refused, flagged, "
+             "attachment, encrypted, forwarded, answered. A width may follow, in columns or as a part of the list: "
+             "\"from:24 subject tags:20%\". Subject takes what is left. Where there is little room the least "
+             "needed ones are left out."},
     {.name = "date-format",
      .type = OPT_STR,
      GLOBAL(date_format),
@@ -530,6 +541,7 @@ const char *option_type_name(enum opt_type type)
         [OPT_URL] = "url",
         [OPT_LEAVE] = "keep|delete|days N",
         [OPT_CACHE] = "headers|recent N|all",
+        [OPT_COLUMNS] = "columns",
     };
     return names[type];
 }

@@ -250,12 +250,23 @@ static bool set_cache(UNUSED struct conf *c, struct account *a, const struct opt
     return true;
 }
 
+static bool set_columns(struct conf *c, UNUSED struct account *a, const struct option *o, const char *value,
+                        struct err *err)
+{
+    if (!columns_parse(value, &c->columns, err)) {
+        err_prefix(err, "%s", o->name);
+        return false;
+    }
+    set_string(&c->list_format, value);
+    return true;
+}
+
 typedef bool set_fn(struct conf *, struct account *, const struct option *, const char *, struct err *);
 static set_fn *const setters[] = {
     [OPT_STR] = set_text,    [OPT_BOOL] = set_bool,     [OPT_UINT] = set_uint,       [OPT_SIZE] = set_size,
     [OPT_TIME] = set_time,   [OPT_CHOICE] = set_choice, [OPT_CHOICES] = set_choices, [OPT_INDEX] = set_index,
     [OPT_PATH] = set_path,   [OPT_COMMAND] = set_text,  [OPT_ADDRESS] = set_address, [OPT_URL] = set_url,
-    [OPT_LEAVE] = set_leave, [OPT_CACHE] = set_cache,
+    [OPT_LEAVE] = set_leave, [OPT_CACHE] = set_cache,   [OPT_COLUMNS] = set_columns,
 };
 
 bool option_set(struct conf *conf, struct account *account, const struct option *o, const char *value, struct err *err)
@@ -314,6 +325,7 @@ void option_get(const struct conf *conf, const struct account *account, const st
     case OPT_ADDRESS:
     case OPT_LEAVE:
     case OPT_CACHE:
+    case OPT_COLUMNS:
         buf_addz(out, *(char *const *)at);
         break;
     }

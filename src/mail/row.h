@@ -65,6 +65,7 @@ struct msg_row {
     uint32_t flags; /* shown flags: enum mail_flags */
     uint32_t attrs, state;
     struct str from_name, from_addr, to, subject, msgid, list_id;
+    struct str tags; /* words (tag.h), blank separated */
 };
 
 #endif

@@ -493,7 +493,7 @@ static unsigned char next_byte(const char **p, bool escaped)
 static size_t echo(const char *text, const struct secret *secret)
 {
     bool loose = secret->n >= LOOSE_MIN;
-    for (unsigned escaped = 0; escaped <= loose; escaped++) {
+    for (unsigned escaped = 0; escaped < (loose ? 2u : 1u); escaped++) {
         const char *p = text;
         size_t n = 0;
         while (n < secret->n && *p) {

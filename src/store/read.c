@@ -397,6 +397,17 @@ size_t read_keys_of(struct reader *r, const uint64_t *boxes, size_t n, enum list
     return have;
 }
 
+void read_tags(struct reader *r, int64_t mh, int64_t fp, struct buf *out, int *rc)
+{
+    size_t start = out->n;
+    sqlite3_stmt *st = sql_ask(&r->q, "SELECT tag FROM tag WHERE mh=? AND fp=? ORDER BY tag", "ii", mh, fp);
+    while (sql_step(st, rc)) {
+        if (out->n > start)
+            buf_addc(out, ' ');
+        buf_adds(out, sql_str(st, 0));
+    }
+}
+
 void read_row(struct reader *r, uint64_t id, struct msg_row *row, int *rc)
 {
     *row = (struct msg_row){.from_name = STR(""),
@@ -404,11 +415,12 @@ void read_row(struct reader *r, uint64_t id, struct msg_row *row, int *rc)
                             .to = STR(""),
                             .subject = STR(""),
                             .msgid = STR(""),
-                            .list_id = STR("")};
+                            .list_id = STR(""),
+                            .tags = STR("")};
     *rc = SQLITE_OK;
     sqlite3_stmt *st = sql_ask(&r->q,
                                "SELECT id,box,thread,date,size,flags,attrs,state,from_name,from_addr,to_,subject,msgid,"
-                               "list_id FROM msg WHERE id=?",
+                               "list_id,mh FROM msg WHERE id=?",
                                "i", (int64_t)id);
     if (!sql_step(st, rc))
         return;
@@ -426,7 +438,12 @@ void read_row(struct reader *r, uint64_t id, struct msg_row *row, int *rc)
                             .subject = read_str(r, sql_str(st, 11)),
                             .msgid = read_str(r, sql_str(st, 12)),
                             .list_id = read_str(r, sql_str(st, 13))};
+    int64_t mh = sql_int(st, 14);
     sqlite3_reset(st);
+    struct buf tags = BUF_INIT(TAGS_MAX);
+    read_tags(r, mh, (int64_t)sql_fingerprint(&r->q, row->from_addr, row->subject, row->date), &tags, rc);
+    row->tags = read_str(r, buf_str(&tags));
+    buf_fini(&tags);
 }
 
 bool reader_rows(struct reader *r, uint64_t box, enum list_filter filter, const struct row_key *from, bool older,

@@ -31,6 +31,9 @@ size_t read_keys(struct reader *, uint64_t box, enum list_filter, struct row_key
 /* The same over several mailboxes, merged. */
 size_t read_keys_of(struct reader *, const uint64_t *boxes, size_t n, enum list_filter, struct row_key from, bool older,
                     unsigned max, struct row_key *keys, int *rc);
+/* Appends the tags, blank separated. */
+#define TAGS_MAX 4096
+void read_tags(struct reader *, int64_t mh, int64_t fp, struct buf *out, int *rc);
 /* Reads the row into *row (strings copied); row->id 0 where it is gone. */
 void read_row(struct reader *, uint64_t id, struct msg_row *row, int *rc);
 

@@ -308,13 +308,7 @@ bool reader_tags(struct reader *r, uint64_t msg, struct buf *out, struct err *er
         mh = sql_int(st, 0);
         fp = (int64_t)sql_fingerprint(&r->q, sql_str(st, 1), sql_str(st, 2), sql_int(st, 3));
         sqlite3_reset(st);
-        size_t start = out->n;
-        st = sql_ask(&r->q, "SELECT tag FROM tag WHERE mh=? AND fp=? ORDER BY tag", "ii", mh, fp);
-        while (sql_step(st, &rc)) {
-            if (out->n > start)
-                buf_addc(out, ' ');
-            buf_adds(out, sql_str(st, 0));
-        }
+        read_tags(r, mh, fp, out, &rc);
     }
     return read_end(r, rc, err);
 }

@@ -1,9 +1,9 @@
 /* Panes onto the grid. Everything that came from outside passes text_from_bytes here, once, at the last moment. */
 #include "ui/extra.h"
 
-enum { PICK_ROWS = 10, NAME_MIN = 10, NAME_MAX = 22, CLEAN_MAX = 16384, QUOTA_WARN = 90, WHY_MIN = 16 };
+enum { PICK_ROWS = 10, CLEAN_MAX = 16384, QUOTA_WARN = 90, WHY_MIN = 16 };
 
-static struct text clean(const struct ui *ui, struct str raw, struct buf *out)
+struct text ui_clean(const struct ui *ui, struct str raw, struct buf *out)
 {
     buf_reset(out);
     out->max = CLEAN_MAX;
@@ -13,22 +13,22 @@ static struct text clean(const struct ui *ui, struct str raw, struct buf *out)
 static unsigned put(struct ui *ui, struct rect r, unsigned y, unsigned x, const char *z, style s)
 {
     struct buf b = BUF_INIT(CLEAN_MAX);
-    unsigned used = grid_text(&ui->grid, r, y, x, clean(ui, str_z(z), &b), s);
+    unsigned used = grid_text(&ui->grid, r, y, x, ui_clean(ui, str_z(z), &b), s);
     buf_fini(&b);
     return used;
 }
 
-static void put_field(struct ui *ui, struct rect r, unsigned y, unsigned x, unsigned width, struct str raw, style s)
+void ui_put_field(struct ui *ui, struct rect r, unsigned y, unsigned x, unsigned width, struct str raw, style s)
 {
     struct buf b = BUF_INIT(CLEAN_MAX);
-    grid_field(&ui->grid, r, y, x, width, clean(ui, raw, &b), s);
+    grid_field(&ui->grid, r, y, x, width, ui_clean(ui, raw, &b), s);
     buf_fini(&b);
 }
 
 static void put_right(struct ui *ui, struct rect r, unsigned y, unsigned right, const char *z, style s)
 {
     struct buf b = BUF_INIT(CLEAN_MAX);
-    struct text t = clean(ui, str_z(z), &b);
+    struct text t = ui_clean(ui, str_z(z), &b);
     if (t.cols <= right)
         grid_text(&ui->grid, r, y, right - t.cols, t, s);
     buf_fini(&b);
@@ -46,31 +46,6 @@ static void number(uint32_t n, char out[16])
         out[o++] = digits[i];
     }
     out[o] = 0;
-}
-
-void date_short(int64_t date, int64_t now, const char *format, char out[32])
-{
-    struct tm t, n;
-    time_t at = (time_t)date, today = (time_t)now;
-    static const char months[][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
-                                     "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
-    out[0] = 0;
-    if (!localtime_r(&at, &t) || !localtime_r(&today, &n))
-        return;
-    if (format && *format) {
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wformat-nonliteral"
-        if (!strftime(out, 32, format, &t)) /* the user's own format */
-            out[0] = 0;
-#pragma GCC diagnostic pop
-        return;
-    }
-    if (t.tm_year == n.tm_year && t.tm_yday == n.tm_yday)
-        snprintf(out, 32, "%02d:%02d", t.tm_hour, t.tm_min);
-    else if (t.tm_year == n.tm_year || (date <= now && now - date < 300 * 86400))
-        snprintf(out, 32, "%d %s", t.tm_mday, months[(unsigned)t.tm_mon % 12]);
-    else
-        snprintf(out, 32, "%d-%02d", (t.tm_year + 1900) % 10000, t.tm_mon + 1);
 }
 
 /* ---- mailboxes ---- */
@@ -108,7 +83,7 @@ static void draw_box(struct ui *ui, struct rect r, unsigned y, const struct box_
     const char *says = box_says(ui, item, count);
     unsigned room = (unsigned)strlen(says);
     unsigned width = r.cols > indent + room + 2 ? r.cols - indent - room - 2 : 1;
-    put_field(ui, r, y, indent, width, str_z(item->name), s);
+    ui_put_field(ui, r, y, indent, width, str_z(item->name), s);
     put_right(ui, r, y, r.cols - 1, says, item->kind == BOXK_ACCOUNT ? THING_MARKER : s);
     if (here)
         grid_overlay(&ui->grid, r, y, 0, r.cols, STYLE_CURSOR);
@@ -141,66 +116,6 @@ static void draw_boxes(struct ui *ui)
 }
 
 /* ---- the list ---- */
-static void draw_marks(struct ui *ui, struct rect r, unsigned y, unsigned right, const struct list_row *row)
-{
-    enum sign signs[6];
-    unsigned n = 0;
-    style s[6];
-#define MARK(cond, sign, st)                                                                                           \
-    if (cond) {                                                                                                        \
-        signs[n] = sign;                                                                                               \
-        s[n++] = st;                                                                                                   \
-    }
-    MARK(row->state & ROW_FAILED, SIGN_FAILED, THING_WARNING)
-    MARK(row->flags & FLAG_FLAGGED, SIGN_FLAGGED, THING_FLAGGED)
-    MARK(row->attrs & ROW_ATTACHMENT, SIGN_ATTACHMENT, THING_MARKER)
-    MARK(row->attrs & ROW_ENCRYPTED, SIGN_ENCRYPTED, THING_MARKER)
-    MARK(row->flags & FLAG_FORWARDED, SIGN_FORWARDED, THING_MARKER)
-    MARK(row->flags & FLAG_ANSWERED, SIGN_ANSWERED, THING_MARKER)
-#undef MARK
-    for (unsigned i = 0; i < n && i < 3; i++)
-        grid_text(&ui->grid, r, y, right - 1 - i, grid_sign(&ui->grid, signs[i]), row->ghost ? THING_GONE : s[i]);
-}
-
-static void draw_row(struct ui *ui, struct rect r, unsigned y, const struct list *l, const struct list_row *row,
-                     bool here, int64_t now)
-{
-    bool unread = !(row->flags & FLAG_SEEN), selected = refs_has(&ui->selection, row->ref) && row->ref.id;
-    style s = row->ghost ? THING_GONE : unread ? THING_UNREAD : THING_READ;
-    /* an unread row is bold throughout: a change of weight within it would cost more bytes than the words */
-    style small = row->ghost ? THING_GONE : unread ? THING_UNREAD : THING_MARKER;
-    struct grid *g = &ui->grid;
-    char date[32];
-    grid_fill_row(g, r, y, s);
-    if (selected)
-        grid_text(g, r, y, 0, grid_sign(g, SIGN_SELECTED), THING_ACCENT);
-    else if (row->pending || (row->state & ROW_PENDING))
-        grid_text(g, r, y, 0, grid_sign(g, SIGN_PENDING), small);
-    if (unread)
-        grid_text(g, r, y, 1, grid_sign(g, SIGN_UNREAD), row->ghost ? THING_GONE : THING_ACCENT);
-    unsigned x = 3, dates = 7;
-    date_short(row->date, now, ui->conf->date_format, date);
-    if (ui->conf->date_format[0])
-        dates = MIN(MAX((unsigned)strlen(date), 5u), 20u);
-    if (r.cols >= 36) {
-        struct buf b = BUF_INIT(64);
-        grid_field_right(g, r, y, x, dates, clean(ui, str_z(date), &b), small);
-        buf_fini(&b);
-        x += dates + 2;
-    }
-    unsigned names = MIN(MAX(r.cols / 5, (unsigned)NAME_MIN), (unsigned)NAME_MAX);
-    struct str name = l->outgoing && row->to.n ? row->to : row->from_name.n ? row->from_name : row->from_addr;
-    put_field(ui, r, y, x, names, name, s);
-    x += names + 2;
-    if (x + 4 < r.cols)
-        put_field(ui, r, y, x, r.cols - x - 4, row->subject, s);
-    draw_marks(ui, r, y, r.cols, row);
-    if (selected)
-        grid_overlay(g, r, y, 0, r.cols, STYLE_SELECTED);
-    if (here)
-        grid_overlay(g, r, y, 0, r.cols, STYLE_CURSOR);
-}
-
 static uint32_t unread_of(const struct ui *ui, const struct list *l)
 {
     for (unsigned i = 0; i < ui->boxes.n; i++) {
@@ -258,13 +173,20 @@ static const char *empty_title(const struct ui *ui, const struct list *l)
     return words[fill_of(ui, l)];
 }
 
+/* Of the cursor's row, from 1 on. */
+static uint32_t row_number(const struct ui *ui, const struct list *l)
+{
+    uint32_t come = ui_rows_to_come(ui, l);
+    return l->rank + 1 + (come > l->older ? come - l->older : 0);
+}
+
 static void draw_title(struct ui *ui, struct rect r, const struct list *l)
 {
     struct buf right = BUF_INIT(200), left = BUF_INIT(CLEAN_MAX);
     char n[16], total[16];
     uint32_t come = ui_rows_to_come(ui, l);
     number(l->total + come, total);
-    number(l->rank + 1 + (come > l->older ? come - l->older : 0), n);
+    number(row_number(ui, l), n);
     if (l->source == LIST_HITS)
         buf_addf(&left, "%s: ", ui->search_limit && l == ui->search_list ? "limit" : "search");
     buf_addz(&left, l->title ? l->title : "");
@@ -288,7 +210,7 @@ static void draw_title(struct ui *ui, struct rect r, const struct list *l)
     else
         buf_addz(&right, empty_title(ui, l));
     unsigned room = (unsigned)right.n + 2;
-    put_field(ui, r, 0, 1, r.cols > room + 2 ? r.cols - room - 2 : 1, buf_str(&left), THING_TITLE);
+    ui_put_field(ui, r, 0, 1, r.cols > room + 2 ? r.cols - room - 2 : 1, buf_str(&left), THING_TITLE);
     put_right(ui, r, 0, r.cols - 1, buf_z(&right), THING_MARKER);
     buf_fini(&right);
     buf_fini(&left);
@@ -326,15 +248,13 @@ static void draw_list(struct ui *ui)
 {
     struct rect r = ui->layout.list;
     struct list *l = ui_list(ui);
-    int64_t now = clock_wall();
     if (r.rows < 2)
         return;
     draw_title(ui, r, l);
     struct rect rows = {r.y + 1, r.x, r.rows - 1, r.cols};
     if (!l->n)
         put(ui, rows, 1, 3, empty_words(ui, l), THING_MARKER);
-    for (unsigned y = 0; y < rows.rows && l->top + y < l->n; y++)
-        draw_row(ui, rows, y, l, &l->rows[l->top + y], l->top + y == l->cur && ui->focus != PANE_BOXES, now);
+    draw_rows(ui, rows, l, row_number(ui, l));
     if (l->n && l->cur - l->top < rows.rows) {
         ui->grid.cursor_y = rows.y + l->cur - l->top;
         ui->grid.cursor_x = rows.x;
@@ -382,7 +302,7 @@ static void why_words(const struct ui *ui, unsigned a, unsigned *room, struct bu
     if (!off || *room < WHY_MIN || !acct->text[0] || (ui->status_of == a + 1 && ui->status[0]))
         return;
     struct buf b = BUF_INIT(CLEAN_MAX);
-    struct text all = clean(ui, str_z(acct->text), &b), dots = grid_sign(&ui->grid, SIGN_ELLIPSIS);
+    struct text all = ui_clean(ui, str_z(acct->text), &b), dots = grid_sign(&ui->grid, SIGN_ELLIPSIS);
     struct text t = text_fit(all, all.cols + 2 > *room ? *room - 2 - dots.cols : all.cols);
     buf_addf(out, ": %.*s%.*s", (int)t.n, t.p, t.cols < all.cols ? (int)dots.n : 0, dots.p);
     *room -= MIN(t.cols + 2 + dots.cols, *room);
@@ -431,7 +351,7 @@ static unsigned state_words(const struct ui *ui, enum say say, unsigned room, st
     if (ui->selection.n)
         buf_addf(out, "%zu selected", ui->selection.n);
     account_words(ui, say, room, out);
-    unsigned cols = clean(ui, buf_str(out), &b).cols;
+    unsigned cols = ui_clean(ui, buf_str(out), &b).cols;
     buf_fini(&b);
     return cols;
 }
@@ -499,10 +419,10 @@ static void draw_status(struct ui *ui)
     const char *left = ui->nkeys ? buf_z(&keys) : ui->progress[0] ? ui->progress : ui->status;
     style s = ui->nkeys || ui->progress[0] ? THING_STATUS_NOTE : levels[MIN(ui->status_level, 2u)];
     struct buf b = BUF_INIT(CLEAN_MAX), help = BUF_INIT(200);
-    unsigned need = clean(ui, str_z(left), &b).cols, least = state_words(ui, SAY_TROUBLE, 0, &b), core = need;
+    unsigned need = ui_clean(ui, str_z(left), &b).cols, least = state_words(ui, SAY_TROUBLE, 0, &b), core = need;
     if (left == ui->status) {
         buf_reset(&b);
-        core = clean(ui, (struct str){left, ui->status_core}, &b).cols;
+        core = ui_clean(ui, (struct str){left, ui->status_core}, &b).cols;
     }
     /* what happened comes first, then the state of the accounts, then what to do about it: that is a key away */
     bool whole = need == core ? need < r.cols : need + least + 12 < r.cols;
@@ -517,7 +437,7 @@ static void draw_status(struct ui *ui)
         draw_state(ui, r, r.cols - tail, r.cols - shown - tail - 3);
     if (shown + tail + 1 <= r.cols)
         put_right(ui, r, 0, r.cols - 1, buf_z(&help), THING_STATUS);
-    put_field(ui, r, 0, 1, MIN(shown, r.cols - 1), str_z(left), s);
+    ui_put_field(ui, r, 0, 1, MIN(shown, r.cols - 1), str_z(left), s);
     buf_fini(&b);
     buf_fini(&help);
     buf_fini(&keys);
@@ -552,10 +472,10 @@ static void draw_popup(struct ui *ui)
         const struct popup_row *row = &p->rows[p->top + y];
         unsigned x = 2;
         if (*row->left)
-            put_field(ui, r, y + 1, x, *row->right ? left : r.cols - 3, str_z(row->left), THING_KEY);
+            ui_put_field(ui, r, y + 1, x, *row->right ? left : r.cols - 3, str_z(row->left), THING_KEY);
         if (*row->right)
-            put_field(ui, r, y + 1, x + (left ? left + 2 : 0), r.cols - x - (left ? left + 2 : 0) - 1,
-                      str_z(row->right), THING_POPUP);
+            ui_put_field(ui, r, y + 1, x + (left ? left + 2 : 0), r.cols - x - (left ? left + 2 : 0) - 1,
+                         str_z(row->right), THING_POPUP);
     }
     if (p->kind == POPUP_QUEUE && p->cur >= p->top && p->cur + 1 - p->top < r.rows)
         grid_overlay(&ui->grid, r, p->cur - p->top + 1, 0, r.cols, STYLE_CURSOR);
@@ -573,9 +493,9 @@ static void draw_choices(struct ui *ui)
     if (n == 0 && p->edit.n) {
         struct rect none = popup_rect(ui, 1);
         grid_fill_row(&ui->grid, none, 0, THING_POPUP);
-        put_field(ui, none, 0, 2, none.cols - 3,
-                  p->missing ? STR("no mailbox has this name: Enter creates it") : STR("no mailbox has this name"),
-                  THING_POPUP_DIM);
+        ui_put_field(ui, none, 0, 2, none.cols - 3,
+                     p->missing ? STR("no mailbox has this name: Enter creates it") : STR("no mailbox has this name"),
+                     THING_POPUP_DIM);
         return;
     }
     unsigned rows = (unsigned)MIN(n, (size_t)PICK_ROWS);
@@ -585,9 +505,9 @@ static void draw_choices(struct ui *ui)
         const char *word = pick ? p->items[p->order[top + y]].label : p->candidates.list[top + y].word;
         const char *help = pick ? "" : p->candidates.list[top + y].help;
         grid_fill_row(&ui->grid, r, y, THING_POPUP);
-        put_field(ui, r, y, 2, r.cols - 3, str_z(word), THING_POPUP);
+        ui_put_field(ui, r, y, 2, r.cols - 3, str_z(word), THING_POPUP);
         if (*help && r.cols > 50)
-            put_field(ui, r, y, 32, r.cols - 33, str_z(help), THING_POPUP_DIM);
+            ui_put_field(ui, r, y, 32, r.cols - 33, str_z(help), THING_POPUP_DIM);
         if (top + y == cur)
             grid_overlay(&ui->grid, r, y, 0, r.cols, STYLE_CURSOR);
     }

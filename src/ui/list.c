@@ -166,8 +166,8 @@ static struct str keep(char **at, struct str s)
 
 static struct list_row row_copy(unsigned account, const struct msg_row *from)
 {
-    size_t size =
-        from->from_name.n + from->from_addr.n + from->to.n + from->subject.n + from->msgid.n + from->list_id.n + 1;
+    size_t size = from->from_name.n + from->from_addr.n + from->to.n + from->subject.n + from->msgid.n +
+                  from->list_id.n + from->tags.n + 1;
     struct list_row row = {.ref = {account, from->id},
                            .box = from->box,
                            .thread = from->thread,
@@ -184,6 +184,7 @@ static struct list_row row_copy(unsigned account, const struct msg_row *from)
     row.subject = keep(&at, from->subject);
     row.msgid = keep(&at, from->msgid);
     row.list_id = keep(&at, from->list_id);
+    row.tags = keep(&at, from->tags);
     return row;
 }
 

@@ -89,7 +89,7 @@ struct list_row {
     int64_t date;
     uint64_t size;
     uint32_t flags, attrs, state;
-    struct str from_name, from_addr, to, subject, msgid, list_id; /* in mem */
+    struct str from_name, from_addr, to, subject, msgid, list_id, tags; /* in mem */
     char *mem;
     bool ghost;   /* no longer in the list; shown until the cursor leaves it */
     bool pending; /* an action on it is under way */

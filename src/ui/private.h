@@ -376,6 +376,13 @@ void queue_offline(struct ui *, unsigned account, bool offline);
 void layout_compute(struct layout *, const struct conf *, const char *name, unsigned rows, unsigned cols, bool sidebar,
                     bool message, enum pane focus);
 void draw_all(struct ui *);
+/* Into a field: what came from outside passes text_from_bytes in these two, once, at the last moment. */
+struct text ui_clean(const struct ui *, struct str raw, struct buf *out);
+void ui_put_field(struct ui *, struct rect, unsigned y, unsigned x, unsigned width, struct str raw, style);
+
+/* ---- draw_row.c ---- */
+/* The list's rows; `number`: that of the cursor's, from 1 on. */
+void draw_rows(struct ui *, struct rect, const struct list *, uint32_t number);
 void date_short(int64_t date, int64_t now, const char *format, char out[32]);
 
 /* ---- settings.c ---- */

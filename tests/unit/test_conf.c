@@ -405,6 +405,11 @@ static void test_refused(void **state)
         {"source", "write: source"},
         {"source /nonexistent/x", "cannot read"},
         {"theme", "write: theme NAME"},
+        {"set list-format \"date sbject\"", "did you mean \"subject\"?"},
+        {"set list-format \"subject:0\"", "a column's width"},
+        {"set list-format \"subject:91%\"", "a column's width"},
+        {"set list-format \"date subject date\"", "the column date stands there twice"},
+        {"set list-format \" \"", "one column at least"},
     };
     for (size_t i = 0; i < COUNT(rows); i++) {
         char text[400];

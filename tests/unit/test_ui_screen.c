@@ -246,6 +246,32 @@ static void test_read_only_mailbox(void **state)
     fake_close(&f);
 }
 
+static void test_columns(void **state)
+{
+    (void)state;
+    static const char *const tags[] = {"unread inbox budget 2026", "$Forwarded", "patch \033[31mred review", NULL,
+                                       "a-tag-that-is-far-too-long-for-a-third-of-it"};
+    struct fake_ui f;
+    struct reader *work = &fake_accounts[0];
+    fake_mails();
+    for (size_t i = 0; i < COUNT(tags) && i < work->n; i++)
+        work->rows[i].tags = tags[i];
+    fake_open(&f, 24, 80, "");
+    compare(&f, "tags");
+    ui_run(f.ui, "set list-format \"number state date from:12 subject:30% tags size mailbox account marks\"");
+    compare(&f, "columns-80");
+    ui_resize(f.ui, 24, 140);
+    compare(&f, "columns-140");
+    ui_resize(f.ui, 10, 40);
+    compare(&f, "columns-40");
+    ui_run(f.ui, "set list-format \"subject address to list\"");
+    ui_resize(f.ui, 24, 100);
+    compare(&f, "columns-few");
+    ui_run(f.ui, "set list-format \"subject form\"");
+    assert_non_null(strstr(f.ui->notes[(f.ui->nnotes - 1) % NOTES_MAX].text, "did you mean \"from\"?"));
+    fake_close(&f);
+}
+
 /* The counts of a mailbox and the rows of its list are read one after the other: rows that come in between belong to
  * the whole, and do not move what is asked for by its part of it. */
 static void test_rows_that_come_between(void **state)
@@ -282,6 +308,7 @@ int main(void)
         cmocka_unit_test(test_shared_mailboxes),
         cmocka_unit_test(test_read_only_mailbox),
         cmocka_unit_test(test_picker),
+        cmocka_unit_test(test_columns),
         cmocka_unit_test(test_rows_that_come_between),
         cmocka_unit_test(test_ascii),
         cmocka_unit_test(test_no_escape_ever),

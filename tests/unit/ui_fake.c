@@ -78,7 +78,8 @@ static struct msg_row as_row(const struct fake_row *f)
                             .from_name = str_z(f->name),
                             .from_addr = str_z(f->addr),
                             .to = str_z(f->to),
-                            .subject = str_z(f->subject)};
+                            .subject = str_z(f->subject),
+                            .tags = str_z(f->tags ? f->tags : "")};
 }
 
 static struct box_row as_box(struct reader *r, const struct fake_box *b)

@@ -9,7 +9,7 @@ struct fake_row {
     uint64_t id, box, thread;
     int64_t date;
     uint32_t flags, attrs, state;
-    const char *name, *addr, *to, *subject; /* borrowed */
+    const char *name, *addr, *to, *subject, *tags; /* borrowed */
     bool gone;
 };
 struct fake_box {

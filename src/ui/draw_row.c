@@ -1,0 +1,326 @@
+/* Rows of a list, in the columns of option list-format. */
+#include "ui/private.h"
+
+enum { NAME_MIN = 10, NAME_MAX = 22, DATE = 7, SUBJECT_MIN = 8, TAGS = 14, SIGNS = 3 };
+
+struct place {
+    enum column_kind kind;
+    unsigned x, width;
+};
+struct places {
+    struct place list[COLUMN_COUNT];
+    unsigned n;
+    bool inline_tags; /* they stand at the end of the subject's column, as wide as they are */
+};
+
+void date_short(int64_t date, int64_t now, const char *format, char out[32])
+{
+    struct tm t, n;
+    time_t at = (time_t)date, today = (time_t)now;
+    static const char months[][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                     "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+    out[0] = 0;
+    if (!localtime_r(&at, &t) || !localtime_r(&today, &n))
+        return;
+    if (format && *format) {
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+        if (!strftime(out, 32, format, &t)) /* the user's own format */
+            out[0] = 0;
+#pragma GCC diagnostic pop
+        return;
+    }
+    if (t.tm_year == n.tm_year && t.tm_yday == n.tm_yday)
+        snprintf(out, 32, "%02d:%02d", t.tm_hour, t.tm_min);
+    else if (t.tm_year == n.tm_year || (date <= now && now - date < 300 * 86400))
+        snprintf(out, 32, "%d %s", t.tm_mday, months[(unsigned)t.tm_mon % 12]);
+    else
+        snprintf(out, 32, "%d-%02d", (t.tm_year + 1900) % 10000, t.tm_mon + 1);
+}
+
+/* ---- columns ---- */
+static unsigned own_width(enum column_kind kind, unsigned cols, unsigned date)
+{
+    unsigned name = MIN(MAX(cols / 5, (unsigned)NAME_MIN), (unsigned)NAME_MAX);
+    switch (kind) {
+    case COLUMN_NUMBER:
+        return 6;
+    case COLUMN_STATE:
+        return 2;
+    case COLUMN_DATE:
+        return date;
+    case COLUMN_FROM:
+    case COLUMN_TO:
+        return name;
+    case COLUMN_ADDRESS:
+        return MAX(name, cols / 4);
+    case COLUMN_TAGS:
+        return TAGS;
+    case COLUMN_SIZE:
+        return 7;
+    case COLUMN_LIST:
+    case COLUMN_ACCOUNT:
+    case COLUMN_MAILBOX:
+        return NAME_MIN;
+    case COLUMN_MARKS:
+        return SIGNS;
+    case COLUMN_SUBJECT:
+    case COLUMN_COUNT:
+        break;
+    }
+    return 0; /* what is left */
+}
+
+static unsigned gap_behind(const struct columns *c, unsigned i)
+{
+    bool close = c->list[i].kind == COLUMN_STATE || (i + 1 < c->n && c->list[i + 1].kind == COLUMN_MARKS);
+    return i + 1 == c->n ? 0 : close ? 1 : 2;
+}
+
+static void take_out(struct columns *c, unsigned i)
+{
+    memmove(&c->list[i], &c->list[i + 1], (c->n - i - 1) * sizeof c->list[0]);
+    c->n--;
+}
+
+static int column_at(const struct columns *c, enum column_kind kind)
+{
+    for (unsigned i = 0; i < c->n; i++)
+        if (c->list[i].kind == kind)
+            return (int)i;
+    return -1;
+}
+
+static unsigned width_of(const struct column *c, unsigned cols, unsigned date)
+{
+    return !c->width ? own_width(c->kind, cols, date) : c->percent ? cols * c->width / 100 : c->width;
+}
+
+/* What the least needed columns leave is the subject's. */
+static void place(const struct columns *wanted, unsigned cols, unsigned date, struct places *p)
+{
+    static const enum column_kind least[] = {COLUMN_NUMBER, COLUMN_LIST,    COLUMN_ACCOUNT, COLUMN_MAILBOX, COLUMN_SIZE,
+                                             COLUMN_TO,     COLUMN_ADDRESS, COLUMN_TAGS,    COLUMN_DATE};
+    struct columns c = *wanted;
+    int tags = column_at(&c, COLUMN_TAGS), at;
+    *p = (struct places){.n = 0};
+    if (tags > 0 && c.list[tags - 1].kind == COLUMN_SUBJECT && !c.list[tags].width) {
+        p->inline_tags = true;
+        take_out(&c, (unsigned)tags);
+    }
+    unsigned used, rest;
+    for (unsigned next = 0;; next++) {
+        used = 0;
+        for (unsigned i = 0; i < c.n; i++)
+            used += width_of(&c.list[i], cols, date) + gap_behind(&c, i);
+        rest = cols > used ? cols - used : 0;
+        at = column_at(&c, COLUMN_SUBJECT);
+        if (used <= cols && (at < 0 || c.list[at].width || rest >= SUBJECT_MIN))
+            break;
+        while (next < COUNT(least) && column_at(&c, least[next]) < 0)
+            next++;
+        if (next == COUNT(least))
+            break;
+        take_out(&c, (unsigned)column_at(&c, least[next]));
+    }
+    for (unsigned i = 0, x = 0; i < c.n && x < cols; i++) {
+        unsigned width = (int)i == at && !c.list[i].width ? rest : width_of(&c.list[i], cols, date);
+        p->list[p->n++] = (struct place){c.list[i].kind, x, MIN(width, cols - x)};
+        x += width + gap_behind(&c, i);
+    }
+}
+
+/* ---- cells ---- */
+/* Words that marks and mailboxes show already, and those of protocols. */
+static bool own_tag(struct str tag)
+{
+    static const char *const known[] = {"inbox",      "unread", "flagged", "replied",   "passed",
+                                        "attachment", "signed", "draft",   "encrypted", "new",
+                                        "NonJunk",    "Junk",   "NotJunk", "Forwarded"};
+    for (size_t i = 0; i < COUNT(known); i++)
+        if (str_case_eqz(tag, known[i]))
+            return false;
+    return tag.n && tag.p[0] != '$' && tag.p[0] != '\\';
+}
+
+static void tag_words(struct str tags, struct buf *out)
+{
+    struct str tag;
+    while (str_split(&tags, ' ', &tag))
+        if (own_tag(tag))
+            buf_addf(out, "%s%.*s", out->n ? " " : "", STR_FMT(tag));
+}
+
+struct cell_of {
+    struct ui *ui;
+    const struct list *list;
+    const struct list_row *row;
+    uint32_t number;
+    int64_t now;
+    style s, small;
+};
+
+static const char *box_name_of(const struct ui *ui, const struct list_row *row)
+{
+    const struct box_item *box = boxes_find(&ui->boxes, row->ref.account, row->box);
+    return box ? box->path : "";
+}
+
+static struct str names_of(const struct cell_of *c, enum column_kind kind)
+{
+    const struct list_row *row = c->row;
+    if (kind == COLUMN_TO || (kind == COLUMN_FROM && c->list->outgoing && row->to.n))
+        return row->to;
+    return kind == COLUMN_ADDRESS || !row->from_name.n ? row->from_addr : row->from_name;
+}
+
+static void draw_state(const struct cell_of *c, struct rect r, unsigned y, const struct place *p, bool selected)
+{
+    struct grid *g = &c->ui->grid;
+    const struct list_row *row = c->row;
+    if (selected)
+        grid_text(g, r, y, p->x, grid_sign(g, SIGN_SELECTED), THING_ACCENT);
+    else if (row->pending || (row->state & ROW_PENDING))
+        grid_text(g, r, y, p->x, grid_sign(g, SIGN_PENDING), c->small);
+    if (!(row->flags & FLAG_SEEN))
+        grid_text(g, r, y, p->x + 1, grid_sign(g, SIGN_UNREAD), row->ghost ? THING_GONE : THING_ACCENT);
+}
+
+/* The subject, and where they are told here the tags behind it: they take a third at most. */
+static void draw_subject(const struct cell_of *c, struct rect r, unsigned y, const struct place *p, bool tags)
+{
+    struct buf words = BUF_INIT(1024), shown = BUF_INIT(4096);
+    unsigned room = 0;
+    if (tags)
+        tag_words(c->row->tags, &words);
+    if (words.n) {
+        struct text t = ui_clean(c->ui, buf_str(&words), &shown);
+        room = MIN(t.cols, p->width / 3);
+        if (room)
+            grid_field(&c->ui->grid, r, y, p->x + p->width - room, room, t,
+                       c->row->ghost ? (style)THING_GONE : (style)THING_TAG);
+        room += room != 0;
+    }
+    ui_put_field(c->ui, r, y, p->x, p->width - room, c->row->subject, c->s);
+    buf_fini(&shown);
+    buf_fini(&words);
+}
+
+static void put_field_right(const struct cell_of *c, struct rect r, unsigned y, const struct place *p, const char *z)
+{
+    struct buf b = BUF_INIT(64);
+    grid_field_right(&c->ui->grid, r, y, p->x, p->width, ui_clean(c->ui, str_z(z), &b), c->small);
+    buf_fini(&b);
+}
+
+static void draw_cell(const struct cell_of *c, struct rect r, unsigned y, const struct place *p)
+{
+    const struct list_row *row = c->row;
+    struct buf words = BUF_INIT(1024);
+    char date[32];
+    switch (p->kind) {
+    case COLUMN_NUMBER:
+        buf_addf(&words, "%u", c->number);
+        put_field_right(c, r, y, p, buf_z(&words));
+        break;
+    case COLUMN_DATE:
+        date_short(row->date, c->now, c->ui->conf->date_format, date);
+        put_field_right(c, r, y, p, date);
+        break;
+    case COLUMN_SIZE:
+        buf_add_size(&words, row->size);
+        put_field_right(c, r, y, p, buf_z(&words));
+        break;
+    case COLUMN_FROM:
+    case COLUMN_TO:
+    case COLUMN_ADDRESS:
+        ui_put_field(c->ui, r, y, p->x, p->width, names_of(c, p->kind), c->s);
+        break;
+    case COLUMN_TAGS:
+        tag_words(row->tags, &words);
+        ui_put_field(c->ui, r, y, p->x, p->width, buf_str(&words), row->ghost ? THING_GONE : THING_TAG);
+        break;
+    case COLUMN_LIST:
+        ui_put_field(c->ui, r, y, p->x, p->width, row->list_id, c->small);
+        break;
+    case COLUMN_ACCOUNT:
+        ui_put_field(c->ui, r, y, p->x, p->width, str_z(c->ui->accts.list[row->ref.account].name), c->small);
+        break;
+    case COLUMN_MAILBOX:
+        ui_put_field(c->ui, r, y, p->x, p->width, str_z(box_name_of(c->ui, row)), c->small);
+        break;
+    case COLUMN_STATE:
+    case COLUMN_SUBJECT:
+    case COLUMN_MARKS:
+    case COLUMN_COUNT:
+        break;
+    }
+    buf_fini(&words);
+}
+
+static void draw_marks(struct ui *ui, struct rect r, unsigned y, const struct place *p, const struct list_row *row)
+{
+    enum sign signs[6];
+    unsigned n = 0;
+    style s[6];
+#define MARK(cond, sign, st)                                                                                           \
+    if (cond) {                                                                                                        \
+        signs[n] = sign;                                                                                               \
+        s[n++] = st;                                                                                                   \
+    }
+    MARK(row->state & ROW_FAILED, SIGN_FAILED, THING_WARNING)
+    MARK(row->flags & FLAG_FLAGGED, SIGN_FLAGGED, THING_FLAGGED)
+    MARK(row->attrs & ROW_ATTACHMENT, SIGN_ATTACHMENT, THING_MARKER)
+    MARK(row->attrs & ROW_ENCRYPTED, SIGN_ENCRYPTED, THING_MARKER)
+    MARK(row->flags & FLAG_FORWARDED, SIGN_FORWARDED, THING_MARKER)
+    MARK(row->flags & FLAG_ANSWERED, SIGN_ANSWERED, THING_MARKER)
+#undef MARK
+    for (unsigned i = 0; i < n && i < p->width; i++)
+        grid_text(&ui->grid, r, y, p->x + p->width - 1 - i, grid_sign(&ui->grid, signs[i]),
+                  row->ghost ? THING_GONE : s[i]);
+}
+
+static void draw_row(const struct cell_of *c, struct rect r, unsigned y, const struct places *p, bool here)
+{
+    struct grid *g = &c->ui->grid;
+    bool selected = refs_has(&c->ui->selection, c->row->ref) && c->row->ref.id;
+    grid_fill_row(g, r, y, c->s);
+    for (unsigned i = 0; i < p->n; i++) {
+        const struct place *at = &p->list[i];
+        if (at->kind == COLUMN_STATE)
+            draw_state(c, r, y, at, selected);
+        else if (at->kind == COLUMN_SUBJECT)
+            draw_subject(c, r, y, at, p->inline_tags);
+        else if (at->kind == COLUMN_MARKS)
+            draw_marks(c->ui, r, y, at, c->row);
+        else
+            draw_cell(c, r, y, at);
+    }
+    if (selected)
+        grid_overlay(g, r, y, 0, r.cols, STYLE_SELECTED);
+    if (here)
+        grid_overlay(g, r, y, 0, r.cols, STYLE_CURSOR);
+}
+
+void draw_rows(struct ui *ui, struct rect r, const struct list *l, uint32_t number)
+{
+    struct places p;
+    struct cell_of c = {.ui = ui, .list = l, .now = clock_wall()};
+    unsigned dates = DATE;
+    char date[32];
+    if (ui->conf->date_format[0]) {
+        date_short(c.now, c.now, ui->conf->date_format, date);
+        dates = MIN(MAX((unsigned)strlen(date), 5u), 20u);
+    }
+    place(&ui->conf->columns, r.cols, dates, &p);
+    for (unsigned y = 0; y < r.rows && l->top + y < l->n; y++) {
+        const struct list_row *row = &l->rows[l->top + y];
+        bool unread = !(row->flags & FLAG_SEEN);
+        c.row = row;
+        c.number = number + l->top + y - l->cur;
+        c.s = row->ghost ? THING_GONE : unread ? THING_UNREAD : THING_READ;
+        /* an unread row is bold throughout: a change of weight within it would cost more bytes than the words */
+        c.small = row->ghost ? THING_GONE : unread ? THING_UNREAD : THING_MARKER;
+        draw_row(&c, r, y, &p, l->top + y == l->cur && ui->focus != PANE_BOXES);
+    }
+}
