@@ -98,7 +98,8 @@ static bool step_connect(struct fetch *f, struct msg *m UNUSED, struct err *err)
         buf_addz(&text, "; ");
         stream_describe(f->stream, &text);
     }
-    bool ok = FETCH_SEND(f, err, ONLINE, .caps = pop3_caps(s->pop3), .caps_text = buf_str(&text));
+    bool ok = FETCH_SEND(f, err, ONLINE, .caps = pop3_caps(s->pop3), .caps_text = buf_str(&text),
+                         .delay = pop3_login_delay(s->pop3), .expire = pop3_expire(s->pop3));
     buf_fini(&text);
     return ok;
 }

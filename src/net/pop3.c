@@ -9,13 +9,15 @@
 
 #define CAPA_LINES_MAX 200
 #define SASL_TURNS_MAX 10
-#define AUTH_LINE_MAX 255 /* octets of an AUTH command with its initial response: RFC 5034 4 */
+#define LOGIN_DELAY_MAX 86400 /* a server does not forbid fetching for ever */
+#define AUTH_LINE_MAX 255     /* octets of an AUTH command with its initial response: RFC 5034 4 */
 
 struct pop3 *pop3_new(struct stream *stream, const char *host)
 {
     struct pop3 *p = mem_new(sizeof *p);
     p->stream = stream;
     p->host = mem_dup_z(host);
+    p->expire = POP3_EXPIRE_NEVER;
     buf_init(&p->capa, 8192);
     buf_init(&p->sasl, 1024);
     buf_init(&p->challenge, 512);
@@ -49,6 +51,16 @@ unsigned pop3_caps(const struct pop3 *p)
 void pop3_caps_text(const struct pop3 *p, struct buf *out)
 {
     buf_adds(out, buf_str(&p->capa));
+}
+
+uint32_t pop3_login_delay(const struct pop3 *p)
+{
+    return p->login_delay;
+}
+
+uint32_t pop3_expire(const struct pop3 *p)
+{
+    return p->expire;
 }
 
 uint32_t pop3_count(const struct pop3 *p)
@@ -167,6 +179,14 @@ static void take_capability(struct pop3 *p, struct str line)
         buf_reset(&p->sasl);
         buf_adds(&p->sasl, str_trim(rest));
     }
+    struct str number;
+    uint32_t value;
+    if (str_split(&rest, ' ', &number) && str_u32(number, &value)) {
+        if (str_case_eqz(word, "EXPIRE"))
+            p->expire = value;
+        else if (str_case_eqz(word, "LOGIN-DELAY"))
+            p->login_delay = MIN(value, (uint32_t)LOGIN_DELAY_MAX);
+    }
     if (p->capa.n > 0)
         buf_addz(&p->capa, "; ");
     buf_adds(&p->capa, str_trim(line));
@@ -176,6 +196,8 @@ static bool capabilities(struct pop3 *p, struct err *err)
 {
     struct pop3_answer a;
     p->caps &= POP_APOP;
+    p->login_delay = 0;
+    p->expire = POP3_EXPIRE_NEVER;
     buf_reset(&p->capa);
     buf_reset(&p->sasl);
     if (!stream_printf(p->stream, err, "CAPA\r\n") || !pop3_answer(p, &a, err))

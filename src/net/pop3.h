@@ -37,7 +37,13 @@ void pop3_lockstep(struct pop3 *);
  */
 bool pop3_greet(struct pop3 *, bool starttls, struct err *);
 unsigned pop3_caps(const struct pop3 *);                   /* enum pop_cap; of the present state of the line */
-void pop3_caps_text(const struct pop3 *, struct buf *out); /* the capability lines, blank separated, hostile */
+void pop3_caps_text(const struct pop3 *, struct buf *out); /* the capability lines, "; " between them, hostile */
+#define POP3_EXPIRE_NEVER UINT32_MAX
+uint32_t
+pop3_login_delay(const struct pop3 *); /* seconds between two logins (LOGIN-DELAY), a day at most; 0 none said */
+/* Days that mail stays there at least (EXPIRE): 0: what was fetched may go at once; POP3_EXPIRE_NEVER also where it
+ * does not say. */
+uint32_t pop3_expire(const struct pop3 *);
 /* SASL, APOP (only for a real message id as challenge: THREATS 18), USER and PASS. Passwords in clear only under TLS or
  * where `insecure_ok`. One try. ERR_AUTH only where the server means the password: a locked maildrop is ERR_SERVER_TEMP
  * (THREATS 90). */

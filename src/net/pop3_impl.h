@@ -13,7 +13,8 @@ struct pop3 {
     char *host;
     unsigned caps;
     bool lockstep;
-    uint32_t count;        /* of STAT */
+    uint32_t count; /* of STAT */
+    uint32_t login_delay, expire;
     uint64_t *sizes;       /* of LIST, by number - 1; NULL before */
     struct buf capa, sasl; /* capability lines; the mechanisms */
     struct buf challenge;  /* APOP */

@@ -395,10 +395,12 @@ static void on_online(struct acct *a, struct msg *m)
     a->names_places = announces(m->u.ONLINE.words, "UIDPLUS") || announces(m->u.ONLINE.words, "IMAP4rev2");
     db_set_labels(a->db, announces(m->u.ONLINE.words, "X-GM-EXT-1"));
     log_msg(LOG_INFO, "%s: online: %s", a->name, clean_line(m->u.ONLINE.caps_text));
-    if (a->imap) {
+    if (a->imap || a->pop) {
         remember(a, "capabilities", m->u.ONLINE.words);
         remember(a, "unbound", m->u.ONLINE.unbound);
     }
+    a->pop_delay = m->u.ONLINE.delay;
+    a->pop_expire = m->u.ONLINE.expire;
 }
 
 static void on_lost(struct acct *a, struct msg *m)

@@ -152,6 +152,8 @@ struct acct {
     struct caching *caching;
     uint32_t caching_left;      /* as told to clients */
     int64_t pop_due, pop_ended; /* monotonic: next pass; end of the last */
+    uint32_t pop_delay;         /* seconds that the server wants between two logins; 0 none said */
+    uint32_t pop_expire;        /* days that mail stays there at least; UINT32_MAX none said */
     struct watch *pop_timer;
     bool pass_wanted;
     struct pass *passes;

@@ -204,18 +204,37 @@ static void test_capa(void **state UNUSED)
     assert_int_equal(t.err.kind, ERR_LIMIT);
     end(&t);
     start(&t, script,
-          SCRIPT("S +OK\r\n", "C CAPA", "S +OK list\r\ntop\r\nSASL PLAIN  LOGIN\r\nLOGIN-DELAY 60\r\n.\r\n"));
+          SCRIPT("S +OK\r\n", "C CAPA",
+                 "S +OK list\r\ntop\r\nSASL PLAIN  LOGIN\r\nLOGIN-DELAY 60 USER\r\nEXPIRE 30\r\n.\r\n"));
     assert_true(pop3_greet(t.p, false, &t.err));
     assert_int_equal(pop3_caps(t.p), POP_CAPA | POP_TOP | POP_SASL);
     struct buf b = BUF_INIT(1000);
     pop3_caps_text(t.p, &b);
-    assert_string_equal(buf_z(&b), "top; SASL PLAIN  LOGIN; LOGIN-DELAY 60");
+    assert_string_equal(buf_z(&b), "top; SASL PLAIN  LOGIN; LOGIN-DELAY 60 USER; EXPIRE 30");
     buf_fini(&b);
+    assert_int_equal(pop3_login_delay(t.p), 60);
+    assert_int_equal(pop3_expire(t.p), 30);
     end(&t);
     start(&t, script, SCRIPT("S +OK\r\n", "C CAPA", "S -ERR what?\r\n"));
     assert_true(pop3_greet(t.p, false, &t.err));
     assert_int_equal(pop3_caps(t.p), 0);
     end(&t);
+    static const struct {
+        const char *capa;
+        uint32_t delay, expire;
+    } rows[] = {
+        {"S +OK\r\nEXPIRE NEVER\r\nLOGIN-DELAY\r\n.\r\n", 0, POP3_EXPIRE_NEVER},
+        {"S +OK\r\nexpire 0 USER\r\nLOGIN-DELAY 4294967295\r\n.\r\n", 86400, 0},
+        {"S +OK\r\nEXPIRE -1\r\nLOGIN-DELAY 99999999999\r\n.\r\n", 0, POP3_EXPIRE_NEVER},
+        {"S +OK\r\nEXPIRE\r\nLOGIN-DELAY x\r\n.\r\n", 0, POP3_EXPIRE_NEVER},
+    };
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        start(&t, script, SCRIPT("S +OK\r\n", "C CAPA", rows[i].capa));
+        assert_true(pop3_greet(t.p, false, &t.err));
+        assert_int_equal(pop3_login_delay(t.p), rows[i].delay);
+        assert_int_equal(pop3_expire(t.p), rows[i].expire);
+        end(&t);
+    }
 }
 
 /* THREATS 1, 2, 5: no TLS, no login. */
