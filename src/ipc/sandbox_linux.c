@@ -312,6 +312,7 @@ static const struct rule rules[] = {
     ALLOW(fsync, G_WRITE),
     ALLOW(fdatasync, G_WRITE),
     ALLOW(sync_file_range, G_WRITE),
+    ALLOW(syncfs, G_WRITE),
     ALLOW(fallocate, G_WRITE),
     ALLOW(fchmod, G_WRITE),
     ALLOW(fchmodat, G_WRITE),

@@ -9,7 +9,8 @@ enum { MAILDIR_WATCHES = 256 };
 struct maildir {
     int fd;      /* the root */
     char *path;  /* for messages to the user */
-    int inotify; /* -1 until asked for */
+    bool network; /* NFS and the like */
+    int inotify;  /* -1 until asked for */
     struct {
         int wd;
         char *folder;

@@ -27,6 +27,7 @@ struct maildir *maildir_open(const char *root, struct err *err)
     }
     struct maildir *m = mem_new(sizeof *m);
     m->fd = fd;
+    m->network = fs_is_network(root);
     m->inotify = -1;
     m->path = mem_dup_z(root);
     return m;
@@ -50,15 +51,18 @@ struct delivery {
     struct maildir *m;
     struct str folder; /* owned */
     int fd, tmp;       /* the file, and its directory */
-    uint64_t tag;      /* 0: none */
-    char unique[64];
+    bool ok;           /* while it is committed */
+    char tmp_name[64], unique[96];
 };
 
 #define TAG "_t"
+#define GROUP_SYNC 4 /* files; for fewer, fsync of each is less than the sync of a file system that others write too */
 
 void delivery_tag(struct delivery *d, uint64_t tag)
 {
-    d->tag = tag;
+    int stem = (int)(strlen(d->tmp_name) - strlen(".tuimail"));
+    if (tag)
+        snprintf(d->unique, sizeof d->unique, "%.*s" TAG "%016llx.tuimail", stem, d->tmp_name, (unsigned long long)tag);
 }
 
 /* "1700000000.R<hex>_7_t0123456789abcdef.tuimail": our own names alone have one. */
@@ -104,7 +108,7 @@ bool delivery_is(const struct delivery *d, struct str unique, struct maildir_fil
     int there = maildir_message(d->m, d->folder, unique, file_r, path_r, &err);
     if (there < 0)
         return false;
-    int here = openat(d->tmp, d->unique, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    int here = openat(d->tmp, d->tmp_name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
     bool same = here >= 0 && fstat(here, &st) == 0 && (uint64_t)st.st_size == file_r->size && same_bytes(here, there) &&
                 fsync(there) == 0;
     static const char *const subs[] = {"new", "cur"};
@@ -128,11 +132,12 @@ struct delivery *maildir_begin(struct maildir *m, struct str folder, struct err 
     if (tmp < 0)
         return NULL;
     struct delivery *d = mem_new(sizeof *d);
-    md_new_unique(d->unique);
+    md_new_unique(d->tmp_name);
+    snprintf(d->unique, sizeof d->unique, "%s", d->tmp_name);
     d->m = m;
     d->tmp = tmp;
     d->folder = (struct str){mem_dup_n(folder.p, folder.n), folder.n};
-    d->fd = openat(tmp, d->unique, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+    d->fd = openat(tmp, d->tmp_name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (d->fd < 0) {
         err_sys(err, err_from_errno(errno), errno, "cannot create a file in %s", m->path);
         delivery_abort(&d);
@@ -151,7 +156,7 @@ void delivery_abort(struct delivery **d)
         return;
     if ((*d)->fd >= 0) {
         close((*d)->fd);
-        unlinkat((*d)->tmp, (*d)->unique, 0);
+        unlinkat((*d)->tmp, (*d)->tmp_name, 0);
     }
     close((*d)->tmp);
     free((void *)(uintptr_t)(*d)->folder.p);
@@ -159,42 +164,91 @@ void delivery_abort(struct delivery **d)
     *d = NULL;
 }
 
-bool delivery_commit(struct delivery **dp, uint32_t flags, struct buf *unique_r, struct err *err)
+const char *delivery_unique(const struct delivery *d)
 {
-    struct delivery *d = *dp;
-    char unique[96], name[256];
-    int stem = (int)(strlen(d->unique) - strlen(".tuimail"));
-    if (d->tag)
-        snprintf(unique, sizeof unique, "%.*s" TAG "%016llx.tuimail", stem, d->unique, (unsigned long long)d->tag);
-    else
-        snprintf(unique, sizeof unique, "%s", d->unique);
-    snprintf(name, sizeof name, "%s", unique);
-    if (flags)
-        md_format_name(str_z(unique), flags, "", name);
-    int dir = md_open_dir(d->m, d->folder, flags ? "cur" : "new", err);
-    bool ok = dir >= 0;
-    if (ok && fsync(d->fd) < 0)
-        ok = err_sys(err, err_from_errno(errno), errno, "cannot write a mail to %s", d->m->path);
+    return d->unique;
+}
+
+/* From here on the first of them that failed is in errs, and d->ok is false. */
+static void fail(struct delivery *d, struct err *err, const char *what)
+{
+    d->ok = err_sys(err, err_from_errno(errno), errno, "cannot %s %s", what, d->m->path);
+}
+
+/* What was written to each is on the disk. One syncfs costs as many flushes of the disk as one fsync; its error may be
+ * about any file of the file system, so each of ours is asked for its own. */
+static void sync_files(struct delivery **d, size_t n, struct err *errs)
+{
+    bool whole = n >= GROUP_SYNC && !d[0]->m->network && syncfs(d[0]->fd) == 0;
+    for (size_t i = 0; i < n; i++)
+        if (whole ? sync_file_range(d[i]->fd, 0, 0, SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WAIT_AFTER) < 0
+                  : fsync(d[i]->fd) < 0)
+            fail(d[i], &errs[i], "write a mail to");
+}
+
+/* Gives it its name; on failure nothing of it is left. */
+static void publish(struct delivery *d, int dir, const char *name, struct err *err)
+{
     int fd = d->fd;
-    d->fd = ok ? -1 : fd; /* abort unlinks only what is still in tmp */
-    if (ok && close(fd) < 0) {
-        ok = err_sys(err, err_from_errno(errno), errno, "cannot write a mail to %s", d->m->path);
-        unlinkat(d->tmp, d->unique, 0);
+    d->fd = -1; /* abort unlinks only what is still in tmp */
+    if (close(fd) < 0)
+        fail(d, err, "write a mail to");
+    else if (renameat(d->tmp, d->tmp_name, dir, name) < 0)
+        fail(d, err, "publish a mail in");
+    if (!d->ok)
+        unlinkat(d->tmp, d->tmp_name, 0);
+}
+
+static void final_name(const struct delivery *d, uint32_t flags, char name[256])
+{
+    snprintf(name, 256, "%s", d->unique);
+    if (flags)
+        md_format_name(str_z(d->unique), flags, "", name);
+}
+
+void delivery_commit_all(struct delivery **d, size_t n, uint32_t flags, struct err *errs)
+{
+    char name[256];
+    int dir = n > 0 ? md_open_dir(d[0]->m, d[0]->folder, flags ? "cur" : "new", &errs[0]) : -1;
+    for (size_t i = 0; i < n; i++) {
+        d[i]->ok = dir >= 0;
+        if (dir < 0)
+            errs[i] = errs[0];
     }
-    if (ok && renameat(d->tmp, d->unique, dir, name) < 0) {
-        ok = err_sys(err, err_from_errno(errno), errno, "cannot publish a mail in %s", d->m->path);
-        unlinkat(d->tmp, d->unique, 0);
+    if (dir >= 0)
+        sync_files(d, n, errs);
+    for (size_t i = 0; i < n; i++)
+        if (d[i]->ok) {
+            final_name(d[i], flags, name);
+            publish(d[i], dir, name, &errs[i]);
+        }
+    if (dir >= 0 && fsync(dir) < 0) {
+        int saved = errno;
+        for (size_t i = 0; i < n; i++)
+            if (d[i]->ok) { /* not safe, so not delivered */
+                errno = saved;
+                fail(d[i], &errs[i], "make durable what is new in");
+                final_name(d[i], flags, name);
+                unlinkat(dir, name, 0);
+            }
     }
-    if (ok && fsync(dir) < 0) {
-        ok = err_sys(err, err_from_errno(errno), errno, "cannot make %s durable", d->m->path);
-        unlinkat(dir, name, 0); /* not safe, so not delivered */
-    }
-    if (ok)
-        buf_addz(unique_r, unique);
     if (dir >= 0)
         close(dir);
-    delivery_abort(dp);
-    return ok;
+    for (size_t i = 0; i < n; i++)
+        delivery_abort(&d[i]);
+}
+
+bool delivery_commit(struct delivery **d, uint32_t flags, struct buf *unique_r, struct err *err)
+{
+    struct err why = ERR_INIT;
+    size_t before = unique_r->n;
+    buf_addz(unique_r, (*d)->unique);
+    delivery_commit_all(d, 1, flags, &why);
+    if (why.kind == ERR_NONE)
+        return true;
+    unique_r->n = before;
+    *err = why;
+    return false;
 }
 
 enum { SWEEP_AFTER = 3600 };

@@ -35,6 +35,10 @@ int delivery_fd(const struct delivery *); /* borrowed */
  * mail is safe. `unique_r` gets the unique part. On failure the file is gone and so is the mail. Frees the delivery in
  * every case. */
 bool delivery_commit(struct delivery **, uint32_t flags, struct buf *unique_r, struct err *);
+/* The same for n of one folder, for the price of one: all files are made durable, then each gets its name, then the
+ * directory is synced. errs[i] (ERR_INIT before) stays so for what is safe. */
+void delivery_commit_all(struct delivery **, size_t n, uint32_t flags, struct err *errs);
+const char *delivery_unique(const struct delivery *); /* the unique part it will have; borrowed */
 /* Removes what deliveries of ours that were killed left in the folder's tmp/: files of our names that nobody wrote to
  * for an hour. Files of other programs stay. Never fails. */
 void maildir_sweep(struct maildir *, struct str folder);
