@@ -78,6 +78,7 @@ struct fetch {
     struct maildir *maildir;      /* of a POP3 or Maildir account: fetch_maildir() in local.c opens it */
     int wake_fd;                  /* readable when the channel is, or the side line; -1 none */
     void (*side)(struct fetch *); /* takes what came on a side line, or NULL; called from every wait */
+    void *side_arg;
     /* The loop's own */
     struct step *queue, *current;
     unsigned queued;

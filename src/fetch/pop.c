@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/statvfs.h>
 
+#include "fetch/hold.h"
 #include "fetch/local.h"
 #include "net/pop3.h"
 
@@ -254,6 +255,7 @@ struct retrieval {
     struct str folder;
     struct maildir *maildir;
     struct delivery *delivery;
+    struct hold *hold;
     struct arena *arena;
     struct buf head; /* the header, up to its empty line */
     struct buf self;
@@ -328,65 +330,74 @@ static int64_t arrival(struct str head, struct arena *arena)
     return now;
 }
 
-static bool announce(struct retrieval *r, uint32_t number, struct str name, struct str path, uint32_t flags,
-                     struct err *err)
+/* What is said of a message that is here. Borrows from r until the next message. */
+static struct msg said(struct retrieval *r, uint32_t number, struct str name, struct str path, uint32_t flags)
 {
     struct mail_row row;
     arena_reset(r->arena);
     mail_row_parse(buf_str(&r->head), buf_str(&r->self), r->arena, &row);
     int64_t internal = arrival(buf_str(&r->head), r->arena);
-    return FETCH_SEND(r->f, err, DELIVERED, .step = r->step, .number = number,
-                      .uidl = uidl_of(session_of(r->f), number), .name = name, .path = path, .flags = flags,
-                      .size = r->bytes, .internal_date = internal, .date = row.date != 0 ? row.date : internal,
-                      .attrs = row.attrs | ROW_FULL, .from_name = row.from_name, .from_addr = row.from_addr,
-                      .to = row.to, .subject = row.subject, .msgid = row.msgid, .refs = row.refs,
-                      .list_id = row.list_id);
+    return (struct msg){.kind = MSG_DELIVERED,
+                        .fd = -1,
+                        .u.DELIVERED = {.step = r->step,
+                                        .number = number,
+                                        .uidl = uidl_of(session_of(r->f), number),
+                                        .name = name,
+                                        .path = path,
+                                        .flags = flags,
+                                        .size = r->bytes,
+                                        .internal_date = internal,
+                                        .date = row.date != 0 ? row.date : internal,
+                                        .attrs = row.attrs | ROW_FULL,
+                                        .from_name = row.from_name,
+                                        .from_addr = row.from_addr,
+                                        .to = row.to,
+                                        .subject = row.subject,
+                                        .msgid = row.msgid,
+                                        .refs = row.refs,
+                                        .list_id = row.list_id}};
 }
 
-/* Publishes the file, or finds it published, and says so. False with *failed: not here; false without: not said. */
-static bool deliver(struct retrieval *r, uint32_t number, struct err *failed, struct err *err)
+/* The whole message is written: it is held until it is durable, or found where an earlier pass put it. False with *err:
+ * the step ends. */
+static bool deliver(struct retrieval *r, uint32_t number, struct err *err)
 {
     struct buf name = BUF_INIT(255), path = BUF_INIT(512);
     struct str uidl = uidl_of(session_of(r->f), number);
     struct maildir_file file = {.flags = 0};
     uint64_t tag = uidl.n > 0 ? str_hash(uidl) : 0;
-    bool ok = true;
+    struct msg m;
+    bool ok;
     if (tag != 0 && left_take(r->delivery, tag, &file, &path, &name)) {
         delivery_abort(&r->delivery);
+        m = said(r, number, buf_str(&name), buf_str(&path), file.flags);
+        ok = fetch_send(r->f, &m, -1, err);
     } else {
         delivery_tag(r->delivery, tag);
-        ok = delivery_commit(&r->delivery, 0, &name, failed);
         if (r->folder.n > 0)
             buf_addf(&path, ".%.*s/", STR_FMT(r->folder));
-        buf_addf(&path, "new/%.*s", STR_FMT(buf_str(&name))); /* a delivery without flags */
+        buf_addf(&path, "new/%s", delivery_unique(r->delivery)); /* a delivery without flags */
+        m = said(r, number, str_z(delivery_unique(r->delivery)), buf_str(&path), 0);
+        ok = hold_add(r->hold, &r->delivery, &m, err);
     }
-    ok = ok && announce(r, number, buf_str(&name), buf_str(&path), file.flags, err);
     buf_fini(&path);
     buf_fini(&name);
     return ok;
 }
 
-/* The disk's trouble will meet the next message too; a message's own trouble will not. */
-static bool ends_step(enum err_kind kind)
-{
-    return err_scope(kind) == SCOPE_PROGRAM || kind == ERR_CANCELED;
-}
-
 static bool on_end(void *arg, uint32_t number, const struct err *why, struct err *err)
 {
     struct retrieval *r = arg;
-    struct err failed = why != NULL ? *why : ERR_INIT;
     if (why == NULL) {
-        if (!deliver(r, number, &failed, err) && failed.kind == ERR_NONE)
-            return false; /* the store is gone: the file is safe, the ledger will ask by UIDL */
-    }
-    delivery_abort(&r->delivery);
-    if (failed.kind != ERR_NONE) {
-        if (!FETCH_SEND(r->f, err, POP_FAILED, .step = r->step, .number = number, .kind = failed.kind,
-                        .text = str_z(failed.text)))
+        if (!deliver(r, number, err))
             return false;
-        if (ends_step(failed.kind)) {
-            *err = failed;
+    } else {
+        delivery_abort(&r->delivery);
+        if (!FETCH_SEND(r->f, err, POP_FAILED, .step = r->step, .number = number, .kind = why->kind,
+                        .text = str_z(why->text)))
+            return false;
+        if (hold_ends(why->kind)) {
+            *err = *why;
             return false;
         }
     }
@@ -408,6 +419,7 @@ static bool step_retr(struct fetch *f, struct msg *m, struct err *err)
     if (ok) {
         left_look(r.maildir, r.folder);
         r.arena = arena_new(MAIL_ARENA_MAX);
+        r.hold = hold_new(f);
         account_addresses(f->account, &r.self);
         struct pop3_sink sink = {on_begin, on_data, on_end, &r};
         ok = pop3_get(s->pop3, POP3_RETR, numbers, n, &sink, err);
@@ -415,6 +427,13 @@ static bool step_retr(struct fetch *f, struct msg *m, struct err *err)
             lossy = lossy || (err->kind == ERR_PROTOCOL && pop3_caps(s->pop3) & POP_PIPELINING);
             lose(f, err);
         }
+        /* However it ended: what came whole is kept. */
+        struct err last = ERR_INIT;
+        if (!hold_commit(r.hold, &last) && ok) {
+            *err = last;
+            ok = false;
+        }
+        hold_free(&r.hold);
         delivery_abort(&r.delivery);
         arena_free(&r.arena);
     }

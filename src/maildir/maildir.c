@@ -56,7 +56,8 @@ struct delivery {
 };
 
 #define TAG "_t"
-#define GROUP_SYNC 4 /* files; for fewer, fsync of each is less than the sync of a file system that others write too */
+#define GROUP_SYNC 4 /* files; for fewer, fsync of each is less than the sync of a file system that others write too   \
+                      */
 
 void delivery_tag(struct delivery *d, uint64_t tag)
 {
