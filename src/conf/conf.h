@@ -92,6 +92,21 @@ struct rule {
     bool read, flag, stop;
     const char *defined_in;
 };
+#define RULE_TAGS_MAX 1024
+/* What the rules that match a message come to, taken in their order: a later -folder or word about a tag counts, and
+ * after -stop nothing does. */
+struct rule_effect {
+    const char *folder;       /* NULL: it stays where it is */
+    char tags[RULE_TAGS_MAX]; /* "+x -y" */
+    bool read, flag, stop;
+    const struct rule *last; /* the last that matched, NULL none */
+    size_t from;             /* of what it is the continuation */
+};
+/* All that came up, each once; [0] is nothing. */
+struct rule_effects {
+    struct rule_effect *list;
+    size_t n, cap;
+};
 /* mailbox ACCOUNT MAILBOX cache POLICY: what differs in one mailbox, or with * in several; the last line that fits
  * counts. */
 struct mailbox_setting {
@@ -250,6 +265,13 @@ struct option {
 };
 extern const struct option conf_options[];
 extern const size_t conf_noptions;
+/* Is the rule one of this account? */
+bool rule_fits(const struct rule *, const char *account);
+bool conf_has_rules(const struct conf *, const char *account);
+void rule_add(struct rule_effect *, const struct rule *);
+/* Index of the effect `from` followed by a rule; the same for the same. Pointers into the list are void then. */
+size_t rule_effect_with(struct rule_effects *, size_t from, const struct rule *);
+void rule_effects_free(struct rule_effects *);
 const struct option *option_find(const char *name);
 /* The present value in the language's form. */
 void option_get(const struct conf *, const struct account *, const struct option *, struct buf *out);

@@ -62,6 +62,7 @@ enum intent_kind {
     INTENT_HAM /* out of Spam into INBOX */,
     INTENT_BOX_SUBSCRIBE,
     INTENT_BOX_UNSUBSCRIBE,
+    INTENT_RULES /* what rules do to a message, as one: flags, tags, a move; made by the store alone */,
     INTENT_KIND_COUNT
 };
 static inline bool intent_on_box(enum intent_kind k)

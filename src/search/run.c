@@ -17,6 +17,11 @@ struct run {
     struct msg *next;
     uint32_t hits;
     bool gone; /* the channel */
+    struct only {
+        char *id; /* libnotmuch's */
+        uint64_t msg;
+    } * only; /* of a query for some messages, by id */
+    size_t nonly;
 };
 
 /* Opened for each query: that is half a millisecond, follows a replaced database, and a failed reopen would end the
@@ -53,6 +58,92 @@ static void query_error(struct run *r, notmuch_status_t status, struct err *err)
     text_from_bytes(str_trim(str_z(words)), TEXT_FOLD_SPACE, &safe);
     err_set(err, moved ? ERR_INDEX : ERR_QUERY, "%s", buf_z(&safe));
     buf_fini(&safe);
+}
+
+/* ---- Only some messages ---- */
+
+static int by_id(const void *a, const void *b)
+{
+    return strcmp(((const struct only *)a)->id, ((const struct only *)b)->id);
+}
+
+static void only_free(struct run *r)
+{
+    for (size_t i = 0; i < r->nonly; i++)
+        free(r->only[i].id);
+    free(r->only);
+    r->only = NULL;
+    r->nonly = 0;
+}
+
+/* A message of the account by the places under which the index may have it: its file or what stands for it, and beside
+ * each the altered header file. */
+static notmuch_message_t *find(struct run *r, struct reader *reader, uint64_t msg)
+{
+    const char *root = notmuch_config_get(r->db, NOTMUCH_CONFIG_MAIL_ROOT);
+    notmuch_message_t *m = NULL;
+    struct err ignored = ERR_INIT;
+    struct buf place = BUF_INIT(2048), path = BUF_INIT(8192);
+    for (unsigned i = 0; i < 4 && m == NULL; i++) {
+        buf_reset(&place);
+        buf_reset(&path);
+        if (i < 2 && !reader_place(reader, msg, &place, &ignored))
+            break;
+        if (i >= 2)
+            buf_addf(&place, "%.*s/rows/%llu", STR_FMT(r->m->account), (unsigned long long)msg);
+        buf_addf(&path, "%s/%s%s", root, i % 2 ? ".dup/" : "", buf_z(&place));
+        if (place.n > 0 && !path.full &&
+            notmuch_database_find_message_by_filename(r->db, buf_z(&path), &m) != NOTMUCH_STATUS_SUCCESS)
+            m = NULL;
+    }
+    buf_fini(&place);
+    buf_fini(&path);
+    return m;
+}
+
+/* The query's messages, and the words that restrict it to them; false: none of them is in the index. */
+static bool only_these(struct run *r, struct buf *words)
+{
+    struct reader *reader = NULL;
+    size_t n = ipc_ids_count(r->m->msgs);
+    for (size_t i = 0; i < r->s->naccounts; i++)
+        if (str_eqz(r->m->account, r->s->accounts[i]))
+            reader = search_reader(r->s, i);
+    only_free(r);
+    r->only = mem_array(n + 1, sizeof *r->only);
+    for (size_t i = 0; i < n && reader != NULL; i++) {
+        uint64_t msg = ipc_ids_at(r->m->msgs, i);
+        notmuch_message_t *m = find(r, reader, msg);
+        if (m == NULL)
+            continue;
+        const char *id = notmuch_message_get_message_id(m);
+        buf_addz(words, r->nonly == 0 ? "(id:\"" : " or id:\"");
+        for (const char *p = id; *p != '\0'; p++)
+            buf_addf(words, *p == '"' ? "\"\"" : "%c", *p);
+        buf_addc(words, '"');
+        r->only[r->nonly++] = (struct only){mem_dup_z(id), msg};
+        notmuch_message_destroy(m);
+    }
+    buf_addc(words, ')');
+    if (r->nonly > 0)
+        qsort(r->only, r->nonly, sizeof *r->only, by_id);
+    return r->nonly > 0;
+}
+
+static bool send_only(struct run *r, notmuch_message_t *m, struct err *err)
+{
+    const char *id = notmuch_message_get_message_id(m);
+    bool ok = true;
+    for (size_t i = 0; i < r->nonly && ok; i++)
+        if (strcmp(r->only[i].id, id) == 0) {
+            ok = SEND(r->s->client, -1, err, HIT, .req = r->m->req, .account = r->m->account, .msg = r->only[i].msg,
+                      .msgid = str_z(id));
+            if (ok && chan_wants_write(r->s->client))
+                ok = chan_drain(r->s->client, clock_mono_ms() + 10000, err);
+            r->hits += ok;
+        }
+    r->gone = !ok;
+    return ok;
 }
 
 /* ---- Hits ---- */
@@ -170,7 +261,8 @@ static bool send_hits(struct run *r, notmuch_query_t *q, bool *canceled_r, struc
         query_error(r, status, err);
         return false;
     }
-    uint32_t at = 0, limit = MIN(r->m->limit, HITS_MAX), skip = r->m->offset + r->hits;
+    bool only = r->m->msgs.n > 0; /* what was sent by an earlier try is sent again: it is the same messages */
+    uint32_t at = 0, limit = only ? UINT32_MAX : MIN(r->m->limit, HITS_MAX), skip = only ? 0 : r->m->offset + r->hits;
     for (; r->hits < limit && notmuch_messages_valid(messages); notmuch_messages_move_to_next(messages), at++) {
         if (at < skip)
             continue;
@@ -180,7 +272,7 @@ static bool send_hits(struct run *r, notmuch_query_t *q, bool *canceled_r, struc
             err_set(err, ERR_INDEX, "the index moved on");
             return false;
         }
-        bool sent = send_hit(r, m, err);
+        bool sent = only ? send_only(r, m, err) : send_hit(r, m, err);
         notmuch_message_destroy(m);
         if (!sent)
             return false;
@@ -192,14 +284,30 @@ static bool send_hits(struct run *r, notmuch_query_t *q, bool *canceled_r, struc
     return true;
 }
 
+static notmuch_status_t query_make(struct run *r, const char *text, notmuch_query_t **q_r)
+{
+    struct buf words = BUF_INIT(1u << 20);
+    if (r->m->msgs.n > 0) {
+        bool any = only_these(r, &words);
+        if (strcmp(text, "*") != 0)
+            buf_addf(&words, " and (%s)", text);
+        text = any ? buf_z(&words) : "not *";
+    }
+    notmuch_status_t status = words.full
+                                  ? NOTMUCH_STATUS_OUT_OF_MEMORY
+                                  : notmuch_query_create_with_syntax(r->db, text, NOTMUCH_QUERY_SYNTAX_XAPIAN, q_r);
+    buf_fini(&words);
+    return status;
+}
+
 static bool ask(struct run *r, const char *text, uint32_t *count_r, bool *canceled_r, struct err *err)
 {
     notmuch_query_t *q = NULL;
     unsigned count = 0;
     if (!open_index(r, err))
         return false;
-    notmuch_status_t status = notmuch_query_create_with_syntax(r->db, text, NOTMUCH_QUERY_SYNTAX_XAPIAN, &q);
-    if (status == NOTMUCH_STATUS_SUCCESS) {
+    notmuch_status_t status = query_make(r, text, &q);
+    if (status == NOTMUCH_STATUS_SUCCESS && r->m->msgs.n == 0) {
         notmuch_query_set_sort(q, r->m->order == SEARCH_OLDEST ? NOTMUCH_SORT_OLDEST_FIRST : NOTMUCH_SORT_NEWEST_FIRST);
         notmuch_query_set_omit_excluded(q, NOTMUCH_EXCLUDE_TRUE);
         /* hidden unless the query names them; "ignored" means that it does */
@@ -231,7 +339,9 @@ bool search_run(struct search *s, const struct m_QUERY *m, struct msg *next_r, s
     struct run r = {.s = s, .m = m, .next = next_r};
     struct buf text = BUF_INIT(256u << 10);
     struct err why = ERR_INIT;
-    bool canceled = false, ok = query_expand(s, m->query, m->account, &text, &why);
+    bool canceled = false;
+    /* what is asked for by its id needs no path of the account */
+    bool ok = query_expand(s, m->query, m->msgs.n > 0 ? STR("") : m->account, &text, &why);
     uint32_t count = 0;
     /* The answer's number is copied: the message that supersedes this one takes the place of its strings. */
     uint32_t req = m->req;
@@ -244,6 +354,7 @@ bool search_run(struct search *s, const struct m_QUERY *m, struct msg *next_r, s
             break;
     }
     buf_fini(&text);
+    only_free(&r);
     if (r.gone)
         return false;
     if (canceled)

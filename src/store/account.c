@@ -716,6 +716,7 @@ static void tell_changes(struct acct *a)
     }
     if (any)
         indexing_pump(a->srv->indexing);
+    rules_pump(a->srv->rules);
 }
 
 void acct_settle(struct acct *a)
@@ -763,6 +764,7 @@ static void acct_open(struct acct *a)
     if (opened & DB_CACHE_REBUILT)
         log_msg(LOG_WARN, "%s: the list cache was damaged and is built anew", a->name);
     db_set_purge_hold(a->db, a->srv->conf->purge_hold);
+    db_set_rules(a->db, conf_has_rules(a->srv->conf, a->name));
     if (!db_intents_prune(a->db, clock_wall() - FORGET_S, &err))
         acct_db_error(a, &err);
     if (a->imap)

@@ -59,6 +59,7 @@ static void row_said(struct acct *a, const struct m_MAILDIR_ROW *r)
                          .date = r->date ? r->date : r->internal_date,
                          .attrs = r->attrs | ROW_FULL,
                          .state = ROW_BODY,
+                         .arrived = !a->pop, /* there the ledger says what has come */
                          DB_ROW_HEADER(r)};
     if (!db_row_put(a->db, &row, &id, &fresh, &err) || !db_body_is(a->db, id, r->path, STR(""), &err))
         acct_db_error(a, &err);
@@ -183,6 +184,8 @@ static bool scan_next(struct acct *a)
     if (a->scan_again && a->scan_at > 0)
         a->scan_at--;
     a->scan_again = false;
+    while (a->scan_at < a->nboxes && a->boxes[a->scan_at].creating) /* it is made when its intent comes to it */
+        a->scan_at++;
     if (a->scan_at >= a->nboxes) {
         a->scan_folders = false;
         if (!a->pop && a->state != ACCOUNT_ONLINE)

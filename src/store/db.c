@@ -332,7 +332,7 @@ void db_rest(struct db *db, bool indexed)
         return;
     drop_memory(db);
     if (indexed)
-        imap_fini(&db->handed, NULL);
+        imap_fini(&db->handed, free_value);
     sqlite3_db_release_memory(db->q.h);
 }
 
@@ -527,7 +527,7 @@ void db_close(struct db **dbp)
     }
     drop_memory(db);
     imap_fini(&db->scan, NULL);
-    imap_fini(&db->handed, NULL);
+    imap_fini(&db->handed, free_value);
     pop_free(&db->pop);
     db_batch_free(&db->batch);
     spans_forget(db);
@@ -547,6 +547,12 @@ const char *db_account(const struct db *db)
 {
     return db->account;
 }
+void db_set_rules(struct db *db, bool on)
+{
+    db->rules = on;
+    db->has_arrivals = on; /* of an earlier run */
+}
+
 void db_set_purge_hold(struct db *db, uint32_t seconds)
 {
     db->purge_hold = seconds;

@@ -28,7 +28,7 @@ struct db;
 
 /* ---- Opening ------------------------------------------------------------------------------------ */
 /* What WELCOME announces; a reader refuses another. */
-#define DB_SCHEMA 3
+#define DB_SCHEMA 4
 enum db_opened {
     DB_NEW = 1,           /* keep.db was not there: a new account */
     DB_CACHE_NEW = 2,     /* cache.db is empty: every mailbox must be listed and synchronised */
@@ -47,6 +47,8 @@ void db_close(struct db **); /* rolls an open transaction back; NULL-safe */
 const char *db_account(const struct db *);
 /* Options that change at run time. Seconds that a purge is held back (default 30). */
 void db_set_purge_hold(struct db *, uint32_t seconds);
+/* The account has rules: mail that arrives is marked for them (db_arrivals). */
+void db_set_rules(struct db *, bool);
 /* The server keeps tags of any words (Gmail's labels), not only those that can be keywords. */
 void db_set_labels(struct db *, bool);
 
@@ -174,6 +176,7 @@ struct db_row {
     struct str from_name, from_addr, to, subject, msgid, refs, list_id;
     struct str preview;           /* the first words of its text, as far as they were asked for */
     struct str emailid, threadid; /* the server's own (RFC 8474); what it puts into one conversation is one thread */
+    bool arrived;                 /* Maildir: another program delivered it */
     struct str path;              /* Maildir: the file below the account's directory, as named now; sets ROW_BODY */
 };
 /* What is in a header: the fields that a struct db_row shares with the messages and the rows it is made of. */
@@ -301,17 +304,18 @@ struct db_intent {
     enum intent_kind kind;
     const uint64_t *msgs;
     size_t n;
-    uint64_t box;        /* BOX_RENAME, BOX_DELETE, MARK_ALL_READ */
-    uint64_t target;     /* MOVE, COPY, APPEND; ARCHIVE, TRASH and SPAM: 0 takes the mailbox of that role */
-    uint64_t via;        /* PURGE: moved there first; 0: removed where it is */
-    uint32_t set, clear; /* FLAGS */
-    struct str
-        arg; /* TAGS: "+x -y"; BOX_CREATE, BOX_RENAME: server's name; APPEND: file name of the mail, the store's own */
+    uint64_t box;    /* BOX_RENAME, BOX_DELETE, MARK_ALL_READ */
+    uint64_t target; /* MOVE, COPY, APPEND; ARCHIVE, TRASH and SPAM: 0 takes the mailbox of that role; RULES: or 0 */
+    uint64_t via;    /* PURGE: moved there first; 0: removed where it is */
+    uint32_t set, clear; /* FLAGS, RULES */
+    struct str arg;  /* TAGS, RULES: "+x -y"; BOX_CREATE, BOX_RENAME: server's name; APPEND: file name of the mail, the
+                        store's own */
     struct str utf8; /* BOX_CREATE, BOX_RENAME: the name as shown */
     /* APPEND: msgs are older forms of it, deleted for good when it is there */
     const struct db_row *row; /* APPEND: how the message shows meanwhile (box and uid ignored) */
     int64_t now;
     bool automatic; /* follows from something else (the mark on an answered mail): not a group that undo takes back */
+    uint64_t group; /* of an earlier one in this burst, whose part it is; 0: one of its own */
 };
 /* Records what the user wants as one undo group and shows it at once: moved rows are in the target, copies have rows of
  * their own there, flags are changed, a created mailbox exists (its id in *target_r), a deleted one is hidden. Messages
@@ -419,6 +423,21 @@ bool db_undo(struct db *, bool redo, int64_t now, struct db_undone *undone_r, st
 /* Which group that would be; stamp orders groups over accounts (milliseconds, always rising within an account); 0:
  * none. */
 bool db_undo_peek(struct db *, bool redo, uint64_t *group_r, uint64_t *stamp_r, struct err *);
+
+/* ---- Mail that arrived, for the rules ------------------------------------------------------------
+ * A message is marked in the transaction that stores its row: delivered by POP3 (once per ledger entry), come into the
+ * INBOX of an IMAP account, unread, behind what was there when it was first opened, or delivered by another program
+ * into that of a Maildir; never one that has been elsewhere. The mark is durable and keeps the message's id; whoever
+ * has let the rules look at it takes it away in the burst in which what they do is recorded: so once. */
+struct db_arrivals {
+    uint32_t waiting; /* marked, not ready: the index, or the second pass, has not had them */
+    size_t ready;
+};
+/* Those that are ready, oldest first, at most max; those that have left INBOX are forgotten. body: an IMAP message is
+ * ready only when its text is here, or could not be had. */
+bool db_arrivals(struct db *, bool body, uint64_t *msgs, size_t max, struct db_arrivals *found_r, struct err *);
+bool db_arrivals_done(struct db *, const uint64_t *msgs, size_t n, struct err *);
+bool db_arrivals_any(const struct db *); /* there may be some: costs nothing */
 
 /* ---- POP3: the UIDL ledger ----------------------------------------------------------------------
  * UIDLs are data (any bytes, any length up to 1024, also equal ones). Order: DELIVERED with db_pop_delivered, db_sync,

@@ -27,6 +27,23 @@ void unindex_note(struct db *db, uint64_t msg)
     buf_fini(&path);
 }
 
+/* What index was given of a message, until it says that it has it. */
+struct handed {
+    uint64_t seq;
+    size_t n;
+    char path[];
+};
+
+static void hand_note(struct db *db, uint64_t msg, uint64_t seq, struct str path)
+{
+    struct handed *h = mem_new(sizeof *h + path.n);
+    h->seq = seq;
+    h->n = path.n;
+    memcpy(h->path, path.p, path.n);
+    free(imap_get(&db->handed, msg));
+    imap_put(&db->handed, msg, h);
+}
+
 struct waiting {
     uint64_t id;
     uint64_t seq;
@@ -76,7 +93,7 @@ static void hand_out(struct db *db, const struct waiting *w, db_index_fn *fn, vo
         job.path = buf_str(&path);
         job.path_was = buf_str(&was);
         job.tags = buf_str(&tags);
-        imap_put(&db->handed, w->id, (void *)(uintptr_t)(w->seq + 1));
+        hand_note(db, w->id, w->seq, job.path);
         if (job.what)
             fn(arg, &job);
         else
@@ -112,25 +129,25 @@ bool db_index_done(struct db *db, const uint64_t *msgs, size_t n, struct err *er
     if (!call_enter(db, &own, err))
         return false;
     for (size_t i = 0; i < n && !db->failed; i++) {
-        uintptr_t seq = (uintptr_t)imap_get(&db->handed, msgs[i]);
-        struct db_msg m;
-        struct err e = ERR_INIT;
-        struct buf path = BUF_INIT(2048);
-        if (seq && db_msg_get(db, msgs[i], &m, &e) && db_index_place(db, &m, &path))
-            q_run(db, "UPDATE msg SET istate=0,ipath=? WHERE id=? AND iseq=?", "sii", buf_str(&path), I(msgs[i]),
-                  I(seq - 1));
-        buf_fini(&path);
+        const struct handed *h = imap_get(&db->handed, msgs[i]);
+        if (h)
+            q_run(db, "UPDATE msg SET ipath=?1,istate=CASE WHEN iseq=?2 THEN 0 ELSE istate END WHERE id=?3", "sii",
+                  ((struct str){h->path, h->n}), I(h->seq), I(msgs[i]));
     }
     return call_leave(db, own, err);
 }
 
-/* Nothing waits any more; the next change of its body queues it again. */
+/* Nothing waits any more; the next change of its body queues it again. What was to be moved there and is not where it
+ * was (a kill came before that was known) is added anew. */
 bool db_index_failed(struct db *db, uint64_t msg, struct err *err)
 {
     bool own;
     if (!call_enter(db, &own, err))
         return false;
-    q_run(db, "UPDATE msg SET istate=0 WHERE id=?", "i", I(msg));
+    q_run(db,
+          "UPDATE msg SET istate=CASE WHEN (istate & ?1)=0 AND ipath IS NOT NULL THEN ?1 ELSE 0 END,ipath=NULL WHERE "
+          "id=?2",
+          "ii", I(INDEX_WHAT_MAIL), I(msg));
     return call_leave(db, own, err);
 }
 

@@ -85,7 +85,8 @@ struct announce {
 struct db {
     struct sql q;
     char *account, *dir;
-    bool local, labels;
+    bool local, labels, rules;
+    bool has_arrivals; /* some message may wait for the rules */
     uint32_t purge_hold;
     /* the burst */
     bool burst, busy, failed; /* busy: a call has a transaction of its own */
@@ -114,7 +115,7 @@ struct db {
     bool has_unindex;
     struct imap scan; /* ids seen by the running Maildir scan */
     uint64_t scan_box;
-    struct imap handed; /* message -> hand-out number of its index job */
+    struct imap handed; /* message -> struct handed: its index job */
     struct pop *pop;    /* the running listing */
     struct batch_mem *batch;
     struct arena *out; /* strings of the last returned rows */
@@ -185,6 +186,9 @@ bool tags_change(struct db *, uint64_t mh, uint64_t fp, struct str words,
 bool tag_valid(struct str);
 bool tag_goes(const struct db *, struct str); /* to the server too */
 void tag_identity(struct db *, uint64_t msg, uint64_t *mh_r, uint64_t *fp_r);
+
+/* A row has just come: marks it for the rules where it is an arrival; where the caller knows that it is, `sure`. */
+void arrival_look(struct db *, uint64_t msg, bool sure, bool arrived);
 
 /* Intents as the rows see them. */
 void held_note(struct db *, uint64_t msg); /* keeps the message's place and identity in keep.db */

@@ -132,6 +132,7 @@ static void put_insert(struct db *db, struct box *b, const struct put *p, uint64
         imap_put(&db->scan, id, db);
     if (is_news(db, b, p, &r))
         b->fresh++;
+    arrival_look(db, id, false, in->arrived);
     if (db->has_unindex) { /* it came back under the path that was to be forgotten */
         struct buf path = BUF_INIT(2048);
         struct db_msg m = {

@@ -230,6 +230,7 @@ static void on_done(struct indexing *x, const struct m_INDEX_DONE *d)
     x->crashes = 0;
     x->limit = MIN(x->limit * 2, (size_t)BATCH_MAX);
     pending(x, &left);
+    rules_look(x->srv->rules);
     BROADCAST(x->srv, INDEXED, .revision = d->revision, .pending = left);
 }
 
@@ -273,6 +274,7 @@ static void index_end(void *arg)
 {
     begin_all(arg, false);
     server_stir(((struct indexing *)arg)->srv);
+    rules_pump(((struct indexing *)arg)->srv->rules);
     indexing_pump(arg);
 }
 
@@ -320,6 +322,7 @@ static void ended(struct indexing *x, const char *why)
         x->limit = MAX(x->njobs / 8, (size_t)1);
     batch_forget(x);
     x->crashes++;
+    rules_stuck(x->srv->rules, why);
     int64_t wait = sync_backoff_ms(x->crashes > 4 ? x->crashes - 4 : 1, random) / (x->crashes > 4 ? 1 : 10);
     x->not_before = clock_mono_ms() + wait;
     watch_free(&x->timer);

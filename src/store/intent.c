@@ -482,7 +482,13 @@ static bool check(struct db *db, const struct db_intent *in, uint64_t *target_r,
         if (in->kind == INTENT_APPEND)
             return in->row || err_set(err, ERR_USAGE, "nothing to append");
     }
-    if (in->kind == INTENT_TAGS && !check_tags(in->arg, err))
+    if (in->kind == INTENT_RULES && in->target) {
+        struct box *b = box_ref(db, in->target);
+        if (!b || b->hidden || (b->readonly && b->known) || (b->attrs & BOX_NOSELECT))
+            return err_set(err, b && !b->hidden ? ERR_READ_ONLY : ERR_NO_MAILBOX,
+                           "the target mailbox takes no messages");
+    }
+    if ((in->kind == INTENT_TAGS || (in->kind == INTENT_RULES && in->arg.n)) && !check_tags(in->arg, err))
         return false;
     if (in->kind < INTENT_FLAGS || in->kind >= INTENT_KIND_COUNT)
         return err_set(err, ERR_USAGE, "unknown kind of change %d", (int)in->kind);
@@ -515,6 +521,15 @@ static void make_gone(struct maker *m, uint64_t msg, const struct db_intent *in)
     make_purge(m, msg, in->now + m->db->purge_hold);
 }
 
+static void make_ruled(struct maker *m, uint64_t msg, const struct db_intent *in)
+{
+    uint32_t count = m->count;
+    bool flags = (in->set || in->clear) && make_flags(m, msg, in->set, in->clear);
+    bool tags = in->arg.n && make_tags(m, msg, in->arg);
+    bool moved = in->target && make_move(m, msg, in->target);
+    m->count = count + (flags || tags || moved);
+}
+
 static void make_each(struct maker *m, const struct db_intent *in, uint64_t target)
 {
     for (size_t i = 0; i < in->n && !m->db->failed; i++) {
@@ -534,6 +549,8 @@ static void make_each(struct maker *m, const struct db_intent *in, uint64_t targ
             make_gone(m, id, in);
         else if (in->kind == INTENT_TAGS)
             make_tags(m, id, in->arg);
+        else if (in->kind == INTENT_RULES)
+            make_ruled(m, id, in);
     }
 }
 
@@ -562,7 +579,7 @@ bool db_intent_add(struct db *db, const struct db_intent *in, uint64_t *group_r,
         return false;
     if (!check(db, in, &target, &why))
         return call_refuse(db, own, err, why.kind, "%s", why.text);
-    uint64_t group = group_new(db, in, target);
+    uint64_t group = in->group ? in->group : group_new(db, in, target);
     struct maker m = {.db = db, .group = group, .round = 1, .now = in->now};
     if (intent_on_box(in->kind))
         target = make_box(&m, in->kind, in->box, in->arg, in->utf8.n ? in->utf8 : in->arg);
@@ -575,8 +592,8 @@ bool db_intent_add(struct db *db, const struct db_intent *in, uint64_t *group_r,
     if (m.count) {
         if (!in->automatic)
             q_keep(db, "UPDATE ugroup SET state=2 WHERE state=1", "");
-        q_keep(db, "UPDATE ugroup SET count=? WHERE id=?", "ii", I(m.count), I(group));
-    } else {
+        q_keep(db, "UPDATE ugroup SET count=count+? WHERE id=?", "ii", I(m.count), I(group));
+    } else if (!in->group) {
         q_keep(db, "DELETE FROM ugroup WHERE id=?", "i", I(group));
         group = 0;
     }

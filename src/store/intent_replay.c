@@ -799,7 +799,7 @@ bool db_intents_prune(struct db *db, int64_t before, struct err *err)
     q_keep(db, "DELETE FROM item WHERE NOT EXISTS(SELECT 1 FROM intent WHERE id=item.intent)", "");
     q_keep(db,
            "DELETE FROM held WHERE NOT EXISTS(SELECT 1 FROM item WHERE msg=held.msg) AND NOT EXISTS(SELECT 1 FROM item "
-           "WHERE copy=held.msg AND copy>0)",
+           "WHERE copy=held.msg AND copy>0) AND NOT EXISTS(SELECT 1 FROM arrival WHERE msg=held.msg)",
            "");
     return call_leave(db, own, err);
 }

@@ -287,6 +287,12 @@ bool db_undo(struct db *db, bool redo, int64_t now, struct db_undone *undone_r, 
             revert(&m, ids[i], &u);
     }
     free(ids);
+    int64_t msgs;
+    if (g.kind == INTENT_RULES && u.count > 0 && /* several changes of one message are one thing to the user */
+        q_one(db, &msgs,
+              "SELECT count(DISTINCT t.msg) FROM item t JOIN intent i ON i.id=t.intent WHERE i.grp=? AND i.inverse=0",
+              "i", I(g.id)))
+        u.count = MIN(u.count, (uint32_t)msgs);
     q_keep(db, "UPDATE ugroup SET state=?,round=? WHERE id=?", "iii", I(redo ? GROUP_ACTIVE : GROUP_UNDONE), I(m.round),
            I(g.id));
     maker_fini(&m);

@@ -243,6 +243,7 @@ bool db_pop_delivered(struct db *db, uint32_t number, const struct db_row *row, 
     if (l->state == POP_SEEN) {
         pop_set(db, l, POP_DELIVERED);
         q_keep(db, "UPDATE uidl SET delivered=?,msg=?,why=0 WHERE id=?", "iii", now, I(*msg_r), I(l->id));
+        arrival_look(db, *msg_r, true, true);
     }
     return call_leave(db, own, err);
 }

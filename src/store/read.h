@@ -79,6 +79,8 @@ bool reader_at_rank(struct reader *, uint64_t box, enum list_filter, uint32_t ra
 bool reader_find_msgid(struct reader *, struct str msgid, msg_row_fn *, void *arg, struct err *);
 /* By the index's path "ACCOUNT/..." (search hits). */
 bool reader_find_path(struct reader *, struct str path, struct msg_row *row_r, struct err *);
+/* The same the other way: the path under which the index has it; empty where it has none. */
+bool reader_place(struct reader *, uint64_t msg, struct buf *out, struct err *);
 /* Its first words, raw; where they are not known none. */
 bool reader_preview(struct reader *, uint64_t msg, struct buf *out, struct err *);
 bool reader_tags(struct reader *, uint64_t msg, struct buf *out, struct err *); /* blank separated */

@@ -284,6 +284,27 @@ bool reader_find_path(struct reader *r, struct str path, struct msg_row *row_r, 
     return read_end(r, rc, err);
 }
 
+bool reader_place(struct reader *r, uint64_t msg, struct buf *out, struct err *err)
+{
+    int rc = SQLITE_OK, ready = read_begin(r, err);
+    if (ready < 1)
+        return ready == 0;
+    sqlite3_stmt *st =
+        sql_ask(&r->q,
+                "SELECT m.sbox,coalesce(b.uidvalidity,0),m.suid,m.name,m.body FROM msg m LEFT JOIN box b ON "
+                "b.id=m.sbox WHERE m.id=?",
+                "i", (int64_t)msg);
+    if (sql_step(st, &rc)) {
+        if (sql_u32(st, 2))
+            buf_addf(out, "%s/%llu.%u/%u", r->account, (unsigned long long)sql_u64(st, 0), sql_u32(st, 1),
+                     sql_u32(st, 2));
+        else if (sql_str(st, 4).n)
+            buf_addf(out, "%s/%.*s", r->account, STR_FMT(sql_str(st, 4)));
+        sqlite3_reset(st);
+    }
+    return read_end(r, rc, err);
+}
+
 bool reader_preview(struct reader *r, uint64_t msg, struct buf *out, struct err *err)
 {
     int rc = SQLITE_OK, ready = read_begin(r, err);

@@ -54,8 +54,11 @@ static const char keep_2[] = "ALTER TABLE intent ADD COLUMN tnext INTEGER NOT NU
 static const char keep_3[] = "ALTER TABLE intent ADD COLUMN uids BLOB;"
                              "CREATE INDEX intent_uids ON intent(id) WHERE state<3 AND uids IS NOT NULL;";
 
+/* Messages that came and that no rule has looked at. */
+static const char keep_4[] = "CREATE TABLE arrival(msg INTEGER PRIMARY KEY);";
+
 /* Step n brings schema n to n + 1; each is released once and never edited after. */
-static const char *const keep_steps[] = {keep_1, keep_2, keep_3};
+static const char *const keep_steps[] = {keep_1, keep_2, keep_3, keep_4};
 
 static const char cache_1[] =
     "CREATE TABLE cache.cmeta(name TEXT PRIMARY KEY, value) WITHOUT ROWID;"

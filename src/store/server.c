@@ -78,7 +78,7 @@ static bool anything_on_the_wire(const struct server *s)
     for (size_t i = 0; i < s->naccts; i++)
         if (acct_busy(s->accts[i]))
             return true;
-    return indexing_busy(s->indexing);
+    return indexing_busy(s->indexing) || rules_busy(s->rules);
 }
 
 static void linger_over(void *arg)
@@ -196,6 +196,8 @@ static void spawn_started(struct server *s, struct msg *m)
     take_fd(m);
     if (st->role == ROLE_INDEX)
         indexing_started(s->indexing, st->tag, fd);
+    else if (st->role == ROLE_SEARCH)
+        rules_started(s->rules, st->tag, fd);
     else if (a && st->role == ROLE_FETCH)
         acct_started(a, st->tag, fd);
     else if (a && st->role == ROLE_SEND)
@@ -209,6 +211,8 @@ static void spawn_exited(struct server *s, const struct m_EXITED *e)
     struct acct *a = server_acct(s, e->account);
     if (e->role == ROLE_INDEX)
         indexing_exited(s->indexing, e->tag, e->text);
+    else if (e->role == ROLE_SEARCH)
+        rules_exited(s->rules, e->tag, e->text);
     else if (a)
         acct_exited(a, (enum role)e->role, e->tag, e->text);
 }
@@ -307,6 +311,7 @@ static void tick(void *arg)
         acct_pump(s->accts[i]);
     }
     indexing_pump(s->indexing);
+    rules_pump(s->rules);
 }
 
 void server_wake_by(struct server *s, int64_t mono_ms)
@@ -356,6 +361,7 @@ static void on_term(void *arg)
 static void server_close(struct server *s)
 {
     sync_now(s);
+    rules_free(&s->rules);
     indexing_free(&s->indexing);
     while (s->nclients > 0) {
         struct client *c = s->clients[--s->nclients];
@@ -390,6 +396,7 @@ int server_run(struct conf *conf, const char *root, int chan_fd)
     s->last_wall = clock_wall();
     struct watch *term = loop_signal(s->loop, SIGTERM, on_term, s), *hup = loop_signal(s->loop, SIGHUP, on_term, s);
     s->indexing = indexing_new(s);
+    s->rules = rules_new(s);
     s->accts = mem_array(conf->naccounts + 1, sizeof(struct acct *));
     for (size_t i = 0; i < conf->naccounts; i++)
         s->accts[s->naccts++] = acct_new(s, &conf->accounts[i]);

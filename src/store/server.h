@@ -44,6 +44,7 @@ struct client {
     bool greeted;
 };
 struct indexing;
+struct rules;
 struct server {
     struct loop *loop;
     struct conf *conf;
@@ -56,6 +57,7 @@ struct server {
     struct acct **accts;
     size_t naccts;
     struct indexing *indexing;
+    struct rules *rules;
     uint64_t last_id; /* clients and tags */
     int64_t last_mono, last_wall;
     int64_t tick_at, stirred_at; /* monotonic: of the next tick; something happened last */
@@ -100,5 +102,18 @@ void indexing_pump(struct indexing *); /* rows may wait: starts the program when
 void indexing_started(struct indexing *, uint64_t tag, int fd);
 bool indexing_exited(struct indexing *, uint64_t tag, struct str text); /* false: not ours */
 bool indexing_busy(const struct indexing *);
+
+/* ---- Rules (rules.c) ---------------------------------------------------------------------------- */
+struct rules *rules_new(struct server *);
+void rules_free(struct rules **);
+/* What waits for them is looked at; outside a burst. rules_look: the index has had more of it. rules_stuck: it cannot
+ * be used, which is said once where new mail waits. */
+void rules_pump(struct rules *);
+void rules_look(struct rules *);
+void rules_stuck(struct rules *, const char *why);
+void rules_ask(struct rules *, struct acct *, uint64_t client, const struct m_RULES_RUN *);
+bool rules_busy(const struct rules *); /* mail waits that they could look at now, or soon */
+void rules_started(struct rules *, uint64_t tag, int fd);
+bool rules_exited(struct rules *, uint64_t tag, struct str text); /* false: not ours */
 
 #endif

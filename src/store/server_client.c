@@ -239,7 +239,7 @@ static void on_intent(struct client *c, struct acct *a, struct msg *m)
 {
     const struct m_INTENT *in = &m->u.INTENT;
     if (ipc_ids_count(in->msgs) > MSGS_MAX || in->kind == 0 || in->kind >= INTENT_KIND_COUNT ||
-        in->kind == INTENT_APPEND) {
+        in->kind == INTENT_APPEND || in->kind == INTENT_RULES) {
         server_refuse(c->srv, c->id, in->req, ERR_USAGE, "an action that is not known");
         return;
     }
@@ -262,6 +262,7 @@ static const struct {
     [INTENT_BOX_CREATE] = {"mailbox %s removed again", "mailbox %s created again"},
     [INTENT_BOX_RENAME] = {"mailbox %s is back", "the mailbox is %s again"},
     [INTENT_BOX_DELETE] = {"mailbox %s is back", "mailbox %s deleted again"},
+    [INTENT_RULES] = {"what rules did to %u message%s taken back", "what rules do done to %u message%s again"},
     [INTENT_BOX_SUBSCRIBE] = {"no longer subscribed to %s", "subscribed to %s again"},
     [INTENT_BOX_UNSUBSCRIBE] = {"subscribed to %s again", "no longer subscribed to %s"},
 };
@@ -464,6 +465,7 @@ static struct acct *account_of(struct client *c, const struct msg *m, uint32_t *
         OF(SAVE);
         OF(QUEUE_DROP);
         OF(IDENTITY);
+        OF(RULES_RUN);
         OF0(WATCH);
         OF(WANT_ROWS);
         OF0(SET_OFFLINE);
@@ -502,6 +504,9 @@ static void account_message(struct client *c, struct acct *a, struct msg *m, uin
         break;
     case MSG_IDENTITY:
         on_identity(c, a, m);
+        break;
+    case MSG_RULES_RUN:
+        rules_ask(c->srv->rules, a, c->id, &m->u.RULES_RUN);
         break;
     case MSG_WATCH:
         acct_watch(a, m->u.WATCH.box);

@@ -32,9 +32,9 @@ static void test_an_older_keep_is_migrated(void **state)
     struct db *db = open_db(false, NULL);
     uint64_t in = make_mailbox(db, "INBOX", 7), id = put_uid(db, in, 10, "a@x");
     db_close(&db);
-    run_sql("keep.db",
-            "DROP INDEX intent_uids; ALTER TABLE intent DROP COLUMN uids; ALTER TABLE intent DROP COLUMN tnext;"
-            "PRAGMA user_version=1");
+    run_sql("keep.db", "DROP TABLE arrival; DROP INDEX intent_uids; ALTER TABLE intent DROP COLUMN uids; ALTER TABLE "
+                       "intent DROP COLUMN tnext;"
+                       "PRAGMA user_version=1");
     db = open_db(false, &opened);
     assert_int_equal(opened, 0);
     assert_int_equal(msg_of(db, id).id, id);
@@ -865,6 +865,28 @@ static void test_index_queue(void **state)
     OK(db_index_next(db, 10, on_job, NULL, &err));
     assert_int_equal(what, INDEX_WHAT_PATH);
     assert_string_equal(job_was, expect);
+    /* moved on while the index moves it: the next job begins where the index has it */
+    char second[64];
+    snprintf(second, sizeof second, "work/%llu.8/3", (unsigned long long)archive);
+    want(db, INTENT_MOVE, &id, 1, in, 0, 0);
+    OK(db_intent_next(db, 1000, 10, &b, NULL, &err));
+    OK(db_intents_sent(db, b.intents, b.nintents, &err));
+    OK(db_item_moved(db, b.intents[0], id, 7, 11, STR(""), &err));
+    OK(db_index_done(db, &id, 1, &err));
+    OK(db_index_next(db, 10, on_job, NULL, &err));
+    assert_int_equal(what, INDEX_WHAT_PATH);
+    assert_string_equal(job_was, second);
+    OK(db_index_failed(db, id, &err)); /* not there after all: added anew, and given up when that fails */
+    OK(db_index_next(db, 10, on_job, NULL, &err));
+    assert_int_equal(what, INDEX_WHAT_MAIL);
+    OK(db_index_failed(db, id, &err));
+    OK(db_index_pending(db, &pending, &err));
+    assert_int_equal(pending, 0);
+    want(db, INTENT_MOVE, &id, 1, archive, 0, 0);
+    OK(db_intent_next(db, 1000, 10, &b, NULL, &err));
+    OK(db_intents_sent(db, b.intents, b.nintents, &err));
+    OK(db_item_moved(db, b.intents[0], id, 8, 3, STR(""), &err));
+    OK(db_index_next(db, 10, on_job, NULL, &err));
     OK(db_index_done(db, &id, 1, &err));
     OK(db_gone(db, archive, 3, 3, &err));
     OK(db_unindex_next(db, clock_wall(), 10, on_path, NULL, &err));

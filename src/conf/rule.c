@@ -1,0 +1,74 @@
+/* What rules come to, one after the other. */
+#include "conf/internal.h"
+
+bool rule_fits(const struct rule *r, const char *account)
+{
+    return !r->account[0] || strcmp(r->account, account) == 0;
+}
+
+bool conf_has_rules(const struct conf *conf, const char *account)
+{
+    for (size_t i = 0; i < conf->nrules; i++)
+        if (rule_fits(&conf->rules[i], account))
+            return true;
+    return false;
+}
+
+/* "+x -y" with one more of them: what was said of that tag before counts no more. */
+static void tag_put(char *tags, size_t size, struct str word)
+{
+    struct buf out = BUF_INIT(RULE_TAGS_MAX);
+    struct str rest = str_z(tags), one;
+    while (str_split(&rest, ' ', &one))
+        if (one.n && !str_eq(str_sub(one, 1, one.n), str_sub(word, 1, word.n)))
+            buf_addf(&out, "%s%.*s", out.n ? " " : "", STR_FMT(one));
+    buf_addf(&out, "%s%.*s", out.n ? " " : "", STR_FMT(word));
+    if (!out.full && out.n < size)
+        memcpy(tags, buf_z(&out), out.n + 1);
+    buf_fini(&out);
+}
+
+void rule_add(struct rule_effect *e, const struct rule *r)
+{
+    struct str tags = str_z(r->tags), word;
+    if (e->stop)
+        return;
+    if (r->folder[0])
+        e->folder = r->folder;
+    while (str_split(&tags, ' ', &word))
+        if (word.n > 1)
+            tag_put(e->tags, sizeof e->tags, word);
+    e->read |= r->read;
+    e->flag |= r->flag;
+    e->stop = r->stop;
+    e->last = r;
+}
+
+static size_t effect_after(struct rule_effects *all, size_t from, const struct rule *r)
+{
+    for (size_t i = 1; i < all->n; i++)
+        if (all->list[i].from == from && all->list[i].last == r)
+            return i;
+    if (all->n == all->cap)
+        all->list = mem_resize(all->list, all->cap = all->cap ? all->cap * 2 : 16, sizeof *all->list);
+    struct rule_effect e = all->n ? all->list[from] : (struct rule_effect){.folder = NULL};
+    rule_add(&e, r);
+    e.from = from;
+    all->list[all->n] = e;
+    return all->n++;
+}
+
+size_t rule_effect_with(struct rule_effects *all, size_t from, const struct rule *r)
+{
+    if (all->n == 0) { /* 0: nothing is done */
+        all->list = mem_resize(NULL, all->cap = 16, sizeof *all->list);
+        all->list[all->n++] = (struct rule_effect){.folder = NULL};
+    }
+    return all->list[from].stop ? from : effect_after(all, from, r);
+}
+
+void rule_effects_free(struct rule_effects *all)
+{
+    free(all->list);
+    *all = (struct rule_effects){.n = 0};
+}

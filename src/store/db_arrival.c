@@ -1,0 +1,96 @@
+/* Mail that has come and that no rule has looked at. */
+#include "store/db_int.h"
+
+/* Where own mail and everything lies: a message that is there too has not been moved from there. */
+static bool is_aside(struct db *db, uint64_t box)
+{
+    struct box *b = box_ref(db, box);
+    uint8_t role = b ? box_role_of(b) : BOX_NONE;
+    return role == BOX_SENT || role == BOX_DRAFTS || role == BOX_ALL || role == BOX_FLAGGED;
+}
+
+/* It was elsewhere a moment ago, or is there still: whoever put it into INBOX wants it there. */
+static bool been_elsewhere(struct db *db, const struct rowc *r)
+{
+    for (size_t i = 0; r->mh && i < COUNT(db->left); i++)
+        if (db->left[i] == r->mh)
+            return true;
+    bool found = false;
+    sqlite3_stmt *st =
+        r->mh ? q_ask(db, "SELECT sbox FROM msg WHERE mh=?1 AND mh<>0 AND id<>?2 LIMIT 64", "ii", I(r->mh), I(r->id))
+              : NULL;
+    while (q_step(db, st)) {
+        uint64_t box = sql_u64(st, 0);
+        found = found || (box != r->sbox && !is_aside(db, box));
+    }
+    return found;
+}
+
+void arrival_look(struct db *db, uint64_t msg, bool sure, bool arrived)
+{
+    struct rowc r;
+    if (!db->rules || !row_load(db, msg, &r) || r.box != r.sbox || (r.flags & FLAG_SEEN))
+        return;
+    struct box *b = box_ref(db, r.box);
+    if (!b || box_role_of(b) != BOX_INBOX)
+        return;
+    bool fresh = r.uid ? b->base && r.uid >= b->base : arrived && b->filled;
+    if (!sure && (!fresh || been_elsewhere(db, &r)))
+        return;
+    held_note(db, msg); /* its id outlives the cache */
+    q_keep(db, "INSERT OR IGNORE INTO arrival(msg) VALUES(?)", "i", I(msg));
+    db->has_arrivals = true;
+}
+
+bool db_arrivals_any(const struct db *db)
+{
+    return db->has_arrivals;
+}
+
+/* What has left INBOX was put elsewhere by somebody, and what has gone has gone; a list that is being read again may
+ * bring it yet. */
+static void forget_gone(struct db *db)
+{
+    struct db_box inbox;
+    struct err none = ERR_INIT;
+    if (!db_box_by_role(db, BOX_INBOX, &inbox, &none))
+        return;
+    q_keep(db, "DELETE FROM arrival WHERE EXISTS(SELECT 1 FROM msg WHERE id=arrival.msg AND box<>?)", "i", I(inbox.id));
+    if (inbox.filled)
+        q_keep(db, "DELETE FROM arrival WHERE NOT EXISTS(SELECT 1 FROM msg WHERE id=arrival.msg)", "");
+}
+
+#define WITH_TEXT I(ROW_BODY | ROW_TEXT | ROW_FAILED | ROW_STUB)
+
+bool db_arrivals(struct db *db, bool body, uint64_t *msgs, size_t max, struct db_arrivals *found_r, struct err *err)
+{
+    bool own;
+    int64_t all = 0;
+    *found_r = (struct db_arrivals){0};
+    if (!db->has_arrivals)
+        return true;
+    if (!call_enter(db, &own, err))
+        return false;
+    forget_gone(db);
+    q_one(db, &all, "SELECT count(*) FROM arrival", "");
+    sqlite3_stmt *st =
+        q_ask(db,
+              "SELECT m.id FROM arrival a CROSS JOIN msg m ON m.id=a.msg WHERE m.istate=0 AND (m.attrs & "
+              "?1) AND (?2=0 OR (m.state & ?3)) ORDER BY m.id LIMIT ?4",
+              "iiii", I(ROW_FULL), I(body), WITH_TEXT, I(max));
+    while (q_step(db, st) && found_r->ready < max)
+        msgs[found_r->ready++] = sql_u64(st, 0);
+    found_r->waiting = (uint32_t)MAX(all - (int64_t)found_r->ready, (int64_t)0);
+    db->has_arrivals = all > 0;
+    return call_leave(db, own, err);
+}
+
+bool db_arrivals_done(struct db *db, const uint64_t *msgs, size_t n, struct err *err)
+{
+    bool own;
+    if (!call_enter(db, &own, err))
+        return false;
+    for (size_t i = 0; i < n && !db->failed; i++)
+        q_keep(db, "DELETE FROM arrival WHERE msg=?", "i", I(msgs[i]));
+    return call_leave(db, own, err);
+}

@@ -1,0 +1,531 @@
+/* Rules over mail that has arrived, and over what a client names: each rule is one query of `search` over a batch of an
+ * account's messages; what the rules come to is recorded as intents in the burst that takes the marks of arrival away.
+ *
+ * A rule whose query is broken, or that ends the program again and again, is named and passed by. Without the index the
+ * mail waits in INBOX with its mark. */
+#include "store/server.h"
+
+#include <unistd.h>
+
+#include "store/account.h"
+
+#define BATCH_MAX 1000
+#define QUERY_MS 60000 /* then the rule is as good as broken */
+#define QUERY_TRIES 3
+#define IDLE_STOP_MS 3000
+#define AGAIN_MS 1000 /* after a failure; doubled up to ... */
+#define AGAIN_MAX_MS 60000
+
+/* What a client asked for. */
+struct asked {
+    struct asked *next;
+    struct acct *acct;
+    uint64_t client;
+    uint32_t req;
+    size_t n;
+    uint64_t msgs[];
+};
+struct rules {
+    struct server *srv;
+    struct peer *peer;
+    uint64_t tag;
+    struct asked *asked, *now; /* waiting in order; the one under way, NULL: arrivals */
+    struct acct *acct;         /* of the batch; NULL: none is under way */
+    uint64_t msgs[BATCH_MAX];
+    size_t effect[BATCH_MAX]; /* index into effects */
+    bool hit[BATCH_MAX];
+    size_t n, at; /* at: the rule whose query is out, or is next */
+    struct rule_effects effects;
+    uint32_t req; /* of the query that is out; 0 none */
+    unsigned tries;
+    bool *broken; /* by rule: it was named */
+    bool look;    /* there may be arrivals that are ready */
+    bool stuck;   /* it was said that they wait */
+    bool failing; /* the last batch, or the index, failed */
+    int64_t not_before;
+    unsigned failures;
+    struct watch *timer, *deadline, *idle;
+};
+
+struct rules *rules_new(struct server *s)
+{
+    struct rules *x = mem_new(sizeof *x);
+    x->srv = s;
+    x->look = true;
+    x->broken = mem_array(s->conf->nrules + 1, sizeof *x->broken);
+    return x;
+}
+
+/* The program ends with its channel; one that does not listen is stopped. */
+static void program_end(struct rules *x, bool stop)
+{
+    watch_free(&x->deadline);
+    watch_free(&x->idle);
+    peer_free(&x->peer);
+    if (x->tag && stop)
+        SPAWN(x->srv, STOP, .role = ROLE_SEARCH, .tag = x->tag);
+    x->tag = 0;
+    x->req = 0;
+}
+
+void rules_free(struct rules **rules)
+{
+    struct rules *x = *rules;
+    *rules = NULL;
+    if (!x)
+        return;
+    peer_free(&x->peer);
+    watch_free(&x->timer);
+    watch_free(&x->deadline);
+    watch_free(&x->idle);
+    for (struct asked *a = x->asked, *next; a; a = next) {
+        next = a->next;
+        free(a);
+    }
+    free(x->now);
+    rule_effects_free(&x->effects);
+    free(x->broken);
+    free(x);
+}
+
+static bool arrivals_wait(const struct rules *x)
+{
+    for (size_t i = 0; i < x->srv->naccts; i++)
+        if (x->srv->accts[i]->db && db_arrivals_any(x->srv->accts[i]->db))
+            return true;
+    return false;
+}
+
+bool rules_busy(const struct rules *x)
+{
+    return x->acct || x->asked || (!x->failing && arrivals_wait(x));
+}
+
+static void timer_fired(void *arg)
+{
+    struct rules *x = arg;
+    x->timer = NULL;
+    rules_pump(x);
+}
+
+void rules_look(struct rules *x)
+{
+    x->look = true;
+    x->failing = x->stuck = false;
+}
+
+/* Once for each time that mail waits for it. */
+void rules_stuck(struct rules *x, const char *why)
+{
+    x->failing = true;
+    for (size_t i = 0; i < x->srv->naccts && !x->stuck; i++) {
+        struct acct *a = x->srv->accts[i];
+        if (!a || !a->db || !db_arrivals_any(a->db))
+            continue;
+        acct_note(a, 1, ERR_INDEX,
+                  "new mail of %s stays in INBOX, the rules look at it when the search index is back: %s", a->name,
+                  why);
+        x->stuck = true;
+    }
+}
+
+/* ---- A batch ------------------------------------------------------------------------------------ */
+static void batch_end(struct rules *x)
+{
+    free(x->now);
+    x->now = NULL;
+    x->acct = NULL;
+    x->n = 0;
+    x->req = 0;
+    x->tries = 0;
+    watch_free(&x->deadline);
+    rule_effects_free(&x->effects);
+}
+
+/* Nothing is recorded: the marks stay, and it is done again. */
+static void batch_fail(struct rules *x, enum err_kind kind, const char *why)
+{
+    if (x->now)
+        server_refuse(x->srv, x->now->client, x->now->req, kind, why);
+    else
+        rules_stuck(x, why);
+    batch_end(x);
+    x->failing = x->look = true;
+    int64_t wait = MIN((int64_t)AGAIN_MS << MIN(x->failures, 10u), (int64_t)AGAIN_MAX_MS);
+    x->failures++;
+    x->not_before = clock_mono_ms() + wait;
+    watch_free(&x->timer);
+    x->timer = loop_after(x->srv->loop, wait, timer_fired, x);
+}
+
+static void rule_broken(struct rules *x, const char *why)
+{
+    const struct rule *r = &x->srv->conf->rules[x->at];
+    if (!x->broken[x->at] || x->now)
+        acct_note(x->acct, 1, ERR_QUERY, "%s: rule \"%.100s\": %s; the others go on", r->defined_in, r->query, why);
+    x->broken[x->at] = true;
+}
+
+/* The mailbox that a rule names, made where there is none: in the group of the rules' undo. 0 with *err. */
+static uint64_t target_of(struct acct *a, const char *folder, uint64_t *group, bool automatic, struct err *err)
+{
+    static const struct {
+        const char *word;
+        uint8_t role;
+    } roles[] = {{"INBOX", BOX_INBOX}, {"Archive", BOX_ARCHIVE}, {"Trash", BOX_TRASH},  {"Junk", BOX_JUNK},
+                 {"Spam", BOX_JUNK},   {"Sent", BOX_SENT},       {"Drafts", BOX_DRAFTS}};
+    struct buf name = BUF_INIT(4000), shown = BUF_INIT(1000);
+    struct db_box b = {.id = 0};
+    struct err none = ERR_INIT;
+    uint64_t made = 0;
+    uint32_t count = 0;
+    uint8_t role = BOX_NONE;
+    acct_box_name(a, str_z(folder), &name, &shown);
+    for (size_t i = 0; i < COUNT(roles); i++)
+        if (str_case_eqz(str_z(folder), roles[i].word))
+            role = roles[i].role;
+    if (role != BOX_INBOX && db_box_by_name(a->db, buf_str(&name), &b, &none)) {
+        made = b.id;
+    } else if (role != BOX_NONE) {
+        made = acct_role_box(a, role, err);
+    } else {
+        struct db_intent in = {.kind = INTENT_BOX_CREATE,
+                               .arg = buf_str(&name),
+                               .utf8 = buf_str(&shown),
+                               .now = clock_wall(),
+                               .automatic = automatic,
+                               .group = *group};
+        uint64_t mine = 0;
+        if (db_intent_add(a->db, &in, &mine, &made, &count, err) && !*group)
+            *group = mine;
+        a->changed_boxes = true;
+    }
+    buf_fini(&name);
+    buf_fini(&shown);
+    return made;
+}
+
+struct done {
+    uint32_t count;
+    struct buf words; /* "3 to Builds, 1 tagged ci" */
+};
+
+static void done_say(struct done *d, const struct rule_effect *e, uint32_t count)
+{
+    d->count += count;
+    if (count == 0)
+        return;
+    buf_addf(&d->words, "%s%u", d->words.n ? ", " : "", count);
+    if (e->folder)
+        buf_addf(&d->words, " to %s", e->folder);
+    else if (e->tags[0])
+        buf_addf(&d->words, " tagged %s", e->tags);
+    else
+        buf_addz(&d->words, e->flag ? " flagged" : " read");
+}
+
+/* What one effect does to its messages. An account that refuses it (a mailbox that takes none) is told with the rule.
+ */
+static bool effect_do(struct rules *x, size_t effect, uint64_t *group, struct done *done, struct err *err)
+{
+    const struct rule_effect *e = &x->effects.list[effect];
+    struct acct *a = x->acct;
+    uint64_t *ids = mem_array(x->n + 1, sizeof *ids), target = 0, mine = 0;
+    uint32_t count = 0;
+    struct err why = ERR_INIT;
+    size_t n = 0;
+    for (size_t i = 0; i < x->n; i++)
+        if (x->effect[i] == effect)
+            ids[n++] = x->msgs[i];
+    bool automatic = x->now == NULL, ok = n == 0 || (!e->folder && !e->tags[0] && !e->read && !e->flag);
+    if (!ok) {
+        bool placed = !e->folder || (target = target_of(a, e->folder, group, automatic, &why)) != 0;
+        struct db_intent in = {.kind = INTENT_RULES,
+                               .msgs = ids,
+                               .n = n,
+                               .target = target,
+                               .set = (e->read ? FLAG_SEEN : 0) | (e->flag ? FLAG_FLAGGED : 0),
+                               .arg = str_z(e->tags),
+                               .now = clock_wall(),
+                               .automatic = automatic,
+                               .group = *group};
+        ok = placed && db_intent_add(a->db, &in, &mine, NULL, &count, &why);
+        if (ok && !*group)
+            *group = mine;
+        if (ok)
+            done_say(done, e, count);
+        bool broken = why.kind == ERR_STORE || why.kind == ERR_DISK_FULL || why.kind == ERR_IO;
+        if (!ok && !broken && why.kind != ERR_NO_MESSAGE)
+            acct_note(a, 1, why.kind, "%s: rule \"%.100s\" could not be done: %s", e->last->defined_in, e->last->query,
+                      why.text);
+        if (!ok && broken)
+            *err = why;
+        ok = ok || !broken;
+    }
+    free(ids);
+    return ok;
+}
+
+/* All effects and the end of the marks, or nothing. */
+static void batch_done(struct rules *x)
+{
+    struct acct *a = x->acct;
+    struct err err = ERR_INIT;
+    struct done done = {.words = BUF_INIT(200)};
+    uint64_t group = 0;
+    bool ok = db_begin(a->db, &err);
+    for (size_t i = 1; ok && i < x->effects.n; i++)
+        ok = effect_do(x, i, &group, &done, &err);
+    ok = ok && (x->now || db_arrivals_done(a->db, x->msgs, x->n, &err));
+    if (!ok)
+        db_rollback(a->db);
+    else
+        ok = db_commit(a->db, &err);
+    if (ok && x->now)
+        ANSWER(x->srv, x->now->client, -1, INTENT_OK, .req = x->now->req, .group = group, .count = done.count);
+    else if (ok && done.count > 0)
+        acct_note(a, 0, ERR_NONE, "rules: %u new message%s: %s", done.count, done.count == 1 ? "" : "s",
+                  clean_line(buf_str(&done.words)));
+    buf_fini(&done.words);
+    if (ok) {
+        x->failures = 0;
+        batch_end(x);
+    } else {
+        acct_db_error(a, &err);
+        batch_fail(x, err.kind, err.text);
+    }
+    acct_settle(a);
+}
+
+/* The messages that no -stop holds; the query of the next rule. False: there is none left. */
+static bool next_query(struct rules *x)
+{
+    const struct conf *conf = x->srv->conf;
+    struct buf msgs = BUF_INIT(32768);
+    for (size_t i = 0; i < x->n; i++)
+        if (!x->effects.n || !x->effects.list[x->effect[i]].stop)
+            ipc_ids_add(&msgs, x->msgs[i]);
+    while (x->at < conf->nrules && (!rule_fits(&conf->rules[x->at], x->acct->name) || (x->broken[x->at] && !x->now)))
+        x->at++;
+    bool more = msgs.n > 0 && x->at < conf->nrules;
+    if (more) {
+        memset(x->hit, 0, sizeof x->hit);
+        x->req = (uint32_t)server_id(x->srv);
+        PEER_SEND(x->peer, -1, QUERY, .req = x->req, .query = str_z(conf->rules[x->at].query),
+                  .account = str_z(x->acct->name), .limit = UINT32_MAX, .msgs = buf_str(&msgs));
+    }
+    buf_fini(&msgs);
+    return more;
+}
+
+/* ---- The program -------------------------------------------------------------------------------- */
+static void go_on(struct rules *x);
+
+static void on_hit(struct rules *x, const struct m_HIT *h)
+{
+    if (x->req == 0 || h->req != x->req)
+        return;
+    for (size_t i = 0; i < x->n; i++)
+        if (x->msgs[i] == h->msg)
+            x->hit[i] = true;
+}
+
+static void query_over(struct rules *x)
+{
+    watch_free(&x->deadline);
+    x->req = 0;
+    x->tries = 0;
+    x->at++;
+    go_on(x);
+}
+
+static void on_query_done(struct rules *x, const struct m_QUERY_DONE *d)
+{
+    if (x->req == 0 || d->req != x->req)
+        return;
+    if (d->kind == ERR_INDEX) {
+        batch_fail(x, ERR_INDEX, clean_line(d->text));
+        return;
+    }
+    if (d->kind != ERR_NONE) {
+        rule_broken(x, clean_line(d->text));
+    } else {
+        const struct rule *r = &x->srv->conf->rules[x->at];
+        for (size_t i = 0; i < x->n; i++)
+            if (x->hit[i])
+                x->effect[i] = rule_effect_with(&x->effects, x->effect[i], r);
+    }
+    query_over(x);
+}
+
+static void search_message(void *arg, struct msg *m)
+{
+    struct rules *x = arg;
+    if (m->kind == MSG_HIT)
+        on_hit(x, &m->u.HIT);
+    else if (m->kind == MSG_QUERY_DONE)
+        on_query_done(x, &m->u.QUERY_DONE);
+    if (m->fd >= 0)
+        close(m->fd);
+}
+
+/* It ended in the middle of a rule: again, and when it does so every time the rule is passed by. */
+static void ended(struct rules *x, const char *why)
+{
+    bool asked = x->req != 0;
+    if (asked || (x->acct && !x->peer))
+        log_msg(LOG_WARN, "rules: search: %s", why);
+    program_end(x, true);
+    if (!x->acct)
+        return;
+    if (++x->tries < QUERY_TRIES) {
+        go_on(x);
+    } else if (asked) {
+        rule_broken(x, why);
+        query_over(x);
+    } else {
+        batch_fail(x, ERR_INDEX, why);
+    }
+}
+
+static void search_gone(void *arg, const struct err *err)
+{
+    ended(arg, err->kind ? err->text : "the program ended");
+}
+
+static const struct peer_ops search_ops = {.message = search_message, .gone = search_gone};
+
+static void deadline_fired(void *arg)
+{
+    struct rules *x = arg;
+    x->deadline = NULL;
+    x->tries = QUERY_TRIES;
+    ended(x, "its query takes more than a minute");
+}
+
+static void go_on(struct rules *x)
+{
+    watch_free(&x->idle);
+    if (!x->peer && !x->tag) {
+        x->tag = server_id(x->srv);
+        SPAWN(x->srv, START, .role = ROLE_SEARCH, .tag = x->tag);
+    }
+    if (!x->peer)
+        return;
+    if (next_query(x))
+        x->deadline = loop_after(x->srv->loop, QUERY_MS, deadline_fired, x);
+    else
+        batch_done(x);
+}
+
+void rules_started(struct rules *x, uint64_t tag, int fd)
+{
+    if (tag != x->tag || x->peer) {
+        close(fd);
+        return;
+    }
+    x->peer = peer_new(x->srv->loop, fd, ROLE_SEARCH, &search_ops, x);
+    if (x->acct)
+        go_on(x);
+}
+
+bool rules_exited(struct rules *x, uint64_t tag, struct str text)
+{
+    if (tag == 0 || tag != x->tag)
+        return false;
+    x->tag = 0;
+    if (!x->peer) /* else its channel's end tells, after what it said last */
+        ended(x, clean_line(text));
+    return true;
+}
+
+/* ---- What is next ------------------------------------------------------------------------------- */
+static void idle_fired(void *arg)
+{
+    struct rules *x = arg;
+    x->idle = NULL;
+    if (!x->acct)
+        program_end(x, false);
+}
+
+static void batch_begin(struct rules *x, struct acct *a, size_t n)
+{
+    x->acct = a;
+    x->n = n;
+    x->at = 0;
+    memset(x->effect, 0, sizeof x->effect);
+    go_on(x);
+}
+
+static bool next_asked(struct rules *x)
+{
+    struct asked *q = x->asked;
+    if (!q)
+        return false;
+    x->asked = q->next;
+    x->now = q;
+    memcpy(x->msgs, q->msgs, q->n * sizeof *q->msgs);
+    batch_begin(x, q->acct, q->n);
+    return true;
+}
+
+/* May what the rules do be recorded now? */
+static bool can_begin(const struct acct *a)
+{
+    return a->db && !db_in_burst(a->db) && db_arrivals_any(a->db) && !a->held && (!a->imap || acct_listed(a));
+}
+
+static bool next_arrivals(struct rules *x)
+{
+    bool more = false;
+    for (size_t i = 0; i < x->srv->naccts; i++) {
+        struct acct *a = x->srv->accts[i];
+        struct db_arrivals found;
+        struct err err = ERR_INIT;
+        if (!can_begin(a)) {
+            more = more || (a->db && db_arrivals_any(a->db));
+            continue;
+        }
+        if (!db_arrivals(a->db, false, x->msgs, BATCH_MAX, &found, &err)) {
+            acct_db_error(a, &err);
+            more = true;
+        } else if (found.ready > 0) {
+            batch_begin(x, a, found.ready);
+            return true;
+        }
+    }
+    x->look = more;
+    return false;
+}
+
+void rules_pump(struct rules *x)
+{
+    if (!x || x->acct || !x->srv->spawn || clock_mono_ms() < x->not_before)
+        return;
+    if (next_asked(x) || (x->look && next_arrivals(x)))
+        return;
+    if (x->peer && !x->idle)
+        x->idle = loop_after(x->srv->loop, IDLE_STOP_MS, idle_fired, x);
+}
+
+void rules_ask(struct rules *x, struct acct *a, uint64_t client, const struct m_RULES_RUN *m)
+{
+    size_t n = ipc_ids_count(m->msgs);
+    if (n == 0 || n > BATCH_MAX || !conf_has_rules(x->srv->conf, a->name)) {
+        server_refuse(x->srv, client, m->req, ERR_USAGE,
+                      n > BATCH_MAX ? "too many messages at once"
+                      : n           ? "there is no rule for this account"
+                                    : "there is no message");
+        return;
+    }
+    struct asked *q = mem_new(sizeof *q + n * sizeof *q->msgs), **at = &x->asked;
+    q->acct = a;
+    q->client = client;
+    q->req = m->req;
+    for (size_t i = 0; i < n; i++)
+        q->msgs[q->n++] = ipc_ids_at(m->msgs, i);
+    while (*at)
+        at = &(*at)->next;
+    *at = q;
+    rules_pump(x);
+}
