@@ -2,12 +2,16 @@
 #include "cli/cli.h"
 #include "client/client.h"
 
+#include <signal.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #define IDLE_MS (30 * 60 * 1000) /* no word from the store for so long: something is stuck */
 
 #define INDEX_MS 60000
 #define INDEX_QUIET_MS 3000
+#define LOOK_MS 200  /* between two looks for Ctrl-C */
+#define STOP_MS 5000 /* for the end of a session that Ctrl-C ended */
 
 struct pass {
     const char *account; /* borrowed from the conf */
@@ -22,8 +26,15 @@ struct fetch {
     struct client *client;
     struct pass *passes;
     size_t n;
-    bool json, tty;
+    bool json, tty, stopped, line; /* line: words that will be written over are on the terminal */
 };
+
+static volatile sig_atomic_t interrupted;
+
+static void on_interrupt(int signo)
+{
+    interrupted = signo;
+}
 
 static struct pass *pass_of(struct fetch *f, struct str account)
 {
@@ -37,6 +48,9 @@ static void end_pass(struct fetch *f, struct pass *p, enum err_kind kind, struct
 {
     if (!p || p->done)
         return;
+    if (f->line)
+        fputs("\r\033[K", stderr);
+    f->line = false;
     p->done = true;
     p->kind = (unsigned)kind < ERR_COUNT ? kind : ERR_CHANNEL;
     buf_adds(&p->text, text);
@@ -48,7 +62,12 @@ static void end_pass(struct fetch *f, struct pass *p, enum err_kind kind, struct
         buf_addf(&out, "%u new%s", (unsigned)p->fresh, p->removed ? "" : "\n");
     if (p->kind == ERR_NONE && p->removed)
         buf_addf(&out, ", %u removed from the server\n", (unsigned)p->removed);
-    if (p->kind == ERR_NONE) {
+    if (p->kind == ERR_CANCELED && f->stopped) {
+        buf_addf(&out, "%u new; ", (unsigned)p->fresh);
+        out_text(&out, buf_str(&p->text));
+        buf_addz(&out, "\n");
+    }
+    if (p->kind == ERR_NONE || (p->kind == ERR_CANCELED && f->stopped)) {
         out_flush(&out);
     } else {
         const char *hint = err_hint(p->kind);
@@ -61,13 +80,23 @@ static void end_pass(struct fetch *f, struct pass *p, enum err_kind kind, struct
     buf_fini(&out);
 }
 
+/* One that reaches the edge would wrap, and not be written over. */
+static unsigned width(void)
+{
+    struct winsize size = {0};
+    return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 1 ? size.ws_col - 1u : 79u;
+}
+
 static void progress(struct fetch *f, const struct m_PROGRESS *m)
 {
     struct buf out = BUF_INIT(1000);
-    if (f->tty && !f->json) {
+    if (f->tty && !f->json && m->text.n) {
+        buf_adds(&out, m->account);
+        buf_addz(&out, ": ");
         out_text(&out, m->text);
-        fprintf(stderr, "\r%.60s %llu/%llu\033[K\r", buf_z(&out), (unsigned long long)m->done,
-                (unsigned long long)m->total);
+        fprintf(stderr, "\r%.*s\033[K", (int)MIN(out.n, (size_t)width()), buf_z(&out));
+        fflush(stderr);
+        f->line = true;
     }
     buf_fini(&out);
 }
@@ -116,6 +145,13 @@ static bool all_done(const struct fetch *f)
     return true;
 }
 
+/* The second one ends the program at once. */
+static void signal_once(int signo)
+{
+    struct sigaction s = {.sa_handler = on_interrupt, .sa_flags = (int)SA_RESETHAND};
+    sigaction(signo, &s, NULL);
+}
+
 static bool run_passes(struct fetch *f, struct err *err)
 {
     for (size_t i = 0; i < f->n; i++)
@@ -123,11 +159,29 @@ static bool run_passes(struct fetch *f, struct err *err)
             return false;
     if (!chan_drain(f->client->chan, clock_mono_ms() + CLIENT_START_MS, err))
         return false;
+    signal_once(SIGINT);
+    signal_once(SIGTERM);
+    int64_t deadline = clock_mono_ms() + IDLE_MS;
     while (!all_done(f)) {
         struct msg m;
-        int got = chan_wait(f->client->chan, clock_mono_ms() + IDLE_MS, &m, err);
+        int64_t now = clock_mono_ms();
+        if (interrupted && !f->stopped) {
+            f->stopped = true;
+            deadline = now + STOP_MS;
+            for (size_t i = 0; i < f->n; i++)
+                if (!f->passes[i].done &&
+                    !SEND(f->client->chan, -1, err, FETCH_STOP, .account = str_z(f->passes[i].account)))
+                    return false;
+        }
+        int got = chan_wait(f->client->chan, MIN(deadline, now + LOOK_MS), &m, err);
+        if (got == 0 && clock_mono_ms() < deadline)
+            continue;
+        if (got == 0 && f->stopped)
+            return err_set(err, ERR_CANCELED, "stopped");
         if (got == 0)
             return err_set(err, ERR_TIMEOUT, "no word from the store for half an hour");
+        if (!f->stopped)
+            deadline = clock_mono_ms() + IDLE_MS;
         if (got < 0)
             return err->kind != ERR_NONE || err_set(err, ERR_CHANNEL, "the store ended; see %s", f->client->log);
         receive(f, &m);
@@ -203,13 +257,15 @@ int fetch_main(struct cli *cli)
         status = cli_fail(&err);
     else if (f.json)
         print_json(&f);
-    if (ok)
+    if (ok && !interrupted)
         wait_index(&f);
     for (size_t i = 0; i < f.n; i++) {
         if (status == 0)
             status = err_exit(f.passes[i].kind);
         buf_fini(&f.passes[i].text);
     }
+    if (interrupted)
+        status = 128 + (int)interrupted;
     free(f.passes);
     client_close(&f.client);
     return status;

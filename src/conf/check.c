@@ -87,7 +87,7 @@ static void check_account(struct loader *loader, const struct account *a)
     if (address.n == 0)
         warn(loader, a->defined_in, "account %s: option from is missing, and its user is no address", a->name);
     buf_fini(&address);
-    if (a->leave != LEAVE_KEEP && a->in.proto != PROTO_POP3)
+    if (!(a->leave == LEAVE_DAYS && a->leave_days == LEAVE_DAYS_DEFAULT) && a->in.proto != PROTO_POP3)
         warn(loader, a->defined_in, "account %s: option leave is for pop3: and pop3s: accounts", a->name);
 }
 

@@ -41,6 +41,7 @@ struct endpoint {
     char *path; /* maildir:PATH */
 };
 enum leave { LEAVE_KEEP, LEAVE_DELETE, LEAVE_DAYS };
+#define LEAVE_DAYS_DEFAULT 14
 /* Which mail of a live mailbox is kept on this machine whole, ahead of being read. */
 enum cache_what { CACHE_HEADERS, CACHE_RECENT, CACHE_ALL };
 struct cache_policy {
@@ -67,6 +68,7 @@ struct account {
     char *leave_text;
     enum leave leave;
     unsigned leave_days;
+    char *delete_on_server, *fetch_order;
     uint64_t max_size;                                    /* bytes; 0: none */
     unsigned interval;                                    /* seconds between POP3 passes */
     unsigned connections;                                 /* IMAP: at most */

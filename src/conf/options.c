@@ -224,11 +224,27 @@ const struct option conf_options[] = {
     {.name = "leave",
      .type = OPT_LEAVE,
      ACCOUNT(leave_text),
-     .def = "keep",
+     .def = "days 14",
      .help = "POP3: what stays on the server",
      .more = "keep leaves all mail there; delete removes a mail when it is safely on disk here; \"days 14\" removes it "
-             "14 days after it was "
-             "fetched."},
+             "14 days after it was fetched, and days alone means that too. Mail of which only the header is here "
+             "(max-size) stays."},
+    {.name = "delete-on-server",
+     .type = OPT_CHOICE,
+     ACCOUNT(delete_on_server),
+     .def = "never",
+     .choices = "never purged trash",
+     .help = "POP3: delete there what is deleted here",
+     .more = "Whatever leave says: purged deletes a mail on the server when it has been deleted for good here, trash "
+             "also when it lies in the trash here. It is done with the next look for mail; what is only a header here "
+             "goes when it is deleted for good. Other programs that remove files delete nothing on the server."},
+    {.name = "fetch-order",
+     .type = OPT_CHOICE,
+     ACCOUNT(fetch_order),
+     .def = "newest",
+     .choices = "newest oldest",
+     .help = "POP3: which mail comes first",
+     .more = "With newest today's mail is on the screen while the backlog still comes."},
     {.name = "max-size",
      .type = OPT_SIZE,
      ACCOUNT(max_size),
@@ -253,7 +269,7 @@ const struct option conf_options[] = {
      ACCOUNT(interval),
      .def = "5m",
      .unit = "seconds",
-     .min = 30,
+     .min = 10,
      .max = 86400,
      .help = "POP3: time between two looks for new mail"},
     /* ---- accounts: mailboxes ---- */

@@ -210,15 +210,15 @@ static bool set_url(struct conf *c, struct account *a, const struct option *o, c
 static bool set_leave(UNUSED struct conf *c, struct account *a, const struct option *o, const char *value,
                       struct err *err)
 {
-    uint32_t days = 0;
+    uint32_t days = LEAVE_DAYS_DEFAULT;
     enum leave leave = LEAVE_DAYS;
     struct str s = str_trim(str_z(value));
     if (str_case_eqz(s, "keep"))
         leave = LEAVE_KEEP;
     else if (str_case_eqz(s, "delete"))
         leave = LEAVE_DELETE;
-    else if (!str_case_starts(s, STR("days ")) || !str_u32(str_trim(str_sub(s, 5, s.n)), &days) || days < 1 ||
-             days > 36500)
+    else if (!str_case_eqz(s, "days") && (!str_case_starts(s, STR("days ")) ||
+                                          !str_u32(str_trim(str_sub(s, 5, s.n)), &days) || days < 1 || days > 36500))
         return refuse(err, o, value, "keep, delete or \"days N\"");
     a->leave = leave;
     a->leave_days = days;

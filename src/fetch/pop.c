@@ -163,11 +163,11 @@ static uint32_t *numbers_of(const struct pop_session *s, struct str ranges, size
     for (size_t i = 0; i < ipc_ranges_count(ranges); i++) {
         uint32_t lo, hi;
         ipc_ranges_at(ranges, i, &lo, &hi);
-        if (lo == 0 || hi < lo || hi > count) {
+        if (MIN(lo, hi) == 0 || MAX(lo, hi) > count) {
             err_set(err, ERR_NO_MESSAGE, "messages %u to %u are not in the maildrop", lo, hi);
             return NULL;
         }
-        n += hi - lo + 1;
+        n += MAX(lo, hi) - MIN(lo, hi) + 1;
         if (n > count) {
             err_set(err, ERR_NO_MESSAGE, "more messages are asked for than there are");
             return NULL;
@@ -178,8 +178,11 @@ static uint32_t *numbers_of(const struct pop_session *s, struct str ranges, size
     for (size_t i = 0; i < ipc_ranges_count(ranges); i++) {
         uint32_t lo, hi;
         ipc_ranges_at(ranges, i, &lo, &hi);
-        for (uint32_t k = lo; k <= hi; k++)
+        for (uint32_t k = lo;; k = lo < hi ? k + 1 : k - 1) {
             numbers[n++] = k;
+            if (k == hi)
+                break;
+        }
     }
     *n_r = n;
     return numbers;
@@ -401,7 +404,16 @@ static bool on_end(void *arg, uint32_t number, const struct err *why, struct err
             return false;
         }
     }
-    return fetch_yield(r->f, err);
+    /* Steps of the Maildir go between; a cancel is heard by enough(). */
+    struct err ignored = ERR_INIT;
+    fetch_yield(r->f, &ignored);
+    return !r->f->ended || err_set(err, ERR_CHANNEL, "the store is gone");
+}
+
+static bool enough(void *arg)
+{
+    const struct retrieval *r = arg;
+    return r->f->canceled || r->f->close_by;
 }
 
 static bool step_retr(struct fetch *f, struct msg *m, struct err *err)
@@ -422,8 +434,16 @@ static bool step_retr(struct fetch *f, struct msg *m, struct err *err)
         r.hold = hold_new(f);
         account_addresses(f->account, &r.self);
         struct pop3_sink sink = {on_begin, on_data, on_end, &r};
+        f->gentle = true;
+        pop3_interrupt(s->pop3, enough, &r);
         ok = pop3_get(s->pop3, POP3_RETR, numbers, n, &sink, err);
-        if (!ok) {
+        pop3_interrupt(s->pop3, NULL, NULL);
+        if (f->canceled || f->close_by) {
+            bool saved = ok;
+            ok = err_set(err, ERR_CANCELED, "stopped");
+            if (!saved)
+                lose(f, err);
+        } else if (!ok) {
             lossy = lossy || (err->kind == ERR_PROTOCOL && pop3_caps(s->pop3) & POP_PIPELINING);
             lose(f, err);
         }

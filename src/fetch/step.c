@@ -35,6 +35,13 @@ static enum step_class step_class_of(const struct msg *m)
         return m->u.STEP_SELECT.urgent ? CLASS_URGENT : CLASS_ACTION;
     case MSG_STEP_MAILDIR_OPEN:
         return CLASS_URGENT;
+    case MSG_STEP_MAILDIR_SCAN: /* in their order, and before a maildrop that takes its time */
+    case MSG_STEP_MAILDIR_READ:
+    case MSG_STEP_MAILDIR_FLAGS:
+    case MSG_STEP_MAILDIR_MOVE:
+    case MSG_STEP_MAILDIR_REMOVE:
+    case MSG_STEP_MAILDIR_ADD:
+    case MSG_STEP_MAILDIR_BOX:
     case MSG_STEP_STORE:
     case MSG_STEP_MOVE:
     case MSG_STEP_EXPUNGE:

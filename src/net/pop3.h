@@ -70,11 +70,16 @@ struct pop3_sink {
     void *arg;
 };
 enum pop3_verb { POP3_RETR, POP3_TOP /* header only */ };
-/* After pop3_list. The messages in the order given, in a window of commands where pipelining is announced. In a window,
+#define POP3_HEAD UINT32_C(0x80000000) /* added to a number: header only, in the same window as the others */
+/* After pop3_list. The messages in the order given (the sink gets the numbers as they are given), in a window of
+ * commands where pipelining is announced. In a window,
  * a message whose length is not the one listed means that answers may have shifted (THREATS 92): it is not delivered,
  * and the call ends with ERR_PROTOCOL; go on in a new session with pop3_lockstep. A line lost in a message: no `end`
  * for it and those behind it; drop what was begun (80). */
 bool pop3_get(struct pop3 *, enum pop3_verb, const uint32_t *numbers, size_t n, const struct pop3_sink *, struct err *);
+/* Asked by pop3_get between two messages; NULL: never. True: something else waits for the line: no more is asked for,
+ * and pop3_get returns true when what is on its way has come. */
+void pop3_interrupt(struct pop3 *, bool (*enough)(void *arg), void *arg);
 /* DELE of each; `refused` (or NULL) for every -ERR. Takes effect only with pop3_quit. */
 bool pop3_delete(struct pop3 *, const uint32_t *numbers, size_t n,
                  void (*refused)(void *arg, uint32_t number, const struct err *why), void *arg, struct err *);

@@ -15,9 +15,11 @@ struct pop3 {
     bool lockstep;
     uint32_t count; /* of STAT */
     uint32_t login_delay, expire;
-    uint64_t *sizes;       /* of LIST, by number - 1; NULL before */
-    struct buf capa, sasl; /* capability lines; the mechanisms */
-    struct buf challenge;  /* APOP */
+    uint64_t *sizes;           /* of LIST, by number - 1; NULL before */
+    struct buf capa, sasl;     /* capability lines; the mechanisms */
+    struct buf challenge;      /* APOP */
+    bool (*enough)(void *arg); /* pop3_interrupt */
+    void *enough_arg;
 };
 
 struct pop3_answer {

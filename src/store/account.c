@@ -676,7 +676,10 @@ int64_t acct_due(const struct acct *a)
     bool up = a->imap && a->line == LINE_UP;
     int64_t due = INT64_MAX, now = clock_mono_ms();
     bool away = up && a->fore_at && a->fore_at + 1000 < now; /* from the mailbox on the screen */
-    const int64_t waits[] = {a->not_before, a->replay_after, up ? a->list_at + SYNC_LIST_EVERY * 1000 : 0,
+    const int64_t waits[] = {a->not_before,
+                             a->replay_after,
+                             up ? a->list_at + SYNC_LIST_EVERY * 1000 : 0,
+                             a->pop && !a->poprun && !a->offline ? a->pop_due : 0,
                              up && !a->pushed && a->nboxes > 1 ? a->status_at + SYNC_STATUS_EVERY * 1000 : 0,
                              away && !a->watching ? a->fore_at + SYNC_FORE_EVERY * 1000 : 0};
     for (size_t i = 0; a->db && i < COUNT(waits); i++)

@@ -324,6 +324,8 @@ bool cache_pump(struct acct *, bool away);
 void pop_message(struct acct *, struct msg *);
 void pop_pump(struct acct *);
 void pop_seen(struct acct *);
+void pop_progress(struct acct *, const struct m_STEP_PROGRESS *);
+bool pop_stop(struct acct *); /* the user ends the pass under way; false: there is none */
 void pop_drop(struct acct *, enum err_kind, struct str text); /* the line or the program is gone */
 void local_message(struct acct *, struct msg *);
 bool local_pump(struct acct *); /* true: a scan is under way */

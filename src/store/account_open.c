@@ -504,7 +504,9 @@ void open_message(struct acct *a, struct msg *m)
     if (m->kind == MSG_MAILDIR_FD && !acct_step_find(a, step, MSG_STEP_MAILDIR_OPEN) &&
         !acct_step_find(a, step, MSG_STEP_FILE_OPEN))
         acct_violation(a, "a file that was not asked for");
-    if (m->kind == MSG_STEP_PROGRESS)
+    if (m->kind == MSG_STEP_PROGRESS && a->pop)
+        pop_progress(a, &m->u.STEP_PROGRESS);
+    else if (m->kind == MSG_STEP_PROGRESS)
         for (struct pass *p = a->passes; p; p = p->next)
             ANSWER(a->srv, p->client, -1, PROGRESS, .req = p->req, .done = m->u.STEP_PROGRESS.done,
                    .total = m->u.STEP_PROGRESS.total);

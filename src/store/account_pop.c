@@ -1,25 +1,29 @@
 /* A pass over a POP3 maildrop: list, fetch, delete what is safe, end. RFC 1939, 2449.
  *
  * The order that loses nothing (THREATS 86): the file is on disk (fetch), then the ledger and the row, then db_sync,
- * and only then the DELE; what a QUIT did not commit is deleted again by the next pass and never fetched again. */
+ * and only then the DELE; what a QUIT did not commit is deleted again by the next pass and never fetched again. DELE
+ * takes effect with QUIT alone, so all of them go together at the end, and the line never waits between messages. */
 #include "store/account.h"
 
-#define WINDOW 100
-#define DELE_WINDOW 1000
-#define FAILURES_MAX 3
 #define SEEN_MS 4000 /* clients that come and go do not make a login each */
+#define SHOWN_MS 250
+#define RATE_MS 1000 /* before this nothing is said of speed */
 
 enum pop_phase { POP_CONNECTING, POP_LISTING, POP_FETCHING, POP_DELETING, POP_QUITTING };
 struct pop_run {
     enum pop_phase phase;
-    struct pop_mail *mails;
-    size_t n, cap, at; /* at: first mail behind the present window */
-    size_t from;       /* first mail of the window */
-    bool waits;        /* a step is under way */
+    struct pop_mail *mails; /* by number, rising */
+    size_t n, cap, at;      /* at: so many of them have been gone through, in the order of option fetch-order */
+    bool waits;             /* a step is under way */
+    uint32_t step;          /* which, of those that can be stopped; else 0 */
+    bool stopped;           /* by the user: what is here is finished, no more is fetched */
     uint64_t inbox;
     uint32_t fresh, deleted, failed;
-    uint64_t bytes;
     bool dele_sent;
+    /* progress */
+    uint32_t wanted, came;
+    uint64_t bytes, bytes_wanted, bytes_before; /* before: those of the steps that ended */
+    int64_t began, shown;                       /* monotonic; shown 0: nothing was */
 };
 
 static struct pop_policy policy_of(const struct acct *a)
@@ -28,17 +32,31 @@ static struct pop_policy policy_of(const struct acct *a)
                                .days_given = a->conf->leave == LEAVE_DAYS,
                                .days = a->conf->leave_days,
                                .max_size = a->conf->max_size,
+                               .by_hand = a->passes != NULL,
                                .now = clock_wall()};
+}
+
+/* As listed, which may be anything. */
+static uint64_t bytes_of(const struct pop_mail *m)
+{
+    return MIN(m->size, UINT64_C(1) << 40);
+}
+
+static void show_end(struct acct *a)
+{
+    if (a->poprun && a->poprun->shown)
+        BROADCAST(a->srv, PROGRESS, .req = 0, .account = str_z(a->name));
 }
 
 static void run_free(struct acct *a)
 {
+    show_end(a);
     if (a->poprun)
         free(a->poprun->mails);
     free(a->poprun);
     a->poprun = NULL;
     a->pop_ended = clock_mono_ms();
-    a->pop_due = a->pop_ended + (int64_t)MAX(a->conf->interval, 10u) * 1000;
+    a->pop_due = a->pop_ended + (int64_t)a->conf->interval * 1000;
 }
 
 static void pop_timer_fired(void *arg)
@@ -61,7 +79,6 @@ void pop_seen(struct acct *a)
 void pop_drop(struct acct *a, enum err_kind kind, struct str text)
 {
     struct err err = ERR_INIT;
-    (void)kind;
     (void)text;
     if (!a->poprun)
         return;
@@ -71,6 +88,54 @@ void pop_drop(struct acct *a, enum err_kind kind, struct str text)
     a->pass_bytes += a->poprun->bytes;
     a->pass_kept = (uint32_t)a->poprun->n;
     run_free(a);
+    if (kind != ERR_CANCELED) /* the back-off says when */
+        a->pop_due = 0;
+}
+
+/* ---- Progress and its end ----------------------------------------------------------------------- */
+static void show(struct acct *a, uint64_t bytes)
+{
+    struct pop_run *r = a->poprun;
+    int64_t now = clock_mono_ms(), ms = now - r->began;
+    if (now - MAX(r->shown, r->began) < SHOWN_MS)
+        return;
+    r->shown = now;
+    bytes = MIN(bytes, r->bytes_wanted);
+    struct buf text = BUF_INIT(200);
+    buf_addf(&text, "%u of %u, ", r->came, r->wanted);
+    buf_add_size(&text, bytes);
+    buf_addz(&text, " of ");
+    buf_add_size(&text, r->bytes_wanted);
+    if (ms >= RATE_MS && bytes > 0) {
+        uint64_t rate = bytes * 1000 / (uint64_t)ms, left = (r->bytes_wanted - bytes) / MAX(rate, UINT64_C(1));
+        buf_addz(&text, ", ");
+        buf_add_size(&text, rate);
+        if (left >= 120)
+            buf_addf(&text, "/s, %llu min left", (unsigned long long)(left / 60));
+        else
+            buf_addf(&text, "/s, %llu s left", (unsigned long long)left);
+    }
+    BROADCAST(a->srv, PROGRESS, .req = 0, .account = str_z(a->name), .done = bytes, .total = r->bytes_wanted,
+              .text = buf_str(&text));
+    buf_fini(&text);
+}
+
+void pop_progress(struct acct *a, const struct m_STEP_PROGRESS *p)
+{
+    struct pop_run *r = a->poprun;
+    if (r && r->phase == POP_FETCHING && r->step == p->step)
+        show(a, r->bytes_before + MIN(p->done, UINT64_MAX / 4));
+}
+
+bool pop_stop(struct acct *a)
+{
+    struct pop_run *r = a->poprun;
+    if (!r || r->stopped || r->phase >= POP_DELETING)
+        return r != NULL;
+    r->stopped = true;
+    if (a->fetch && (a->connect_step || r->step))
+        PEER_SEND(a->fetch, -1, STEP_CANCEL, .step = a->connect_step ? a->connect_step : r->step);
+    return true;
 }
 
 /* ---- What fetch says ---------------------------------------------------------------------------- */
@@ -84,27 +149,32 @@ static void on_uidl(struct acct *a, const struct m_POP_UIDL *u)
         acct_db_error(a, &err);
 }
 
-static struct pop_mail *in_window(struct acct *a, uint32_t number)
+static struct pop_mail *mail_of(struct pop_run *r, uint32_t number)
 {
-    struct pop_run *r = a->poprun;
-    for (size_t i = r ? r->from : 0; r && r->phase == POP_FETCHING && i < r->at; i++)
-        if (r->mails[i].number == number && r->mails[i].retr)
-            return &r->mails[i];
-    return NULL;
+    size_t lo = 0, hi = r ? r->n : 0;
+    while (lo < hi) {
+        size_t mid = lo + (hi - lo) / 2;
+        if (r->mails[mid].number < number)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return r && lo < r->n && r->mails[lo].number == number ? &r->mails[lo] : NULL;
 }
 
 static void on_delivered(struct acct *a, const struct m_DELIVERED *d)
 {
-    struct pop_mail *p = in_window(a, d->number);
+    struct pop_run *r = a->poprun;
+    struct pop_mail *p = mail_of(r, d->number);
     struct err err = ERR_INIT;
     uint64_t id;
     size_t at;
-    if (!p || !acct_step_find(a, d->step, MSG_STEP_POP_RETR) || d->name.n == 0 || str_find(d->name, '/', &at) ||
-        !acct_path_ok(d->path)) {
+    if (!p || !p->asked || r->phase != POP_FETCHING || !acct_step_find(a, d->step, MSG_STEP_POP_RETR) ||
+        d->name.n == 0 || str_find(d->name, '/', &at) || !acct_path_ok(d->path)) {
         acct_violation(a, "a delivery that was not asked for");
         return;
     }
-    struct db_row row = {.box = a->poprun->inbox,
+    struct db_row row = {.box = r->inbox,
                          .name = d->name,
                          .flags = d->flags,
                          .size = d->size,
@@ -118,22 +188,34 @@ static void on_delivered(struct acct *a, const struct m_DELIVERED *d)
         acct_db_error(a, &err);
         return;
     }
+    p->asked = false;
     p->known = POP_HAVE;
     p->delivered_at = clock_wall();
-    a->poprun->fresh++;
-    a->poprun->bytes += d->size;
+    r->fresh++;
+    r->came++;
+    r->bytes += bytes_of(p);
+    show(a, r->bytes);
 }
 
+/* -ERR for one message, to RETR or to DELE. */
 static void on_failed(struct acct *a, const struct m_POP_FAILED *f)
 {
     struct err err = ERR_INIT;
-    if (!in_window(a, f->number) || f->kind >= ERR_COUNT) {
+    struct pop_mail *p = mail_of(a->poprun, f->number);
+    if (!p || !p->asked || f->kind >= ERR_COUNT) {
         acct_violation(a, "a failure of nothing");
         return;
     }
-    a->poprun->failed++;
-    acct_note(a, 1, (enum err_kind)f->kind, "message %u of %s stays on the server: %s", (unsigned)f->number, a->name,
-              clean_line(f->text));
+    p->asked = false;
+    bool dele = a->poprun->phase == POP_DELETING;
+    if (!dele)
+        a->poprun->failed++;
+    /* One whose DELETE is refused each time is told of once (THREATS 88). */
+    if (!dele || p->failures == 0 || a->passes)
+        acct_note(a, 1, (enum err_kind)f->kind,
+                  dele ? "message %u of %s is here, but could not be deleted on the server: %s"
+                       : "message %u of %s stays on the server: %s",
+                  (unsigned)f->number, a->name, clean_line(f->text));
     if (!db_pop_failed(a->db, f->number, (enum err_kind)f->kind, &err))
         acct_db_error(a, &err);
 }
@@ -149,6 +231,12 @@ void pop_message(struct acct *a, struct msg *m)
 }
 
 /* ---- Phases ------------------------------------------------------------------------------------- */
+static int by_number(const void *a, const void *b)
+{
+    const struct pop_mail *x = a, *y = b;
+    return (x->number > y->number) - (x->number < y->number);
+}
+
 static void mail_add(void *arg, const struct db_pop *p)
 {
     struct acct *a = arg;
@@ -157,12 +245,11 @@ static void mail_add(void *arg, const struct db_pop *p)
         r->cap = r->cap ? r->cap * 2 : 64;
         r->mails = mem_resize(r->mails, r->cap, sizeof *r->mails);
     }
-    enum pop_known known = p->state == POP_SEEN ? POP_NEW : p->state == POP_DELIVERED ? POP_HAVE : POP_DELETED;
-    r->mails[r->n++] =
-        (struct pop_mail){.number = p->number, .size = p->size, .known = known, .delivered_at = p->delivered};
-    /* One that failed again and again does not hold up the others for ever; a pass by hand tries it. */
-    if (known == POP_NEW && p->failures >= FAILURES_MAX && !a->passes)
-        r->n--;
+    r->mails[r->n++] = (struct pop_mail){.number = p->number,
+                                         .size = p->size,
+                                         .known = p->state == POP_SEEN ? POP_NEW : POP_HAVE,
+                                         .failures = p->failures,
+                                         .delivered_at = p->delivered};
 }
 
 static void list_done(struct acct *a, struct step *s, enum err_kind kind, struct str text)
@@ -173,6 +260,7 @@ static void list_done(struct acct *a, struct step *s, enum err_kind kind, struct
     if (!r)
         return;
     r->waits = false;
+    r->step = 0;
     if (kind != ERR_NONE) {
         acct_line_failed(a, kind, text);
         return;
@@ -183,29 +271,31 @@ static void list_done(struct acct *a, struct step *s, enum err_kind kind, struct
         return;
     }
     struct pop_policy p = policy_of(a);
+    if (r->n)
+        qsort(r->mails, r->n, sizeof *r->mails, by_number);
     sync_pop_plan(r->mails, r->n, &p);
+    for (size_t i = 0; i < r->n; i++)
+        if (r->mails[i].take == POP_WHOLE) {
+            r->wanted++;
+            r->bytes_wanted += bytes_of(&r->mails[i]);
+        }
+    r->began = clock_mono_ms();
     r->phase = POP_FETCHING;
 }
 
 static void retr_done(struct acct *a, struct step *s, enum err_kind kind, struct str text)
 {
+    struct pop_run *r = a->poprun;
     (void)s;
-    if (!a->poprun)
+    if (!r)
         return;
-    a->poprun->waits = false;
-    if (kind != ERR_NONE) {
+    r->waits = false;
+    r->step = 0;
+    r->bytes_before = r->bytes;
+    for (size_t i = 0; i < r->n; i++)
+        r->mails[i].asked = false;
+    if (kind != ERR_NONE && !(kind == ERR_CANCELED && r->stopped))
         acct_line_failed(a, kind, text);
-        return;
-    }
-    /* What came may be deleted as far as the policy says: begin() of the next phase makes it durable first. */
-    struct pop_policy p = policy_of(a);
-    for (size_t i = a->poprun->from; i < a->poprun->at; i++) {
-        struct pop_mail *m = &a->poprun->mails[i];
-        if (m->retr && m->known == POP_HAVE)
-            m->dele = sync_pop_may_delete(&p, m->delivered_at);
-        m->retr = false;
-    }
-    a->poprun->phase = POP_DELETING;
 }
 
 static void dele_done(struct acct *a, struct step *s, enum err_kind kind, struct str text)
@@ -216,24 +306,19 @@ static void dele_done(struct acct *a, struct step *s, enum err_kind kind, struct
     if (!r)
         return;
     r->waits = false;
-    if (kind != ERR_NONE && (line_error(kind) || kind == ERR_CANCELED)) {
+    if (kind != ERR_NONE) {
         acct_line_failed(a, kind, text);
         return;
     }
-    if (kind != ERR_NONE)
-        acct_note(a, 1, kind, "a message could not be deleted on the server: %s", clean_line(text));
-    for (size_t i = 0; i < r->at; i++) {
+    for (size_t i = 0; i < r->n; i++) {
         struct pop_mail *m = &r->mails[i];
-        if (!m->dele || m->known != POP_DELETED || !m->asked)
+        if (!m->asked)
             continue;
-        m->asked = m->dele = false;
-        if (kind == ERR_NONE) {
-            r->deleted++;
-            if (!db_pop_dele_ok(a->db, m->number, &err))
-                acct_db_error(a, &err);
-        }
+        m->asked = false;
+        r->deleted++;
+        if (!db_pop_dele_ok(a->db, m->number, &err))
+            acct_db_error(a, &err);
     }
-    r->phase = POP_DELETING;
 }
 
 static void quit_done(struct acct *a, struct step *s, enum err_kind kind, struct str text)
@@ -249,16 +334,21 @@ static void quit_done(struct acct *a, struct step *s, enum err_kind kind, struct
     if (!ok && r->deleted > 0)
         acct_note(a, 1, kind, "the server did not confirm the end (%s): %u deletions are made sure of next time",
                   clean_line(text), r->deleted);
+    char words[120] = "";
+    if (r->stopped)
+        snprintf(words, sizeof words, "stopped after %u of %u; the rest comes next time", r->came, r->wanted);
+    else if (r->failed)
+        snprintf(words, sizeof words, "%u message%s could not be fetched", r->failed, r->failed == 1 ? "" : "s");
+    enum err_kind why = r->stopped ? ERR_CANCELED : r->failed ? ERR_SERVER_NO : ERR_NONE;
     a->pass_fresh += r->fresh;
     a->pass_bytes += r->bytes;
     a->pass_removed += ok ? r->deleted : 0;
     a->pass_kept = (uint32_t)r->n - (ok ? r->deleted : 0);
-    uint32_t failed = r->failed;
     run_free(a);
     a->line = LINE_DOWN;
     a->attempt = 0;
     acct_state(a, ACCOUNT_ONLINE, ERR_NONE, "");
-    acct_pass_end(a, failed ? ERR_SERVER_NO : ERR_NONE, failed ? "some messages could not be fetched" : "");
+    acct_pass_end(a, why, words);
 }
 
 static void connect_done(struct acct *a, struct step *s, enum err_kind kind, struct str text)
@@ -309,69 +399,83 @@ static bool listing(struct acct *a)
         return acct_db_error(a, &err), false;
     if (!db_pop_begin(a->db, &err))
         return acct_db_error(a, &err), false;
-    a->poprun->waits = STEP(a, list_done, -1, STEP_POP_LIST, .step = 0) != NULL;
+    struct step *s = STEP(a, list_done, -1, STEP_POP_LIST, .step = 0);
+    a->poprun->waits = s != NULL;
+    a->poprun->step = s ? s->number : 0;
     return true;
 }
 
-/* The next window of messages; false when there is none left. */
+/* What is wanted, in the order of option fetch-order, as much as one step can name; false when nothing is left. */
 static bool fetching(struct acct *a)
 {
     struct pop_run *r = a->poprun;
     struct buf numbers = BUF_INIT(32768);
-    size_t n = 0;
-    r->from = r->at;
-    for (; r->at < r->n && n < WINDOW; r->at++)
-        if (r->mails[r->at].retr) {
-            ipc_ranges_add(&numbers, r->mails[r->at].number, r->mails[r->at].number);
-            n++;
+    bool newest = strcmp(a->conf->fetch_order, "oldest") != 0;
+    uint32_t first = 0, last = 0; /* of the run of numbers that is gathered */
+    for (; !r->stopped && r->at < r->n && numbers.n + 16 <= numbers.max; r->at++) {
+        struct pop_mail *m = &r->mails[newest ? r->n - 1 - r->at : r->at];
+        if (m->take != POP_WHOLE)
+            continue;
+        m->asked = true;
+        if (first && m->number != (newest ? last - 1 : last + 1)) {
+            ipc_ranges_add(&numbers, first, last);
+            first = 0;
         }
-    if (n > 0)
-        r->waits = STEP(a, retr_done, -1, STEP_POP_RETR, .numbers = buf_str(&numbers)) != NULL;
+        first = first ? first : m->number;
+        last = m->number;
+    }
+    if (first)
+        ipc_ranges_add(&numbers, first, last);
+    struct step *s = numbers.n ? STEP(a, retr_done, -1, STEP_POP_RETR, .numbers = buf_str(&numbers)) : NULL;
+    r->waits = s != NULL;
+    r->step = s ? s->number : 0;
     buf_fini(&numbers);
-    return n > 0;
+    return s != NULL;
 }
 
-/* DELE for what is delivered and durable; false when nothing (more) is to be deleted among what was handled. */
+/* The ledger has it, though not yet for good; false where it cannot be written: then nothing is deleted. */
+static bool ledger_delete(struct acct *a, const struct pop_policy *p, struct buf *numbers)
+{
+    struct pop_run *r = a->poprun;
+    struct err err = ERR_INIT;
+    bool ok = db_begin(a->db, &err);
+    for (size_t i = 0; ok && i < r->n && numbers->n + 8 <= numbers->max; i++) {
+        struct pop_mail *m = &r->mails[i];
+        if (m->settled || !sync_pop_may_delete(p, m))
+            continue;
+        m->settled = true;
+        ok = db_pop_delete(a->db, m->number, &err) && ipc_ranges_add(numbers, m->number, m->number);
+        m->asked = ok;
+    }
+    ok = ok && db_commit(a->db, &err) && (numbers->n == 0 || db_sync(a->db, &err));
+    if (!ok) {
+        db_rollback(a->db);
+        acct_db_error(a, &err);
+        buf_reset(numbers);
+    }
+    return ok;
+}
+
+/* DELE for what is here for good and may go; false when nothing (more) is to be deleted. */
 static bool deleting(struct acct *a)
 {
     struct pop_run *r = a->poprun;
     struct buf numbers = BUF_INIT(32768);
-    struct err err = ERR_INIT;
-    size_t n = 0;
-    for (size_t i = 0; i < r->at && n < DELE_WINDOW; i++) {
-        struct pop_mail *m = &r->mails[i];
-        if (!m->dele || m->retr)
-            continue;
-        if (!db_pop_delete(a->db, m->number, &err)) {
-            acct_db_error(a, &err);
-            m->dele = false;
-            continue;
-        }
-        m->known = POP_DELETED;
-        m->asked = true;
-        ipc_ranges_add(&numbers, m->number, m->number);
-        n++;
-    }
-    if (n > 0 && !db_sync(a->db, &err)) {
-        /* Not durable: nothing is deleted on the server. */
-        acct_db_error(a, &err);
-        for (size_t i = 0; i < r->at; i++)
-            r->mails[i].dele = false;
-        n = 0;
-    }
-    if (n > 0) {
-        r->dele_sent = true;
-        r->waits = STEP(a, dele_done, -1, STEP_POP_DELE, .numbers = buf_str(&numbers)) != NULL;
-    }
+    struct pop_policy p = policy_of(a);
+    bool ok = ledger_delete(a, &p, &numbers) && numbers.n > 0 &&
+              STEP(a, dele_done, -1, STEP_POP_DELE, .numbers = buf_str(&numbers)) != NULL;
+    r->waits = ok;
+    r->dele_sent = r->dele_sent || ok;
     buf_fini(&numbers);
-    return n > 0;
+    return ok;
 }
 
 void pop_pump(struct acct *a)
 {
     struct pop_run *r = a->poprun;
     if (!r) {
-        if (clock_mono_ms() >= a->pop_due && !a->offline && !a->wait_change && !a->retry && !a->connect_step)
+        if (clock_mono_ms() >= a->pop_due && !a->offline && !a->held && !a->wait_change && !a->retry &&
+            !a->connect_step)
             begin(a);
         return;
     }
@@ -381,18 +485,10 @@ void pop_pump(struct acct *a)
         acct_line_failed(a, ERR_STORE, STR("the ledger cannot be written"));
         return;
     }
-    while (!r->waits && (r->phase == POP_FETCHING || r->phase == POP_DELETING)) {
-        if (r->phase == POP_DELETING) {
-            if (!deleting(a))
-                r->phase = POP_FETCHING;
-        } else if (!fetching(a)) {
-            /* What was known before is deleted with the last window. */
-            if (!deleting(a)) {
-                r->phase = POP_QUITTING;
-                break;
-            }
-        }
-    }
+    if (r->phase == POP_FETCHING && !r->waits && !fetching(a))
+        r->phase = POP_DELETING;
+    if (r->phase == POP_DELETING && !r->waits && !deleting(a))
+        r->phase = POP_QUITTING;
     if (r->phase == POP_QUITTING && !r->waits)
         r->waits = STEP(a, quit_done, -1, STEP_POP_QUIT, .step = 0) != NULL;
 }

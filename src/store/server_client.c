@@ -434,6 +434,16 @@ static void on_fetch_now(struct client *c, struct msg *m)
         acct_fetch_now(s->accts[i], 0, 0);
 }
 
+static void on_fetch_stop(struct client *c, struct msg *m)
+{
+    struct str name = m->u.FETCH_STOP.account;
+    for (size_t i = 0; i < c->srv->naccts; i++) {
+        struct acct *a = c->srv->accts[i];
+        if (a->db && (name.n == 0 || str_eqz(name, a->name)) && !pop_stop(a))
+            acct_pass_end(a, ERR_CANCELED, "stopped");
+    }
+}
+
 static void on_reload(struct client *c, struct msg *m)
 {
     /* Accounts and options are read at start: what the file says now is taken by the next store. What waits for a
@@ -541,6 +551,8 @@ void client_message(struct client *c, struct msg *m)
         on_cancel(c, m);
     } else if (m->kind == MSG_FETCH_NOW) {
         on_fetch_now(c, m);
+    } else if (m->kind == MSG_FETCH_STOP) {
+        on_fetch_stop(c, m);
     } else if (m->kind == MSG_RELOAD) {
         on_reload(c, m);
     } else if (m->kind == MSG_SETTING) {

@@ -7,11 +7,11 @@ static bool too_old(const struct pop_policy *p, int64_t delivered_at)
     return delivered_at > 0 && p->now >= delivered_at && p->now - delivered_at >= (int64_t)p->days * 86400;
 }
 
-bool sync_pop_may_delete(const struct pop_policy *p, int64_t delivered_at)
+bool sync_pop_may_delete(const struct pop_policy *p, const struct pop_mail *m)
 {
-    if (p->keep)
+    if (m->known != POP_HAVE)
         return false;
-    return !p->days_given || too_old(p, delivered_at);
+    return m->deleted_here || (!p->keep && (!p->days_given || too_old(p, m->delivered_at)));
 }
 
 void sync_pop_plan(struct pop_mail *mails, size_t n, const struct pop_policy *p)
@@ -19,12 +19,11 @@ void sync_pop_plan(struct pop_mail *mails, size_t n, const struct pop_policy *p)
     for (size_t i = 0; i < n; i++) {
         struct pop_mail *m = &mails[i];
         bool large = p->max_size && m->size > p->max_size;
-        m->retr = (m->known == POP_NEW || m->known == POP_SKIPPED) && !large;
-        /* DELE was sent but the session did not end well: the message is here, so it is deleted again and never fetched
-         * again. */
-        m->dele = m->known == POP_DELETED || (m->known == POP_HAVE && sync_pop_may_delete(p, m->delivered_at));
-        if (p->keep)
-            m->dele = false;
+        bool hopeless = m->failures >= POP_FAILURES_MAX && !p->by_hand;
+        m->take = m->known == POP_HAVE || hopeless ? POP_NOTHING
+                  : !large                         ? POP_WHOLE
+                  : m->known == POP_NEW            ? POP_HEADER
+                                                   : POP_NOTHING;
     }
 }
 

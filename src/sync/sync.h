@@ -148,28 +148,34 @@ bool sync_box_opened(struct sync_box *, uint32_t known_uidvalidity, const struct
 /* ---- POP3 --------------------------------------------------------------------------------------- */
 enum pop_known {
     POP_NEW,
-    POP_HAVE /* in the ledger: delivered */,
-    POP_DELETED /* DELE was sent, not known to be committed */,
-    POP_SKIPPED /* too large once */
+    POP_PARTLY, /* its header is here, a stub in the list */
+    POP_HAVE,   /* in the ledger: delivered, or deleted here for good */
 };
+enum pop_take { POP_NOTHING, POP_HEADER, POP_WHOLE };
 struct pop_mail {
     uint32_t number;
     uint64_t size;
     enum pop_known known;
-    int64_t delivered_at; /* POP_HAVE, POP_DELETED */
-    bool retr, dele;      /* out */
-    bool asked;           /* of the caller's own */
+    int64_t delivered_at; /* POP_HAVE */
+    bool deleted_here;    /* by the user, as far as option delete-on-server counts it */
+    unsigned failures;    /* it could not be fetched so often; past POP_FAILURES_MAX it does not hold up the others */
+    enum pop_take take;   /* out */
+    bool asked, settled;  /* of the caller's own */
 };
+#define POP_FAILURES_MAX 3
 struct pop_policy {
     bool keep, days_given; /* neither: delete at once */
     unsigned days;
     uint64_t max_size; /* 0: none */
+    bool by_hand;      /* the user asked for this pass: what failed before is tried too */
     int64_t now;
 };
-/* Decides for a whole listing: what to fetch and what may be deleted at once because the ledger has it. What is fetched
- * now is deleted by sync_pop_may_delete() after it is durable. */
+/* What to fetch of a whole listing: a mail over max_size by its header; one whose header is here in whole when it is
+ * not over it any more. */
 void sync_pop_plan(struct pop_mail *, size_t n, const struct pop_policy *);
-bool sync_pop_may_delete(const struct pop_policy *, int64_t delivered_at);
+/* What may be deleted on the server: only what the ledger has whole, however it came there. A DELE that was sent and
+ * not committed needs no memory: the mail is here and the policy is the same, so it is deleted again. */
+bool sync_pop_may_delete(const struct pop_policy *, const struct pop_mail *);
 
 /* ---- Lines -------------------------------------------------------------------------------------- */
 /* Delay before attempt `n` (1 the first retry): 1 s doubling to 5 min, with the random word's jitter of up to a quarter

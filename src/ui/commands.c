@@ -355,6 +355,10 @@ bool run_cancel(void *context, const struct cmd_args *args, struct err *err)
     } else if (ui->search) {
         ui_search_end(ui);
         ui_note(ui, NOTE_INFO, "search stopped");
+    } else if (ui->fetching) {
+        struct err ignored = ERR_INIT;
+        if (ui_online(ui))
+            SEND(ui->client->chan, -1, &ignored, FETCH_STOP, .account = str_z(ui->accts.list[ui->fetching - 1].name));
     } else if (ui_extra(ui)->parts) {
         return run_parts_close(context, args, err);
     } else if (ui->selection.n || ui->range.id) {
@@ -405,8 +409,11 @@ static void on_fetched(struct ui *ui, void *arg, const struct msg *m)
     }
     const struct m_FETCHED *f = &m->u.FETCHED;
     struct buf words = BUF_INIT(NOTE_CHARS);
-    if (f->kind == ERR_CANCELED) /* by the user, who knows */
+    if (f->kind == ERR_CANCELED) { /* by the user, who knows */
+        if (f->text.n)
+            ui_note(ui, NOTE_INFO, "%.*s: %.*s", STR_FMT(f->account), STR_FMT(f->text));
         return;
+    }
     if (f->kind == ERR_NONE) {
         ui_note(ui, NOTE_INFO, "%.*s: %u new", STR_FMT(f->account), f->fresh);
         return;

@@ -227,6 +227,7 @@ struct ui {
     int64_t status_ms;
     unsigned status_of; /* the words are about the line of this account, plus one; 0: about no line */
     char progress[240];
+    unsigned fetching; /* it is that of a pass over the maildrop of this account, plus one; Esc ends it */
 
     bool dirty, quit, list_read;
     bool answered;  /* what the last key asked for is here: it is drawn at once, not with the next frame */

@@ -166,6 +166,20 @@ static void on_note(struct ui *ui, const struct m_NOTE *m)
     buf_fini(&words);
 }
 
+/* A maildrop is fetched, by whomever: what is said of the message on its way into the pane goes first. */
+static void on_pass(struct ui *ui, const struct m_PROGRESS *m)
+{
+    int at = accts_find(&ui->accts, m->account, false);
+    if (at < 0 || (ui->progress[0] && !ui->fetching))
+        return;
+    if (m->text.n == 0 && ui->fetching != (unsigned)at + 1)
+        return; /* that of another account */
+    ui->fetching = m->text.n ? (unsigned)at + 1 : 0;
+    ui->progress[0] = 0;
+    if (m->text.n)
+        snprintf(ui->progress, sizeof ui->progress, "%s: %.*s · Esc stops", ui->accts.list[at].name, STR_FMT(m->text));
+}
+
 static void on_message(struct ui *ui, struct msg *m)
 {
     ui->dirty = true;
@@ -205,7 +219,10 @@ static void on_message(struct ui *ui, struct msg *m)
         answer(ui, m->u.BODY.req, m, !m->u.BODY.more);
         break;
     case MSG_PROGRESS:
-        answer(ui, m->u.PROGRESS.req, m, false);
+        if (m->u.PROGRESS.req == 0)
+            on_pass(ui, &m->u.PROGRESS);
+        else
+            answer(ui, m->u.PROGRESS.req, m, false);
         break;
     case MSG_FETCHED:
         answer(ui, m->u.FETCHED.req, m, m->u.FETCHED.last);
@@ -230,6 +247,9 @@ static void lost(struct ui *ui, const struct err *err)
         r.fn(ui, r.arg, NULL);
     }
     ui->changes.n = 0;
+    if (ui->fetching)
+        ui->progress[0] = 0;
+    ui->fetching = 0;
     if (err->kind == ERR_NONE)
         ui_note(ui, NOTE_ERROR, "the store ended; it is started again");
     else

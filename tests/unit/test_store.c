@@ -347,8 +347,11 @@ static size_t uids_in(struct str ranges, uint32_t *uids, size_t max)
     for (size_t i = 0; i < ipc_ranges_count(ranges); i++) {
         uint32_t lo, hi;
         ipc_ranges_at(ranges, i, &lo, &hi);
-        for (; lo <= hi && n < max; lo++)
+        for (; n < max; lo = lo < hi ? lo + 1 : lo - 1) { /* STEP_POP_RETR counts down too */
             uids[n++] = lo;
+            if (lo == hi)
+                break;
+        }
     }
     return n;
 }
@@ -960,6 +963,7 @@ static void pop_deletes_only_what_the_ledger_has(void **state)
     pop_list(3);
     struct msg m = next(w.fetch, MSG_STEP_POP_RETR);
     assert_int_equal(uids_in(m.u.STEP_POP_RETR.numbers, numbers, 10), 3);
+    assert_true(numbers[0] == 3 && numbers[1] == 2 && numbers[2] == 1); /* newest first */
     uint32_t step = m.u.STEP_POP_RETR.step;
     /* Two arrive, one is refused; no DELE before the window is durable, and none for the third. */
     delivered(step, 1);

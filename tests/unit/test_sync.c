@@ -426,31 +426,45 @@ static void pop_policies(void **state)
     (void)state;
     struct pop_mail m[] = {
         {.number = 1, .known = POP_NEW, .size = 10},
-        {.number = 2, .known = POP_HAVE, .delivered_at = 1000},
-        {.number = 3, .known = POP_DELETED, .delivered_at = 1000},
+        {.number = 2, .known = POP_HAVE, .size = 5000, .delivered_at = 1000},
+        {.number = 3, .known = POP_HAVE, .size = 10, .delivered_at = 1000, .deleted_here = true},
         {.number = 4, .known = POP_NEW, .size = 5000},
-        {.number = 5, .known = POP_SKIPPED, .size = 10},
+        {.number = 5, .known = POP_PARTLY, .size = 5000},
     };
     struct pop_policy p = {.keep = true, .max_size = 1000, .now = 2000};
     sync_pop_plan(m, COUNT(m), &p);
-    assert_true(m[0].retr && m[4].retr);
-    assert_false(m[1].retr || m[2].retr || m[3].retr);
-    for (size_t i = 0; i < COUNT(m); i++)
-        assert_false(m[i].dele);
-    p.keep = false;
+    static const enum pop_take limited[] = {POP_WHOLE, POP_NOTHING, POP_NOTHING, POP_HEADER, POP_NOTHING};
+    for (size_t i = 0; i < COUNT(m); i++) {
+        assert_int_equal(m[i].take, limited[i]);
+        assert_int_equal(sync_pop_may_delete(&p, &m[i]), i == 2); /* keep holds for what nobody deleted here */
+    }
+    p.max_size = 5000; /* raised: what was left out comes */
     sync_pop_plan(m, COUNT(m), &p);
-    assert_false(m[0].dele || m[3].dele);
-    assert_true(m[1].dele && m[2].dele); /* THREATS 87: deleted again, not fetched again */
+    assert_true(m[3].take == POP_WHOLE && m[4].take == POP_WHOLE);
+    p.max_size = 0;
+    m[4].failures = POP_FAILURES_MAX;
+    sync_pop_plan(m, COUNT(m), &p);
+    assert_int_equal(m[4].take, POP_NOTHING); /* the others come all the same */
+    p.by_hand = true;
+    sync_pop_plan(m, COUNT(m), &p);
+    assert_true(m[3].take == POP_WHOLE && m[4].take == POP_WHOLE);
+    p.keep = false; /* delete: what is here, at once; never what is not, nor a header alone (THREATS 86, 87) */
+    for (size_t i = 0; i < COUNT(m); i++)
+        assert_int_equal(sync_pop_may_delete(&p, &m[i]), i == 1 || i == 2);
     p.days_given = true;
     p.days = 1;
-    sync_pop_plan(m, COUNT(m), &p);
-    assert_false(m[1].dele);
+    assert_false(sync_pop_may_delete(&p, &m[1]));
+    assert_true(sync_pop_may_delete(&p, &m[2]));
+    p.now = 1000 + 86400 - 1;
+    assert_false(sync_pop_may_delete(&p, &m[1]));
     p.now = 1000 + 86400;
-    sync_pop_plan(m, COUNT(m), &p);
-    assert_true(m[1].dele);
+    assert_true(sync_pop_may_delete(&p, &m[1]));
     p.now = 10; /* THREATS 161 */
-    sync_pop_plan(m, COUNT(m), &p);
-    assert_false(m[1].dele);
+    assert_false(sync_pop_may_delete(&p, &m[1]));
+    p.now = INT64_MAX;
+    p.days = UINT32_MAX;
+    m[1].delivered_at = 0; /* nobody knows when */
+    assert_false(sync_pop_may_delete(&p, &m[1]));
 }
 
 static void backoff_doubles_to_its_end(void **state)
