@@ -94,9 +94,27 @@ struct thread_row {
     uint32_t count, unread, flagged;
 };
 typedef void thread_row_fn(void *arg, const struct thread_row *);
-/* Threads with a message in `box` (not 0), newest first: keys are (newest, thread), windows as in reader_rows. */
-bool reader_threads(struct reader *, uint64_t box, const struct row_key *from, bool older, unsigned max,
+/* Threads with a message in `box` (not 0), newest first: keys are (newest, thread), windows as in reader_rows.
+ * `unread`: those with an unread message there. */
+bool reader_threads(struct reader *, uint64_t box, bool unread, const struct row_key *from, bool older, unsigned max,
                     thread_row_fn *, void *arg, struct err *);
+/* One of them; row_r->thread 0: none of its messages is there. */
+bool reader_thread_row(struct reader *, uint64_t box, uint64_t thread, struct thread_row *row_r, struct err *);
+/* How many stand above a key, and how many there are: counted, some 5 ms for 100,000. */
+bool reader_thread_rank(struct reader *, uint64_t box, const struct row_key *, uint32_t *rank_r, uint32_t *total_r,
+                        struct err *);
+/* Its newest message in `box`; row_r->id 0: none. Strings live until the next call. */
+bool reader_thread_newest(struct reader *, uint64_t box, uint64_t thread, struct msg_row *row_r, struct err *);
+/* Where a message stands in the tree of its thread. */
+struct thread_place {
+    uint32_t depth; /* 0: it answers nothing that is here */
+    bool last;      /* no reply to the same message follows */
+    uint64_t lines; /* bit n: what stands above it at depth n + 1 is followed by another reply */
+};
+typedef void thread_msg_fn(void *arg, const struct msg_row *, const struct thread_place *);
+/* The messages of the thread in `box`, each reply below what it answers, or what that answered where it is not here; by
+ * date among themselves. The newest 5000 of a longer thread. References are hostile: loops end (THREATS 108). */
+bool reader_thread_tree(struct reader *, uint64_t box, uint64_t thread, thread_msg_fn *, void *arg, struct err *);
 
 struct outbox_row {
     uint64_t id;

@@ -37,6 +37,10 @@ void read_tags(struct reader *, int64_t mh, int64_t fp, struct buf *out, int *rc
 /* Reads the row into *row (strings copied); row->id 0 where it is gone. */
 void read_row(struct reader *, uint64_t id, struct msg_row *row, int *rc);
 
+/* Ids from a statement of one column, then their rows; ends the transaction. `msgid` NULL: any. */
+bool read_rows_by(struct reader *, sqlite3_stmt *, unsigned max, struct str msgid, msg_row_fn *, void *arg,
+                  struct err *);
+
 #define KEY_NEWEST ((struct row_key){INT64_MAX, INT64_MAX})
 #define KEY_OLDEST ((struct row_key){INT64_MIN, 0})
 

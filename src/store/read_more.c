@@ -152,9 +152,8 @@ bool reader_at_rank(struct reader *r, uint64_t box, enum list_filter filter, uin
 
 /* ---- by key ------------------------------------------------------------------------------------- */
 
-/* Ids from a statement of one column, then their rows. */
-static bool rows_by(struct reader *r, sqlite3_stmt *st, unsigned max, struct str msgid, msg_row_fn *fn, void *arg,
-                    struct err *err)
+bool read_rows_by(struct reader *r, sqlite3_stmt *st, unsigned max, struct str msgid, msg_row_fn *fn, void *arg,
+                  struct err *err)
 {
     int rc = SQLITE_OK;
     size_t n = 0, cap = 0;
@@ -189,49 +188,8 @@ bool reader_find_msgid(struct reader *r, struct str msgid, msg_row_fn *fn, void 
     msgid = sql_msgid(msgid);
     if (!msgid.n)
         return read_end(r, SQLITE_OK, err);
-    return rows_by(r, sql_ask(&r->q, "SELECT id FROM msg WHERE mh=? AND mh<>0", "i", (int64_t)mh), 10000, msgid, fn,
-                   arg, err);
-}
-
-bool reader_thread(struct reader *r, uint64_t thread, unsigned max, msg_row_fn *fn, void *arg, struct err *err)
-{
-    int ready = read_begin(r, err);
-    if (ready < 1)
-        return ready == 0;
-    return rows_by(r, sql_ask(&r->q, "SELECT id FROM msg WHERE thread=? ORDER BY date,id", "i", (int64_t)thread), max,
-                   (struct str){NULL, 0}, fn, arg, err);
-}
-
-bool reader_threads(struct reader *r, uint64_t box, const struct row_key *from, bool older, unsigned max,
-                    thread_row_fn *fn, void *arg, struct err *err)
-{
-    int rc = SQLITE_OK, ready = read_begin(r, err);
-    if (ready < 1)
-        return ready == 0;
-    struct row_key at = from ? *from : older ? KEY_NEWEST : KEY_OLDEST;
-    sqlite3_stmt *st = older ? sql_ask(&r->q,
-                                       "SELECT newest,thread,count,unread,flagged FROM thread WHERE box=?1 AND "
-                                       "(newest,thread)<(?2,?3) ORDER BY newest DESC,thread DESC LIMIT ?4",
-                                       "iiii", (int64_t)box, at.date, (int64_t)at.id, (int64_t)max)
-                             : sql_ask(&r->q,
-                                       "SELECT newest,thread,count,unread,flagged FROM thread WHERE box=?1 AND "
-                                       "(newest,thread)>(?2,?3) ORDER BY newest,thread LIMIT ?4",
-                                       "iiii", (int64_t)box, at.date, (int64_t)at.id, (int64_t)max);
-    size_t n = 0;
-    max = MIN(max, 100000u);
-    struct thread_row *rows = mem_array(max ? max : 1, sizeof *rows);
-    while (sql_step(st, &rc))
-        if (n < max)
-            rows[n++] = (struct thread_row){.newest = sql_int(st, 0),
-                                            .thread = sql_u64(st, 1),
-                                            .count = sql_u32(st, 2),
-                                            .unread = sql_u32(st, 3),
-                                            .flagged = sql_u32(st, 4)};
-    bool ok = read_end(r, rc, err);
-    for (size_t i = 0; ok && i < n; i++)
-        fn(arg, &rows[i]);
-    free(rows);
-    return ok;
+    return read_rows_by(r, sql_ask(&r->q, "SELECT id FROM msg WHERE mh=? AND mh<>0", "i", (int64_t)mh), 10000, msgid,
+                        fn, arg, err);
 }
 
 /* "BOX.UIDVALIDITY/UID" */

@@ -377,7 +377,8 @@ static bool read_around(struct list *l, const struct list_row *anchor, unsigned 
                                                                  .to = old.to,
                                                                  .subject = old.subject,
                                                                  .msgid = old.msgid,
-                                                                 .list_id = old.list_id});
+                                                                 .list_id = old.list_id,
+                                                                 .tags = old.tags});
         cursor.ghost = true;
         cursor.date = old.date;
     }

@@ -355,7 +355,7 @@ static void test_threads(void **state)
     (void)state;
     uint64_t a = put_ref(in, 1, "a@x", ""), b = put_ref(in, 5, "b@x", "a@x"), c = put_ref(in, 3, "c@x", "");
     nthreads = 0;
-    OK(reader_threads(r, in, NULL, true, 10, on_thread, NULL, &err));
+    OK(reader_threads(r, in, false, NULL, true, 10, on_thread, NULL, &err));
     assert_int_equal(nthreads, 2);
     assert_true(threads[0].thread == a && threads[0].count == 2 && threads[0].unread == 2 &&
                 threads[0].newest == 1700000005);
@@ -363,21 +363,98 @@ static void test_threads(void **state)
     want(db, INTENT_FLAGS, (uint64_t[]){a, b}, 2, 0, FLAG_SEEN | FLAG_FLAGGED, 0);
     want(db, INTENT_MOVE, &b, 1, archive, 0, 0);
     nthreads = 0;
-    OK(reader_threads(r, in, NULL, true, 10, on_thread, NULL, &err));
+    OK(reader_threads(r, in, false, NULL, true, 10, on_thread, NULL, &err));
     assert_int_equal(nthreads, 2);
     assert_true(threads[0].thread == c); /* its newest message went */
     assert_true(threads[1].thread == a && threads[1].count == 1 && threads[1].unread == 0 && threads[1].flagged == 1);
     put_ref(in, 9, "d@x", "a@x c@x"); /* joins both */
     nthreads = 0;
-    OK(reader_threads(r, in, NULL, false, 10, on_thread, NULL, &err));
+    OK(reader_threads(r, in, false, NULL, false, 10, on_thread, NULL, &err));
     assert_int_equal(nthreads, 1);
     assert_true(threads[0].thread == a && threads[0].count == 3 && threads[0].unread == 2 &&
                 threads[0].newest == 1700000009);
-    OK(reader_threads(r, in, &(struct row_key){threads[0].newest, threads[0].thread}, true, 10, on_thread, NULL, &err));
+    OK(reader_threads(r, in, false, &(struct row_key){threads[0].newest, threads[0].thread}, true, 10, on_thread, NULL,
+                      &err));
     assert_int_equal(nthreads, 1);
     OK(db_gone(db, in, 1, UINT32_MAX, &err));
-    OK(reader_threads(r, in, NULL, false, 10, on_thread, NULL, &err));
+    OK(reader_threads(r, in, false, NULL, false, 10, on_thread, NULL, &err));
     assert_true(nthreads <= 2); /* the moved one waits for its fate */
+}
+
+/* "a 0", "b 1|" ...: id, depth, whether another reply follows, the lines beside it. */
+static struct buf tree_words;
+static void on_place(void *arg, const struct msg_row *row, const struct thread_place *place)
+{
+    (void)arg;
+    buf_addf(&tree_words, "%.*s%u%s%s ", (int)row->msgid.n - 2, row->msgid.p, (unsigned)place->depth,
+             place->last ? "" : "+", place->lines & 1 && place->depth > 1 ? "|" : "");
+}
+
+static const char *tree_of(uint64_t box, uint64_t thread)
+{
+    buf_fini(&tree_words);
+    tree_words = BUF_INIT(1 << 20);
+    OK(reader_thread_tree(r, box, thread, on_place, NULL, &err));
+    return buf_z(&tree_words);
+}
+
+static void test_tree(void **state)
+{
+    (void)state;
+    struct msg_row newest;
+    struct thread_row row;
+    uint64_t a = put_ref(in, 1, "a@x", "");
+    put_ref(in, 2, "b@x", "a@x");
+    put_ref(in, 3, "c@x", "a@x");
+    put_ref(in, 4, "d@x", "a@x b@x");
+    uint64_t e = put_ref(in, 5, "e@x", "a@x b@x d@x");
+    put_ref(in, 6, "f@x", "a@x b@x");
+    put_ref(in, 7, "g@x", "a@x unknown@x");
+    assert_string_equal(tree_of(in, a), "a0 b1+ d2+| e3| f2| c1+ g1 ");
+    /* what answers a message elsewhere stands below what that answered */
+    uint64_t own = put_ref(archive, 8, "own@x", "a@x b@x d@x e@x"), reply = put_ref(in, 9, "h@x", "a@x own@x");
+    assert_string_equal(tree_of(in, a), "a0 b1+ d2+| e3| h4| f2| c1+ g1 ");
+    assert_string_equal(tree_of(archive, a), "own0 ");
+    OK(reader_thread_newest(r, in, a, &newest, &err));
+    assert_int_equal(newest.id, reply);
+    OK(reader_thread_newest(r, archive, a, &newest, &err));
+    assert_int_equal(newest.id, own);
+    OK(reader_thread_row(r, in, a, &row, &err));
+    assert_true(row.thread == a && row.count == 8);
+    OK(reader_thread_row(r, 4711, a, &row, &err));
+    assert_int_equal(row.thread, 0);
+    /* the middle goes: its replies move up */
+    want(db, INTENT_MOVE, &e, 1, archive, 0, 0);
+    assert_string_equal(tree_of(in, a), "a0 b1+ d2+| h3| f2| c1+ g1 ");
+}
+
+/* References in a ring, to itself, and 20,000 long (THREATS 108). */
+static void test_tree_hostile(void **state)
+{
+    (void)state;
+    uint64_t a = put_ref(in, 1, "a@x", "c@x");
+    put_ref(in, 2, "b@x", "a@x b@x");
+    put_ref(in, 3, "c@x", "b@x");
+    const char *ring = tree_of(in, a);
+    assert_true(strstr(ring, "a") && strstr(ring, "b") && strstr(ring, "c"));
+    char id[32], before[32] = "a@x";
+    OK(db_begin(db, &err));
+    for (unsigned i = 0; i < 20000; i++) {
+        snprintf(id, sizeof id, "n%u@x", i);
+        put_ref(in, 10 + i, id, before);
+        memcpy(before, id, sizeof before);
+    }
+    OK(db_commit(db, &err));
+    size_t rows = 0;
+    for (const char *p = tree_of(in, a); *p; p++)
+        rows += *p == ' ';
+    assert_int_equal(rows, 5000); /* the newest */
+    uint64_t same = put_ref(archive, 50000, "same@x", "other@x");
+    for (unsigned i = 1; i < 3000; i++)
+        put_ref(archive, 50000 + i, "same@x", "other@x");
+    put_ref(archive, 70000, "reply@x", "same@x");
+    assert_non_null(strstr(tree_of(archive, same), "reply1"));
+    assert_string_equal(tree_of(in, 4711), "");
 }
 
 /* The store threw the cache away under an open reader. */
@@ -413,8 +490,14 @@ static void test_plans(void **state)
         OK(reader_at_rank(r, in, (enum list_filter)f, 0, &row, &err));
         OK(reader_find_msgid(r, STR("a@x"), on_row, NULL, &err));
         OK(reader_thread(r, 1, 5, on_row, NULL, &err));
-        OK(reader_threads(r, in, NULL, true, 5, on_thread, NULL, &err));
-        OK(reader_threads(r, in, NULL, false, 5, on_thread, NULL, &err));
+        OK(reader_threads(r, in, false, NULL, true, 5, on_thread, NULL, &err));
+        OK(reader_threads(r, in, false, NULL, false, 5, on_thread, NULL, &err));
+        OK(reader_threads(r, in, true, NULL, true, 5, on_thread, NULL, &err));
+        OK(reader_thread_rank(r, in, &(struct row_key){5, 5}, &rank, &total, &err));
+        struct thread_row thread;
+        OK(reader_thread_row(r, in, 1, &thread, &err));
+        OK(reader_thread_newest(r, in, 1, &row, &err));
+        tree_of(in, 1);
     }
     size_t checked = 0;
     for (size_t i = 0; i < r->q.cap; i++) {
@@ -448,6 +531,7 @@ int main(void)
         T(test_maildir_path),   T(test_boxes),
         T(test_addresses),      T(test_version_and_tags),
         T(test_cache_replaced), T(test_threads),
+        T(test_tree),           T(test_tree_hostile),
         T(test_plans),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
