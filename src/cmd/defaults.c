@@ -41,6 +41,11 @@ const char cmd_default_keys[] =
     "bind list,message n next-hit\n"
     "bind message p previous-hit\n"
     "bind list,message Esc-c conversation\n"
+    "bind list o threads\n"
+    "bind list,message Esc-v fold\n"
+    "bind list,message Esc-V fold-all\n"
+    "bind list,message C-n next-thread\n"
+    "bind list,message C-p previous-thread\n"
     "bind list,message Esc-u raw\n"
     /* ---- filing ---- */
     "bind list,message a archive\n"

@@ -150,6 +150,22 @@ static struct action seen_here(struct ui *ui, const struct action *a)
     return seen;
 }
 
+/* What the command is about: the selection, or all of a folded thread; nothing where it is the row alone. Sorted. */
+static struct refs take_chosen(struct ui *ui, struct err *err)
+{
+    const struct list_row *row = ui_row(ui);
+    struct refs chosen = ui->selection;
+    if (chosen.n) {
+        ui->selection = (struct refs){.n = 0};
+    } else {
+        chosen = (struct refs){.n = 0};
+        if (row && row->folded)
+            list_thread_refs(ui_list(ui), row, &chosen, err);
+    }
+    refs_has(&chosen, REF_NONE);
+    return chosen;
+}
+
 void ui_act(struct ui *ui, const struct action *wanted)
 {
     struct err err = ERR_INIT;
@@ -158,10 +174,8 @@ void ui_act(struct ui *ui, const struct action *wanted)
     if (!ui_online(ui))
         return;
     const struct action seen = seen_here(ui, wanted), *a = &seen;
-    if (ui->selection.n) {
-        struct refs chosen = ui->selection;
-        ui->selection = (struct refs){.n = 0};
-        refs_has(&chosen, REF_NONE); /* sorts */
+    struct refs chosen = take_chosen(ui, &err);
+    if (chosen.n) {
         if (row && a->hide && refs_has(&chosen, row->ref))
             leave_chosen(ui, &chosen);
         ui_act_on(ui, chosen.list, chosen.n, a, false);
@@ -276,39 +290,42 @@ bool run_unread(void *context, const struct cmd_args *args, struct err *err)
                                     .clear = unread ? FLAG_SEEN : 0});
 }
 
-struct thread_refs {
+/* The thread's messages in this list: what is filed elsewhere stays there. */
+bool run_select_thread(void *context, const struct cmd_args *args, struct err *err)
+{
+    struct ui *ui = context;
+    const struct list_row *row = ui_row(ui);
+    (void)args;
+    return !row || !row->ref.id || list_thread_refs(ui_list(ui), row, &ui->selection, err);
+}
+
+struct unread_refs {
     unsigned account;
-    bool unread_only;
     struct refs *out;
 };
 
-static void thread_row(void *arg, const struct msg_row *row)
+static void unread_row(void *arg, const struct msg_row *row)
 {
-    struct thread_refs *t = arg;
-    if (!t->unread_only || !(row->flags & FLAG_SEEN))
-        refs_add(t->out, (struct ref){t->account, row->id});
-}
-
-static bool thread_of(struct ui *ui, bool unread_only, struct refs *out, struct err *err)
-{
-    const struct list_row *row = ui_row(ui);
-    if (!row || !row->ref.id)
-        return true;
-    struct reader *reader = ui->accts.list[row->ref.account].reader;
-    struct thread_refs t = {row->ref.account, unread_only, out};
-    if (!row->thread || !reader)
-        refs_add(out, row->ref);
-    else
-        return reader_thread(reader, row->thread, 5000, thread_row, &t, err);
-    return true;
+    struct unread_refs *u = arg;
+    if (!(row->flags & FLAG_SEEN))
+        refs_add(u->out, (struct ref){u->account, row->id});
 }
 
 bool run_read_thread(void *context, const struct cmd_args *args, struct err *err)
 {
     struct ui *ui = context;
+    const struct list_row *row = ui_row(ui);
     struct refs refs = {.n = 0};
     (void)args;
-    bool ok = thread_of(ui, true, &refs, err);
+    if (!row || !row->ref.id)
+        return true;
+    struct reader *reader = ui->accts.list[row->ref.account].reader;
+    struct unread_refs u = {row->ref.account, &refs};
+    bool ok = true;
+    if (row->thread && reader)
+        ok = reader_thread(reader, row->thread, 5000, unread_row, &u, err);
+    else
+        refs_add(&refs, row->ref);
     refs_has(&refs, REF_NONE);
     if (ok && refs.n)
         ui_act_on(ui, refs.list, refs.n,
@@ -317,11 +334,61 @@ bool run_read_thread(void *context, const struct cmd_args *args, struct err *err
     return ok;
 }
 
-bool run_select_thread(void *context, const struct cmd_args *args, struct err *err)
+/* ---- threads ---- */
+bool run_threads(void *context, const struct cmd_args *args, struct err *err)
 {
-    struct ui *ui = context;
+    struct list *l = ui_list(context);
+    (void)err;
+    list_set_threads(l, wanted(args, l->threads));
+    ui_note(context, NOTE_INFO, l->threads ? "by threads" : "by messages");
+    return true;
+}
+
+bool run_fold(void *context, const struct cmd_args *args, struct err *err)
+{
+    struct list *l = ui_list(context);
+    const struct list_row *row = list_cursor(l);
+    if (!list_threaded(l))
+        return err_set(err, ERR_USAGE, "this list is not by threads: o makes it so, or the command threads");
+    if (row)
+        list_fold(l, wanted(args, row->folded));
+    return true;
+}
+
+bool run_fold_all(void *context, const struct cmd_args *args, struct err *err)
+{
+    struct list *l = ui_list(context);
+    if (!list_threaded(l))
+        return err_set(err, ERR_USAGE, "this list is not by threads: o makes it so, or the command threads");
+    list_fold_all(l, wanted(args, l->fold));
+    return true;
+}
+
+static bool go_thread(struct ui *ui, int64_t by, struct err *err)
+{
+    struct list *l = ui_list(ui);
+    struct list_row from = *list_cursor(l);
+    while (list_move(l, by, err)) {
+        const struct list_row *row = list_cursor(l);
+        if (!list_threaded(l) || row->thread != from.thread || row->ref.account != from.ref.account)
+            break;
+    }
+    while (by < 0 && list_threaded(l) && list_cursor(l)->place_no > 0 && list_move(l, by, err))
+        continue; /* to its first message */
+    ui_follow(ui);
+    return true;
+}
+
+bool run_next_thread(void *context, const struct cmd_args *args, struct err *err)
+{
     (void)args;
-    return thread_of(ui, false, &ui->selection, err);
+    return !list_cursor(ui_list(context)) || go_thread(context, 1, err);
+}
+
+bool run_previous_thread(void *context, const struct cmd_args *args, struct err *err)
+{
+    (void)args;
+    return !list_cursor(ui_list(context)) || go_thread(context, -1, err);
 }
 
 bool run_select(void *context, const struct cmd_args *args, struct err *err)

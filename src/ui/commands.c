@@ -104,7 +104,7 @@ bool run_jump(void *context, const struct cmd_args *args, struct err *err)
     struct ui *ui = context;
     struct list *l = ui_list(ui);
     struct str word = str_z(cmd_arg(args, 0));
-    uint32_t come = ui_rows_to_come(ui, l), rows = l->total + come;
+    uint32_t come = list_threaded(l) ? 0 : ui_rows_to_come(ui, l), rows = l->total + come;
     bool percent = word.n && word.p[word.n - 1] == '%';
     uint64_t n;
     if (!str_u64(str_sub(word, 0, word.n - percent), &n))
@@ -174,6 +174,12 @@ bool run_open(void *context, const struct cmd_args *args, struct err *err)
         unsigned rows = MAX(ui->layout.message.rows, 2u) - 1;
         message_scroll(&ui->message, rows > 2 ? rows - 2 : 1, rows);
         return true;
+    }
+    if (row && row->folded) { /* to where reading goes on */
+        struct ref to = list_thread_unread(ui_list(ui), row, err);
+        list_fold(ui_list(ui), false);
+        list_update(ui_list(ui), err);
+        list_goto(ui_list(ui), to, err);
     }
     ui_open(ui, 0);
     if (ui->message.state != MESSAGE_NONE)

@@ -130,16 +130,16 @@ static uint32_t unread_of(const struct ui *ui, const struct list *l)
 /* By what the list holds, not by what the mailbox held when its counts were read: rows come between the two. */
 uint32_t ui_rows_to_come(const struct ui *ui, const struct list *l)
 {
-    uint64_t whole = 0;
-    bool fills = false;
+    uint64_t whole = 0, known = 0;
     for (unsigned a = 0; l->filter == LIST_ALL && a < ui->accts.n; a++) {
         const struct box_item *box = ui_list_box(ui, l, a);
         if (!box || box->total == UINT32_MAX)
             continue;
         whole += box->total;
-        fills = fills || box->total > box->known;
+        known += MIN(box->known, box->total);
     }
-    return fills && whole > l->total ? (uint32_t)MIN(whole - l->total, (uint64_t)UINT32_MAX - l->total) : 0;
+    uint64_t here = list_threaded(l) ? known : l->total;
+    return known < whole && whole > here ? (uint32_t)MIN(whole - here, (uint64_t)UINT32_MAX - l->total) : 0;
 }
 
 /* Is an empty list no answer yet? Not before the mailbox was opened, or its account has said that it cannot be. */
@@ -176,7 +176,7 @@ static const char *empty_title(const struct ui *ui, const struct list *l)
 /* Of the cursor's row, from 1 on. */
 static uint32_t row_number(const struct ui *ui, const struct list *l)
 {
-    uint32_t come = ui_rows_to_come(ui, l);
+    uint32_t come = list_threaded(l) ? 0 : ui_rows_to_come(ui, l);
     return l->rank + 1 + (come > l->older ? come - l->older : 0);
 }
 
@@ -184,7 +184,8 @@ static void draw_title(struct ui *ui, struct rect r, const struct list *l)
 {
     struct buf right = BUF_INIT(200), left = BUF_INIT(CLEAN_MAX);
     char n[16], total[16];
-    uint32_t come = ui_rows_to_come(ui, l);
+    bool threads = list_threaded(l);
+    uint32_t come = threads ? 0 : ui_rows_to_come(ui, l);
     number(l->total + come, total);
     number(row_number(ui, l), n);
     if (l->source == LIST_HITS)
@@ -203,7 +204,8 @@ static void draw_title(struct ui *ui, struct rect r, const struct list *l)
     }
     if (l->n)
         buf_addf(&right, "%s of %s%s", n, total,
-                 l->source != LIST_HITS                       ? ""
+                 threads                                      ? (l->total == 1 ? " thread" : " threads")
+                 : l->source != LIST_HITS                     ? ""
                  : !l->full_hits && ui->search                ? "…"
                  : l == ui->search_list && ui->search_partial ? " so far"
                                                               : "");

@@ -1,7 +1,7 @@
 /* Rows of a list, in the columns of option list-format. */
 #include "ui/private.h"
 
-enum { NAME_MIN = 10, NAME_MAX = 22, DATE = 7, SUBJECT_MIN = 8, TAGS = 14, SIGNS = 3 };
+enum { NAME_MIN = 10, NAME_MAX = 22, DATE = 7, SUBJECT_MIN = 8, TAGS = 14, SIGNS = 3, TREE_MAX = 12 };
 
 struct place {
     enum column_kind kind;
@@ -186,11 +186,41 @@ static void draw_state(const struct cell_of *c, struct rect r, unsigned y, const
         grid_text(g, r, y, p->x + 1, grid_sign(g, SIGN_UNREAD), row->ghost ? THING_GONE : THING_ACCENT);
 }
 
+/* Lines from what it answers, or the sign of a folded thread and how many messages it has. Deep ones are cut on the
+ * left. */
+static unsigned draw_tree(const struct cell_of *c, struct rect r, unsigned y, const struct place *p)
+{
+    struct grid *g = &c->ui->grid;
+    const struct list_row *row = c->row;
+    style s = row->ghost ? THING_GONE : c->small;
+    char count[16];
+    unsigned x = p->x;
+    if (row->folded && p->width > 8) {
+        x += grid_text(g, r, y, x, grid_sign(g, SIGN_FOLDED), s);
+        snprintf(count, sizeof count, "%u", row->count);
+        struct buf b = BUF_INIT(64);
+        x += grid_text(g, r, y, x, ui_clean(c->ui, str_z(count), &b), s) + 1;
+        buf_fini(&b);
+        return x - p->x;
+    }
+    unsigned depth = row->place.depth, most = MIN(p->width / 4, (unsigned)TREE_MAX);
+    for (unsigned d = depth > most ? depth - most + 1 : 1; depth && most && d < depth; d++) {
+        if (d <= 64 && row->place.lines >> (d - 1) & 1)
+            grid_text(g, r, y, x, grid_sign(g, SIGN_VERTICAL), s);
+        x += 2;
+    }
+    if (depth && most) {
+        grid_text(g, r, y, x, grid_sign(g, row->place.last ? SIGN_LAST : SIGN_BRANCH), s);
+        x += 2;
+    }
+    return x - p->x;
+}
+
 /* The subject, and where they are told here the tags behind it: they take a third at most. */
 static void draw_subject(const struct cell_of *c, struct rect r, unsigned y, const struct place *p, bool tags)
 {
     struct buf words = BUF_INIT(1024), shown = BUF_INIT(4096);
-    unsigned room = 0;
+    unsigned room = 0, tree = list_threaded(c->list) ? draw_tree(c, r, y, p) : 0;
     if (tags)
         tag_words(c->row->tags, &words);
     if (words.n) {
@@ -201,7 +231,7 @@ static void draw_subject(const struct cell_of *c, struct rect r, unsigned y, con
                        c->row->ghost ? (style)THING_GONE : (style)THING_TAG);
         room += room != 0;
     }
-    ui_put_field(c->ui, r, y, p->x, p->width - room, c->row->subject, c->s);
+    ui_put_field(c->ui, r, y, p->x + tree, p->width > room + tree ? p->width - room - tree : 0, c->row->subject, c->s);
     buf_fini(&shown);
     buf_fini(&words);
 }
@@ -220,7 +250,8 @@ static void draw_cell(const struct cell_of *c, struct rect r, unsigned y, const 
     char date[32];
     switch (p->kind) {
     case COLUMN_NUMBER:
-        buf_addf(&words, "%u", c->number);
+        if (c->number)
+            buf_addf(&words, "%u", c->number);
         put_field_right(c, r, y, p, buf_z(&words));
         break;
     case COLUMN_DATE:
@@ -317,7 +348,7 @@ void draw_rows(struct ui *ui, struct rect r, const struct list *l, uint32_t numb
         const struct list_row *row = &l->rows[l->top + y];
         bool unread = !(row->flags & FLAG_SEEN);
         c.row = row;
-        c.number = number + l->top + y - l->cur;
+        c.number = list_threaded(l) ? 0 : number + l->top + y - l->cur;
         c.s = row->ghost ? THING_GONE : unread ? THING_UNREAD : THING_READ;
         /* an unread row is bold throughout: a change of weight within it would cost more bytes than the words */
         c.small = row->ghost ? THING_GONE : unread ? THING_UNREAD : THING_MARKER;

@@ -10,6 +10,7 @@ struct list *ui_new_list(struct ui *ui)
 {
     struct list *l = mem_new(sizeof *l);
     list_init(l, &ui->accts, &ui->changes);
+    ui_list_settings(ui, l);
     return l;
 }
 

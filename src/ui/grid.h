@@ -64,6 +64,9 @@ enum sign {
     SIGN_ELLIPSIS,
     SIGN_DOT,
     SIGN_QUOTE,
+    SIGN_FOLDED,
+    SIGN_BRANCH,
+    SIGN_LAST,
     SIGN_COUNT
 };
 struct text grid_sign(const struct grid *, enum sign);

@@ -1,6 +1,6 @@
 /* The message list: a window of rows around the cursor, read by key in screenfuls and never by row number, so that a
  * list of a million rows costs what a screen costs and a change elsewhere never moves what the user looks at. */
-#include "ui/model.h"
+#include "ui/list_int.h"
 
 enum { WINDOW_MIN = 32, SAME_DATE_MAX = 5000 };
 
@@ -9,13 +9,13 @@ void list_init(struct list *l, struct accts *accts, struct changes *changes)
     *l = (struct list){.accts = accts, .changes = changes, .height = 20};
 }
 
-static void row_free(struct list_row *row)
+void row_free(struct list_row *row)
 {
     free(row->mem);
     row->mem = NULL;
 }
 
-static void rows_free(struct list_row *rows, unsigned n)
+void rows_free(struct list_row *rows, unsigned n)
 {
     for (unsigned i = 0; i < n; i++)
         row_free(&rows[i]);
@@ -53,6 +53,7 @@ void list_fini(struct list *l)
 {
     drop_window(l);
     list_clear_hits(l);
+    refs_fini(&l->turned);
     free(l->title);
     free(l->query);
     l->title = l->query = NULL;
@@ -164,7 +165,7 @@ static struct str keep(char **at, struct str s)
     return kept;
 }
 
-static struct list_row row_copy(unsigned account, const struct msg_row *from)
+struct list_row row_copy(unsigned account, const struct msg_row *from)
 {
     size_t size = from->from_name.n + from->from_addr.n + from->to.n + from->subject.n + from->msgid.n +
                   from->list_id.n + from->tags.n + 1;
@@ -188,8 +189,7 @@ static struct list_row row_copy(unsigned account, const struct msg_row *from)
     return row;
 }
 
-/* Applies what the user did and the store has not answered; false where the row leaves the list by it. */
-static bool apply_changes(const struct list *l, struct list_row *row)
+bool row_changes(const struct list *l, struct list_row *row)
 {
     bool stays = true;
     for (size_t i = 0; i < l->changes->n; i++) {
@@ -217,24 +217,60 @@ static int row_order(const struct list_row *a, const struct list_row *b)
     return a->ref.id > b->ref.id ? -1 : a->ref.id < b->ref.id;
 }
 
-struct gather {
-    const struct list *list;
-    unsigned account;
-    struct list_row *rows;
-    unsigned n, cap, got;
-};
-
-static void gather_row(void *arg, const struct msg_row *row)
+struct list_row row_again(const struct list_row *old)
 {
-    struct gather *g = arg;
-    g->got++;
+    return row_copy(old->ref.account, &(struct msg_row){.id = old->ref.id,
+                                                        .box = old->box,
+                                                        .thread = old->thread,
+                                                        .date = old->date,
+                                                        .size = old->size,
+                                                        .flags = old->flags,
+                                                        .attrs = old->attrs,
+                                                        .state = old->state,
+                                                        .from_name = old->from_name,
+                                                        .from_addr = old->from_addr,
+                                                        .to = old->to,
+                                                        .subject = old->subject,
+                                                        .msgid = old->msgid,
+                                                        .list_id = old->list_id,
+                                                        .tags = old->tags});
+}
+
+void gather_add(struct gather *g, struct list_row row)
+{
     if (g->n == g->cap) {
         g->cap = g->cap ? g->cap * 2 : 64;
         g->rows = mem_resize(g->rows, g->cap, sizeof *g->rows);
     }
+    g->rows[g->n++] = row;
+}
+
+bool gather_trim(struct gather *g, bool older, unsigned want)
+{
+    if (g->n <= want)
+        return false;
+    unsigned drop = g->n - want, from = older ? want : 0;
+    for (unsigned i = from; i < from + drop; i++)
+        row_free(&g->rows[i]);
+    if (!older)
+        memmove(g->rows, g->rows + drop, want * sizeof *g->rows);
+    g->n = want;
+    return true;
+}
+
+void list_accounts(const struct list *l, unsigned *lo_r, unsigned *hi_r)
+{
+    *lo_r = l->source == LIST_BOX ? l->account : 0;
+    *hi_r = MIN(l->source == LIST_BOX ? l->account + 1 : l->accts->n, l->accts->n);
+}
+
+static void gather_row(void *arg, const struct msg_row *row)
+{
+    struct gather *g = arg;
     struct list_row copy = row_copy(g->account, row);
-    if (apply_changes(g->list, &copy))
-        g->rows[g->n++] = copy;
+    g->got++;
+    if (row_changes(g->list, &copy))
+        gather_add(g, copy);
     else
         row_free(&copy);
 }
@@ -259,11 +295,13 @@ static bool read_rows(const struct list *l, const struct list_row *from, bool ol
                       bool *end_r, struct err *err)
 {
     bool ok = true;
-    unsigned lo = l->source == LIST_BOX ? l->account : 0;
-    unsigned hi = l->source == LIST_BOX ? l->account + 1 : l->accts->n;
+    unsigned lo, hi;
+    if (list_threaded(l))
+        return threads_read(l, from, older, want, out, end_r, err);
+    list_accounts(l, &lo, &hi);
     *out = (struct gather){.list = l};
     *end_r = true;
-    for (unsigned a = lo; a < hi && a < l->accts->n; a++) {
+    for (unsigned a = lo; a < hi; a++) {
         struct reader *reader = l->accts->list[a].reader;
         struct row_key key;
         if (!reader)
@@ -280,19 +318,8 @@ static bool read_rows(const struct list *l, const struct list_row *from, bool ol
     }
     if (out->n > 1)
         qsort(out->rows, out->n, sizeof *out->rows, order_rows);
-    if (l->source != LIST_BOX && out->n > want) { /* keep those next to `from`: beyond them accounts may have gaps */
-        unsigned drop = out->n - want;
-        if (older) {
-            for (unsigned i = want; i < out->n; i++)
-                row_free(&out->rows[i]);
-        } else {
-            for (unsigned i = 0; i < drop; i++)
-                row_free(&out->rows[i]);
-            memmove(out->rows, out->rows + drop, want * sizeof *out->rows);
-        }
-        out->n = want;
+    if (l->source != LIST_BOX && gather_trim(out, older, want))
         *end_r = false;
-    }
     return ok;
 }
 
@@ -306,7 +333,7 @@ static bool read_cursor(const struct list *l, const struct list_row *old, struct
     if (!reader || !reader_row(reader, old->ref.id, &raw, &err) || !raw.id)
         return false;
     *row_r = row_copy(old->ref.account, &raw);
-    bool here = apply_changes(l, row_r);
+    bool here = row_changes(l, row_r);
     if (l->source == LIST_BOX)
         here = here && row_r->box == l->box;
     else
@@ -355,36 +382,50 @@ static bool read_end(struct list *l, bool newest, struct err *err)
     return ok;
 }
 
-/* Reads the window again around `anchor` (one of our rows, or a row of the list that is not in the window). */
-static bool read_around(struct list *l, const struct list_row *anchor, unsigned line, struct err *err)
+/* What is around `anchor`, by threads: the rest of its own stands next to it. */
+static bool around_thread(struct list *l, const struct list_row *anchor, struct err *err)
+{
+    struct gather own, above, below;
+    unsigned at;
+    threads_own(l, anchor, &own, &at, err);
+    bool ok = threads_read(l, &own.rows[at], false, window_half(l), &above, &l->first_here, err);
+    ok = threads_read(l, &own.rows[at], true, window_half(l), &below, &l->last_here, err) && ok;
+    struct list_row cursor = own.rows[at];
+    struct gather rest = {.n = 0};
+    for (unsigned i = 0; i < at; i++)
+        gather_add(&above, own.rows[i]);
+    for (unsigned i = at + 1; i < own.n; i++)
+        gather_add(&rest, own.rows[i]);
+    for (unsigned i = 0; i < below.n; i++)
+        gather_add(&rest, below.rows[i]);
+    free(below.rows);
+    free(own.rows);
+    set_window(l, &above, &cursor, &rest);
+    return ok;
+}
+
+static bool around_row(struct list *l, const struct list_row *anchor, struct err *err)
 {
     struct gather above, below;
     struct list_row cursor = {.mem = NULL}, old = *anchor;
-    bool was_top = l->first_here && l->top == 0;
     bool here = read_cursor(l, anchor, &cursor);
     if (!here) { /* shown as it was, greyed, until the user moves on */
         if (!cursor.mem)
-            cursor = row_copy(old.ref.account, &(struct msg_row){.id = old.ref.id,
-                                                                 .box = old.box,
-                                                                 .thread = old.thread,
-                                                                 .date = old.date,
-                                                                 .size = old.size,
-                                                                 .flags = old.flags,
-                                                                 .attrs = old.attrs,
-                                                                 .state = old.state,
-                                                                 .from_name = old.from_name,
-                                                                 .from_addr = old.from_addr,
-                                                                 .to = old.to,
-                                                                 .subject = old.subject,
-                                                                 .msgid = old.msgid,
-                                                                 .list_id = old.list_id,
-                                                                 .tags = old.tags});
+            cursor = row_again(&old);
         cursor.ghost = true;
         cursor.date = old.date;
     }
     bool ok = read_rows(l, &cursor, false, window_half(l), &above, &l->first_here, err);
     ok = read_rows(l, &cursor, true, window_half(l), &below, &l->last_here, err) && ok;
     set_window(l, &above, &cursor, &below);
+    return ok;
+}
+
+/* Reads the window again around `anchor` (one of our rows, or a row of the list that is not in the window). */
+static bool read_around(struct list *l, const struct list_row *anchor, unsigned line, struct err *err)
+{
+    bool was_top = l->first_here && l->top == 0;
+    bool ok = list_threaded(l) ? around_thread(l, anchor, err) : around_row(l, anchor, err);
     l->top = l->cur > line ? l->cur - line : 0;
     if (was_top && l->first_here && l->cur < l->height)
         l->top = 0; /* at the head of the list new mail is seen coming */
@@ -410,7 +451,7 @@ static struct list_row hit_row(const struct list *l, const struct hit *hit)
         row = row_copy(hit->ref.account, &raw);
         row.ghost = true;
     }
-    apply_changes(l, &row);
+    row_changes(l, &row);
     return row;
 }
 
@@ -435,15 +476,19 @@ static void read_hits(struct list *l, size_t at, unsigned line)
 static void read_rank(struct list *l)
 {
     struct err err = ERR_INIT;
+    if (list_threaded(l)) {
+        threads_rank(l);
+        return;
+    }
     l->rank = l->total = 0;
     if (l->source == LIST_HITS) {
         l->total = (uint32_t)l->nhits;
         l->rank = (uint32_t)l->base + l->cur;
         return;
     }
-    unsigned lo = l->source == LIST_BOX ? l->account : 0;
-    unsigned hi = l->source == LIST_BOX ? l->account + 1 : l->accts->n;
-    for (unsigned a = lo; a < hi && a < l->accts->n; a++) {
+    unsigned lo, hi;
+    list_accounts(l, &lo, &hi);
+    for (unsigned a = lo; a < hi; a++) {
         struct reader *reader = l->accts->list[a].reader;
         struct row_key key = l->n ? key_for(&l->rows[l->cur], a) : (struct row_key){INT64_MAX, (uint64_t)INT64_MAX};
         uint32_t rank = 0, total = 0;
@@ -465,8 +510,14 @@ bool list_update(struct list *l, struct err *err)
             changed = true;
         }
     }
-    if (!changed || l->source == LIST_NONE)
+    if (l->source == LIST_NONE)
         return false;
+    if (!changed) {
+        uint32_t rank = l->rank, total = l->total;
+        if (l->rank_old)
+            read_rank(l);
+        return rank != l->rank || total != l->total;
+    }
     l->stale = false;
     if (l->source == LIST_HITS)
         read_hits(l, l->base + l->cur, l->cur - l->top);
@@ -523,6 +574,12 @@ static bool near_edge(const struct list *l)
 static void moved(struct list *l, struct ref left, struct err *err)
 {
     l->stay = STAY_ROW;
+    bool threads = list_threaded(l);
+    for (unsigned i = 0; i < l->n && threads; i++)
+        if (ref_eq(l->rows[i].ref, left)) {
+            threads_moved(l, i);
+            break;
+        }
     bury(l, left);
     clamp_top(l);
     if (near_edge(l)) {
@@ -531,7 +588,8 @@ static void moved(struct list *l, struct ref left, struct err *err)
         else
             read_around(l, &l->rows[l->cur], l->cur - l->top, err);
     }
-    read_rank(l);
+    if (!threads)
+        read_rank(l);
 }
 
 bool list_move(struct list *l, int64_t by, struct err *err)
@@ -569,7 +627,10 @@ bool list_first(struct list *l, struct err *err)
     else
         read_end(l, true, err);
     l->older = UINT32_MAX;
-    read_rank(l);
+    if (list_threaded(l))
+        l->rank = 0;
+    else
+        read_rank(l);
     return true;
 }
 
@@ -587,7 +648,10 @@ bool list_last(struct list *l, struct err *err)
         read_end(l, false, err);
     l->stay = STAY_OLDEST;
     l->older = 0;
-    read_rank(l);
+    if (list_threaded(l))
+        l->rank = l->total ? l->total - 1 : 0;
+    else
+        read_rank(l);
     return true;
 }
 
@@ -628,9 +692,11 @@ static uint32_t later_than(const struct list *l, int64_t date)
     struct err err = ERR_INIT;
     struct row_key key = {date + 1, 0};
     uint32_t n = 0, rank = 0, total;
-    unsigned lo = l->source == LIST_BOX ? l->account : 0;
-    unsigned hi = l->source == LIST_BOX ? l->account + 1 : l->accts->n;
-    for (unsigned a = lo; a < hi && a < l->accts->n; a++) {
+    unsigned lo, hi;
+    if (list_threaded(l))
+        return threads_later(l, date);
+    list_accounts(l, &lo, &hi);
+    for (unsigned a = lo; a < hi; a++) {
         struct reader *reader = l->accts->list[a].reader;
         if (reader && reader_rank(reader, l->source == LIST_BOX ? l->box : 0, l->filter, &key, &rank, &total, &err))
             n += rank;
@@ -658,7 +724,7 @@ bool list_reach_rank(struct list *l, uint32_t rank, struct err *err)
             lo = mid + 1;
     }
     uint32_t walk = rank - MIN(rank, later_than(l, lo));
-    struct list_row from = {.date = lo + 1, .ref = {.account = l->accts->n}};
+    struct list_row from = {.date = lo + 1, .newest = lo + 1, .ref = {.account = l->accts->n}};
     read_rows(l, &from, true, MIN(walk, (uint32_t)SAME_DATE_MAX) + 1, &got, &end, err);
     struct ref to = got.n ? got.rows[MIN(walk, got.n - 1)].ref : REF_NONE;
     rows_free(got.rows, got.n);
@@ -674,6 +740,10 @@ static bool unread_beyond(struct list *l, bool older, struct err *err)
     enum list_filter filter = l->filter;
     if (filter == LIST_FLAGGED)
         return false;
+    if (list_threaded(l)) {
+        struct ref to = threads_unread(l, older, err);
+        return to.id && list_reach(l, to, err);
+    }
     l->filter = LIST_UNREAD;
     read_rows(l, &from, older, 8, &got, &end, err);
     l->filter = filter;
@@ -730,7 +800,10 @@ void list_check(const struct list *l)
     for (unsigned i = 0; i < l->n; i++) {
         if (l->rows[i].ghost && i != l->cur && l->source != LIST_HITS)
             bug("a ghost away from the cursor");
-        if (i && l->source != LIST_HITS && row_order(&l->rows[i - 1], &l->rows[i]) >= 0)
+        int order = i == 0             ? -1
+                    : list_threaded(l) ? threads_order(&l->rows[i - 1], &l->rows[i])
+                                       : row_order(&l->rows[i - 1], &l->rows[i]);
+        if (order >= 0 && l->source != LIST_HITS)
             bug("rows %u and %u out of order", i - 1, i);
     }
 }

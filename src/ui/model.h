@@ -93,6 +93,11 @@ struct list_row {
     char *mem;
     bool ghost;   /* no longer in the list; shown until the cursor leaves it */
     bool pending; /* an action on it is under way */
+    /* in a list by threads */
+    int64_t newest;           /* date of the thread's newest message */
+    unsigned place_no, count; /* in the thread, from 0 on; messages of it in this list */
+    struct thread_place place;
+    bool folded; /* one row for the whole thread: its newest message */
 };
 /* A hit of a search as the list keeps it; the row is read from the database when it comes near the screen. */
 struct hit {
@@ -130,7 +135,22 @@ struct list {
     uint32_t unread;
     bool stale; /* read again before the next frame */
     enum list_stay stay;
+    /* by threads: newest first, by their newest message; the messages of one as a tree, or folded into one row */
+    bool threads, fold;            /* fold: all but those in `turned` are; else only those */
+    struct refs turned;            /* account and thread */
+    int64_t rank_ms, rank_cost_ms; /* when rank was counted last, and for how long */
+    bool rank_old;
 };
+/* Is it shown by threads? Hits and filtered rows never are. */
+bool list_threaded(const struct list *);
+void list_set_threads(struct list *, bool on);
+/* Folds the thread of the cursor's row, or unfolds it; or all. */
+void list_fold(struct list *, bool fold);
+void list_fold_all(struct list *, bool fold);
+/* All messages of the row's thread that are in this list; the row alone where it is not by threads. */
+bool list_thread_refs(const struct list *, const struct list_row *, struct refs *out, struct err *);
+/* The oldest unread message of the row's thread, else its newest. */
+struct ref list_thread_unread(const struct list *, const struct list_row *, struct err *);
 void list_init(struct list *, struct accts *, struct changes *);
 void list_fini(struct list *);
 /* Shows a mailbox, all inboxes, or hits; the cursor goes to the newest row. Nothing is read before list_update. */

@@ -388,6 +388,7 @@ void date_short(int64_t date, int64_t now, const char *format, char out[32]);
 
 /* ---- settings.c ---- */
 void ui_load_settings(struct ui *);
+void ui_list_settings(const struct ui *, struct list *); /* by thread or not, as the options say */
 
 /* Declares every command. */
 #define CMD(name, args, in, flags, help, fn, more) cmd_run_fn fn;

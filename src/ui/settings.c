@@ -13,15 +13,26 @@ const struct command ui_command_rows[] = {
 static const char *const events[] = {"new-mail", "start", "quit", NULL};
 const struct cmd_lang ui_lang = {ui_command_rows, COUNT(ui_command_rows), events, theme_things, theme_names};
 
-static void apply_options(struct ui *ui)
+void ui_list_settings(const struct ui *ui, struct list *l)
 {
-    struct err err = ERR_INIT;
+    list_set_threads(l, !strcmp(ui->conf->list_view, "threads"));
+    list_fold_all(l, ui->conf->fold_threads);
+}
+
+/* `name`: that option was set; NULL: all. What a command changed since stays. */
+static void apply_options(struct ui *ui, const char *name)
+{
+#define IS(option) (!name || !strcmp(name, option))
     text_set_ambiguous_wide(ui->conf->ambiguous_wide);
-    snprintf(ui->layout_name, sizeof ui->layout_name, "%s", ui->conf->layout);
-    ui->sidebar = ui->conf->sidebar_width > 0;
+    if (IS("layout"))
+        snprintf(ui->layout_name, sizeof ui->layout_name, "%s", ui->conf->layout);
+    if (IS("sidebar-width"))
+        ui->sidebar = ui->conf->sidebar_width > 0;
+    for (unsigned i = 0; i < ui->depth && (IS("list-view") || IS("fold-threads")); i++)
+        ui_list_settings(ui, ui->stack[i]);
     if (ui->conf->ascii)
         ui->grid.ascii = true;
-    (void)err;
+#undef IS
 }
 
 static void add_hook(struct ui *ui, char *const *words, size_t n)
@@ -42,7 +53,7 @@ static void add_hook(struct ui *ui, char *const *words, size_t n)
 void ui_load_settings(struct ui *ui)
 {
     struct err err = ERR_INIT;
-    apply_options(ui);
+    apply_options(ui, NULL);
     if (!theme_load(&ui->theme, ui->conf->theme, &err)) {
         ui_note_err(ui, &err);
         theme_load(&ui->theme, "default", &err);
@@ -157,7 +168,7 @@ bool run_set(void *context, const struct cmd_args *args, struct err *err)
     free_words(words, line.n);
     if (!ok)
         return false;
-    apply_options(ui);
+    apply_options(ui, args->words[0]);
     tell_store(ui, args);
     for (unsigned a = 0; a < ui->accts.n; a++) /* conf may have moved its accounts */
         ui->accts.list[a].conf = conf_account(ui->conf, ui->accts.list[a].name);

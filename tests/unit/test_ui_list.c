@@ -341,6 +341,244 @@ static void test_random_changes_hold_the_invariants(void **state)
     teardown(&l);
 }
 
+/* ---- by threads ---- */
+/* n messages; where `every` is given each answers the one so many before it. */
+static void setup_threads(unsigned n, bool two, unsigned every)
+{
+    setup_rows(n, two);
+    for (size_t a = 0; a < 2; a++)
+        for (size_t i = every; i < fake_accounts[a].n; i++) {
+            struct fake_row *row = &fake_accounts[a].rows[i], *up = &fake_accounts[a].rows[i - every];
+            row->answers = up->id;
+            row->thread = up->thread ? up->thread : up->id;
+        }
+}
+
+/* Walks from the first row to the last; returns how many there are. Each thread is together, its newest message falls,
+ * its places rise. */
+static unsigned walk_threads(struct list *l)
+{
+    struct err err = ERR_INIT;
+    unsigned n = 0;
+    list_first(l, &err);
+    list_check(l);
+    do {
+        const struct list_row *row = list_cursor(l);
+        n++;
+        if (row->folded)
+            assert_int_equal(row->place_no, 0);
+        uint32_t rank = l->rank;
+        list_stale(l);
+        update(l);
+        l->rank_ms = l->rank_cost_ms = 0;
+        list_stale(l);
+        update(l);
+        assert_int_equal(l->rank, rank); /* as counted, so kept while moving */
+        assert_true(n < 2000);
+    } while (list_move(l, 1, &err));
+    return n;
+}
+
+static void test_threads_are_walked_whole(void **state)
+{
+    (void)state;
+    static const unsigned every[] = {1, 3, 40, 1000};
+    for (unsigned two = 0; two < 2; two++)
+        for (size_t k = 0; k < COUNT(every); k++) {
+            struct list l;
+            setup_threads(120, two, every[k]);
+            list_init(&l, &accts, &changes);
+            list_set_threads(&l, true);
+            list_show_inboxes(&l, STR("all"));
+            list_set_height(&l, 7);
+            update(&l);
+            unsigned threads = two ? 2 * MIN(every[k], 60u) : MIN(every[k], 120u);
+            assert_int_equal(l.total, threads);
+            assert_int_equal(walk_threads(&l), 120);
+            list_fold_all(&l, true);
+            update(&l);
+            assert_int_equal(walk_threads(&l), threads);
+            struct err err = ERR_INIT;
+            list_last(&l, &err);
+            list_check(&l);
+            assert_int_equal(l.rank, threads - 1);
+            assert_true(list_reach_rank(&l, threads / 2, &err));
+            assert_int_equal(l.rank, threads / 2);
+            teardown(&l);
+        }
+}
+
+static void open_threads(struct list *l, unsigned n, unsigned every)
+{
+    setup_threads(n, false, every);
+    list_init(l, &accts, &changes);
+    list_set_threads(l, true);
+    list_show_box(l, 0, 1, STR("INBOX"));
+    list_set_height(l, 10);
+    update(l);
+}
+
+static void test_a_tree_as_it_is_answered(void **state)
+{
+    (void)state;
+    struct list l;
+    struct err err = ERR_INIT;
+    struct reader *r = &fake_accounts[0];
+    open_threads(&l, 30, 30); /* 30 of their own */
+    struct fake_row answer = {.box = 1,
+                              .date = 5000,
+                              .thread = r->rows[3].id,
+                              .answers = r->rows[3].id,
+                              .name = "",
+                              .addr = "",
+                              .to = "",
+                              .subject = ""};
+    struct ref was = list_cursor(&l)->ref;
+    l.stay = STAY_ROW;
+    fake_add(r, answer);
+    answer.date = 5001;
+    answer.answers = r->rows[30].id;
+    fake_add(r, answer);
+    list_stale(&l);
+    update(&l);
+    assert_true(ref_eq(list_cursor(&l)->ref, was)); /* it stays on its message */
+    list_first(&l, &err);
+    assert_int_equal(l.total, 30);
+    assert_int_equal(l.rows[0].ref.id, r->rows[3].id);
+    assert_true(l.rows[0].count == 3 && l.rows[1].place.depth == 1 && l.rows[2].place.depth == 2 &&
+                l.rows[2].place.last);
+    assert_int_equal(l.rows[3].count, 1);
+    /* folded it is its newest message; the cursor stays in the thread */
+    list_move(&l, 1, &err);
+    list_fold(&l, true);
+    update(&l);
+    assert_true(list_cursor(&l)->folded && list_cursor(&l)->ref.id == r->rows[31].id && l.cur == 0);
+    assert_true(!(list_cursor(&l)->flags & FLAG_SEEN)); /* as one of them is */
+    struct refs all = {.n = 0};
+    assert_true(list_thread_refs(&l, list_cursor(&l), &all, &err));
+    assert_int_equal(all.n, 3);
+    refs_fini(&all);
+    /* one of it goes, then all */
+    r->rows[31].gone = true;
+    r->version++;
+    update(&l);
+    assert_true(list_cursor(&l)->folded && list_cursor(&l)->count == 2 && !list_cursor(&l)->ghost);
+    r->rows[30].gone = r->rows[3].gone = true;
+    r->version++;
+    update(&l);
+    assert_true(list_cursor(&l)->ghost);
+    list_move(&l, 1, &err);
+    list_check(&l);
+    update(&l);
+    assert_int_equal(l.total, 29);
+    teardown(&l);
+}
+
+static void test_folded_thread_that_is_filed_goes_at_once(void **state)
+{
+    (void)state;
+    struct list l;
+    struct err err = ERR_INIT;
+    open_threads(&l, 40, 10);
+    list_fold_all(&l, true);
+    update(&l);
+    struct refs all = {.n = 0};
+    struct list_row row = *list_cursor(&l);
+    assert_true(list_thread_refs(&l, &row, &all, &err));
+    assert_int_equal(all.n, 4);
+    struct ref next = list_after(&l, row.ref);
+    list_goto(&l, next, &err);
+    for (size_t i = 0; i < all.n; i++)
+        changes_add(&changes, (struct change){7, all.list[i], 0, 0, true});
+    list_stale(&l);
+    update(&l);
+    assert_null(list_find(&l, row.ref));
+    assert_true(ref_eq(list_cursor(&l)->ref, next));
+    changes_settle(&changes, 7);
+    list_stale(&l);
+    update(&l);
+    assert_non_null(list_find(&l, row.ref));
+    refs_fini(&all);
+    teardown(&l);
+}
+
+static void test_random_changes_of_threads(void **state)
+{
+    struct list l;
+    struct err err = ERR_INIT;
+    uint32_t seed = 4711;
+    (void)state;
+    setup_threads(120, true, 5);
+    list_init(&l, &accts, &changes);
+    list_set_threads(&l, true);
+    list_show_inboxes(&l, STR("all"));
+    list_set_height(&l, 12);
+    update(&l);
+    for (int i = 0; i < 600; i++) {
+        seed = seed * 1664525u + 1013904223u;
+        struct reader *r = &fake_accounts[seed >> 31];
+        uint32_t pick = seed >> 8;
+        const struct fake_row *up = &r->rows[pick % r->n];
+        switch ((seed >> 4) % 9) {
+        case 0:
+            fake_add(r, (struct fake_row){.box = 1,
+                                          .date = 900 + (int64_t)(pick % 300),
+                                          .thread = pick % 3 && !up->gone ? (up->thread ? up->thread : up->id) : 0,
+                                          .answers = pick % 3 && !up->gone ? up->id : 0,
+                                          .flags = pick & 16 ? FLAG_SEEN : 0,
+                                          .name = "x",
+                                          .addr = "",
+                                          .to = "",
+                                          .subject = ""});
+            break;
+        case 1:
+            r->rows[pick % r->n].gone = true;
+            for (size_t k = 0; k < r->n; k++) /* its replies answer what it answered */
+                if (r->rows[k].answers == r->rows[pick % r->n].id)
+                    r->rows[k].answers = r->rows[pick % r->n].answers;
+            r->version++;
+            break;
+        case 2:
+            list_move(&l, (int64_t)(pick % 41) - 20, &err);
+            break;
+        case 3:
+            list_unread(&l, pick & 1, &err);
+            break;
+        case 4:
+            list_set_height(&l, 1 + pick % 30);
+            list_set_filter(&l, pick % 9 == 0 ? LIST_UNREAD : LIST_ALL);
+            list_stale(&l);
+            break;
+        case 5:
+            pick & 1 ? list_first(&l, &err) : list_last(&l, &err);
+            break;
+        case 6:
+            list_fold(&l, pick & 1);
+            break;
+        case 7:
+            if (pick % 5 == 0)
+                list_fold_all(&l, pick & 32);
+            else if (pick % 5 == 1)
+                list_set_threads(&l, pick & 32);
+            break;
+        default:
+            list_stale(&l);
+        }
+        l.stay = l.stay == STAY_OLDEST ? STAY_ROW : l.stay;
+        list_update(&l, &err);
+        list_stale(&l);
+        list_update(&l, &err);
+        list_check(&l);
+        const struct list_row *row = list_cursor(&l);
+        struct ref ref = row ? row->ref : REF_NONE;
+        list_stale(&l);
+        list_update(&l, &err);
+        if (row && l.stay == STAY_ROW)
+            assert_true(ref_eq(list_cursor(&l)->ref, ref));
+    }
+    teardown(&l);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -355,6 +593,10 @@ int main(void)
         cmocka_unit_test(test_unread_filter_keeps_what_was_just_read),
         cmocka_unit_test(test_pending_action_hides_and_comes_back),
         cmocka_unit_test(test_random_changes_hold_the_invariants),
+        cmocka_unit_test(test_threads_are_walked_whole),
+        cmocka_unit_test(test_a_tree_as_it_is_answered),
+        cmocka_unit_test(test_folded_thread_that_is_filed_goes_at_once),
+        cmocka_unit_test(test_random_changes_of_threads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -272,6 +272,62 @@ static void test_columns(void **state)
     fake_close(&f);
 }
 
+static void test_threads(void **state)
+{
+    (void)state;
+    /* each answers the one named before it: 0 none */
+    static const struct {
+        unsigned answers;
+        const char *name, *subject;
+    } mails[] = {{0, "Alice Example", "a plan for the summer"},
+                 {1, "Bob Example", "Re: a plan for the summer"},
+                 {1, "Carol Ex.", "Re: a plan for the summer"},
+                 {2, "Alice Example", "Re: a plan for the summer"},
+                 {4, "\033[31mMallory", "Re: \033]0;x\007a plan"},
+                 {2, "Dora", "Re: a plan for the summer"},
+                 {0, "Robot", "on its own"},
+                 {7, "見本 太郎", "Re: 見積書の件についてのご連絡とお願いがございます、よろしくお願い申し上げます"}};
+    struct fake_ui f;
+    struct reader *work = &fake_accounts[0];
+    fake_mails();
+    uint64_t first = 0, last = 0;
+    for (size_t i = 0; i < COUNT(mails) + 30; i++) {
+        const bool deep = i >= COUNT(mails);
+        const unsigned answers = deep ? 0 : mails[i].answers;
+        fake_add(work, (struct fake_row){.box = 1,
+                                         .date = 1584400000 + (int64_t)i * 60 - (deep ? 86400 : 0),
+                                         .flags = i % 3 ? FLAG_SEEN : 0,
+                                         .name = deep ? "Deep" : mails[i].name,
+                                         .addr = "a@example.org",
+                                         .to = "",
+                                         .subject = deep ? "Re: deeper" : mails[i].subject});
+        struct fake_row *row = &work->rows[work->n - 1];
+        if (i == 0)
+            first = row->id;
+        row->answers = deep ? (i == COUNT(mails) ? 0 : last) : answers ? first + answers - 1 : 0;
+        row->thread = deep ? first + COUNT(mails) : i >= 6 ? first + 6 : first;
+        last = row->id;
+    }
+    fake_open(&f, 24, 80, "set list-view threads\n");
+    compare(&f, "threads-80");
+    fake_type(&f, "Esc-v");
+    compare(&f, "threads-folded");
+    fake_type(&f, "Esc-V");
+    compare(&f, "threads-all-folded");
+    fake_type(&f, "Enter"); /* unfolds, and opens what is not read */
+    compare(&f, "threads-opened");
+    fake_type(&f, "q a"); /* the message alone */
+    assert_int_equal(ipc_ids_count(fake_last_intent.msgs), 1);
+    fake_type(&f, "Esc-v d"); /* all that is left of the thread */
+    assert_int_equal(ipc_ids_count(fake_last_intent.msgs), 1);
+    ui_resize(f.ui, 10, 40);
+    compare(&f, "threads-40");
+    fake_close(&f);
+    fake_open(&f, 24, 80, "set list-view threads\nset ascii yes\n");
+    compare(&f, "threads-ascii");
+    fake_close(&f);
+}
+
 /* The counts of a mailbox and the rows of its list are read one after the other: rows that come in between belong to
  * the whole, and do not move what is asked for by its part of it. */
 static void test_rows_that_come_between(void **state)
@@ -309,6 +365,7 @@ int main(void)
         cmocka_unit_test(test_read_only_mailbox),
         cmocka_unit_test(test_picker),
         cmocka_unit_test(test_columns),
+        cmocka_unit_test(test_threads),
         cmocka_unit_test(test_rows_that_come_between),
         cmocka_unit_test(test_ascii),
         cmocka_unit_test(test_no_escape_ever),

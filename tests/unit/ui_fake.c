@@ -65,11 +65,16 @@ uint64_t reader_version(struct reader *r)
     return r->version;
 }
 
+static uint64_t thread_of(const struct fake_row *f)
+{
+    return f->thread ? f->thread : f->id;
+}
+
 static struct msg_row as_row(const struct fake_row *f)
 {
     return (struct msg_row){.id = f->id,
                             .box = f->box,
-                            .thread = f->thread,
+                            .thread = thread_of(f),
                             .date = f->date,
                             .size = 1000,
                             .flags = f->flags,
@@ -195,11 +200,133 @@ bool reader_thread(struct reader *r, uint64_t thread, unsigned max, msg_row_fn *
 {
     (void)err;
     for (size_t i = 0; i < r->n && max; i++)
-        if (r->rows[i].thread == thread && !r->rows[i].gone) {
+        if (thread_of(&r->rows[i]) == thread && !r->rows[i].gone) {
             struct msg_row row = as_row(&r->rows[i]);
             fn(arg, &row);
             max--;
         }
+    return true;
+}
+
+/* ---- threads: slow and simple ---- */
+bool reader_thread_row(struct reader *r, uint64_t box, uint64_t thread, struct thread_row *row_r, struct err *err)
+{
+    (void)err;
+    *row_r = (struct thread_row){.thread = 0};
+    for (size_t i = 0; i < r->n; i++) {
+        const struct fake_row *f = &r->rows[i];
+        if (f->gone || f->box != box || thread_of(f) != thread)
+            continue;
+        row_r->thread = thread;
+        row_r->newest = row_r->count++ ? MAX(row_r->newest, f->date) : f->date;
+        row_r->unread += !(f->flags & FLAG_SEEN);
+        row_r->flagged += (f->flags & FLAG_FLAGGED) != 0;
+    }
+    return true;
+}
+
+bool reader_threads(struct reader *r, uint64_t box, bool unread, const struct row_key *from, bool older, unsigned max,
+                    thread_row_fn *fn, void *arg, struct err *err)
+{
+    struct row_key at = from ? *from : (struct row_key){0, 0};
+    bool any = from != NULL;
+    for (unsigned n = 0; n < max; n++) {
+        struct thread_row best = {.thread = 0};
+        for (size_t i = 0; i < r->n; i++) {
+            struct thread_row t;
+            reader_thread_row(r, box, thread_of(&r->rows[i]), &t, err);
+            bool beyond = !any || (older ? before(at.date, at.id, t.newest, t.thread)
+                                         : before(t.newest, t.thread, at.date, at.id));
+            bool better = !best.thread || (older ? before(t.newest, t.thread, best.newest, best.thread)
+                                                 : before(best.newest, best.thread, t.newest, t.thread));
+            if (t.thread && beyond && better && (!unread || t.unread))
+                best = t;
+        }
+        if (!best.thread)
+            break;
+        at = (struct row_key){best.newest, best.thread};
+        any = true;
+        fn(arg, &best);
+    }
+    return true;
+}
+
+static void count_thread(void *arg, const struct thread_row *row)
+{
+    uint32_t *n = arg;
+    (void)row;
+    ++*n;
+}
+
+bool reader_thread_rank(struct reader *r, uint64_t box, const struct row_key *key, uint32_t *rank_r, uint32_t *total_r,
+                        struct err *err)
+{
+    *rank_r = *total_r = 0;
+    return reader_threads(r, box, false, key, false, UINT32_MAX, count_thread, rank_r, err) &&
+           reader_threads(r, box, false, NULL, true, UINT32_MAX, count_thread, total_r, err);
+}
+
+bool reader_thread_newest(struct reader *r, uint64_t box, uint64_t thread, struct msg_row *row_r, struct err *err)
+{
+    (void)err;
+    *row_r = (struct msg_row){.id = 0};
+    for (size_t i = 0; i < r->n; i++) {
+        const struct fake_row *f = &r->rows[i];
+        if (!f->gone && f->box == box && thread_of(f) == thread &&
+            (!row_r->id || before(f->date, f->id, row_r->date, row_r->id)))
+            *row_r = as_row(f);
+    }
+    return true;
+}
+
+/* The replies to `answers`, oldest first, and theirs. */
+static void tree_below(struct reader *r, uint64_t box, uint64_t thread, uint64_t answers, struct thread_place place,
+                       thread_msg_fn *fn, void *arg)
+{
+    const struct fake_row *last = NULL, *f;
+    for (int pass = 0; pass < 2; pass++) {
+        struct row_key at = {INT64_MIN, 0};
+        for (;;) {
+            const struct fake_row *next = NULL;
+            for (size_t i = 0; i < r->n; i++) {
+                f = &r->rows[i];
+                if (!f->gone && f->box == box && thread_of(f) == thread && f->answers == answers &&
+                    before(f->date, f->id, at.date, at.id) && (!next || before(next->date, next->id, f->date, f->id)))
+                    next = f;
+            }
+            if (!next)
+                break;
+            at = (struct row_key){next->date, next->id};
+            if (pass == 0) {
+                last = next;
+                continue;
+            }
+            struct msg_row row = as_row(next);
+            place.last = next == last;
+            fn(arg, &row, &place);
+            struct thread_place below = place;
+            below.depth++;
+            if (place.depth)
+                below.lines |= (uint64_t)!place.last << (place.depth - 1);
+            tree_below(r, box, thread, next->id, below, fn, arg);
+        }
+    }
+}
+
+bool reader_thread_tree(struct reader *r, uint64_t box, uint64_t thread, thread_msg_fn *fn, void *arg, struct err *err)
+{
+    (void)err;
+    tree_below(r, box, thread, 0, (struct thread_place){.depth = 0}, fn, arg);
+    return true;
+}
+
+bool reader_box_by_role(struct reader *r, uint8_t role, struct box_row *row_r, struct err *err)
+{
+    (void)err;
+    *row_r = (struct box_row){.id = 0};
+    for (size_t i = 0; i < r->nboxes && !row_r->id; i++)
+        if (r->boxes[i].role == role)
+            *row_r = as_box(r, &r->boxes[i]);
     return true;
 }
 

@@ -6,7 +6,7 @@
 #include "ui/private.h"
 
 struct fake_row {
-    uint64_t id, box, thread;
+    uint64_t id, box, thread, answers; /* thread 0: one of its own; answers: the id of another */
     int64_t date;
     uint32_t flags, attrs, state;
     const char *name, *addr, *to, *subject, *tags; /* borrowed */

@@ -1,0 +1,41 @@
+/* What the list's files share: rows as they are read, and the order that threads bring. */
+#ifndef TUIMAIL_UI_LIST_INT_H
+#define TUIMAIL_UI_LIST_INT_H
+
+#include "ui/model.h"
+
+struct gather {
+    const struct list *list;
+    unsigned account;
+    struct list_row *rows;
+    unsigned n, cap, got;
+};
+struct list_row row_copy(unsigned account, const struct msg_row *);
+void row_free(struct list_row *);
+void rows_free(struct list_row *, unsigned n);
+/* Applies what the user did and the store has not answered; false where the row leaves the list by it. */
+bool row_changes(const struct list *, struct list_row *);
+struct list_row row_again(const struct list_row *); /* a copy, for one whose message is gone */
+void gather_add(struct gather *, struct list_row);  /* takes the row */
+/* Of rows read around `from`, more than wanted, keeps those next to it: beyond them accounts may have gaps. True where
+ * any were dropped. */
+bool gather_trim(struct gather *, bool older, unsigned want);
+/* Accounts that take part: lo to hi - 1. */
+void list_accounts(const struct list *, unsigned *lo_r, unsigned *hi_r);
+
+/* ---- list_threads.c: the same questions for a list by threads ---- */
+int threads_order(const struct list_row *, const struct list_row *);
+bool threads_read(const struct list *, const struct list_row *from, bool older, unsigned want, struct gather *out,
+                  bool *end_r, struct err *);
+/* The rows of the thread that `anchor` belongs to, and which of them the cursor is on: a ghost of `anchor` where its
+ * message is no longer in the list. */
+void threads_own(const struct list *, const struct list_row *anchor, struct gather *out, unsigned *at_r, struct err *);
+/* Rank and total, in threads. Counting them takes a while in a long list, so it is done seldom enough. */
+void threads_rank(struct list *);
+/* The cursor came from row `from` of the window. */
+void threads_moved(struct list *, unsigned from);
+uint32_t threads_later(const struct list *, int64_t date);
+/* A message of the nearest thread beyond the cursor's that has an unread one; REF_NONE: there is none. */
+struct ref threads_unread(const struct list *, bool older, struct err *);
+
+#endif

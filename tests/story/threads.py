@@ -1,0 +1,89 @@
+#!/usr/bin/env python3
+"""Lists by thread, in the real programs: a tree as it was answered, folded threads that are filed as one, undone as one,
+and answers that come while the list is open."""
+import contextlib
+import os
+
+import tap
+from dovecot import Server
+from tap import equal
+from user import User, eventually, message
+
+
+def answer(subject, number, answers=None, day=20):
+    text = message(subject, "Hello.\n").replace("Sun, 22 Nov 2026 10:00:00", "Fri, %d Nov 2026 10:%02d:00" % (day, number))
+    head = "".join(line for line in text.splitlines(True) if not line.lower().startswith("message-id:"))
+    ids = "Message-ID: <m%d@example.org>\n" % number
+    if answers:
+        ids += "References: %s\n" % " ".join("<m%d@example.org>" % a for a in answers)
+    return ids + head
+
+
+def subjects(server, box="INBOX"):
+    with server.imap("bob") as imap:
+        imap.select('"%s"' % box, readonly=True)
+        found = []
+        for _, data in [imap.fetch(n, "(BODY.PEEK[HEADER.FIELDS (SUBJECT)])") for n in imap.search(None, "ALL")[1][0].decode().split()]:
+            found.append(data[0][1].decode().split(":", 1)[1].strip())
+        return sorted(found)
+
+
+def rows(screen, *words):
+    """The subjects of the lines that have one of the words, with what stands before them."""
+    return [line.split("Alice Example", 1)[1][5:].rstrip() for line in screen.splitlines() if any(w in line for w in words)]
+
+
+def run(protocol):
+    with tap.directory() as root:
+        server = Server(os.path.join(root, "dovecot"), relay=False)
+        try:
+            server.deliver("bob", answer("the plan", 1))
+            server.deliver("bob", answer("Re: the plan", 2, [1]))
+            server.deliver("bob", answer("something else", 3))
+            server.deliver("bob", answer("Re: the plan again", 4, [1, 2]))
+            user = User(os.path.join(root, "bob"), server, protocol=protocol)
+            with contextlib.closing(user.start(cols=80, rows=24)) as term:
+                term.wait("the plan again")
+                term.keys("o")
+                screen = term.wait("2 threads")
+                equal(rows(screen, "plan", "something"), ["the plan", "└ Re: the plan", "  └ Re: the plan again", "something else"])
+                term.keys("Home", "M-v")
+                screen = term.wait("▸3 Re: the plan again")
+                assert "└" not in screen, screen
+                # an answer that comes opens nothing and moves nothing but its thread
+                server.deliver("bob", answer("Re: something else", 5, [3]))
+                term.keys("G")
+                term.wait("└ Re: something else")
+                term.wait("2 threads")
+                # the folded thread is filed as one
+                term.keys("a")
+                term.wait("archived 3 messages")
+                term.wait("the plan again", gone=True)
+                if protocol == "imaps":
+                    eventually("all three are in the archive", lambda: len(subjects(server, "Archive")) == 3)
+                    equal(subjects(server), ["Re: something else", "something else"])
+                term.keys("u")
+                term.wait("▸3 Re: the plan again")
+                if protocol == "imaps":
+                    eventually("all three are back", lambda: len(subjects(server)) == 5)
+                # reading goes on at what is not read, unfolded
+                term.keys("Home")
+                term.wait(lambda s: "1 of 2 threads" in s)
+                term.keys("o")
+                term.wait(lambda s: "of 5" in s)
+                term.keys("o")
+                term.wait("2 threads")
+        finally:
+            server.close()
+
+
+def test_threads_of_an_imap_mailbox():
+    run("imaps")
+
+
+def test_threads_of_a_maildir():
+    run("pop3s")
+
+
+if __name__ == "__main__":
+    tap.run(globals())
