@@ -22,24 +22,6 @@ static bool check_private(const char *path, struct err *err)
     return true;
 }
 
-bool fs_mkdir_private(const char *path, struct err *err)
-{
-    char *copy = mem_dup_z(path);
-    bool ok = true;
-    for (char *p = copy + 1; ok && *p; p++) {
-        if (*p != '/')
-            continue;
-        *p = '\0';
-        if (mkdir(copy, 0700) < 0 && errno != EEXIST && errno != EROFS && errno != EACCES)
-            ok = err_sys(err, err_from_errno(errno), errno, "cannot make the directory %s", copy);
-        *p = '/';
-    }
-    free(copy);
-    if (ok && mkdir(path, 0700) < 0 && errno != EEXIST)
-        ok = err_sys(err, err_from_errno(errno), errno, "cannot make the directory %s", path);
-    return ok && check_private(path, err);
-}
-
 bool fs_sync_dir(const char *dir, struct err *err)
 {
     int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -60,6 +42,35 @@ static bool sync_parent(const char *path, struct err *err)
     bool ok = fs_sync_dir(dir, err);
     free(dir);
     return ok;
+}
+
+/* A new directory is there after a cut of the power too, so far as the one above may be opened. */
+static bool make_dir(const char *path, bool last, struct err *err)
+{
+    if (mkdir(path, 0700) < 0)
+        return errno == EEXIST || (!last && (errno == EROFS || errno == EACCES)) ||
+               err_sys(err, err_from_errno(errno), errno, "cannot make the directory %s", path);
+    struct err why = ERR_INIT;
+    if (sync_parent(path, &why) || why.kind == ERR_PERMISSION)
+        return true;
+    rmdir(path); /* so that the next attempt makes it durable */
+    *err = why;
+    return false;
+}
+
+bool fs_mkdir_private(const char *path, struct err *err)
+{
+    char *copy = mem_dup_z(path);
+    bool ok = true;
+    for (char *p = copy + 1; ok && *p; p++) {
+        if (*p != '/')
+            continue;
+        *p = '\0';
+        ok = make_dir(copy, false, err);
+        *p = '/';
+    }
+    free(copy);
+    return ok && make_dir(path, true, err) && check_private(path, err);
 }
 
 bool fs_commit(int fd, const char *tmp, const char *final, struct err *err)

@@ -56,9 +56,13 @@ bool maildir_create(struct maildir *m, struct str folder, struct err *err)
             return err_sys(err, err_from_errno(errno), errno, "cannot make the folder \"%.*s\" in %s", STR_FMT(folder),
                            m->path);
     }
-    if (fsync(m->fd) < 0)
-        return err_sys(err, err_from_errno(errno), errno, "cannot make %s durable", m->path);
-    return true;
+    int fd = openat(m->fd, dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+    bool ok = fd >= 0 && fsync(fd) == 0 && fsync(m->fd) == 0;
+    if (!ok)
+        err_sys(err, err_from_errno(errno), errno, "cannot make %s durable", m->path);
+    if (fd >= 0)
+        close(fd);
+    return ok;
 }
 
 struct rename_all {

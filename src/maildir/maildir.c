@@ -25,6 +25,11 @@ struct maildir *maildir_open(const char *root, struct err *err)
             return NULL;
         }
     }
+    if (fsync(fd) < 0) { /* what is delivered into them is only as durable as they are */
+        err_sys(err, err_from_errno(errno), errno, "cannot make %s durable", root);
+        close(fd);
+        return NULL;
+    }
     struct maildir *m = mem_new(sizeof *m);
     m->fd = fd;
     m->network = fs_is_network(root);
