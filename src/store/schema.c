@@ -297,7 +297,7 @@ static int cache_judge(struct db *db, struct err *err)
         (uint64_t)mark != key_word(db))
         return -1;
     if (!cache_value(db, "SELECT max(id) FROM cache.msg", &probe) ||
-        !cache_value(db, "SELECT count(*) FROM cache.box", &probe))
+        !cache_value(db, "SELECT count(*) FROM cache.box WHERE id NOT IN (SELECT id FROM main.boxid)", &probe) || probe)
         return -1;
     cache_value(db, "SELECT value FROM cache.cmeta WHERE name='clean'", &clean);
     cache_value(db, "SELECT value FROM main.meta WHERE name='cache-damaged'", &damaged);
@@ -309,6 +309,11 @@ static int cache_judge(struct db *db, struct err *err)
         return -1;
     return 1;
 }
+
+/* Mailboxes keep their ids when the cache is lost, or that part of a burst which belonged to it: of the two logs one is
+ * written first. */
+static const char boxes_of_keep[] = "INSERT INTO cache.box(id,name,utf8,delim) SELECT id,name,utf8,coalesce(delim,0) "
+                                    "FROM main.boxid WHERE id NOT IN (SELECT id FROM cache.box)";
 
 static bool cache_make(struct db *db, struct err *err)
 {
@@ -322,11 +327,7 @@ static bool cache_make(struct db *db, struct err *err)
         int rc;
         sql_step(st, &rc);
         ok = rc == SQLITE_OK || sql_fail(&db->q, rc, err);
-        /* Mailboxes keep their ids when the cache is lost. */
-        ok = ok &&
-             sql_exec(&db->q,
-                      "INSERT INTO cache.box(id,name,utf8,delim) SELECT id,name,utf8,coalesce(delim,0) FROM main.boxid",
-                      err);
+        ok = ok && sql_exec(&db->q, boxes_of_keep, err);
         ok = ok && sql_exec(&db->q, "DELETE FROM main.meta WHERE name='cache-damaged'", err);
     }
     ok = ok && sql_exec(&db->q, "COMMIT", err);
@@ -375,6 +376,8 @@ static bool cache_open(struct db *db, const char *path, unsigned *opened, struct
         *opened |= DB_CACHE_NEW;
         if (!cache_make(db, err))
             return false;
+    } else if (!sql_exec(&db->q, boxes_of_keep, err)) {
+        return false;
     }
     return sql_exec(&db->q, "PRAGMA cache.synchronous=NORMAL", err) &&
            sql_exec(&db->q, "PRAGMA cache.cache_size=-32768", err) &&
