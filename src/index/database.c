@@ -127,6 +127,11 @@ bool index_open(struct index *ix, struct err *err)
         return create(ix, "the index is new", err);
     notmuch_status_t status = notmuch_database_open_with_config(ix->dir, NOTMUCH_DATABASE_MODE_READ_WRITE, ix->config,
                                                                 NULL, &ix->db, &message);
+    /* A database without its version is one whose making was cut short. */
+    if (status == NOTMUCH_STATUS_SUCCESS && notmuch_database_needs_upgrade(ix->db)) {
+        notmuch_database_destroy(ix->db);
+        status = NOTMUCH_STATUS_UPGRADE_REQUIRED;
+    }
     if (status == NOTMUCH_STATUS_SUCCESS) {
         free(message);
         opened(ix);
