@@ -8,6 +8,7 @@
 #include "fetch/hold.h"
 #include "fetch/local.h"
 #include "net/pop3.h"
+#include "net/sasl.h"
 
 #define IDS_MAX ((size_t)128 << 20)        /* bytes of all UIDLs of a maildrop */
 #define DISK_RESERVE ((uint64_t)32 << 20)  /* stays free */
@@ -23,8 +24,12 @@ struct pop_session {
     uint32_t count;
 };
 
-/* This server lost commands of a window once: no window until this program ends (THREATS 92). */
-static bool lossy;
+/* A server that lost commands (THREATS 92), or may have: how far it is trusted in the sessions to come. */
+static struct {
+    enum pop3_trust trust;
+    int64_t until;
+} doubt;
+#define SUSPECT_S 3600 /* after a silence that may have been the network's */
 
 static struct pop_session *session_of(struct fetch *f)
 {
@@ -63,46 +68,117 @@ static bool lose(struct fetch *f, const struct err *err)
 
 /* ---- Connecting --------------------------------------------------------------------------------- */
 
-static bool log_in(struct fetch *f, struct pop_session *s, struct err *err)
+/* "de-DE" of "de_DE.UTF-8"; "" for English, which servers speak unasked. */
+static void language(char *tag, size_t size)
+{
+    const char *const names[] = {"LC_ALL", "LC_MESSAGES", "LANG"};
+    const char *value = NULL;
+    for (size_t i = 0; i < COUNT(names) && (value == NULL || value[0] == '\0'); i++)
+        value = getenv(names[i]);
+    size_t n = value != NULL ? strcspn(value, ".@") : 0;
+    bool named = n >= 2 && n < size && strncmp(value, "en", 2) != 0 && strncmp(value, "POSIX", 5) != 0;
+    snprintf(tag, size, "%.*s", named ? (int)n : 0, named ? value : "");
+    for (char *c = tag; *c != '\0'; c++) {
+        if (*c == '_')
+            *c = '-';
+    }
+}
+
+static struct pop3 *session_new(const struct fetch *f, struct str words)
+{
+    char tag[32];
+    struct pop3 *p = pop3_new(f->stream, f->account->in.host);
+    language(tag, sizeof tag);
+    pop3_language(p, tag);
+    pop3_expect(p, words);
+    pop3_distrust(p, doubt.trust, doubt.until);
+    return p;
+}
+
+static void distrust(struct pop3 *p, enum pop3_trust trust, const struct err *why)
+{
+    int64_t until = clock_wall() + (why->kind == ERR_PROTOCOL ? POP3_DOUBT_MAX : SUSPECT_S);
+    log_msg(LOG_WARN, "commands are not sent ahead any more: %s", why->text);
+    pop3_distrust(p, trust, until);
+    doubt.trust = trust;
+    doubt.until = until;
+}
+
+static bool may_be_lossy(enum err_kind kind)
+{
+    return kind == ERR_PROTOCOL || kind == ERR_LINE || kind == ERR_TIMEOUT;
+}
+
+static bool log_in(struct fetch *f, struct pop_session *s, struct str words, struct err *err)
 {
     const struct endpoint *in = &f->account->in;
-    for (bool last = false;; last = true) {
+    for (bool last = false;;) {
         if (!fetch_open(f, err))
             return false;
-        s->pop3 = pop3_new(f->stream, in->host);
-        if (lossy)
-            pop3_lockstep(s->pop3);
+        s->pop3 = session_new(f, words);
         /* A tunnel without a login begins behind it. */
         if (pop3_greet(s->pop3, in->tls == TLS_STARTTLS, err) &&
             (!fetch_has_login(f) || pop3_login(s->pop3, in->user, &f->secret, in->tls == TLS_NONE, err))) {
             fetch_logged_in(f);
             return true;
         }
+        bool early = pop3_went_ahead(s->pop3) && may_be_lossy(err->kind);
+        if (early)
+            distrust(s->pop3, POP3_CAREFUL, err);
         pop3_free(&s->pop3);
-        if (!fetch_login_failed(f, last, err))
+        if (early) {
+            stream_close(&f->stream);
+            *err = ERR_INIT;
+        } else if (!fetch_login_failed(f, last, err)) {
             return false;
+        } else {
+            last = true;
+        }
     }
 }
 
-static bool step_connect(struct fetch *f, struct msg *m UNUSED, struct err *err)
+static bool tell(struct fetch *f, const struct pop_session *s, struct err *err)
+{
+    struct buf text = BUF_INIT(4096), words = BUF_INIT(POP3_WORDS_MAX);
+    pop3_caps_text(s->pop3, &text);
+    if (stream_is_tls(f->stream) || stream_is_tunnel(f->stream)) {
+        buf_addz(&text, "; ");
+        stream_describe(f->stream, &text);
+    }
+    pop3_words(s->pop3, &words);
+    bool ok =
+        FETCH_SEND(f, err, ONLINE, .caps = pop3_caps(s->pop3), .caps_text = buf_str(&text), .words = buf_str(&words),
+                   .unbound = sasl_unbound(), .delay = pop3_login_delay(s->pop3), .expire = pop3_expire(s->pop3));
+    buf_fini(&text);
+    buf_fini(&words);
+    return ok;
+}
+
+static bool step_connect(struct fetch *f, struct msg *m, struct err *err)
 {
     if (f->stream != NULL)
         return true;
     struct pop_session *s = mem_new(sizeof *s);
     f->session = s;
     buf_init(&s->ids, IDS_MAX);
-    if (!log_in(f, s, err))
+    if (sasl_unbound().n == 0)
+        sasl_unbound_set(m->u.STEP_CONNECT.unbound);
+    if (!log_in(f, s, m->u.STEP_CONNECT.caps, err))
         return lose(f, err);
-    struct buf text = BUF_INIT(4096);
-    pop3_caps_text(s->pop3, &text);
-    if (stream_is_tls(f->stream) || stream_is_tunnel(f->stream)) {
-        buf_addz(&text, "; ");
-        stream_describe(f->stream, &text);
+    return tell(f, s, err);
+}
+
+/* After an error in the middle of a flight: was it the server that lost a command? A line that was cut tells itself. */
+static bool lose_flight(struct fetch *f, const struct err *err)
+{
+    struct err ignored = ERR_INIT;
+    struct pop3 *p = session_of(f)->pop3;
+    bool flew = pop3_trust(p) != POP3_LOCKSTEP && (pop3_caps(p) & POP_PIPELINING) != 0;
+    if (flew && (err->kind == ERR_PROTOCOL || pop3_unanswered(p))) {
+        distrust(p, POP3_LOCKSTEP, err);
+        (void)tell(f, session_of(f), &ignored);
     }
-    bool ok = FETCH_SEND(f, err, ONLINE, .caps = pop3_caps(s->pop3), .caps_text = buf_str(&text),
-                         .delay = pop3_login_delay(s->pop3), .expire = pop3_expire(s->pop3));
-    buf_fini(&text);
-    return ok;
+    return lose(f, err);
 }
 
 static bool step_close(struct fetch *f, struct msg *m UNUSED, struct err *err UNUSED)
@@ -145,7 +221,7 @@ static bool step_list(struct fetch *f, struct msg *m, struct err *err)
     s->count = 0;
     buf_reset(&s->ids);
     struct listing l = {f, m->u.STEP_POP_LIST.step};
-    return pop3_list(s->pop3, on_listed, &l, err) || lose(f, err);
+    return pop3_list(s->pop3, on_listed, &l, err) || lose_flight(f, err);
 }
 
 static struct str uidl_of(const struct pop_session *s, uint32_t number)
@@ -444,8 +520,7 @@ static bool step_retr(struct fetch *f, struct msg *m, struct err *err)
             if (!saved)
                 lose(f, err);
         } else if (!ok) {
-            lossy = lossy || (err->kind == ERR_PROTOCOL && pop3_caps(s->pop3) & POP_PIPELINING);
-            lose(f, err);
+            lose_flight(f, err);
         }
         /* However it ended: what came whole is kept. */
         struct err last = ERR_INIT;

@@ -25,28 +25,55 @@ enum pop_cap {
     POP_RESP_CODES = 128,
     POP_AUTH_RESP_CODE = 256,
     POP_APOP = 512, /* by its greeting */
+    POP_UTF8 = 1024,
+    POP_LANG = 2048,
 };
 
 struct pop3;
 /* Borrows the stream, which must outlive it. */
 struct pop3 *pop3_new(struct stream *, const char *host);
 void pop3_free(struct pop3 **); /* NULL-safe; sends nothing: without QUIT the server keeps every message */
-/* Never pipeline in this session (a server that loses commands). */
-void pop3_lockstep(struct pop3 *);
-/* Greeting and capabilities; with `starttls` STLS, after which all that was said before is forgotten. ERR_NO_STARTTLS.
- */
+/* How far the server's PIPELINING is believed. */
+enum pop3_trust {
+    POP3_AHEAD,    /* commands also go ahead of the answers of the login */
+    POP3_CAREFUL,  /* only within a session: something between us and the maildrop lost what stood behind a login */
+    POP3_LOCKSTEP, /* never: it loses commands of a window (THREATS 92) */
+};
+#define POP3_DOUBT_MAX (7 * 86400) /* seconds that less than full trust may last */
+#define POP3_WORDS_MAX 3000
+/* What pop3_words said in an earlier session with this host, "" for none. With it, and under TLS, the session is begun
+ * on trust: capabilities, login and lists are one flight (RFC 2449 6.6), and what the server announces now is compared
+ * afterwards. Without this call the login waits for the capabilities, the lists for the login. Before pop3_greet. */
+void pop3_expect(struct pop3 *, struct str words);
+/* Lowers the trust, never raises it, until a time of the wall clock; later sessions know of it by their words. */
+void pop3_distrust(struct pop3 *, enum pop3_trust, int64_t until);
+enum pop3_trust pop3_trust(const struct pop3 *);
+/* Were commands sent ahead of the login's answer? Then ERR_PROTOCOL, ERR_LINE and ERR_TIMEOUT of pop3_login may be due
+ * to that: again in a new session with POP3_CAREFUL. */
+bool pop3_went_ahead(const struct pop3 *);
+/* Did a command stay without any answer at all until ERR_TIMEOUT? In a flight it may have been lost; a line that failed
+ * falls silent in the middle of one. */
+bool pop3_unanswered(const struct pop3 *);
+/* For pop3_expect of the next session. */
+void pop3_words(const struct pop3 *, struct buf *out);
+/* The language (RFC 5646 tag, "de-DE") that the user reads, for LANG; NULL or "" for the server's own. Before
+ * pop3_login. */
+void pop3_language(struct pop3 *, const char *tag);
+/* The greeting; with `starttls` STLS, before which nothing is believed or said. ERR_NO_STARTTLS. */
 bool pop3_greet(struct pop3 *, bool starttls, struct err *);
-unsigned pop3_caps(const struct pop3 *);                   /* enum pop_cap; of the present state of the line */
-void pop3_caps_text(const struct pop3 *, struct buf *out); /* the capability lines, "; " between them, hostile */
+unsigned pop3_caps(const struct pop3 *); /* enum pop_cap */
+/* The capability lines, "; " between them, hostile; behind LANG the language that the server chose. */
+void pop3_caps_text(const struct pop3 *, struct buf *out);
 #define POP3_EXPIRE_NEVER UINT32_MAX
 uint32_t
 pop3_login_delay(const struct pop3 *); /* seconds between two logins (LOGIN-DELAY), a day at most; 0 none said */
 /* Days that mail stays there at least (EXPIRE): 0: what was fetched may go at once; POP3_EXPIRE_NEVER also where it
  * does not say. */
 uint32_t pop3_expire(const struct pop3 *);
-/* SASL, APOP (only for a real message id as challenge: THREATS 18), USER and PASS. Passwords in clear only under TLS or
- * where `insecure_ok`. One try. ERR_AUTH only where the server means the password: a locked maildrop is ERR_SERVER_TEMP
- * (THREATS 90). */
+/* UTF8 and LANG where announced (RFC 6856), then SASL, APOP (only for a real message id as challenge: THREATS 18), USER
+ * and PASS. Passwords in clear only under TLS or where `insecure_ok`. One try; a second one only where the capabilities
+ * turn out to be others than those expected. ERR_AUTH only where the server means the password: a locked maildrop is
+ * ERR_SERVER_TEMP (THREATS 90). */
 bool pop3_login(struct pop3 *, const char *user, const struct secret *, bool insecure_ok, struct err *);
 
 /* One message; uidl is hostile bytes (THREATS 77), the same for two messages if the server says so (76). size 0:
@@ -72,10 +99,10 @@ struct pop3_sink {
 enum pop3_verb { POP3_RETR, POP3_TOP /* header only */ };
 #define POP3_HEAD UINT32_C(0x80000000) /* added to a number: header only, in the same window as the others */
 /* After pop3_list. The messages in the order given (the sink gets the numbers as they are given), in a window of
- * commands where pipelining is announced. In a window,
- * a message whose length is not the one listed means that answers may have shifted (THREATS 92): it is not delivered,
- * and the call ends with ERR_PROTOCOL; go on in a new session with pop3_lockstep. A line lost in a message: no `end`
- * for it and those behind it; drop what was begun (80). */
+ * commands where pipelining is announced. In a window LIST with its number goes before each and NOOP behind the last,
+ * and a message is only whole when what stands before and behind it is answered so (THREATS 92): else it is not
+ * delivered, and the call ends with ERR_PROTOCOL; go on in a new session with POP3_LOCKSTEP. A line lost in a message:
+ * no `end` for it and those behind it; drop what was begun (80). Never from within a sink. */
 bool pop3_get(struct pop3 *, enum pop3_verb, const uint32_t *numbers, size_t n, const struct pop3_sink *, struct err *);
 /* Asked by pop3_get between two messages; NULL: never. True: something else waits for the line: no more is asked for,
  * and pop3_get returns true when what is on its way has come. */

@@ -319,11 +319,10 @@ bool sasl_initial(struct sasl *s, struct buf *out)
     return base64_encode(buf_str(&s->first), out);
 }
 
-/* "<unique@host>", as RFC 2195 wants it: anything else may be chosen to attack MD5. */
-static bool is_msg_id(struct str c)
+bool sasl_is_msg_id(struct str c)
 {
     size_t at;
-    if (c.n < 5 || c.p[0] != '<' || c.p[c.n - 1] != '>' || !str_find(c, '@', &at))
+    if (c.n < 5 || c.p[0] != '<' || c.p[c.n - 1] != '>' || !str_find(c, '@', &at) || at == 1 || at == c.n - 2)
         return false;
     for (size_t i = 1; i + 1 < c.n; i++) {
         if (c.p[i] <= ' ' || c.p[i] >= 0x7f || c.p[i] == '<' || c.p[i] == '>')
@@ -372,7 +371,7 @@ static bool step_raw(struct sasl *s, struct str challenge, struct buf *out, stru
     }
     if (s->done)
         return refused(s, SASL_BADPROT, err);
-    if ((s->mechanism->flags & MSG_ID) != 0 && s->steps == 1 && !is_msg_id(challenge))
+    if ((s->mechanism->flags & MSG_ID) != 0 && s->steps == 1 && !sasl_is_msg_id(challenge))
         return err_set(err, ERR_PROTOCOL, "the server's challenge for %s is not answered: it is no message id",
                        s->mechanism->name);
     const char *answer = NULL;

@@ -25,6 +25,10 @@ bool sasl_initial(struct sasl *, struct buf *out);
  * for what is no challenge: send "*". ERR_AUTH when the server proves not to know the password (SCRAM) or talks
  * nonsense. */
 bool sasl_step(struct sasl *, struct str challenge, struct buf *out, struct err *);
+/* "<unique@host>", as RFC 2195 and 1939 want it: a challenge of any other form may be chosen to attack MD5 (THREATS
+ * 18).
+ */
+bool sasl_is_msg_id(struct str);
 /* Is nothing more to be said by this side (but an empty line, where the server still asks)? */
 bool sasl_said_all(const struct sasl *);
 /* After success: was the server's own proof seen where the mechanism has one? */

@@ -267,22 +267,29 @@ static bool announces(struct str caps, const char *word)
     return false;
 }
 
-static void connect_now(struct acct *a)
+bool acct_connect(struct acct *a, step_fn *done)
 {
     struct buf caps = BUF_INIT(3000), unbound = BUF_INIT(400);
     struct err err = ERR_INIT;
     if (!db_meta_get(a->db, "capabilities", &caps, &err) || !db_meta_get(a->db, "unbound", &unbound, &err))
         acct_db_error(a, &err);
-    db_set_labels(a->db, announces(buf_str(&caps), "X-GM-EXT-1"));
-    struct step *s = STEP(a, connect_done, -1, STEP_CONNECT, .caps = buf_str(&caps), .unbound = buf_str(&unbound));
+    if (a->imap)
+        db_set_labels(a->db, announces(buf_str(&caps), "X-GM-EXT-1"));
+    struct step *s = STEP(a, done, -1, STEP_CONNECT, .caps = buf_str(&caps), .unbound = buf_str(&unbound));
     buf_fini(&caps);
     buf_fini(&unbound);
     if (!s)
-        return;
+        return false;
     a->connect_step = s->number;
     a->line = LINE_CONNECTING;
     acct_state(a, ACCOUNT_CONNECTING, ERR_NONE, "");
-    imap_connecting(a);
+    return true;
+}
+
+static void connect_now(struct acct *a)
+{
+    if (acct_connect(a, connect_done))
+        imap_connecting(a);
 }
 
 static bool may_connect(const struct acct *a)

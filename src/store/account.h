@@ -218,6 +218,8 @@ void acct_violation(struct acct *, const char *fmt, ...) PRINTF(2, 3);
 void acct_db_error(struct acct *, const struct err *);
 void acct_drop_line(struct acct *); /* what was true of the connection is not any more */
 void acct_connected(struct acct *);
+/* The step that connects, with what is remembered of the server. False: it could not be sent. */
+bool acct_connect(struct acct *, step_fn *done);
 void acct_line_failed(struct acct *, enum err_kind, struct str text);
 void acct_pass_end(struct acct *, enum err_kind, const char *text);
 

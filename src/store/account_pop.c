@@ -372,15 +372,9 @@ static void connect_done(struct acct *a, struct step *s, enum err_kind kind, str
 static void begin(struct acct *a)
 {
     a->poprun = mem_new(sizeof *a->poprun);
-    struct step *s = STEP(a, connect_done, -1, STEP_CONNECT, .step = 0);
-    if (!s) {
+    a->poprun->waits = acct_connect(a, connect_done);
+    if (!a->poprun->waits)
         run_free(a);
-        return;
-    }
-    a->poprun->waits = true;
-    a->connect_step = s->number;
-    a->line = LINE_CONNECTING;
-    acct_state(a, ACCOUNT_CONNECTING, ERR_NONE, "");
 }
 
 static bool listing(struct acct *a)
