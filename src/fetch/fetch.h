@@ -57,6 +57,8 @@ struct fetch_protocol {
     void (*closed)(struct fetch *);
     /* Inside fetch_wake: may steps that wait put their commands on the wire now? NULL: never. */
     bool (*may_send)(struct fetch *);
+    /* Called from every wait. */
+    void (*wake)(struct fetch *);
 };
 extern const struct fetch_protocol imap_protocol, pop_protocol, local_protocol;
 

@@ -1,21 +1,29 @@
 /* The account's Maildir: scans, rows, flags, moves, and the changes that other programs make. */
 #include "fetch/local.h"
 
+#include "net/imap.h"
+
 #include <errno.h>
 #include <poll.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-struct maildir *fetch_maildir(struct fetch *f, struct err *err)
+static struct maildir *maildir_of(struct fetch *f, bool make, struct err *err)
 {
     if (!f->maildir) {
         const struct endpoint *in = &f->account->in;
         char *path = in->proto == PROTO_MAILDIR && in->path && in->path[0] ? path_expand_home(in->path)
                                                                            : mem_dup_z(f->account_dir);
-        f->maildir = maildir_open(path, err);
+        f->maildir = maildir_open(path, make, err);
         free(path);
+        return f->maildir;
     }
-    return f->maildir;
+    return maildir_check(f->maildir, err) ? f->maildir : NULL;
+}
+
+struct maildir *fetch_maildir(struct fetch *f, struct err *err)
+{
+    return maildir_of(f, false, err);
 }
 
 bool local_row(struct fetch *f, int fd, struct arena *arena, struct mail_row *row_r, struct err *err)
@@ -57,8 +65,8 @@ struct scan {
 static bool on_file(void *arg, const struct maildir_file *file)
 {
     struct scan *s = arg;
-    s->ok = FETCH_SEND(s->f, s->err, MAILDIR_FILE, .box = s->box, .name = file->unique, .flags = file->flags,
-                       .size = file->size);
+    s->ok = FETCH_SEND(s->f, s->err, MAILDIR_FILE, .box = s->box, .name = file->unique, .path = file->path,
+                       .flags = file->flags, .size = file->size);
     if (s->ok && ++s->sent % 1000 == 0) { /* a large folder must not keep the user waiting */
         fetch_wake(s->f);
         if (s->f->canceled || s->f->ended)
@@ -67,14 +75,21 @@ static bool on_file(void *arg, const struct maildir_file *file)
     return s->ok;
 }
 
-static void on_folder(void *arg, struct str folder)
+/* Names are as Dovecot's and Courier's: modified UTF-7; what is none is shown as it is. */
+static void on_folder(void *arg, struct str folder, struct str id)
 {
     struct scan *s = arg;
+    struct buf shown = BUF_INIT(1000);
     if (!s->ok)
         return;
-    maildir_watch(s->f->maildir, folder);
-    s->ok = FETCH_SEND(s->f, s->err, BOX, .name = folder, .utf8 = folder.n ? folder : STR("INBOX"), .delim = '.',
-                       .role = folder.n ? BOX_NONE : BOX_INBOX, .total = UINT32_MAX, .unread = UINT32_MAX);
+    if (!imap_name_decode(folder, &shown) && !utf8_valid(buf_str(&shown))) {
+        buf_reset(&shown);
+        text_from_bytes(folder, TEXT_FOLD_SPACE, &shown);
+    }
+    s->ok =
+        FETCH_SEND(s->f, s->err, BOX, .name = folder, .utf8 = folder.n ? buf_str(&shown) : STR("INBOX"), .delim = '.',
+                   .role = folder.n ? BOX_NONE : BOX_INBOX, .total = UINT32_MAX, .unread = UINT32_MAX, .id = id);
+    buf_fini(&shown);
 }
 
 static bool step_scan(struct fetch *f, struct msg *m, struct err *err)
@@ -82,12 +97,16 @@ static bool step_scan(struct fetch *f, struct msg *m, struct err *err)
     const struct m_STEP_MAILDIR_SCAN *s = &m->u.STEP_MAILDIR_SCAN;
     struct scan scan = {.f = f, .box = s->box, .err = err, .ok = true};
     unsigned odd = 0;
-    struct maildir *md = fetch_maildir(f, err);
+    struct maildir *md = maildir_of(f, s->make, err);
     if (!md)
         return false;
-    if (str_eqz(s->folder, "*"))
+    if (str_eqz(s->folder, "*")) {
+        maildir_watch_folders(md);
         return maildir_folders(md, on_folder, &scan, err) && scan.ok;
-    maildir_watch(md, s->folder);
+    }
+    if (!maildir_watch(md, s->folder, s->box))
+        log_msg(LOG_INFO, "%s: no events come from folder \"%.*s\": it is looked at by time", f->account->name,
+                STR_FMT(s->folder));
     maildir_sweep(md, s->folder);
     if (!maildir_scan(md, s->folder, on_file, &scan, &odd, err))
         return false;
@@ -275,36 +294,64 @@ static const struct step_handler own_steps[] = {
     {.kind = MSG_NONE},
 };
 
-static void on_changed(void *arg, struct str folder)
+/* ---- What other programs do ---------------------------------------------------------------------------------- */
+static void on_news(void *arg, const struct maildir_news *n)
 {
     struct fetch *f = arg;
     struct err err = ERR_INIT;
-    if (!FETCH_SEND(f, &err, MAILDIR_CHANGED, .folder = folder))
-        f->ended = true;
+    bool ok = true;
+    switch (n->what) {
+    case MAILDIR_FILE_IS:
+        ok = FETCH_SEND(f, &err, MAILDIR_FILE, .box = n->box, .name = n->file.unique, .path = n->file.path,
+                        .flags = n->file.flags, .size = n->file.size);
+        break;
+    case MAILDIR_FILE_GONE:
+        ok = FETCH_SEND(f, &err, MAILDIR_GONE, .box = n->box, .name = n->file.unique);
+        break;
+    case MAILDIR_FILE_MOVED:
+        ok = FETCH_SEND(f, &err, MAILDIR_MOVED, .box = n->was_box, .name = n->was, .target = n->box,
+                        .to = n->file.unique, .path = n->file.path, .flags = n->file.flags);
+        break;
+    case MAILDIR_FOLDER_CHANGED:
+        ok = FETCH_SEND(f, &err, MAILDIR_CHANGED, .box = n->box);
+        break;
+    case MAILDIR_FOLDERS_CHANGED:
+        ok = FETCH_SEND(f, &err, MAILDIR_CHANGED, .box = 0);
+        break;
+    }
+    f->ended = f->ended || !ok;
 }
+
+void local_wake(struct fetch *f)
+{
+    if (f->maildir)
+        maildir_watch_read(f->maildir, on_news, f);
+}
+
+enum { LOOK_MS = 10000 };
 
 void local_idle(struct fetch *f, int64_t until_ms)
 {
+    int64_t look_at = clock_mono_ms() + LOOK_MS;
     while (!fetch_pending(f) && !f->ended) {
-        int64_t left = until_ms < 0 ? 60000 : until_ms - clock_mono_ms();
+        int64_t now = clock_mono_ms(), left = until_ms < 0 ? LOOK_MS : until_ms - now;
         if (left <= 0)
             return;
+        if (f->maildir && now >= look_at) {
+            struct err err = ERR_INIT;
+            look_at = now + LOOK_MS;
+            maildir_watch_poll(f->maildir, on_news, f);
+            if (!maildir_check(f->maildir, &err) && !FETCH_SEND(f, &err, MAILDIR_CHANGED, .box = 0))
+                f->ended = true;
+        }
         struct pollfd fds[2] = {
             {.fd = chan_fd(f->chan), .events = (short)(chan_wants_write(f->chan) ? POLLIN | POLLOUT : POLLIN)},
             {.fd = f->maildir ? maildir_watch_fd(f->maildir) : -1, .events = POLLIN},
         };
-        if (poll(fds, 2, (int)MIN(left, (int64_t)60000)) <= 0)
-            continue;
-        if (fds[0].revents & POLLOUT) {
-            struct err err = ERR_INIT;
-            if (!chan_flush(f->chan, &err))
-                f->ended = true;
-        }
-        if (fds[0].revents & ~POLLOUT)
-            fetch_wake(f);
-        if (fds[1].revents)
-            maildir_watch_read(f->maildir, on_changed, f);
+        if (poll(fds, 2, (int)MIN(left, (int64_t)LOOK_MS)) > 0)
+            fetch_wake(f); /* flushes, takes steps, tells the news */
     }
 }
 
-const struct fetch_protocol local_protocol = {.proto = PROTO_MAILDIR, .steps = own_steps, .idle = local_idle};
+const struct fetch_protocol local_protocol = {
+    .proto = PROTO_MAILDIR, .steps = own_steps, .idle = local_idle, .wake = local_wake};

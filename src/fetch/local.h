@@ -15,5 +15,7 @@ bool local_row(struct fetch *, int fd, struct arena *, struct mail_row *row_r, s
 /* Waits on the channel and on the Maildir; tells the store of changes by others. The idle of the local protocol; pop.c
  * may use it too. */
 void local_idle(struct fetch *, int64_t until_ms);
+/* Tells what other programs did to it. */
+void local_wake(struct fetch *);
 
 #endif

@@ -20,7 +20,8 @@ static const struct fetch_protocol *protocol_of(const struct account *a)
     return NULL;
 }
 
-static bool directory(struct fetch *f, const char *store, struct err *err)
+/* fresh_r: the account was never here before. */
+static bool directory(struct fetch *f, const char *store, bool *fresh_r, struct err *err)
 {
     char *root = conf_root(f->conf, store, err);
     if (!root)
@@ -29,6 +30,7 @@ static bool directory(struct fetch *f, const char *store, struct err *err)
     f->account_dir = path_join(mail, f->account->name);
     free(mail);
     free(root);
+    *fresh_r = access(f->account_dir, F_OK) != 0;
     if (!fs_mkdir_private(f->account_dir, err))
         return false;
     f->account_fd = open(f->account_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
@@ -58,12 +60,12 @@ static bool network(struct fetch *f, struct err *err)
 }
 
 /* After this nothing but the account's own directory and ports. */
-static bool confine(struct fetch *f, struct err *err)
+static bool confine(struct fetch *f, bool fresh, struct err *err)
 {
     char report[200];
     const struct endpoint *in = &f->account->in;
     char *maildir = in->proto == PROTO_MAILDIR && in->path ? path_expand_home(in->path) : NULL;
-    if (maildir && maildir[0])
+    if (maildir && maildir[0] && fresh)              /* later one that is not there is a disk that is not mounted */
         fs_mkdir_private(maildir, &(struct err){0}); /* to be granted it must be there; opening it says what is wrong */
     struct sandbox box = {.role = ROLE_FETCH,
                           .write_paths = {f->account_dir, maildir},
@@ -80,7 +82,7 @@ int main(int argc, char **argv)
     struct conf_program p;
     struct err err = ERR_INIT;
     log_open("fetch", LOG_INFO);
-    bool ok = conf_program(argc, argv, true, &p, &err);
+    bool fresh = false, ok = conf_program(argc, argv, true, &p, &err);
     if (ok) {
         log_open("fetch", (enum log_level)p.conf->log_level);
         f.conf = p.conf;
@@ -94,7 +96,7 @@ int main(int argc, char **argv)
                      IPC_CHANNEL_FD);
     if (ok) {
         f.chan = chan_new(IPC_CHANNEL_FD, ROLE_FETCH, ROLE_STORE);
-        ok = directory(&f, p.store, &err) && network(&f, &err) && confine(&f, &err);
+        ok = directory(&f, p.store, &fresh, &err) && network(&f, &err) && confine(&f, fresh, &err);
     }
     if (ok && f.account->in.proto == PROTO_IMAP)
         fetch_files_sweep(&f);

@@ -589,4 +589,4 @@ const struct step_handler pop_steps[] = {
     {MSG_NONE, NULL, NULL},
 };
 const struct fetch_protocol pop_protocol = {
-    .proto = PROTO_POP3, .steps = pop_steps, .idle = local_idle, .closed = session_free};
+    .proto = PROTO_POP3, .steps = pop_steps, .idle = local_idle, .wake = local_wake, .closed = session_free};

@@ -275,6 +275,8 @@ bool fetch_wake(void *arg)
         steps_ahead(f);
     if (f->side)
         f->side(f);
+    if (f->protocol->wake)
+        f->protocol->wake(f);
     if (f->cancel_by && f->stream)
         stream_deadline(f->stream, f->cancel_by);
     return interrupted(f);

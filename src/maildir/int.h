@@ -4,18 +4,12 @@
 
 #include "maildir/maildir.h"
 
-enum { MAILDIR_WATCHES = 256 };
-
+struct watch_list;
 struct maildir {
-    int fd;      /* the root */
-    char *path;  /* for messages to the user */
+    int fd;       /* the root */
+    char *path;   /* for messages to the user */
     bool network; /* NFS and the like */
-    int inotify;  /* -1 until asked for */
-    struct {
-        int wd;
-        char *folder;
-    } watches[MAILDIR_WATCHES];
-    size_t nwatches;
+    struct watch_list *watches;
 };
 
 /* "a.b" -> ".a.b" ("" -> "."), refused where it cannot be one directory's name. */
@@ -29,5 +23,16 @@ void md_new_unique(char unique[64]);
 /* Where is it now: *sub_r "new" or "cur", its full name in name_r. */
 bool md_find(struct maildir *, struct str folder, struct str unique, const char **sub_r, char name_r[256],
              struct err *);
+/* Is a file of that name, or of one that our own flags can make of it, there? No listing. */
+bool md_there(int cur, struct str unique, char name_r[256]);
+/* The path of a file from the root, "new/x", ".a.b/cur/x:2,S"; appended. */
+void md_path(const char *folder_dir, const char *sub, const char *name, struct buf *out);
+/* ".a.b" has what a folder needs. */
+bool md_is_folder(int root, const char *name);
+/* What deletions that were killed left. */
+void md_sweep_folders(struct maildir *);
+/* A delivery of ours was named: the event of it is no news. */
+void md_watch_own(struct maildir *, struct str folder, bool cur, const char *name);
+void md_watch_free(struct watch_list **);
 
 #endif

@@ -8,22 +8,40 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-struct maildir *maildir_open(const char *root, struct err *err)
+static bool not_there(const char *root, struct err *err)
 {
-    static const char *const subs[] = {"tmp", "new", "cur"};
-    if (!fs_mkdir_private(root, err))
+    return err_set(
+        err, ERR_NO_FILE,
+        "%s is no Maildir now (cur and new are missing): mount or restore it, or for an empty one make those "
+        "two directories there",
+        root);
+}
+
+static bool is_dir(int fd, const char *name)
+{
+    struct stat st;
+    return fstatat(fd, name, &st, 0) == 0 && S_ISDIR(st.st_mode);
+}
+
+struct maildir *maildir_open(const char *root, bool make, struct err *err)
+{
+    static const char *const subs[] = {"cur", "new", "tmp"};
+    if (make && !fs_mkdir_private(root, err))
         return NULL;
     int fd = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0) {
-        err_sys(err, err_from_errno(errno), errno, "cannot open %s", root);
+    if (fd < 0 && (errno == ENOENT || errno == ENOTDIR)) {
+        not_there(root, err);
         return NULL;
     }
-    for (size_t i = 0; i < COUNT(subs); i++) {
-        if (mkdirat(fd, subs[i], 0700) < 0 && errno != EEXIST) {
-            err_sys(err, err_from_errno(errno), errno, "cannot make %s/%s", root, subs[i]);
+    bool ok = fd >= 0 || err_sys(err, err_from_errno(errno), errno, "cannot open %s", root);
+    ok = ok && (make || (is_dir(fd, "cur") && is_dir(fd, "new")) || not_there(root, err));
+    for (size_t i = 0; i < COUNT(subs) && ok; i++)
+        if (!is_dir(fd, subs[i]) && mkdirat(fd, subs[i], 0700) < 0 && errno != EEXIST && make)
+            ok = err_sys(err, err_from_errno(errno), errno, "cannot make %s/%s", root, subs[i]);
+    if (!ok) {
+        if (fd >= 0)
             close(fd);
-            return NULL;
-        }
+        return NULL;
     }
     if (fsync(fd) < 0) { /* what is delivered into them is only as durable as they are */
         err_sys(err, err_from_errno(errno), errno, "cannot make %s durable", root);
@@ -33,19 +51,23 @@ struct maildir *maildir_open(const char *root, struct err *err)
     struct maildir *m = mem_new(sizeof *m);
     m->fd = fd;
     m->network = fs_is_network(root);
-    m->inotify = -1;
     m->path = mem_dup_z(root);
     return m;
+}
+
+bool maildir_check(struct maildir *m, struct err *err)
+{
+    struct stat now, was;
+    bool is = stat(m->path, &now) == 0 && fstat(m->fd, &was) == 0 && now.st_dev == was.st_dev &&
+              now.st_ino == was.st_ino && is_dir(m->fd, "cur") && is_dir(m->fd, "new");
+    return is || not_there(m->path, err);
 }
 
 void maildir_close(struct maildir **m)
 {
     if (!*m)
         return;
-    for (size_t i = 0; i < (*m)->nwatches; i++)
-        free((*m)->watches[i].folder);
-    if ((*m)->inotify >= 0)
-        close((*m)->inotify);
+    md_watch_free(&(*m)->watches);
     close((*m)->fd);
     free((*m)->path);
     free(*m);
@@ -61,8 +83,9 @@ struct delivery {
 };
 
 #define TAG "_t"
-#define GROUP_SYNC 4 /* files; for fewer, fsync of each is less than the sync of a file system that others write too   \
-                      */
+#define GROUP_SYNC                                                                                                     \
+    4 /* files; for fewer, fsync of each is less than the sync of a file system that others write too                  \
+       */
 
 void delivery_tag(struct delivery *d, uint64_t tag)
 {
@@ -238,6 +261,11 @@ void delivery_commit_all(struct delivery **d, size_t n, uint32_t flags, struct e
                 unlinkat(dir, name, 0);
             }
     }
+    for (size_t i = 0; i < n; i++)
+        if (d[i]->ok) {
+            final_name(d[i], flags, name);
+            md_watch_own(d[i]->m, d[i]->folder, flags != 0, name);
+        }
     if (dir >= 0)
         close(dir);
     for (size_t i = 0; i < n; i++)
@@ -262,6 +290,8 @@ enum { SWEEP_AFTER = 3600 };
 void maildir_sweep(struct maildir *m, struct str folder)
 {
     struct err err = ERR_INIT;
+    if (folder.n == 0)
+        md_sweep_folders(m);
     int tmp = md_open_dir(m, folder, "tmp", &err);
     DIR *d = tmp >= 0 ? fdopendir(tmp) : NULL;
     for (struct dirent *e; d && (e = readdir(d));) {
@@ -302,9 +332,7 @@ static void scan_dir(int dir, const char *folder_dir, const char *sub, struct sc
             continue;
         }
         buf_reset(&path);
-        if (strcmp(folder_dir, ".") != 0)
-            buf_addf(&path, "%s/", folder_dir);
-        buf_addf(&path, "%s/%s", sub, e->d_name);
+        md_path(folder_dir, sub, e->d_name, &path);
         f.path = buf_str(&path);
         f.size = (uint64_t)st.st_size;
         f.mtime = (int64_t)st.st_mtime;
@@ -366,11 +394,8 @@ int maildir_message(struct maildir *m, struct str folder, struct str unique, str
         *file_r = (struct maildir_file){.unique = unique, .size = (uint64_t)st.st_size, .mtime = (int64_t)st.st_mtime};
         md_parse_name(name, &u, &file_r->flags);
     }
-    if (path_r) {
-        if (strcmp(dir, ".") != 0)
-            buf_addf(path_r, "%s/", dir);
-        buf_addf(path_r, "%s/%s", sub, name);
-    }
+    if (path_r)
+        md_path(dir, sub, name, path_r);
     return fd;
 }
 

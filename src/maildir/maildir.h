@@ -13,10 +13,13 @@
 #include "mail/row.h"
 
 struct maildir;
-/* Makes root and its cur, new, tmp (0700) where they are missing. A later loss of the directories is an error of the
- * call that meets it. */
-struct maildir *maildir_open(const char *root, struct err *);
+/* make: root and its cur, new, tmp (0700) where they are missing; else ERR_NO_FILE with what to do where there is no
+ * Maildir. */
+struct maildir *maildir_open(const char *root, bool make, struct err *);
 void maildir_close(struct maildir **);
+/* Is it there still, under its name? Else ERR_NO_FILE with what to do: it was moved away, or its disk is not mounted.
+ * What it held is then not to be taken for deleted. Two looks at the disk. */
+bool maildir_check(struct maildir *, struct err *);
 
 struct maildir_file {
     struct str unique; /* valid inside the callback */
@@ -40,7 +43,7 @@ bool delivery_commit(struct delivery **, uint32_t flags, struct buf *unique_r, s
 void delivery_commit_all(struct delivery **, size_t n, uint32_t flags, struct err *errs);
 const char *delivery_unique(const struct delivery *); /* the unique part it will have; borrowed */
 /* Removes what deliveries of ours that were killed left in the folder's tmp/: files of our names that nobody wrote to
- * for an hour. Files of other programs stay. Never fails. */
+ * for an hour. Files of other programs stay. With "" also what is left of folders that were deleted. Never fails. */
 void maildir_sweep(struct maildir *, struct str folder);
 void delivery_abort(struct delivery **); /* NULL-safe */
 /* Puts a number by which another system knows the mail into its name; maildir_tag() reads it from a unique part, 0:
@@ -70,21 +73,47 @@ bool maildir_copy(struct maildir *, struct str folder, struct str unique, struct
 bool maildir_remove(struct maildir *, struct str folder, struct str unique, struct err *);
 
 /* ---- Folders -------------------------------------------------------------------------------------------------- */
-typedef void maildir_folder_fn(void *arg, struct str folder);
+/* id: what another name leaves as it is, and a new folder of the same name has not; "" where the file system has
+ * none. */
+typedef void maildir_folder_fn(void *arg, struct str folder, struct str id);
 /* INBOX ("") first, the others as the directory gives them. */
-bool maildir_folders(struct maildir *, maildir_folder_fn *, void *arg, struct err *);
+bool maildir_folders(struct maildir *, maildir_folder_fn *, void *arg, struct err *err);
+/* What could be no folder's name is ERR_USAGE here and everywhere. */
 bool maildir_create(struct maildir *, struct str folder, struct err *); /* true too where it exists */
-/* With its sub-folders. */
+/* With its sub-folders: all or none. */
 bool maildir_rename(struct maildir *, struct str folder, struct str to, struct err *);
 /* With all its messages; not the INBOX. */
 bool maildir_delete(struct maildir *, struct str folder, struct err *);
 
 /* ---- What others do ----------------------------------------------------------------------------- */
-/* An inotify fd that becomes readable when new/ or cur/ of a watched folder changes; -1 where the system has none (then
- * rescan by time). */
+enum maildir_what {
+    MAILDIR_FILE_IS,        /* new here, or its flags or its bytes changed */
+    MAILDIR_FILE_GONE,      /* file has the unique part alone */
+    MAILDIR_FILE_MOVED,     /* known as `was` in was_box before: another folder, or another unique part */
+    MAILDIR_FOLDER_CHANGED, /* events were lost, or there are none: the folder has to be scanned */
+    MAILDIR_FOLDERS_CHANGED /* the list of folders, or the Maildir itself */
+};
+struct maildir_news { /* valid inside the callback */
+    enum maildir_what what;
+    uint64_t box; /* as given to maildir_watch */
+    struct str folder;
+    struct maildir_file file;
+    uint64_t was_box;
+    struct str was;
+};
+typedef void maildir_news_fn(void *arg, const struct maildir_news *);
+/* An inotify fd that becomes readable when something changes in what is watched; -1 where the system has none. */
 int maildir_watch_fd(struct maildir *);
-bool maildir_watch(struct maildir *, struct str folder);
-/* Drains the fd; calls back once for each folder that changed. */
-void maildir_watch_read(struct maildir *, maildir_folder_fn *, void *arg);
+/* Watches a folder, to be called before it is scanned; `box` is the caller's number for it, and a folder that has
+ * another name now is told by its number. False: changes are found by maildir_watch_poll (no watch is left, or the file
+ * system is another machine's). */
+bool maildir_watch(struct maildir *, struct str folder, uint64_t box);
+/* The same for the list of folders. */
+bool maildir_watch_folders(struct maildir *);
+/* Drains the fd and says what became of each message that something happened to; what this program delivered
+ * (delivery_commit) is left out. Costs by the number of changes, not by that of messages. */
+void maildir_watch_read(struct maildir *, maildir_news_fn *, void *arg);
+/* Of folders that no event comes from: MAILDIR_FOLDER_CHANGED where the directories have another time than before. */
+void maildir_watch_poll(struct maildir *, maildir_news_fn *, void *arg);
 
 #endif

@@ -25,11 +25,18 @@ bool md_folder_dir(struct str folder, char dir[256], struct err *err)
         bad = folder.p[i] == '/' || (unsigned char)folder.p[i] < 0x20 || folder.p[i] == 0x7f ||
               (folder.p[i] == '.' && i + 1 < folder.n && folder.p[i + 1] == '.');
     if (bad)
-        return err_set(err, ERR_USAGE, "\"%.*s\" cannot be the name of a folder", STR_FMT(folder));
+        return err_set(err, ERR_USAGE, "\"%.*s\" cannot be the name of a folder", STR_FMT(str_sub(folder, 0, 100)));
     dir[0] = '.';
     memcpy(dir + 1, folder.p, folder.n);
     dir[folder.n + 1] = '\0';
     return true;
+}
+
+void md_path(const char *folder_dir, const char *sub, const char *name, struct buf *out)
+{
+    if (strcmp(folder_dir, ".") != 0)
+        buf_addf(out, "%s/", folder_dir);
+    buf_addf(out, "%s/%s", sub, name);
 }
 
 int md_open_dir(struct maildir *m, struct str folder, const char *sub, struct err *err)
@@ -91,7 +98,7 @@ static bool is_there(int dir, const char *name)
 }
 
 /* The 64 names that our own flags can make: a few microseconds, against a listing of 100,000 names. */
-static bool guess(int cur, struct str unique, char name_r[256])
+bool md_there(int cur, struct str unique, char name_r[256])
 {
     for (unsigned bits = 0; bits < 64; bits++) {
         uint32_t flags = 0;
@@ -141,7 +148,7 @@ bool md_find(struct maildir *m, struct str folder, struct str unique, const char
         found = is_there(fresh, name_r);
         if (!found) {
             *sub_r = "cur";
-            found = guess(cur, unique, name_r) || list_for(cur, unique, name_r);
+            found = md_there(cur, unique, name_r) || list_for(cur, unique, name_r);
         }
         if (!found) {
             *sub_r = "new";

@@ -378,12 +378,7 @@ static void on_ready(struct acct *a, struct msg *m)
 {
     (void)m;
     a->ready = true;
-    a->scan_wanted = !a->imap;
-    a->scan_at = 0;
-    a->scanning = a->scan_folders = a->scan_again = false;
-    a->reading = 0;
-    a->unread_at = 0;
-    a->unread_box = 0;
+    local_begin(a);
 }
 
 /* What the next fetch program is told of the server. */
@@ -471,6 +466,7 @@ static const struct {
     {MSG_MAILDIR_ROW, local_message, 0, 1, 1},
     {MSG_MAILDIR_GONE, local_message, 0, 1, 1},
     {MSG_MAILDIR_CHANGED, local_message, 0, 1, 1},
+    {MSG_MAILDIR_MOVED, local_message, 0, 1, 1},
 };
 
 static void fetch_message(void *arg, struct msg *m)
@@ -509,10 +505,8 @@ static void restart_fired(void *arg)
     acct_pump(a);
 }
 
-static void fetch_ended(struct acct *a, const char *why)
+void acct_fetch_stop(struct acct *a, const char *why)
 {
-    uint32_t random;
-    fs_random(&random, sizeof random);
     peer_free(&a->fetch);
     if (a->tag)
         SPAWN(a->srv, STOP, .role = ROLE_FETCH, .account = str_z(a->name), .tag = a->tag);
@@ -520,13 +514,24 @@ static void fetch_ended(struct acct *a, const char *why)
     a->ready = false;
     a->violated = false;
     a->secret_tag = 0;
-    bool was_up = a->line == LINE_UP;
     steps_fail(a, ERR_CHANNEL, str_z(why));
     replay_drop(a, ERR_CHANNEL);
-    a->crashes = was_up && clock_mono_ms() - a->up_since >= STABLE_MS ? 1 : a->crashes + 1;
-    int64_t delay = sync_backoff_ms(a->crashes, random);
+}
+
+void acct_fetch_after(struct acct *a, int64_t ms)
+{
     watch_free(&a->restart);
-    a->restart = loop_after(a->srv->loop, MAX(delay, (int64_t)CRASH_MS), restart_fired, a);
+    a->restart = loop_after(a->srv->loop, ms, restart_fired, a);
+}
+
+static void fetch_ended(struct acct *a, const char *why)
+{
+    uint32_t random;
+    fs_random(&random, sizeof random);
+    bool was_up = a->line == LINE_UP;
+    acct_fetch_stop(a, why);
+    a->crashes = was_up && clock_mono_ms() - a->up_since >= STABLE_MS ? 1 : a->crashes + 1;
+    acct_fetch_after(a, MAX(sync_backoff_ms(a->crashes, random), (int64_t)CRASH_MS));
     acct_line_failed(a, ERR_CHANNEL, str_z(why));
     watch_free(&a->retry); /* the restart is the back-off */
     open_fail_all(a, ERR_CHANNEL, why, true);
@@ -543,9 +548,11 @@ static void burst_end(void *arg)
         a->said = ERR_INIT;
     if (a->violated) {
         fetch_ended(a, "it broke the protocol");
-        return;
+    } else if (a->away.kind) {
+        local_away(a);
+    } else {
+        acct_settle(a);
     }
-    acct_settle(a);
 }
 
 static void fetch_gone(void *arg, const struct err *err)
@@ -622,7 +629,9 @@ void acct_fetch_now(struct acct *a, uint64_t client, uint32_t req)
     }
     a->pass_wanted = true;
     a->pop_due = 0;
-    a->scan_wanted = a->scan_wanted || !a->imap;
+    a->list_wanted = !a->imap;
+    if (!a->pop)
+        local_look(a);
     if (a->imap) {
         a->status_at = a->list_at = 0;
         a->listed = false;
@@ -817,7 +826,7 @@ void acct_pump(struct acct *a)
             bool replaying = replay_pump(a);
             if (a->pop)
                 pop_pump(a);
-            else if (a->passes && !replaying)
+            else if (a->passes && !replaying && !local_busy(a))
                 local_pass_end(a);
         }
         open_pump(a);
@@ -837,7 +846,6 @@ struct acct *acct_new(struct server *s, const struct account *conf)
     a->imap = conf->in.proto == PROTO_IMAP;
     a->pop = conf->in.proto == PROTO_POP3;
     a->uids = BUF_INIT(64u << 20);
-    a->unread = BUF_INIT(8u << 20);
     a->state = ACCOUNT_WAITING;
     a->offline = true;
     acct_open(a);

@@ -49,6 +49,7 @@ struct box {
     unsigned tries;       /* failed steps in a row */
     bool busy;            /* the server said: not now */
     bool later;           /* to be opened, but not at once again */
+    bool scan;            /* a Maildir folder: to be gone through */
     bool same;            /* on this line its rows were told from other messages under their UIDs */
     int64_t opened_at;    /* monotonic */
 };
@@ -159,13 +160,12 @@ struct acct {
     struct pass *passes;
     uint32_t pass_fresh, pass_removed, pass_kept;
     uint64_t pass_bytes;
-    /* the Maildir: wanted, the step is under way, folders are gone through, more was new than is read at once */
-    bool scan_wanted, scanning, scan_folders, scan_again;
-    size_t scan_at;
+    /* the Maildir: the folders are to be listed, a step is under way */
+    bool list_wanted, scanning;
     unsigned reading;
-    struct buf unread; /* names met that have no row, each with a NUL */
+    struct buf unread; /* files met that have no row: the mailbox's id, the name, a NUL */
     size_t unread_at;
-    uint64_t unread_box;
+    struct err away; /* why it cannot be read now; acted upon after the burst */
     struct sending *sending;
     struct watch *out_timer;
     struct out_check {
@@ -216,6 +216,10 @@ void acct_note(struct acct *, unsigned level, enum err_kind, const char *fmt, ..
 void acct_violation(struct acct *, const char *fmt, ...) PRINTF(2, 3);
 /* A database call failed: said once, in the note of the account. */
 void acct_db_error(struct acct *, const struct err *);
+/* Ends the fetch program; what it had to do fails with that. It is started again after so many ms, or when the user
+ * asks. */
+void acct_fetch_stop(struct acct *, const char *why);
+void acct_fetch_after(struct acct *, int64_t ms);
 void acct_drop_line(struct acct *); /* what was true of the connection is not any more */
 void acct_connected(struct acct *);
 /* The step that connects, with what is remembered of the server. False: it could not be sent. */
@@ -331,6 +335,12 @@ bool pop_stop(struct acct *); /* the user ends the pass under way; false: there 
 void pop_drop(struct acct *, enum err_kind, struct str text); /* the line or the program is gone */
 void local_message(struct acct *, struct msg *);
 bool local_pump(struct acct *); /* true: a scan is under way */
+/* Can a folder have that name on the disk? Else ERR_USAGE in the user's words. */
+bool local_name_ok(struct acct *, struct str name, struct err *);
+bool local_busy(struct acct *);  /* it is not all known yet */
+void local_begin(struct acct *); /* the fetch program is ready */
+void local_look(struct acct *);  /* all folders are gone through again */
+void local_away(struct acct *);  /* a->away says why */
 /* The Maildir folder of a mailbox by its id. */
 struct str local_folder(struct acct *, uint64_t box);
 

@@ -143,7 +143,11 @@ void acct_boxes_load(struct acct *a)
             b->busy = a->boxes[was].busy;
             b->later = a->boxes[was].later;
             b->same = a->boxes[was].same;
+            /* under another name its files have other paths */
+            b->scan = !a->imap && (a->boxes[was].scan || !str_eq(box_name(b), box_name(&a->boxes[was])));
             b->opened_at = a->boxes[was].opened_at;
+        } else {
+            b->scan = !a->imap;
         }
         p->selectable = !(b->attrs & (BOX_NOSELECT | BOX_NONEXISTENT)) && !b->creating;
         p->inbox = b->role == BOX_INBOX;

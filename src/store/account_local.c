@@ -2,7 +2,9 @@
  * writes it; others may too. */
 #include "store/account.h"
 
-#define READ_MAX 128 /* rows asked for at once */
+#define READ_MAX 128          /* rows asked for at once */
+#define UNREAD_MAX (8u << 20) /* bytes of names that have no row yet */
+#define AWAY_MAX_MS 10000     /* how long a Maildir that was away may be back without our notice */
 
 struct str local_folder(struct acct *a, uint64_t box)
 {
@@ -14,6 +16,24 @@ static bool name_ok(struct str name)
 {
     size_t at;
     return name.n > 0 && name.n <= 255 && !str_find(name, '/', &at) && !str_find(name, '\0', &at);
+}
+
+bool local_name_ok(struct acct *a, struct str name, struct err *err)
+{
+    size_t at;
+    struct str rest = name, level;
+    if (str_case_eqz(name, "INBOX"))
+        return err_set(err, ERR_USAGE, "a mailbox of that name exists");
+    if (str_find(name, '/', &at))
+        return err_set(err, ERR_USAGE, "a folder of %s cannot have a slash in its name; a dot makes a level: a.b",
+                       a->name);
+    if (name.n > 250)
+        return err_set(err, ERR_USAGE, "the name is too long for a folder on the disk: 250 bytes at most");
+    while (str_split(&rest, '.', &level))
+        if (level.n == 0)
+            return err_set(err, ERR_USAGE, "a dot makes a level: there has to be a name before and behind each");
+    return (name.n > 0 && name.p[0] != '.' && name.p[name.n - 1] != '.') ||
+           err_set(err, ERR_USAGE, "a dot makes a level: there has to be a name before and behind each");
 }
 
 static void read_done(struct acct *a, struct step *s, enum err_kind kind, struct str text)
@@ -39,11 +59,11 @@ static void on_box(struct acct *a, const struct m_BOX *b)
                                  : b->role < BOX_OUTBOX ? b->role
                                                         : BOX_NONE,
                          .exists = UINT32_MAX,
-                         .unread = UINT32_MAX};
+                         .unread = UINT32_MAX,
+                         .size = UINT64_MAX,
+                         .objid = b->id};
     if (!db_box_put(a->db, &put, &id, &err))
         acct_db_error(a, &err);
-    else if (box_at(a, id) < 0)
-        a->changed_boxes = true;
 }
 
 static void row_said(struct acct *a, const struct m_MAILDIR_ROW *r)
@@ -66,101 +86,170 @@ static void row_said(struct acct *a, const struct m_MAILDIR_ROW *r)
     a->pass_fresh += a->passes && fresh && !a->pop;
 }
 
-static void file_said(struct acct *a, const struct m_MAILDIR_FILE *f)
+/* It has no row, or its bytes are others than they were: it is to be read. */
+static void unread_add(struct acct *a, size_t box, struct str name)
+{
+    struct buf *b = &a->unread;
+    size_t before = b->n;
+    b->max = UNREAD_MAX;
+    if (buf_add(b, &a->plan[box].id, sizeof a->plan[box].id) && buf_add(b, name.p, name.n) && buf_addc(b, '\0'))
+        return;
+    b->n = before;
+    b->full = false;
+    a->boxes[box].scan = true; /* found by the next one */
+}
+
+static void file_said(struct acct *a, size_t box, const struct m_MAILDIR_FILE *f)
 {
     struct err err = ERR_INIT;
     bool known = true;
-    if (!db_scan_seen(a->db, f->box, f->name, f->flags, f->size, &known, &err)) {
+    if (!db_scan_seen(a->db, f->box, f->name, f->path, f->flags, f->size, &known, &err))
         acct_db_error(a, &err);
-        return;
+    else if (!known)
+        unread_add(a, box, f->name);
+}
+
+static void moved_said(struct acct *a, size_t to, const struct m_MAILDIR_MOVED *m)
+{
+    struct err err = ERR_INIT;
+    bool known = true;
+    if (!db_name_moved(a->db, m->box, m->name, m->target, m->to, m->path, m->flags, &known, &err))
+        acct_db_error(a, &err);
+    else if (!known)
+        unread_add(a, to, m->to);
+}
+
+/* Asks for the rows of files that have none, a window at a time. */
+static void reads_send(struct acct *a)
+{
+    while (a->reading < READ_MAX && a->unread_at < a->unread.n) {
+        uint64_t box;
+        memcpy(&box, a->unread.p + a->unread_at, sizeof box);
+        struct str name = str_z(a->unread.p + a->unread_at + sizeof box);
+        ptrdiff_t i = box_at(a, box);
+        struct step *s = i < 0 ? NULL
+                               : STEP(a, read_done, -1, STEP_MAILDIR_READ, .box = box, .folder = box_name(&a->boxes[i]),
+                                      .name = name);
+        if (i >= 0 && !s)
+            break;
+        a->reading += s != NULL;
+        a->unread_at += sizeof box + name.n + 1;
     }
-    if (known)
-        return;
-    /* Those that do not fit are found by the scan that follows this one. */
-    if (a->unread_box != f->box)
-        buf_reset(&a->unread);
-    a->unread_box = f->box;
-    if (!buf_add(&a->unread, f->name.p, f->name.n) || !buf_addc(&a->unread, '\0')) {
-        a->scan_again = true;
-        a->unread_box = 0;
+    if (a->unread_at > 0 && a->unread_at == a->unread.n) {
+        a->unread_at = 0;
+        buf_fini(&a->unread);
     }
 }
 
-/* Asks for the rows of files met by the scan, a window at a time. True while some are to come. */
-static bool reads_send(struct acct *a)
+static const struct said { /* what a message of fetch names, to be looked at before it is believed */
+    uint64_t box, target;
+    struct str name, to, path;
+} said_nothing = {.name = {"x", 1}, .to = {"x", 1}};
+
+static struct said said_of(const struct msg *m)
 {
-    while (a->reading < READ_MAX && a->unread_at < a->unread.n && a->unread_box) {
-        struct str name = str_z(a->unread.p + a->unread_at);
-        struct step *s = STEP(a, read_done, -1, STEP_MAILDIR_READ, .box = a->unread_box,
-                              .folder = local_folder(a, a->unread_box), .name = name);
-        if (!s)
-            break;
-        a->reading++;
-        a->unread_at += name.n + 1;
+    struct said s = said_nothing;
+    if (m->kind == MSG_MAILDIR_FILE) {
+        s.box = m->u.MAILDIR_FILE.box;
+        s.name = m->u.MAILDIR_FILE.name;
+        s.path = m->u.MAILDIR_FILE.path;
+    } else if (m->kind == MSG_MAILDIR_ROW) {
+        s.box = m->u.MAILDIR_ROW.box;
+        s.name = m->u.MAILDIR_ROW.name;
+        s.path = m->u.MAILDIR_ROW.path;
+    } else if (m->kind == MSG_MAILDIR_GONE) {
+        s.box = m->u.MAILDIR_GONE.box;
+        s.name = m->u.MAILDIR_GONE.name;
+    } else if (m->kind == MSG_MAILDIR_MOVED) {
+        s.box = m->u.MAILDIR_MOVED.box;
+        s.name = m->u.MAILDIR_MOVED.name;
+        s.target = m->u.MAILDIR_MOVED.target;
+        s.to = m->u.MAILDIR_MOVED.to;
+        s.path = m->u.MAILDIR_MOVED.path;
+    } else {
+        s.box = m->u.MAILDIR_CHANGED.box;
     }
-    if (a->reading > 0 || (a->unread_box && a->unread_at < a->unread.n))
-        return true;
-    a->unread_at = 0;
-    a->unread_box = 0;
-    buf_fini(&a->unread);
-    return false;
+    return s;
 }
 
 void local_message(struct acct *a, struct msg *m)
 {
-    uint64_t box = m->kind == MSG_MAILDIR_FILE   ? m->u.MAILDIR_FILE.box
-                   : m->kind == MSG_MAILDIR_ROW  ? m->u.MAILDIR_ROW.box
-                   : m->kind == MSG_MAILDIR_GONE ? m->u.MAILDIR_GONE.box
-                                                 : 0;
-    struct str name = m->kind == MSG_MAILDIR_FILE   ? m->u.MAILDIR_FILE.name
-                      : m->kind == MSG_MAILDIR_ROW  ? m->u.MAILDIR_ROW.name
-                      : m->kind == MSG_MAILDIR_GONE ? m->u.MAILDIR_GONE.name
-                                                    : STR("x");
     struct err err = ERR_INIT;
     if (m->kind == MSG_BOX) {
         on_box(a, &m->u.BOX);
         return;
     }
-    if (m->kind == MSG_MAILDIR_CHANGED) {
-        a->scan_wanted = true;
-        return;
-    }
-    if (!name_ok(name) || (m->kind == MSG_MAILDIR_ROW && !acct_path_ok(m->u.MAILDIR_ROW.path))) {
+    struct said s = said_of(m);
+    if (!name_ok(s.name) || !name_ok(s.to) || (s.path.n > 0 && !acct_path_ok(s.path)) ||
+        (m->kind == MSG_MAILDIR_ROW && s.path.n == 0)) {
         acct_violation(a, "a file name that leads elsewhere");
         return;
     }
-    if (box_at(a, box) < 0) {
-        if (box == 0 || box > a->max_box)
+    if (m->kind == MSG_MAILDIR_CHANGED && s.box == 0) {
+        a->list_wanted = true;
+        return;
+    }
+    ptrdiff_t box = box_at(a, s.box), to = box_at(a, s.target);
+    if (box < 0 || (to < 0 && m->kind == MSG_MAILDIR_MOVED)) {
+        if (s.box == 0 || s.box > a->max_box || s.target > a->max_box)
             acct_violation(a, "%s for a mailbox of no account", msg_name(m->kind));
         return;
     }
-    if (m->kind == MSG_MAILDIR_FILE)
-        file_said(a, &m->u.MAILDIR_FILE);
+    if (m->kind == MSG_MAILDIR_CHANGED)
+        a->boxes[box].scan = true;
+    else if (m->kind == MSG_MAILDIR_FILE)
+        file_said(a, (size_t)box, &m->u.MAILDIR_FILE);
+    else if (m->kind == MSG_MAILDIR_MOVED)
+        moved_said(a, (size_t)to, &m->u.MAILDIR_MOVED);
     else if (m->kind == MSG_MAILDIR_ROW)
         row_said(a, &m->u.MAILDIR_ROW);
-    else if (!db_name_gone(a->db, box, name, &err))
+    else if (!db_name_gone(a->db, s.box, s.name, &err))
         acct_db_error(a, &err);
 }
 
-/* ---- Scans: the folder list, then folder by folder ---------------------------------------------- */
+/* ---- Scans: the list of folders, then each folder that has to be looked at ------------------------------------- */
+/* The Maildir is not there, or is not to be read. What it held is not taken for deleted: all waits until it is back,
+ * for a program whose sandbox knows the directory that is there then. */
+void local_away(struct acct *a)
+{
+    struct err why = a->away;
+    uint32_t random;
+    a->away = ERR_INIT;
+    fs_random(&random, sizeof random);
+    acct_fetch_stop(a, why.text);
+    acct_drop_line(a);
+    pop_drop(a, why.kind, str_z(why.text));
+    open_fail_all(a, why.kind, why.text, true);
+    int64_t delay = MIN(sync_backoff_ms(++a->attempt, random), (int64_t)AWAY_MAX_MS);
+    acct_fetch_after(a, delay);
+    if (a->why != why.kind || strcmp(a->text, why.text) != 0)
+        acct_note(a, 2, why.kind, "%s", why.text);
+    a->again = clock_wall() + (delay + 999) / 1000;
+    a->state = ACCOUNT_CONNECTING; /* told again with the new time */
+    acct_state(a, ACCOUNT_WAITING, why.kind, why.text);
+    acct_pass_end(a, why.kind, why.text);
+    acct_settle(a);
+}
+
 static void folders_done(struct acct *a, struct step *s, enum err_kind kind, struct str text)
 {
     struct err err = ERR_INIT;
     (void)s;
     a->scanning = false;
     a->list_open = false;
+    if (kind == ERR_CHANNEL || kind == ERR_CANCELED)
+        return;
     if (kind != ERR_NONE) {
-        a->scan_wanted = false;
-        if (kind != ERR_CHANNEL)
-            acct_note(a, 2, kind, "the folders of %s could not be read: %s", a->name, clean_line(text));
-        acct_pass_end(a, kind, clean_line(text));
+        err_set(&a->away, kind, "%s", clean_line(text));
         return;
     }
-    a->scan_folders = true;
-    a->scan_at = 0;
     a->changed_boxes = true;
     if (!db_boxes_end(a->db, &err))
         acct_db_error(a, &err);
+    if (a->state == ACCOUNT_WAITING && a->why != ERR_NONE && a->pop) {
+        a->attempt = 0;
+        acct_state(a, ACCOUNT_WAITING, ERR_NONE, "");
+    }
 }
 
 static void folder_done(struct acct *a, struct step *s, enum err_kind kind, struct str text)
@@ -170,64 +259,99 @@ static void folder_done(struct acct *a, struct step *s, enum err_kind kind, stru
     if (kind == ERR_NONE) {
         if (!db_scan_end(a->db, s->box, &err))
             acct_db_error(a, &err);
-    } else if (kind != ERR_CHANNEL) {
+    } else if (kind == ERR_NO_MAILBOX || kind == ERR_NO_FILE) { /* since it was listed */
+        a->list_wanted = true;
+    } else if (kind != ERR_CHANNEL && kind != ERR_CANCELED) {
         acct_note(a, 2, kind, "%s of %s could not be read: %s", box_words(a, s->box), a->name, clean_line(text));
     }
-    if (kind != ERR_NONE)
-        a->scan_again = false;
 }
 
-/* One folder at a time, and again while it had more new files than were read at once. False after the last. */
-static bool scan_next(struct acct *a)
+/* What the user looks at first, then the inbox. -1: none. */
+static ptrdiff_t scan_choose(struct acct *a)
+{
+    ptrdiff_t best = -1;
+    int best_rank = -1;
+    for (size_t i = 0; i < a->nboxes; i++) {
+        int rank = a->plan[i].id == a->watched ? 2 : a->boxes[i].role == BOX_INBOX ? 1 : 0;
+        if (a->boxes[i].scan && !a->boxes[i].creating && rank > best_rank) {
+            best = (ptrdiff_t)i;
+            best_rank = rank;
+        }
+    }
+    return best;
+}
+
+static void scan_folder(struct acct *a, size_t i)
 {
     struct err err = ERR_INIT;
-    if (a->scan_again && a->scan_at > 0)
-        a->scan_at--;
-    a->scan_again = false;
-    while (a->scan_at < a->nboxes && a->boxes[a->scan_at].creating) /* it is made when its intent comes to it */
-        a->scan_at++;
-    if (a->scan_at >= a->nboxes) {
-        a->scan_folders = false;
-        if (!a->pop && a->state != ACCOUNT_ONLINE)
-            acct_state(a, ACCOUNT_ONLINE, ERR_NONE, "");
-        return false;
-    }
-    size_t i = a->scan_at++;
     if (!db_scan_begin(a->db, a->plan[i].id, &err)) {
         acct_db_error(a, &err);
-        return true;
+        return;
     }
     struct step *s =
         STEP(a, folder_done, -1, STEP_MAILDIR_SCAN, .box = a->plan[i].id, .folder = box_name(&a->boxes[i]));
     if (s) {
         s->box = a->plan[i].id;
+        a->boxes[i].scan = false;
         a->scanning = true;
     }
-    return true;
+}
+
+/* One that never was read may be made; one that was is away. */
+static bool is_new(struct acct *a)
+{
+    struct db_box inbox;
+    struct err err = ERR_INIT;
+    return !db_box_by_name(a->db, STR(""), &inbox, &err) || !inbox.filled;
+}
+
+static void scan_list(struct acct *a)
+{
+    struct err err = ERR_INIT;
+    a->list_wanted = false;
+    if (!db_boxes_begin(a->db, &err)) {
+        acct_db_error(a, &err);
+        return;
+    }
+    a->scanning = a->list_open = STEP(a, folders_done, -1, STEP_MAILDIR_SCAN, .folder = STR("*"), .make = is_new(a));
 }
 
 bool local_pump(struct acct *a)
 {
-    struct err err = ERR_INIT;
     if (a->changed_boxes && !a->list_open)
         acct_boxes_load(a);
-    if (reads_send(a) || a->scanning)
-        return true;
-    if (a->batch)
-        return false;
-    if (a->scan_folders && scan_next(a))
-        return true;
-    if (!a->scan_wanted) /* what changed during the last scan is looked at by the next */
-        return false;
-    a->scan_wanted = false;
-    if (!db_boxes_begin(a->db, &err)) {
-        acct_db_error(a, &err);
-        return false;
+    reads_send(a);
+    if (a->scanning || a->batch) /* what we change ourselves is not looked at in the middle */
+        return a->scanning;
+    ptrdiff_t next;
+    if (a->list_wanted)
+        scan_list(a);
+    else if ((next = scan_choose(a)) >= 0)
+        scan_folder(a, (size_t)next);
+    else if (a->reading == 0 && !a->pop && a->state != ACCOUNT_ONLINE) {
+        a->attempt = 0;
+        acct_state(a, ACCOUNT_ONLINE, ERR_NONE, "");
     }
-    struct step *s = STEP(a, folders_done, -1, STEP_MAILDIR_SCAN, .folder = STR("*"));
-    if (s) {
-        a->list_open = true;
-        a->scanning = true;
-    }
-    return s != NULL;
+    return a->scanning;
+}
+
+bool local_busy(struct acct *a)
+{
+    return a->scanning || a->list_wanted || a->reading > 0 || a->unread_at < a->unread.n || scan_choose(a) >= 0;
+}
+
+void local_begin(struct acct *a)
+{
+    a->list_wanted = !a->imap;
+    a->scanning = false;
+    a->reading = 0;
+    a->unread_at = 0;
+    buf_fini(&a->unread);
+    local_look(a);
+}
+
+void local_look(struct acct *a)
+{
+    for (size_t i = 0; i < a->nboxes && !a->imap; i++)
+        a->boxes[i].scan = true;
 }

@@ -141,9 +141,10 @@ static void file_done(struct acct *a, struct step *s, enum err_kind kind, struct
                 if (db_msg_get(a->db, o->msg, &m, &err) && str_eq(m.absent, str_z(o->absent)) &&
                     !db_body_is(a->db, o->msg, STR(""), STR(""), &err))
                     acct_db_error(a, &err);
-            } else {
-                a->scan_wanted = true;
-                a->scan_at = 0;
+            } else if (db_msg_get(a->db, o->msg, &m, &err)) {
+                ptrdiff_t box = box_at(a, m.sbox);
+                if (box >= 0 && kind == ERR_NO_MESSAGE)
+                    a->boxes[box].scan = true;
             }
         }
     }

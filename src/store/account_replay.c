@@ -123,7 +123,7 @@ static void run_end(struct acct *a, struct batch_run *r, enum err_kind kind, con
         if (intent_on_box(b->kind)) {
             a->changed_boxes = true;
             a->list_at = 0;
-            a->scan_wanted = a->scan_wanted || !a->imap;
+            a->list_wanted = !a->imap;
         }
     } else if (line_error(kind)) {
         ok = db_intents_lost(a->db, b->intents, b->nintents, &err);
@@ -153,8 +153,12 @@ static void command_done(struct acct *a, struct step *s, enum err_kind kind, str
     struct batch_run *r = s->data;
     struct err err = ERR_INIT;
     if (kind != ERR_NONE && r->kind == ERR_NONE) {
-        /* Of several steps (Maildir) each stands for itself; a program that ended takes all with it. */
-        if (!a->imap && !line_error(kind) && s->msg) {
+        /* Of several steps (Maildir) each stands for itself; a program that ended takes all with it, and so does a
+         * Maildir that is away: what it would be done to is not gone. */
+        if (!a->imap && kind == ERR_NO_FILE) {
+            r->kind = ERR_CANCELED;
+            a->list_wanted = true;
+        } else if (!a->imap && !line_error(kind) && s->msg) {
             const char *why = clean_line(text);
             acct_note(a, 2, kind, "%s a message in %s of %s failed: %s", verb_of(r->b.kind), box_words(a, r->b.box),
                       a->name, why);
@@ -406,7 +410,7 @@ static void on_is(struct acct *a, const struct m_MAILDIR_IS *m)
         ok = db_item_moved(a->db, b->kind == INTENT_APPEND ? b->intents[0] : s->a,
                            b->kind == INTENT_APPEND ? 0 : s->msg, 0, 0, m->name, &err);
     /* The file's place is what the index knows it by. */
-    if (!ok || (msg && m->path.n > 0 && !db_body_is(a->db, msg, m->path, STR(""), &err)))
+    if (!ok || (msg && m->path.n > 0 && !db_path_is(a->db, msg, m->path, &err)))
         acct_db_error(a, &err);
 }
 

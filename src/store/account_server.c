@@ -135,7 +135,7 @@ struct str acct_own_name(const struct acct *a, struct str name)
 
 void acct_box_name(const struct acct *a, struct str utf8, struct buf *name, struct buf *shown)
 {
-    bool plain = !a->imap;
+    bool plain = false;
     for (size_t i = 0; i < a->nboxes && !plain; i++)
         for (size_t k = 0; k < a->boxes[i].name_n && !plain; k++)
             plain = (unsigned char)a->boxes[i].name[k] >= 0x80;

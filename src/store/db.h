@@ -226,14 +226,18 @@ bool db_row_more(struct db *, const struct db_more *, struct err *);
 /* Highest-first UID ranges of rows without ROW_FULL, at most `max` UIDs, for the second pass; below `below` (0: from
  * the top). */
 bool db_thin(struct db *, uint64_t box, uint32_t below, unsigned max, db_range_fn *, void *arg, struct err *);
-/* Maildir: a scan of a folder: begin; seen for each file: flags follow, *known_r false means the row is to be read
- * (STEP_MAILDIR_READ); end drops the rows not seen. db_name_gone: one file vanished. db_name_is: our own change
- * (MAILDIR_IS) gave the message another unique name. */
+/* Maildir: a scan of a folder: begin; seen for each file, also outside of a scan: flags and path follow, *known_r false
+ * means the row is to be read (STEP_MAILDIR_READ): there is none, or the file has another size; end drops the rows not
+ * seen. db_name_gone: one file vanished. db_name_is: our own change (MAILDIR_IS) gave the message another unique name.
+ * db_name_moved: another program moved the file; where no row was known (or the target's), that of the target is as by
+ * db_scan_seen. */
 bool db_scan_begin(struct db *, uint64_t box, struct err *);
-bool db_scan_seen(struct db *, uint64_t box, struct str name, uint32_t flags, uint64_t size, bool *known_r,
-                  struct err *);
+bool db_scan_seen(struct db *, uint64_t box, struct str name, struct str path, uint32_t flags, uint64_t size,
+                  bool *known_r, struct err *);
 bool db_scan_end(struct db *, uint64_t box, struct err *);
 bool db_name_gone(struct db *, uint64_t box, struct str name, struct err *);
+bool db_name_moved(struct db *, uint64_t box, struct str name, uint64_t target, struct str to, struct str path,
+                   uint32_t flags, bool *known_r, struct err *);
 bool db_name_is(struct db *, uint64_t msg, uint64_t box, struct str name, uint32_t flags, struct err *);
 
 struct db_msg {
@@ -252,8 +256,9 @@ struct db_msg {
 };
 bool db_msg_get(struct db *, uint64_t msg, struct db_msg *msg_r, struct err *); /* ERR_NO_MESSAGE */
 bool db_msg_at(struct db *, uint64_t box, uint32_t uid, struct db_msg *msg_r, struct err *);
-/* BODY_AT, or that it could not be had. An empty path: the cached file was removed. Also the path of MAILDIR_IS: the
- * index learns that it moved. */
+/* The file of a Maildir row has another name or place now: the index learns that it moved. */
+bool db_path_is(struct db *, uint64_t msg, struct str path, struct err *);
+/* BODY_AT, or that it could not be had. An empty path: the cached file was removed. */
 bool db_body_is(struct db *, uint64_t msg, struct str path, struct str absent, struct err *);
 bool db_body_failed(struct db *, uint64_t msg, struct err *);
 /* Another row of the same mail (its Message-ID and the server's id for it are equal, or the user had one copied to the

@@ -45,6 +45,16 @@ bool db_body_is(struct db *db, uint64_t msg, struct str path, struct str absent,
     return body_state(db, msg, set, ROW_BODY | ROW_TEXT | (path.n ? ROW_FAILED | ROW_STUB : 0), path, absent, err);
 }
 
+bool db_path_is(struct db *db, uint64_t msg, struct str path, struct err *err)
+{
+    bool own;
+    if (!call_enter(db, &own, err))
+        return false;
+    q_run(db, "UPDATE msg SET body=?1,istate=istate|?3,iseq=iseq+1 WHERE id=?2 AND name IS NOT NULL AND body IS NOT ?1",
+          "sii", str_sub(path, 0, 512), I(msg), I(INDEX_WHAT_PATH));
+    return call_leave(db, own, err);
+}
+
 bool db_row_attachment(struct db *db, uint64_t msg, bool has, struct err *err)
 {
     bool own;

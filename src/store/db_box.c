@@ -239,6 +239,8 @@ static struct box *box_meant(struct db *db, struct str name, struct str utf8, st
         return named; /* the next list says what became of the others */
     if (same && same->listed == db->list_no)
         same = NULL; /* one id for two mailboxes of one list means nothing */
+    if (named && !same && db->local)
+        return named; /* a directory that was put back from a copy */
     if (named)
         box_unname(db, named);
     if (!same)

@@ -176,6 +176,7 @@ static void put_update(struct db *db, const struct put *p, uint64_t id)
     now.state |= p->state;
     now.date = in->date ? in->date : old.date;
     bool fuller = (p->attrs & ROW_FULL) && !(old.attrs & ROW_FULL);
+    bool rewritten = p->name.n && in->size != old.size;
     if (!thin)
         q_run(db,
               "UPDATE msg SET from_name=coalesce(?,from_name),from_addr=coalesce(?,from_addr),to_=coalesce(?,to_),"
@@ -184,7 +185,7 @@ static void put_update(struct db *db, const struct put *p, uint64_t id)
               "nullif(?,0),idate),istate="
               "istate|?,iseq=iseq+1 WHERE id=?",
               "nnnnnnnnniiii", p->from_name, p->from_addr, p->to, p->subject, p->msgid, p->list_id, p->refs, p->emailid,
-              p->preview, I(in->size), in->internal_date, I(fuller ? INDEX_WHAT_MAIL : 0), I(id));
+              p->preview, I(in->size), in->internal_date, I(fuller || rewritten ? INDEX_WHAT_MAIL : 0), I(id));
     if (p->mh && p->mh != old.mh)
         q_run(db, "UPDATE msg SET mh=? WHERE id=?", "ii", I(p->mh), I(id));
     if (!str_eq(buf_str(&was), p->kw)) {
@@ -596,23 +597,60 @@ bool db_scan_begin(struct db *db, uint64_t box, struct err *err)
     return call_leave(db, own, err);
 }
 
-bool db_scan_seen(struct db *db, uint64_t box, struct str name, uint32_t flags, uint64_t size, bool *known_r,
-                  struct err *err)
+/* A file name has no room for $Junk and its like: they stay as the row has them. */
+#define FLAGS_OF_NAME (FLAG_SEEN | FLAG_ANSWERED | FLAG_FLAGGED | FLAG_DELETED | FLAG_DRAFT | FLAG_FORWARDED)
+
+static void name_said(struct db *db, uint64_t id, uint32_t sflags, struct str path, uint32_t flags)
+{
+    struct err err = ERR_INIT;
+    if ((sflags & FLAGS_OF_NAME) != (flags & FLAGS_OF_NAME))
+        flags_one(db, id, (sflags & ~FLAGS_OF_NAME) | (flags & FLAGS_OF_NAME), STR(""), false);
+    if (path.n)
+        db_path_is(db, id, path, &err);
+}
+
+bool db_scan_seen(struct db *db, uint64_t box, struct str name, struct str path, uint32_t flags, uint64_t size,
+                  bool *known_r, struct err *err)
 {
     bool own;
-    (void)size;
     *known_r = false;
     if (!call_enter(db, &own, err))
         return false;
+    /* of most nothing changed: one look */
+    sqlite3_stmt *st = q_ask(db,
+                             "SELECT id,sflags,size,state,body IS ?3 FROM msg WHERE sbox=?1 AND name=?2 AND name IS "
+                             "NOT NULL",
+                             "iss", I(box), name, str_sub(path, 0, 512));
+    if (q_step(db, st)) {
+        uint64_t id = sql_u64(st, 0);
+        uint32_t sflags = sql_u32(st, 1);
+        bool same_path = sql_int(st, 4) != 0;
+        /* of a mail whose body stays on a server the file is shorter */
+        *known_r = sql_u64(st, 2) == size || (sql_u32(st, 3) & ROW_STUB);
+        sqlite3_reset(st);
+        if (db->scan_box == box)
+            imap_put(&db->scan, id, db);
+        name_said(db, id, sflags, same_path ? STR("") : path, flags);
+    }
+    return call_leave(db, own, err);
+}
+
+bool db_name_moved(struct db *db, uint64_t box, struct str name, uint64_t target, struct str to, struct str path,
+                   uint32_t flags, bool *known_r, struct err *err)
+{
+    bool own;
+    struct rowc r;
+    if (!call_enter(db, &own, err))
+        return false;
     uint64_t id = row_at(db, box, 0, name);
-    if (id) {
-        struct rowc r;
-        *known_r = true;
-        imap_put(&db->scan, id, db);
-        /* A file name has no room for $Junk and its like: they stay as the row has them. */
-        uint32_t in_name = FLAG_SEEN | FLAG_ANSWERED | FLAG_FLAGGED | FLAG_DELETED | FLAG_DRAFT | FLAG_FORWARDED;
-        if (row_load(db, id, &r))
-            flags_one(db, id, (r.sflags & ~in_name) | (flags & in_name), STR(""), false);
+    *known_r = id && row_load(db, id, &r);
+    if (*known_r) {
+        row_place(db, id, target, 0, str_sub(to, 0, 255));
+        name_said(db, id, r.sflags, path, flags);
+        if (db->scan_box == target)
+            imap_put(&db->scan, id, db);
+    } else {
+        *known_r = row_at(db, target, 0, to) != 0;
     }
     return call_leave(db, own, err);
 }

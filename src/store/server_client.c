@@ -71,7 +71,7 @@ static bool box_to_trash(struct acct *a, struct db_intent *x, struct buf *name, 
     struct err none = ERR_INIT;
     ptrdiff_t i = box_at(a, x->box), t = box_role(a, BOX_TRASH);
     const struct box *box = i < 0 ? NULL : &a->boxes[i], *trash = t < 0 ? NULL : &a->boxes[t];
-    if (!a->imap || !box || !trash || i == t || !trash->delim || (trash->attrs & (BOX_NOINFERIORS | BOX_NOSELECT)) ||
+    if (!box || !trash || i == t || !trash->delim || (trash->attrs & (BOX_NOINFERIORS | BOX_NOSELECT)) ||
         (db_box_get(a->db, x->box, &counts, &none) && counts.exists == 0 && counts.known == 0))
         return false;
     struct str leaf = box_name(box), leaf_shown = box_utf8(box), own = box_name(trash);
@@ -125,6 +125,7 @@ static bool intent_run(struct acct *a, const struct m_INTENT *in, uint64_t *ids,
         acct_box_name(a, in->arg, &name, &shown);
         x.arg = buf_str(&name);
         x.utf8 = buf_str(&shown);
+        ok = ok && (a->imap || local_name_ok(a, x.arg, err));
     }
     if (x.kind == INTENT_BOX_DELETE && !in->flags)
         box_to_trash(a, &x, &name, &shown);

@@ -754,9 +754,12 @@ static void test_scan(void **state)
     uint64_t other = put(db, &row);
     bool known;
     OK(db_scan_begin(db, in, &err));
-    OK(db_scan_seen(db, in, STR("u1"), FLAG_SEEN, 1001, &known, &err));
+    OK(db_scan_seen(db, in, STR("u1"), STR("cur/u1:2,S"), FLAG_SEEN, 1001, &known, &err));
+    assert_false(known); /* another size: rewritten by another program */
+    OK(db_scan_seen(db, in, STR("u1"), STR("cur/u1:2,S"), FLAG_SEEN, row.size, &known, &err));
     assert_true(known);
-    OK(db_scan_seen(db, in, STR("u3"), 0, 7, &known, &err));
+    assert_true(str_eqz(msg_of(db, id).body, "cur/u1:2,S"));
+    OK(db_scan_seen(db, in, STR("u3"), STR("new/u3"), 0, 7, &known, &err));
     assert_false(known);
     row.name = STR("u4"); /* delivered while the scan runs */
     row.msgid = STR("d@x");
@@ -769,6 +772,66 @@ static void test_scan(void **state)
     assert_true(str_eqz(msg_of(db, late).name, "u5"));
     OK(db_name_gone(db, in, STR("u5"), &err));
     assert_int_equal(msg_of(db, late).id, 0);
+    db_close(&db);
+}
+
+/* Another program moves a file: it is the same message, with its tags, in the other mailbox. */
+static void test_file_moved(void **state)
+{
+    (void)state;
+    struct db *db = open_db(true, NULL);
+    uint64_t in = make_mailbox(db, "", 0), to = make_mailbox(db, "Other", 0), group, target;
+    uint32_t count;
+    struct db_row row = row_of(in, 0, "a@x");
+    struct buf tags = BUF_INIT(200);
+    bool known;
+    row.name = STR("u1");
+    row.path = STR("new/u1");
+    uint64_t id = put(db, &row);
+    OK(db_intent_add(db, &(struct db_intent){.kind = INTENT_TAGS, .msgs = &id, .n = 1, .arg = STR("+todo")}, &group,
+                     &target, &count, &err));
+    OK(db_name_moved(db, in, STR("u1"), to, STR("u2"), STR(".Other/cur/u2:2,F"), FLAG_FLAGGED, &known, &err));
+    assert_true(known);
+    struct db_msg m = msg_of(db, id);
+    assert_int_equal(m.box, to);
+    assert_int_equal(m.sbox, to);
+    assert_int_equal(m.flags, FLAG_FLAGGED);
+    assert_true(str_eqz(m.name, "u2"));
+    assert_true(str_eqz(m.body, ".Other/cur/u2:2,F"));
+    OK(db_tags(db, id, &tags, &err));
+    assert_string_equal(buf_z(&tags), "todo");
+    /* of what was never known there is a row to read */
+    OK(db_name_moved(db, in, STR("u7"), to, STR("u7"), STR(".Other/cur/u7:2,"), 0, &known, &err));
+    assert_false(known);
+    buf_fini(&tags);
+    db_close(&db);
+}
+
+/* A folder that another program renamed is known by its id; one put back from a copy by its name. */
+static void test_folder_renamed(void **state)
+{
+    (void)state;
+    struct db *db = open_db(true, NULL);
+    static const struct {
+        const char *first, *second, *id_first, *id_second;
+    } lists[] = {{"a", "b", "1", "2"}, {"b", "c", "1", "2"}, {"b", "c", "8", "9"}};
+    uint64_t ids[2] = {0}, first, second;
+    for (size_t i = 0; i < COUNT(lists); i++) {
+        OK(db_boxes_begin(db, &err));
+        OK(db_box_put(db,
+                      &(struct db_box){.name = str_z(lists[i].first), .delim = '.', .objid = str_z(lists[i].id_first)},
+                      &first, &err));
+        OK(db_box_put(
+            db, &(struct db_box){.name = str_z(lists[i].second), .delim = '.', .objid = str_z(lists[i].id_second)},
+            &second, &err));
+        OK(db_boxes_end(db, &err));
+        if (i == 0) {
+            ids[0] = first;
+            ids[1] = second;
+        }
+        assert_int_equal(first, ids[0]);
+        assert_int_equal(second, ids[1]);
+    }
     db_close(&db);
 }
 
@@ -949,6 +1012,8 @@ int main(void)
         T(test_ledger),
         T(test_ledger_big),
         T(test_scan),
+        T(test_file_moved),
+        T(test_folder_renamed),
         T(test_outbox),
         T(test_index_queue),
         T(test_boxes),

@@ -27,7 +27,7 @@ static int setup(void **state)
     snprintf(f->dir, sizeof f->dir, "/tmp/tuimail-md-XXXXXX");
     assert_non_null(mkdtemp(f->dir));
     char *root = path_join(f->dir, "mail");
-    f->m = maildir_open(root, &f->err);
+    f->m = maildir_open(root, true, &f->err);
     free(root);
     assert_non_null(f->m);
     *state = f;
@@ -234,9 +234,15 @@ static void test_odd_files(void **state)
     buf_fini(&p);
 }
 
-static void list(void *arg, struct str folder)
+static void list(void *arg, struct str folder, struct str id)
 {
+    (void)id;
     buf_addf(arg, "%.*s|", STR_FMT(folder));
+}
+
+static void ids(void *arg, struct str folder, struct str id)
+{
+    buf_addf(arg, "%.*s=%.*s|", STR_FMT(folder), STR_FMT(id));
 }
 
 static void test_folders(void **state)
@@ -273,20 +279,270 @@ static void test_folders(void **state)
     buf_fini(&copy);
 }
 
-static void test_watch(void **state)
+/* All or none: where one of the new names is taken nothing is renamed. */
+static void test_rename_is_whole(void **state)
 {
     struct fixture *f = *state;
-    struct buf u = BUF_INIT(300), names = BUF_INIT(4096);
-    assert_true(maildir_create(f->m, STR("Other"), &f->err));
-    assert_true(maildir_watch(f->m, STR("")));
-    assert_true(maildir_watch(f->m, STR("Other")));
-    put(f, "Other", "x", 0, &u);
-    struct pollfd p = {.fd = maildir_watch_fd(f->m), .events = POLLIN};
-    assert_int_equal(poll(&p, 1, 5000), 1);
-    maildir_watch_read(f->m, list, &names);
-    assert_string_equal(buf_z(&names), "Other|");
+    struct buf before = BUF_INIT(4096), after = BUF_INIT(4096);
+    static const char *const made[] = {"a", "a.b", "a.c", "x.c"};
+    for (size_t i = 0; i < COUNT(made); i++)
+        assert_true(maildir_create(f->m, str_z(made[i]), &f->err));
+    assert_true(maildir_folders(f->m, ids, &before, &f->err));
+    assert_false(maildir_rename(f->m, STR("a"), STR("x"), &f->err));
+    assert_int_equal(f->err.kind, ERR_USAGE);
+    assert_true(maildir_folders(f->m, ids, &after, &f->err));
+    assert_string_equal(buf_z(&before), buf_z(&after));
+    assert_false(maildir_rename(f->m, STR("a"), STR("y/z"), &f->err));
+    assert_true(maildir_rename(f->m, STR("a"), STR("y"), &f->err));
+    buf_reset(&after);
+    assert_true(maildir_folders(f->m, ids, &after, &f->err));
+    /* the same folders under other names, by their ids */
+    struct str rest = buf_str(&before), one;
+    unsigned n = 0;
+    while (str_split(&rest, '|', &one)) {
+        size_t at;
+        if (!str_find(one, '=', &at) || at + 1 == one.n)
+            continue;
+        struct buf id = BUF_INIT(100);
+        buf_adds(&id, str_sub(one, at, one.n));
+        buf_addc(&id, '|');
+        assert_non_null(strstr(buf_z(&after), buf_z(&id)));
+        buf_fini(&id);
+        n++;
+    }
+    assert_true(n == 4 || n == 0); /* a file system without times of birth */
+    assert_non_null(strstr(buf_z(&after), "|y.b="));
+    buf_fini(&before);
+    buf_fini(&after);
+}
+
+/* A folder that is deleted is gone at once; what a crash left of it is swept. */
+static void test_delete_leaves_nothing(void **state)
+{
+    struct fixture *f = *state;
+    struct buf u = BUF_INIT(300), path = BUF_INIT(4096);
+    assert_true(maildir_create(f->m, STR("Lists"), &f->err));
+    put(f, "Lists", "x", FLAG_SEEN, &u);
+    assert_true(maildir_delete(f->m, STR("Lists"), &f->err));
+    full_path(f, ".Lists", &path);
+    assert_int_not_equal(access(buf_z(&path), F_OK), 0);
+    assert_true(maildir_create(f->m, STR("Half"), &f->err));
+    put(f, "Half", "x", 0, &u);
+    struct buf left = BUF_INIT(4096);
+    full_path(f, ".Half", &path);
+    full_path(f, "..tuimail.1.x.tuimail", &left);
+    assert_int_equal(rename(buf_z(&path), buf_z(&left)), 0);
+    maildir_sweep(f->m, STR(""));
+    assert_int_not_equal(access(buf_z(&left), F_OK), 0);
     buf_fini(&u);
-    buf_fini(&names);
+    buf_fini(&path);
+    buf_fini(&left);
+}
+
+/* THREATS 160: moved away, a Maildir is not an empty one; it is not made anew where it should be mounted. */
+static void test_away(void **state)
+{
+    struct fixture *f = *state;
+    struct buf here = BUF_INIT(4096), there = BUF_INIT(4096);
+    full_path(f, "", &here);
+    here.p[--here.n] = '\0';
+    buf_addf(&there, "%s/away", f->dir);
+    assert_true(maildir_check(f->m, &f->err));
+    assert_int_equal(rename(buf_z(&here), buf_z(&there)), 0);
+    assert_false(maildir_check(f->m, &f->err));
+    assert_int_equal(f->err.kind, ERR_NO_FILE);
+    f->err = ERR_INIT;
+    assert_null(maildir_open(buf_z(&here), false, &f->err));
+    assert_int_equal(f->err.kind, ERR_NO_FILE);
+    assert_int_equal(mkdir(buf_z(&here), 0700), 0); /* a mount point */
+    f->err = ERR_INIT;
+    assert_false(maildir_check(f->m, &f->err));
+    assert_null(maildir_open(buf_z(&here), false, &f->err));
+    assert_int_equal(f->err.kind, ERR_NO_FILE);
+    assert_int_equal(rmdir(buf_z(&here)), 0);
+    assert_int_equal(rename(buf_z(&there), buf_z(&here)), 0);
+    assert_true(maildir_check(f->m, &f->err));
+    buf_fini(&here);
+    buf_fini(&there);
+}
+
+/* ---- News ---- */
+static void news(void *arg, const struct maildir_news *n)
+{
+    static const char *const words[] = {[MAILDIR_FILE_IS] = "is",
+                                        [MAILDIR_FILE_GONE] = "gone",
+                                        [MAILDIR_FILE_MOVED] = "moved",
+                                        [MAILDIR_FOLDER_CHANGED] = "folder",
+                                        [MAILDIR_FOLDERS_CHANGED] = "folders"};
+    buf_addf(arg, "%s", words[n->what]);
+    if (n->what == MAILDIR_FILE_MOVED)
+        buf_addf(arg, " %u:%.*s", (unsigned)n->was_box, STR_FMT(n->was));
+    if (n->what != MAILDIR_FOLDERS_CHANGED)
+        buf_addf(arg, " %u:%.*s", (unsigned)n->box, STR_FMT(n->file.unique));
+    if (n->what == MAILDIR_FILE_IS || n->what == MAILDIR_FILE_MOVED)
+        buf_addf(arg, " %.*s", STR_FMT(n->file.path));
+    buf_addc(arg, '|');
+}
+
+static void expect_news(struct fixture *f, const char *want)
+{
+    struct buf got = BUF_INIT(1u << 20);
+    struct pollfd p = {.fd = maildir_watch_fd(f->m), .events = POLLIN};
+    if (want[0])
+        assert_int_equal(poll(&p, 1, 5000), 1);
+    maildir_watch_read(f->m, news, &got);
+    assert_string_equal(buf_z(&got), want);
+    buf_fini(&got);
+}
+
+static void touch_file(struct fixture *f, const char *tail)
+{
+    struct buf path = BUF_INIT(4096);
+    full_path(f, tail, &path);
+    int fd = open(buf_z(&path), O_CREAT | O_WRONLY, 0600);
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, "x\n", 2), 2);
+    close(fd);
+    buf_fini(&path);
+}
+
+static void rename_file(struct fixture *f, const char *from, const char *to)
+{
+    struct buf a = BUF_INIT(4096), b = BUF_INIT(4096);
+    full_path(f, from, &a);
+    full_path(f, to, &b);
+    assert_int_equal(rename(buf_z(&a), buf_z(&b)), 0);
+    buf_fini(&a);
+    buf_fini(&b);
+}
+
+static void unlink_file(struct fixture *f, const char *tail)
+{
+    struct buf path = BUF_INIT(4096);
+    full_path(f, tail, &path);
+    assert_int_equal(unlink(buf_z(&path)), 0);
+    buf_fini(&path);
+}
+
+static void test_news(void **state)
+{
+    struct fixture *f = *state;
+    assert_true(maildir_create(f->m, STR("Other"), &f->err));
+    assert_true(maildir_watch(f->m, STR(""), 1));
+    assert_true(maildir_watch(f->m, STR("Other"), 2));
+    expect_news(f, "");
+    touch_file(f, "tmp/1.a");
+    rename_file(f, "tmp/1.a", "new/1.a");
+    expect_news(f, "is 1:1.a new/1.a|");
+    rename_file(f, "new/1.a", "cur/1.a:2,S"); /* read: one change, not one gone and one new */
+    expect_news(f, "is 1:1.a cur/1.a:2,S|");
+    rename_file(f, "cur/1.a:2,S", "cur/1.a:2,FS");
+    rename_file(f, "cur/1.a:2,FS", "cur/1.a:2,FSab"); /* another program's letters */
+    expect_news(f, "is 1:1.a cur/1.a:2,FSab|");
+    rename_file(f, "cur/1.a:2,FSab", ".Other/cur/1.a:2,FS"); /* to another folder: it is the same message */
+    expect_news(f, "moved 1:1.a 2:1.a .Other/cur/1.a:2,FS|");
+    rename_file(f, ".Other/cur/1.a:2,FS", "cur/2.b:2,"); /* and back, with another name, and on */
+    rename_file(f, "cur/2.b:2,", "cur/3.c:2,T");
+    expect_news(f, "moved 2:1.a 1:3.c cur/3.c:2,T|gone 1:2.b|");
+    unlink_file(f, "cur/3.c:2,T");
+    expect_news(f, "gone 1:3.c|");
+    touch_file(f, "cur/4.d:2,");
+    unlink_file(f, "cur/4.d:2,");
+    expect_news(f, "gone 1:4.d|");
+    /* without rename(2): the new name comes before the old one goes */
+    struct buf a = BUF_INIT(4096), b = BUF_INIT(4096);
+    touch_file(f, "new/5.e");
+    full_path(f, "new/5.e", &a);
+    full_path(f, "cur/5.e:2,S", &b);
+    expect_news(f, "is 1:5.e new/5.e|");
+    assert_int_equal(link(buf_z(&a), buf_z(&b)), 0);
+    expect_news(f, "is 1:5.e cur/5.e:2,S|");
+    unlink_file(f, "new/5.e");
+    expect_news(f, "is 1:5.e cur/5.e:2,S|"); /* found under its other name */
+    /* what is no mail is no news */
+    full_path(f, "cur/dir", &a);
+    assert_int_equal(mkdir(buf_z(&a), 0700), 0);
+    full_path(f, "cur/link:2,", &a);
+    assert_int_equal(symlink("/etc/passwd", buf_z(&a)), 0);
+    expect_news(f, "");
+    buf_fini(&a);
+    buf_fini(&b);
+}
+
+/* What is delivered by this program it knows already. */
+static void test_news_of_others_alone(void **state)
+{
+    struct fixture *f = *state;
+    struct buf u = BUF_INIT(300), want = BUF_INIT(400);
+    assert_true(maildir_watch(f->m, STR(""), 1));
+    for (int i = 0; i < 20; i++)
+        put(f, "", "x", i % 2 ? FLAG_SEEN : 0, &u);
+    touch_file(f, "new/foreign");
+    put(f, "", "x", 0, &u);
+    expect_news(f, "is 1:foreign new/foreign|");
+    buf_addf(&want, "cur/%s:2,S", buf_z(&u));
+    struct buf from = BUF_INIT(400);
+    buf_addf(&from, "new/%s", buf_z(&u));
+    rename_file(f, buf_z(&from), buf_z(&want)); /* by another program */
+    buf_reset(&from);
+    buf_addf(&from, "is 1:%s %s|", buf_z(&u), buf_z(&want));
+    expect_news(f, buf_z(&from));
+    buf_fini(&u);
+    buf_fini(&want);
+    buf_fini(&from);
+}
+
+static void test_news_of_folders(void **state)
+{
+    struct fixture *f = *state;
+    struct buf path = BUF_INIT(4096);
+    assert_true(maildir_watch_folders(f->m));
+    full_path(f, ".Made", &path);
+    assert_int_equal(mkdir(buf_z(&path), 0700), 0);
+    expect_news(f, "folders|");
+    full_path(f, ".Made/cur", &path); /* it becomes one only now */
+    assert_int_equal(mkdir(buf_z(&path), 0700), 0);
+    expect_news(f, "folders|");
+    touch_file(f, "subscriptions");
+    expect_news(f, "");
+    rename_file(f, ".Made", ".Renamed");
+    expect_news(f, "folders|");
+    full_path(f, ".Renamed/new", &path);
+    assert_int_equal(mkdir(buf_z(&path), 0700), 0);
+    expect_news(f, "folders|");
+    assert_true(maildir_watch(f->m, STR("Renamed"), 7));
+    rename_file(f, ".Renamed", ".Again"); /* the watch follows; its name is told anew by its number */
+    expect_news(f, "folders|");
+    assert_true(maildir_watch(f->m, STR("Again"), 7));
+    touch_file(f, ".Again/new/1.a");
+    expect_news(f, "is 7:1.a .Again/new/1.a|");
+    assert_true(maildir_delete(f->m, STR("Again"), &f->err));
+    struct buf got = BUF_INIT(1u << 20);
+    maildir_watch_read(f->m, news, &got);
+    assert_non_null(strstr(buf_z(&got), "folders|"));
+    full_path(f, "", &path);
+    path.p[--path.n] = '\0';
+    struct buf away = BUF_INIT(4096);
+    buf_addf(&away, "%s/away", f->dir);
+    assert_int_equal(rename(buf_z(&path), buf_z(&away)), 0); /* all of it */
+    expect_news(f, "folders|");
+    assert_int_equal(rename(buf_z(&away), buf_z(&path)), 0);
+    buf_fini(&got);
+    buf_fini(&path);
+    buf_fini(&away);
+}
+
+/* Where no events come from, the time of the directories tells. */
+static void test_news_by_time(void **state)
+{
+    struct fixture *f = *state;
+    struct buf got = BUF_INIT(4096);
+    assert_true(maildir_create(f->m, STR("Other"), &f->err));
+    assert_true(maildir_watch(f->m, STR(""), 1));
+    touch_file(f, "new/1.a");
+    maildir_watch_poll(f->m, news, &got);
+    assert_string_equal(buf_z(&got), ""); /* events come from there */
+    buf_fini(&got);
 }
 
 /* THREATS 161: names stay unique when the clock stands still. */
@@ -313,7 +569,13 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_foreign_rename, setup, teardown),
         cmocka_unit_test_setup_teardown(test_odd_files, setup, teardown),
         cmocka_unit_test_setup_teardown(test_folders, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_watch, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_rename_is_whole, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_delete_leaves_nothing, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_away, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_news, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_news_of_others_alone, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_news_of_folders, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_news_by_time, setup, teardown),
         cmocka_unit_test_setup_teardown(test_unique, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
