@@ -426,6 +426,14 @@ const struct option conf_options[] = {
      .def = "no",
      .help = "Threads are one row until they are unfolded",
      .more = "What is done to a folded thread is done to all its messages in the list."},
+    {.name = "threads-across",
+     .type = OPT_BOOL,
+     GLOBAL(threads_across),
+     .def = "yes",
+     .help = "Threads show what of them is in other mailboxes, your own answers too",
+     .more =
+         "Dimmed, and with the mailbox's name; not what is in the trash, the spam mailbox or the drafts. What is done "
+         "to a whole thread leaves these messages alone; what is done to one of them is done where it is."},
     {.name = "list-format",
      .type = OPT_COLUMNS,
      GLOBAL(list_format),

@@ -284,13 +284,26 @@ static bool box_one(struct reader *r, sqlite3_stmt *st, struct box_row *row_r, s
 
 static const struct box_row no_box = {.name = {"", 0}, .utf8 = {"", 0}};
 
+bool read_box(struct reader *r, uint64_t id, struct box_row *row_r, int *rc)
+{
+    *row_r = no_box;
+    *rc = SQLITE_OK;
+    sqlite3_stmt *st = sql_ask(&r->q, BOX_SQL "WHERE b.id=? AND b.hidden=0", "i", (int64_t)id);
+    if (!sql_step(st, rc))
+        return false;
+    box_row_read(r, st, row_r);
+    sqlite3_reset(st);
+    return true;
+}
+
 bool reader_box(struct reader *r, uint64_t box, struct box_row *row_r, struct err *err)
 {
     *row_r = no_box;
-    int ready = read_begin(r, err);
+    int rc, ready = read_begin(r, err);
     if (ready < 1)
         return ready == 0;
-    return box_one(r, sql_ask(&r->q, BOX_SQL "WHERE b.id=? AND b.hidden=0", "i", (int64_t)box), row_r, err);
+    read_box(r, box, row_r, &rc);
+    return read_end(r, rc, err);
 }
 
 bool reader_box_by_name(struct reader *r, struct str utf8, struct box_row *row_r, struct err *err)

@@ -110,11 +110,14 @@ struct thread_place {
     uint32_t depth; /* 0: it answers nothing that is here */
     bool last;      /* no reply to the same message follows */
     uint64_t lines; /* bit n: what stands above it at depth n + 1 is followed by another reply */
+    bool elsewhere; /* it is in another mailbox */
 };
 typedef void thread_msg_fn(void *arg, const struct msg_row *, const struct thread_place *);
 /* The messages of the thread in `box`, each reply below what it answers, or what that answered where it is not here; by
- * date among themselves. The newest 5000 of a longer thread. References are hostile: loops end (THREATS 108). */
-bool reader_thread_tree(struct reader *, uint64_t box, uint64_t thread, thread_msg_fn *, void *arg, struct err *);
+ * date among themselves. `others`: those of other mailboxes too, but Trash, spam and drafts. The newest 5000 of a
+ * longer thread. References are hostile: loops end (THREATS 108). */
+bool reader_thread_tree(struct reader *, uint64_t box, bool others, uint64_t thread, thread_msg_fn *, void *arg,
+                        struct err *);
 
 struct outbox_row {
     uint64_t id;

@@ -31,6 +31,8 @@ size_t read_keys(struct reader *, uint64_t box, enum list_filter, struct row_key
 /* The same over several mailboxes, merged. */
 size_t read_keys_of(struct reader *, const uint64_t *boxes, size_t n, enum list_filter, struct row_key from, bool older,
                     unsigned max, struct row_key *keys, int *rc);
+/* False with row_r->id 0: it is not there, or gone. */
+bool read_box(struct reader *, uint64_t id, struct box_row *row_r, int *rc);
 /* Appends the tags, blank separated. */
 #define TAGS_MAX 4096
 void read_tags(struct reader *, int64_t mh, int64_t fp, struct buf *out, int *rc);

@@ -115,7 +115,8 @@ struct node {
     uint32_t parent, child, last, next; /* by place in date order; NONE */
     uint64_t parents[PARENTS];          /* hashes, nearest first */
     uint32_t nparents;
-    bool here; /* in the mailbox asked for */
+    uint64_t box;
+    bool here, elsewhere; /* shown; in another mailbox than the one asked for */
 };
 
 struct tree {
@@ -150,12 +151,32 @@ static void tree_load(struct reader *r, uint64_t thread, uint64_t box, struct tr
         *x = (struct node){
             .id = sql_u64(st, 0), .mh = sql_u64(st, 1), .parent = NONE, .child = NONE, .last = NONE, .next = NONE};
         take_parents(r, x, sql_str(st, 2));
-        x->here = sql_u64(st, 3) == box;
+        x->box = sql_u64(st, 3);
+        x->here = x->box == box;
     }
     for (uint32_t i = 0; i < t->n / 2; i++) {
         struct node x = t->nodes[i];
         t->nodes[i] = t->nodes[t->n - 1 - i];
         t->nodes[t->n - 1 - i] = x;
+    }
+}
+
+/* What is filed elsewhere, and one's own answers; not what was thrown away or is not sent. */
+static void tree_others(struct reader *r, struct tree *t, int *rc)
+{
+    for (uint32_t i = 0; i < t->n && *rc == SQLITE_OK; i++) {
+        struct node *x = &t->nodes[i];
+        uint32_t k = 0;
+        while (k < i && t->nodes[k].box != x->box)
+            k++;
+        if (x->here || !x->box)
+            continue;
+        struct box_row box;
+        if (k < i)
+            x->elsewhere = t->nodes[k].elsewhere; /* one of that mailbox was met before */
+        else if (read_box(r, x->box, &box, rc))
+            x->elsewhere = box.role != BOX_TRASH && box.role != BOX_JUNK && box.role != BOX_DRAFTS;
+        x->here = x->elsewhere;
     }
 }
 
@@ -256,6 +277,7 @@ static uint32_t tree_walk(struct reader *r, const struct tree *t, struct placed 
         for (uint32_t i = root; i != NONE && *rc == SQLITE_OK;) {
             const struct node *x = &t->nodes[i];
             place.last = x->next == NONE;
+            place.elsewhere = x->elsewhere;
             out[n].place = place;
             read_row(r, x->id, &out[n].row, rc);
             n += out[n].row.id != 0;
@@ -278,13 +300,16 @@ static uint32_t tree_walk(struct reader *r, const struct tree *t, struct placed 
     return n;
 }
 
-bool reader_thread_tree(struct reader *r, uint64_t box, uint64_t thread, thread_msg_fn *fn, void *arg, struct err *err)
+bool reader_thread_tree(struct reader *r, uint64_t box, bool others, uint64_t thread, thread_msg_fn *fn, void *arg,
+                        struct err *err)
 {
     int rc = SQLITE_OK, ready = read_begin(r, err);
     if (ready < 1)
         return ready == 0;
     struct tree t;
     tree_load(r, thread, box, &t, &rc);
+    if (others)
+        tree_others(r, &t, &rc);
     tree_link(&t);
     struct placed *out = mem_array(t.n + 1, sizeof *out);
     uint32_t n = rc == SQLITE_OK ? tree_walk(r, &t, out, &rc) : 0;

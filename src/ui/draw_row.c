@@ -221,7 +221,9 @@ static void draw_subject(const struct cell_of *c, struct rect r, unsigned y, con
 {
     struct buf words = BUF_INIT(1024), shown = BUF_INIT(4096);
     unsigned room = 0, tree = list_threaded(c->list) ? draw_tree(c, r, y, p) : 0;
-    if (tags)
+    if (c->row->place.elsewhere)
+        buf_addz(&words, box_name_of(c->ui, c->row));
+    else if (tags)
         tag_words(c->row->tags, &words);
     if (words.n) {
         struct text t = ui_clean(c->ui, buf_str(&words), &shown);
@@ -349,9 +351,10 @@ void draw_rows(struct ui *ui, struct rect r, const struct list *l, uint32_t numb
         bool unread = !(row->flags & FLAG_SEEN);
         c.row = row;
         c.number = list_threaded(l) ? 0 : number + l->top + y - l->cur;
-        c.s = row->ghost ? THING_GONE : unread ? THING_UNREAD : THING_READ;
+        bool dim = row->ghost || (row->place.elsewhere && !unread);
+        c.s = dim ? THING_GONE : unread ? THING_UNREAD : THING_READ;
         /* an unread row is bold throughout: a change of weight within it would cost more bytes than the words */
-        c.small = row->ghost ? THING_GONE : unread ? THING_UNREAD : THING_MARKER;
+        c.small = dim ? THING_GONE : unread ? THING_UNREAD : THING_MARKER;
         draw_row(&c, r, y, &p, l->top + y == l->cur && ui->focus != PANE_BOXES);
     }
 }

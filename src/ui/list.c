@@ -682,6 +682,7 @@ bool list_reach(struct list *l, struct ref ref, struct err *err)
     l->top = 1; /* not at the head */
     read_around(l, &anchor, l->height / 3, err);
     row_free(&anchor);
+    l->rank_cost_ms = 0; /* counted now, whatever it takes */
     read_rank(l);
     return true;
 }

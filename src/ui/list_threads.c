@@ -48,6 +48,12 @@ void list_fold_all(struct list *l, bool fold)
         l->stay = STAY_ROW;
 }
 
+void list_set_across(struct list *l, bool on)
+{
+    l->stale = l->stale || l->across != on;
+    l->across = on;
+}
+
 int threads_order(const struct list_row *a, const struct list_row *b)
 {
     if (a->newest != b->newest)
@@ -130,7 +136,7 @@ static bool thread_rows(const struct list *l, uint64_t box, const struct thread_
     struct reader *reader = l->accts->list[out->account].reader;
     bool fold = t->count > 1 && folded(l, out->account, t->thread), ok;
     unsigned from = out->n, count = t->count;
-    if ((fold || t->count == 1) && !changing(l, out->account)) {
+    if ((fold || (t->count == 1 && !l->across)) && !changing(l, out->account)) {
         struct msg_row row;
         ok = reader_thread_newest(reader, box, t->thread, &row, err);
         if (ok && row.id) {
@@ -139,7 +145,7 @@ static bool thread_rows(const struct list *l, uint64_t box, const struct thread_
             out->rows[from].place.last = true;
         }
     } else {
-        ok = reader_thread_tree(reader, box, t->thread, tree_row, out, err);
+        ok = reader_thread_tree(reader, box, l->across && !fold, t->thread, tree_row, out, err);
         count = out->n - from;
         fold = fold && count > 1;
         if (fold)
@@ -322,7 +328,7 @@ static bool thread_refs(const struct list *l, unsigned account, uint64_t thread,
     struct reader *reader = l->accts->list[account].reader;
     uint64_t box = reader && thread ? box_of(l, account) : 0;
     o->account = account;
-    return !box || reader_thread_tree(reader, box, thread, ref_row, o, err);
+    return !box || reader_thread_tree(reader, box, false, thread, ref_row, o, err);
 }
 
 bool list_thread_refs(const struct list *l, const struct list_row *row, struct refs *out, struct err *err)

@@ -136,7 +136,7 @@ struct list {
     bool stale; /* read again before the next frame */
     enum list_stay stay;
     /* by threads: newest first, by their newest message; the messages of one as a tree, or folded into one row */
-    bool threads, fold;            /* fold: all but those in `turned` are; else only those */
+    bool threads, across, fold;    /* fold: all but those in `turned` are; else only those */
     struct refs turned;            /* account and thread */
     int64_t rank_ms, rank_cost_ms; /* when rank was counted last, and for how long */
     bool rank_old;
@@ -144,6 +144,7 @@ struct list {
 /* Is it shown by threads? Hits and filtered rows never are. */
 bool list_threaded(const struct list *);
 void list_set_threads(struct list *, bool on);
+void list_set_across(struct list *, bool on); /* with messages of the thread that are in other mailboxes */
 /* Folds the thread of the cursor's row, or unfolds it; or all. */
 void list_fold(struct list *, bool fold);
 void list_fold_all(struct list *, bool fold);

@@ -17,6 +17,7 @@ void ui_list_settings(const struct ui *ui, struct list *l)
 {
     list_set_threads(l, !strcmp(ui->conf->list_view, "threads"));
     list_fold_all(l, ui->conf->fold_threads);
+    list_set_across(l, ui->conf->threads_across);
 }
 
 /* `name`: that option was set; NULL: all. What a command changed since stays. */
@@ -28,7 +29,7 @@ static void apply_options(struct ui *ui, const char *name)
         snprintf(ui->layout_name, sizeof ui->layout_name, "%s", ui->conf->layout);
     if (IS("sidebar-width"))
         ui->sidebar = ui->conf->sidebar_width > 0;
-    for (unsigned i = 0; i < ui->depth && (IS("list-view") || IS("fold-threads")); i++)
+    for (unsigned i = 0; i < ui->depth && (IS("list-view") || IS("fold-threads") || IS("threads-across")); i++)
         ui_list_settings(ui, ui->stack[i]);
     if (ui->conf->ascii)
         ui->grid.ascii = true;

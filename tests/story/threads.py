@@ -3,6 +3,7 @@
 and answers that come while the list is open."""
 import contextlib
 import os
+import re
 
 import tap
 from dovecot import Server
@@ -66,6 +67,22 @@ def run(protocol):
                 term.wait("▸3 Re: the plan again")
                 if protocol == "imaps":
                     eventually("all three are back", lambda: len(subjects(server)) == 5)
+                # one's own answer stands in its place, out of the mailbox; what is done to the thread leaves it alone
+                if protocol == "imaps":
+                    with server.imap("bob") as imap:
+                        imap.append("Sent", "\\Seen", None, answer("Re: my own words", 6, [1, 2]).replace("\n", "\r\n").encode())
+                    term.keys("Home")
+                    term.wait(lambda s: "1 of 2 threads" in s)
+                    term.keys("*", "M-v")
+                    term.wait(lambda s: re.search("└ Re: my own words +Sent", s), timeout=90)  # behind the open one
+                    term.keys("M-v")
+                    term.wait("my own words", gone=True)
+                    term.keys("a")
+                    term.wait("archived 3 messages")
+                    eventually("all three are in the archive", lambda: len(subjects(server, "Archive")) == 3)
+                    equal(subjects(server, "Sent"), ["Re: my own words"])
+                    term.keys("u")
+                    term.wait("Re: the plan")
                 # reading goes on at what is not read, unfolded
                 term.keys("Home")
                 term.wait(lambda s: "1 of 2 threads" in s)

@@ -386,15 +386,16 @@ static struct buf tree_words;
 static void on_place(void *arg, const struct msg_row *row, const struct thread_place *place)
 {
     (void)arg;
-    buf_addf(&tree_words, "%.*s%u%s%s ", (int)row->msgid.n - 2, row->msgid.p, (unsigned)place->depth,
-             place->last ? "" : "+", place->lines & 1 && place->depth > 1 ? "|" : "");
+    buf_addf(&tree_words, "%s%.*s%u%s%s ", place->elsewhere ? "*" : "", (int)row->msgid.n - 2, row->msgid.p,
+             (unsigned)place->depth, place->last ? "" : "+", place->lines & 1 && place->depth > 1 ? "|" : "");
 }
 
+static bool with_others;
 static const char *tree_of(uint64_t box, uint64_t thread)
 {
     buf_fini(&tree_words);
     tree_words = BUF_INIT(1 << 20);
-    OK(reader_thread_tree(r, box, thread, on_place, NULL, &err));
+    OK(reader_thread_tree(r, box, with_others, thread, on_place, NULL, &err));
     return buf_z(&tree_words);
 }
 
@@ -415,6 +416,17 @@ static void test_tree(void **state)
     uint64_t own = put_ref(archive, 8, "own@x", "a@x b@x d@x e@x"), reply = put_ref(in, 9, "h@x", "a@x own@x");
     assert_string_equal(tree_of(in, a), "a0 b1+ d2+| e3| h4| f2| c1+ g1 ");
     assert_string_equal(tree_of(archive, a), "own0 ");
+    with_others = true;
+    assert_string_equal(tree_of(in, a), "a0 b1+ d2+| e3| *own4| h5| f2| c1+ g1 ");
+    uint64_t bin;
+    OK(db_box_put(
+        db,
+        &(struct db_box){
+            .name = STR("Trash"), .utf8 = STR("Trash"), .role = BOX_TRASH, .exists = UINT32_MAX, .unread = UINT32_MAX},
+        &bin, &err));
+    put_ref(bin, 10, "thrown@x", "a@x b@x");
+    assert_string_equal(tree_of(in, a), "a0 b1+ d2+| e3| *own4| h5| f2| c1+ g1 ");
+    with_others = false;
     OK(reader_thread_newest(r, in, a, &newest, &err));
     assert_int_equal(newest.id, reply);
     OK(reader_thread_newest(r, archive, a, &newest, &err));

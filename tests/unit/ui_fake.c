@@ -280,8 +280,8 @@ bool reader_thread_newest(struct reader *r, uint64_t box, uint64_t thread, struc
 }
 
 /* The replies to `answers`, oldest first, and theirs. */
-static void tree_below(struct reader *r, uint64_t box, uint64_t thread, uint64_t answers, struct thread_place place,
-                       thread_msg_fn *fn, void *arg)
+static void tree_below(struct reader *r, uint64_t box, uint64_t own, uint64_t thread, uint64_t answers,
+                       struct thread_place place, thread_msg_fn *fn, void *arg)
 {
     const struct fake_row *last = NULL, *f;
     for (int pass = 0; pass < 2; pass++) {
@@ -290,7 +290,7 @@ static void tree_below(struct reader *r, uint64_t box, uint64_t thread, uint64_t
             const struct fake_row *next = NULL;
             for (size_t i = 0; i < r->n; i++) {
                 f = &r->rows[i];
-                if (!f->gone && f->box == box && thread_of(f) == thread && f->answers == answers &&
+                if (!f->gone && (!box || f->box == box) && thread_of(f) == thread && f->answers == answers &&
                     before(f->date, f->id, at.date, at.id) && (!next || before(next->date, next->id, f->date, f->id)))
                     next = f;
             }
@@ -303,20 +303,22 @@ static void tree_below(struct reader *r, uint64_t box, uint64_t thread, uint64_t
             }
             struct msg_row row = as_row(next);
             place.last = next == last;
+            place.elsewhere = next->box != own;
             fn(arg, &row, &place);
             struct thread_place below = place;
             below.depth++;
             if (place.depth)
                 below.lines |= (uint64_t)!place.last << (place.depth - 1);
-            tree_below(r, box, thread, next->id, below, fn, arg);
+            tree_below(r, box, own, thread, next->id, below, fn, arg);
         }
     }
 }
 
-bool reader_thread_tree(struct reader *r, uint64_t box, uint64_t thread, thread_msg_fn *fn, void *arg, struct err *err)
+bool reader_thread_tree(struct reader *r, uint64_t box, bool others, uint64_t thread, thread_msg_fn *fn, void *arg,
+                        struct err *err)
 {
     (void)err;
-    tree_below(r, box, thread, 0, (struct thread_place){.depth = 0}, fn, arg);
+    tree_below(r, others ? 0 : box, box, thread, 0, (struct thread_place){.depth = 0}, fn, arg);
     return true;
 }
 
