@@ -474,6 +474,8 @@ static void recover(struct db *db, unsigned *opened)
         *opened |= DB_HAS_UNKNOWN;
     q_one(db, &any, "SELECT EXISTS(SELECT 1 FROM unindex)", "");
     db->has_unindex = any;
+    q_one(db, &any, "SELECT EXISTS(SELECT 1 FROM uidl WHERE msg>0)", "");
+    db->has_ledger = any;
     int64_t list_no = 0;
     q_one(db, &list_no, "SELECT coalesce(max(listed),0) FROM box", "");
     db->list_no = (uint64_t)list_no;

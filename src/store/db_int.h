@@ -112,6 +112,7 @@ struct db {
     bool has_loose;   /* some row waits for its place */
     bool has_pending; /* some intent is pending: rows may need the slow way */
     bool has_held;    /* pending intents name messages without a row */
+    bool has_ledger;  /* of POP3: any message is in it */
     bool has_unindex;
     struct imap scan; /* ids seen by the running Maildir scan */
     uint64_t scan_box;
@@ -294,6 +295,7 @@ bool db_index_place(struct db *, const struct db_msg *, struct buf *out);
 void unindex_note(struct db *, uint64_t msg);
 void body_dropped(struct db *, const struct rowc *); /* before the row is deleted */
 void pop_free(struct pop **);
+uint64_t ledger_claim(struct db *, struct str name); /* 0: none */
 void msg_read(struct db *, sqlite3_stmt *, struct db_msg *);
 
 #endif

@@ -276,6 +276,8 @@ bool db_row_put(struct db *db, const struct db_row *in, uint64_t *id_r, bool *fr
         if (db->has_held)
             id = held_claim(db, b, in->uid, p.name, p.msgid, in->size);
         if (!id)
+            id = ledger_claim(db, p.name);
+        if (!id)
             id = id_msg(db);
         fresh = true;
         put_insert(db, b, &p, id);

@@ -227,6 +227,18 @@ static bool pop_set(struct db *db, struct listed *l, enum pop_state state)
     return q_keep(db, "UPDATE uidl SET state=? WHERE id=?", "ii", I(state), I(l->id));
 }
 
+/* The id of a message that the ledger knows by its file, when the row is lost: the cache was, or the last of it. */
+uint64_t ledger_claim(struct db *db, struct str name)
+{
+    int64_t id = 0;
+    if (db->has_ledger && name.n)
+        q_one(db, &id,
+              "SELECT u.msg FROM uidl u WHERE u.name=? AND u.name IS NOT NULL AND NOT EXISTS(SELECT 1 FROM msg WHERE "
+              "id=u.msg) LIMIT 1",
+              "s", name);
+    return (uint64_t)id;
+}
+
 bool db_pop_delivered(struct db *db, uint32_t number, const struct db_row *row, int64_t now, uint64_t *msg_r,
                       struct err *err)
 {
@@ -242,7 +254,9 @@ bool db_pop_delivered(struct db *db, uint32_t number, const struct db_row *row, 
         return call_refuse(db, own, err, e.kind, "%s", e.text);
     if (l->state == POP_SEEN) {
         pop_set(db, l, POP_DELIVERED);
-        q_keep(db, "UPDATE uidl SET delivered=?,msg=?,why=0 WHERE id=?", "iii", now, I(*msg_r), I(l->id));
+        q_keep(db, "UPDATE uidl SET delivered=?,msg=?,name=?,why=0 WHERE id=?", "iisi", now, I(*msg_r), row->name,
+               I(l->id));
+        db->has_ledger = true;
         arrival_look(db, *msg_r, true, true);
     }
     return call_leave(db, own, err);

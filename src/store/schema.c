@@ -57,8 +57,12 @@ static const char keep_3[] = "ALTER TABLE intent ADD COLUMN uids BLOB;"
 /* Messages that came and that no rule has looked at. */
 static const char keep_4[] = "CREATE TABLE arrival(msg INTEGER PRIMARY KEY);";
 
+/* name: the file of the message. */
+static const char keep_5[] = "ALTER TABLE uidl ADD COLUMN name BLOB;"
+                             "CREATE INDEX uidl_name ON uidl(name) WHERE name IS NOT NULL;";
+
 /* Step n brings schema n to n + 1; each is released once and never edited after. */
-static const char *const keep_steps[] = {keep_1, keep_2, keep_3, keep_4};
+static const char *const keep_steps[] = {keep_1, keep_2, keep_3, keep_4, keep_5};
 
 static const char cache_1[] =
     "CREATE TABLE cache.cmeta(name TEXT PRIMARY KEY, value) WITHOUT ROWID;"

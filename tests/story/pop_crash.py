@@ -115,7 +115,7 @@ class Account:
             ledger = db.execute("SELECT uidl, state, msg FROM uidl").fetchall()
         ids = {i for _, i in rows}
         for uidl, state, msg in ledger:
-            assert state > 0 and (msg in ids or True), "the ledger has %r in state %d, message %r of %r" % (uidl, state, msg, ids)
+            assert state > 0 and msg in ids, "the ledger has %r in state %d, message %r of %r" % (uidl, state, msg, ids)
         equal(sorted(set(m.uidl for m in stay) - set(uidl for uidl, _, _ in ledger)), [], "not in the ledger")
         equal(len(ledger), len(set(uidl for uidl, _, _ in ledger)), "mails of the ledger, each once")
         eventually("the index has what the Maildir has", lambda: self.indexed() == names, 20)
