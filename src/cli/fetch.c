@@ -2,13 +2,16 @@
 #include "cli/cli.h"
 #include "client/client.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
 #define IDLE_MS (30 * 60 * 1000) /* no word from the store for so long: something is stuck */
 
+#define INDEX_FEW 200
 #define INDEX_MS 60000
+#define INDEX_BEHIND_MS (30 * 60 * 1000)
 #define INDEX_QUIET_MS 3000
 #define LOOK_MS 200  /* between two looks for Ctrl-C */
 #define STOP_MS 5000 /* for the end of a session that Ctrl-C ended */
@@ -189,18 +192,35 @@ static bool run_passes(struct fetch *f, struct err *err)
     return true;
 }
 
-/* The last client ends the store: new mail is waited for until the search knows it, though not for ever. */
+static void leave_terminal(void)
+{
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    setsid();
+    for (int fd = 0; null >= 0 && fd < 3; fd++)
+        dup2(null, fd);
+}
+
+/* The last client ends the store, so one stays until the search knows the new mail: this program for a few; for more a
+ * child of it, because who asked for mail has it. Not for ever, where the index does not get on. */
 static void wait_index(struct fetch *f)
 {
-    int64_t deadline = clock_mono_ms() + INDEX_MS;
     size_t fresh = 0;
     for (size_t i = 0; i < f->n; i++)
         fresh += f->passes[i].fresh;
+    fflush(NULL);
+    pid_t pid = fresh > INDEX_FEW ? fork() : -1;
+    if (pid > 0)
+        return;
+    bool behind = pid == 0;
+    if (behind)
+        leave_terminal();
+    int64_t deadline = clock_mono_ms() + (behind ? INDEX_BEHIND_MS : INDEX_MS);
     for (bool pending = fresh > 0; pending && clock_mono_ms() < deadline;) {
         struct err err = ERR_INIT;
         struct msg m;
-        if (chan_wait(f->client->chan, MIN(deadline, clock_mono_ms() + INDEX_QUIET_MS), &m, &err) <= 0)
-            return;
+        int64_t quiet = behind ? INDEX_MS : INDEX_QUIET_MS;
+        if (chan_wait(f->client->chan, MIN(deadline, clock_mono_ms() + quiet), &m, &err) <= 0)
+            break;
         pending = m.kind != MSG_INDEXED || m.u.INDEXED.pending > 0;
         if (m.fd >= 0)
             close(m.fd);

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #define MEMORY_MAX (2ull << 30)
+#define NICE 10
 
 static bool prepare(struct index *ix, int argc, char **argv, struct err *err)
 {
@@ -66,6 +67,7 @@ int main(int argc, char **argv)
         stack.rlim_cur = INDEX_STACK;
         setrlimit(RLIMIT_STACK, &stack);
     }
+    setpriority(PRIO_PROCESS, 0, NICE); /* it follows behind: what brings mail or answers a key goes first */
     bool ok = prepare(&ix, argc, argv, &err) && sandbox_enter(&(struct sandbox){.role = ROLE_INDEX,
                                                                                 .write_paths = {ix.dir, ix.mail, NULL},
                                                                                 .memory_max = MEMORY_MAX},
