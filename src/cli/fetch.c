@@ -207,6 +207,8 @@ static void wait_index(struct fetch *f)
     size_t fresh = 0;
     for (size_t i = 0; i < f->n; i++)
         fresh += f->passes[i].fresh;
+    signal(SIGINT, SIG_DFL); /* the mail is here: nothing is to be ended well */
+    signal(SIGTERM, SIG_DFL);
     fflush(NULL);
     pid_t pid = fresh > INDEX_FEW ? fork() : -1;
     if (pid > 0)

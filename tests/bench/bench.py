@@ -175,7 +175,10 @@ def dovecot(directory, **more):
 
 def maildir(server, user="bob"):
     """The folder of an empty INBOX."""
-    path = os.path.join(server.dir, "home", user, "Maildir")
+    return maildir_of(os.path.join(server.dir, "home", user, "Maildir"))
+
+
+def maildir_of(path):
     shutil.rmtree(path, ignore_errors=True)
     for sub in ("cur", "new", "tmp"):
         os.makedirs(os.path.join(path, sub))
@@ -220,10 +223,10 @@ def query(user, sql, account="work"):
     return int(done) if done.isdigit() else None
 
 
-def rows(user, term, count, where="1", timeout=600):
+def rows(user, term, count, where="1", timeout=600, account="work"):
     """When that many messages have rows such as these; None if they did not come."""
     end = time.monotonic() + timeout
-    while (query(user, "select count(*) from msg where " + where) or 0) < count:
+    while (query(user, "select count(*) from msg where " + where, account) or 0) < count:
         if time.monotonic() > end:
             return None
         term.rest(0.2)
