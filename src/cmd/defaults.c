@@ -47,6 +47,7 @@ const char cmd_default_keys[] =
     "bind list,message C-n next-thread\n"
     "bind list,message C-p previous-thread\n"
     "bind list,message Esc-u raw\n"
+    "bind list,message Esc-y yank\n"
     /* ---- filing ---- */
     "bind list,message a archive\n"
     "bind list,message d delete\n"

@@ -100,8 +100,10 @@ bool ui_popup_key(struct ui *ui, ckey key)
         return true;
     case POPUP_LINKS:
         ui_popup_close(ui);
-        if (key >= 'a' && key <= 'z') {
-            snprintf(word, sizeof word, "links %u", (unsigned)(key - 'a' + 1));
+        if ((key >= 'a' && key <= 'z') || (key >= 'A' && key <= 'Z')) {
+            bool copy = key <= 'Z';
+            snprintf(word, sizeof word, "%s %u", copy ? "yank link" : "links",
+                     (unsigned)(key - (copy ? 'A' : 'a') + 1));
             ui_run(ui, word);
         }
         return true;

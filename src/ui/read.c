@@ -543,7 +543,7 @@ bool run_links(void *context, const struct cmd_args *args, struct err *err)
         ui_note(ui, NOTE_INFO, "no links in this message");
         return true;
     }
-    ui_popup(ui, POPUP_LINKS, "links: a letter opens one");
+    ui_popup(ui, POPUP_LINKS, "links: a letter opens one, a capital copies it");
     for (size_t i = 0; i < 26 && (link = message_link(&ui->message, i)); i++) {
         char letter[2] = {(char)('a' + i), 0};
         char *target = mem_dup_n(link->text.p, link->text.n);

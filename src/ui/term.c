@@ -9,7 +9,15 @@
 #include <unistd.h>
 #include <wchar.h>
 
-enum { ESC_DELAY_MS = 30, GAP_MAX = 6, KEY_PASTE_BEGIN = KEY_MAX + 1, KEY_PASTE_END, KEY_CTRL_LEFT, KEY_CTRL_RIGHT };
+enum {
+    OSC_MAX = 128 * 1024,
+    ESC_DELAY_MS = 30,
+    GAP_MAX = 6,
+    KEY_PASTE_BEGIN = KEY_MAX + 1,
+    KEY_PASTE_END,
+    KEY_CTRL_LEFT,
+    KEY_CTRL_RIGHT
+};
 
 struct tty {
     SCREEN *screen;
@@ -182,8 +190,10 @@ void term_osc(struct tty *t, struct text words)
     bool through = tmux && *tmux;
     if (t->suspended)
         return;
-    fprintf(stdout, "%s\033]%.*s\a%s", through ? "\033Ptmux;\033" : "", (int)MIN(words.n, (size_t)4096), words.p,
-            through ? "\033\\" : "");
+    int n = (int)MIN(words.n, (size_t)OSC_MAX);
+    if (through && str_starts((struct str){words.p, words.n}, STR("52;")))
+        fprintf(stdout, "\033]%.*s\a", n, words.p); /* tmux has a clipboard of its own */
+    fprintf(stdout, "%s\033]%.*s\a%s", through ? "\033Ptmux;\033" : "", n, words.p, through ? "\033\\" : "");
     fflush(stdout);
 }
 

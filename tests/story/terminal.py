@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """The screen on real terminals' descriptions: every TERM draws, a strange one is refused in words, signals and a lost
 line end in order, and a key costs few bytes (THREATS 115-117, 123, 165)."""
+import base64
 import fcntl
 import os
 import pty
@@ -184,6 +185,23 @@ def test_a_key_costs_few_bytes():
         p.type(b"jj")
         cost = max(len(p.type(b"j")) for _ in range(3))
         assert 0 < cost <= 330, "j costs %d bytes" % cost
+        p.type(b"q")
+        equal(p.end(), 0)
+
+
+def yanked(out):
+    """What an OSC 52 among these bytes holds."""
+    return base64.b64decode(out.split(b"\x1b]52;c;", 1)[1].split(b"\x07", 1)[0])
+
+
+def test_yank_reaches_the_terminal():
+    """OSC 52 with the words of the mail in base64, so that nothing of them can end the sequence (THREATS 115)."""
+    with tap.directory() as root:
+        p = Pty(root, TMUX="")
+        p.wait(WELCOME)
+        contains(yanked(p.type(b"\x1by")).decode(), "@")
+        equal(yanked(p.type(b":yank subject\r")), WELCOME)
+        contains(p.type(b":yank link 9999\r"), b"no link 9999")
         p.type(b"q")
         equal(p.end(), 0)
 
