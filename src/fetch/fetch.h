@@ -78,6 +78,7 @@ struct fetch {
     struct secret secret; /* of the login; fetch_open() fills it, where the login needs one */
     void *session;        /* of the protocol; outlives a connection */
     struct maildir *maildir;      /* of a POP3 or Maildir account: fetch_maildir() in local.c opens it */
+    const char *maildir_at;       /* what leads to it from account_dir: "" or "maildir/" */
     int wake_fd;                  /* readable when the channel is, or the side line; -1 none */
     void (*side)(struct fetch *); /* takes what came on a side line, or NULL; called from every wait */
     void *side_arg;

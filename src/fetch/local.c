@@ -21,9 +21,19 @@ static struct maildir *maildir_of(struct fetch *f, bool make, struct err *err)
     return maildir_check(f->maildir, err) ? f->maildir : NULL;
 }
 
+#define PATH_BYTES 600
+
 struct maildir *fetch_maildir(struct fetch *f, struct err *err)
 {
     return maildir_of(f, false, err);
+}
+
+/* From the account's directory. */
+static void add_path(const struct fetch *f, struct str path, struct buf *out)
+{
+    buf_reset(out);
+    buf_addz(out, f->maildir_at);
+    buf_adds(out, path);
 }
 
 bool local_row(struct fetch *f, int fd, struct arena *arena, struct mail_row *row_r, struct err *err)
@@ -60,12 +70,14 @@ struct scan {
     struct err *err;
     unsigned sent;
     bool ok;
+    struct buf path;
 };
 
 static bool on_file(void *arg, const struct maildir_file *file)
 {
     struct scan *s = arg;
-    s->ok = FETCH_SEND(s->f, s->err, MAILDIR_FILE, .box = s->box, .name = file->unique, .path = file->path,
+    add_path(s->f, file->path, &s->path);
+    s->ok = FETCH_SEND(s->f, s->err, MAILDIR_FILE, .box = s->box, .name = file->unique, .path = buf_str(&s->path),
                        .flags = file->flags, .size = file->size);
     if (s->ok && ++s->sent % 1000 == 0) { /* a large folder must not keep the user waiting */
         fetch_wake(s->f);
@@ -95,7 +107,7 @@ static void on_folder(void *arg, struct str folder, struct str id)
 static bool step_scan(struct fetch *f, struct msg *m, struct err *err)
 {
     const struct m_STEP_MAILDIR_SCAN *s = &m->u.STEP_MAILDIR_SCAN;
-    struct scan scan = {.f = f, .box = s->box, .err = err, .ok = true};
+    struct scan scan = {.f = f, .box = s->box, .err = err, .ok = true, .path = BUF_INIT(PATH_BYTES)};
     unsigned odd = 0;
     struct maildir *md = maildir_of(f, s->make, err);
     if (!md)
@@ -108,20 +120,21 @@ static bool step_scan(struct fetch *f, struct msg *m, struct err *err)
         log_msg(LOG_INFO, "%s: no events come from folder \"%.*s\": it is looked at by time", f->account->name,
                 STR_FMT(s->folder));
     maildir_sweep(md, s->folder);
-    if (!maildir_scan(md, s->folder, on_file, &scan, &odd, err))
-        return false;
-    if (odd)
+    bool ok = maildir_scan(md, s->folder, on_file, &scan, &odd, err);
+    buf_fini(&scan.path);
+    if (ok && odd)
         log_msg(LOG_WARN, "%s: %u files in folder \"%.*s\" are no messages and were left alone", f->account->name, odd,
                 STR_FMT(s->folder));
-    return scan.ok;
+    return ok && scan.ok;
 }
 
 static bool step_read(struct fetch *f, struct msg *m, struct err *err)
 {
     const struct m_STEP_MAILDIR_READ *s = &m->u.STEP_MAILDIR_READ;
     struct maildir_file file;
-    struct buf path = BUF_INIT(512);
+    struct buf path = BUF_INIT(PATH_BYTES);
     struct maildir *md = fetch_maildir(f, err);
+    buf_addz(&path, f->maildir_at);
     int fd = md ? maildir_message(md, s->folder, s->name, &file, &path, err) : -1;
     bool ok = fd >= 0;
     if (!ok && md && err->kind == ERR_NO_MESSAGE) { /* removed by another program since the scan: no failure */
@@ -149,7 +162,8 @@ static bool tell_place(struct fetch *f, uint32_t step, uint64_t box, struct str 
                        struct err *err)
 {
     struct maildir_file file;
-    struct buf path = BUF_INIT(512);
+    struct buf path = BUF_INIT(PATH_BYTES);
+    buf_addz(&path, f->maildir_at);
     int fd = maildir_message(f->maildir, folder, name, &file, &path, err);
     bool ok = fd >= 0 && FETCH_SEND(f, err, MAILDIR_IS, .step = step, .box = box, .name = name, .path = buf_str(&path),
                                     .flags = file.flags);
@@ -299,10 +313,12 @@ static void on_news(void *arg, const struct maildir_news *n)
 {
     struct fetch *f = arg;
     struct err err = ERR_INIT;
+    struct buf path = BUF_INIT(PATH_BYTES);
     bool ok = true;
+    add_path(f, n->file.path, &path);
     switch (n->what) {
     case MAILDIR_FILE_IS:
-        ok = FETCH_SEND(f, &err, MAILDIR_FILE, .box = n->box, .name = n->file.unique, .path = n->file.path,
+        ok = FETCH_SEND(f, &err, MAILDIR_FILE, .box = n->box, .name = n->file.unique, .path = buf_str(&path),
                         .flags = n->file.flags, .size = n->file.size);
         break;
     case MAILDIR_FILE_GONE:
@@ -310,7 +326,7 @@ static void on_news(void *arg, const struct maildir_news *n)
         break;
     case MAILDIR_FILE_MOVED:
         ok = FETCH_SEND(f, &err, MAILDIR_MOVED, .box = n->was_box, .name = n->was, .target = n->box,
-                        .to = n->file.unique, .path = n->file.path, .flags = n->file.flags);
+                        .to = n->file.unique, .path = buf_str(&path), .flags = n->file.flags);
         break;
     case MAILDIR_FOLDER_CHANGED:
         ok = FETCH_SEND(f, &err, MAILDIR_CHANGED, .box = n->box);
@@ -319,6 +335,7 @@ static void on_news(void *arg, const struct maildir_news *n)
         ok = FETCH_SEND(f, &err, MAILDIR_CHANGED, .box = 0);
         break;
     }
+    buf_fini(&path);
     f->ended = f->ended || !ok;
 }
 

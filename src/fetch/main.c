@@ -20,6 +20,24 @@ static const struct fetch_protocol *protocol_of(const struct account *a)
     return NULL;
 }
 
+/* A Maildir elsewhere is reached from the account's directory too: by that path the index knows its mail. */
+static void link_maildir(struct fetch *f)
+{
+    char *path = path_expand_home(f->account->in.path), at[4096];
+    f->maildir_at = "";
+    if (path[0] && strcmp(path, f->account_dir) != 0) {
+        ssize_t n = readlinkat(f->account_fd, "maildir", at, sizeof at - 1);
+        at[MAX(n, (ssize_t)0)] = '\0';
+        if (strcmp(at, path) != 0) {
+            unlinkat(f->account_fd, "maildir", 0);
+            if (symlinkat(path, f->account_fd, "maildir") != 0)
+                log_msg(LOG_WARN, "%s/maildir cannot be made: its mail is not indexed", f->account_dir);
+        }
+        f->maildir_at = "maildir/";
+    }
+    free(path);
+}
+
 /* fresh_r: the account was never here before. */
 static bool directory(struct fetch *f, const char *store, bool *fresh_r, struct err *err)
 {
@@ -34,7 +52,11 @@ static bool directory(struct fetch *f, const char *store, bool *fresh_r, struct 
     if (!fs_mkdir_private(f->account_dir, err))
         return false;
     f->account_fd = open(f->account_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-    return f->account_fd >= 0 || err_set(err, ERR_PERMISSION, "%s cannot be opened", f->account_dir);
+    if (f->account_fd < 0)
+        return err_set(err, ERR_PERMISSION, "%s cannot be opened", f->account_dir);
+    if (f->account->in.proto == PROTO_MAILDIR && f->account->in.path)
+        link_maildir(f);
+    return true;
 }
 
 static bool network(struct fetch *f, struct err *err)
@@ -78,7 +100,7 @@ static bool confine(struct fetch *f, bool fresh, struct err *err)
 
 int main(int argc, char **argv)
 {
-    struct fetch f = {.account_fd = -1, .wake_fd = -1, .given = -1};
+    struct fetch f = {.account_fd = -1, .wake_fd = -1, .given = -1, .maildir_at = ""};
     struct conf_program p;
     struct err err = ERR_INIT;
     log_open("fetch", LOG_INFO);

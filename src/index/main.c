@@ -10,7 +10,18 @@
 #define MEMORY_MAX (2ull << 30)
 #define NICE 10
 
-static bool prepare(struct index *ix, int argc, char **argv, struct err *err)
+/* Maildirs that are elsewhere are read through a link in the mail directory. */
+static void maildirs(const struct conf *conf, struct sandbox *box)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < conf->naccounts && n + 1 < COUNT(box->read_paths); i++) {
+        const struct endpoint *in = &conf->accounts[i].in;
+        if (in->proto == PROTO_MAILDIR && in->path)
+            box->read_paths[n++] = path_expand_home(in->path);
+    }
+}
+
+static bool prepare(struct index *ix, struct sandbox *box, int argc, char **argv, struct err *err)
 {
     struct conf_program p;
     if (!conf_program(argc, argv, false, &p, err))
@@ -28,6 +39,8 @@ static bool prepare(struct index *ix, int argc, char **argv, struct err *err)
         free(text);
     }
     log_open("index", (enum log_level)p.conf->log_level);
+    *box = (struct sandbox){.role = ROLE_INDEX, .write_paths = {ix->dir, ix->mail, NULL}, .memory_max = MEMORY_MAX};
+    maildirs(p.conf, box);
     free(root);
     conf_free(&p.conf);
     return ok;
@@ -68,10 +81,10 @@ int main(int argc, char **argv)
         setrlimit(RLIMIT_STACK, &stack);
     }
     setpriority(PRIO_PROCESS, 0, NICE); /* it follows behind: what brings mail or answers a key goes first */
-    bool ok = prepare(&ix, argc, argv, &err) && sandbox_enter(&(struct sandbox){.role = ROLE_INDEX,
-                                                                                .write_paths = {ix.dir, ix.mail, NULL},
-                                                                                .memory_max = MEMORY_MAX},
-                                                              report, &err);
+    struct sandbox box = {.role = ROLE_INDEX};
+    bool ok = prepare(&ix, &box, argc, argv, &err) && sandbox_enter(&box, report, &err);
+    for (size_t i = 0; i < COUNT(box.read_paths); i++)
+        free((void *)(uintptr_t)box.read_paths[i]);
     if (ok) {
         ix.store = chan_new(IPC_CHANNEL_FD, ROLE_INDEX, ROLE_STORE);
         ok = SEND(ix.store, -1, &err, READY, .sandbox = str_z(report)) && index_open(&ix, &err) && serve(&ix, &err);

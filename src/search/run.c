@@ -76,21 +76,19 @@ static void only_free(struct run *r)
     r->nonly = 0;
 }
 
-/* A message of the account by the places under which the index may have it: its file or what stands for it, and beside
- * each the altered header file. */
+/* A message of the account by the places under which the index may have it: its file or what stands for it, or an
+ * altered header file. */
 static notmuch_message_t *find(struct run *r, struct reader *reader, uint64_t msg)
 {
     const char *root = notmuch_config_get(r->db, NOTMUCH_CONFIG_MAIL_ROOT);
     notmuch_message_t *m = NULL;
     struct err ignored = ERR_INIT;
     struct buf place = BUF_INIT(2048), path = BUF_INIT(8192);
-    for (unsigned i = 0; i < 4 && m == NULL; i++) {
+    for (unsigned i = 0; i < 2 && m == NULL; i++) {
         buf_reset(&place);
         buf_reset(&path);
-        if (i < 2 && !reader_place(reader, msg, &place, &ignored))
+        if (!reader_place(reader, msg, &place, &ignored))
             break;
-        if (i >= 2)
-            buf_addf(&place, "%.*s/rows/%llu", STR_FMT(r->m->account), (unsigned long long)msg);
         buf_addf(&path, "%s/%s%s", root, i % 2 ? ".dup/" : "", buf_z(&place));
         if (place.n > 0 && !path.full &&
             notmuch_database_find_message_by_filename(r->db, buf_z(&path), &m) != NOTMUCH_STATUS_SUCCESS)

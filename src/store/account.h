@@ -166,6 +166,7 @@ struct acct {
     struct buf unread; /* files met that have no row: the mailbox's id, the name, a NUL */
     size_t unread_at;
     struct err away; /* why it cannot be read now; acted upon after the burst */
+    bool is_away;
     struct sending *sending;
     struct watch *out_timer;
     struct out_check {

@@ -215,6 +215,7 @@ void local_away(struct acct *a)
     struct err why = a->away;
     uint32_t random;
     a->away = ERR_INIT;
+    a->is_away = true;
     fs_random(&random, sizeof random);
     acct_fetch_stop(a, why.text);
     acct_drop_line(a);
@@ -244,6 +245,7 @@ static void folders_done(struct acct *a, struct step *s, enum err_kind kind, str
         return;
     }
     a->changed_boxes = true;
+    a->is_away = false;
     if (!db_boxes_end(a->db, &err))
         acct_db_error(a, &err);
     if (a->state == ACCOUNT_WAITING && a->why != ERR_NONE && a->pop) {

@@ -539,6 +539,8 @@ bool db_index_next(struct db *, unsigned max, db_index_fn *, void *arg, struct e
  * hand-out). */
 bool db_index_done(struct db *, const uint64_t *msgs, size_t n, struct err *);
 bool db_index_failed(struct db *, uint64_t msg, struct err *); /* marked, not tried again until its body changes */
+/* The index does not have it where it was: it is to be read again, under the place where it is now. */
+bool db_index_again(struct db *, uint64_t msg, struct err *);
 bool db_index_pending(struct db *, uint32_t *count_r, struct err *);
 bool db_index_reset(struct db *, struct err *); /* the index was lost: everything waits */
 /* Paths whose message is gone for a week, to be removed from the index: at most max; then forget them. */

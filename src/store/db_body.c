@@ -41,17 +41,26 @@ static bool body_state(struct db *db, uint64_t msg, uint32_t set, uint32_t clear
 bool db_body_is(struct db *db, uint64_t msg, struct str path, struct str absent, struct err *err)
 {
     uint32_t set = !path.n ? 0 : absent.n ? ROW_TEXT : ROW_BODY;
-    path = str_sub(path, 0, 512);
+    path = str_sub(path, 0, DB_PATH_MAX);
     return body_state(db, msg, set, ROW_BODY | ROW_TEXT | (path.n ? ROW_FAILED | ROW_STUB : 0), path, absent, err);
 }
 
 bool db_path_is(struct db *db, uint64_t msg, struct str path, struct err *err)
 {
     bool own;
+    int64_t differs;
+    struct rowc r;
     if (!call_enter(db, &own, err))
         return false;
-    q_run(db, "UPDATE msg SET body=?1,istate=istate|?3,iseq=iseq+1 WHERE id=?2 AND name IS NOT NULL AND body IS NOT ?1",
-          "sii", str_sub(path, 0, 512), I(msg), I(INDEX_WHAT_PATH));
+    path = str_sub(path, 0, DB_PATH_MAX);
+    if (q_one(db, &differs, "SELECT body IS NOT ?2 FROM msg WHERE id=?1 AND name IS NOT NULL", "is", I(msg), path) &&
+        differs && row_load(db, msg, &r)) {
+        struct box *b = box_ref(db, r.box);
+        q_run(db, "UPDATE msg SET body=? WHERE id=?", "si", path, I(msg));
+        row_queue(db, msg, INDEX_WHAT_PATH);
+        if (b) /* the index hears of changes by their mailbox */
+            box_touch(db, b);
+    }
     return call_leave(db, own, err);
 }
 

@@ -151,6 +151,15 @@ bool db_index_failed(struct db *db, uint64_t msg, struct err *err)
     return call_leave(db, own, err);
 }
 
+bool db_index_again(struct db *db, uint64_t msg, struct err *err)
+{
+    bool own;
+    if (!call_enter(db, &own, err))
+        return false;
+    q_run(db, "UPDATE msg SET istate=?,iseq=iseq+1 WHERE id=?", "ii", I(INDEX_WHAT_MAIL), I(msg));
+    return call_leave(db, own, err);
+}
+
 bool db_index_pending(struct db *db, uint32_t *count_r, struct err *err)
 {
     bool own;

@@ -9,6 +9,7 @@
 #define ITEMS_PER_INTENT 1000
 #define RANK_BLOCK 1024 /* a block of the rank table splits past this many rows */
 #define UNINDEX_AFTER (7 * 86400)
+#define DB_PATH_MAX 600 /* of a file below the account's directory: two names of 255 bytes, and what is around them */
 
 /* ---- integer map: open addressing, keys not 0 --------------------------------------------------- */
 struct imap {

@@ -41,7 +41,7 @@ static struct put put_bound(struct db *db, const struct db_row *in)
                     .list_id = str_sub(in->list_id, 0, 256),
                     .kw = str_trim(str_sub(in->keywords, 0, 1024)),
                     .name = str_sub(in->name, 0, 255),
-                    .path = str_sub(in->path, 0, 512),
+                    .path = str_sub(in->path, 0, DB_PATH_MAX),
                     .emailid = str_sub(in->emailid, 0, 255),
                     .threadid = str_sub(in->threadid, 0, 255),
                     .preview = str_sub(in->preview, 0, 1024)};
@@ -622,7 +622,7 @@ bool db_scan_seen(struct db *db, uint64_t box, struct str name, struct str path,
     sqlite3_stmt *st = q_ask(db,
                              "SELECT id,sflags,size,state,body IS ?3 FROM msg WHERE sbox=?1 AND name=?2 AND name IS "
                              "NOT NULL",
-                             "iss", I(box), name, str_sub(path, 0, 512));
+                             "iss", I(box), name, str_sub(path, 0, DB_PATH_MAX));
     if (q_step(db, st)) {
         uint64_t id = sql_u64(st, 0);
         uint32_t sflags = sql_u32(st, 1);

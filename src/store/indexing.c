@@ -16,7 +16,7 @@
 struct job {
     struct acct *acct;
     uint64_t number, msg;
-    bool failed;
+    bool failed, moves; /* moves: to another place, and nothing else */
 };
 struct unindexed {
     struct acct *acct;
@@ -111,57 +111,39 @@ static void more_tags(struct acct *a, const struct db_msg *m, struct buf *tags)
     buf_addf(tags, "%s%s", tags->n ? " " : "", a->name);
 }
 
-/* Its files are not where index may read: a Maildir that is not mail/ACCOUNT of the root. */
-static bool is_away(const struct indexing *x, const struct acct *a)
-{
-    if (a->imap || a->pop)
-        return false;
-    struct buf home = BUF_INIT(8192);
-    buf_addf(&home, "%s/mail/%s", x->srv->root, a->name);
-    char *path = path_expand_home(a->conf->in.path ? a->conf->in.path : "");
-    bool away = home.full || strcmp(path, buf_z(&home)) != 0;
-    free(path);
-    buf_fini(&home);
-    return away;
-}
-
 static void job_send(void *arg, const struct db_index_job *j)
 {
     struct indexing *x = arg;
     struct acct *a = x->filling;
-    struct buf tags = BUF_INIT(2048), file = BUF_INIT(1024), place = BUF_INIT(1024);
+    struct buf tags = BUF_INIT(2048), file = BUF_INIT(1024);
     const struct db_msg *m = &j->msg;
     if (x->njobs == x->limit)
         return;
     uint64_t job = ++x->job;
-    x->jobs[x->njobs++] = (struct job){.acct = a, .number = job, .msg = m->id};
+    x->jobs[x->njobs++] = (struct job){
+        .acct = a, .number = job, .msg = m->id, .moves = !(j->what & INDEX_WHAT_MAIL) && (j->what & INDEX_WHAT_PATH)};
     buf_adds(&tags, j->tags);
     more_tags(a, m, &tags);
-    /* Of such mail it gets what the row shows, under a place of our own. */
-    bool away = is_away(x, a);
-    if (away)
-        buf_addf(&place, "%s/rows/%llu", a->name, (unsigned long long)m->id);
-    else
-        buf_adds(&place, j->path);
-    if (m->body.n > 0 && !away)
+    if (m->body.n > 0)
         buf_addf(&file, "%s/%.*s", a->name, STR_FMT(m->body));
-    if ((j->what & INDEX_WHAT_PATH) && !away)
-        PEER_SEND(x->peer, -1, INDEX_MOVE, .job = job, .path = j->path_was, .path_to = j->path);
     if (j->what & INDEX_WHAT_MAIL) {
         if (file.n > 0)
             PEER_SEND(x->peer, -1, INDEX_ADD, .job = job, .path = buf_str(&file), .msgid = m->msgid,
                       .tags = buf_str(&tags));
         else
-            PEER_SEND(x->peer, -1, INDEX_HEADER, .job = job, .path = buf_str(&place), .tags = buf_str(&tags),
-                      .date = m->date, .from_name = m->from_name, .from_addr = m->from_addr, .to = m->to,
-                      .subject = m->subject, .msgid = m->msgid, .refs = m->refs, .list_id = m->list_id);
-    } else if (j->what & (INDEX_WHAT_TAGS | INDEX_WHAT_PATH)) { /* another mailbox is another role */
-        PEER_SEND(x->peer, -1, INDEX_TAGS, .job = job, .msgid = m->msgid, .tags = buf_str(&tags),
-                  .path = buf_str(&place));
+            PEER_SEND(x->peer, -1, INDEX_HEADER, .job = job, .path = j->path, .tags = buf_str(&tags), .date = m->date,
+                      .from_name = m->from_name, .from_addr = m->from_addr, .to = m->to, .subject = m->subject,
+                      .msgid = m->msgid, .refs = m->refs, .list_id = m->list_id);
+        if (j->path_was.n > 0 && !str_eq(j->path_was, j->path))
+            PEER_SEND(x->peer, -1, INDEX_REMOVE, .job = job, .path = j->path_was);
+    } else {
+        if (j->what & INDEX_WHAT_PATH)
+            PEER_SEND(x->peer, -1, INDEX_MOVE, .job = job, .path = j->path_was, .path_to = j->path);
+        /* another mailbox is another role */
+        PEER_SEND(x->peer, -1, INDEX_TAGS, .job = job, .msgid = m->msgid, .tags = buf_str(&tags), .path = j->path);
     }
     buf_fini(&tags);
     buf_fini(&file);
-    buf_fini(&place);
 }
 
 static void path_send(void *arg, struct str path)
@@ -191,7 +173,7 @@ static void batch_send(struct indexing *x)
     for (size_t i = 0; i < x->srv->naccts; i++) {
         struct acct *a = x->srv->accts[i];
         struct err err = ERR_INIT;
-        if (!a || !a->db || x->njobs >= x->limit || peer_queued(x->peer) > QUEUE_HIGH)
+        if (!a || !a->db || a->is_away || x->njobs >= x->limit || peer_queued(x->peer) > QUEUE_HIGH)
             continue;
         x->filling = a;
         if (!db_index_next(a->db, (unsigned)(x->limit - x->njobs), job_send, x, &err) ||
@@ -217,7 +199,9 @@ static void on_done(struct indexing *x, const struct m_INDEX_DONE *d)
     for (size_t i = 0; i < x->njobs; i++) {
         struct err err = ERR_INIT;
         struct job *j = &x->jobs[i];
-        bool ok = j->failed ? db_index_failed(j->acct->db, j->msg, &err) : db_index_done(j->acct->db, &j->msg, 1, &err);
+        bool ok = j->failed && j->moves ? db_index_again(j->acct->db, j->msg, &err)
+                  : j->failed           ? db_index_failed(j->acct->db, j->msg, &err)
+                                        : db_index_done(j->acct->db, &j->msg, 1, &err);
         if (!ok)
             acct_db_error(j->acct, &err);
     }
@@ -248,7 +232,8 @@ static void on_failed(struct indexing *x, const struct m_INDEX_FAILED *f)
     }
     for (size_t i = 0; i < x->njobs; i++)
         if (x->jobs[i].number == f->job) {
-            log_msg(LOG_WARN, "%s: a message is not in the index: %s", x->jobs[i].acct->name, clean_line(f->text));
+            if (!x->jobs[i].moves)
+                log_msg(LOG_WARN, "%s: a message is not in the index: %s", x->jobs[i].acct->name, clean_line(f->text));
             x->jobs[i].failed = true;
         }
 }

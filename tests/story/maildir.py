@@ -158,16 +158,168 @@ def test_names_that_are_there():
             term.go(shown, "in " + shown)
 
 
+def scans(bob):
+    """How often a folder was gone through (log-level debug)."""
+    with open(os.path.join(bob.store, "log", "fetch.log"), errors="replace") as f:
+        return f.read().count("STEP_MAILDIR_SCAN")
+
+
+def row(subject, sign, there=True):
+    """The line of `subject` shows `sign`."""
+    return lambda screen: any(subject in line and (sign in line) == there for line in screen.splitlines())
+
+
 def test_flags_and_files_both_ways():
-    with at_maildir(lines="set log-level debug\n") as (md, term, bob):
+    """What another program does is shown without the folder being gone through; what is done here is in the names."""
+    with at_maildir(count=5, folders=("Lists",), lines="set log-level debug\n") as (md, term, bob):
+        term.go("INBOX", "INBOX · work")
+        term.wait("Lists")
+        eventually("all folders were gone through", lambda: scans(bob) == 3)
         one = md.add("one more")
         term.wait("one more")
-        term.keys("Home")
-        term.wait(lambda _: "one more" in cursor_line(term) or True)
         md.set_flags(one, "FS")
-        term.wait(lambda s: any("one more" in line and "!" in line for line in s.splitlines()))
-        md.set_flags(one, "S")
-        term.wait(lambda s: any("one more" in line and "!" not in line for line in s.splitlines()))
+        term.wait(row("one more", "!"))
+        md.set_flags(one, "FSab")  # letters of Dovecot stay
+        term.keys("Home")
+        for _ in range(6):
+            if "one more" in cursor_line(term):
+                break
+            term.keys("Down")
+            time.sleep(0.3)
+        term.keys("F")
+        eventually("unflagged in the name", lambda: md.path(one).endswith(":2,Sab"))
+        md.set_flags(one, "RS")
+        term.wait(row("one more", "↩"))
+        # to another folder, which is the same message: its tags are there too
+        os.rename(md.path(one), os.path.join(md.dir("Lists"), "cur", one + ":2,RS"))
+        term.keys("Down")  # the line stays for as long as the cursor is on it
+        term.wait("one more", gone=True)
+        term.go("Lists", "one more")
+        os.unlink(md.path(one, "Lists"))
+        term.wait("1 of 1", gone=True)
+        equal(scans(bob), 3, "scans")
+
+
+def files_of(bob, query):
+    """Where the index has the messages of a query, below the account's directory."""
+    out = bob.command("search", "--format=files", query, status=None)
+    return [line.split("/mail/work/", 1)[1] for line in out.splitlines()]
+
+
+def test_index_follows_files():
+    """By their text mails of any Maildir are found; where their files go the index follows, and does not read them again."""
+    with at_maildir(count=0, folders=("Lists", "Old"), lines="set log-level debug\n") as (md, term, bob):
+        one = md.add("one", body="a wombat\n")
+        two = md.add("two", "Old", body="another wombat\n", flags="S")
+        term.wait("one")
+        where = lambda: sorted(files_of(bob, "wombat"))  # noqa: E731
+        eventually("both are found by their text",
+                   lambda: where() == ["maildir/.Old/cur/%s:2,S" % two, "maildir/new/" + one])
+
+        def added():
+            with open(os.path.join(bob.store, "log", "store.log"), errors="replace") as f:
+                return f.read().count("to index: INDEX_ADD")
+        before = added()
+        md.set_flags(one, "FS")
+        eventually("a flag", lambda: "maildir/cur/%s:2,FS" % one in where())
+        os.rename(md.path(one), os.path.join(md.dir("Lists"), "cur", one + ":2,S"))
+        eventually("another folder", lambda: "maildir/.Lists/cur/%s:2,S" % one in where())
+        os.rename(md.dir("Old"), md.dir("Older"))
+        eventually("a folder of another name", lambda: "maildir/.Older/cur/%s:2,S" % two in where())
+        term.go("Older", "two")
+        term.command("rename-mailbox Oldest")
+        eventually("a folder renamed here", lambda: where() == ["maildir/.Lists/cur/%s:2,S" % one, "maildir/.Oldest/cur/%s:2,S" % two])
+        equal(added(), before, "files read for the index")
+
+
+def test_folders_of_others():
+    """Made, renamed and deleted by another program: the list follows, and a tag stays with its message."""
+    with at_maildir(count=1) as (md, term, bob):
+        md.make("Made")
+        term.wait("Made")
+        one = md.add("in it", "Made", flags="S")
+        term.go("Made", "in it")
+        term.command("tag +mine")
+        eventually("tagged", lambda: "mine" in bob.command("search", "subject:it", status=None))
+        os.rename(md.dir("Made"), md.dir("Renamed"))
+        term.wait("Renamed · work")
+        term.wait("in it")
+        term.keys("Enter")
+        term.wait("Hello.")
+        term.keys("q")
+        shutil.copytree(md.dir("Renamed"), md.dir("Renamed") + ".copy")  # put back from a copy: other directories, same names
+        shutil.rmtree(md.dir("Renamed"))
+        os.rename(md.dir("Renamed") + ".copy", md.dir("Renamed"))
+        term.wait("Renamed")
+        eventually("its tag is there", lambda: "mine" in bob.command("search", "subject:it", status=None))
+        md.add("later", "Renamed")  # and it is watched
+        term.go("Renamed", "later")
+        os.unlink(md.path(one, "Renamed"))
+        term.keys("Home", "End", "Home")
+        term.wait("in it", gone=True)
+        shutil.rmtree(md.dir("Renamed"))
+        term.wait("Renamed · work is not there any more")
+        term.go("INBOX", "number 0")
+
+
+def test_open_message_changes():
+    """THREATS 113: flags, place and bytes of the message that is open change, at last it is removed: the screen stays, the list follows, what is
+    then asked of it is answered."""
+    with at_maildir(count=3, folders=("Lists",)) as (md, term, bob):
+        one = md.add("the open one", body="line\n" * 200)
+        term.wait("the open one")
+        term.go("INBOX", "the open one")
+        term.keys("Home")
+        for _ in range(4):
+            if "the open one" not in cursor_line(term):
+                term.keys("Down")
+                time.sleep(0.3)
+        term.keys("Enter")
+        term.wait("line")
+        eventually("marked read in its name", lambda: md.path(one).endswith(":2,S"))
+        md.set_flags(one, "FRS")
+        term.wait(row("the open one", "!"))
+        with open(md.path(one), "r+") as f:  # it shrinks under the reader
+            f.truncate(300)
+        term.keys("Space", "Space")
+        term.wait("line")
+        os.rename(md.path(one), os.path.join(md.dir("Lists"), "cur", one + ":2,S"))
+        term.wait(" of 3")
+        contains(cursor_line(term), "the open one", "the cursor")
+        os.unlink(md.path(one, "Lists"))
+        term.keys("F")
+        term.wait("this message has left the list already")
+        contains(term.screen(), "line")
+        term.keys("q")
+        term.keys("Down")
+        term.wait("the open one", gone=True)
+        equal(len(md.files()), 3, "the others")
+
+
+def test_maildir_is_away():
+    """THREATS 160: moved away, or a disk that is not mounted: what it held is not taken for deleted, what was done meanwhile is done when it is
+    back."""
+    with at_maildir(folders=("Lists",)) as (md, term, bob):
+        term.go("INBOX", "number 0")
+        term.command("tag +kept")
+        eventually("tagged", lambda: "kept" in bob.command("search", "tag:kept", status=None))
+        os.rename(md.root, md.root + ".away")
+        term.wait("is no Maildir now")
+        for i in range(3):
+            contains(term.screen(), "number %d" % i)
+        contains(term.screen(), "Lists")
+        term.keys("F")
+        term.wait("flagged 1 message")
+        os.mkdir(md.root)  # a mount point
+        contains(bob.command("fetch", status=None) + bob.run("fetch").stderr, "mount or restore it")
+        equal(os.listdir(md.root), [], "nothing is made in it")
+        os.rmdir(md.root)
+        os.rename(md.root + ".away", md.root)
+        term.wait("work live", timeout=30)
+        eventually("the flag is in the name", lambda: [n for _, n in md.files() if n.endswith("F") or n.endswith("FS")])
+        eventually("the tag is there", lambda: "kept" in bob.command("search", "tag:kept", status=None))
+        md.add("after")
+        term.wait("after")
 
 
 if __name__ == "__main__":
