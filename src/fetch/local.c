@@ -36,54 +36,93 @@ static void add_path(const struct fetch *f, struct str path, struct buf *out)
     buf_adds(out, path);
 }
 
-bool local_row(struct fetch *f, int fd, struct arena *arena, struct mail_row *row_r, struct err *err)
+/* What reading the headers of many messages needs. */
+struct reader {
+    struct arena *arena;
+    struct buf head, self;
+};
+
+static void reader_open(struct reader *r, const struct fetch *f)
 {
-    struct buf head = BUF_INIT(MAIL_HEADER_MAX), self = BUF_INIT(16384);
-    bool ended = false;
-    while (!ended && head.n < MAIL_HEADER_MAX) {
+    r->arena = arena_new(MAIL_ARENA_MAX);
+    buf_init(&r->head, MAIL_HEADER_MAX);
+    buf_init(&r->self, 16384);
+    account_addresses(f->account, &r->self);
+}
+
+static void reader_close(struct reader *r)
+{
+    arena_free(&r->arena);
+    buf_fini(&r->head);
+    buf_fini(&r->self);
+}
+
+/* The row of the message open as fd, told to the store. */
+static bool row_send(struct fetch *f, struct reader *r, uint64_t box, int fd, const struct maildir_file *file,
+                     struct str path, struct err *err)
+{
+    struct mail_row row;
+    buf_reset(&r->head);
+    arena_reset(r->arena);
+    for (bool ended = false; !ended && r->head.n < MAIL_HEADER_MAX;) {
         char chunk[8192];
-        size_t want = MIN(sizeof chunk, MAIL_HEADER_MAX - head.n);
-        ssize_t n = read(fd, chunk, want);
+        ssize_t n = read(fd, chunk, MIN(sizeof chunk, MAIL_HEADER_MAX - r->head.n));
         if (n < 0 && errno == EINTR)
             continue;
-        if (n < 0) {
-            buf_fini(&head);
+        if (n < 0)
             return err_sys(err, err_from_errno(errno), errno, "cannot read a message");
-        }
-        size_t before = head.n > 3 ? head.n - 3 : 0;
-        buf_add(&head, chunk, (size_t)n);
+        size_t before = r->head.n > 3 ? r->head.n - 3 : 0;
+        buf_add(&r->head, chunk, (size_t)n);
         /* The empty line may lie across two reads. */
-        ended = n == 0 || memmem(head.p + before, head.n - before, "\n\n", 2) ||
-                memmem(head.p + before, head.n - before, "\n\r\n", 3);
+        ended = n == 0 || memmem(r->head.p + before, r->head.n - before, "\n\n", 2) ||
+                memmem(r->head.p + before, r->head.n - before, "\n\r\n", 3);
     }
-    account_addresses(f->account, &self);
-    mail_row_parse(buf_str(&head), buf_str(&self), arena, row_r);
-    buf_fini(&head);
-    buf_fini(&self);
-    return true;
+    mail_row_parse(buf_str(&r->head), buf_str(&r->self), r->arena, &row);
+    return FETCH_SEND(f, err, MAILDIR_ROW, .box = box, .name = file->unique, .path = path, .flags = file->flags,
+                      .size = file->size, .internal_date = file->mtime, .date = row.date, .attrs = row.attrs | ROW_FULL,
+                      .from_name = row.from_name, .from_addr = row.from_addr, .to = row.to, .subject = row.subject,
+                      .msgid = row.msgid, .refs = row.refs, .list_id = row.list_id);
 }
 
 /* ---- Scanning ------------------------------------------------------------------------------------------ */
+#define YIELD_EVERY 64 /* files of a large folder between two looks at what the user wants */
+
 struct scan {
     struct fetch *f;
     uint64_t box;
+    struct str folder;
+    struct reader *rows; /* a folder of which nothing is known: rows at once; else NULL */
     struct err *err;
     unsigned sent;
     bool ok;
     struct buf path;
 };
 
+static bool file_row(struct scan *s, const struct maildir_file *file)
+{
+    struct err err = ERR_INIT;
+    int fd = maildir_open_file(s->f->maildir, s->folder, file, &err);
+    bool read = fd >= 0 && row_send(s->f, s->rows, s->box, fd, file, buf_str(&s->path), &err);
+    if (fd >= 0)
+        close(fd);
+    if (read || s->f->ended) {
+        *s->err = err;
+        return read;
+    }
+    if (err.kind != ERR_NO_MESSAGE) /* else it went meanwhile */
+        log_msg(LOG_WARN, "%s: a file was skipped: %s", s->f->account->name, err.text);
+    return true;
+}
+
 static bool on_file(void *arg, const struct maildir_file *file)
 {
     struct scan *s = arg;
     add_path(s->f, file->path, &s->path);
-    s->ok = FETCH_SEND(s->f, s->err, MAILDIR_FILE, .box = s->box, .name = file->unique, .path = buf_str(&s->path),
-                       .flags = file->flags, .size = file->size);
-    if (s->ok && ++s->sent % 1000 == 0) { /* a large folder must not keep the user waiting */
-        fetch_wake(s->f);
-        if (s->f->canceled || s->f->ended)
-            s->ok = err_set(s->err, ERR_CANCELED, "stopped");
-    }
+    s->ok = s->rows ? file_row(s, file)
+                    : FETCH_SEND(s->f, s->err, MAILDIR_FILE, .box = s->box, .name = file->unique,
+                                 .path = buf_str(&s->path), .flags = file->flags, .size = file->size);
+    if (s->ok && ++s->sent % YIELD_EVERY == 0)
+        s->ok = fetch_yield(s->f, s->err);
     return s->ok;
 }
 
@@ -107,7 +146,9 @@ static void on_folder(void *arg, struct str folder, struct str id)
 static bool step_scan(struct fetch *f, struct msg *m, struct err *err)
 {
     const struct m_STEP_MAILDIR_SCAN *s = &m->u.STEP_MAILDIR_SCAN;
-    struct scan scan = {.f = f, .box = s->box, .err = err, .ok = true, .path = BUF_INIT(PATH_BYTES)};
+    struct scan scan = {
+        .f = f, .box = s->box, .folder = s->folder, .err = err, .ok = true, .path = BUF_INIT(PATH_BYTES)};
+    struct reader rows;
     unsigned odd = 0;
     struct maildir *md = maildir_of(f, s->make, err);
     if (!md)
@@ -120,7 +161,13 @@ static bool step_scan(struct fetch *f, struct msg *m, struct err *err)
         log_msg(LOG_INFO, "%s: no events come from folder \"%.*s\": it is looked at by time", f->account->name,
                 STR_FMT(s->folder));
     maildir_sweep(md, s->folder);
+    if (s->rows) {
+        reader_open(&rows, f);
+        scan.rows = &rows;
+    }
     bool ok = maildir_scan(md, s->folder, on_file, &scan, &odd, err);
+    if (s->rows)
+        reader_close(&rows);
     buf_fini(&scan.path);
     if (ok && odd)
         log_msg(LOG_WARN, "%s: %u files in folder \"%.*s\" are no messages and were left alone", f->account->name, odd,
@@ -142,14 +189,10 @@ static bool step_read(struct fetch *f, struct msg *m, struct err *err)
         return FETCH_SEND(f, err, MAILDIR_GONE, .box = s->box, .name = s->name);
     }
     if (ok) {
-        struct arena *arena = arena_new(MAIL_ARENA_MAX);
-        struct mail_row r;
-        ok = local_row(f, fd, arena, &r, err) &&
-             FETCH_SEND(f, err, MAILDIR_ROW, .box = s->box, .name = s->name, .path = buf_str(&path),
-                        .flags = file.flags, .size = file.size, .internal_date = file.mtime, .date = r.date,
-                        .attrs = r.attrs | ROW_FULL, .from_name = r.from_name, .from_addr = r.from_addr, .to = r.to,
-                        .subject = r.subject, .msgid = r.msgid, .refs = r.refs, .list_id = r.list_id);
-        arena_free(&arena);
+        struct reader r;
+        reader_open(&r, f);
+        ok = row_send(f, &r, s->box, fd, &file, buf_str(&path), err);
+        reader_close(&r);
         close(fd);
     }
     buf_fini(&path);

@@ -9,9 +9,6 @@
 /* The account's Maildir, opened once: `maildir:PATH` or the account's own directory. NULL with *err; tried again at
  * each call. */
 struct maildir *fetch_maildir(struct fetch *, struct err *);
-/* Reads the header of the open file (hostile) and fills the row's fields and the arrival time; strings live in the
- * arena. The file's offset is left anywhere. */
-bool local_row(struct fetch *, int fd, struct arena *, struct mail_row *row_r, struct err *);
 /* Waits on the channel and on the Maildir; tells the store of changes by others. The idle of the local protocol; pop.c
  * may use it too. */
 void local_idle(struct fetch *, int64_t until_ms);

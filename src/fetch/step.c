@@ -35,8 +35,9 @@ static enum step_class step_class_of(const struct msg *m)
         return m->u.STEP_SELECT.urgent ? CLASS_URGENT : CLASS_ACTION;
     case MSG_STEP_MAILDIR_OPEN:
         return CLASS_URGENT;
-    case MSG_STEP_MAILDIR_SCAN: /* in their order, and before a maildrop that takes its time */
-    case MSG_STEP_MAILDIR_READ:
+    case MSG_STEP_MAILDIR_SCAN: /* before a maildrop that takes its time, but it may take its own */
+        return CLASS_AHEAD;
+    case MSG_STEP_MAILDIR_READ: /* in their order */
     case MSG_STEP_MAILDIR_FLAGS:
     case MSG_STEP_MAILDIR_MOVE:
     case MSG_STEP_MAILDIR_REMOVE:

@@ -308,63 +308,6 @@ void maildir_sweep(struct maildir *m, struct str folder)
         close(tmp);
 }
 
-struct scan {
-    maildir_file_fn *fn;
-    void *arg;
-    unsigned odd;
-    bool ended;
-};
-
-static void scan_dir(int dir, const char *folder_dir, const char *sub, struct scan *s)
-{
-    DIR *d = fdopendir(dir);
-    struct buf path = BUF_INIT(1024);
-    for (struct dirent *e; d && !s->ended && (e = readdir(d));) {
-        struct stat st;
-        struct maildir_file f;
-        if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
-            continue;
-        bool fits = md_parse_name(e->d_name, &f.unique, &f.flags) && f.unique.n <= 240;
-        if (fits && fstatat(dirfd(d), e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-            continue; /* gone meanwhile */
-        if (!fits || !S_ISREG(st.st_mode)) {
-            s->odd++;
-            continue;
-        }
-        buf_reset(&path);
-        md_path(folder_dir, sub, e->d_name, &path);
-        f.path = buf_str(&path);
-        f.size = (uint64_t)st.st_size;
-        f.mtime = (int64_t)st.st_mtime;
-        s->ended = !s->fn(s->arg, &f);
-    }
-    buf_fini(&path);
-    if (d)
-        closedir(d);
-    else
-        close(dir);
-}
-
-bool maildir_scan(struct maildir *m, struct str folder, maildir_file_fn *fn, void *arg, unsigned *odd_r,
-                  struct err *err)
-{
-    static const char *const subs[] = {"new", "cur"};
-    struct scan s = {.fn = fn, .arg = arg};
-    char dir[256];
-    if (!md_folder_dir(folder, dir, err))
-        return false;
-    /* new before cur: a file that another program moves meanwhile is seen twice rather than never. */
-    for (size_t i = 0; i < COUNT(subs) && !s.ended; i++) {
-        int fd = md_open_dir(m, folder, subs[i], err);
-        if (fd < 0)
-            return false;
-        scan_dir(fd, dir, subs[i], &s);
-    }
-    if (odd_r)
-        *odd_r = s.odd;
-    return true;
-}
-
 int maildir_message(struct maildir *m, struct str folder, struct str unique, struct maildir_file *file_r,
                     struct buf *path_r, struct err *err)
 {

@@ -57,9 +57,13 @@ bool delivery_is(const struct delivery *, struct str unique, struct maildir_file
 /* ---- Messages ---------------------------------------------------------------------------------------------- */
 /* False from the callback ends the scan (which then returns true). */
 typedef bool maildir_file_fn(void *arg, const struct maildir_file *);
-/* Every regular file of new/ and cur/ in directory order; what is none, or cannot be a name, is skipped and counted in
- * *odd_r (THREATS 114). Files that vanish meanwhile are left out. One listing and a stat each. */
+/* Every regular file of new/ and cur/, newest first by the time in its name (of 16 MB of names at once; what has no time
+ * comes last); what is none, or cannot be a name, is skipped and counted in *odd_r (THREATS 114). Files that vanish
+ * meanwhile are left out, those that others rename are not. The callback may use the Maildir. One listing and a stat
+ * each. */
 bool maildir_scan(struct maildir *, struct str folder, maildir_file_fn *, void *arg, unsigned *odd_r, struct err *);
+/* Opens what the scan of that folder gave, wherever it is by now: as maildir_message. */
+int maildir_open_file(struct maildir *, struct str folder, const struct maildir_file *, struct err *);
 /* Opens the message for reading: a regular file or nothing. -1 with *err. The path from the root is appended to
  * `path_r` (or NULL). */
 int maildir_message(struct maildir *, struct str folder, struct str unique, struct maildir_file *file_r,

@@ -290,8 +290,9 @@ static void scan_folder(struct acct *a, size_t i)
         acct_db_error(a, &err);
         return;
     }
-    struct step *s =
-        STEP(a, folder_done, -1, STEP_MAILDIR_SCAN, .box = a->plan[i].id, .folder = box_name(&a->boxes[i]));
+    box_refresh(a, i);
+    struct step *s = STEP(a, folder_done, -1, STEP_MAILDIR_SCAN, .box = a->plan[i].id, .folder = box_name(&a->boxes[i]),
+                          .rows = a->plan[i].have == 0);
     if (s) {
         s->box = a->plan[i].id;
         a->boxes[i].scan = false;

@@ -284,6 +284,8 @@ bool db_row_put(struct db *db, const struct db_row *in, uint64_t *id_r, bool *fr
     } else {
         put_update(db, &p, id);
     }
+    if (p.name.n && db->scan_box == b->id)
+        imap_put(&db->scan, id, db); /* its file was seen */
     *id_r = id;
     if (fresh_r)
         *fresh_r = fresh;

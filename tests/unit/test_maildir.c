@@ -81,6 +81,45 @@ static struct seen scan(struct fixture *f, const char *folder, unsigned *odd)
     return s;
 }
 
+struct order {
+    struct fixture *f;
+    struct buf names;
+    bool renamed;
+};
+
+static bool note(void *arg, const struct maildir_file *file)
+{
+    struct order *o = arg;
+    struct err err = ERR_INIT;
+    buf_addf(&o->names, "%.*s%s ", STR_FMT(file->unique), file->flags & FLAG_SEEN ? "*" : "");
+    if (!o->renamed) /* another program reads it meanwhile */
+        assert_true(maildir_flags(o->f->m, STR(""), STR("1600000000.b"), FLAG_SEEN, &err));
+    o->renamed = true;
+    int fd = maildir_open_file(o->f->m, STR(""), file, &err);
+    assert_true(fd >= 0);
+    close(fd);
+    return true;
+}
+
+/* Newest first by the time in the name; what is renamed in the middle is not missed. */
+static void test_scan_order(void **state)
+{
+    static const char *const names[] = {"new/1600000000.b", "cur/1700000000.c:2,", "cur/odd:2,", "new/1500000000.a",
+                                        "cur/1800000000.d:2,F"};
+    struct fixture *f = *state;
+    struct order o = {.f = f, .names = BUF_INIT(1000)};
+    struct buf path = BUF_INIT(1000);
+    for (size_t i = 0; i < COUNT(names); i++) {
+        buf_reset(&path);
+        buf_addf(&path, "%s/mail/%s", f->dir, names[i]);
+        assert_true(fs_write_atomic(buf_z(&path), 0600, STR("Subject: x\n\n"), &f->err));
+    }
+    assert_true(maildir_scan(f->m, STR(""), note, &o, NULL, &f->err));
+    assert_string_equal(buf_z(&o.names), "1800000000.d 1700000000.c 1600000000.b* 1500000000.a odd ");
+    buf_fini(&path);
+    buf_fini(&o.names);
+}
+
 static void full_path(struct fixture *f, const char *tail, struct buf *out)
 {
     buf_reset(out);
@@ -563,6 +602,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_tag, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_scan_order, setup, teardown),
         cmocka_unit_test_setup_teardown(test_deliver_flags_remove, setup, teardown),
         cmocka_unit_test_setup_teardown(test_abort_leaves_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(test_sweep, setup, teardown),
