@@ -34,6 +34,7 @@ def fetch(s, url="pop3s", secret="secret", host="localhost", extra=""):
     conf = "account home %s://alice@%s:%d\nset -a home tls-ca-file %s\n%s" % (url, host, s.info[url], s.info["ca"], extra)
     with channel.running("fetch", s.top, conf, "home", secret) as p:
         p.mail = os.path.join(p.root, "mail", "home")
+        p.do("STEP_MAILDIR_SCAN", folder="*", make=1)
         yield p
 
 
