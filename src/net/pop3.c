@@ -201,6 +201,7 @@ bool pop3_delete(struct pop3 *p, const uint32_t *numbers, size_t n,
                  void (*refused)(void *arg, uint32_t number, const struct err *why), void *arg, struct err *err)
 {
     size_t window = pop3_pipelines(p) ? POP3_WINDOW : 1, sent = 0;
+    p->deletes = p->deletes || n > 0;
     for (size_t i = 0; i < n; i++) {
         while (sent < n && sent < i + window) {
             if (!stream_printf(p->stream, err, "DELE %u\r\n", numbers[sent++]))
@@ -218,18 +219,12 @@ bool pop3_delete(struct pop3 *p, const uint32_t *numbers, size_t n,
     return true;
 }
 
-static bool ignore(void *arg UNUSED, uint32_t number UNUSED, uint64_t size UNUSED, struct str uidl UNUSED,
-                   struct err *err UNUSED)
-{
-    return true;
-}
-
 bool pop3_quit(struct pop3 *p, struct err *err)
 {
     struct pop3_answer a;
-    if (p->lists_sent > 0 && !pop3_list(p, ignore, NULL, err)) /* sent with the login, and nobody asked for it */
+    if (!stream_printf(p->stream, err, "QUIT\r\n"))
         return false;
-    if (!stream_printf(p->stream, err, "QUIT\r\n") || !pop3_answer(p, &a, err))
-        return false;
-    return a.ok || pop3_refused(p, a.text, ERR_SERVER_TEMP, err);
+    if (!p->deletes)
+        return stream_flush(p->stream, err);
+    return pop3_answer(p, &a, err) && (a.ok || pop3_refused(p, a.text, ERR_SERVER_TEMP, err));
 }

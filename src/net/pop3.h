@@ -110,7 +110,8 @@ void pop3_interrupt(struct pop3 *, bool (*enough)(void *arg), void *arg);
 /* DELE of each; `refused` (or NULL) for every -ERR. Takes effect only with pop3_quit. */
 bool pop3_delete(struct pop3 *, const uint32_t *numbers, size_t n,
                  void (*refused)(void *arg, uint32_t number, const struct err *why), void *arg, struct err *);
-/* QUIT: true when the server said that the deletions are done. */
+/* QUIT. After a pop3_delete it is true when the server said that the deletions are done; else nothing depends on its
+ * answer, which is not waited for. */
 bool pop3_quit(struct pop3 *, struct err *);
 
 /* ---- For tests and the session itself: multi-line answers --------------------------------------- */

@@ -21,6 +21,7 @@ struct pop3 {
     bool per_user;   /* the login may change login_delay and expire */
     bool went_ahead; /* commands were sent ahead of the login's answer */
     bool unanswered;
+    bool deletes;        /* DELE was sent */
     unsigned owed;       /* enum owed of pop3_login.c: answers that come before the login's */
     bool capa_sent;      /* CAPA once more, behind the login */
     unsigned lists_sent; /* of STAT, LIST, UIDL, in this order; the answer of STAT is read where `counted` */
