@@ -149,6 +149,9 @@ static bool tell(struct fetch *f, const struct pop_session *s, struct err *err)
     bool ok =
         FETCH_SEND(f, err, ONLINE, .caps = pop3_caps(s->pop3), .caps_text = buf_str(&text), .words = buf_str(&words),
                    .unbound = sasl_unbound(), .delay = pop3_login_delay(s->pop3), .expire = pop3_expire(s->pop3));
+    buf_reset(&text);
+    pop3_identity(s->pop3, &text);
+    ok = ok && FETCH_SEND(f, err, SERVER_ID, .text = buf_str(&text));
     buf_fini(&text);
     buf_fini(&words);
     return ok;

@@ -38,8 +38,14 @@ unsigned pop3_caps(const struct pop3 *p)
 void pop3_caps_text(const struct pop3 *p, struct buf *out)
 {
     buf_adds(out, buf_str(&p->capa));
+}
+
+void pop3_identity(const struct pop3 *p, struct buf *out)
+{
+    if (p->implementation[0] != '\0')
+        buf_addf(out, "name: %s\n", p->implementation);
     if (p->language[0] != '\0')
-        buf_addf(out, "; LANG %s", p->language);
+        buf_addf(out, "language: %s\n", p->language);
 }
 
 uint32_t pop3_login_delay(const struct pop3 *p)

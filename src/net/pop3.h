@@ -62,8 +62,10 @@ void pop3_language(struct pop3 *, const char *tag);
 /* The greeting; with `starttls` STLS, before which nothing is believed or said. ERR_NO_STARTTLS. */
 bool pop3_greet(struct pop3 *, bool starttls, struct err *);
 unsigned pop3_caps(const struct pop3 *); /* enum pop_cap */
-/* The capability lines, "; " between them, hostile; behind LANG the language that the server chose. */
+/* The capability lines, "; " between them, hostile. */
 void pop3_caps_text(const struct pop3 *, struct buf *out);
+/* "name: IMPLEMENTATION" and "language: TAG" (of LANG), a line each, where it says them; hostile. */
+void pop3_identity(const struct pop3 *, struct buf *out);
 #define POP3_EXPIRE_NEVER UINT32_MAX
 uint32_t
 pop3_login_delay(const struct pop3 *); /* seconds between two logins (LOGIN-DELAY), a day at most; 0 none said */

@@ -32,7 +32,8 @@ struct pop3 {
     struct buf capa, sasl;        /* capability lines; the mechanisms */
     struct buf challenge;         /* APOP */
     char wants[36], language[36]; /* LANG: asked for, granted */
-    bool (*enough)(void *arg);    /* pop3_interrupt */
+    char implementation[120];
+    bool (*enough)(void *arg); /* pop3_interrupt */
     void *enough_arg;
 };
 

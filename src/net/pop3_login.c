@@ -66,6 +66,8 @@ static void take_capability(struct pop3 *p, struct str line)
             p->caps |= names[i].cap;
     }
     take_limit(p, word, rest);
+    if (str_case_eqz(word, "IMPLEMENTATION"))
+        snprintf(p->implementation, sizeof p->implementation, "%.*s", STR_FMT(str_trim(rest)));
     if (str_case_eqz(word, "SASL") && rest.n > 0) {
         buf_reset(&p->sasl);
         buf_adds(&p->sasl, str_trim(rest));

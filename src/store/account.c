@@ -401,8 +401,8 @@ static void on_online(struct acct *a, struct msg *m)
         remember(a, "capabilities", m->u.ONLINE.words);
         remember(a, "unbound", m->u.ONLINE.unbound);
     }
-    a->pop_delay = m->u.ONLINE.delay;
-    a->pop_expire = m->u.ONLINE.expire;
+    if (a->pop)
+        acct_server_limits(a, m->u.ONLINE.delay, m->u.ONLINE.expire);
 }
 
 static void on_lost(struct acct *a, struct msg *m)
@@ -448,7 +448,7 @@ static const struct {
     {MSG_PUSHED, imap_message, 1, 0, 0},
     {MSG_QUOTA, acct_server_message, 1, 0, 0},
     {MSG_NAMESPACE, acct_server_message, 1, 0, 0},
-    {MSG_SERVER_ID, acct_server_message, 1, 0, 0},
+    {MSG_SERVER_ID, acct_server_message, 1, 1, 0},
     {MSG_MOVED, replay_message, 1, 0, 0},
     {MSG_FOUND, replay_message, 1, 0, 0},
     {MSG_APPENDED, replay_message, 1, 0, 0},

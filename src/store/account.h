@@ -259,8 +259,9 @@ void box_modseq_store(struct acct *, size_t i);
 void box_thin_look(struct acct *, struct sync_box *);
 
 /* ---- What the server says of itself (account_server.c) ------------------------------------------ */
-void acct_server_message(struct acct *, struct msg *); /* QUOTA, NAMESPACE, SERVER_ID */
-void acct_server_load(struct acct *);                  /* what the last run knew */
+void acct_server_message(struct acct *, struct msg *);                   /* QUOTA, NAMESPACE, SERVER_ID */
+void acct_server_load(struct acct *);                                    /* what the last run knew */
+void acct_server_limits(struct acct *, uint32_t delay, uint32_t expire); /* POP3: see ONLINE */
 /* A path as the user writes it -> the server's name of a mailbox to be made, and the path as it is shown. */
 void acct_box_name(const struct acct *, struct str utf8, struct buf *name, struct buf *shown);
 /* A path without the prefix of the personal namespace. */

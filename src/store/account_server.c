@@ -161,11 +161,48 @@ static void on_namespace(struct acct *a, struct msg *m)
         acct_db_error(a, &err);
 }
 
+static void keep(struct acct *a, const char *name, struct str value)
+{
+    struct buf had = BUF_INIT(4096);
+    struct err err = ERR_INIT;
+    if (!db_server_get(a->db, name, &had, &err) ||
+        (!str_eq(buf_str(&had), value) && !db_server_set(a->db, name, value, &err)))
+        acct_db_error(a, &err);
+    buf_fini(&had);
+}
+
 static void on_server_id(struct acct *a, struct msg *m)
 {
+    keep(a, "id", m->u.SERVER_ID.text);
+}
+
+/* ---- Limits of a POP3 server (RFC 2449) --------------------------------------------------------- */
+static void keep_number(struct acct *a, const char *name, uint32_t value, uint32_t none)
+{
+    struct buf text = BUF_INIT(20);
+    if (value != none)
+        buf_addf(&text, "%u", value);
+    keep(a, name, buf_str(&text));
+    buf_fini(&text);
+}
+
+void acct_server_limits(struct acct *a, uint32_t delay, uint32_t expire)
+{
+    a->pop_delay = delay;
+    a->pop_expire = expire;
+    keep_number(a, "delay", delay, 0);
+    keep_number(a, "expire", expire, UINT32_MAX);
+}
+
+static void limit_load(struct acct *a, const char *name, uint32_t none, uint32_t *value_r)
+{
+    struct buf text = BUF_INIT(20);
     struct err err = ERR_INIT;
-    if (!db_server_set(a->db, "id", m->u.SERVER_ID.text, &err))
+    if (!db_server_get(a->db, name, &text, &err))
         acct_db_error(a, &err);
+    if (!str_u32(buf_str(&text), value_r))
+        *value_r = none;
+    buf_fini(&text);
 }
 
 /* ---- All ---------------------------------------------------------------------------------------- */
@@ -186,5 +223,7 @@ void acct_server_load(struct acct *a)
     if (!db_server_get(a->db, "prefix", &prefix, &err))
         acct_db_error(a, &err);
     prefix_take(a, buf_str(&prefix));
+    limit_load(a, "delay", 0, &a->pop_delay);
+    limit_load(a, "expire", UINT32_MAX, &a->pop_expire);
     buf_fini(&prefix);
 }

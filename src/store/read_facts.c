@@ -92,6 +92,31 @@ static void server_words(struct str lines, struct buf *out)
     }
 }
 
+/* RFC 2449 6.5, 6.7 */
+static bool limit_facts(struct reader *r, fact_fn *fn, void *arg, struct err *err)
+{
+    struct buf text = BUF_INIT(20), words = BUF_INIT(100);
+    uint32_t n;
+    bool ok = reader_server(r, "expire", &text, err);
+    if (ok && str_u32(buf_str(&text), &n)) {
+        if (n > 0)
+            buf_addf(&words, "%u day%s at least", n, n == 1 ? "" : "s");
+        else
+            buf_addz(&words, "until it is fetched");
+        fn(arg, "mail is kept", buf_z(&words), 0);
+    }
+    buf_reset(&text);
+    buf_reset(&words);
+    ok = ok && reader_server(r, "delay", &text, err);
+    if (ok && str_u32(buf_str(&text), &n)) {
+        buf_addf(&words, "%u s at least", n);
+        fn(arg, "between two logins", buf_z(&words), 0);
+    }
+    buf_fini(&text);
+    buf_fini(&words);
+    return ok;
+}
+
 bool reader_facts(struct reader *r, fact_fn *fn, void *arg, struct err *err)
 {
     struct facts f = {fn, arg};
@@ -100,7 +125,7 @@ bool reader_facts(struct reader *r, fact_fn *fn, void *arg, struct err *err)
     server_words(buf_str(&text), &words);
     if (ok && words.n)
         fn(arg, "server", buf_z(&words), 0);
-    ok = ok && reader_quota(r, quota_fact, &f, err);
+    ok = ok && limit_facts(r, fn, arg, err) && reader_quota(r, quota_fact, &f, err);
     buf_reset(&words);
     int rc = SQLITE_OK, ready = ok ? read_begin(r, err) : 0;
     if (ready == 1) {
