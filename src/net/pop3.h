@@ -93,8 +93,8 @@ struct pop3_sink {
     bool (*begin)(void *arg, uint32_t number, uint64_t size, struct err *);
     /* Its bytes as served, dots unstuffed, line ends kept; pieces of any length. False as for begin. */
     bool (*data)(void *arg, struct str bytes, struct err *);
-    /* Once for each number: `why` NULL when the whole message came, else what went wrong (-ERR, or what begin or data
-     * said). False ends the call with *err. */
+    /* Once for each number that was not cut off with the line: `why` NULL when the whole message came, else what went
+     * wrong (-ERR, or what begin or data said). False ends the call with *err. */
     bool (*end)(void *arg, uint32_t number, const struct err *why, struct err *err);
     void *arg;
 };

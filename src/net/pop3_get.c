@@ -15,7 +15,8 @@ bool pop3_drain(struct pop3 *p, struct dots *d, struct err *err)
         if (in.n > 0)
             stream_take(p->stream, dots_take(d, in, drop, NULL, &stopped, err));
         if (d->bytes - from > POP3_DROP_MAX)
-            return err_set(err, ERR_LIMIT, "%s: a message that is not wanted does not end", p->host);
+            return err_set(err, ERR_LINE, "%s: a message that is not wanted does not end, so the line is given up",
+                           p->host);
         if (!d->done && !stream_fill(p->stream, err))
             return false;
     }
@@ -128,8 +129,12 @@ static bool take_one(struct window *w, const struct pop3_sink *sink, bool *gone,
     if (!a.ok)
         pop3_refused(p, a.text, ERR_SERVER_NO, &why);
     struct dots d = {.lf = a.lf};
-    if (a.ok && !body(p, sink, given, &d, &why, err))
+    if (a.ok && !body(p, sink, given, &d, &why, err)) {
+        struct err ignored = ERR_INIT;
+        if (why.kind != ERR_NONE) /* what the sink did not like ended the line: this message is to blame */
+            (void)sink->end(sink->arg, given, &why, &ignored);
         return false;
+    }
     w->bytes -= size_of(w, w->first);
     if (!probe(w, w->first + 1, gone, err))
         return false;

@@ -7,7 +7,7 @@
 #define POP3_LINE_MAX 65536u
 #define POP3_WINDOW 256u             /* messages on the way */
 #define POP3_WINDOW_BYTES (1u << 20) /* of them by their listed sizes: a cancel or a wish waits for these */
-#define POP3_DROP_MAX (64ull << 20)  /* bytes of an unwanted message that are read to keep the session */
+#define POP3_DROP_MAX (4ull << 20)   /* bytes of an unwanted message that are read to keep the session */
 
 struct pop3 {
     struct stream *stream;
@@ -48,7 +48,7 @@ bool pop3_answer(struct pop3 *, struct pop3_answer *answer_r, struct err *);
 bool pop3_refused(const struct pop3 *, struct str text, enum err_kind otherwise, struct err *);
 /* A line of a multi-line answer: 1, or 0 at its end, or -1. */
 int pop3_list_line(struct pop3 *, struct str *line_r, struct err *);
-/* Reads a multi-line answer to its end and drops it; ERR_LIMIT beyond POP3_DROP_MAX. */
+/* Reads a multi-line answer to its end and drops it; ERR_LINE beyond POP3_DROP_MAX. */
 bool pop3_drain(struct pop3 *, struct dots *, struct err *);
 bool pop3_pipelines(const struct pop3 *);
 /* The capabilities of an earlier session are taken for those of this one. */

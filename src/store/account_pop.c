@@ -406,9 +406,11 @@ static bool fetching(struct acct *a)
     struct buf numbers = BUF_INIT(32768);
     bool newest = strcmp(a->conf->fetch_order, "oldest") != 0;
     uint32_t first = 0, last = 0; /* of the run of numbers that is gathered */
-    for (; !r->stopped && r->at < r->n && numbers.n + 16 <= numbers.max; r->at++) {
-        struct pop_mail *m = &r->mails[newest ? r->n - 1 - r->at : r->at];
-        if (m->take != POP_WHOLE)
+    /* One that failed before may end the line again: those come when all others are here (THREATS 82). */
+    for (; !r->stopped && r->at < 2 * r->n && numbers.n + 16 <= numbers.max; r->at++) {
+        size_t at = r->at % r->n;
+        struct pop_mail *m = &r->mails[newest ? r->n - 1 - at : at];
+        if (m->take != POP_WHOLE || (m->failures > 0) != (r->at >= r->n))
             continue;
         m->asked = true;
         if (first && m->number != (newest ? last - 1 : last + 1)) {

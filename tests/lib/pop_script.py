@@ -10,7 +10,7 @@ rule, at last the server itself), None to hang up, or STALL to say nothing more.
 What it announces is `caps`. Without PIPELINING there it still takes commands in flight; `lossy` drops what came behind the first one of a flight.
 `delay` seconds pass before each flight is answered. `exclusive` locks the maildrop while a session has it. `heard` has every command, `flights`
 the same in lists: the commands that came before the answer to the first one of them was sent. `sessions` counts the lines,
-`maildrop` is what the server still holds: DELE counts with QUIT only. `logins` has (mechanism, user, right or not).
+`clear` are the commands heard without TLS, `maildrop` is what the server still holds: DELE counts with QUIT only. `logins` has (mechanism, user, right or not).
 
 With a directory it speaks TLS under the test CA, at once or after STLS, and has the `info` of the real servers in dovecot.py.
 """
@@ -45,7 +45,7 @@ def lines(*texts):
 
 
 def stuffed(raw):
-    return re.sub(rb"(?m)^\.", b"..", raw)
+    return re.sub(rb"(\A|\r\n)\.", rb"\1..", raw)
 
 
 class Mail:
@@ -87,6 +87,8 @@ class Connection:
         text, server = self.line(), self.server
         with server.lock:
             server.heard.append(text)
+            if not isinstance(self.sock, ssl.SSLSocket):
+                server.clear.append(text)
             if self.flight is None:
                 self.flight = []
                 server.flights.append(self.flight)
@@ -133,15 +135,16 @@ class Connection:
 
 class Server(Listener):
     def __init__(self, messages=(), directory=None, caps=CAPS, rules=(), user="bob", password="secret", starttls=False, greeting=None, lossy=False,
-                 delay=0, exclusive=False, token="token", sasl="PLAIN", lang="en", context=None):
+                 delay=0, exclusive=False, token="token", sasl="PLAIN", lang="en"):
         self.maildrop = [m if isinstance(m, Mail) else Mail(m) for m in messages]
         self.caps, self.user, self.password, self.token, self.sasl, self.lang = caps, user, password, token, sasl, lang
         self.rules = [(re.compile(p, re.S | re.I), a) for p, a in rules]
         self.first, self.cuts, self.lock = [], [], threading.RLock()
         self.lossy, self.delay, self.exclusive, self.locked = lossy, delay, exclusive, False
-        self.heard, self.flights, self.connections, self.sessions, self.logins = [], [], [], 0, []
-        self.greeting, self.starttls, self.context, self.info = greeting or b"+OK ready\r\n", starttls, context, {}
-        if directory and not context:
+        self.heard, self.clear, self.flights, self.connections, self.sessions, self.logins = [], [], [], [], 0, []
+        self.greeting, self.starttls, self.context, self.info = greeting or b"+OK ready\r\n", starttls, None, {}
+        self.dir = directory
+        if directory:
             os.makedirs(directory, exist_ok=True)
             dovecot.make_ca(directory)
             self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -171,7 +174,7 @@ class Server(Listener):
     def forget(self):
         """Begins the record anew."""
         with self.lock:
-            self.heard, self.flights, self.logins, self.sessions = [], [], [], 0
+            self.heard, self.clear, self.flights, self.logins, self.sessions = [], [], [], [], 0
 
     def drop(self):
         for conn in list(self.connections):
@@ -303,6 +306,37 @@ class Server(Listener):
             return None
         user, _, digest = said.decode().partition(" ")
         return user, user == self.user and digest == hmac.new(octets(self.password), APOP, "md5").hexdigest()
+
+    def scram(self, conn, first, binding):
+        """RFC 5802, 7677; binding: what "c=" has to hold."""
+        said = (first if first is not None else conn.ask(b"")).decode()
+        gs2, bare = re.fullmatch(r"((?:p=[^,]*|n|y),[^,]*,)(.*)", said).groups()
+        fields = dict(f.split("=", 1) for f in bare.split(","))
+        salt, rounds, nonce = b"salt of the test", 4096, fields["r"] + "3rfcNHYJY1ZVvWVs7j"
+        challenge = "r=%s,s=%s,i=%d" % (nonce, base64.b64encode(salt).decode(), rounds)
+        final = conn.ask(challenge.encode())
+        if final is None:
+            return None
+        proofless, _, proof = final.decode().rpartition(",p=")
+        salted = hashlib.pbkdf2_hmac("sha256", octets(self.password), salt, rounds)
+
+        def mac(key, text):
+            return hmac.new(key, octets(text), "sha256").digest()
+        text = ",".join((bare, challenge, proofless))
+        key = mac(salted, "Client Key")
+        want = bytes(a ^ b for a, b in zip(key, mac(hashlib.sha256(key).digest(), text)))
+        right = (proofless == "c=%s,r=%s" % (base64.b64encode(octets(gs2) + binding).decode(), nonce) and fields["n"] == self.user
+                 and base64.b64decode(proof) == want)
+        if right:
+            conn.ask(b"v=" + base64.b64encode(mac(mac(salted, "Server Key"), text)))
+        return fields["n"], right
+
+    def sasl_scram_sha_256(self, conn, first):
+        return self.scram(conn, first, b"")
+
+    def sasl_scram_sha_256_plus(self, conn, first):
+        """tls-unique, which needs TLS 1.2."""
+        return self.scram(conn, first, conn.sock.get_channel_binding("tls-unique"))
 
     def bearer(self, conn, said):
         fields = said.decode().split("\1")
