@@ -42,6 +42,7 @@ enum arg_kind {
     ARG_MAILBOX,
     ARG_TAG,
     ARG_TAGS /* "+a -b" */,
+    ARG_WHEN /* the rest of the line: mail_when_parse */,
     ARG_ADDRESS,
     ARG_FILE,
     ARG_DIRECTORY,

@@ -9,7 +9,7 @@ static const char *const kind_names[] = {
     [ARG_VALUE] = "value",     [ARG_COMMAND] = "command", [ARG_COMMAND_NAME] = "command-name",
     [ARG_KEYS] = "keys",       [ARG_CONTEXT] = "context", [ARG_EVENT] = "event",
     [ARG_COLOR] = "color",     [ARG_THEME] = "theme",     [ARG_SHELL] = "shell",
-    [ARG_SAVED] = "saved",     [ARG_CHOICE] = "choice",
+    [ARG_SAVED] = "saved",     [ARG_CHOICE] = "choice",   [ARG_WHEN] = "when",
 };
 _Static_assert(COUNT(kind_names) == ARG_KIND_COUNT, "an argument kind without a name");
 
@@ -74,7 +74,7 @@ void spec_parse(const char *text, struct spec *spec_r)
 
 bool kind_swallows(enum arg_kind kind)
 {
-    return kind == ARG_TEXT || kind == ARG_COMMAND || kind == ARG_QUERY || kind == ARG_SHELL;
+    return kind == ARG_TEXT || kind == ARG_WHEN || kind == ARG_COMMAND || kind == ARG_QUERY || kind == ARG_SHELL;
 }
 
 static void usage_kind(const struct spec_item *item, struct buf *out)

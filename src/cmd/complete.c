@@ -282,6 +282,19 @@ static void give_prefixes(struct gather *g)
         emit(g, prefixes[i][0], prefixes[i][1]);
 }
 
+static void give_times(struct gather *g)
+{
+    static const char *const times[][2] = {{"2h", "in two hours"},
+                                           {"tonight", "today, 18:00"},
+                                           {"tomorrow", "8:00"},
+                                           {"weekend", "Saturday, 8:00"},
+                                           {"monday", "8:00; any weekday"},
+                                           {"1w", "in a week"},
+                                           {"off", "back now"}};
+    for (size_t i = 0; i < COUNT(times); i++)
+        emit(g, times[i][0], times[i][1]);
+}
+
 static void give_choices(const struct spec_item *item, struct gather *g)
 {
     struct str rest = item->choices, piece;
@@ -339,6 +352,9 @@ static void give(const struct ask *ask, const struct spec_item *item, struct gat
     case ARG_ADDRESS:
         for (size_t i = 0; ask->conf && i < ask->conf->naliases; i++)
             emit(g, ask->conf->aliases[i].name, ask->conf->aliases[i].value);
+        break;
+    case ARG_WHEN:
+        give_times(g);
         break;
     case ARG_WORD:
     case ARG_TEXT:

@@ -53,6 +53,7 @@ const char cmd_default_keys[] =
     "bind list,message d delete\n"
     "bind list,message D purge\n"
     "bind list,message ! spam\n"
+    "bind list,message z snooze\n"
     "bind list,message s move\n"
     "bind list,message C copy\n"
     "bind list,message F flag\n"

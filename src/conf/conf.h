@@ -69,10 +69,10 @@ struct account {
     enum leave leave;
     unsigned leave_days;
     char *delete_on_server, *fetch_order;
-    uint64_t max_size;                                    /* bytes; 0: none */
-    unsigned interval;                                    /* seconds between POP3 passes */
-    unsigned connections;                                 /* IMAP: at most */
-    char *archive, *sent, *drafts, *trash, *spam, *inbox; /* mailbox names; "" by role */
+    uint64_t max_size;                                              /* bytes; 0: none */
+    unsigned interval;                                              /* seconds between POP3 passes */
+    unsigned connections;                                           /* IMAP: at most */
+    char *archive, *sent, *drafts, *trash, *spam, *inbox, *snoozed; /* mailbox names; "" by role */
     char *signature, *signature_file;
     bool copy_sent;
     bool send_id, make_mailboxes;

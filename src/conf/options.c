@@ -274,6 +274,12 @@ const struct option conf_options[] = {
      .help = "POP3: time between two looks for new mail"},
     /* ---- accounts: mailboxes ---- */
     {.name = "inbox", .type = OPT_STR, ACCOUNT(inbox), .def = "", .help = "Mailbox of new mail, where it is not INBOX"},
+    {.name = "snoozed",
+     .type = OPT_STR,
+     ACCOUNT(snoozed),
+     .def = "",
+     .help = "Mailbox where mail waits for its time; empty: Snoozed",
+     .more = "The command snooze moves mail there. It comes back unread, to where it was; made where there is none."},
     {.name = "archive",
      .type = OPT_STR,
      ACCOUNT(archive),

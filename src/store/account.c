@@ -832,6 +832,7 @@ void acct_pump(struct acct *a)
         open_pump(a);
     }
     outbox_pump(a);
+    snooze_pump(a);
     a->pumping = false;
     server_wake_by(a->srv, acct_due(a));
 }
@@ -877,6 +878,7 @@ void acct_free(struct acct **acct)
     watch_free(&a->later_timer);
     watch_free(&a->pop_timer);
     watch_free(&a->out_timer);
+    snooze_free(a);
     for (size_t i = 0; i < a->nboxes; i++) {
         free(a->boxes[i].name);
         free(a->boxes[i].utf8);

@@ -169,6 +169,7 @@ struct acct {
     bool is_away;
     struct sending *sending;
     struct watch *out_timer;
+    struct watch *snooze_timer;
     struct out_check {
         uint64_t client;
         uint32_t req;
@@ -358,6 +359,14 @@ void outbox_secret(struct acct *, int fd, enum err_kind, struct str text);
 bool outbox_sends(const struct acct *); /* a mail is on its way and waits for nobody */
 /* A mail goes out within a minute: the program stays for it. */
 bool outbox_soon(struct acct *);
+/* The mailbox that the user's own words name (a role's name means the mailbox of that role), created by an intent where
+ * there is none, as part of undo group *group (0: a new one, told). 0 with *err. Within a burst. */
+uint64_t acct_folder(struct acct *, const char *folder, uint64_t *group, bool automatic, struct err *);
+/* ---- Mail that comes back at its time (snooze.c) ------------------------------------------------ */
+void snooze_ask(struct acct *, uint64_t client, const struct m_SNOOZE *);
+void snooze_pump(struct acct *); /* sees to it that what is due is looked for */
+void snooze_free(struct acct *);
+
 /* The mailbox of a role (enum box_role), created by an intent where there is none. 0 with *err. */
 uint64_t acct_role_box(struct acct *, uint8_t role, struct err *);
 void outbox_free(struct acct *);

@@ -225,3 +225,41 @@ void imap_begin(struct acct *a)
         acct_db_error(a, &err);
     acct_boxes_load(a);
 }
+
+uint64_t acct_folder(struct acct *a, const char *folder, uint64_t *group, bool automatic, struct err *err)
+{
+    static const struct {
+        const char *word;
+        uint8_t role;
+    } roles[] = {{"INBOX", BOX_INBOX}, {"Archive", BOX_ARCHIVE}, {"Trash", BOX_TRASH},  {"Junk", BOX_JUNK},
+                 {"Spam", BOX_JUNK},   {"Sent", BOX_SENT},       {"Drafts", BOX_DRAFTS}};
+    struct buf name = BUF_INIT(4000), shown = BUF_INIT(1000);
+    struct db_box b = {.id = 0};
+    struct err none = ERR_INIT;
+    uint64_t made = 0;
+    uint32_t count = 0;
+    uint8_t role = BOX_NONE;
+    acct_box_name(a, str_z(folder), &name, &shown);
+    for (size_t i = 0; i < COUNT(roles); i++)
+        if (str_case_eqz(str_z(folder), roles[i].word))
+            role = roles[i].role;
+    if (role != BOX_INBOX && db_box_by_name(a->db, buf_str(&name), &b, &none)) {
+        made = b.id;
+    } else if (role != BOX_NONE) {
+        made = acct_role_box(a, role, err);
+    } else {
+        struct db_intent in = {.kind = INTENT_BOX_CREATE,
+                               .arg = buf_str(&name),
+                               .utf8 = buf_str(&shown),
+                               .now = clock_wall(),
+                               .automatic = automatic,
+                               .group = *group};
+        uint64_t mine = 0;
+        if (db_intent_add(a->db, &in, &mine, &made, &count, err) && !*group)
+            *group = mine;
+        a->changed_boxes = true;
+    }
+    buf_fini(&name);
+    buf_fini(&shown);
+    return made;
+}

@@ -213,6 +213,8 @@ bool db_uids(struct db *, uint64_t box, const struct db_range *, size_t n, db_ra
 /* How many rows of the server in `box` have a higher UID; the shown one that has so many above it, or the next: 0 none.
  */
 bool db_rows_above(struct db *, uint64_t box, uint32_t uid, uint32_t *n_r, struct err *);
+/* A message of that Message-ID that is shown in `box`; *msg_r 0: none. */
+bool db_row_by_msgid(struct db *, uint64_t box, struct str msgid, uint64_t *msg_r, struct err *);
 bool db_row_below(struct db *, uint64_t box, uint32_t n, uint64_t *msg_r, struct err *);
 /* The second pass of a row that is here: what it lacked, with ROW_FULL; the index wants it now, threads that were apart
  * are joined. Its sort date is the arrival where it has no Date. A row that is not here is passed by. */
@@ -502,6 +504,7 @@ bool db_outbox_each(struct db *, db_outbox_fn *, void *arg, struct err *); /* ol
 bool db_outbox_forget(struct db *, uint64_t id, struct err *);             /* filed or cancelled ones; ERR_USAGE else */
 /* Named points in time that survive a restart (snooze, back-off, rule runs). when 0 forgets. */
 bool db_timer_set(struct db *, const char *name, int64_t when, struct str arg, struct err *);
+bool db_timer_get(struct db *, const char *name, int64_t *when_r, struct buf *arg, struct err *); /* 0: there is none */
 bool db_timer_next(struct db *, int64_t now, struct buf *name, struct buf *arg, int64_t *when_r,
                    struct err *); /* *when_r 0: none at all; name filled only when due */
 

@@ -153,6 +153,21 @@ bool db_timer_set(struct db *db, const char *name, int64_t when, struct str arg,
     return call_leave(db, own, err);
 }
 
+bool db_timer_get(struct db *db, const char *name, int64_t *when_r, struct buf *arg, struct err *err)
+{
+    bool own;
+    *when_r = 0;
+    if (!call_enter(db, &own, err))
+        return false;
+    sqlite3_stmt *st = q_ask(db, "SELECT due,arg FROM timer WHERE name=?", "s", str_z(name));
+    if (q_step(db, st)) {
+        *when_r = sql_int(st, 0);
+        buf_adds(arg, sql_str(st, 1));
+        sqlite3_reset(st);
+    }
+    return call_leave(db, own, err);
+}
+
 bool db_timer_next(struct db *db, int64_t now, struct buf *name, struct buf *arg, int64_t *when_r, struct err *err)
 {
     bool own;

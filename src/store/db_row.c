@@ -488,6 +488,19 @@ bool db_rows_above(struct db *db, uint64_t box, uint32_t uid, uint32_t *n_r, str
     return call_leave(db, own, err);
 }
 
+bool db_row_by_msgid(struct db *db, uint64_t box, struct str msgid, uint64_t *msg_r, struct err *err)
+{
+    bool own;
+    int64_t id = 0;
+    *msg_r = 0;
+    if (!call_enter(db, &own, err))
+        return false;
+    uint64_t mh = sql_msgid_hash(&db->q, msgid);
+    if (mh && q_one(db, &id, "SELECT id FROM msg WHERE mh=? AND mh<>0 AND box=? LIMIT 1", "ii", I(mh), I(box)))
+        *msg_r = (uint64_t)id;
+    return call_leave(db, own, err);
+}
+
 bool db_row_below(struct db *db, uint64_t box, uint32_t n, uint64_t *msg_r, struct err *err)
 {
     bool own;

@@ -166,45 +166,6 @@ static void rule_broken(struct rules *x, const char *why)
     x->broken[x->at] = true;
 }
 
-/* The mailbox that a rule names, made where there is none: in the group of the rules' undo. 0 with *err. */
-static uint64_t target_of(struct acct *a, const char *folder, uint64_t *group, bool automatic, struct err *err)
-{
-    static const struct {
-        const char *word;
-        uint8_t role;
-    } roles[] = {{"INBOX", BOX_INBOX}, {"Archive", BOX_ARCHIVE}, {"Trash", BOX_TRASH},  {"Junk", BOX_JUNK},
-                 {"Spam", BOX_JUNK},   {"Sent", BOX_SENT},       {"Drafts", BOX_DRAFTS}};
-    struct buf name = BUF_INIT(4000), shown = BUF_INIT(1000);
-    struct db_box b = {.id = 0};
-    struct err none = ERR_INIT;
-    uint64_t made = 0;
-    uint32_t count = 0;
-    uint8_t role = BOX_NONE;
-    acct_box_name(a, str_z(folder), &name, &shown);
-    for (size_t i = 0; i < COUNT(roles); i++)
-        if (str_case_eqz(str_z(folder), roles[i].word))
-            role = roles[i].role;
-    if (role != BOX_INBOX && db_box_by_name(a->db, buf_str(&name), &b, &none)) {
-        made = b.id;
-    } else if (role != BOX_NONE) {
-        made = acct_role_box(a, role, err);
-    } else {
-        struct db_intent in = {.kind = INTENT_BOX_CREATE,
-                               .arg = buf_str(&name),
-                               .utf8 = buf_str(&shown),
-                               .now = clock_wall(),
-                               .automatic = automatic,
-                               .group = *group};
-        uint64_t mine = 0;
-        if (db_intent_add(a->db, &in, &mine, &made, &count, err) && !*group)
-            *group = mine;
-        a->changed_boxes = true;
-    }
-    buf_fini(&name);
-    buf_fini(&shown);
-    return made;
-}
-
 struct done {
     uint32_t count;
     struct buf words; /* "3 to Builds, 1 tagged ci" */
@@ -239,7 +200,7 @@ static bool effect_do(struct rules *x, size_t effect, uint64_t *group, struct do
             ids[n++] = x->msgs[i];
     bool automatic = x->now == NULL, ok = n == 0 || (!e->folder && !e->tags[0] && !e->read && !e->flag);
     if (!ok) {
-        bool placed = !e->folder || (target = target_of(a, e->folder, group, automatic, &why)) != 0;
+        bool placed = !e->folder || (target = acct_folder(a, e->folder, group, automatic, &why)) != 0;
         struct db_intent in = {.kind = INTENT_RULES,
                                .msgs = ids,
                                .n = n,

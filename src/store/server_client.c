@@ -477,6 +477,7 @@ static struct acct *account_of(struct client *c, const struct msg *m, uint32_t *
         OF(QUEUE_DROP);
         OF(IDENTITY);
         OF(RULES_RUN);
+        OF(SNOOZE);
         OF0(WATCH);
         OF(WANT_ROWS);
         OF0(SET_OFFLINE);
@@ -518,6 +519,9 @@ static void account_message(struct client *c, struct acct *a, struct msg *m, uin
         break;
     case MSG_RULES_RUN:
         rules_ask(c->srv->rules, a, c->id, &m->u.RULES_RUN);
+        break;
+    case MSG_SNOOZE:
+        snooze_ask(a, c->id, &m->u.SNOOZE);
         break;
     case MSG_WATCH:
         acct_watch(a, m->u.WATCH.box);

@@ -1,6 +1,7 @@
 /* What changes mail: intents to the store. The screen shows the change with the next frame; the word for it comes when
  * the store has it safe. Many messages are a few intents, and one step of undo. */
 #include "ui/private.h"
+#include "mail/mail.h"
 
 #include "mail/tag.h"
 
@@ -71,9 +72,13 @@ static bool send_part(struct ui *ui, struct batch *b, const struct action *a, un
     struct str arg = a->kind == INTENT_FLAGS ? (struct str){clear, 4} : str_z(a->arg);
     *part = (struct part){b, 0};
     part->req = ui_request(ui, on_answer, part);
-    if (!SEND(ui->client->chan, -1, &err, INTENT, .req = part->req, .account = str_z(ui->accts.list[account].name),
-              .kind = (uint8_t)a->kind, .msgs = buf_str(ids), .box = a->box, .target = a->target, .flags = a->set,
-              .arg = arg, .automatic = b->quiet)) {
+    bool sent =
+        a->due ? SEND(ui->client->chan, -1, &err, SNOOZE, .req = part->req,
+                      .account = str_z(ui->accts.list[account].name), .msgs = buf_str(ids), .due = a->due)
+               : SEND(ui->client->chan, -1, &err, INTENT, .req = part->req,
+                      .account = str_z(ui->accts.list[account].name), .kind = (uint8_t)a->kind, .msgs = buf_str(ids),
+                      .box = a->box, .target = a->target, .flags = a->set, .arg = arg, .automatic = b->quiet);
+    if (!sent) {
         ui_forget(ui, part->req);
         free(part);
         ui_note_err(ui, &err);
@@ -614,6 +619,49 @@ bool run_move(void *context, const struct cmd_args *args, struct err *err)
 bool run_copy(void *context, const struct cmd_args *args, struct err *err)
 {
     return move_or_copy(context, cmd_arg(args, 0), true, err);
+}
+
+/* ---- snooze ---- */
+static void snooze_until(struct ui *ui, void *arg, const char *text)
+{
+    int64_t now = clock_wall(), due;
+    char where[60], date[40];
+    struct tm t;
+    (void)arg;
+    if (!text || !*text)
+        return;
+    if (!strcmp(text, "off") || !strcmp(text, "now")) {
+        ui_act(ui, &(struct action){.kind = INTENT_MOVE, .verb = "woken", .due = 1});
+        return;
+    }
+    time_t at;
+    if (!mail_when_parse(str_z(text), now, &due) || (at = (time_t)due, !localtime_r(&at, &t))) {
+        ui_note(ui, NOTE_ERROR, "no time to come: \"%.40s\"; as in 2h, tomorrow 9:30, fri, next week, 2026-12-24 8:00",
+                text);
+        return;
+    }
+    strftime(date, sizeof date,
+             due - now < 20 * 3600   ? "%H:%M"
+             : due - now < 6 * 86400 ? "%a %H:%M"
+                                     : "%a %d %b %H:%M",
+             &t);
+    snprintf(where, sizeof where, "until %s", date);
+    ui_act(ui, &(struct action){.kind = INTENT_MOVE, .verb = "snoozed", .where = where, .hide = true, .due = due});
+}
+
+bool run_snooze(void *context, const struct cmd_args *args, struct err *err)
+{
+    struct buf words = BUF_INIT(200);
+    (void)err;
+    if (!args->n) {
+        ui_ask(context, "snooze until: ", "", ARG_WHEN, true, NULL, snooze_until, NULL, NULL);
+        return true;
+    }
+    for (size_t i = 0; i < args->n; i++)
+        buf_addf(&words, "%s%s", i ? " " : "", args->words[i]);
+    snooze_until(context, NULL, buf_z(&words));
+    buf_fini(&words);
+    return true;
 }
 
 /* ---- tags ---- */

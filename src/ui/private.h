@@ -293,6 +293,7 @@ struct action {
     uint64_t target, box; /* box: whose list showed the messages, or 0 */
     const char *arg;
     const char *where; /* "to Archive", or NULL */
+    int64_t due;       /* not 0: snoozed until then; 1: to be back at once */
 };
 /* On the selection, else on the row, unless that has left the list; moves on to the next message where the row leaves
  * it. */

@@ -380,6 +380,55 @@ static void ids(const char *raw, const char *want)
     buf_fini(&b);
 }
 
+/* Sunday, 22 November 2026, 14:30:00 UTC */
+static void test_when(void **state)
+{
+    (void)state;
+    const int64_t now = 1795357800, midnight = now - 14 * 3600 - 1800;
+    static const struct {
+        const char *text;
+        int64_t day, minutes; /* from that midnight; day -1: refused */
+    } rows[] = {
+        {"30m", 0, 15 * 60},
+        {"2h", 0, 16 * 60 + 30},
+        {"in 3d", 3, 14 * 60 + 30},
+        {"1w", 7, 14 * 60 + 30},
+        {"18:30", 0, 18 * 60 + 30},
+        {"9:00", 1, 9 * 60},
+        {"14:30", 1, 14 * 60 + 30},
+        {"tonight", 0, 18 * 60},
+        {"today 20:15", 0, 20 * 60 + 15},
+        {"tomorrow", 1, 8 * 60},
+        {"Tomorrow at 9", 1, 9 * 60},
+        {"mon", 1, 8 * 60},
+        {"sunday 7:05", 7, 7 * 60 + 5},
+        {"weekend", 6, 8 * 60},
+        {"next week", 1, 8 * 60},
+        {"next friday 12:00", 5, 12 * 60},
+        {"2026-12-24", 32, 8 * 60},
+        {"2026-12-24 18:00", 32, 18 * 60},
+        {"today 9:00", -1, 0},
+        {"2026-11-21", -1, 0},
+        {"", -1, 0},
+        {"in", -1, 0},
+        {"0m", -1, 0},
+        {"99999999999h", -1, 0},
+        {"t", -1, 0},
+        {"tomorrow 25:00", -1, 0},
+        {"tomorrow 9:5", -1, 0},
+        {"tomorrow 9:00 sharp", -1, 0},
+        {"2026-13-01", -1, 0},
+        {"9999-01-01", -1, 0},
+        {"a b c d e f", -1, 0},
+    };
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        int64_t when = 0;
+        bool ok = mail_when_parse(str_z(rows[i].text), now, &when);
+        if (ok != (rows[i].day >= 0) || (ok && when != midnight + rows[i].day * 86400 + rows[i].minutes * 60))
+            fail_msg("%s: %d, %lld", rows[i].text, ok, (long long)(when - midnight));
+    }
+}
+
 static void test_ids(void **state)
 {
     (void)state;
@@ -601,6 +650,7 @@ static void test_corpus(void **state)
 
 int main(void)
 {
+    setenv("TZ", "UTC", 1);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_header, setup, teardown),
         cmocka_unit_test_setup_teardown(test_header_limits, setup, teardown),
@@ -613,6 +663,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_addr_write, setup, teardown),
         cmocka_unit_test_setup_teardown(test_addr_valid, setup, teardown),
         cmocka_unit_test_setup_teardown(test_dates, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_when, setup, teardown),
         cmocka_unit_test_setup_teardown(test_ids, setup, teardown),
         cmocka_unit_test_setup_teardown(test_subjects, setup, teardown),
         cmocka_unit_test_setup_teardown(test_row, setup, teardown),
