@@ -97,7 +97,8 @@ bool buf_add_size(struct buf *b, uint64_t bytes)
     if (u && tenths < 100)
         return buf_addf(b, "%llu.%llu %s", (unsigned long long)(tenths / 10), (unsigned long long)(tenths % 10),
                         units[u]);
-    return buf_addf(b, "%llu %s", (unsigned long long)(whole + (rest >= unit - rest)), units[u]);
+    whole += rest >= unit - rest;
+    return buf_addf(b, "%llu %s", (unsigned long long)whole, units[u]);
 }
 
 void buf_consume(struct buf *b, size_t n)

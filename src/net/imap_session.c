@@ -75,7 +75,7 @@ static void mechanisms(const struct imap *m, struct buf *out)
 
 static bool one_line(struct str s)
 {
-    return !s.n || (!memchr(s.p, 0, s.n) && !memchr(s.p, '\r', s.n) && !memchr(s.p, '\n', s.n));
+    return !s.p || !s.n || (!memchr(s.p, 0, s.n) && !memchr(s.p, '\r', s.n) && !memchr(s.p, '\n', s.n));
 }
 
 /* "Too many simultaneous connections" is no wrong password: many servers say it in words alone. */

@@ -182,7 +182,7 @@ static struct step *send_top(struct acct *a, const struct sync_box *p, const str
 static struct step *send_status(struct acct *a)
 {
     struct buf names = BUF_INIT(32768);
-    for (size_t i = 0; i < a->nboxes; i++) {
+    for (size_t i = 0; a->plan && i < a->nboxes; i++) {
         const struct sync_box *p = &a->plan[(i + a->status_from) % a->nboxes];
         const struct box *b = &a->boxes[(i + a->status_from) % a->nboxes];
         if (!p->selectable || p->opened)

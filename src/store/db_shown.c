@@ -64,7 +64,7 @@ static void count_server(struct db *db, const struct rowc *old, const struct row
         box_touch(db, b);
     }
     b = box_ref(db, to);
-    if (!b)
+    if (!b || !now)
         return;
     box_touch(db, b);
     if (b->next && now->uid >= b->next)

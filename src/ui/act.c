@@ -1,7 +1,6 @@
 /* What changes mail: intents to the store. The screen shows the change with the next frame; the word for it comes when
  * the store has it safe. Many messages are a few intents, and one step of undo. */
 #include "ui/private.h"
-#include "mail/mail.h"
 
 #include "mail/tag.h"
 
@@ -251,7 +250,7 @@ bool run_spam(void *context, const struct cmd_args *args, struct err *err)
 }
 
 /* Whether `on|off|toggle` (default toggle) asks to set what is `now`. */
-static bool wanted(const struct cmd_args *args, bool now)
+bool ui_wanted(const struct cmd_args *args, bool now)
 {
     const char *word = cmd_arg(args, 0);
     return !word || !strcmp(word, "toggle") ? !now : !strcmp(word, "on");
@@ -275,7 +274,7 @@ static bool all_have(struct ui *ui, uint32_t flag)
 bool run_flag(void *context, const struct cmd_args *args, struct err *err)
 {
     (void)err;
-    bool on = wanted(args, all_have(context, FLAG_FLAGGED));
+    bool on = ui_wanted(args, all_have(context, FLAG_FLAGGED));
     return act(context, &(struct action){.kind = INTENT_FLAGS,
                                          .verb = on ? "flagged" : "unflagged",
                                          .set = on ? FLAG_FLAGGED : 0,
@@ -286,7 +285,7 @@ bool run_unread(void *context, const struct cmd_args *args, struct err *err)
 {
     struct ui *ui = context;
     (void)err;
-    bool unread = wanted(args, !all_have(ui, FLAG_SEEN));
+    bool unread = ui_wanted(args, !all_have(ui, FLAG_SEEN));
     watch_free(&ui->seen_timer);
     return act(ui, &(struct action){.kind = INTENT_FLAGS,
                                     .verb = "marked",
@@ -337,63 +336,6 @@ bool run_read_thread(void *context, const struct cmd_args *args, struct err *err
                   &(struct action){.kind = INTENT_FLAGS, .verb = "marked", .where = "read", .set = FLAG_SEEN}, false);
     refs_fini(&refs);
     return ok;
-}
-
-/* ---- threads ---- */
-bool run_threads(void *context, const struct cmd_args *args, struct err *err)
-{
-    struct list *l = ui_list(context);
-    (void)err;
-    list_set_threads(l, wanted(args, l->threads));
-    ui_note(context, NOTE_INFO, l->threads ? "by threads" : "by messages");
-    return true;
-}
-
-bool run_fold(void *context, const struct cmd_args *args, struct err *err)
-{
-    struct list *l = ui_list(context);
-    const struct list_row *row = list_cursor(l);
-    if (!list_threaded(l))
-        return err_set(err, ERR_USAGE, "this list is not by threads: o makes it so, or the command threads");
-    if (row)
-        list_fold(l, wanted(args, row->folded));
-    return true;
-}
-
-bool run_fold_all(void *context, const struct cmd_args *args, struct err *err)
-{
-    struct list *l = ui_list(context);
-    if (!list_threaded(l))
-        return err_set(err, ERR_USAGE, "this list is not by threads: o makes it so, or the command threads");
-    list_fold_all(l, wanted(args, l->fold));
-    return true;
-}
-
-static bool go_thread(struct ui *ui, int64_t by, struct err *err)
-{
-    struct list *l = ui_list(ui);
-    struct list_row from = *list_cursor(l);
-    while (list_move(l, by, err)) {
-        const struct list_row *row = list_cursor(l);
-        if (!list_threaded(l) || row->thread != from.thread || row->ref.account != from.ref.account)
-            break;
-    }
-    while (by < 0 && list_threaded(l) && list_cursor(l)->place_no > 0 && list_move(l, by, err))
-        continue; /* to its first message */
-    ui_follow(ui);
-    return true;
-}
-
-bool run_next_thread(void *context, const struct cmd_args *args, struct err *err)
-{
-    (void)args;
-    return !list_cursor(ui_list(context)) || go_thread(context, 1, err);
-}
-
-bool run_previous_thread(void *context, const struct cmd_args *args, struct err *err)
-{
-    (void)args;
-    return !list_cursor(ui_list(context)) || go_thread(context, -1, err);
 }
 
 bool run_select(void *context, const struct cmd_args *args, struct err *err)
@@ -619,49 +561,6 @@ bool run_move(void *context, const struct cmd_args *args, struct err *err)
 bool run_copy(void *context, const struct cmd_args *args, struct err *err)
 {
     return move_or_copy(context, cmd_arg(args, 0), true, err);
-}
-
-/* ---- snooze ---- */
-static void snooze_until(struct ui *ui, void *arg, const char *text)
-{
-    int64_t now = clock_wall(), due;
-    char where[60], date[40];
-    struct tm t;
-    (void)arg;
-    if (!text || !*text)
-        return;
-    if (!strcmp(text, "off") || !strcmp(text, "now")) {
-        ui_act(ui, &(struct action){.kind = INTENT_MOVE, .verb = "woken", .due = 1});
-        return;
-    }
-    time_t at;
-    if (!mail_when_parse(str_z(text), now, &due) || (at = (time_t)due, !localtime_r(&at, &t))) {
-        ui_note(ui, NOTE_ERROR, "no time to come: \"%.40s\"; as in 2h, tomorrow 9:30, fri, next week, 2026-12-24 8:00",
-                text);
-        return;
-    }
-    strftime(date, sizeof date,
-             due - now < 20 * 3600   ? "%H:%M"
-             : due - now < 6 * 86400 ? "%a %H:%M"
-                                     : "%a %d %b %H:%M",
-             &t);
-    snprintf(where, sizeof where, "until %s", date);
-    ui_act(ui, &(struct action){.kind = INTENT_MOVE, .verb = "snoozed", .where = where, .hide = true, .due = due});
-}
-
-bool run_snooze(void *context, const struct cmd_args *args, struct err *err)
-{
-    struct buf words = BUF_INIT(200);
-    (void)err;
-    if (!args->n) {
-        ui_ask(context, "snooze until: ", "", ARG_WHEN, true, NULL, snooze_until, NULL, NULL);
-        return true;
-    }
-    for (size_t i = 0; i < args->n; i++)
-        buf_addf(&words, "%s%s", i ? " " : "", args->words[i]);
-    snooze_until(context, NULL, buf_z(&words));
-    buf_fini(&words);
-    return true;
 }
 
 /* ---- tags ---- */

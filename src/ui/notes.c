@@ -6,9 +6,9 @@ static void keep(struct ui *ui, uint8_t level, const char *text)
     if (!ui->notes)
         ui->notes = mem_array(NOTES_MAX, sizeof *ui->notes);
     /* said again, it is one line: of the newest time */
-    struct note *note = ui->nnotes ? &ui->notes[(ui->nnotes - 1) % NOTES_MAX] : NULL;
-    if (!note || strcmp(note->text, text) != 0)
-        note = &ui->notes[ui->nnotes++ % NOTES_MAX];
+    bool again = ui->nnotes && !strcmp(ui->notes[(ui->nnotes - 1) % NOTES_MAX].text, text);
+    ui->nnotes += !again;
+    struct note *note = &ui->notes[(ui->nnotes - 1) % NOTES_MAX];
     note->at = clock_wall();
     note->level = level;
     snprintf(note->text, sizeof note->text, "%s", text);

@@ -298,6 +298,8 @@ struct action {
 /* On the selection, else on the row, unless that has left the list; moves on to the next message where the row leaves
  * it. */
 void ui_act(struct ui *, const struct action *);
+/* What "[on|off|toggle]" comes to, where it is `now`. */
+bool ui_wanted(const struct cmd_args *, bool now);
 void ui_act_on(struct ui *, const struct ref *, size_t n, const struct action *, bool quiet);
 
 /* ---- read.c: opening and showing a message ---- */
