@@ -38,7 +38,7 @@ extern const size_t cli_ncommands;
 int cli_main(int argc, char **argv);
 
 cli_fn check_main, fetch_main, search_main, view_main, send_main, queue_main, demo_main, doctor_main, help_main,
-    dump_main, login_main;
+    dump_main, login_main, export_main, import_main;
 
 /* ---- Options of a subcommand -------------------------------------------------------------------- */
 struct cli_opt {
@@ -51,6 +51,8 @@ bool cli_options(struct cli *, const struct cli_opt *, size_t n, struct err *);
 bool cli_number(const char *option, const char *value, uint32_t max, uint32_t *number_r, struct err *);
 /* One of a blank-separated list; its place in *place_r. */
 bool cli_choice(const char *option, const char *value, const char *choices, unsigned *place_r, struct err *);
+/* The path from the root of the file system; "" stays. Caller owns; NULL with *err. */
+char *cli_absolute(const char *path, struct err *);
 /* The account of that name, or NULL with ERR_CONFIG and the nearest one. */
 struct account *cli_account(const struct cli *, const char *name, struct err *);
 

@@ -40,6 +40,28 @@ const struct subcommand cli_commands[] = {
      "to be sent, or one that was not sent and why. What is on its way to the server cannot be dropped. A mail that is "
      "dropped and was written here is a draft again.",
      queue_main},
+    {"export", "[--format=mbox|maildir] [--account NAME] [--mailbox NAME] [--output PATH] [--overwrite] [QUERY]",
+     CLI_ACCOUNTS, "copy mail into an mbox file or a Maildir",
+     "Every mail that the query finds, or that the mailbox or the account holds, byte for byte; with --mailbox and a "
+     "query, those of the mailbox that it finds. As in a search, mail tagged deleted or spam is left out of what a "
+     "query finds unless it names them. mbox: of the kind mboxrd, with flags and tags in Status, X-Status and "
+     "X-Keywords, to standard output or to the file of --output, which gets its name when it is whole and replaces "
+     "another only with --overwrite. maildir: flags are in the names and the time of a file is that of its arrival; "
+     "mails that the directory holds from an earlier run are not copied again; of a whole account each mailbox "
+     "becomes a folder. Mail that is only on an IMAP server is fetched; where that cannot be, it is left out, counted, "
+     "and the status is not 0.",
+     export_main},
+    {"import", "[--account NAME] [--mailbox NAME] [--dry-run] PATH...", CLI_ACCOUNTS,
+     "put mail from mbox files, Maildirs or single files into an account",
+     "PATH is an mbox (mboxrd, mboxo, or mboxcl2 where its Content-Length fits), a Maildir with its folders, a file "
+     "that holds one mail, or - for an mbox on standard input. Into INBOX, or the mailbox named, which is made where "
+     "it is missing; folders of a Maildir go into mailboxes of their names, below the one named. Flags, tags and the "
+     "time of "
+     "arrival are kept. A mail that the mailbox has already, byte for byte but for line ends, is a duplicate and left "
+     "out, so the same import may be run again. What is no mail is named with its place in the file, and the status "
+     "is then not 0. For a server the mail is queued, and sent while the command runs and whenever the account is "
+     "connected. --dry-run only counts.",
+     import_main},
     {"login", "ACCOUNT", CLI_ACCOUNTS, "give tuimail your consent at an OAuth 2.0 provider",
      "For an account with oauth-provider. Shows the address of the provider's page, and waits until you have agreed "
      "there: "
@@ -148,7 +170,7 @@ static int screen_main(struct cli *cli)
 
 /* ---- argv --------------------------------------------------------------------------------------- */
 
-static char *absolute(const char *path, struct err *err)
+char *cli_absolute(const char *path, struct err *err)
 {
     char cwd[PATH_MAX];
     if (!path[0] || path[0] == '/')
@@ -166,11 +188,11 @@ static int run(struct cli *cli, const struct subcommand *c)
     struct conf *conf = NULL;
     char *config = NULL, *root = NULL, *config_arg = NULL;
     int status = -1;
-    if (cli->config_arg && !(config_arg = absolute(cli->config_arg, &err)))
+    if (cli->config_arg && !(config_arg = cli_absolute(cli->config_arg, &err)))
         return cli_fail(&err);
     cli->config_arg = config_arg;
     if (!c || !(c->flags & CLI_NO_CONF)) {
-        bool ok = conf_load(config_arg, &conf, NULL, &err) && (config = absolute(conf->file, &err)) &&
+        bool ok = conf_load(config_arg, &conf, NULL, &err) && (config = cli_absolute(conf->file, &err)) &&
                   (root = conf_root(conf, cli->store, &err));
         cli->conf = conf;
         cli->config = config ? config : "";

@@ -105,8 +105,12 @@ static bool within_limit(struct session *s, const struct append *a, struct err *
 /* ---- The command -------------------------------------------------------------------------------- */
 static void append_words(const struct m_STEP_APPEND *q, struct buf *out)
 {
+    struct str words = q->keywords, word;
     buf_addz(out, " (");
     imap_flags_write(q->flags, out);
+    while (str_split(&words, ' ', &word))
+        if (word.n)
+            buf_addf(out, "%s%.*s", out->p[out->n - 1] == '(' ? "" : " ", STR_FMT(word));
     buf_addz(out, ") ");
     if (q->internal_date > 0) {
         buf_addc(out, '"');
@@ -122,7 +126,7 @@ bool append_ahead(struct fetch *f, uint32_t step, const struct msg *m)
     struct session *s = f->session;
     struct append a = {.q = &m->u.STEP_APPEND, .fd = m->fd};
     struct err err = ERR_INIT;
-    struct buf words = BUF_INIT(600);
+    struct buf words = BUF_INIT(2000);
     if (!s || !s->appending.tag || s->appending.n == APPENDS_MAX || a.fd < 0 || a.q->replaces ||
         !str_eq(a.q->name, s->appending.name) || !append_pass(NULL, &a, &err) || a.size > LIMIT_ASK ||
         a.size > imap_append_limit(s->imap) || a.header8)
@@ -143,7 +147,7 @@ static bool append_send(struct session *s, struct append *a, uint32_t *tag_r, st
 {
     const struct m_STEP_APPEND *q = a->q;
     struct imap_cmd c;
-    struct buf words = BUF_INIT(600);
+    struct buf words = BUF_INIT(2000);
     bool refused, utf8 = a->header8 && imap_enabled(s->imap, IMAP_CAP_UTF8_ACCEPT);
     append_words(q, &words);
     imap_cmd_init(&c, "");

@@ -40,10 +40,12 @@ static void add_path(const struct fetch *f, struct str path, struct buf *out)
 struct reader {
     struct arena *arena;
     struct buf head, self;
+    uint32_t step; /* of STEP_MAILDIR_ADD, else 0 */
 };
 
 static void reader_open(struct reader *r, const struct fetch *f)
 {
+    r->step = 0;
     r->arena = arena_new(MAIL_ARENA_MAX);
     buf_init(&r->head, MAIL_HEADER_MAX);
     buf_init(&r->self, 16384);
@@ -81,7 +83,7 @@ static bool row_send(struct fetch *f, struct reader *r, uint64_t box, int fd, co
     return FETCH_SEND(f, err, MAILDIR_ROW, .box = box, .name = file->unique, .path = path, .flags = file->flags,
                       .size = file->size, .internal_date = file->mtime, .date = row.date, .attrs = row.attrs | ROW_FULL,
                       .from_name = row.from_name, .from_addr = row.from_addr, .to = row.to, .subject = row.subject,
-                      .msgid = row.msgid, .refs = row.refs, .list_id = row.list_id);
+                      .msgid = row.msgid, .refs = row.refs, .list_id = row.list_id, .step = r->step);
 }
 
 /* ---- Scanning ------------------------------------------------------------------------------------------ */
@@ -175,28 +177,35 @@ static bool step_scan(struct fetch *f, struct msg *m, struct err *err)
     return ok && scan.ok;
 }
 
-static bool step_read(struct fetch *f, struct msg *m, struct err *err)
+/* The row of a message; ERR_NO_MESSAGE where it is gone. */
+static bool tell_row(struct fetch *f, uint32_t step, uint64_t box, struct str folder, struct str name, struct err *err)
 {
-    const struct m_STEP_MAILDIR_READ *s = &m->u.STEP_MAILDIR_READ;
     struct maildir_file file;
     struct buf path = BUF_INIT(PATH_BYTES);
-    struct maildir *md = fetch_maildir(f, err);
     buf_addz(&path, f->maildir_at);
-    int fd = md ? maildir_message(md, s->folder, s->name, &file, &path, err) : -1;
+    int fd = maildir_message(f->maildir, folder, name, &file, &path, err);
     bool ok = fd >= 0;
-    if (!ok && md && err->kind == ERR_NO_MESSAGE) { /* removed by another program since the scan: no failure */
-        buf_fini(&path);
-        return FETCH_SEND(f, err, MAILDIR_GONE, .box = s->box, .name = s->name);
-    }
     if (ok) {
         struct reader r;
         reader_open(&r, f);
-        ok = row_send(f, &r, s->box, fd, &file, buf_str(&path), err);
+        r.step = step;
+        ok = row_send(f, &r, box, fd, &file, buf_str(&path), err);
         reader_close(&r);
         close(fd);
     }
     buf_fini(&path);
     return ok;
+}
+
+static bool step_read(struct fetch *f, struct msg *m, struct err *err)
+{
+    const struct m_STEP_MAILDIR_READ *s = &m->u.STEP_MAILDIR_READ;
+    if (!fetch_maildir(f, err))
+        return false;
+    if (tell_row(f, 0, s->box, s->folder, s->name, err))
+        return true;
+    /* Removed by another program since the scan: no failure. */
+    return err->kind == ERR_NO_MESSAGE && FETCH_SEND(f, err, MAILDIR_GONE, .box = s->box, .name = s->name);
 }
 
 /* ---- Actions --------------------------------------------------------------------------------------------- */
@@ -255,8 +264,8 @@ static bool step_remove(struct fetch *f, struct msg *m, struct err *err)
 static bool copy_all(struct fetch *f, int from, int to, struct err *err)
 {
     char chunk[65536];
-    for (;;) {
-        ssize_t n = read(from, chunk, sizeof chunk);
+    for (off_t at = 0;;) { /* whoever gave the fd may have its position elsewhere */
+        ssize_t n = pread(from, chunk, sizeof chunk, at);
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)
@@ -265,6 +274,7 @@ static bool copy_all(struct fetch *f, int from, int to, struct err *err)
             return true;
         if (!fs_write_all(to, (struct str){chunk, (size_t)n}, err))
             return false;
+        at += n;
         fetch_wake(f);
         if (f->canceled || f->ended)
             return err_set(err, ERR_CANCELED, "stopped");
@@ -282,8 +292,12 @@ static bool step_add(struct fetch *f, struct msg *m, struct err *err)
         delivery_abort(&d);
         ok = false;
     }
+    if (ok && s->arrived > 0) {
+        const struct timespec times[2] = {{.tv_sec = (time_t)s->arrived}, {.tv_sec = (time_t)s->arrived}};
+        futimens(delivery_fd(d), times);
+    }
     ok = ok && delivery_commit(&d, s->flags, &name, err) &&
-         tell_place(f, s->step, s->box, s->folder, buf_str(&name), err);
+         (s->row ? tell_row : tell_place)(f, s->step, s->box, s->folder, buf_str(&name), err);
     buf_fini(&name);
     return ok;
 }

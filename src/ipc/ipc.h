@@ -23,6 +23,7 @@ enum role {
     ROLE_VIEW,
     ROLE_SEARCH,
     ROLE_OAUTH,
+    ROLE_ARCHIVE,
     ROLE_COUNT
 };
 enum service { SERVICE_INCOMING, SERVICE_SUBMISSION };

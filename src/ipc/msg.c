@@ -62,6 +62,7 @@ static void visit_i64(struct visit *v, const char *name, int64_t *value)
 #define V BIT(ROLE_VIEW)
 #define Q BIT(ROLE_SEARCH)
 #define A BIT(ROLE_OAUTH)
+#define R BIT(ROLE_ARCHIVE)
 #define FD true
 #define NOFD false
 static const struct row {
@@ -83,6 +84,7 @@ static const struct row {
 #undef V
 #undef Q
 #undef A
+#undef R
 #undef FD
 #undef NOFD
 

@@ -61,6 +61,7 @@ enum box_role {
 struct msg_row {
     uint64_t id, box, thread;
     int64_t date; /* sort date: Date, else arrival */
+    int64_t arrived;
     uint64_t size;
     uint32_t flags; /* shown flags: enum mail_flags */
     uint32_t attrs, state;

@@ -79,7 +79,7 @@ struct delivery {
     struct str folder; /* owned */
     int fd, tmp;       /* the file, and its directory */
     bool ok;           /* while it is committed */
-    char tmp_name[64], unique[96];
+    char tmp_name[64], unique[208];
 };
 
 #define TAG "_t"
@@ -92,6 +92,11 @@ void delivery_tag(struct delivery *d, uint64_t tag)
     int stem = (int)(strlen(d->tmp_name) - strlen(".tuimail"));
     if (tag)
         snprintf(d->unique, sizeof d->unique, "%.*s" TAG "%016llx.tuimail", stem, d->tmp_name, (unsigned long long)tag);
+}
+
+void delivery_name(struct delivery *d, struct str unique)
+{
+    snprintf(d->unique, sizeof d->unique, "%.*s", STR_FMT(unique));
 }
 
 /* "1700000000.R<hex>_7_t0123456789abcdef.tuimail": our own names alone have one. */

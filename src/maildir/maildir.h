@@ -50,6 +50,8 @@ void delivery_abort(struct delivery **); /* NULL-safe */
  * none. Before the commit. */
 void delivery_tag(struct delivery *, uint64_t tag);
 uint64_t maildir_tag(struct str unique);
+/* `unique`, of at most 200 bytes and no other mail's, in place of a name of ours. Before the commit. */
+void delivery_name(struct delivery *, struct str unique);
 /* Is the message `unique` of the same folder byte for byte what was written so far, and safe? Then *file_r has its
  * flags and size, and its path from the root is appended to path_r. */
 bool delivery_is(const struct delivery *, struct str unique, struct maildir_file *file_r, struct buf *path_r);

@@ -831,6 +831,7 @@ void acct_pump(struct acct *a)
         }
         open_pump(a);
     }
+    import_pump(a);
     outbox_pump(a);
     snooze_pump(a);
     a->pumping = false;
@@ -869,6 +870,7 @@ void acct_free(struct acct **acct)
     cache_free(a);
     rows_free(a);
     acct_pass_end(a, ERR_CANCELED, "the store ends");
+    import_free_all(a);
     outbox_free(a);
     watch_free(&a->restart);
     watch_free(&a->retry);

@@ -11,6 +11,7 @@
  * cache.c         bodies ahead of being read
  * account_pop.c   passes over a maildrop
  * account_local.c  the account's Maildir
+ * account_import.c  mails from archives
  *
  * Whatever a fetch program says is checked against this account: a step it was not given, a mailbox of another, a path
  * that climbs, a number out of range is a violation (acct_violation): the program is ended and started again with a
@@ -167,6 +168,8 @@ struct acct {
     size_t unread_at;
     struct err away; /* why it cannot be read now; acted upon after the burst */
     bool is_away;
+    struct import_req *imports; /* account_import.c */
+    struct settle_req *settles;
     struct sending *sending;
     struct watch *out_timer;
     struct watch *snooze_timer;
@@ -347,9 +350,19 @@ void local_away(struct acct *);  /* a->away says why */
 /* The Maildir folder of a mailbox by its id. */
 struct str local_folder(struct acct *, uint64_t box);
 
+/* ---- Archives (account_import.c) ---------------------------------------------------------------- */
+void import_ask(struct acct *, uint64_t client, struct msg *); /* IMPORT */
+void import_settle(struct acct *, uint64_t client, const struct m_SETTLE *);
+bool import_row(struct acct *, uint32_t step, uint64_t box, uint64_t msg); /* the row of what a step of ours added */
+void import_pump(struct acct *); /* next steps; answers who waits, where all is still */
+void import_fail(struct acct *, enum err_kind, const char *text); /* it cannot become still */
+void import_cancel(struct acct *, uint64_t client);               /* it has gone */
+void import_free_all(struct acct *);
+
 /* ---- Outbox (outbox.c) -------------------------------------------------------------------------- */
-void outbox_submit(struct acct *, uint64_t client, struct msg *); /* SUBMIT; owns m->fd */
-void outbox_save(struct acct *, uint64_t client, struct msg *);   /* SAVE */
+void outbox_submit(struct acct *, uint64_t client, struct msg *);       /* SUBMIT; owns m->fd */
+void outbox_save(struct acct *, uint64_t client, struct msg *);         /* SAVE */
+void outbox_import(struct acct *, uint64_t client, const struct msg *); /* IMPORT of an IMAP account */
 void outbox_act(struct acct *, uint64_t client, const struct msg *);
 void outbox_check(struct acct *, uint64_t client, uint32_t req); /* CHECK_LOGIN */
 void outbox_pump(struct acct *);

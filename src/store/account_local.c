@@ -83,6 +83,8 @@ static void row_said(struct acct *a, const struct m_MAILDIR_ROW *r)
                          DB_ROW_HEADER(r)};
     if (!db_row_put(a->db, &row, &id, &fresh, &err) || !db_body_is(a->db, id, r->path, STR(""), &err))
         acct_db_error(a, &err);
+    if (r->step && !import_row(a, r->step, r->box, id))
+        acct_violation(a, "a file that was not asked for");
     a->pass_fresh += a->passes && fresh && !a->pop;
 }
 
@@ -229,6 +231,7 @@ void local_away(struct acct *a)
     a->state = ACCOUNT_CONNECTING; /* told again with the new time */
     acct_state(a, ACCOUNT_WAITING, why.kind, why.text);
     acct_pass_end(a, why.kind, why.text);
+    import_fail(a, why.kind, why.text);
     acct_settle(a);
 }
 
@@ -329,7 +332,7 @@ bool local_pump(struct acct *a)
     ptrdiff_t next;
     if (a->list_wanted)
         scan_list(a);
-    else if ((next = scan_choose(a)) >= 0)
+    else if (!a->imports && (next = scan_choose(a)) >= 0) /* what an import adds has its row */
         scan_folder(a, (size_t)next);
     else if (a->reading == 0 && !a->pop && a->state != ACCOUNT_ONLINE) {
         a->attempt = 0;

@@ -199,9 +199,11 @@ static struct step *append_send(struct acct *a, struct batch_run *r)
         a->tail = 0; /* fetch may select the mailbox for it */
     if (a->imap)
         s = STEP(a, command_done, fd, STEP_APPEND, .box = b->target, .name = b->target_name, .flags = b->set,
-                 .internal_date = b->nitems ? b->items[0].internal_date : 0, .replaces = replaces);
+                 .internal_date = b->nitems ? b->items[0].internal_date : 0, .replaces = replaces,
+                 .keywords = b->nitems ? b->items[0].keywords : STR(""));
     else
-        s = STEP(a, command_done, fd, STEP_MAILDIR_ADD, .box = b->target, .folder = b->target_name, .flags = b->set);
+        s = STEP(a, command_done, fd, STEP_MAILDIR_ADD, .box = b->target, .folder = b->target_name, .flags = b->set,
+                 .arrived = b->nitems ? b->items[0].internal_date : 0);
     close(fd);
     if (s && b->nitems) {
         s->msg = b->items[0].msg;

@@ -344,6 +344,7 @@ struct db_item {
     struct str msgid, emailid; /* emailid: the server's, of the message and its copies alike; "" unknown */
     uint64_t size;
     int64_t internal_date;
+    struct str keywords; /* APPEND: those of the mail, blank separated */
 };
 struct db_batch {
     enum intent_kind kind; /* never ARCHIVE, TRASH, SPAM (MOVE) nor MARK_ALL_READ (FLAGS) */

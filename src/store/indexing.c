@@ -257,10 +257,13 @@ static void index_begin(void *arg)
 
 static void index_end(void *arg)
 {
-    begin_all(arg, false);
-    server_stir(((struct indexing *)arg)->srv);
-    rules_pump(((struct indexing *)arg)->srv->rules);
-    indexing_pump(arg);
+    struct indexing *x = arg;
+    begin_all(x, false);
+    server_stir(x->srv);
+    rules_pump(x->srv->rules);
+    indexing_pump(x);
+    for (size_t i = 0; i < x->srv->naccts; i++) /* who waits for the index */
+        import_pump(x->srv->accts[i]);
 }
 
 static void index_message(void *arg, struct msg *m)

@@ -333,6 +333,23 @@ uint64_t make_box(struct maker *m, enum intent_kind kind, uint64_t box, struct s
     return b->id;
 }
 
+/* The tags that came with the mail; those that can be keywords are said to the server with it. */
+static void append_tags(struct db *db, const struct rowc *r, const struct db_row *w, struct buf *kw)
+{
+    struct buf add = BUF_INIT(4096);
+    struct str rest = w->keywords, word;
+    while (str_split(&rest, ' ', &word)) {
+        if (!tag_valid(word) || db_tag_reserved(word))
+            continue;
+        buf_addf(&add, "%s+%.*s", add.n ? " " : "", STR_FMT(word));
+        if (db_tag_keyword(word))
+            buf_addf(kw, "%s%.*s", kw->n ? " " : "", STR_FMT(word));
+    }
+    if (add.n)
+        tags_change(db, r->mh, sql_fingerprint(&db->q, w->from_addr, w->subject, w->date), buf_str(&add), NULL);
+    buf_fini(&add);
+}
+
 static uint64_t make_append(struct maker *m, const struct db_intent *in)
 {
     struct db *db = m->db;
@@ -347,17 +364,20 @@ static uint64_t make_append(struct maker *m, const struct db_intent *in)
                      .state = (w->state & (ROW_BODY | ROW_TEXT | ROW_STUB)) | ROW_PENDING,
                      .date = w->date,
                      .mh = sql_msgid_hash(&db->q, w->msgid)};
+    struct buf kw = BUF_INIT(1024);
+    append_tags(db, &r, w, &kw);
     r.thread = thread_assign(db, r.id, 0, r.mh, str_sub(w->refs, 0, 4096), STR(""));
     q_run(db,
           "INSERT INTO "
           "msg(id,box,date,flags,attrs,state,thread,size,sbox,suid,sflags,mh,idate,istate,iseq,from_name,from_addr,to_,"
-          "subject,msgid,list_id,refs)"
+          "subject,msgid,list_id,refs,kw)"
           " VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?2,0,?4,?9,?10,CASE WHEN (?5 & 32) THEN 1 ELSE 0 "
-          "END,1,?11,?12,?13,?14,?15,?16,?17)",
-          "iiiiiiiiiinnnnnnn", I(r.id), I(r.box), r.date, I(r.flags), I(r.attrs), I(r.state), I(r.thread), I(r.size),
+          "END,1,?11,?12,?13,?14,?15,?16,?17,?18)",
+          "iiiiiiiiiinnnnnnnn", I(r.id), I(r.box), r.date, I(r.flags), I(r.attrs), I(r.state), I(r.thread), I(r.size),
           I(r.mh), w->internal_date, str_sub(w->from_name, 0, 256), str_sub(w->from_addr, 0, 320),
           str_sub(w->to, 0, 512), str_sub(w->subject, 0, 1024), str_sub(sql_msgid(w->msgid), 0, 512),
-          str_sub(w->list_id, 0, 256), str_sub(w->refs, 0, 4096));
+          str_sub(w->list_id, 0, 256), str_sub(w->refs, 0, 4096), buf_str(&kw));
+    buf_fini(&kw);
     row_counted(db, NULL, &r);
     char *arg = mem_dup_n(in->arg.p, in->arg.n);
     struct made *d = maker_intent(m,

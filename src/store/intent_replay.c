@@ -243,7 +243,7 @@ void batch_items(struct db *db, struct batch_mem *m, const struct intent *in, ui
     struct box *b = box_ref(db, in->box);
     sqlite3_stmt *st = q_ask(db,
                              "SELECT t.msg,t.copy,h.box,h.uidv,h.uid,h.name,h.msgid,h.size,h.idate,(SELECT emailid "
-                             "FROM msg WHERE id=t.msg) FROM item t LEFT "
+                             "FROM msg WHERE id=t.msg),(SELECT kw FROM msg WHERE id=t.msg) FROM item t LEFT "
                              "JOIN held h ON h.msg=t.msg WHERE t.intent=? AND t.state=0",
                              "i", I(in->id));
     while (q_step(db, st)) {
@@ -257,6 +257,7 @@ void batch_items(struct db *db, struct batch_mem *m, const struct intent *in, ui
                               .emailid = keep_str(m, sql_str(st, 9)),
                               .size = sql_u64(st, 7),
                               .internal_date = sql_int(st, 8),
+                              .keywords = in->kind == INTENT_APPEND ? keep_str(m, sql_str(st, 10)) : STR(""),
                               .name = STR("")};
         uint32_t uidv = sql_u32(st, 3);
         bool here = sql_u64(st, 2) == in->box && in->kind != INTENT_APPEND;

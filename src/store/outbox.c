@@ -149,12 +149,12 @@ static bool header_of(struct server *s, const char *name, struct arena *arena, s
     return true;
 }
 
-static struct db_row row_of(const struct mail_row *r, uint64_t size, uint32_t flags)
+static struct db_row row_of(const struct mail_row *r, uint64_t size, uint32_t flags, int64_t arrived)
 {
     return (struct db_row){.flags = flags,
                            .size = size,
-                           .internal_date = clock_wall(),
-                           .date = r->date ? r->date : clock_wall(),
+                           .internal_date = arrived,
+                           .date = r->date ? r->date : arrived,
                            .attrs = r->attrs | ROW_FULL,
                            DB_ROW_HEADER(r)};
 }
@@ -253,23 +253,30 @@ void outbox_submit(struct acct *a, uint64_t client, struct msg *m)
 }
 
 /* An APPEND intent for the file; the file is the intent's from now on. replaces: a message, or 0. */
-static bool append_intent(struct acct *a, uint64_t box, const char *name, uint32_t flags, uint64_t replaces,
-                          uint64_t *group, uint32_t *count, struct err *err)
+struct append {
+    uint64_t box, replaces;
+    const char *name;
+    uint32_t flags;
+    int64_t arrived; /* 0: now */
+    struct str tags;
+};
+static bool append_intent(struct acct *a, const struct append *p, uint64_t *group, uint32_t *count, struct err *err)
 {
     struct arena *arena = arena_new(MAIL_ARENA_MAX);
     struct mail_row row;
     uint64_t size = 0;
-    bool ok = header_of(a->srv, name, arena, &row, &size) || err_set(err, ERR_IO, "the mail cannot be read again");
+    bool ok = header_of(a->srv, p->name, arena, &row, &size) || err_set(err, ERR_IO, "the mail cannot be read again");
     if (ok) {
-        struct db_row r = row_of(&row, size, flags);
+        struct db_row r = row_of(&row, size, p->flags, p->arrived > 0 ? p->arrived : clock_wall());
+        r.keywords = p->tags;
         ok = db_intent_add(a->db,
                            &(struct db_intent){.kind = INTENT_APPEND,
-                                               .target = box,
-                                               .set = flags,
-                                               .arg = str_z(name),
+                                               .target = p->box,
+                                               .set = p->flags,
+                                               .arg = str_z(p->name),
                                                .row = &r,
-                                               .msgs = &replaces,
-                                               .n = replaces != 0,
+                                               .msgs = &p->replaces,
+                                               .n = p->replaces != 0,
                                                .now = clock_wall(),
                                                .automatic = true},
                            group, NULL, count, err) &&
@@ -363,12 +370,35 @@ void outbox_save(struct acct *a, uint64_t client, struct msg *m)
     struct db_msg old;
     bool there = s->replaces && db_msg_get(a->db, s->replaces, &old, &err) && old.box == box;
     err = ERR_INIT;
-    if (!append_intent(a, box, name, s->flags, there ? s->replaces : 0, &group, &count, &err)) {
+    const struct append p = {
+        .box = box, .name = name, .flags = s->flags, .replaces = there ? s->replaces : 0, .tags = STR("")};
+    if (!append_intent(a, &p, &group, &count, &err)) {
         outbox_unlink(a->srv, str_z(name));
         server_refuse(a->srv, client, s->req, err.kind, err.text);
         return;
     }
     ANSWER(a->srv, client, -1, INTENT_OK, .req = s->req, .group = group, .count = count);
+    acct_settle(a);
+}
+
+void outbox_import(struct acct *a, uint64_t client, const struct msg *m)
+{
+    const struct m_IMPORT *q = &m->u.IMPORT;
+    struct err err = ERR_INIT;
+    char name[64] = "";
+    uint64_t group;
+    uint32_t count;
+    if (!keep_file(a->srv, m->fd, name, &err)) {
+        server_refuse(a->srv, client, q->req, err.kind, err.text);
+        return;
+    }
+    const struct append p = {.box = q->box, .name = name, .flags = q->flags, .arrived = q->arrived, .tags = q->tags};
+    if (!append_intent(a, &p, &group, &count, &err)) {
+        outbox_unlink(a->srv, str_z(name));
+        server_refuse(a->srv, client, q->req, err.kind, err.text);
+        return;
+    }
+    ANSWER(a->srv, client, -1, INTENT_OK, .req = q->req, .group = group, .count = count);
     acct_settle(a);
 }
 
@@ -500,7 +530,9 @@ static void file_sent(struct acct *a, uint64_t id)
         char *from = file_path(a->srv, str_z(file), ""), *to = file_path(a->srv, str_z(copy), "");
         /* The same name after a crash: the link may be there, the intent not. */
         ok = box && (link(from, to) == 0 || errno == EEXIST || err_sys(&err, err_from_errno(errno), errno, "%s", to)) &&
-             fs_sync_dir(a->srv->outbox_dir, &err) && append_intent(a, box, copy, FLAG_SEEN, 0, &group, &count, &err);
+             fs_sync_dir(a->srv->outbox_dir, &err) &&
+             append_intent(a, &(struct append){.box = box, .name = copy, .flags = FLAG_SEEN, .tags = STR("")}, &group,
+                           &count, &err);
         free(from);
         free(to);
     }

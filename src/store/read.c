@@ -433,7 +433,7 @@ void read_row(struct reader *r, uint64_t id, struct msg_row *row, int *rc)
     *rc = SQLITE_OK;
     sqlite3_stmt *st = sql_ask(&r->q,
                                "SELECT id,box,thread,date,size,flags,attrs,state,from_name,from_addr,to_,subject,msgid,"
-                               "list_id,mh FROM msg WHERE id=?",
+                               "list_id,mh,idate FROM msg WHERE id=?",
                                "i", (int64_t)id);
     if (!sql_step(st, rc))
         return;
@@ -441,6 +441,7 @@ void read_row(struct reader *r, uint64_t id, struct msg_row *row, int *rc)
                             .box = sql_u64(st, 1),
                             .thread = sql_u64(st, 2),
                             .date = sql_int(st, 3),
+                            .arrived = sql_int(st, 15),
                             .size = sql_u64(st, 4),
                             .flags = sql_u32(st, 5),
                             .attrs = sql_u32(st, 6),

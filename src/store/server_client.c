@@ -474,6 +474,8 @@ static struct acct *account_of(struct client *c, const struct msg *m, uint32_t *
         OF(OUTBOX_ACT);
         OF(CHECK_LOGIN);
         OF(SAVE);
+        OF(IMPORT);
+        OF(SETTLE);
         OF(QUEUE_DROP);
         OF(IDENTITY);
         OF(RULES_RUN);
@@ -504,6 +506,12 @@ static void account_message(struct client *c, struct acct *a, struct msg *m, uin
         break;
     case MSG_SAVE:
         outbox_save(a, c->id, m);
+        break;
+    case MSG_IMPORT:
+        import_ask(a, c->id, m);
+        break;
+    case MSG_SETTLE:
+        import_settle(a, c->id, &m->u.SETTLE);
         break;
     case MSG_OUTBOX_ACT:
         outbox_act(a, c->id, m);

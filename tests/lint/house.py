@@ -9,7 +9,7 @@ import sys
 
 TOP = os.environ.get("TUIMAIL_SRC", os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 SRC = os.path.join(TOP, "src")
-PROGRAMS = ("spawn", "fetch", "index", "search", "view", "send", "oauth", "ui", "cli")
+PROGRAMS = ("spawn", "fetch", "index", "search", "view", "send", "oauth", "archive", "ui", "cli")
 # What each module may include, besides itself.
 BELOW = {
     "base": (),
@@ -30,6 +30,7 @@ BELOW = {
     "view": ("base", "ipc", "mail", "mime"),
     "send": ("base", "conf", "ipc", "mail", "net"),
     "oauth": ("base", "conf", "ipc"),
+    "archive": ("base", "ipc", "mail", "maildir"),
     "ui": ("base", "conf", "cmd", "ipc", "mail", "client", "store"),
     "cli": ("base", "conf", "cmd", "ipc", "mail", "client", "store", "ui"),
     "": ("base", "conf", "cmd", "ipc", "client", "ui", "cli"),  # src/main.c

@@ -97,7 +97,7 @@ static struct sandbox profile(enum role role)
     struct sandbox box = {.role = role};
     if (role != ROLE_VIEW && role != ROLE_SEND && role != ROLE_OAUTH)
         box.read_paths[0] = readable;
-    if (role == ROLE_STORE || role == ROLE_FETCH || role == ROLE_INDEX)
+    if (role == ROLE_STORE || role == ROLE_FETCH || role == ROLE_INDEX || role == ROLE_ARCHIVE)
         box.write_paths[0] = writable;
     if (role == ROLE_FETCH || role == ROLE_SEND || role == ROLE_OAUTH)
         box.tcp_ports[0] = port_granted;
@@ -338,7 +338,7 @@ static int other_calls(void)
 }
 
 #define R(role) (1u << ROLE_##role)
-#define ALL (R(STORE) | R(FETCH) | R(INDEX) | R(SEND) | R(VIEW) | R(SEARCH) | R(OAUTH))
+#define ALL (R(STORE) | R(FETCH) | R(INDEX) | R(SEND) | R(VIEW) | R(SEARCH) | R(OAUTH) | R(ARCHIVE))
 static const struct {
     const char *name;
     int (*attempt)(void);
@@ -346,18 +346,18 @@ static const struct {
     bool files; /* walled off by Landlock alone */
 } attempts[] = {
     {"read /etc/passwd", read_passwd, 0, true},
-    {"read what was granted", read_granted, R(STORE) | R(FETCH) | R(INDEX) | R(SEARCH), true},
+    {"read what was granted", read_granted, R(STORE) | R(FETCH) | R(INDEX) | R(SEARCH) | R(ARCHIVE), true},
     {"read beside it", read_outside, 0, true},
     {"list /root", list_home, 0, true},
     {"read the parent's memory", read_parent_memory, 0, true},
     {"write what may be read", write_readable, 0, true},
-    {"write where granted", write_granted, R(STORE) | R(FETCH) | R(INDEX), true},
+    {"write where granted", write_granted, R(STORE) | R(FETCH) | R(INDEX) | R(ARCHIVE), true},
     {"write beside it", write_outside, 0, true},
     {"truncate beside it", truncate_outside, 0, true},
     {"unlink beside it", unlink_outside, 0, true},
     {"rename out", rename_out, 0, true},
     {"make a symlink", make_symlink, 0, false},
-    {"deliver tmp to new", deliver, R(STORE) | R(FETCH) | R(INDEX), false},
+    {"deliver tmp to new", deliver, R(STORE) | R(FETCH) | R(INDEX) | R(ARCHIVE), false},
     {"socket(AF_INET)", socket_inet, R(FETCH) | R(SEND) | R(OAUTH), false},
     {"socket(AF_UNIX)", socket_unix, 0, false},
     {"socket(AF_PACKET)", socket_packet, 0, false},
@@ -381,7 +381,7 @@ static const struct {
     {"execve", run_program, 0, false}, /* last: it may not come back */
 };
 
-static const enum role roles[] = {ROLE_STORE, ROLE_FETCH, ROLE_INDEX, ROLE_SEND, ROLE_VIEW, ROLE_SEARCH, ROLE_OAUTH};
+static const enum role roles[] = {ROLE_STORE, ROLE_FETCH, ROLE_INDEX, ROLE_SEND, ROLE_VIEW, ROLE_SEARCH, ROLE_OAUTH, ROLE_ARCHIVE};
 #define DONE 42 /* exit status of a child that came to its end with everything right */
 
 static void enter(enum role role)
