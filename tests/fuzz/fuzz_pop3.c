@@ -1,5 +1,6 @@
 /* A whole POP3 session, login to QUIT, fed from bytes: no crash, no leak, no endless loop, and a message is claimed
- * whole only after its final dot. The first byte chooses lock step. */
+ * whole only after its final dot. The bits of the first byte: lock step; what an earlier session knew (of which the
+ * first line of the bytes is a part), over a tunnel, which begins in one flight; a language. */
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -38,7 +39,23 @@ static bool on_end(void *arg, uint32_t number UNUSED, const struct err *why UNUS
     return true;
 }
 
-static void session(struct pop3 *p, bool lockstep)
+enum how { LOCKSTEP = 1, EXPECTS = 2, LANGUAGE = 4 };
+
+static void expect(struct pop3 *p, struct str bytes)
+{
+    struct buf words = BUF_INIT(POP3_WORDS_MAX), again = BUF_INIT(POP3_WORDS_MAX);
+    size_t n;
+    if (!str_find(bytes, '\n', &n))
+        n = 0;
+    buf_addz(&words, "fuzz; PIPELINING; USER; ");
+    buf_adds(&words, str_sub(bytes, 0, MIN(n, words.max - words.n)));
+    pop3_expect(p, buf_str(&words));
+    pop3_words(p, &again);
+    buf_fini(&words);
+    buf_fini(&again);
+}
+
+static void session(struct pop3 *p, unsigned how)
 {
     struct err err = ERR_INIT;
     struct seen seen = {0, 0};
@@ -46,7 +63,9 @@ static void session(struct pop3 *p, bool lockstep)
     struct secret secret = secret_new(STR("secret"));
     uint32_t numbers[64];
     size_t n = 0;
-    if (lockstep)
+    if (how & LANGUAGE)
+        pop3_language(p, "de-DE");
+    if (how & LOCKSTEP)
         pop3_distrust(p, POP3_LOCKSTEP, clock_wall() + 60);
     bool ok =
         pop3_greet(p, false, &err) && pop3_login(p, "alice", &secret, true, &err) && pop3_list(p, on_id, &p, &err);
@@ -67,11 +86,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size < 1 || size > 60000 || socketpair(AF_UNIX, SOCK_STREAM, 0, fds) != 0)
         return 0;
     if (write(fds[1], data + 1, size - 1) == (ssize_t)(size - 1)) {
-        shutdown(fds[1], SHUT_WR);
         struct stream_options o = {.answer_ms = 1000, .wake_fd = -1};
-        struct stream *s = stream_from_fds(fds[0], fds[0], &o);
+        struct endpoint ep = {.proto = PROTO_POP3, .tls = TLS_NONE, .host = (char[]){"fuzz"}};
+        struct err err = ERR_INIT;
+        shutdown(fds[1], SHUT_WR);
+        bool expects = data[0] & EXPECTS;
+        struct stream *s = expects ? stream_tunnel(fds[0], &ep, &o, &err) : stream_from_fds(fds[0], fds[0], &o);
         struct pop3 *p = pop3_new(s, "fuzz");
-        session(p, (data[0] & 1) != 0);
+        if (expects)
+            expect(p, (struct str){(const char *)data + 1, size - 1});
+        session(p, data[0]);
         pop3_free(&p);
         stream_close(&s);
     } else {
