@@ -62,6 +62,12 @@ const struct subcommand cli_commands[] = {
      "is then not 0. For a server the mail is queued, and sent while the command runs and whenever the account is "
      "connected. --dry-run only counts.",
      import_main},
+    {"cmd", "COMMAND", 0, "run a command of the screen in the tuimail that runs",
+     "As typed behind : there, several with ; between them, as in tuimail cmd 'go inbox ; next-unread'. Of several "
+     "tuimails with this store the one started last runs it. What it says is printed; status 64 where it is refused, "
+     "69 "
+     "where none runs.",
+     cmd_main},
     {"login", "ACCOUNT", CLI_ACCOUNTS, "give tuimail your consent at an OAuth 2.0 provider",
      "For an account with oauth-provider. Shows the address of the provider's page, and waits until you have agreed "
      "there: "

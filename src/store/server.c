@@ -113,6 +113,7 @@ static void client_gone(void *arg, const struct err *err)
             s->clients[i] = s->clients[--s->nclients];
             break;
         }
+    screen_gone(c);
     for (size_t i = 0; i < s->naccts; i++) {
         open_cancel(s->accts[i], c->id, 0);
         rows_cancel(s->accts[i], c->id);

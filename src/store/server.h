@@ -41,7 +41,13 @@ struct client {
     struct peer *peer;
     struct server *srv;
     uint64_t id;
-    bool greeted;
+    bool greeted, screen;
+};
+#define SCREEN_RUNS_MAX 16
+/* A command line that a screen was given: for whom. */
+struct screen_run {
+    uint64_t client, screen;
+    uint32_t req, asked; /* the number that the screen has; the client's own */
 };
 struct indexing;
 struct rules;
@@ -54,6 +60,8 @@ struct server {
     struct watch *listen_watch, *linger, *tick, *sync_timer, *rest, *jump;
     struct client *clients[CLIENT_MAX];
     size_t nclients;
+    struct screen_run runs[SCREEN_RUNS_MAX];
+    size_t nruns;
     struct acct **accts;
     size_t naccts;
     struct indexing *indexing;
@@ -91,6 +99,9 @@ void server_spawn(struct server *, const struct msg *);
 #define SPAWN(s, NAME, ...)                                                                                            \
     server_spawn((s), &(struct msg){.kind = MSG_##NAME, .fd = -1, .u.NAME = (struct m_##NAME){__VA_ARGS__}})
 /* server_client.c: one message of a client. */
+void screen_ask(struct client *, const struct m_COMMAND *); /* server_screen.c */
+void screen_ran(struct client *, const struct m_RAN *);
+void screen_gone(struct client *);
 void client_message(struct client *, struct msg *);
 /* An error line cleaned for people: `raw` may be a server's words. Static buffer, valid until the next call. */
 const char *clean_line(struct str raw);

@@ -31,6 +31,7 @@ static void on_hello(struct client *c, struct msg *m)
         log_msg(LOG_WARN, "a client of another version was refused");
         return;
     }
+    c->screen = str_eqz(m->u.HELLO.program, "ui");
     greet(c, m->u.HELLO.offline != 0);
 }
 
@@ -570,6 +571,10 @@ void client_message(struct client *c, struct msg *m)
         on_reload(c, m);
     } else if (m->kind == MSG_SETTING) {
         on_setting(c, m);
+    } else if (m->kind == MSG_COMMAND) {
+        screen_ask(c, &m->u.COMMAND);
+    } else if (m->kind == MSG_RAN) {
+        screen_ran(c, &m->u.RAN);
     } else if (m->kind != MSG_HELLO) {
         a = account_of(c, m, &req);
         if (!a)

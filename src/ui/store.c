@@ -51,6 +51,21 @@ static void answer(struct ui *ui, uint32_t req, const struct msg *m, bool last)
         close(m->fd);
 }
 
+/* From `tuimail cmd`: answered with what it says, if it says anything. */
+static void on_run(struct ui *ui, const struct m_RUN *m)
+{
+    struct err err = ERR_INIT;
+    uint32_t req = m->req;
+    unsigned said = ui->said;
+    char *text = mem_dup_n(m->text.p, m->text.n);
+    bool ok = ui_run(ui, text);
+    const char *words = ui->said != said ? ui->notes[(ui->nnotes - 1) % NOTES_MAX].text : "";
+    ui->dirty = true;
+    if (ui->client && ui->client->chan)
+        SEND(ui->client->chan, -1, &err, RAN, .req = req, .ok = ok, .text = str_z(words));
+    free(text);
+}
+
 /* Its line is as the user wants it. */
 static bool line_good(const struct acct *acct)
 {
@@ -192,6 +207,9 @@ static void on_message(struct ui *ui, struct msg *m)
         break;
     case MSG_NOTE:
         on_note(ui, &m->u.NOTE);
+        break;
+    case MSG_RUN:
+        on_run(ui, &m->u.RUN);
         break;
     case MSG_OUTBOX:
         on_outbox(ui, &m->u.OUTBOX);

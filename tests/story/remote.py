@@ -1,0 +1,55 @@
+#!/usr/bin/env python3
+"""tuimail cmd: commands for a tuimail that runs, from another shell."""
+import contextlib
+import os
+
+import tap
+from dovecot import Server
+from tap import contains, equal
+from user import User, message
+
+
+def test_commands_for_the_screen():
+    with tap.directory() as root:
+        server = Server(os.path.join(root, "dovecot"), relay=False)
+        try:
+            for i in range(3):
+                server.deliver("bob", message("mail %d" % i))
+            user = User(os.path.join(root, "bob"), server)
+            none = user.run("cmd", "echo hello")
+            equal(none.returncode, 69)
+            contains(none.stderr, "no tuimail with a screen runs")
+            assert not user.programs(), "it started one"
+            with contextlib.closing(user.start()) as term:
+                term.wait("mail 2")
+                equal(user.command("cmd", "echo", "hello from elsewhere"), "hello from elsewhere\n")
+                term.wait("hello from elsewhere")
+                equal(user.command("cmd", "set wrap 72 ; last"), "")
+                term.wait("3 of 3")
+                contains(user.command("cmd", "set wrap"), "72")
+                user.command("cmd", "first ; archive")
+                term.wait("archived 1 message")
+                wrong = user.run("cmd", "frobnicate")
+                equal(wrong.returncode, 64)
+                contains(wrong.stderr, "frobnicate")
+                raw = user.run("cmd", "echo \x1b]0;owned\x07x")
+                equal(raw.returncode, 64)
+                assert "\x1b" not in raw.stdout + raw.stderr, raw
+                # of two the one that was started last
+                with contextlib.closing(user.start()) as second:
+                    second.wait("mail 1")
+                    user.command("cmd", "last")
+                    second.wait("2 of 2")
+                    term.wait("1 of 2")
+                    second.keys("q")
+                    second.exit_status()
+                user.command("cmd", "last")
+                term.wait("2 of 2")
+                user.run("cmd", "quit")
+                equal(term.exit_status(), 0)
+        finally:
+            server.close()
+
+
+if __name__ == "__main__":
+    tap.run(globals())
