@@ -150,12 +150,9 @@ static bool stls(struct pop3 *p, struct err *err)
     struct pop3_answer a;
     if (!stream_printf(p->stream, err, "STLS\r\n") || !pop3_answer(p, &a, err))
         return false;
-    if (!a.ok) {
-        pop3_refused(p, a.text, ERR_NO_STARTTLS, err);
-        if (err->kind == ERR_AUTH || err->kind == ERR_SERVER_NO)
-            err->kind = ERR_NO_STARTTLS;
-        return false;
-    }
+    if (!a.ok)
+        return err_set(err, ERR_NO_STARTTLS, "%s refuses STLS; it says (not encrypted): \"%.*s\"", p->host,
+                       (int)MIN(a.text.n, (size_t)200), a.text.n > 0 ? a.text.p : "");
     if (!stream_starttls(p->stream, p->host, err))
         return false;
     /* A challenge sent in the clear may have been put there. */

@@ -118,7 +118,7 @@ SECRETS = {
     "imap alert before tls": ("imap", True, imap(UNTRUSTED % b"OK [ALERT]", CAPABILITY=CAPS, STARTTLS=b"{tag} NO\r\n"), "STARTTLS"),
     "imap bye before tls": ("imap", True, imap(UNTRUSTED % b"BYE"), "sends us away: \""),
     "imap no login": ("imap", False, imap(b"* OK [CAPABILITY IMAP4rev1 LOGINDISABLED] x\r\n", CAPABILITY=b"* CAPABILITY IMAP4rev1 LOGINDISABLED\r\n{tag} OK\r\n"), "no login"),
-    "pop stripped": ("pop3", True, pop(), "STLS"),
+    "pop stripped": ("pop3", True, pop(STLS=b"-ERR what?\r\n"), "STLS"),
     "pop refused": ("pop3", True, pop(CAPA=b"+OK\r\nSTLS\r\n.\r\n", STLS=b"-ERR no\r\n"), "no"),
     "pop injected": ("pop3", True, pop(CAPA=b"+OK\r\nSTLS\r\n.\r\n", STLS=b"+OK\r\n+OK in\r\n"), "plain text"),
     "smtp stripped": ("smtp", True, smtp(), "STARTTLS"),

@@ -267,6 +267,23 @@ def test_password_changes():
             term.command("fetch")
             term.wait("after")
             equal([right for _, _, right in c.server.logins], [False, True], "tries")
+    with case([mail("before")], rc="set -a work interval 10s\nset -a work leave keep\n") as c:  # the same with one that is typed
+        c.bob.write_rc(open(c.bob.rc).read().replace("set -a work password-file %s\n" % c.bob.password, ""))
+        with c.bob.at_screen() as term:
+            def answer(text):
+                term.wait("assword")
+                term.type(text)
+                term.keys("Enter")
+            answer("wrong")
+            term.wait("refused")
+            answer("secret")
+            term.wait("before")
+            c.server.password = "changed"
+            c.server.add(mail("after"))
+            term.command("fetch")
+            answer("changed")
+            term.wait("after")
+            equal([right for _, _, right in c.server.logins], [False, True, False, True], "tries")
 
 
 # ---- Lists that lie
