@@ -4,8 +4,10 @@ files at the same time."""
 import contextlib
 import mailbox
 import os
+import random
 import re
 import shutil
+import sqlite3
 import time
 
 import tap
@@ -68,8 +70,7 @@ def at_maildir(count=3, lines="", cols=100, rows=24, folders=(), before=None):
         os.makedirs(os.path.join(root, "bob"))
         bob = User(os.path.join(root, "bob"), account=False, lines="account work maildir:%s\n%s" % (md.root, lines))
         with bob.at_screen(cols=cols, rows=rows) as term:
-            if count:
-                term.wait("number 0")
+            term.wait(lambda screen: "work live" in screen and (not count or "1 of %d" % count in screen))
             yield md, term, bob
 
 
@@ -294,6 +295,125 @@ def test_open_message_changes():
         term.keys("Down")
         term.wait("the open one", gone=True)
         equal(len(md.files()), 3, "the others")
+
+
+FLAGS = (("S", 1), ("R", 2), ("F", 4), ("T", 8), ("D", 16), ("P", 32))  # letters of a name, bits of a row (mail/row.h)
+
+
+def rows_of(bob):
+    """[(folder, unique name, flags)] as the list has them."""
+    with contextlib.closing(sqlite3.connect("file:%s/state/work/cache.db?mode=ro" % bob.store, uri=True, timeout=10)) as db:
+        return sorted((box.decode(), name.decode(), "".join(c for c, bit in FLAGS if flags & bit))
+                      for box, name, flags in db.execute("SELECT b.name, m.name, m.sflags FROM msg m JOIN box b ON b.id=m.sbox WHERE m.name IS NOT NULL"))
+
+
+def rows_on_disk(md):
+    found = []
+    for folder in [""] + [f[1:] for f in folders_of(md)]:
+        for _, name in md.files(folder):
+            unique, _, letters = name.partition(":2,")
+            found.append((folder, unique, "".join(c for c, _ in FLAGS if c in letters)))
+    return sorted(found)
+
+
+def same_rows(md, *users):
+    def alike():
+        disk = rows_on_disk(md)
+        return all(rows_of(bob) == disk for bob in users) and disk == rows_on_disk(md)
+    try:
+        eventually("list and files agree", alike)
+    except AssertionError:
+        for bob in users:
+            print("# only in the list: %s\n# only on the disk: %s" % (sorted(set(rows_of(bob)) - set(rows_on_disk(md))),
+                                                                    sorted(set(rows_on_disk(md)) - set(rows_of(bob)))))
+        raise
+
+
+class Others:
+    """A program that works on the same files, one thing after another."""
+
+    def __init__(self, md, folders, seed):
+        self.md, self.folders, self.random = md, list(folders), random.Random(seed)
+
+    def any(self):
+        """(folder, path, unique) of a mail, or None."""
+        folder = self.random.choice(self.folders)
+        files = self.md.files(folder)
+        if not files:
+            return None
+        sub, name = self.random.choice(files)
+        return folder, os.path.join(self.md.dir(folder), sub, name), name.split(":")[0]
+
+    def step(self):
+        what = self.random.random()
+        try:
+            if what < 0.3:
+                self.md.add("foreign %d" % self.random.randrange(10000), self.random.choice(self.folders), flags=self.random.choice((None, "", "S")))
+                return
+            some = self.any()
+            if not some:
+                return
+            folder, path, unique = some
+            if what < 0.6:
+                os.rename(path, os.path.join(self.md.dir(folder), "cur", unique + ":2," + "".join(sorted(self.random.sample("FRS", self.random.randrange(4))))))
+            elif what < 0.75:
+                os.rename(path, os.path.join(self.md.dir(self.random.choice(self.folders)), "cur", unique + ":2,S"))
+            elif what < 0.85:
+                os.unlink(path)
+            elif what < 0.95:  # without rename(2)
+                os.link(path, os.path.join(self.md.dir(folder), "cur", unique + ":2,FT"))
+                os.unlink(path)
+            else:
+                name = "f%d" % self.random.randrange(1000)
+                if folder and name not in self.folders:
+                    os.rename(self.md.dir(folder), self.md.dir(name))
+                    self.folders[self.folders.index(folder)] = name
+        except OSError:  # tuimail was first
+            pass
+
+
+def test_others_at_the_same_time():
+    """Another program delivers, marks, moves, removes and renames folders while the user does the same, to whatever is under the cursor: nothing
+    is lost, and in the end the list is what is on the disk."""
+    with at_maildir(count=30, folders=("a", "b", "c")) as (md, term, bob):
+        others = Others(md, ("", "a", "b", "c"), 4)
+        term.command("create-mailbox Trash")
+        term.wait("Trash")
+        keys = ("F", "Down", "d", "u", "N", "Down", "Down", "F", "Up", "d")
+        for i in range(400):
+            others.step()
+            if i % 4 == 0:
+                term.keys(keys[i // 4 % len(keys)])
+        same_rows(md, bob)
+        assert "work live" in term.screen(), term.screen()
+        eventually("nothing waits", lambda: "queued" not in term.screen())
+
+
+def test_two_stores_on_one_maildir():
+    """Each with its own list and index: what one does the other shows."""
+    with at_maildir(count=5, folders=("Lists", "Trash")) as (md, term, bob):
+        alice = User(os.path.join(os.path.dirname(md.root), "alice"), account=False, lines="account work maildir:%s\n" % md.root)
+        with alice.at_screen(cols=100) as other:
+            other.wait("1 of 5")
+            term.go("INBOX", "INBOX · work")
+            other.go("INBOX", "INBOX · work")
+            for t in (term, other):
+                t.keys("Home")
+            first = cursor_line(term)
+            subject = re.search(r"number \d", first)[0]
+            term.keys("F")
+            other.wait(row(subject, "!"))
+            term.command("move Lists")
+            other.keys("Down")
+            other.wait(subject, gone=True)
+            other.go("Lists", subject)
+            other.command("rename-mailbox Groups")
+            term.wait("Groups")
+            others = Others(md, ("", "Groups"), 7)
+            for i in range(60):  # all three
+                others.step()
+                (term, other)[i % 2].keys(("F", "Down", "d", "Up")[i // 2 % 4])
+            same_rows(md, bob, alice)
 
 
 def test_maildir_is_away():
