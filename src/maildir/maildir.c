@@ -26,7 +26,8 @@ static bool is_dir(int fd, const char *name)
 struct maildir *maildir_open(const char *root, bool make, struct err *err)
 {
     static const char *const subs[] = {"cur", "new", "tmp"};
-    if (make && !fs_mkdir_private(root, err))
+    /* one that is there is as its owner wants it: shared ones belong to others */
+    if (make && access(root, F_OK) != 0 && !fs_mkdir_private(root, err))
         return NULL;
     int fd = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0 && (errno == ENOENT || errno == ENOTDIR)) {

@@ -11,6 +11,7 @@ import sqlite3
 import time
 
 import tap
+from dovecot import Server
 from tap import contains, equal
 from user import User, eventually, message
 
@@ -414,6 +415,68 @@ def test_two_stores_on_one_maildir():
                 others.step()
                 (term, other)[i % 2].keys(("F", "Down", "d", "Up")[i // 2 % 4])
             same_rows(md, bob, alice)
+
+
+def test_dovecot_on_the_same_maildir():
+    """Dovecot delivers (LMTP) and serves (IMAP) the files that tuimail shows: each sees what the other does, names of folders and keywords
+    among it."""
+    with tap.directory() as root, contextlib.closing(Server(os.path.join(root, "dovecot"), relay=False)) as server:
+        home = os.path.join(server.dir, "home", "bob", "Maildir")
+        for i in range(3):
+            server.deliver("bob", message("number %d" % i))
+        with server.imap("bob") as phone:
+            phone.create("Entw&APw-rfe/R&-D")
+            phone.append("Entw&APw-rfe/R&-D", "(\\Flagged)", None, message("below").replace("\n", "\r\n").encode())
+            os.makedirs(os.path.join(root, "bob"))
+            bob = User(os.path.join(root, "bob"), account=False, lines="account work maildir:%s\n" % home)
+            with bob.at_screen(cols=100) as term:
+                term.wait(lambda screen: "1 of 4" in screen or "1 of 3" in screen)
+                term.go("INBOX", "INBOX · work")
+                term.wait("Entwürfe")
+                term.wait("R&D")
+                md = Maildir(home)
+                # what Dovecot does
+                server.deliver("bob", message("by LMTP"))
+                term.wait("by LMTP")
+                phone.select("INBOX")
+                number = phone.search(None, "SUBJECT", '"number 1"')[1][0]
+                phone.store(number, "+FLAGS", "(\\Flagged $label)")
+                term.wait(row("number 1", "!"))
+                number = phone.search(None, "SUBJECT", '"number 2"')[1][0]
+                phone.uid("MOVE", phone.fetch(number, "(UID)")[1][0].split()[2].strip(b")").decode(), "Entw&APw-rfe/R&-D")
+                term.keys("Down", "Up", "Down")
+                term.wait("number 2", gone=True)
+                phone.create("Made")
+                term.wait("Made")
+                phone.rename("Entw&APw-rfe", "Umbenannt")
+                term.wait("Umbenannt")
+                # what is done here
+                term.go("Umbenannt.R&D", "below")
+                term.wait("number 2")
+                term.keys("Home")
+                for _ in range(2):
+                    if "below" not in cursor_line(term):
+                        term.keys("Down")
+                        time.sleep(0.3)
+                term.keys("F")
+                term.wait("unflagged")
+
+                def flags(box, subject):
+                    phone.select('"%s"' % box)
+                    numbers = phone.search(None, "SUBJECT", '"%s"' % subject)[1][0].split()
+                    return str(phone.fetch(numbers[0], "(FLAGS)")[1][0]) if numbers else None
+                eventually("Dovecot sees the flag", lambda: "Flagged" not in flags("Umbenannt/R&-D", "below"))
+                term.command("move Made")
+                eventually("Dovecot has it there", lambda: flags("Made", "below") and not flags("Umbenannt/R&-D", "below"))
+                term.go("INBOX", "number 1")
+                term.keys("Home")
+                for _ in range(4):
+                    if "number 1" not in cursor_line(term):
+                        term.keys("Down")
+                        time.sleep(0.3)
+                term.keys("F")
+                eventually("its keyword stays", lambda: "Flagged" not in flags("INBOX", "number 1") and "$label" in flags("INBOX", "number 1"))
+                same_rows(md, bob)
 
 
 def test_maildir_is_away():
