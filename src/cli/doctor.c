@@ -214,8 +214,10 @@ static void ended(struct tries *t, size_t i, enum err_kind kind, struct str text
     if (t->done[i])
         return;
     t->done[i] = true;
+    bool local = i < accounts && t->d->conf->accounts[i].in.proto == PROTO_MAILDIR;
     if (kind == ERR_NONE)
-        say(t->d, OK, "account %s: %sname, connection, TLS and login", name, part);
+        say(t->d, OK, local ? "account %s: %sits Maildir is read" : "account %s: %sname, connection, TLS and login",
+            name, part);
     else
         say(t->d, FAIL, "account %s: %s%.*s. %s", name, part, STR_FMT(text.n ? text : str_z(err_name(kind))),
             err_hint(kind));

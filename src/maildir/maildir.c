@@ -23,6 +23,38 @@ static bool is_dir(int fd, const char *name)
     return fstatat(fd, name, &st, 0) == 0 && S_ISDIR(st.st_mode);
 }
 
+/* mutt's way of nesting: Maildirs in plain directories. What has those is no Maildir++ that lacks its own. */
+static bool is_plain_tree(int fd, char name_r[256])
+{
+    int copy = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *d = copy >= 0 ? fdopendir(copy) : NULL;
+    bool found = false;
+    if (!d && copy >= 0)
+        close(copy);
+    for (struct dirent *e; d && !found && (e = readdir(d));) {
+        char cur[264], fresh[264];
+        snprintf(cur, sizeof cur, "%s/cur", e->d_name);
+        snprintf(fresh, sizeof fresh, "%s/new", e->d_name);
+        found = e->d_name[0] != '.' && is_dir(fd, cur) && is_dir(fd, fresh);
+        if (found)
+            snprintf(name_r, 256, "%s", e->d_name);
+    }
+    if (d)
+        closedir(d);
+    return found;
+}
+
+/* Is the directory, which is no Maildir, one to make a Maildir of? */
+static bool may_make(int fd, const char *root, struct err *err)
+{
+    char name[256];
+    return !is_plain_tree(fd, name) ||
+           err_set(err, ERR_CONFIG,
+                   "%.60s holds Maildirs as plain directories (%.30s); folders are read as Maildir++ alone: give "
+                   "maildir:%.60s/%.30s",
+                   root, name, root, name);
+}
+
 struct maildir *maildir_open(const char *root, bool make, struct err *err)
 {
     static const char *const subs[] = {"cur", "new", "tmp"};
@@ -30,12 +62,16 @@ struct maildir *maildir_open(const char *root, bool make, struct err *err)
     if (make && access(root, F_OK) != 0 && !fs_mkdir_private(root, err))
         return NULL;
     int fd = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0 && (errno == ENOENT || errno == ENOTDIR)) {
+    bool ok = fd >= 0;
+    if (!ok && errno == ENOTDIR)
+        err_set(err, ERR_CONFIG, "%s is a file, and a Maildir is a directory; an mbox is taken in with tuimail import",
+                root);
+    else if (!ok && errno == ENOENT)
         not_there(root, err);
-        return NULL;
-    }
-    bool ok = fd >= 0 || err_sys(err, err_from_errno(errno), errno, "cannot open %s", root);
-    ok = ok && (make || (is_dir(fd, "cur") && is_dir(fd, "new")) || not_there(root, err));
+    else if (!ok)
+        err_sys(err, err_from_errno(errno), errno, "cannot open %s", root);
+    if (ok && !(is_dir(fd, "cur") && is_dir(fd, "new")))
+        ok = make ? may_make(fd, root, err) : not_there(root, err);
     for (size_t i = 0; i < COUNT(subs) && ok; i++)
         if (!is_dir(fd, subs[i]) && mkdirat(fd, subs[i], 0700) < 0 && errno != EEXIST && make)
             ok = err_sys(err, err_from_errno(errno), errno, "cannot make %s/%s", root, subs[i]);

@@ -251,9 +251,9 @@ static void folders_done(struct acct *a, struct step *s, enum err_kind kind, str
     a->is_away = false;
     if (!db_boxes_end(a->db, &err))
         acct_db_error(a, &err);
-    if (a->state == ACCOUNT_WAITING && a->why != ERR_NONE && a->pop) {
+    if (!a->pop || (a->state == ACCOUNT_WAITING && a->why != ERR_NONE)) { /* it was away */
         a->attempt = 0;
-        acct_state(a, ACCOUNT_WAITING, ERR_NONE, "");
+        acct_state(a, a->pop ? ACCOUNT_WAITING : ACCOUNT_ONLINE, ERR_NONE, "");
     }
 }
 
@@ -334,10 +334,6 @@ bool local_pump(struct acct *a)
         scan_list(a);
     else if (!a->imports && (next = scan_choose(a)) >= 0) /* what an import adds has its row */
         scan_folder(a, (size_t)next);
-    else if (a->reading == 0 && !a->pop && a->state != ACCOUNT_ONLINE) {
-        a->attempt = 0;
-        acct_state(a, ACCOUNT_ONLINE, ERR_NONE, "");
-    }
     return a->scanning;
 }
 

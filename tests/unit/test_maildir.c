@@ -405,6 +405,34 @@ static void test_away(void **state)
     buf_fini(&there);
 }
 
+/* What is no Maildir and not to become one is told as what it is, and left as it is. */
+static void test_no_maildir(void **state)
+{
+    struct fixture *f = *state;
+    struct buf root = BUF_INIT(4096), path = BUF_INIT(4096);
+    static const char *const parts[] = {"", "/inbox", "/inbox/cur", "/inbox/new", "/inbox/tmp"};
+    for (size_t i = 0; i < COUNT(parts); i++) {
+        buf_reset(&path);
+        buf_addf(&path, "%s/plain%s", f->dir, parts[i]);
+        assert_int_equal(mkdir(buf_z(&path), 0700), 0);
+    }
+    buf_addf(&root, "%s/plain", f->dir);
+    assert_null(maildir_open(buf_z(&root), true, &f->err));
+    assert_int_equal(f->err.kind, ERR_CONFIG);
+    assert_non_null(strstr(f->err.text, "/plain/inbox"));
+    buf_addz(&root, "/cur");
+    assert_int_not_equal(access(buf_z(&root), F_OK), 0);
+    buf_reset(&path);
+    buf_addf(&path, "%s/mbox", f->dir);
+    close(open(buf_z(&path), O_CREAT | O_WRONLY, 0600));
+    f->err = ERR_INIT;
+    assert_null(maildir_open(buf_z(&path), true, &f->err));
+    assert_int_equal(f->err.kind, ERR_CONFIG);
+    assert_non_null(strstr(f->err.text, "import"));
+    buf_fini(&root);
+    buf_fini(&path);
+}
+
 /* ---- News ---- */
 static void news(void *arg, const struct maildir_news *n)
 {
@@ -612,6 +640,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_rename_is_whole, setup, teardown),
         cmocka_unit_test_setup_teardown(test_delete_leaves_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(test_away, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_no_maildir, setup, teardown),
         cmocka_unit_test_setup_teardown(test_news, setup, teardown),
         cmocka_unit_test_setup_teardown(test_news_of_others_alone, setup, teardown),
         cmocka_unit_test_setup_teardown(test_news_of_folders, setup, teardown),
