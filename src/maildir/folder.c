@@ -55,7 +55,7 @@ bool maildir_create(struct maildir *m, struct str folder, struct err *err)
     char dir[256], path[300];
     if (folder.n == 0)
         return maildir_check(m, err);
-    if (!md_folder_dir(folder, dir, err))
+    if (!md_new_folder(folder, err) || !md_folder_dir(folder, dir, err))
         return false;
     for (size_t i = 0; i < COUNT(subs); i++) {
         snprintf(path, sizeof path, "%s%s", dir, subs[i]);
@@ -134,6 +134,8 @@ bool maildir_rename(struct maildir *m, struct str folder, struct str to, struct 
 {
     if (folder.n == 0 || to.n == 0)
         return err_set(err, ERR_USAGE, "the INBOX cannot be renamed");
+    if (!md_new_folder(to, err))
+        return false;
     struct rename_all r = {.m = m, .from = folder, .to = to, .err = err};
     bool ok = maildir_folders(m, collect, &r, err);
     if (ok && r.n == 0)

@@ -14,6 +14,8 @@ struct maildir {
 
 /* "a.b" -> ".a.b" ("" -> "."), refused where it cannot be one directory's name. */
 bool md_folder_dir(struct str folder, char dir[256], struct err *);
+/* May one be made of that name? Others make stranger ones, which are read. */
+bool md_new_folder(struct str folder, struct err *);
 /* Opens folder/sub as a directory; -1 with *err. */
 int md_open_dir(struct maildir *, struct str folder, const char *sub, struct err *);
 /* Splits a file name; false for names no Maildir has. */

@@ -14,22 +14,33 @@ static const struct {
 } letters[] = {{'D', FLAG_DRAFT},    {'F', FLAG_FLAGGED}, {'P', FLAG_FORWARDED},
                {'R', FLAG_ANSWERED}, {'S', FLAG_SEEN},    {'T', FLAG_DELETED}};
 
+static bool no_name(struct str folder, struct err *err)
+{
+    return err_set(err, ERR_USAGE, "\"%.*s\" cannot be the name of a folder", STR_FMT(str_sub(folder, 0, 100)));
+}
+
 bool md_folder_dir(struct str folder, char dir[256], struct err *err)
 {
+    size_t at;
     if (folder.n == 0) {
         memcpy(dir, ".", 2);
         return true;
     }
-    bool bad = folder.n > 254 || folder.p[0] == '.' || folder.p[folder.n - 1] == '.';
-    for (size_t i = 0; i < folder.n && !bad; i++)
-        bad = folder.p[i] == '/' || (unsigned char)folder.p[i] < 0x20 || folder.p[i] == 0x7f ||
-              (folder.p[i] == '.' && i + 1 < folder.n && folder.p[i + 1] == '.');
-    if (bad)
-        return err_set(err, ERR_USAGE, "\"%.*s\" cannot be the name of a folder", STR_FMT(str_sub(folder, 0, 100)));
+    if (folder.n > 254 || folder.p[0] == '.' || str_find(folder, '/', &at) || str_find(folder, '\0', &at))
+        return no_name(folder, err);
     dir[0] = '.';
     memcpy(dir + 1, folder.p, folder.n);
     dir[folder.n + 1] = '\0';
     return true;
+}
+
+bool md_new_folder(struct str folder, struct err *err)
+{
+    bool bad = folder.n == 0 || folder.p[folder.n - 1] == '.';
+    for (size_t i = 0; i < folder.n && !bad; i++)
+        bad = (unsigned char)folder.p[i] < 0x20 || folder.p[i] == 0x7f ||
+              (folder.p[i] == '.' && i + 1 < folder.n && folder.p[i + 1] == '.');
+    return !bad || no_name(folder, err);
 }
 
 void md_path(const char *folder_dir, const char *sub, const char *name, struct buf *out)
