@@ -4,6 +4,7 @@
  * rest goes on. */
 #include "store/server.h"
 
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "store/account.h"
@@ -27,6 +28,8 @@ struct indexing {
     struct peer *peer;
     uint64_t tag;
     bool ready, pumping;
+    bool exited, crashed; /* as spawn says of it; crashed: by a signal */
+    char how[200];
     uint64_t job;    /* number of the last */
     uint64_t commit; /* number the commit under way stands for; 0 none */
     struct job jobs[BATCH_MAX + 1];
@@ -127,13 +130,14 @@ static void job_send(void *arg, const struct db_index_job *j)
     if (m->body.n > 0)
         buf_addf(&file, "%s/%.*s", a->name, STR_FMT(m->body));
     if (j->what & INDEX_WHAT_MAIL) {
-        if (file.n > 0)
-            PEER_SEND(x->peer, -1, INDEX_ADD, .job = job, .path = buf_str(&file), .msgid = m->msgid,
-                      .tags = buf_str(&tags));
-        else
+        /* A cached body's file names no mailbox: the message has its own place beside it, from the first. */
+        if (file.n == 0 || (a->imap && !j->path_was.n))
             PEER_SEND(x->peer, -1, INDEX_HEADER, .job = job, .path = j->path, .tags = buf_str(&tags), .date = m->date,
                       .from_name = m->from_name, .from_addr = m->from_addr, .to = m->to, .subject = m->subject,
                       .msgid = m->msgid, .refs = m->refs, .list_id = m->list_id);
+        if (file.n > 0)
+            PEER_SEND(x->peer, -1, INDEX_ADD, .job = job, .path = buf_str(&file), .msgid = m->msgid,
+                      .tags = buf_str(&tags));
         if (j->path_was.n > 0 && !str_eq(j->path_was, j->path))
             PEER_SEND(x->peer, -1, INDEX_REMOVE, .job = job, .path = j->path_was);
     } else {
@@ -286,27 +290,22 @@ static void timer_fired(void *arg)
     indexing_pump(x);
 }
 
+/* It is gone, and what it had not committed with it. Crashed: a message did it, the first that was not done; one that
+ * it could not even open its database for is not to blame. */
 static void ended(struct indexing *x, const char *why)
 {
     uint32_t random;
     fs_random(&random, sizeof random);
-    if (!x->peer && !x->tag)
-        return;
     log_msg(LOG_WARN, "index: %s", why);
-    watch_free(&x->idle);
-    peer_free(&x->peer);
-    if (x->tag)
-        SPAWN(x->srv, STOP, .role = ROLE_INDEX, .tag = x->tag);
     x->tag = 0;
-    x->ready = false;
-    if (x->njobs == 1) {
+    if (x->crashed && x->njobs == 1) {
         struct err err = ERR_INIT;
         struct job *j = &x->jobs[0];
         /* Alone twice: it is this one. */
         if (x->crashes >= 2 && !db_index_failed(j->acct->db, j->msg, &err))
             acct_db_error(j->acct, &err);
     }
-    if (x->njobs > 0)
+    if (x->crashed && x->njobs > 0)
         x->limit = MAX(x->njobs / 8, (size_t)1);
     batch_forget(x);
     x->crashes++;
@@ -317,9 +316,19 @@ static void ended(struct indexing *x, const char *why)
     x->timer = loop_after(x->srv->loop, wait, timer_fired, x);
 }
 
+/* What it said last is read; how it ended spawn tells, before this or after. */
 static void index_gone(void *arg, const struct err *err)
 {
-    ended(arg, err->kind ? err->text : "the program ended");
+    struct indexing *x = arg;
+    watch_free(&x->idle);
+    peer_free(&x->peer);
+    x->ready = false;
+    if (err->kind && !x->exited) { /* it says what it may not: it did not end by itself */
+        SPAWN(x->srv, STOP, .role = ROLE_INDEX, .tag = x->tag);
+        log_msg(LOG_WARN, "index: %s", err->text);
+    }
+    if (x->exited)
+        ended(x, x->how);
 }
 
 static const struct peer_ops index_ops = {
@@ -333,15 +342,15 @@ void indexing_started(struct indexing *x, uint64_t tag, int fd)
         x->peer = peer_new(x->srv->loop, fd, ROLE_INDEX, &index_ops, x);
 }
 
-bool indexing_exited(struct indexing *x, uint64_t tag, struct str text)
+bool indexing_exited(struct indexing *x, uint64_t tag, uint32_t status, struct str text)
 {
     if (tag == 0 || tag != x->tag)
         return false;
-    x->tag = 0;
-    if (x->peer)
-        return true; /* its channel's end tells, after what it said last */
-    x->tag = tag;
-    ended(x, clean_line(text));
+    x->exited = true;
+    x->crashed = WIFSIGNALED((int)status);
+    snprintf(x->how, sizeof x->how, "the program index ended (%s); its log says why", clean_line(text));
+    if (!x->peer) /* else its channel's end tells, after what it said last */
+        ended(x, x->how);
     return true;
 }
 
@@ -365,6 +374,7 @@ void indexing_pump(struct indexing *x)
         batch_send(x);
     } else if (!x->peer && !x->tag && x->srv->spawn && pending(x, &n)) {
         x->tag = server_id(x->srv);
+        x->exited = x->crashed = false;
         SPAWN(x->srv, START, .role = ROLE_INDEX, .tag = x->tag);
     }
     x->pumping = false;

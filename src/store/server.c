@@ -212,7 +212,7 @@ static void spawn_exited(struct server *s, const struct m_EXITED *e)
 {
     struct acct *a = server_acct(s, e->account);
     if (e->role == ROLE_INDEX)
-        indexing_exited(s->indexing, e->tag, e->text);
+        indexing_exited(s->indexing, e->tag, e->status, e->text);
     else if (e->role == ROLE_SEARCH)
         rules_exited(s->rules, e->tag, e->text);
     else if (a)

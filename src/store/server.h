@@ -111,7 +111,7 @@ struct indexing *indexing_new(struct server *);
 void indexing_free(struct indexing **);
 void indexing_pump(struct indexing *); /* rows may wait: starts the program when there is work */
 void indexing_started(struct indexing *, uint64_t tag, int fd);
-bool indexing_exited(struct indexing *, uint64_t tag, struct str text); /* false: not ours */
+bool indexing_exited(struct indexing *, uint64_t tag, uint32_t status, struct str text); /* false: not ours */
 bool indexing_busy(const struct indexing *);
 
 /* ---- Rules (rules.c) ---------------------------------------------------------------------------- */
@@ -123,6 +123,7 @@ void rules_pump(struct rules *);
 void rules_look(struct rules *);
 void rules_stuck(struct rules *, const char *why);
 void rules_ask(struct rules *, struct acct *, uint64_t client, const struct m_RULES_RUN *);
+void rules_do(struct acct *, uint64_t client, const struct m_RULES_DO *);
 bool rules_busy(const struct rules *); /* mail waits that they could look at now, or soon */
 void rules_started(struct rules *, uint64_t tag, int fd);
 bool rules_exited(struct rules *, uint64_t tag, struct str text); /* false: not ours */

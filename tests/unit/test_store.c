@@ -1101,7 +1101,7 @@ static void index_quarantines_the_one_that_kills(void **state)
     bool indexed[31] = {false};
     unsigned crashes = 0;
     imap_up(30);
-    index_start();
+    uint64_t tag = index_start();
     for (;;) {
         struct msg m;
         bool batch[31] = {false}, crash = false;
@@ -1126,7 +1126,9 @@ static void index_quarantines_the_one_that_kills(void **state)
         if (crash) {
             assert_true(++crashes < 12);
             chan_free(&w.index);
-            index_start();
+            assert_true(SEND(w.spawn, -1, &w.err, EXITED, .role = ROLE_INDEX, .tag = tag, .status = SIGSEGV,
+                             .text = STR("signal SEGV")));
+            tag = index_start();
             continue;
         }
         for (unsigned i = 1; i <= 30; i++)
@@ -1137,6 +1139,27 @@ static void index_quarantines_the_one_that_kills(void **state)
     }
     for (unsigned i = 1; i <= 30; i++)
         assert_int_equal(indexed[i], i != 17);
+}
+
+/* A program that ends by itself (no room, no permission) blames no message: all of them come again, however often. */
+static void index_that_ends_blames_no_message(void **state)
+{
+    (void)state;
+    struct msg m;
+    imap_up(1);
+    for (unsigned round = 0; round < 5; round++) {
+        uint64_t tag = index_start();
+        do
+            assert_int_equal(chan_wait(w.index, clock_mono_ms() + WAIT_MS, &m, &w.err), 1);
+        while (m.kind != MSG_INDEX_COMMIT);
+        if (round == 4)
+            break;
+        chan_free(&w.index);
+        assert_true(SEND(w.spawn, -1, &w.err, EXITED, .role = ROLE_INDEX, .tag = tag, .status = 77 << 8,
+                         .text = STR("exit status 77")));
+    }
+    assert_true(SEND(w.index, -1, &w.err, INDEX_DONE, .job = m.u.INDEX_COMMIT.job, .revision = 1));
+    assert_int_equal(next(w.client, MSG_INDEXED).u.INDEXED.pending, 0);
 }
 
 struct count {
@@ -1392,6 +1415,7 @@ int main(void)
         cmocka_unit_test_teardown(pop_deletes_only_what_the_ledger_has, world_end),
         cmocka_unit_test_teardown(maildir_rows_and_moves, world_end),
         cmocka_unit_test_teardown(index_quarantines_the_one_that_kills, world_end),
+        cmocka_unit_test_teardown(index_that_ends_blames_no_message, world_end),
         cmocka_unit_test_teardown(uidvalidity_drops_that_mailbox_alone, world_end),
         cmocka_unit_test_teardown(a_list_with_a_gap_is_filled_and_passed_over_twice, world_end),
         cmocka_unit_test_teardown(held_mail_goes_after_the_last_client, world_end),
