@@ -270,10 +270,13 @@ extern const size_t conf_noptions;
 /* Is the rule one of this account? */
 bool rule_fits(const struct rule *, const char *account);
 bool conf_has_rules(const struct conf *, const char *account);
+bool rule_does(const struct rule_effect *); /* anything at all */
 void rule_add(struct rule_effect *, const struct rule *);
 /* Index of the effect `from` followed by a rule; the same for the same. Pointers into the list are void then. */
 size_t rule_effect_with(struct rule_effects *, size_t from, const struct rule *);
 void rule_effects_free(struct rule_effects *);
+/* The fields that queries of rules and saved searches ask for by header:NAME, one a line, each once. */
+void conf_query_headers(const struct conf *, struct buf *out);
 const struct option *option_find(const char *name);
 /* The present value in the language's form. */
 void option_get(const struct conf *, const struct account *, const struct option *, struct buf *out);

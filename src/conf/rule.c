@@ -44,6 +44,11 @@ void rule_add(struct rule_effect *e, const struct rule *r)
     e->last = r;
 }
 
+bool rule_does(const struct rule_effect *e)
+{
+    return e->folder || e->tags[0] || e->read || e->flag;
+}
+
 static size_t effect_after(struct rule_effects *all, size_t from, const struct rule *r)
 {
     for (size_t i = 1; i < all->n; i++)
@@ -71,4 +76,37 @@ void rule_effects_free(struct rule_effects *all)
 {
     free(all->list);
     *all = (struct rule_effects){.n = 0};
+}
+
+/* ---- What queries ask for ----------------------------------------------------------------------- */
+
+static bool name_char(char c)
+{
+    return c > ' ' && c < 0x7f && strchr("=:\"()", c) == NULL;
+}
+
+static void headers_of(const char *query, struct buf *out)
+{
+    static const char word[] = "header:";
+    for (const char *at = query; (at = strcasestr(at, word)) != NULL;) {
+        at += sizeof word - 1;
+        at += *at == '"';
+        size_t n = 0;
+        while (name_char(at[n]))
+            n++;
+        struct str name = {at, n}, have = buf_str(out), one;
+        bool known = n == 0;
+        while (!known && str_split(&have, '\n', &one))
+            known = str_case_eq(one, name);
+        if (!known)
+            buf_addf(out, "%.*s\n", STR_FMT(name));
+    }
+}
+
+void conf_query_headers(const struct conf *conf, struct buf *out)
+{
+    for (size_t i = 0; i < conf->nrules; i++)
+        headers_of(conf->rules[i].query, out);
+    for (size_t i = 0; i < conf->nsaved; i++)
+        headers_of(conf->saved[i].query, out);
 }

@@ -1,6 +1,7 @@
 /* Header files, and the check of a mail before libnotmuch parses it (RFC 5322 fields, by line). */
 #include "index/index.h"
 
+#include "mail/filter.h"
 #include "mail/mail.h"
 
 #include <errno.h>
@@ -231,7 +232,8 @@ static bool scan_file(int fd, struct buf *header, struct err *err)
     }
 }
 
-bool headfile_check(const char *path, struct arena *arena, struct envelope *env_r, bool *headfile_r, struct err *err)
+bool headfile_check(const char *path, struct str fields, struct arena *arena, struct envelope *env_r, bool *headfile_r,
+                    struct err *err)
 {
     struct stat st;
     struct buf header = BUF_INIT(INDEX_HEADER_MAX);
@@ -251,15 +253,20 @@ bool headfile_check(const char *path, struct arena *arena, struct envelope *env_
         ok = err_set(err, ERR_LIMIT, "the mail is too large for the index");
     *headfile_r = str_starts(buf_str(&header), STR(HEADFILE_MARK));
     mail_row_parse(buf_str(&header), STR(""), arena, &row);
-    *env_r = (struct envelope){row.from_name, row.from_addr, row.to,      row.subject,
-                               row.msgid,     row.refs,      row.list_id, row.date};
+    struct mail_header fields_of;
+    struct buf marks = BUF_INIT(256u << 10);
+    mail_header_parse(buf_str(&header), arena, &fields_of);
+    filter_marks(&fields_of, fields, &marks);
+    *env_r = (struct envelope){row.from_name, row.from_addr, row.to,   row.subject,    row.msgid,
+                               row.refs,      row.list_id,   row.date, buf_str(&marks)};
     /* what mail_row_parse returns may borrow from the bytes */
-    struct str *all[] = {&env_r->from_name, &env_r->from_addr, &env_r->to,     &env_r->subject,
-                         &env_r->msgid,     &env_r->refs,      &env_r->list_id};
+    struct str *all[] = {&env_r->from_name, &env_r->from_addr, &env_r->to,      &env_r->subject,
+                         &env_r->msgid,     &env_r->refs,      &env_r->list_id, &env_r->marks};
     for (size_t i = 0; i < COUNT(all); i++) {
         const char *copy = arena_dup(arena, all[i]->n > 0 ? all[i]->p : "", all[i]->n);
         *all[i] = copy != NULL ? (struct str){copy, all[i]->n} : STR("");
     }
     buf_fini(&header);
+    buf_fini(&marks);
     return ok;
 }

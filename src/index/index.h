@@ -23,6 +23,7 @@
 struct envelope {
     struct str from_name, from_addr, to, subject, msgid, refs, list_id;
     int64_t date;
+    struct str marks; /* what filters wrote (mail/filter.h) */
 };
 #define HEADFILE_MARK "X-Tuimail-Header: 1\n" /* first line of a header file: it may be written over and removed */
 /* Writes the envelope as a mail without a body to `path`, 0600, making directories; false with *err. Refuses to write
@@ -32,7 +33,8 @@ bool headfile_write(const char *path, const struct envelope *, struct str msgid,
 /* Looks at a mail before libnotmuch does: ERR_LIMIT where it would break it, ERR_PARSE where it is no mail,
  * ERR_NO_MESSAGE where it is not there. *env_r (strings in the arena) is its envelope; *headfile_r: it is a header
  * file. Linear in the file. */
-bool headfile_check(const char *path, struct arena *, struct envelope *env_r, bool *headfile_r, struct err *);
+bool headfile_check(const char *path, struct str fields, struct arena *, struct envelope *env_r, bool *headfile_r,
+                    struct err *);
 
 /* ---- database.c ---- */
 struct index {
@@ -40,6 +42,7 @@ struct index {
     notmuch_database_t *db;
     notmuch_indexopts_t *opts;
     struct chan *store;
+    char *fields;      /* those that queries of tuimailrc ask for, one a line */
     struct buf remove; /* header files to remove after the commit, NUL after each */
 };
 /* Opens or creates; tells store (job 0) when it starts empty. A database that cannot be read is moved to

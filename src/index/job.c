@@ -207,14 +207,34 @@ static bool other_paths_back(struct job *j, notmuch_message_t *m, const char *ke
     return ok;
 }
 
-static bool add_file(struct job *j, const char *full, struct str tags)
+/* "KEY=VALUE" lines as properties; what is there stays. */
+static bool set_marks(struct job *j, notmuch_message_t *m, struct str marks)
+{
+    struct str line;
+    bool ok = true;
+    while (ok && str_split(&marks, '\n', &line)) {
+        size_t eq;
+        if (!str_find(line, '=', &eq))
+            continue;
+        const char *key = arena_dup(j->arena, line.p, eq),
+                   *value = arena_dup(j->arena, line.p + eq + 1, line.n - eq - 1);
+        ok = key == NULL || value == NULL || nm(j, notmuch_message_add_property(m, key, value), "properties");
+    }
+    return ok;
+}
+
+static bool add_file(struct job *j, const char *full, const struct envelope *of, struct str tags)
 {
     notmuch_message_t *m = by_path(j, full);
     if (j->fatal)
         return false;
     bool ok = m != NULL ? other_paths_back(j, m, full) && nm(j, notmuch_message_reindex(m, j->ix->opts), "indexing")
                         : nm(j, notmuch_database_index_file(j->ix->db, full, j->ix->opts, &m), "indexing");
-    ok = ok && m != NULL && set_tags(j, m, tags);
+    if (ok && m != NULL) { /* frozen, so that it is written once */
+        ok = nm(j, notmuch_message_freeze(m), "properties") && set_marks(j, m, of->marks) && set_tags(j, m, tags);
+        ok = nm(j, notmuch_message_thaw(m), "properties") && ok;
+    }
+    ok = ok && m != NULL;
     if (m != NULL)
         notmuch_message_destroy(m);
     return ok;
@@ -227,7 +247,7 @@ static bool add_altered(struct job *j, struct str path, const struct envelope *e
     if (dup == NULL || !headfile_write(dup, env, msgid, &j->err))
         return false;
     remove_later(j->ix, dup);
-    return add_file(j, dup, tags);
+    return add_file(j, dup, env, tags);
 }
 
 static bool add(struct job *j, struct str path, const char *full, const struct envelope *env, struct str tags)
@@ -244,7 +264,7 @@ static bool add(struct job *j, struct str path, const char *full, const struct e
     if (j->fatal)
         return false;
     if (!differs)
-        return add_file(j, full, tags);
+        return add_file(j, full, env, tags);
     struct buf id = BUF_INIT(128);
     buf_addf(&id, "%016llx.dup@tuimail.invalid", (unsigned long long)str_hash(path));
     bool ok = add_altered(j, path, env, buf_str(&id), tags);
@@ -259,7 +279,7 @@ static bool job_add(struct job *j, const struct m_INDEX_ADD *m)
     const char *full = full_path(j, "", m->path);
     if (full == NULL)
         return false;
-    if (!headfile_check(full, j->arena, &env, &headfile, &j->err)) {
+    if (!headfile_check(full, str_z(j->ix->fields), j->arena, &env, &headfile, &j->err)) {
         /* Found at least by what a list shows of it; the store still hears what happened. */
         if (j->err.kind == ERR_LIMIT) {
             struct err why = j->err;
@@ -284,7 +304,8 @@ static bool job_add(struct job *j, const struct m_INDEX_ADD *m)
 static bool job_header(struct job *j, const struct m_INDEX_HEADER *m)
 {
     const char *full = full_path(j, "", m->path);
-    struct envelope env = {m->from_name, m->from_addr, m->to, m->subject, m->msgid, m->refs, m->list_id, m->date};
+    struct envelope env = {m->from_name, m->from_addr, m->to,   m->subject, m->msgid,
+                           m->refs,      m->list_id,   m->date, STR("")};
     if (full == NULL || !write_headfile(j, full, &env))
         return false;
     return add(j, m->path, full, &env, m->tags);

@@ -33,6 +33,9 @@ static bool prepare(struct index *ix, struct sandbox *box, int argc, char **argv
         ix->dir =
             path_join(p.conf->state_dir != NULL && p.conf->state_dir[0] != '\0' ? p.conf->state_dir : root, "index");
         ix->config = path_join(ix->dir, "config");
+        struct buf fields = BUF_INIT(16384);
+        conf_query_headers(p.conf, &fields);
+        ix->fields = buf_take(&fields, NULL);
         char *text = index_config_text(ix->dir, ix->mail);
         ok = fs_mkdir_private(ix->mail, err) && fs_mkdir_private(ix->dir, err) &&
              fs_write_atomic(ix->config, 0600, str_z(text), err);
@@ -99,5 +102,6 @@ int main(int argc, char **argv)
     free(ix.dir);
     free(ix.mail);
     free(ix.config);
+    free(ix.fields);
     return ok ? 0 : err_exit(err.kind);
 }

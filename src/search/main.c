@@ -27,6 +27,9 @@ static bool prepare(struct search *s, int argc, char **argv, struct err *err)
         s->index = path_join(apart ? conf->state_dir : root, "index");
         s->config = path_join(s->index, "config");
         s->state = apart ? mem_dup_z(conf->state_dir) : path_join(root, "state");
+        struct buf fields = BUF_INIT(16384);
+        conf_query_headers(conf, &fields);
+        s->fields = buf_take(&fields, NULL);
         s->naccounts = conf->naccounts;
         s->accounts = mem_array(s->naccounts + 1, sizeof *s->accounts);
         s->readers = mem_array(s->naccounts + 1, sizeof(struct reader *));
@@ -98,6 +101,7 @@ int main(int argc, char **argv)
     free(s.readers);
     free(s.index);
     free(s.config);
+    free(s.fields);
     free(s.state);
     return ok ? 0 : err_exit(err.kind);
 }

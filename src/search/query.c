@@ -1,6 +1,8 @@
 /* Short forms of the query language. */
 #include "search/search.h"
 
+#include "mail/filter.h"
+
 struct expander {
     struct search *search;
     struct str account;
@@ -141,6 +143,101 @@ static bool expand_before(struct expander *x, struct str date)
     return buf_addz(x->out, "date:..") && buf_adds(x->out, date);
 }
 
+/* ---- header:, spam: ---- */
+
+/* Fields that notmuch has a prefix for. */
+static const struct {
+    const char *name, *prefix;
+} fields[] = {{"From", "from"},       {"To", "to"},        {"Cc", "to"},
+              {"Subject", "subject"}, {"List-Id", "List"}, {"Message-ID", "id"}};
+
+struct words {
+    struct expander *x;
+    const char *name; /* of the field, in lower case */
+    size_t n;
+};
+
+static void put_word(void *arg, struct str word)
+{
+    struct words *w = arg;
+    buf_addf(w->x->out, "%sproperty:\"%s=", w->n++ > 0 ? " and " : "(", w->name);
+    put_quoted(w->x->out, word);
+    buf_addc(w->x->out, '"');
+}
+
+static bool recorded(const struct search *s, struct str name)
+{
+    struct str rest = str_z(s->fields), one;
+    bool is = filter_field(name);
+    while (!is && str_split(&rest, '\n', &one))
+        is = one.n > 0 && str_case_eq(one, name);
+    return is;
+}
+
+static bool field_unknown(struct expander *x, struct str name)
+{
+    struct buf safe = BUF_INIT(200);
+    text_from_bytes(name, TEXT_LINE, &safe);
+    err_set(
+        x->err, ERR_QUERY,
+        "the field %s is not in the index: it will be of new mail when a rule or saved search in tuimailrc asks for it",
+        buf_z(&safe));
+    buf_fini(&safe);
+    return false;
+}
+
+/* The stars or pluses of a level are no words. */
+static bool is_bar(struct str s)
+{
+    for (size_t i = 0; i < s.n; i++)
+        if (s.p[i] != s.p[0] || (s.p[i] != '*' && s.p[i] != '+'))
+            return false;
+    return s.n > 0;
+}
+
+static bool expand_header(struct expander *x, struct str value)
+{
+    size_t eq = value.n;
+    bool with = str_find(value, '=', &eq);
+    struct str name = str_trim(str_sub(value, 0, with ? eq : value.n)),
+               want = str_trim(str_sub(value, eq + with, value.n));
+    for (size_t i = 0; i < COUNT(fields); i++)
+        if (str_case_eqz(name, fields[i].name)) {
+            buf_addf(x->out, with ? "%s:\"" : "%s:", fields[i].prefix);
+            if (with)
+                put_quoted(x->out, want);
+            else
+                buf_addc(x->out, '*');
+            return with ? buf_addc(x->out, '"') : true;
+        }
+    if (!recorded(x->search, name))
+        return field_unknown(x, name);
+    if (is_bar(want))
+        return buf_addf(x->out, "property:spamlevel=%zu", MIN(want.n, (size_t)FILTER_LEVEL_MAX));
+    char *lower = mem_dup_n(name.p, name.n);
+    for (char *p = lower; *p != '\0'; p++)
+        *p = *p >= 'A' && *p <= 'Z' ? (char)(*p | 0x20) : *p;
+    struct words w = {x, lower, 0};
+    if (with)
+        filter_words(want, put_word, &w);
+    else
+        buf_addf(x->out, "property:\"header=%s\"", lower);
+    free(lower);
+    if (with && w.n == 0)
+        return err_set(x->err, ERR_QUERY, "header:FIELD=WORDS needs a word of letters or digits");
+    return with ? buf_addc(x->out, ')') : true;
+}
+
+static bool expand_spam(struct expander *x, struct str value)
+{
+    uint32_t level;
+    if (str_case_eqz(value, "yes") || str_case_eqz(value, "no"))
+        return buf_addf(x->out, "property:spam=%s", (value.p[0] | 0x20) == 'y' ? "yes" : "no");
+    if (str_u32(value, &level) && level > 0)
+        return buf_addf(x->out, "property:spamlevel=%u", MIN(level, (uint32_t)FILTER_LEVEL_MAX));
+    return err_set(x->err, ERR_QUERY, "spam: takes yes, no or a level, as in spam:5");
+}
+
 static const struct {
     const char *prefix, *to;                       /* replaced by `to` ... */
     bool (*expand)(struct expander *, struct str); /* ... or the value is rewritten */
@@ -158,6 +255,8 @@ static const struct {
     {"older:", NULL, expand_older},
     {"after:", NULL, expand_after},
     {"before:", NULL, expand_before},
+    {"header:", NULL, expand_header},
+    {"spam:", NULL, expand_spam},
 };
 
 /* ---- Words ---- */
@@ -167,14 +266,18 @@ static bool blank(char c)
     return c == ' ' || c == '\t' || c == '\n' || c == '\r';
 }
 
-/* Reads a value at `at`, "..." (a doubled quote inside stands for one) or up to a blank or closing bracket; returns
- * where it ends. */
+/* Reads a value at `at`, "..." (a doubled quote inside stands for one) or up to a blank or closing bracket, or
+ * NAME="..."; returns where it ends. */
 static size_t value_read(struct str q, size_t at, struct buf *out)
 {
     bool quoted = at < q.n && q.p[at] == '"';
     for (at += quoted; at < q.n; at++) {
         if (!quoted && (blank(q.p[at]) || q.p[at] == ')'))
             return at;
+        if (!quoted && q.p[at] == '"' && at > 0 && q.p[at - 1] == '=') {
+            quoted = true;
+            continue;
+        }
         if (quoted && q.p[at] == '"') {
             if (at + 1 >= q.n || q.p[at + 1] != '"')
                 return at + 1;

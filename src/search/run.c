@@ -54,8 +54,12 @@ static void query_error(struct run *r, notmuch_status_t status, struct err *err)
     if (words == NULL || words[0] == '\0')
         words = notmuch_status_to_string(status);
     bool moved = status == NOTMUCH_STATUS_XAPIAN_EXCEPTION && strstr(words, "parsing") == NULL;
+    /* "A Xapian exception occurred parsing query: WHY", and behind it the query as we wrote it */
+    const char *why = strstr(words, "parsing query: "), *query = strstr(words, "Query string was:");
     struct buf safe = BUF_INIT(300);
-    text_from_bytes(str_trim(str_z(words)), TEXT_FOLD_SPACE, &safe);
+    why = why != NULL ? why + strlen("parsing query: ") : words;
+    text_from_bytes(str_trim((struct str){why, query != NULL && query > why ? (size_t)(query - why) : strlen(why)}),
+                    TEXT_FOLD_SPACE, &safe);
     err_set(err, moved ? ERR_INDEX : ERR_QUERY, "%s", buf_z(&safe));
     buf_fini(&safe);
 }
@@ -99,8 +103,8 @@ static notmuch_message_t *find(struct run *r, struct reader *reader, uint64_t ms
     return m;
 }
 
-/* The query's messages, and the words that restrict it to them; false: none of them is in the index. */
-static bool only_these(struct run *r, struct buf *words)
+/* The query's messages, and the words that restrict it to them. */
+static void only_these(struct run *r, struct buf *words)
 {
     struct reader *reader = NULL;
     size_t n = ipc_ids_count(r->m->msgs);
@@ -108,6 +112,7 @@ static bool only_these(struct run *r, struct buf *words)
         if (str_eqz(r->m->account, r->s->accounts[i]))
             reader = search_reader(r->s, i);
     only_free(r);
+    buf_addz(words, "(id:\"\""); /* where the index has none of them the query is still looked at */
     r->only = mem_array(n + 1, sizeof *r->only);
     for (size_t i = 0; i < n && reader != NULL; i++) {
         uint64_t msg = ipc_ids_at(r->m->msgs, i);
@@ -115,7 +120,7 @@ static bool only_these(struct run *r, struct buf *words)
         if (m == NULL)
             continue;
         const char *id = notmuch_message_get_message_id(m);
-        buf_addz(words, r->nonly == 0 ? "(id:\"" : " or id:\"");
+        buf_addz(words, " or id:\"");
         for (const char *p = id; *p != '\0'; p++)
             buf_addf(words, *p == '"' ? "\"\"" : "%c", *p);
         buf_addc(words, '"');
@@ -125,7 +130,6 @@ static bool only_these(struct run *r, struct buf *words)
     buf_addc(words, ')');
     if (r->nonly > 0)
         qsort(r->only, r->nonly, sizeof *r->only, by_id);
-    return r->nonly > 0;
 }
 
 static bool send_only(struct run *r, notmuch_message_t *m, struct err *err)
@@ -286,10 +290,10 @@ static notmuch_status_t query_make(struct run *r, const char *text, notmuch_quer
 {
     struct buf words = BUF_INIT(1u << 20);
     if (r->m->msgs.n > 0) {
-        bool any = only_these(r, &words);
+        only_these(r, &words);
         if (strcmp(text, "*") != 0)
             buf_addf(&words, " and (%s)", text);
-        text = any ? buf_z(&words) : "not *";
+        text = buf_z(&words);
     }
     notmuch_status_t status = words.full
                                   ? NOTMUCH_STATUS_OUT_OF_MEMORY
@@ -319,7 +323,7 @@ static bool ask(struct run *r, const char *text, uint32_t *count_r, bool *cancel
     }
     if (status != NOTMUCH_STATUS_SUCCESS)
         query_error(r, status, err);
-    *count_r = count;
+    *count_r = r->m->msgs.n > 0 ? (uint32_t)r->nonly : count;
     if (q != NULL)
         notmuch_query_destroy(q);
     return ok;

@@ -11,6 +11,7 @@
 
 struct search {
     char *index, *config, *state;
+    char *fields;            /* of the header, that queries of tuimailrc ask for, one a line */
     char **accounts;         /* names */
     struct reader **readers; /* one per account, NULL until needed */
     size_t naccounts;
@@ -22,8 +23,9 @@ struct reader *search_reader(struct search *, size_t account);
 /* Rewrites the short forms at the start of a word outside quotes; everything else stays for notmuch:
  * f: t: s: c: -> from: to: subject: (to: also covers Cc); is:unread is:read is:flagged is:starred is:replied is:NAME ->
  * tag:; has:attachment -> tag:attachment; in:MAILBOX -> the folders of that name or role in all accounts; newer:7d
- * older:2w (h d w m y), after:DATE before:DATE -> date:. False with ERR_QUERY where a short form makes no sense.
- * `account` ("" all) limits the result to one account. */
+ * older:2w (h d w m y), after:DATE before:DATE -> date:; header:FIELD=WORDS and
+ * spam:yes spam:no spam:LEVEL -> what filters wrote (mail/filter.h). False with ERR_QUERY where a short form makes no
+ * sense. `account` ("" all) limits the result to one account. */
 bool query_expand(struct search *, struct str query, struct str account, struct buf *out, struct err *);
 
 /* Answers one QUERY with HITs, SEARCH_COUNT and QUERY_DONE. *next_r is a message that came meanwhile and ended it (kind
