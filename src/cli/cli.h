@@ -37,8 +37,8 @@ extern const size_t cli_ncommands;
 /* Parses the whole command line and runs it; returns an exit status of sysexits(3). */
 int cli_main(int argc, char **argv);
 
-cli_fn check_main, fetch_main, search_main, view_main, send_main, queue_main, demo_main, doctor_main, help_main,
-    dump_main, login_main, cmd_main, export_main, import_main;
+cli_fn check_main, fetch_main, search_main, rules_main, view_main, send_main, queue_main, demo_main, doctor_main,
+    help_main, dump_main, login_main, cmd_main, export_main, import_main;
 
 /* ---- Options of a subcommand -------------------------------------------------------------------- */
 struct cli_opt {

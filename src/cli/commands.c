@@ -24,6 +24,14 @@ const struct subcommand cli_commands[] = {
      "columns; ids: message ids; files: "
      "paths of the mail that is on this machine. --limit 0 is no limit; the default is 1000.",
      search_main},
+    {"rules", "[--dry-run [QUERY]] [--run [--yes] QUERY] [--account NAME]", CLI_ACCOUNTS,
+     "list the rules, show what they would do, or run them over old mail",
+     "Alone it lists the rules of tuimailrc, each with its line. --dry-run prints, for each mail that the query "
+     "matches, "
+     "what they would do to it and which of them; without a query, for the unread mail in INBOX. --run does it, after "
+     "asking with the count, or at once with --yes; undo takes it back. A rule whose query is broken is named on "
+     "standard error, the others go on, and the status says so.",
+     rules_main},
     {"view", "[--width N] [--format=text|json] [--all-headers] < MAIL", CLI_NO_CONF, "show a mail as text",
      "Reads one mail from standard input and prints what the screen would show, without a terminal's colours. --width "
      "0 does not wrap.",

@@ -51,6 +51,7 @@ struct box {
     bool busy;            /* the server said: not now */
     bool later;           /* to be opened, but not at once again */
     bool scan;            /* a Maildir folder: to be gone through */
+    bool scanned;         /* it was; what it had without a row is being read */
     bool same;            /* on this line its rows were told from other messages under their UIDs */
     int64_t opened_at;    /* monotonic */
 };

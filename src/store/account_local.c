@@ -143,6 +143,17 @@ static void reads_send(struct acct *a)
     }
 }
 
+/* All that was met has been read. */
+static void reads_end(struct acct *a)
+{
+    for (size_t i = 0; a->reading == 0 && a->unread.n == 0 && i < a->nboxes; i++) {
+        struct err err = ERR_INIT;
+        if (a->boxes[i].scanned && !a->boxes[i].scan && !db_box_filled(a->db, a->plan[i].id, &err))
+            acct_db_error(a, &err);
+        a->boxes[i].scanned = false;
+    }
+}
+
 static const struct said { /* what a message of fetch names, to be looked at before it is believed */
     uint64_t box, target;
     struct str name, to, path;
@@ -262,8 +273,11 @@ static void folder_done(struct acct *a, struct step *s, enum err_kind kind, stru
     struct err err = ERR_INIT;
     a->scanning = false;
     if (kind == ERR_NONE) {
+        ptrdiff_t i = box_at(a, s->box);
         if (!db_scan_end(a->db, s->box, &err))
             acct_db_error(a, &err);
+        else if (i >= 0)
+            a->boxes[i].scanned = true;
     } else if (kind == ERR_NO_MAILBOX || kind == ERR_NO_FILE) { /* since it was listed */
         a->list_wanted = true;
     } else if (kind != ERR_CHANNEL && kind != ERR_CANCELED) {
@@ -327,6 +341,7 @@ bool local_pump(struct acct *a)
     if (a->changed_boxes && !a->list_open)
         acct_boxes_load(a);
     reads_send(a);
+    reads_end(a);
     if (a->scanning || a->batch) /* what we change ourselves is not looked at in the middle */
         return a->scanning;
     ptrdiff_t next;

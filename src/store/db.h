@@ -322,7 +322,8 @@ struct db_intent {
     const struct db_row *row; /* APPEND: how the message shows meanwhile (box and uid ignored) */
     int64_t now;
     bool automatic; /* follows from something else (the mark on an answered mail): not a group that undo takes back */
-    uint64_t group; /* of an earlier one in this burst, whose part it is; 0: one of its own */
+    uint64_t
+        group; /* RULES, BOX_CREATE: of an earlier one, whose part it is if nothing came after it; 0: one of its own */
 };
 /* Records what the user wants as one undo group and shows it at once: moved rows are in the target, copies have rows of
  * their own there, flags are changed, a created mailbox exists (its id in *target_r), a deleted one is hidden. Messages

@@ -104,6 +104,13 @@ static void hand_out(struct db *db, const struct waiting *w, db_index_fn *fn, vo
     buf_fini(&tags);
 }
 
+static size_t waiting_read(struct db *db, sqlite3_stmt *st, struct waiting *w, size_t n, size_t max)
+{
+    while (q_step(db, st) && n < max)
+        w[n++] = (struct waiting){.id = sql_u64(st, 0), .what = sql_u32(st, 1), .seq = sql_u64(st, 2)};
+    return n;
+}
+
 bool db_index_next(struct db *db, unsigned max, db_index_fn *fn, void *arg, struct err *err)
 {
     bool own;
@@ -111,12 +118,22 @@ bool db_index_next(struct db *db, unsigned max, db_index_fn *fn, void *arg, stru
         return false;
     struct waiting *w = mem_array(max ? max : 1, sizeof *w);
     size_t n = 0;
-    sqlite3_stmt *st = q_ask(db,
-                             "SELECT id,istate,iseq FROM msg WHERE istate>0 AND (suid>0 OR (name IS NOT NULL AND body "
-                             "IS NOT NULL)) ORDER BY date DESC,id DESC LIMIT ?",
-                             "i", I(max));
-    while (q_step(db, st) && n < max)
-        w[n++] = (struct waiting){.id = sql_u64(st, 0), .what = sql_u32(st, 1), .seq = sql_u64(st, 2)};
+    if (db->has_arrivals) /* before what is only moved, for it may be filed by what the index says of it */
+        n = waiting_read(db,
+                         q_ask(db,
+                               "SELECT m.id,m.istate,m.iseq FROM arrival a CROSS JOIN msg m ON m.id=a.msg WHERE "
+                               "m.istate>0 AND (m.suid>0 OR m.body IS NOT NULL) ORDER BY a.msg LIMIT ?",
+                               "i", I(max)),
+                         w, n, max);
+    if (n < max)
+        n = waiting_read(
+            db,
+            q_ask(db,
+                  "SELECT id,istate,iseq FROM msg WHERE istate>0 AND (suid>0 OR (name IS NOT NULL AND body "
+                  "IS NOT NULL)) AND (?1=0 OR NOT EXISTS(SELECT 1 FROM arrival a WHERE a.msg=msg.id)) ORDER BY date "
+                  "DESC,id DESC LIMIT ?2",
+                  "ii", I(db->has_arrivals), I(max - n)),
+            w, n, max);
     for (size_t i = 0; i < n && !db->failed; i++)
         hand_out(db, &w[i], fn, arg);
     free(w);

@@ -117,6 +117,7 @@ struct db {
     bool has_unindex;
     struct imap scan; /* ids seen by the running Maildir scan */
     uint64_t scan_box;
+    bool scan_lacks; /* it met files without a row */
     struct imap handed; /* message -> struct handed: its index job */
     struct pop *pop;    /* the running listing */
     struct batch_mem *batch;

@@ -611,6 +611,7 @@ bool db_scan_begin(struct db *db, uint64_t box, struct err *err)
         return false;
     imap_fini(&db->scan, NULL);
     db->scan_box = box;
+    db->scan_lacks = false;
     return call_leave(db, own, err);
 }
 
@@ -649,6 +650,7 @@ bool db_scan_seen(struct db *db, uint64_t box, struct str name, struct str path,
             imap_put(&db->scan, id, db);
         name_said(db, id, sflags, same_path ? STR("") : path, flags);
     }
+    db->scan_lacks = db->scan_lacks || (!*known_r && db->scan_box == box);
     return call_leave(db, own, err);
 }
 
@@ -687,7 +689,7 @@ bool db_scan_end(struct db *db, uint64_t box, struct err *err)
         imap_fini(&db->scan, NULL);
         db->scan_box = 0;
         struct box *b = box_ref(db, box);
-        if (b && !b->filled) {
+        if (b && !b->filled && !db->scan_lacks) {
             b->filled = true;
             box_touch(db, b);
         }

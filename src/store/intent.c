@@ -585,6 +585,14 @@ static uint64_t group_new(struct db *db, const struct db_intent *in, uint64_t ta
     return (uint64_t)sqlite3_last_insert_rowid(db->q.h);
 }
 
+/* Nothing came behind it that undo would take back first, and it was not undone itself. */
+static bool group_open(struct db *db, uint64_t group)
+{
+    int64_t id = 0;
+    return q_one(db, &id, "SELECT max(id) FROM ugroup WHERE state<>2 OR id=?", "i", I(group)) &&
+           (uint64_t)id == group && !q_one(db, &id, "SELECT 1 FROM ugroup WHERE id=? AND state=1", "i", I(group));
+}
+
 bool db_intent_add(struct db *db, const struct db_intent *in, uint64_t *group_r, uint64_t *target_r, uint32_t *count_r,
                    struct err *err)
 {
@@ -599,7 +607,8 @@ bool db_intent_add(struct db *db, const struct db_intent *in, uint64_t *group_r,
         return false;
     if (!check(db, in, &target, &why))
         return call_refuse(db, own, err, why.kind, "%s", why.text);
-    uint64_t group = in->group ? in->group : group_new(db, in, target);
+    bool joined = in->group && group_open(db, in->group);
+    uint64_t group = joined ? in->group : group_new(db, in, target);
     struct maker m = {.db = db, .group = group, .round = 1, .now = in->now};
     if (intent_on_box(in->kind))
         target = make_box(&m, in->kind, in->box, in->arg, in->utf8.n ? in->utf8 : in->arg);
@@ -612,8 +621,9 @@ bool db_intent_add(struct db *db, const struct db_intent *in, uint64_t *group_r,
     if (m.count) {
         if (!in->automatic)
             q_keep(db, "UPDATE ugroup SET state=2 WHERE state=1", "");
-        q_keep(db, "UPDATE ugroup SET count=count+? WHERE id=?", "ii", I(m.count), I(group));
-    } else if (!in->group) {
+        q_keep(db, "UPDATE ugroup SET count=count+?1,kind=CASE WHEN ?2=?3 THEN ?3 ELSE kind END WHERE id=?4", "iiii",
+               I(m.count), I(in->kind), I(INTENT_RULES), I(group));
+    } else if (!joined) {
         q_keep(db, "DELETE FROM ugroup WHERE id=?", "i", I(group));
         group = 0;
     }

@@ -9,9 +9,10 @@
 
 #include "store/account.h"
 
-#define BATCH_MAX 1000
+#define BATCH_MAX 4096
 #define QUERY_MS 60000 /* then the rule is as good as broken */
 #define QUERY_TRIES 3
+#define LACKS_MAX 3
 #define IDLE_STOP_MS 3000
 #define AGAIN_MS 1000 /* after a failure; doubled up to ... */
 #define AGAIN_MAX_MS 60000
@@ -31,17 +32,21 @@ struct rules {
     uint64_t tag;
     struct asked *asked, *now; /* waiting in order; the one under way, NULL: arrivals */
     struct acct *acct;         /* of the batch; NULL: none is under way */
-    uint64_t msgs[BATCH_MAX];
-    size_t effect[BATCH_MAX]; /* index into effects */
+    uint64_t msgs[BATCH_MAX];  /* rising */
+    size_t effect[BATCH_MAX];  /* index into effects */
     bool hit[BATCH_MAX];
     size_t n, at; /* at: the rule whose query is out, or is next */
     struct rule_effects effects;
-    uint32_t req; /* of the query that is out; 0 none */
+    uint32_t req;           /* of the query that is out; 0 none */
+    uint32_t nasked, known; /* its messages; those that the index has */
+    unsigned lacks;         /* batches given up for messages that it ought to have: it has just been made anew */
     unsigned tries;
     bool *broken; /* by rule: it was named */
-    bool look;    /* there may be arrivals that are ready */
-    bool stuck;   /* it was said that they wait */
-    bool failing; /* the last batch, or the index, failed */
+    bool any_broken;
+    char said[400]; /* of the last that is broken, told behind what the others did */
+    bool look;      /* there may be arrivals that are ready */
+    bool stuck;     /* it was said that they wait */
+    bool failing;   /* the last batch, or the index, failed */
     int64_t not_before;
     unsigned failures;
     struct watch *timer, *deadline, *idle;
@@ -122,9 +127,8 @@ void rules_stuck(struct rules *x, const char *why)
         struct acct *a = x->srv->accts[i];
         if (!a || !a->db || !db_arrivals_any(a->db))
             continue;
-        acct_note(a, 1, ERR_INDEX,
-                  "new mail of %s stays in INBOX, the rules look at it when the search index is back: %s", a->name,
-                  why);
+        acct_note(a, 1, ERR_INDEX, "new mail of %s stays in INBOX until the rules can use the search index: %s",
+                  a->name, why);
         x->stuck = true;
     }
 }
@@ -147,7 +151,7 @@ static void batch_fail(struct rules *x, enum err_kind kind, const char *why)
 {
     if (x->now)
         server_refuse(x->srv, x->now->client, x->now->req, kind, why);
-    else
+    else if (kind)
         rules_stuck(x, why);
     batch_end(x);
     x->failing = x->look = true;
@@ -161,9 +165,11 @@ static void batch_fail(struct rules *x, enum err_kind kind, const char *why)
 static void rule_broken(struct rules *x, const char *why)
 {
     const struct rule *r = &x->srv->conf->rules[x->at];
-    if (!x->broken[x->at] || x->now)
-        acct_note(x->acct, 1, ERR_QUERY, "%s: rule \"%.100s\": %s; the others go on", r->defined_in, r->query, why);
-    x->broken[x->at] = true;
+    if (!x->broken[x->at] || x->now) {
+        snprintf(x->said, sizeof x->said, "%s: rule \"%.100s\": %s; the others go on", r->defined_in, r->query, why);
+        log_msg(LOG_WARN, "%s", x->said);
+    }
+    x->broken[x->at] = x->any_broken = true;
 }
 
 struct done {
@@ -185,46 +191,60 @@ static void done_say(struct done *d, const struct rule_effect *e, uint32_t count
         buf_addz(&d->words, e->flag ? " flagged" : " read");
 }
 
-/* What one effect does to its messages. An account that refuses it (a mailbox that takes none) is told with the rule.
- */
+/* What one effect does to its messages: *group (0: made) is their undo. */
+static bool effect_record(struct acct *a, const struct rule_effect *e, const uint64_t *ids, size_t n, bool automatic,
+                          uint64_t *group, uint32_t *count_r, struct err *err)
+{
+    uint64_t target = 0, mine = 0;
+    if (e->folder && (target = acct_folder(a, e->folder, group, automatic, err)) == 0)
+        return false;
+    struct db_intent in = {.kind = INTENT_RULES,
+                           .msgs = ids,
+                           .n = n,
+                           .target = target,
+                           .set = (e->read ? FLAG_SEEN : 0) | (e->flag ? FLAG_FLAGGED : 0),
+                           .arg = str_z(e->tags),
+                           .now = clock_wall(),
+                           .automatic = automatic,
+                           .group = *group};
+    if (!db_intent_add(a->db, &in, &mine, NULL, count_r, err))
+        return false;
+    *group = *group ? *group : mine;
+    return true;
+}
+
+/* An account that refuses it (a mailbox that takes none) is told with the rule; false: the database failed. */
 static bool effect_do(struct rules *x, size_t effect, uint64_t *group, struct done *done, struct err *err)
 {
     const struct rule_effect *e = &x->effects.list[effect];
-    struct acct *a = x->acct;
-    uint64_t *ids = mem_array(x->n + 1, sizeof *ids), target = 0, mine = 0;
+    uint64_t *ids = mem_array(x->n + 1, sizeof *ids);
     uint32_t count = 0;
     struct err why = ERR_INIT;
     size_t n = 0;
     for (size_t i = 0; i < x->n; i++)
         if (x->effect[i] == effect)
             ids[n++] = x->msgs[i];
-    bool automatic = x->now == NULL, ok = n == 0 || (!e->folder && !e->tags[0] && !e->read && !e->flag);
-    if (!ok) {
-        bool placed = !e->folder || (target = acct_folder(a, e->folder, group, automatic, &why)) != 0;
-        struct db_intent in = {.kind = INTENT_RULES,
-                               .msgs = ids,
-                               .n = n,
-                               .target = target,
-                               .set = (e->read ? FLAG_SEEN : 0) | (e->flag ? FLAG_FLAGGED : 0),
-                               .arg = str_z(e->tags),
-                               .now = clock_wall(),
-                               .automatic = automatic,
-                               .group = *group};
-        ok = placed && db_intent_add(a->db, &in, &mine, NULL, &count, &why);
-        if (ok && !*group)
-            *group = mine;
-        if (ok)
-            done_say(done, e, count);
-        bool broken = why.kind == ERR_STORE || why.kind == ERR_DISK_FULL || why.kind == ERR_IO;
-        if (!ok && !broken && why.kind != ERR_NO_MESSAGE)
-            acct_note(a, 1, why.kind, "%s: rule \"%.100s\" could not be done: %s", e->last->defined_in, e->last->query,
-                      why.text);
-        if (!ok && broken)
-            *err = why;
-        ok = ok || !broken;
-    }
+    bool ok = n == 0 || !rule_does(e) || effect_record(x->acct, e, ids, n, x->now == NULL, group, &count, &why);
     free(ids);
-    return ok;
+    if (ok)
+        done_say(done, e, count);
+    bool broken = why.kind == ERR_STORE || why.kind == ERR_DISK_FULL || why.kind == ERR_IO;
+    if (!ok && broken)
+        *err = why;
+    else if (!ok && why.kind != ERR_NO_MESSAGE)
+        acct_note(x->acct, 1, why.kind, "%s: rule \"%.100s\" could not be done: %s", e->last->defined_in,
+                  e->last->query, why.text);
+    return ok || !broken;
+}
+
+/* Not over what was said of a broken rule. */
+static void done_tell(struct rules *x, const struct done *d)
+{
+    const char *plural = d->count == 1 ? "" : "s", *words = clean_line(buf_str(&d->words));
+    if (x->any_broken)
+        log_msg(LOG_INFO, "%s: rules: %u new message%s: %s", x->acct->name, d->count, plural, words);
+    else
+        acct_note(x->acct, 0, ERR_NONE, "rules: %u new message%s: %s", d->count, plural, words);
 }
 
 /* All effects and the end of the marks, or nothing. */
@@ -245,11 +265,13 @@ static void batch_done(struct rules *x)
     if (ok && x->now)
         ANSWER(x->srv, x->now->client, -1, INTENT_OK, .req = x->now->req, .group = group, .count = done.count);
     else if (ok && done.count > 0)
-        acct_note(a, 0, ERR_NONE, "rules: %u new message%s: %s", done.count, done.count == 1 ? "" : "s",
-                  clean_line(buf_str(&done.words)));
+        done_tell(x, &done);
     buf_fini(&done.words);
+    if (x->said[0])
+        acct_note(a, 1, ERR_QUERY, "%s", x->said);
+    x->said[0] = '\0';
     if (ok) {
-        x->failures = 0;
+        x->failures = x->lacks = 0;
         batch_end(x);
     } else {
         acct_db_error(a, &err);
@@ -270,10 +292,11 @@ static bool next_query(struct rules *x)
         x->at++;
     bool more = msgs.n > 0 && x->at < conf->nrules;
     if (more) {
+        x->nasked = x->known = (uint32_t)ipc_ids_count(buf_str(&msgs));
         memset(x->hit, 0, sizeof x->hit);
         x->req = (uint32_t)server_id(x->srv);
         PEER_SEND(x->peer, -1, QUERY, .req = x->req, .query = str_z(conf->rules[x->at].query),
-                  .account = str_z(x->acct->name), .limit = UINT32_MAX, .msgs = buf_str(&msgs));
+                  .account = str_z(x->acct->name), .limit = UINT32_MAX, .count = 1, .msgs = buf_str(&msgs));
     }
     buf_fini(&msgs);
     return more;
@@ -282,13 +305,19 @@ static bool next_query(struct rules *x)
 /* ---- The program -------------------------------------------------------------------------------- */
 static void go_on(struct rules *x);
 
+static int by_id(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return (x > y) - (x < y);
+}
+
 static void on_hit(struct rules *x, const struct m_HIT *h)
 {
     if (x->req == 0 || h->req != x->req)
         return;
-    for (size_t i = 0; i < x->n; i++)
-        if (x->msgs[i] == h->msg)
-            x->hit[i] = true;
+    uint64_t *at = bsearch(&h->msg, x->msgs, x->n, sizeof h->msg, by_id);
+    if (at)
+        x->hit[at - x->msgs] = true;
 }
 
 static void query_over(struct rules *x)
@@ -308,6 +337,10 @@ static void on_query_done(struct rules *x, const struct m_QUERY_DONE *d)
         batch_fail(x, ERR_INDEX, clean_line(d->text));
         return;
     }
+    if (d->kind == ERR_NONE && x->known < x->nasked && !x->now && x->lacks++ < LACKS_MAX) {
+        batch_fail(x, ERR_NONE, "");
+        return;
+    }
     if (d->kind != ERR_NONE) {
         rule_broken(x, clean_line(d->text));
     } else {
@@ -324,6 +357,8 @@ static void search_message(void *arg, struct msg *m)
     struct rules *x = arg;
     if (m->kind == MSG_HIT)
         on_hit(x, &m->u.HIT);
+    else if (m->kind == MSG_HIT_COUNT && x->req && m->u.HIT_COUNT.req == x->req)
+        x->known = m->u.HIT_COUNT.count;
     else if (m->kind == MSG_QUERY_DONE)
         on_query_done(x, &m->u.QUERY_DONE);
     if (m->fd >= 0)
@@ -413,6 +448,7 @@ static void batch_begin(struct rules *x, struct acct *a, size_t n)
 {
     x->acct = a;
     x->n = n;
+    qsort(x->msgs, n, sizeof *x->msgs, by_id);
     x->at = 0;
     memset(x->effect, 0, sizeof x->effect);
     go_on(x);
@@ -489,4 +525,30 @@ void rules_ask(struct rules *x, struct acct *a, uint64_t client, const struct m_
         at = &(*at)->next;
     *at = q;
     rules_pump(x);
+}
+
+void rules_do(struct acct *a, uint64_t client, const struct m_RULES_DO *m)
+{
+    struct rule_effect e = {.read = (m->flags & FLAG_SEEN) != 0, .flag = (m->flags & FLAG_FLAGGED) != 0};
+    struct err err = ERR_INIT;
+    size_t n = MIN(ipc_ids_count(m->msgs), (size_t)BATCH_MAX);
+    uint64_t *ids = mem_array(n + 1, sizeof *ids), group = m->group;
+    uint32_t count = 0;
+    char *folder = mem_dup_n(m->folder.p, m->folder.n);
+    for (size_t i = 0; i < n; i++)
+        ids[i] = ipc_ids_at(m->msgs, i);
+    if (m->folder.n)
+        e.folder = folder;
+    memcpy(e.tags, m->tags.p ? m->tags.p : "", MIN(m->tags.n, sizeof e.tags - 1));
+    bool ok = db_begin(a->db, &err);
+    bool done = ok && effect_record(a, &e, ids, n, false, &group, &count, &err);
+    if (ok)
+        ok = db_commit(a->db, done ? &err : &(struct err){.kind = ERR_NONE}) && done;
+    if (ok)
+        ANSWER(a->srv, client, -1, INTENT_OK, .req = m->req, .group = group, .count = count);
+    else
+        server_refuse(a->srv, client, m->req, err.kind, err.text);
+    free(folder);
+    free(ids);
+    acct_settle(a);
 }

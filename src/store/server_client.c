@@ -481,6 +481,7 @@ static struct acct *account_of(struct client *c, const struct msg *m, uint32_t *
         OF(IDENTITY);
         OF(RULES_RUN);
         OF(SNOOZE);
+        OF(RULES_DO);
         OF0(WATCH);
         OF(WANT_ROWS);
         OF0(SET_OFFLINE);
@@ -531,6 +532,9 @@ static void account_message(struct client *c, struct acct *a, struct msg *m, uin
         break;
     case MSG_SNOOZE:
         snooze_ask(a, c->id, &m->u.SNOOZE);
+        break;
+    case MSG_RULES_DO:
+        rules_do(a, c->id, &m->u.RULES_DO);
         break;
     case MSG_WATCH:
         acct_watch(a, m->u.WATCH.box);
