@@ -447,7 +447,8 @@ const struct option conf_options[] = {
      .help = "Columns of a list, in their order",
      .more = "number; state: selected, waiting, unread; date; from (to, in lists of sent mail); address; to; subject; "
              "tags: "
-             "your own, not those that marks show; size; list: List-Id; account; mailbox; marks: refused, flagged, "
+             "your own, not those that marks show; size; list: List-Id; account; mailbox; marks: refused, still on "
+             "the server, flagged, "
              "attachment, encrypted, forwarded, answered. A width may follow, in columns or as a part of the list: "
              "\"from:24 subject tags:20%\". Subject takes what is left. Where there is little room the least "
              "needed ones are left out."},

@@ -88,6 +88,7 @@ struct fetch {
     bool canceled; /* the running step is to end with ERR_CANCELED */
     bool gentle; /* set by a handler: a cancel does not break off the wait, the answer under way is read (within 2 s) to
                     save the line */
+    bool line_busy; /* set by a POP3 handler: answers are on their way, so no step that needs the line may run inside */
     int64_t cancel_by; /* with gentle: when the wait ends all the same; 0 none */
     int64_t close_by;  /* the line is given up and STEP_CLOSE is waiting: when every wait on it ends; 0 none */
     bool ended;        /* the store is gone: leave */

@@ -210,8 +210,7 @@ static bool step_read(struct fetch *f, struct msg *m, struct err *err)
 
 /* ---- Actions --------------------------------------------------------------------------------------------- */
 /* Where the message is now, told to the store. */
-static bool tell_place(struct fetch *f, uint32_t step, uint64_t box, struct str folder, struct str name,
-                       struct err *err)
+bool local_place(struct fetch *f, uint32_t step, uint64_t box, struct str folder, struct str name, struct err *err)
 {
     struct maildir_file file;
     struct buf path = BUF_INIT(PATH_BYTES);
@@ -225,12 +224,31 @@ static bool tell_place(struct fetch *f, uint32_t step, uint64_t box, struct str 
     return ok;
 }
 
+/* A stub whose body came while the step waited has another name now. */
+static struct str named_now(struct maildir *md, struct str folder, struct str name, char whole[256])
+{
+    struct err err = ERR_INIT;
+    struct buf b = BUF_INIT(255);
+    int fd = mark_read(name).stub ? maildir_message(md, folder, name, NULL, NULL, &err) : -1;
+    if (fd >= 0)
+        close(fd);
+    if (err.kind == ERR_NO_MESSAGE && mark_whole(name, &b)) {
+        snprintf(whole, 256, "%s", buf_z(&b));
+        name = str_z(whole);
+    }
+    buf_fini(&b);
+    return name;
+}
+
 static bool step_flags(struct fetch *f, struct msg *m, struct err *err)
 {
     const struct m_STEP_MAILDIR_FLAGS *s = &m->u.STEP_MAILDIR_FLAGS;
     struct maildir *md = fetch_maildir(f, err);
-    return md && maildir_flags(md, s->folder, s->name, s->flags, err) &&
-           tell_place(f, s->step, s->box, s->folder, s->name, err);
+    char whole[256];
+    if (!md)
+        return false;
+    struct str name = named_now(md, s->folder, s->name, whole);
+    return maildir_flags(md, s->folder, name, s->flags, err) && local_place(f, s->step, s->box, s->folder, name, err);
 }
 
 static bool step_move(struct fetch *f, struct msg *m, struct err *err)
@@ -238,12 +256,14 @@ static bool step_move(struct fetch *f, struct msg *m, struct err *err)
     const struct m_STEP_MAILDIR_MOVE *s = &m->u.STEP_MAILDIR_MOVE;
     struct maildir *md = fetch_maildir(f, err);
     struct buf name = BUF_INIT(255);
+    char whole[256];
     bool ok = md != NULL;
+    struct str from = ok ? named_now(md, s->folder, s->name, whole) : s->name;
     if (ok && s->copy)
-        ok = maildir_copy(md, s->folder, s->name, s->target_folder, &name, err);
+        ok = maildir_copy(md, s->folder, from, s->target_folder, &name, err);
     else if (ok)
-        ok = maildir_move(md, s->folder, s->name, s->target_folder, err) && buf_adds(&name, s->name);
-    ok = ok && tell_place(f, s->step, s->target, s->target_folder, buf_str(&name), err);
+        ok = maildir_move(md, s->folder, from, s->target_folder, err) && buf_adds(&name, from);
+    ok = ok && local_place(f, s->step, s->target, s->target_folder, buf_str(&name), err);
     buf_fini(&name);
     return ok;
 }
@@ -252,13 +272,15 @@ static bool step_remove(struct fetch *f, struct msg *m, struct err *err)
 {
     const struct m_STEP_MAILDIR_REMOVE *s = &m->u.STEP_MAILDIR_REMOVE;
     struct maildir *md = fetch_maildir(f, err);
+    char whole[256];
     if (!md)
         return false;
+    struct str name = named_now(md, s->folder, s->name, whole);
     /* Gone already is what was asked for. */
-    if (!maildir_remove(md, s->folder, s->name, err) && err->kind != ERR_NO_MESSAGE)
+    if (!maildir_remove(md, s->folder, name, err) && err->kind != ERR_NO_MESSAGE)
         return false;
     *err = ERR_INIT;
-    return FETCH_SEND(f, err, MAILDIR_GONE, .box = s->box, .name = s->name);
+    return FETCH_SEND(f, err, MAILDIR_GONE, .box = s->box, .name = name);
 }
 
 static bool copy_all(struct fetch *f, int from, int to, struct err *err)
@@ -297,7 +319,7 @@ static bool step_add(struct fetch *f, struct msg *m, struct err *err)
         futimens(delivery_fd(d), times);
     }
     ok = ok && delivery_commit(&d, s->flags, &name, err) &&
-         (s->row ? tell_row : tell_place)(f, s->step, s->box, s->folder, buf_str(&name), err);
+         (s->row ? tell_row : local_place)(f, s->step, s->box, s->folder, buf_str(&name), err);
     buf_fini(&name);
     return ok;
 }
@@ -324,7 +346,14 @@ static bool step_open(struct fetch *f, struct msg *m, struct err *err)
 {
     const struct m_STEP_MAILDIR_OPEN *s = &m->u.STEP_MAILDIR_OPEN;
     struct maildir *md = fetch_maildir(f, err);
-    int fd = md ? maildir_message(md, s->folder, s->name, NULL, NULL, err) : -1;
+    struct maildir_file file;
+    int fd = md ? maildir_message(md, s->folder, s->name, &file, NULL, err) : -1;
+    struct mark mark = mark_read(s->name);
+    if (fd >= 0 && mark.stub > file.size) {
+        int shown = stub_open(fd, mark.stub, err);
+        close(fd);
+        fd = shown;
+    }
     if (fd < 0)
         return false;
     bool ok = FETCH_SEND_FD(f, fd, err, MAILDIR_FD, .step = s->step, .name = s->name);

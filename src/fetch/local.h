@@ -15,4 +15,11 @@ void local_idle(struct fetch *, int64_t until_ms);
 /* Tells what other programs did to it. */
 void local_wake(struct fetch *);
 
+/* MAILDIR_IS: where the message is now. */
+bool local_place(struct fetch *, uint32_t step, uint64_t box, struct str folder, struct str name, struct err *);
+
+/* What is shown of a mail of that size of which the open file has the header alone (mail/mark.h): a mail that says so.
+ * A file in memory, positioned at its beginning; -1 with *err. */
+int stub_open(int fd, uint64_t size, struct err *);
+
 #endif

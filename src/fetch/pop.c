@@ -16,6 +16,8 @@
 #define MESSAGE_MAX ((uint64_t)4 << 30)    /* where the account sets no max-size */
 #define SIZE_SLACK 65536u                  /* a LIST that counts LF for CR LF, and fields added on the way */
 
+_Static_assert(POP_HEAD_ONLY == POP3_HEAD, "the same bit on both sides");
+
 struct pop_session {
     struct pop3 *pop3;
     struct buf ids; /* the UIDLs, one behind the other */
@@ -242,6 +244,9 @@ static uint32_t *numbers_of(const struct pop_session *s, struct str ranges, size
     for (size_t i = 0; i < ipc_ranges_count(ranges); i++) {
         uint32_t lo, hi;
         ipc_ranges_at(ranges, i, &lo, &hi);
+        uint32_t head = lo & hi & POP_HEAD_ONLY;
+        lo &= ~head;
+        hi &= ~head;
         if (MIN(lo, hi) == 0 || MAX(lo, hi) > count) {
             err_set(err, ERR_NO_MESSAGE, "messages %u to %u are not in the maildrop", lo, hi);
             return NULL;
@@ -272,7 +277,7 @@ static uint32_t *numbers_of(const struct pop_session *s, struct str ranges, size
  * tagged files that were here before this program are looked at once for that (THREATS 86). */
 static struct left {
     uint64_t tag;
-    char name[96];
+    char name[112];
 } * left;
 static size_t nleft;
 static bool left_known;
@@ -280,7 +285,7 @@ static bool left_known;
 static bool on_left(void *arg, const struct maildir_file *file)
 {
     size_t *cap = arg;
-    uint64_t tag = maildir_tag(file->unique);
+    uint64_t tag = mark_read(file->unique).tag;
     if (tag == 0 || file->unique.n >= sizeof left->name)
         return true;
     if (nleft == *cap)
@@ -341,9 +346,14 @@ struct retrieval {
     struct arena *arena;
     struct buf head; /* the header, up to its empty line */
     struct buf self;
+    unsigned char head_id[POP3_HEAD_ID];
+    struct str replaces; /* the stub whose place it takes; else "" */
+    uint64_t box;        /* its mailbox */
     bool head_ended;
-    uint64_t bytes, max, looked;
+    uint64_t listed, bytes, max, looked;
     uint64_t done; /* of all messages */
+    size_t ended;  /* messages that are through, one way or the other */
+    bool said;     /* the trouble was of the message or the disk, the line is well */
 };
 
 static bool disk_has(int fd, uint64_t more, struct err *err)
@@ -354,10 +364,10 @@ static bool disk_has(int fd, uint64_t more, struct err *err)
     return true;
 }
 
-static bool on_begin(void *arg, uint32_t number UNUSED, uint64_t size, struct err *err)
+static bool on_begin(void *arg, uint32_t number, uint64_t size, struct err *err)
 {
     struct retrieval *r = arg;
-    uint64_t max = r->f->account->max_size;
+    uint64_t max = r->replaces.n ? 0 : r->f->account->max_size; /* who opens it wants it whatever it is */
     delivery_abort(&r->delivery);
     r->delivery = maildir_begin(r->maildir, r->folder, err);
     if (r->delivery == NULL && err->kind == ERR_NO_MAILBOX && maildir_create(r->maildir, r->folder, err)) {
@@ -367,8 +377,11 @@ static bool on_begin(void *arg, uint32_t number UNUSED, uint64_t size, struct er
     buf_reset(&r->head);
     r->head_ended = false;
     r->bytes = r->looked = 0;
+    r->listed = size;
     r->max = (max == 0 ? MESSAGE_MAX : MAX(max, size)) + SIZE_SLACK;
-    return r->delivery != NULL && disk_has(delivery_fd(r->delivery), size, err);
+    if (r->replaces.n && !FETCH_SEND(r->f, err, STEP_PROGRESS, .step = r->step, .done = 0, .total = size))
+        return false;
+    return r->delivery != NULL && disk_has(delivery_fd(r->delivery), number & POP_HEAD_ONLY ? 0 : size, err);
 }
 
 static void take_head(struct retrieval *r, struct str bytes)
@@ -377,6 +390,16 @@ static void take_head(struct retrieval *r, struct str bytes)
     buf_adds(&r->head, str_sub(bytes, 0, r->head.max - r->head.n));
     r->head_ended = r->head.n == r->head.max || memmem(r->head.p + before, r->head.n - before, "\n\r\n", 3) != NULL ||
                     memmem(r->head.p + before, r->head.n - before, "\n\n", 2) != NULL;
+}
+
+/* Steps of the Maildir go between; a cancel is heard by whoever reads the line. */
+static void yield(struct fetch *f)
+{
+    struct err ignored = ERR_INIT;
+    bool busy = f->line_busy;
+    f->line_busy = true;
+    fetch_yield(f, &ignored);
+    f->line_busy = busy;
 }
 
 static bool on_data(void *arg, struct str bytes, struct err *err)
@@ -393,7 +416,8 @@ static bool on_data(void *arg, struct str bytes, struct err *err)
     }
     if (!r->head_ended)
         take_head(r, bytes);
-    fetch_progress(r->f, r->done, 0);
+    fetch_progress(r->f, r->done, r->replaces.n ? r->listed : 0);
+    yield(r->f); /* a mail may take minutes */
     return fs_write_all(delivery_fd(r->delivery), bytes, err);
 }
 
@@ -416,6 +440,7 @@ static int64_t arrival(struct str head, struct arena *arena)
 static struct msg said(struct retrieval *r, uint32_t number, struct str name, struct str path, uint32_t flags)
 {
     struct mail_row row;
+    struct str head = {(const char *)r->head_id, pop3_head_id(buf_str(&r->head), r->head_id) ? POP3_HEAD_ID : 0};
     arena_reset(r->arena);
     mail_row_parse(buf_str(&r->head), buf_str(&r->self), r->arena, &row);
     int64_t internal = arrival(buf_str(&r->head), r->arena);
@@ -437,13 +462,15 @@ static struct msg said(struct retrieval *r, uint32_t number, struct str name, st
                                         .subject = row.subject,
                                         .msgid = row.msgid,
                                         .refs = row.refs,
-                                        .list_id = row.list_id}};
+                                        .list_id = row.list_id,
+                                        .head = head}};
 }
 
 /* The whole message is written: it is held until it is durable, or found where an earlier pass put it. False with *err:
  * the step ends. */
-static bool deliver(struct retrieval *r, uint32_t number, struct err *err)
+static bool deliver(struct retrieval *r, uint32_t given, struct err *err)
 {
+    uint32_t number = given & ~POP_HEAD_ONLY;
     struct buf name = BUF_INIT(255), path = BUF_INIT(512);
     struct str uidl = uidl_of(session_of(r->f), number);
     struct maildir_file file = {.flags = 0};
@@ -455,7 +482,7 @@ static bool deliver(struct retrieval *r, uint32_t number, struct err *err)
         m = said(r, number, buf_str(&name), buf_str(&path), file.flags);
         ok = fetch_send(r->f, &m, -1, err);
     } else {
-        delivery_tag(r->delivery, tag);
+        delivery_mark(r->delivery, &(struct mark){.tag = tag, .stub = given & POP_HEAD_ONLY ? r->listed : 0});
         if (r->folder.n > 0)
             buf_addf(&path, ".%.*s/", STR_FMT(r->folder));
         buf_addf(&path, "new/%s", delivery_unique(r->delivery)); /* a delivery without flags */
@@ -467,15 +494,33 @@ static bool deliver(struct retrieval *r, uint32_t number, struct err *err)
     return ok;
 }
 
-static bool on_end(void *arg, uint32_t number, const struct err *why, struct err *err)
+/* It takes the stub's place, in whatever folder and with whatever flags that is now. */
+static bool replace(struct retrieval *r, const struct err *why, struct err *err)
+{
+    struct buf whole = BUF_INIT(255);
+    r->said = true; /* the answer was read to its end */
+    if (why != NULL)
+        *err = *why;
+    bool ok = why == NULL && mark_whole(r->replaces, &whole) &&
+              delivery_replace(&r->delivery, r->replaces, buf_str(&whole), err) &&
+              local_place(r->f, r->step, r->box, r->folder, buf_str(&whole), err);
+    delivery_abort(&r->delivery);
+    buf_fini(&whole);
+    return ok;
+}
+
+static bool on_end(void *arg, uint32_t given, const struct err *why, struct err *err)
 {
     struct retrieval *r = arg;
+    r->ended++;
+    if (r->replaces.n)
+        return replace(r, why, err);
     if (why == NULL) {
-        if (!deliver(r, number, err))
+        if (!deliver(r, given, err))
             return false;
     } else {
         delivery_abort(&r->delivery);
-        if (!FETCH_SEND(r->f, err, POP_FAILED, .step = r->step, .number = number, .kind = why->kind,
+        if (!FETCH_SEND(r->f, err, POP_FAILED, .step = r->step, .number = given & ~POP_HEAD_ONLY, .kind = why->kind,
                         .text = str_z(why->text)))
             return false;
         if (hold_ends(why->kind)) {
@@ -483,16 +528,63 @@ static bool on_end(void *arg, uint32_t number, const struct err *why, struct err
             return false;
         }
     }
-    /* Steps of the Maildir go between; a cancel is heard by enough(). */
-    struct err ignored = ERR_INIT;
-    fetch_yield(r->f, &ignored);
+    yield(r->f);
     return !r->f->ended || err_set(err, ERR_CHANNEL, "the store is gone");
+}
+
+static bool body_waits(const struct fetch *f)
+{
+    struct step_view v;
+    return fetch_peek(f, 0, &v) && v.msg->kind == MSG_STEP_POP_BODY;
 }
 
 static bool enough(void *arg)
 {
-    const struct retrieval *r = arg;
-    return r->f->canceled || r->f->close_by;
+    struct retrieval *r = arg;
+    return r->f->canceled || r->f->close_by || (r->replaces.n == 0 && body_waits(r->f));
+}
+
+/* All of them, in as many goes as others wait for the line. */
+static bool get_all(struct retrieval *r, const uint32_t *numbers, size_t n, struct err *err)
+{
+    struct fetch *f = r->f;
+    struct pop3 *pop3 = session_of(f)->pop3;
+    struct pop3_sink sink = {on_begin, on_data, on_end, r};
+    for (r->ended = 0; r->ended < n;) {
+        size_t from = r->ended;
+        f->gentle = f->line_busy = true;
+        pop3_interrupt(pop3, enough, r);
+        bool ok = pop3_get(pop3, POP3_RETR, numbers + from, n - from, &sink, err);
+        pop3_interrupt(pop3, NULL, NULL);
+        f->line_busy = false;
+        if (f->canceled || f->close_by) {
+            struct err why = *err;
+            err_set(err, ERR_CANCELED, "stopped");
+            return ok || why.kind == ERR_NONE ? false : lose(f, err);
+        }
+        if (!ok)
+            return lose_flight(f, err);
+        if (!fetch_yield(f, err)) /* what waited for the line; it may have lost it */
+            return false;
+    }
+    return true;
+}
+
+/* Those that are wanted by their header alone, where the server cannot give it, are told of and left out. */
+static bool without_top(struct retrieval *r, uint32_t *numbers, size_t *n, struct err *err)
+{
+    size_t kept = 0;
+    unsigned caps = pop3_caps(session_of(r->f)->pop3);
+    bool has = (caps & POP_CAPA) == 0 || (caps & POP_TOP) != 0;
+    for (size_t i = 0; i < *n; i++) {
+        if (has || !(numbers[i] & POP_HEAD_ONLY))
+            numbers[kept++] = numbers[i];
+        else if (!FETCH_SEND(r->f, err, POP_FAILED, .step = r->step, .number = numbers[i] & ~POP_HEAD_ONLY,
+                             .kind = ERR_SERVER_NO, .text = STR("the server gives no headers (it has no TOP)")))
+            return false;
+    }
+    *n = kept;
+    return true;
 }
 
 static bool step_retr(struct fetch *f, struct msg *m, struct err *err)
@@ -500,11 +592,10 @@ static bool step_retr(struct fetch *f, struct msg *m, struct err *err)
     const struct m_STEP_POP_RETR *q = &m->u.STEP_POP_RETR;
     if (!online(f, err))
         return false;
-    struct pop_session *s = session_of(f);
     size_t n = 0;
     struct retrieval r = {
         .f = f, .step = q->step, .folder = q->folder, .head = BUF_INIT(MAIL_HEADER_MAX), .self = BUF_INIT(16384)};
-    uint32_t *numbers = numbers_of(s, q->numbers, &n, err);
+    uint32_t *numbers = numbers_of(session_of(f), q->numbers, &n, err);
     r.maildir = numbers != NULL ? fetch_maildir(f, err) : NULL;
     bool ok = r.maildir != NULL;
     if (ok) {
@@ -512,19 +603,7 @@ static bool step_retr(struct fetch *f, struct msg *m, struct err *err)
         r.arena = arena_new(MAIL_ARENA_MAX);
         r.hold = hold_new(f);
         account_addresses(f->account, &r.self);
-        struct pop3_sink sink = {on_begin, on_data, on_end, &r};
-        f->gentle = true;
-        pop3_interrupt(s->pop3, enough, &r);
-        ok = pop3_get(s->pop3, POP3_RETR, numbers, n, &sink, err);
-        pop3_interrupt(s->pop3, NULL, NULL);
-        if (f->canceled || f->close_by) {
-            bool saved = ok;
-            ok = err_set(err, ERR_CANCELED, "stopped");
-            if (!saved)
-                lose(f, err);
-        } else if (!ok) {
-            lose_flight(f, err);
-        }
+        ok = without_top(&r, numbers, &n, err) && get_all(&r, numbers, n, err);
         /* However it ended: what came whole is kept. */
         struct err last = ERR_INIT;
         if (!hold_commit(r.hold, &last) && ok) {
@@ -537,6 +616,78 @@ static bool step_retr(struct fetch *f, struct msg *m, struct err *err)
     }
     buf_fini(&r.head);
     buf_fini(&r.self);
+    free(numbers);
+    return ok;
+}
+
+static bool step_body(struct fetch *f, struct msg *m, struct err *err)
+{
+    const struct m_STEP_POP_BODY *q = &m->u.STEP_POP_BODY;
+    if (!online(f, err))
+        return false;
+    struct pop_session *s = session_of(f);
+    struct retrieval r = {.f = f,
+                          .step = q->step,
+                          .folder = q->folder,
+                          .box = q->box,
+                          .replaces = q->name,
+                          .head = BUF_INIT(MAIL_HEADER_MAX)};
+    if (mark_read(q->name).stub == 0)
+        return err_set(err, ERR_NO_MESSAGE, "the message is here already");
+    r.maildir = fetch_maildir(f, err);
+    bool ok = r.maildir != NULL;
+    struct pop3_sink sink = {on_begin, on_data, on_end, &r};
+    if (ok && !(ok = pop3_get(s->pop3, POP3_RETR, &q->number, 1, &sink, err)) && !r.said)
+        lose_flight(f, err);
+    if (f->canceled)
+        err_set(err, ERR_CANCELED, "stopped");
+    delivery_abort(&r.delivery);
+    buf_fini(&r.head);
+    return ok;
+}
+
+/* ---- Headers by which messages are known again -------------------------------------------------- */
+
+static bool heads_begin(void *arg, uint32_t number UNUSED, uint64_t size UNUSED, struct err *err UNUSED)
+{
+    struct retrieval *r = arg;
+    buf_reset(&r->head);
+    r->head_ended = false;
+    return true;
+}
+
+static bool heads_data(void *arg, struct str bytes, struct err *err UNUSED)
+{
+    struct retrieval *r = arg;
+    if (!r->head_ended)
+        take_head(r, bytes);
+    return true;
+}
+
+static bool heads_end(void *arg, uint32_t number, const struct err *why, struct err *err)
+{
+    struct retrieval *r = arg;
+    if (why != NULL || !pop3_head_id(buf_str(&r->head), r->head_id))
+        return true; /* it stays unknown */
+    return FETCH_SEND(r->f, err, POP_HEAD, .step = r->step, .number = number,
+                      .head = {(const char *)r->head_id, POP3_HEAD_ID});
+}
+
+static bool step_heads(struct fetch *f, struct msg *m, struct err *err)
+{
+    const struct m_STEP_POP_HEADS *q = &m->u.STEP_POP_HEADS;
+    if (!online(f, err))
+        return false;
+    struct pop_session *s = session_of(f);
+    unsigned caps = pop3_caps(s->pop3);
+    if ((caps & POP_CAPA) != 0 && (caps & POP_TOP) == 0)
+        return err_set(err, ERR_SERVER_NO, "the server has no TOP");
+    size_t n = 0;
+    struct retrieval r = {.f = f, .step = q->step, .head = BUF_INIT(MAIL_HEADER_MAX)};
+    uint32_t *numbers = numbers_of(s, q->numbers, &n, err);
+    struct pop3_sink sink = {heads_begin, heads_data, heads_end, &r};
+    bool ok = numbers != NULL && (pop3_get(s->pop3, POP3_TOP, numbers, n, &sink, err) || lose_flight(f, err));
+    buf_fini(&r.head);
     free(numbers);
     return ok;
 }
@@ -587,6 +738,8 @@ const struct step_handler pop_steps[] = {
     {MSG_STEP_CLOSE, step_close, NULL},
     {MSG_STEP_POP_LIST, step_list, NULL},
     {MSG_STEP_POP_RETR, step_retr, NULL},
+    {MSG_STEP_POP_BODY, step_body, NULL},
+    {MSG_STEP_POP_HEADS, step_heads, NULL},
     {MSG_STEP_POP_DELE, step_dele, NULL},
     {MSG_STEP_POP_QUIT, step_quit, NULL},
     {MSG_NONE, NULL, NULL},

@@ -31,6 +31,8 @@ static enum step_class step_class_of(const struct msg *m)
         if (m->u.STEP_BODY.want.n)
             return m->u.STEP_BODY.urgent ? CLASS_LONG : CLASS_BACKGROUND;
         return m->u.STEP_BODY.urgent ? CLASS_URGENT : CLASS_AHEAD;
+    case MSG_STEP_POP_BODY:
+        return CLASS_LONG;
     case MSG_STEP_SELECT:
         return m->u.STEP_SELECT.urgent ? CLASS_URGENT : CLASS_ACTION;
     case MSG_STEP_MAILDIR_OPEN:
@@ -406,7 +408,7 @@ void fetch_lasts(struct fetch *f)
 bool fetch_overtaken(const struct fetch *f)
 {
     return f->depth == 0 && f->queue && f->queue->class < f->current->class && f->queue->msg.kind != MSG_STEP_CONNECT &&
-           f->queue->msg.kind != MSG_STEP_CLOSE;
+           f->queue->msg.kind != MSG_STEP_CLOSE && !(f->line_busy && f->queue->msg.kind == MSG_STEP_POP_BODY);
 }
 
 bool fetch_yield(struct fetch *f, struct err *err)

@@ -124,6 +124,7 @@ void msg_format(const struct msg *, struct buf *out);
 bool ipc_ids_add(struct buf *, uint64_t id);
 size_t ipc_ids_count(struct str);
 uint64_t ipc_ids_at(struct str, size_t i);
+#define POP_HEAD_ONLY UINT32_C(0x80000000)                   /* added to both numbers of a pair in STEP_POP_RETR */
 bool ipc_ranges_add(struct buf *, uint32_t lo, uint32_t hi); /* joins with the last range where they touch */
 size_t ipc_ranges_count(struct str);
 void ipc_ranges_at(struct str, size_t i, uint32_t *lo_r, uint32_t *hi_r);

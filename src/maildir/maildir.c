@@ -119,38 +119,21 @@ struct delivery {
     char tmp_name[64], unique[208];
 };
 
-#define TAG "_t"
 #define GROUP_SYNC                                                                                                     \
     4 /* files; for fewer, fsync of each is less than the sync of a file system that others write too                  \
        */
 
-void delivery_tag(struct delivery *d, uint64_t tag)
+void delivery_mark(struct delivery *d, const struct mark *mark)
 {
-    int stem = (int)(strlen(d->tmp_name) - strlen(".tuimail"));
-    if (tag)
-        snprintf(d->unique, sizeof d->unique, "%.*s" TAG "%016llx.tuimail", stem, d->tmp_name, (unsigned long long)tag);
+    char words[MARK_MAX];
+    int stem = (int)(strlen(d->tmp_name) - strlen(MARK_END));
+    mark_write(mark, words);
+    snprintf(d->unique, sizeof d->unique, "%.*s%s" MARK_END, stem, d->tmp_name, words);
 }
 
 void delivery_name(struct delivery *d, struct str unique)
 {
     snprintf(d->unique, sizeof d->unique, "%.*s", STR_FMT(unique));
-}
-
-/* "1700000000.R<hex>_7_t0123456789abcdef.tuimail": our own names alone have one. */
-uint64_t maildir_tag(struct str unique)
-{
-    static const char end[] = ".tuimail";
-    size_t n = sizeof TAG - 1 + 16 + sizeof end - 1;
-    uint64_t tag = 0;
-    if (unique.n < n || memcmp(unique.p + unique.n - n, TAG, sizeof TAG - 1) != 0 ||
-        memcmp(unique.p + unique.n - (sizeof end - 1), end, sizeof end - 1) != 0)
-        return 0;
-    for (const char *at = unique.p + unique.n - n + sizeof TAG - 1, *last = at + 16; at < last; at++) {
-        if (!((*at >= '0' && *at <= '9') || (*at >= 'a' && *at <= 'f')))
-            return 0;
-        tag = tag << 4 | (uint64_t)(*at <= '9' ? *at - '0' : *at - 'a' + 10);
-    }
-    return tag;
 }
 
 static bool same_bytes(int a, int b)
@@ -327,6 +310,54 @@ bool delivery_commit(struct delivery **d, uint32_t flags, struct buf *unique_r, 
     return false;
 }
 
+/* What another program renamed while it was replaced has the older bytes and the newer flags. */
+static void take_leftover(struct delivery *d, struct str unique, struct str whole)
+{
+    const char *sub;
+    char name[256];
+    struct str u;
+    uint32_t flags;
+    struct err err = ERR_INIT;
+    if (!md_find(d->m, d->folder, unique, &sub, name, &err))
+        return;
+    int dir = md_open_dir(d->m, d->folder, sub, &err);
+    if (dir < 0)
+        return;
+    if (unlinkat(dir, name, 0) == 0 && md_parse_name(name, &u, &flags))
+        maildir_flags(d->m, d->folder, whole, flags, &err);
+    close(dir);
+}
+
+bool delivery_replace(struct delivery **dp, struct str unique, struct str whole, struct err *err)
+{
+    struct delivery *d = *dp;
+    const char *sub = "cur";
+    char name[256], wanted[256];
+    bool ok = fsync(d->fd) == 0 || err_sys(err, err_from_errno(errno), errno, "cannot write a mail to %s", d->m->path);
+    ok = ok && md_find(d->m, d->folder, unique, &sub, name, err);
+    int dir = ok ? md_open_dir(d->m, d->folder, sub, err) : -1;
+    ok = dir >= 0;
+    /* Over the old file first, then to its own name: there is never both nor neither. */
+    if (ok && renameat(d->tmp, d->tmp_name, dir, name) < 0)
+        ok = err_sys(err, err_from_errno(errno), errno, "cannot publish a mail in %s", d->m->path);
+    if (ok) {
+        close(d->fd);
+        d->fd = -1;
+        snprintf(wanted, sizeof wanted, "%.*s%s", STR_FMT(whole), name + unique.n);
+        if (renameat(dir, name, dir, wanted) < 0)
+            ok = err_sys(err, errno == ENOENT ? ERR_NO_MESSAGE : err_from_errno(errno), errno,
+                         "cannot rename a message of %s", d->m->path);
+    }
+    if (ok)
+        take_leftover(d, unique, whole);
+    if (ok && fsync(dir) < 0)
+        ok = err_sys(err, err_from_errno(errno), errno, "cannot make %s durable", d->m->path);
+    if (dir >= 0)
+        close(dir);
+    delivery_abort(dp);
+    return ok;
+}
+
 enum { SWEEP_AFTER = 3600 };
 
 void maildir_sweep(struct maildir *m, struct str folder)
@@ -454,6 +485,9 @@ bool maildir_copy(struct maildir *m, struct str folder, struct str unique, struc
         return false;
     struct delivery *d = maildir_begin(m, target, err);
     bool ok = d != NULL;
+    struct mark mark = mark_read(unique);
+    if (ok && mark.stub) /* else the copy is a mail of its own */
+        delivery_mark(d, &mark);
     char chunk[65536];
     ssize_t n = 0;
     while (ok && (n = read(fd, chunk, sizeof chunk)) != 0) {

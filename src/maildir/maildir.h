@@ -10,6 +10,7 @@
 #define TUIMAIL_MAILDIR_MAILDIR_H
 
 #include "base/base.h"
+#include "mail/mark.h"
 #include "mail/row.h"
 
 struct maildir;
@@ -46,12 +47,14 @@ const char *delivery_unique(const struct delivery *); /* the unique part it will
  * for an hour. Files of other programs stay. With "" also what is left of folders that were deleted. Never fails. */
 void maildir_sweep(struct maildir *, struct str folder);
 void delivery_abort(struct delivery **); /* NULL-safe */
-/* Puts a number by which another system knows the mail into its name; maildir_tag() reads it from a unique part, 0:
- * none. Before the commit. */
-void delivery_tag(struct delivery *, uint64_t tag);
-uint64_t maildir_tag(struct str unique);
 /* `unique`, of at most 200 bytes and no other mail's, in place of a name of ours. Before the commit. */
 void delivery_name(struct delivery *, struct str unique);
+/* Puts marks into its name (mail/mark.h). Before the commit. */
+void delivery_mark(struct delivery *, const struct mark *);
+/* In place of a commit: the mail takes the place of the message `unique` of the same folder, with its flags, and has
+ * the unique part `whole`: at every moment one of the two is there, and after a kill in between the new bytes may still
+ * have the old name. ERR_NO_MESSAGE: it is not there any more. Frees the delivery in every case. */
+bool delivery_replace(struct delivery **, struct str unique, struct str whole, struct err *);
 /* Is the message `unique` of the same folder byte for byte what was written so far, and safe? Then *file_r has its
  * flags and size, and its path from the root is appended to path_r. */
 bool delivery_is(const struct delivery *, struct str unique, struct maildir_file *file_r, struct buf *path_r);
@@ -72,7 +75,8 @@ int maildir_message(struct maildir *, struct str folder, struct str unique, stru
                     struct buf *path_r, struct err *);
 /* Sets exactly `flags` of those a name can hold (S R F T D P); letters unknown to us stay. Moves from new/ to cur/. */
 bool maildir_flags(struct maildir *, struct str folder, struct str unique, uint32_t flags, struct err *);
-/* Within the same Maildir; the unique part stays for a move and is new for a copy (`unique_r`). */
+/* Within the same Maildir; the unique part stays for a move and is new for a copy (`unique_r`; the copy of a stub is
+ * one). */
 bool maildir_move(struct maildir *, struct str folder, struct str unique, struct str target, struct err *);
 bool maildir_copy(struct maildir *, struct str folder, struct str unique, struct str target, struct buf *unique_r,
                   struct err *);

@@ -109,6 +109,10 @@ bool pop3_get(struct pop3 *, enum pop3_verb, const uint32_t *numbers, size_t n, 
 /* Asked by pop3_get between two messages; NULL: never. True: something else waits for the line: no more is asked for,
  * and pop3_get returns true when what is on its way has come. */
 void pop3_interrupt(struct pop3 *, bool (*enough)(void *arg), void *arg);
+/* By which a message is known again under another UIDL: its header up to the empty line, without what servers change in
+ * it. SHA-256, cut: a sender cannot make two mails look like one. False where OpenSSL fails. */
+#define POP3_HEAD_ID 16
+bool pop3_head_id(struct str header, unsigned char id[POP3_HEAD_ID]);
 /* DELE of each; `refused` (or NULL) for every -ERR. Takes effect only with pop3_quit. */
 bool pop3_delete(struct pop3 *, const uint32_t *numbers, size_t n,
                  void (*refused)(void *arg, uint32_t number, const struct err *why), void *arg, struct err *);

@@ -50,6 +50,7 @@ bool pop3_refused(const struct pop3 *, struct str text, enum err_kind otherwise,
 int pop3_list_line(struct pop3 *, struct str *line_r, struct err *);
 /* Reads a multi-line answer to its end and drops it; ERR_LINE beyond POP3_DROP_MAX. */
 bool pop3_drain(struct pop3 *, struct dots *, struct err *);
+bool pop3_fickle(struct str line); /* a header field that servers change */
 bool pop3_pipelines(const struct pop3 *);
 /* The capabilities of an earlier session are taken for those of this one. */
 void pop3_assume(struct pop3 *, struct str lines);

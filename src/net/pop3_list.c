@@ -149,18 +149,6 @@ static bool hash_begin(void *arg, uint32_t number UNUSED, uint64_t size UNUSED, 
     return true;
 }
 
-/* Fields that a server changes when a mail is read would change its id. */
-static bool is_fickle(struct str line)
-{
-    static const char *const names[] = {"status:", "x-status:",   "x-uid:",          "x-uidl:", "x-keywords:",
-                                        "x-imap:", "x-imapbase:", "content-length:", "lines:"};
-    for (size_t i = 0; i < COUNT(names); i++) {
-        if (str_case_starts(line, str_z(names[i])))
-            return true;
-    }
-    return false;
-}
-
 static bool hash_data(void *arg, struct str bytes, struct err *err UNUSED)
 {
     struct hashing *h = arg;
@@ -170,7 +158,7 @@ static bool hash_data(void *arg, struct str bytes, struct err *err UNUSED)
         if (bytes.p[n - 1] == '\n') {
             struct str line = str_trim(buf_str(&h->line));
             h->body = line.n == 0;
-            if (!is_fickle(line)) {
+            if (!pop3_fickle(line)) {
                 EVP_DigestUpdate(h->md, line.p, line.n);
                 EVP_DigestUpdate(h->md, "\n", 1);
             }

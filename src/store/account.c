@@ -461,6 +461,7 @@ static const struct {
     {MSG_POP_UIDL, pop_message, 0, 1, 0},
     {MSG_DELIVERED, pop_message, 0, 1, 0},
     {MSG_POP_FAILED, pop_message, 0, 1, 0},
+    {MSG_POP_HEAD, pop_message, 0, 1, 0},
     {MSG_BOX, local_message, 0, 1, 1},
     {MSG_MAILDIR_FILE, local_message, 0, 1, 1},
     {MSG_MAILDIR_ROW, local_message, 0, 1, 1},
@@ -879,6 +880,7 @@ void acct_free(struct acct **acct)
     watch_free(&a->news_timer);
     watch_free(&a->later_timer);
     watch_free(&a->pop_timer);
+    watch_free(&a->pop_show);
     watch_free(&a->out_timer);
     snooze_free(a);
     for (size_t i = 0; i < a->nboxes; i++) {

@@ -56,6 +56,7 @@ struct box {
     int64_t opened_at;    /* monotonic */
 };
 
+enum deletes { DELETES_NEVER, DELETES_PURGED, DELETES_TRASH };
 enum line_state { LINE_DOWN, LINE_CONNECTING, LINE_UP };
 
 /* A pass that somebody waits for (FETCH_NOW): ends with FETCHED. */
@@ -157,7 +158,10 @@ struct acct {
     int64_t pop_due, pop_ended; /* monotonic: next pass; end of the last */
     uint32_t pop_delay;         /* seconds that the server wants between two logins; 0 none said */
     uint32_t pop_expire;        /* days that mail stays there at least; UINT32_MAX none said */
-    struct watch *pop_timer;
+    int64_t pop_login;          /* monotonic: of the last one */
+    bool expire_told;
+    uint8_t pop_deletes; /* option delete-on-server: enum deletes */
+    struct watch *pop_timer, *pop_show;
     bool pass_wanted;
     struct pass *passes;
     uint32_t pass_fresh, pass_removed, pass_kept;
@@ -316,6 +320,8 @@ void open_cancel(struct acct *, uint64_t client, uint32_t req); /* req 0: all of
 void open_pump(struct acct *);
 /* The step that makes another row's file of the same mail (whole: with nothing absent) this one's too; NULL: there is
  * none. `m` is void then. */
+/* A step that somebody waits for has ended: the file is there, or it could not be had. */
+void open_step_done(struct acct *, const struct step *, enum err_kind, struct str text);
 struct step *open_link(struct acct *, const struct db_msg *m, bool whole);
 bool open_wants(const struct acct *, uint64_t msg);     /* somebody waits for this message */
 void open_message(struct acct *, struct msg *);         /* BODY_AT, BODY_BEGUN, STEP_PROGRESS, MAILDIR_FD */
@@ -338,6 +344,10 @@ void pop_message(struct acct *, struct msg *);
 void pop_pump(struct acct *);
 void pop_seen(struct acct *);
 void pop_progress(struct acct *, const struct m_STEP_PROGRESS *);
+/* The body of a stub, on the line that is there or on one that is begun for it: the step, or NULL: not yet, or never
+ * (*why). */
+struct step *pop_want(struct acct *, uint64_t msg, struct err *why);
+void pop_body_is(struct acct *, const struct m_MAILDIR_IS *); /* of a STEP_POP_BODY */
 bool pop_stop(struct acct *); /* the user ends the pass under way; false: there is none */
 void pop_drop(struct acct *, enum err_kind, struct str text); /* the line or the program is gone */
 void local_message(struct acct *, struct msg *);

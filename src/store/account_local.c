@@ -1,5 +1,6 @@
 /* The account's Maildir (POP3 and local accounts): folders and files into rows. fetch is the only program here that
  * writes it; others may too. */
+#include "mail/mark.h"
 #include "store/account.h"
 
 #define READ_MAX 128          /* rows asked for at once */
@@ -71,17 +72,19 @@ static void row_said(struct acct *a, const struct m_MAILDIR_ROW *r)
     struct err err = ERR_INIT;
     uint64_t id;
     bool fresh = false;
+    struct mark mark = a->pop ? mark_read(r->name) : (struct mark){0};
     struct db_row row = {.box = r->box,
                          .name = r->name,
                          .flags = r->flags,
-                         .size = r->size,
+                         .size = mark.stub ? mark.stub : r->size,
                          .internal_date = r->internal_date,
                          .date = r->date ? r->date : r->internal_date,
                          .attrs = r->attrs | ROW_FULL,
                          .state = ROW_BODY,
                          .arrived = !a->pop, /* there the ledger says what has come */
                          DB_ROW_HEADER(r)};
-    if (!db_row_put(a->db, &row, &id, &fresh, &err) || !db_body_is(a->db, id, r->path, STR(""), &err))
+    if (!db_row_put(a->db, &row, &id, &fresh, &err) || !db_body_is(a->db, id, r->path, STR(""), &err) ||
+        (a->pop && !db_pop_whole(a->db, id, r->name, clock_wall(), &err)))
         acct_db_error(a, &err);
     if (r->step && !import_row(a, r->step, r->box, id))
         acct_violation(a, "a file that was not asked for");

@@ -19,7 +19,9 @@ struct open_req {
     bool fetched;      /* a step for it ended well */
     bool looked;       /* its place was looked up */
     bool overtake;     /* its step is an urgent one */
-    char *absent;      /* OPEN_OPENING: of the file that is opened */
+    bool glimpse;      /* of a stub: its header goes first, or has gone (glimpsed) */
+    bool glimpsed;
+    char *absent; /* OPEN_OPENING: of the file that is opened */
     enum open_state state;
 };
 
@@ -108,11 +110,11 @@ void open_fail_all(struct acct *a, enum err_kind kind, const char *text, bool lo
             open_refuse(a, o, kind, text);
         else if (o->patience > 1 && a->retry && a->attempt <= PATIENT_ATTEMPTS)
             o->patience--;
-        else if (o->state == OPEN_WAITS && a->imap && !a->offline && (a->wait_change || a->retry)) {
+        else if (o->state == OPEN_WAITS && (a->imap || o->glimpsed) && !a->offline && (a->wait_change || a->retry)) {
             /* Only those that need the line; a file that is here is served. */
             struct db_msg m;
             struct err err = ERR_INIT;
-            if (db_msg_get(a->db, o->msg, &m, &err) && !is_here(o, &m) && m.name.n == 0)
+            if (db_msg_get(a->db, o->msg, &m, &err) && (o->glimpsed || (!is_here(o, &m) && m.name.n == 0)))
                 open_refuse(a, o, kind, text);
         }
     }
@@ -219,13 +221,13 @@ static bool open_joins(struct acct *a, struct open_req *o, uint32_t *old_r)
     return false;
 }
 
-static void open_not_here(struct acct *a, struct open_req *o)
+static void open_not_here(struct acct *a, struct open_req *o, const char *what)
 {
     char text[400];
     if (a->offline)
-        snprintf(text, sizeof text, "not fetched before: \":offline off %s\" connects, then open it again", a->name);
+        snprintf(text, sizeof text, "%s: \":offline off %s\" connects, then open it again", what, a->name);
     else
-        snprintf(text, sizeof text, "not fetched before, and there is no line (%.200s): \":reconnect %s\" tries now",
+        snprintf(text, sizeof text, "%s, and there is no line (%.200s): \":reconnect %s\" tries now", what,
                  a->text[0] ? a->text : "not connected", a->name);
     open_refuse(a, o, ERR_OFFLINE, text);
 }
@@ -297,7 +299,7 @@ static void open_body(struct acct *a, struct open_req *o, const struct db_msg *m
     if (a->line != LINE_UP) {
         /* else the line is on its way */
         if (a->offline || a->held || a->wait_change || a->restart || (a->retry && !o->patience))
-            open_not_here(a, o);
+            open_not_here(a, o, "not fetched before");
         return;
     }
     if (m->uid == 0) {
@@ -403,6 +405,60 @@ static void open_file(struct acct *a, struct open_req *o, const struct db_msg *m
         acct_db_error(a, &err);
 }
 
+static void open_maildir(struct acct *a, struct open_req *o, const struct db_msg *m)
+{
+    o->glimpse = a->pop && (m->state & ROW_STUB) && !o->prefetch;
+    opening(o, STEP(a, file_done, -1, STEP_MAILDIR_OPEN, .folder = local_folder(a, m->sbox), .name = m->name), STR(""));
+}
+
+/* Its header has been shown; now its body, where there can be a line. */
+static void open_stub(struct acct *a, struct open_req *o, uint64_t size)
+{
+    struct err why = ERR_INIT;
+    uint32_t old = 0;
+    if (open_joins(a, o, &old))
+        return;
+    bool never = a->offline || a->held || a->wait_change || a->restart || (a->retry && !o->patience);
+    if (!never && a->retry)
+        return; /* the line is on its way */
+    struct step *s = never ? NULL : pop_want(a, o->msg, &why);
+    struct buf text = BUF_INIT(600);
+    buf_add_size(&text, size);
+    if (s) {
+        o->step = s->number;
+        o->state = OPEN_FETCHING;
+        o->overtake = true;
+    } else if (never) {
+        buf_addz(&text, ", still on the server");
+        open_not_here(a, o, buf_z(&text));
+    } else if (why.kind) {
+        buf_addf(&text, ": %s", why.text);
+        open_refuse(a, o, why.kind, buf_z(&text));
+    }
+    buf_fini(&text);
+}
+
+void open_step_done(struct acct *a, const struct step *s, enum err_kind kind, struct str text)
+{
+    char why[400];
+    snprintf(why, sizeof why, "%s", clean_line(text));
+    for (struct open_req *o = a->opens, *next; o; o = next) {
+        next = o->next;
+        if (o->state != OPEN_FETCHING || o->step != s->number)
+            continue;
+        /* The next line may serve it; once. */
+        bool again = lost(kind) && !o->patience;
+        if (again)
+            o->patience = a->line == LINE_UP ? 2 : 1; /* LOST comes, or came */
+        if (again || kind == ERR_NONE) {
+            o->state = OPEN_WAITS;
+            o->step = 0;
+        } else {
+            open_refuse(a, o, kind, why);
+        }
+    }
+}
+
 void open_pump(struct acct *a)
 {
     for (struct open_req *o = a->opens, *next; o; o = next) {
@@ -413,9 +469,10 @@ void open_pump(struct acct *a)
             continue;
         if (!db_msg_get(a->db, o->msg, &m, &err))
             open_refuse(a, o, err.kind, err.text);
+        else if (a->pop && (m.state & ROW_STUB) && !o->prefetch && o->glimpsed)
+            open_stub(a, o, m.size);
         else if (!a->imap && m.name.n > 0)
-            opening(o, STEP(a, file_done, -1, STEP_MAILDIR_OPEN, .folder = local_folder(a, m.sbox), .name = m.name),
-                    STR(""));
+            open_maildir(a, o, &m);
         else if (!a->imap)
             open_refuse(a, o, ERR_NO_MESSAGE, "the file of the message is not there");
         else if (is_here(o, &m))
@@ -497,8 +554,16 @@ void open_message(struct acct *a, struct msg *m)
             ANSWER(a->srv, o->client, -1, PROGRESS, .req = o->req, .done = m->u.STEP_PROGRESS.done,
                    .total = m->u.STEP_PROGRESS.total);
         } else if (o->state == OPEN_OPENING) {
-            ANSWER(a->srv, o->client, m->fd, BODY, .req = o->req, .msg = o->msg, .absent = str_z(o->absent));
-            open_remove(a, o);
+            ANSWER(a->srv, o->client, m->fd, BODY, .req = o->req, .msg = o->msg, .more = o->glimpse,
+                   .absent = str_z(o->absent));
+            if (o->glimpse) {
+                o->glimpse = false;
+                o->glimpsed = true;
+                o->state = OPEN_WAITS;
+                o->step = 0;
+            } else {
+                open_remove(a, o);
+            }
         }
     }
     /* An answer to somebody who left meanwhile is nothing wrong; a file nobody asked for is. */

@@ -3,20 +3,30 @@
  * The order that loses nothing (THREATS 86): the file is on disk (fetch), then the ledger and the row, then db_sync,
  * and only then the DELE; what a QUIT did not commit is deleted again by the next pass and never fetched again. DELE
  * takes effect with QUIT alone, so all of them go together at the end, and the line never waits between messages. */
+#include "mail/mark.h"
 #include "store/account.h"
+
+#include <time.h>
 
 #define SEEN_MS 4000 /* clients that come and go do not make a login each */
 #define SHOWN_MS 250
 #define RATE_MS 1000 /* before this nothing is said of speed */
 
-enum pop_phase { POP_CONNECTING, POP_LISTING, POP_FETCHING, POP_DELETING, POP_QUITTING };
+enum pop_phase { POP_CONNECTING, POP_LISTING, POP_LOOKING, POP_FETCHING, POP_DELETING, POP_QUITTING };
+/* A listed message whose header is a row here. */
+struct pop_body {
+    uint32_t number;
+    uint64_t msg;
+};
 struct pop_run {
     enum pop_phase phase;
-    struct pop_mail *mails; /* by number, rising */
-    size_t n, cap, at;      /* at: so many of them have been gone through, in the order of option fetch-order */
-    bool waits;             /* a step is under way */
-    uint32_t step;          /* which, of those that can be stopped; else 0 */
-    bool stopped;           /* by the user: what is here is finished, no more is fetched */
+    struct pop_body *bodies;             /* by number, rising */
+    size_t nbodies, cap_bodies, at_body; /* at_body: those before it are through */
+    struct pop_mail *mails;              /* by number, rising */
+    size_t n, cap, at; /* at: so many of them have been gone through, in the order of option fetch-order */
+    bool waits;        /* a step is under way */
+    uint32_t step;     /* which, of those that can be stopped; else 0 */
+    bool stopped;      /* by the user: what is here is finished, no more is fetched */
     uint64_t inbox;
     uint32_t fresh, deleted, failed;
     bool dele_sent;
@@ -24,6 +34,7 @@ struct pop_run {
     uint32_t wanted, came;
     uint64_t bytes, bytes_wanted, bytes_before; /* before: those of the steps that ended */
     int64_t began, shown;                       /* monotonic; shown 0: nothing was */
+    uint64_t to_show;
 };
 
 static struct pop_policy policy_of(const struct acct *a)
@@ -51,8 +62,11 @@ static void show_end(struct acct *a)
 static void run_free(struct acct *a)
 {
     show_end(a);
-    if (a->poprun)
+    watch_free(&a->pop_show);
+    if (a->poprun) {
         free(a->poprun->mails);
+        free(a->poprun->bodies);
+    }
     free(a->poprun);
     a->poprun = NULL;
     a->pop_ended = clock_mono_ms();
@@ -76,6 +90,11 @@ void pop_seen(struct acct *a)
     a->pop_timer = loop_after(a->srv->loop, MAX(a->pop_due - now, (int64_t)0), pop_timer_fired, a);
 }
 
+static void stopped_words(const struct pop_run *r, char words[120])
+{
+    snprintf(words, 120, "stopped after %u of %u; the rest comes next time", r->came, r->wanted);
+}
+
 void pop_drop(struct acct *a, enum err_kind kind, struct str text)
 {
     struct err err = ERR_INIT;
@@ -87,37 +106,58 @@ void pop_drop(struct acct *a, enum err_kind kind, struct str text)
     a->pass_fresh += a->poprun->fresh;
     a->pass_bytes += a->poprun->bytes;
     a->pass_kept = (uint32_t)a->poprun->n;
+    /* The back-off says when; or it was about one message, and the others are still wanted. */
+    bool again = kind != ERR_CANCELED || (!a->poprun->stopped && a->poprun->came < a->poprun->wanted);
+    if (a->poprun->stopped) {
+        char words[120];
+        stopped_words(a->poprun, words);
+        acct_pass_end(a, ERR_CANCELED, words);
+    }
     run_free(a);
-    if (kind != ERR_CANCELED) /* the back-off says when */
+    if (again)
         a->pop_due = 0;
 }
 
 /* ---- Progress and its end ----------------------------------------------------------------------- */
+static void show_fired(void *arg);
+
+/* So many times a second at most, and what came last. */
 static void show(struct acct *a, uint64_t bytes)
 {
     struct pop_run *r = a->poprun;
-    int64_t now = clock_mono_ms(), ms = now - r->began;
-    if (now - MAX(r->shown, r->began) < SHOWN_MS)
+    int64_t now = clock_mono_ms(), ms = now - r->began, left = MAX(r->shown, r->began) + SHOWN_MS - now;
+    r->to_show = bytes = MIN(bytes, r->bytes_wanted);
+    if (left > 0) {
+        if (!a->pop_show)
+            a->pop_show = loop_after(a->srv->loop, left, show_fired, a);
         return;
+    }
     r->shown = now;
-    bytes = MIN(bytes, r->bytes_wanted);
     struct buf text = BUF_INIT(200);
     buf_addf(&text, "%u of %u, ", r->came, r->wanted);
     buf_add_size(&text, bytes);
     buf_addz(&text, " of ");
     buf_add_size(&text, r->bytes_wanted);
     if (ms >= RATE_MS && bytes > 0) {
-        uint64_t rate = bytes * 1000 / (uint64_t)ms, left = (r->bytes_wanted - bytes) / MAX(rate, UINT64_C(1));
+        uint64_t rate = bytes * 1000 / (uint64_t)ms, rest = (r->bytes_wanted - bytes) / MAX(rate, UINT64_C(1));
         buf_addz(&text, ", ");
         buf_add_size(&text, rate);
-        if (left >= 120)
-            buf_addf(&text, "/s, %llu min left", (unsigned long long)(left / 60));
+        if (rest >= 120)
+            buf_addf(&text, "/s, %llu min left", (unsigned long long)(rest / 60));
         else
-            buf_addf(&text, "/s, %llu s left", (unsigned long long)left);
+            buf_addf(&text, "/s, %llu s left", (unsigned long long)rest);
     }
     BROADCAST(a->srv, PROGRESS, .req = 0, .account = str_z(a->name), .done = bytes, .total = r->bytes_wanted,
               .text = buf_str(&text));
     buf_fini(&text);
+}
+
+static void show_fired(void *arg)
+{
+    struct acct *a = arg;
+    watch_free(&a->pop_show);
+    if (a->poprun && a->poprun->phase == POP_FETCHING)
+        show(a, a->poprun->to_show);
 }
 
 void pop_progress(struct acct *a, const struct m_STEP_PROGRESS *p)
@@ -169,27 +209,29 @@ static void on_delivered(struct acct *a, const struct m_DELIVERED *d)
     struct err err = ERR_INIT;
     uint64_t id;
     size_t at;
+    struct mark mark = mark_read(d->name);
     if (!p || !p->asked || r->phase != POP_FETCHING || !acct_step_find(a, d->step, MSG_STEP_POP_RETR) ||
-        d->name.n == 0 || str_find(d->name, '/', &at) || !acct_path_ok(d->path)) {
+        (p->take == POP_HEADER) != (mark.stub != 0) || d->name.n == 0 || str_find(d->name, '/', &at) ||
+        !acct_path_ok(d->path)) {
         acct_violation(a, "a delivery that was not asked for");
         return;
     }
     struct db_row row = {.box = r->inbox,
                          .name = d->name,
                          .flags = d->flags,
-                         .size = d->size,
+                         .size = mark.stub ? mark.stub : d->size,
                          .internal_date = d->internal_date,
                          .date = d->date ? d->date : d->internal_date,
                          .attrs = d->attrs | ROW_FULL,
-                         .state = ROW_BODY,
+                         .state = mark.stub ? ROW_STUB : ROW_BODY,
                          DB_ROW_HEADER(d)};
-    if (!db_pop_delivered(a->db, d->number, &row, clock_wall(), &id, &err) ||
+    if (!db_pop_delivered(a->db, d->number, &row, d->head, clock_wall(), &id, &err) ||
         !db_body_is(a->db, id, d->path, STR(""), &err)) {
         acct_db_error(a, &err);
         return;
     }
     p->asked = false;
-    p->known = POP_HAVE;
+    p->known = mark.stub ? POP_PARTLY : POP_HAVE;
     p->delivered_at = clock_wall();
     r->fresh++;
     r->came++;
@@ -208,16 +250,35 @@ static void on_failed(struct acct *a, const struct m_POP_FAILED *f)
     }
     p->asked = false;
     bool dele = a->poprun->phase == POP_DELETING;
-    if (!dele)
+    if (!dele && p->take == POP_WHOLE)
         a->poprun->failed++;
-    /* One whose DELETE is refused each time is told of once (THREATS 88). */
-    if (!dele || p->failures == 0 || a->passes)
+    /* What fails each time is told of once (THREATS 81, 88). */
+    if (p->failures > 0 && !a->passes) {
+        ;
+    } else if (!dele && p->take == POP_HEADER) {
+        struct buf size = BUF_INIT(40);
+        buf_add_size(&size, p->size);
+        acct_note(
+            a, 1, (enum err_kind)f->kind,
+            "a mail of %s stays on the server, over max-size and without a header to show: %s; a greater max-size "
+            "fetches it",
+            buf_z(&size), clean_line(f->text));
+        buf_fini(&size);
+    } else {
         acct_note(a, 1, (enum err_kind)f->kind,
                   dele ? "message %u of %s is here, but could not be deleted on the server: %s"
                        : "message %u of %s stays on the server: %s",
                   (unsigned)f->number, a->name, clean_line(f->text));
+    }
     if (!db_pop_failed(a->db, f->number, (enum err_kind)f->kind, &err))
         acct_db_error(a, &err);
+}
+
+static void on_head(struct acct *a, const struct m_POP_HEAD *h)
+{
+    struct err err = ERR_INIT;
+    if (!acct_step_find(a, h->step, MSG_STEP_POP_HEADS) || !db_pop_head(a->db, h->number, h->head, &err))
+        acct_violation(a, "a header that was not asked for");
 }
 
 void pop_message(struct acct *a, struct msg *m)
@@ -226,6 +287,8 @@ void pop_message(struct acct *a, struct msg *m)
         on_uidl(a, &m->u.POP_UIDL);
     else if (m->kind == MSG_DELIVERED)
         on_delivered(a, &m->u.DELIVERED);
+    else if (m->kind == MSG_POP_HEAD)
+        on_head(a, &m->u.POP_HEAD);
     else
         on_failed(a, &m->u.POP_FAILED);
 }
@@ -245,27 +308,43 @@ static void mail_add(void *arg, const struct db_pop *p)
         r->cap = r->cap ? r->cap * 2 : 64;
         r->mails = mem_resize(r->mails, r->cap, sizeof *r->mails);
     }
-    r->mails[r->n++] = (struct pop_mail){.number = p->number,
-                                         .size = p->size,
-                                         .known = p->state == POP_SEEN ? POP_NEW : POP_HAVE,
-                                         .failures = p->failures,
-                                         .delivered_at = p->delivered};
+    r->mails[r->n++] =
+        (struct pop_mail){.number = p->number,
+                          .size = p->size,
+                          .known = p->state == POP_SEEN   ? POP_NEW
+                                   : p->state == POP_STUB ? POP_PARTLY
+                                                          : POP_HAVE,
+                          .deleted_here = a->pop_deletes != DELETES_NEVER &&
+                                          (p->purged || (a->pop_deletes == DELETES_TRASH && p->in_trash)),
+                          .failures = p->failures,
+                          .delivered_at = p->delivered};
 }
 
-static void list_done(struct acct *a, struct step *s, enum err_kind kind, struct str text)
+static void body_add(void *arg, uint32_t number, uint64_t msg)
+{
+    struct acct *a = arg;
+    struct pop_run *r = a->poprun;
+    if (r->nbodies == r->cap_bodies) {
+        r->cap_bodies = r->cap_bodies ? r->cap_bodies * 2 : 16;
+        r->bodies = mem_resize(r->bodies, r->cap_bodies, sizeof *r->bodies);
+    }
+    r->bodies[r->nbodies++] = (struct pop_body){number, msg};
+}
+
+/* The ledger has the listing: what is to be done? */
+static void planned(struct acct *a)
 {
     struct pop_run *r = a->poprun;
     struct err err = ERR_INIT;
-    (void)s;
-    if (!r)
-        return;
-    r->waits = false;
-    r->step = 0;
-    if (kind != ERR_NONE) {
-        acct_line_failed(a, kind, text);
-        return;
-    }
-    if (!db_pop_end(a->db, clock_wall(), &err) || !db_pop_each(a->db, mail_add, a, &err)) {
+    static const char *const deletes[] = {
+        [DELETES_NEVER] = "never", [DELETES_PURGED] = "purged", [DELETES_TRASH] = "trash"};
+    a->pop_deletes = DELETES_NEVER;
+    for (uint8_t i = 0; i < COUNT(deletes); i++)
+        if (strcmp(a->conf->delete_on_server, deletes[i]) == 0)
+            a->pop_deletes = i;
+    ptrdiff_t trash = a->pop_deletes == DELETES_TRASH ? box_role(a, BOX_TRASH) : -1;
+    if (!db_pop_each(a->db, trash < 0 ? 0 : a->plan[trash].id, mail_add, a, &err) ||
+        !db_pop_stubs(a->db, body_add, a, &err)) {
         acct_db_error(a, &err);
         acct_line_failed(a, err.kind, str_z(err.text));
         return;
@@ -281,6 +360,70 @@ static void list_done(struct acct *a, struct step *s, enum err_kind kind, struct
         }
     r->began = clock_mono_ms();
     r->phase = POP_FETCHING;
+}
+
+/* Where the headers could not be looked at, the UIDLs are believed. */
+static void heads_done(struct acct *a, struct step *s, enum err_kind kind, struct str text)
+{
+    struct pop_run *r = a->poprun;
+    struct err err = ERR_INIT;
+    uint32_t known = 0, doubts = (uint32_t)s->a;
+    if (!r)
+        return;
+    r->waits = false;
+    r->step = 0;
+    if (kind == ERR_CANCELED || line_error(kind)) {
+        acct_line_failed(a, kind, text);
+        return;
+    }
+    if (!db_pop_settle(a->db, clock_wall(), &known, &err)) {
+        acct_db_error(a, &err);
+        acct_line_failed(a, err.kind, str_z(err.text));
+        return;
+    }
+    if (known)
+        log_msg(LOG_INFO, "%s: %u messages have new UIDLs and were known by their headers", a->name, known);
+    if (kind != ERR_NONE && doubts > 1)
+        acct_note(
+            a, 1, kind,
+            "the server gives other ids than before to %u messages of %s and no headers to know them by; mail that "
+            "is here already may come again",
+            doubts, a->name);
+    planned(a);
+}
+
+static void doubt_add(void *arg, uint32_t number, uint64_t msg)
+{
+    (void)msg;
+    ipc_ranges_add(arg, number, number); /* past its end: believed */
+}
+
+static void list_done(struct acct *a, struct step *s, enum err_kind kind, struct str text)
+{
+    struct pop_run *r = a->poprun;
+    struct err err = ERR_INIT;
+    struct buf numbers = BUF_INIT(32768);
+    uint32_t doubts = 0;
+    (void)s;
+    if (!r)
+        return;
+    r->waits = false;
+    r->step = 0;
+    if (kind != ERR_NONE) {
+        acct_line_failed(a, kind, text);
+    } else if (!db_pop_end(a->db, clock_wall(), &doubts, &err) ||
+               (doubts && !db_pop_doubts(a->db, doubt_add, &numbers, &err))) {
+        acct_db_error(a, &err);
+        acct_line_failed(a, err.kind, str_z(err.text));
+    } else if (doubts == 0) {
+        planned(a);
+    } else if ((s = STEP(a, heads_done, -1, STEP_POP_HEADS, .numbers = buf_str(&numbers)))) {
+        s->a = doubts;
+        r->step = s->number;
+        r->waits = true;
+        r->phase = POP_LOOKING;
+    }
+    buf_fini(&numbers);
 }
 
 static void retr_done(struct acct *a, struct step *s, enum err_kind kind, struct str text)
@@ -336,7 +479,7 @@ static void quit_done(struct acct *a, struct step *s, enum err_kind kind, struct
                   clean_line(text), r->deleted);
     char words[120] = "";
     if (r->stopped)
-        snprintf(words, sizeof words, "stopped after %u of %u; the rest comes next time", r->came, r->wanted);
+        stopped_words(r, words);
     else if (r->failed)
         snprintf(words, sizeof words, "%u message%s could not be fetched", r->failed, r->failed == 1 ? "" : "s");
     enum err_kind why = r->stopped ? ERR_CANCELED : r->failed ? ERR_SERVER_NO : ERR_NONE;
@@ -351,6 +494,22 @@ static void quit_done(struct acct *a, struct step *s, enum err_kind kind, struct
     acct_pass_end(a, why, words);
 }
 
+/* EXPIRE (RFC 2449): the server deletes before the option would. */
+static void expire_tell(struct acct *a)
+{
+    bool sooner = a->pop_expire != UINT32_MAX && a->conf->leave != LEAVE_DELETE &&
+                  (a->conf->leave == LEAVE_KEEP || a->pop_expire < a->conf->leave_days);
+    if (!sooner || a->expire_told)
+        return;
+    a->expire_told = true;
+    if (a->pop_expire == 0)
+        acct_note(a, 1, ERR_NONE,
+                  "the server of %s keeps nothing that was fetched (EXPIRE 0), whatever option leave says", a->name);
+    else
+        acct_note(a, 1, ERR_NONE, "the server of %s keeps mail for %u day%s (EXPIRE), whatever option leave says",
+                  a->name, a->pop_expire, a->pop_expire == 1 ? "" : "s");
+}
+
 static void connect_done(struct acct *a, struct step *s, enum err_kind kind, struct str text)
 {
     (void)s;
@@ -363,10 +522,28 @@ static void connect_done(struct acct *a, struct step *s, enum err_kind kind, str
         return;
     }
     acct_connected(a);
+    a->pop_login = clock_mono_ms();
+    expire_tell(a);
     if (a->poprun) {
         a->poprun->waits = false;
         a->poprun->phase = POP_LISTING;
     }
+}
+
+/* LOGIN-DELAY (RFC 2449): a login before its time would be refused, and may be held against the user. */
+static bool pop_too_soon(struct acct *a, struct err *why)
+{
+    int64_t now = clock_mono_ms(), next = a->pop_login + (int64_t)a->pop_delay * 1000;
+    if (a->pop_delay == 0 || a->pop_login == 0 || now >= next)
+        return false;
+    char at[40];
+    time_t when = (time_t)(clock_wall() + (next - now + 999) / 1000);
+    struct tm tm;
+    strftime(at, sizeof at, "%H:%M:%S", localtime_r(&when, &tm));
+    a->pop_due = next;
+    return err_set(why, ERR_SERVER_TEMP, "the server wants %u s between two logins (LOGIN-DELAY): the next is at %s",
+                   a->pop_delay, at),
+           true;
 }
 
 static void begin(struct acct *a)
@@ -410,15 +587,16 @@ static bool fetching(struct acct *a)
     for (; !r->stopped && r->at < 2 * r->n && numbers.n + 16 <= numbers.max; r->at++) {
         size_t at = r->at % r->n;
         struct pop_mail *m = &r->mails[newest ? r->n - 1 - at : at];
-        if (m->take != POP_WHOLE || (m->failures > 0) != (r->at >= r->n))
+        if (m->take == POP_NOTHING || m->known != POP_NEW || (m->failures > 0) != (r->at >= r->n))
             continue;
         m->asked = true;
-        if (first && m->number != (newest ? last - 1 : last + 1)) {
+        uint32_t number = m->number | (m->take == POP_HEADER ? POP_HEAD_ONLY : 0);
+        if (first && number != (newest ? last - 1 : last + 1)) {
             ipc_ranges_add(&numbers, first, last);
             first = 0;
         }
-        first = first ? first : m->number;
-        last = m->number;
+        first = first ? first : number;
+        last = number;
     }
     if (first)
         ipc_ranges_add(&numbers, first, last);
@@ -427,6 +605,88 @@ static bool fetching(struct acct *a)
     r->step = s ? s->number : 0;
     buf_fini(&numbers);
     return s != NULL;
+}
+
+/* ---- Bodies of which the header is here --------------------------------------------------------- */
+static void body_done(struct acct *a, struct step *s, enum err_kind kind, struct str text)
+{
+    struct pop_run *r = a->poprun;
+    if (r && r->step == s->number) {
+        r->waits = false;
+        r->step = 0;
+    }
+    open_step_done(a, s, kind, text);
+}
+
+static struct step *body_send(struct acct *a, const struct pop_body *b)
+{
+    struct db_msg m;
+    struct err err = ERR_INIT;
+    if (!db_msg_get(a->db, b->msg, &m, &err) || m.name.n == 0 || !(m.state & ROW_STUB))
+        return NULL;
+    struct step *s = STEP(a, body_done, -1, STEP_POP_BODY, .number = b->number, .box = m.sbox,
+                          .folder = local_folder(a, m.sbox), .name = m.name);
+    if (s) {
+        s->msg = b->msg;
+        s->box = m.sbox;
+        s->a = b->number;
+    }
+    return s;
+}
+
+void pop_body_is(struct acct *a, const struct m_MAILDIR_IS *m)
+{
+    const struct step *s = acct_step_find(a, m->step, MSG_STEP_POP_BODY);
+    struct err err = ERR_INIT;
+    if (m->box != s->box || mark_read(m->name).stub || !acct_path_ok(m->path)) {
+        acct_violation(a, "a body that was not asked for");
+        return;
+    }
+    struct pop_mail *p = mail_of(a->poprun, (uint32_t)s->a);
+    if (!db_pop_body_is(a->db, s->msg, m->box, m->name, m->path, m->flags, clock_wall(), &err)) {
+        acct_db_error(a, &err);
+    } else if (p) {
+        p->known = POP_HAVE;
+        p->delivered_at = clock_wall();
+        a->poprun->came += p->take == POP_WHOLE;
+        a->poprun->bytes += bytes_of(p);
+    }
+}
+
+/* max-size is greater than it was: what was left out comes. */
+static bool completing(struct acct *a)
+{
+    struct pop_run *r = a->poprun;
+    for (; !r->stopped && r->at_body < r->nbodies; r->at_body++) {
+        const struct pop_mail *m = mail_of(r, r->bodies[r->at_body].number);
+        struct step *s =
+            m && m->take == POP_WHOLE && m->known == POP_PARTLY ? body_send(a, &r->bodies[r->at_body]) : NULL;
+        if (!s)
+            continue;
+        r->waits = true;
+        r->step = s->number;
+        r->at_body++;
+        return true;
+    }
+    return false;
+}
+
+struct step *pop_want(struct acct *a, uint64_t msg, struct err *why)
+{
+    struct pop_run *r = a->poprun;
+    *why = ERR_INIT;
+    if (!r || r->phase < POP_FETCHING || r->phase >= POP_QUITTING) {
+        if (!r && pop_too_soon(a, why))
+            return NULL;
+        if (!r && !a->connect_step)
+            begin(a);
+        return NULL;
+    }
+    for (size_t i = 0; i < r->nbodies; i++)
+        if (r->bodies[i].msg == msg)
+            return body_send(a, &r->bodies[i]);
+    err_set(why, ERR_NO_MESSAGE, "it is not on the server any more: this header is all there is");
+    return NULL;
 }
 
 /* The ledger has it, though not yet for good; false where it cannot be written: then nothing is deleted. */
@@ -470,9 +730,13 @@ void pop_pump(struct acct *a)
 {
     struct pop_run *r = a->poprun;
     if (!r) {
-        if (clock_mono_ms() >= a->pop_due && !a->offline && !a->held && !a->wait_change && !a->retry &&
-            !a->connect_step)
+        struct err why = ERR_INIT;
+        if (clock_mono_ms() < a->pop_due || a->offline || a->held || a->wait_change || a->retry || a->connect_step)
+            return;
+        if (!pop_too_soon(a, &why))
             begin(a);
+        else if (a->passes)
+            acct_pass_end(a, why.kind, why.text);
         return;
     }
     if (r->waits)
@@ -481,7 +745,9 @@ void pop_pump(struct acct *a)
         acct_line_failed(a, ERR_STORE, STR("the ledger cannot be written"));
         return;
     }
-    if (r->phase == POP_FETCHING && !r->waits && !fetching(a))
+    if (r->phase == POP_FETCHING)
+        open_pump(a); /* what somebody waits for goes before all else, and before the end */
+    if (r->phase == POP_FETCHING && !r->waits && !fetching(a) && !completing(a))
         r->phase = POP_DELETING;
     if (r->phase == POP_DELETING && !r->waits && !deleting(a))
         r->phase = POP_QUITTING;

@@ -152,6 +152,9 @@ static void command_done(struct acct *a, struct step *s, enum err_kind kind, str
 {
     struct batch_run *r = s->data;
     struct err err = ERR_INIT;
+    if (kind == ERR_NONE && a->pop && r->b.kind == INTENT_PURGE && s->b < r->b.nitems &&
+        !db_pop_purged(a->db, s->msg, r->b.items[s->b].name, clock_wall(), &err))
+        acct_db_error(a, &err);
     if (kind != ERR_NONE && r->kind == ERR_NONE) {
         /* Of several steps (Maildir) each stands for itself; a program that ended takes all with it, and so does a
          * Maildir that is away: what it would be done to is not gone. */
@@ -394,6 +397,13 @@ static void on_is(struct acct *a, const struct m_MAILDIR_IS *m)
 {
     struct err err = ERR_INIT;
     struct step *s = NULL;
+    if (acct_step_find(a, m->step, MSG_STEP_POP_BODY)) {
+        if (name_ok(m->name))
+            pop_body_is(a, m);
+        else
+            acct_violation(a, "a file that was not asked for");
+        return;
+    }
     for (size_t i = 0; i < a->nsteps; i++)
         if (a->steps[i]->number == m->step && a->steps[i]->done == command_done)
             s = a->steps[i];

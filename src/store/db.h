@@ -28,7 +28,7 @@ struct db;
 
 /* ---- Opening ------------------------------------------------------------------------------------ */
 /* What WELCOME announces; a reader refuses another. */
-#define DB_SCHEMA 5
+#define DB_SCHEMA 6
 enum db_opened {
     DB_NEW = 1,           /* keep.db was not there: a new account */
     DB_CACHE_NEW = 2,     /* cache.db is empty: every mailbox must be listed and synchronised */
@@ -451,7 +451,14 @@ bool db_arrivals_any(const struct db *); /* there may be some: costs nothing */
 /* ---- POP3: the UIDL ledger ----------------------------------------------------------------------
  * UIDLs are data (any bytes, any length up to 1024, also equal ones). Order: DELIVERED with db_pop_delivered, db_sync,
  * and only then may db_pop_delete permit a DELE. */
-enum pop_state { POP_SEEN, POP_DELIVERED, POP_DELETE_WANTED, POP_DELETED_PENDING_QUIT, POP_GONE };
+enum pop_state {
+    POP_SEEN,
+    POP_DELIVERED,
+    POP_DELETE_WANTED,
+    POP_DELETED_PENDING_QUIT,
+    POP_GONE,
+    POP_STUB, /* its header is here (mail/mark.h) */
+};
 struct db_pop {
     uint64_t id;
     uint32_t number;
@@ -460,20 +467,42 @@ struct db_pop {
     uint32_t failures;
     enum err_kind why;
     int64_t delivered;
+    bool purged;   /* deleted here for good */
+    bool in_trash; /* its file lies in the mailbox that db_pop_each was given */
     struct str uidl;
 };
 /* One listing of the maildrop. Begin; add each; end matches it with the ledger: the same UIDL twice is two messages;
  * what was marked deleted but is listed again was not committed and goes back to POP_DELETE_WANTED, never downloaded
- * again; what is not listed is forgotten. A list that broke off must not be ended: db_pop_begin starts anew. ERR_LIMIT
- * past 2,000,000 entries. */
+ * again; what had been here and is not listed is remembered for a month, the rest is forgotten. A list that broke off
+ * must not be ended: db_pop_begin starts anew. ERR_LIMIT past 2,000,000 entries.
+ * What a UIDL does not say for sure is a doubt: it is known, but its size is another or it was not listed for a while;
+ * it is not known, but as many bytes as a message that is not listed any more, or there is none at all that is known (a
+ * server that gives new UIDLs to all). Where *doubts_r is not 0, their headers are looked at and db_pop_settle ends the
+ * listing: with db_pop_head for those that were, without for those that could not be; then the UIDL is believed. */
 bool db_pop_begin(struct db *, struct err *);
 bool db_pop_add(struct db *, uint32_t number, uint64_t size, struct str uidl, struct err *);
-bool db_pop_end(struct db *, int64_t now, struct err *);
-/* The listed messages in order of number, each with its state. */
+bool db_pop_end(struct db *, int64_t now, uint32_t *doubts_r, struct err *);
+typedef void db_pop_number_fn(void *arg, uint32_t number, uint64_t msg);
+bool db_pop_doubts(struct db *, db_pop_number_fn *, void *arg, struct err *); /* msg 0 */
+bool db_pop_head(struct db *, uint32_t number, struct str head, struct err *);
+/* known_r: of the doubts, those that are messages which were here under another UIDL. */
+bool db_pop_settle(struct db *, int64_t now, uint32_t *known_r, struct err *);
+/* The listed messages in the order they were added, each with its state; trash 0: none. */
 typedef void db_pop_fn(void *arg, const struct db_pop *);
-bool db_pop_each(struct db *, db_pop_fn *, void *arg, struct err *);
-/* DELIVERED: ledger and row in one transaction. Twice does no harm. ERR_NO_MESSAGE: the number was not listed. */
-bool db_pop_delivered(struct db *, uint32_t number, const struct db_row *, int64_t now, uint64_t *msg_r, struct err *);
+bool db_pop_each(struct db *, uint64_t trash, db_pop_fn *, void *arg, struct err *);
+/* Listed messages whose header is a row here. */
+bool db_pop_stubs(struct db *, db_pop_number_fn *, void *arg, struct err *);
+/* DELIVERED: ledger and row in one transaction; head: as it says, "" unknown. Twice does no harm. ERR_NO_MESSAGE: the
+ * number was not listed. */
+bool db_pop_delivered(struct db *, uint32_t number, const struct db_row *, struct str head, int64_t now,
+                      uint64_t *msg_r, struct err *);
+/* The file `name` (unique part) of that row is a whole mail: a stub that the ledger has for it is delivered now. */
+bool db_pop_whole(struct db *, uint64_t msg, struct str name, int64_t now, struct err *);
+/* A row that was a stub has its body, in a file of another name. */
+bool db_pop_body_is(struct db *, uint64_t msg, uint64_t box, struct str name, struct str path, uint32_t flags,
+                    int64_t now, struct err *);
+/* The user deleted the message with that file for good: nothing of it is wanted any more. */
+bool db_pop_purged(struct db *, uint64_t msg, struct str name, int64_t now, struct err *);
 bool db_pop_failed(struct db *, uint32_t number, enum err_kind, struct err *);
 /* Wants it deleted: refused (ERR_USAGE) unless delivered. Then db_sync, then the DELE. */
 bool db_pop_delete(struct db *, uint32_t number, struct err *);

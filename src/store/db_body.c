@@ -1,4 +1,5 @@
 /* Bodies that are on this machine: which rows have them, which could, and the files that nobody needs any more. */
+#include "mail/mark.h"
 #include "store/db_int.h"
 
 /* Bytes of a row's file: the list of what it lacks begins with them. */
@@ -38,9 +39,20 @@ static bool body_state(struct db *db, uint64_t msg, uint32_t set, uint32_t clear
     return call_leave(db, own, err);
 }
 
+/* The file of a Maildir says so itself. */
+static bool is_stub(struct db *db, uint64_t msg)
+{
+    sqlite3_stmt *st = q_ask(db, "SELECT name FROM msg WHERE id=? AND name IS NOT NULL", "i", I(msg));
+    if (!db->local || !q_step(db, st))
+        return false;
+    bool stub = mark_read(sql_str(st, 0)).stub != 0;
+    sqlite3_reset(st);
+    return stub;
+}
+
 bool db_body_is(struct db *db, uint64_t msg, struct str path, struct str absent, struct err *err)
 {
-    uint32_t set = !path.n ? 0 : absent.n ? ROW_TEXT : ROW_BODY;
+    uint32_t set = !path.n ? 0 : is_stub(db, msg) ? ROW_STUB : absent.n ? ROW_TEXT : ROW_BODY;
     path = str_sub(path, 0, DB_PATH_MAX);
     return body_state(db, msg, set, ROW_BODY | ROW_TEXT | (path.n ? ROW_FAILED | ROW_STUB : 0), path, absent, err);
 }

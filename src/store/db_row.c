@@ -1,4 +1,5 @@
 /* Rows as the server tells them: new ones, flags, removals, whole sets of UIDs. */
+#include "mail/mark.h"
 #include "store/db_int.h"
 
 #define NEWS_S (2 * 86400) /* older mail is not announced */
@@ -47,7 +48,7 @@ static struct put put_bound(struct db *db, const struct db_row *in)
                     .preview = str_sub(in->preview, 0, 1024)};
     p.mh = sql_msgid_hash(&db->q, p.msgid);
     p.attrs = in->attrs | (p.name.n ? ROW_FULL : 0);
-    p.state = (in->state & (ROW_BODY | ROW_STUB)) | (p.path.n ? ROW_BODY : 0);
+    p.state = mark_read(p.name).stub ? ROW_STUB : (in->state & (ROW_BODY | ROW_STUB)) | (p.path.n ? ROW_BODY : 0);
     p.flags = in->flags | keyword_flags(p.kw);
     return p;
 }

@@ -1,6 +1,10 @@
 /* POP3: which messages of the maildrop are here, which may be deleted there. UIDLs are data; numbers are of one session
  * only and live in memory. */
+#include "mail/mark.h"
 #include "store/db_int.h"
+
+#define HEAD_MAX 32
+#define MISSED_S (30 * 86400) /* a message that is not listed for so long will not come back */
 
 #define POP_MAX 2000000
 #define UIDL_MAX 1024
@@ -8,14 +12,17 @@
 struct listed {
     uint32_t number;
     uint64_t size, id; /* id: ledger entry, 0 until matched */
+    size_t uidl;       /* offset */
     enum pop_state state;
-    uint64_t hash;
+    bool doubt;
+    unsigned char head_n, head[HEAD_MAX];
 };
 struct pop {
     struct listed *list;
     size_t n, cap;
     struct buf uidls; /* u32 length + bytes, one after the other, until the end of the listing */
-    bool ended;
+    struct imap seen; /* entries that are listed, until then */
+    bool matched, ended;
 };
 
 void pop_free(struct pop **pp)
@@ -25,6 +32,7 @@ void pop_free(struct pop **pp)
         return;
     free(p->list);
     buf_fini(&p->uidls);
+    imap_fini(&p->seen, NULL);
     free(p);
     *pp = NULL;
 }
@@ -45,13 +53,13 @@ bool db_pop_add(struct db *db, uint32_t number, uint64_t size, struct str uidl, 
 {
     struct pop *p = db->pop;
     uint32_t n = (uint32_t)MIN(uidl.n, UIDL_MAX);
-    if (!p || p->ended)
+    if (!p || p->matched)
         return err_set(err, ERR_USAGE, "no listing is running");
     if (p->n >= POP_MAX || !buf_reserve(&p->uidls, n + sizeof n))
         return err_set(err, ERR_LIMIT, "the maildrop lists more messages than tuimail accepts");
     if (p->n == p->cap)
         p->list = mem_resize(p->list, p->cap = p->cap ? p->cap * 2 : 256, sizeof *p->list);
-    p->list[p->n++] = (struct listed){.number = number, .size = size};
+    p->list[p->n++] = (struct listed){.number = number, .size = size, .uidl = p->uidls.n};
     buf_add(&p->uidls, &n, sizeof n);
     buf_add(&p->uidls, uidl.p, n);
     return true;
@@ -60,57 +68,52 @@ bool db_pop_add(struct db *db, uint32_t number, uint64_t size, struct str uidl, 
 struct entry {
     uint64_t id, size;
     enum pop_state state;
+    bool missing;
 };
 
 static size_t entries_of(struct db *db, struct str uidl, struct entry **e, size_t *cap)
 {
     size_t n = 0;
-    sqlite3_stmt *st = q_ask(db, "SELECT id,size,state FROM uidl WHERE uidl=? ORDER BY id", "s", uidl);
+    sqlite3_stmt *st = q_ask(db, "SELECT id,size,state,missing FROM uidl WHERE uidl=? ORDER BY id", "s", uidl);
     while (q_step(db, st)) {
         if (n == *cap)
             *e = mem_resize(*e, *cap = *cap ? *cap * 2 : 8, sizeof **e);
-        (*e)[n++] = (struct entry){sql_u64(st, 0), sql_u64(st, 1), (enum pop_state)sql_int(st, 2)};
+        (*e)[n++] = (struct entry){sql_u64(st, 0), sql_u64(st, 1), (enum pop_state)sql_int(st, 2), sql_int(st, 3) > 0};
     }
     return n;
 }
 
+static bool same_size(uint64_t a, uint64_t b)
+{
+    return a == b || a == 0 || b == 0; /* 0: the server did not say */
+}
+
 /* All listed messages that share a UIDL against all entries of it. Where fewer are listed than known, one not yet
  * delivered is never taken for one that was: at worst a message is fetched twice, never missed. */
-static void match(struct db *db, struct pop *p, const size_t *at, size_t nat, struct str uidl, struct entry *e,
-                  size_t ne, struct imap *seen)
+static void match(struct pop *p, const size_t *at, size_t nat, struct entry *e, size_t ne)
 {
     bool fewer = nat < ne;
-    for (int pass = 0; pass < 2; pass++) {                 /* equal size first */
+    for (int doubt = 0; doubt < 2; doubt++) {              /* equal size first, and listed last time */
         for (int want = fewer ? 0 : 1; want < 2; want++) { /* of those, with fewer listed: the undelivered first */
             for (size_t i = 0; i < nat; i++) {
                 struct listed *l = &p->list[at[i]];
                 for (size_t k = 0; k < ne && !l->id; k++) {
-                    if (!e[k].id || (pass == 0 && e[k].size != l->size) || (want == 0 && e[k].state != POP_SEEN))
+                    bool sure = !e[k].missing && same_size(e[k].size, l->size);
+                    if (!e[k].id || (doubt == 0 && !sure) || (want == 0 && e[k].state != POP_SEEN))
                         continue;
                     l->id = e[k].id;
                     l->state = e[k].state;
+                    l->doubt = doubt && l->state != POP_SEEN;
                     e[k].id = 0;
                 }
             }
         }
     }
-    for (size_t i = 0; i < nat; i++) {
-        struct listed *l = &p->list[at[i]];
-        if (!l->id) {
-            q_keep(db, "INSERT INTO uidl(uidl,size,state) VALUES(?,?,?)", "sii", uidl, I(l->size), I(POP_SEEN));
-            l->id = (uint64_t)sqlite3_last_insert_rowid(db->q.h);
-            l->state = POP_SEEN;
-        } else if (l->state == POP_DELETED_PENDING_QUIT || l->state == POP_GONE) {
-            l->state = POP_DELETE_WANTED; /* it is there: the deletion was not committed */
-            q_keep(db, "UPDATE uidl SET state=? WHERE id=?", "ii", I(l->state), I(l->id));
-        }
-        imap_put(seen, l->id, p);
-    }
 }
 
 struct key {
     uint64_t hash;
-    size_t at, offset;
+    size_t at;
 };
 
 static int by_hash(const void *a, const void *b)
@@ -128,70 +131,242 @@ static struct str uidl_at(const struct pop *p, size_t offset)
     return (struct str){p->uidls.p + offset + sizeof n, n};
 }
 
-static void forget_unlisted(struct db *db, const struct imap *seen)
+/* By UIDL. Grouped through its hash: under a key of our own, equal hash means equal UIDL. */
+static void match_all(struct db *db, struct pop *p)
 {
-    uint64_t *ids = NULL;
-    size_t n = 0, cap = 0;
-    sqlite3_stmt *st = q_ask(db, "SELECT id FROM uidl", "");
-    while (q_step(db, st))
-        if (!imap_get(seen, sql_u64(st, 0))) {
-            if (n == cap)
-                ids = mem_resize(ids, cap = cap ? cap * 2 : 64, sizeof *ids);
-            ids[n++] = sql_u64(st, 0);
-        }
-    for (size_t i = 0; i < n; i++)
-        q_keep(db, "DELETE FROM uidl WHERE id=?", "i", I(ids[i]));
-    free(ids);
-}
-
-bool db_pop_end(struct db *db, int64_t now, struct err *err)
-{
-    bool own;
-    (void)now;
-    if (!call_enter(db, &own, err))
-        return false;
-    struct pop *p = db->pop;
-    if (!p || p->ended)
-        return call_refuse(db, own, err, ERR_USAGE, "no listing is running");
-    /* Grouped by UIDL through its hash: under a key of our own, equal hash means equal UIDL. */
     struct key *keys = mem_array(p->n ? p->n : 1, sizeof *keys);
-    size_t offset = 0;
-    for (size_t i = 0; i < p->n; i++) {
-        struct str u = uidl_at(p, offset);
-        keys[i] = (struct key){sql_hash(&db->q, u), i, offset};
-        offset += sizeof(uint32_t) + u.n;
-    }
+    for (size_t i = 0; i < p->n; i++)
+        keys[i] = (struct key){sql_hash(&db->q, uidl_at(p, p->list[i].uidl)), i};
     qsort(keys, p->n, sizeof *keys, by_hash);
-    struct imap seen = {0};
     struct entry *e = NULL;
     size_t cap = 0, *at = mem_array(p->n ? p->n : 1, sizeof *at);
     for (size_t i = 0; i < p->n && !db->failed;) {
         size_t n = 0;
-        struct str u = uidl_at(p, keys[i].offset);
         uint64_t hash = keys[i].hash;
         for (; i < p->n && keys[i].hash == hash; i++)
             at[n++] = keys[i].at;
-        size_t ne = entries_of(db, u, &e, &cap);
-        match(db, p, at, n, u, e, ne, &seen);
+        size_t ne = entries_of(db, uidl_at(p, p->list[at[0]].uidl), &e, &cap);
+        match(p, at, n, e, ne);
     }
-    forget_unlisted(db, &seen);
-    imap_fini(&seen, NULL);
     free(e);
     free(at);
     free(keys);
+}
+
+/* Entries that nothing listed is: by their sizes messages are suspected to be one of them. */
+static uint32_t doubt_all(struct db *db, struct pop *p)
+{
+    struct imap matched = {0}, sizes = {0};
+    uint32_t doubts = 0;
+    size_t nmatched = 0, nvanished = 0;
+    for (size_t i = 0; i < p->n; i++)
+        if (p->list[i].id) {
+            imap_put(&matched, p->list[i].id, p);
+            nmatched += p->list[i].state != POP_SEEN;
+        }
+    sqlite3_stmt *st = q_ask(db, "SELECT id,size,missing FROM uidl WHERE head IS NOT NULL", "");
+    while (q_step(db, st))
+        if (!imap_get(&matched, sql_u64(st, 0))) {
+            nvanished += sql_int(st, 2) == 0;
+            imap_put(&sizes, sql_u64(st, 1) + 1, p);
+        }
+    for (size_t i = 0; i < p->n; i++) {
+        struct listed *l = &p->list[i];
+        if (!l->id && (imap_get(&sizes, l->size + 1) || (nmatched == 0 && nvanished > 0)))
+            l->doubt = true;
+        doubts += l->doubt;
+    }
+    imap_fini(&matched, NULL);
+    imap_fini(&sizes, NULL);
+    return doubts;
+}
+
+static bool has_head(struct db *db, uint64_t id, const struct listed *l, bool *same_r)
+{
+    if (!l->head_n)
+        return false;
+    sqlite3_stmt *st = q_ask(db, "SELECT head FROM uidl WHERE id=? AND head IS NOT NULL", "i", I(id));
+    if (!q_step(db, st))
+        return false;
+    *same_r = str_eq(sql_str(st, 0), (struct str){(const char *)l->head, l->head_n});
+    sqlite3_reset(st);
+    return true;
+}
+
+/* A message that was here under another UIDL; 0: none. */
+static uint64_t by_head(struct db *db, const struct pop *p, const struct listed *l, enum pop_state *state_r)
+{
+    uint64_t id = 0;
+    sqlite3_stmt *st = q_ask(db, "SELECT id,state FROM uidl WHERE head=? ORDER BY abs(size-?),id", "si",
+                             ((struct str){(const char *)l->head, l->head_n}), I(l->size));
+    while (q_step(db, st))
+        if (!id && !imap_get(&p->seen, sql_u64(st, 0))) {
+            id = sql_u64(st, 0);
+            *state_r = (enum pop_state)sql_int(st, 1);
+        }
+    return id;
+}
+
+static void listed_now(struct db *db, struct pop *p, struct listed *l)
+{
+    if (l->state == POP_DELETED_PENDING_QUIT || l->state == POP_GONE) {
+        l->state = POP_DELETE_WANTED; /* it is there: the deletion was not committed */
+        q_keep(db, "UPDATE uidl SET state=? WHERE id=?", "ii", I(l->state), I(l->id));
+    }
+    imap_put(&p->seen, l->id, p);
+}
+
+static void settle(struct db *db, struct pop *p, uint32_t *known_r)
+{
+    for (size_t i = 0; i < p->n && !db->failed; i++) {
+        struct listed *l = &p->list[i];
+        bool same = true;
+        if (l->id && l->doubt && has_head(db, l->id, l, &same) && !same)
+            l->id = 0; /* another message, of an id that was used before */
+        if (l->id && l->doubt)
+            q_keep(db, "UPDATE uidl SET missing=0,size=? WHERE id=?", "ii", I(l->size), I(l->id));
+        if (l->id)
+            listed_now(db, p, l);
+    }
+    for (size_t i = 0; i < p->n && !db->failed; i++) {
+        struct listed *l = &p->list[i];
+        if (l->id)
+            continue;
+        struct str uidl = uidl_at(p, l->uidl);
+        l->id = l->head_n ? by_head(db, p, l, &l->state) : 0;
+        if (l->id) {
+            ++*known_r;
+            q_keep(db, "UPDATE uidl SET uidl=?,size=?,missing=0 WHERE id=?", "sii", uidl, I(l->size), I(l->id));
+        } else {
+            q_keep(db, "INSERT INTO uidl(uidl,size,state) VALUES(?,?,?)", "sii", uidl, I(l->size), I(POP_SEEN));
+            l->id = (uint64_t)sqlite3_last_insert_rowid(db->q.h);
+            l->state = POP_SEEN;
+        }
+        listed_now(db, p, l);
+    }
+}
+
+/* A listing may lack what is there (a server in trouble), and what has gone may come back: what is here, and was not to
+ * be deleted, is remembered for a while. */
+static void forget_unlisted(struct db *db, const struct imap *seen, int64_t now)
+{
+    struct gone {
+        uint64_t id;
+        bool keep;
+    } *ids = NULL;
+    size_t n = 0, cap = 0;
+    sqlite3_stmt *st = q_ask(db, "SELECT id,state,missing FROM uidl", "");
+    while (q_step(db, st)) {
+        int64_t state = sql_int(st, 1), missing = sql_int(st, 2);
+        bool keep = (state == POP_DELIVERED || state == POP_STUB) && (!missing || missing > now - MISSED_S);
+        if (imap_get(seen, sql_u64(st, 0)) || (keep && missing))
+            continue;
+        if (n == cap)
+            ids = mem_resize(ids, cap = cap ? cap * 2 : 64, sizeof *ids);
+        ids[n++] = (struct gone){sql_u64(st, 0), keep};
+    }
+    for (size_t i = 0; i < n; i++)
+        if (ids[i].keep)
+            q_keep(db, "UPDATE uidl SET missing=? WHERE id=?", "ii", MAX(now, (int64_t)1), I(ids[i].id));
+        else
+            q_keep(db, "DELETE FROM uidl WHERE id=?", "i", I(ids[i].id));
+    free(ids);
+}
+
+static void end_listing(struct db *db, struct pop *p, int64_t now, uint32_t *known_r)
+{
+    settle(db, p, known_r);
+    forget_unlisted(db, &p->seen, now);
+    imap_fini(&p->seen, NULL);
     buf_fini(&p->uidls);
     p->ended = true;
+}
+
+bool db_pop_end(struct db *db, int64_t now, uint32_t *doubts_r, struct err *err)
+{
+    bool own;
+    uint32_t known = 0;
+    *doubts_r = 0;
+    if (!call_enter(db, &own, err))
+        return false;
+    struct pop *p = db->pop;
+    if (!p || p->matched)
+        return call_refuse(db, own, err, ERR_USAGE, "no listing is running");
+    p->matched = true;
+    match_all(db, p);
+    *doubts_r = doubt_all(db, p);
+    if (*doubts_r == 0)
+        end_listing(db, p, now, &known);
     return call_leave(db, own, err);
 }
 
-bool db_pop_each(struct db *db, db_pop_fn *fn, void *arg, struct err *err)
+bool db_pop_doubts(struct db *db, db_pop_number_fn *fn, void *arg, struct err *err)
+{
+    const struct pop *p = db->pop;
+    if (!p || !p->matched || p->ended)
+        return err_set(err, ERR_USAGE, "no listing is in doubt");
+    for (size_t i = 0; i < p->n; i++)
+        if (p->list[i].doubt)
+            fn(arg, p->list[i].number, 0);
+    return true;
+}
+
+static struct listed *number_at(struct pop *p, uint32_t number)
+{
+    if (number && number <= p->n && p->list[number - 1].number == number)
+        return &p->list[number - 1];
+    for (size_t i = 0; i < p->n; i++)
+        if (p->list[i].number == number)
+            return &p->list[i];
+    return NULL;
+}
+
+bool db_pop_head(struct db *db, uint32_t number, struct str head, struct err *err)
+{
+    struct listed *l = db->pop && db->pop->matched && !db->pop->ended ? number_at(db->pop, number) : NULL;
+    if (!l || !l->doubt || head.n == 0 || head.n > HEAD_MAX)
+        return err_set(err, ERR_NO_MESSAGE, "message %u was not in doubt", number);
+    memcpy(l->head, head.p, head.n);
+    l->head_n = (unsigned char)head.n;
+    return true;
+}
+
+bool db_pop_settle(struct db *db, int64_t now, uint32_t *known_r, struct err *err)
 {
     bool own;
+    *known_r = 0;
     if (!call_enter(db, &own, err))
         return false;
+    if (!db->pop || !db->pop->matched || db->pop->ended)
+        return call_refuse(db, own, err, ERR_USAGE, "no listing is in doubt");
+    end_listing(db, db->pop, now, known_r);
+    return call_leave(db, own, err);
+}
+
+/* Tags of the files in a mailbox, or of the stubs with their rows. */
+static void tags_in(struct db *db, uint64_t box, struct imap *tags)
+{
+    sqlite3_stmt *st = box ? q_ask(db, "SELECT id,name FROM msg WHERE sbox=? AND name IS NOT NULL", "i", I(box))
+                           : q_ask(db, "SELECT id,name FROM msg WHERE (state & 8) <> 0 AND name IS NOT NULL", "");
+    while (q_step(db, st)) {
+        uint64_t tag = mark_read(sql_str(st, 1)).tag;
+        if (tag)
+            imap_put(tags, tag, (void *)(uintptr_t)sql_u64(st, 0));
+    }
+}
+
+bool db_pop_each(struct db *db, uint64_t trash, db_pop_fn *fn, void *arg, struct err *err)
+{
+    bool own;
+    struct imap trashed = {0};
+    if (!call_enter(db, &own, err))
+        return false;
+    if (trash)
+        tags_in(db, trash, &trashed);
     for (size_t i = 0; db->pop && db->pop->ended && i < db->pop->n; i++) {
         const struct listed *l = &db->pop->list[i];
-        sqlite3_stmt *st = q_ask(db, "SELECT state,failures,why,delivered,uidl FROM uidl WHERE id=?", "i", I(l->id));
+        sqlite3_stmt *st =
+            q_ask(db, "SELECT state,failures,why,delivered,uidl,purged,tag FROM uidl WHERE id=?", "i", I(l->id));
         if (!q_step(db, st))
             continue;
         struct db_pop e = {.id = l->id,
@@ -201,24 +376,40 @@ bool db_pop_each(struct db *db, db_pop_fn *fn, void *arg, struct err *err)
                            .failures = sql_u32(st, 1),
                            .why = (enum err_kind)sql_int(st, 2),
                            .delivered = sql_int(st, 3),
-                           .uidl = sql_str(st, 4)};
+                           .uidl = sql_str(st, 4),
+                           .purged = sql_int(st, 5) != 0,
+                           .in_trash = sql_u64(st, 6) && imap_get(&trashed, sql_u64(st, 6))};
         fn(arg, &e);
         sqlite3_reset(st);
     }
+    imap_fini(&trashed, NULL);
+    return call_leave(db, own, err);
+}
+
+bool db_pop_stubs(struct db *db, db_pop_number_fn *fn, void *arg, struct err *err)
+{
+    bool own;
+    struct imap stubs = {0};
+    if (!call_enter(db, &own, err))
+        return false;
+    tags_in(db, 0, &stubs);
+    for (size_t i = 0; db->pop && db->pop->ended && i < db->pop->n; i++) {
+        const struct listed *l = &db->pop->list[i];
+        int64_t tag = 0;
+        if (l->state != POP_STUB ||
+            !q_one(db, &tag, "SELECT tag FROM uidl WHERE id=? AND tag IS NOT NULL", "i", I(l->id)))
+            continue;
+        uint64_t msg = (uint64_t)(uintptr_t)imap_get(&stubs, (uint64_t)tag);
+        if (msg)
+            fn(arg, l->number, msg);
+    }
+    imap_fini(&stubs, NULL);
     return call_leave(db, own, err);
 }
 
 static struct listed *listed_at(struct db *db, uint32_t number)
 {
-    struct pop *p = db->pop;
-    if (!p || !p->ended)
-        return NULL;
-    if (number && number <= p->n && p->list[number - 1].number == number)
-        return &p->list[number - 1];
-    for (size_t i = 0; i < p->n; i++)
-        if (p->list[i].number == number)
-            return &p->list[i];
-    return NULL;
+    return db->pop && db->pop->ended ? number_at(db->pop, number) : NULL;
 }
 
 static bool pop_set(struct db *db, struct listed *l, enum pop_state state)
@@ -239,9 +430,10 @@ uint64_t ledger_claim(struct db *db, struct str name)
     return (uint64_t)id;
 }
 
-bool db_pop_delivered(struct db *db, uint32_t number, const struct db_row *row, int64_t now, uint64_t *msg_r,
-                      struct err *err)
+bool db_pop_delivered(struct db *db, uint32_t number, const struct db_row *row, struct str head, int64_t now,
+                      uint64_t *msg_r, struct err *err)
 {
+    struct mark mark = mark_read(row->name);
     bool own;
     struct err e = ERR_INIT;
     *msg_r = 0;
@@ -253,11 +445,89 @@ bool db_pop_delivered(struct db *db, uint32_t number, const struct db_row *row, 
     if (!db_row_put(db, row, msg_r, NULL, &e))
         return call_refuse(db, own, err, e.kind, "%s", e.text);
     if (l->state == POP_SEEN) {
-        pop_set(db, l, POP_DELIVERED);
-        q_keep(db, "UPDATE uidl SET delivered=?,msg=?,name=?,why=0 WHERE id=?", "iisi", now, I(*msg_r), row->name,
-               I(l->id));
+        pop_set(db, l, mark.stub ? POP_STUB : POP_DELIVERED);
+        q_keep(db, "UPDATE uidl SET delivered=?,msg=?,name=?,why=0,failures=0,tag=nullif(?,0),head=? WHERE id=?",
+               "iisini", now, I(*msg_r), row->name, I(mark.tag), str_sub(head, 0, HEAD_MAX), I(l->id));
         db->has_ledger = true;
         arrival_look(db, *msg_r, true, true);
+    }
+    return call_leave(db, own, err);
+}
+
+/* The entry of a file: of those with its tag (equal UIDLs share it) the one that says so, or is as long as the mail. */
+static uint64_t entry_of(struct db *db, uint64_t msg, struct str name)
+{
+    struct mark mark = mark_read(name);
+    int64_t id = 0;
+    if (mark.tag)
+        q_one(db, &id,
+              "SELECT id FROM uidl WHERE tag=?1 AND tag IS NOT NULL ORDER BY msg=?2 DESC,size=?3 DESC,id LIMIT 1",
+              "iii", I(mark.tag), I(msg), I(mark.stub));
+    return (uint64_t)id;
+}
+
+static void state_follows(struct db *db, uint64_t id, enum pop_state state)
+{
+    for (size_t i = 0; db->pop && i < db->pop->n; i++)
+        if (db->pop->list[i].id == id)
+            db->pop->list[i].state = state;
+}
+
+static void entry_whole(struct db *db, uint64_t id, uint64_t msg, struct str name, int64_t now)
+{
+    int64_t state;
+    if (!id || !q_one(db, &state, "SELECT state FROM uidl WHERE id=?", "i", I(id)) || state != POP_STUB)
+        return;
+    q_keep(db, "UPDATE uidl SET state=?,delivered=?,msg=?,name=?,failures=0,why=0 WHERE id=?", "iiisi",
+           I(POP_DELIVERED), now, I(msg), name, I(id));
+    state_follows(db, id, POP_DELIVERED);
+}
+
+bool db_pop_whole(struct db *db, uint64_t msg, struct str name, int64_t now, struct err *err)
+{
+    bool own;
+    struct mark mark = mark_read(name);
+    if (!mark.tag || mark.stub)
+        return true;
+    if (!call_enter(db, &own, err))
+        return false;
+    entry_whole(db, entry_of(db, msg, name), msg, name, now);
+    return call_leave(db, own, err);
+}
+
+bool db_pop_body_is(struct db *db, uint64_t msg, uint64_t box, struct str name, struct str path, uint32_t flags,
+                    int64_t now, struct err *err)
+{
+    bool own;
+    if (!call_enter(db, &own, err))
+        return false;
+    entry_whole(db, entry_of(db, msg, name), msg, name, now);
+    struct err e = ERR_INIT;
+    if (!db_name_is(db, msg, box, name, flags, &e) || !db_body_is(db, msg, path, STR(""), &e))
+        return call_refuse(db, own, err, e.kind, "%s", e.text);
+    row_queue(db, msg, INDEX_WHAT_MAIL);
+    return call_leave(db, own, err);
+}
+
+bool db_pop_purged(struct db *db, uint64_t msg, struct str name, int64_t now, struct err *err)
+{
+    bool own;
+    int64_t other = 0;
+    struct mark mark = mark_read(name);
+    if (!mark.tag)
+        return true;
+    if (!call_enter(db, &own, err))
+        return false;
+    uint64_t id = entry_of(db, msg, name);
+    if (mark.stub) { /* of its copies the last one counts */
+        struct imap stubs = {0};
+        tags_in(db, 0, &stubs);
+        other = (int64_t)(uintptr_t)imap_get(&stubs, mark.tag);
+        imap_fini(&stubs, NULL);
+    }
+    if (id && (!other || (uint64_t)other == msg)) {
+        q_keep(db, "UPDATE uidl SET purged=1 WHERE id=?", "i", I(id));
+        entry_whole(db, id, msg, name, now);
     }
     return call_leave(db, own, err);
 }
@@ -289,7 +559,7 @@ bool db_pop_delete(struct db *db, uint32_t number, struct err *err)
     struct listed *l = pop_enter(db, number, &own, err);
     if (!l)
         return false;
-    if (l->state == POP_SEEN)
+    if (l->state == POP_SEEN || l->state == POP_STUB)
         return call_refuse(db, own, err, ERR_USAGE, "message %u is not here yet", number);
     if (l->state == POP_DELIVERED)
         pop_set(db, l, POP_DELETE_WANTED);

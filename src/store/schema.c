@@ -6,7 +6,7 @@
 
 #include "store/db_int.h"
 
-#define CACHE_SCHEMA 5
+#define CACHE_SCHEMA 6
 #define STRING_OF(x) #x
 #define STRING(x) STRING_OF(x)
 #define CLEAN_CHECK_MAX (64 << 20) /* after a crash a cache up to this size is checked whole */
@@ -62,7 +62,17 @@ static const char keep_5[] = "ALTER TABLE uidl ADD COLUMN name BLOB;"
                              "CREATE INDEX uidl_name ON uidl(name) WHERE name IS NOT NULL;";
 
 /* Step n brings schema n to n + 1; each is released once and never edited after. */
-static const char *const keep_steps[] = {keep_1, keep_2, keep_3, keep_4, keep_5};
+
+/* tag: by which the file of a message is known (mail/mark.h); head: by which a message is, under whatever UIDL;
+ * missing: when it was first not listed; purged: deleted here for good. */
+static const char keep_6[] = "ALTER TABLE uidl ADD COLUMN tag INTEGER;"
+                             "ALTER TABLE uidl ADD COLUMN head BLOB;"
+                             "ALTER TABLE uidl ADD COLUMN missing INTEGER NOT NULL DEFAULT 0;"
+                             "ALTER TABLE uidl ADD COLUMN purged INTEGER NOT NULL DEFAULT 0;"
+                             "CREATE INDEX uidl_tag ON uidl(tag) WHERE tag IS NOT NULL;"
+                             "CREATE INDEX uidl_head ON uidl(head) WHERE head IS NOT NULL;";
+
+static const char *const keep_steps[] = {keep_1, keep_2, keep_3, keep_4, keep_5, keep_6};
 
 static const char cache_1[] =
     "CREATE TABLE cache.cmeta(name TEXT PRIMARY KEY, value) WITHOUT ROWID;"
@@ -96,6 +106,7 @@ static const char cache_1[] =
     "CREATE INDEX cache.msg_thin ON msg(sbox, suid) WHERE (attrs & 32) = 0;"
     "CREATE INDEX cache.msg_index ON msg(date, id) WHERE istate > 0;"
     "CREATE INDEX cache.msg_body ON msg(btime) WHERE body IS NOT NULL AND name IS NULL;"
+    "CREATE INDEX cache.msg_stub ON msg(id) WHERE (state & 8) <> 0;"
     "CREATE TABLE cache.thread(box INTEGER, thread INTEGER, newest INTEGER, count INTEGER, unread INTEGER, flagged "
     "INTEGER, PRIMARY KEY(box, thread)) WITHOUT ROWID;"
     "CREATE INDEX cache.thread_list ON thread(box, newest, thread);"

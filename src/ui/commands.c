@@ -170,7 +170,8 @@ bool run_open(void *context, const struct cmd_args *args, struct err *err)
         return true;
     }
     const struct list_row *row = list_cursor(ui_list(ui));
-    if (ui->message.state != MESSAGE_NONE && row && ref_eq(row->ref, ui->message.ref)) {
+    bool rest = row && (row->state & ROW_STUB) && !ui->open_req; /* of which only the header is shown: the rest */
+    if (ui->message.state != MESSAGE_NONE && row && ref_eq(row->ref, ui->message.ref) && !rest) {
         unsigned rows = MAX(ui->layout.message.rows, 2u) - 1;
         message_scroll(&ui->message, rows > 2 ? rows - 2 : 1, rows);
         return true;

@@ -225,6 +225,10 @@ static void draw_subject(const struct cell_of *c, struct rect r, unsigned y, con
         buf_addz(&words, box_name_of(c->ui, c->row));
     else if (tags)
         tag_words(c->row->tags, &words);
+    if (c->row->state & ROW_STUB) {
+        buf_addz(&words, words.n ? " " : "");
+        buf_add_size(&words, c->row->size);
+    }
     if (words.n) {
         struct text t = ui_clean(c->ui, buf_str(&words), &shown);
         room = MIN(t.cols, p->width / 3);
@@ -293,15 +297,16 @@ static void draw_cell(const struct cell_of *c, struct rect r, unsigned y, const 
 
 static void draw_marks(struct ui *ui, struct rect r, unsigned y, const struct place *p, const struct list_row *row)
 {
-    enum sign signs[6];
+    enum sign signs[7];
     unsigned n = 0;
-    style s[6];
+    style s[7];
 #define MARK(cond, sign, st)                                                                                           \
     if (cond) {                                                                                                        \
         signs[n] = sign;                                                                                               \
         s[n++] = st;                                                                                                   \
     }
     MARK(row->state & ROW_FAILED, SIGN_FAILED, THING_WARNING)
+    MARK(row->state & ROW_STUB, SIGN_STUB, THING_MARKER)
     MARK(row->flags & FLAG_FLAGGED, SIGN_FLAGGED, THING_FLAGGED)
     MARK(row->attrs & ROW_ATTACHMENT, SIGN_ATTACHMENT, THING_MARKER)
     MARK(row->attrs & ROW_ENCRYPTED, SIGN_ENCRYPTED, THING_MARKER)

@@ -168,12 +168,13 @@ struct text grid_sign(const struct grid *g, enum sign sign)
         const char *utf8, *ascii;
         unsigned ascii_cols;
     } signs[SIGN_COUNT] = {
-        [SIGN_UNREAD] = {"●", "N", 1},     [SIGN_FLAGGED] = {"!", "!", 1},   [SIGN_ATTACHMENT] = {"@", "@", 1},
-        [SIGN_ANSWERED] = {"↩", "r", 1},   [SIGN_FORWARDED] = {"→", "f", 1}, [SIGN_PENDING] = {"·", ".", 1},
-        [SIGN_FAILED] = {"×", "x", 1},     [SIGN_SELECTED] = {"▸", ">", 1},  [SIGN_SIGNED] = {"✓", "s", 1},
-        [SIGN_ENCRYPTED] = {"✱", "e", 1},  [SIGN_VERTICAL] = {"│", "|", 1},  [SIGN_HORIZONTAL] = {"─", "-", 1},
-        [SIGN_ELLIPSIS] = {"…", "...", 3}, [SIGN_DOT] = {"·", "-", 1},       [SIGN_QUOTE] = {"│", ">", 1},
-        [SIGN_FOLDED] = {"▸", "+", 1},     [SIGN_BRANCH] = {"├", "|", 1},    [SIGN_LAST] = {"└", "`", 1},
+        [SIGN_UNREAD] = {"●", "N", 1},     [SIGN_FLAGGED] = {"!", "!", 1},    [SIGN_ATTACHMENT] = {"@", "@", 1},
+        [SIGN_ANSWERED] = {"↩", "r", 1},   [SIGN_FORWARDED] = {"→", "f", 1},  [SIGN_PENDING] = {"·", ".", 1},
+        [SIGN_STUB] = {"↓", "v", 1},       [SIGN_FAILED] = {"×", "x", 1},     [SIGN_SELECTED] = {"▸", ">", 1},
+        [SIGN_SIGNED] = {"✓", "s", 1},     [SIGN_ENCRYPTED] = {"✱", "e", 1},  [SIGN_VERTICAL] = {"│", "|", 1},
+        [SIGN_HORIZONTAL] = {"─", "-", 1}, [SIGN_ELLIPSIS] = {"…", "...", 3}, [SIGN_DOT] = {"·", "-", 1},
+        [SIGN_QUOTE] = {"│", ">", 1},      [SIGN_FOLDED] = {"▸", "+", 1},     [SIGN_BRANCH] = {"├", "|", 1},
+        [SIGN_LAST] = {"└", "`", 1},
     };
     const char *p = g->ascii ? signs[sign].ascii : signs[sign].utf8;
     return (struct text){p, strlen(p), g->ascii ? signs[sign].ascii_cols : 1};

@@ -226,7 +226,7 @@ struct ui {
     uint8_t status_level;
     int64_t status_ms;
     unsigned status_of; /* the words are about the line of this account, plus one; 0: about no line */
-    char progress[240];
+    char progress[240], progress_next[240];
     unsigned fetching; /* it is that of a pass over the maildrop of this account, plus one; Esc ends it */
 
     bool dirty, quit, list_read;

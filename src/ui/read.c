@@ -70,7 +70,7 @@ static void prefetch(struct ui *ui)
         if ((row->flags & FLAG_SEEN) || !row->ref.id || ref_eq(row->ref, ui->message.ref))
             continue;
         unread++;
-        if (row->state & (ROW_BODY | ROW_TEXT | ROW_FAILED))
+        if (row->state & (ROW_BODY | ROW_TEXT | ROW_FAILED | ROW_STUB)) /* the last: too large to come by itself */
             continue;
         uint32_t req = ui_request(ui, prefetch_answer, NULL);
         SEND(ui->client->chan, -1, &err, OPEN, .req = req, .account = str_z(ui->accts.list[row->ref.account].name),
@@ -171,18 +171,31 @@ void ui_view_fd(struct ui *ui, int fd, struct str absent)
     buf_fini(&self);
 }
 
+static void progress_due(void *arg)
+{
+    struct ui *ui = arg;
+    watch_free(&ui->progress_timer);
+    if (ui->open_req || ui_extra(ui)->load)
+        snprintf(ui->progress, sizeof ui->progress, "%s", ui->progress_next);
+    ui->dirty = true;
+}
+
+/* What takes longer is told, be it that nothing more comes. */
 void ui_progress(struct ui *ui, const struct m_PROGRESS *p, int64_t since_ms)
 {
     struct buf line = BUF_INIT(sizeof ui->progress - 1);
-    if (clock_mono_ms() - since_ms < PROGRESS_AFTER_MS)
-        return;
+    int64_t left = since_ms + PROGRESS_AFTER_MS - clock_mono_ms();
     buf_addf(&line, "%.*s ", (int)MIN(p->text.n, (size_t)150), p->text.n ? p->text.p : "");
     buf_add_size(&line, p->done);
     buf_addz(&line, " of ");
     buf_add_size(&line, p->total);
     buf_addz(&line, " · Esc stops");
-    snprintf(ui->progress, sizeof ui->progress, "%s", buf_z(&line));
+    snprintf(ui->progress_next, sizeof ui->progress_next, "%s", buf_z(&line));
     buf_fini(&line);
+    if (left <= 0)
+        progress_due(ui);
+    else if (!ui->progress_timer)
+        ui->progress_timer = loop_after(ui->loop, left, progress_due, ui);
 }
 
 /* It was the line's fault, not the message's: ERR_PROTOCOL may be, and would break the next line too. */
@@ -254,7 +267,8 @@ static void wanted(const struct ui *ui, struct ref ref, unsigned view_flags, cha
     }
 }
 
-void ui_open(struct ui *ui, unsigned view_flags)
+/* glance: who passes by a mail of which only the header is here does not fetch the rest. */
+static void open_row(struct ui *ui, unsigned view_flags, bool glance)
 {
     const struct list_row *row = list_cursor(ui_list(ui));
     struct err err = ERR_INIT;
@@ -266,6 +280,7 @@ void ui_open(struct ui *ui, unsigned view_flags)
         return;
     }
     struct ref ref = row->ref;
+    bool stub = row->state & ROW_STUB;
     enum pane focus = ui->focus;
     wanted(ui, ref, view_flags, want);
     ui_open_close(ui);
@@ -284,10 +299,15 @@ void ui_open(struct ui *ui, unsigned view_flags)
     ui->opened_ms = clock_mono_ms();
     ui->open_req = ui_request(ui, on_body, NULL);
     if (!SEND(ui->client->chan, -1, &err, OPEN, .req = ui->open_req, .account = str_z(ui->accts.list[ref.account].name),
-              .msg = ref.id, .want = str_z(want))) {
+              .msg = ref.id, .want = str_z(want), .prefetch = glance && stub)) {
         ui_note_err(ui, &err);
         message_fail(&ui->message, err.text);
     }
+}
+
+void ui_open(struct ui *ui, unsigned view_flags)
+{
+    open_row(ui, view_flags, false);
 }
 
 void ui_follow(struct ui *ui)
@@ -298,7 +318,7 @@ void ui_follow(struct ui *ui)
     if (!row)
         ui_open_close(ui);
     else if (!ref_eq(row->ref, ui->message.ref))
-        ui_open(ui, 0);
+        open_row(ui, 0, true);
 }
 
 /* ---- commands of the message pane ---- */

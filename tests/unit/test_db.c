@@ -32,10 +32,13 @@ static void test_an_older_keep_is_migrated(void **state)
     struct db *db = open_db(false, NULL);
     uint64_t in = make_mailbox(db, "INBOX", 7), id = put_uid(db, in, 10, "a@x");
     db_close(&db);
-    run_sql("keep.db", "DROP TABLE arrival; DROP INDEX uidl_name; ALTER TABLE uidl DROP COLUMN name; DROP INDEX "
-                       "intent_uids; ALTER TABLE intent DROP COLUMN uids; ALTER TABLE "
-                       "intent DROP COLUMN tnext;"
-                       "PRAGMA user_version=1");
+    run_sql("keep.db",
+            "DROP TABLE arrival; DROP INDEX uidl_name; ALTER TABLE uidl DROP COLUMN name; DROP INDEX "
+            "intent_uids; ALTER TABLE intent DROP COLUMN uids; ALTER TABLE "
+            "intent DROP COLUMN tnext; DROP INDEX uidl_tag; DROP INDEX uidl_head; ALTER TABLE uidl DROP COLUMN tag; "
+            "ALTER TABLE uidl DROP COLUMN head; ALTER TABLE uidl DROP COLUMN missing; "
+            "ALTER TABLE uidl DROP COLUMN purged;"
+            "PRAGMA user_version=1");
     db = open_db(false, &opened);
     assert_int_equal(opened, 0);
     assert_int_equal(msg_of(db, id).id, id);
@@ -665,28 +668,59 @@ static void on_pop(void *arg, const struct db_pop *p)
 {
     (void)arg;
     size_t n = strlen(pops);
-    snprintf(pops + n, sizeof pops - n, "%u:%d ", p->number, (int)p->state);
+    snprintf(pops + n, sizeof pops - n, "%u:%d%s ", p->number, (int)p->state, p->purged ? "p" : p->in_trash ? "t" : "");
+}
+
+/* In the order of the list: what the server says of each. size 0: made of the first letter. */
+struct pop_said {
+    const char *uidl;
+    uint64_t size;
+    const char *head; /* as its header would be, where it is asked for */
+};
+static const char *list_said(struct db *db, const struct pop_said *said, size_t n, int64_t now, uint32_t *doubts_r)
+{
+    uint32_t doubts = 0, known = 0;
+    OK(db_pop_begin(db, &err));
+    for (size_t i = 0; i < n; i++)
+        OK(db_pop_add(db, (uint32_t)i + 1, said[i].size ? said[i].size : 100u + (unsigned char)said[i].uidl[0],
+                      str_z(said[i].uidl), &err));
+    OK(db_pop_end(db, now, &doubts, &err));
+    for (size_t i = 0; doubts && i < n; i++) {
+        struct err none = ERR_INIT;
+        if (said[i].head)
+            db_pop_head(db, (uint32_t)i + 1, str_z(said[i].head), &none); /* what is not in doubt is not asked for */
+    }
+    if (doubts)
+        OK(db_pop_settle(db, now, &known, &err));
+    if (doubts_r)
+        *doubts_r = doubts;
+    pops[0] = 0;
+    OK(db_pop_each(db, 0, on_pop, NULL, &err));
+    return pops;
 }
 
 static const char *list_pop(struct db *db, const char *const *uidls, size_t n)
 {
-    OK(db_pop_begin(db, &err));
+    struct pop_said said[16] = {0};
+    assert_true(n <= COUNT(said));
     for (size_t i = 0; i < n; i++)
-        OK(db_pop_add(db, (uint32_t)i + 1, 100 + (unsigned char)uidls[i][0], str_z(uidls[i]), &err));
-    OK(db_pop_end(db, 1, &err));
-    pops[0] = 0;
-    OK(db_pop_each(db, on_pop, NULL, &err));
-    return pops;
+        said[i].uidl = uidls[i];
+    return list_said(db, said, n, 1, NULL);
 }
 
-static uint64_t deliver(struct db *db, uint64_t box, uint32_t number, const char *name)
+static uint64_t deliver_as(struct db *db, uint64_t box, uint32_t number, const char *name, const char *head)
 {
     uint64_t msg;
     struct db_row row = row_of(box, 0, name);
     row.name = str_z(name);
     row.path = str_z(name);
-    OK(db_pop_delivered(db, number, &row, 5, &msg, &err));
+    OK(db_pop_delivered(db, number, &row, str_z(head), 5, &msg, &err));
     return msg;
+}
+
+static uint64_t deliver(struct db *db, uint64_t box, uint32_t number, const char *name)
+{
+    return deliver_as(db, box, number, name, "");
 }
 
 /* THREATS 76 77 86 87 91 */
@@ -747,19 +781,134 @@ static void test_cache_of_before(void **state)
     db_close(&db);
 }
 
+/* Every outcome of a QUIT: all done, nothing done, and some of it (the server's matter, RFC 1939 6). THREATS 87 */
+static void test_ledger_quit(void **state)
+{
+    (void)state;
+    static const char *const all[] = {"a", "b", "c"}, *const last[] = {"c"};
+    for (int outcome = 0; outcome < 3; outcome++) {
+        struct db *db = open_db(true, NULL);
+        uint64_t in = make_mailbox(db, "", 0);
+        list_pop(db, all, 3);
+        for (uint32_t i = 1; i <= 3; i++) {
+            char name[20];
+            snprintf(name, sizeof name, "%d.%u", outcome, i);
+            deliver_as(db, in, i, name, name);
+            OK(db_pop_delete(db, i, &err));
+            OK(db_pop_dele_ok(db, i, &err));
+        }
+        OK(db_pop_quit(db, outcome == 0, &err)); /* an end that is not confirmed may have been one all the same */
+        if (outcome == 0)
+            assert_string_equal(list_pop(db, NULL, 0), "");
+        else if (outcome == 1)
+            assert_string_equal(list_pop(db, all, 3), "1:2 2:2 3:2 ");
+        else
+            assert_string_equal(list_pop(db, last, 1), "1:2 ");
+        OK(db_pop_quit(db, true, &err));
+        assert_string_equal(list_pop(db, NULL, 0), "");
+        db_close(&db);
+    }
+}
+
+/* A server that gives all its messages new UIDLs, uses one again for another message, or lists nothing for a while:
+ * nothing is fetched twice, nothing is missed. */
+static void test_ledger_changing(void **state)
+{
+    (void)state;
+    struct db *db = open_db(true, NULL);
+    uint64_t in = make_mailbox(db, "", 0);
+    uint32_t doubts;
+    static const struct pop_said first[] = {{"1", 10, 0}, {"2", 20, 0}, {"3", 30, 0}};
+    assert_string_equal(list_said(db, first, 3, 1000, &doubts), "1:0 2:0 3:0 ");
+    assert_int_equal(doubts, 0);
+    deliver_as(db, in, 1, "n1", "head 1");
+    deliver_as(db, in, 2, "n2", "head 2"); /* 3 is not here */
+    /* all renumbered, with other sizes too, and one new */
+    static const struct pop_said other[] = {
+        {"x1", 10, "head 1"}, {"x2", 21, "head 2"}, {"x3", 30, "head 3"}, {"x4", 10, "head 4"}};
+    assert_string_equal(list_said(db, other, 4, 1000, &doubts), "1:1 2:1 3:0 4:0 ");
+    assert_int_equal(doubts, 4);
+    assert_string_equal(list_said(db, other, 4, 1000, &doubts), "1:1 2:1 3:0 4:0 "); /* known by now */
+    assert_int_equal(doubts, 0);
+    /* the number of a message that went is given to another: not taken for what was here */
+    static const struct pop_said again[] = {{"x1", 55, "head 5"}, {"x2", 21, "head 2"}};
+    assert_string_equal(list_said(db, again, 2, 1000, &doubts), "1:0 2:1 ");
+    assert_int_equal(doubts, 1);
+    /* headers that cannot be looked at: the UIDL is believed */
+    static const struct pop_said mute[] = {{"x2", 22, NULL}};
+    assert_string_equal(list_said(db, mute, 1, 1000, &doubts), "1:1 ");
+    assert_int_equal(doubts, 1);
+    /* an empty list, then all is back; then too late for that */
+    assert_string_equal(list_said(db, NULL, 0, 2000, &doubts), "");
+    static const struct pop_said back[] = {{"x2", 22, "head 2"}};
+    assert_string_equal(list_said(db, back, 1, 3000, &doubts), "1:1 ");
+    assert_string_equal(list_said(db, NULL, 0, 4000, &doubts), "");
+    assert_string_equal(list_said(db, NULL, 0, 4000 + 31 * 86400, &doubts), "");
+    assert_string_equal(list_said(db, back, 1, 4000 + 31 * 86400, &doubts), "1:0 ");
+    assert_int_equal(doubts, 0);
+    db_close(&db);
+}
+
+static uint64_t stubs[8];
+static void on_stub(void *arg, uint32_t number, uint64_t msg)
+{
+    (void)arg;
+    stubs[number] = msg;
+}
+
+#define STUB(n) "1.R" #n "_s0000000000001000_t000000000000000" #n ".tuimail"
+#define WHOLE(n) "1.R" #n "_t000000000000000" #n ".tuimail"
+/* Of a mail whose header alone is here nothing is deleted, until its body is, or the user deletes it for good. */
+static void test_ledger_stub(void **state)
+{
+    (void)state;
+    struct db *db = open_db(true, NULL);
+    uint64_t in = make_mailbox(db, "", 0), trash = make_mailbox(db, "Trash", 0);
+    static const struct pop_said list[] = {{"a", 4096, 0}, {"b", 4096, 0}, {"c", 4096, 0}, {"d", 10, 0}};
+    list_said(db, list, 4, 1000, NULL);
+    uint64_t a = deliver_as(db, in, 1, STUB(1), "a"), b = deliver_as(db, in, 2, STUB(2), "b"),
+             c = deliver_as(db, in, 3, STUB(3), "c"), d = deliver_as(db, trash, 4, WHOLE(4), "d");
+    assert_true(a && b && c && d);
+    assert_string_equal(list_said(db, list, 4, 1000, NULL), "1:5 2:5 3:5 4:1 ");
+    REFUSED(ERR_USAGE, db_pop_delete(db, 1, &err));
+    struct db_msg m;
+    OK(db_msg_get(db, a, &m, &err));
+    assert_int_equal(m.state, ROW_STUB);
+    OK(db_pop_stubs(db, on_stub, NULL, &err));
+    assert_true(stubs[1] == a && stubs[2] == b && stubs[3] == c && stubs[4] == 0);
+    OK(db_pop_body_is(db, a, in, STR(WHOLE(1)), STR("cur/" WHOLE(1)), FLAG_SEEN, 2000, &err));
+    OK(db_msg_get(db, a, &m, &err));
+    assert_int_equal(m.state, ROW_BODY);
+    assert_int_equal(m.flags, FLAG_SEEN);
+    OK(db_pop_purged(db, b, STR(STUB(2)), 2000, &err));
+    pops[0] = 0;
+    OK(db_pop_each(db, trash, on_pop, NULL, &err));
+    assert_string_equal(pops, "1:1 2:1p 3:5 4:1t ");
+    OK(db_pop_delete(db, 1, &err));
+    OK(db_pop_delete(db, 2, &err));
+    /* the body came, and its word was lost: the file says so */
+    OK(db_pop_whole(db, c, STR(STUB(3)), 2000, &err));
+    OK(db_pop_whole(db, c, STR("1.R9.other.host"), 2000, &err));
+    assert_string_equal(list_said(db, list, 4, 1000, NULL), "1:2 2:2p 3:5 4:1 ");
+    OK(db_pop_whole(db, c, STR(WHOLE(3)), 2000, &err));
+    assert_string_equal(list_said(db, list, 4, 1000, NULL), "1:2 2:2p 3:1 4:1 ");
+    db_close(&db);
+}
+
 static void test_ledger_big(void **state)
 {
     (void)state;
     struct db *db = open_db(true, NULL);
     uint64_t in = make_mailbox(db, "", 0);
     for (int pass = 0; pass < 2; pass++) {
+        uint32_t doubts;
         OK(db_pop_begin(db, &err));
         for (uint32_t i = 1; i <= 20000; i++) {
             char uidl[40];
             snprintf(uidl, sizeof uidl, "uidl-%u", i);
             OK(db_pop_add(db, i, 10, str_z(uidl), &err));
         }
-        OK(db_pop_end(db, 1, &err));
+        OK(db_pop_end(db, 1, &doubts, &err));
         if (!pass)
             deliver(db, in, 20000, "last");
     }
@@ -1041,6 +1190,9 @@ int main(void)
         T(test_tags),
         T(test_ledger),
         T(test_cache_of_before),
+        T(test_ledger_quit),
+        T(test_ledger_changing),
+        T(test_ledger_stub),
         T(test_ledger_big),
         T(test_scan),
         T(test_file_moved),

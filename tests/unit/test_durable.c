@@ -98,7 +98,7 @@ static void commit(struct fixture *f, size_t n)
     for (size_t i = 0; i < n; i++) {
         d[i] = maildir_begin(f->m, STR(""), &f->errs[i]);
         assert_non_null(d[i]);
-        delivery_tag(d[i], i + 1);
+        delivery_mark(d[i], &(struct mark){.tag = i + 1});
         snprintf(f->names[i], sizeof f->names[i], "%s", delivery_unique(d[i]));
         assert_true(fs_write_all(delivery_fd(d[i]), STR("Subject: x\n\nbody\n"), &f->errs[i]));
     }
@@ -134,7 +134,7 @@ static void test_order(void **state)
     for (size_t i = 0; i < MANY; i++) {
         assert_int_equal(f->errs[i].kind, ERR_NONE);
         assert_true(is_new(f, i));
-        assert_true(maildir_tag(str_z(f->names[i])) == i + 1);
+        assert_true(mark_read(str_z(f->names[i])).tag == i + 1);
     }
     commit(f, 2);
     assert_string_equal(buf_z(&calls), "ffnnd");

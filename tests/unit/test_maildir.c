@@ -126,6 +126,53 @@ static void full_path(struct fixture *f, const char *tail, struct buf *out)
     buf_addf(out, "%s/mail/%s", f->dir, tail);
 }
 
+/* The whole mail takes the place of its stub, wherever and with whatever flags that is. */
+static void test_replace(void **state)
+{
+    struct fixture *f = *state;
+    struct buf stub = BUF_INIT(300), whole = BUF_INIT(300), copy = BUF_INIT(300), path = BUF_INIT(600);
+    struct maildir_file file;
+    struct mark mark = {.tag = 7, .stub = 4096};
+    struct delivery *d = maildir_begin(f->m, STR(""), &f->err);
+    assert_int_equal(write(delivery_fd(d), "Subject: x\n\n", 12), 12);
+    delivery_mark(d, &mark);
+    assert_true(delivery_commit(&d, 0, &stub, &f->err));
+    assert_true(mark_read(buf_str(&stub)).stub == 4096 && mark_read(buf_str(&stub)).tag == 7);
+    assert_true(mark_whole(buf_str(&stub), &whole));
+    assert_true(mark_read(buf_str(&whole)).stub == 0 && mark_read(buf_str(&whole)).tag == 7);
+    assert_true(maildir_copy(f->m, STR(""), buf_str(&stub), STR(""), &copy, &f->err)); /* a stub too */
+    assert_true(mark_read(buf_str(&copy)).stub == 4096 && mark_read(buf_str(&copy)).tag == 7);
+    assert_false(str_eq(buf_str(&copy), buf_str(&stub)));
+    assert_true(maildir_flags(f->m, STR(""), buf_str(&stub), FLAG_SEEN | FLAG_FLAGGED, &f->err));
+    d = maildir_begin(f->m, STR(""), &f->err);
+    assert_int_equal(write(delivery_fd(d), "Subject: x\n\nall of it\n", 22), 22);
+    assert_true(delivery_replace(&d, buf_str(&stub), buf_str(&whole), &f->err));
+    assert_null(d);
+    int fd = maildir_message(f->m, STR(""), buf_str(&whole), &file, &path, &f->err);
+    assert_true(fd >= 0);
+    close(fd);
+    assert_int_equal(file.size, 22);
+    assert_int_equal(file.flags, FLAG_SEEN | FLAG_FLAGGED);
+    assert_int_equal(maildir_message(f->m, STR(""), buf_str(&stub), &file, NULL, &f->err), -1);
+    assert_int_equal(scan(f, "", NULL).n, 2);
+    /* removed by somebody meanwhile: nothing comes in its place, and nothing is left in tmp */
+    d = maildir_begin(f->m, STR(""), &f->err);
+    f->err = ERR_INIT;
+    assert_false(delivery_replace(&d, buf_str(&stub), buf_str(&whole), &f->err));
+    assert_int_equal(f->err.kind, ERR_NO_MESSAGE);
+    assert_null(d);
+    assert_int_equal(scan(f, "", NULL).n, 2);
+    /* names that only look like ours */
+    static const char *const others[] = {"1.x_s0000000000001000.other", "1.x_s000000000000100g.tuimail",
+                                         "_s0000000000001000", ".tuimail", "1.x_t0000000000000001_s0000000000001000"};
+    for (size_t i = 0; i < COUNT(others); i++)
+        assert_true(mark_read(str_z(others[i])).stub == 0);
+    buf_fini(&stub);
+    buf_fini(&whole);
+    buf_fini(&copy);
+    buf_fini(&path);
+}
+
 /* THREATS 86: what was named before a crash is known again by its tag and its bytes. */
 static void test_tag(void **state)
 {
@@ -137,11 +184,11 @@ static void test_tag(void **state)
         struct delivery *d = maildir_begin(f->m, STR(""), &f->err);
         assert_non_null(d);
         assert_int_equal(write(delivery_fd(d), bodies[round], strlen(bodies[round])), (ssize_t)strlen(bodies[round]));
-        delivery_tag(d, 0x0123456789abcdefu);
+        delivery_mark(d, &(struct mark){.tag = 0x0123456789abcdefu});
         if (round == 0) {
             assert_false(delivery_is(d, STR("1.none.tuimail"), &file, &path));
             assert_true(delivery_commit(&d, 0, &first, &f->err));
-            assert_true(maildir_tag(buf_str(&first)) == 0x0123456789abcdefu);
+            assert_true(mark_read(buf_str(&first)).tag == 0x0123456789abcdefu);
             assert_true(maildir_flags(f->m, STR(""), buf_str(&first), FLAG_SEEN, &f->err));
             continue;
         }
@@ -153,10 +200,10 @@ static void test_tag(void **state)
         delivery_abort(&d);
     }
     put(f, "", "Subject: y\n\n", 0, &second);
-    assert_true(maildir_tag(buf_str(&second)) == 0);
-    assert_true(maildir_tag(STR("1.x_t0123456789abcdeF.tuimail")) == 0);
-    assert_true(maildir_tag(STR("_t0123456789abcdef")) == 0);
-    assert_true(maildir_tag(STR("")) == 0);
+    assert_true(mark_read(buf_str(&second)).tag == 0);
+    assert_true(mark_read(STR("1.x_t0123456789abcdeF.tuimail")).tag == 0);
+    assert_true(mark_read(STR("_t0123456789abcdef")).tag == 0);
+    assert_true(mark_read(STR("")).tag == 0);
     assert_int_equal(scan(f, "", NULL).n, 2);
     buf_fini(&first);
     buf_fini(&second);
@@ -631,6 +678,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_tag, setup, teardown),
         cmocka_unit_test_setup_teardown(test_scan_order, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_replace, setup, teardown),
         cmocka_unit_test_setup_teardown(test_deliver_flags_remove, setup, teardown),
         cmocka_unit_test_setup_teardown(test_abort_leaves_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(test_sweep, setup, teardown),
