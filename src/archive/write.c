@@ -10,6 +10,7 @@
 #include "mail/mail.h"
 #include "maildir/maildir.h"
 
+#define GROUP_MAX 64
 #define SAME_NAMES 10000 /* mails that differ and would have the same name */
 
 /* A name in the Maildir, in a tree by folder and name. */
@@ -23,6 +24,13 @@ struct sink {
     void *names, *folders; /* trees of struct name; folders: those whose names are in the tree */
     struct str folder;
     int mbox;
+    /* Mails that become durable together, of the folder group_in; answered when they are. */
+    struct {
+        struct delivery *delivery;
+        uint32_t req;
+    } group[GROUP_MAX];
+    size_t ngroup;
+    char group_in[256];
 };
 
 /* ---- Names -------------------------------------------------------------------------------------- */
@@ -88,24 +96,46 @@ static bool copy_file(int from, int to, struct err *err)
     }
 }
 
+static void put_done(struct sink *s, uint32_t req, bool added, const struct err *err)
+{
+    ARCHIVE_SEND(s->a, -1, ARCHIVE_PUT_DONE, .req = req, .added = added && err->kind == ERR_NONE, .kind = err->kind,
+                 .text = str_z(err->text));
+}
+
+static void group_commit(struct sink *s)
+{
+    struct delivery *d[GROUP_MAX];
+    struct err errs[GROUP_MAX];
+    for (size_t i = 0; i < s->ngroup; i++) {
+        d[i] = s->group[i].delivery;
+        errs[i] = ERR_INIT;
+    }
+    if (s->ngroup)
+        delivery_commit_all(d, s->ngroup, MAILDIR_CUR, errs);
+    for (size_t i = 0; i < s->ngroup; i++)
+        put_done(s, s->group[i].req, true, &errs[i]);
+    s->ngroup = 0;
+}
+
 static bool deliver(struct sink *s, const struct m_ARCHIVE_PUT *p, struct str unique, int fd, struct err *err)
 {
-    struct buf name = BUF_INIT(300);
+    if (s->ngroup == GROUP_MAX || (s->ngroup && !str_eqz(p->folder, s->group_in)))
+        group_commit(s);
     struct delivery *d = maildir_begin(s->md, p->folder, err);
-    bool ok = d && copy_file(fd, delivery_fd(d), err);
-    if (ok) {
-        const struct timespec times[2] = {{.tv_sec = (time_t)p->arrived}, {.tv_sec = (time_t)p->arrived}};
-        if (p->arrived > 0)
-            futimens(delivery_fd(d), times);
-        delivery_name(d, unique);
-        ok = delivery_commit(&d, p->flags, &name, err);
-    } else {
+    if (d && !copy_file(fd, delivery_fd(d), err))
         delivery_abort(&d);
-    }
-    if (ok)
-        name_find(&s->names, p->folder, unique, true)->claimed = true;
-    buf_fini(&name);
-    return ok;
+    if (!d)
+        return false;
+    const struct timespec times[2] = {{.tv_sec = (time_t)p->arrived}, {.tv_sec = (time_t)p->arrived}};
+    if (p->arrived > 0)
+        futimens(delivery_fd(d), times);
+    delivery_name(d, unique);
+    delivery_flags(d, p->flags);
+    s->group[s->ngroup].delivery = d;
+    s->group[s->ngroup++].req = p->req;
+    snprintf(s->group_in, sizeof s->group_in, "%.*s", STR_FMT(p->folder));
+    name_find(&s->names, p->folder, unique, true)->claimed = true;
+    return true;
 }
 
 static bool same_there(struct sink *s, struct str folder, struct str unique, int fd, bool *same_r, struct err *err)
@@ -202,10 +232,11 @@ static void on_put(struct sink *s, const struct msg *m)
     const struct m_ARCHIVE_PUT *p = &m->u.ARCHIVE_PUT;
     struct err err = ERR_INIT;
     bool added = false;
-    if (s->md ? put_maildir(s, p, m->fd, &added, &err) : (added = put_mbox(s, p, m->fd, &err)))
-        err = ERR_INIT;
-    ARCHIVE_SEND(s->a, -1, ARCHIVE_PUT_DONE, .req = p->req, .added = added && err.kind == ERR_NONE, .kind = err.kind,
-                 .text = str_z(err.text));
+    if (!s->md)
+        added = put_mbox(s, p, m->fd, &err);
+    else if (put_maildir(s, p, m->fd, &added, &err) && added)
+        return; /* answered with its group */
+    put_done(s, p->req, added, &err);
 }
 
 static void on_has(struct sink *s, const struct msg *m)
@@ -222,7 +253,8 @@ static void on_has(struct sink *s, const struct msg *m)
 
 bool archive_write(struct archive *a, bool maildir, struct err *err)
 {
-    struct sink s = {.a = a, .mbox = -1};
+    static struct sink s;
+    s = (struct sink){.a = a, .mbox = -1};
     struct err gone = ERR_INIT;
     struct msg m;
     if (maildir && !(s.md = maildir_open(a->path, true, err)))
@@ -232,6 +264,8 @@ bool archive_write(struct archive *a, bool maildir, struct err *err)
             on_put(&s, &m);
         } else if (m.kind == MSG_ARCHIVE_HAS) {
             on_has(&s, &m);
+        } else if (m.kind == MSG_ARCHIVE_SYNC) {
+            group_commit(&s);
         } else if (m.kind == MSG_ARCHIVE_FILE && s.mbox < 0) {
             s.mbox = m.fd;
             m.fd = -1;
@@ -239,6 +273,7 @@ bool archive_write(struct archive *a, bool maildir, struct err *err)
         if (m.fd >= 0)
             close(m.fd);
     }
+    group_commit(&s);
     tdestroy(s.names, free);
     tdestroy(s.folders, free);
     if (s.mbox >= 0)

@@ -5,7 +5,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#define WINDOW 16 /* mails asked for at once */
+#define WINDOW 64 /* mails under way */
 #define PAGE 1000
 #define TRIES 5
 #define TRY_MS 2000
@@ -20,7 +20,7 @@ struct item {
     char *name;  /* of the file in a Maildir; or the path of a file that the index alone knows */
     bool unsure; /* the name may stand for another mail, too */
 };
-enum slot_state { SLOT_ASKED, SLOT_LATER, SLOT_READY, SLOT_OVER };
+enum slot_state { SLOT_ASKED, SLOT_LATER, SLOT_READY, SLOT_PUT, SLOT_OVER };
 struct slot {
     enum slot_state state;
     int fd;
@@ -40,8 +40,9 @@ struct export
     char **folders; /* of the Maildir; the first is "" */
     size_t nfolders;
     struct slot slots[WINDOW];
-    size_t head, next; /* first item that is not done; first that is not asked for */
-    uint32_t base;     /* the request of item i is base + i */
+    size_t head, put, next; /* first item that is not done, not given to archive, not asked for */
+    size_t synced;          /* items before it are answered by archive without being asked again */
+    uint32_t base;          /* the request of item i is base + i */
     size_t added, there, gone, away, failed;
     char why[400]; /* of the last that is away or failed */
 };
@@ -288,20 +289,43 @@ static bool ask(struct export *x, size_t i, struct err *err)
                 .account = str_z(it->account->conf->name), .msg = it->msg, .prefetch = 1, .want = STR("*"));
 }
 
+/* What archive says of a mail that it was given. */
+static bool put_done(struct export *x, const struct m_ARCHIVE_PUT_DONE *d, struct err *err)
+{
+    size_t i = d->req - x->base;
+    if (d->req < x->base || i < x->head || i >= x->put || slot_of(x, i)->state != SLOT_PUT)
+        return err_set(err, ERR_CHANNEL, "an answer that was not asked for");
+    slot_of(x, i)->state = SLOT_OVER;
+    if (d->kind != ERR_NONE)
+        return err_set(err, (enum err_kind)MIN(d->kind, (uint32_t)ERR_COUNT - 1), "%.*s", STR_FMT(d->text));
+    x->added += d->added;
+    x->there += !d->added;
+    return true;
+}
+
+/* Its next word, other than that. */
+static bool role_next(struct export *x, struct msg *m, struct err *err)
+{
+    bool ok = desk_role_receive(&x->desk, m, err);
+    if (ok && m->fd >= 0)
+        close(m->fd);
+    if (ok && m->kind == MSG_ARCHIVE_PUT_DONE)
+        ok = put_done(x, &m->u.ARCHIVE_PUT_DONE, err);
+    return ok;
+}
+
 static bool has(struct export *x, const struct item *it, bool *has_r, struct err *err)
 {
-    struct msg m;
+    struct msg m = {.kind = MSG_NONE};
     *has_r = false;
     if (!x->maildir || it->unsure || !it->account)
         return true;
-    if (!SEND(x->desk.role.chan, -1, err, ARCHIVE_HAS, .req = 0, .folder = str_z(x->folders[it->folder]),
-              .name = str_z(it->name)) ||
-        !desk_role_receive(&x->desk, &m, err))
-        return false;
-    if (m.fd >= 0)
-        close(m.fd);
-    *has_r = m.kind == MSG_ARCHIVE_IS && m.u.ARCHIVE_IS.yes;
-    return true;
+    bool ok = SEND(x->desk.role.chan, -1, err, ARCHIVE_HAS, .req = 0, .folder = str_z(x->folders[it->folder]),
+                   .name = str_z(it->name));
+    while (ok && m.kind != MSG_ARCHIVE_IS)
+        ok = role_next(x, &m, err);
+    *has_r = ok && m.u.ARCHIVE_IS.yes;
+    return ok;
 }
 
 static bool begin_item(struct export *x, struct err *err)
@@ -324,43 +348,24 @@ static bool begin_item(struct export *x, struct err *err)
     return true;
 }
 
-/* What a mail was known by, with its flags and tags as they are now. */
-static bool put(struct export *x, const struct item *it, int fd, struct err *err)
+/* Gives it to archive, with its flags and tags as they are now. */
+static bool put(struct export *x, size_t i, int fd, struct err *err)
 {
+    const struct item *it = &x->items[i];
     struct msg_row row = {.flags = FLAG_SEEN, .arrived = it->date};
     struct buf tags = BUF_INIT(4000), name = BUF_INIT(230);
-    struct msg m;
-    bool ok = true;
-    if (it->account)
-        ok = reader_row(it->account->reader, it->msg, &row, err);
-    struct m_ARCHIVE_PUT p = {.flags = row.flags,
-                              .arrived = row.arrived > 0 ? row.arrived : it->date,
-                              .unsure = it->unsure,
-                              .folder = str_z(x->maildir ? x->folders[it->folder] : "")};
-    ok = ok && (!it->account || reader_tags(it->account->reader, it->msg, &tags, err));
-    if (!it->account) {
+    bool ok = !it->account || (reader_row(it->account->reader, it->msg, &row, err) &&
+                               reader_tags(it->account->reader, it->msg, &tags, err));
+    if (!it->account) /* its path is not for others */
         buf_addf(&name, "%lld.%016llx.tuimail", (long long)it->date, (unsigned long long)str_hash(str_z(it->name)));
-        p.unsure = true;
-    }
-    p.name = it->account ? str_z(it->name) : buf_str(&name);
-    p.tags = str_sub(buf_str(&tags), 0, 1024);
-    ok = ok &&
-         chan_send(x->desk.role.chan, &(struct msg){.kind = MSG_ARCHIVE_PUT, .fd = -1, .u.ARCHIVE_PUT = p}, fd, err) &&
-         desk_role_receive(&x->desk, &m, err);
+    ok = ok && SEND(x->desk.role.chan, fd, err, ARCHIVE_PUT, .req = x->base + (uint32_t)i,
+                    .folder = str_z(x->maildir ? x->folders[it->folder] : ""),
+                    .name = it->account ? str_z(it->name) : buf_str(&name), .unsure = it->unsure || !it->account,
+                    .flags = row.flags, .tags = str_sub(buf_str(&tags), 0, 1024),
+                    .arrived = row.arrived > 0 ? row.arrived : it->date);
     buf_fini(&tags);
     buf_fini(&name);
-    if (!ok)
-        return false;
-    if (m.fd >= 0)
-        close(m.fd);
-    if (m.kind != MSG_ARCHIVE_PUT_DONE)
-        return err_set(err, ERR_CHANNEL, "an answer that was not asked for");
-    if (m.u.ARCHIVE_PUT_DONE.kind != ERR_NONE)
-        return err_set(err, (enum err_kind)MIN(m.u.ARCHIVE_PUT_DONE.kind, (uint32_t)ERR_COUNT - 1), "%.*s",
-                       STR_FMT(m.u.ARCHIVE_PUT_DONE.text));
-    x->added += m.u.ARCHIVE_PUT_DONE.added;
-    x->there += !m.u.ARCHIVE_PUT_DONE.added;
-    return true;
+    return ok;
 }
 
 /* A line that was lost is back soon; the rest is counted, and said at the end. */
@@ -398,22 +403,43 @@ static void receive(struct export *x, struct msg *m)
         close(m->fd);
 }
 
-/* The first of the window, in order: true where it came to its end. */
-static bool head_done(struct export *x, bool *ok_r, struct err *err)
+/* In order; what is not here yet is waited for. */
+static bool put_ready(struct export *x, struct err *err)
 {
-    struct slot *s = slot_of(x, x->head);
-    if (s->state == SLOT_LATER && clock_mono_ms() >= s->again)
-        *ok_r = ask(x, x->head, err);
-    if (s->state == SLOT_READY) {
-        *ok_r = put(x, &x->items[x->head], s->fd, err);
+    for (; x->put < x->next; x->put++) {
+        struct slot *s = slot_of(x, x->put);
+        if (s->state == SLOT_LATER && clock_mono_ms() >= s->again && !ask(x, x->put, err))
+            return false;
+        if (s->state != SLOT_READY && s->state != SLOT_OVER)
+            break;
+        if (s->state == SLOT_OVER)
+            continue;
+        bool ok = put(x, x->put, s->fd, err);
         close(s->fd);
-        s->fd = -1;
-        s->state = SLOT_OVER;
+        *s = (struct slot){.state = SLOT_PUT, .fd = -1};
+        if (!ok)
+            return false;
     }
-    if (!*ok_r || s->state != SLOT_OVER)
-        return false;
-    x->head++;
     return true;
+}
+
+static bool wait_some(struct export *x, struct err *err)
+{
+    struct msg m;
+    /* A good number of mails is made durable at once; fewer, where no more come soon. */
+    bool more = x->put < x->next && x->put - x->head < WINDOW / 2;
+    if (slot_of(x, x->head)->state == SLOT_PUT && (x->head < x->synced || !more)) {
+        if (x->head >= x->synced) {
+            if (!SEND(x->desk.role.chan, -1, err, ARCHIVE_SYNC, .unused = 0))
+                return false;
+            x->synced = x->put;
+        }
+        return role_next(x, &m, err);
+    }
+    int got = desk_receive(&x->desk, clock_mono_ms() + 500, &m, err);
+    if (got > 0)
+        receive(x, &m);
+    return got >= 0;
 }
 
 static bool copy_all(struct export *x, struct err *err)
@@ -425,17 +451,12 @@ static bool copy_all(struct export *x, struct err *err)
             return err_set(err, ERR_CANCELED, "stopped");
         while (ok && x->next < x->n && x->next - x->head < WINDOW)
             ok = begin_item(x, err);
-        bool moved = false;
-        while (ok && x->head < x->next && head_done(x, &ok, err))
-            moved = true;
+        ok = ok && put_ready(x, err);
+        if (ok && x->head < x->next && slot_of(x, x->head)->state != SLOT_OVER)
+            ok = wait_some(x, err);
+        while (ok && x->head < x->put && slot_of(x, x->head)->state == SLOT_OVER)
+            x->head++;
         desk_progress(&x->desk, "exported", x->head, x->n);
-        if (!ok || moved)
-            continue;
-        struct msg m;
-        int got = desk_receive(&x->desk, clock_mono_ms() + 500, &m, err);
-        ok = got >= 0;
-        if (got > 0)
-            receive(x, &m);
     }
     desk_progress_end(&x->desk);
     return ok;

@@ -13,7 +13,7 @@
 
 struct flying {
     uint32_t req; /* 0: free */
-    uint64_t key; /* of Message-ID and date: one that may be the same waits for it */
+    uint64_t key; /* of Message-ID, date and size: one that may be the same waits for it */
     char where[300];
 };
 struct target {
@@ -330,7 +330,7 @@ static bool send_mail(struct import *x, const struct mail *mail, int fd, struct 
 
 static bool on_mail(struct import *x, const struct m_ARCHIVE_MAIL *m, int fd, struct err *err)
 {
-    struct mail mail = {.m = m, .key = str_hash(m->msgid) ^ (uint64_t)m->date};
+    struct mail mail = {.m = m, .key = str_hash(m->msgid) ^ (uint64_t)m->date ^ m->crlf << 40};
     bool there, guess;
     for (size_t i = 0; i < WINDOW; i++)
         if (x->flying[i].req && x->flying[i].key == mail.key && !wait_flying(x, 0, err))

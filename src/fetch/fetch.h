@@ -79,6 +79,7 @@ struct fetch {
     void *session;        /* of the protocol; outlives a connection */
     struct maildir *maildir;      /* of a POP3 or Maildir account: fetch_maildir() in local.c opens it */
     const char *maildir_at;       /* what leads to it from account_dir: "" or "maildir/" */
+    struct adds *adds;            /* of local.c: mails of an import that become durable together */
     int wake_fd;                  /* readable when the channel is, or the side line; -1 none */
     void (*side)(struct fetch *); /* takes what came on a side line, or NULL; called from every wait */
     void *side_arg;

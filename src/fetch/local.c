@@ -303,23 +303,113 @@ static bool copy_all(struct fetch *f, int from, int to, struct err *err)
     }
 }
 
-static bool step_add(struct fetch *f, struct msg *m, struct err *err)
+static struct delivery *add_begin(struct fetch *f, const struct m_STEP_MAILDIR_ADD *s, int fd, struct err *err)
 {
-    const struct m_STEP_MAILDIR_ADD *s = &m->u.STEP_MAILDIR_ADD;
     struct maildir *md = fetch_maildir(f, err);
-    struct buf name = BUF_INIT(255);
     struct delivery *d = md ? maildir_begin(md, s->folder, err) : NULL;
-    bool ok = d != NULL;
-    if (ok && !copy_all(f, m->fd, delivery_fd(d), err)) {
+    if (d && !copy_all(f, fd, delivery_fd(d), err))
         delivery_abort(&d);
-        ok = false;
-    }
-    if (ok && s->arrived > 0) {
+    if (d && s->arrived > 0) {
         const struct timespec times[2] = {{.tv_sec = (time_t)s->arrived}, {.tv_sec = (time_t)s->arrived}};
         futimens(delivery_fd(d), times);
     }
-    ok = ok && delivery_commit(&d, s->flags, &name, err) &&
-         (s->row ? tell_row : local_place)(f, s->step, s->box, s->folder, buf_str(&name), err);
+    if (d)
+        delivery_flags(d, s->flags);
+    return d;
+}
+
+/* ---- Mails of an import that wait behind one another are made durable together ---- */
+#define ADDS_MAX 64
+struct add {
+    uint32_t step;
+    struct delivery *delivery; /* NULL once it is committed */
+    char unique[256];
+    struct err err;
+};
+struct adds {
+    struct add list[ADDS_MAX];
+    size_t n;
+    struct str folder; /* while the group grows; p NULL: it does not */
+};
+
+/* One more for the group that the running step begins. */
+static bool add_ahead(struct fetch *f, uint32_t step, const struct msg *m)
+{
+    const struct m_STEP_MAILDIR_ADD *s = &m->u.STEP_MAILDIR_ADD;
+    struct adds *g = f->adds;
+    struct err err = ERR_INIT;
+    if (!g || !g->folder.p || g->n == ADDS_MAX || !s->row || !str_eq(s->folder, g->folder))
+        return false;
+    struct add *a = &g->list[g->n];
+    *a = (struct add){.step = step, .delivery = add_begin(f, s, m->fd, &err)};
+    g->n += a->delivery != NULL; /* what fails does so again in its turn, and says why */
+    return a->delivery != NULL;
+}
+
+static void adds_commit(struct adds *g)
+{
+    struct delivery *d[ADDS_MAX];
+    struct err errs[ADDS_MAX];
+    for (size_t i = 0; i < g->n; i++) {
+        d[i] = g->list[i].delivery;
+        errs[i] = ERR_INIT;
+        snprintf(g->list[i].unique, sizeof g->list[i].unique, "%s", delivery_unique(d[i]));
+    }
+    delivery_commit_all(d, g->n, MAILDIR_CUR, errs); /* old mail: never in new/ */
+    for (size_t i = 0; i < g->n; i++) {
+        g->list[i].delivery = NULL;
+        g->list[i].err = errs[i];
+    }
+}
+
+static bool add_group(struct fetch *f, const struct m_STEP_MAILDIR_ADD *s, int fd, struct err *err)
+{
+    struct adds *g = f->adds;
+    struct delivery *d = add_begin(f, s, fd, err);
+    if (!d)
+        return false;
+    g->list[0] = (struct add){.step = s->step, .delivery = d};
+    g->n = 1;
+    g->folder = s->folder;
+    while (fetch_join(f, MSG_STEP_MAILDIR_ADD))
+        ;
+    g->folder.p = NULL;
+    adds_commit(g);
+    return true;
+}
+
+/* In its turn, or as the first of a group. */
+static bool add_row(struct fetch *f, const struct m_STEP_MAILDIR_ADD *s, int fd, struct err *err)
+{
+    size_t i = 0;
+    if (!f->adds)
+        f->adds = mem_new(sizeof *f->adds);
+    struct adds *g = f->adds;
+    while (i < g->n && g->list[i].step != s->step)
+        i++;
+    if (i == g->n) {
+        if (!add_group(f, s, fd, err))
+            return false;
+        i = 0;
+    }
+    struct add *a = &g->list[i];
+    a->step = 0;
+    if (a->err.kind != ERR_NONE) {
+        *err = a->err;
+        return false;
+    }
+    return tell_row(f, s->step, s->box, s->folder, str_z(a->unique), err);
+}
+
+static bool step_add(struct fetch *f, struct msg *m, struct err *err)
+{
+    const struct m_STEP_MAILDIR_ADD *s = &m->u.STEP_MAILDIR_ADD;
+    struct buf name = BUF_INIT(255);
+    if (s->row)
+        return add_row(f, s, m->fd, err);
+    struct delivery *d = add_begin(f, s, m->fd, err);
+    bool ok = d && delivery_commit(&d, s->flags, &name, err) &&
+              local_place(f, s->step, s->box, s->folder, buf_str(&name), err);
     buf_fini(&name);
     return ok;
 }
@@ -367,7 +457,7 @@ const struct step_handler local_steps[] = {
     {.kind = MSG_STEP_MAILDIR_FLAGS, .run = step_flags},
     {.kind = MSG_STEP_MAILDIR_MOVE, .run = step_move},
     {.kind = MSG_STEP_MAILDIR_REMOVE, .run = step_remove},
-    {.kind = MSG_STEP_MAILDIR_ADD, .run = step_add},
+    {.kind = MSG_STEP_MAILDIR_ADD, .run = step_add, .ahead = add_ahead},
     {.kind = MSG_STEP_MAILDIR_BOX, .run = step_box},
     {.kind = MSG_STEP_MAILDIR_OPEN, .run = step_open},
     {.kind = MSG_NONE},

@@ -135,6 +135,7 @@ int main(int argc, char **argv)
     if (f.account_fd >= 0)
         close(f.account_fd);
     free(f.account_dir);
+    free(f.adds);
     conf_free(&p.conf);
     return ok ? 0 : err_exit(err.kind);
 }

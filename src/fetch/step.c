@@ -386,7 +386,7 @@ static void lost_tell(struct fetch *f)
         gone.kind = ERR_LINE;
     for (struct step **p = &f->queue; *p;) {
         struct step *s = *p;
-        if (!s->ahead) {
+        if (!s->ahead || s->msg.kind == MSG_STEP_MAILDIR_ADD) { /* that is on this machine */
             p = &s->next;
             continue;
         }

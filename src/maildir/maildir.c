@@ -117,6 +117,7 @@ struct delivery {
     int fd, tmp;       /* the file, and its directory */
     bool ok;           /* while it is committed */
     char tmp_name[64], unique[208];
+    uint32_t flags; /* of its own */
 };
 
 #define GROUP_SYNC                                                                                                     \
@@ -218,6 +219,11 @@ void delivery_abort(struct delivery **d)
     *d = NULL;
 }
 
+void delivery_flags(struct delivery *d, uint32_t flags)
+{
+    d->flags = flags;
+}
+
 const char *delivery_unique(const struct delivery *d)
 {
     return d->unique;
@@ -257,7 +263,7 @@ static void final_name(const struct delivery *d, uint32_t flags, char name[256])
 {
     snprintf(name, 256, "%s", d->unique);
     if (flags)
-        md_format_name(str_z(d->unique), flags, "", name);
+        md_format_name(str_z(d->unique), flags | d->flags, "", name);
 }
 
 void delivery_commit_all(struct delivery **d, size_t n, uint32_t flags, struct err *errs)

@@ -42,6 +42,10 @@ bool delivery_commit(struct delivery **, uint32_t flags, struct buf *unique_r, s
 /* The same for n of one folder, for the price of one: all files are made durable, then each gets its name, then the
  * directory is synced. errs[i] (ERR_INIT before) stays so for what is safe. */
 void delivery_commit_all(struct delivery **, size_t n, uint32_t flags, struct err *errs);
+/* Among the flags of a commit: into cur/ also without any of them, for mail that is not new. */
+#define MAILDIR_CUR (UINT32_C(1) << 31)
+/* Flags of this one beside those that it is committed with, where that is into cur/. Before the commit. */
+void delivery_flags(struct delivery *, uint32_t flags);
 const char *delivery_unique(const struct delivery *); /* the unique part it will have; borrowed */
 /* Removes what deliveries of ours that were killed left in the folder's tmp/: files of our names that nobody wrote to
  * for an hour. Files of other programs stay. With "" also what is left of folders that were deleted. Never fails. */
@@ -62,10 +66,10 @@ bool delivery_is(const struct delivery *, struct str unique, struct maildir_file
 /* ---- Messages ---------------------------------------------------------------------------------------------- */
 /* False from the callback ends the scan (which then returns true). */
 typedef bool maildir_file_fn(void *arg, const struct maildir_file *);
-/* Every regular file of new/ and cur/, newest first by the time in its name (of 16 MB of names at once; what has no time
- * comes last); what is none, or cannot be a name, is skipped and counted in *odd_r (THREATS 114). Files that vanish
- * meanwhile are left out, those that others rename are not. The callback may use the Maildir. One listing and a stat
- * each. */
+/* Every regular file of new/ and cur/, newest first by the time in its name (of 16 MB of names at once; what has no
+ * time comes last); what is none, or cannot be a name, is skipped and counted in *odd_r (THREATS 114). Files that
+ * vanish meanwhile are left out, those that others rename are not. The callback may use the Maildir. One listing and a
+ * stat each. */
 bool maildir_scan(struct maildir *, struct str folder, maildir_file_fn *, void *arg, unsigned *odd_r, struct err *);
 /* Opens what the scan of that folder gave, wherever it is by now: as maildir_message. */
 int maildir_open_file(struct maildir *, struct str folder, const struct maildir_file *, struct err *);
