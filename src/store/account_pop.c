@@ -316,7 +316,8 @@ static void mail_add(void *arg, const struct db_pop *p)
                                                           : POP_HAVE,
                           .deleted_here = a->pop_deletes != DELETES_NEVER &&
                                           (p->purged || (a->pop_deletes == DELETES_TRASH && p->in_trash)),
-                          .failures = p->failures,
+                          /* A full disk or a server's passing trouble is no fault of the message. */
+                          .failures = err_scope(p->why) == SCOPE_MESSAGE ? p->failures : MIN(p->failures, 1u),
                           .delivered_at = p->delivered};
 }
 

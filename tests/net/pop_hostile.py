@@ -6,6 +6,7 @@ import glob
 import itertools
 import os
 import random
+import sqlite3
 import ssl
 
 import tap
@@ -392,6 +393,26 @@ def test_one_refused():
             c.fetch("1 new")
             equal(c.server.maildrop, [])
             c.here(first, second, third)
+
+
+def test_passing_trouble_with_one():
+    """However often it could not be had because of a server's trouble that passes or of a full disk, it is fetched by itself once it can be; what
+    the server will never give is asked for by hand alone."""
+    for code, comes in ((b"[SYS/TEMP] backend", True), (b"no", False)):
+        with case([mail("first one"), mail("second one")]) as c:
+            c.server.once("RETR 2", b"-ERR " + code + EOL)
+            c.run()
+            eventually("all programs have ended", lambda: not c.bob.programs())
+            with contextlib.closing(sqlite3.connect(os.path.join(c.bob.store, "state", "work", "keep.db"))) as db:
+                equal(db.execute("UPDATE uidl SET failures = 9 WHERE failures > 0").rowcount, 1)
+                db.commit()
+            c.server.forget()
+            with c.bob.at_screen() as term:
+                term.wait("first one")
+                eventually("a pass has ended", lambda: "QUIT" in c.server.heard)
+                equal(c.server.asked("RETR"), ["RETR 2"] * comes)
+                term.command("fetch")
+                term.wait("second one")
 
 
 def test_endless_message():
