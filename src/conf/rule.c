@@ -110,3 +110,59 @@ void conf_query_headers(const struct conf *conf, struct buf *out)
     for (size_t i = 0; i < conf->nsaved; i++)
         headers_of(conf->saved[i].query, out);
 }
+
+/* ---- What has to be here of a mail -------------------------------------------------------------- */
+
+static bool in_list(struct str word, const char *const *list)
+{
+    for (size_t i = 0; list[i]; i++)
+        if (str_case_eqz(word, list[i]))
+            return true;
+    return false;
+}
+
+/* A word with its prefix, or one of the operators, that the list alone can answer. */
+static bool word_of_list(struct str word)
+{
+    static const char *const operators[] = {"and", "or", "not", "xor", "*", "", NULL};
+    static const char *const prefixes[] = {"from",   "to",    "cc",    "f",     "t",      "c",    "s",      "subject",
+                                           "date",   "newer", "older", "after", "before", "is",   "tag",    "in",
+                                           "folder", "path",  "id",    "mid",   "list",   "List", "thread", NULL};
+    static const char *const fields[] = {"from", "to", "cc", "subject", "list-id", "message-id", NULL};
+    size_t colon, eq;
+    if (in_list(word, operators))
+        return true;
+    if (!str_find(word, ':', &colon))
+        return false;
+    struct str value = str_sub(word, colon + 1, word.n);
+    if (value.n && value.p[0] == '"')
+        value = str_sub(value, 1, value.n);
+    if (str_case_eqz(str_sub(word, 0, colon), "header"))
+        return str_find(value, '=', &eq) && in_list(str_sub(value, 0, eq), fields);
+    return in_list(str_sub(word, 0, colon), prefixes);
+}
+
+static bool query_reads_text(struct str q)
+{
+    for (size_t at = 0; at < q.n;) {
+        if (strchr(" \t\n()+-", q.p[at])) {
+            at++;
+            continue;
+        }
+        size_t from = at;
+        bool quoted = false;
+        for (; at < q.n && (quoted || !strchr(" \t\n()", q.p[at])); at++)
+            quoted ^= q.p[at] == '"';
+        if (!word_of_list(str_sub(q, from, at)))
+            return true;
+    }
+    return false;
+}
+
+bool conf_rules_read_text(const struct conf *conf, const char *account)
+{
+    for (size_t i = 0; i < conf->nrules; i++)
+        if (rule_fits(&conf->rules[i], account) && query_reads_text(str_z(conf->rules[i].query)))
+            return true;
+    return false;
+}

@@ -315,6 +315,7 @@ const char *verb_of(enum intent_kind); /* "moving" */
 bool replay_quiet(struct acct *);
 
 /* ---- Bytes -------------------------------------------------------------------------------------- */
+/* client 0: only that it is here. */
 void open_ask(struct acct *, uint64_t client, const struct m_OPEN *);
 void open_cancel(struct acct *, uint64_t client, uint32_t req); /* req 0: all of the client */
 void open_pump(struct acct *);

@@ -183,6 +183,8 @@ static void body_done(struct acct *a, struct step *s, enum err_kind kind, struct
         } else if (kind != ERR_NONE) {
             open_refuse(a, o, kind, why);
         } else if (!s->seen) {
+            if (o->client == 0 && !db_body_failed(a->db, o->msg, &err))
+                acct_db_error(a, &err);
             open_refuse(a, o, ERR_NO_MESSAGE, "the server did not give the message");
         } else {
             o->state = OPEN_WAITS;
@@ -475,6 +477,8 @@ void open_pump(struct acct *a)
             open_maildir(a, o, &m);
         else if (!a->imap)
             open_refuse(a, o, ERR_NO_MESSAGE, "the file of the message is not there");
+        else if (is_here(o, &m) && o->client == 0) /* for the rules: the index reads it */
+            open_remove(a, o);
         else if (is_here(o, &m))
             open_file(a, o, &m);
         else if (!open_linked(a, o, &m) && db_msg_get(a->db, o->msg, &m, &err))

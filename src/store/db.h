@@ -445,6 +445,8 @@ struct db_arrivals {
 /* Those that are ready, oldest first, at most max; those that have left INBOX are forgotten. body: an IMAP message is
  * ready only when its text is here, or could not be had. */
 bool db_arrivals(struct db *, bool body, uint64_t *msgs, size_t max, struct db_arrivals *found_r, struct err *);
+/* Those that wait for their text alone. */
+bool db_arrivals_bare(struct db *, uint64_t *msgs, size_t max, size_t *n_r, struct err *);
 bool db_arrivals_done(struct db *, const uint64_t *msgs, size_t n, struct err *);
 bool db_arrivals_any(const struct db *); /* there may be some: costs nothing */
 

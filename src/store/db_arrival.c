@@ -85,6 +85,23 @@ bool db_arrivals(struct db *db, bool body, uint64_t *msgs, size_t max, struct db
     return call_leave(db, own, err);
 }
 
+bool db_arrivals_bare(struct db *db, uint64_t *msgs, size_t max, size_t *n_r, struct err *err)
+{
+    bool own;
+    *n_r = 0;
+    if (!db->has_arrivals)
+        return true;
+    if (!call_enter(db, &own, err))
+        return false;
+    sqlite3_stmt *st = q_ask(db,
+                             "SELECT m.id FROM arrival a CROSS JOIN msg m ON m.id=a.msg WHERE (m.attrs & ?1) AND NOT "
+                             "(m.state & ?2) ORDER BY m.id DESC LIMIT ?3",
+                             "iii", I(ROW_FULL), WITH_TEXT, I(max));
+    while (q_step(db, st) && *n_r < max)
+        msgs[(*n_r)++] = sql_u64(st, 0);
+    return call_leave(db, own, err);
+}
+
 bool db_arrivals_done(struct db *db, const uint64_t *msgs, size_t n, struct err *err)
 {
     bool own;

@@ -13,6 +13,8 @@
 #define QUERY_MS 60000 /* then the rule is as good as broken */
 #define QUERY_TRIES 3
 #define LACKS_MAX 3
+#define TEXTS_MAX 8 /* asked for at once */
+#define TEXTS_AGAIN_MS 10000
 #define IDLE_STOP_MS 3000
 #define AGAIN_MS 1000 /* after a failure; doubled up to ... */
 #define AGAIN_MAX_MS 60000
@@ -47,6 +49,8 @@ struct rules {
     bool look;      /* there may be arrivals that are ready */
     bool stuck;     /* it was said that they wait */
     bool failing;   /* the last batch, or the index, failed */
+    uint64_t texts; /* the messages whose text was asked for last, as a sum */
+    int64_t texts_again;
     int64_t not_before;
     unsigned failures;
     struct watch *timer, *deadline, *idle;
@@ -472,6 +476,28 @@ static bool can_begin(const struct acct *a)
     return a->db && !db_in_burst(a->db) && db_arrivals_any(a->db) && !a->held && (!a->imap || acct_listed(a));
 }
 
+/* The text of new mail that the rules want to read: newest first, some at a time. */
+static void texts_ask(struct rules *x, struct acct *a)
+{
+    uint64_t msgs[TEXTS_MAX], these = 0;
+    size_t n = 0;
+    int64_t now = clock_mono_ms();
+    struct err err = ERR_INIT;
+    if (a->line != LINE_UP)
+        return;
+    if (!db_arrivals_bare(a->db, msgs, COUNT(msgs), &n, &err))
+        acct_db_error(a, &err);
+    for (size_t i = 0; i < n; i++)
+        these = these * 31 + msgs[i];
+    if (these == x->texts && now < x->texts_again) /* the same again: not at once */
+        return;
+    x->texts = these;
+    x->texts_again = now + TEXTS_AGAIN_MS;
+    for (size_t i = 0; i < n; i++)
+        if (!open_wants(a, msgs[i]))
+            open_ask(a, 0, &(struct m_OPEN){.msg = msgs[i], .prefetch = 1});
+}
+
 static bool next_arrivals(struct rules *x)
 {
     bool more = false;
@@ -483,12 +509,16 @@ static bool next_arrivals(struct rules *x)
             more = more || (a->db && db_arrivals_any(a->db));
             continue;
         }
-        if (!db_arrivals(a->db, false, x->msgs, BATCH_MAX, &found, &err)) {
+        bool text = a->imap && conf_rules_read_text(x->srv->conf, a->name);
+        if (!db_arrivals(a->db, text, x->msgs, BATCH_MAX, &found, &err)) {
             acct_db_error(a, &err);
             more = true;
         } else if (found.ready > 0) {
             batch_begin(x, a, found.ready);
             return true;
+        } else if (text && found.waiting > 0) {
+            texts_ask(x, a);
+            more = true;
         }
     }
     x->look = more;

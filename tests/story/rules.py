@@ -251,6 +251,30 @@ def test_imap():
             server.close()
 
 
+def test_imap_text():
+    """A rule that asks for the text, or for what a list does not show of the header, waits for both; a large attachment stays on the server."""
+    rules = 'rule "zebra" -folder Zebras\nrule "spam:yes" -folder Junk -stop\nrule "body:lion" -flag\n'
+    with tap.directory() as root:
+        server = Server(os.path.join(root, "dovecot"))
+        bob = User(os.path.join(root, "bob"), server, lines=rules)
+        try:
+            with bob.at_screen(cols=120) as term:
+                term.wait("Junk")
+                large = ("MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=x\n\n--x\nContent-Type: text/plain\n\na zebra\n--x\n"
+                         "Content-Type: application/octet-stream\nContent-Disposition: attachment; filename=big.bin\n\n" + ("x" * 70 + "\n") * 20000 + "\n--x--\n")
+                head = message("stripes").partition("\n\n")[0]
+                server.deliver("bob", head + "\n" + large)
+                server.deliver("bob", message("offer", extra="X-Spam-Flag: YES\n"))
+                server.deliver("bob", message("roar", "the lion\n"))
+                eventually("found by its text", lambda: server.subjects("bob", "Zebras") == ["stripes"])
+                eventually("found by its header", lambda: server.subjects("bob", "Junk") == ["offer"])
+                eventually("the last stays", lambda: server.subjects("bob", "INBOX") == ["roar"])
+                kept = sum(os.path.getsize(f) for f in glob.glob(os.path.join(bob.store, "mail", "work", "**"), recursive=True) if os.path.isfile(f))
+                assert kept < 500000, "%d bytes were fetched" % kept
+        finally:
+            server.close()
+
+
 def test_no_index():
     """Without the index new mail waits in INBOX, which is said; when it is back the rules run."""
     with tap.directory() as root:

@@ -957,6 +957,66 @@ static int remove_dir(void **state)
     return waitpid(pid, NULL, 0) == pid ? 0 : -1;
 }
 
+/* ---- Rules -------------------------------------------------------------------------------------- */
+static void test_rule_effects(void **state)
+{
+    (void)state;
+    char none[] = "", work[] = "work", first[] = "A", second[] = "B", xy[] = "+x +y", not_x[] = "-x";
+    struct rule a = {.query = none, .account = none, .folder = first, .tags = xy, .read = true},
+                b = {.query = none, .account = work, .folder = second, .tags = not_x},
+                stop = {.query = none, .account = none, .folder = none, .tags = none, .stop = true};
+    struct rule_effects all = {.n = 0};
+    assert_true(rule_fits(&a, "home") && rule_fits(&b, "work") && !rule_fits(&b, "home"));
+    size_t one = rule_effect_with(&all, 0, &a), two = rule_effect_with(&all, one, &b);
+    assert_int_equal(rule_effect_with(&all, 0, &a), one); /* the same again */
+    assert_string_equal(all.list[one].folder, "A");
+    assert_string_equal(all.list[two].folder, "B"); /* the later one counts */
+    assert_string_equal(all.list[two].tags, "+y -x");
+    assert_true(all.list[two].read && !all.list[two].flag && rule_does(&all.list[two]));
+    size_t end = rule_effect_with(&all, two, &stop);
+    assert_int_equal(rule_effect_with(&all, end, &a), end);
+    assert_string_equal(all.list[end].folder, "B");
+    size_t nothing = rule_effect_with(&all, 0, &stop);
+    assert_false(rule_does(&all.list[nothing]));
+    assert_int_equal(all.list[end].from, two);
+    rule_effects_free(&all);
+}
+
+static void test_rules_need(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *query;
+        bool text;
+    } cases[] = {{"from:a and not (subject:\"b c\" or to:d)", false},
+                 {"is:unread newer:2d -tag:x *", false},
+                 {"list:dev or header:List-Id=dev or header:\"From=a b\"", false},
+                 {"word", true},
+                 {"from:a \"two words\"", true},
+                 {"spam:yes", true},
+                 {"header:X-Spam-Flag=YES", true},
+                 {"header:From", true},
+                 {"body:x", true},
+                 {"from:a and attachment:pdf", true}};
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        char *query = mem_dup_z(cases[i].query), *empty = mem_dup_z("");
+        struct rule r = {.query = query, .account = empty, .folder = empty, .tags = empty};
+        struct conf conf = {.rules = &r, .nrules = 1};
+        if (conf_rules_read_text(&conf, "work") != cases[i].text)
+            fail_msg("%s", query);
+        free(query);
+        free(empty);
+    }
+    char one[] = "header:X-One=a or HEADER:\"X-Two=b c\"", two[] = "(header:x-one) header:", three[] = "header:X-Three";
+    struct rule r[] = {{.query = one}, {.query = two}};
+    struct saved s = {.query = three};
+    struct conf conf = {.rules = r, .nrules = 2, .saved = &s, .nsaved = 1};
+    struct buf out = BUF_INIT(1000);
+    conf_query_headers(&conf, &out);
+    assert_string_equal(buf_z(&out), "X-One\nX-Two\nX-Three\n");
+    buf_fini(&out);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -986,6 +1046,8 @@ int main(void)
         cmocka_unit_test(test_keeping),
         cmocka_unit_test(test_sample),
         cmocka_unit_test(test_near),
+        cmocka_unit_test(test_rule_effects),
+        cmocka_unit_test(test_rules_need),
     };
     return cmocka_run_group_tests(tests, make_dir, remove_dir);
 }

@@ -1138,6 +1138,101 @@ static void test_index_queue(void **state)
     db_close(&db);
 }
 
+/* ---- Arrivals ----------------------------------------------------------------------------------- */
+static size_t arrivals(struct db *db, uint64_t *first_r)
+{
+    uint64_t msgs[10] = {0};
+    struct db_arrivals found;
+    OK(db_arrivals(db, false, msgs, COUNT(msgs), &found, &err));
+    *first_r = msgs[0];
+    return found.ready;
+}
+
+static void indexed(struct db *db)
+{
+    uint32_t pending = 1;
+    while (pending) {
+        OK(db_index_next(db, 1, on_job, NULL, &err));
+        OK(db_index_done(db, &job_msg, 1, &err));
+        OK(db_index_pending(db, &pending, &err));
+    }
+}
+
+static uint64_t arrive(struct db *db, uint64_t box, uint32_t uid, const char *msgid, uint32_t flags)
+{
+    uint64_t id;
+    struct db_row row = {.box = box,
+                         .uid = uid,
+                         .msgid = str_z(msgid),
+                         .flags = flags,
+                         .size = 100,
+                         .date = clock_wall(),
+                         .attrs = ROW_FULL};
+    OK(db_row_put(db, &row, &id, NULL, &err));
+    return id;
+}
+
+/* What it has when it is first opened are the UIDs below `next`. */
+static uint64_t box_from(struct db *db, const char *name, uint32_t uidvalidity, uint32_t next)
+{
+    uint64_t id = 0;
+    bool dropped;
+    struct db_box box = {
+        .name = str_z(name), .utf8 = str_z(name), .delim = '/', .exists = UINT32_MAX, .unread = UINT32_MAX};
+    OK(db_box_put(db, &box, &id, &err));
+    OK(db_box_open(db, id, uidvalidity, next, 0, false, true, &dropped, &err));
+    return id;
+}
+
+static void test_arrivals(void **state)
+{
+    (void)state;
+    uint64_t first;
+    struct db *db = open_db(false, NULL);
+    db_set_rules(db, true);
+    uint64_t in = box_from(db, "INBOX", 7, 10), kept = box_from(db, "Kept", 8, 10), sent = make_mailbox(db, "Sent", 9);
+    arrive(db, in, 9, "old@x", 0);
+    arrive(db, in, 10, "read@x", FLAG_SEEN);
+    arrive(db, kept, 10, "kept@x", 0);
+    arrive(db, in, 11, "kept@x", 0); /* somebody moves it here */
+    arrive(db, sent, 10, "own@x", FLAG_SEEN);
+    uint64_t own = arrive(db, in, 12, "own@x", 0); /* a list brings one's own mail */
+    assert_int_equal(arrivals(db, &first), 0);     /* the index has none yet */
+    indexed(db);
+    assert_int_equal(arrivals(db, &first), 1);
+    assert_int_equal(first, own);
+    /* a restart, and the loss of the cache, keep the mark and the id */
+    db_close(&db);
+    db = open_db(false, NULL);
+    db_set_rules(db, true);
+    assert_int_equal(arrivals(db, &first), 1);
+    db_close(&db);
+    unlink(file_of("cache.db"));
+    db = open_db(false, NULL);
+    db_set_rules(db, true);
+    assert_int_equal(arrivals(db, &first), 0);
+    assert_int_equal(box_from(db, "INBOX", 7, 13), in);
+    assert_int_equal(arrive(db, in, 12, "own@x", 0), own);
+    indexed(db);
+    assert_int_equal(arrivals(db, &first), 1);
+    assert_int_equal(first, own);
+    /* nothing that is rolled back takes it away; then it is done, for good */
+    OK(db_begin(db, &err));
+    OK(db_arrivals_done(db, &own, 1, &err));
+    db_rollback(db);
+    assert_int_equal(arrivals(db, &first), 1);
+    OK(db_arrivals_done(db, &own, 1, &err));
+    assert_int_equal(arrivals(db, &first), 0);
+    arrive(db, in, 12, "own@x", 0);
+    assert_int_equal(arrivals(db, &first), 0);
+    /* who moves it first has the last word */
+    uint64_t next = arrive(db, in, 13, "next@x", 0), target = make_mailbox(db, "Archive", 3);
+    indexed(db);
+    want(db, INTENT_MOVE, &next, 1, target, 0, 0);
+    assert_int_equal(arrivals(db, &first), 0);
+    db_close(&db);
+}
+
 static void test_boxes(void **state)
 {
     (void)state;
@@ -1199,6 +1294,7 @@ int main(void)
         T(test_folder_renamed),
         T(test_outbox),
         T(test_index_queue),
+        T(test_arrivals),
         T(test_boxes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

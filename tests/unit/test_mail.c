@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "corpus.h"
+#include "mail/filter.h"
 #include "mail/mail.h"
 
 static struct arena *arena;
@@ -648,6 +649,72 @@ static void test_corpus(void **state)
     print_message("%u files, %u with an address in From\n", files, named);
 }
 
+/* ---- What filters wrote ------------------------------------------------------------------------- */
+static void marks(const char *header, const char *also, const char *want)
+{
+    struct mail_header h;
+    struct buf out = BUF_INIT(64u << 10);
+    mail_header_parse(str_z(header), arena, &h);
+    filter_marks(&h, str_z(also), &out);
+    if (strcmp(buf_z(&out), want) != 0)
+        fail_msg("%s\ngot:\n%s\nwant:\n%s", header, buf_z(&out), want);
+    buf_fini(&out);
+}
+
+static void test_filter_marks(void **state)
+{
+    (void)state;
+    marks("Subject: x\nX-Mailer: y\n\n", "", "");
+    marks("X-Spam-Flag: YES\n\n", "", "header=x-spam-flag\nx-spam-flag=yes\nspam=yes\n");
+    marks("x-bogosity: Unsure, spamicity=0.5\n\n", "",
+          "header=x-bogosity\nx-bogosity=unsure\nx-bogosity=spamicity\nx-bogosity=0.5\n");
+    marks("X-Bogosity: Ham, x\nX-Spamd-Result: default: True [2.30 / 15.00]\n\n", "",
+          "header=x-bogosity\nx-bogosity=ham\nx-bogosity=x\nheader=x-spamd-result\nx-spamd-result=default\n"
+          "x-spamd-result=true\nx-spamd-result=2.30\nx-spamd-result=15.00\nspam=yes\nspamlevel=1\nspamlevel=2\n");
+    marks("X-Spam-Status: No, score=-7.9\n required=5\n\n", "",
+          "header=x-spam-status\nx-spam-status=no\nx-spam-status=score\nx-spam-status=7.9\nx-spam-status=required\n"
+          "x-spam-status=5\nspam=no\n");
+    marks("X-Spam-Level: ***\n\n", "", "header=x-spam-level\nspamlevel=1\nspamlevel=2\nspamlevel=3\n");
+    marks("X-Rspamd-Action: no action\n\n", "",
+          "header=x-rspamd-action\nx-rspamd-action=no\nx-rspamd-action=action\nspam=no\n");
+    marks("X-Rspamd-Action: greylist\n\n", "", "header=x-rspamd-action\nx-rspamd-action=greylist\n");
+    marks("X-Project: =?utf-8?q?Gr=C3=B6=C3=9Fe?= (a=b)\n\n", "x-project\n",
+          "header=x-project\nx-project=gr\xc3\xb6\xc3\x9f"
+          "e\nx-project=a\nx-project=b\n");
+}
+
+/* As long, as many and as odd as a sender likes. */
+static void test_filter_hostile(void **state)
+{
+    (void)state;
+    struct buf b = BUF_INIT(4u << 20), out = BUF_INIT(256u << 10);
+    struct mail_header h;
+    for (unsigned i = 0; i < 200; i++) {
+        buf_addz(&b, "X-Spam-Status: ");
+        for (unsigned k = 0; k < 1000; k++)
+            buf_addf(&b, "w%u=\xff\n\t", k);
+        buf_addz(&b, "\nX-Spam-Score: 99999999999999999999\nX-Spam-Level: ");
+        for (unsigned k = 0; k < 5000; k++)
+            buf_addc(&b, '*');
+        buf_addc(&b, '\n');
+    }
+    mail_header_parse(buf_str(&b), arena, &h);
+    filter_marks(&h, STR(""), &out);
+    assert_false(out.full);
+    struct str rest = buf_str(&out), line;
+    unsigned lines = 0, levels = 0;
+    while (str_split(&rest, '\n', &line)) {
+        lines++;
+        levels += str_starts(line, STR("spamlevel="));
+        assert_true(utf8_valid(line));
+        assert_true(line.n <= 80 + 1 + FILTER_WORD_MAX);
+    }
+    assert_int_equal(levels, FILTER_LEVEL_MAX);
+    assert_true(lines <= FILTER_FIELDS_MAX * (FILTER_WORDS_MAX + 1) + FILTER_LEVEL_MAX + 3);
+    buf_fini(&b);
+    buf_fini(&out);
+}
+
 int main(void)
 {
     setenv("TZ", "UTC", 1);
@@ -669,6 +736,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_row, setup, teardown),
         cmocka_unit_test_setup_teardown(test_reply, setup, teardown),
         cmocka_unit_test_setup_teardown(test_mailto, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_filter_marks, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_filter_hostile, setup, teardown),
         cmocka_unit_test_setup_teardown(test_corpus, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
