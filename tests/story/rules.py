@@ -118,6 +118,27 @@ def test_scanners():
             server.close()
 
 
+def test_stub():
+    """A mail over max-size, of which only the header is here, is filed by that, and opened where it was filed."""
+    rules = 'set -a work max-size 20K\nrule "spam:yes" -folder Junk -stop\nrule "from:build" -folder Builds\n'
+    with tap.directory() as root:
+        server = Server(os.path.join(root, "dovecot"))
+        bob = User(os.path.join(root, "bob"), server, protocol="pop3s", lines=rules)
+        try:
+            body = "first line of it\n" + ("x" * 70 + "\n") * 1000
+            server.deliver("bob", message("large offer", body, extra="X-Spam-Flag: YES\n"))
+            server.deliver("bob", message("large green", body, sender="build@ci.example.org"))
+            with bob.at_screen(cols=120) as term:
+                eventually("both are filed", lambda: set(subjects(folder(bob, "Junk"))) == {"large offer"} and
+                           set(subjects(folder(bob, "Builds"))) == {"large green"})
+                term.wait("Builds")
+                term.go("Builds", "large green")
+                term.keys("Enter")
+                term.wait("first line of it")
+        finally:
+            server.close()
+
+
 def test_killed_between_arrival_and_filing():
     """Everything is killed at a moment between the first delivery and the last move, again and again: each mail is filed, once. What the user puts
     back stays where it was put."""
