@@ -81,7 +81,8 @@ static void row_said(struct acct *a, const struct m_MAILDIR_ROW *r)
                          .date = r->date ? r->date : r->internal_date,
                          .attrs = r->attrs | ROW_FULL,
                          .state = ROW_BODY,
-                         .arrived = !a->pop, /* there the ledger says what has come */
+                         .arrived =
+                             !a->pop && !r->step, /* of POP3 the ledger says what has come; else it is imported */
                          DB_ROW_HEADER(r)};
     if (!db_row_put(a->db, &row, &id, &fresh, &err) || !db_body_is(a->db, id, r->path, STR(""), &err) ||
         (a->pop && !db_pop_whole(a->db, id, r->name, clock_wall(), &err)))

@@ -71,12 +71,14 @@ static bool send_part(struct ui *ui, struct batch *b, const struct action *a, un
     struct str arg = a->kind == INTENT_FLAGS ? (struct str){clear, 4} : str_z(a->arg);
     *part = (struct part){b, 0};
     part->req = ui_request(ui, on_answer, part);
+    struct str name = str_z(ui->accts.list[account].name), msgs = buf_str(ids);
+    struct chan *chan = ui->client->chan;
     bool sent =
-        a->due ? SEND(ui->client->chan, -1, &err, SNOOZE, .req = part->req,
-                      .account = str_z(ui->accts.list[account].name), .msgs = buf_str(ids), .due = a->due)
-               : SEND(ui->client->chan, -1, &err, INTENT, .req = part->req,
-                      .account = str_z(ui->accts.list[account].name), .kind = (uint8_t)a->kind, .msgs = buf_str(ids),
-                      .box = a->box, .target = a->target, .flags = a->set, .arg = arg, .automatic = b->quiet);
+        a->due ? SEND(chan, -1, &err, SNOOZE, .req = part->req, .account = name, .msgs = msgs, .due = a->due)
+        : a->kind == INTENT_RULES
+            ? SEND(chan, -1, &err, RULES_RUN, .req = part->req, .account = name, .msgs = msgs)
+            : SEND(chan, -1, &err, INTENT, .req = part->req, .account = name, .kind = (uint8_t)a->kind, .msgs = msgs,
+                   .box = a->box, .target = a->target, .flags = a->set, .arg = arg, .automatic = b->quiet);
     if (!sent) {
         ui_forget(ui, part->req);
         free(part);
@@ -230,6 +232,12 @@ bool run_purge(void *context, const struct cmd_args *args, struct err *err)
 {
     (void)args, (void)err;
     return act(context, &(struct action){.kind = INTENT_PURGE, .verb = "deleted", .where = "for good", .hide = true});
+}
+
+bool run_rules(void *context, const struct cmd_args *args, struct err *err)
+{
+    (void)args, (void)err;
+    return act(context, &(struct action){.kind = INTENT_RULES, .verb = "changed", .where = "by rules"});
 }
 
 bool run_ham(void *context, const struct cmd_args *args, struct err *err)

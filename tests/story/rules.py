@@ -360,6 +360,16 @@ def test_by_hand():
                 term.wait("what rules did to 4 messages taken back")
                 eventually("they are back", lambda: len(subjects(folder(bob))) == 5 and not any("F" in f for f in subjects(folder(bob)).values()))
                 eventually("untagged", lambda: json.loads(bob.command("search", "--format=json", "tag:ci")) == [])
+            eventually("all have ended", lambda: not bob.programs())
+            with bob.at_screen(cols=120) as term:  # with a store that knows the rules
+                term.wait("green 3")
+                term.command("select-pattern subject:/green.[01]/")
+                term.wait("2 selected")
+                term.command("rules")
+                term.wait("tuimailrc:%d: rule" % (first + 2))
+                eventually("the chosen ones are filed", lambda: subjects(folder(bob, "Builds")) == {"green 0": "FS", "green 1": "FS"})
+                term.keys("u")
+                eventually("they are back", lambda: len(subjects(folder(bob))) == 5)
         finally:
             server.close()
 
