@@ -110,7 +110,7 @@ void import_ask(struct acct *a, uint64_t client, struct msg *m)
     const struct m_IMPORT *q = &m->u.IMPORT;
     struct import_req **at = &a->imports;
     unsigned n = 0;
-    if (a->imap) {
+    if (a->imap || q->undo) {
         outbox_import(a, client, m);
         return;
     }

@@ -68,7 +68,8 @@ bool db_path_is(struct db *db, uint64_t msg, struct str path, struct err *err)
     if (q_one(db, &differs, "SELECT body IS NOT ?2 FROM msg WHERE id=?1 AND name IS NOT NULL", "is", I(msg), path) &&
         differs && row_load(db, msg, &r)) {
         struct box *b = box_ref(db, r.box);
-        q_run(db, "UPDATE msg SET body=? WHERE id=?", "si", path, I(msg));
+        q_run(db, "UPDATE msg SET body=?1,state=CASE WHEN state & ?3 THEN state ELSE state|?4 END WHERE id=?2", "siii",
+              path, I(msg), I(ROW_STUB), I(ROW_BODY));
         row_queue(db, msg, INDEX_WHAT_PATH);
         if (b) /* the index hears of changes by their mailbox */
             box_touch(db, b);

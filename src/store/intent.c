@@ -579,9 +579,8 @@ static uint64_t group_new(struct db *db, const struct db_intent *in, uint64_t ta
     int64_t last = 0;
     q_one(db, &last, "SELECT stamp FROM ugroup ORDER BY id DESC LIMIT 1", "");
     int64_t stamp = MAX(clock_wall() * 1000, last + 1);
-    bool closed = in->kind == INTENT_APPEND || in->automatic;
     q_keep(db, "INSERT INTO ugroup(kind,state,stamp,created,count,round,target) VALUES(?,?,?,?,0,1,?)", "iiiii",
-           I(in->kind), I(closed ? 2 : 0), stamp, in->now, I(target));
+           I(in->kind), I(in->automatic ? 2 : 0), stamp, in->now, I(target));
     return (uint64_t)sqlite3_last_insert_rowid(db->q.h);
 }
 

@@ -53,7 +53,7 @@ static bool revert_item(struct maker *m, const struct intent *in, const struct i
 {
     struct db *db = m->db;
     struct rowc r;
-    if (in->kind == INTENT_COPY)
+    if (in->kind == INTENT_COPY || in->kind == INTENT_APPEND)
         return row_load(db, t->copy, &r) && r.box == in->target && make_purge(m, t->copy, 0);
     if (!row_load(db, t->msg, &r) || !r.box)
         return false;
@@ -293,8 +293,11 @@ bool db_undo(struct db *db, bool redo, int64_t now, struct db_undone *undone_r, 
               "SELECT count(DISTINCT t.msg) FROM item t JOIN intent i ON i.id=t.intent WHERE i.grp=? AND i.inverse=0",
               "i", I(g.id)))
         u.count = MIN(u.count, (uint32_t)msgs);
-    q_keep(db, "UPDATE ugroup SET state=?,round=? WHERE id=?", "iii", I(redo ? GROUP_ACTIVE : GROUP_UNDONE), I(m.round),
-           I(g.id));
+    q_keep(db, "UPDATE ugroup SET state=?,round=? WHERE id=?", "iii",
+           I(redo                      ? GROUP_ACTIVE
+             : g.kind == INTENT_APPEND ? GROUP_CLOSED /* what it was made of is gone */
+                                       : GROUP_UNDONE),
+           I(m.round), I(g.id));
     maker_fini(&m);
     if (!call_leave(db, own, err))
         return false;

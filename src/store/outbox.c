@@ -259,6 +259,7 @@ struct append {
     uint32_t flags;
     int64_t arrived; /* 0: now */
     struct str tags;
+    bool undo;
 };
 static bool append_intent(struct acct *a, const struct append *p, uint64_t *group, uint32_t *count, struct err *err)
 {
@@ -278,7 +279,7 @@ static bool append_intent(struct acct *a, const struct append *p, uint64_t *grou
                                                .msgs = &p->replaces,
                                                .n = p->replaces != 0,
                                                .now = clock_wall(),
-                                               .automatic = true},
+                                               .automatic = !p->undo},
                            group, NULL, count, err) &&
              db_sync(a->db, err);
     }
@@ -392,7 +393,8 @@ void outbox_import(struct acct *a, uint64_t client, const struct msg *m)
         server_refuse(a->srv, client, q->req, err.kind, err.text);
         return;
     }
-    const struct append p = {.box = q->box, .name = name, .flags = q->flags, .arrived = q->arrived, .tags = q->tags};
+    const struct append p = {
+        .box = q->box, .name = name, .flags = q->flags, .arrived = q->arrived, .tags = q->tags, .undo = q->undo != 0};
     if (!append_intent(a, &p, &group, &count, &err)) {
         outbox_unlink(a->srv, str_z(name));
         server_refuse(a->srv, client, q->req, err.kind, err.text);

@@ -258,6 +258,7 @@ static const struct {
 } undo_says[INTENT_KIND_COUNT] = {
     [INTENT_FLAGS] = {"flags of %u message%s put back", "flags of %u message%s changed again"},
     [INTENT_TAGS] = {"tags of %u message%s put back", "tags of %u message%s changed again"},
+    [INTENT_APPEND] = {"%u message%s: copy removed", ""},
     [INTENT_COPY] = {"%u message%s: copy removed", "%u message%s copied again"},
     [INTENT_MARK_ALL_READ] = {"%u message%s unread again", "%u message%s read again"},
     [INTENT_PURGE] = {"%u message%s restored", "%u message%s deleted for good again"},

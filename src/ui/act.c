@@ -1,6 +1,6 @@
 /* What changes mail: intents to the store. The screen shows the change with the next frame; the word for it comes when
  * the store has it safe. Many messages are a few intents, and one step of undo. */
-#include "ui/private.h"
+#include "ui/extra.h"
 
 #include "mail/tag.h"
 
@@ -8,7 +8,7 @@ enum { IDS_PER_INTENT = 4000, SHOWN_MAX = 5000, ALL_LOOKED_AT = 2000, RANGE_MAX 
 
 struct batch {
     char verb[64], where[120], to[120]; /* "marked", " as spam"; where it is then, " to Archive" */
-    unsigned waiting, intents;
+    unsigned waiting, intents, before;
     uint32_t done;
     bool quiet, refused;
     uint32_t req_first; /* for changes_settle */
@@ -18,12 +18,15 @@ struct part { /* one intent of a batch */
     uint32_t req;
 };
 
-/* The next undo takes back `intents` of the store's steps. */
-static void undo_step(struct ui *ui, unsigned intents)
+#define ONCE 0x80000000u /* in a number of steps: they are not done again */
+
+/* The next undo takes back so many of the store's steps. */
+void ui_undo_step(struct ui *ui, unsigned steps, bool once)
 {
     if (ui->nundo == COUNT(ui->undo_groups))
         memmove(ui->undo_groups, ui->undo_groups + 1, --ui->nundo * sizeof *ui->undo_groups);
-    ui->undo_groups[ui->nundo++] = intents;
+    ui->undo_groups[ui->nundo++] = steps | (once ? ONCE : 0);
+    ui->undo_steps++;
     ui->nredo = 0;
 }
 
@@ -34,8 +37,8 @@ static void batch_end(struct ui *ui, struct batch *b)
                 b->to);
     if (!b->quiet && !b->done && !b->refused)
         ui_note(ui, NOTE_INFO, "nothing to change");
-    if (b->intents && !b->quiet)
-        undo_step(ui, b->intents);
+    if (b->intents + b->before && !b->quiet)
+        ui_undo_step(ui, b->intents + b->before, b->before > 0);
     free(b);
 }
 
@@ -98,12 +101,31 @@ static const struct box_item *archive_of(const struct ui *ui, unsigned account)
     return item ? item : boxes_role(&ui->boxes, account, BOX_ALL);
 }
 
+/* Those of other accounts than the target's take a longer way. */
+static void act_across(struct ui *ui, const struct ref *refs, size_t n, const struct action *a)
+{
+    struct refs own = {.n = 0}, others = {.n = 0};
+    struct action within = *a;
+    within.into = 0;
+    for (size_t i = 0; i < n; i++)
+        refs_add(refs[i].account + 1 == a->into ? &own : &others, refs[i]);
+    if (own.n)
+        ui_act_on(ui, own.list, own.n, &within, false);
+    refs_fini(&own);
+    if (others.n)
+        ui_transfer(ui, &others, a);
+}
+
 void ui_act_on(struct ui *ui, const struct ref *refs, size_t n, const struct action *a, bool quiet)
 {
     if (!n || !ui_online(ui))
         return;
+    if (a->into) {
+        act_across(ui, refs, n, a);
+        return;
+    }
     struct batch *b = mem_new(sizeof *b);
-    *b = (struct batch){.quiet = quiet, .waiting = 1};
+    *b = (struct batch){.quiet = quiet, .waiting = 1, .before = a->steps};
     snprintf(b->verb, sizeof b->verb, "%s", a->verb);
     snprintf(b->where, sizeof b->where, "%s%s", a->where ? " " : "", a->where ? a->where : "");
     /* the references come sorted by account */
@@ -446,15 +468,13 @@ static void file_into(struct ui *ui, bool copy, unsigned account, uint64_t box)
     bool foreign = ui->selection.n ? false : row && row->ref.account != account;
     for (size_t i = 0; i < ui->selection.n; i++)
         foreign = foreign || ui->selection.list[i].account != account;
-    if (foreign) {
-        ui_note(ui, NOTE_ERROR, "a message cannot go to a mailbox of another account");
-        return;
-    }
-    snprintf(where, sizeof where, "to %.90s", item ? item->path : "a mailbox");
+    snprintf(where, sizeof where, "to %.30s%s%.60s", foreign ? ui->accts.list[account].name : "", foreign ? "/" : "",
+             item ? item->path : "a mailbox");
     ui_act(ui, &(struct action){.kind = copy ? INTENT_COPY : INTENT_MOVE,
                                 .verb = copy ? "copied" : "moved",
                                 .hide = !copy,
                                 .target = box,
+                                .into = account + 1,
                                 .where = where});
     free(ui->last_box_label);
     ui->last_box_label = item ? mem_dup_z(item->path) : NULL;
@@ -643,10 +663,15 @@ static bool undo(struct ui *ui, bool redo, struct err *err)
 {
     unsigned *from_n = redo ? &ui->nredo : &ui->nundo, *to_n = redo ? &ui->nundo : &ui->nredo;
     unsigned *from = redo ? ui->redo_groups : ui->undo_groups, *to = redo ? ui->undo_groups : ui->redo_groups;
-    unsigned groups = *from_n ? from[--*from_n] : 1;
+    unsigned groups = *from_n ? from[*from_n - 1] : 1;
     if (!ui_online(ui))
         return true;
-    for (unsigned i = 0; i < groups; i++) {
+    if (redo && (groups & ONCE)) {
+        ui_note(ui, NOTE_WARNING, "what went to another account is not done again: choose it and move or copy it anew");
+        return true;
+    }
+    *from_n -= *from_n > 0;
+    for (unsigned i = 0; i < (groups & ~ONCE); i++) {
         uint32_t req = ui_request(ui, on_undone, NULL);
         if (!SEND(ui->client->chan, -1, err, UNDO, .req = req, .redo = redo))
             return false;
@@ -698,7 +723,7 @@ static void on_box_answer(struct ui *ui, void *arg, const struct msg *m)
     else if (m)
         ui_note(ui, NOTE_INFO, "%s", b->done);
     if (m && m->kind == MSG_INTENT_OK && m->u.INTENT_OK.count) {
-        undo_step(ui, 1);
+        ui_undo_step(ui, 1, false);
         if (b->kind == INTENT_BOX_CREATE)
             box_created(ui, b, m->u.INTENT_OK.box);
     }

@@ -13,6 +13,7 @@ void extra_free(struct ui *ui)
     if (!x)
         return;
     ui_load_end(ui);
+    ui_transfer_end(ui);
     ui_tool_end(ui);
     parts_free(ui, &x->parts);
     crypto_free(ui);

@@ -32,6 +32,14 @@ void ui_load_end(struct ui *);
 typedef void part_fn(struct ui *, void *arg, int fd);
 void ui_part(struct ui *, struct helper *viewer, uint32_t part, bool signed_bytes, part_fn *, void *arg);
 
+/* ---- transfer.c: mail to another account ---- */
+/* One after the other each is had whole and saved there; those to be moved go to Trash when they are. `refs` is the
+ * callee's. */
+void ui_transfer(struct ui *, struct refs *refs, const struct action *);
+void ui_transfer_end(struct ui *);
+/* Steps of the store that only a new action does again. */
+void ui_undo_step(struct ui *, unsigned steps, bool once);
+
 /* ---- tool.c: other programs ---- */
 enum tool_where { TOOL_TERMINAL /* has the terminal until it ends */, TOOL_BEHIND /* no terminal; output is kept */ };
 /* status: of wait(2), -1 where it could not be started; output: TOOL_BEHIND's stdout and stderr, at most 1 MiB. */
@@ -103,6 +111,7 @@ struct extra {
     struct compose *compose;
     struct parts *parts;
     struct crypto *crypto;
+    struct transfer *transfer;
     bool terminal_taken;
     bool unsending;    /* the user takes last_out back */
     bool discarding;   /* the user discards last_out */

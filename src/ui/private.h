@@ -213,6 +213,7 @@ struct ui {
     struct request *requests;
     size_t nrequests, cap_requests;
     uint32_t next_req;
+    unsigned undo_steps;      /* how many there were */
     unsigned undo_groups[64]; /* intents of each of the user's last actions */
     unsigned nundo;
     unsigned redo_groups[64];
@@ -293,6 +294,8 @@ struct action {
     uint64_t target, box; /* box: whose list showed the messages, or 0 */
     const char *arg;
     const char *where; /* "to Archive", or NULL */
+    unsigned into;     /* of MOVE and COPY: the account of `target`, and 1; 0: that of the message */
+    unsigned steps;    /* of the store that were done before, as part of it */
     int64_t due;       /* not 0: snoozed until then; 1: to be back at once */
 };
 /* On the selection, else on the row, unless that has left the list; moves on to the next message where the row leaves

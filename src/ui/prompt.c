@@ -165,17 +165,21 @@ void ui_pick_box(struct ui *ui, const char *label, unsigned only, uint64_t but, 
     p->arg = arg;
     p->items = mem_array(MAX(ui->boxes.n, 1u), sizeof *p->items);
     p->order = mem_array(MAX(ui->boxes.n, 1u), sizeof *p->order);
-    for (unsigned pass = 0; pass < 2; pass++) /* the one used last comes first */
+    for (unsigned pass = 0; pass < 3; pass++) /* the one used last comes first, other accounts behind the own */
         for (unsigned i = 0; i < ui->boxes.n; i++) {
             const struct box_item *item = &ui->boxes.list[i];
-            bool last = ui->last_box_label && item->path && !strcmp(item->path, ui->last_box_label);
+            bool foreign = only != UINT_MAX && item->account != only;
+            bool last = !foreign && ui->last_box_label && item->path && !strcmp(item->path, ui->last_box_label);
             struct buf name = BUF_INIT(1200);
-            if (item->kind != BOXK_BOX || (item->attrs & (BOX_NOSELECT | BOX_NONEXISTENT)) || last != (pass == 0) ||
-                (only != UINT_MAX && item->account != only) || (but && item->id == but))
+            if (item->kind != BOXK_BOX || (item->attrs & (BOX_NOSELECT | BOX_NONEXISTENT)) ||
+                pass != (last      ? 0
+                         : foreign ? 2
+                                   : 1) ||
+                (but && !foreign && item->id == but))
                 continue;
             buf_addf(&name, "%s/%s", ui->accts.list[item->account].name, item->path);
-            p->items[p->nitems++] =
-                (struct pick_item){mem_dup_z(only == UINT_MAX ? buf_z(&name) : item->path), item->account, item->id, 1};
+            p->items[p->nitems++] = (struct pick_item){
+                mem_dup_z(only == UINT_MAX || foreign ? buf_z(&name) : item->path), item->account, item->id, 1};
             buf_fini(&name);
         }
     rank(p);

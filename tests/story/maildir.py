@@ -2,6 +2,7 @@
 """Maildir accounts in the real programs: folders made, renamed, deleted and filed into from the screen, and other programs that work on the same
 files at the same time."""
 import contextlib
+import itertools
 import mailbox
 import os
 import random
@@ -14,6 +15,24 @@ import tap
 from dovecot import Server
 from tap import contains, equal
 from user import User, eventually, message
+
+
+minutes = itertools.count()
+
+
+def dated(subject, body="Hello.\n"):
+    """Each is newer than those before: the list shows it above them."""
+    now = next(minutes)
+    return message(subject, body).replace("10:00:00", "%02d:%02d:00" % (10 + now // 60 % 12, now % 60))
+
+
+def above(term, key, *subjects):
+    """Goes to the top of the list and down to the last of the subjects, which stand there in this order, and presses the key."""
+    term.wait(lambda screen: all(s in screen for s in subjects))
+    term.keys("Home", *["Down"] * (len(subjects) - 1))
+    term.wait(lambda _: subjects[-1] in cursor_line(term))
+    if key:
+        term.keys(key)
 
 
 class Maildir:
@@ -46,7 +65,7 @@ class Maildir:
         unique = "%d.M%dQ%d.other" % (time.time(), time.monotonic_ns() % 1000000000, len(subject))
         tmp = os.path.join(self.dir(folder), "tmp", unique)
         with open(tmp, "w") as f:
-            f.write(message(subject, body))
+            f.write(dated(subject, body))
         os.rename(tmp, os.path.join(self.dir(folder), "new/" + unique if flags is None else "cur/%s:2,%s" % (unique, flags)))
         return unique
 
@@ -182,13 +201,7 @@ def test_flags_and_files_both_ways():
         md.set_flags(one, "FS")
         term.wait(row("one more", "!"))
         md.set_flags(one, "FSab")  # letters of Dovecot stay
-        term.keys("Home")
-        for _ in range(6):
-            if "one more" in cursor_line(term):
-                break
-            term.keys("Down")
-            time.sleep(0.3)
-        term.keys("F")
+        above(term, "F", "one more")
         eventually("unflagged in the name", lambda: md.path(one).endswith(":2,Sab"))
         md.set_flags(one, "RS")
         term.wait(row("one more", "↩"))
@@ -271,12 +284,7 @@ def test_open_message_changes():
         one = md.add("the open one", body="line\n" * 200)
         term.wait("the open one")
         term.go("INBOX", "the open one")
-        term.keys("Home")
-        for _ in range(4):
-            if "the open one" not in cursor_line(term):
-                term.keys("Down")
-                time.sleep(0.3)
-        term.keys("Enter")
+        above(term, "Enter", "the open one")
         term.wait("line")
         eventually("marked read in its name", lambda: md.path(one).endswith(":2,S"))
         md.set_flags(one, "FRS")
@@ -362,8 +370,12 @@ class Others:
             elif what < 0.85:
                 os.unlink(path)
             elif what < 0.95:  # without rename(2)
-                os.link(path, os.path.join(self.md.dir(folder), "cur", unique + ":2,FT"))
-                os.unlink(path)
+                new = os.path.join(self.md.dir(folder), "cur", unique + ":2,FT")
+                os.link(path, new)
+                try:
+                    os.unlink(path)
+                except FileNotFoundError:  # renamed in between: now there are two of it
+                    os.unlink(new)
             else:
                 name = "f%d" % self.random.randrange(1000)
                 if folder and name not in self.folders:
@@ -398,11 +410,9 @@ def test_two_stores_on_one_maildir():
             other.wait("1 of 5")
             term.go("INBOX", "INBOX · work")
             other.go("INBOX", "INBOX · work")
-            for t in (term, other):
-                t.keys("Home")
-            first = cursor_line(term)
-            subject = re.search(r"number \d", first)[0]
-            term.keys("F")
+            subject = "number 4"
+            above(other, None, subject)
+            above(term, "F", subject)
             other.wait(row(subject, "!"))
             term.command("move Lists")
             other.keys("Down")
@@ -423,10 +433,10 @@ def test_dovecot_on_the_same_maildir():
     with tap.directory() as root, contextlib.closing(Server(os.path.join(root, "dovecot"), relay=False)) as server:
         home = os.path.join(server.dir, "home", "bob", "Maildir")
         for i in range(3):
-            server.deliver("bob", message("number %d" % i))
+            server.deliver("bob", dated("number %d" % i))
         with server.imap("bob") as phone:
             phone.create("Entw&APw-rfe/R&-D")
-            phone.append("Entw&APw-rfe/R&-D", "(\\Flagged)", None, message("below").replace("\n", "\r\n").encode())
+            phone.append("Entw&APw-rfe/R&-D", "(\\Flagged)", None, dated("below").replace("\n", "\r\n").encode())
             os.makedirs(os.path.join(root, "bob"))
             bob = User(os.path.join(root, "bob"), account=False, lines="account work maildir:%s\n" % home)
             with bob.at_screen(cols=100) as term:
@@ -436,7 +446,7 @@ def test_dovecot_on_the_same_maildir():
                 term.wait("R&D")
                 md = Maildir(home)
                 # what Dovecot does
-                server.deliver("bob", message("by LMTP"))
+                server.deliver("bob", dated("by LMTP"))
                 term.wait("by LMTP")
                 phone.select("INBOX")
                 number = phone.search(None, "SUBJECT", '"number 1"')[1][0]
@@ -453,12 +463,7 @@ def test_dovecot_on_the_same_maildir():
                 # what is done here
                 term.go("Umbenannt.R&D", "below")
                 term.wait("number 2")
-                term.keys("Home")
-                for _ in range(2):
-                    if "below" not in cursor_line(term):
-                        term.keys("Down")
-                        time.sleep(0.3)
-                term.keys("F")
+                above(term, "F", "below")
                 term.wait("unflagged")
 
                 def flags(box, subject):
@@ -469,14 +474,67 @@ def test_dovecot_on_the_same_maildir():
                 term.command("move Made")
                 eventually("Dovecot has it there", lambda: flags("Made", "below") and not flags("Umbenannt/R&-D", "below"))
                 term.go("INBOX", "number 1")
-                term.keys("Home")
-                for _ in range(4):
-                    if "number 1" not in cursor_line(term):
-                        term.keys("Down")
-                        time.sleep(0.3)
-                term.keys("F")
+                above(term, "F", "by LMTP", "number 1")
                 eventually("its keyword stays", lambda: "Flagged" not in flags("INBOX", "number 1") and "$label" in flags("INBOX", "number 1"))
                 same_rows(md, bob)
+
+
+def test_between_accounts():
+    """Copied and moved to a mailbox of another account and back, with flags, tags and time of arrival; undone; of the original nothing is lost
+    before the other is safe."""
+    with tap.directory() as root, contextlib.closing(Server(os.path.join(root, "dovecot"), relay=False)) as server:
+        md = Maildir(os.path.join(root, "Mail"))
+        md.make("Lists")
+        md.add("number two", flags="S")
+        one = md.add("number one", flags="FS", body="æ the body\n.\nFrom me\n")
+        os.utime(md.path(one), (1500000000, 1500000000))
+        bob = User(os.path.join(root, "bob"), server, lines="account home maildir:%s\n" % md.root)
+        with bob.at_screen(cols=120) as term:
+            term.wait("work live")
+            term.wait("home live")
+            term.wait("Archive")
+
+            def at_server(box, subject):
+                with server.imap("bob") as phone:
+                    phone.select(box)
+                    numbers = phone.search(None, "SUBJECT", '"%s"' % subject)[1][0].split()
+                    return phone.fetch(numbers[0], "(FLAGS INTERNALDATE BODY.PEEK[])")[1] if numbers else None
+            term.go("home/INBOX", "number one")
+            above(term, None, "number one")
+            term.command("tag +mine")
+            term.command("copy work/Archive")
+            term.wait("copied 1 message to work/Archive")
+            eventually("it is there", lambda: at_server("Archive", "number one"))
+            head, body = at_server("Archive", "number one")[0]
+            contains(str(head), "Flagged")
+            contains(str(head), "mine")
+            contains(str(head), "14-Jul-2017")
+            with open(md.path(one), "rb") as f:
+                equal(body.replace(b"\r\n", b"\n"), f.read(), "its bytes")
+            term.keys("u")
+            term.wait("copy removed")
+            eventually("it is gone again", lambda: not at_server("Archive", "number one"))
+            # moved there
+            above(term, None, "number one", "number two")
+            term.command("move work/Archive")
+            term.wait("moved 1 message to work/Archive")
+            eventually("it is there", lambda: at_server("Archive", "number two"))
+            eventually("the original is in Trash", lambda: md.subjects("Trash") == ["number two"])
+            equal(md.subjects(), ["number one"])
+            term.keys("u")
+            eventually("undone on both sides", lambda: md.subjects() == ["number one", "number two"] and not at_server("Archive", "number two"))
+            term.keys("C-r")
+            # and from the server into the Maildir
+            server.deliver("bob", message("from the server", "line\n" * 20000))
+            term.go("work/INBOX", "from the server")
+            term.command("move home/Lists")
+            term.wait("moved 1 message to home/Lists")
+            eventually("it is in the Maildir", lambda: md.subjects("Lists") == ["from the server"])
+            equal(server.subjects("bob", "INBOX"), [], "the server's inbox")
+            equal(server.subjects("bob", "Trash"), ["from the server"], "the server's Trash")
+            term.go("home/Lists", "from the server")
+            term.keys("Enter")
+            term.wait("line")
 
 
 def test_maildir_is_away():
