@@ -471,7 +471,7 @@ def test_maildir_tree():
         contains(done.stderr, "6 mails imported, 0 duplicates, 1 not taken")
         equal(sorted(os.listdir(mail_of(root) + "/.Lists.kernel/cur") + os.listdir(mail_of(root) + "/.Lists.kernel/new")).__len__(), 2, "in the folder")
         contains(bob.command("export", "tag:todo"), "Subject: in inbox")
-        equal(sorted(f.partition(":2,")[2] for f in os.listdir(mail_of(root) + "/.Lists/cur")), ["PS"], "a flag among Dovecot's keywords")
+        equal(sorted(f.partition(":2,")[2] for f in os.listdir(mail_of(root) + "/.Lists/cur")), ["", "PS"], "a flag among Dovecot's keywords")
         contains(bob.run("import", tree).stderr, "0 mails imported, 6 duplicates")
         contains(bob.run("import", "--mailbox", "Old", tree).stderr, "6 mails imported")
         equal(files(mail_of(root) + "/.Old.Lists.kernel"), 2, "below the mailbox named")
