@@ -58,13 +58,13 @@ static bool item_add(struct export *x, const struct item *item, struct err *err)
     return true;
 }
 
-/* The folder of a mailbox: its path with '.' between the names. */
-static uint32_t folder_add(struct export *x, struct str utf8, char delim)
+/* The folder of a mailbox: its path as the server or the Maildir writes it, with '.' between the names. */
+static uint32_t folder_add(struct export *x, struct str path, char delim)
 {
     struct buf name = BUF_INIT(240);
-    bool inbox = str_case_eqz(utf8, "INBOX");
-    for (size_t i = 0; i < utf8.n && !inbox; i++) {
-        char c = utf8.p[i];
+    bool inbox = path.n == 0 || str_case_eqz(path, "INBOX");
+    for (size_t i = 0; i < path.n && !inbox; i++) {
+        char c = path.p[i];
         bool dot = delim && c == delim;
         bool bad = (unsigned char)c < ' ' || c == 0x7f || c == '/' || c == '.';
         buf_addc(&name, (char)(dot ? '.' : bad ? '_' : c));
@@ -139,6 +139,7 @@ static void on_box(void *arg, const struct box_row *box)
     if (b->n == b->cap)
         b->list = mem_resize(b->list, b->cap = b->cap ? 2 * b->cap : 32, sizeof *b->list);
     b->list[b->n] = *box;
+    b->list[b->n].name = (struct str){mem_dup_n(box->name.p, box->name.n), box->name.n};
     b->list[b->n].utf8 = (struct str){mem_dup_n(box->utf8.p, box->utf8.n), box->utf8.n};
     b->n++;
 }
@@ -150,7 +151,8 @@ static bool add_account(struct export *x, struct desk_account *a, struct err *er
     bool ok = reader_boxes(a->reader, on_box, &boxes, err);
     for (size_t i = 0; i < boxes.n; i++) {
         const struct box_row *b = &boxes.list[i];
-        ok = ok && add_box(x, a, b, x->maildir ? folder_add(x, b->utf8, b->delim) : 0, err);
+        ok = ok && add_box(x, a, b, x->maildir ? folder_add(x, b->name, b->delim) : 0, err);
+        free((void *)(uintptr_t)b->name.p);
         free((void *)(uintptr_t)b->utf8.p);
     }
     free(boxes.list);
@@ -281,12 +283,17 @@ static struct slot *slot_of(struct export *x, size_t i)
     return &x->slots[i % WINDOW];
 }
 
+/* Of a large mail only the header may be here: it is asked for as if somebody looked at it, so that the rest comes. */
 static bool ask(struct export *x, size_t i, struct err *err)
 {
     const struct item *it = &x->items[i];
+    struct msg_row row;
     slot_of(x, i)->state = SLOT_ASKED;
+    if (!reader_row(it->account->reader, it->msg, &row, err))
+        return false;
     return SEND(x->desk.client->chan, -1, err, OPEN, .req = x->base + (uint32_t)i,
-                .account = str_z(it->account->conf->name), .msg = it->msg, .prefetch = 1, .want = STR("*"));
+                .account = str_z(it->account->conf->name), .msg = it->msg, .prefetch = !(row.state & ROW_STUB),
+                .want = STR("*"));
 }
 
 /* What archive says of a mail that it was given. */

@@ -1,6 +1,8 @@
 /* tuimail import: mails out of mbox files, Maildirs and files of one mail, into an account; none twice. */
 #include "cli/archive.h"
 
+#include "mail/utf7.h"
+
 #include <errno.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -108,7 +110,7 @@ static bool path_of(struct import *x, struct str folder, struct buf *out, struct
     while (folder.n && str_split(&folder, '.', &piece)) {
         if (out->n)
             buf_addc(out, delim ? delim : '.');
-        buf_adds(out, piece);
+        mail_utf7_decode(piece, out); /* what is none stays */
     }
     if (!out->n)
         buf_addz(out, "INBOX");

@@ -1,5 +1,6 @@
 /* What a server says of itself, of its namespaces and of its quota (RFC 2342, 2971, 9208), and how it spells the names
  * of mailboxes made here. */
+#include "mail/utf7.h"
 #include "store/account.h"
 #include "store/read.h"
 
@@ -57,53 +58,8 @@ static void on_quota(struct acct *a, struct msg *m)
 /* RFC 3501 5.1.3 (modified UTF-7), or as it is where the server's own names are plain UTF-8. */
 static void name_encode(bool plain, struct str utf8, struct buf *out)
 {
-    static const char set[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+,";
-    uint32_t bits = 0;
-    unsigned nbits = 0;
-    bool shifted = false;
-    while (utf8.n > 0) {
-        uint32_t cp;
-        unsigned used = utf8_decode(utf8, &cp);
-        if (used == 0)
-            used = 1, cp = 0xFFFD;
-        struct str raw = str_sub(utf8, 0, used);
-        utf8 = str_sub(utf8, used, utf8.n);
-        bool direct = plain || (cp >= 0x20 && cp < 0x7F);
-        if (direct && shifted) {
-            if (nbits > 0)
-                buf_addc(out, set[bits << (6 - nbits) & 63]);
-            buf_addc(out, '-');
-            shifted = false;
-            bits = nbits = 0;
-        }
-        if (direct) {
-            buf_adds(out, raw);
-            if (cp == '&' && !plain)
-                buf_addc(out, '-');
-            continue;
-        }
-        if (!shifted)
-            buf_addc(out, '&');
-        shifted = true;
-        uint16_t units[2] = {(uint16_t)cp, 0};
-        unsigned n = 1;
-        if (cp > 0xFFFF) {
-            units[0] = (uint16_t)(0xD800 + ((cp - 0x10000) >> 10));
-            units[1] = (uint16_t)(0xDC00 + ((cp - 0x10000) & 0x3FF));
-            n = 2;
-        }
-        for (unsigned u = 0; u < n; u++) {
-            bits = bits << 16 | units[u];
-            for (nbits += 16; nbits >= 6; nbits -= 6)
-                buf_addc(out, set[bits >> (nbits - 6) & 63]);
-            bits &= (1u << nbits) - 1;
-        }
-    }
-    if (shifted) {
-        if (nbits > 0)
-            buf_addc(out, set[bits << (6 - nbits) & 63]);
-        buf_addc(out, '-');
-    }
+    if (plain || !mail_utf7_encode(utf8, out))
+        buf_adds(out, utf8);
 }
 
 static struct str first_part(struct str path, char delim)

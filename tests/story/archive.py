@@ -457,7 +457,7 @@ def test_maildir_tree():
     """A Maildir++ with folders, Dovecot's keywords, and files that are none: into mailboxes, and out into folders again."""
     with tap.directory() as root:
         tree, bob = os.path.join(root, "tree"), local(root)
-        for folder in ("", ".Lists", ".Lists.kernel"):
+        for folder in ("", ".Lists", ".Lists.kernel", ".Entw&APw-rfe"):
             make_maildir(os.path.join(tree, folder))
             write(os.path.join(tree, folder, "cur/1.x:2,Sa"), message("in " + (folder or "inbox")).encode(), 1600000000)
             write(os.path.join(tree, folder, "new/2.x"), A, 1600000001)
@@ -468,17 +468,42 @@ def test_maildir_tree():
         os.mkdir(tree + "/cur/directory")
         done = bob.run("import", tree)
         contains(done.stderr, "3 files there are no mail")
-        contains(done.stderr, "6 mails imported, 0 duplicates, 1 not taken")
+        contains(done.stderr, "8 mails imported, 0 duplicates, 1 not taken")
         equal(sorted(os.listdir(mail_of(root) + "/.Lists.kernel/cur") + os.listdir(mail_of(root) + "/.Lists.kernel/new")).__len__(), 2, "in the folder")
         contains(bob.command("export", "tag:todo"), "Subject: in inbox")
         equal(sorted(f.partition(":2,")[2] for f in os.listdir(mail_of(root) + "/.Lists/cur")), ["", "PS"], "a flag among Dovecot's keywords")
-        contains(bob.run("import", tree).stderr, "0 mails imported, 6 duplicates")
-        contains(bob.run("import", "--mailbox", "Old", tree).stderr, "6 mails imported")
+        contains(bob.run("import", tree).stderr, "0 mails imported, 8 duplicates")
+        contains(bob.run("import", "--mailbox", "Old", tree).stderr, "8 mails imported")
+        contains(bob.command("export", "--mailbox", "Entwürfe"), "Subject: first")
         equal(files(mail_of(root) + "/.Old.Lists.kernel"), 2, "below the mailbox named")
         out = os.path.join(root, "out")
         bob.command("export", "--account", "work", "--format=maildir", "--output", out)
-        for folder in ("", ".Lists", ".Lists.kernel", ".Old", ".Old.Lists", ".Old.Lists.kernel"):
+        for folder in ("", ".Lists", ".Lists.kernel", ".Entw&APw-rfe", ".Old", ".Old.Lists", ".Old.Lists.kernel"):
             same(mails(os.path.join(out, folder)), mails(os.path.join(mail_of(root), folder)), "the folder " + folder)
+
+
+def test_pop3():
+    """Into a POP3 account's Maildir without its server; a mail of which only the header is here goes out whole, or is left out."""
+    with tap.directory() as root, contextlib.closing(Server(os.path.join(root, "dovecot"))) as server:
+        server.deliver("bob", message("small"))
+        server.deliver("bob", message("large", "0123456789abcdef\n" * 20000))
+        bob = User(os.path.join(root, "bob"), server, protocol="pop3s", lines="set -a work max-size 100000\n")
+        bob.command("fetch")
+        ended(bob)
+        box = os.path.join(root, "in")
+        write_mbox(box, [A, B.replace(b"\nFrom ", b"\n>From ")])
+        server.stop()
+        contains(bob.run("import", "--mailbox", "Old", box).stderr, "2 mails imported")
+        contains(bob.run("import", "--mailbox", "Old", box).stderr, "2 duplicates")
+        done = bob.run("--offline", "export", "--account", "work")
+        contains(done.stderr, "1 left out")
+        equal(done.returncode, 75, "status without the large mail")
+        equal("Subject: large" in done.stdout, False, "a header for a mail")
+        server.start()
+        ended(bob)
+        done = bob.run("export", "--account", "work")
+        equal(done.returncode, 0, "status: " + done.stderr)
+        contains(done.stdout, "0123456789abcdef\n" * 20000)
 
 
 def test_same_id():
