@@ -61,10 +61,15 @@ static void end_pass(struct fetch *f, struct pass *p, enum err_kind kind, struct
         return;
     struct buf out = BUF_INIT(8192);
     buf_addf(&out, "%s: ", p->account);
-    if (p->kind == ERR_NONE)
-        buf_addf(&out, "%u new%s", (unsigned)p->fresh, p->removed ? "" : "\n");
-    if (p->kind == ERR_NONE && p->removed)
-        buf_addf(&out, ", %u removed from the server\n", (unsigned)p->removed);
+    if (p->kind == ERR_NONE) {
+        buf_addf(&out, "%u new", (unsigned)p->fresh);
+        if (p->removed)
+            buf_addf(&out, ", %u removed from the server", (unsigned)p->removed);
+        if (p->text.n)
+            buf_addz(&out, ", ");
+        out_text(&out, buf_str(&p->text));
+        buf_addc(&out, '\n');
+    }
     if (p->kind == ERR_CANCELED && f->stopped) {
         buf_addf(&out, "%u new; ", (unsigned)p->fresh);
         out_text(&out, buf_str(&p->text));

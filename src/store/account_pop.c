@@ -28,7 +28,7 @@ struct pop_run {
     uint32_t step;     /* which, of those that can be stopped; else 0 */
     bool stopped;      /* by the user: what is here is finished, no more is fetched */
     uint64_t inbox;
-    uint32_t fresh, deleted, failed;
+    uint32_t fresh, deleted, failed, left_out; /* left_out: too large, and no header to show */
     bool dele_sent;
     /* progress */
     uint32_t wanted, came;
@@ -250,8 +250,10 @@ static void on_failed(struct acct *a, const struct m_POP_FAILED *f)
     }
     p->asked = false;
     bool dele = a->poprun->phase == POP_DELETING;
-    if (!dele && p->take == POP_WHOLE)
-        a->poprun->failed++;
+    if (!dele) {
+        a->poprun->failed += p->take == POP_WHOLE;
+        a->poprun->left_out += p->take == POP_HEADER;
+    }
     /* What fails each time is told of once (THREATS 81, 88). */
     if (p->failures > 0 && !a->passes) {
         ;
@@ -483,6 +485,8 @@ static void quit_done(struct acct *a, struct step *s, enum err_kind kind, struct
         stopped_words(r, words);
     else if (r->failed)
         snprintf(words, sizeof words, "%u message%s could not be fetched", r->failed, r->failed == 1 ? "" : "s");
+    else if (r->left_out)
+        snprintf(words, sizeof words, "%u left on the server: over max-size, without a header to show", r->left_out);
     enum err_kind why = r->stopped ? ERR_CANCELED : r->failed ? ERR_SERVER_NO : ERR_NONE;
     a->pass_fresh += r->fresh;
     a->pass_bytes += r->bytes;
@@ -683,9 +687,15 @@ struct step *pop_want(struct acct *a, uint64_t msg, struct err *why)
             begin(a);
         return NULL;
     }
-    for (size_t i = 0; i < r->nbodies; i++)
-        if (r->bodies[i].msg == msg)
-            return body_send(a, &r->bodies[i]);
+    for (int fresh = 0; fresh < 2; fresh++) {
+        for (size_t i = 0; i < r->nbodies; i++)
+            if (r->bodies[i].msg == msg)
+                return body_send(a, &r->bodies[i]);
+        /* Or its header came in this very pass. */
+        r->nbodies = r->at_body = 0;
+        if (!db_pop_stubs(a->db, body_add, a, why))
+            return NULL;
+    }
     err_set(why, ERR_NO_MESSAGE, "it is not on the server any more: this header is all there is");
     return NULL;
 }

@@ -3,14 +3,12 @@
 stopping, servers whose ids change. Real Dovecot where it can be made to do it, else a server of ours."""
 import os
 import re
-import signal
 import sqlite3
-import subprocess
 import time
 
 import tap
 from dovecot import Server as Dovecot
-from pop_script import Mail, Server, STALL
+from pop_script import Server, STALL
 from tap import contains, equal
 from term import Terminal
 from user import User, eventually, message
@@ -216,6 +214,235 @@ def test_stub_stopped_and_cut():
                 term.keys("Enter")
                 term.wait("number 000000")
                 eventually("the file is whole", lambda: not [f for f in files(bob) if "_s" in f])
+        finally:
+            server.close()
+
+
+def test_stub_while_the_backlog_comes():
+    """What is opened goes before what is only fetched."""
+    with tap.directory() as root:
+        server, bob = scripted(root, [small("mail %d" % i) for i in range(1, 1200)] + [large("large one")], "set -a work max-size 100K\n")
+        try:
+            def slowly(m):
+                time.sleep(0.005)
+                return server.do_retr(server.connections[-1], m[1])
+            server.rule(r"RETR (\d+)", slowly)
+            with bob.at_screen(cols=110) as term:
+                term.wait("large one")
+                term.keys("Home", "Enter")
+                term.wait("number 000000", 60)
+                eventually("all are here", lambda: len(files(bob)) == 1200, 60)
+                asked = [c for c in server.heard if c.startswith("RETR")]
+                assert asked.index("RETR 1200") < asked.index("RETR 300"), "the opened one was asked for as number %d" % asked.index("RETR 1200")
+                equal(len(asked), 1200, "each once")
+        finally:
+            server.close()
+
+
+def test_max_size_raised():
+    with tap.directory() as root:
+        server, bob = scripted(root, [large("large one"), small("small one")], "set -a work max-size 100K\n")
+        try:
+            equal(bob.command("fetch"), "work: 2 new\n")
+            stub = [f for f in files(bob) if "_s" in f][0]
+            os.makedirs(os.path.join(os.path.dirname(os.path.dirname(stub)), "cur"), exist_ok=True)
+            os.rename(stub, stub.replace("/new/", "/cur/") + ":2,FS")  # another program read and flagged it
+            eventually("tuimail has ended", lambda: not bob.programs())
+            with open(bob.rc) as f:
+                rc = f.read()
+            bob.write_rc(rc.replace("max-size 100K", "max-size 10M"))
+            server.forget()
+            equal(bob.command("fetch"), "work: 0 new\n")
+            equal(server.asked("RETR"), ["RETR 1"])
+            whole = [f for f in files(bob) if os.path.getsize(f) > 200000]
+            equal([f.rpartition(":2,")[2] for f in whole], ["FS"])
+            equal(len(files(bob)), 2)
+        finally:
+            server.close()
+
+
+def test_no_top():
+    """Without TOP a large mail cannot be shown by its header: it is said, once, and nothing is lost."""
+    with tap.directory() as root:
+        server, bob = scripted(root, [large("large one"), small("small one")], "set -a work max-size 100K\nset -a work leave delete\n",
+                               caps="UIDL USER PIPELINING")
+        try:
+            with bob.at_screen(cols=120) as term:
+                term.wait("small one")
+                term.wait("stays on the server, over max-size")
+            contains(bob.command("fetch"), "1 left on the server: over max-size")
+            equal([m.uidl for m in server.maildrop], [server.maildrop[0].uidl])
+            equal(server.asked("(RETR|TOP|DELE) 1"), [])
+        finally:
+            server.close()
+
+
+# ---- What stays on the server
+def test_leave_days():
+    """Two weeks from when it was fetched, by default; a clock that was set back deletes nothing; keep keeps."""
+    with tap.directory() as root:
+        server = Dovecot(os.path.join(root, "dovecot"))
+        bob = User(os.path.join(root, "bob"), server, protocol="pop3s")
+        try:
+            server.append("bob", "INBOX", [small("mail %d" % i, "x" * i) for i in range(1, 4)])
+            equal(bob.command("fetch"), "work: 3 new\n")
+            equal(len(server.subjects("bob", "INBOX")), 3)
+            ids = [i for i, in ledger(bob, "SELECT id FROM uidl ORDER BY size")]
+            equal(len(ids), 3)
+            ledger(bob, "UPDATE uidl SET delivered=delivered-14*86400+3600 WHERE id=?", ids[0])  # an hour is missing
+            ledger(bob, "UPDATE uidl SET delivered=delivered-14*86400-1 WHERE id=?", ids[1])
+            ledger(bob, "UPDATE uidl SET delivered=delivered+100*86400 WHERE id=?", ids[2])
+            equal(bob.command("fetch"), "work: 0 new, 1 removed from the server\n")
+            equal(server.subjects("bob", "INBOX"), ["mail 1", "mail 3"])
+            ledger(bob, "UPDATE uidl SET delivered=1000000000")
+            with open(bob.rc) as f:
+                rc = f.read()
+            bob.write_rc(rc + "set -a work leave keep\n")
+            equal(bob.command("fetch"), "work: 0 new\n")
+            eventually("tuimail has ended", lambda: not bob.programs())
+            bob.write_rc(rc + "set -a work leave days\n")
+            equal(bob.command("fetch"), "work: 0 new, 2 removed from the server\n")
+            equal(server.subjects("bob", "INBOX"), [])
+            equal(subjects(bob), ["mail 1", "mail 2", "mail 3"])
+        finally:
+            server.close()
+
+
+def test_deleted_here():
+    """delete-on-server: in the trash, for good, and neither by another program nor by what is undone in time."""
+    with tap.directory() as root:
+        server = Dovecot(os.path.join(root, "dovecot"))
+        bob = User(os.path.join(root, "bob"), server, protocol="pop3s",
+                   lines="set -a work leave keep\nset -a work delete-on-server trash\nset purge-hold 0\nset -a work max-size 100K\n")
+        try:
+            server.append("bob", "INBOX", [small("mail %d" % i) for i in range(1, 5)] + [large("large one")])
+            with bob.at_screen(cols=110) as term:
+                term.wait("mail 1")
+                eventually("all are here", lambda: len(files(bob)) == 5)
+
+                def at(subject):
+                    term.command("limit subject:\"%s\"" % subject)
+                    term.wait(lambda s: "1 of 1" in s and "limit: subject:%s " % subject in s and s.count(subject) > 1)
+                os.unlink([f for f in files(bob) if "Subject: mail 4" in open(f).read()][0])  # another program
+                term.wait("mail 4", gone=True)
+                eventually("all are indexed", lambda: all(w in bob.command("search", "--format=text", "from:alice", status=None)
+                                                          for w in ("mail 1", "mail 2", "large one")))
+                for subject in ("mail 1", "mail 2", "large one"):
+                    at(subject)
+                    term.keys("d")
+                    eventually("it is in the trash", lambda: subject in subjects(bob, ".Trash"))
+                    if subject == "mail 1":
+                        term.keys("u")
+                        eventually("it is back", lambda: subjects(bob, ".Trash") == [])
+                term.keys("G")
+                eventually("what lies in the trash is deleted there, not a mail of which it has the only body",
+                           lambda: sorted(server.subjects("bob", "INBOX")) == ["large one", "mail 1", "mail 3", "mail 4"])
+                term.go("Trash", "large one")
+                term.wait(" of 2")
+                term.keys("D")
+                term.wait("1 of 1")
+                term.keys("D")
+                eventually("they are deleted for good", lambda: subjects(bob, ".Trash") == [])
+                term.keys("G")
+                eventually("so it is there", lambda: sorted(server.subjects("bob", "INBOX")) == ["mail 1", "mail 3", "mail 4"])
+            equal(bob.command("fetch"), "work: 0 new\n")
+            equal(subjects(bob), ["mail 1", "mail 3"])
+        finally:
+            server.close()
+
+
+def test_stub_left_alone():
+    """A stub that another program removed deletes nothing, is not fetched again, and stays where its only body is."""
+    with tap.directory() as root:
+        server, bob = scripted(root, [large("large one")], "set -a work max-size 100K\nset -a work leave delete\nset -a work delete-on-server trash\n")
+        try:
+            equal(bob.command("fetch"), "work: 1 new\n")
+            for f in files(bob):
+                os.unlink(f)
+            for _ in range(2):
+                equal(bob.command("fetch"), "work: 0 new\n")
+            equal(server.asked("(DELE|RETR)"), [])
+            equal(len(server.maildrop), 1)
+        finally:
+            server.close()
+
+
+# ---- Servers, devices
+def test_all_renumbered():
+    """A server that moved gives all its mail new ids: it is known by its headers, and what is new is fetched."""
+    with tap.directory() as root:
+        server, bob = scripted(root, [small("mail %d" % i, "x" * i) for i in range(1, 6)])
+        try:
+            equal(bob.command("fetch"), "work: 5 new\n")
+            for i, m in enumerate(server.maildrop):
+                m.uidl = b"moved-%d" % i
+            server.add(small("new one"))
+            server.forget()
+            equal(bob.command("fetch"), "work: 1 new\n")
+            equal(server.asked("RETR"), ["RETR 6"])
+            server.forget()
+            equal(bob.command("fetch"), "work: 0 new\n")
+            equal(server.asked("(RETR|TOP)"), [])
+            # other bytes of other mails, of ids that were used before
+            for m, raw in zip(server.maildrop, (small("mail A", "y" * 500), small("mail B", "y" * 600))):
+                m.raw, m.size = raw.encode(), len(raw)
+            equal(bob.command("fetch"), "work: 2 new\n")
+            equal(subjects(bob), ["mail %s" % c for c in "12345AB"] + ["new one"])
+            # a maildrop that is empty for once
+            kept, server.maildrop = server.maildrop, []
+            equal(bob.command("fetch"), "work: 0 new\n")
+            server.maildrop = kept
+            equal(bob.command("fetch"), "work: 0 new\n")
+            # no way to tell: all comes again rather than that anything is missed
+            server.caps = "UIDL USER PIPELINING"
+            for m in server.maildrop:
+                m.uidl = b"again-" + m.uidl
+            equal(bob.command("fetch"), "work: 6 new\n")
+        finally:
+            server.close()
+
+
+def test_two_devices():
+    """One takes mail from the server, one keeps it: each has all of it, once."""
+    with tap.directory() as root:
+        server = Dovecot(os.path.join(root, "dovecot"))
+        taker = User(os.path.join(root, "taker"), server, protocol="pop3s", lines="set -a work leave delete\n")
+        keeper = User(os.path.join(root, "keeper"), server, protocol="pop3s", lines="set -a work leave keep\n")
+        try:
+            server.append("bob", "INBOX", [small("mail %d" % i) for i in range(3)])
+            equal(keeper.command("fetch"), "work: 3 new\n")
+            equal(taker.command("fetch"), "work: 3 new, 3 removed from the server\n")
+            server.append("bob", "INBOX", [small("mail 3")])
+            equal(keeper.command("fetch"), "work: 1 new\n")
+            equal(taker.command("fetch"), "work: 1 new, 1 removed from the server\n")
+            equal((subjects(keeper), subjects(taker)), (["mail %d" % i for i in range(4)],) * 2)
+        finally:
+            server.close()
+
+
+def test_login_delay_and_expire():
+    with tap.directory() as root:
+        server, bob = scripted(root, [small("mail 1")], caps="TOP UIDL USER RESP-CODES PIPELINING LOGIN-DELAY_600 EXPIRE_7")
+        try:
+            with bob.at_screen(cols=130) as term:
+                term.wait("mail 1")
+                term.wait("keeps mail for 7 days (EXPIRE)")
+                eventually("the session has ended", lambda: not server.connections)
+                term.keys("G")
+                term.wait("600 s between two logins (LOGIN-DELAY): the next is at")
+                equal(server.sessions, 1)
+        finally:
+            server.close()
+
+
+def test_interval():
+    with tap.directory() as root:
+        server, bob = scripted(root, [small("mail 1")], "set -a work interval 10s\n")
+        try:
+            with bob.at_screen() as term:
+                term.wait("mail 1")
+                server.add(small("mail 2"))
+                term.wait("mail 2", 40)
         finally:
             server.close()
 
