@@ -236,6 +236,8 @@ static void on_put(struct sink *s, const struct msg *m)
         added = put_mbox(s, p, m->fd, &err);
     else if (put_maildir(s, p, m->fd, &added, &err) && added)
         return; /* answered with its group */
+    else if (err.kind != ERR_NONE)
+        group_commit(s); /* what was written before is safe, whatever the client does now */
     put_done(s, p->req, added, &err);
 }
 

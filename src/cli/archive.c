@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #define STEP_MS 200 /* how soon Ctrl-C is seen */
@@ -56,10 +58,25 @@ bool desk_open(struct desk *d, struct cli *cli, bool offline, struct err *err)
     return d->client && readers_open(d, err);
 }
 
+/* It ends by itself with its channel, and first what it was given. */
+static void role_end(struct open_role *r)
+{
+    const struct timespec wait = {.tv_nsec = 10 * 1000 * 1000};
+    chan_free(&r->chan);
+    for (int i = 0; i < 500; i++) {
+        if (waitpid(r->pid, NULL, WNOHANG) != 0) {
+            r->pid = 0;
+            return;
+        }
+        nanosleep(&wait, NULL);
+    }
+    role_close(r);
+}
+
 void desk_close(struct desk *d)
 {
     if (d->role.pid > 0)
-        role_close(&d->role);
+        role_end(&d->role);
     for (size_t i = 0; i < d->n; i++)
         if (d->accounts[i].reader)
             reader_close(&d->accounts[i].reader);

@@ -293,24 +293,39 @@ def test_killed():
         same(only_bytes(mails(out)), collections.Counter(sent), "exported")
 
 
+def interrupt_when(user, args, reached):
+    """Ctrl-C, as a terminal sends it: to the whole group."""
+    run = subprocess.Popen([tap.TUIMAIL, "-c", user.rc] + args, env=dict(os.environ, **user.env), stderr=subprocess.PIPE,
+                           text=True, start_new_session=True)
+    deadline = time.monotonic() + 30
+    while not reached() and run.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.002)
+    os.killpg(run.pid, signal.SIGINT)
+    return run.communicate(timeout=60)[1], run.returncode
+
+
 def test_ctrl_c():
     """Ctrl-C: what was begun is ended, no half file stays, and it is said how to go on."""
     with tap.directory() as root:
-        bob, box = local(root), os.path.join(root, "in.mbox")
-        sent = numbered(3000, 20000)
+        bob, box, out = local(root), os.path.join(root, "in.mbox"), os.path.join(root, "out")
+        sent = numbered(1500, 10000)
         write_mbox(box, sent)
-        run = subprocess.Popen([tap.TUIMAIL, "-c", bob.rc, "import", box], env=dict(os.environ, **bob.env), stderr=subprocess.PIPE,
-                               text=True, start_new_session=True)
-        deadline = time.monotonic() + 30
-        while files(mail_of(root)) < 50 and run.poll() is None and time.monotonic() < deadline:
-            time.sleep(0.002)
-        os.killpg(run.pid, signal.SIGINT)
-        said = run.communicate(timeout=60)[1]
+        said, status = interrupt_when(bob, ["import", box], lambda: files(mail_of(root)) >= 50)
         contains(said, "run the same import again")
-        equal(run.returncode, 75, "status")
+        equal(status, 75, "status")
         here = files(mail_of(root))
         contains(said, "%d mails imported" % here)
-        equal(len(os.listdir(mail_of(root) + "/tmp")), 0, "files in tmp")
+        equal(os.listdir(mail_of(root) + "/tmp"), [], "files in tmp")
+        bob.command("import", box)
+        said, status = interrupt_when(bob, ["export", "--account", "work", "--format=maildir", "--output", out], lambda: files(out) >= 50)
+        contains(said, "the same command adds the rest")
+        equal(status, 75, "status")
+        equal(os.listdir(out + "/tmp"), [], "files in tmp")
+        said, status = interrupt_when(bob, ["export", "--account", "work", "--output", out + ".mbox"],
+                                      lambda: any(name.endswith(".part") for name in os.listdir(root)))
+        equal((sorted(os.listdir(root)), status), (["bob", "bob.mail", "in.mbox", "out"], 75), "of an mbox nothing stays")
+        bob.command("export", "--account", "work", "--format=maildir", "--output", out)
+        same(only_bytes(mails(out)), collections.Counter(sent), "at the end")
 
 
 @contextlib.contextmanager
