@@ -47,7 +47,8 @@ class Maildir:
 
     def files(self, folder=""):
         """[(subdirectory, name)]"""
-        return sorted((sub, name) for sub in ("new", "cur") for name in os.listdir(os.path.join(self.dir(folder), sub)))
+        return sorted((sub, name) for sub in ("new", "cur") if os.path.isdir(os.path.join(self.dir(folder), sub))
+                      for name in os.listdir(os.path.join(self.dir(folder), sub)))
 
     def subjects(self, folder=""):
         found = []
@@ -402,6 +403,66 @@ def test_others_at_the_same_time():
         eventually("nothing waits", lambda: "queued" not in term.screen())
 
 
+def test_actions_and_their_undo():
+    """What the keys do to files, and back: copy, delete, delete for good while it is held, a flag, a move to a mailbox that is not there yet."""
+    with at_maildir(count=3, folders=("Lists",)) as (md, term, bob):
+        term.go("INBOX", "INBOX · work")
+        before = [name for _, name in md.files()]
+        above(term, None, "number 2")
+        term.command("copy Lists")
+        eventually("a copy", lambda: md.subjects("Lists") == ["number 2"])
+        term.keys("u")
+        eventually("no copy", lambda: md.subjects("Lists") == [])
+        term.command("redo")
+        eventually("a copy again", lambda: md.subjects("Lists") == ["number 2"])
+        above(term, "d", "number 2")
+        eventually("in Trash, which was made for it", lambda: os.path.isdir(md.dir("Trash")) and md.subjects("Trash") == ["number 2"])
+        term.keys("u")
+        eventually("back", lambda: md.subjects() == ["number 0", "number 1", "number 2"])
+        above(term, "F", "number 2")
+        eventually("flagged", lambda: any(name.endswith(":2,F") for _, name in md.files()))
+        term.keys("u")
+        eventually("unflagged", lambda: not any(name.endswith(":2,F") for _, name in md.files()))
+        above(term, "D", "number 2")
+        term.wait("for good")
+        term.keys("u")
+        term.wait("restored")
+        above(term, None, "number 2")
+        term.command("move Fresh")
+        term.wait("Create it?")
+        term.keys("y")
+        eventually("made, and it is there", lambda: os.path.isdir(md.dir("Fresh")) and md.subjects("Fresh") == ["number 2"])
+        term.keys("u")
+        eventually("back", lambda: len(md.files()) == 3)
+        equal(sorted(name.split(":")[0] for _, name in md.files()), sorted(before), "unique names")
+        same_rows(md, bob)
+
+
+def test_folders_of_a_maildrop():
+    """The Maildir of a POP3 account has folders as any other."""
+    with tap.directory() as root, contextlib.closing(Server(os.path.join(root, "dovecot"), relay=False)) as server:
+        for i in range(3):
+            server.deliver("bob", dated("number %d" % i))
+        bob = User(os.path.join(root, "bob"), server, protocol="pop3s")
+        with bob.at_screen(cols=100) as term:
+            term.wait("number 2")
+            md = Maildir(os.path.join(bob.store, "mail", "work"))
+            term.command("create-mailbox Käse")
+            term.wait("Käse")
+            term.go("INBOX", "INBOX · work")
+            above(term, None, "number 2")
+            term.command("move Käse")
+            eventually("moved", lambda: md.subjects("K&AOQ-se") == ["number 2"])
+            term.go("Käse", "number 2")
+            term.command("rename-mailbox Brot")
+            eventually("renamed", lambda: md.subjects("Brot") == ["number 2"])
+            term.keys("u")
+            eventually("and back", lambda: folders_of(md) == [".K&AOQ-se"])
+            bob.command("fetch")
+            equal(md.subjects() + md.subjects("K&AOQ-se"), ["number 0", "number 1", "number 2"], "each once")
+            same_rows(md, bob)
+
+
 def test_two_stores_on_one_maildir():
     """Each with its own list and index: what one does the other shows."""
     with at_maildir(count=5, folders=("Lists", "Trash")) as (md, term, bob):
@@ -523,7 +584,8 @@ def test_between_accounts():
             equal(md.subjects(), ["number one"])
             term.keys("u")
             eventually("undone on both sides", lambda: md.subjects() == ["number one", "number two"] and not at_server("Archive", "number two"))
-            term.keys("C-r")
+            term.command("redo")
+            term.wait("is not done again")
             # and from the server into the Maildir
             server.deliver("bob", message("from the server", "line\n" * 20000))
             term.go("work/INBOX", "from the server")
