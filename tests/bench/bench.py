@@ -244,6 +244,13 @@ def programs(root):
     return out
 
 
+def ended(user, timeout=600):
+    """Until no program of this user is left: what comes next begins cold."""
+    end = time.monotonic() + timeout
+    while programs(user.root) and time.monotonic() < end:
+        time.sleep(0.2)
+
+
 def field(path, name):
     for line in open(path):
         if line.startswith(name):

@@ -11,7 +11,7 @@ import subprocess
 import time
 
 import tap
-from bench import NAN, Line, Pty, arguments, dated, dovecot, field, maildir, owned, programs, put, table
+from bench import NAN, Line, Pty, arguments, dated, dovecot, ended, field, maildir, owned, programs, put, table
 from user import User, message
 
 COUNT, RTT, LARGE = arguments(10000, 100, 200)
@@ -30,13 +30,6 @@ def fill(server, user):
     with server.imap(user) as imap:  # the server's own cache of sizes, before the clock runs
         imap.select("INBOX", readonly=True)
         imap.fetch("1:*", "RFC822.SIZE")
-
-
-def ended(user):
-    """No program of this user is left."""
-    end = time.monotonic() + 600
-    while programs(user.root) and time.monotonic() < end:
-        time.sleep(0.2)
 
 
 def fetched(user, want):

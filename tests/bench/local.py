@@ -10,7 +10,7 @@ import sys
 import time
 
 import tap
-from bench import Pty, arguments, maildir_of, median, memory, numbered, put, query, rows, share
+from bench import Pty, arguments, ended, maildir_of, median, memory, numbered, programs, put, query, rows, share
 from user import User
 
 COUNT, = arguments(100000)
@@ -28,9 +28,16 @@ def say(what, seconds):
 
 
 def launch(user, newest, *args):
+    ended(user)
     term = Pty(user, *args)
     at = term.wait(newest, 120)
     return term, at and at - term.start
+
+
+def cpu(user):
+    for pid, name in programs(user.root).items():
+        times = open("/proc/%d/stat" % pid).read().rsplit(")", 1)[1].split()
+        yield name, (int(times[11]) + int(times[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def main():
@@ -59,6 +66,7 @@ def main():
         say("known, one new: it is on the screen", took)
         fresh = "subject %d " % (COUNT + 2)
         term.rest(5)
+        print("    CPU of a start: " + ", ".join("%s %.2f s" % c for c in cpu(user)))
         at = time.monotonic()
         put(path, COUNT + 2, int(time.time()), numbered(COUNT + 2, int(time.time())))
         shown = term.wait(fresh, 60)
