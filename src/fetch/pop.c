@@ -477,6 +477,7 @@ static bool deliver(struct retrieval *r, uint32_t given, struct err *err)
     uint64_t tag = uidl.n > 0 ? str_hash(uidl) : 0;
     struct msg m;
     bool ok;
+    left_look(r->maildir, r->folder); /* here the next messages are on their way already */
     if (tag != 0 && left_take(r->delivery, tag, &file, &path, &name)) {
         delivery_abort(&r->delivery);
         m = said(r, number, buf_str(&name), buf_str(&path), file.flags);
@@ -599,7 +600,6 @@ static bool step_retr(struct fetch *f, struct msg *m, struct err *err)
     r.maildir = numbers != NULL ? fetch_maildir(f, err) : NULL;
     bool ok = r.maildir != NULL;
     if (ok) {
-        left_look(r.maildir, r.folder);
         r.arena = arena_new(MAIL_ARENA_MAX);
         r.hold = hold_new(f);
         account_addresses(f->account, &r.self);
