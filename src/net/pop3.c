@@ -46,6 +46,8 @@ void pop3_identity(const struct pop3 *p, struct buf *out)
         buf_addf(out, "name: %s\n", p->implementation);
     if (p->language[0] != '\0')
         buf_addf(out, "language: %s\n", p->language);
+    if (p->trust == POP3_LOCKSTEP)
+        buf_addz(out, "commands: one by one, as it lost some in flight\n");
 }
 
 uint32_t pop3_login_delay(const struct pop3 *p)

@@ -64,7 +64,8 @@ bool pop3_greet(struct pop3 *, bool starttls, struct err *);
 unsigned pop3_caps(const struct pop3 *); /* enum pop_cap */
 /* The capability lines, "; " between them, hostile. */
 void pop3_caps_text(const struct pop3 *, struct buf *out);
-/* "name: IMPLEMENTATION" and "language: TAG" (of LANG), a line each, where it says them; hostile. */
+/* "name: IMPLEMENTATION", "language: TAG" (of LANG) and "commands: one by one ..." (POP3_LOCKSTEP), a line each, where
+ * it is so; hostile. */
 void pop3_identity(const struct pop3 *, struct buf *out);
 #define POP3_EXPIRE_NEVER UINT32_MAX
 uint32_t

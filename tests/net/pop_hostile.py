@@ -462,6 +462,8 @@ def test_lost_commands():
             equal([f for f in c.server.flights if len(f) > 1], [], "in flight")
             equal(c.server.maildrop, [])
             c.here(*mails)
+            if lost == "RETR 3":
+                contains(c.bob.command("doctor", status=None), "account work: server: commands one by one, as it lost some in flight")
 
 
 def test_silent_commands():
