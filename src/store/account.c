@@ -722,6 +722,10 @@ static void tell_changes(struct acct *a)
         BROADCAST(a->srv, CHANGED, .account = str_z(a->name), .box = box, .fresh = fresh);
         cache_changed(a, box, fresh > 0);
     }
+    struct buf name = BUF_INIT(256);
+    while (db_take_unfiled(a->db, &name))
+        outbox_unlink(a->srv, buf_str(&name));
+    buf_fini(&name);
     struct db_conflict c;
     while (db_take_conflict(a->db, &c))
         acct_note(a, 1, c.why, "%s %s", verb_of(c.kind), clean_line(str_z(c.text)));

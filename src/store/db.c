@@ -501,6 +501,7 @@ bool db_open(const char *state_dir, const char *account, bool local, struct db *
     db->purge_hold = 30;
     db->out = arena_new(8u << 20);
     db->dropped = BUF_INIT(64u << 20);
+    db->unfiled = BUF_INIT(1u << 20);
     char *keep = path_join(dir, SQL_KEEP_NAME), *cache = path_join(dir, SQL_CACHE_NAME);
     bool own, ok = schema_open(db, keep, cache, opened_r, err);
     free(keep);
@@ -536,6 +537,7 @@ void db_close(struct db **dbp)
     sql_fini(&db->q);
     arena_free(&db->out);
     buf_fini(&db->dropped);
+    buf_fini(&db->unfiled);
     free(db->changed);
     free(db->conflicts);
     free(db->conflicts_new);

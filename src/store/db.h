@@ -295,6 +295,8 @@ bool db_bodies_missing(struct db *, uint64_t box, int64_t since, int64_t *date, 
                        db_bare_fn *, void *arg, unsigned *seen_r, struct err *);
 /* The file of a row that is gone, to be removed; false when there are no more. Lost in a crash, it is an orphan. */
 bool db_take_dropped(struct db *, struct buf *path);
+/* The file of a mail whose APPEND was taken back before it was sent, in the outbox directory; likewise. */
+bool db_take_unfiled(struct db *, struct buf *name);
 /* The message's structure is known: whether it has attachments. */
 bool db_row_attachment(struct db *, uint64_t msg, bool has, struct err *);
 

@@ -192,14 +192,24 @@ void body_dropped(struct db *db, const struct rowc *r)
     sqlite3_reset(st);
 }
 
-bool db_take_dropped(struct db *db, struct buf *path)
+static bool take_first(struct db *db, struct buf *list, struct buf *out)
 {
-    struct str first = buf_str(&db->dropped);
+    struct str first = buf_str(list);
     size_t end;
     if (db->burst || first.n == 0 || !str_find(first, '\0', &end))
         return false;
-    buf_reset(path);
-    buf_adds(path, str_sub(first, 0, end));
-    buf_consume(&db->dropped, end + 1);
+    buf_reset(out);
+    buf_adds(out, str_sub(first, 0, end));
+    buf_consume(list, end + 1);
     return true;
+}
+
+bool db_take_dropped(struct db *db, struct buf *path)
+{
+    return take_first(db, &db->dropped, path);
+}
+
+bool db_take_unfiled(struct db *db, struct buf *name)
+{
+    return take_first(db, &db->unfiled, name);
 }

@@ -124,6 +124,7 @@ struct db {
     struct arena *out; /* strings of the last returned rows */
     bool bodies_known; /* bodies_bytes is what the table says */
     uint64_t bodies_bytes;
+    struct buf unfiled; /* files of APPENDs that were taken back, each with a NUL */
     struct buf dropped; /* paths of bodies whose rows are gone, each with a NUL */
 };
 

@@ -644,6 +644,10 @@ static void end_without(struct db *db, const struct intent *in, enum intent_stat
     for (size_t i = 0; i < n; i++)
         any_done = any_done || items[i].state == ITEM_DONE;
     intent_set(db, in->id, any_done ? INTENT_DONE : state, kind, text);
+    if (in->kind == INTENT_APPEND && state == INTENT_DROPPED && !any_done && in->arg.n) {
+        buf_adds(&db->unfiled, buf_str(&in->arg));
+        buf_addc(&db->unfiled, '\0');
+    }
     for (size_t i = 0; i < n && !db->failed; i++) {
         if (items[i].state != ITEM_PENDING)
             continue;

@@ -65,8 +65,8 @@ void outbox_unlink(struct server *s, struct str name)
     free(path);
 }
 
-/* Copies with every line end made CR LF (servers refuse bare ones: THREATS 68, 145). */
-static bool copy_lines(int from, int to, struct err *err)
+/* Copies, for a server with every line end made CR LF (they refuse bare ones: THREATS 68, 145). */
+static bool copy_lines(int from, int to, bool crlf, struct err *err)
 {
     static char in[65536], out[2 * sizeof in + 2];
     uint64_t total = 0;
@@ -79,7 +79,7 @@ static bool copy_lines(int from, int to, struct err *err)
             return err_sys(err, err_from_errno(errno), errno, "the mail cannot be read");
         size_t w = 0;
         if (n == 0) {
-            if (cr)
+            if (cr && crlf)
                 out[w++] = '\n';
             return w == 0 || fs_write_all(to, (struct str){out, w}, err);
         }
@@ -89,9 +89,9 @@ static bool copy_lines(int from, int to, struct err *err)
             return err_set(err, ERR_LIMIT, "the mail is larger than %u MiB", MAIL_MAX >> 20);
         for (ssize_t i = 0; i < n; i++) {
             char c = in[i];
-            if (cr && c != '\n')
+            if (crlf && cr && c != '\n')
                 out[w++] = '\n';
-            else if (!cr && c == '\n')
+            else if (crlf && !cr && c == '\n')
                 out[w++] = '\r';
             out[w++] = c;
             cr = c == '\r';
@@ -102,7 +102,7 @@ static bool copy_lines(int from, int to, struct err *err)
 }
 
 /* The mail in fd becomes ROOT/outbox/NAME, durable. `name` has room for 64 bytes. */
-static bool keep_file(struct server *s, int fd, char *name, struct err *err)
+static bool keep_file(struct server *s, int fd, bool crlf, char *name, struct err *err)
 {
     struct stat st;
     unsigned char random[8];
@@ -117,7 +117,7 @@ static bool keep_file(struct server *s, int fd, char *name, struct err *err)
     bool ok;
     if (to < 0) {
         ok = err_sys(err, err_from_errno(errno), errno, "%s", tmp);
-    } else if (!copy_lines(fd, to, err)) {
+    } else if (!copy_lines(fd, to, crlf, err)) {
         close(to);
         unlink(tmp);
         ok = false;
@@ -222,7 +222,7 @@ void outbox_submit(struct acct *a, uint64_t client, struct msg *m)
                       no ? no : "the mail has no sender or no recipient");
         return;
     }
-    if (!keep_file(a->srv, m->fd, name, &err)) {
+    if (!keep_file(a->srv, m->fd, true, name, &err)) {
         server_refuse(a->srv, client, s->req, err.kind, err.text);
         return;
     }
@@ -363,7 +363,7 @@ void outbox_save(struct acct *a, uint64_t client, struct msg *m)
     uint32_t count = 0;
     if (box == 0)
         box = acct_role_box(a, s->flags & FLAG_DRAFT ? BOX_DRAFTS : BOX_SENT, &err);
-    if (box == 0 || !keep_file(a->srv, m->fd, name, &err)) {
+    if (box == 0 || !keep_file(a->srv, m->fd, true, name, &err)) {
         server_refuse(a->srv, client, s->req, err.kind ? err.kind : ERR_NO_MAILBOX,
                       err.kind ? err.text : "there is no such mailbox");
         return;
@@ -389,7 +389,7 @@ void outbox_import(struct acct *a, uint64_t client, const struct msg *m)
     char name[64] = "";
     uint64_t group;
     uint32_t count;
-    if (!keep_file(a->srv, m->fd, name, &err)) {
+    if (!keep_file(a->srv, m->fd, a->imap, name, &err)) {
         server_refuse(a->srv, client, q->req, err.kind, err.text);
         return;
     }

@@ -549,10 +549,12 @@ def test_between_accounts():
         md.add("number two", flags="S")
         one = md.add("number one", flags="FS", body="æ the body\n.\nFrom me\n")
         os.utime(md.path(one), (1500000000, 1500000000))
-        bob = User(os.path.join(root, "bob"), server, lines="account home maildir:%s\n" % md.root)
-        with bob.at_screen(cols=120) as term:
+        more = Maildir(os.path.join(root, "More"))
+        bob = User(os.path.join(root, "bob"), server, lines="account home maildir:%s\naccount more maildir:%s\n" % (md.root, more.root))
+        with bob.at_screen(cols=140, rows=30) as term:
             term.wait("work live")
             term.wait("home live")
+            term.wait("more live")
             term.wait("Archive")
 
             def at_server(box, subject):
@@ -575,6 +577,11 @@ def test_between_accounts():
             term.keys("u")
             term.wait("copy removed")
             eventually("it is gone again", lambda: not at_server("Archive", "number one"))
+            above(term, None, "number one")
+            term.command("copy more/INBOX")
+            eventually("byte for byte in another Maildir", lambda: more.files())
+            with open(md.path(one), "rb") as f, open(os.path.join(more.root, *more.files()[0]), "rb") as g:
+                equal(g.read(), f.read(), "its bytes")
             # moved there
             above(term, None, "number one", "number two")
             term.command("move work/Archive")
@@ -586,6 +593,7 @@ def test_between_accounts():
             eventually("undone on both sides", lambda: md.subjects() == ["number one", "number two"] and not at_server("Archive", "number two"))
             term.command("redo")
             term.wait("is not done again")
+            equal(os.listdir(os.path.join(bob.store, "outbox")), [], "files of what was taken back")
             # and from the server into the Maildir
             server.deliver("bob", message("from the server", "line\n" * 20000))
             term.go("work/INBOX", "from the server")
