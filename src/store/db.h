@@ -231,8 +231,8 @@ bool db_thin(struct db *, uint64_t box, uint32_t below, unsigned max, db_range_f
 /* Maildir: a scan of a folder: begin; seen for each file, also outside of a scan: flags and path follow, *known_r false
  * means the row is to be read (STEP_MAILDIR_READ): there is none, or the file has another size; end drops the rows not
  * seen. db_name_gone: one file vanished. db_name_is: our own change (MAILDIR_IS) gave the message another unique name.
- * db_name_moved: another program moved the file; where no row was known (or the target's), that of the target is as by
- * db_scan_seen. */
+ * db_name_moved: another program moved the file; where it had no row, *known_r is false: what it is now is to be read,
+ * also where the target has a row, for then it took the place of that one's file. */
 bool db_scan_begin(struct db *, uint64_t box, struct err *);
 bool db_scan_seen(struct db *, uint64_t box, struct str name, struct str path, uint32_t flags, uint64_t size,
                   bool *known_r, struct err *);

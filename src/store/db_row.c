@@ -669,9 +669,7 @@ bool db_name_moved(struct db *db, uint64_t box, struct str name, uint64_t target
         name_said(db, id, r.sflags, path, flags);
         if (db->scan_box == target)
             imap_put(&db->scan, id, db);
-    } else {
-        *known_r = row_at(db, target, 0, to) != 0;
-    }
+    } /* else a row that the target has is of the file that was there before */
     return call_leave(db, own, err);
 }
 

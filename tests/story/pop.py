@@ -31,7 +31,7 @@ def test_shared_maildir():
             for i in range(3):
                 server.deliver("bob", message("mail %d" % i))
             term = bob.start()
-            term.wait("mail 2")  # at the start, not after `interval`
+            term.wait(lambda s: "mail 2" in s and "mail 0" in s)  # at the start, not after `interval`
             box = mailbox.Maildir(maildir(bob), create=False)
 
             def key(subject):

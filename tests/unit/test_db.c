@@ -982,6 +982,9 @@ static void test_file_moved(void **state)
     /* of what was never known there is a row to read */
     OK(db_name_moved(db, in, STR("u7"), to, STR("u7"), STR(".Other/cur/u7:2,"), 0, &known, &err));
     assert_false(known);
+    /* nor where it took the place of one that was: another program wrote it anew */
+    OK(db_name_moved(db, in, STR("u8"), to, STR("u2"), STR(".Other/cur/u2:2,S"), FLAG_SEEN, &known, &err));
+    assert_false(known);
     buf_fini(&tags);
     db_close(&db);
 }
