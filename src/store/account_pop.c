@@ -527,7 +527,6 @@ static void connect_done(struct acct *a, struct step *s, enum err_kind kind, str
         return;
     }
     acct_connected(a);
-    a->pop_login = clock_mono_ms();
     expire_tell(a);
     if (a->poprun) {
         a->poprun->waits = false;

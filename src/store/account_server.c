@@ -148,6 +148,10 @@ void acct_server_limits(struct acct *a, uint32_t delay, uint32_t expire)
     a->pop_expire = expire;
     keep_number(a, "delay", delay, 0);
     keep_number(a, "expire", expire, UINT32_MAX);
+    /* The next store has to wait too: cron starts one each time. */
+    a->pop_login = clock_mono_ms();
+    if (delay > 0)
+        keep_number(a, "login", (uint32_t)clock_wall(), 0);
 }
 
 static void limit_load(struct acct *a, const char *name, uint32_t none, uint32_t *value_r)
@@ -181,5 +185,9 @@ void acct_server_load(struct acct *a)
     prefix_take(a, buf_str(&prefix));
     limit_load(a, "delay", 0, &a->pop_delay);
     limit_load(a, "expire", UINT32_MAX, &a->pop_expire);
+    uint32_t login = 0;
+    limit_load(a, "login", 0, &login);
+    int64_t ago = clock_wall() - login;
+    a->pop_login = ago >= 0 && ago < a->pop_delay ? clock_mono_ms() - ago * 1000 : 0;
     buf_fini(&prefix);
 }

@@ -431,6 +431,9 @@ def test_login_delay_and_expire():
                 term.keys("G")
                 term.wait("600 s between two logins (LOGIN-DELAY): the next is at")
                 equal(server.sessions, 1)
+            done = bob.run("fetch")
+            contains(done.stderr, "600 s between two logins (LOGIN-DELAY): the next is at")
+            equal((done.returncode, server.sessions), (75, 1))
         finally:
             server.close()
 
