@@ -1,4 +1,5 @@
 /* What the store knows of an account's server, in words: for `:account` and doctor. Words of the server are raw. */
+#include "store/db.h"
 #include "store/read_int.h"
 
 #define LARGEST 5
@@ -117,6 +118,43 @@ static bool limit_facts(struct reader *r, fact_fn *fn, void *arg, struct err *er
     return ok;
 }
 
+/* What the last pass met in a POP3 maildrop, by what has become of it. */
+static bool maildrop_facts(struct reader *r, fact_fn *fn, void *arg, struct err *err)
+{
+    static const char *const of[] = {[POP_SEEN] = "to be fetched",
+                                     [POP_DELIVERED] = "here",
+                                     [POP_DELETE_WANTED] = "to be deleted there",
+                                     [POP_DELETED_PENDING_QUIT] = "to be deleted there",
+                                     [POP_STUB] = "with its header alone"};
+    int rc = SQLITE_OK, ready = read_begin(r, err);
+    if (ready < 1)
+        return ready == 0;
+    struct buf words = BUF_INIT(400);
+    uint64_t all = 0;
+    sqlite3_stmt *st = sql_ask(&r->q,
+                               "SELECT state,count(*),sum(failures>0) FROM uidl WHERE missing=0 AND state<>? "
+                               "GROUP BY state ORDER BY state<>?",
+                               "ii", (int64_t)POP_GONE, (int64_t)POP_DELIVERED);
+    while (sql_step(st, &rc)) {
+        uint64_t state = sql_u64(st, 0), failed = sql_u64(st, 2);
+        if (state >= COUNT(of) || !of[state])
+            continue;
+        all += sql_u64(st, 1);
+        buf_addf(&words, ", %llu %s", (unsigned long long)sql_u64(st, 1), of[state]);
+        if (state == POP_SEEN && failed)
+            buf_addf(&words, " (%llu failed)", (unsigned long long)failed);
+    }
+    bool ok = read_end(r, rc, err);
+    struct buf whole = BUF_INIT(440);
+    if (ok && all)
+        buf_addf(&whole, "%llu mail%s%s", (unsigned long long)all, all == 1 ? "" : "s", buf_z(&words));
+    if (whole.n)
+        fn(arg, "maildrop", buf_z(&whole), 0);
+    buf_fini(&whole);
+    buf_fini(&words);
+    return ok;
+}
+
 bool reader_facts(struct reader *r, fact_fn *fn, void *arg, struct err *err)
 {
     struct facts f = {fn, arg};
@@ -125,7 +163,7 @@ bool reader_facts(struct reader *r, fact_fn *fn, void *arg, struct err *err)
     server_words(buf_str(&text), &words);
     if (ok && words.n)
         fn(arg, "server", buf_z(&words), 0);
-    ok = ok && limit_facts(r, fn, arg, err) && reader_quota(r, quota_fact, &f, err);
+    ok = ok && limit_facts(r, fn, arg, err) && maildrop_facts(r, fn, arg, err) && reader_quota(r, quota_fact, &f, err);
     buf_reset(&words);
     int rc = SQLITE_OK, ready = ok ? read_begin(r, err) : 0;
     if (ready == 1) {

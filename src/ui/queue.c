@@ -277,6 +277,8 @@ bool run_account(void *context, const struct cmd_args *args, struct err *err)
         ui_popup_text(ui, "what to do", FACT_COLS, err_hint(a->why));
     if (a->reader && !reader_facts(a->reader, add_fact, ui, err))
         return false;
+    if (a->conf && a->conf->in.proto == PROTO_POP3)
+        ui_popup_text(ui, "what stays there", FACT_COLS, a->conf->leave_text);
     if (ui->popup.n == 0)
         ui_popup_row(ui, "", "The server has said nothing of itself yet.");
     return true;
