@@ -302,10 +302,19 @@ bool make_tags(struct maker *m, uint64_t msg, struct str words)
     return changed;
 }
 
+/* Of the account's own mailboxes, for one that the server has not listed yet. */
+static char own_delim(struct db *db)
+{
+    int64_t delim = 0;
+    q_one(db, &delim, "SELECT delim FROM box WHERE delim<>0 AND (attrs & ?)=0 LIMIT 1", "i",
+          I(BOX_OTHERS | BOX_SHARED));
+    return (char)delim;
+}
+
 uint64_t make_box(struct maker *m, enum intent_kind kind, uint64_t box, struct str name, struct str utf8)
 {
     struct db *db = m->db;
-    struct box *b = kind == INTENT_BOX_CREATE ? box_made(db, name, utf8, 0) : box_ref(db, box);
+    struct box *b = kind == INTENT_BOX_CREATE ? box_made(db, name, utf8, own_delim(db)) : box_ref(db, box);
     if (!b)
         return 0;
     char *arg = mem_dup_n(name.p, name.n);
@@ -468,6 +477,8 @@ static bool check_msgs(struct db *db, const struct db_intent *in, struct err *er
         struct box *b = box_ref(db, r.box);
         if (b && b->readonly && in->kind != INTENT_COPY && in->kind != INTENT_TAGS)
             return err_set(err, ERR_READ_ONLY, "the mailbox can only be read");
+        if (in->kind == INTENT_COPY && (r.state & ROW_STUB)) /* the server's mail is one, and comes once */
+            return err_set(err, ERR_USAGE, "only the header of this mail is here: open it first, then copy it");
     }
     return found || err_set(err, ERR_NO_MESSAGE, "the message does not exist any more");
 }

@@ -64,28 +64,44 @@ static uint32_t u32_of(struct str arg)
     return v;
 }
 
-/* A mailbox with mail in it goes under Trash, where it can be had back; what is under Trash, empty, or told to, goes
- * for good. True: *x is a renaming now. */
-static bool box_to_trash(struct acct *a, struct db_intent *x, struct buf *name, struct buf *shown)
+/* The mailbox under which others can go, made where there is none yet. */
+static const struct box *trash_of(struct acct *a, struct err *err)
+{
+    ptrdiff_t t = box_role(a, BOX_TRASH);
+    if (t < 0 && acct_role_box(a, BOX_TRASH, err)) {
+        acct_boxes_load(a);
+        t = box_role(a, BOX_TRASH);
+    }
+    const struct box *trash = t < 0 ? NULL : &a->boxes[t];
+    return trash && trash->delim && !(trash->attrs & (BOX_NOINFERIORS | BOX_NOSELECT)) ? trash : NULL;
+}
+
+/* A mailbox with mail in it goes under Trash, where it can be had back: *x is a renaming then. What is empty goes for
+ * good; what has mail and cannot go there is left alone. */
+static bool box_to_trash(struct acct *a, struct db_intent *x, struct buf *name, struct buf *shown, struct err *err)
 {
     struct db_box counts;
     struct err none = ERR_INIT;
-    ptrdiff_t i = box_at(a, x->box), t = box_role(a, BOX_TRASH);
-    const struct box *box = i < 0 ? NULL : &a->boxes[i], *trash = t < 0 ? NULL : &a->boxes[t];
-    if (!box || !trash || i == t || !trash->delim || (trash->attrs & (BOX_NOINFERIORS | BOX_NOSELECT)) ||
-        (db_box_get(a->db, x->box, &counts, &none) && counts.exists == 0 && counts.known == 0))
-        return false;
+    if (db_box_get(a->db, x->box, &counts, &none) && counts.exists == 0 && counts.known == 0)
+        return true;
+    const struct box *trash = trash_of(a, &none);
+    ptrdiff_t i = box_at(a, x->box);
+    const struct box *box = i < 0 ? NULL : &a->boxes[i];
+    if (!box)
+        return true; /* db_intent_add says so */
+    if (!trash || box == trash)
+        return err_set(err, ERR_NO_MAILBOX, "%.100s has mail and cannot go under Trash: delete-mailbox for-good",
+                       box_words(a, x->box));
     struct str leaf = box_name(box), leaf_shown = box_utf8(box), own = box_name(trash);
     size_t at;
     if (str_starts(leaf, own) && leaf.n > own.n && leaf.p[own.n] == trash->delim)
-        return false;
+        return err_set(err, ERR_USAGE, "%.100s is under Trash already: delete-mailbox for-good", box_words(a, x->box));
     while (box->delim && str_find(leaf, box->delim, &at))
         leaf = str_sub(leaf, at + 1, leaf.n);
     while (box->delim && str_find(leaf_shown, box->delim, &at))
         leaf_shown = str_sub(leaf_shown, at + 1, leaf_shown.n);
     for (unsigned n = 1; n < 100; n++) {
         struct db_box other;
-        struct err err = ERR_INIT;
         char tail[8] = "";
         if (n > 1)
             snprintf(tail, sizeof tail, " %u", n);
@@ -93,14 +109,14 @@ static bool box_to_trash(struct acct *a, struct db_intent *x, struct buf *name, 
         buf_reset(shown);
         buf_addf(name, "%.*s%c%.*s%s", STR_FMT(own), trash->delim, STR_FMT(leaf), tail);
         buf_addf(shown, "%.*s%c%.*s%s", STR_FMT(box_utf8(trash)), trash->delim, STR_FMT(leaf_shown), tail);
-        if (db_box_by_name(a->db, buf_str(name), &other, &err))
+        if (db_box_by_name(a->db, buf_str(name), &other, &none))
             continue;
         x->kind = INTENT_BOX_RENAME;
         x->arg = buf_str(name);
         x->utf8 = buf_str(shown);
         return true;
     }
-    return false;
+    return err_set(err, ERR_USAGE, "too many mailboxes of that name are under Trash: empty it first");
 }
 
 static bool intent_run(struct acct *a, const struct m_INTENT *in, uint64_t *ids, size_t n, uint64_t *group,
@@ -129,7 +145,7 @@ static bool intent_run(struct acct *a, const struct m_INTENT *in, uint64_t *ids,
         ok = ok && (a->imap || local_name_ok(a, x.arg, err));
     }
     if (x.kind == INTENT_BOX_DELETE && !in->flags)
-        box_to_trash(a, &x, &name, &shown);
+        ok = ok && box_to_trash(a, &x, &name, &shown, err);
     uint8_t role = role_of_intent(x.kind);
     if (ok && role && x.target == 0 && !acct_listed(a))
         ok = err_set(err, ERR_NO_MAILBOX, "the mailboxes have never been listed: again when there is a line");

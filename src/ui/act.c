@@ -844,7 +844,12 @@ bool run_delete_mailbox(void *context, const struct cmd_args *args, struct err *
     if (!item || item->kind != BOXK_BOX)
         return err_set(err, ERR_USAGE, "the cursor is on no mailbox");
     const struct box_item *trash = boxes_role(&ui->boxes, item->account, BOX_TRASH);
-    bool for_good = cmd_arg(args, 0) || !trash || box_within(item, trash) || !item->total;
+    const struct account *conf = ui->accts.list[item->account].conf;
+    bool none = !trash && conf && !conf->make_mailboxes;
+    bool for_good = cmd_arg(args, 0) || none || (trash && box_within(item, trash)) || !item->total;
+    if (item->role != BOX_NONE && item->total && !cmd_arg(args, 0))
+        return err_set(err, ERR_USAGE, "%.100s is the account's mailbox for a purpose: delete-mailbox for-good",
+                       item->path);
     snprintf(question, sizeof question, "Delete the mailbox %.200s with %u message%s%s?", item->path, item->total,
              item->total == 1 ? "" : "s", for_good ? ", for good" : ": move it under Trash");
     ui->deleting.account = item->account;

@@ -107,6 +107,8 @@ static void draw_boxes(struct ui *ui)
         b->top = b->cur;
     if (b->cur >= b->top + b->height)
         b->top = b->cur - b->height + 1;
+    if (b->top + b->height > b->n) /* no empty lines below while there are rows above */
+        b->top = b->n > b->height ? b->n - b->height : 0;
     for (unsigned y = 0; y < r.rows && b->top + y < b->n; y++) {
         const struct box_item *item = &b->list[b->top + y];
         draw_box(ui, r, y, item, ui->focus == PANE_BOXES && b->top + y == b->cur);

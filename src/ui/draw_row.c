@@ -203,7 +203,7 @@ static unsigned draw_tree(const struct cell_of *c, struct rect r, unsigned y, co
         buf_fini(&b);
         return x - p->x;
     }
-    unsigned depth = row->place.depth, most = MIN(p->width / 4, (unsigned)TREE_MAX);
+    unsigned depth = row->place.depth, most = MIN(p->width / 6, (unsigned)TREE_MAX); /* a third of it */
     for (unsigned d = depth > most ? depth - most + 1 : 1; depth && most && d < depth; d++) {
         if (d <= 64 && row->place.lines >> (d - 1) & 1)
             grid_text(g, r, y, x, grid_sign(g, SIGN_VERTICAL), s);

@@ -154,6 +154,26 @@ def test_folders_from_the_screen():
         equal([n for n in os.listdir(md.root) if n.startswith("..")], [], "nothing is left of it")
 
 
+def test_deleted_where_there_is_no_trash():
+    with at_maildir(folders=("Zoo",), before=lambda md: md.add("kept", "Zoo")) as (md, term, bob):
+        term.wait(lambda screen: re.search(r"Zoo +1", screen))
+        term.keys("y", "End")
+        term.command("delete-mailbox")
+        term.wait("with 1 message: move it under Trash?")
+        term.keys("y")
+        eventually("Trash is made, and it is there", lambda: folders_of(md) == [".Trash", ".Trash.Zoo"])
+        equal(md.subjects("Trash.Zoo"), ["kept"])
+        term.keys("u")
+        eventually("it is back", lambda: folders_of(md) == [".Trash", ".Zoo"])
+        equal(md.subjects("Zoo"), ["kept"])
+        # one that has a purpose does not go by a key too many
+        md.add("thrown away", "Trash")
+        term.wait(lambda screen: re.search(r"Trash +1", screen))
+        term.keys("y", "Home", "j", "j")
+        term.command("delete-mailbox")
+        term.wait("the account's mailbox for a purpose")
+
+
 def test_names_that_cannot_be():
     with at_maildir(folders=("ok",)) as (md, term, bob):
         for name, why in (("a/b", "a dot makes a level"), ("..", "a dot makes a level"), ("a..b", "a dot makes a level"),

@@ -20,6 +20,8 @@ def at_screen(mailboxes=(), lines="", mails=4):
         with User(os.path.join(root, "bob"), server, lines=lines).at_screen(cols=110, rows=30) as term:
             term.wait("work live")
             term.wait("of %d" % mails)
+            for name in mailboxes:  # the list of mailboxes has come
+                term.wait("   " + name.split("/")[-1])
             yield server, term
 
 
