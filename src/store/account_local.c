@@ -263,6 +263,11 @@ static void folders_done(struct acct *a, struct step *s, enum err_kind kind, str
         return;
     }
     a->changed_boxes = true;
+    if (a->is_away) { /* what failed for want of it is tried */
+        a->wait_change = false;
+        watch_free(&a->retry);
+        a->pop_due = 0;
+    }
     a->is_away = false;
     if (!db_boxes_end(a->db, &err))
         acct_db_error(a, &err);

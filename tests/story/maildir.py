@@ -653,5 +653,30 @@ def test_maildir_is_away():
         term.wait("after")
 
 
+def test_maildir_of_a_maildrop_is_away():
+    """THREATS 160: nothing is fetched, nothing is made in its place, no mail leaves the server; when it is back the pass goes on."""
+    with tap.directory() as root, contextlib.closing(Server(os.path.join(root, "dovecot"), relay=False)) as server:
+        server.deliver("bob", dated("before"))
+        bob = User(os.path.join(root, "bob"), server, protocol="pop3s", lines="set -a work leave delete\n")
+        with bob.at_screen(cols=100) as term:
+            term.wait("before")
+            home = os.path.join(bob.store, "mail", "work")
+            eventually("the server is empty", lambda: not server.subjects("bob", "INBOX"))
+            os.rename(home, home + ".away")
+            term.wait("is no Maildir now")
+            server.deliver("bob", dated("meanwhile"))
+            term.keys("G")
+            contains(bob.run("fetch").stderr, "mount or restore it")
+            contains(term.screen(), "before")
+            equal(server.subjects("bob", "INBOX"), ["meanwhile"])
+            assert not os.path.isdir(home) or not os.listdir(home), os.listdir(home)
+            for name in os.listdir(home + ".away"):  # put back into what is there
+                os.makedirs(home, exist_ok=True)
+                os.rename(os.path.join(home + ".away", name), os.path.join(home, name))
+            term.wait("meanwhile", timeout=40)
+            equal(Maildir(home).subjects(), ["before", "meanwhile"])
+            eventually("the server is empty", lambda: not server.subjects("bob", "INBOX"))
+
+
 if __name__ == "__main__":
     tap.run(globals())
