@@ -617,7 +617,8 @@ bool db_scan_begin(struct db *db, uint64_t box, struct err *err)
 }
 
 /* A file name has no room for $Junk and its like: they stay as the row has them. */
-#define FLAGS_OF_NAME (FLAG_SEEN | FLAG_ANSWERED | FLAG_FLAGGED | FLAG_DELETED | FLAG_DRAFT | FLAG_FORWARDED)
+#define FLAGS_OF_NAME                                                                                                  \
+    ((uint32_t)(FLAG_SEEN | FLAG_ANSWERED | FLAG_FLAGGED | FLAG_DELETED | FLAG_DRAFT | FLAG_FORWARDED))
 
 static void name_said(struct db *db, uint64_t id, uint32_t sflags, struct str path, uint32_t flags)
 {
@@ -645,7 +646,7 @@ bool db_scan_seen(struct db *db, uint64_t box, struct str name, struct str path,
         uint32_t sflags = sql_u32(st, 1);
         bool same_path = sql_int(st, 4) != 0;
         /* of a mail whose body stays on a server the file is shorter */
-        *known_r = sql_u64(st, 2) == size || (sql_u32(st, 3) & ROW_STUB);
+        *known_r = sql_u64(st, 2) == size || (sql_u32(st, 3) & (uint32_t)ROW_STUB);
         sqlite3_reset(st);
         if (db->scan_box == box)
             imap_put(&db->scan, id, db);
