@@ -44,10 +44,10 @@ static bool readers_open(struct desk *d, struct err *err)
     return ok;
 }
 
-bool desk_open(struct desk *d, struct cli *cli, bool offline, struct err *err)
+bool desk_open(struct desk *d, struct cli *cli, bool aside, struct err *err)
 {
     const struct client_args args = {
-        .config = cli->config, .root = cli->root, .program = "archive", .offline = cli->offline || offline};
+        .config = cli->config, .root = cli->root, .program = "archive", .offline = cli->offline, .aside = aside};
     struct sigaction stop = {.sa_handler = on_stop};
     *d = (struct desk){.cli = cli, .tty = isatty(STDERR_FILENO)};
     stopped = 0;

@@ -25,8 +25,9 @@ struct desk {
     bool tty;              /* progress goes to stderr */
     int64_t said;          /* monotonic: progress was shown last */
 };
-/* Connects to the store. From here on Ctrl-C and SIGTERM only set what desk_stopped() tells. */
-bool desk_open(struct desk *, struct cli *, bool offline, struct err *);
+/* Connects to the store; aside: no account has to be connected. From here on Ctrl-C and SIGTERM only set what
+ * desk_stopped() tells. */
+bool desk_open(struct desk *, struct cli *, bool aside, struct err *);
 void desk_close(struct desk *); /* also one that was not opened */
 bool desk_stopped(void);
 /* Waits until the account's rows are those of its files and the server, as far as that can be had now: without a line

@@ -104,7 +104,10 @@ static int handshake(struct client *c, int fd, int64_t deadline, struct err *err
     struct err said = ERR_INIT;
     c->chan = chan_new(fd, ROLE_UI, ROLE_STORE);
     if (!SEND(c->chan, -1, &said, HELLO, .version = IPC_VERSION, .program = str_z(c->program),
-              .config = str_z(c->config), .offline = c->offline))
+              .config = str_z(c->config),
+              .offline = c->offline ? 1
+                         : c->aside ? 2
+                                    : 0))
         goto gone;
     said = ERR_INIT;
     for (;;) {
@@ -199,6 +202,7 @@ struct client *client_connect(const struct client_args *args, struct err *err)
     c->root = mem_dup_z(args->root);
     c->program = mem_dup_z(args->program);
     c->offline = args->offline;
+    c->aside = args->aside;
     c->log = path_join(args->root, "log");
     if (!client_reconnect(c, err))
         client_close(&c);

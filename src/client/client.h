@@ -14,15 +14,16 @@ struct client_args {
     const char *root;    /* conf_root()'s answer, absolute */
     bool offline;        /* where the store starts, nothing is connected before SET_OFFLINE says so */
     const char *program; /* who we are, for the log: "ui", "fetch", "cmd" ... */
+    bool aside;          /* nothing needs to be connected for this one; for others it may */
 };
 /* Owns `chan`; the strings are copies. schema, root: as WELCOME told them. */
 struct client {
     struct chan *chan; /* NULL while there is no connection */
     uint32_t schema;
     char *config, *root, *program;
-    bool offline; /* of the next connection's HELLO */
-    pid_t spawn;  /* started by us, to be reaped; 0: none */
-    char *log;    /* directory of the programs' logs, named in errors */
+    bool offline, aside; /* of the next connection's HELLO */
+    pid_t spawn;         /* started by us, to be reaped; 0: none */
+    char *log;           /* directory of the programs' logs, named in errors */
 };
 
 /* Connects (starting spawn when no socket answers) and shakes hands. NULL with *err: ERR_STORE_LOCKED with the other

@@ -42,6 +42,7 @@ struct client {
     struct server *srv;
     uint64_t id;
     bool greeted, screen;
+    bool offline; /* it said that nothing is to be connected */
 };
 #define SCREEN_RUNS_MAX 16
 /* A command line that a screen was given: for whom. */
@@ -72,6 +73,7 @@ struct server {
     int64_t active_at;           /* monotonic: a client asked for something last */
     int64_t ending_since;        /* monotonic; 0 not ending */
     bool had_client, greeted;    /* greeted: by the first client */
+    bool quiet;                  /* accounts are offline because a client that came first said so */
     int exit_status;
 };
 /* Takes `chan_fd` over. Returns the exit status when the work has ended. Blocks (it is the program). */

@@ -9,15 +9,32 @@
 #define EARLY_MAX 256
 
 /* ---- Greeting ----------------------------------------------------------------------------------- */
-static void greet(struct client *c, bool offline)
+static bool wants_quiet(const struct server *s)
+{
+    for (size_t i = 0; i < s->nclients; i++)
+        if (s->clients[i]->greeted && s->clients[i]->offline)
+            return true;
+    return false;
+}
+
+/* Nothing was connected before the first one came and said whether it may be; what one had kept offline that has gone,
+ * or that only needed no line, goes online for the next that does. */
+static void lines_for(struct server *s, uint8_t offline)
+{
+    bool first = !s->greeted, wakes = s->quiet && offline == 0 && !wants_quiet(s);
+    for (size_t i = 0; i < s->naccts && (first || wakes); i++)
+        acct_set_offline(s->accts[i], offline != 0 || s->accts[i]->conf->offline);
+    if (first || wakes)
+        s->quiet = offline != 0;
+}
+
+static void greet(struct client *c, uint8_t offline)
 {
     struct server *s = c->srv;
     PEER_SEND(c->peer, -1, WELCOME, .version = IPC_VERSION, .schema = DB_SCHEMA, .root = str_z(s->root));
-    c->greeted = true;
-    /* Nothing was connected before the first one came and said whether it may be. */
-    for (size_t i = 0; i < s->naccts && !s->greeted; i++)
-        acct_set_offline(s->accts[i], offline || s->accts[i]->conf->offline);
-    s->greeted = true;
+    lines_for(s, offline);
+    c->greeted = s->greeted = true;
+    c->offline = offline == 1;
     for (size_t i = 0; i < s->naccts; i++)
         acct_tell(s->accts[i], c);
     for (size_t i = 0; i < s->naccts; i++)
@@ -32,7 +49,7 @@ static void on_hello(struct client *c, struct msg *m)
         return;
     }
     c->screen = str_eqz(m->u.HELLO.program, "ui");
-    greet(c, m->u.HELLO.offline != 0);
+    greet(c, m->u.HELLO.offline);
 }
 
 /* ---- Intents ------------------------------------------------------------------------------------ */
@@ -560,6 +577,7 @@ static void account_message(struct client *c, struct acct *a, struct msg *m, uin
         rows_want(a, c->id, &m->u.WANT_ROWS);
         break;
     case MSG_SET_OFFLINE:
+        c->srv->quiet = false; /* the user decides from here on */
         acct_set_offline(a, m->u.SET_OFFLINE.offline);
         break;
     case MSG_SECRET_GIVEN:

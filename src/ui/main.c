@@ -155,7 +155,8 @@ static int on_screen(const struct ui_start *start, struct loop *loop, struct cli
 int ui_main(const struct ui_start *start)
 {
     struct err err = ERR_INIT;
-    struct client_args args = {start->config ? start->config : "", start->root, start->offline, "ui"};
+    struct client_args args = {
+        .config = start->config ? start->config : "", .root = start->root, .offline = start->offline, .program = "ui"};
     int status;
     signal(SIGPIPE, SIG_IGN);
     struct client *client = client_connect(&args, &err);

@@ -242,8 +242,7 @@ def test_imap():
         ended(ann)
         contains(ann.run("--offline", "import", "--mailbox", "Old", box).stderr, "1 wait for work")
         contains(ann.run("--offline", "import", "--mailbox", "Old", box).stderr, "0 mails imported, 41 duplicates")
-        ended(ann)
-        ann.command("fetch")
+        ann.command("fetch")  # while the programs of that still run
         equal(len(on_server(server, "Old")), 41, "mails on the server at the end")
 
 
