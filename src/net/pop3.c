@@ -210,6 +210,7 @@ bool pop3_delete(struct pop3 *p, const uint32_t *numbers, size_t n,
 {
     size_t window = pop3_pipelines(p) ? POP3_WINDOW : 1, sent = 0;
     p->deletes = p->deletes || n > 0;
+    stream_answer(p->stream); /* the time since the last one was ours */
     for (size_t i = 0; i < n; i++) {
         while (sent < n && sent < i + window) {
             if (!stream_printf(p->stream, err, "DELE %u\r\n", numbers[sent++]))
@@ -230,6 +231,7 @@ bool pop3_delete(struct pop3 *p, const uint32_t *numbers, size_t n,
 bool pop3_quit(struct pop3 *p, struct err *err)
 {
     struct pop3_answer a;
+    stream_answer(p->stream);
     if (!stream_printf(p->stream, err, "QUIT\r\n"))
         return false;
     if (!p->deletes)

@@ -161,6 +161,7 @@ bool pop3_get(struct pop3 *p, enum pop3_verb verb, const uint32_t *numbers, size
         if (number == 0 || number > p->count)
             return err_set(err, ERR_NO_MESSAGE, "%s: there is no message %u", p->host, number);
     }
+    stream_answer(p->stream); /* the time since the last one was ours */
     for (; w.first < n; w.first++) {
         enough = enough || (p->enough != NULL && p->enough(p->enough_arg));
         if (!enough && !refill(&w, err))

@@ -237,6 +237,7 @@ static bool hash_rest(struct listing *l, struct err *err)
 
 bool pop3_list(struct pop3 *p, pop3_list_fn *fn, void *arg, struct err *err)
 {
+    stream_answer(p->stream); /* the time since the last one was ours */
     if (p->lists_sent == 0) {
         p->count = 0;
         if (!pop3_list_send(p, err))
