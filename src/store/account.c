@@ -176,11 +176,18 @@ static void retry_fired(void *arg)
     acct_pump(a);
 }
 
+/* Room is made, a disk is mounted: nobody tells us. */
+static bool disk_error(enum err_kind kind)
+{
+    return kind == ERR_DISK_FULL || kind == ERR_IO || kind == ERR_PERMISSION || kind == ERR_NO_FILE ||
+           kind == ERR_STORE;
+}
+
 /* Encryption that failed where it held before is the network's doing (a captive portal, a line cut in the middle), not
  * the configuration's. */
 static bool passes(const struct acct *a, enum err_kind kind)
 {
-    return err_retry(kind) == RETRY_LATER || err_retry(kind) == RETRY_NOW ||
+    return err_retry(kind) == RETRY_LATER || err_retry(kind) == RETRY_NOW || disk_error(kind) ||
            (a->was_up && kind >= ERR_TLS && kind <= ERR_NO_STARTTLS);
 }
 
@@ -188,7 +195,8 @@ static void retry_later(struct acct *a, enum err_kind kind, const char *text)
 {
     uint32_t random;
     fs_random(&random, sizeof random);
-    if (kind == ERR_SERVER_TEMP) /* it asked for patience: too many connections, too many logins */
+    /* it asked for patience: too many connections, too many logins */
+    if (kind == ERR_SERVER_TEMP || disk_error(kind))
         a->attempt = MAX(a->attempt, (unsigned)PATIENCE);
     int64_t delay = sync_backoff_ms(++a->attempt, random);
     a->retry = loop_after(a->srv->loop, delay, retry_fired, a);
@@ -539,16 +547,28 @@ static void fetch_ended(struct acct *a, const char *why)
     acct_settle(a);
 }
 
+void acct_unkept(struct acct *a, const struct err *err)
+{
+    if (a->line != LINE_DOWN)
+        acct_line_failed(a, err->kind, str_z(err->text));
+    acct_fetch_stop(a, err->text);
+    acct_fetch_after(a, CRASH_MS);
+}
+
 static void burst_end(void *arg)
 {
     struct acct *a = arg;
     struct err err = ERR_INIT;
-    if (db_in_burst(a->db) && !db_commit(a->db, &err))
+    bool kept = !db_in_burst(a->db) || db_commit(a->db, &err);
+    if (!kept)
         acct_db_error(a, &err);
-    else if (err.kind == ERR_NONE)
+    else
         a->said = ERR_INIT;
     if (a->violated) {
         fetch_ended(a, "it broke the protocol");
+    } else if (!kept && a->pop) {
+        acct_unkept(a, &err);
+        acct_settle(a);
     } else if (a->away.kind) {
         local_away(a);
     } else {

@@ -230,6 +230,8 @@ void acct_db_error(struct acct *, const struct err *);
  * asks. */
 void acct_fetch_stop(struct acct *, const char *why);
 void acct_fetch_after(struct acct *, int64_t ms);
+/* What fetch said could not be kept: the line is given up, and fetch begins anew from what is kept. */
+void acct_unkept(struct acct *, const struct err *);
 void acct_drop_line(struct acct *); /* what was true of the connection is not any more */
 void acct_connected(struct acct *);
 /* The step that connects, with what is remembered of the server. False: it could not be sent. */

@@ -29,6 +29,7 @@ struct pop_run {
     bool stopped;      /* by the user: what is here is finished, no more is fetched */
     uint64_t inbox;
     uint32_t fresh, deleted, failed, left_out; /* left_out: too large, and no header to show */
+    struct err ledger;                         /* why nothing (more) was deleted */
     bool dele_sent;
     /* progress */
     uint32_t wanted, came;
@@ -487,7 +488,9 @@ static void quit_done(struct acct *a, struct step *s, enum err_kind kind, struct
         snprintf(words, sizeof words, "%u message%s could not be fetched", r->failed, r->failed == 1 ? "" : "s");
     else if (r->left_out)
         snprintf(words, sizeof words, "%u left on the server: over max-size, without a header to show", r->left_out);
-    enum err_kind why = r->stopped ? ERR_CANCELED : r->failed ? ERR_SERVER_NO : ERR_NONE;
+    enum err_kind why = r->stopped ? ERR_CANCELED : r->failed ? ERR_SERVER_NO : r->ledger.kind;
+    if (why != ERR_NONE && why == r->ledger.kind)
+        snprintf(words, sizeof words, "nothing was deleted on the server: %.80s", r->ledger.text);
     a->pass_fresh += r->fresh;
     a->pass_bytes += r->bytes;
     a->pass_removed += ok ? r->deleted : 0;
@@ -717,6 +720,7 @@ static bool ledger_delete(struct acct *a, const struct pop_policy *p, struct buf
     if (!ok) {
         db_rollback(a->db);
         acct_db_error(a, &err);
+        r->ledger = err;
         buf_reset(numbers);
     }
     return ok;
@@ -752,7 +756,7 @@ void pop_pump(struct acct *a)
     if (r->waits)
         return;
     if (r->phase == POP_LISTING && !listing(a)) {
-        acct_line_failed(a, ERR_STORE, STR("the ledger cannot be written"));
+        acct_unkept(a, &a->said);
         return;
     }
     if (r->phase == POP_FETCHING)
