@@ -356,15 +356,13 @@ struct retrieval {
     bool said;     /* the trouble was of the message or the disk, the line is well */
 };
 
-static bool disk_has(int fd, uint64_t more, struct err *err)
+static bool disk_has_room(int fd)
 {
     struct statvfs v;
-    if (fstatvfs(fd, &v) == 0 && (uint64_t)v.f_bavail * v.f_frsize < more + DISK_RESERVE)
-        return err_set(err, ERR_DISK_FULL, "no room for the message");
-    return true;
+    return fstatvfs(fd, &v) != 0 || (uint64_t)v.f_bavail * v.f_frsize >= DISK_RESERVE;
 }
 
-static bool on_begin(void *arg, uint32_t number, uint64_t size, struct err *err)
+static bool on_begin(void *arg, uint32_t number UNUSED, uint64_t size, struct err *err)
 {
     struct retrieval *r = arg;
     uint64_t max = r->replaces.n ? 0 : r->f->account->max_size; /* who opens it wants it whatever it is */
@@ -381,7 +379,9 @@ static bool on_begin(void *arg, uint32_t number, uint64_t size, struct err *err)
     r->max = (max == 0 ? MESSAGE_MAX : MAX(max, size)) + SIZE_SLACK;
     if (r->replaces.n && !FETCH_SEND(r->f, err, STEP_PROGRESS, .step = r->step, .done = 0, .total = size))
         return false;
-    return r->delivery != NULL && disk_has(delivery_fd(r->delivery), number & POP_HEAD_ONLY ? 0 : size, err);
+    /* The size is the server's word, and no reason to leave out what may be small. */
+    return r->delivery != NULL && (disk_has_room(delivery_fd(r->delivery)) ||
+                                   err_set(err, ERR_DISK_FULL, "the disk has no room for more mail"));
 }
 
 static void take_head(struct retrieval *r, struct str bytes)
@@ -411,8 +411,8 @@ static bool on_data(void *arg, struct str bytes, struct err *err)
         return err_set(err, ERR_LIMIT, "the message is longer than listed and over max-size");
     if (r->bytes - r->looked > RESERVE_EVERY) {
         r->looked = r->bytes;
-        if (!disk_has(delivery_fd(r->delivery), 0, err))
-            return false;
+        if (!disk_has_room(delivery_fd(r->delivery))) /* it goes, and the others may fit */
+            return err_set(err, ERR_LIMIT, "no room on the disk for the message");
     }
     if (!r->head_ended)
         take_head(r, bytes);
