@@ -154,17 +154,20 @@ bool db_index_done(struct db *db, const uint64_t *msgs, size_t n, struct err *er
     return call_leave(db, own, err);
 }
 
-/* Nothing waits any more; the next change of its body queues it again. What was to be moved there and is not where it
- * was (a kill came before that was known) is added anew. */
+/* Nothing waits any more; the next change of its body queues it again, and so did one that came meanwhile: another
+ * program has moved the file under the reader's eyes. What was to be moved there and is not where it was (a kill came
+ * before that was known) is added anew. */
 bool db_index_failed(struct db *db, uint64_t msg, struct err *err)
 {
     bool own;
     if (!call_enter(db, &own, err))
         return false;
+    const struct handed *h = imap_get(&db->handed, msg);
     q_run(db,
-          "UPDATE msg SET istate=CASE WHEN (istate & ?1)=0 AND ipath IS NOT NULL THEN ?1 ELSE 0 END,ipath=NULL WHERE "
-          "id=?2",
-          "ii", I(INDEX_WHAT_MAIL), I(msg));
+          "UPDATE msg SET istate=CASE WHEN (?3>=0 AND iseq<>?3) OR ((istate & ?1)=0 AND ipath IS NOT NULL) THEN ?1 "
+          "ELSE 0 "
+          "END,ipath=NULL WHERE id=?2",
+          "iii", I(INDEX_WHAT_MAIL), I(msg), h ? I(h->seq) : -1);
     return call_leave(db, own, err);
 }
 
