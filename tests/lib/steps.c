@@ -25,6 +25,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
 
 /* steps.py knows these. */
@@ -40,6 +41,7 @@ struct shared {
     uint32_t fold;   /* a write behind one into the same file is no step of its own */
     uint32_t last_pid;
     uint64_t last_ino;
+    int64_t clock;       /* seconds that the clock is wrong */
     uint64_t used, size; /* of the record */
     uint32_t pids[1000];
     char role[16];    /* only this program's steps count; "" all */
@@ -257,8 +259,8 @@ static int on_file(int kind, int fd, long call, uint64_t a, uint64_t b, uint64_t
     int r = -1;
     if (!ours || enter(kind, 0))
         r = (int)syscall(call, fd, a, b, c);
-    if (ours && r == 0)
-        record(kind, st.st_ino, S_ISDIR(st.st_mode), a, NULL, 0, NULL, 0);
+    if (ours && (r == 0 || kind == 'S')) /* what a failed sync was for is lost: the next one does not know of it */
+        record(r == 0 ? kind : 'E', st.st_ino, S_ISDIR(st.st_mode), a, NULL, 0, NULL, 0);
     if (ours)
         leave();
     return r;
@@ -294,8 +296,8 @@ static int named(int kind, int dir, const char *path, long flags, long mode)
     bool ours = watched(dir, path), created = false;
     struct stat st;
     int r = -1;
-    bool counts = ours && (kind != 'C' || (fstatat(dir, path, &st, AT_SYMLINK_NOFOLLOW) != 0 && errno == ENOENT) ||
-                           flags & O_TRUNC);
+    bool there = ours && kind != 'U' && fstatat(dir, path, &st, AT_SYMLINK_NOFOLLOW) == 0;
+    bool counts = ours && (!there || (kind == 'C' && flags & O_TRUNC));
     if (!counts || enter(kind, 0)) {
         if (kind == 'C')
             r = (int)syscall(SYS_openat, dir, path, flags, mode);
@@ -401,6 +403,16 @@ int linkat(int dir, const char *path, int dir2, const char *path2, int flags)
 int link(const char *path, const char *path2)
 {
     return moved('L', AT_FDCWD, path, AT_FDCWD, path2, 0);
+}
+
+time_t time(time_t *t)
+{
+    struct timespec now = {0};
+    syscall(SYS_clock_gettime, CLOCK_REALTIME, &now);
+    now.tv_sec += sh ? sh->clock : 0;
+    if (t)
+        *t = now.tv_sec;
+    return now.tv_sec;
 }
 
 /* A program's environment is cleaned by who starts it: this library goes along. */

@@ -23,8 +23,8 @@ from tap import BUILD
 COUNT_ONLY, KILL_ONE, KILL_ALL, FAIL_ONCE, FAIL_ON = range(5)
 LIBRARY = os.path.join(BUILD, "tests", "lib", "libsteps.so")
 ALL = "WTSYCDRLUN"
-HEAD = struct.Struct("=QQIIIIIIIIQQQ1000I16s1024s")
-FIELDS = ("n", "at", "mode", "error", "kinds", "fired", "npids", "failed", "fold", "last_pid", "last_ino", "used", "size")
+HEAD = struct.Struct("=QQIIIIIIIIQqQQ1000I16s1024s")
+FIELDS = ("n", "at", "mode", "error", "kinds", "fired", "npids", "failed", "fold", "last_pid", "last_ino", "clock", "used", "size")
 RECORD = struct.Struct("=IIQQQQII")
 
 
@@ -39,10 +39,11 @@ class Steps:
                     "ASAN_OPTIONS": ":".join(filter(None, (os.environ.get("ASAN_OPTIONS"), "verify_asan_link_order=0")))}
         self.arm(0, COUNT_ONLY)
 
-    def arm(self, at, mode, error=0, kinds=ALL, role="", fold=False):
-        """For the next run; no program of an earlier one may be alive. fold: a write behind one into the same file is no step of its own."""
+    def arm(self, at, mode, error=0, kinds=ALL, role="", fold=False, clock=0):
+        """For the next run; no program of an earlier one may be alive. fold: a write behind one into the same file is no step of its own.
+        clock: seconds by which its clock is wrong."""
         mask = sum(1 << ord(k) - 65 for k in kinds)
-        self.map[:HEAD.size] = HEAD.pack(0, at, mode, error, mask, 0, 0, 0, fold, 0, 0, 0, self.size, *[0] * 1000, role.encode(), self.under.encode())
+        self.map[:HEAD.size] = HEAD.pack(0, at, mode, error, mask, 0, 0, 0, fold, 0, 0, clock, 0, self.size, *[0] * 1000, role.encode(), self.under.encode())
 
     def disarm(self):
         """Nothing more happens to the programs that are alive, and to those that come."""
@@ -103,10 +104,11 @@ class Disk:
                 if stat.S_ISREG(info.st_mode):
                     with open(path, "rb") as f:
                         self.files[info.st_ino] = f.read()
+        self.lost = set()
         self.sync()
 
     def sync(self):
-        self.safe_files = dict(self.files)
+        self.safe_files = {i: self.safe_files.get(i, b"") if i in self.lost else f for i, f in self.files.items()}
         self.safe_dirs = {i: dict(d) for i, d in self.dirs.items()}
 
     def apply(self, step):
@@ -119,6 +121,7 @@ class Disk:
             self.files[ino] = self.files.get(ino, b"")[:at].ljust(at, b"\0")
         elif kind == "C":
             self.files[ino] = b""
+            self.lost.discard(ino)
             if self.dirs.setdefault(other, {}).get(name) != ino:
                 self.safe_files[ino] = b""  # a new file, maybe with an old number
             self.dirs[other][name] = ino
@@ -137,7 +140,9 @@ class Disk:
             changed = self.safe_dirs.get(ino) != self.dirs.get(ino)
             self.safe_dirs[ino] = dict(self.dirs.get(ino, {}))
             return changed
-        elif kind == "S":
+        elif kind == "E":
+            self.lost.add(ino)
+        elif kind == "S" and ino not in self.lost:
             changed = self.safe_files.get(ino) != self.files.get(ino)
             self.safe_files[ino] = self.files.get(ino, b"")
             return changed
@@ -145,6 +150,13 @@ class Disk:
             self.sync()
             return True
         return False
+
+    def durable(self, *path):
+        """Contents of the files in a directory after a cut."""
+        at = self.root
+        for name in path:
+            at = self.safe_dirs.get(at, {}).get(name)
+        return [self.safe_files.get(ino, b"") for ino in self.safe_dirs.get(at, {}).values() if ino in self.files]
 
     def write(self, to, names=False):
         """What a cut leaves, as a tree of its own: what was synced; with `names` the directories too as they were last, as a file system's
