@@ -197,7 +197,15 @@ static bool step_close(struct fetch *f, struct msg *m UNUSED, struct err *err UN
 struct listing {
     struct fetch *f;
     uint32_t step;
+    struct buf mails; /* not sent yet */
 };
+
+static bool list_send(struct listing *l, struct err *err)
+{
+    bool ok = FETCH_SEND(l->f, err, POP_UIDLS, .step = l->step, .mails = buf_str(&l->mails));
+    buf_reset(&l->mails);
+    return ok;
+}
 
 static bool on_listed(void *arg, uint32_t number, uint64_t size, struct str uidl, struct err *err)
 {
@@ -212,7 +220,8 @@ static bool on_listed(void *arg, uint32_t number, uint64_t size, struct str uidl
     if (!buf_adds(&s->ids, uidl))
         return err_set(err, ERR_LIMIT, "the message ids of the maildrop take more than %zu bytes", IDS_MAX);
     s->id_at[number] = s->ids.n;
-    return FETCH_SEND(l->f, err, POP_UIDL, .step = l->step, .number = number, .size = size, .uidl = uidl);
+    return ipc_mails_add(&l->mails, number, size, uidl) ||
+           (list_send(l, err) && ipc_mails_add(&l->mails, number, size, uidl));
 }
 
 static bool step_list(struct fetch *f, struct msg *m, struct err *err)
@@ -225,8 +234,14 @@ static bool step_list(struct fetch *f, struct msg *m, struct err *err)
     s->id_at = s->id_from = NULL;
     s->count = 0;
     buf_reset(&s->ids);
-    struct listing l = {f, m->u.STEP_POP_LIST.step};
-    return pop3_list(s->pop3, on_listed, &l, err) || lose_flight(f, err);
+    struct listing l = {.f = f, .step = m->u.STEP_POP_LIST.step, .mails = BUF_INIT(32768)};
+    bool ok = pop3_list(s->pop3, on_listed, &l, err);
+    if (!ok)
+        lose_flight(f, err);
+    else if (l.mails.n > 0)
+        ok = list_send(&l, err);
+    buf_fini(&l.mails);
+    return ok;
 }
 
 static struct str uidl_of(const struct pop_session *s, uint32_t number)

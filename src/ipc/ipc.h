@@ -128,6 +128,11 @@ uint64_t ipc_ids_at(struct str, size_t i);
 bool ipc_ranges_add(struct buf *, uint32_t lo, uint32_t hi); /* joins with the last range where they touch */
 size_t ipc_ranges_count(struct str);
 void ipc_ranges_at(struct str, size_t i, uint32_t *lo_r, uint32_t *hi_r);
+/* Messages of a POP3 listing: number, size, id (IPC_UIDL_MAX bytes at most, the rest is cut). */
+#define IPC_UIDL_MAX 1024
+bool ipc_mails_add(struct buf *, uint32_t number, uint64_t size, struct str uidl);
+/* Takes the first of *rest; false where there is none, or what is there is none: then *rest is not empty. */
+bool ipc_mails_next(struct str *rest, uint32_t *number_r, uint64_t *size_r, struct str *uidl_r);
 
 /* ---- Channel --------------------------------------------------------------------------------------------- */
 struct chan;

@@ -65,3 +65,30 @@ void ipc_ranges_at(struct str ranges, size_t i, uint32_t *lo_r, uint32_t *hi_r)
     *lo_r = (uint32_t)le_get(ranges.p + i * RANGE_BYTES, 4);
     *hi_r = (uint32_t)le_get(ranges.p + i * RANGE_BYTES + 4, 4);
 }
+
+/* ---- Mails of a maildrop: u32 number, u64 size, u16 length, id ---------------------------------- */
+#define MAIL_BYTES 14
+
+bool ipc_mails_add(struct buf *out, uint32_t number, uint64_t size, struct str uidl)
+{
+    char le[MAIL_BYTES];
+    uidl = str_sub(uidl, 0, MIN(uidl.n, (size_t)IPC_UIDL_MAX));
+    if (out->n + MAIL_BYTES + uidl.n > out->max)
+        return false;
+    le_put(le, number, 4);
+    le_put(le + 4, size, 8);
+    le_put(le + 12, uidl.n, 2);
+    return buf_add(out, le, MAIL_BYTES) && buf_adds(out, uidl);
+}
+
+bool ipc_mails_next(struct str *rest, uint32_t *number_r, uint64_t *size_r, struct str *uidl_r)
+{
+    size_t n = rest->n >= MAIL_BYTES ? (size_t)le_get(rest->p + 12, 2) : 0;
+    if (rest->n < MAIL_BYTES || n > IPC_UIDL_MAX || n > rest->n - MAIL_BYTES)
+        return false;
+    *number_r = (uint32_t)le_get(rest->p, 4);
+    *size_r = le_get(rest->p + 4, 8);
+    *uidl_r = str_sub(*rest, MAIL_BYTES, MAIL_BYTES + n);
+    *rest = str_sub(*rest, MAIL_BYTES + n, rest->n);
+    return true;
+}

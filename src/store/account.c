@@ -466,7 +466,7 @@ static const struct {
     {MSG_BODY_BEGUN, open_message, 1, 0, 0},
     {MSG_STEP_PROGRESS, open_message, 0, 0, 0},
     {MSG_MAILDIR_FD, open_message, 0, 0, 0},
-    {MSG_POP_UIDL, pop_message, 0, 1, 0},
+    {MSG_POP_UIDLS, pop_message, 0, 1, 0},
     {MSG_DELIVERED, pop_message, 0, 1, 0},
     {MSG_POP_FAILED, pop_message, 0, 1, 0},
     {MSG_POP_HEAD, pop_message, 0, 1, 0},

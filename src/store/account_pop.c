@@ -180,13 +180,21 @@ bool pop_stop(struct acct *a)
 }
 
 /* ---- What fetch says ---------------------------------------------------------------------------- */
-static void on_uidl(struct acct *a, const struct m_POP_UIDL *u)
+static void on_uidls(struct acct *a, const struct m_POP_UIDLS *u)
 {
     struct err err = ERR_INIT;
-    if (!a->poprun || a->poprun->phase != POP_LISTING || !acct_step_find(a, u->step, MSG_STEP_POP_LIST) ||
-        u->number == 0)
+    struct str rest = u->mails, uidl;
+    uint32_t number;
+    uint64_t size;
+    bool asked = a->poprun && a->poprun->phase == POP_LISTING && acct_step_find(a, u->step, MSG_STEP_POP_LIST);
+    bool ok = true;
+    while (asked && ok && ipc_mails_next(&rest, &number, &size, &uidl)) {
+        asked = number > 0;
+        ok = !asked || db_pop_add(a->db, number, size, uidl, &err);
+    }
+    if (!asked || (ok && rest.n > 0))
         acct_violation(a, "a listing that was not asked for");
-    else if (!db_pop_add(a->db, u->number, u->size, u->uidl, &err))
+    else if (!ok)
         acct_db_error(a, &err);
 }
 
@@ -286,8 +294,8 @@ static void on_head(struct acct *a, const struct m_POP_HEAD *h)
 
 void pop_message(struct acct *a, struct msg *m)
 {
-    if (m->kind == MSG_POP_UIDL)
-        on_uidl(a, &m->u.POP_UIDL);
+    if (m->kind == MSG_POP_UIDLS)
+        on_uidls(a, &m->u.POP_UIDLS);
     else if (m->kind == MSG_DELIVERED)
         on_delivered(a, &m->u.DELIVERED);
     else if (m->kind == MSG_POP_HEAD)

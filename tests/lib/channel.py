@@ -1,5 +1,6 @@
 """The store's end of a channel: messages by the definitions of src/ipc/messages.def, and a program started with it."""
 import array
+import collections
 import contextlib
 import os
 import re
@@ -67,12 +68,27 @@ def decode(packet):
     return Message(name, fields)
 
 
+Listed = collections.namedtuple("Listed", "number size uidl")
+
+
 def ranges(*pairs):
     return b"".join(struct.pack("<II", *(p if isinstance(p, tuple) else (p, p))) for p in pairs)
 
 
 def unrange(data):
     return [x for lo, hi in struct.iter_unpack("<II", data) for x in range(lo, hi + 1)]
+
+
+def listing(messages):
+    """[(number, size, uidl)] of POP_UIDLS messages."""
+    out = []
+    for m in messages:
+        data = m.mails
+        while data:
+            number, size, n = struct.unpack_from("<IQH", data)
+            out.append(Listed(number, size, data[14:14 + n]))
+            data = data[14 + n:]
+    return out
 
 
 class Program:

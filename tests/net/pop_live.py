@@ -9,7 +9,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import channel  # noqa: E402
 import dovecot  # noqa: E402
 import tap  # noqa: E402
-from channel import ranges  # noqa: E402
+from channel import listing, ranges  # noqa: E402
 
 ERR = channel.error_kinds()
 ODD = [
@@ -50,9 +50,9 @@ def whole_pass(s, url):
     with fetch(s, url) as p:
         got = p.do("STEP_CONNECT")
         tap.contains(got["ONLINE"][0].caps_text.decode(), "TLS 1.3")
-        listed = p.do("STEP_POP_LIST")["POP_UIDL"]
+        listed = listing(p.do("STEP_POP_LIST")["POP_UIDLS"])
         tap.equal([m.number for m in listed], list(range(1, len(want) + 1)))
-        tap.equal([m["size"] for m in listed], [len(w) for w in want])
+        tap.equal([m.size for m in listed], [len(w) for w in want])
         mails = p.do("STEP_POP_RETR", numbers=ranges((1, len(want))))["DELIVERED"]
         tap.equal([m.uidl for m in mails], [m.uidl for m in listed])
         for m, w in zip(mails, want):
@@ -73,13 +73,13 @@ def whole_pass(s, url):
         p.do("STEP_POP_DELE", numbers=ranges(1))
         p.do("STEP_CLOSE")
         p.do("STEP_CONNECT")
-        again = p.do("STEP_POP_LIST")["POP_UIDL"]
+        again = listing(p.do("STEP_POP_LIST")["POP_UIDLS"])
         tap.equal([m.uidl for m in again], [m.uidl for m in listed])
         p.do("STEP_POP_DELE", numbers=ranges(1, 3))
         p.do("STEP_POP_QUIT")
         p.do("STEP_POP_LIST", want=ERR["OFFLINE"])
         p.do("STEP_CONNECT")
-        left = p.do("STEP_POP_LIST")["POP_UIDL"]
+        left = listing(p.do("STEP_POP_LIST")["POP_UIDLS"])
         tap.equal([m.uidl for m in left], [m.uidl for i, m in enumerate(listed) if i not in (0, 2)])
         p.do("STEP_POP_QUIT")
 
@@ -102,7 +102,7 @@ def test_login_mechanisms():
             s.deliver("alice", ODD[0])
             with fetch(s) as p:
                 tap.contains(p.do("STEP_CONNECT")["ONLINE"][0].caps_text.decode().upper(), "SASL %s" % mechanism.upper())
-                tap.equal(len(p.do("STEP_POP_LIST")["POP_UIDL"]), 1)
+                tap.equal(len(listing(p.do("STEP_POP_LIST")["POP_UIDLS"])), 1)
                 p.do("STEP_POP_QUIT")
             with fetch(s, secret="wrong") as p:
                 p.do("STEP_CONNECT", want=ERR["AUTH"])
@@ -165,7 +165,7 @@ def test_server_gone():
             p.do("STEP_CONNECT", want=ERR["CONNECT"])
             s.start()
             p.do("STEP_CONNECT")
-            tap.equal(len(p.do("STEP_POP_LIST")["POP_UIDL"]), 2)
+            tap.equal(len(listing(p.do("STEP_POP_LIST")["POP_UIDLS"])), 2)
             tap.equal(len(p.do("STEP_POP_RETR", numbers=ranges((1, 2)))["DELIVERED"]), 2)
             tap.equal(os.listdir(os.path.join(p.mail, "tmp")), [])
 

@@ -173,6 +173,31 @@ static void packed_lists(void **state)
     buf_fini(&ranges);
 }
 
+/* Each comes back as it was; what is cut short anywhere, or too long, is none. */
+static void packed_mails(void **state UNUSED)
+{
+    struct buf mails = BUF_INIT(60);
+    uint32_t number;
+    uint64_t size;
+    struct str uidl;
+    assert_true(ipc_mails_add(&mails, 1, UINT64_MAX, STR("a\0/")));
+    assert_true(ipc_mails_add(&mails, UINT32_MAX, 0, STR("")));
+    assert_false(ipc_mails_add(&mails, 3, 0, STR("longer than there is room for")));
+    for (size_t n = 0; n <= mails.n; n++) {
+        struct str rest = str_sub(buf_str(&mails), 0, n);
+        bool one = ipc_mails_next(&rest, &number, &size, &uidl);
+        assert_int_equal(one, n >= 17);
+        assert_true(!one || (number == 1 && size == UINT64_MAX && str_eq(uidl, STR("a\0/"))));
+        bool two = one && ipc_mails_next(&rest, &number, &size, &uidl);
+        assert_int_equal(two, n == mails.n);
+        assert_true(!two || (number == UINT32_MAX && size == 0 && uidl.n == 0));
+        assert_int_equal(rest.n == 0, n == 0 || n == 17 || n == mails.n);
+    }
+    struct str far = {"\1\0\0\0\0\0\0\0\0\0\0\0\377\377xx", 16};
+    assert_false(ipc_mails_next(&far, &number, &size, &uidl));
+    buf_fini(&mails);
+}
+
 /* ---- Channel ---- */
 
 static void messages_pass_with_their_files(void **state)
@@ -447,6 +472,7 @@ int main(void)
         cmocka_unit_test(bounds_of_a_string),
         cmocka_unit_test(senders_and_files_as_the_table_says),
         cmocka_unit_test(packed_lists),
+        cmocka_unit_test(packed_mails),
         cmocka_unit_test(messages_pass_with_their_files),
         cmocka_unit_test(a_stuck_peer_meets_the_cap),
         cmocka_unit_test(a_slow_peer_gets_all_in_order),

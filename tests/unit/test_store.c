@@ -770,7 +770,7 @@ static void hostile_fetch_is_ended(void **state)
           .u.BODY_AT = {.step = 1, .box = 1, .uid = 1, .msg = 1, .path = {"../../x", 7}}}},
         {"a move nobody asked for",
          {.kind = MSG_MOVED, .fd = -1, .u.MOVED = {.step = 1, .box = 1, .uid = 1, .target = 2}}},
-        {"another protocol's word", {.kind = MSG_POP_UIDL, .fd = -1, .u.POP_UIDL = {.step = 1, .number = 1}}},
+        {"another protocol's word", {.kind = MSG_POP_UIDLS, .fd = -1, .u.POP_UIDLS = {.step = 1}}},
         {"files nobody asked for", {.kind = MSG_FILES, .fd = -1, .u.FILES = {.step = 1, .paths = {"a/1", 3}}}},
         {"UIDs nobody asked for", {.kind = MSG_UIDS, .fd = -1, .u.UIDS = {.step = 1, .box = 1, .last = 1}}},
     };
@@ -935,11 +935,14 @@ static void pop_list(uint32_t n)
 {
     struct msg m = next(w.fetch, MSG_STEP_POP_LIST);
     uint32_t step = m.u.STEP_POP_LIST.step;
+    struct buf mails = BUF_INIT(32768);
     for (uint32_t i = 1; i <= n; i++) {
         char uidl[20];
         snprintf(uidl, sizeof uidl, "uidl-%u", i);
-        FETCH(POP_UIDL, .step = step, .number = i, .size = 100, .uidl = str_z(uidl));
+        assert_true(ipc_mails_add(&mails, i, 100, str_z(uidl)));
     }
+    FETCH(POP_UIDLS, .step = step, .mails = buf_str(&mails));
+    buf_fini(&mails);
     done(step);
 }
 
