@@ -1,12 +1,15 @@
 #!/usr/bin/env python3
 """POP3 into a Maildir, in the real programs: the screen asks at once, the Maildir is shared with other programs, and a
 kill in the middle of a pass neither loses nor doubles a mail (THREATS 86, 158)."""
+import contextlib
 import mailbox
 import os
 import signal
+import sqlite3
 import subprocess
 import time
 
+import pop_script
 import tap
 from dovecot import Server
 from tap import contains, equal
@@ -115,6 +118,35 @@ def test_killed_in_the_middle():
         except BaseException:
             print("\n".join("# " + line for line in bob.logs().splitlines()))
             raise
+        finally:
+            server.close()
+
+
+def test_line_falls_silent():
+    """What came before it is durable and in the list, though it waited for more to become durable with."""
+    with tap.directory() as root:
+        server = pop_script.Server([pop_script.Mail(message("mail %d" % i).replace("\n", "\r\n")) for i in range(5)], directory=root)
+        server.rule("RETR 2", pop_script.STALL)
+        bob = User(os.path.join(root, "bob"), server, protocol="pop3s")
+        try:
+            with bob.at_screen() as term:
+                term.wait(lambda s: all("mail %d" % i in s for i in (2, 3, 4)) and "mail 1" not in s)
+                equal(len(files(bob)), 3)
+        finally:
+            server.close()
+
+
+def test_search_follows_behind():
+    """Who fetches many mails does not wait until the search knows them, but it comes to know them."""
+    with tap.directory() as root:
+        server = Server(os.path.join(root, "dovecot"))
+        bob = User(os.path.join(root, "bob"), server, protocol="pop3s")
+        try:
+            server.append("bob", "INBOX", [message("number %d" % i) for i in range(300)])
+            contains(bob.command("fetch"), "300 new")
+            eventually("all programs have ended", lambda: not bob.programs(), 120)
+            with contextlib.closing(sqlite3.connect(os.path.join(bob.store, "state", "work", "cache.db"))) as db:
+                equal(db.execute("SELECT count(*), sum(istate > 0) FROM msg").fetchone(), (300, 0), "rows, and those the search does not know")
         finally:
             server.close()
 
