@@ -8,7 +8,7 @@ import time
 
 import tap
 from dovecot import Server as Dovecot
-from pop_script import Server, STALL
+from pop_script import Mail, Server, STALL
 from tap import contains, equal
 from term import Terminal
 from user import User, eventually, message
@@ -275,6 +275,24 @@ def test_no_top():
             equal(server.asked("(RETR|TOP|DELE) 1"), [])
         finally:
             server.close()
+
+
+def test_size_is_a_lie():
+    """A mail that is said to be larger than any disk is fetched all the same, at once or when it is opened."""
+    for limit in ("0", "100K"):
+        with tap.directory() as root:
+            server, bob = scripted(root, [small("first"), Mail(small("endless"), size=10 ** 15), small("last")], "set -a work max-size %s\n" % limit)
+            try:
+                equal((bob.command("fetch"), subjects(bob)), ("work: 3 new\n", ["endless", "first", "last"]))
+                equal(len([f for f in files(bob) if "_s" in f]), 0 if limit == "0" else 1)
+                if limit != "0":
+                    with bob.at_screen(cols=110) as term:
+                        term.wait("endless")
+                        term.keys("Home", "j", "Enter")
+                        term.wait("Hello.")
+                        eventually("it is here", lambda: not [f for f in files(bob) if "_s" in f])
+            finally:
+                server.close()
 
 
 # ---- What stays on the server
