@@ -428,8 +428,7 @@ static bool relocate(struct maildir *m, struct str from, const char *sub, const 
     int a = md_open_dir(m, from, sub, err), b = a < 0 ? -1 : md_open_dir(m, to, "cur", err);
     bool ok = b >= 0;
     if (ok && renameat(a, name, b, new_name) < 0)
-        ok = err_sys(err, errno == ENOENT ? ERR_NO_MESSAGE : err_from_errno(errno), errno,
-                     "cannot rename a message of %s", m->path);
+        ok = err_sys(err, errno == ENOENT ? ERR_NO_MESSAGE : err_from_errno(errno), errno, "cannot rename its file");
     if (ok && (fsync(b) < 0 || fsync(a) < 0))
         ok = err_sys(err, err_from_errno(errno), errno, "cannot make %s durable", m->path);
     if (a >= 0)

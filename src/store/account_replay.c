@@ -163,8 +163,9 @@ static void command_done(struct acct *a, struct step *s, enum err_kind kind, str
             a->list_wanted = true;
         } else if (!a->imap && !line_error(kind) && s->msg) {
             const char *why = clean_line(text);
-            acct_note(a, 2, kind, "%s a message in %s of %s failed: %s", verb_of(r->b.kind), box_words(a, r->b.box),
-                      a->name, why);
+            bool marks = r->b.kind == INTENT_FLAGS || r->b.kind == INTENT_TAGS;
+            acct_note(a, 2, kind, "%s%s in %s failed: %s; it is as before", verb_of(r->b.kind),
+                      marks ? "" : " a message", box_words(a, r->b.box), why);
             if (!db_item_failed(a->db, s->a, s->msg, kind, why, &err))
                 acct_db_error(a, &err);
         } else {
