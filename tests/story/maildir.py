@@ -170,7 +170,7 @@ def test_deleted_where_there_is_no_trash():
         # one that has a purpose does not go by a key too many
         md.add("thrown away", "Trash")
         term.wait(lambda screen: re.search(r"Trash +1", screen))
-        term.keys("y", "Home", "j", "j")
+        term.go("Trash", "thrown away")
         term.command("delete-mailbox")
         term.wait("the account's mailbox for a purpose")
 
