@@ -227,7 +227,9 @@ static void again(struct maker *m, uint64_t intent, struct db_undone *u)
         bool can = in.kind == INTENT_BOX_CREATE
                        ? !q_one(m->db, &taken, "SELECT 1 FROM boxid WHERE name=?", "s", buf_str(&in.arg))
                        : box_ref(m->db, in.box) != NULL;
-        *(can && make_box(m, in.kind, in.box, buf_str(&in.arg), buf_str(&in.utf8)) ? &u->count : &u->skipped) += 1;
+        uint64_t box = can ? make_box(m, in.kind, in.box, buf_str(&in.arg), buf_str(&in.utf8)) : 0;
+        *(box ? &u->count : &u->skipped) += 1;
+        in.box = box ? box : in.box; /* a mailbox that is created again is another one */
     }
     size_t n;
     struct item *items = items_load(m->db, in.id, &n);
@@ -265,7 +267,7 @@ bool db_undo(struct db *db, bool redo, int64_t now, struct db_undone *undone_r, 
         return call_refuse(db, own, err, ERR_NOT_UNDOABLE, redo ? "nothing to redo" : "nothing to undo");
     if (!redo && is_final(db, &g)) {
         q_keep(db, "UPDATE ugroup SET state=2 WHERE id=?", "i", I(g.id));
-        return call_refuse(db, own, err, ERR_NOT_UNDOABLE, "it is final: the server has deleted it");
+        return call_refuse(db, own, err, ERR_NOT_UNDOABLE, "it is final: what is deleted for good does not come back");
     }
     struct db_undone u = {.group = g.id, .kind = g.kind};
     struct maker m = {.db = db, .group = g.id, .round = redo ? g.round + 1 : g.round, .inverse = !redo, .now = now};

@@ -640,6 +640,18 @@ static void go_back_to(struct ui *ui, const struct m_UNDONE *u)
         ui_follow(ui);
 }
 
+/* What was done again took the message under the cursor away: on to the next one, as when it was done first. */
+static void leave_ghost(struct ui *ui)
+{
+    struct list *l = ui_list(ui);
+    struct err err = ERR_INIT;
+    list_update(l, &err);
+    const struct list_row *row = list_cursor(l);
+    if (row && row->ghost && l->source != LIST_HITS && ui->conf->auto_advance &&
+        (list_move(l, 1, &err) || list_move(l, -1, &err)))
+        ui_follow(ui);
+}
+
 static void on_undone(struct ui *ui, void *arg, const struct msg *m)
 {
     (void)arg;
@@ -654,6 +666,8 @@ static void on_undone(struct ui *ui, void *arg, const struct msg *m)
             ui_note(ui, NOTE_INFO, "%s: %u message%s", u->redo ? "done again" : "undone", u->count,
                     u->count == 1 ? "" : "s");
         go_back_to(ui, u);
+        if (u->redo)
+            leave_ghost(ui);
     } else if (m && m->kind == MSG_REFUSED) {
         ui_note(ui, NOTE_WARNING, "%.*s", STR_FMT(m->u.REFUSED.text));
     }

@@ -273,9 +273,11 @@ void ui_search(struct ui *ui, const char *query, bool limit, bool select)
         return;
     }
     if (!again) {
-        struct list *l = ui_new_list(ui);
+        struct list *l = ui_new_list(ui), *base = ui_list(ui);
         list_show_hits(l, str_z(query));
         ui_push_list(ui, l);
+        if (limit && ui->depth > 1 && ui->stack[ui->depth - 2] == base)
+            l->limits = base->source == LIST_HITS ? base->limits : base;
         ui->search_list = l;
     } else {
         free(below->title);

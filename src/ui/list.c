@@ -434,6 +434,17 @@ static bool read_around(struct list *l, const struct list_row *anchor, unsigned 
 }
 
 /* ---- hits ---- */
+/* Has it left the list that these hits are out of? It stays in sight, greyed: undo brings it back to its place. */
+static bool has_left(const struct list *of, const struct list_row *row)
+{
+    struct box_row box = {.id = 0};
+    struct err err = ERR_INIT;
+    struct reader *reader = of->accts->list[row->ref.account].reader;
+    if (of->source == LIST_BOX)
+        return row->box != of->box;
+    return of->source == LIST_INBOXES && reader && reader_box(reader, row->box, &box, &err) && box.role != BOX_INBOX;
+}
+
 static struct list_row hit_row(const struct list *l, const struct hit *hit)
 {
     struct msg_row raw = {.id = 0};
@@ -442,6 +453,7 @@ static struct list_row hit_row(const struct list *l, const struct hit *hit)
     struct reader *reader = hit->ref.id ? l->accts->list[hit->ref.account].reader : NULL;
     if (reader && reader_row(reader, hit->ref.id, &raw, &err) && raw.id) {
         row = row_copy(hit->ref.account, &raw);
+        row.ghost = l->limits && has_left(l->limits, &row);
     } else {
         raw = (struct msg_row){.id = hit->ref.id,
                                .date = hit->date,

@@ -119,8 +119,9 @@ struct list {
     uint64_t box;
     bool outgoing; /* names in rows are recipients (Sent, Drafts) */
     enum list_filter filter;
-    char *title; /* raw */
-    char *query; /* LIST_HITS: what was asked, or NULL */
+    char *title;               /* raw */
+    char *query;               /* LIST_HITS: what was asked, or NULL */
+    const struct list *limits; /* LIST_HITS: the list of mailboxes whose messages these are, below it; or NULL */
     struct hit *hits;
     size_t nhits;
     bool full_hits; /* all hits are here */
