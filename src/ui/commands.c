@@ -480,7 +480,7 @@ bool run_login(void *context, const struct cmd_args *args, struct err *err)
             account_has_oauth(ui->accts.list[a].conf))
             name = ui->accts.list[a].name;
     if (!name)
-        return err_set(err, ERR_NO_ACCOUNT, "no account waits for a login; name one");
+        return err_set(err, ERR_USAGE, "no account waits for a password or a consent: name one, or G tries all again");
     ssize_t got = readlink("/proc/self/exe", self, sizeof self - 1);
     if (got <= 0)
         return err_set(err, ERR_TOOL, "run: tuimail login %s", name);

@@ -158,7 +158,7 @@ static enum fill fill_of(const struct ui *ui, const struct list *l)
         bool more = !box || box->total > box->known, online = acct->state == ACCOUNT_ONLINE;
         if (!acct->known || (l->source == LIST_BOX && a != l->account))
             continue;
-        if (acct->state == ACCOUNT_CONNECTING || (online && more))
+        if (acct->state == ACCOUNT_CONNECTING || (online && more) || ui->fetching == a + 1)
             return FILL_RUNS;
         if (more || unasked)
             fill = MAX(fill, online ? FILL_UNASKED : FILL_WAITS);
