@@ -177,6 +177,7 @@ struct db_row {
     struct str preview;           /* the first words of its text, as far as they were asked for */
     struct str emailid, threadid; /* the server's own (RFC 8474); what it puts into one conversation is one thread */
     bool arrived;                 /* Maildir: another program delivered it */
+    bool delivered;               /* POP3: the ledger says that it has just come */
     struct str path;              /* Maildir: the file below the account's directory, as named now; sets ROW_BODY */
 };
 /* What is in a header: the fields that a struct db_row shares with the messages and the rows it is made of. */
@@ -449,6 +450,8 @@ struct db_arrivals {
 bool db_arrivals(struct db *, bool body, uint64_t *msgs, size_t max, struct db_arrivals *found_r, struct err *);
 /* Those that wait for their text alone. */
 bool db_arrivals_bare(struct db *, uint64_t *msgs, size_t max, size_t *n_r, struct err *);
+/* Those that have to wait are news now, as if there were no rules; else they are when they are done. */
+bool db_arrivals_tell(struct db *, struct err *);
 bool db_arrivals_done(struct db *, const uint64_t *msgs, size_t n, struct err *);
 bool db_arrivals_any(const struct db *); /* there may be some: costs nothing */
 

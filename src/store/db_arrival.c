@@ -26,20 +26,56 @@ static bool been_elsewhere(struct db *db, const struct rowc *r)
     return found;
 }
 
-void arrival_look(struct db *db, uint64_t msg, bool sure, bool arrived)
+bool arrival_look(struct db *db, uint64_t msg, bool sure, bool arrived)
 {
     struct rowc r;
     if (!db->rules || !row_load(db, msg, &r) || r.box != r.sbox || (r.flags & FLAG_SEEN))
-        return;
+        return false;
     struct box *b = box_ref(db, r.box);
     if (!b || box_role_of(b) != BOX_INBOX)
-        return;
+        return false;
     bool fresh = r.uid ? b->base && r.uid >= b->base : arrived && b->filled;
     if (!sure && (!fresh || been_elsewhere(db, &r)))
-        return;
+        return false;
     held_note(db, msg); /* its id outlives the cache */
     q_keep(db, "INSERT OR IGNORE INTO arrival(msg) VALUES(?)", "i", I(msg));
     db->has_arrivals = true;
+    return true;
+}
+
+/* What the rules left unread where a person looks for new mail, or have not looked at for too long. */
+static void announce_one(struct db *db, uint64_t msg)
+{
+    struct rowc r;
+    int64_t idate = 0, other;
+    struct box *b = row_load(db, msg, &r) ? box_ref(db, r.box) : NULL;
+    uint8_t role = b ? box_role_of(b) : BOX_TRASH;
+    if (msg <= db->arrivals_told || (role != BOX_INBOX && role != BOX_NONE) || (r.flags & FLAG_SEEN))
+        return;
+    q_one(db, &idate, "SELECT idate FROM msg WHERE id=?", "i", I(msg));
+    if ((idate && idate < clock_wall() - NEWS_S) || /* or one's own that comes back */
+        (r.mh &&
+         q_one(db, &other, "SELECT 1 FROM msg WHERE mh=?1 AND mh<>0 AND id<>?2 LIMIT 1", "ii", I(r.mh), I(r.id))))
+        return;
+    b->fresh++;
+    box_touch(db, b);
+}
+
+bool db_arrivals_tell(struct db *db, struct err *err)
+{
+    bool own;
+    uint64_t told = db->arrivals_told;
+    if (!db->has_arrivals)
+        return true;
+    if (!call_enter(db, &own, err))
+        return false;
+    sqlite3_stmt *st = q_ask(db, "SELECT msg FROM arrival WHERE msg>? ORDER BY msg LIMIT 10000", "i", I(told));
+    while (q_step(db, st)) {
+        announce_one(db, sql_u64(st, 0));
+        told = sql_u64(st, 0);
+    }
+    db->arrivals_told = told;
+    return call_leave(db, own, err);
 }
 
 bool db_arrivals_any(const struct db *db)
@@ -107,7 +143,9 @@ bool db_arrivals_done(struct db *db, const uint64_t *msgs, size_t n, struct err 
     bool own;
     if (!call_enter(db, &own, err))
         return false;
-    for (size_t i = 0; i < n && !db->failed; i++)
+    for (size_t i = 0; i < n && !db->failed; i++) {
+        announce_one(db, msgs[i]);
         q_keep(db, "DELETE FROM arrival WHERE msg=?", "i", I(msgs[i]));
+    }
     return call_leave(db, own, err);
 }

@@ -6,6 +6,7 @@
 #include "store/read_sql.h"
 
 #define BOX_MAX 1000000
+#define NEWS_S (2 * 86400) /* older mail is not announced */
 #define ITEMS_PER_INTENT 1000
 #define RANK_BLOCK 1024 /* a block of the rank table splits past this many rows */
 #define UNINDEX_AFTER (7 * 86400)
@@ -87,7 +88,8 @@ struct db {
     struct sql q;
     char *account, *dir;
     bool local, labels, rules;
-    bool has_arrivals; /* some message may wait for the rules */
+    uint64_t arrivals_told; /* those up to here were announced before the rules looked at them */
+    bool has_arrivals;      /* some message may wait for the rules */
     uint32_t purge_hold;
     /* the burst */
     bool burst, busy, failed; /* busy: a call has a transaction of its own */
@@ -117,7 +119,7 @@ struct db {
     bool has_unindex;
     struct imap scan; /* ids seen by the running Maildir scan */
     uint64_t scan_box;
-    bool scan_lacks; /* it met files without a row */
+    bool scan_lacks;    /* it met files without a row */
     struct imap handed; /* message -> struct handed: its index job */
     struct pop *pop;    /* the running listing */
     struct batch_mem *batch;
@@ -191,8 +193,9 @@ bool tag_valid(struct str);
 bool tag_goes(const struct db *, struct str); /* to the server too */
 void tag_identity(struct db *, uint64_t msg, uint64_t *mh_r, uint64_t *fp_r);
 
-/* A row has just come: marks it for the rules where it is an arrival; where the caller knows that it is, `sure`. */
-void arrival_look(struct db *, uint64_t msg, bool sure, bool arrived);
+/* A row has just come: marks it for the rules where it is an arrival; where the caller knows that it is, `sure`. A
+ * marked one is news, if it is, when they have looked at it. */
+bool arrival_look(struct db *, uint64_t msg, bool sure, bool arrived);
 
 /* Intents as the rows see them. */
 void held_note(struct db *, uint64_t msg); /* keeps the message's place and identity in keep.db */

@@ -2,7 +2,6 @@
 #include "mail/mark.h"
 #include "store/db_int.h"
 
-#define NEWS_S (2 * 86400) /* older mail is not announced */
 
 /* ---- putting ------------------------------------------------------------------------------------ */
 
@@ -131,9 +130,9 @@ static void put_insert(struct db *db, struct box *b, const struct put *p, uint64
         addr_note(db, p->from_name, p->from_addr, 1, in->date);
     if (db->scan_box == b->id)
         imap_put(&db->scan, id, db);
-    if (is_news(db, b, p, &r))
+    bool waits = arrival_look(db, id, in->delivered, in->arrived);
+    if (!waits && is_news(db, b, p, &r))
         b->fresh++;
-    arrival_look(db, id, false, in->arrived);
     if (db->has_unindex) { /* it came back under the path that was to be forgotten */
         struct buf path = BUF_INIT(2048);
         struct db_msg m = {

@@ -442,14 +442,16 @@ bool db_pop_delivered(struct db *db, uint32_t number, const struct db_row *row, 
     struct listed *l = listed_at(db, number);
     if (!l)
         return call_refuse(db, own, err, ERR_NO_MESSAGE, "message %u was not listed", number);
-    if (!db_row_put(db, row, msg_r, NULL, &e))
+    struct db_row put = *row;
+    put.delivered = l->state == POP_SEEN;
+    if (!db_row_put(db, &put, msg_r, NULL, &e))
         return call_refuse(db, own, err, e.kind, "%s", e.text);
     if (l->state == POP_SEEN) {
         pop_set(db, l, mark.stub ? POP_STUB : POP_DELIVERED);
         q_keep(db, "UPDATE uidl SET delivered=?,msg=?,name=?,why=0,failures=0,tag=nullif(?,0),head=? WHERE id=?",
                "iisini", now, I(*msg_r), row->name, I(mark.tag), str_sub(head, 0, HEAD_MAX), I(l->id));
         db->has_ledger = true;
-        arrival_look(db, *msg_r, true, true);
+        arrival_look(db, *msg_r, true, true); /* also one that a scan found first */
     }
     return call_leave(db, own, err);
 }

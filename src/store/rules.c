@@ -135,6 +135,15 @@ void rules_stuck(struct rules *x, const char *why)
                   a->name, why);
         x->stuck = true;
     }
+    for (size_t i = 0; i < x->srv->naccts; i++) {
+        struct acct *a = x->srv->accts[i];
+        struct err err = ERR_INIT;
+        if (!a || !a->db || db_in_burst(a->db) || !db_arrivals_any(a->db))
+            continue;
+        if (!db_arrivals_tell(a->db, &err))
+            acct_db_error(a, &err);
+        acct_settle(a);
+    }
 }
 
 /* ---- A batch ------------------------------------------------------------------------------------ */

@@ -58,7 +58,9 @@ rule "subject:noise" -folder Loud
 def test_pop_arrival():
     with tap.directory() as root:
         server = Server(os.path.join(root, "dovecot"))
-        bob = User(os.path.join(root, "bob"), server, protocol="pop3s", lines=RULES)
+        told = os.path.join(root, "told")
+        bob = User(os.path.join(root, "bob"), server, protocol="pop3s",
+                   lines=RULES + "on new-mail run \"printf '%%s|%%s\\\\n' {mailbox} {subject} >> %s\"\n" % told)
         try:
             server.deliver("bob", message("green", sender="build@ci.example.org"))
             server.deliver("bob", message("urgent matter"))
@@ -300,7 +302,9 @@ def test_no_index():
     """Without the index new mail waits in INBOX, which is said; when it is back the rules run."""
     with tap.directory() as root:
         server = Server(os.path.join(root, "dovecot"))
-        bob = User(os.path.join(root, "bob"), server, protocol="pop3s", lines='rule "from:build" -folder Builds\n')
+        told = os.path.join(root, "told")
+        bob = User(os.path.join(root, "bob"), server, protocol="pop3s",
+                   lines='rule "from:build" -folder Builds\non new-mail run "echo {mailbox} >> %s"\n' % told)
         index = os.path.join(bob.store, "index")
         try:
             os.makedirs(bob.store, mode=0o700)
@@ -310,6 +314,7 @@ def test_no_index():
             with bob.at_screen(cols=140) as term:
                 term.wait("green")
                 term.wait("stays in INBOX")
+                eventually("it is told of nonetheless", lambda: os.path.exists(told) and open(told).read().split() == ["INBOX"])
                 equal(set(subjects(folder(bob))), {"green"}, "it waits")
                 os.remove(index)
                 eventually("it is filed", lambda: set(subjects(folder(bob, "Builds"))) == {"green"}, 60)
