@@ -148,6 +148,8 @@ static void run_end(struct acct *a, struct batch_run *r, enum err_kind kind, con
     run_free(a, r);
 }
 
+static bool local_items(struct acct *, struct batch_run *);
+
 static void command_done(struct acct *a, struct step *s, enum err_kind kind, struct str text)
 {
     struct batch_run *r = s->data;
@@ -173,7 +175,10 @@ static void command_done(struct acct *a, struct step *s, enum err_kind kind, str
             snprintf(r->text, sizeof r->text, "%s", clean_line(text));
         }
     }
-    if (--r->outstanding == 0)
+    r->outstanding--;
+    if (!a->imap && r->kind == ERR_NONE && r->at < r->b.nitems && !local_items(a, r) && r->outstanding == 0)
+        r->kind = ERR_CHANNEL; /* none of the others can be sent: all of it again, later */
+    if (r->outstanding == 0)
         run_end(a, r, r->kind, r->text);
 }
 
@@ -327,6 +332,21 @@ static struct step *local_item(struct acct *a, const struct db_batch *b, const s
     }
 }
 
+/* The next items of a batch, as many as may be under way; true: there are some. The others go as these come back. */
+static bool local_items(struct acct *a, struct batch_run *r)
+{
+    const struct db_batch *b = &r->b;
+    while (r->at < b->nitems && r->outstanding < LOCAL_MAX) {
+        struct step *s = local_item(a, b, &b->items[r->at]);
+        if (!run_sent(r, s))
+            break;
+        s->msg = b->items[r->at].msg;
+        s->a = b->items[r->at].intent;
+        s->b = r->at++;
+    }
+    return r->outstanding > 0;
+}
+
 static bool send_local(struct acct *a, struct batch_run *r)
 {
     const struct db_batch *b = &r->b;
@@ -336,17 +356,8 @@ static bool send_local(struct acct *a, struct batch_run *r)
         return run_sent(r, STEP(a, command_done, -1, STEP_MAILDIR_BOX, .op = op_of(b->kind),
                                 .folder = b->kind == INTENT_BOX_CREATE ? b->arg : b->box_name,
                                 .to = b->kind == INTENT_BOX_RENAME ? b->arg : STR("")));
-    bool any = false;
-    for (size_t i = 0; i < b->nitems; i++) {
-        struct step *s = local_item(a, b, &b->items[i]);
-        if (s) {
-            s->msg = b->items[i].msg;
-            s->a = b->items[i].intent;
-            s->b = i;
-        }
-        any = run_sent(r, s) || any;
-    }
-    return any;
+    r->at = 0;
+    return local_items(a, r);
 }
 
 /* ---- Answers ------------------------------------------------------------------------------------ */

@@ -24,7 +24,7 @@ struct batch_run {
     struct batch_mem *mem; /* what b borrows from */
     enum phase phase;
     unsigned outstanding;
-    size_t at, n;  /* PHASE_SETTLE: items under inspection */
+    size_t at, n;  /* PHASE_SETTLE: items under inspection; at: of a Maildir, the first that is not sent */
     size_t halves; /* copied, but the original is still there */
     struct look *looks;
     enum err_kind kind; /* first failure */

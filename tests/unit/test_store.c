@@ -1017,6 +1017,70 @@ static void pop_deletes_only_what_the_ledger_has(void **state)
 }
 
 /* ---- A local Maildir ---------------------------------------------------------------------------- */
+static void one_more(void *arg, const struct msg_row *r)
+{
+    (void)r;
+    *(unsigned *)arg += 1;
+}
+
+static unsigned rows_in(uint64_t b)
+{
+    char *state = path_join(w.root, "state");
+    struct reader *r = reader_open(state, "work", &w.err);
+    unsigned n = 0;
+    assert_non_null(r);
+    assert_true(reader_rows(r, b, LIST_ALL, NULL, true, 1000, one_more, &n, &w.err));
+    reader_close(&r);
+    free(state);
+    return n;
+}
+
+/* One action on more messages than steps can be under way: each gets its own all the same. */
+static void maildir_many_at_once(void **state)
+{
+    (void)state;
+    enum { MANY = 700 };
+    struct msg m;
+    struct buf ids = BUF_INIT(8 * MANY + 8);
+    bool scanned = false;
+    inbox = archive = 0;
+    world_new("account work maildir:/nonexistent/Maildir\n");
+    fetch_start();
+    m = next(w.fetch, MSG_STEP_MAILDIR_SCAN);
+    FETCH(BOX, .name = STR(""), .utf8 = STR("INBOX"), .delim = '.', .total = UINT32_MAX, .unread = UINT32_MAX);
+    done(m.u.STEP_MAILDIR_SCAN.step);
+    while (!scanned) {
+        m = next(w.fetch, MSG_STEP_MAILDIR_SCAN);
+        scanned = m.u.STEP_MAILDIR_SCAN.folder.n == 0;
+        uint64_t box = m.u.STEP_MAILDIR_SCAN.box;
+        uint32_t step = m.u.STEP_MAILDIR_SCAN.step;
+        for (unsigned i = 1; scanned && i <= MANY; i++) {
+            char name[20], path[30];
+            snprintf(name, sizeof name, "%u.a", i);
+            snprintf(path, sizeof path, "new/%u.a", i);
+            FETCH(MAILDIR_ROW, .box = box, .name = str_z(name), .path = str_z(path), .size = 10, .internal_date = i);
+            ipc_ids_add(&ids, i);
+        }
+        done(step);
+        assert_true(chan_drain(w.fetch, clock_mono_ms() + WAIT_MS, &w.err));
+    }
+    do {
+        next(w.client, MSG_CHANGED);
+        read_boxes();
+    } while (!inbox || rows_in(inbox) < MANY);
+    CLIENT(-1, INTENT, .req = 1, .account = STR("work"), .kind = INTENT_FLAGS, .msgs = buf_str(&ids),
+           .flags = FLAG_SEEN);
+    for (unsigned i = 0; i < MANY; i++) {
+        m = next(w.fetch, MSG_STEP_MAILDIR_FLAGS);
+        assert_int_equal(m.u.STEP_MAILDIR_FLAGS.flags, FLAG_SEEN);
+        done(m.u.STEP_MAILDIR_FLAGS.step);
+    }
+    do
+        m = next(w.client, MSG_ACCOUNT);
+    while (m.u.ACCOUNT.queued != 0);
+    buf_fini(&ids);
+}
+
 static void maildir_rows_and_moves(void **state)
 {
     (void)state;
@@ -1418,6 +1482,7 @@ int main(void)
         cmocka_unit_test_teardown(hostile_fetch_is_ended, world_end),
         cmocka_unit_test_teardown(outbox_sends_once_and_files, world_end),
         cmocka_unit_test_teardown(pop_deletes_only_what_the_ledger_has, world_end),
+        cmocka_unit_test_teardown(maildir_many_at_once, world_end),
         cmocka_unit_test_teardown(maildir_rows_and_moves, world_end),
         cmocka_unit_test_teardown(index_quarantines_the_one_that_kills, world_end),
         cmocka_unit_test_teardown(index_that_ends_blames_no_message, world_end),
