@@ -28,9 +28,7 @@ def failing(error, mode, kinds, part=0, parts=1, cut=False):
     """Each step of these kinds fails, once or from then on, and all is in order with the next pass of the same programs. With `cut` the power goes
     before that: what the server does not hold any more is safe here, as the disk has it."""
     def work(account):
-        account.begin(kinds=kinds)
-        account.recover()
-        for at in range(1 + part, account.steps.n + 1, parts):
+        for at in range(1 + part, account.count(4, kinds=kinds) + 1, parts):
             account.begin(at, mode, error=error, kinds=kinds)
             try:
                 disk = Disk(account.top)
