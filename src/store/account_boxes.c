@@ -247,7 +247,7 @@ uint64_t acct_folder(struct acct *a, const char *folder, uint64_t *group, bool a
         made = b.id;
     } else if (role != BOX_NONE) {
         made = acct_role_box(a, role, err);
-    } else {
+    } else if (a->imap || local_name_ok(a, buf_str(&name), err)) {
         struct db_intent in = {.kind = INTENT_BOX_CREATE,
                                .arg = buf_str(&name),
                                .utf8 = buf_str(&shown),
