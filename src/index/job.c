@@ -9,6 +9,9 @@
 
 #define DUP_DIR ".dup/" /* below the mail root: header files of mails whose id another mail has */
 #define TAGS_MAX 200
+#define PLACE_KEY "place." /* properties of a message that is at several places */
+#define PLACE_DEAD "dead"
+#define PLACE_WORDS_MAX 200 /* bytes of such a property's value: a term of Xapian ends at 245 */
 
 /* What a job needs while it runs; the arena lives as long. */
 struct job {
@@ -85,11 +88,16 @@ static notmuch_message_t *by_store_path(struct job *j, struct str path, const ch
     return m;
 }
 
+static struct str below_mail(const struct index *ix, const char *file)
+{
+    struct str path = str_z(file);
+    return str_sub(path, MIN(strlen(ix->mail) + 1, path.n), path.n);
+}
+
 /* What is written into a Maildir is a mail to everybody else: no header file there. */
 static bool in_maildir(const struct index *ix, const char *file)
 {
-    struct str path = str_z(file), root = str_z(ix->mail), dir, last = {NULL, 0}, before = {NULL, 0};
-    path = str_sub(path, MIN(root.n + 1, path.n), path.n);
+    struct str path = below_mail(ix, file), dir, last = {NULL, 0}, before = {NULL, 0};
     if (str_starts(path, STR(DUP_DIR)))
         return false;
     while (str_split(&path, '/', &dir)) {
@@ -117,14 +125,20 @@ static bool tag_automatic(const char *tag)
     return strcmp(tag, "attachment") == 0 || strcmp(tag, "signed") == 0 || strcmp(tag, "encrypted") == 0;
 }
 
-static bool tag_listed(struct str tags, const char *tag)
+static bool word_listed(struct str words, struct str word)
 {
     struct str one;
-    struct buf word = BUF_INIT(3 * NOTMUCH_TAG_MAX);
     bool found = false;
+    while (!found && str_split(&words, ' ', &one))
+        found = str_eq(one, word);
+    return found;
+}
+
+static bool tag_listed(struct str tags, const char *tag)
+{
+    struct buf word = BUF_INIT(3 * NOTMUCH_TAG_MAX);
     tag_to_word(str_z(tag), &word);
-    while (!found && str_split(&tags, ' ', &one))
-        found = str_eq(one, buf_str(&word));
+    bool found = word_listed(tags, buf_str(&word));
     buf_fini(&word);
     return found;
 }
@@ -151,6 +165,260 @@ static bool set_tags(struct job *j, notmuch_message_t *m, struct str tags)
             ok = nm(j, notmuch_message_add_tag(m, buf_z(&tag)), "tags");
         buf_fini(&tag);
     }
+    return nm(j, notmuch_message_thaw(m), "tags") && ok;
+}
+
+/* ---- Copies ----
+ *
+ * All files of one Message-ID are one message here, and each place of it has its own flags, mailbox and account. What a
+ * place gives to the tags is kept with the message, in properties "place.HASH-OF-ITS-PATH", as long as there is more
+ * than one: it is committed with the rest, and nobody else has to be asked when another place changes. The tags are
+ * made of all of them. A place without such a property (there was only one until now) has given the tags that are
+ * there. */
+struct copy {
+    char key[sizeof PLACE_KEY + 16];
+    const char *account;
+    struct str words;
+    bool known; /* it has its property */
+};
+struct copies {
+    struct copy *list; /* by key; freed by who reads them */
+    size_t n;
+    char was[sizeof PLACE_KEY + 16], now[sizeof PLACE_KEY + 16]; /* a place that moved; "": none */
+};
+
+/* The file of a Maildir, or ACCOUNT/BOX.UIDVALIDITY/UID. A cached body's file is no place: its message has one beside
+ * it. */
+static bool is_place(const struct index *ix, const char *file)
+{
+    uint64_t box;
+    uint32_t uidvalidity, uid;
+    struct str path = below_mail(ix, file), account, a, b;
+    if (in_maildir(ix, file))
+        return true;
+    if (str_starts(path, STR(DUP_DIR)))
+        path = str_sub(path, strlen(DUP_DIR), path.n);
+    return str_split(&path, '/', &account) && str_split(&path, '.', &a) && str_split(&path, '/', &b) &&
+           path.p != NULL && str_u64(a, &box) && str_u32(b, &uidvalidity) && str_u32(path, &uid);
+}
+
+static int by_key(const void *a, const void *b)
+{
+    return strcmp(((const struct copy *)a)->key, ((const struct copy *)b)->key);
+}
+
+static void place_key(const struct index *ix, const char *file, char key[static sizeof PLACE_KEY + 16])
+{
+    snprintf(key, sizeof PLACE_KEY + 16, PLACE_KEY "%016llx", (unsigned long long)str_hash(below_mail(ix, file)));
+}
+
+static struct copy *copy_find(const struct copies *cs, const char *key)
+{
+    struct copy want = {.known = false};
+    snprintf(want.key, sizeof want.key, "%s", key);
+    return cs->n > 0 ? bsearch(&want, cs->list, cs->n, sizeof want, by_key) : NULL;
+}
+
+static struct str words_add(struct job *j, struct str words, struct str more)
+{
+    struct buf b = BUF_INIT(64u << 10);
+    buf_adds(&b, words);
+    if (words.n > 0 && more.n > 0)
+        buf_addc(&b, ' ');
+    buf_adds(&b, more);
+    const char *p = arena_dup(j->arena, b.p, b.n);
+    struct str all = {p, p != NULL ? b.n : 0};
+    buf_fini(&b);
+    return all;
+}
+
+static struct str present_words(struct job *j, notmuch_message_t *m)
+{
+    struct buf b = BUF_INIT(64u << 10);
+    notmuch_tags_t *t = notmuch_message_get_tags(m);
+    for (; notmuch_tags_valid(t); notmuch_tags_move_to_next(t)) {
+        if (tag_automatic(notmuch_tags_get(t)))
+            continue;
+        buf_addz(&b, b.n > 0 ? " " : "");
+        tag_to_word(str_z(notmuch_tags_get(t)), &b);
+    }
+    struct str words = words_add(j, STR(""), buf_str(&b));
+    buf_fini(&b);
+    return words;
+}
+
+static void files_read(struct job *j, notmuch_message_t *m, struct copies *cs)
+{
+    size_t max = 0;
+    notmuch_filenames_t *files = notmuch_message_get_filenames(m);
+    for (; notmuch_filenames_valid(files); notmuch_filenames_move_to_next(files)) {
+        const char *file = notmuch_filenames_get(files);
+        struct str path = below_mail(j->ix, file), account;
+        if (!is_place(j->ix, file))
+            continue;
+        if (cs->n == max)
+            cs->list = mem_resize(cs->list, max = max * 2 + 8, sizeof *cs->list);
+        if (str_starts(path, STR(DUP_DIR)))
+            path = str_sub(path, strlen(DUP_DIR), path.n);
+        str_split(&path, '/', &account);
+        struct copy *c = &cs->list[cs->n++];
+        *c = (struct copy){.account = arena_dup(j->arena, account.p, account.n)};
+        place_key(j->ix, file, c->key);
+    }
+    notmuch_filenames_destroy(files);
+    if (cs->n > 0)
+        qsort(cs->list, cs->n, sizeof *cs->list, by_key);
+}
+
+/* The places of a message with what each gave; properties of places that are gone go. */
+static bool copies_read(struct job *j, notmuch_message_t *m, struct copies *cs)
+{
+    const char *gone[64]; /* what does not fit goes with the next change */
+    size_t ngone = 0;
+    bool ok = true;
+    files_read(j, m, cs);
+    notmuch_message_properties_t *ps = notmuch_message_get_properties(m, PLACE_KEY, false);
+    for (; notmuch_message_properties_valid(ps); notmuch_message_properties_move_to_next(ps)) {
+        const char *key = notmuch_message_properties_key(ps);
+        struct copy *c = copy_find(cs, key);
+        bool here = c != NULL;
+        if (!here && strcmp(key, cs->was) == 0)
+            c = copy_find(cs, cs->now);
+        if (c != NULL) {
+            c->words = words_add(j, c->words, str_z(notmuch_message_properties_value(ps)));
+            c->known = true;
+        }
+        if ((!here || cs->n == 1) && ngone < COUNT(gone))
+            gone[ngone++] = arena_dup(j->arena, key, strlen(key));
+    }
+    notmuch_message_properties_destroy(ps);
+    for (size_t i = 0; ok && i < ngone; i++)
+        ok = gone[i] == NULL || nm(j, notmuch_message_remove_all_properties(m, gone[i]), "properties");
+    return ok;
+}
+
+/* In as few properties as fit; one that is empty says that the place gives nothing. */
+static bool copy_write(struct job *j, notmuch_message_t *m, const struct copy *c)
+{
+    struct buf value = BUF_INIT(PLACE_WORDS_MAX + 1);
+    struct str rest = c->words, word;
+    bool ok = nm(j, notmuch_message_remove_all_properties(m, c->key), "properties");
+    while (ok && str_split(&rest, ' ', &word)) {
+        if (word.n == 0 || word.n > PLACE_WORDS_MAX)
+            continue;
+        if (value.n > 0 && value.n + 1 + word.n > PLACE_WORDS_MAX) {
+            ok = nm(j, notmuch_message_add_property(m, c->key, buf_z(&value)), "properties");
+            buf_reset(&value);
+        }
+        buf_addz(&value, value.n > 0 ? " " : "");
+        buf_adds(&value, word);
+    }
+    ok = ok && nm(j, notmuch_message_add_property(m, c->key, buf_z(&value)), "properties");
+    buf_fini(&value);
+    return ok;
+}
+
+static bool is_dead(struct str words)
+{
+    return word_listed(words, STR("deleted")) || word_listed(words, STR("spam"));
+}
+
+/* All that any place gives; but a message is deleted or spam only where no place of it is anything else, and a copy in
+ * the trash or among spam that nobody read does not make it unread. */
+static struct str copies_words(struct job *j, const struct copies *cs)
+{
+    struct buf all = BUF_INIT(64u << 10);
+    bool alive = false;
+    for (size_t i = 0; i < cs->n && !alive; i++)
+        alive = !is_dead(cs->list[i].words);
+    for (size_t i = 0; i < cs->n; i++) {
+        struct str rest = cs->list[i].words, word;
+        bool dead = alive && is_dead(rest);
+        while (str_split(&rest, ' ', &word)) {
+            if (word.n == 0 || word_listed(buf_str(&all), word) ||
+                (dead && (str_eqz(word, "deleted") || str_eqz(word, "spam") || str_eqz(word, "unread"))))
+                continue;
+            buf_addz(&all, all.n > 0 ? " " : "");
+            buf_adds(&all, word);
+        }
+    }
+    struct str words = words_add(j, STR(""), buf_str(&all));
+    buf_fini(&all);
+    return words;
+}
+
+/* Accounts in which all places are deleted or spam while another account has one that is not: a search in such an
+ * account leaves the message out (search/query.c). */
+static bool dead_write(struct job *j, notmuch_message_t *m, const struct copies *cs)
+{
+    struct {
+        const char *name;
+        bool alive;
+    } accounts[64]; /* more than anybody has */
+    size_t n = 0;
+    bool alive = false, ok = nm(j, notmuch_message_remove_all_properties(m, PLACE_DEAD), "properties");
+    for (size_t i = 0; i < cs->n; i++) {
+        const struct copy *c = &cs->list[i];
+        bool lives = !is_dead(c->words);
+        size_t k = 0;
+        while (k < n && c->account != NULL && strcmp(accounts[k].name, c->account) != 0)
+            k++;
+        if (k == n && n < COUNT(accounts) && c->account != NULL) {
+            accounts[n].name = c->account;
+            accounts[n++].alive = false;
+        }
+        if (k < n && c->account != NULL)
+            accounts[k].alive = accounts[k].alive || lives;
+        alive = alive || lives;
+    }
+    for (size_t k = 0; ok && alive && k < n; k++)
+        ok = accounts[k].alive || nm(j, notmuch_message_add_property(m, PLACE_DEAD, accounts[k].name), "properties");
+    return ok;
+}
+
+static bool copies_settle(struct job *j, notmuch_message_t *m, struct copies *cs, const char *own, struct str tags)
+{
+    struct str present = present_words(j, m);
+    bool ok = true;
+    for (size_t i = 0; ok && i < cs->n; i++) {
+        struct copy *c = &cs->list[i];
+        bool mine = strcmp(c->key, own) == 0, moved = strcmp(c->key, cs->now) == 0;
+        if (c->known && !moved && (!mine || str_eq(c->words, tags)))
+            continue;
+        c->words = mine ? tags : c->known ? c->words : present;
+        ok = copy_write(j, m, c);
+    }
+    return ok && set_tags(j, m, copies_words(j, cs)) && dead_write(j, m, cs);
+}
+
+/* Makes the message's tags those of its places. `file` gives `tags` from now on, or has moved here from `was`; NULL:
+ * neither. To be frozen, so that it is written once. */
+static bool settle(struct job *j, notmuch_message_t *m, const char *file, const char *was, struct str tags)
+{
+    struct copies cs = {.n = 0};
+    char own[sizeof PLACE_KEY + 16] = "";
+    if (was != NULL) {
+        place_key(j->ix, was, cs.was);
+        place_key(j->ix, file, cs.now);
+    } else if (file != NULL && is_place(j->ix, file)) {
+        place_key(j->ix, file, own);
+    }
+    bool ok = copies_read(j, m, &cs);
+    if (cs.n > 1)
+        ok = ok && copies_settle(j, m, &cs, own, tags);
+    else if (file != NULL && was == NULL && (cs.n == 0 || strcmp(cs.list[0].key, own) == 0))
+        ok = ok && set_tags(j, m, tags);
+    else if (cs.n == 1 && cs.list[0].known) /* the last one, whose property is gone now */
+        ok = ok && set_tags(j, m, cs.list[0].words);
+    if (cs.n == 1)
+        ok = ok && nm(j, notmuch_message_remove_all_properties(m, PLACE_DEAD), "properties");
+    free(cs.list);
+    return ok;
+}
+
+static bool settle_frozen(struct job *j, notmuch_message_t *m, const char *file, const char *was, struct str tags)
+{
+    bool ok = nm(j, notmuch_message_freeze(m), "tags") && settle(j, m, file, was, tags);
     return nm(j, notmuch_message_thaw(m), "tags") && ok;
 }
 
@@ -228,10 +496,15 @@ static bool add_file(struct job *j, const char *full, const struct envelope *of,
     notmuch_message_t *m = by_path(j, full);
     if (j->fatal)
         return false;
-    bool ok = m != NULL ? other_paths_back(j, m, full) && nm(j, notmuch_message_reindex(m, j->ix->opts), "indexing")
-                        : nm(j, notmuch_database_index_file(j->ix->db, full, j->ix->opts, &m), "indexing");
+    bool known = m != NULL,
+         ok = !known || (other_paths_back(j, m, full) && nm(j, notmuch_message_reindex(m, j->ix->opts), "indexing"));
+    notmuch_status_t status =
+        known ? NOTMUCH_STATUS_SUCCESS : notmuch_database_index_file(j->ix->db, full, j->ix->opts, &m);
+    bool alone = !known && status == NOTMUCH_STATUS_SUCCESS;
+    ok = ok && nm(j, status, "indexing");
     if (ok && m != NULL) { /* frozen, so that it is written once */
-        ok = nm(j, notmuch_message_freeze(m), "properties") && set_marks(j, m, of->marks) && set_tags(j, m, tags);
+        ok = nm(j, notmuch_message_freeze(m), "properties") && set_marks(j, m, of->marks) &&
+             (alone ? set_tags(j, m, tags) : settle(j, m, full, NULL, tags));
         ok = nm(j, notmuch_message_thaw(m), "properties") && ok;
     }
     ok = ok && m != NULL;
@@ -333,7 +606,12 @@ static bool job_move(struct job *j, const struct m_INDEX_MOVE *m)
     if (new != NULL)
         notmuch_message_destroy(new);
     notmuch_message_destroy(old);
-    return ok;
+    /* read anew: each of the two knew of one change */
+    if (ok && (new = by_path(j, to)) != NULL) {
+        ok = settle_frozen(j, new, to, from, STR(""));
+        notmuch_message_destroy(new);
+    }
+    return ok && !j->fatal;
 }
 
 static bool job_remove(struct job *j, const struct m_INDEX_REMOVE *m)
@@ -342,19 +620,27 @@ static bool job_remove(struct job *j, const struct m_INDEX_REMOVE *m)
     notmuch_message_t *old = by_store_path(j, m->path, &full);
     if (old == NULL) /* not there is what was wanted */
         return j->err.kind == ERR_NONE;
+    const char *id = notmuch_message_get_message_id(old);
+    struct str msgid = {arena_dup(j->arena, id, strlen(id)), strlen(id)};
     notmuch_message_destroy(old);
-    return nm(j, notmuch_database_remove_message(j->ix->db, full), "removing");
+    notmuch_status_t status = notmuch_database_remove_message(j->ix->db, full);
+    bool ok = nm(j, status, "removing");
+    if (status != NOTMUCH_STATUS_DUPLICATE_MESSAGE_ID || msgid.p == NULL || (old = by_id(j, msgid)) == NULL)
+        return ok && !j->fatal;
+    ok = settle_frozen(j, old, NULL, NULL, STR(""));
+    notmuch_message_destroy(old);
+    return ok;
 }
 
 static bool job_tags(struct job *j, const struct m_INDEX_TAGS *m)
 {
     const char *full;
-    notmuch_message_t *found = m->path.n > 0 ? by_store_path(j, m->path, &full) : NULL;
-    if (found == NULL && !j->fatal && j->err.kind == ERR_NONE)
-        found = by_id(j, m->msgid);
+    notmuch_message_t *found = m->path.n > 0 ? by_store_path(j, m->path, &full) : by_id(j, m->msgid);
     if (found == NULL)
         return j->err.kind == ERR_NONE ? err_set(&j->err, ERR_NO_MESSAGE, "no such message in the index") : false;
-    bool ok = set_tags(j, found, m->tags);
+    if (m->path.n == 0)
+        full = notmuch_message_get_filename(found);
+    bool ok = settle_frozen(j, found, full, NULL, m->tags);
     notmuch_message_destroy(found);
     return ok;
 }

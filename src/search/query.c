@@ -344,7 +344,10 @@ bool query_expand(struct search *s, struct str q, struct str account, struct buf
         put_quoted(out, account);
         buf_addz(out, "/**\" or path:\".dup/");
         put_quoted(out, account);
-        buf_addz(out, "/**\")");
+        /* deleted there, though not elsewhere (index/job.c) */
+        buf_addz(out, "/**\") and not property:\"dead=");
+        put_quoted(out, account);
+        buf_addc(out, '"');
     }
     return out->full ? err_set(err, ERR_LIMIT, "the query is too long") : true;
 }

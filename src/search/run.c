@@ -186,10 +186,19 @@ static void first_row(void *arg, const struct msg_row *row)
         *msg = row->id;
 }
 
-/* The local id: by path, else (a Maildir file was renamed meanwhile) by Message-ID in the account the path names. */
+static bool in_trash(struct reader *reader, const struct msg_row *row)
+{
+    struct box_row box = {.id = 0};
+    struct err ignored = ERR_INIT;
+    return reader_box(reader, row->box, &box, &ignored) && (box.role == BOX_TRASH || box.role == BOX_JUNK);
+}
+
+/* The local id: by path, else (a Maildir file was renamed meanwhile) by Message-ID in the account the path names. Of
+ * several copies one that is neither in the trash nor among spam, where there is one. */
 static struct place locate(struct run *r, notmuch_message_t *m)
 {
     struct place best = {.msg = 0};
+    bool several = notmuch_message_count_files(m) > 1, dead = false;
     struct err ignored = ERR_INIT;
     notmuch_filenames_t *files = notmuch_message_get_filenames(m);
     for (int by_id = 0; by_id < 2 && best.msg == 0; by_id++) {
@@ -197,7 +206,7 @@ static struct place locate(struct run *r, notmuch_message_t *m)
             notmuch_filenames_destroy(files);
             files = notmuch_message_get_filenames(m);
         }
-        for (; notmuch_filenames_valid(files) && best.msg == 0; notmuch_filenames_move_to_next(files)) {
+        for (; notmuch_filenames_valid(files) && (best.msg == 0 || dead); notmuch_filenames_move_to_next(files)) {
             struct str path;
             struct msg_row row = {.id = 0};
             size_t account;
@@ -215,8 +224,12 @@ static struct place locate(struct run *r, notmuch_message_t *m)
                 reader_find_path(reader, path, &row, &ignored);
             else
                 reader_find_msgid(reader, str_z(notmuch_message_get_message_id(m)), first_row, &row.id, &ignored);
-            if (row.id != 0)
+            if (row.id == 0)
+                continue;
+            bool other = several && by_id == 0 && in_trash(reader, &row);
+            if (best.msg == 0 || !other)
                 best = (struct place){str_z(r->s->accounts[account]), path, row.id};
+            dead = other;
         }
     }
     /* the names live as long as the message */

@@ -66,6 +66,9 @@ bool tags_change(struct db *db, uint64_t mh, uint64_t fp, struct str words, stru
             buf_adds(did, w);
         }
     }
+    if (any && mh) /* each copy gives its tags to the index */
+        q_run(db, "UPDATE msg SET istate=istate|?1,iseq=iseq+1 WHERE mh=?2 AND mh<>0 AND (attrs & 32) <> 0", "ii",
+              I(INDEX_WHAT_TAGS), I(mh));
     return any;
 }
 

@@ -131,13 +131,15 @@ static void job_send(void *arg, const struct db_index_job *j)
         buf_addf(&file, "%s/%.*s", a->name, STR_FMT(m->body));
     if (j->what & INDEX_WHAT_MAIL) {
         /* A cached body's file names no mailbox: the message has its own place beside it, from the first. */
-        if (file.n == 0 || (a->imap && !j->path_was.n))
+        if (file.n == 0 || (a->imap && !str_eq(j->path_was, j->path)))
             PEER_SEND(x->peer, -1, INDEX_HEADER, .job = job, .path = j->path, .tags = buf_str(&tags), .date = m->date,
                       .from_name = m->from_name, .from_addr = m->from_addr, .to = m->to, .subject = m->subject,
                       .msgid = m->msgid, .refs = m->refs, .list_id = m->list_id);
         if (file.n > 0)
             PEER_SEND(x->peer, -1, INDEX_ADD, .job = job, .path = buf_str(&file), .msgid = m->msgid,
                       .tags = buf_str(&tags));
+        if (file.n > 0 && a->imap && str_eq(j->path_was, j->path)) /* they are those of its place */
+            PEER_SEND(x->peer, -1, INDEX_TAGS, .job = job, .msgid = m->msgid, .tags = buf_str(&tags), .path = j->path);
         if (j->path_was.n > 0 && !str_eq(j->path_was, j->path))
             PEER_SEND(x->peer, -1, INDEX_REMOVE, .job = job, .path = j->path_was);
     } else {
