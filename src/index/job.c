@@ -270,7 +270,7 @@ static void files_read(struct job *j, notmuch_message_t *m, struct copies *cs)
         qsort(cs->list, cs->n, sizeof *cs->list, by_key);
 }
 
-/* The places of a message with what each gave; properties of places that are gone go. */
+/* The places of a message with what each gave; properties of paths that it has no more go. */
 static bool copies_read(struct job *j, notmuch_message_t *m, struct copies *cs)
 {
     const char *gone[64]; /* what does not fit goes with the next change */
@@ -288,7 +288,7 @@ static bool copies_read(struct job *j, notmuch_message_t *m, struct copies *cs)
             c->words = words_add(j, c->words, str_z(notmuch_message_properties_value(ps)));
             c->known = true;
         }
-        if ((!here || cs->n == 1) && ngone < COUNT(gone))
+        if (!here && ngone < COUNT(gone))
             gone[ngone++] = arena_dup(j->arena, key, strlen(key));
     }
     notmuch_message_properties_destroy(ps);
@@ -318,9 +318,14 @@ static bool copy_write(struct job *j, notmuch_message_t *m, const struct copy *c
     return ok;
 }
 
+static bool is_gone(struct str words)
+{
+    return str_eqz(words, INDEX_GONE);
+}
+
 static bool is_dead(struct str words)
 {
-    return word_listed(words, STR("deleted")) || word_listed(words, STR("spam"));
+    return is_gone(words) || word_listed(words, STR("deleted")) || word_listed(words, STR("spam"));
 }
 
 /* All that any place gives; but a message is deleted or spam only where no place of it is anything else, and a copy in
@@ -334,7 +339,7 @@ static struct str copies_words(struct job *j, const struct copies *cs)
     for (size_t i = 0; i < cs->n; i++) {
         struct str rest = cs->list[i].words, word;
         bool dead = alive && is_dead(rest);
-        while (str_split(&rest, ' ', &word)) {
+        while (!is_gone(cs->list[i].words) && str_split(&rest, ' ', &word)) {
             if (word.n == 0 || word_listed(buf_str(&all), word) ||
                 (dead && (str_eqz(word, "deleted") || str_eqz(word, "spam") || str_eqz(word, "unread"))))
                 continue;
@@ -376,42 +381,45 @@ static bool dead_write(struct job *j, notmuch_message_t *m, const struct copies 
     return ok;
 }
 
-static bool copies_settle(struct job *j, notmuch_message_t *m, struct copies *cs, const char *own, struct str tags)
+/* What each gives from now on, and how many are not gone; more than one place, or one that is gone, is recorded. */
+static bool copies_write(struct job *j, notmuch_message_t *m, struct copies *cs, const char *own, struct str tags,
+                         size_t *living_r)
 {
     struct str present = present_words(j, m);
     bool ok = true;
+    *living_r = 0;
     for (size_t i = 0; ok && i < cs->n; i++) {
         struct copy *c = &cs->list[i];
-        bool mine = strcmp(c->key, own) == 0, moved = strcmp(c->key, cs->now) == 0;
-        if (c->known && !moved && (!mine || str_eq(c->words, tags)))
-            continue;
+        bool mine = strcmp(c->key, own) == 0,
+             same = c->known && strcmp(c->key, cs->now) != 0 && (!mine || str_eq(c->words, tags));
         c->words = mine ? tags : c->known ? c->words : present;
-        ok = copy_write(j, m, c);
+        *living_r += !is_gone(c->words);
+        if (cs->n > 1 || is_gone(c->words))
+            ok = same || copy_write(j, m, c);
+        else
+            ok = !c->known || nm(j, notmuch_message_remove_all_properties(m, c->key), "properties");
     }
-    return ok && set_tags(j, m, copies_words(j, cs)) && dead_write(j, m, cs);
+    return ok;
 }
 
-/* Makes the message's tags those of its places. `file` gives `tags` from now on, or has moved here from `was`; NULL:
- * neither. To be frozen, so that it is written once. */
+/* Makes the message's tags those of its places; of a message that is gone everywhere they stay. `file` gives `tags`
+ * from now on, or has moved here from `was`; NULL: neither. To be frozen, so that it is written once. */
 static bool settle(struct job *j, notmuch_message_t *m, const char *file, const char *was, struct str tags)
 {
     struct copies cs = {.n = 0};
     char own[sizeof PLACE_KEY + 16] = "";
+    size_t living = 0;
     if (was != NULL) {
         place_key(j->ix, was, cs.was);
         place_key(j->ix, file, cs.now);
     } else if (file != NULL && is_place(j->ix, file)) {
         place_key(j->ix, file, own);
     }
-    bool ok = copies_read(j, m, &cs);
-    if (cs.n > 1)
-        ok = ok && copies_settle(j, m, &cs, own, tags);
-    else if (file != NULL && was == NULL && (cs.n == 0 || strcmp(cs.list[0].key, own) == 0))
+    bool ok = copies_read(j, m, &cs) && copies_write(j, m, &cs, own, tags, &living);
+    if (living > 0)
+        ok = ok && set_tags(j, m, copies_words(j, &cs)) && dead_write(j, m, &cs);
+    else if (cs.n == 0 && file != NULL && was == NULL)
         ok = ok && set_tags(j, m, tags);
-    else if (cs.n == 1 && cs.list[0].known) /* the last one, whose property is gone now */
-        ok = ok && set_tags(j, m, cs.list[0].words);
-    if (cs.n == 1)
-        ok = ok && nm(j, notmuch_message_remove_all_properties(m, PLACE_DEAD), "properties");
     free(cs.list);
     return ok;
 }
@@ -636,6 +644,8 @@ static bool job_tags(struct job *j, const struct m_INDEX_TAGS *m)
 {
     const char *full;
     notmuch_message_t *found = m->path.n > 0 ? by_store_path(j, m->path, &full) : by_id(j, m->msgid);
+    if (found == NULL && j->err.kind == ERR_NONE && is_gone(m->tags))
+        return true;
     if (found == NULL)
         return j->err.kind == ERR_NONE ? err_set(&j->err, ERR_NO_MESSAGE, "no such message in the index") : false;
     if (m->path.n == 0)

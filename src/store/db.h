@@ -584,9 +584,10 @@ bool db_index_failed(struct db *, uint64_t msg, struct err *); /* marked, not tr
 bool db_index_again(struct db *, uint64_t msg, struct err *);
 bool db_index_pending(struct db *, uint32_t *count_r, struct err *);
 bool db_index_reset(struct db *, struct err *); /* the index was lost: everything waits */
-/* Paths whose message is gone for a week, to be removed from the index: at most max; then forget them. */
-typedef void db_path_fn(void *arg, struct str path);
+/* Paths whose message is gone, at most max: `gone` at once, of which the index is to hear, and again after a week, to
+ * be removed from it. */
+typedef void db_path_fn(void *arg, struct str path, bool gone);
 bool db_unindex_next(struct db *, int64_t now, unsigned max, db_path_fn *, void *arg, struct err *);
-bool db_unindex_done(struct db *, struct str path, struct err *);
+bool db_unindex_done(struct db *, struct str path, bool gone, struct err *);
 
 #endif

@@ -22,7 +22,7 @@ void unindex_note(struct db *db, uint64_t msg)
     buf_adds(&path, sql_str(st, 0));
     sqlite3_reset(st);
     q_keep(db, "INSERT OR REPLACE INTO unindex(path,due) VALUES(?,?)", "si", buf_str(&path),
-           I(clock_wall() + UNINDEX_AFTER));
+           -I(clock_wall() + UNINDEX_AFTER)); /* below 0 until the index knows that it is gone */
     db->has_unindex = true;
     buf_fini(&path);
 }
@@ -186,7 +186,7 @@ bool db_index_pending(struct db *db, uint32_t *count_r, struct err *err)
     int64_t n;
     if (!call_enter(db, &own, err))
         return false;
-    q_one(db, &n, "SELECT count(*) FROM msg WHERE istate>0", "");
+    q_one(db, &n, "SELECT (SELECT count(*) FROM msg WHERE istate>0)+(SELECT count(*) FROM unindex WHERE due<0)", "");
     *count_r = (uint32_t)n;
     return call_leave(db, own, err);
 }
@@ -207,17 +207,20 @@ bool db_unindex_next(struct db *db, int64_t now, unsigned max, db_path_fn *fn, v
     bool own;
     if (!call_enter(db, &own, err))
         return false;
-    sqlite3_stmt *st = q_ask(db, "SELECT path FROM unindex WHERE due<=? ORDER BY due LIMIT ?", "ii", now, I(max));
+    sqlite3_stmt *st = q_ask(db, "SELECT path,due<0 FROM unindex WHERE due<=? ORDER BY due LIMIT ?", "ii", now, I(max));
     while (q_step(db, st))
-        fn(arg, sql_str(st, 0));
+        fn(arg, sql_str(st, 0), sql_int(st, 1));
     return call_leave(db, own, err);
 }
 
-bool db_unindex_done(struct db *db, struct str path, struct err *err)
+bool db_unindex_done(struct db *db, struct str path, bool gone, struct err *err)
 {
     bool own;
     if (!call_enter(db, &own, err))
         return false;
-    q_keep(db, "DELETE FROM unindex WHERE path=?", "s", path);
+    if (gone)
+        q_keep(db, "UPDATE unindex SET due=-due WHERE path=? AND due<0", "s", path);
+    else
+        q_keep(db, "DELETE FROM unindex WHERE path=? AND due>=0", "s", path);
     return call_leave(db, own, err);
 }

@@ -22,6 +22,7 @@ struct job {
 struct unindexed {
     struct acct *acct;
     char *path;
+    bool gone; /* as db_unindex_next says */
 };
 struct indexing {
     struct server *srv;
@@ -34,7 +35,7 @@ struct indexing {
     uint64_t commit; /* number the commit under way stands for; 0 none */
     struct job jobs[BATCH_MAX + 1];
     size_t njobs;
-    struct unindexed paths[64];
+    struct unindexed paths[BATCH_MAX];
     size_t npaths;
     size_t limit; /* of the next batch */
     unsigned crashes;
@@ -152,13 +153,16 @@ static void job_send(void *arg, const struct db_index_job *j)
     buf_fini(&file);
 }
 
-static void path_send(void *arg, struct str path)
+static void path_send(void *arg, struct str path, bool gone)
 {
     struct indexing *x = arg;
     if (x->npaths == COUNT(x->paths))
         return;
-    x->paths[x->npaths++] = (struct unindexed){x->filling, mem_dup_n(path.p, path.n)};
-    PEER_SEND(x->peer, -1, INDEX_REMOVE, .job = ++x->job, .path = path);
+    x->paths[x->npaths++] = (struct unindexed){x->filling, mem_dup_n(path.p, path.n), gone};
+    if (gone)
+        PEER_SEND(x->peer, -1, INDEX_TAGS, .job = ++x->job, .path = path, .tags = STR(INDEX_GONE));
+    else
+        PEER_SEND(x->peer, -1, INDEX_REMOVE, .job = ++x->job, .path = path);
 }
 
 /* Nothing has waited for a while: the program and the database it holds open are not kept for later. */
@@ -183,7 +187,8 @@ static void batch_send(struct indexing *x)
             continue;
         x->filling = a;
         if (!db_index_next(a->db, (unsigned)(x->limit - x->njobs), job_send, x, &err) ||
-            (x->crashes == 0 && !db_unindex_next(a->db, clock_wall(), COUNT(x->paths), path_send, x, &err)))
+            ((x->crashes == 0 || x->njobs == 0) &&
+             !db_unindex_next(a->db, clock_wall(), COUNT(x->paths), path_send, x, &err)))
             acct_db_error(a, &err);
     }
     if (x->njobs + x->npaths == 0) {
@@ -213,7 +218,7 @@ static void on_done(struct indexing *x, const struct m_INDEX_DONE *d)
     }
     for (size_t i = 0; i < x->npaths; i++) {
         struct err err = ERR_INIT;
-        if (!db_unindex_done(x->paths[i].acct->db, str_z(x->paths[i].path), &err))
+        if (!db_unindex_done(x->paths[i].acct->db, str_z(x->paths[i].path), x->paths[i].gone, &err))
             acct_db_error(x->paths[i].acct, &err);
     }
     batch_forget(x);

@@ -156,6 +156,29 @@ static void copies_in_a_maildir(void **state)
     free(to);
 }
 
+/* What is gone is found until it is removed, unless it is somewhere else: in the trash, it is deleted. */
+static void a_copy_that_is_gone_counts_no_more(void **state)
+{
+    struct place *p = *state;
+    header(p, 1, "home/1.7/1", "a@example.org", "Alice", "Budget", 1700000000, "unread inbox home", "");
+    tags_job(p, 2, "home/1.7/1", INDEX_GONE);
+    tags_job(p, 3, "home/1.7/2", INDEX_GONE); /* the index never had it */
+    commit(p, 3);
+    notmuch_says(p, "tags", "*", "home\ninbox\nunread\n");
+    header(p, 4, "home/2.7/1", "a@example.org", "Alice", "Budget", 1700000000, "deleted home", "");
+    commit(p, 4);
+    notmuch_says(p, "tags", "*", "deleted\nhome\n");
+    /* it comes back, and the other one goes */
+    header(p, 5, "home/1.7/1", "a@example.org", "Alice", "Budget", 1700000000, "inbox home", "");
+    tags_job(p, 6, "home/2.7/1", INDEX_GONE);
+    commit(p, 6);
+    notmuch_says(p, "tags", "*", "home\ninbox\n");
+    remove_job(p, 7, "home/2.7/1");
+    commit(p, 7);
+    notmuch_says(p, "tags", "*", "home\ninbox\n");
+    assert_int_equal(places_recorded(p), 0);
+}
+
 /* An index without records of places: what is there stands for each until it is heard of. */
 static void copies_of_an_older_index(void **state)
 {
@@ -177,10 +200,8 @@ int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
-        TEST(copies_make_the_tags_together),
-        TEST(bodies_and_odd_tags_of_copies),
-        TEST(copies_in_a_maildir),
-        TEST(copies_of_an_older_index),
+        TEST(copies_make_the_tags_together),      TEST(bodies_and_odd_tags_of_copies), TEST(copies_in_a_maildir),
+        TEST(a_copy_that_is_gone_counts_no_more), TEST(copies_of_an_older_index),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1073,11 +1073,14 @@ static void on_job(void *arg, const struct db_index_job *job)
     snprintf(job_tags, sizeof job_tags, "%.*s", STR_FMT(job->tags));
 }
 static size_t gone_paths;
-static void on_path(void *arg, struct str path)
+static unsigned gone_now;
+static char gone_path[64];
+static void on_path(void *arg, struct str path, bool gone)
 {
     (void)arg;
-    (void)path;
-    gone_paths++;
+    snprintf(gone_path, sizeof gone_path, "%.*s", STR_FMT(path));
+    gone_now += gone;
+    gone_paths += !gone;
 }
 
 static void test_index_queue(void **state)
@@ -1134,10 +1137,26 @@ static void test_index_queue(void **state)
     OK(db_index_next(db, 10, on_job, NULL, &err));
     OK(db_index_done(db, &id, 1, &err));
     OK(db_gone(db, archive, 3, 3, &err));
+    /* the index hears of it at once, and forgets it after a week */
+    OK(db_index_pending(db, &pending, &err));
+    assert_int_equal(pending, 1);
     OK(db_unindex_next(db, clock_wall(), 10, on_path, NULL, &err));
-    assert_int_equal(gone_paths, 0); /* a week first */
+    assert_int_equal(gone_now, 1);
+    OK(db_unindex_done(db, str_z(gone_path), false, &err)); /* of an earlier one */
+    OK(db_unindex_done(db, str_z(gone_path), true, &err));
+    OK(db_index_pending(db, &pending, &err));
+    assert_int_equal(pending, 0);
+    OK(db_unindex_next(db, clock_wall(), 10, on_path, NULL, &err));
+    assert_int_equal(gone_paths, 0);
     OK(db_unindex_next(db, clock_wall() + 8 * 86400, 10, on_path, NULL, &err));
+    assert_int_equal(gone_now, 1);
     assert_int_equal(gone_paths, 1);
+    OK(db_unindex_done(db, str_z(gone_path), true, &err));
+    OK(db_unindex_next(db, clock_wall() + 8 * 86400, 10, on_path, NULL, &err));
+    assert_int_equal(gone_paths, 2);
+    OK(db_unindex_done(db, str_z(gone_path), false, &err));
+    OK(db_unindex_next(db, clock_wall() + 8 * 86400, 10, on_path, NULL, &err));
+    assert_int_equal(gone_paths, 2);
     db_close(&db);
 }
 
