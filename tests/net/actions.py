@@ -489,7 +489,7 @@ def test_purge_is_held_then_final():
 
 
 def test_delete_again_in_trash_is_for_good():
-    with world(lines="set purge-hold 1\n") as r:
+    with world(lines="set purge-hold 8\n") as r:
         r.intent(TRASH, ids(r, 1))
         r.settled()
         r.intent(TRASH, ids(r, 1, box="Trash"), box=r.box("INBOX"))  # as it was seen before it went there: not for good
