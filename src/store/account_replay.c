@@ -150,6 +150,12 @@ static void run_end(struct acct *a, struct batch_run *r, enum err_kind kind, con
 
 static bool local_items(struct acct *, struct batch_run *);
 
+static bool in_box(const struct db_batch *b)
+{
+    return b->kind == INTENT_FLAGS || b->kind == INTENT_TAGS || b->kind == INTENT_MOVE || b->kind == INTENT_COPY ||
+           b->kind == INTENT_PURGE;
+}
+
 static void command_done(struct acct *a, struct step *s, enum err_kind kind, struct str text)
 {
     struct batch_run *r = s->data;
@@ -176,7 +182,8 @@ static void command_done(struct acct *a, struct step *s, enum err_kind kind, str
         }
     }
     r->outstanding--;
-    if (!a->imap && r->kind == ERR_NONE && r->at < r->b.nitems && !local_items(a, r) && r->outstanding == 0)
+    bool by_item = !a->imap && in_box(&r->b);
+    if (by_item && r->kind == ERR_NONE && r->at < r->b.nitems && !local_items(a, r) && r->outstanding == 0)
         r->kind = ERR_CHANNEL; /* none of the others can be sent: all of it again, later */
     if (r->outstanding == 0)
         run_end(a, r, r->kind, r->text);
@@ -256,12 +263,6 @@ static bool batch_uids(const struct db_batch *b, struct buf *out)
     bool ok = b->uids.n ? buf_adds(out, b->uids) : uid_set_pack(&set, out);
     uid_set_fini(&set);
     return ok;
-}
-
-static bool in_box(const struct db_batch *b)
-{
-    return b->kind == INTENT_FLAGS || b->kind == INTENT_TAGS || b->kind == INTENT_MOVE || b->kind == INTENT_COPY ||
-           b->kind == INTENT_PURGE;
 }
 
 /* Of its UIDs; 0: none. */
