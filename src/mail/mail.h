@@ -104,9 +104,9 @@ bool mail_date_parse(struct str raw, int64_t *time_r, int *zone_r);
 /* "Sun, 22 Nov 2026 14:02:05 +0100". */
 void mail_date_format(int64_t time, int zone_minutes, struct buf *out);
 
-/* A point in time to come, in local time: a span (30s 30m 2h 3d 1w), a time of day (18:30: the next one), or a day (today,
- * tonight, tomorrow, weekend, next week, a weekday, 2026-12-24) with a time behind it or without: 8:00, of today 18:00.
- * "in" and "at" may stand there. False where it is none of these, or past. */
+/* A point in time to come, in local time: a span (30s 30m 2h 3d 1w), a time of day (18:30: the next one), or a day
+ * (today, tonight, tomorrow, weekend, next week, a weekday, 2026-12-24) with a time behind it or without: 8:00, of
+ * today 18:00. "in" and "at" may stand there. False where it is none of these, or past. */
 bool mail_when_parse(struct str text, int64_t now, int64_t *when_r);
 
 /* ---- Message ids -------------------------------------------------------------------------------- */

@@ -381,7 +381,8 @@ static const struct {
     {"execve", run_program, 0, false}, /* last: it may not come back */
 };
 
-static const enum role roles[] = {ROLE_STORE, ROLE_FETCH, ROLE_INDEX, ROLE_SEND, ROLE_VIEW, ROLE_SEARCH, ROLE_OAUTH, ROLE_ARCHIVE};
+static const enum role roles[] = {ROLE_STORE, ROLE_FETCH,  ROLE_INDEX, ROLE_SEND,
+                                  ROLE_VIEW,  ROLE_SEARCH, ROLE_OAUTH, ROLE_ARCHIVE};
 #define DONE 42 /* exit status of a child that came to its end with everything right */
 
 static void enter(enum role role)
