@@ -71,10 +71,11 @@ static int setup(void **state)
     struct err err = ERR_INIT;
     snprintf(f->dir, sizeof f->dir, "/tmp/tuimail-durable-XXXXXX");
     assert_non_null(mkdtemp(f->dir));
-    f->m = maildir_open(f->dir, true, &err);
-    assert_non_null(f->m);
     fails = NULL;
     buf_init(&calls, 1000);
+    f->m = maildir_open(f->dir, true, &err);
+    assert_non_null(f->m);
+    buf_reset(&calls);
     *state = f;
     return 0;
 }

@@ -307,7 +307,7 @@ static void tree_below(struct reader *r, uint64_t box, uint64_t own, uint64_t th
             fn(arg, &row, &place);
             struct thread_place below = place;
             below.depth++;
-            if (place.depth)
+            if (place.depth && place.depth <= 64)
                 below.lines |= (uint64_t)!place.last << (place.depth - 1);
             tree_below(r, box, own, thread, next->id, below, fn, arg);
         }
