@@ -1,0 +1,139 @@
+/* What the next command is about: messages, ranges and threads that are selected. */
+#include "ui/private.h"
+
+enum { RANGE_MAX = 20000 };
+
+/* The thread's messages in this list: what is filed elsewhere stays there. */
+bool run_select_thread(void *context, const struct cmd_args *args, struct err *err)
+{
+    struct ui *ui = context;
+    const struct list_row *row = ui_row(ui);
+    (void)args;
+    return !row || !row->ref.id || list_thread_refs(ui_list(ui), row, &ui->selection, err);
+}
+
+struct unread_refs {
+    unsigned account;
+    struct refs *out;
+};
+
+static void unread_row(void *arg, const struct msg_row *row)
+{
+    struct unread_refs *u = arg;
+    if (!(row->flags & FLAG_SEEN))
+        refs_add(u->out, (struct ref){u->account, row->id});
+}
+
+bool run_read_thread(void *context, const struct cmd_args *args, struct err *err)
+{
+    struct ui *ui = context;
+    const struct list_row *row = ui_row(ui);
+    struct refs refs = {.n = 0};
+    (void)args;
+    if (!row || !row->ref.id)
+        return true;
+    struct reader *reader = ui->accts.list[row->ref.account].reader;
+    struct unread_refs u = {row->ref.account, &refs};
+    bool ok = true;
+    if (row->thread && reader)
+        ok = reader_thread(reader, row->thread, 5000, unread_row, &u, err);
+    else
+        refs_add(&refs, row->ref);
+    refs_has(&refs, REF_NONE);
+    if (ok && refs.n)
+        ui_act_on(ui, refs.list, refs.n,
+                  &(struct action){.kind = INTENT_FLAGS, .verb = "marked", .where = "read", .set = FLAG_SEEN}, false);
+    refs_fini(&refs);
+    return ok;
+}
+
+bool run_select(void *context, const struct cmd_args *args, struct err *err)
+{
+    struct ui *ui = context;
+    const struct list_row *row = list_cursor(ui_list(ui));
+    (void)args;
+    if (!row || !row->ref.id)
+        return true;
+    if (!refs_drop(&ui->selection, row->ref))
+        refs_add(&ui->selection, row->ref);
+    list_move(ui_list(ui), 1, err);
+    ui_follow(ui);
+    return true;
+}
+
+struct range_refs {
+    unsigned account;
+    int64_t oldest;
+    struct refs *out;
+};
+
+static void range_row(void *arg, const struct msg_row *row)
+{
+    struct range_refs *r = arg;
+    if (row->date >= r->oldest)
+        refs_add(r->out, (struct ref){r->account, row->id});
+}
+
+/* All of the list between two rows, whether they are on the screen or not. */
+static bool range_add(struct ui *ui, struct ref newer, int64_t newest, struct ref older, int64_t oldest,
+                      struct err *err)
+{
+    struct list *l = ui_list(ui);
+    bool ok = true, inside = false;
+    for (size_t i = 0; l->source == LIST_HITS && i < l->nhits; i++) {
+        bool end = ref_eq(l->hits[i].ref, newer) || ref_eq(l->hits[i].ref, older);
+        if (inside || end)
+            refs_add(&ui->selection, l->hits[i].ref);
+        inside = inside != end;
+    }
+    for (unsigned a = 0; l->source != LIST_HITS && a < ui->accts.n; a++) {
+        struct range_refs r = {a, oldest, &ui->selection};
+        struct row_key from = {newest, a == newer.account ? newer.id : INT64_MAX};
+        if (ui->accts.list[a].reader && (l->source != LIST_BOX || l->account == a))
+            ok = reader_rows(ui->accts.list[a].reader, l->source == LIST_BOX ? l->box : 0, l->filter, &from, true,
+                             RANGE_MAX, range_row, &r, err) &&
+                 ok;
+    }
+    refs_add(&ui->selection, newer);
+    refs_add(&ui->selection, older);
+    return ok;
+}
+
+bool run_select_range(void *context, const struct cmd_args *args, struct err *err)
+{
+    struct ui *ui = context;
+    const struct list_row *row = list_cursor(ui_list(ui));
+    (void)args;
+    if (!row || !row->ref.id)
+        return true;
+    if (!ui->range.id) {
+        ui->range = row->ref;
+        ui->range_date = row->date;
+        ui_note(ui, NOTE_INFO, "go to the other end and do the same again");
+        return true;
+    }
+    struct ref from = ui->range;
+    bool down = row->date < ui->range_date;
+    ui->range.id = 0;
+    return down ? range_add(ui, from, ui->range_date, row->ref, row->date, err)
+                : range_add(ui, row->ref, row->date, from, ui->range_date, err);
+}
+
+bool run_unselect(void *context, const struct cmd_args *args, struct err *err)
+{
+    (void)args, (void)err;
+    refs_clear(&((struct ui *)context)->selection);
+    ((struct ui *)context)->range.id = 0;
+    return true;
+}
+
+bool run_apply(void *context, const struct cmd_args *args, struct err *err)
+{
+    struct ui *ui = context;
+    (void)args, (void)err;
+    if (ui->selection.n)
+        ui_note(ui, NOTE_INFO, "the next command is for %zu messages", ui->selection.n);
+    else
+        ui_note(ui, NOTE_WARNING, "nothing is selected: t selects");
+    return true;
+}
