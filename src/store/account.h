@@ -234,6 +234,14 @@ void acct_fetch_after(struct acct *, int64_t ms);
 void acct_unkept(struct acct *, const struct err *);
 void acct_drop_line(struct acct *); /* what was true of the connection is not any more */
 void acct_connected(struct acct *);
+/* Opens the line of an IMAP account where nothing stands in the way. */
+void acct_connect_soon(struct acct *);
+/* Something changed for the better: the user asks, the machine woke, a password came. No waiting any more. */
+void acct_try_now(struct acct *);
+bool acct_closing(const struct acct *); /* the line is being closed by us */
+#define STABLE_MS 60000                 /* a line that lived this long was a good one: the back-off begins anew */
+/* Says why, and tries again after a while that grows. */
+void acct_retry_later(struct acct *, enum err_kind, const char *text);
 /* The step that connects, with what is remembered of the server. False: it could not be sent. */
 bool acct_connect(struct acct *, step_fn *done);
 void acct_line_failed(struct acct *, enum err_kind, struct str text);
