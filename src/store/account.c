@@ -169,8 +169,8 @@ static void remember(struct acct *a, const char *name, struct str words)
 
 static void on_online(struct acct *a, struct msg *m)
 {
-    a->names_places = announces(m->u.ONLINE.words, "UIDPLUS") || announces(m->u.ONLINE.words, "IMAP4rev2");
-    db_set_labels(a->db, announces(m->u.ONLINE.words, "X-GM-EXT-1"));
+    a->names_places = acct_announces(m->u.ONLINE.words, "UIDPLUS") || acct_announces(m->u.ONLINE.words, "IMAP4rev2");
+    db_set_labels(a->db, acct_announces(m->u.ONLINE.words, "X-GM-EXT-1"));
     log_msg(LOG_INFO, "%s: online: %s", a->name, clean_line(m->u.ONLINE.caps_text));
     if (a->imap || a->pop) {
         remember(a, "capabilities", m->u.ONLINE.words);

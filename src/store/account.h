@@ -238,6 +238,8 @@ void acct_connected(struct acct *);
 void acct_connect_soon(struct acct *);
 /* Something changed for the better: the user asks, the machine woke, a password came. No waiting any more. */
 void acct_try_now(struct acct *);
+/* Does the server say it can? Words of RFC 3501 7.2.1. */
+bool acct_announces(struct str caps, const char *word);
 bool acct_closing(const struct acct *); /* the line is being closed by us */
 #define STABLE_MS 60000                 /* a line that lived this long was a good one: the back-off begins anew */
 /* Says why, and tries again after a while that grows. */

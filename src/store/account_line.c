@@ -118,7 +118,7 @@ static void connect_done(struct acct *a, struct step *s, enum err_kind kind, str
 }
 
 /* Does the server say it can? Words of RFC 3501 7.2.1. */
-static bool announces(struct str caps, const char *word)
+bool acct_announces(struct str caps, const char *word)
 {
     struct str piece;
     while (str_split(&caps, ' ', &piece))
@@ -134,7 +134,7 @@ bool acct_connect(struct acct *a, step_fn *done)
     if (!db_meta_get(a->db, "capabilities", &caps, &err) || !db_meta_get(a->db, "unbound", &unbound, &err))
         acct_db_error(a, &err);
     if (a->imap)
-        db_set_labels(a->db, announces(buf_str(&caps), "X-GM-EXT-1"));
+        db_set_labels(a->db, acct_announces(buf_str(&caps), "X-GM-EXT-1"));
     struct step *s = STEP(a, done, -1, STEP_CONNECT, .caps = buf_str(&caps), .unbound = buf_str(&unbound));
     buf_fini(&caps);
     buf_fini(&unbound);
