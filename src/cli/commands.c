@@ -26,9 +26,9 @@ const struct subcommand cli_commands[] = {
      search_main},
     {"rules", "[--dry-run [QUERY]] [--run [--yes] QUERY] [--account NAME]", CLI_ACCOUNTS,
      "list the rules, show what they would do, or run them over old mail",
-     "Alone it lists the rules of tuimailrc, each with its line. --dry-run prints, for each mail that the query "
-     "matches, "
-     "what they would do to it and which of them; without a query, for the unread mail in INBOX. --run does it, after "
+     "Alone it lists the rules of tuimailrc, each with its line. --dry-run prints, for each mail that they would "
+     "change of those that the query matches, what they would do to it and which of them; without a query, for the "
+     "unread mail in INBOX. --run does it, after "
      "asking with the count, or at once with --yes; undo takes it back. A rule whose query is broken is named on "
      "standard error, the others go on, and the status says so.",
      rules_main},

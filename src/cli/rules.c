@@ -225,7 +225,8 @@ static void counts(const struct ruling *r, size_t *mails, size_t *changed)
         }
 }
 
-static bool say(const struct ruling *r, bool all, struct err *err)
+/* What would be done: of the mails that nothing is done to there is a number alone. */
+static bool say(const struct ruling *r, struct err *err)
 {
     struct buf out = BUF_INIT(1u << 20);
     bool ok = true;
@@ -233,8 +234,8 @@ static bool say(const struct ruling *r, bool all, struct err *err)
         const struct looked *l = &r->all[i];
         for (size_t k = 0; ok && k < l->n; k++) {
             const struct mail *m = &l->mails[k];
-            const struct rule_effect *e = effect_of(l, m), none = {.folder = NULL};
-            if (!all && !changes(l, m))
+            const struct rule_effect *e = effect_of(l, m);
+            if (!e || !changes(l, m))
                 continue;
             out_date(&out, m->date);
             buf_addz(&out, "  ");
@@ -242,12 +243,9 @@ static bool say(const struct ruling *r, bool all, struct err *err)
             buf_addz(&out, "  ");
             out_text(&out, str_z(m->subject));
             buf_addz(&out, "\n    ");
-            e = e ? e : &none;
             put_actions(&out, e->folder, e->tags, e->read, e->flag, false);
-            if (m->effect) {
-                buf_addz(&out, "  by ");
-                put_places(&out, &l->effects, m->effect);
-            }
+            buf_addz(&out, "  by ");
+            put_places(&out, &l->effects, m->effect);
             buf_addc(&out, '\n');
             if (out.n > (1 << 18))
                 ok = out_flush(&out) || err_set(err, ERR_IO, "nobody reads the output");
@@ -342,8 +340,7 @@ static void ruling_free(struct ruling *r)
     free(r->all);
 }
 
-static bool look(struct cli *cli, const char *query, const char *account, bool all, bool do_it, bool yes,
-                 struct err *err)
+static bool look(struct cli *cli, const char *query, const char *account, bool do_it, bool yes, struct err *err)
 {
     struct ruling r = {.cli = cli};
     struct open_role h = {.pid = 0};
@@ -360,7 +357,7 @@ static bool look(struct cli *cli, const char *query, const char *account, bool a
     role_close(&h);
     size_t mails, changed;
     counts(&r, &mails, &changed);
-    ok = ok && say(&r, all, err);
+    ok = ok && say(&r, err);
     if (ok && do_it && changed > 0)
         ok = agreed(&r, yes, err) && run(&r, err);
     ruling_free(&r);
@@ -387,7 +384,7 @@ int rules_main(struct cli *cli)
     else if (ok && !dry && !do_it)
         ok = list(cli, &err);
     else if (ok)
-        ok = look(cli, query.n ? buf_z(&query) : NEW_MAIL, account, !do_it, do_it && !dry, yes, &err);
+        ok = look(cli, query.n ? buf_z(&query) : NEW_MAIL, account, do_it && !dry, yes, &err);
     buf_fini(&query);
     return ok ? 0 : cli_fail(&err);
 }

@@ -271,6 +271,12 @@ bool run_account(void *context, const struct cmd_args *args, struct err *err)
         return err_set(err, ERR_NO_ACCOUNT, "no account %s", name ? name : "");
     struct acct *a = &ui->accts.list[at];
     ui_popup(ui, POPUP_PAGER, a->name);
+    if (a->conf) {
+        struct buf where = BUF_INIT(1000);
+        endpoint_format(&a->conf->in, &where);
+        ui_popup_text(ui, "where", FACT_COLS, buf_z(&where));
+        buf_fini(&where);
+    }
     if (a->text[0])
         ui_popup_text(ui, "state", FACT_COLS, a->text);
     if (a->text[0] && err_hint(a->why)[0])
@@ -279,7 +285,5 @@ bool run_account(void *context, const struct cmd_args *args, struct err *err)
         return false;
     if (a->conf && a->conf->in.proto == PROTO_POP3)
         ui_popup_text(ui, "what stays there", FACT_COLS, a->conf->leave_text);
-    if (ui->popup.n == 0)
-        ui_popup_row(ui, "", "The server has said nothing of itself yet.");
     return true;
 }
