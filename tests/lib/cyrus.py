@@ -147,7 +147,7 @@ class Server(Outside):
              "-p", os.path.join(self.dir, "master.pid"), "-D"], cwd=self.dir, env=dict(os.environ, LD_LIBRARY_PATH=os.path.join(self.lib, LIB)),
             start_new_session=True,  # it ends its whole process group
             stdin=subprocess.DEVNULL, stdout=open(os.path.join(self.dir, "stdout"), "w"), stderr=subprocess.STDOUT)
-        self.wait_for("imap", "lmtp")
+        self.wait_for("imap", "imaps", "lmtp")
 
     def close(self):
         self.stop()

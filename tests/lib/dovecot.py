@@ -19,6 +19,7 @@ import signal
 import smtplib
 import socket
 import socketserver
+import ssl
 import subprocess
 import sys
 import threading
@@ -236,12 +237,17 @@ class Outside:
     """What all servers have: `process`, `dir`, and by `info` another way to the mailboxes."""
 
     def wait_for(self, *names):
-        """Until these ports answer."""
+        """Until these ports greet: a server that has just begun takes connections and resets them."""
         deadline = time.monotonic() + 20
+        tls = ssl.create_default_context(cafile=self.info["ca"])
         for name in names:
             while True:
                 try:
-                    socket.create_connection(("127.0.0.1", self.info[name]), 1).close()
+                    with socket.create_connection(("127.0.0.1", self.info[name]), 5) as sock:
+                        if name in ("imaps", "pop3s"):
+                            sock = tls.wrap_socket(sock, server_hostname="localhost")
+                        if not sock.recv(1):
+                            raise OSError("ended before its greeting")
                     break
                 except OSError:
                     if time.monotonic() > deadline or self.process.poll() is not None:
@@ -273,7 +279,6 @@ class Outside:
     def imap(self, user):
         """Another IMAP client, to look at the server from outside."""
         import imaplib
-        import ssl
         imap = imaplib.IMAP4_SSL("127.0.0.1", self.info["imaps"],
                                  ssl_context=ssl.create_default_context(cafile=self.info["ca"]))
         imap.login(user, PASSWORD)
@@ -356,7 +361,7 @@ class Server(Outside):
         program = shutil.which("dovecot", path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin")
         self.process = subprocess.Popen([program, "-F", "-c", os.path.join(self.dir, "dovecot.conf")],
                                         stdout=open(os.path.join(self.dir, "stdout"), "w"), stderr=subprocess.STDOUT)
-        self.wait_for("imap", "pop3", "lmtp", "submission")
+        self.wait_for("imap", "imaps", "pop3", "pop3s", "lmtp", "submission")
 
     def close(self):
         self.stop()

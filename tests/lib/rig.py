@@ -30,8 +30,8 @@ class Line(Listener):
     """A relay that ends TLS on both sides. `cut(pattern, where)` arms one cut; `commands` holds what was asked, without tags.
 
     where: "before" the command reaches the server; "after" the server has done it, nothing of its answer comes back;
-    "middle" half of the answer's bytes come back; "literal" half of the command's literal reaches the server; "down" as before, and no new connection until up(); "pass" nothing happens.
-    `behind` (a pattern): not before that command has been answered; until then what the client says is held back.
+    "middle" half of the answer's bytes come back; "literal" half of the command's literal reaches the server; "down" as before, and no new connection until up(); "hold": from it on what
+    the client says waits.
     hide: what is taken out of what the server says."""
 
     def __init__(self, info, port="imaps", hide=None):
@@ -43,8 +43,8 @@ class Line(Listener):
         self.links = []
         super().__init__()
 
-    def cut(self, pattern, where, times=1, behind=None):
-        self.armed += [(re.compile(pattern, re.I), where, behind and re.compile(behind, re.I))] * times
+    def cut(self, pattern, where, times=1):
+        self.armed += [(re.compile(pattern, re.I), where)] * times
 
     def asked(self, pattern):
         return [c for c in self.commands if re.match(pattern, c, re.I)]
@@ -82,14 +82,11 @@ class Link:
 
     def __init__(self, line, near, far):
         self.line, self.near, self.far = line, near, far
-        self.pending = b""       # of the client, not yet a whole line
+        self.pending = b""       # of the client, not yet a whole line, or held back
         self.literal = 0         # bytes of a literal that follow
         self.half = None         # bytes of a literal after which the line is cut
         self.want = None         # (tag, where): the answer that is held back
         self.held = b""
-        self.open = {}           # tag -> command that has no answer yet
-        self.last = b""          # of the server, where a tag may be cut
-        self.stopped = False     # the client's words wait
         self.ended = False
 
     def end(self):
@@ -121,7 +118,6 @@ class Link:
 
     def from_client(self, data):
         self.pending += data
-        self.stopped = False
         while self.pending and not self.ended:
             if self.literal:
                 piece, self.pending = self.pending[:self.literal], self.pending[self.literal:]
@@ -140,18 +136,14 @@ class Link:
             announced = re.search(r"\{(\d+)\+?\}$", command)
             if tag.startswith("T"):
                 self.line.commands.append(command)
-                self.open[tag] = command
-                for i, (pattern, where, behind) in enumerate(self.line.armed):
+                for i, (pattern, where) in enumerate(self.line.armed):
                     if not pattern.match(command):
                         continue
-                    if behind and any(behind.match(c) for c in self.open.values()):
+                    if where == "hold":
                         self.pending = raw + newline + rest
                         self.line.commands.pop()
-                        self.stopped = True
                         return
                     del self.line.armed[i]
-                    if where == "pass":
-                        break
                     if where == "down":
                         self.line.down = True
                     if where in ("before", "down"):
@@ -169,13 +161,8 @@ class Link:
     def from_server(self, data):
         if self.line.hide:
             data = re.sub(self.line.hide, b"", data)
-        for tag in re.findall(rb"^(T\d+) (?:OK|NO|BAD)", self.last + data, re.M):
-            self.open.pop(tag.decode(), None)
-        self.last = (self.last + data)[-20:]
         if not self.want:
             self.near.sendall(data)
-            if self.stopped:
-                self.from_client(b"")
             return
         self.held += data
         tag, where = self.want

@@ -58,13 +58,18 @@ class Terminal:
         self.tmux("resize-window", "-x", str(cols), "-y", str(rows))
 
     def wait(self, want, timeout=15, gone=False):
-        """Waits until `want` (text, or a function of the screen) holds; returns the screen. Raises with the screen otherwise."""
+        """Waits until `want` (text, or a function of the screen) holds; returns the screen, raises with it otherwise. A picture may be
+        taken while one is painted: the one returned has been taken twice."""
         test = want if callable(want) else (lambda screen: want in screen)
         deadline = time.monotonic() + timeout
+        before = None
         while True:
             screen = self.screen()
             if bool(test(screen)) != gone:
-                return screen
+                if screen == before or time.monotonic() > deadline:
+                    return screen
+                before = screen
+                continue
             if time.monotonic() > deadline:
                 raise AssertionError("waited for %s%r; the screen is:\n%s" % ("the end of " if gone else "", want, screen))
             time.sleep(0.05)
