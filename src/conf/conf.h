@@ -169,7 +169,7 @@ struct conf {
     size_t nfiles;
     /* global options */
     char *store, *state_dir, *editor, *mailcap, *browser, *theme, *keys, *date_format, *attribution, *index_database,
-        *layout, *download_dir, *gpg, *notify, *list_format, *list_view;
+        *layout, *download_dir, *gpg, *notify, *list_format, *list_view, *bidi;
     struct columns columns; /* of list_format */
     bool ambiguous_wide, mark_seen, auto_advance, confirm_quit, ascii, fold_threads, threads_across;
     unsigned undo_send, purge_hold, list_ratio, sidebar_width, wrap, prefetch, timeout, connect_timeout, read_delay,

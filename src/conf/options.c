@@ -470,6 +470,15 @@ const struct option conf_options[] = {
      GLOBAL(ambiguous_wide),
      .def = "no",
      .help = "East Asian characters of ambiguous width take two columns"},
+    {.name = "bidi",
+     .type = OPT_CHOICE,
+     GLOBAL(bidi),
+     .def = "reorder",
+     .choices = "reorder terminal off",
+     .help = "Who puts right-to-left text in order",
+     .more = "reorder: tuimail, and the terminal is told not to. terminal: for terminals that do it and cannot be "
+             "told. off: text "
+             "is drawn in the order in which it is stored."},
     {.name = "ascii", .type = OPT_BOOL, GLOBAL(ascii), .def = "no", .help = "Draw with ASCII characters alone"},
     {.name = "notify",
      .type = OPT_CHOICES,

@@ -1,4 +1,5 @@
 /* Panes onto the grid. Everything that came from outside passes text_from_bytes here, once, at the last moment. */
+#include "ui/bidi.h"
 #include "ui/extra.h"
 
 enum { PICK_ROWS = 10, CLEAN_MAX = 16384, QUOTA_WARN = 90, WHY_MIN = 16 };
@@ -21,7 +22,9 @@ static unsigned put(struct ui *ui, struct rect r, unsigned y, unsigned x, const 
 void ui_put_field(struct ui *ui, struct rect r, unsigned y, unsigned x, unsigned width, struct str raw, style s)
 {
     struct buf b = BUF_INIT(CLEAN_MAX);
-    grid_field(&ui->grid, r, y, x, width, ui_clean(ui, raw, &b), s);
+    struct text t = ui_clean(ui, raw, &b);
+    grid_field(&ui->grid, r, y, x, width, t, s);
+    bidi_cells(&ui->grid, r, y, x, MIN(width, t.cols), bidi_is_rtl((struct str){t.p, t.n}));
     buf_fini(&b);
 }
 

@@ -19,10 +19,14 @@ struct cell {
     uint8_t n, cols; /* n 0: the right half of the wide cell before it */
     style style;
 };
+/* Who puts right-to-left text in order (bidi.h): we, the terminal, nobody. */
+enum bidi_mode { BIDI_REORDER, BIDI_TERMINAL, BIDI_OFF };
 struct grid {
     unsigned rows, cols;
     struct cell *cells;
     bool ascii; /* signs of ASCII alone; the caller cleans text with TEXT_ASCII too */
+    enum bidi_mode bidi;
+    bool reordered; /* it was done: the terminal must not do it again */
     unsigned cursor_y, cursor_x;
     bool cursor_on; /* else the terminal's cursor stands at cursor_y, cursor_x but hidden */
 };

@@ -1,6 +1,7 @@
 /* Wrapping and drawing of a message. Lines are made as far as the screen needs them, so that a huge mail costs what is
  * looked at; a jump to the end makes them all once, in linear time. */
 #include "ui/message.h"
+#include "ui/bidi.h"
 #include "ui/theme.h"
 
 enum { LABEL = 9, NAME_MAX_SHOWN = 40, FOLD_MIN = 20, FOLD_SHOWN = 6, FOLD_SCAN = 4000, HEADER_LINES = 6 };
@@ -385,6 +386,24 @@ static void draw_folded(struct grid *g, struct rect r, unsigned y, unsigned x, u
     put_raw(g, r, y, x, str_z(word), THING_MARKER);
 }
 
+static bool is_blank(const struct grid *g, struct rect r, unsigned y, unsigned x)
+{
+    const struct cell *c = grid_at(g, r.y + y, r.x + x);
+    return c->n == 1 && c->p[0] == ' ';
+}
+
+/* A right-to-left paragraph begins at its right end, a header field beside its name. */
+static void arrange(const struct message *m, struct grid *g, struct rect r, unsigned y, unsigned indent,
+                    const struct doc_item *item)
+{
+    bool rtl = bidi_is_rtl(item->text);
+    unsigned end = MIN(MAX(m->width, indent), r.cols);
+    if (item->kind != DOC_TEXT || !rtl)
+        while (end > indent && is_blank(g, r, y, end - 1))
+            end--;
+    bidi_cells(g, r, y, indent, end - indent, rtl);
+}
+
 static void draw_line(const struct message *m, struct grid *g, struct rect r, unsigned y,
                       const struct message_line *line)
 {
@@ -424,6 +443,7 @@ static void draw_line(const struct message *m, struct grid *g, struct rect r, un
         draw_folded(g, r, y, r.cols > 14 ? r.cols - 14 : 0, line->folded);
     if (m->find)
         draw_hits(m, g, r, y, indent, line);
+    arrange(m, g, r, y, indent, item);
 }
 
 static void draw_state(const struct message *m, struct grid *g, struct rect r)

@@ -31,6 +31,10 @@ static void apply_options(struct ui *ui, const char *name)
         ui->sidebar = ui->conf->sidebar_width > 0;
     for (unsigned i = 0; i < ui->depth && (IS("list-view") || IS("fold-threads") || IS("threads-across")); i++)
         ui_list_settings(ui, ui->stack[i]);
+    ui->grid.reordered = false; /* until it is drawn so again */
+    ui->grid.bidi = !strcmp(ui->conf->bidi, "off")        ? BIDI_OFF
+                    : !strcmp(ui->conf->bidi, "terminal") ? BIDI_TERMINAL
+                                                          : BIDI_REORDER;
     if (ui->conf->ascii)
         ui->grid.ascii = true;
 #undef IS

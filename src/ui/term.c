@@ -21,7 +21,7 @@ enum {
 
 struct tty {
     SCREEN *screen;
-    bool utf8, colors, direct, pasting, suspended;
+    bool utf8, colors, direct, pasting, suspended, ordered;
     struct theme mono; /* where there are no colours */
     struct cell *shown;
     unsigned rows, cols;
@@ -120,12 +120,23 @@ struct tty *term_open(struct err *err)
     return t;
 }
 
+/* ECMA-48 BDSM: cells are drawn as they come; without it, as the terminal is wont to. */
+static void tell_order(struct tty *t, bool ours)
+{
+    if (ours == t->ordered)
+        return;
+    t->ordered = ours;
+    fputs(ours ? "\033[8l" : "\033[8h", stdout);
+    fflush(stdout);
+}
+
 void term_close(struct tty **at)
 {
     struct tty *t = *at;
     if (!t)
         return;
     if (!t->suspended) {
+        tell_order(t, false);
         send("BD");
         curs_set(1);
         endwin();
@@ -163,6 +174,7 @@ void term_suspend(struct tty *t)
 {
     if (t->suspended)
         return;
+    tell_order(t, false);
     send("BD");
     curs_set(1);
     endwin();
@@ -369,6 +381,7 @@ void term_show(struct tty *t, const struct grid *g, const struct theme *theme)
             put_cell(y, x, c, &pen);
         }
     memcpy(t->shown, g->cells, (size_t)g->rows * g->cols * sizeof *t->shown);
+    tell_order(t, g->reordered);
     curs_set(g->cursor_on ? 1 : 0);
     move((int)MIN(g->cursor_y, (unsigned)LINES - 1), (int)MIN(g->cursor_x, (unsigned)COLS - 1));
     refresh();
