@@ -1,4 +1,4 @@
-/* Right-to-left text on the grid: what a reader meets from left to right. */
+/* Text in fields of the grid: right-to-left text as a reader meets it, and no subject that breaks a column. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -6,6 +6,8 @@
 
 #include <cmocka.h>
 
+#include "corpus.h"
+#include "mail/mail.h"
 #include "ui/bidi.h"
 
 #define COLS 24
@@ -144,6 +146,57 @@ static void test_any_bytes(void **state)
     }
 }
 
+/* A field between two bars, as rows have them. */
+static void in_a_field(struct str raw)
+{
+    struct buf words = BUF_INIT(1u << 20), clean = BUF_INIT(1u << 20);
+    const struct rect all = {0, 0, 1, COLS};
+    mail_words_decode(raw, &words);
+    struct text t = text_from_bytes(buf_str(&words), TEXT_FOLD_SPACE, &clean);
+    for (unsigned width = 1; width < COLS - 2; width += 5) {
+        unsigned x = 0, last = 0;
+        grid_clear(&g, 0);
+        grid_text(&g, all, 0, 0, TEXT("|"), 0);
+        grid_text(&g, all, 0, 1 + width, TEXT("|"), 0);
+        grid_field(&g, all, 0, 1, width, t, 0);
+        bidi_cells(&g, all, 0, 1, width, bidi_is_rtl((struct str){t.p, t.n}));
+        for (; x < COLS; last = x, x += g.cells[x].cols)
+            if (!g.cells[x].n || !g.cells[x].cols || !utf8_valid((struct str){g.cells[x].p, g.cells[x].n}))
+                fail_msg("column %u of \"%.*s\"", x, STR_FMT(raw));
+        assert_int_equal(x, COLS);
+        assert_true(last < COLS && g.cells[0].p[0] == '|' && g.cells[1 + width].p[0] == '|');
+    }
+    buf_fini(&words);
+    buf_fini(&clean);
+}
+
+static void fields_of(const char *path)
+{
+    struct buf file = BUF_INIT(1u << 16), field = BUF_INIT(1u << 16);
+    struct err err = ERR_INIT;
+    fs_read(path, 1u << 16, &file, &err); /* what is longer is cut, and good enough */
+    struct str rest = buf_str(&file), line;
+    while (str_split(&rest, '\n', &line)) {
+        if (line.n && (line.p[0] == ' ' || line.p[0] == '\t')) {
+            buf_adds(&field, line);
+            continue;
+        }
+        if (field.n)
+            in_a_field(buf_str(&field));
+        buf_reset(&field);
+        if (str_case_starts(line, STR("subject:")) || str_case_starts(line, STR("from:")))
+            buf_adds(&field, line);
+    }
+    buf_fini(&file);
+    buf_fini(&field);
+}
+
+static void test_every_subject_of_the_corpora(void **state)
+{
+    (void)state;
+    corpus_each(fields_of);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -153,6 +206,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_styles_go_with_the_letters, setup, teardown),
         cmocka_unit_test_setup_teardown(test_modes, setup, teardown),
         cmocka_unit_test_setup_teardown(test_any_bytes, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_every_subject_of_the_corpora, setup, teardown),
     };
     return cmocka_run_group_tests_name("bidi", tests, NULL, NULL);
 }
