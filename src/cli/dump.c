@@ -200,6 +200,22 @@ static void dump_errors(struct buf *out, unsigned format)
     }
 }
 
+/* What `color` colours. */
+static void dump_things(struct buf *out, unsigned format)
+{
+    for (size_t i = 0; ui_lang.things[i]; i++) {
+        if (format == TSV) {
+            buf_addf(out, "%s\t%s\n", ui_lang.things[i], ui_lang.thing_help[i]);
+            continue;
+        }
+        buf_addz(out, ".TP\n.B ");
+        roff(out, ui_lang.things[i]);
+        buf_addc(out, '\n');
+        roff(out, ui_lang.thing_help[i]);
+        buf_addc(out, '\n');
+    }
+}
+
 /* Subcommands: for the shell's completion and tuimail(1). */
 static void dump_words(struct buf *out, unsigned format)
 {
@@ -230,8 +246,8 @@ int dump_main(struct cli *cli)
     struct buf out = BUF_INIT(1 << 20);
     bool ok = cli->argc >= 1 && cli->argc <= 2;
     if (!ok)
-        err_set(&err, ERR_USAGE, "write: tuimail dump options|commands|keys|errors|words [tsv|man|sample]");
-    ok = ok && cli_choice("dump", cli->argv[0], "options commands keys errors words", &what, &err) &&
+        err_set(&err, ERR_USAGE, "write: tuimail dump options|commands|keys|errors|words|things [tsv|man|sample]");
+    ok = ok && cli_choice("dump", cli->argv[0], "options commands keys errors words things", &what, &err) &&
          (cli->argc == 1 || cli_choice("dump", cli->argv[1], "tsv man sample", &format, &err));
     if (ok && format == SAMPLE && what != 0)
         ok = err_set(&err, ERR_USAGE, "only options have a sample");
@@ -243,8 +259,10 @@ int dump_main(struct cli *cli)
         ok = dump_keys(&out, format, &err);
     else if (ok && what == 3)
         dump_errors(&out, format);
-    else if (ok)
+    else if (ok && what == 4)
         dump_words(&out, format);
+    else if (ok)
+        dump_things(&out, format);
     if (ok && !out_flush(&out))
         ok = err_set(&err, ERR_IO, "nobody reads the output");
     buf_fini(&out);

@@ -98,7 +98,8 @@ static bool check_color(const struct cmd_lang *lang, const struct line *line, st
     int32_t color;
     unsigned attribute;
     if (line->n < 3)
-        return err_set(err, ERR_CONFIG, "write: color THING FOREGROUND [BACKGROUND] [ATTRIBUTE...]");
+        return err_set(err, ERR_CONFIG,
+                       "write: color THING FOREGROUND [BACKGROUND] [ATTRIBUTE...]; \"#rrggbb\" in quotes");
     if (!check_name(lang->things, line->words[1], "thing to colour", err))
         return false;
     for (size_t i = 2, ncolors = 0; i < line->n; i++) {
@@ -139,7 +140,8 @@ bool cmd_check_conf(const struct cmd_lang *lang, const struct conf *conf, struct
         buf_addf(all, "%s:%u: error: %s\n", line->file, line->number, err.text);
         ok = false;
     }
-    if (lang->themes && !check_name(lang->themes, conf->theme, "theme", &err)) {
+    bool by_name = lang->themes && !strchr(conf->theme, '/');
+    if (by_name && !check_name(lang->themes(), conf->theme, "theme", &err)) {
         buf_addf(all, "%s%serror: %s\n", conf->file, conf->file[0] ? ": " : "", err.text);
         ok = false;
     }

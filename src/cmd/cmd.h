@@ -90,9 +90,10 @@ struct command {
 struct cmd_lang {
     const struct command *commands; /* in the order of help */
     size_t ncommands;
-    const char *const *events; /* of `on EVENT`; NULL-terminated */
-    const char *const *things; /* of `color THING FG [BG] [ATTRIBUTE...]`; NULL-terminated */
-    const char *const *themes; /* NULL-terminated */
+    const char *const *events;          /* of `on EVENT`; NULL-terminated */
+    const char *const *things;          /* of `color THING FG [BG] [ATTRIBUTE...]`; NULL-terminated */
+    const char *const *(*themes)(void); /* names of themes, NULL-terminated, theirs until the next call; or NULL */
+    const char *const *thing_help;      /* what each thing is; or NULL */
 };
 const struct command *cmd_find(const struct cmd_lang *, const char *name);
 const char *cmd_kind_name(enum arg_kind);

@@ -194,14 +194,19 @@ static void give_options(const struct ask *ask, struct gather *g)
             emit(g, conf_options[i].name, conf_options[i].help);
 }
 
+static void give_list(const char *const *list, struct gather *g)
+{
+    for (; list && *list; list++)
+        emit(g, *list, "");
+}
+
 static void give_values(const struct ask *ask, struct gather *g)
 {
     const struct option *o = ask->line && ask->line->n ? option_find(ask->line->words[ask->line->n - 1]) : NULL;
     if (!o)
         return;
     if (strcmp(o->name, "theme") == 0)
-        for (const char *const *t = ask->lang->themes; t && *t; t++)
-            emit(g, *t, "");
+        give_list(ask->lang->themes ? ask->lang->themes() : NULL, g);
     struct str rest = str_z(o->type == OPT_BOOL ? "yes no" : o->choices), piece;
     while (str_split(&rest, ' ', &piece)) {
         char *word = mem_dup_n(piece.p, piece.n);
@@ -251,12 +256,6 @@ static void give_files(struct gather *g, bool only_directories)
     free(path);
     free(shown);
     free(typed);
-}
-
-static void give_list(const char *const *list, struct gather *g)
-{
-    for (; list && *list; list++)
-        emit(g, *list, "");
 }
 
 static void give_prefixes(struct gather *g)
@@ -337,10 +336,11 @@ static void give(const struct ask *ask, const struct spec_item *item, struct gat
         give_list(ask->lang->events, g);
         break;
     case ARG_COLOR:
-        give_list(ask->lang->things, g);
+        for (size_t i = 0; ask->lang->things && ask->lang->things[i]; i++)
+            emit(g, ask->lang->things[i], ask->lang->thing_help ? ask->lang->thing_help[i] : "");
         break;
     case ARG_THEME:
-        give_list(ask->lang->themes, g);
+        give_list(ask->lang->themes ? ask->lang->themes() : NULL, g);
         break;
     case ARG_QUERY:
         give_prefixes(g);

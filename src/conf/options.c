@@ -386,7 +386,11 @@ const struct option conf_options[] = {
      .type = OPT_STR,
      GLOBAL(theme),
      .def = "default",
-     .help = "Colours; see color in tuimail-commands(7)"},
+     .help = "Colours: a theme by its name, or the path of a file",
+     .more =
+         "dark, light, 16, mono, contrast, solarized-dark, solarized-light, gruvbox and nord come with tuimail. A "
+         "file of that name in ~/.config/tuimail/themes comes first. default is dark or light, as the terminal says in "
+         "COLORFGBG; 16 where it has fewer than 256 colours, mono where it has none or NO_COLOR is set."},
     {.name = "keys",
      .type = OPT_CHOICE,
      GLOBAL(keys),

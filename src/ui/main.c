@@ -125,13 +125,14 @@ static void run(struct session *s, struct loop *loop)
 static int on_screen(const struct ui_start *start, struct loop *loop, struct client *client)
 {
     struct session s = {.ui = NULL};
-    struct ui_terminal ops = {suspend, resume, redraw, stop, bell, osc, &s};
+    struct ui_terminal ops = {0, suspend, resume, redraw, stop, bell, osc, &s};
     struct err err = ERR_INIT;
     s.term = term_open(&err);
     if (!s.term) {
         fprintf(stderr, "tuimail: %s. %s\n", err.text, err_hint(err.kind));
         return err_exit(err.kind);
     }
+    ops.colors = term_colors(s.term);
     s.ui = ui_new(start, loop, client, &ops);
     s.ui->grid.ascii = s.ui->grid.ascii || !term_utf8(s.term);
     measure(&s);

@@ -14,6 +14,7 @@ struct ui;
 
 /* ---- What the ui asks of the terminal; tests give none ---- */
 struct ui_terminal {
+    unsigned colors;         /* 0: none, or NO_COLOR */
     void (*suspend)(void *); /* gives the terminal to another program (an editor) */
     void (*resume)(void *);  /* takes it back and draws all anew */
     void (*redraw)(void *);  /* draws all anew */

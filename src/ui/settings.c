@@ -11,7 +11,8 @@ const struct command ui_command_rows[] = {
 #undef CMD
 };
 static const char *const events[] = {"new-mail", "start", "quit", NULL};
-const struct cmd_lang ui_lang = {ui_command_rows, COUNT(ui_command_rows), events, theme_things, theme_names};
+const struct cmd_lang ui_lang = {ui_command_rows, COUNT(ui_command_rows), events, theme_things, theme_names,
+                                 theme_help};
 
 void ui_list_settings(const struct ui *ui, struct list *l)
 {
@@ -55,13 +56,28 @@ static void add_hook(struct ui *ui, char *const *words, size_t n)
     ui->hooks[ui->nhooks++] = (struct hook){mem_dup_z(words[1]), buf_take(&command, NULL)};
 }
 
+/* Without colours it is mono, whatever it is called. The user's own color lines stay on top of it. */
+static bool load_theme(struct ui *ui, const char *name, struct err *err)
+{
+    unsigned colors = ui->term ? ui->term->colors : 256;
+    if (!theme_load(&ui->theme, !colors || !strcmp(name, "default") ? theme_for(colors) : name, err))
+        return false;
+    for (size_t i = 0; i < ui->conf->nui_lines; i++) {
+        const struct line *line = &ui->conf->ui_lines[i];
+        struct err told = ERR_INIT; /* by the check of tuimailrc */
+        if (line->n && !strcmp(line->words[0], "color"))
+            theme_color(&ui->theme, line->words, line->n, &told);
+    }
+    return true;
+}
+
 void ui_load_settings(struct ui *ui)
 {
     struct err err = ERR_INIT;
     apply_options(ui, NULL);
-    if (!theme_load(&ui->theme, ui->conf->theme, &err)) {
+    if (!load_theme(ui, ui->conf->theme, &err)) {
         ui_note_err(ui, &err);
-        theme_load(&ui->theme, "default", &err);
+        load_theme(ui, "default", &err);
     }
     ui->keymap = keymap_new();
     if (!keymap_defaults(ui->keymap, ui->conf->keys, &err))
@@ -178,12 +194,12 @@ bool run_set(void *context, const struct cmd_args *args, struct err *err)
     for (unsigned a = 0; a < ui->accts.n; a++) /* conf may have moved its accounts */
         ui->accts.list[a].conf = conf_account(ui->conf, ui->accts.list[a].name);
     ui->boxes.stale = true;
-    return !strcmp(args->words[0], "theme") ? theme_load(&ui->theme, ui->conf->theme, err) : true;
+    return !strcmp(args->words[0], "theme") ? load_theme(ui, ui->conf->theme, err) : true;
 }
 
 bool run_theme(void *context, const struct cmd_args *args, struct err *err)
 {
-    return theme_load(&((struct ui *)context)->theme, cmd_arg(args, 0), err);
+    return load_theme(context, cmd_arg(args, 0), err);
 }
 
 bool run_color(void *context, const struct cmd_args *args, struct err *err)

@@ -22,7 +22,6 @@ enum {
 struct tty {
     SCREEN *screen;
     bool utf8, colors, direct, pasting, suspended, ordered;
-    struct theme mono; /* where there are no colours */
     struct cell *shown;
     unsigned rows, cols;
 };
@@ -114,8 +113,6 @@ struct tty *term_open(struct err *err)
         t->colors = true;
         t->direct = COLORS >= 0x1000000;
     }
-    struct err unused = ERR_INIT;
-    theme_load(&t->mono, "mono", &unused);
     set_modes(t);
     return t;
 }
@@ -150,6 +147,11 @@ void term_close(struct tty **at)
 bool term_utf8(const struct tty *t)
 {
     return t->utf8;
+}
+
+unsigned term_colors(const struct tty *t)
+{
+    return t->colors ? (unsigned)COLORS : 0;
 }
 
 void term_size(struct tty *t, unsigned *rows_r, unsigned *cols_r)
@@ -295,7 +297,7 @@ static void dip(const struct tty *t, const struct theme *theme, struct pen *at, 
     if (at->valid && at->style == s)
         return;
     struct pen new, *pen = &new;
-    struct look look = theme_look(t->colors ? theme : &t->mono, s);
+    struct look look = theme_look(theme, s);
     *pen = (struct pen){s, true, attributes(&look), 0, -1};
     if (!t->colors) {
         dipped(at, pen, blank);

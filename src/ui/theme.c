@@ -1,5 +1,8 @@
 #include "ui/theme.h"
 
+#include <dirent.h>
+#include <limits.h>
+
 const char *const theme_things[] = {
 #define THING(name, word, help) word,
 #include "ui/things.def"
@@ -8,104 +11,15 @@ const char *const theme_things[] = {
 #undef THING
     NULL};
 
-const char *const theme_names[] = {"default", "dark", "light", "mono", NULL};
+const char *const theme_help[] = {
+#define THING(name, word, help) help,
+#include "ui/things.def"
+/* in the same order */
+#include "ui/overlays.def"
+#undef THING
+    NULL};
 
-/* Calm: one accent, weight for what is unread, dim for what is secondary. */
-static const char dark[] = "color title default default bold\n"
-                           "color rule color240\n"
-                           "color status color250 color236\n"
-                           "color status-note bright-white color236\n"
-                           "color status-warning yellow color236\n"
-                           "color status-error bright-red color236 bold\n"
-                           "color accent cyan default bold\n"
-                           "color unread default default bold\n"
-                           "color flagged yellow default bold\n"
-                           "color gone color240\n"
-                           "color marker color245\n"
-                           "color tag color109\n"
-                           "color mailbox-unread default default bold\n"
-                           "color account color245\n"
-                           "color header-name color245\n"
-                           "color subject default default bold\n"
-                           "color quote1 color109\n"
-                           "color quote2 color138\n"
-                           "color quote3 color245\n"
-                           "color signature color240\n"
-                           "color heading default default bold\n"
-                           "color code color150\n"
-                           "color strong default default bold\n"
-                           "color link cyan default underline\n"
-                           "color diff-add green\n"
-                           "color diff-delete red\n"
-                           "color diff-hunk cyan\n"
-                           "color banner black cyan\n"
-                           "color warning black yellow\n"
-                           "color part color109\n"
-                           "color prompt cyan default bold\n"
-                           "color popup default color235\n"
-                           "color popup-dim color245 color235\n"
-                           "color key cyan color235 bold\n"
-                           "color cursor bright-white color24\n"
-                           "color selected cyan\n"
-                           "color hit black yellow\n";
-static const char light[] = "color title default default bold\n"
-                            "color rule color250\n"
-                            "color status color238 color254\n"
-                            "color status-note black color254\n"
-                            "color status-warning color130 color254\n"
-                            "color status-error color124 color254 bold\n"
-                            "color accent color25 default bold\n"
-                            "color unread default default bold\n"
-                            "color flagged color130 default bold\n"
-                            "color gone color249\n"
-                            "color marker color243\n"
-                            "color tag color25\n"
-                            "color mailbox-unread default default bold\n"
-                            "color account color243\n"
-                            "color header-name color243\n"
-                            "color subject default default bold\n"
-                            "color quote1 color25\n"
-                            "color quote2 color95\n"
-                            "color quote3 color243\n"
-                            "color signature color249\n"
-                            "color heading default default bold\n"
-                            "color code color22\n"
-                            "color strong default default bold\n"
-                            "color link color25 default underline\n"
-                            "color diff-add color28\n"
-                            "color diff-delete color124\n"
-                            "color diff-hunk color25\n"
-                            "color banner color231 color25\n"
-                            "color warning black color221\n"
-                            "color part color25\n"
-                            "color prompt color25 default bold\n"
-                            "color popup default color255\n"
-                            "color popup-dim color243 color255\n"
-                            "color key color25 color255 bold\n"
-                            "color cursor black color153\n"
-                            "color selected color25\n"
-                            "color hit black color221\n";
-static const char mono[] = "color title default default bold\n"
-                           "color status default default reverse\n"
-                           "color status-note default default reverse\n"
-                           "color status-warning default default reverse\n"
-                           "color status-error default default reverse bold\n"
-                           "color accent default default bold\n"
-                           "color unread default default bold\n"
-                           "color flagged default default bold\n"
-                           "color gone default default dim\n"
-                           "color mailbox-unread default default bold\n"
-                           "color subject default default bold\n"
-                           "color heading default default bold\n"
-                           "color strong default default bold\n"
-                           "color link default default underline\n"
-                           "color banner default default reverse\n"
-                           "color warning default default reverse bold\n"
-                           "color prompt default default bold\n"
-                           "color key default default bold\n"
-                           "color cursor default default reverse\n"
-                           "color selected default default bold\n"
-                           "color hit default default reverse\n";
+enum { THEME_MAX_BYTES = 64 * 1024, THEME_DEPTH = 4, THEMES_MAX = 200 };
 
 bool theme_color(struct theme *theme, char *const *words, size_t n, struct err *err)
 {
@@ -113,7 +27,7 @@ bool theme_color(struct theme *theme, char *const *words, size_t n, struct err *
     unsigned attribute;
     int32_t color;
     if (n < 3)
-        return err_set(err, ERR_USAGE, "color THING FOREGROUND [BACKGROUND] [ATTRIBUTE...]");
+        return err_set(err, ERR_USAGE, "color THING FOREGROUND [BACKGROUND] [ATTRIBUTE...]; \"#rrggbb\" in quotes");
     size_t thing = 0;
     while (theme_things[thing] && strcmp(theme_things[thing], words[1]) != 0)
         thing++;
@@ -136,28 +50,147 @@ bool theme_color(struct theme *theme, char *const *words, size_t n, struct err *
     return true;
 }
 
-bool theme_load(struct theme *theme, const char *name, struct err *err)
+/* ---- files ---- */
+/* The user's own directory and the installed one, in this order; NULL where there is none. */
+static char *theme_dir(size_t i)
 {
-    const char *text = !strcmp(name, "dark") || !strcmp(name, "default") ? dark
-                       : !strcmp(name, "light")                          ? light
-                       : !strcmp(name, "mono")                           ? mono
-                                                                         : NULL;
-    if (!text)
-        return err_set(err, ERR_USAGE, "no theme \"%s\"", name);
-    for (size_t i = 0; i < THING_ALL; i++)
-        theme->things[i] = (struct look){-1, -1, 0};
-    struct str rest = str_z(text);
+    struct err unused = ERR_INIT;
+    char *home = i == 0 ? path_config_home(&unused) : NULL, *dir = NULL;
+    if (home)
+        dir = path_join(home, "tuimail/themes");
+    else if (i > 0)
+        dir = path_join(PKGDATADIR, "themes");
+    free(home);
+    return dir;
+}
+enum { THEME_DIRS = 2 };
+
+static bool is_name(const char *name)
+{
+    size_t n = strlen(name);
+    return n > 0 && n <= 64 && name[0] != '.' &&
+           strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") == n;
+}
+
+/* The file of this name, as it lies there; *path_r (caller owns) is where, NULL where there is none. */
+static bool read_file(char *path, struct buf *text, char **path_r, struct err *err)
+{
+    char *real = realpath(path, NULL);
+    free(path);
+    *path_r = real;
+    return real && fs_read(real, THEME_MAX_BYTES, text, err);
+}
+
+static bool find_text(const char *name, struct buf *text, char **path_r, struct err *err)
+{
+    *path_r = NULL;
+    if (strchr(name, '/'))
+        return read_file(path_expand_home(name), text, path_r, err) ||
+               (!*path_r && err_set(err, ERR_USAGE, "there is no file %s", name));
+    for (size_t i = 0; is_name(name) && i < THEME_DIRS; i++) {
+        char *dir = theme_dir(i);
+        bool ok = dir && read_file(path_join(dir, name), text, path_r, err);
+        free(dir);
+        if (ok || *path_r)
+            return ok;
+    }
+    for (const struct theme_text *t = theme_texts; t->name; t++)
+        if (!strcmp(t->name, name))
+            return buf_addz(text, t->text);
+    const char *near = near_word(name, theme_names());
+    return err_set(err, ERR_USAGE, "no theme \"%.60s\"%s%s", name, near ? "; did you mean " : "", near ? near : "");
+}
+
+/* The lines of one file; a theme that another begins with is loaded where its line stands. */
+static bool load(struct theme *theme, const char *name, unsigned depth, struct err *err)
+{
+    struct buf text = BUF_INIT(THEME_MAX_BYTES);
+    char *path;
     unsigned number = 1;
     struct line line;
-    while (line_next(&rest, name, &number, &line, err) == 1) {
-        bool ok = theme_color(theme, line.words, line.n, err);
-        line_fini(&line);
+    int got = 0;
+    bool ok = find_text(name, &text, &path, err);
+    struct str rest = buf_str(&text);
+    while (ok && (got = line_next(&rest, path ? path : name, &number, &line, err)) == 1) {
+        bool base = line.n == 2 && !strcmp(line.words[0], "theme");
+        if (base && depth + 1 < THEME_DEPTH)
+            ok = load(theme, line.words[1], depth + 1, err);
+        else if (base)
+            ok = err_set(err, ERR_USAGE, "themes that begin with each other");
+        else if (line.n && strcmp(line.words[0], "color") != 0)
+            ok = err_set(err, ERR_USAGE, "a theme has color lines, and may begin with: theme NAME");
+        else if (line.n)
+            ok = theme_color(theme, line.words, line.n, err);
         if (!ok)
-            return false;
+            err_prefix(err, "%s:%u", path ? path : name, line.number);
+        line_fini(&line);
     }
+    free(path);
+    buf_fini(&text);
+    return ok && got == 0;
+}
+
+bool theme_load(struct theme *theme, const char *name, struct err *err)
+{
+    struct theme new;
+    for (size_t i = 0; i < THING_ALL; i++)
+        new.things[i] = (struct look){-1, -1, 0};
+    if (!load(&new, name, 0, err))
+        return false;
+    *theme = new;
     return true;
 }
 
+const char *theme_for(unsigned colors)
+{
+    const char *ground = getenv("COLORFGBG"), *back = ground ? strrchr(ground, ';') : NULL;
+    if (colors < 8)
+        return "mono";
+    if (colors < 256)
+        return "16";
+    /* "FOREGROUND;BACKGROUND", as rxvt, Konsole and others say it */
+    return back && (!strcmp(back, ";15") || !strcmp(back, ";7")) ? "light" : "dark";
+}
+
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+static void add_name(char *names[THEMES_MAX + 1], size_t *n, const char *name)
+{
+    for (size_t i = 0; i < *n; i++)
+        if (!strcmp(names[i], name))
+            return;
+    if (*n < THEMES_MAX)
+        names[(*n)++] = mem_dup_z(name);
+}
+
+const char *const *theme_names(void)
+{
+    static char *names[THEMES_MAX + 1];
+    size_t n = 0;
+    for (size_t i = 0; names[i]; i++)
+        free(names[i]);
+    add_name(names, &n, "default");
+    for (const struct theme_text *t = theme_texts; t->name; t++)
+        add_name(names, &n, t->name);
+    for (size_t i = 0; i < THEME_DIRS; i++) {
+        char *dir = theme_dir(i);
+        DIR *d = dir ? opendir(dir) : NULL;
+        for (struct dirent *e; d && (e = readdir(d));)
+            if (is_name(e->d_name))
+                add_name(names, &n, e->d_name);
+        if (d)
+            closedir(d);
+        free(dir);
+    }
+    names[n] = NULL;
+    qsort(names, n, sizeof *names, by_name);
+    return (const char *const *)names;
+}
+
+/* ---- looks ---- */
 static const struct {
     style bit;
     enum thing thing;

@@ -26,10 +26,24 @@ struct look {
 struct theme {
     struct look things[THING_ALL];
 };
-extern const char *const theme_names[];  /* NULL-terminated */
+/* The themes that come with the program, by name: made from contrib/themes, for a program without its installed files.
+ * Ends with a NULL name. */
+struct theme_text {
+    const char *name, *text;
+};
+extern const struct theme_text theme_texts[];
 extern const char *const theme_things[]; /* names of things and overlays; NULL-terminated */
-/* Sets all looks as the theme says. False where there is no such theme. */
+extern const char *const theme_help[];   /* what each of them is */
+/* Names that theme_load knows, sorted, and "default"; NULL-terminated. Theirs until the next call. Reads directories.
+ */
+const char *const *theme_names(void);
+/* Sets all looks as the theme says, anew. `name`: a file of the user's directory ($XDG_CONFIG_HOME/tuimail/themes), of
+ * the installed one, or one of theme_texts, in this order; with a slash the path of a file. Its lines are `color`
+ * lines, and `theme NAME` for one to begin with. False, the theme untouched, where there is none or a line of it is
+ * wrong (ERR_USAGE with file and line). */
 bool theme_load(struct theme *, const char *name, struct err *);
+/* What "default" comes to on a terminal of so many colours: mono, 16, light or dark. */
+const char *theme_for(unsigned colors);
 /* Runs a `color` line: words[0] is "color". */
 bool theme_color(struct theme *, char *const *words, size_t n, struct err *);
 struct look theme_look(const struct theme *, style);

@@ -43,8 +43,12 @@ static const struct command commands[] = {
 };
 static const char *const events[] = {"new-mail", "sent", NULL};
 static const char *const things[] = {"cursor", "status", NULL};
-static const char *const themes[] = {"default", "dark", NULL};
-static const struct cmd_lang lang = {commands, COUNT(commands), events, things, themes};
+static const char *const *themes(void)
+{
+    static const char *const names[] = {"default", "dark", NULL};
+    return names;
+}
+static const struct cmd_lang lang = {commands, COUNT(commands), events, things, themes, NULL};
 
 static void assert_has(const char *text, const char *part)
 {
