@@ -196,7 +196,7 @@ def test_many_at_once():
                 eventually("all are read", lambda: all(f == "S" for f in subjects(folder(bob, "Kind0")).values()))
             with open(os.path.join(bob.store, "log", "store.log"), errors="replace") as f:
                 asked = f.read().count("to search: QUERY")
-            assert 5 <= asked <= 60, "%d queries" % asked
+            assert 5 <= asked <= 500, "%d queries, and not 5000" % asked  # a batch is what came in a quarter of a second
         finally:
             server.close()
 
