@@ -47,8 +47,7 @@ static void on_answer(struct ui *ui, void *arg, const struct msg *m)
     struct part *part = arg;
     struct batch *b = part->batch;
     changes_settle(&ui->changes, part->req);
-    for (unsigned i = 0; i < ui->depth; i++)
-        list_stale(ui->stack[i]);
+    ui_lists_stale(ui);
     ui->boxes.stale = true;
     if (m && m->kind == MSG_INTENT_OK) {
         b->done += m->u.INTENT_OK.count;
@@ -140,8 +139,7 @@ void ui_act_on(struct ui *ui, const struct ref *refs, size_t n, const struct act
         send_part(ui, b, a, refs[from].account, &ids, refs + from, at - from);
         buf_fini(&ids);
     }
-    for (unsigned i = 0; i < ui->depth; i++)
-        list_stale(ui->stack[i]);
+    ui_lists_stale(ui);
     if (--b->waiting == 0)
         free(b);
 }
@@ -388,8 +386,7 @@ static void leave_ghost(struct ui *ui)
 static void on_undone(struct ui *ui, void *arg, const struct msg *m)
 {
     (void)arg;
-    for (unsigned i = 0; i < ui->depth; i++)
-        list_stale(ui->stack[i]);
+    ui_lists_stale(ui);
     ui->boxes.stale = true;
     if (m && m->kind == MSG_UNDONE) {
         const struct m_UNDONE *u = &m->u.UNDONE;

@@ -199,7 +199,7 @@ bool run_back(void *context, const struct cmd_args *args, struct err *err)
         ui_open_close(ui);
     else if (ui_list(ui)->filter != LIST_ALL && ui_list(ui)->source != LIST_HITS)
         list_set_filter(ui_list(ui), LIST_ALL);
-    else if (!ui_pop_list(ui))
+    else if (!ui_pop_list(ui) && !(buffer_can_go(ui) && buffer_close(ui)))
         return run_quit(context, args, err);
     return true;
 }
@@ -230,6 +230,12 @@ static uint32_t changes_waiting(struct ui *ui)
     return w.n;
 }
 
+static bool count_draft(struct ui *ui, void *arg)
+{
+    *(uint32_t *)arg += ui_extra(ui)->compose != NULL;
+    return false;
+}
+
 static void quit_answer(struct ui *ui, void *arg, bool yes)
 {
     (void)arg;
@@ -239,13 +245,17 @@ static void quit_answer(struct ui *ui, void *arg, bool yes)
 bool run_quit(void *context, const struct cmd_args *args, struct err *err)
 {
     struct ui *ui = context;
-    uint32_t mails = 0, changes = changes_waiting(ui);
-    char detail[200] = "";
+    uint32_t mails = 0, changes = changes_waiting(ui), drafts = 0;
+    char detail[240] = "";
     (void)args, (void)err;
+    buffer_find(ui, count_draft, &drafts);
     for (unsigned a = 0; a < ui->accts.n; a++)
         mails += ui->accts.list[a].outbox;
+    if (drafts)
+        snprintf(detail, sizeof detail, "%u mail%s being written. ", drafts, drafts == 1 ? " is" : "s are");
     if (changes)
-        snprintf(detail, sizeof detail, "%u change%s for the server. ", changes, changes == 1 ? " waits" : "s wait");
+        snprintf(detail + strlen(detail), sizeof detail - strlen(detail), "%u change%s for the server. ", changes,
+                 changes == 1 ? " waits" : "s wait");
     if (mails)
         snprintf(detail + strlen(detail), sizeof detail - strlen(detail), "%u mail%s to be sent. ", mails,
                  mails == 1 ? " waits" : "s wait");

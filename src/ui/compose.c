@@ -31,15 +31,48 @@ void compose_close(struct ui *ui, bool remove_file)
     if (c && remove_file)
         unlink(c->path);
     compose_free(&ui_extra(ui)->compose);
+    if (c && !buffer_close(ui))
+        ui_show_inboxes(ui);
     ui->dirty = true;
 }
 
-void compose_show(struct ui *ui, struct compose *c)
+bool compose_show(struct ui *ui, struct compose *c)
 {
-    struct extra *x = ui_extra(ui);
-    compose_free(&x->compose);
-    x->compose = c;
+    if (!buffer_new(ui)) {
+        compose_free(&c);
+        return false;
+    }
+    ui_extra(ui)->compose = c;
     compose_understand(ui, c);
+    return true;
+}
+
+static bool writes(struct ui *ui, void *arg)
+{
+    const struct compose *c = composed(ui);
+    return c && !strcmp(c->path, arg);
+}
+
+static bool goes_on_with(struct ui *ui, void *arg)
+{
+    const struct compose *c = composed(ui);
+    return c && ref_eq(c->replaces, *(struct ref *)arg);
+}
+
+bool compose_is_open(struct ui *ui, char *path)
+{
+    struct buffer *was = ui->at;
+    bool open = buffer_find(ui, writes, path) > 0;
+    buffer_enter(ui, was->id);
+    return open;
+}
+
+bool compose_open_again(struct ui *ui, struct ref draft)
+{
+    if (!draft.id || !buffer_find(ui, goes_on_with, &draft))
+        return false;
+    buffer_show(ui, ui->at);
+    return true;
 }
 
 /* ---- The file ----------------------------------------------------------------------------------- */

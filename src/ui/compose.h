@@ -25,7 +25,11 @@ struct compose {
     unsigned complaint; /* number of the last note that said what is wrong with it; 0 none */
 };
 struct compose *composed(struct ui *);            /* NULL: none */
-void compose_show(struct ui *, struct compose *); /* takes it; its text is read as a draft */
+/* In a buffer of its own; takes it, its text is read as a draft. False with a note: there are too many buffers. */
+bool compose_show(struct ui *, struct compose *);
+bool compose_is_open(struct ui *, char *path); /* that draft is being written */
+/* Shows the buffer where the mail of Drafts is being written on; false: none. */
+bool compose_open_again(struct ui *, struct ref draft);
 void compose_close(struct ui *, bool remove_file);
 void compose_understand(struct ui *, struct compose *); /* `draft` of `text` */
 bool compose_save(struct ui *, struct compose *);       /* false with a note; so compose_read */

@@ -39,10 +39,6 @@ static struct compose *fresh(struct ui *ui, enum draft_kind kind, const struct a
 
 static bool can_begin(struct ui *ui)
 {
-    if (composed(ui)) {
-        ui_note(ui, NOTE_WARNING, "a mail is being written: send, postpone or discard it first");
-        return false;
-    }
     if (!ui->conf->naccounts) {
         ui_note(ui, NOTE_ERROR, "no account is configured to send from");
         return false;
@@ -71,8 +67,7 @@ static void begin(struct ui *ui, enum draft_kind kind, struct ref original, cons
         if (err.kind != ERR_NONE)
             ui_note_err(ui, &err);
         compose_free(&c);
-    } else {
-        compose_show(ui, c);
+    } else if (compose_show(ui, c)) {
         compose_edit(ui);
     }
     buf_fini(&signature);
@@ -214,7 +209,7 @@ static void on_loaded(struct ui *ui, void *arg, struct doc *doc, int fd, struct 
 static bool answer(struct ui *ui, enum draft_kind kind)
 {
     const struct list_row *row = ui_row(ui);
-    if (!row || !can_begin(ui))
+    if (!row || !can_begin(ui) || (kind == DRAFT_AGAIN && compose_open_again(ui, row->ref)))
         return true;
     struct answer *a = mem_new(sizeof *a);
     *a = (struct answer){kind, row->ref};
@@ -236,7 +231,7 @@ ANSWER(run_forward, DRAFT_FORWARD)
 ANSWER(run_edit_again, DRAFT_AGAIN)
 
 /* ---- Recall ------------------------------------------------------------------------------------- */
-/* The newest draft file of this machine; NULL where none is left. */
+/* The newest draft file of this machine that is not being written; NULL where none is left. */
 static char *newest_draft(struct ui *ui, unsigned *count_r)
 {
     char *dir = compose_dir(ui), best[256] = "";
@@ -246,8 +241,11 @@ static char *newest_draft(struct ui *ui, unsigned *count_r)
         size_t n = strlen(e->d_name);
         if (n < 7 || n > 200 || strcmp(e->d_name + n - 6, ".draft") != 0)
             continue;
-        ++*count_r;
-        if (strcmp(e->d_name, best) > 0)
+        char *path = path_join(dir, e->d_name);
+        bool open = compose_is_open(ui, path);
+        free(path);
+        *count_r += !open;
+        if (!open && strcmp(e->d_name, best) > 0)
             snprintf(best, sizeof best, "%s", e->d_name);
     }
     if (d)
@@ -287,7 +285,8 @@ bool compose_reopen(struct ui *ui, char *path)
     *c = (struct compose){.kind = DRAFT_AGAIN, .path = path, .built = -1};
     c->text.max = DRAFT_MAX;
     c->account = mem_dup_z(account->name);
-    compose_show(ui, c);
+    if (!compose_show(ui, c))
+        return false;
     if (!compose_read(ui, c)) {
         compose_close(ui, false);
         return false;

@@ -355,8 +355,10 @@ static unsigned state_words(const struct ui *ui, enum say say, unsigned room, st
 {
     struct buf b = BUF_INIT(CLEAN_MAX);
     buf_reset(out);
+    if (ui->nbuffers > 1)
+        buf_addf(out, "buffer %u of %u", buffer_number(ui), ui->nbuffers);
     if (ui->selection.n)
-        buf_addf(out, "%zu selected", ui->selection.n);
+        buf_addf(out, "%s%zu selected", out->n ? " · " : "", ui->selection.n);
     account_words(ui, say, room, out);
     unsigned cols = ui_clean(ui, buf_str(out), &b).cols;
     buf_fini(&b);
@@ -467,6 +469,9 @@ static void draw_popup(struct ui *ui)
     struct rect r = popup_rect(ui, rows);
     unsigned left = 0;
     p->height = r.rows > 1 ? r.rows - 1 : 1;
+    bool rows_chosen = p->kind == POPUP_QUEUE || p->kind == POPUP_BUFFERS;
+    if (rows_chosen)
+        p->top = p->cur < p->top ? p->cur : p->cur >= p->top + p->height ? p->cur - p->height + 1 : p->top;
     p->top = MIN(p->top, p->n > p->height ? p->n - p->height : 0);
     for (unsigned i = 0; i < p->n; i++)
         if (*p->rows[i].right)
@@ -484,7 +489,7 @@ static void draw_popup(struct ui *ui)
             ui_put_field(ui, r, y + 1, x + (left ? left + 2 : 0), r.cols - x - (left ? left + 2 : 0) - 1,
                          str_z(row->right), THING_POPUP);
     }
-    if (p->kind == POPUP_QUEUE && p->cur >= p->top && p->cur + 1 - p->top < r.rows)
+    if (rows_chosen && p->cur >= p->top && p->cur + 1 - p->top < r.rows)
         grid_overlay(&ui->grid, r, p->cur - p->top + 1, 0, r.cols, STYLE_CURSOR);
     if (p->top + p->height < p->n)
         put_right(ui, r, 0, r.cols - 1, "more below", THING_POPUP_DIM);

@@ -12,12 +12,8 @@ void extra_free(struct ui *ui)
     struct extra *x = ui->extra;
     if (!x)
         return;
-    ui_load_end(ui);
     ui_transfer_end(ui);
     ui_tool_end(ui);
-    parts_free(ui, &x->parts);
-    crypto_free(ui);
-    compose_free(&x->compose);
     free(x);
     ui->extra = NULL;
 }

@@ -63,8 +63,8 @@ struct compose;
 void compose_free(struct compose **);
 void compose_draw(struct ui *, const struct compose *, struct rect);
 char *compose_new_path(struct ui *); /* of a draft file, newer than all others; NULL with a note */
-/* Shows the draft in the file; `path` is the callee's. False: it stays a file, for another mail is being written or it
- * cannot be read (a note says which). */
+/* Shows the draft in the file, in a buffer of its own; `path` is the callee's. False: it stays a file, for it cannot be
+ * read (a note says why). */
 bool compose_reopen(struct ui *, char *path);
 
 /* ---- attach.c: files to attach ---- */

@@ -54,6 +54,7 @@ void ui_drop_stack(struct ui *ui)
 /* ---- mailboxes ---- */
 static void base_list(struct ui *ui)
 {
+    buffer_for_lists(ui);
     ui_drop_stack(ui);
     ui_open_close(ui);
     refs_clear(&ui->selection);
@@ -259,6 +260,7 @@ static void start_query(struct ui *ui)
 
 void ui_search(struct ui *ui, const char *query, bool limit, bool select)
 {
+    buffer_for_lists(ui);
     struct list *below = ui->search_list;
     char *copy = mem_dup_z(query);
     bool again = below && ui->depth && ui->stack[ui->depth - 1] == below && !select && ui->search_limit == limit;
@@ -321,6 +323,7 @@ static void search_typed(struct ui *ui, void *arg, const char *text)
 
 static void ask(struct ui *ui, bool limit)
 {
+    buffer_for_lists(ui);
     if (ui->search_list && ui_list(ui) == ui->search_list && ui->search_limit == limit)
         ui_pop_list(ui); /* a new limit replaces the old one */
     ui_search(ui, "", limit, false);
@@ -476,6 +479,7 @@ bool run_go(void *context, const struct cmd_args *args, struct err *err)
     struct ui *ui = context;
     const char *where = cmd_arg(args, 0);
     uint32_t number;
+    buffer_for_lists(ui);
     boxes_update(&ui->boxes, &ui->accts, ui->conf, err);
     if (!strcmp(where, "inbox")) {
         ui_show_inboxes(ui);

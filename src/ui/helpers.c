@@ -16,6 +16,7 @@ struct helper {
     pid_t pid;
     struct chan *chan;
     struct watch *watch;
+    uint32_t buffer; /* where it was taken: at work while fn runs */
     helper_fn *fn;
     void *arg;
 };
@@ -32,10 +33,12 @@ static void on_ready(void *arg, short revents)
     ui->dirty = true;
     /* One message a turn: fn may end the helper. */
     got = chan_recv(h->chan, &m, &err);
+    buffer_enter(ui, h->buffer);
     if (got == 1)
         h->fn(ui, h->arg, h, &m);
     else if (got < 0)
         h->fn(ui, h->arg, h, NULL);
+    buffer_leave(ui);
 }
 
 struct helper *helper_start(struct ui *ui, enum role role, const char *const *argv, helper_fn *fn, void *arg)
@@ -51,7 +54,7 @@ struct helper *helper_start(struct ui *ui, enum role role, const char *const *ar
         return NULL;
     }
     struct helper *h = mem_new(sizeof *h);
-    *h = (struct helper){.ui = ui, .role = role, .pid = pid, .fn = fn, .arg = arg};
+    *h = (struct helper){.ui = ui, .role = role, .pid = pid, .buffer = ui->at->id, .fn = fn, .arg = arg};
     h->chan = chan_new(fd, ROLE_UI, role);
     h->watch = loop_fd(ui->loop, fd, POLLIN, on_ready, h);
     return h;
@@ -59,6 +62,7 @@ struct helper *helper_start(struct ui *ui, enum role role, const char *const *ar
 
 void helper_set(struct helper *h, helper_fn *fn, void *arg)
 {
+    h->buffer = h->ui->at->id;
     h->fn = fn;
     h->arg = arg;
 }

@@ -699,6 +699,31 @@ bool list_reach(struct list *l, struct ref ref, struct err *err)
     return true;
 }
 
+void list_copy(struct list *l, const struct list *from, struct err *err)
+{
+    const struct list_row *row = list_cursor(from);
+    struct list own;
+    list_init(&own, from->accts, from->changes);
+    *l = *from;
+    l->rows = NULL; /* what is owned is made anew */
+    l->hits = NULL;
+    l->n = 0;
+    l->nhits = 0;
+    l->turned = own.turned;
+    l->title = mem_dup_z(from->title ? from->title : "");
+    l->query = from->query ? mem_dup_z(from->query) : NULL;
+    drop_window(l);
+    for (size_t i = 0; i < from->nhits; i++)
+        list_add_hit(l, &from->hits[i]);
+    for (size_t i = 0; i < from->turned.n; i++)
+        refs_add(&l->turned, from->turned.list[i]);
+    l->stay = STAY_ROW;
+    if (row && list_update(l, err) &&
+        !(l->source == LIST_HITS ? list_reach_rank(l, (uint32_t)(from->base + from->cur), err)
+                                 : list_reach(l, row->ref, err)))
+        list_stale(l);
+}
+
 /* How many rows are of a later date, in all accounts of the list. */
 static uint32_t later_than(const struct list *l, int64_t date)
 {

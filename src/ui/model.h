@@ -155,6 +155,8 @@ bool list_thread_refs(const struct list *, const struct list_row *, struct refs 
 struct ref list_thread_unread(const struct list *, const struct list_row *, struct err *);
 void list_init(struct list *, struct accts *, struct changes *);
 void list_fini(struct list *);
+/* Another list that shows the same, its cursor on the same row; `limits` is still that of the first. */
+void list_copy(struct list *, const struct list *from, struct err *);
 /* Shows a mailbox, all inboxes, or hits; the cursor goes to the newest row. Nothing is read before list_update. */
 void list_show_box(struct list *, unsigned account, uint64_t box, struct str title);
 void list_show_inboxes(struct list *, struct str title);

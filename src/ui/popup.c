@@ -20,6 +20,7 @@ void ui_popup_close(struct ui *ui)
 
 void ui_popup(struct ui *ui, enum popup_kind kind, const char *title)
 {
+    buffer_show(ui, ui->at); /* it is about what that one shows */
     ui_popup_close(ui);
     ui->popup.kind = kind;
     ui->popup.title = mem_dup_z(title);
@@ -84,6 +85,24 @@ static void answer(struct ui *ui, bool yes)
     fn(ui, arg, yes);
 }
 
+bool ui_popup_move(struct ui *ui, ckey key)
+{
+    struct popup *p = &ui->popup;
+    unsigned high = MAX(p->height, 1u), last = p->n ? p->n - 1 : 0;
+    int64_t by = key == 'j' || key == K_DOWN   ? 1
+                 : key == 'k' || key == K_UP   ? -1
+                 : key == K_PGDN || key == ' ' ? (int64_t)high
+                 : key == K_PGUP || key == '-' ? -(int64_t)high
+                 : key == K_HOME || key == '=' ? -(int64_t)last
+                 : key == K_END || key == '*'  ? (int64_t)last
+                                               : 0;
+    if (!by && !(key == K_HOME || key == K_END || key == '=' || key == '*'))
+        return false;
+    p->cur = (unsigned)MIN(MAX((int64_t)p->cur + by, (int64_t)0), (int64_t)last);
+    ui->dirty = true;
+    return true;
+}
+
 bool ui_popup_key(struct ui *ui, ckey key)
 {
     char word[40];
@@ -109,6 +128,8 @@ bool ui_popup_key(struct ui *ui, ckey key)
         return true;
     case POPUP_QUEUE:
         return queue_key(ui, key);
+    case POPUP_BUFFERS:
+        return buffers_key(ui, key);
     case POPUP_KEYS:
         ui_popup_close(ui); /* the key goes on to where it belongs */
         return false;

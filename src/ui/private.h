@@ -30,6 +30,7 @@ struct ui_terminal {
 typedef void answer_fn(struct ui *, void *arg, const struct msg *);
 struct request {
     uint32_t req;
+    uint32_t buffer; /* where it was made: at work while fn runs */
     answer_fn *fn;
     void *arg;
 };
@@ -78,7 +79,7 @@ struct prompt {
 };
 
 /* ---- Popups over the panes ---- */
-enum popup_kind { POPUP_NONE, POPUP_PAGER, POPUP_LINKS, POPUP_CONFIRM, POPUP_KEYS, POPUP_QUEUE };
+enum popup_kind { POPUP_NONE, POPUP_PAGER, POPUP_LINKS, POPUP_CONFIRM, POPUP_KEYS, POPUP_QUEUE, POPUP_BUFFERS };
 typedef void confirm_fn(struct ui *, void *arg, bool yes);
 struct popup_row {
     char *left, *right; /* raw */
@@ -130,6 +131,24 @@ struct hook {
     char *event, *command;
 };
 
+/* ---- Buffers: several lists, messages and mails to be written, each as it was left (buffers.c) ----
+ * One is shown. The state of the buffer at work is in struct ui, that of all others is kept aside; what is answered to
+ * a buffer that is not shown runs with that buffer at work. */
+#define BUFFERS_MAX 64
+struct buffer_state {
+#include "ui/buffer.def"
+};
+struct buffer {
+    uint32_t id;
+    uint32_t from; /* shown again when this one closes */
+    struct buffer_state aside;
+    /* of struct extra, likewise */
+    struct load *load;
+    struct compose *compose;
+    struct parts *parts;
+    struct crypto *crypto;
+};
+
 struct ui {
     struct ui_start start;
     struct conf *conf;
@@ -149,50 +168,36 @@ struct ui {
 
     struct accts accts;
     struct changes changes;
-    struct refs selection;
-    struct ref range; /* where select-range began; id 0: nowhere */
-    int64_t range_date;
     struct boxes boxes;
-    struct list *stack[STACK_MAX]; /* the last one is shown */
-    unsigned depth;
-    struct message message;
-    enum pane focus;
     bool sidebar;
     char layout_name[16];
 
+    union { /* the same members, by their names alone and as a whole */
+        struct buffer_state state;
+        struct {
+#include "ui/buffer.def"
+        };
+    };
+    struct buffer *buffers[BUFFERS_MAX]; /* in their order */
+    unsigned nbuffers;
+    struct buffer *shown, *at; /* at: at work */
+    uint32_t last_buffer;      /* ids given so far */
+
     /* reading */
-    struct helper *viewer, *spare;
-    uint32_t open_req, view_req;
-    uint32_t look_req; /* WANT_ROWS under way, for this list and mailbox; the row of the last one */
-    const struct list *look_list;
+    struct helper *spare;
     struct {
         unsigned account;
         uint64_t box;
         bool for_good, empty; /* when it was asked about */
     } deleting;               /* the mailbox that the question on the screen is about */
-    uint64_t look_box, look_msg;
-    struct ref looked;
-    bool view_more;   /* the viewer has the beginning of the message, and gets the whole of it */
-    bool waits_line;  /* the message could not be fetched for want of a line: opened again when there is one, */
-    uint8_t reopened; /* so many times at most */
-    int64_t opened_ms;
     struct watch *seen_timer, *progress_timer, *prefetch_timer, *warm_timer;
     struct ref quarantine[QUARANTINE_MAX];
     unsigned nquarantine;
     char *url;           /* waits for the user's yes */
     struct extra *extra; /* writing, parts, tools, gpg: extra.h */
 
-    /* searching */
-    struct helper *search;
-    struct list *search_list; /* in the stack */
-    uint32_t search_req;
-    bool search_limit;   /* hits outside the mailbox below are left out */
-    bool search_select;  /* hits are selected instead of listed */
-    bool search_cleared; /* old hits went with the first new one */
-    bool search_partial; /* mail was still to come, or to be indexed, when it was asked */
-    uint32_t unindexed;  /* messages that the index waits for, as told last */
-    char *search_text;
-    struct watch *search_timer;
+    uint32_t unindexed;         /* messages that the index waits for, as told last */
+    struct watch *search_timer; /* of the shown buffer, so seen_timer and progress_timer */
 
     /* counts of saved searches */
     struct helper *counter;
@@ -228,8 +233,7 @@ struct ui {
     uint8_t status_level;
     int64_t status_ms;
     unsigned status_of; /* the words are about the line of this account, plus one; 0: about no line */
-    char progress[240], progress_next[240];
-    unsigned fetching; /* it is that of a pass over the maildrop of this account, plus one; Esc ends it */
+    unsigned fetching;  /* it is that of a pass over the maildrop of this account, plus one; Esc ends it */
 
     bool dirty, quit, list_read;
     bool answered;  /* what the last key asked for is here: it is drawn at once, not with the next frame */
@@ -252,6 +256,32 @@ enum cmd_context ui_context(const struct ui *);
 /* Runs a command line of the language; complaints become a note, and false. */
 bool ui_run(struct ui *, const char *text);
 void ui_run_hooks(struct ui *, const char *event);
+
+/* ---- buffers.c ---- */
+void buffers_init(struct ui *);
+void buffers_fini(struct ui *);
+bool buffer_is_shown(const struct ui *);   /* the one at work */
+unsigned buffer_number(const struct ui *); /* of the one at work, from 1 on */
+/* Puts another buffer to work, for as long as an answer to it is heard; then the shown one is back. An id that is no
+ * longer there changes nothing. */
+void buffer_enter(struct ui *, uint32_t id);
+void buffer_leave(struct ui *);
+/* A new one with an empty list, shown. NULL with a note where there are too many. */
+struct buffer *buffer_new(struct ui *);
+void buffer_show(struct ui *, struct buffer *);
+/* Closes the one at work, and what is under way in it. The one that is shown next: where it came from, else a
+ * neighbour. False for the last one. */
+bool buffer_close(struct ui *);
+/* Mailboxes and searches are not shown where a mail is being written: another buffer is at work then. */
+void buffer_for_lists(struct ui *);
+void ui_lists_stale(struct ui *); /* in all buffers */
+/* Calls fn with each buffer at work, in their order, until it returns true; that one stays at work and is returned with
+ * its number, from 1 on: the caller leaves it. 0: none. */
+typedef bool buffer_fn(struct ui *, void *arg);
+unsigned buffer_find(struct ui *, buffer_fn *, void *arg);
+bool buffer_can_go(struct ui *);                 /* another one shows a list */
+void buffer_words(struct ui *, struct buf *out); /* what the one at work shows; raw */
+bool buffers_key(struct ui *, ckey);             /* in POPUP_BUFFERS */
 
 /* ---- notes.c ---- */
 enum { NOTE_INFO, NOTE_WARNING, NOTE_ERROR };
@@ -309,7 +339,8 @@ void ui_act_on(struct ui *, const struct ref *, size_t n, const struct action *,
 /* ---- read.c: opening and showing a message ---- */
 void ui_open(struct ui *, unsigned view_flags);
 void ui_open_close(struct ui *);
-void ui_follow(struct ui *); /* the cursor moved: an open message pane shows its message */
+void ui_shown_again(struct ui *); /* its buffer is shown again */
+void ui_follow(struct ui *);      /* the cursor moved: an open message pane shows its message */
 bool ui_url_allowed(struct str url);
 /* Shows the message in the fd in the pane, in place of the body of the message that is open there; the fd stays the
  * caller's. */
@@ -370,8 +401,9 @@ void ui_popup_row(struct ui *, const char *left, const char *right);
 void ui_popup_text(struct ui *, const char *left, unsigned left_cols, const char *right);
 void ui_popup_close(struct ui *);
 void ui_confirm(struct ui *, const char *question, const char *detail, confirm_fn *fn, void *arg);
-bool ui_popup_key(struct ui *, ckey); /* true: taken */
-void ui_popup_keys(struct ui *);      /* what may follow the keys typed so far */
+bool ui_popup_key(struct ui *, ckey);  /* true: taken */
+bool ui_popup_move(struct ui *, ckey); /* in a list of rows: the cursor; false: no such key */
+void ui_popup_keys(struct ui *);       /* what may follow the keys typed so far */
 void ui_help(struct ui *, const char *command);
 
 /* ---- queue.c: offline, what waits, whose changes they are ---- */

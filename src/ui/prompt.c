@@ -27,6 +27,7 @@ void ui_prompt_close(struct ui *ui)
 
 static struct prompt *begin(struct ui *ui, enum prompt_kind kind, const char *label)
 {
+    buffer_show(ui, ui->at); /* what is asked is about what that one shows */
     if (ui->prompt.kind != PROMPT_NONE)
         ui_prompt_close(ui);
     ui_popup_close(ui);

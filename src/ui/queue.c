@@ -131,8 +131,7 @@ static void on_dropped(struct ui *ui, void *arg, const struct msg *m)
         ui_note(ui, NOTE_WARNING, "not dropped: %.*s", STR_FMT(m->u.REFUSED.text));
     else if (m)
         ui_note(ui, NOTE_INFO, "dropped: it will not be done");
-    for (unsigned i = 0; i < ui->depth; i++)
-        list_stale(ui->stack[i]);
+    ui_lists_stale(ui);
     ui->boxes.stale = true;
     queue_changed(ui);
 }
@@ -193,12 +192,9 @@ static void drop(struct ui *ui, const struct popup_row *row)
 bool queue_key(struct ui *ui, ckey key)
 {
     struct popup *p = &ui->popup;
-    unsigned high = MAX(p->height, 1u);
-    if (key == 'j' || key == K_DOWN)
-        p->cur = MIN(p->cur + 1, p->n - 1);
-    else if (key == 'k' || key == K_UP)
-        p->cur -= p->cur > 0;
-    else if (key == '?')
+    if (ui_popup_move(ui, key))
+        return true;
+    if (key == '?')
         ui_note(ui, NOTE_INFO, "j k move · d takes the row back · R goes on with a mail, y sends it again · q closes");
     else if (key == 'd' && p->cur < p->n && p->rows[p->cur].account != NO_ACCOUNT)
         drop(ui, &p->rows[p->cur]);
@@ -208,10 +204,6 @@ bool queue_key(struct ui *ui, ckey key)
         held_send_again(ui, ui->accts.list[p->rows[p->cur].account].name, p->rows[p->cur].id);
     else
         ui_popup_close(ui);
-    if (p->cur < p->top)
-        p->top = p->cur;
-    else if (p->cur >= p->top + high)
-        p->top = p->cur - high + 1;
     ui->dirty = true;
     return true;
 }

@@ -23,7 +23,8 @@ void ui_open_close(struct ui *ui)
     ui_forget(ui, ui->open_req);
     ui->open_req = 0;
     viewer_end(ui);
-    watch_free(&ui->seen_timer);
+    if (buffer_is_shown(ui)) /* else it is that of another message */
+        watch_free(&ui->seen_timer);
     message_close(&ui->message);
     ui->progress[0] = 0;
     if (ui->focus == PANE_MESSAGE)
@@ -48,6 +49,13 @@ static void on_seen(void *arg)
     if (row && !(row->flags & FLAG_SEEN) && ui->client && ui->client->chan)
         ui_act_on(ui, &ui->message.ref, 1,
                   &(struct action){.kind = INTENT_FLAGS, .verb = "marked read", .set = FLAG_SEEN}, true);
+}
+
+static void seen_soon(struct ui *ui)
+{
+    watch_free(&ui->seen_timer);
+    if (ui->conf->mark_seen)
+        ui->seen_timer = loop_after(ui->loop, (int64_t)ui->conf->read_delay * 1000, on_seen, ui);
 }
 
 static void prefetch_answer(struct ui *ui, void *arg, const struct msg *m)
@@ -98,11 +106,18 @@ static void message_ready(struct ui *ui)
     ui->progress[0] = 0;
     viewer_end(ui);
     crypto_shown(ui);
-    if (ui->conf->mark_seen) {
-        watch_free(&ui->seen_timer);
-        ui->seen_timer = loop_after(ui->loop, (int64_t)ui->conf->read_delay * 1000, on_seen, ui);
-    }
+    if (!buffer_is_shown(ui))
+        return; /* nobody has seen it yet */
+    seen_soon(ui);
     prefetch(ui);
+}
+
+void ui_shown_again(struct ui *ui)
+{
+    if (ui->message.state == MESSAGE_SHOWN && !ui->open_req && !ui->viewer)
+        seen_soon(ui);
+    else if (ui->waits_line && ui->accts.list[ui->message.ref.account].state == ACCOUNT_ONLINE)
+        ui_open_again(ui, ui->message.ref.account);
 }
 
 /* ---- view ---- */
@@ -193,8 +208,8 @@ void ui_progress(struct ui *ui, const struct m_PROGRESS *p, int64_t since_ms)
     snprintf(ui->progress_next, sizeof ui->progress_next, "%s", buf_z(&line));
     buf_fini(&line);
     if (left <= 0)
-        progress_due(ui);
-    else if (!ui->progress_timer)
+        snprintf(ui->progress, sizeof ui->progress, "%s", ui->progress_next);
+    else if (!ui->progress_timer && buffer_is_shown(ui))
         ui->progress_timer = loop_after(ui->loop, left, progress_due, ui);
 }
 

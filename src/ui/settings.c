@@ -21,6 +21,14 @@ void ui_list_settings(const struct ui *ui, struct list *l)
     list_set_across(l, ui->conf->threads_across);
 }
 
+static bool list_settings(struct ui *ui, void *arg)
+{
+    (void)arg;
+    for (unsigned i = 0; i < ui->depth; i++)
+        ui_list_settings(ui, ui->stack[i]);
+    return false;
+}
+
 /* `name`: that option was set; NULL: all. What a command changed since stays. */
 static void apply_options(struct ui *ui, const char *name)
 {
@@ -30,8 +38,8 @@ static void apply_options(struct ui *ui, const char *name)
         snprintf(ui->layout_name, sizeof ui->layout_name, "%s", ui->conf->layout);
     if (IS("sidebar-width"))
         ui->sidebar = ui->conf->sidebar_width > 0;
-    for (unsigned i = 0; i < ui->depth && (IS("list-view") || IS("fold-threads") || IS("threads-across")); i++)
-        ui_list_settings(ui, ui->stack[i]);
+    if (IS("list-view") || IS("fold-threads") || IS("threads-across"))
+        buffer_find(ui, list_settings, NULL);
     ui->grid.reordered = false; /* until it is drawn so again */
     ui->grid.bidi = !strcmp(ui->conf->bidi, "off")        ? BIDI_OFF
                     : !strcmp(ui->conf->bidi, "terminal") ? BIDI_TERMINAL

@@ -22,7 +22,7 @@ uint32_t ui_request(struct ui *ui, answer_fn *fn, void *arg)
     }
     if (++ui->next_req == 0)
         ui->next_req = 1;
-    ui->requests[ui->nrequests++] = (struct request){ui->next_req, fn, arg};
+    ui->requests[ui->nrequests++] = (struct request){ui->next_req, ui->at->id, fn, arg};
     return ui->next_req;
 }
 
@@ -44,7 +44,9 @@ static void answer(struct ui *ui, uint32_t req, const struct msg *m, bool last)
         struct request r = ui->requests[i];
         if (last)
             ui->requests[i] = ui->requests[--ui->nrequests];
+        buffer_enter(ui, r.buffer);
         r.fn(ui, r.arg, m);
+        buffer_leave(ui);
         return;
     }
     if (m->fd >= 0)
@@ -121,8 +123,7 @@ static void on_changed(struct ui *ui, const struct m_CHANGED *m)
 {
     if (m->box == 0) /* the store may have only now been able to open them */
         ui_open_readers(ui);
-    for (unsigned i = 0; i < ui->depth; i++)
-        list_stale(ui->stack[i]);
+    ui_lists_stale(ui);
     ui->boxes.stale = true;
     ui_count_soon(ui);
     ui_prefetch_soon(ui);
@@ -262,7 +263,9 @@ static void lost(struct ui *ui, const struct err *err)
     chan_free(&ui->client->chan);
     while (ui->nrequests) {
         struct request r = ui->requests[--ui->nrequests];
+        buffer_enter(ui, r.buffer);
         r.fn(ui, r.arg, NULL);
+        buffer_leave(ui);
     }
     ui->changes.n = 0;
     if (ui->fetching)
@@ -299,8 +302,7 @@ static void on_retry(void *arg)
         ui_note(ui, NOTE_INFO, "the store runs again");
         ui_store_watch(ui);
         ui_watch_list(ui);
-        for (unsigned i = 0; i < ui->depth; i++)
-            list_stale(ui->stack[i]);
+        ui_lists_stale(ui);
         ui->boxes.stale = true;
         return;
     }

@@ -19,6 +19,7 @@ struct tool {
     int life; /* readable (at its end) when the child is gone: the write end is inherited by nobody else */
     struct watch *out_watch, *life_watch;
     struct buf output;
+    uint32_t buffer; /* where it was started: at work while fn runs */
     tool_fn *fn;
     void *arg;
 };
@@ -61,7 +62,10 @@ static void finish(struct tool *t)
         if (ui->term && ui->term->resume)
             ui->term->resume(ui->term->arg);
     }
-    t->fn(ui, t->arg, status, buf_str(&t->output));
+    buffer_enter(ui, t->buffer);
+    if (ui->at->id == t->buffer) /* else nobody waits for it */
+        t->fn(ui, t->arg, status, buf_str(&t->output));
+    buffer_leave(ui);
     tool_free(t);
     ui->dirty = true;
 }
@@ -167,6 +171,7 @@ bool ui_tool_argv(struct ui *ui, enum tool_where where, const char *const *argv,
     }
     struct tool *t = mem_new(sizeof *t);
     *t = (struct tool){.ui = ui, .where = where, .pid = pid, .out = out[0], .life = life[0], .fn = fn, .arg = arg};
+    t->buffer = ui->at->id;
     t->output.max = TOOL_OUTPUT_MAX;
     t->life_watch = loop_fd(ui->loop, t->life, POLLIN, on_life, t);
     if (t->out >= 0) {

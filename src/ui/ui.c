@@ -332,10 +332,8 @@ struct ui *ui_new(const struct ui_start *start, struct loop *loop, struct client
     grid_init(&ui->grid);
     accts_init(&ui->accts, ui->conf);
     boxes_init(&ui->boxes);
-    message_init(&ui->message);
     ui->extra = extra_new(ui);
-    ui->stack[ui->depth++] = ui_new_list(ui);
-    ui->focus = PANE_LIST;
+    buffers_init(ui);
     load_history(ui);
     ui_load_settings(ui);
     ui_open_readers(ui);
@@ -361,9 +359,9 @@ void ui_free(struct ui **at)
         ui_prompt_close(ui);
     ui_popup_close(ui);
     ui_search_end(ui);
+    buffers_fini(ui);
     extra_free(ui);
     ui_store_fini(ui);
-    helper_end(&ui->viewer);
     helper_end(&ui->spare);
     helper_end(&ui->counter);
     watch_free(&ui->count_timer);
@@ -372,15 +370,9 @@ void ui_free(struct ui **at)
     watch_free(&ui->prefetch_timer);
     watch_free(&ui->warm_timer);
     watch_free(&ui->keys_timer);
-    while (ui->depth) {
-        list_fini(ui->stack[--ui->depth]);
-        free(ui->stack[ui->depth]);
-    }
-    message_fini(&ui->message);
     boxes_fini(&ui->boxes);
     accts_fini(&ui->accts);
     changes_fini(&ui->changes);
-    refs_fini(&ui->selection);
     keymap_free(&ui->keymap);
     history_free(&ui->command_history);
     history_free(&ui->search_history);
@@ -433,6 +425,11 @@ void ui_check(const struct ui *ui)
     for (unsigned i = 0; i < ui->depth; i++)
         if (!ui->stack[i]->stale)
             list_check(ui->stack[i]);
+    if (!ui->nbuffers || ui->nbuffers > BUFFERS_MAX || !buffer_is_shown(ui))
+        bug("%u buffers", ui->nbuffers);
+    for (unsigned i = 0; i < ui->nbuffers; i++)
+        if (ui->buffers[i] != ui->at && !ui->buffers[i]->aside.depth)
+            bug("buffer %u shows nothing", i + 1);
     if (ui->boxes.n && ui->boxes.cur >= ui->boxes.n)
         bug("mailbox cursor %u of %u", ui->boxes.cur, ui->boxes.n);
     if (ui->focus == PANE_MESSAGE && ui->message.state == MESSAGE_NONE)

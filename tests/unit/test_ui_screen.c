@@ -12,38 +12,6 @@
 
 #include "ui_fake.h"
 
-static char *golden_path(const char *name)
-{
-    const char *src = getenv("TUIMAIL_SRC");
-    char *dir = path_join(src ? src : ".", "tests/golden/ui");
-    char *path = path_join(dir, name);
-    free(dir);
-    return path;
-}
-
-static void compare(struct fake_ui *f, const char *name)
-{
-    struct buf got = BUF_INIT(4u << 20), want = BUF_INIT(4u << 20);
-    struct err err = ERR_INIT;
-    const char *mode = getenv("TUIMAIL_GOLDEN");
-    char *path = golden_path(name);
-    fake_settle(f);
-    ui_draw(f->ui);
-    ui_check(f->ui);
-    grid_print(&f->ui->grid, true, &got);
-    if (mode && !strcmp(mode, "write"))
-        assert_true(fs_write_atomic(path, 0644, buf_str(&got), &err));
-    if (!fs_read(path, 4u << 20, &want, &err))
-        fail_msg("%s: %s", path, err.text);
-    if (!str_eq(buf_str(&got), buf_str(&want))) {
-        print_message("---- wanted %s\n%s---- got\n%s", name, buf_z(&want), buf_z(&got));
-        fail_msg("%s differs", name);
-    }
-    buf_fini(&got);
-    buf_fini(&want);
-    free(path);
-}
-
 /* ---- a document, as view would send it ---- */
 static void item(struct buf *doc, enum doc_kind kind, unsigned level, unsigned st, const char *name, const char *text)
 {
@@ -110,7 +78,7 @@ static void at_all_sizes(const char *what, const char *config, void (*prepare)(s
         if (prepare)
             prepare(&f);
         snprintf(name, sizeof name, "%s-%s", what, sizes[i].name);
-        compare(&f, name);
+        fake_golden(&f, name);
         fake_close(&f);
     }
 }
@@ -223,9 +191,9 @@ static void test_shared_mailboxes(void **state)
     f.ui->accts.list[0].full = 95;
     f.ui->accts.list[0].known = true;
     f.ui->accts.list[0].state = ACCOUNT_ONLINE;
-    compare(&f, "shared");
+    fake_golden(&f, "shared");
     ui_run(f.ui, "account work");
-    compare(&f, "account");
+    fake_golden(&f, "account");
     fake_close(&f);
 }
 
@@ -241,7 +209,7 @@ static void test_read_only_mailbox(void **state)
     ui_show_box(f.ui, 0, work->boxes[0].id);
     ui_draw(f.ui);
     fake_type(&f, "a");
-    compare(&f, "readonly");
+    fake_golden(&f, "readonly");
     assert_int_equal(fake_intents(), 0);
     fake_close(&f);
 }
@@ -257,16 +225,16 @@ static void test_columns(void **state)
     for (size_t i = 0; i < COUNT(tags) && i < work->n; i++)
         work->rows[i].tags = tags[i];
     fake_open(&f, 24, 80, "");
-    compare(&f, "tags");
+    fake_golden(&f, "tags");
     ui_run(f.ui, "set list-format \"number state date from:12 subject:30% tags size mailbox account marks\"");
-    compare(&f, "columns-80");
+    fake_golden(&f, "columns-80");
     ui_resize(f.ui, 24, 140);
-    compare(&f, "columns-140");
+    fake_golden(&f, "columns-140");
     ui_resize(f.ui, 10, 40);
-    compare(&f, "columns-40");
+    fake_golden(&f, "columns-40");
     ui_run(f.ui, "set list-format \"subject address to list\"");
     ui_resize(f.ui, 24, 100);
-    compare(&f, "columns-few");
+    fake_golden(&f, "columns-few");
     ui_run(f.ui, "set list-format \"subject form\"");
     assert_non_null(strstr(f.ui->notes[(f.ui->nnotes - 1) % NOTES_MAX].text, "did you mean \"from\"?"));
     fake_close(&f);
@@ -309,22 +277,22 @@ static void test_threads(void **state)
         last = row->id;
     }
     fake_open(&f, 24, 80, "set list-view threads\n");
-    compare(&f, "threads-80");
+    fake_golden(&f, "threads-80");
     fake_type(&f, "Esc-v");
-    compare(&f, "threads-folded");
+    fake_golden(&f, "threads-folded");
     fake_type(&f, "Esc-V");
-    compare(&f, "threads-all-folded");
+    fake_golden(&f, "threads-all-folded");
     fake_type(&f, "Enter"); /* unfolds, and opens what is not read */
-    compare(&f, "threads-opened");
+    fake_golden(&f, "threads-opened");
     fake_type(&f, "q a"); /* the message alone */
     assert_int_equal(ipc_ids_count(fake_last_intent.msgs), 1);
     fake_type(&f, "Esc-v d"); /* all that is left of the thread */
     assert_int_equal(ipc_ids_count(fake_last_intent.msgs), 1);
     ui_resize(f.ui, 10, 40);
-    compare(&f, "threads-40");
+    fake_golden(&f, "threads-40");
     fake_close(&f);
     fake_open(&f, 24, 80, "set list-view threads\nset ascii yes\n");
-    compare(&f, "threads-ascii");
+    fake_golden(&f, "threads-ascii");
     fake_close(&f);
 }
 

@@ -1,3 +1,10 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
 #include "ui_fake.h"
 
 #include <fcntl.h>
@@ -493,6 +500,9 @@ static void send_body(struct fake_ui *f, const struct m_OPEN *m)
     close(fd);
 }
 
+static struct m_OPEN held[16];
+static size_t nheld;
+
 static bool serve(struct fake_ui *f)
 {
     struct err err = ERR_INIT;
@@ -504,9 +514,10 @@ static bool serve(struct fake_ui *f)
             on_intent(f, &m.u.INTENT);
         else if (m.kind == MSG_CANCEL)
             fake_cancels++;
-        else if (m.kind == MSG_OPEN && fake_hold)
-            ;
-        else if (m.kind == MSG_OPEN && fake_body)
+        else if (m.kind == MSG_OPEN && fake_hold) {
+            if (nheld < COUNT(held) && !m.u.OPEN.prefetch)
+                held[nheld++] = m.u.OPEN;
+        } else if (m.kind == MSG_OPEN && fake_body)
             send_body(f, &m.u.OPEN);
         else if (m.kind == MSG_OPEN)
             SEND(f->store, -1, &err, REFUSED, .req = m.u.OPEN.req, .kind = ERR_OFFLINE, .text = STR("not here"));
@@ -596,7 +607,49 @@ void fake_type(struct fake_ui *f, const char *keys)
     }
 }
 
+void fake_answer_open(struct fake_ui *f)
+{
+    for (size_t i = 0; i < nheld; i++)
+        send_body(f, &held[i]);
+    nheld = 0;
+    fake_settle(f);
+    ui_draw(f->ui);
+}
+
 unsigned fake_intents(void)
 {
     return intents;
+}
+
+/* ---- golden screens ---- */
+static char *golden_path(const char *name)
+{
+    const char *src = getenv("TUIMAIL_SRC");
+    char *dir = path_join(src ? src : ".", "tests/golden/ui");
+    char *path = path_join(dir, name);
+    free(dir);
+    return path;
+}
+
+void fake_golden(struct fake_ui *f, const char *name)
+{
+    struct buf got = BUF_INIT(4u << 20), want = BUF_INIT(4u << 20);
+    struct err err = ERR_INIT;
+    const char *mode = getenv("TUIMAIL_GOLDEN");
+    char *path = golden_path(name);
+    fake_settle(f);
+    ui_draw(f->ui);
+    ui_check(f->ui);
+    grid_print(&f->ui->grid, true, &got);
+    if (mode && !strcmp(mode, "write"))
+        assert_true(fs_write_atomic(path, 0644, buf_str(&got), &err));
+    if (!fs_read(path, 4u << 20, &want, &err))
+        fail_msg("%s: %s", path, err.text);
+    if (!str_eq(buf_str(&got), buf_str(&want))) {
+        print_message("---- wanted %s\n%s---- got\n%s", name, buf_z(&want), buf_z(&got));
+        fail_msg("%s differs", name);
+    }
+    buf_fini(&got);
+    buf_fini(&want);
+    free(path);
 }

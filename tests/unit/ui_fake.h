@@ -48,11 +48,15 @@ void fake_close(struct fake_ui *);
  */
 void fake_settle(struct fake_ui *);
 void fake_type(struct fake_ui *, const char *keys); /* names as in bind; settles and draws after each */
-unsigned fake_intents(void);                        /* how many came */
+/* Compares the screen with tests/golden/ui/NAME: text with style names. TUIMAIL_GOLDEN=write writes it anew (look at
+ * the difference before you keep it). */
+void fake_golden(struct fake_ui *, const char *name);
+unsigned fake_intents(void); /* how many came */
 extern struct m_INTENT fake_last_intent;
-extern bool fake_refuse; /* answer REFUSED */
-extern bool fake_body;   /* answer OPEN with a body instead of REFUSED */
-extern bool fake_hold;   /* answer OPEN not at all */
+extern bool fake_refuse;                 /* answer REFUSED */
+extern bool fake_body;                   /* answer OPEN with a body instead of REFUSED */
+extern bool fake_hold;                   /* answer OPEN when fake_answer_open says so */
+void fake_answer_open(struct fake_ui *); /* with a body, all that were held */
 extern unsigned fake_cancels;
 
 #endif
