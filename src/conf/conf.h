@@ -169,9 +169,9 @@ struct conf {
     size_t nfiles;
     /* global options */
     char *store, *state_dir, *editor, *mailcap, *browser, *theme, *keys, *date_format, *attribution, *index_database,
-        *layout, *download_dir, *gpg, *notify, *list_format, *list_view, *bidi;
+        *layout, *ascii, *download_dir, *gpg, *notify, *list_format, *list_view, *bidi;
     struct columns columns; /* of list_format */
-    bool ambiguous_wide, mark_seen, auto_advance, confirm_quit, ascii, fold_threads, threads_across;
+    bool ambiguous_wide, mark_seen, auto_advance, confirm_quit, accessible, fold_threads, threads_across;
     unsigned undo_send, purge_hold, list_ratio, sidebar_width, wrap, prefetch, timeout, connect_timeout, read_delay,
         log_level;
 };

@@ -483,7 +483,24 @@ const struct option conf_options[] = {
      .more = "reorder: tuimail, and the terminal is told not to. terminal: for terminals that do it and cannot be "
              "told. off: text "
              "is drawn in the order in which it is stored."},
-    {.name = "ascii", .type = OPT_BOOL, GLOBAL(ascii), .def = "no", .help = "Draw with ASCII characters alone"},
+    {.name = "ascii",
+     .type = OPT_CHOICE,
+     GLOBAL(ascii),
+     .def = "auto",
+     .choices = "auto yes no",
+     .help = "Draw with ASCII characters alone",
+     .more = "auto: where the locale is not one of UTF-8, and on terminals of the name vt100 and the like. The console "
+             "of Linux (linux), whose font has few signs, gets its lines and signs in ASCII and text as it is."},
+    {.name = "accessible",
+     .type = OPT_BOOL,
+     GLOBAL(accessible),
+     .def = "no",
+     .help = "For screen readers and braille: the cursor on the current row, words in place of signs",
+     .more = "The terminal's cursor stands at the beginning of the row or line where you are. Unread, flagged, "
+             "answered and "
+             "the like are words, lines between panes are blank, threads are told by level, layout auto shows one pane "
+             "at a "
+             "time, and what changes by itself, as the bytes of a transfer, changes every ten seconds at most."},
     {.name = "notify",
      .type = OPT_CHOICES,
      GLOBAL(notify),

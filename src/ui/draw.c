@@ -2,7 +2,7 @@
 #include "ui/bidi.h"
 #include "ui/extra.h"
 
-enum { PICK_ROWS = 10, CLEAN_MAX = 16384, QUOTA_WARN = 90, WHY_MIN = 16 };
+enum { PICK_ROWS = 10, CLEAN_MAX = 16384, QUOTA_WARN = 90, WHY_MIN = 16, CALM_MS = 10000 };
 
 struct text ui_clean(const struct ui *ui, struct str raw, struct buf *out)
 {
@@ -115,7 +115,7 @@ static void draw_boxes(struct ui *ui)
     for (unsigned y = 0; y < r.rows && b->top + y < b->n; y++) {
         const struct box_item *item = &b->list[b->top + y];
         draw_box(ui, r, y, item, ui->focus == PANE_BOXES && b->top + y == b->cur);
-        if (ui->focus != PANE_BOXES && shown_box(ui, item))
+        if (ui->focus != PANE_BOXES && shown_box(ui, item) && !ui->grid.words)
             grid_text(&ui->grid, r, y, 0, grid_sign(&ui->grid, SIGN_SELECTED), THING_ACCENT);
     }
 }
@@ -414,6 +414,19 @@ static void draw_prompt(struct ui *ui, struct rect r)
     buf_fini(&c);
 }
 
+/* With option accessible it changes now and then, not with each byte. */
+static const char *progress_words(struct ui *ui)
+{
+    int64_t now = clock_mono_ms();
+    if (!ui->grid.words)
+        return ui->progress;
+    if (!ui->progress[0] || !ui->progress_calm[0] || now - ui->calm_ms >= CALM_MS) {
+        memcpy(ui->progress_calm, ui->progress, sizeof ui->progress_calm);
+        ui->calm_ms = now;
+    }
+    return ui->progress_calm;
+}
+
 static void draw_status(struct ui *ui)
 {
     static const style levels[] = {THING_STATUS_NOTE, THING_STATUS_WARNING, THING_STATUS_ERROR};
@@ -425,7 +438,7 @@ static void draw_status(struct ui *ui)
     struct buf keys = BUF_INIT(200);
     grid_fill_row(&ui->grid, r, 0, THING_STATUS);
     keys_format(ui->keys, ui->nkeys, &keys);
-    const char *left = ui->nkeys ? buf_z(&keys) : ui->progress[0] ? ui->progress : ui->status;
+    const char *left = ui->nkeys ? buf_z(&keys) : ui->progress[0] ? progress_words(ui) : ui->status;
     style s = ui->nkeys || ui->progress[0] ? THING_STATUS_NOTE : levels[MIN(ui->status_level, 2u)];
     struct buf b = BUF_INIT(CLEAN_MAX), help = BUF_INIT(200);
     unsigned need = ui_clean(ui, str_z(left), &b).cols, least = state_words(ui, SAY_TROUBLE, 0, &b), core = need;
@@ -541,6 +554,35 @@ static void draw_extra(struct ui *ui)
     }
 }
 
+/* Where a screen reader or a braille line finds the user: at the beginning of the row that keys act on. */
+static void place_cursor(struct ui *ui)
+{
+    const struct layout *l = &ui->layout;
+    const struct popup *p = &ui->popup;
+    const struct prompt *prompt = &ui->prompt;
+    struct rect at = l->list;
+    unsigned row = ui->grid.cursor_y - at.y;               /* where draw_list has left it */
+    if (ui->grid.cursor_on || prompt->kind != PROMPT_NONE) /* in what is typed */
+        return;
+    if (p->kind != POPUP_NONE) {
+        unsigned rows = p->height + 1;
+        at = (struct rect){l->status.y > rows ? l->status.y - rows : 0, 0, rows, ui->grid.cols};
+        row = p->kind == POPUP_QUEUE && p->cur >= p->top ? p->cur - p->top + 1 : 0;
+    } else if (ui_context(ui) == CTX_BOXES) {
+        at = l->boxes;
+        row = ui->boxes.cur - ui->boxes.top;
+    } else if (ui_context(ui) == CTX_MESSAGE) {
+        at = l->message;
+        row = 1;
+    } else if (ui_context(ui) != CTX_LIST) { /* what takes the place of list and message */
+        at = (struct rect){0, l->boxes.cols && l->rule_rows ? l->rule_x + 1 : 0, l->status.y, ui->grid.cols};
+        row = 0;
+    }
+    ui->grid.cursor_y = MIN(at.y + row, ui->grid.rows - 1);
+    ui->grid.cursor_x = MIN(at.x, ui->grid.cols - 1);
+    ui->grid.cursor_on = true;
+}
+
 void draw_all(struct ui *ui)
 {
     const struct layout *l = &ui->layout;
@@ -560,4 +602,6 @@ void draw_all(struct ui *ui)
     draw_popup(ui);
     draw_choices(ui);
     draw_status(ui);
+    if (ui->grid.words)
+        place_cursor(ui);
 }

@@ -1,7 +1,7 @@
 /* Rows of a list, in the columns of option list-format. */
 #include "ui/private.h"
 
-enum { NAME_MIN = 10, NAME_MAX = 22, DATE = 7, SUBJECT_MIN = 8, TAGS = 14, SIGNS = 3, TREE_MAX = 12 };
+enum { NAME_MIN = 10, NAME_MAX = 22, DATE = 7, SUBJECT_MIN = 8, TAGS = 14, SIGNS = 3, TREE_MAX = 12, STATE_WORD = 8 };
 
 struct place {
     enum column_kind kind;
@@ -81,6 +81,16 @@ static void take_out(struct columns *c, unsigned i)
 {
     memmove(&c->list[i], &c->list[i + 1], (c->n - i - 1) * sizeof c->list[0]);
     c->n--;
+}
+
+/* The word for its state has a column; those of its marks stand behind the subject. */
+static void for_words(struct columns *c)
+{
+    for (unsigned i = c->n; i-- > 0;)
+        if (c->list[i].kind == COLUMN_STATE)
+            c->list[i] = (struct column){COLUMN_STATE, STATE_WORD, false};
+        else if (c->list[i].kind == COLUMN_MARKS)
+            take_out(c, i);
 }
 
 static int column_at(const struct columns *c, enum column_kind kind)
@@ -174,15 +184,49 @@ static struct str names_of(const struct cell_of *c, enum column_kind kind)
     return kind == COLUMN_ADDRESS || !row->from_name.n ? row->from_addr : row->from_name;
 }
 
+/* Words of its marks, where there are no signs. */
+static void mark_words(const struct cell_of *c, struct buf *out)
+{
+    static const struct {
+        uint32_t bit;
+        enum { OF_FLAGS, OF_STATE, OF_ATTRS } of;
+        enum sign sign;
+    } marks[] = {{FLAG_FLAGGED, OF_FLAGS, SIGN_FLAGGED},      {ROW_FAILED, OF_STATE, SIGN_FAILED},
+                 {ROW_ATTACHMENT, OF_ATTRS, SIGN_ATTACHMENT}, {ROW_ENCRYPTED, OF_ATTRS, SIGN_ENCRYPTED},
+                 {FLAG_FORWARDED, OF_FLAGS, SIGN_FORWARDED},  {FLAG_ANSWERED, OF_FLAGS, SIGN_ANSWERED}};
+    const uint32_t has[] = {[OF_FLAGS] = c->row->flags, [OF_STATE] = c->row->state, [OF_ATTRS] = c->row->attrs};
+    for (size_t i = 0; i < COUNT(marks); i++) {
+        struct text word = grid_sign(&c->ui->grid, marks[i].sign);
+        if (has[marks[i].of] & marks[i].bit)
+            buf_addf(out, "%s%.*s", out->n ? " " : "", (int)word.n, word.p);
+    }
+}
+
+/* One word: what is selected or waits, else whether it is unread. */
+static void state_in_words(const struct cell_of *c, struct rect r, unsigned y, const struct place *p, bool selected)
+{
+    struct grid *g = &c->ui->grid;
+    const struct list_row *row = c->row;
+    bool pending = row->pending || (row->state & ROW_PENDING), unread = !(row->flags & FLAG_SEEN);
+    if (selected || pending || unread)
+        grid_field(g, r, y, p->x, p->width,
+                   grid_sign(g, selected  ? SIGN_SELECTED
+                                : pending ? SIGN_PENDING
+                                          : SIGN_UNREAD),
+                   row->ghost ? (style)THING_GONE : (style)THING_ACCENT);
+}
+
 static void draw_state(const struct cell_of *c, struct rect r, unsigned y, const struct place *p, bool selected)
 {
     struct grid *g = &c->ui->grid;
     const struct list_row *row = c->row;
-    if (selected)
+    if (g->words)
+        state_in_words(c, r, y, p, selected);
+    else if (selected)
         grid_text(g, r, y, p->x, grid_sign(g, SIGN_SELECTED), THING_ACCENT);
     else if (row->pending || (row->state & ROW_PENDING))
         grid_text(g, r, y, p->x, grid_sign(g, SIGN_PENDING), c->small);
-    if (!(row->flags & FLAG_SEEN))
+    if (!g->words && !(row->flags & FLAG_SEEN))
         grid_text(g, r, y, p->x + 1, grid_sign(g, SIGN_UNREAD), row->ghost ? THING_GONE : THING_ACCENT);
 }
 
@@ -196,13 +240,21 @@ static unsigned draw_tree(const struct cell_of *c, struct rect r, unsigned y, co
     char count[16];
     unsigned x = p->x;
     if (row->folded && p->width > 8) {
-        x += grid_text(g, r, y, x, grid_sign(g, SIGN_FOLDED), s);
+        x += grid_text(g, r, y, x, grid_sign(g, SIGN_FOLDED), s) + g->words;
         snprintf(count, sizeof count, "%u", row->count);
         struct buf b = BUF_INIT(64);
         x += grid_text(g, r, y, x, ui_clean(c->ui, str_z(count), &b), s) + 1;
         buf_fini(&b);
         return x - p->x;
     }
+    if (g->words && row->place.depth && p->width > 16) {
+        snprintf(count, sizeof count, "level %u", MIN(row->place.depth, 999u) + 1);
+        struct buf b = BUF_INIT(64);
+        x += grid_text(g, r, y, x, ui_clean(c->ui, str_z(count), &b), s) + 1;
+        buf_fini(&b);
+    }
+    if (g->words)
+        return x - p->x;
     unsigned depth = row->place.depth, most = MIN(p->width / 6, (unsigned)TREE_MAX); /* a third of it */
     for (unsigned d = depth > most ? depth - most + 1 : 1; depth && most && d < depth; d++) {
         if (d <= 64 && row->place.lines >> (d - 1) & 1)
@@ -221,8 +273,10 @@ static void draw_subject(const struct cell_of *c, struct rect r, unsigned y, con
 {
     struct buf words = BUF_INIT(1024), shown = BUF_INIT(4096);
     unsigned room = 0, tree = list_threaded(c->list) ? draw_tree(c, r, y, p) : 0;
+    if (c->ui->grid.words)
+        mark_words(c, &words);
     if (c->row->place.elsewhere)
-        buf_addz(&words, box_name_of(c->ui, c->row));
+        buf_addf(&words, "%s%s", words.n ? " " : "", box_name_of(c->ui, c->row));
     else if (tags)
         tag_words(c->row->tags, &words);
     if (c->row->state & ROW_STUB) {
@@ -231,7 +285,7 @@ static void draw_subject(const struct cell_of *c, struct rect r, unsigned y, con
     }
     if (words.n) {
         struct text t = ui_clean(c->ui, buf_str(&words), &shown);
-        room = MIN(t.cols, p->width / 3);
+        room = MIN(t.cols, c->ui->grid.words ? p->width / 2 : p->width / 3);
         if (room)
             grid_field(&c->ui->grid, r, y, p->x + p->width - room, room, t,
                        c->row->ghost ? (style)THING_GONE : (style)THING_TAG);
@@ -350,7 +404,10 @@ void draw_rows(struct ui *ui, struct rect r, const struct list *l, uint32_t numb
         date_short(c.now, c.now, ui->conf->date_format, date);
         dates = MIN(MAX((unsigned)strlen(date), 5u), 20u);
     }
-    place(&ui->conf->columns, r.cols, dates, &p);
+    struct columns columns = ui->conf->columns;
+    if (ui->grid.words)
+        for_words(&columns);
+    place(&columns, r.cols, dates, &p);
     for (unsigned y = 0; y < r.rows && l->top + y < l->n; y++) {
         const struct list_row *row = &l->rows[l->top + y];
         bool unread = !(row->flags & FLAG_SEEN);

@@ -165,19 +165,32 @@ void grid_overlay(struct grid *g, struct rect r, unsigned y, unsigned x, unsigne
 struct text grid_sign(const struct grid *g, enum sign sign)
 {
     static const struct {
-        const char *utf8, *ascii;
-        unsigned ascii_cols;
+        const char *utf8, *ascii, *word;
     } signs[SIGN_COUNT] = {
-        [SIGN_UNREAD] = {"●", "N", 1},     [SIGN_FLAGGED] = {"!", "!", 1},    [SIGN_ATTACHMENT] = {"@", "@", 1},
-        [SIGN_ANSWERED] = {"↩", "r", 1},   [SIGN_FORWARDED] = {"→", "f", 1},  [SIGN_PENDING] = {"·", ".", 1},
-        [SIGN_STUB] = {"↓", "v", 1},       [SIGN_FAILED] = {"×", "x", 1},     [SIGN_SELECTED] = {"▸", ">", 1},
-        [SIGN_SIGNED] = {"✓", "s", 1},     [SIGN_ENCRYPTED] = {"✱", "e", 1},  [SIGN_VERTICAL] = {"│", "|", 1},
-        [SIGN_HORIZONTAL] = {"─", "-", 1}, [SIGN_ELLIPSIS] = {"…", "...", 3}, [SIGN_DOT] = {"·", "-", 1},
-        [SIGN_QUOTE] = {"│", ">", 1},      [SIGN_FOLDED] = {"▸", "+", 1},     [SIGN_BRANCH] = {"├", "|", 1},
-        [SIGN_LAST] = {"└", "`", 1},
+        [SIGN_UNREAD] = {"●", "N", "unread"},
+        [SIGN_FLAGGED] = {"!", "!", "flagged"},
+        [SIGN_ATTACHMENT] = {"@", "@", "attachment"},
+        [SIGN_ANSWERED] = {"↩", "r", "answered"},
+        [SIGN_FORWARDED] = {"→", "f", "forwarded"},
+        [SIGN_PENDING] = {"·", ".", "waiting"},
+        [SIGN_STUB] = {"↓", "v", "not fetched"},
+        [SIGN_FAILED] = {"×", "x", "refused"},
+        [SIGN_SELECTED] = {"▸", ">", "selected"},
+        [SIGN_SIGNED] = {"✓", "s", "signed"},
+        [SIGN_ENCRYPTED] = {"✱", "e", "encrypted"},
+        [SIGN_VERTICAL] = {"│", "|", " "},
+        [SIGN_HORIZONTAL] = {"─", "-", " "},
+        [SIGN_ELLIPSIS] = {"…", "...", "..."},
+        [SIGN_DOT] = {"·", "-", "-"},
+        [SIGN_QUOTE] = {"│", ">", ">"},
+        [SIGN_FOLDED] = {"▸", "+", "folded"},
+        [SIGN_BRANCH] = {"├", "|", " "},
+        [SIGN_LAST] = {"└", "`", " "},
     };
-    const char *p = g->ascii ? signs[sign].ascii : signs[sign].utf8;
-    return (struct text){p, strlen(p), g->ascii ? signs[sign].ascii_cols : 1};
+    bool sign_itself = !g->words && !g->ascii && !g->plain;
+    const char *p = g->words ? signs[sign].word : sign_itself ? signs[sign].utf8 : signs[sign].ascii;
+    size_t n = strlen(p);
+    return (struct text){p, n, sign_itself ? 1 : (unsigned)n};
 }
 
 void grid_hline(struct grid *g, struct rect r, unsigned y, style s)

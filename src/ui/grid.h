@@ -25,6 +25,8 @@ struct grid {
     unsigned rows, cols;
     struct cell *cells;
     bool ascii; /* signs of ASCII alone; the caller cleans text with TEXT_ASCII too */
+    bool plain; /* signs of ASCII alone, text as it is */
+    bool words; /* words in place of signs, blanks in place of lines */
     enum bidi_mode bidi;
     bool reordered; /* it was done: the terminal must not do it again */
     unsigned cursor_y, cursor_x;

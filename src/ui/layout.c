@@ -17,6 +17,8 @@ static bool is_tall(const char *name, unsigned rows, unsigned cols)
 void layout_compute(struct layout *l, const struct conf *conf, const char *name, unsigned rows, unsigned cols,
                     bool sidebar, bool message, enum pane focus)
 {
+    if (conf->accessible && !strcmp(name, "auto"))
+        name = "single"; /* what is read out row by row has nothing beside it */
     *l = (struct layout){.small = rows < SMALL_ROWS || cols < SMALL_COLS};
     if (l->small)
         return;

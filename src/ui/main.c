@@ -125,7 +125,7 @@ static void run(struct session *s, struct loop *loop)
 static int on_screen(const struct ui_start *start, struct loop *loop, struct client *client)
 {
     struct session s = {.ui = NULL};
-    struct ui_terminal ops = {0, suspend, resume, redraw, stop, bell, osc, &s};
+    struct ui_terminal ops = {SIGNS_ALL, 0, suspend, resume, redraw, stop, bell, osc, &s};
     struct err err = ERR_INIT;
     s.term = term_open(&err);
     if (!s.term) {
@@ -133,8 +133,11 @@ static int on_screen(const struct ui_start *start, struct loop *loop, struct cli
         return err_exit(err.kind);
     }
     ops.colors = term_colors(s.term);
+    ops.signs = !term_utf8(s.term)            ? SIGNS_NO_UTF8
+                : term_named(s.term, "vt")    ? SIGNS_ASCII
+                : term_named(s.term, "linux") ? SIGNS_PLAIN
+                                              : SIGNS_ALL;
     s.ui = ui_new(start, loop, client, &ops);
-    s.ui->grid.ascii = s.ui->grid.ascii || !term_utf8(s.term);
     measure(&s);
     struct watch *watches[] = {loop_fd(loop, STDIN_FILENO, POLLIN, on_typed, &s),
                                loop_signal(loop, SIGWINCH, on_resized, &s),

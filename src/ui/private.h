@@ -12,8 +12,11 @@
 
 struct ui;
 
+/* What a terminal can show: nothing but ASCII whatever is asked for; ASCII, by its name; signs of ASCII; all. */
+enum term_signs { SIGNS_ALL, SIGNS_PLAIN, SIGNS_ASCII, SIGNS_NO_UTF8 };
 /* ---- What the ui asks of the terminal; tests give none ---- */
 struct ui_terminal {
+    enum term_signs signs;
     unsigned colors;         /* 0: none, or NO_COLOR */
     void (*suspend)(void *); /* gives the terminal to another program (an editor) */
     void (*resume)(void *);  /* takes it back and draws all anew */
@@ -232,8 +235,10 @@ struct ui {
     size_t status_core; /* bytes; behind them stands what to do about a line that failed */
     uint8_t status_level;
     int64_t status_ms;
-    unsigned status_of; /* the words are about the line of this account, plus one; 0: about no line */
-    unsigned fetching;  /* it is that of a pass over the maildrop of this account, plus one; Esc ends it */
+    unsigned status_of;      /* the words are about the line of this account, plus one; 0: about no line */
+    char progress_calm[240]; /* as it is told with option accessible, and since when */
+    int64_t calm_ms;
+    unsigned fetching; /* it is that of a pass over the maildrop of this account, plus one; Esc ends it */
 
     bool dirty, quit, list_read;
     bool answered;  /* what the last key asked for is here: it is drawn at once, not with the next frame */

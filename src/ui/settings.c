@@ -44,8 +44,11 @@ static void apply_options(struct ui *ui, const char *name)
     ui->grid.bidi = !strcmp(ui->conf->bidi, "off")        ? BIDI_OFF
                     : !strcmp(ui->conf->bidi, "terminal") ? BIDI_TERMINAL
                                                           : BIDI_REORDER;
-    if (ui->conf->ascii)
-        ui->grid.ascii = true;
+    enum term_signs signs = ui->term ? ui->term->signs : SIGNS_ALL;
+    bool by_terminal = !strcmp(ui->conf->ascii, "auto");
+    ui->grid.ascii = signs == SIGNS_NO_UTF8 || (by_terminal && signs == SIGNS_ASCII) || !strcmp(ui->conf->ascii, "yes");
+    ui->grid.plain = by_terminal && signs == SIGNS_PLAIN;
+    ui->grid.words = ui->conf->accessible;
 #undef IS
 }
 

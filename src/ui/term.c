@@ -149,6 +149,12 @@ bool term_utf8(const struct tty *t)
     return t->utf8;
 }
 
+bool term_named(const struct tty *t, const char *prefix)
+{
+    (void)t;
+    return str_starts(str_z(getenv("TERM")), str_z(prefix)); /* term_open has seen that it is there */
+}
+
 unsigned term_colors(const struct tty *t)
 {
     return t->colors ? (unsigned)COLORS : 0;

@@ -14,7 +14,8 @@ struct tty;
 struct tty *term_open(struct err *);
 void term_close(struct tty **); /* leaves the terminal as it was; NULL-safe */
 bool term_utf8(const struct tty *);
-unsigned term_colors(const struct tty *); /* 0: none, or NO_COLOR is set */
+bool term_named(const struct tty *, const char *prefix); /* does its name (TERM) begin so? */
+unsigned term_colors(const struct tty *);                /* 0: none, or NO_COLOR is set */
 /* The size now (after SIGWINCH it is read again). */
 void term_size(struct tty *, unsigned *rows_r, unsigned *cols_r);
 /* Draws what changed since the last call. */

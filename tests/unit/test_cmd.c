@@ -507,7 +507,7 @@ static void test_complete_more(void **state)
 {
     (void)state;
     complete("set asci", "ascii", "set ascii");
-    complete("set ascii ", "no|yes", NULL);
+    complete("set ascii ", "auto|no|yes", NULL);
     complete("set theme d", "dark|default", NULL);
     complete("set -a work password-c", "password-command|send-password-command|tls-key-password-command", NULL);
     complete("tag +a +l", "+later", NULL);

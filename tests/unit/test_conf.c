@@ -365,7 +365,7 @@ static void test_refused(void **state)
         {"set -a wrok archive x", "did you mean \"work\""},
         {"set archive x", "is an option of an account"},
         {"set -a work ascii yes", "is no option of an account"},
-        {"set ascii perhaps", "is not yes or no"},
+        {"set mark-seen perhaps", "is not yes or no"},
         {"set wrap -1", "is not a number"},
         {"set wrap 501", "is not from 0 to 500"},
         {"set timeout 99999999999999999999s", "is not a time"},

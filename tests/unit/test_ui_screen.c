@@ -139,6 +139,75 @@ static void test_ascii(void **state)
     at_all_sizes("ascii", "set ascii yes\n", ascii);
 }
 
+/* One pane at a time, words for signs, and the terminal's cursor on the row that keys act on. */
+static void test_accessible(void **state)
+{
+    struct fake_ui f;
+    const struct grid *g;
+    (void)state;
+    fake_mails();
+    fake_open(&f, 24, 120, "set accessible yes\n");
+    g = &f.ui->grid;
+    fake_golden(&f, "accessible-list");
+    fake_type(&f, "j");
+    fake_type(&f, "j");
+    ui_draw(f.ui);
+    assert_true(g->cursor_on);
+    assert_int_equal(g->cursor_y, f.ui->layout.list.y + 1 + ui_list(f.ui)->cur - ui_list(f.ui)->top);
+    assert_int_equal(g->cursor_x, 0);
+    for (unsigned y = 0; y < g->rows; y++)
+        for (unsigned x = 0; x < g->cols; x++) {
+            const struct cell *c = grid_at(g, y, x);
+            assert_false(c->n == 3 && !memcmp(c->p, "\u2502", 3)); /* no line between panes */
+        }
+    fake_type(&f, ":");
+    ui_draw(f.ui);
+    assert_int_equal(g->cursor_y, 23); /* in what is typed */
+    fake_type(&f, "Esc");
+    ui_run(f.ui, "mailboxes");
+    ui_draw(f.ui);
+    assert_true(g->cursor_on);
+    assert_int_equal(g->cursor_y, f.ui->boxes.cur - f.ui->boxes.top);
+    ui_run(f.ui, "focus list");
+    show_document(&f);
+    ui_run(f.ui, "focus message");
+    fake_golden(&f, "accessible-message");
+    assert_true(g->cursor_on);
+    assert_int_equal(g->cursor_y, f.ui->layout.message.y + 1);
+    ui_run(f.ui, "set accessible no");
+    ui_draw(f.ui);
+    assert_false(g->cursor_on);
+    fake_close(&f);
+}
+
+static void test_signs_by_terminal(void **state)
+{
+    static const struct {
+        enum term_signs signs;
+        const char *option;
+        bool ascii, plain;
+    } cases[] = {{SIGNS_ALL, "auto", false, false},  {SIGNS_PLAIN, "auto", false, true},
+                 {SIGNS_ASCII, "auto", true, false}, {SIGNS_NO_UTF8, "auto", true, false},
+                 {SIGNS_NO_UTF8, "no", true, false}, {SIGNS_PLAIN, "no", false, false},
+                 {SIGNS_ASCII, "no", false, false},  {SIGNS_ALL, "yes", true, false}};
+    struct ui_terminal term = {.colors = 8};
+    struct fake_ui f;
+    (void)state;
+    fake_mails();
+    fake_open(&f, 24, 80, NULL);
+    f.ui->term = &term;
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        char line[40];
+        term.signs = cases[i].signs;
+        snprintf(line, sizeof line, "set ascii %s", cases[i].option);
+        ui_run(f.ui, line);
+        assert_int_equal(f.ui->grid.ascii, cases[i].ascii);
+        assert_int_equal(f.ui->grid.plain, cases[i].plain);
+    }
+    f.ui->term = NULL;
+    fake_close(&f);
+}
+
 static void test_no_escape_ever(void **state)
 {
     static const unsigned shapes[][2] = {{1, 1}, {2, 500}, {500, 2}, {5, 20}, {4, 20}, {6, 21}, {100, 5000}, {24, 80}};
@@ -336,6 +405,8 @@ int main(void)
         cmocka_unit_test(test_threads),
         cmocka_unit_test(test_rows_that_come_between),
         cmocka_unit_test(test_ascii),
+        cmocka_unit_test(test_accessible),
+        cmocka_unit_test(test_signs_by_terminal),
         cmocka_unit_test(test_no_escape_ever),
         cmocka_unit_test(test_too_small_says_so_and_comes_back),
     };
