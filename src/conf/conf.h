@@ -170,8 +170,9 @@ struct conf {
     /* global options */
     char *store, *state_dir, *editor, *mailcap, *browser, *theme, *keys, *date_format, *attribution, *index_database,
         *layout, *ascii, *download_dir, *gpg, *notify, *list_format, *list_view, *bidi;
+    char *auto_advance;
     struct columns columns; /* of list_format */
-    bool ambiguous_wide, mark_seen, auto_advance, confirm_quit, accessible, fold_threads, threads_across;
+    bool ambiguous_wide, mark_seen, confirm_quit, accessible, fold_threads, threads_across;
     unsigned undo_send, purge_hold, list_ratio, sidebar_width, wrap, prefetch, timeout, connect_timeout, read_delay,
         log_level;
 };

@@ -522,10 +522,14 @@ const struct option conf_options[] = {
              "for undo, it is asked always. What waits is kept, and done at the next start."},
     /* ---- reading and writing ---- */
     {.name = "auto-advance",
-     .type = OPT_BOOL,
+     .type = OPT_CHOICE,
      GLOBAL(auto_advance),
-     .def = "yes",
-     .help = "Go to the next message after archive, delete and the like"},
+     .def = "next",
+     .choices = "next next-unread previous list no",
+     .help = "Where to go after archive, delete and the like",
+     .more = "next: the message below, where there is none the one above; next-unread: the next unread one below, else "
+             "above, else as next; previous: the message above; list: as next, and an open message is closed; no: the row "
+             "stays, greyed, until you move."},
     {.name = "mark-seen",
      .type = OPT_BOOL,
      GLOBAL(mark_seen),

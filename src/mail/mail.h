@@ -108,6 +108,8 @@ void mail_date_format(int64_t time, int zone_minutes, struct buf *out);
  * (today, tonight, tomorrow, weekend, next week, a weekday, 2026-12-24) with a time behind it or without: 8:00, of
  * today 18:00. "in" and "at" may stand there. False where it is none of these, or past. */
 bool mail_when_parse(struct str text, int64_t now, int64_t *when_r);
+/* The beginning of a day, 2026-01-31, in local time. */
+bool mail_day_parse(struct str text, int64_t *when_r);
 
 /* ---- Message ids -------------------------------------------------------------------------------- */
 /* The ids of a Message-ID, In-Reply-To or References value, without <>, in order, no id twice, at most MAIL_IDS_MAX

@@ -133,3 +133,12 @@ bool mail_when_parse(struct str text, int64_t now, int64_t *when_r)
     *when_r = (int64_t)when;
     return true;
 }
+
+bool mail_day_parse(struct str text, int64_t *when_r)
+{
+    struct tm t = {.tm_isdst = -1};
+    if (!date_word(str_trim(text), &t))
+        return false;
+    *when_r = (int64_t)mktime(&t);
+    return *when_r != -1;
+}

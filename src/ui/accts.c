@@ -77,15 +77,40 @@ bool refs_has(struct refs *set, struct ref ref)
     return at < set->n && ref_eq(set->list[at], ref);
 }
 
+static void refs_room(struct refs *set)
+{
+    if (set->n < set->cap)
+        return;
+    set->cap = set->cap ? set->cap * 2 : 64;
+    set->list = mem_resize(set->list, set->cap, sizeof *set->list);
+}
+
+bool refs_push(struct refs *set, struct ref ref)
+{
+    if (set->n >= REFS_MAX || !ref.id)
+        return false;
+    refs_room(set);
+    set->list[set->n++] = ref;
+    set->sorted = false;
+    return true;
+}
+
+void refs_unique(struct refs *set)
+{
+    size_t n = 0;
+    refs_at(set, REF_NONE);
+    for (size_t i = 0; i < set->n; i++)
+        if (n == 0 || !ref_eq(set->list[n - 1], set->list[i]))
+            set->list[n++] = set->list[i];
+    set->n = n;
+}
+
 bool refs_add(struct refs *set, struct ref ref)
 {
     size_t at = refs_at(set, ref);
     if ((at < set->n && ref_eq(set->list[at], ref)) || set->n >= REFS_MAX || !ref.id)
         return false;
-    if (set->n == set->cap) {
-        set->cap = set->cap ? set->cap * 2 : 64;
-        set->list = mem_resize(set->list, set->cap, sizeof *set->list);
-    }
+    refs_room(set);
     memmove(&set->list[at + 1], &set->list[at], (set->n - at) * sizeof *set->list);
     set->list[at] = ref;
     set->n++;

@@ -144,21 +144,51 @@ void ui_act_on(struct ui *ui, const struct ref *refs, size_t n, const struct act
         free(b);
 }
 
-/* Moves the cursor to the nearest message that stays. */
-static void leave_chosen(struct ui *ui, struct refs *chosen)
+/* ---- where the cursor goes (option auto-advance) ---- */
+static bool advance_is(const struct ui *ui, const char *way)
+{
+    return !strcmp(ui->conf->auto_advance, way);
+}
+
+/* To the nearest row of the window on that side that stays. */
+static bool leave_to(struct list *l, struct refs *leaving, bool below)
+{
+    struct err err = ERR_INIT;
+    for (int64_t i = l->cur; i >= 0 && i < l->n; i += below ? 1 : -1)
+        if (!l->rows[i].ghost && !refs_has(leaving, l->rows[i].ref))
+            return list_goto(l, l->rows[i].ref, &err);
+    return false;
+}
+
+/* To the next unread message that stays: below, else above. */
+static bool leave_to_unread(struct list *l, struct refs *leaving)
+{
+    struct err err = ERR_INIT;
+    const struct list_row *row = list_cursor(l);
+    struct ref from = row ? row->ref : REF_NONE;
+    for (int older = 1; older >= 0; older--) {
+        for (size_t i = 0; i <= leaving->n && list_unread(l, older, &err); i++)
+            if ((row = list_cursor(l)) && !refs_has(leaving, row->ref))
+                return true;
+        list_reach(l, from, &err);
+    }
+    return false;
+}
+
+/* The messages are about to leave the list: the cursor goes to one that stays, if it is on one of them. */
+static void leave(struct ui *ui, struct refs *leaving)
 {
     struct list *l = ui_list(ui);
-    struct err err = ERR_INIT;
-    for (unsigned i = l->cur; i < l->n; i++)
-        if (!refs_has(chosen, l->rows[i].ref)) {
-            list_goto(l, l->rows[i].ref, &err);
-            return;
-        }
-    for (unsigned i = l->cur; i-- > 0;)
-        if (!refs_has(chosen, l->rows[i].ref)) {
-            list_goto(l, l->rows[i].ref, &err);
-            return;
-        }
+    const struct list_row *row = ui_row(ui);
+    if (!row || !refs_has(leaving, row->ref) || advance_is(ui, "no"))
+        return;
+    bool up = advance_is(ui, "previous");
+    if (advance_is(ui, "list") && ui->message.state != MESSAGE_NONE)
+        ui_open_close(ui);
+    if (!(advance_is(ui, "next-unread") && leave_to_unread(l, leaving)) && !leave_to(l, leaving, !up) &&
+        !leave_to(l, leaving, up) && ui->message.state != MESSAGE_NONE)
+        ui_open_close(ui);
+    ui_follow(ui);
 }
 
 /* What is deleted in the list of Trash is deleted for good; a hit of a search or a row of another list that went there
@@ -176,57 +206,48 @@ static struct action seen_here(struct ui *ui, const struct action *a)
     return seen;
 }
 
-/* What the command is about: the selection, or all of a folded thread; nothing where it is the row alone. Sorted. */
+/* What the command is about: the messages it was given (thread, older, a count), the selection, all of a folded thread,
+ * or the row. Sorted. */
 static struct refs take_chosen(struct ui *ui, struct err *err)
 {
     const struct list_row *row = ui_row(ui);
-    struct refs chosen = ui->selection;
-    if (chosen.n) {
-        ui->selection = (struct refs){.n = 0};
-    } else {
-        chosen = (struct refs){.n = 0};
-        if (row && row->folded)
-            list_thread_refs(ui_list(ui), row, &chosen, err);
+    struct refs chosen = {.n = 0}, *given = ui->scope.on ? &ui->scope.refs : &ui->selection;
+    if (ui->scope.on || given->n) {
+        chosen = *given;
+        *given = (struct refs){.n = 0};
+        ui->scope.on = false;
+    } else if (row && row->folded) {
+        list_thread_refs(ui_list(ui), row, &chosen, err);
+    } else if (row && row->ref.id) {
+        refs_add(&chosen, row->ref);
     }
     refs_has(&chosen, REF_NONE);
     return chosen;
 }
 
+const struct refs *ui_chosen(const struct ui *ui)
+{
+    return ui->scope.on ? &ui->scope.refs : ui->selection.n ? &ui->selection : NULL;
+}
+
 void ui_act(struct ui *ui, const struct action *wanted)
 {
     struct err err = ERR_INIT;
-    struct list *l = ui_list(ui);
     const struct list_row *row = ui_row(ui);
     if (!ui_online(ui))
         return;
     const struct action seen = seen_here(ui, wanted), *a = &seen;
+    bool given = ui_chosen(ui) != NULL;
     struct refs chosen = take_chosen(ui, &err);
-    if (chosen.n) {
-        if (row && a->hide && refs_has(&chosen, row->ref))
-            leave_chosen(ui, &chosen);
-        ui_act_on(ui, chosen.list, chosen.n, a, false);
-        refs_fini(&chosen);
-        ui_follow(ui);
-        return;
-    }
-    if (!row || !row->ref.id)
-        return;
-    if (row->ghost) {
+    if (!given && row && row->ghost) {
         ui_note(ui, NOTE_INFO, "not %s%s%s: this message has left the list already", a->verb, a->where ? " " : "",
                 a->where ? a->where : "");
-        return;
+    } else if (chosen.n) {
+        if (a->hide)
+            leave(ui, &chosen);
+        ui_act_on(ui, chosen.list, chosen.n, a, false);
     }
-    struct ref ref = row->ref;
-    if (a->hide && ui->conf->auto_advance) {
-        struct ref next = list_after(l, ref);
-        if (next.id)
-            list_goto(l, next, &err);
-        else if (ui->message.state != MESSAGE_NONE)
-            ui_open_close(ui);
-    }
-    ui_act_on(ui, &ref, 1, a, false);
-    if (a->hide && ui->conf->auto_advance)
-        ui_follow(ui);
+    refs_fini(&chosen);
 }
 
 /* ---- the commands ---- */
@@ -288,15 +309,16 @@ bool ui_wanted(const struct cmd_args *args, bool now)
 static bool all_have(struct ui *ui, uint32_t flag)
 {
     const struct list_row *row = ui_row(ui);
-    for (size_t i = 0; i < MIN(ui->selection.n, (size_t)ALL_LOOKED_AT); i++) {
-        struct ref ref = ui->selection.list[i];
+    const struct refs *chosen = ui_chosen(ui);
+    for (size_t i = 0; chosen && i < MIN(chosen->n, (size_t)ALL_LOOKED_AT); i++) {
+        struct ref ref = chosen->list[i];
         struct reader *reader = ref.account < ui->accts.n ? ui->accts.list[ref.account].reader : NULL;
         struct msg_row raw = {.id = 0};
         struct err err = ERR_INIT;
         if (reader && reader_row(reader, ref.id, &raw, &err) && raw.id && !(raw.flags & flag))
             return false;
     }
-    return ui->selection.n ? true : row && (row->flags & flag);
+    return chosen ? chosen->n > 0 : row && (row->flags & flag);
 }
 
 bool run_flag(void *context, const struct cmd_args *args, struct err *err)
@@ -335,6 +357,8 @@ static void tag_with(struct ui *ui, void *arg, const char *text)
         else
             buf_addc(&words, *p);
     }
+    if (words.n)
+        ui_remember(ui, "tag", buf_z(&words));
     if (words.n)
         ui_act(ui,
                &(struct action){.kind = INTENT_TAGS, .verb = "tagged", .arg = buf_z(&words), .where = buf_z(&words)});
@@ -378,7 +402,7 @@ static void leave_ghost(struct ui *ui)
     struct err err = ERR_INIT;
     list_update(l, &err);
     const struct list_row *row = list_cursor(l);
-    if (row && row->ghost && l->source != LIST_HITS && ui->conf->auto_advance &&
+    if (row && row->ghost && l->source != LIST_HITS && !advance_is(ui, "no") &&
         (list_move(l, 1, &err) || list_move(l, -1, &err)))
         ui_follow(ui);
 }
@@ -408,8 +432,6 @@ static bool undo(struct ui *ui, bool redo, struct err *err)
     unsigned *from_n = redo ? &ui->nredo : &ui->nundo, *to_n = redo ? &ui->nundo : &ui->nredo;
     unsigned *from = redo ? ui->redo_groups : ui->undo_groups, *to = redo ? ui->undo_groups : ui->redo_groups;
     unsigned groups = *from_n ? from[*from_n - 1] : 1;
-    if (!ui_online(ui))
-        return true;
     if (redo && (groups & ONCE)) {
         ui_note(ui, NOTE_WARNING, "what went to another account is not done again: choose it and move or copy it anew");
         return true;
@@ -425,14 +447,24 @@ static bool undo(struct ui *ui, bool redo, struct err *err)
     return true;
 }
 
+static bool undo_times(struct ui *ui, bool redo, struct err *err)
+{
+    bool ok = true;
+    if (!ui_online(ui))
+        return true;
+    for (unsigned i = 0; ok && i < MIN(ui_times(ui), (unsigned)COUNT(ui->undo_groups)); i++)
+        ok = undo(ui, redo, err);
+    return ok;
+}
+
 bool run_undo(void *context, const struct cmd_args *args, struct err *err)
 {
     (void)args;
-    return undo(context, false, err);
+    return undo_times(context, false, err);
 }
 
 bool run_redo(void *context, const struct cmd_args *args, struct err *err)
 {
     (void)args;
-    return undo(context, true, err);
+    return undo_times(context, true, err);
 }

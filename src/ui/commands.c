@@ -48,7 +48,7 @@ static bool move(struct ui *ui, int64_t by, struct err *err)
     {                                                                                                                  \
         struct ui *ui = context;                                                                                       \
         (void)args;                                                                                                    \
-        return move(ui, by, err);                                                                                      \
+        return move(ui, (by) * (int64_t)ui_times(ui), err);                                                            \
     }
 MOVE(down, 1)
 MOVE(up, -1)
@@ -62,7 +62,7 @@ bool run_next(void *context, const struct cmd_args *args, struct err *err)
 {
     struct ui *ui = context;
     (void)args;
-    list_move(ui_list(ui), 1, err);
+    list_move(ui_list(ui), ui_times(ui), err);
     ui_follow(ui);
     return true;
 }
@@ -71,15 +71,25 @@ bool run_previous(void *context, const struct cmd_args *args, struct err *err)
 {
     struct ui *ui = context;
     (void)args;
-    list_move(ui_list(ui), -1, err);
+    list_move(ui_list(ui), -(int64_t)ui_times(ui), err);
     ui_follow(ui);
     return true;
+}
+
+/* The row of the count that was typed. */
+static bool jump_times(struct ui *ui, struct err *err)
+{
+    char word[20], *words[] = {word};
+    snprintf(word, sizeof word, "%u", ui->times);
+    return run_jump(ui, &(struct cmd_args){.words = words, .n = 1}, err);
 }
 
 bool run_first(void *context, const struct cmd_args *args, struct err *err)
 {
     struct ui *ui = context;
     (void)args;
+    if (ui->times && mover(ui) == MOVE_LIST)
+        return jump_times(ui, err);
     if (mover(ui) != MOVE_LIST)
         return move(ui, -(int64_t)BOXES_MAX, err);
     list_first(ui_list(ui), err);
@@ -91,6 +101,8 @@ bool run_last(void *context, const struct cmd_args *args, struct err *err)
 {
     struct ui *ui = context;
     (void)args;
+    if (ui->times && mover(ui) == MOVE_LIST)
+        return jump_times(ui, err);
     if (mover(ui) != MOVE_LIST)
         return move(ui, BOXES_MAX, err);
     list_last(ui_list(ui), err);
@@ -136,7 +148,10 @@ bool run_bottom(void *context, const struct cmd_args *args, struct err *err)
 
 static bool unread(struct ui *ui, bool older, struct err *err)
 {
-    if (list_unread(ui_list(ui), older, err))
+    unsigned n = 0;
+    while (n < ui_times(ui) && list_unread(ui_list(ui), older, err))
+        n++;
+    if (n)
         ui_follow(ui);
     else
         ui_note(ui, NOTE_INFO, older ? "no unread message below" : "no unread message above");
@@ -169,6 +184,8 @@ bool run_open(void *context, const struct cmd_args *args, struct err *err)
             ui_show_item(ui, item);
         return true;
     }
+    if (ui->times) /* as mutt does */
+        return jump_times(ui, err);
     const struct list_row *row = list_cursor(ui_list(ui));
     bool rest = row && (row->state & ROW_STUB) && !ui->open_req; /* of which only the header is shown: the rest */
     if (ui->message.state != MESSAGE_NONE && row && ref_eq(row->ref, ui->message.ref) && !rest) {

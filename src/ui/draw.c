@@ -437,9 +437,11 @@ static void draw_status(struct ui *ui)
     }
     struct buf keys = BUF_INIT(200);
     grid_fill_row(&ui->grid, r, 0, THING_STATUS);
+    if (ui->count)
+        buf_addf(&keys, "%u", ui->count);
     keys_format(ui->keys, ui->nkeys, &keys);
-    const char *left = ui->nkeys ? buf_z(&keys) : ui->progress[0] ? progress_words(ui) : ui->status;
-    style s = ui->nkeys || ui->progress[0] ? THING_STATUS_NOTE : levels[MIN(ui->status_level, 2u)];
+    const char *left = keys.n ? buf_z(&keys) : ui->progress[0] ? progress_words(ui) : ui->status;
+    style s = keys.n || ui->progress[0] ? THING_STATUS_NOTE : levels[MIN(ui->status_level, 2u)];
     struct buf b = BUF_INIT(CLEAN_MAX), help = BUF_INIT(200);
     unsigned need = ui_clean(ui, str_z(left), &b).cols, least = state_words(ui, SAY_TROUBLE, 0, &b), core = need;
     if (left == ui->status) {

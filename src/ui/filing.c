@@ -2,16 +2,30 @@
 #include "ui/extra.h"
 
 /* ---- move and copy ---- */
+static void remember(struct ui *ui, const char *command, unsigned account, const struct box_item *item)
+{
+    struct buf name = BUF_INIT(2400), quoted = BUF_INIT(5000);
+    if (item) {
+        buf_addf(&name, "%s/%s", ui->accts.list[account].name, item->path);
+        line_quote(buf_str(&name), &quoted);
+        ui_remember(ui, command, buf_z(&quoted));
+    }
+    buf_fini(&name);
+    buf_fini(&quoted);
+}
+
 static void file_into(struct ui *ui, bool copy, unsigned account, uint64_t box)
 {
     const struct box_item *item = boxes_find(&ui->boxes, account, box);
     char where[100];
     const struct list_row *row = ui_row(ui);
-    bool foreign = ui->selection.n ? false : row && row->ref.account != account;
-    for (size_t i = 0; i < ui->selection.n; i++)
-        foreign = foreign || ui->selection.list[i].account != account;
+    const struct refs *chosen = ui_chosen(ui);
+    bool foreign = !chosen && row && row->ref.account != account;
+    for (size_t i = 0; chosen && i < chosen->n; i++)
+        foreign = foreign || chosen->list[i].account != account;
     snprintf(where, sizeof where, "to %.30s%s%.60s", foreign ? ui->accts.list[account].name : "", foreign ? "/" : "",
              item ? item->path : "a mailbox");
+    remember(ui, copy ? "copy" : "move", account, item);
     ui_act(ui, &(struct action){.kind = copy ? INTENT_COPY : INTENT_MOVE,
                                 .verb = copy ? "copied" : "moved",
                                 .hide = !copy,
@@ -45,19 +59,28 @@ struct making {
     unsigned account;
     struct ref row; /* what the question was asked for */
     size_t selected;
+    struct scope scope; /* the same, where the command was given it */
     bool copy;
 };
 
 static void making_free(struct making *m)
 {
+    refs_fini(&m->scope.refs);
+    free(m->scope.command);
     free(m->name);
     free(m);
 }
 
-static void file_into_made(struct ui *ui, const struct making *m, uint64_t box)
+static void file_into_made(struct ui *ui, struct making *m, uint64_t box)
 {
     const struct list_row *row = ui_row(ui);
-    if (m->selected == ui->selection.n && (m->selected || (row && ref_eq(row->ref, m->row))))
+    if (m->scope.on) {
+        ui_scope_clear(ui);
+        ui->scope = m->scope;
+        m->scope = (struct scope){.on = false};
+        file_into(ui, m->copy, m->account, box);
+        ui_scope_clear(ui);
+    } else if (m->selected == ui->selection.n && (m->selected || (row && ref_eq(row->ref, m->row))))
         file_into(ui, m->copy, m->account, box);
     else
         ui_note(ui, NOTE_WARNING, "mailbox created; nothing is %s: the cursor went on", m->copy ? "copied" : "moved");
@@ -66,6 +89,10 @@ static void file_into_made(struct ui *ui, const struct making *m, uint64_t box)
 static void make_and_file(struct ui *ui, void *arg, bool yes)
 {
     struct making *m = arg;
+    if (yes) {
+        m->scope = ui->scope;
+        ui->scope = (struct scope){.on = false};
+    }
     if (yes)
         box_create(ui, m->account, m->name, m);
     else
@@ -75,7 +102,8 @@ static void make_and_file(struct ui *ui, void *arg, bool yes)
 static unsigned filing_account(const struct ui *ui)
 {
     const struct list_row *row = ui_row(ui);
-    return ui->selection.n ? ui->selection.list[0].account : row ? row->ref.account : 0;
+    const struct refs *chosen = ui_chosen(ui);
+    return chosen && chosen->n ? chosen->list[0].account : row ? row->ref.account : 0;
 }
 
 static void ask_to_make(struct ui *ui, const char *name, bool copy)
@@ -83,7 +111,11 @@ static void ask_to_make(struct ui *ui, const char *name, bool copy)
     struct making *m = mem_new(sizeof *m);
     const struct list_row *row = ui_row(ui);
     char question[400], where[100] = "";
-    *m = (struct making){mem_dup_z(name), filing_account(ui), row ? row->ref : REF_NONE, ui->selection.n, copy};
+    *m = (struct making){.name = mem_dup_z(name),
+                         .account = filing_account(ui),
+                         .row = row ? row->ref : REF_NONE,
+                         .selected = ui->selection.n,
+                         .copy = copy};
     snprintf(question, sizeof question, "No mailbox %.300s. Create it?", name);
     if (ui->accts.n > 1)
         snprintf(where, sizeof where, "in %.90s", ui->accts.list[m->account].name);
@@ -109,9 +141,10 @@ static bool move_or_copy(struct ui *ui, const char *name, bool copy, struct err 
     const struct list_row *row = ui_row(ui);
     if (!name) {
         unsigned only = filing_account(ui);
-        uint64_t own = row && !ui->selection.n && !copy ? row->box : 0; /* where it is already */
+        uint64_t own = row && !ui_chosen(ui) && !copy ? row->box : 0; /* where it is already */
         ui_pick_box(ui, copy ? "copy to: " : "move to: ", only, own, copy ? picked_copy : picked_move,
                     copy ? missing_copy : missing_move, NULL);
+        ui_pick_again(ui);
         return true;
     }
     if (ui_find_box(ui, name, &account, &box))

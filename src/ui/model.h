@@ -62,7 +62,9 @@ struct refs {
 #define REFS_MAX 100000u
 void refs_fini(struct refs *);
 void refs_clear(struct refs *);
-bool refs_add(struct refs *, struct ref); /* false where it was there, or past REFS_MAX */
+bool refs_add(struct refs *, struct ref);  /* false where it was there, or past REFS_MAX */
+bool refs_push(struct refs *, struct ref); /* quicker: one that is not there, says the caller */
+void refs_unique(struct refs *);           /* or did not know: of those that are there twice one goes */
 bool refs_drop(struct refs *, struct ref);
 bool refs_has(struct refs *, struct ref);
 

@@ -77,6 +77,7 @@ struct prompt {
     struct pick_item *items;
     unsigned nitems, *order, nshown, cur, top;
     bool completed;   /* PROMPT_PICK: the text is the chosen item */
+    ckey again;       /* PROMPT_PICK: this key, typed first, takes the one used last; 0: none does */
     unsigned account; /* PROMPT_SECRET */
     uint8_t service;
 };
@@ -133,6 +134,13 @@ struct news {
 struct hook {
     char *event, *command;
 };
+/* The messages that the next command was given: a whole thread, a count, all older ones (scope.c). */
+struct scope {
+    bool on;
+    struct refs refs;
+    char word[16]; /* as it was given, with a blank behind: for `.` */
+    char *command; /* of `older`, while it asks */
+};
 
 /* ---- Buffers: several lists, messages and mails to be written, each as it was left (buffers.c) ----
  * One is shown. The state of the buffer at work is in struct ui, that of all others is kept aside; what is answered to
@@ -171,6 +179,7 @@ struct ui {
 
     struct accts accts;
     struct changes changes;
+    struct scope scope;
     struct boxes boxes;
     bool sidebar;
     char layout_name[16];
@@ -213,6 +222,8 @@ struct ui {
     struct history *command_history, *search_history;
     ckey keys[PENDING_KEYS];
     size_t nkeys;
+    unsigned count, times; /* typed before a key; of the command that runs; 0: none */
+    ckey last_key;
     struct watch *keys_timer;
     bool pasting;
     unsigned macro_depth;
@@ -260,6 +271,8 @@ const struct list_row *ui_row(const struct ui *); /* the message that verbs act 
 enum cmd_context ui_context(const struct ui *);
 /* Runs a command line of the language; complaints become a note, and false. */
 bool ui_run(struct ui *, const char *text);
+/* The same, with complaints in *err; as a part of another command. */
+bool ui_run_text(struct ui *, const char *text, struct err *err);
 void ui_run_hooks(struct ui *, const char *event);
 
 /* ---- buffers.c ---- */
@@ -341,6 +354,20 @@ void ui_act(struct ui *, const struct action *);
 bool ui_wanted(const struct cmd_args *, bool now);
 void ui_act_on(struct ui *, const struct ref *, size_t n, const struct action *, bool quiet);
 
+/* The messages that the next command is about: given, else selected; NULL: the row. */
+const struct refs *ui_chosen(const struct ui *);
+
+/* ---- scope.c: what a command is about ---- */
+void ui_scope_clear(struct ui *);
+void ui_scope_settle(struct ui *); /* a command is over: unless it asks something, what it was given is too */
+/* The cursor's row and those below it, n in all; a folded thread is one. */
+bool ui_scope_rows(struct ui *, unsigned n, struct err *);
+/* All messages of the row's thread that are in this list, or among its hits. */
+bool ui_thread_refs(struct ui *, const struct list_row *, struct refs *out, struct err *);
+unsigned ui_times(const struct ui *); /* how often the command that runs is to be done */
+/* What `.` does: the command with what it was told after it asked. */
+void ui_remember(struct ui *, const char *command, const char *words);
+
 /* ---- read.c: opening and showing a message ---- */
 void ui_open(struct ui *, unsigned view_flags);
 void ui_open_close(struct ui *);
@@ -393,6 +420,8 @@ bool ui_ask_secret_again(struct ui *, int account);
  * mailbox has; where it is NULL the prompt stays open until there is one. */
 void ui_pick_box(struct ui *, const char *label, unsigned only_account, uint64_t but, pick_fn *picked,
                  prompt_fn *missing, void *arg);
+/* Behind ui_pick_box: the key that was pressed for it, pressed again, takes the mailbox used last. */
+void ui_pick_again(struct ui *);
 void ui_command_prompt(struct ui *, const char *text);
 void ui_prompt_key(struct ui *, ckey);
 void ui_prompt_close(struct ui *);

@@ -186,6 +186,21 @@ void ui_pick_box(struct ui *ui, const char *label, unsigned only, uint64_t but, 
     rank(p);
 }
 
+/* The key that asked, once more: s s. */
+void ui_pick_again(struct ui *ui)
+{
+    struct prompt *p = &ui->prompt;
+    ckey key = ui->last_key & ~(ckey)K_ALT;
+    char sign[4], label[sizeof p->label];
+    bool last = p->nitems && ui->last_box_label && !strcmp(p->items[0].label, ui->last_box_label);
+    if (!last || key <= ' ' || key >= K_SPECIAL)
+        return;
+    p->again = key;
+    int n = (int)utf8_encode(key, sign);
+    snprintf(label, sizeof label, "%.40s(%.*s %.40s) ", p->label, n, sign, p->items[0].label);
+    memcpy(p->label, label, sizeof label);
+}
+
 bool ui_find_box(struct ui *ui, const char *name, unsigned *account_r, uint64_t *box_r)
 {
     struct err err = ERR_INIT;
@@ -457,6 +472,11 @@ void ui_prompt_key(struct ui *ui, ckey key)
     struct buf clean = BUF_INIT(64);
     if (key >= K_SPECIAL || key < ' ')
         return;
+    if (p->again && key == p->again && !p->edit.n && !ui->pasting) {
+        p->cur = 0;
+        accept_line(ui);
+        return;
+    }
     unsigned n = utf8_encode(key, bytes);
     bool mark = key == 0x200d || (key >= 0xfe00 && key <= 0xfe0f) || (key >= 0x300 && key < 0x370);
     if (mark)

@@ -385,7 +385,7 @@ bool run_line_down(void *context, const struct cmd_args *args, struct err *err)
 {
     struct ui *ui = context;
     (void)args, (void)err;
-    message_scroll(&ui->message, 1, pane_rows(ui));
+    message_scroll(&ui->message, ui_times(ui), pane_rows(ui));
     return true;
 }
 
@@ -393,7 +393,7 @@ bool run_line_up(void *context, const struct cmd_args *args, struct err *err)
 {
     struct ui *ui = context;
     (void)args, (void)err;
-    message_scroll(&ui->message, -1, pane_rows(ui));
+    message_scroll(&ui->message, -(int64_t)ui_times(ui), pane_rows(ui));
     return true;
 }
 
@@ -463,16 +463,24 @@ static bool next_hit(struct ui *ui, bool forward, struct err *err)
     return true;
 }
 
+static bool hits(struct ui *ui, bool down, struct err *err)
+{
+    bool ok = true;
+    for (unsigned i = 0; ok && i < MIN(ui_times(ui), 1000u); i++)
+        ok = next_hit(ui, down, err);
+    return ok;
+}
+
 bool run_next_hit(void *context, const struct cmd_args *args, struct err *err)
 {
     (void)args;
-    return next_hit(context, true, err);
+    return hits(context, true, err);
 }
 
 bool run_previous_hit(void *context, const struct cmd_args *args, struct err *err)
 {
     (void)args;
-    return next_hit(context, false, err);
+    return hits(context, false, err);
 }
 
 /* ---- links ---- */

@@ -9,7 +9,7 @@ bool run_select_thread(void *context, const struct cmd_args *args, struct err *e
     struct ui *ui = context;
     const struct list_row *row = ui_row(ui);
     (void)args;
-    return !row || !row->ref.id || list_thread_refs(ui_list(ui), row, &ui->selection, err);
+    return !row || !row->ref.id || ui_thread_refs(ui, row, &ui->selection, err);
 }
 
 struct unread_refs {
@@ -24,21 +24,30 @@ static void unread_row(void *arg, const struct msg_row *row)
         refs_add(u->out, (struct ref){u->account, row->id});
 }
 
+/* The unread messages of the message's thread, in all mailboxes. */
+static bool unread_of(struct ui *ui, struct ref ref, struct refs *out, struct err *err)
+{
+    struct reader *reader = ui->accts.list[ref.account].reader;
+    struct unread_refs u = {ref.account, out};
+    struct msg_row raw = {.id = 0};
+    if (!reader || !reader_row(reader, ref.id, &raw, err))
+        return !reader;
+    if (!raw.id || !raw.thread)
+        return true;
+    return reader_thread(reader, raw.thread, 5000, unread_row, &u, err);
+}
+
 bool run_read_thread(void *context, const struct cmd_args *args, struct err *err)
 {
     struct ui *ui = context;
     const struct list_row *row = ui_row(ui);
     struct refs refs = {.n = 0};
-    (void)args;
-    if (!row || !row->ref.id)
-        return true;
-    struct reader *reader = ui->accts.list[row->ref.account].reader;
-    struct unread_refs u = {row->ref.account, &refs};
     bool ok = true;
-    if (row->thread && reader)
-        ok = reader_thread(reader, row->thread, 5000, unread_row, &u, err);
-    else
-        refs_add(&refs, row->ref);
+    (void)args;
+    if (!ui->scope.on && row && row->ref.id)
+        ok = unread_of(ui, row->ref, &refs, err);
+    for (size_t i = 0; ok && ui->scope.on && i < ui->scope.refs.n; i++)
+        ok = unread_of(ui, ui->scope.refs.list[i], &refs, err);
     refs_has(&refs, REF_NONE);
     if (ok && refs.n)
         ui_act_on(ui, refs.list, refs.n,
@@ -52,11 +61,20 @@ bool run_select(void *context, const struct cmd_args *args, struct err *err)
     struct ui *ui = context;
     const struct list_row *row = list_cursor(ui_list(ui));
     (void)args;
-    if (!row || !row->ref.id)
+    if (ui->scope.on) { /* of thread, older: all of it */
+        for (size_t i = 0; i < ui->scope.refs.n; i++)
+            refs_push(&ui->selection, ui->scope.refs.list[i]);
+        refs_unique(&ui->selection);
+        ui_scope_clear(ui);
         return true;
-    if (!refs_drop(&ui->selection, row->ref))
-        refs_add(&ui->selection, row->ref);
-    list_move(ui_list(ui), 1, err);
+    }
+    for (unsigned i = 0; row && row->ref.id && i < ui_times(ui); i++) {
+        if (!refs_drop(&ui->selection, row->ref))
+            refs_add(&ui->selection, row->ref);
+        if (!list_move(ui_list(ui), 1, err))
+            break;
+        row = list_cursor(ui_list(ui));
+    }
     ui_follow(ui);
     return true;
 }

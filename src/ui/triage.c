@@ -32,15 +32,22 @@ bool run_fold_all(void *context, const struct cmd_args *args, struct err *err)
     return true;
 }
 
-static bool go_thread(struct ui *ui, int64_t by, struct err *err)
+static bool leave_thread(struct list *l, int64_t by, struct err *err)
 {
-    struct list *l = ui_list(ui);
     struct list_row from = *list_cursor(l);
     while (list_move(l, by, err)) {
         const struct list_row *row = list_cursor(l);
         if (!list_threaded(l) || row->thread != from.thread || row->ref.account != from.ref.account)
-            break;
+            return true;
     }
+    return false;
+}
+
+static bool go_thread(struct ui *ui, int64_t by, struct err *err)
+{
+    struct list *l = ui_list(ui);
+    for (unsigned i = 0; i < ui_times(ui) && leave_thread(l, by, err); i++)
+        continue;
     while (by < 0 && list_threaded(l) && list_cursor(l)->place_no > 0 && list_move(l, by, err))
         continue; /* to its first message */
     ui_follow(ui);
@@ -84,6 +91,7 @@ static void snooze_until(struct ui *ui, void *arg, const char *text)
                                      : "%a %d %b %H:%M",
              &t);
     snprintf(where, sizeof where, "until %s", date);
+    ui_remember(ui, "snooze", text);
     ui_act(ui, &(struct action){.kind = INTENT_MOVE, .verb = "snoozed", .where = where, .hide = true, .due = due});
 }
 

@@ -3,7 +3,15 @@
 
 #include <unistd.h>
 
-enum { WHICH_KEY_MS = 400, NOTE_STAYS_MS = 1500, HISTORY_MAX = 500, MACRO_DEPTH = 4, ONCE_MS = 5000 };
+enum {
+    WHICH_KEY_MS = 400,
+    NOTE_STAYS_MS = 1500,
+    HISTORY_MAX = 500,
+    MACRO_DEPTH = 4,
+    MACRO_TIMES = 1000,
+    COUNT_MAX = 1000000,
+    ONCE_MS = 5000
+};
 
 struct list *ui_list(const struct ui *ui)
 {
@@ -54,7 +62,10 @@ static bool run_line(struct ui *ui, const struct line *line, struct err *err)
     bool number = line->n == 1 && line->words[0][0] >= '0' && line->words[0][0] <= '9';
     if (!cmd_parse(&ui_lang, number ? &row : line, &args, err))
         return false;
-    bool ok = ready(ui, args.command, err) && args.command->run(ui, &args, err);
+    bool ok = ready(ui, args.command, err);
+    if (ok && ui->times && (args.command->flags & CMD_REPEAT))
+        ok = ui_scope_rows(ui, ui->times, err);
+    ok = ok && args.command->run(ui, &args, err);
     cmd_args_fini(&args);
     return ok;
 }
@@ -65,32 +76,39 @@ static bool repeats(const struct line *line)
     return c && (c->flags & CMD_REPEAT);
 }
 
-bool ui_run(struct ui *ui, const char *text)
+bool ui_run_text(struct ui *ui, const char *text, struct err *err)
 {
-    struct err err = ERR_INIT;
     char *copy = mem_dup_z(text); /* what runs may unbind the key whose command this is */
     struct str rest = str_z(copy);
     unsigned number = 1;
     struct line line;
     int got = 0;
     bool ok = true, again = false;
-    while (ok && (got = line_next(&rest, ":", &number, &line, &err)) == 1) {
+    while (ok && (got = line_next(&rest, ":", &number, &line, err)) == 1) {
         again = again || repeats(&line);
-        ok = run_line(ui, &line, &err);
+        ok = run_line(ui, &line, err);
         line_fini(&line);
     }
     if (ok && got < 0)
         ok = false;
-    if (!ok && err.kind == ERR_USAGE)
-        ui_note(ui, NOTE_WARNING, "%s", err.text);
-    else if (!ok)
-        ui_note_err(ui, &err);
     if (ok && again) {
         free(ui->last_command);
         ui->last_command = copy;
         copy = NULL;
     }
     free(copy);
+    return ok;
+}
+
+bool ui_run(struct ui *ui, const char *text)
+{
+    struct err err = ERR_INIT;
+    bool ok = ui_run_text(ui, text, &err);
+    if (!ok && err.kind == ERR_USAGE)
+        ui_note(ui, NOTE_WARNING, "%s", err.text);
+    else if (!ok)
+        ui_note_err(ui, &err);
+    ui_scope_settle(ui);
     ui->dirty = true;
     return ok;
 }
@@ -124,7 +142,8 @@ static void run_binding(struct ui *ui, const struct binding *b)
 {
     if (*b->macro) {
         char *macro = mem_dup_z(b->macro);
-        run_macro(ui, macro);
+        for (unsigned i = 0, n = MIN(ui_times(ui), (unsigned)MACRO_TIMES); i < n; i++)
+            run_macro(ui, macro);
         free(macro);
         return;
     }
@@ -143,25 +162,47 @@ static void unknown_keys(struct ui *ui)
         return;
     }
     keys_format(ui->keys, ui->nkeys, &keys);
-    ui->nkeys = 0;
+    ui->nkeys = ui->count = 0;
     ui_note(ui, NOTE_WARNING, "%s does nothing here · ? help", buf_z(&keys));
     buf_fini(&keys);
+}
+
+/* A digit before a key counts, unless it is bound. */
+static bool count_key(struct ui *ui, ckey key)
+{
+    if (ui->nkeys || key < (ui->count ? '0' : '1') || key > '9' ||
+        keymap_find(ui->keymap, ui_context(ui), &key, 1, NULL) != KEYS_NONE)
+        return false;
+    ui->count = MIN(ui->count * 10 + (key - '0'), (unsigned)COUNT_MAX);
+    return true;
+}
+
+/* The count is that of this key; keys of a macro have their own. */
+static void counted(struct ui *ui, const struct binding *b)
+{
+    unsigned outer = ui->times;
+    ui->times = ui->count;
+    ui->count = 0;
+    run_binding(ui, b);
+    ui->times = outer;
 }
 
 static void sequence_key(struct ui *ui, ckey key)
 {
     const struct binding *binding = NULL;
     watch_free(&ui->keys_timer);
-    if (ui->nkeys && key == K_ESC) {
-        ui->nkeys = 0;
+    if ((ui->nkeys || ui->count) && key == K_ESC) {
+        ui->nkeys = ui->count = 0;
         return;
     }
+    if (count_key(ui, key))
+        return;
     if (ui->nkeys < PENDING_KEYS)
         ui->keys[ui->nkeys++] = key;
     switch (keymap_find(ui->keymap, ui_context(ui), ui->keys, ui->nkeys, &binding)) {
     case KEYS_EXACT:
         ui->nkeys = 0;
-        run_binding(ui, binding);
+        counted(ui, binding);
         break;
     case KEYS_PREFIX:
         ui->keys_timer = loop_after(ui->loop, WHICH_KEY_MS, which_key, ui);
@@ -200,12 +241,16 @@ void ui_key(struct ui *ui, ckey key)
         return; /* nobody sees what the key would do */
     if (ui->prompt.kind != PROMPT_NONE) {
         prompt_key(ui, key);
+        ui_scope_settle(ui);
         return;
     }
     if (ui->pasting)
         return; /* a paste is text, never commands */
-    if (ui->popup.kind != POPUP_NONE && ui_popup_key(ui, key))
+    if (ui->popup.kind != POPUP_NONE && ui_popup_key(ui, key)) {
+        ui_scope_settle(ui);
         return;
+    }
+    ui->last_key = key;
     /* Keys may come faster than frames: what one of them took away is not under the cursor of the next. */
     struct err err = ERR_INIT;
     if (ui_list(ui)->stale && list_update(ui_list(ui), &err))
@@ -373,6 +418,7 @@ void ui_free(struct ui **at)
     boxes_fini(&ui->boxes);
     accts_fini(&ui->accts);
     changes_fini(&ui->changes);
+    ui_scope_clear(ui);
     keymap_free(&ui->keymap);
     history_free(&ui->command_history);
     history_free(&ui->search_history);

@@ -1,0 +1,270 @@
+/* What the next command is about when it is not the row: a whole thread, a count of messages, all older ones. */
+#include "mail/mail.h"
+#include "ui/private.h"
+
+enum { ROWS_MAX = 5000, THREAD_MAX = 5000 };
+#define DAY INT64_C(86400)
+
+void ui_scope_clear(struct ui *ui)
+{
+    refs_fini(&ui->scope.refs);
+    free(ui->scope.command);
+    ui->scope = (struct scope){.on = false};
+}
+
+void ui_scope_settle(struct ui *ui)
+{
+    if ((ui->scope.on || ui->scope.word[0]) && ui->prompt.kind == PROMPT_NONE && ui->popup.kind != POPUP_CONFIRM)
+        ui_scope_clear(ui);
+}
+
+static void scope_is(struct ui *ui, struct refs *refs, const char *word)
+{
+    ui_scope_clear(ui);
+    ui->scope.refs = *refs;
+    ui->scope.on = true;
+    snprintf(ui->scope.word, sizeof ui->scope.word, "%s", word);
+    *refs = (struct refs){.n = 0};
+}
+
+void ui_remember(struct ui *ui, const char *command, const char *words)
+{
+    struct buf b = BUF_INIT(LINE_BYTES);
+    buf_addf(&b, "%s%s %s", ui->scope.word, command, words);
+    free(ui->last_command);
+    ui->last_command = mem_dup_z(buf_z(&b));
+    buf_fini(&b);
+}
+
+unsigned ui_times(const struct ui *ui)
+{
+    return MAX(ui->times, 1u);
+}
+
+/* ---- a whole thread ---- */
+struct thread_hits {
+    unsigned account;
+    struct refs *out;
+};
+
+static void thread_hit(void *arg, const struct msg_row *row)
+{
+    struct thread_hits *t = arg;
+    refs_add(t->out, (struct ref){t->account, row->id});
+}
+
+/* What of the thread is among the hits: a search says what it is about. */
+static bool thread_in_hits(struct ui *ui, const struct list_row *row, struct refs *out, struct err *err)
+{
+    const struct list *l = ui_list(ui);
+    struct reader *reader = ui->accts.list[row->ref.account].reader;
+    struct refs all = {.n = 0};
+    struct thread_hits t = {row->ref.account, &all};
+    bool ok = !reader || !row->thread || reader_thread(reader, row->thread, THREAD_MAX, thread_hit, &t, err);
+    for (size_t i = 0; ok && all.n && i < l->nhits; i++)
+        if (l->hits[i].ref.id && refs_has(&all, l->hits[i].ref))
+            refs_add(out, l->hits[i].ref);
+    refs_fini(&all);
+    if (ok)
+        refs_add(out, row->ref);
+    return ok;
+}
+
+bool ui_thread_refs(struct ui *ui, const struct list_row *row, struct refs *out, struct err *err)
+{
+    return ui_list(ui)->source == LIST_HITS ? thread_in_hits(ui, row, out, err)
+                                            : list_thread_refs(ui_list(ui), row, out, err);
+}
+
+/* Runs the command for what was found, which is of the scope then. */
+static bool run_for(struct ui *ui, struct refs *refs, const char *word, const char *command, struct err *err)
+{
+    scope_is(ui, refs, word);
+    return ui_run_text(ui, command, err);
+}
+
+/* The threads of the rows that a count gave. */
+static bool threads_refs(struct ui *ui, struct refs *out, struct err *err)
+{
+    bool ok = true;
+    for (size_t i = 0; ok && i < ui->scope.refs.n; i++) {
+        struct list_row row = {.ref = ui->scope.refs.list[i]};
+        struct reader *reader = ui->accts.list[row.ref.account].reader;
+        struct msg_row raw = {.id = 0};
+        ok = !reader || reader_row(reader, row.ref.id, &raw, err);
+        row.thread = raw.thread;
+        ok = ok && (!raw.id || ui_thread_refs(ui, &row, out, err));
+    }
+    return ok;
+}
+
+bool run_thread(void *context, const struct cmd_args *args, struct err *err)
+{
+    struct ui *ui = context;
+    const struct list_row *row = ui_row(ui);
+    struct refs refs = {.n = 0};
+    bool ok = row && row->ref.id;
+    if (ui->scope.on && !ui->times)
+        return err_set(err, ERR_USAGE, "thread is for one command, and not part of another such word");
+    ok = ok && (ui->scope.on ? threads_refs(ui, &refs, err) : ui_thread_refs(ui, row, &refs, err));
+    if (!ok) {
+        refs_fini(&refs);
+        return err->kind == ERR_NONE;
+    }
+    return run_for(ui, &refs, "thread ", cmd_arg(args, 0), err);
+}
+
+/* ---- a count ---- */
+static bool add_row(struct ui *ui, const struct list_row *row, struct refs *refs, struct err *err)
+{
+    if (row->ghost || !row->ref.id)
+        return true;
+    if (row->folded)
+        return list_thread_refs(ui_list(ui), row, refs, err);
+    refs_add(refs, row->ref);
+    return true;
+}
+
+bool ui_scope_rows(struct ui *ui, unsigned n, struct err *err)
+{
+    struct list *l = ui_list(ui);
+    struct refs refs = {.n = 0};
+    const struct list_row *row = list_cursor(l);
+    if (ui->scope.on || !row)
+        return true;
+    struct ref from = row->ref;
+    unsigned at = l->cur, top = l->top, window = l->n;
+    bool ok = true;
+    n = MIN(n, (unsigned)ROWS_MAX);
+    if (l->cur + n <= l->n || l->last_here) { /* all on hand */
+        for (unsigned i = l->cur; ok && i < l->n && i < at + n; i++)
+            ok = add_row(ui, &l->rows[i], &refs, err);
+    } else {
+        ok = add_row(ui, row, &refs, err);
+        for (unsigned i = 1; ok && i < n && list_move(l, 1, err); i++)
+            ok = add_row(ui, list_cursor(l), &refs, err);
+        list_reach(l, from, err);
+        if (l->n == window && l->cur == at)
+            l->top = top;
+    }
+    if (ok)
+        scope_is(ui, &refs, "");
+    refs_fini(&refs);
+    return ok;
+}
+
+/* ---- all that is older ---- */
+struct older_refs {
+    unsigned account;
+    uint32_t unread, flagged;
+    bool full;
+    struct row_key last;
+    struct refs *out;
+};
+
+static void older_row(void *arg, const struct msg_row *row)
+{
+    struct older_refs *o = arg;
+    o->last = (struct row_key){row->date, row->id};
+    if (!refs_push(o->out, (struct ref){o->account, row->id})) {
+        o->full = true;
+        return;
+    }
+    o->unread += !(row->flags & FLAG_SEEN);
+    o->flagged += (row->flags & FLAG_FLAGGED) != 0;
+}
+
+static bool older_hits(struct ui *ui, int64_t before, struct older_refs *o, struct err *err)
+{
+    const struct list *l = ui_list(ui);
+    for (size_t i = 0; i < l->nhits; i++) {
+        struct ref ref = l->hits[i].ref;
+        struct reader *reader = ref.id ? ui->accts.list[ref.account].reader : NULL;
+        struct msg_row row = {.id = 0};
+        if (!reader || l->hits[i].date >= before)
+            continue;
+        if (!reader_row(reader, ref.id, &row, err))
+            return false;
+        o->account = ref.account;
+        if (row.id)
+            older_row(o, &row);
+    }
+    return true;
+}
+
+static bool older_refs(struct ui *ui, int64_t before, struct older_refs *o, struct err *err)
+{
+    const struct list *l = ui_list(ui);
+    bool ok = true;
+    if (l->source == LIST_HITS)
+        return older_hits(ui, before, o, err);
+    for (unsigned a = 0; ok && a < ui->accts.n && !o->full; a++) {
+        struct reader *reader = ui->accts.list[a].reader;
+        size_t had = SIZE_MAX;
+        o->account = a;
+        o->last = (struct row_key){before, 0};
+        if (!reader || (l->source == LIST_BOX && l->account != a))
+            continue;
+        while (ok && !o->full && o->out->n != had) {
+            had = o->out->n;
+            struct row_key from = o->last;
+            ok = reader_rows(reader, l->source == LIST_BOX ? l->box : 0, l->filter, &from, true, ROWS_MAX, older_row, o,
+                             err);
+        }
+    }
+    return ok;
+}
+
+/* "30d", "6w", "2y", or a date. */
+static bool older_than(const char *word, int64_t *before_r)
+{
+    struct str w = str_z(word);
+    uint32_t n;
+    char unit = w.n ? w.p[w.n - 1] : 0;
+    int64_t days = unit == 'd' ? 1 : unit == 'w' ? 7 : unit == 'y' ? 365 : 0;
+    if (days && str_u32(str_sub(w, 0, w.n - 1), &n) && n > 0 && n <= 100000) {
+        *before_r = clock_wall() - n * days * DAY;
+        return true;
+    }
+    return mail_day_parse(w, before_r) && *before_r < clock_wall();
+}
+
+/* What was found waits in the scope meanwhile. */
+static void older_answer(struct ui *ui, void *arg, bool yes)
+{
+    struct err err = ERR_INIT;
+    (void)arg;
+    if (yes && ui->scope.on && ui->scope.command && !ui_run_text(ui, ui->scope.command, &err))
+        ui_note_err(ui, &err);
+}
+
+bool run_older(void *context, const struct cmd_args *args, struct err *err)
+{
+    struct ui *ui = context;
+    struct refs refs = {.n = 0};
+    struct older_refs o = {.out = &refs};
+    const char *command = cmd_arg(args, 1);
+    char question[300], detail[200], day[40] = "";
+    int64_t before;
+    struct tm t;
+    if (ui->scope.on)
+        return err_set(err, ERR_USAGE, "older is for one command, and not part of another such word");
+    if (!older_than(cmd_arg(args, 0), &before))
+        return err_set(err, ERR_USAGE, "older than what? 30d, 6w, 2y, or a day: 2026-01-31");
+    if (!older_refs(ui, before, &o, err) || !refs.n) {
+        refs_fini(&refs);
+        return err->kind == ERR_NONE ? err_set(err, ERR_USAGE, "no message of this list is older") : false;
+    }
+    refs_has(&refs, REF_NONE);
+    time_t at = (time_t)before;
+    if (localtime_r(&at, &t))
+        strftime(day, sizeof day, "%d %b %Y", &t);
+    snprintf(question, sizeof question, "%.100s: all %zu messages before %s%s?", command, refs.n, day,
+             o.full ? " (the newest of them)" : "");
+    snprintf(detail, sizeof detail, "in %.100s; %u unread, %u flagged among them",
+             ui_list(ui)->title ? ui_list(ui)->title : "this list", o.unread, o.flagged);
+    scope_is(ui, &refs, "");
+    ui->scope.command = mem_dup_z(command);
+    ui_confirm(ui, question, detail, older_answer, NULL);
+    return true;
+}

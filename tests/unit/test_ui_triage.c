@@ -1,0 +1,274 @@
+/* What a verb is about and where the cursor goes then: threads, counts, older mail, auto-advance, repeating. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "ui_fake.h"
+
+static struct fake_ui f;
+
+static void open_with(const char *config)
+{
+    fake_mails();
+    fake_open(&f, 30, 100, config);
+}
+
+static bool on_screen(const char *words)
+{
+    struct buf out = BUF_INIT(1u << 20);
+    ui_draw(f.ui);
+    grid_print(&f.ui->grid, false, &out);
+    bool found = strstr(buf_z(&out), words) != NULL;
+    if (!found)
+        print_message("no \"%s\" in\n%s", words, buf_z(&out));
+    buf_fini(&out);
+    return found;
+}
+
+static uint64_t box_of(struct ref ref)
+{
+    const struct fake_row *row = fake_find(&fake_accounts[ref.account], ref.id);
+    return row ? row->box : 0;
+}
+
+static size_t in_box(uint64_t box)
+{
+    size_t n = 0;
+    for (size_t a = 0; a < COUNT(fake_accounts); a++)
+        for (size_t i = 0; i < fake_accounts[a].n; i++)
+            n += fake_accounts[a].rows[i].box == box && !fake_accounts[a].rows[i].gone;
+    return n;
+}
+
+/* Alt and the key: the whole thread, in a list of messages and in one of threads, and nothing that is selected. */
+static void test_whole_thread(void **state)
+{
+    (void)state;
+    open_with(NULL);
+    struct ref first = ui_row(f.ui)->ref, second = {0, 2};
+    assert_int_equal(first.id, 1);
+    fake_type(&f, "Esc-a");
+    assert_int_equal(box_of(first), 2);
+    assert_int_equal(box_of(second), 2); /* of the same thread */
+    assert_true(on_screen("archived 2 messages to Archive"));
+    assert_int_equal(ui_row(f.ui)->ref.account, 1);
+    fake_type(&f, "j t k k"); /* another is selected */
+    fake_type(&f, "Esc-F");
+    assert_int_equal(f.ui->selection.n, 1);
+    assert_true(fake_find(&fake_accounts[1], 1)->flags & FLAG_FLAGGED);
+    fake_close(&f);
+}
+
+static void test_whole_thread_asks_for_a_place(void **state)
+{
+    (void)state;
+    open_with(NULL);
+    fake_type(&f, "Esc-s");
+    assert_true(on_screen("move to:"));
+    fake_type(&f, "Esc"); /* left: the next verb is for the row again */
+    fake_type(&f, "Esc-s k e r Enter");
+    assert_int_equal(box_of((struct ref){0, 1}), 6);
+    assert_int_equal(box_of((struct ref){0, 2}), 6);
+    assert_true(on_screen("moved 2 messages to Lists/kernel"));
+    unsigned before = fake_intents();
+    ui_run(f.ui, "go archive");
+    fake_type(&f, "'");
+    fake_type(&f, "Esc");
+    ui_run(f.ui, "change work/INBOX");
+    fake_settle(&f);
+    ui_draw(f.ui);
+    struct ref next = ui_row(f.ui)->ref;
+    fake_type(&f, "."); /* the same, for a thread, without asking */
+    assert_int_equal(fake_intents(), before + 1);
+    assert_int_equal(box_of(next), 6);
+    fake_close(&f);
+}
+
+/* An abandoned question leaves nothing behind. */
+static void test_scope_ends_with_its_command(void **state)
+{
+    (void)state;
+    open_with(NULL);
+    fake_type(&f, "Esc-s Esc a");
+    assert_int_equal(box_of((struct ref){0, 1}), 2);
+    assert_int_equal(box_of((struct ref){0, 2}), 1);
+    fake_type(&f, "Esc-+ Esc");
+    assert_false(f.ui->scope.on);
+    assert_false(ui_run(f.ui, "thread older 3d archive"));
+    assert_false(f.ui->scope.on);
+    assert_false(ui_run(f.ui, "thread nonsense"));
+    assert_false(f.ui->scope.on);
+    fake_close(&f);
+}
+
+static void test_counts(void **state)
+{
+    (void)state;
+    open_with(NULL);
+    uint32_t rank = ui_list(f.ui)->rank;
+    fake_type(&f, "5 j");
+    assert_int_equal(ui_list(f.ui)->rank, rank + 5);
+    fake_type(&f, "2 k");
+    assert_int_equal(ui_list(f.ui)->rank, rank + 3);
+    ui_key(f.ui, '3');
+    assert_true(on_screen(" 3 "));
+    fake_type(&f, "d");
+    assert_int_equal(in_box(4), 3);
+    assert_true(on_screen("deleted 3 messages"));
+    assert_int_equal(ui_list(f.ui)->rank, rank + 3);
+    fake_type(&f, "7 Enter"); /* as mutt: to row 7 */
+    assert_int_equal(ui_list(f.ui)->rank, 6);
+    fake_type(&f, "1 0 =");
+    assert_int_equal(ui_list(f.ui)->rank, 9);
+    fake_type(&f, "4 t");
+    assert_int_equal(f.ui->selection.n, 4);
+    fake_type(&f, "Esc");
+    fake_type(&f, "9 Esc j"); /* taken back */
+    assert_int_equal(ui_list(f.ui)->rank, 14);
+    unsigned before = fake_intents();
+    fake_type(&f, "2 s k e r Enter"); /* kept while it asks */
+    assert_int_equal(fake_intents(), before + 1);
+    assert_true(on_screen("moved 2 messages"));
+    fake_close(&f);
+}
+
+/* More than the window holds: the cursor stays where it was. */
+static void test_count_beyond_the_window(void **state)
+{
+    (void)state;
+    fake_mails();
+    for (int i = 0; i < 600; i++)
+        fake_add(&fake_accounts[0], (struct fake_row){.box = 1,
+                                                      .date = 1500000000 - i,
+                                                      .flags = FLAG_SEEN,
+                                                      .name = "old",
+                                                      .addr = "",
+                                                      .to = "",
+                                                      .subject = "old"});
+    fake_open(&f, 30, 100, NULL);
+    struct ref at = ui_row(f.ui)->ref;
+    fake_type(&f, "5 0 0 F");
+    assert_true(ref_eq(at, ui_row(f.ui)->ref));
+    assert_int_equal(ui_list(f.ui)->top, 0);
+    assert_true(on_screen("flagged 500 messages"));
+    fake_close(&f);
+}
+
+static void test_auto_advance(void **state)
+{
+    static const struct {
+        const char *way;
+        int lines; /* from where it was; 99: to an unread one */
+    } ways[] = {{"next", 1}, {"previous", -1}, {"next-unread", 99}, {"list", 1}, {"no", 0}};
+    (void)state;
+    for (size_t i = 0; i < COUNT(ways); i++) {
+        char line[60];
+        snprintf(line, sizeof line, "set auto-advance %s\n", ways[i].way);
+        open_with(line);
+        fake_type(&f, "j j j Enter q");
+        struct list *l = ui_list(f.ui);
+        unsigned at = l->cur;
+        struct ref here = l->rows[at].ref, above = l->rows[at - 1].ref, below = l->rows[at + 1].ref;
+        fake_type(&f, "a");
+        struct ref now = ui_row(f.ui)->ref;
+        assert_true(ref_eq(now, ways[i].lines == 1    ? below
+                                : ways[i].lines == -1 ? above
+                                : ways[i].lines == 0  ? here
+                                                      : now));
+        assert_int_equal(ui_row(f.ui)->ghost, ways[i].lines == 0);
+        assert_true(ways[i].lines != 99 || !(ui_row(f.ui)->flags & FLAG_SEEN));
+        fake_close(&f);
+    }
+}
+
+static void test_auto_advance_closes_the_message(void **state)
+{
+    (void)state;
+    open_with("set auto-advance list\n");
+    fake_type(&f, "Enter");
+    assert_int_equal(f.ui->focus, PANE_MESSAGE);
+    fake_type(&f, "d");
+    assert_int_equal(f.ui->focus, PANE_LIST);
+    assert_int_equal(f.ui->message.state, MESSAGE_NONE);
+    fake_close(&f);
+}
+
+/* s s, C C: where the last one went. */
+static void test_same_key_takes_the_last_mailbox(void **state)
+{
+    (void)state;
+    open_with(NULL);
+    fake_type(&f, "s s e n t Enter"); /* nothing was used yet: it is a letter */
+    assert_int_equal(fake_last_intent.target, 3);
+    ui_run(f.ui, "change work/INBOX");
+    ui_draw(f.ui);
+    ui_key(f.ui, 's');
+    assert_true(on_screen("move to: (s Sent)"));
+    fake_type(&f, "s");
+    assert_int_equal(f.ui->prompt.kind, PROMPT_NONE);
+    assert_int_equal(fake_intents(), 2);
+    assert_int_equal(fake_last_intent.target, 3);
+    fake_type(&f, "C C");
+    assert_int_equal(fake_last_intent.kind, INTENT_COPY);
+    fake_type(&f, "Esc-s s");
+    assert_int_equal(fake_last_intent.kind, INTENT_MOVE);
+    assert_int_equal(fake_intents(), 4);
+    fake_type(&f, ".");
+    assert_int_equal(fake_intents(), 5);
+    assert_int_equal(fake_last_intent.target, 3);
+    fake_close(&f);
+}
+
+static void test_older(void **state)
+{
+    (void)state;
+    fake_mails();
+    int64_t now = clock_wall();
+    for (int i = 0; i < 40; i++)
+        fake_add(&fake_accounts[i % 2], (struct fake_row){.box = 1,
+                                                          .date = now - i * 86400 - 60,
+                                                          .flags = i % 2 ? FLAG_SEEN : 0,
+                                                          .name = "x",
+                                                          .addr = "",
+                                                          .to = "",
+                                                          .subject = "y"});
+    fake_open(&f, 30, 100, NULL);
+    size_t before = in_box(1), old = before - 40;
+    ui_run(f.ui, "older 10d archive");
+    assert_true(on_screen("archive: all "));
+    fake_type(&f, "n a"); /* no: the next verb is for the row */
+    assert_int_equal(in_box(2), 1);
+    ui_run(f.ui, "older 10d archive");
+    fake_type(&f, "y");
+    assert_int_equal(in_box(1), 9);
+    assert_int_equal(in_box(2), old + 31);
+    assert_int_equal(f.ui->undo_groups[f.ui->nundo - 1], 2); /* one undo, two accounts */
+    assert_false(ui_run(f.ui, "older 10d archive"));
+    assert_true(on_screen("no message of this list is older"));
+    assert_false(ui_run(f.ui, "older 10m archive"));
+    ui_run(f.ui, "older 5d select");
+    fake_type(&f, "y");
+    assert_int_equal(f.ui->selection.n, 5);
+    fake_close(&f);
+}
+
+int main(void)
+{
+    setenv("TZ", "UTC", 1);
+    setenv("TUIMAIL_LIBEXEC", "/nonexistent", 1);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_whole_thread),
+        cmocka_unit_test(test_whole_thread_asks_for_a_place),
+        cmocka_unit_test(test_scope_ends_with_its_command),
+        cmocka_unit_test(test_counts),
+        cmocka_unit_test(test_count_beyond_the_window),
+        cmocka_unit_test(test_auto_advance),
+        cmocka_unit_test(test_auto_advance_closes_the_message),
+        cmocka_unit_test(test_same_key_takes_the_last_mailbox),
+        cmocka_unit_test(test_older),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
