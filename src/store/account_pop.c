@@ -325,6 +325,7 @@ static void mail_add(void *arg, const struct db_pop *p)
                           .known = p->state == POP_SEEN   ? POP_NEW
                                    : p->state == POP_STUB ? POP_PARTLY
                                                           : POP_HAVE,
+                          .unsure = p->unsure,
                           .deleted_here = a->pop_deletes != DELETES_NEVER &&
                                           (p->purged || (a->pop_deletes == DELETES_TRASH && p->in_trash)),
                           /* A full disk or a server's passing trouble is no fault of the message. */

@@ -474,6 +474,7 @@ struct db_pop {
     uint32_t failures;
     enum err_kind why;
     int64_t delivered;
+    bool unsure;   /* it has the UIDL of a message that is here, another size, and no header to know it by */
     bool purged;   /* deleted here for good */
     bool in_trash; /* its file lies in the mailbox that db_pop_each was given */
     struct str uidl;
@@ -482,10 +483,12 @@ struct db_pop {
  * what was marked deleted but is listed again was not committed and goes back to POP_DELETE_WANTED, never downloaded
  * again; what had been here and is not listed is remembered for a month, the rest is forgotten. A list that broke off
  * must not be ended: db_pop_begin starts anew. ERR_LIMIT past 2,000,000 entries.
- * What a UIDL does not say for sure is a doubt: it is known, but its size is another or it was not listed for a while;
- * it is not known, but as many bytes as a message that is not listed any more, or there is none at all that is known (a
- * server that gives new UIDLs to all). Where *doubts_r is not 0, their headers are looked at and db_pop_settle ends the
- * listing: with db_pop_head for those that were, without for those that could not be; then the UIDL is believed. */
+ * What a UIDL does not say for sure is a doubt: it is known, but its size is another, it was not listed for a while or
+ * was deleted there (RFC 1939 lets a server use its id again); it is not known, but as many bytes as a message that is
+ * not listed any more, or there is none at all that is known (a server that gives new UIDLs to all). Where *doubts_r is
+ * not 0, their headers are looked at and db_pop_settle ends the listing: with db_pop_head for those that were, without
+ * for those that could not be; then the UIDL is believed, but where the size is another it is not enough to delete by,
+ * and what a confirmed QUIT deleted is a new message. */
 bool db_pop_begin(struct db *, struct err *);
 bool db_pop_add(struct db *, uint32_t number, uint64_t size, struct str uidl, struct err *);
 bool db_pop_end(struct db *, int64_t now, uint32_t *doubts_r, struct err *);
@@ -511,7 +514,7 @@ bool db_pop_body_is(struct db *, uint64_t msg, uint64_t box, struct str name, st
 /* The user deleted the message with that file for good: nothing of it is wanted any more. */
 bool db_pop_purged(struct db *, uint64_t msg, struct str name, int64_t now, struct err *);
 bool db_pop_failed(struct db *, uint32_t number, enum err_kind, struct err *);
-/* Wants it deleted: refused (ERR_USAGE) unless delivered. Then db_sync, then the DELE. */
+/* Wants it deleted: refused (ERR_USAGE) unless delivered, and known to be. Then db_sync, then the DELE. */
 bool db_pop_delete(struct db *, uint32_t number, struct err *);
 bool db_pop_dele_ok(struct db *, uint32_t number, struct err *);
 bool db_pop_quit(struct db *, bool ok, struct err *); /* ok: deletions took effect; else they are wanted still */

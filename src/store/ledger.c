@@ -14,7 +14,7 @@ struct listed {
     uint64_t size, id; /* id: ledger entry, 0 until matched */
     size_t uidl;       /* offset */
     enum pop_state state;
-    bool doubt;
+    bool doubt, unsure; /* unsure: known by its UIDL alone, and that is not enough to delete it */
     unsigned char head_n, head[HEAD_MAX];
 };
 struct pop {
@@ -88,6 +88,14 @@ static bool same_size(uint64_t a, uint64_t b)
     return a == b || a == 0 || b == 0; /* 0: the server did not say */
 }
 
+/* A UIDL may be used again once its message is gone (RFC 1939 7), and gone it is where a QUIT was done, confirmed or
+ * not.
+ */
+static bool was_deleted(enum pop_state state)
+{
+    return state == POP_DELETE_WANTED || state == POP_DELETED_PENDING_QUIT || state == POP_GONE;
+}
+
 /* All listed messages that share a UIDL against all entries of it. Where fewer are listed than known, one not yet
  * delivered is never taken for one that was: at worst a message is fetched twice, never missed. */
 static void match(struct pop *p, const size_t *at, size_t nat, struct entry *e, size_t ne)
@@ -103,7 +111,8 @@ static void match(struct pop *p, const size_t *at, size_t nat, struct entry *e, 
                         continue;
                     l->id = e[k].id;
                     l->state = e[k].state;
-                    l->doubt = doubt && l->state != POP_SEEN;
+                    l->doubt = l->state != POP_SEEN && (doubt || was_deleted(l->state));
+                    l->unsure = l->doubt && !same_size(e[k].size, l->size);
                     e[k].id = 0;
                 }
             }
@@ -209,7 +218,7 @@ static uint64_t by_head(struct db *db, const struct pop *p, const struct listed 
 
 static void listed_now(struct db *db, struct pop *p, struct listed *l)
 {
-    if (l->state == POP_DELETED_PENDING_QUIT || l->state == POP_GONE) {
+    if (was_deleted(l->state) && l->state != POP_DELETE_WANTED) {
         l->state = POP_DELETE_WANTED; /* it is there: the deletion was not committed */
         q_keep(db, "UPDATE uidl SET state=? WHERE id=?", "ii", I(l->state), I(l->id));
     }
@@ -220,10 +229,11 @@ static void settle(struct db *db, struct pop *p, uint32_t *known_r)
 {
     for (size_t i = 0; i < p->n && !db->failed; i++) {
         struct listed *l = &p->list[i];
-        bool same = true;
-        if (l->id && l->doubt && has_head(db, l->id, l, &same) && !same)
+        bool same = true, looked = l->id && l->doubt && has_head(db, l->id, l, &same);
+        if (l->id && l->doubt && (looked ? !same : l->state == POP_GONE))
             l->id = 0; /* another message, of an id that was used before */
-        if (l->id && l->doubt)
+        l->unsure = l->unsure && l->id && !looked;
+        if (l->id && l->doubt && !l->unsure)
             q_keep(db, "UPDATE uidl SET missing=0,size=? WHERE id=?", "ii", I(l->size), I(l->id));
         if (l->id)
             listed_now(db, p, l);
@@ -377,6 +387,7 @@ bool db_pop_each(struct db *db, uint64_t trash, db_pop_fn *fn, void *arg, struct
                            .why = (enum err_kind)sql_int(st, 2),
                            .delivered = sql_int(st, 3),
                            .uidl = sql_str(st, 4),
+                           .unsure = l->unsure,
                            .purged = sql_int(st, 5) != 0,
                            .in_trash = sql_u64(st, 6) && imap_get(&trashed, sql_u64(st, 6))};
         fn(arg, &e);
@@ -552,6 +563,8 @@ bool db_pop_failed(struct db *db, uint32_t number, enum err_kind why, struct err
     if (!l)
         return false;
     q_keep(db, "UPDATE uidl SET failures=failures+1,why=? WHERE id=?", "ii", I(why), I(l->id));
+    if (l->state == POP_DELETE_WANTED) /* a DELE that was refused: it is there for sure */
+        pop_set(db, l, POP_DELIVERED);
     return call_leave(db, own, err);
 }
 
@@ -561,8 +574,8 @@ bool db_pop_delete(struct db *db, uint32_t number, struct err *err)
     struct listed *l = pop_enter(db, number, &own, err);
     if (!l)
         return false;
-    if (l->state == POP_SEEN || l->state == POP_STUB)
-        return call_refuse(db, own, err, ERR_USAGE, "message %u is not here yet", number);
+    if (l->state == POP_SEEN || l->state == POP_STUB || l->unsure)
+        return call_refuse(db, own, err, ERR_USAGE, "message %u is not here for sure", number);
     if (l->state == POP_DELIVERED)
         pop_set(db, l, POP_DELETE_WANTED);
     return call_leave(db, own, err);

@@ -9,7 +9,7 @@ static bool too_old(const struct pop_policy *p, int64_t delivered_at)
 
 bool sync_pop_may_delete(const struct pop_policy *p, const struct pop_mail *m)
 {
-    if (m->known != POP_HAVE)
+    if (m->known != POP_HAVE || m->unsure)
         return false;
     return m->deleted_here || (!p->keep && (!p->days_given || too_old(p, m->delivered_at)));
 }

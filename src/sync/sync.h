@@ -157,6 +157,7 @@ struct pop_mail {
     uint64_t size;
     enum pop_known known;
     int64_t delivered_at; /* POP_HAVE */
+    bool unsure;          /* POP_HAVE by its id alone, which is not enough */
     bool deleted_here;    /* by the user, as far as option delete-on-server counts it */
     unsigned failures;    /* it could not be fetched so often; past POP_FAILURES_MAX it does not hold up the others */
     enum pop_take take;   /* out */

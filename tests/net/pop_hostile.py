@@ -504,5 +504,18 @@ def test_numbers_shift():
         c.here(*old, *fresh)
 
 
+def test_ids_used_again():
+    """The id of a message that was deleted is that of the next one, as RFC 1939 7 lets it be, with as many bytes: that is fetched before it goes."""
+    for caps in (CAPS, LOCKSTEP, CAPS.replace("TOP ", "")):
+        with case([mail("one", uidl=b"1"), mail("two", uidl=b"2")], rc="set -a work leave delete\n", caps=caps) as c:
+            first = list(c.server.maildrop)
+            c.fetch("2 new", "2 removed")
+            fresh = [mail("six", uidl=b"1"), mail("ten", uidl=b"2")]
+            c.server.add(*fresh)
+            c.fetch("2 new", "2 removed")
+            c.here(*first, *fresh)
+            equal(c.server.maildrop, [])
+
+
 if __name__ == "__main__":
     tap.run(globals())

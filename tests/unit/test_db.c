@@ -810,6 +810,48 @@ static void test_ledger_quit(void **state)
     }
 }
 
+/* RFC 1939 7: the id of a message that is gone may be another's, with as many bytes. It is fetched, and what was not
+ * deleted after all is not. */
+static void test_ledger_reused(void **state)
+{
+    (void)state;
+    static const struct pop_said old[] = {{"1", 10, "head 1"}, {"2", 10, "head 2"}},
+                                 fresh[] = {{"1", 10, "head 3"}, {"2", 10, "head 2"}},
+                                 mute[] = {{"1", 10, NULL}, {"2", 11, NULL}};
+    for (int confirmed = 0; confirmed < 2; confirmed++) {
+        uint32_t doubts;
+        struct db *db = open_db(true, NULL);
+        uint64_t in = make_mailbox(db, "", 0);
+        list_said(db, old, 2, 1, NULL);
+        for (uint32_t i = 1; i <= 2; i++) {
+            deliver_as(db, in, i, i == 1 ? "r1" : "r2", old[i - 1].head);
+            OK(db_pop_delete(db, i, &err));
+            OK(db_pop_dele_ok(db, i, &err));
+        }
+        OK(db_pop_quit(db, confirmed == 1, &err));
+        assert_string_equal(list_said(db, fresh, 2, 1, &doubts), "1:0 2:2 ");
+        assert_int_equal(doubts, 2);
+        REFUSED(ERR_USAGE, db_pop_delete(db, 1, &err));
+        OK(db_pop_delete(db, 2, &err));
+        list_said(db, NULL, 0, 1, NULL); /* the ledger is empty again */
+        db_close(&db);
+    }
+    /* Without headers: what a QUIT that was confirmed has deleted is new, what has another size is never deleted. */
+    struct db *db = open_db(true, NULL);
+    uint64_t in = make_mailbox(db, "", 0);
+    list_said(db, old, 2, 1, NULL);
+    deliver_as(db, in, 1, "m1", "head 1");
+    deliver_as(db, in, 2, "m2", "head 2");
+    OK(db_pop_delete(db, 1, &err));
+    OK(db_pop_dele_ok(db, 1, &err));
+    OK(db_pop_quit(db, true, &err));
+    for (int pass = 0; pass < 2; pass++) {
+        assert_string_equal(list_said(db, mute, 2, 1, NULL), "1:0 2:1 ");
+        REFUSED(ERR_USAGE, db_pop_delete(db, 2, &err));
+    }
+    db_close(&db);
+}
+
 /* A server that gives all its messages new UIDLs, uses one again for another message, or lists nothing for a while:
  * nothing is fetched twice, nothing is missed. */
 static void test_ledger_changing(void **state)
@@ -1308,6 +1350,7 @@ int main(void)
         T(test_ledger),
         T(test_cache_of_before),
         T(test_ledger_quit),
+        T(test_ledger_reused),
         T(test_ledger_changing),
         T(test_ledger_stub),
         T(test_ledger_big),
