@@ -416,6 +416,7 @@ bool box_within(const struct box_item *item, const struct box_item *above)
 
 void boxes_follow(struct boxes *b, const struct list *l)
 {
+    b->browsed = false;
     for (unsigned i = 0; i < b->n; i++) {
         const struct box_item *item = &b->list[i];
         bool shown =

@@ -294,61 +294,6 @@ bool run_mailboxes(void *context, const struct cmd_args *args, struct err *err)
     return true;
 }
 
-static void cycle_focus(struct ui *ui, int step)
-{
-    bool open = ui->message.state != MESSAGE_NONE;
-    unsigned n = open ? 3 : 2;
-    unsigned at = MIN((unsigned)ui->focus, n - 1);
-    ui->focus = (enum pane)((at + n + (step < 0 ? n - 1 : 1)) % n);
-}
-
-bool run_focus(void *context, const struct cmd_args *args, struct err *err)
-{
-    struct ui *ui = context;
-    const char *to = cmd_arg(args, 0);
-    (void)err;
-    if (!to || !strcmp(to, "next"))
-        cycle_focus(ui, 1);
-    else if (!strcmp(to, "previous"))
-        cycle_focus(ui, -1);
-    else if (!strcmp(to, "boxes"))
-        ui->focus = PANE_BOXES;
-    else if (!strcmp(to, "list"))
-        ui->focus = PANE_LIST;
-    else if (ui->message.state != MESSAGE_NONE)
-        ui->focus = PANE_MESSAGE;
-    else
-        ui_open(ui, 0);
-    if (ui->focus == PANE_BOXES)
-        ui->sidebar = true;
-    return true;
-}
-
-bool run_layout(void *context, const struct cmd_args *args, struct err *err)
-{
-    static const char *const names[] = {"auto", "wide", "tall", "single"};
-    struct ui *ui = context;
-    const char *name = cmd_arg(args, 0);
-    (void)err;
-    for (size_t i = 0; !name && i < COUNT(names); i++)
-        if (!strcmp(ui->layout_name, names[i]))
-            name = names[(i + 1) % COUNT(names)];
-    snprintf(ui->layout_name, sizeof ui->layout_name, "%s", name ? name : "auto");
-    ui_note(ui, NOTE_INFO, "layout %s", ui->layout_name);
-    return true;
-}
-
-bool run_sidebar(void *context, const struct cmd_args *args, struct err *err)
-{
-    struct ui *ui = context;
-    const char *word = cmd_arg(args, 0);
-    (void)err;
-    ui->sidebar = !word || !strcmp(word, "toggle") ? !ui->sidebar : !strcmp(word, "on");
-    if (!ui->sidebar && ui->focus == PANE_BOXES)
-        ui->focus = PANE_LIST;
-    return true;
-}
-
 bool run_redraw(void *context, const struct cmd_args *args, struct err *err)
 {
     struct ui *ui = context;

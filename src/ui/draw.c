@@ -114,7 +114,7 @@ static void draw_boxes(struct ui *ui)
         b->top = b->n > b->height ? b->n - b->height : 0;
     for (unsigned y = 0; y < r.rows && b->top + y < b->n; y++) {
         const struct box_item *item = &b->list[b->top + y];
-        draw_box(ui, r, y, item, ui->focus == PANE_BOXES && b->top + y == b->cur);
+        draw_box(ui, r, y, item, (ui->focus == PANE_BOXES || b->browsed) && b->top + y == b->cur);
         if (ui->focus != PANE_BOXES && shown_box(ui, item) && !ui->grid.words)
             grid_text(&ui->grid, r, y, 0, grid_sign(&ui->grid, SIGN_SELECTED), THING_ACCENT);
     }

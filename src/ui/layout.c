@@ -2,37 +2,65 @@
  * a time, with a few rows of the list above an open message. */
 #include "ui/private.h"
 
-enum { WIDE_COLS = 160, TALL_ROWS = 30, SIDEBAR_COLS = 100, SMALL_ROWS = 5, SMALL_COLS = 20, KEPT_ROWS = 6 };
+enum { WIDE_COLS = 160, TALL_ROWS = 30, SIDEBAR_COLS = 100, SMALL_ROWS = 5, SMALL_COLS = 20 };
+enum {
+    WIDE_NAMED_COLS = 100,
+    TALL_NAMED_ROWS = 12,
+    LEAST_COLS = 30,
+    LEAST_ROWS = 4,
+    LINES_ROWS = 18,
+    SIDEBAR_LEAST = 8
+};
 
-static bool is_wide(const char *name, unsigned cols)
+enum layout_shape layout_shape(const struct panes *p, unsigned rows, unsigned cols)
 {
-    return !strcmp(name, "wide") ? cols >= 100 : !strcmp(name, "auto") && cols >= WIDE_COLS;
+    unsigned name = p->now[PANES_LAYOUT];
+    if (name == LAYOUT_WIDE ? cols >= WIDE_NAMED_COLS : name == LAYOUT_AUTO && cols >= WIDE_COLS)
+        return SHAPE_WIDE;
+    if (name == LAYOUT_TALL ? rows >= TALL_NAMED_ROWS : name != LAYOUT_SINGLE && rows >= TALL_ROWS && cols >= 80)
+        return SHAPE_TALL;
+    return SHAPE_SINGLE;
 }
 
-static bool is_tall(const char *name, unsigned rows, unsigned cols)
+bool layout_has_sidebar(const struct panes *p, unsigned cols)
 {
-    return !strcmp(name, "tall") ? rows >= 12 : strcmp(name, "single") != 0 && rows >= TALL_ROWS && cols >= 80;
+    return p->now[PANES_LAYOUT] != LAYOUT_SINGLE && cols >= SIDEBAR_COLS &&
+           MIN(p->now[PANES_SIDEBAR], cols / 3) >= SIDEBAR_LEAST;
 }
 
-void layout_compute(struct layout *l, const struct conf *conf, const char *name, unsigned rows, unsigned cols,
-                    bool sidebar, bool message, enum pane focus)
+/* One pane alone. */
+static void zoomed(struct layout *l, unsigned height, unsigned cols, bool message, enum pane focus)
 {
-    if (conf->accessible && !strcmp(name, "auto"))
-        name = "single"; /* what is read out row by row has nothing beside it */
+    struct rect all = {0, 0, height, cols};
+    if (focus == PANE_BOXES)
+        l->boxes = all;
+    else if (focus == PANE_MESSAGE && message)
+        l->message = all;
+    else
+        l->list = all;
+}
+
+static unsigned share(unsigned whole, unsigned percent, unsigned least)
+{
+    unsigned part = MAX(whole * percent / 100, least);
+    return MIN(part, whole > least ? whole - least : part); /* the other one has as much at least */
+}
+
+void layout_compute(struct layout *l, const struct panes *p, unsigned rows, unsigned cols, bool sidebar, bool message,
+                    enum pane focus)
+{
     *l = (struct layout){.small = rows < SMALL_ROWS || cols < SMALL_COLS};
     if (l->small)
         return;
     l->status = (struct rect){rows - 1, 0, 1, cols};
     unsigned height = rows - 1, x = 0;
-    struct rect none = {0, 0, 0, 0};
-    unsigned side = MIN(conf->sidebar_width, cols / 3);
-    bool single = !strcmp(name, "single") || cols < SIDEBAR_COLS;
-    l->boxes = none;
-    if (single && focus == PANE_BOXES) { /* the mailboxes take the whole screen while they are used */
-        l->boxes = (struct rect){0, 0, height, cols};
+    bool single = p->now[PANES_LAYOUT] == LAYOUT_SINGLE || cols < SIDEBAR_COLS;
+    if (p->zoom || (single && focus == PANE_BOXES)) { /* the mailboxes take the whole screen while they are used */
+        zoomed(l, height, cols, message, focus);
         return;
     }
-    if (sidebar && !single && side >= 8) {
+    if (sidebar && layout_has_sidebar(p, cols)) {
+        unsigned side = MIN(p->now[PANES_SIDEBAR], cols / 3);
         l->boxes = (struct rect){0, 0, height, side};
         l->rule_x = side;
         l->rule_rows = height;
@@ -42,15 +70,19 @@ void layout_compute(struct layout *l, const struct conf *conf, const char *name,
     l->list = (struct rect){0, x, height, width};
     if (!message)
         return;
-    unsigned ratio = MIN(MAX(conf->list_ratio, 10u), 90u);
-    if (is_wide(name, cols)) {
-        unsigned w = MAX(width * ratio / 100, 30u);
+    enum layout_shape shape = layout_shape(p, rows, cols);
+    if (shape == SHAPE_WIDE) {
+        unsigned w = share(width, p->now[PANES_WIDTH], LEAST_COLS);
         l->list.cols = w;
         l->split_x = x + w;
         l->message = (struct rect){0, x + w + 1, height, width - w - 1};
         return;
     }
-    unsigned above = is_tall(name, rows, cols) ? MAX(height * ratio / 100, 4u) : height >= 18 ? KEPT_ROWS : 0;
+    unsigned lines = p->now[PANES_LINES], above = 0;
+    if (shape == SHAPE_TALL)
+        above = share(height, p->now[PANES_HEIGHT], LEAST_ROWS);
+    else if (height >= LINES_ROWS && lines > 1)
+        above = MIN(lines, height - LINES_ROWS / 2);
     l->list.rows = above;
     l->message = (struct rect){above, x, height - above, width};
 }

@@ -213,6 +213,7 @@ struct boxes {
     struct box_item *list;
     unsigned n;
     unsigned cur, top, height;
+    bool browsed; /* the cursor was moved from another pane, and is not on what the list shows */
     bool stale;
 };
 #define BOXES_MAX 20000u

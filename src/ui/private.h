@@ -108,6 +108,14 @@ struct layout {
     bool small;
 };
 
+/* How the screen is shared: as the options say, until it is changed by key (panes.c). */
+enum panes_value { PANES_LAYOUT, PANES_WIDTH, PANES_HEIGHT, PANES_LINES, PANES_SIDEBAR, PANES_COUNT };
+enum panes_layout { LAYOUT_AUTO, LAYOUT_WIDE, LAYOUT_TALL, LAYOUT_SINGLE };
+struct panes {
+    unsigned now[PANES_COUNT]; /* enum panes_layout; percents; rows; columns */
+    bool zoom;                 /* the pane that is used alone */
+};
+
 #define NOTE_CHARS 640 /* a reason and what to do about it */
 struct note {
     int64_t at; /* wall clock */
@@ -182,7 +190,7 @@ struct ui {
     struct scope scope;
     struct boxes boxes;
     bool sidebar;
-    char layout_name[16];
+    struct panes panes;
 
     union { /* the same members, by their names alone and as a whole */
         struct buffer_state state;
@@ -447,8 +455,17 @@ void queue_held(struct ui *, unsigned account); /* its changes were made for ano
 void queue_offline(struct ui *, unsigned account, bool offline);
 
 /* ---- draw.c, layout.c ---- */
-void layout_compute(struct layout *, const struct conf *, const char *name, unsigned rows, unsigned cols, bool sidebar,
-                    bool message, enum pane focus);
+void layout_compute(struct layout *, const struct panes *, unsigned rows, unsigned cols, bool sidebar, bool message,
+                    enum pane focus);
+/* How list and an open message share a screen of this size. */
+enum layout_shape { SHAPE_SINGLE, SHAPE_TALL, SHAPE_WIDE };
+enum layout_shape layout_shape(const struct panes *, unsigned rows, unsigned cols);
+bool layout_has_sidebar(const struct panes *, unsigned cols);
+/* ---- panes.c ---- */
+void panes_options(struct ui *, const char *name); /* that option was set; NULL: all of them */
+void panes_load(struct ui *);                      /* as they were left at the end of the last run */
+void panes_save(struct ui *);
+/* ---- draw.c ---- */
 void draw_all(struct ui *);
 /* Into a field: what came from outside passes text_from_bytes in these two, once, at the last moment. */
 struct text ui_clean(const struct ui *, struct str raw, struct buf *out);

@@ -178,7 +178,7 @@ void ui_view_fd(struct ui *ui, int fd, struct str absent)
     if (account)
         account_addresses(account, &self);
     struct layout layout; /* as it is once the message is there */
-    layout_compute(&layout, ui->conf, ui->layout_name, ui->grid.rows, ui->grid.cols, ui->sidebar, true, PANE_MESSAGE);
+    layout_compute(&layout, &ui->panes, ui->grid.rows, ui->grid.cols, ui->sidebar, true, PANE_MESSAGE);
     unsigned width = ui->conf->wrap ? ui->conf->wrap : MAX(layout.message.cols, 22u) - 2;
     if (!SEND(helper_chan(ui->viewer), fd, &err, VIEW, .req = ui->view_req, .width = width, .flags = ui->message.flags,
               .self = buf_str(&self), .absent = absent))
@@ -302,7 +302,7 @@ static void open_row(struct ui *ui, unsigned view_flags, bool glance)
     message_show(&ui->message, ref, row->subject, view_flags);
     ui->waits_line = false;
     ui->reopened = 0;
-    ui->focus = focus == PANE_MESSAGE ? PANE_MESSAGE : PANE_LIST;
+    ui->focus = focus;
     if (quarantined(ui, ref) && !(view_flags & VIEW_RAW)) {
         message_fail(&ui->message, "The display of this message broke off before; raw shows the bytes.");
         return;
@@ -351,8 +351,9 @@ bool run_scroll_down(void *context, const struct cmd_args *args, struct err *err
 {
     struct ui *ui = context;
     (void)args;
-    if (!is_open(ui)) {
-        ui_open(ui, 0);
+    if (!is_open(ui) || !ui->layout.message.rows) { /* not there, or hidden by the pane that is used */
+        if (!is_open(ui))
+            ui_open(ui, 0);
         ui->focus = is_open(ui) ? PANE_MESSAGE : ui->focus;
         return true;
     }

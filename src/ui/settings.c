@@ -34,10 +34,7 @@ static void apply_options(struct ui *ui, const char *name)
 {
 #define IS(option) (!name || !strcmp(name, option))
     text_set_ambiguous_wide(ui->conf->ambiguous_wide);
-    if (IS("layout"))
-        snprintf(ui->layout_name, sizeof ui->layout_name, "%s", ui->conf->layout);
-    if (IS("sidebar-width"))
-        ui->sidebar = ui->conf->sidebar_width > 0;
+    panes_options(ui, name);
     if (IS("list-view") || IS("fold-threads") || IS("threads-across"))
         buffer_find(ui, list_settings, NULL);
     ui->grid.reordered = false; /* until it is drawn so again */

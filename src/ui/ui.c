@@ -269,7 +269,7 @@ void ui_draw(struct ui *ui)
 {
     struct err err = ERR_INIT;
     struct list *l = ui_list(ui);
-    layout_compute(&ui->layout, ui->conf, ui->layout_name, ui->grid.rows, ui->grid.cols, ui->sidebar,
+    layout_compute(&ui->layout, &ui->panes, ui->grid.rows, ui->grid.cols, ui->sidebar,
                    ui->message.state != MESSAGE_NONE, ui->focus);
     if (!ui->layout.small) {
         if (ui->layout.list.rows > 1)
@@ -344,6 +344,7 @@ static void save_history(struct ui *ui)
     if (fs_mkdir_private(dir, &err)) {
         history_save(ui->command_history, commands, &err);
         history_save(ui->search_history, searches, &err);
+        panes_save(ui);
     }
     free(dir);
     free(commands);
@@ -381,6 +382,7 @@ struct ui *ui_new(const struct ui_start *start, struct loop *loop, struct client
     buffers_init(ui);
     load_history(ui);
     ui_load_settings(ui);
+    panes_load(ui);
     ui_open_readers(ui);
     boxes_update(&ui->boxes, &ui->accts, ui->conf, &err);
     ui_store_watch(ui);
