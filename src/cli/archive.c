@@ -29,7 +29,7 @@ bool desk_stopped(void)
 static bool readers_open(struct desk *d, struct err *err)
 {
     const struct conf *conf = d->cli->conf;
-    char *state = conf->state_dir[0] ? path_expand_home(conf->state_dir) : path_join(d->cli->root, "state");
+    char *state = cli_state(d->cli->conf, d->cli->root);
     bool ok = true;
     d->accounts = mem_array(conf->naccounts + 1, sizeof *d->accounts);
     for (d->n = 0; ok && d->n < conf->naccounts; d->n++) {

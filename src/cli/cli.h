@@ -37,8 +37,8 @@ extern const size_t cli_ncommands;
 /* Parses the whole command line and runs it; returns an exit status of sysexits(3). */
 int cli_main(int argc, char **argv);
 
-cli_fn check_main, fetch_main, search_main, rules_main, view_main, send_main, queue_main, demo_main, doctor_main,
-    help_main, dump_main, login_main, cmd_main, export_main, import_main;
+cli_fn check_main, fetch_main, search_main, count_main, tag_main, address_main, rules_main, view_main, send_main,
+    queue_main, demo_main, doctor_main, help_main, dump_main, login_main, cmd_main, export_main, import_main;
 
 /* ---- Options of a subcommand -------------------------------------------------------------------- */
 struct cli_opt {
@@ -56,6 +56,9 @@ char *cli_absolute(const char *path, struct err *);
 /* The account of that name, or NULL with ERR_CONFIG and the nearest one. */
 struct account *cli_account(const struct cli *, const char *name, struct err *);
 
+/* Where the databases are; caller owns. */
+char *cli_state(const struct conf *, const char *root);
+
 /* ---- Output ------------------------------------------------------------------------------------- */
 void out_text(struct buf *, struct str raw);  /* through the text gate, in one line */
 void out_json(struct buf *, struct str raw);  /* a JSON string with its quotes */
@@ -72,6 +75,23 @@ struct open_role {
 bool role_open(const struct cli *, enum role, const char *account, struct open_role *role_r, struct err *); /* account:
                                                                                                              or NULL */
 void role_close(struct open_role *); /* closes the channel, then kills and reaps */
+
+/* ---- Asking search ------------------------------------------------------------------------------ */
+struct question {
+    const char *query;
+    const char *account; /* "" all */
+    struct str msgs;     /* packed ids: these of the account alone */
+    enum search_order order;
+    uint32_t limit; /* 0: none */
+};
+/* Called for each hit; what it borrows is gone afterwards. False with *err ends it. */
+typedef bool hit_fn(void *arg, const struct m_HIT *, struct err *);
+/* Blocks until all hits have come; `search` is the channel of that role. ERR_QUERY: the query is broken. */
+bool search_ask(struct chan *search, const struct question *, hit_fn *, void *arg, struct err *);
+/* How many there are. */
+bool search_count(struct chan *search, const struct question *, uint32_t *count_r, struct err *);
+/* The words behind the options, as one query; ERR_LIMIT past 8 KB, ERR_USAGE where there is none. */
+bool cli_query(const struct cli *, struct buf *query, struct err *);
 
 /* Adds what a mail from a script lacks and leaves out Bcc (pure). `raw` is hostile. rcpts: one
  * addr-spec a line. */

@@ -24,6 +24,18 @@ const struct subcommand cli_commands[] = {
      "columns; ids: message ids; files: "
      "paths of the mail that is on this machine. --limit 0 is no limit; the default is 1000.",
      search_main},
+    {"count", "[--account NAME] [QUERY]", 0, "count the mail that a query finds", "Without a query, all.", count_main},
+    {"tag", "[--account NAME] +TAG|-TAG... -- QUERY", CLI_ACCOUNTS,
+     "add and remove tags of all mail that a query finds",
+     "As the key + does it: over IMAP tags are keywords of the server, too. unread, flagged, replied and passed are "
+     "the "
+     "message's flags. What the key for undo takes back.",
+     tag_main},
+    {"address", "[--format=text|mutt] [--limit N] [--account NAME] [WORDS]", CLI_ACCOUNTS,
+     "print addresses met in mail, the likeliest first",
+     "Those whose name or address has words that begin like these. mutt: address and name with a tab between, for the "
+     "query command of other programs. The status is 1 where there is none.",
+     address_main},
     {"rules", "[--dry-run [QUERY]] [--run [--yes] QUERY] [--account NAME]", CLI_ACCOUNTS,
      "list the rules, show what they would do, or run them over old mail",
      "Alone it lists the rules of tuimailrc, each with its line. --dry-run prints, for each mail that they would "

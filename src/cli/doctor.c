@@ -297,7 +297,7 @@ static void on_fact(void *arg, const char *what, const char *words, unsigned per
 static void say_facts(struct doctor *d, const char *root)
 {
     struct err err = ERR_INIT;
-    char *state = d->conf->state_dir[0] ? mem_dup_z(d->conf->state_dir) : path_join(root, "state");
+    char *state = cli_state(d->conf, root);
     for (size_t i = 0; i < d->conf->naccounts; i++) {
         struct about about = {d, d->conf->accounts[i].name};
         struct reader *r = reader_open(state, about.account, &err);
@@ -328,7 +328,7 @@ static void on_mail(void *arg, const struct outbox_row *o)
 static void check_outbox(struct doctor *d)
 {
     struct err err = ERR_INIT;
-    char *state = d->conf->state_dir[0] ? mem_dup_z(d->conf->state_dir) : path_join(d->root, "state");
+    char *state = cli_state(d->conf, d->root);
     for (size_t i = 0; i < d->conf->naccounts; i++) {
         struct about about = {d, d->conf->accounts[i].name};
         struct reader *r = reader_open(state, about.account, &err);

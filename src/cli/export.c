@@ -167,8 +167,9 @@ static struct desk_account *account_named(struct export *x, struct str name)
     return NULL;
 }
 
-static bool add_hit(struct export *x, const struct m_HIT *h, struct err *err)
+static bool add_hit(void *arg, const struct m_HIT *h, struct err *err)
 {
+    struct export *x = arg;
     struct item item = {.account = account_named(x, h->account), .msg = h->msg, .date = h->date};
     if (!item.account && h->path.n && h->path.p[0] == '/')
         item.name = mem_dup_n(h->path.p, h->path.n);
@@ -179,33 +180,11 @@ static bool add_hit(struct export *x, const struct m_HIT *h, struct err *err)
     return item_add(x, &item, err);
 }
 
-static bool add_query(struct export *x, const char *account, struct str query, struct err *err)
+static bool add_query(struct export *x, const char *account, const char *query, struct err *err)
 {
     struct open_role h = {.pid = 0};
-    bool ok = role_open(x->desk.cli, ROLE_SEARCH, NULL, &h, err), over = false;
-    uint32_t offset = 0, req = 0;
-    while (ok && !over) { /* search gives a bounded number at once */
-        uint32_t got = 0;
-        bool page = true;
-        ok = SEND(h.chan, -1, err, QUERY, .req = ++req, .query = query, .account = str_z(account), .offset = offset,
-                  .limit = UINT32_MAX, .order = SEARCH_OLDEST) &&
-             chan_drain(h.chan, clock_mono_ms() + 10000, err);
-        while (ok && page) {
-            struct msg m;
-            int n = chan_wait(h.chan, clock_mono_ms() + 5 * 60 * 1000, &m, err);
-            if (n <= 0)
-                ok = err_set(err, n ? ERR_CHANNEL : ERR_TIMEOUT, "search broke off");
-            else if (m.kind == MSG_HIT)
-                ok = add_hit(x, &m.u.HIT, err), got++;
-            else if (m.kind == MSG_QUERY_DONE && m.u.QUERY_DONE.kind != ERR_NONE)
-                ok = err_set(err, (enum err_kind)MIN(m.u.QUERY_DONE.kind, (uint32_t)ERR_COUNT - 1), "%.*s",
-                             STR_FMT(m.u.QUERY_DONE.text));
-            else if (m.kind == MSG_QUERY_DONE)
-                page = false;
-        }
-        offset += got;
-        over = got == 0;
-    }
+    const struct question q = {.query = query, .account = account, .order = SEARCH_OLDEST};
+    bool ok = role_open(x->desk.cli, ROLE_SEARCH, NULL, &h, err) && search_ask(h.chan, &q, add_hit, x, err);
     role_close(&h);
     return ok;
 }
@@ -554,7 +533,7 @@ static bool collect(struct export *x, const char *account, const char *mailbox, 
         buf_adds(&all, query);
     bool ok = !all.full || err_set(err, ERR_LIMIT, "the query is longer than 8 KB");
     if (ok && query.n)
-        ok = add_query(x, account, buf_str(&all), err);
+        ok = add_query(x, account, buf_z(&all), err);
     buf_fini(&all);
     for (size_t i = 0; ok && !query.n && i < x->desk.n; i++) {
         struct desk_account *a = &x->desk.accounts[i];

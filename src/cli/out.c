@@ -127,6 +127,11 @@ bool cli_options(struct cli *cli, const struct cli_opt *opts, size_t n, struct e
     return true;
 }
 
+char *cli_state(const struct conf *conf, const char *root)
+{
+    return conf->state_dir[0] ? path_expand_home(conf->state_dir) : path_join(root, "state");
+}
+
 bool cli_number(const char *option, const char *value, uint32_t max, uint32_t *number_r, struct err *err)
 {
     if (str_u32(str_z(value), number_r) && *number_r <= max)

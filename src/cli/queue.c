@@ -63,7 +63,7 @@ static bool list(const struct cli *cli, bool json, struct err *err)
 {
     struct buf out = BUF_INIT(64u << 20);
     const struct conf *conf = cli->conf;
-    char *state = conf->state_dir[0] ? path_expand_home(conf->state_dir) : path_join(cli->root, "state");
+    char *state = cli_state(cli->conf, cli->root);
     struct printing p = {.out = &out, .root = cli->root, .now = clock_wall(), .json = json};
     bool ok = true;
     for (size_t i = 0; ok && i < conf->naccounts; i++) {

@@ -29,8 +29,7 @@ struct ruling {
     struct cli *cli;
     struct chan *search;
     struct looked *all; /* by account */
-    uint32_t req;
-    bool broken; /* a rule's query */
+    bool broken;        /* a rule's query */
 };
 
 /* ---- Words -------------------------------------------------------------------------------------- */
@@ -98,44 +97,25 @@ static bool list(struct cli *cli, struct err *err)
 }
 
 /* ---- Asking search ------------------------------------------------------------------------------ */
-typedef void hit_fn(struct looked *, const struct m_HIT *);
-
-/* One query. ERR_QUERY in *err where it is broken. */
 static bool ask(struct ruling *r, struct looked *l, const char *query, struct str msgs, hit_fn *fn, struct err *err)
 {
-    uint32_t req = ++r->req;
-    if (!SEND(r->search, -1, err, QUERY, .req = req, .query = str_z(query), .account = str_z(l->account->name),
-              .limit = UINT32_MAX, .order = SEARCH_NEWEST, .msgs = msgs) ||
-        !chan_drain(r->search, clock_mono_ms() + 10000, err))
-        return false;
-    for (;;) {
-        struct msg m;
-        int got = chan_wait(r->search, clock_mono_ms() + ANSWER_MS, &m, err);
-        if (got <= 0)
-            return err->kind != ERR_NONE ? false : err_set(err, got ? ERR_CHANNEL : ERR_TIMEOUT, "search broke off");
-        if (m.fd >= 0)
-            close(m.fd);
-        if (m.kind == MSG_HIT && m.u.HIT.req == req)
-            fn(l, &m.u.HIT);
-        if (m.kind != MSG_QUERY_DONE || m.u.QUERY_DONE.req != req)
-            continue;
-        if (m.u.QUERY_DONE.kind == ERR_NONE)
-            return true;
-        return err_set(err, (enum err_kind)MIN(m.u.QUERY_DONE.kind, (uint32_t)ERR_COUNT - 1), "%.*s",
-                       STR_FMT(m.u.QUERY_DONE.text));
-    }
+    const struct question q = {.query = query, .account = l->account->name, .msgs = msgs};
+    return search_ask(r->search, &q, fn, l, err);
 }
 
-static void mail_add(struct looked *l, const struct m_HIT *h)
+static bool mail_add(void *arg, const struct m_HIT *h, struct err *err)
 {
+    struct looked *l = arg;
+    (void)err;
     if (h->msg == 0 || l->n == MAILS_MAX)
-        return;
+        return true;
     if (l->n == l->cap)
         l->mails = mem_resize(l->mails, l->cap = l->cap ? l->cap * 2 : 64, sizeof *l->mails);
     l->mails[l->n++] = (struct mail){.msg = h->msg,
                                      .date = h->date,
                                      .from = mem_dup_n(h->from.p, h->from.n),
                                      .subject = mem_dup_n(h->subject.p, h->subject.n)};
+    return true;
 }
 
 static int by_msg(const void *a, const void *b)
@@ -150,12 +130,15 @@ static int newest(const void *a, const void *b)
     return x->date != y->date ? (x->date < y->date) - (x->date > y->date) : by_msg(a, b);
 }
 
-static void mail_hit(struct looked *l, const struct m_HIT *h)
+static bool mail_hit(void *arg, const struct m_HIT *h, struct err *err)
 {
+    struct looked *l = arg;
+    (void)err;
     struct mail key = {.msg = h->msg};
     struct mail *m = l->n ? bsearch(&key, l->mails, l->n, sizeof key, by_msg) : NULL;
     if (m)
         l->hit[m - l->mails] = true;
+    return true;
 }
 
 /* One rule over what no -stop holds. A broken query is said, and the others go on. */

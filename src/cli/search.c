@@ -4,7 +4,6 @@
 #include <unistd.h>
 
 enum format { FORMAT_TEXT, FORMAT_JSON, FORMAT_IDS, FORMAT_FILES };
-#define SEARCH_MS (5 * 60 * 1000)
 
 /* `s` in exactly `cols` columns. */
 static void put_column(struct buf *out, struct str s, unsigned cols)
@@ -100,38 +99,29 @@ static void put_hit(struct buf *out, const struct cli *cli, enum format format, 
     }
 }
 
-static bool receive(struct cli *cli, struct open_role *h, enum format format, struct err *err)
+struct listing {
+    const struct cli *cli;
+    enum format format;
+    struct buf out;
+    size_t hits;
+};
+
+static bool list_hit(void *arg, const struct m_HIT *h, struct err *err)
 {
-    struct buf out = BUF_INIT(1 << 20);
-    size_t hits = 0;
-    bool ok = true, over = false;
-    if (format == FORMAT_JSON)
-        buf_addc(&out, '[');
-    while (ok && !over) {
-        struct msg m;
-        int got = chan_wait(h->chan, clock_mono_ms() + SEARCH_MS, &m, err);
-        if (got <= 0) {
-            ok = got < 0 && err->kind != ERR_NONE ? false
-                                                  : err_set(err, got ? ERR_CHANNEL : ERR_TIMEOUT, "search broke off");
-        } else if (m.kind == MSG_HIT) {
-            put_hit(&out, cli, format, &m.u.HIT, hits++ == 0);
-            if (out.n > (1 << 18))
-                ok = out_flush(&out) || err_set(err, ERR_IO, "nobody reads the output");
-        } else if (m.kind == MSG_QUERY_DONE) {
-            over = true;
-            if (m.u.QUERY_DONE.kind != ERR_NONE)
-                ok = err_set(err, (enum err_kind)MIN(m.u.QUERY_DONE.kind, (uint32_t)ERR_COUNT - 1), "%.*s",
-                             STR_FMT(m.u.QUERY_DONE.text));
-        }
-        if (got > 0 && m.fd >= 0)
-            close(m.fd);
-    }
-    if (format == FORMAT_JSON && ok)
-        buf_addz(&out, "]\n");
-    if (ok && out.n)
-        ok = out_flush(&out) || err_set(err, ERR_IO, "nobody reads the output");
-    buf_fini(&out);
-    return ok;
+    struct listing *l = arg;
+    put_hit(&l->out, l->cli, l->format, h, l->hits++ == 0);
+    return l->out.n <= 1 << 18 || out_flush(&l->out) || err_set(err, ERR_IO, "nobody reads the output");
+}
+
+static bool list(struct chan *search, const struct question *q, struct listing *l, struct err *err)
+{
+    if (l->format == FORMAT_JSON)
+        buf_addc(&l->out, '[');
+    if (!search_ask(search, q, list_hit, l, err))
+        return false;
+    if (l->format == FORMAT_JSON)
+        buf_addz(&l->out, "]\n");
+    return !l->out.n || out_flush(&l->out) || err_set(err, ERR_IO, "nobody reads the output");
 }
 
 int search_main(struct cli *cli)
@@ -142,23 +132,40 @@ int search_main(struct cli *cli)
     const struct cli_opt opts[] = {
         {"--format", &format_word, NULL}, {"--limit", &limit_word, NULL}, {"--account", &account, NULL}};
     unsigned format = FORMAT_TEXT;
-    uint32_t limit = 0;
+    struct question q = {.account = ""};
     struct buf query = BUF_INIT(8192);
+    struct listing l = {.cli = cli, .out = BUF_INIT(1 << 20)};
     bool ok = cli_options(cli, opts, COUNT(opts), &err) &&
               cli_choice("--format", format_word, "text json ids files", &format, &err) &&
-              cli_number("--limit", limit_word, UINT32_MAX, &limit, &err) &&
-              (!account[0] || cli_account(cli, account, &err));
-    for (int i = 0; i < cli->argc; i++)
-        buf_addf(&query, "%s%s", i ? " " : "", cli->argv[i]);
-    if (ok && query.full)
-        ok = err_set(&err, ERR_LIMIT, "the query is longer than 8 KB");
-    if (ok && query.n == 0)
-        ok = err_set(&err, ERR_USAGE, "the query is missing; \"*\" finds all");
-    ok = ok && role_open(cli, ROLE_SEARCH, NULL, &h, &err) &&
-         SEND(h.chan, -1, &err, QUERY, .req = 1, .query = buf_str(&query), .account = str_z(account),
-              .limit = limit ? limit : UINT32_MAX, .order = SEARCH_NEWEST) &&
-         chan_drain(h.chan, clock_mono_ms() + 10000, &err) && receive(cli, &h, (enum format)format, &err);
+              cli_number("--limit", limit_word, UINT32_MAX, &q.limit, &err) &&
+              (!account[0] || cli_account(cli, account, &err)) && cli_query(cli, &query, &err) &&
+              role_open(cli, ROLE_SEARCH, NULL, &h, &err);
+    q.query = buf_z(&query);
+    q.account = account;
+    l.format = (enum format)format;
+    ok = ok && list(h.chan, &q, &l, &err);
+    role_close(&h);
+    buf_fini(&l.out);
+    buf_fini(&query);
+    return ok ? 0 : cli_fail(&err);
+}
+
+int count_main(struct cli *cli)
+{
+    struct err err = ERR_INIT;
+    struct open_role h = {.pid = 0};
+    struct question q = {.account = ""};
+    const struct cli_opt opts[] = {{"--account", &q.account, NULL}};
+    struct buf query = BUF_INIT(8192);
+    uint32_t count = 0;
+    bool ok = cli_options(cli, opts, COUNT(opts), &err) && (!q.account[0] || cli_account(cli, q.account, &err)) &&
+              (cli->argc == 0 ? buf_addz(&query, "*") : cli_query(cli, &query, &err)) &&
+              role_open(cli, ROLE_SEARCH, NULL, &h, &err);
+    q.query = buf_z(&query);
+    ok = ok && search_count(h.chan, &q, &count, &err);
     role_close(&h);
     buf_fini(&query);
+    if (ok)
+        printf("%u\n", count);
     return ok ? 0 : cli_fail(&err);
 }

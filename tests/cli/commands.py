@@ -8,7 +8,7 @@ import subprocess
 import tap
 from dovecot import Server
 from tap import SRC, TUIMAIL, contains, equal
-from user import User, message
+from user import User, eventually, message
 
 CONTROL = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ufeff]")
 
@@ -133,6 +133,14 @@ def test_send_refuses():
             equal(os.path.exists(user.store), False, "the store")
 
 
+def keywords(server, subject):
+    """Flags and keywords of the message, as the server has them."""
+    with server.imap("bob") as imap:
+        imap.select("INBOX", readonly=True)
+        number = imap.search(None, "SUBJECT", '"%s"' % subject)[1][0].split()[0]
+        return set(re.search(r"FLAGS \(([^)]*)\)", imap.fetch(number, "(FLAGS)")[1][0].decode())[1].split())
+
+
 def test_fetch_search_send():
     """On a real server: what cron and scripts do."""
     with tap.directory() as root:
@@ -156,6 +164,18 @@ def test_fetch_search_send():
                 equal(hits[0]["file"] == "", protocol == "imaps")
                 contains(user.command("search", "--format=ids", "subject:budget"), "@example.org")
                 equal(user.command("search", "--format=json", "subject:nothingofthekind").strip(), "[]")
+                equal((user.command("count", "subject:" + protocol), user.command("count", "subject:nothing")), ("1\n", "0\n"))
+                # Tags and flags, by the store: found again, and on the server.
+                contains(user.command("tag", "+later", "+two words", "-unread", "--", "subject:" + protocol), "1 message changed; the key for undo takes it back, in 2 steps\n")
+                eventually("the index knows", lambda: user.command("count", 'tag:later and tag:"two words" and not tag:unread and subject:' + protocol) == "1\n")
+                if protocol == "imaps":
+                    eventually("the server knows", lambda: keywords(server, subject) >= {"\\Seen", "later"})
+                equal([user.run("tag", *words).returncode for words in (("subject:x",), ("+", "x"), ("+unread",))], [64] * 3)
+                equal(user.run("tag", "+inbox", "--", "subject:" + protocol).returncode, 64, "a tag of the place")
+                equal(user.command("tag", "+later", "subject:nothing"), "0 messages changed\n")
+                contains(user.command("address", "ali"), "Alice Example <alice@example.org>\n")
+                contains(user.command("address", "--format=mutt", "--account", "work", "alice"), "\nalice@example.org\tAlice Example\n")
+                equal(user.run("address", "nobodyofthatname").returncode, 1)
                 # Not the From of another account's, Bcc gone, Message-ID and Date there, no host name.
                 out = user.command("send", "-t", stdin="To: alice@example.org\nBcc: carol@example.org\n"
                                    "Subject: by %s\n\nHello\n.\nend\n" % protocol)

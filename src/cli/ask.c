@@ -1,0 +1,82 @@
+/* Questions to the program search, which gives a bounded number of hits at once. */
+#include "cli/cli.h"
+
+#include <unistd.h>
+
+#define ANSWER_MS (5 * 60 * 1000)
+#define PAGE 100000u /* hits asked for at once: as many as search gives */
+
+/* One request: its hits, its count. */
+static bool ask(struct chan *search, const struct m_QUERY *q, hit_fn *fn, void *arg, uint32_t *hits_r,
+                uint32_t *count_r, struct err *err)
+{
+    struct msg m = {.kind = MSG_QUERY, .fd = -1, .u.QUERY = *q};
+    bool ok = chan_send(search, &m, -1, err) && chan_drain(search, clock_mono_ms() + 10000, err);
+    *hits_r = 0;
+    while (ok) {
+        int got = chan_wait(search, clock_mono_ms() + ANSWER_MS, &m, err);
+        if (got <= 0)
+            return err->kind != ERR_NONE ? false : err_set(err, got ? ERR_CHANNEL : ERR_TIMEOUT, "search broke off");
+        if (m.fd >= 0)
+            close(m.fd);
+        if (m.kind == MSG_HIT && m.u.HIT.req == q->req) {
+            ++*hits_r;
+            ok = fn(arg, &m.u.HIT, err);
+        } else if (m.kind == MSG_HIT_COUNT && m.u.HIT_COUNT.req == q->req && count_r) {
+            *count_r = m.u.HIT_COUNT.count;
+        } else if (m.kind == MSG_QUERY_DONE && m.u.QUERY_DONE.req == q->req) {
+            const struct m_QUERY_DONE *d = &m.u.QUERY_DONE;
+            return d->kind == ERR_NONE ||
+                   err_set(err, (enum err_kind)MIN(d->kind, (uint32_t)ERR_COUNT - 1), "%.*s", STR_FMT(d->text));
+        }
+    }
+    return false;
+}
+
+static struct m_QUERY request(const struct question *q, uint32_t offset, uint32_t limit, bool count)
+{
+    static uint32_t req;
+    return (struct m_QUERY){.req = ++req,
+                            .query = str_z(q->query),
+                            .account = str_z(q->account),
+                            .offset = offset,
+                            .limit = limit,
+                            .count = count,
+                            .order = (uint8_t)q->order,
+                            .msgs = q->msgs};
+}
+
+bool search_ask(struct chan *search, const struct question *q, hit_fn *fn, void *arg, struct err *err)
+{
+    uint32_t limit = q->limit ? q->limit : UINT32_MAX, at = 0, hits, page;
+    do {
+        page = MIN(limit - at, PAGE);
+        struct m_QUERY m = request(q, at, page, false);
+        if (!ask(search, &m, fn, arg, &hits, NULL, err))
+            return false;
+        at += hits;
+    } while (hits == page && at < limit && !q->msgs.n);
+    return true;
+}
+
+static bool no_hit(void *arg, const struct m_HIT *h, struct err *err)
+{
+    (void)arg, (void)h, (void)err;
+    return true;
+}
+
+bool search_count(struct chan *search, const struct question *q, uint32_t *count_r, struct err *err)
+{
+    uint32_t hits;
+    struct m_QUERY m = request(q, 0, 0, true);
+    return ask(search, &m, no_hit, NULL, &hits, count_r, err);
+}
+
+bool cli_query(const struct cli *cli, struct buf *query, struct err *err)
+{
+    for (int i = 0; i < cli->argc; i++)
+        buf_addf(query, "%s%s", i ? " " : "", cli->argv[i]);
+    if (query->full)
+        return err_set(err, ERR_LIMIT, "the query is longer than 8 KB");
+    return query->n > 0 || err_set(err, ERR_USAGE, "the query is missing; \"*\" finds all");
+}
