@@ -42,17 +42,18 @@ def share(values, part):
 
 
 class Pty:
-    """tuimail for `user` on a terminal of 120x40."""
+    """tuimail for `user`, or another program, on a terminal of 120x40."""
 
-    def __init__(self, user, *args):
+    def __init__(self, user, *args, argv=None, env=None):
         self.screen = pyte.Screen(120, 40)
         self.stream = pyte.ByteStream(self.screen)
         self.chunks, self.nbytes = queue.SimpleQueue(), 0
-        argv = [tap.TUIMAIL, "-c", user.rc, *args]
+        self.own = argv is None
+        argv, env = argv or [tap.TUIMAIL, "-c", user.rc, *args], env or user.env
         self.start = time.monotonic()
         self.pid, self.fd = pty.fork()
         if self.pid == 0:
-            os.execve(argv[0], argv, {**os.environ, **user.env, "TERM": "xterm-256color"})
+            os.execvpe(argv[0], argv, {**os.environ, **env, "TERM": "xterm-256color"})
         fcntl.ioctl(self.fd, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 120, 0, 0))
         threading.Thread(target=self.reads, daemon=True).start()
 
@@ -125,7 +126,8 @@ class Pty:
             os.kill(self.pid, signal.SIGTERM)
             os.waitpid(self.pid, 0)
         os.close(self.fd)
-        time.sleep(4)  # its programs end behind it
+        if self.own:
+            time.sleep(4)  # its programs end behind it
 
 
 class Line:
