@@ -59,6 +59,9 @@ struct fetch_protocol {
     bool (*may_send)(struct fetch *);
     /* Called from every wait. */
     void (*wake)(struct fetch *);
+    /* A slice, a few milliseconds, of what goes on beside the steps: while the line is waited for, and between two
+     * steps. True: there is more. */
+    bool (*rest)(struct fetch *);
 };
 extern const struct fetch_protocol imap_protocol, pop_protocol, local_protocol;
 
@@ -79,6 +82,7 @@ struct fetch {
     void *session;        /* of the protocol; outlives a connection */
     struct maildir *maildir;      /* of a POP3 or Maildir account: fetch_maildir() in local.c opens it */
     const char *maildir_at;       /* what leads to it from account_dir: "" or "maildir/" */
+    struct scan *scan;            /* of local.c: the folder that is being looked at */
     struct adds *adds;            /* of local.c: mails of an import that become durable together */
     int wake_fd;                  /* readable when the channel is, or the side line; -1 none */
     void (*side)(struct fetch *); /* takes what came on a side line, or NULL; called from every wait */
@@ -126,6 +130,11 @@ bool fetch_join(struct fetch *, enum msg_kind);
 bool fetch_yield(struct fetch *, struct err *);
 /* The running step takes long: from here on what the user looks at next and what he does overtake it. */
 void fetch_lasts(struct fetch *);
+/* The running step is not done when its handler returns: fetch_ends() says so, sooner or later. */
+void fetch_goes_on(struct fetch *);
+void fetch_ends(struct fetch *, uint32_t step, const struct err *);
+/* A slice of what goes on beside the steps (the protocol's rest); true: there is more. on_rest of f->stream_options. */
+bool fetch_rest(void *fetch);
 /* Does a step wait that fetch_yield would run? */
 bool fetch_overtaken(const struct fetch *);
 /* Receives what the channel holds, without waiting: new steps are queued, a cancel of a waiting step is answered, one

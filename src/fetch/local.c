@@ -87,51 +87,87 @@ static bool row_send(struct fetch *f, struct reader *r, uint64_t box, int fd, co
 }
 
 /* ---- Scanning ------------------------------------------------------------------------------------------ */
-#define YIELD_EVERY 64 /* files of a large folder between two looks at what the user wants */
+#define SLICE 32     /* files of a large folder between two looks at what else there is to do */
+#define SLICE_ROWS 8 /* of those that are read */
 
+/* A folder that is being looked at, in slices: where the line is waited for and between two steps. */
 struct scan {
     struct fetch *f;
+    struct maildir_scan *files;
+    uint32_t step;
     uint64_t box;
-    struct str folder;
-    struct reader *rows; /* a folder of which nothing is known: rows at once; else NULL */
-    struct err *err;
-    unsigned sent;
-    bool ok;
+    char folder[256];
+    bool rows; /* a folder of which nothing is known: rows at once */
+    struct reader reader;
     struct buf path;
+    struct err err;
 };
 
 static bool file_row(struct scan *s, const struct maildir_file *file)
 {
     struct err err = ERR_INIT;
-    int fd = maildir_open_file(s->f->maildir, s->folder, file, &err);
-    bool read = fd >= 0 && row_send(s->f, s->rows, s->box, fd, file, buf_str(&s->path), &err);
+    int fd = maildir_open_file(s->f->maildir, str_z(s->folder), file, &err);
+    bool read = fd >= 0 && row_send(s->f, &s->reader, s->box, fd, file, buf_str(&s->path), &err);
     if (fd >= 0)
         close(fd);
-    if (read || s->f->ended) {
-        *s->err = err;
-        return read;
-    }
-    if (err.kind != ERR_NO_MESSAGE) /* else it went meanwhile */
+    if (!read && !s->f->ended && err.kind != ERR_NO_MESSAGE) /* else it went meanwhile */
         log_msg(LOG_WARN, "%s: a file was skipped: %s", s->f->account->name, err.text);
-    return true;
+    return !s->f->ended;
 }
 
-static bool on_file(void *arg, const struct maildir_file *file)
+static bool file_tell(struct scan *s, const struct maildir_file *file)
 {
-    struct scan *s = arg;
     add_path(s->f, file->path, &s->path);
-    s->ok = s->rows ? file_row(s, file)
-                    : FETCH_SEND(s->f, s->err, MAILDIR_FILE, .box = s->box, .name = file->unique,
-                                 .path = buf_str(&s->path), .flags = file->flags, .size = file->size);
-    if (s->ok && ++s->sent % YIELD_EVERY == 0)
-        s->ok = fetch_yield(s->f, s->err);
-    return s->ok;
+    return s->rows ? file_row(s, file)
+                   : FETCH_SEND(s->f, &s->err, MAILDIR_FILE, .box = s->box, .name = file->unique,
+                                .path = buf_str(&s->path), .flags = file->flags, .size = file->size);
 }
+
+static void scan_end(struct scan *s)
+{
+    unsigned odd = maildir_scan_odd(s->files);
+    if (odd)
+        log_msg(LOG_WARN, "%s: %u files in folder \"%s\" are no messages and were left alone", s->f->account->name, odd,
+                s->folder);
+    fetch_ends(s->f, s->step, &s->err);
+    local_stop(s->f);
+}
+
+void local_stop(struct fetch *f)
+{
+    struct scan *s = f->scan;
+    if (!s)
+        return;
+    maildir_scan_close(&s->files);
+    if (s->rows)
+        reader_close(&s->reader);
+    buf_fini(&s->path);
+    free(s);
+    f->scan = NULL;
+}
+
+bool local_rest(struct fetch *f)
+{
+    struct maildir_file file;
+    struct scan *s = f->scan;
+    bool more = s != NULL;
+    for (unsigned i = 0; more && i < (s->rows ? SLICE_ROWS : SLICE); i++)
+        more = maildir_scan_next(s->files, &file) && file_tell(s, &file);
+    if (s && !more)
+        scan_end(s);
+    return more;
+}
+
+struct listing {
+    struct fetch *f;
+    struct err *err;
+    bool ok;
+};
 
 /* Names are as Dovecot's and Courier's: modified UTF-7; what is none is shown as it is. */
 static void on_folder(void *arg, struct str folder, struct str id)
 {
-    struct scan *s = arg;
+    struct listing *s = arg;
     struct buf shown = BUF_INIT(1000);
     if (!s->ok)
         return;
@@ -148,33 +184,31 @@ static void on_folder(void *arg, struct str folder, struct str id)
 static bool step_scan(struct fetch *f, struct msg *m, struct err *err)
 {
     const struct m_STEP_MAILDIR_SCAN *s = &m->u.STEP_MAILDIR_SCAN;
-    struct scan scan = {
-        .f = f, .box = s->box, .folder = s->folder, .err = err, .ok = true, .path = BUF_INIT(PATH_BYTES)};
-    struct reader rows;
-    unsigned odd = 0;
     struct maildir *md = maildir_of(f, s->make, err);
     if (!md)
         return false;
     if (str_eqz(s->folder, "*")) {
+        struct listing l = {.f = f, .err = err, .ok = true};
         maildir_watch_folders(md);
-        return maildir_folders(md, on_folder, &scan, err) && scan.ok;
+        return maildir_folders(md, on_folder, &l, err) && l.ok;
     }
     if (!maildir_watch(md, s->folder, s->box))
         log_msg(LOG_INFO, "%s: no events come from folder \"%.*s\": it is looked at by time", f->account->name,
                 STR_FMT(s->folder));
     maildir_sweep(md, s->folder);
-    if (s->rows) {
-        reader_open(&rows, f);
-        scan.rows = &rows;
-    }
-    bool ok = maildir_scan(md, s->folder, on_file, &scan, &odd, err);
-    if (s->rows)
-        reader_close(&rows);
-    buf_fini(&scan.path);
-    if (ok && odd)
-        log_msg(LOG_WARN, "%s: %u files in folder \"%.*s\" are no messages and were left alone", f->account->name, odd,
-                STR_FMT(s->folder));
-    return ok && scan.ok;
+    while (local_rest(f)) /* the one before */
+        ;
+    struct maildir_scan *files = maildir_scan_open(md, s->folder, err);
+    if (!files)
+        return false;
+    struct scan *scan = f->scan = mem_new(sizeof *scan);
+    *scan = (struct scan){
+        .f = f, .files = files, .step = s->step, .box = s->box, .rows = s->rows, .path = BUF_INIT(PATH_BYTES)};
+    snprintf(scan->folder, sizeof scan->folder, "%.*s", STR_FMT(s->folder));
+    if (scan->rows)
+        reader_open(&scan->reader, f);
+    fetch_goes_on(f);
+    return true;
 }
 
 /* The row of a message; ERR_NO_MESSAGE where it is gone. */
@@ -547,4 +581,4 @@ void local_idle(struct fetch *f, int64_t until_ms)
 }
 
 const struct fetch_protocol local_protocol = {
-    .proto = PROTO_MAILDIR, .steps = own_steps, .idle = local_idle, .wake = local_wake};
+    .proto = PROTO_MAILDIR, .steps = own_steps, .idle = local_idle, .wake = local_wake, .rest = local_rest};

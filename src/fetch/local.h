@@ -22,4 +22,9 @@ bool local_place(struct fetch *, uint32_t step, uint64_t box, struct str folder,
  * A file in memory, positioned at its beginning; -1 with *err. */
 int stub_open(int fd, uint64_t size, struct err *);
 
+/* A slice of the folder that is being looked at (STEP_MAILDIR_SCAN); true: there is more. */
+bool local_rest(struct fetch *);
+/* At the end of the program. */
+void local_stop(struct fetch *);
+
 #endif

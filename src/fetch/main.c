@@ -6,6 +6,7 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
+#include "fetch/local.h"
 #include "net/sasl.h"
 
 #define MEMORY_MAX (UINT64_C(768) << 20)
@@ -74,6 +75,7 @@ static bool network(struct fetch *f, struct err *err)
                                                 .pin = f->account->tls_pin,
                                                 .wake_fd = f->wake_fd >= 0 ? f->wake_fd : chan_fd(f->chan),
                                                 .on_wake = fetch_wake,
+                                                .on_rest = fetch_rest,
                                                 .arg = f};
     if (f->account->in.proto == PROTO_MAILDIR)
         return true;
@@ -134,6 +136,7 @@ int main(int argc, char **argv)
         close(f.given);
     if (f.account_fd >= 0)
         close(f.account_fd);
+    local_stop(&f);
     free(f.account_dir);
     free(f.adds);
     conf_free(&p.conf);

@@ -18,7 +18,7 @@ static bool ask(void *arg, enum need need, bool refused, int *fd_r, struct err *
         f->given = -1;
         struct pollfd p = {.fd = chan_fd(f->chan),
                            .events = (short)(POLLIN | (chan_wants_write(f->chan) ? POLLOUT : 0))};
-        poll(&p, 1, 1000);
+        poll(&p, 1, fetch_rest(f) ? 0 : 1000);
         fetch_wake(f);
         if (f->ended)
             return err_set(err, ERR_CHANNEL, "the store is gone");

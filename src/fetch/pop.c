@@ -297,16 +297,16 @@ static struct left {
 static size_t nleft;
 static bool left_known;
 
-static bool on_left(void *arg, const struct maildir_file *file)
+static bool on_left(void *arg, struct str unique)
 {
     size_t *cap = arg;
-    uint64_t tag = mark_read(file->unique).tag;
-    if (tag == 0 || file->unique.n >= sizeof left->name)
+    uint64_t tag = mark_read(unique).tag;
+    if (tag == 0 || unique.n >= sizeof left->name)
         return true;
     if (nleft == *cap)
         left = mem_resize(left, *cap = *cap ? *cap * 2 : 256, sizeof *left);
     left[nleft].tag = tag;
-    snprintf(left[nleft++].name, sizeof left->name, "%.*s", STR_FMT(file->unique));
+    snprintf(left[nleft++].name, sizeof left->name, "%.*s", STR_FMT(unique));
     return true;
 }
 
@@ -323,7 +323,7 @@ static void left_look(struct maildir *maildir, struct str folder)
     if (left_known)
         return;
     left_known = true;
-    if (!maildir_scan(maildir, folder, on_left, &cap, NULL, &err) || nleft == 0)
+    if (!maildir_names(maildir, folder, on_left, &cap, &err) || nleft == 0)
         return;
     qsort(left, nleft, sizeof *left, by_tag);
 }
@@ -759,5 +759,9 @@ const struct step_handler pop_steps[] = {
     {MSG_STEP_POP_QUIT, step_quit, NULL},
     {MSG_NONE, NULL, NULL},
 };
-const struct fetch_protocol pop_protocol = {
-    .proto = PROTO_POP3, .steps = pop_steps, .idle = local_idle, .wake = local_wake, .closed = session_free};
+const struct fetch_protocol pop_protocol = {.proto = PROTO_POP3,
+                                            .steps = pop_steps,
+                                            .idle = local_idle,
+                                            .wake = local_wake,
+                                            .rest = local_rest,
+                                            .closed = session_free};

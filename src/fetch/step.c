@@ -15,7 +15,7 @@ struct step {
     struct step *next, *outer;
     uint32_t number;
     enum step_class class;
-    bool canceled, ahead;
+    bool canceled, ahead, goes_on;
     struct buf packet; /* the message borrows from it */
     struct msg msg;
 };
@@ -346,7 +346,8 @@ static void step_run(struct fetch *f, struct step *s)
         err.kind = ERR_NONE;
         err.text[0] = 0;
     }
-    step_done(f, s->number, &err);
+    if (!s->goes_on)
+        step_done(f, s->number, &err);
     f->current = s->outer;
     f->gentle = gentle;
     f->canceled = f->current && f->current->canceled;
@@ -400,6 +401,22 @@ static void lost_tell(struct fetch *f)
     FETCH_SEND(f, &err, LOST, .kind = f->lost_err.kind, .text = str_z(f->lost_err.text));
 }
 
+void fetch_goes_on(struct fetch *f)
+{
+    f->current->goes_on = true;
+}
+
+void fetch_ends(struct fetch *f, uint32_t step, const struct err *err)
+{
+    step_done(f, step, err);
+}
+
+bool fetch_rest(void *arg)
+{
+    struct fetch *f = arg;
+    return !f->ended && f->protocol->rest && f->protocol->rest(f);
+}
+
 void fetch_lasts(struct fetch *f)
 {
     f->current->class = CLASS_BACKGROUND;
@@ -420,6 +437,7 @@ bool fetch_yield(struct fetch *f, struct err *err)
             step_run(f, queue_take(f));
             f->depth--;
         }
+        fetch_rest(f);
     }
     if (f->ended)
         return err_set(err, ERR_CHANNEL, "the store is gone");
@@ -441,10 +459,11 @@ void fetch_run(struct fetch *f)
 {
     while (!f->ended) {
         fetch_wake(f);
-        while (f->queue && !f->ended) {
-            struct step *s = queue_take(f);
-            f->depth = 0;
-            step_run(f, s);
+        while (!f->ended && (f->queue || fetch_rest(f))) {
+            if (f->queue) {
+                f->depth = 0;
+                step_run(f, queue_take(f));
+            }
             if (f->lost)
                 lost_tell(f);
             fetch_wake(f);

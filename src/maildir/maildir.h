@@ -71,6 +71,15 @@ typedef bool maildir_file_fn(void *arg, const struct maildir_file *);
  * vanish meanwhile are left out, those that others rename are not. The callback may use the Maildir. One listing and a
  * stat each. */
 bool maildir_scan(struct maildir *, struct str folder, maildir_file_fn *, void *arg, unsigned *odd_r, struct err *);
+/* The same, file by file: the listing is made at once, each stat when its file is asked for. The file is borrowed until
+ * the next call; false: that was the last. The Maildir must outlive it. NULL with *err. */
+struct maildir_scan *maildir_scan_open(struct maildir *, struct str folder, struct err *);
+bool maildir_scan_next(struct maildir_scan *, struct maildir_file *file_r);
+unsigned maildir_scan_odd(const struct maildir_scan *);
+void maildir_scan_close(struct maildir_scan **); /* NULL-safe */
+/* The names alone (what precedes the flags), in no order and without a look at the files. False: the callback's. */
+typedef bool maildir_name_fn(void *arg, struct str unique);
+bool maildir_names(struct maildir *, struct str folder, maildir_name_fn *, void *arg, struct err *);
 /* Opens what the scan of that folder gave, wherever it is by now: as maildir_message. */
 int maildir_open_file(struct maildir *, struct str folder, const struct maildir_file *, struct err *);
 /* Opens the message for reading: a regular file or nothing. -1 with *err. The path from the root is appended to

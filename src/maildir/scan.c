@@ -14,18 +14,15 @@ struct listed {
     size_t name; /* in names, with its NUL */
     bool cur;
 };
-struct scan {
+struct maildir_scan {
     struct maildir *m;
-    struct str folder;
-    const char *folder_dir;
+    char folder[256], folder_dir[256], now[256]; /* now: a name that was found anew */
     DIR *new, *cur;
     struct buf names, path;
     struct listed *list;
-    size_t n, cap;
-    maildir_file_fn *fn;
-    void *arg;
+    size_t n, at, cap;
     unsigned odd;
-    bool ended;
+    bool listed; /* both directories, to their end */
 };
 
 /* "1700000000.M1P2.host": seconds of 1970, as every delivery agent has them. */
@@ -47,63 +44,69 @@ static int newest_first(const void *a, const void *b)
 }
 
 /* One file; another program may have renamed it since it was listed. */
-static void look(struct scan *s, const struct listed *l)
+static bool look(struct maildir_scan *s, const struct listed *l, struct maildir_file *f)
 {
     const char *name = s->names.p + l->name, *sub = l->cur ? "cur" : "new";
-    char now[256];
+    char *now = s->now;
     struct err err = ERR_INIT;
-    struct maildir_file f;
     struct stat st;
-    if (!md_parse_name(name, &f.unique, &f.flags))
-        return;
+    if (!md_parse_name(name, &f->unique, &f->flags))
+        return false;
     if (fstatat(dirfd(l->cur ? s->cur : s->new), name, &st, AT_SYMLINK_NOFOLLOW) < 0) {
-        struct str unique = f.unique;
-        if (!md_find(s->m, s->folder, unique, &sub, now, &err) || !md_parse_name(now, &f.unique, &f.flags) ||
+        struct str unique = f->unique;
+        if (!md_find(s->m, str_z(s->folder), unique, &sub, now, &err) || !md_parse_name(now, &f->unique, &f->flags) ||
             fstatat(dirfd(sub[0] == 'c' ? s->cur : s->new), now, &st, AT_SYMLINK_NOFOLLOW) < 0)
-            return; /* gone meanwhile */
+            return false; /* gone meanwhile */
         name = now;
     }
     if (!S_ISREG(st.st_mode)) {
         s->odd++;
-        return;
+        return false;
     }
     buf_reset(&s->path);
     md_path(s->folder_dir, sub, name, &s->path);
-    f.path = buf_str(&s->path);
-    f.size = (uint64_t)st.st_size;
-    f.mtime = (int64_t)st.st_mtime;
-    s->ended = !s->fn(s->arg, &f);
+    f->path = buf_str(&s->path);
+    f->size = (uint64_t)st.st_size;
+    f->mtime = (int64_t)st.st_mtime;
+    return true;
 }
 
-static void look_all(struct scan *s)
+/* The next name of a directory that can be a message's; NULL at its end. */
+static const char *name_next(DIR *d, struct str *unique_r, unsigned *odd)
 {
-    if (s->n > 1)
-        qsort(s->list, s->n, sizeof *s->list, newest_first);
-    for (size_t i = 0; i < s->n && !s->ended; i++)
-        look(s, &s->list[i]);
-    s->n = 0;
-    buf_reset(&s->names);
-}
-
-static void list_dir(struct scan *s, DIR *d, bool cur)
-{
-    for (struct dirent *e; !s->ended && (e = readdir(d));) {
-        struct str unique;
-        uint32_t flags;
+    uint32_t flags;
+    for (struct dirent *e; (e = readdir(d));) {
         if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
             continue;
-        if (!md_parse_name(e->d_name, &unique, &flags) || unique.n > 240) {
-            s->odd++;
-            continue;
-        }
-        size_t n = strlen(e->d_name) + 1;
-        if (s->names.n + n > NAMES_MAX)
-            look_all(s);
+        if (md_parse_name(e->d_name, unique_r, &flags) && unique_r->n <= 240)
+            return e->d_name;
+        ++*odd;
+    }
+    return NULL;
+}
+
+/* False: there is more than fits. */
+static bool list_dir(struct maildir_scan *s, DIR *d, bool cur)
+{
+    struct str unique;
+    const char *name;
+    while (s->names.n + 256 <= NAMES_MAX && (name = name_next(d, &unique, &s->odd))) {
         if (s->n == s->cap)
             s->list = mem_resize(s->list, s->cap = s->cap ? s->cap * 2 : 256, sizeof *s->list);
-        s->list[s->n++] = (struct listed){.at = time_of(e->d_name), .name = s->names.n, .cur = cur};
-        buf_add(&s->names, e->d_name, n);
+        s->list[s->n++] = (struct listed){.at = time_of(name), .name = s->names.n, .cur = cur};
+        buf_add(&s->names, name, strlen(name) + 1);
     }
+    return s->names.n + 256 <= NAMES_MAX;
+}
+
+/* new before cur: a file that another program moves meanwhile is seen twice rather than never. */
+static void list(struct maildir_scan *s)
+{
+    s->n = s->at = 0;
+    buf_reset(&s->names);
+    s->listed = list_dir(s, s->new, false) && list_dir(s, s->cur, true);
+    if (s->n > 1)
+        qsort(s->list, s->n, sizeof *s->list, newest_first);
 }
 
 static DIR *open_dir(struct maildir *m, struct str folder, const char *sub, struct err *err)
@@ -117,33 +120,87 @@ static DIR *open_dir(struct maildir *m, struct str folder, const char *sub, stru
     return d;
 }
 
+struct maildir_scan *maildir_scan_open(struct maildir *m, struct str folder, struct err *err)
+{
+    struct maildir_scan *s = mem_new(sizeof *s);
+    s->m = m;
+    buf_init(&s->names, NAMES_MAX);
+    buf_init(&s->path, 1024);
+    bool ok = md_folder_dir(folder, s->folder_dir, err);
+    s->new = ok ? open_dir(m, folder, "new", err) : NULL;
+    s->cur = s->new ? open_dir(m, folder, "cur", err) : NULL;
+    if (!s->cur) {
+        maildir_scan_close(&s);
+        return NULL;
+    }
+    snprintf(s->folder, sizeof s->folder, "%.*s", STR_FMT(folder));
+    list(s);
+    return s;
+}
+
+bool maildir_scan_next(struct maildir_scan *s, struct maildir_file *file_r)
+{
+    for (;;) {
+        if (s->at == s->n) {
+            if (s->listed)
+                return false;
+            list(s);
+        } else if (look(s, &s->list[s->at++], file_r)) {
+            return true;
+        }
+    }
+}
+
+unsigned maildir_scan_odd(const struct maildir_scan *s)
+{
+    return s->odd;
+}
+
+void maildir_scan_close(struct maildir_scan **sp)
+{
+    struct maildir_scan *s = *sp;
+    if (!s)
+        return;
+    free(s->list);
+    buf_fini(&s->names);
+    buf_fini(&s->path);
+    if (s->cur)
+        closedir(s->cur);
+    if (s->new)
+        closedir(s->new);
+    free(s);
+    *sp = NULL;
+}
+
 bool maildir_scan(struct maildir *m, struct str folder, maildir_file_fn *fn, void *arg, unsigned *odd_r,
                   struct err *err)
 {
-    char dir[256];
-    struct scan s = {.m = m, .folder = folder, .folder_dir = dir, .fn = fn, .arg = arg};
-    if (!md_folder_dir(folder, dir, err))
+    struct maildir_file file;
+    struct maildir_scan *s = maildir_scan_open(m, folder, err);
+    if (!s)
         return false;
-    s.new = open_dir(m, folder, "new", err);
-    s.cur = s.new ? open_dir(m, folder, "cur", err) : NULL;
-    bool ok = s.cur != NULL;
-    if (ok) {
-        buf_init(&s.names, NAMES_MAX);
-        buf_init(&s.path, 1024);
-        /* new before cur: a file that another program moves meanwhile is seen twice rather than never. */
-        list_dir(&s, s.new, false);
-        list_dir(&s, s.cur, true);
-        look_all(&s);
-        free(s.list);
-        buf_fini(&s.names);
-        buf_fini(&s.path);
-        closedir(s.cur);
-    }
-    if (s.new)
-        closedir(s.new);
+    while (maildir_scan_next(s, &file) && fn(arg, &file))
+        ;
     if (odd_r)
-        *odd_r = s.odd;
-    return ok;
+        *odd_r = s->odd;
+    maildir_scan_close(&s);
+    return true;
+}
+
+bool maildir_names(struct maildir *m, struct str folder, maildir_name_fn *fn, void *arg, struct err *err)
+{
+    static const char *const subs[] = {"new", "cur"};
+    struct str unique;
+    unsigned odd = 0;
+    for (size_t i = 0; i < COUNT(subs); i++) {
+        DIR *d = open_dir(m, folder, subs[i], err);
+        if (!d)
+            return false;
+        while (name_next(d, &unique, &odd) && fn(arg, unique))
+            ;
+        closedir(d);
+    }
+    return true;
 }
 
 int maildir_open_file(struct maildir *m, struct str folder, const struct maildir_file *file, struct err *err)

@@ -24,6 +24,8 @@ enum wait_result net_wait(const struct stream_options *o, struct pollfd *fds, un
             int64_t left = deadline_ms - clock_mono_ms();
             timeout = (int)MAX(MIN(left, (int64_t)INT32_MAX), (int64_t)0);
         }
+        if (timeout != 0 && o->on_rest != NULL && o->on_rest(o->arg))
+            timeout = 0;
         if (n > 0)
             memcpy(all, fds, n * sizeof *fds);
         if (wake)
@@ -43,7 +45,7 @@ enum wait_result net_wait(const struct stream_options *o, struct pollfd *fds, un
             memcpy(fds, all, n * sizeof *fds);
         if (got > 0)
             return WAIT_READY;
-        if (timeout >= 0 && deadline_ms - clock_mono_ms() <= 0)
+        if (deadline_ms >= 0 && deadline_ms - clock_mono_ms() <= 0)
             return WAIT_TIMEOUT;
     }
 }

@@ -20,6 +20,7 @@ struct stream_options {
     const char *pin;       /* "" or sha256/BASE64 of the SubjectPublicKeyInfo; several separated by blanks or commas */
     int wake_fd;           /* -1 none */
     bool (*on_wake)(void *arg);
+    bool (*on_rest)(void *arg); /* or NULL: called before each wait, does a few milliseconds of work; true: has more */
     void *arg;
 };
 /* Loads CA store, providers, resolver and charset data so that a sandbox may be entered after it. Once per process. */

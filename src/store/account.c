@@ -613,8 +613,8 @@ void acct_pump(struct acct *a)
         if (a->imap) {
             acct_connect_soon(a);
             imap_pump(a);
-        } else if (!local_pump(a)) {
-            bool replaying = replay_pump(a);
+        } else {
+            bool replaying = !local_pump(a) && replay_pump(a);
             if (a->pop)
                 pop_pump(a);
             else if (a->passes && !replaying && !local_busy(a))

@@ -752,6 +752,9 @@ static bool deleting(struct acct *a)
 void pop_pump(struct acct *a)
 {
     struct pop_run *r = a->poprun;
+    /* While folders are looked at, the line is opened and the maildrop listed, no more. */
+    if (a->list_open || a->list_wanted || (a->scanning && r && r->phase >= POP_FETCHING))
+        return;
     if (!r) {
         struct err why = ERR_INIT;
         if (clock_mono_ms() < a->pop_due || a->offline || a->held || a->wait_change || a->retry || a->connect_step)

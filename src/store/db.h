@@ -477,7 +477,6 @@ struct db_pop {
     bool unsure;   /* it has the UIDL of a message that is here, another size, and no header to know it by */
     bool purged;   /* deleted here for good */
     bool in_trash; /* its file lies in the mailbox that db_pop_each was given */
-    struct str uidl;
 };
 /* One listing of the maildrop. Begin; add each; end matches it with the ledger: the same UIDL twice is two messages;
  * what was marked deleted but is listed again was not committed and goes back to POP_DELETE_WANTED, never downloaded

@@ -66,22 +66,10 @@ bool db_pop_add(struct db *db, uint32_t number, uint64_t size, struct str uidl, 
 }
 
 struct entry {
-    uint64_t id, size;
+    uint64_t hash, id, size; /* hash: of its UIDL; id 0: taken */
     enum pop_state state;
     bool missing;
 };
-
-static size_t entries_of(struct db *db, struct str uidl, struct entry **e, size_t *cap)
-{
-    size_t n = 0;
-    sqlite3_stmt *st = q_ask(db, "SELECT id,size,state,missing FROM uidl WHERE uidl=? ORDER BY id", "s", uidl);
-    while (q_step(db, st)) {
-        if (n == *cap)
-            *e = mem_resize(*e, *cap = *cap ? *cap * 2 : 8, sizeof **e);
-        (*e)[n++] = (struct entry){sql_u64(st, 0), sql_u64(st, 1), (enum pop_state)sql_int(st, 2), sql_int(st, 3) > 0};
-    }
-    return n;
-}
 
 static bool same_size(uint64_t a, uint64_t b)
 {
@@ -140,6 +128,32 @@ static struct str uidl_at(const struct pop *p, size_t offset)
     return (struct str){p->uidls.p + offset + sizeof n, n};
 }
 
+static int by_hash_and_age(const void *a, const void *b)
+{
+    const struct entry *x = a, *y = b;
+    if (x->hash != y->hash)
+        return x->hash < y->hash ? -1 : 1;
+    return (x->id > y->id) - (x->id < y->id);
+}
+
+/* The whole ledger in one walk: a listing has nearly all of it. */
+static struct entry *entries_all(struct db *db, size_t *n_r)
+{
+    struct entry *e = NULL;
+    size_t n = 0, cap = 0;
+    sqlite3_stmt *st = q_ask(db, "SELECT uidl,id,size,state,missing FROM uidl", "");
+    while (q_step(db, st)) {
+        if (n == cap)
+            e = mem_resize(e, cap = cap ? cap * 2 : 64, sizeof *e);
+        e[n++] = (struct entry){sql_hash(&db->q, sql_str(st, 0)), sql_u64(st, 1), sql_u64(st, 2),
+                                (enum pop_state)sql_int(st, 3), sql_int(st, 4) > 0};
+    }
+    if (n > 1)
+        qsort(e, n, sizeof *e, by_hash_and_age);
+    *n_r = n;
+    return e;
+}
+
 /* By UIDL. Grouped through its hash: under a key of our own, equal hash means equal UIDL. */
 static void match_all(struct db *db, struct pop *p)
 {
@@ -147,15 +161,19 @@ static void match_all(struct db *db, struct pop *p)
     for (size_t i = 0; i < p->n; i++)
         keys[i] = (struct key){sql_hash(&db->q, uidl_at(p, p->list[i].uidl)), i};
     qsort(keys, p->n, sizeof *keys, by_hash);
-    struct entry *e = NULL;
-    size_t cap = 0, *at = mem_array(p->n ? p->n : 1, sizeof *at);
+    size_t total, from = 0, *at = mem_array(p->n ? p->n : 1, sizeof *at);
+    struct entry *e = entries_all(db, &total);
     for (size_t i = 0; i < p->n && !db->failed;) {
-        size_t n = 0;
+        size_t n = 0, to;
         uint64_t hash = keys[i].hash;
         for (; i < p->n && keys[i].hash == hash; i++)
             at[n++] = keys[i].at;
-        size_t ne = entries_of(db, uidl_at(p, p->list[at[0]].uidl), &e, &cap);
-        match(p, at, n, e, ne);
+        while (from < total && e[from].hash < hash)
+            from++;
+        for (to = from; to < total && e[to].hash == hash; to++)
+            ;
+        if (to > from)
+            match(p, at, n, e + from, to - from);
     }
     free(e);
     free(at);
@@ -368,45 +386,52 @@ static void tags_in(struct db *db, uint64_t box, struct imap *tags)
 bool db_pop_each(struct db *db, uint64_t trash, db_pop_fn *fn, void *arg, struct err *err)
 {
     bool own;
-    struct imap trashed = {0};
+    struct imap trashed = {0}, listed = {0};
     if (!call_enter(db, &own, err))
         return false;
     if (trash)
         tags_in(db, trash, &trashed);
-    for (size_t i = 0; db->pop && db->pop->ended && i < db->pop->n; i++) {
-        const struct listed *l = &db->pop->list[i];
-        sqlite3_stmt *st =
-            q_ask(db, "SELECT state,failures,why,delivered,uidl,purged,tag FROM uidl WHERE id=?", "i", I(l->id));
-        if (!q_step(db, st))
+    struct pop *p = db->pop && db->pop->ended ? db->pop : NULL;
+    struct db_pop *all = mem_array(p && p->n ? p->n : 1, sizeof *all);
+    for (size_t i = 0; p && i < p->n; i++)
+        imap_put(&listed, p->list[i].id, &p->list[i]);
+    sqlite3_stmt *st = p ? q_ask(db, "SELECT id,state,failures,why,delivered,purged,tag FROM uidl", "") : NULL;
+    while (q_step(db, st)) {
+        const struct listed *l = imap_get(&listed, sql_u64(st, 0));
+        if (!l)
             continue;
-        struct db_pop e = {.id = l->id,
-                           .number = l->number,
-                           .size = l->size,
-                           .state = (enum pop_state)sql_int(st, 0),
-                           .failures = sql_u32(st, 1),
-                           .why = (enum err_kind)sql_int(st, 2),
-                           .delivered = sql_int(st, 3),
-                           .uidl = sql_str(st, 4),
-                           .unsure = l->unsure,
-                           .purged = sql_int(st, 5) != 0,
-                           .in_trash = sql_u64(st, 6) && imap_get(&trashed, sql_u64(st, 6))};
-        fn(arg, &e);
-        sqlite3_reset(st);
+        all[l - p->list] = (struct db_pop){.id = l->id,
+                                           .number = l->number,
+                                           .size = l->size,
+                                           .state = (enum pop_state)sql_int(st, 1),
+                                           .failures = sql_u32(st, 2),
+                                           .why = (enum err_kind)sql_int(st, 3),
+                                           .delivered = sql_int(st, 4),
+                                           .unsure = l->unsure,
+                                           .purged = sql_int(st, 5) != 0,
+                                           .in_trash = sql_u64(st, 6) && imap_get(&trashed, sql_u64(st, 6))};
     }
+    for (size_t i = 0; p && i < p->n; i++)
+        if (all[i].id)
+            fn(arg, &all[i]);
+    free(all);
+    imap_fini(&listed, NULL);
     imap_fini(&trashed, NULL);
     return call_leave(db, own, err);
 }
 
 bool db_pop_stubs(struct db *db, db_pop_number_fn *fn, void *arg, struct err *err)
 {
-    bool own;
+    bool own, any = false;
     struct imap stubs = {0};
     if (!call_enter(db, &own, err))
         return false;
-    tags_in(db, 0, &stubs);
     for (size_t i = 0; db->pop && db->pop->ended && i < db->pop->n; i++) {
         const struct listed *l = &db->pop->list[i];
         int64_t tag = 0;
+        if (l->state == POP_STUB && !any) /* most maildrops have none */
+            tags_in(db, 0, &stubs);
+        any = any || l->state == POP_STUB;
         if (l->state != POP_STUB ||
             !q_one(db, &tag, "SELECT tag FROM uidl WHERE id=? AND tag IS NOT NULL", "i", I(l->id)))
             continue;

@@ -412,6 +412,9 @@ bool schema_open(struct db *db, const char *path_keep, const char *path_cache, u
     int on = 1;
     sqlite3_file_control(db->q.h, "main", SQLITE_FCNTL_PERSIST_WAL, &on);
     sqlite3_file_control(db->q.h, "cache", SQLITE_FCNTL_PERSIST_WAL, &on);
+    /* What is not cut off at the end is read at the next start, all of it. */
+    if (!sql_exec(&db->q, "PRAGMA main.journal_size_limit=67108864", err))
+        return false;
     return sql_exec(&db->q, "PRAGMA wal_autocheckpoint=10000", err) &&
            sql_exec(&db->q, "PRAGMA temp_store=MEMORY", err);
 }

@@ -63,6 +63,12 @@ static void test_open_modes(void **state)
         assert_int_equal(s.st_mode & 0777, 0600);
     }
     db_close(&db);
+    for (size_t i = 2; i < COUNT(names);
+         i++) { /* there for readers, and nothing in it that the next start has to read */
+        struct stat s;
+        assert_int_equal(stat(file_of(names[i]), &s), 0);
+        assert_int_equal(s.st_size, 0);
+    }
     db = open_db(false, &opened);
     assert_int_equal(opened, 0);
     db_close(&db);

@@ -102,6 +102,13 @@ static bool note(void *arg, const struct maildir_file *file)
     return true;
 }
 
+static bool count_name(void *arg, struct str unique)
+{
+    unsigned *n = arg;
+    *n += unique.n > 0;
+    return true;
+}
+
 /* Newest first by the time in the name; what is renamed in the middle is not missed. */
 static void test_scan_order(void **state)
 {
@@ -117,6 +124,15 @@ static void test_scan_order(void **state)
     }
     assert_true(maildir_scan(f->m, STR(""), note, &o, NULL, &f->err));
     assert_string_equal(buf_z(&o.names), "1800000000.d 1700000000.c 1600000000.b* 1500000000.a odd ");
+    struct maildir_file file;
+    struct maildir_scan *s = maildir_scan_open(f->m, STR(""), &f->err);
+    assert_true(s && maildir_scan_next(s, &file) && str_eqz(file.unique, "1800000000.d"));
+    assert_true(maildir_remove(f->m, STR(""), STR("1700000000.c"), &f->err)); /* between two looks */
+    assert_true(maildir_scan_next(s, &file) && str_eqz(file.unique, "1600000000.b") && file.size == 12);
+    maildir_scan_close(&s);
+    unsigned names_n = 0;
+    assert_true(maildir_names(f->m, STR(""), count_name, &names_n, &f->err));
+    assert_int_equal(names_n, 4);
     buf_fini(&path);
     buf_fini(&o.names);
 }
