@@ -9,7 +9,8 @@ void box_free(void *p)
         return;
     free(b->name);
     free(b->utf8);
-    free(b->rank);
+    free(b->rows.block);
+    free(b->threads.block);
     free(b->objid);
     free(b);
 }
@@ -336,7 +337,7 @@ void box_remove(struct db *db, struct box *b)
     intent_box_gone(db, b->id);
     box_drop_rows(db, b);
     q_run(db, "DELETE FROM box WHERE id=?", "i", I(b->id));
-    q_run(db, "DELETE FROM rank WHERE box=?", "i", I(b->id));
+    q_run(db, "DELETE FROM rank WHERE box IN (?1,-?1)", "i", I(b->id));
     q_run(db, "DELETE FROM thread WHERE box=?", "i", I(b->id));
     q_keep(db, "DELETE FROM boxid WHERE id=?", "i", I(b->id));
     db->list_changed = true;

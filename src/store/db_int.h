@@ -34,6 +34,11 @@ struct rank_block { /* rows of [this bound, the next block's bound), ascending *
     uint32_t n, unread, flagged;
     bool dirty, stored;
 };
+struct ranks {
+    int64_t key;              /* of the table: the mailbox, for its threads with the sign turned */
+    struct rank_block *block; /* NULL: not loaded */
+    size_t n, cap;
+};
 struct box {
     uint64_t id;
     char *name, *utf8;
@@ -52,9 +57,8 @@ struct box {
     uint32_t next;                /* UIDNEXT as heard last, 0 unknown; not stored */
     uint32_t shown, shown_unread; /* rows shown here */
     bool readonly, keywords_ok, filled, creating, hidden;
-    uint64_t listed;         /* number of the LIST that named it last */
-    struct rank_block *rank; /* NULL: not loaded */
-    size_t nrank, rank_cap;
+    uint64_t listed; /* number of the LIST that named it last */
+    struct ranks rows, threads;
     bool dirty, changed;
     uint32_t fresh;
 };
@@ -167,6 +171,8 @@ void rank_change(struct db *, struct box *, const struct rowc *old, const struct
 void rank_settle(struct db *, struct box *, int64_t date,
                  uint64_t id); /* after the row is in the table: splits its block */
 void rank_flush(struct db *, struct box *);
+/* A thread of the mailbox came (was NULL), went (now NULL) or has another newest date; after it is in the table. */
+void rank_thread(struct db *, struct box *, uint64_t thread, const int64_t *was, const int64_t *now);
 
 bool row_load(struct db *, uint64_t id, struct rowc *row_r);
 /* Writes the numbers of a row that changed and keeps counters, ranks and threads right. `old` as in the table. */

@@ -82,10 +82,27 @@ bool reader_thread_rank(struct reader *r, uint64_t box, const struct row_key *ke
     *rank_r = *total_r = 0;
     if (ready < 1)
         return ready == 0;
-    *rank_r = counted(sql_ask(&r->q, "SELECT count(*) FROM thread WHERE box=? AND (newest,thread)>(?,?)", "iii",
-                              (int64_t)box, key->date, (int64_t)MIN(key->id, (uint64_t)INT64_MAX)),
-                      &rc);
+    int64_t id = (int64_t)MIN(key->id, (uint64_t)INT64_MAX), blocks = -(int64_t)box;
+    uint32_t above = counted(sql_ask(&r->q, "SELECT coalesce(sum(n),0) FROM rank WHERE box=?1 AND (date,id)>(?2,?3)",
+                                     "iii", blocks, key->date, id),
+                             &rc);
+    struct row_key end = KEY_NEWEST;
+    sqlite3_stmt *st =
+        sql_ask(&r->q, "SELECT date,id FROM rank WHERE box=?1 AND (date,id)>(?2,?3) ORDER BY date,id LIMIT 1", "iii",
+                blocks, key->date, id);
+    if (rc == SQLITE_OK && sql_step(st, &rc)) {
+        end = (struct row_key){sql_int(st, 0), sql_u64(st, 1)};
+        sqlite3_reset(st);
+    }
     if (rc == SQLITE_OK)
+        *rank_r = above + counted(sql_ask(&r->q,
+                                          "SELECT count(*) FROM thread WHERE box=?1 AND (newest,thread)>(?2,?3) AND "
+                                          "(newest,thread)<(?4,?5)",
+                                          "iiiii", (int64_t)box, key->date, id, end.date, (int64_t)end.id),
+                                  &rc);
+    if (rc == SQLITE_OK)
+        *total_r = counted(sql_ask(&r->q, "SELECT coalesce(sum(n),0) FROM rank WHERE box=?", "i", blocks), &rc);
+    if (rc == SQLITE_OK && !*total_r) /* a cache from before they were counted */
         *total_r = counted(sql_ask(&r->q, "SELECT count(*) FROM thread WHERE box=?", "i", (int64_t)box), &rc);
     return read_end(r, rc, err);
 }

@@ -36,6 +36,34 @@ void thread_count(struct db *db, uint64_t box, uint64_t thread, int count, int u
     }
 }
 
+/* Adds the change to the thread's row, without its date. */
+static void flush_counts(struct db *db, const struct thread_delta *d, int64_t newest)
+{
+    q_run(db,
+          "INSERT INTO thread VALUES(?,?,?,max(?,0),max(?,0),max(?,0)) ON CONFLICT DO UPDATE SET "
+          "newest=excluded.newest,count=count+?4,unread=max(unread+?5,0),flagged=max(flagged+?6,0)",
+          "iiiiii", I(d->box), I(d->thread), newest, I(d->count), I(d->unread), I(d->flagged));
+}
+
+static void flush_one(struct db *db, const struct thread_delta *d)
+{
+    int64_t was = 0, now = d->newest;
+    bool had = q_one(db, &was, "SELECT newest FROM thread WHERE box=? AND thread=?", "ii", I(d->box), I(d->thread));
+    bool has = true;
+    if (!d->removed)
+        now = had ? MAX(was, now) : now;
+    else
+        has = q_one(db, &now, "SELECT date FROM msg WHERE thread=? AND box=? ORDER BY date DESC LIMIT 1", "ii",
+                    I(d->thread), I(d->box));
+    if (has)
+        flush_counts(db, d, now);
+    else
+        q_run(db, "DELETE FROM thread WHERE box=? AND thread=?", "ii", I(d->box), I(d->thread));
+    struct box *b = had == has && was == now ? NULL : box_ref(db, d->box);
+    if (b && (had || has))
+        rank_thread(db, b, d->thread, had ? &was : NULL, has ? &now : NULL);
+}
+
 void thread_flush(struct db *db)
 {
     IMAP_EACH(&db->threads, i)
@@ -43,25 +71,7 @@ void thread_flush(struct db *db)
         struct thread_delta *d = db->threads.slots[i].value;
         if (!d->added && !d->removed)
             continue;
-        if (d->removed) {
-            int64_t newest;
-            q_run(db,
-                  "INSERT INTO thread VALUES(?,?,?,max(?,0),max(?,0),max(?,0)) ON CONFLICT DO UPDATE SET "
-                  "count=count+?4,unread=max(unread+?5,0),flagged=max(flagged+?6,0)",
-                  "iiiiii", I(d->box), I(d->thread), d->newest, I(d->count), I(d->unread), I(d->flagged));
-            if (q_one(db, &newest, "SELECT date FROM msg WHERE thread=? AND box=? ORDER BY date DESC LIMIT 1", "ii",
-                      I(d->thread), I(d->box)))
-                q_run(db, "UPDATE thread SET newest=? WHERE box=? AND thread=?", "iii", newest, I(d->box),
-                      I(d->thread));
-            else
-                q_run(db, "DELETE FROM thread WHERE box=? AND thread=?", "ii", I(d->box), I(d->thread));
-        } else {
-            q_run(db,
-                  "INSERT INTO thread VALUES(?,?,?,?,?,?) ON CONFLICT DO UPDATE SET "
-                  "newest=max(newest,excluded.newest),count=count+excluded.count,unread=unread+excluded.unread,flagged="
-                  "flagged+excluded.flagged",
-                  "iiiiii", I(d->box), I(d->thread), d->newest, I(d->count), I(d->unread), I(d->flagged));
-        }
+        flush_one(db, d);
         free(d);
         db->threads.slots[i].value = NULL;
     }

@@ -704,6 +704,9 @@ static void check_counters(void)
         "SELECT count(*) FROM box b WHERE known_unread<>(SELECT count(*) FROM msg WHERE sbox=b.id AND suid>0 AND "
         "sflags&1=0)",
         "SELECT count(*) FROM box b WHERE shown<>(SELECT coalesce(sum(n),0) FROM rank WHERE box=b.id)",
+        "SELECT count(*) FROM box b WHERE (SELECT count(*) FROM thread WHERE box=b.id)<>(SELECT coalesce(sum(n),0) "
+        "FROM "
+        "rank WHERE box=-b.id)",
         "SELECT count(*) FROM box b WHERE shown_unread<>(SELECT coalesce(sum(unread),0) FROM rank WHERE box=b.id)",
         "SELECT count(*) FROM box b WHERE (SELECT count(*) FROM msg WHERE box=b.id AND flags&4)<>(SELECT "
         "coalesce(sum(flagged),0) FROM rank WHERE box=b.id)",

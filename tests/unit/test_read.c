@@ -28,6 +28,26 @@ static int teardown(void **state)
     return scratch_drop(state);
 }
 
+/* On a connection of its own. */
+static int64_t ask_cache(const char *text)
+{
+    char path[128];
+    sqlite3 *h;
+    sqlite3_stmt *st;
+    snprintf(path, sizeof path, "%s/work/cache.db", scratch);
+    assert_int_equal(sqlite3_open(path, &h), SQLITE_OK);
+    assert_int_equal(sqlite3_prepare_v2(h, text, -1, &st, NULL), SQLITE_OK);
+    int64_t v = sqlite3_step(st) == SQLITE_ROW ? sqlite3_column_int64(st, 0) : -1;
+    sqlite3_finalize(st);
+    sqlite3_close(h);
+    return v;
+}
+
+static void change_cache(const char *text)
+{
+    assert_int_equal(ask_cache(text), -1);
+}
+
 static uint64_t got[5000];
 static size_t ngot;
 static struct row_key last;
@@ -488,6 +508,70 @@ static void test_cache_replaced(void **state)
     assert_int_equal(window(in, LIST_ALL, NULL, true, 10), 1);
 }
 
+static struct row_key threads_of[6000];
+static size_t nthreads;
+static void note_thread(void *arg, const struct thread_row *t)
+{
+    (void)arg;
+    assert_true(nthreads < COUNT(threads_of));
+    threads_of[nthreads++] = (struct row_key){t->newest, t->thread};
+}
+
+/* Each thread stands where it is counted. */
+static void check_thread_ranks(unsigned step)
+{
+    nthreads = 0;
+    OK(reader_threads(r, in, false, NULL, true, COUNT(threads_of), note_thread, NULL, &err));
+    for (size_t i = 0; i < nthreads; i += step) {
+        uint32_t rank, total;
+        OK(reader_thread_rank(r, in, &threads_of[i], &rank, &total, &err));
+        assert_int_equal(rank, i);
+        assert_int_equal(total, nthreads);
+        OK(reader_thread_rank(r, in, &(struct row_key){threads_of[i].date, 0}, &rank, &total, &err));
+        assert_true(rank > i);
+    }
+}
+
+/* Threads are counted in blocks: these split, lose their rows and are joined, and dates change. */
+static void test_thread_ranks(void **state)
+{
+    (void)state;
+    uint64_t group;
+    uint32_t n;
+    static uint64_t ids[5001];
+    OK(db_begin(db, &err));
+    for (uint32_t uid = 1; uid <= 5000; uid++) {
+        char msgid[32], refs[32];
+        snprintf(msgid, sizeof msgid, "m%u@x", uid);
+        snprintf(refs, sizeof refs, "m%u@x", uid > 900 ? uid - 700 : 0);
+        struct db_row row = row_of(in, uid, msgid);
+        row.date = 1700000000 + uid * 7919 % 2500; /* every date twice */
+        row.refs = uid > 900 && uid % 3 == 0 ? str_z(refs) : STR("");
+        ids[uid] = put(db, &row);
+    }
+    OK(db_commit(db, &err));
+    check_thread_ranks(61);
+    assert_in_range(nthreads, 3000, 4000);
+    assert_true(ask_cache("SELECT count(*) FROM rank WHERE box<0") > 3);
+    for (uint32_t uid = 1; uid <= 5000; uid += 2)
+        if (uid > 2000)
+            OK(db_intent_add(
+                db,
+                &(struct db_intent){.kind = INTENT_MOVE, .target = archive, .msgs = &ids[uid], .n = 1, .now = recent()},
+                &group, NULL, &n, &err));
+    check_thread_ranks(17);
+    OK(db_gone(db, in, 1, 1500, &err));
+    check_thread_ranks(5);
+    /* from before they were counted */
+    db_close(&db);
+    change_cache("DELETE FROM rank WHERE box<0");
+    db = open_db(false, NULL);
+    check_thread_ranks(50);
+    put_uid(db, in, 6000, "late@x");
+    check_thread_ranks(50);
+    assert_true(ask_cache("SELECT count(*) FROM rank WHERE box<0") > 1);
+}
+
 /* Every statement the reader has run on messages: a seek in an index, no scan, no sort. */
 static void test_plans(void **state)
 {
@@ -544,7 +628,7 @@ int main(void)
         T(test_addresses),      T(test_version_and_tags),
         T(test_cache_replaced), T(test_threads),
         T(test_tree),           T(test_tree_hostile),
-        T(test_plans),
+        T(test_thread_ranks),   T(test_plans),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
