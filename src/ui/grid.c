@@ -8,8 +8,17 @@ void grid_init(struct grid *g)
     *g = (struct grid){.rows = 0};
 }
 
+static void drop_links(struct grid *g)
+{
+    for (unsigned i = 0; i < g->nlinks; i++)
+        free(g->links[i].target);
+    g->nlinks = 0;
+}
+
 void grid_fini(struct grid *g)
 {
+    drop_links(g);
+    free(g->links);
     free(g->cells);
     grid_init(g);
 }
@@ -30,6 +39,7 @@ void grid_clear(struct grid *g, style s)
 {
     struct cell c = blank_cell;
     c.style = s;
+    drop_links(g);
     for (size_t i = 0; i < (size_t)g->rows * g->cols; i++)
         g->cells[i] = c;
     g->cursor_on = false;
@@ -160,6 +170,55 @@ void grid_overlay(struct grid *g, struct rect r, unsigned y, unsigned x, unsigne
         struct cell *c = &g->cells[(size_t)(r.y + y) * g->cols + r.x + x];
         c->style = (style)(c->style | overlay);
     }
+}
+
+/* ---- links ---- */
+static bool encode(struct str url, struct buf *out)
+{
+    for (size_t i = 0; i < url.n; i++) {
+        unsigned char c = (unsigned char)url.p[i];
+        if (c <= ' ' || c == 0x7f)
+            return false;
+        if (c < 0x7f ? !buf_addc(out, (char)c) : !buf_addf(out, "%%%02X", c))
+            return false;
+    }
+    return url.n > 0;
+}
+
+/* The number of the target among those of the grid; the same target has the same one in each frame. */
+static uint32_t link_number(struct grid *g, const char *target)
+{
+    uint32_t h = 2166136261u;
+    for (const char *p = target; *p; p++)
+        h = (h ^ (unsigned char)*p) * 16777619u;
+    h |= 1;
+    const char *old = grid_link_target(g, h);
+    if (old)
+        return strcmp(old, target) == 0 ? h : 0;
+    if (g->nlinks == GRID_MAX_LINKS)
+        return 0;
+    g->links = mem_resize(g->links, g->nlinks + 1, sizeof *g->links);
+    g->links[g->nlinks++] = (struct grid_link){h, mem_dup_z(target)};
+    return h;
+}
+
+void grid_link(struct grid *g, struct rect r, unsigned y, unsigned x, unsigned n, struct str url)
+{
+    struct buf target = BUF_INIT(GRID_MAX_TARGET);
+    uint32_t number = 0;
+    if (clip(g, &r) && y < r.rows && encode(url, &target))
+        number = link_number(g, buf_z(&target));
+    buf_fini(&target);
+    for (; number && n && x < r.cols; n--, x++)
+        g->cells[(size_t)(r.y + y) * g->cols + r.x + x].link = number;
+}
+
+const char *grid_link_target(const struct grid *g, uint32_t number)
+{
+    for (unsigned i = 0; i < g->nlinks; i++)
+        if (g->links[i].number == number)
+            return g->links[i].target;
+    return NULL;
 }
 
 struct text grid_sign(const struct grid *g, enum sign sign)

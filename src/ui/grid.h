@@ -18,7 +18,15 @@ struct cell {
     char p[CELL_BYTES];
     uint8_t n, cols; /* n 0: the right half of the wide cell before it */
     style style;
+    uint32_t link; /* where it leads: a number of grid_link's, 0 nowhere */
 };
+/* The targets of links on the grid, each once. */
+struct grid_link {
+    uint32_t number;
+    char *target;
+};
+#define GRID_MAX_LINKS 500
+#define GRID_MAX_TARGET 2000 /* bytes; terminals take about so much */
 /* Who puts right-to-left text in order (bidi.h): we, the terminal, nobody. */
 enum bidi_mode { BIDI_REORDER, BIDI_TERMINAL, BIDI_OFF };
 struct grid {
@@ -30,6 +38,8 @@ struct grid {
     enum bidi_mode bidi;
     bool reordered; /* it was done: the terminal must not do it again */
     unsigned cursor_y, cursor_x;
+    struct grid_link *links;
+    unsigned nlinks;
     bool cursor_on; /* else the terminal's cursor stands at cursor_y, cursor_x but hidden */
 };
 struct rect {
@@ -52,6 +62,12 @@ void grid_fill(struct grid *, struct rect, style);
 void grid_fill_row(struct grid *, struct rect, unsigned y, style);
 /* Lays an overlay over `n` cells. */
 void grid_overlay(struct grid *, struct rect, unsigned y, unsigned x, unsigned n, style overlay);
+
+/* Makes `n` cells lead to a URL (hostile). Its bytes are encoded so that they are printing ASCII; one with a control or
+ * a blank, or that is too long, is no link. */
+void grid_link(struct grid *, struct rect, unsigned y, unsigned x, unsigned n, struct str url);
+/* The encoded target; NULL where there is none of that number. */
+const char *grid_link_target(const struct grid *, uint32_t number);
 
 /* Signs that have a form in ASCII. */
 enum sign {

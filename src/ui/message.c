@@ -2,9 +2,18 @@
  * looked at; a jump to the end makes them all once, in linear time. */
 #include "ui/message.h"
 #include "ui/bidi.h"
+#include "ui/private.h"
 #include "ui/theme.h"
 
-enum { LABEL = 9, NAME_MAX_SHOWN = 40, FOLD_MIN = 20, FOLD_SHOWN = 6, FOLD_SCAN = 4000, HEADER_LINES = 6 };
+enum {
+    LABEL = 9,
+    NAME_MAX_SHOWN = 40,
+    FOLD_MIN = 20,
+    FOLD_SHOWN = 6,
+    FOLD_SCAN = 4000,
+    HEADER_LINES = 6,
+    LINKS_BEHIND = 64
+};
 
 void message_init(struct message *m)
 {
@@ -336,9 +345,31 @@ static unsigned cols_of(const struct grid *g, struct str s)
     return cols;
 }
 
+/* The target of a span. Links stand at the end of a document, numbered in their order, so that it is found at once. */
+static struct str target_of(const struct message *m, uint32_t number)
+{
+    size_t n = doc_count(m->doc), last = n;
+    while (last > 0 && n - last < LINKS_BEHIND && doc_at(m->doc, last - 1)->kind != DOC_LINK)
+        last--;
+    const struct doc_item *item = last ? doc_at(m->doc, last - 1) : NULL;
+    if (!item || item->kind != DOC_LINK || number > item->number || item->number - number >= last)
+        return STR("");
+    item = doc_at(m->doc, last - 1 - (item->number - number));
+    return item->kind == DOC_LINK && item->number == number ? item->text : STR("");
+}
+
+/* Only what the command links would open: the terminal opens it without a question. */
+static void link_cells(const struct message *m, struct grid *g, struct rect r, unsigned y, unsigned x, unsigned n,
+                       const struct doc_span *span)
+{
+    struct str target = span->kind == DOC_SPAN_LINK ? target_of(m, span->link) : STR("");
+    if (target.n && ui_url_allowed(target))
+        grid_link(g, r, y, x, n, target);
+}
+
 /* A piece of a line, in one style. */
-static void draw_pieces(struct grid *g, struct rect r, unsigned y, unsigned x, const struct doc_item *item,
-                        const struct message_line *line, style base)
+static void draw_pieces(const struct message *m, struct grid *g, struct rect r, unsigned y, unsigned x,
+                        const struct doc_item *item, const struct message_line *line, style base)
 {
     size_t at = line->from;
     for (size_t s = 0; s <= item->nspans && at < line->to; s++) {
@@ -348,7 +379,9 @@ static void draw_pieces(struct grid *g, struct rect r, unsigned y, unsigned x, c
         x += put_raw(g, r, y, x, str_sub(item->text, at, from), base);
         at = from;
         if (!last && to > at) {
-            x += put_raw(g, r, y, x, str_sub(item->text, at, to), span_style(&item->spans[s]));
+            unsigned used = put_raw(g, r, y, x, str_sub(item->text, at, to), span_style(&item->spans[s]));
+            link_cells(m, g, r, y, x, used, &item->spans[s]);
+            x += used;
             at = to;
         }
     }
@@ -438,7 +471,7 @@ static void draw_line(const struct message *m, struct grid *g, struct rect r, un
         draw_folded(g, r, y, x, line->folded);
         return;
     }
-    draw_pieces(g, r, y, x, item, line, st);
+    draw_pieces(m, g, r, y, x, item, line, st);
     if (line->folded)
         draw_folded(g, r, y, r.cols > 14 ? r.cols - 14 : 0, line->folded);
     if (m->find)

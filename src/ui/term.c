@@ -1,4 +1,5 @@
 #include "ui/term.h"
+#include "ui/paint.h"
 
 #define NCURSES_WIDECHAR 1
 #include <curses.h>
@@ -12,18 +13,26 @@
 enum {
     OSC_MAX = 128 * 1024,
     ESC_DELAY_MS = 30,
-    GAP_MAX = 6,
+    FRAME_MAX = 64 << 20,
+    SYNC_MIN = 600, /* bytes of a frame; a smaller one is there at once */
     KEY_PASTE_BEGIN = KEY_MAX + 1,
     KEY_PASTE_END,
     KEY_CTRL_LEFT,
-    KEY_CTRL_RIGHT
+    KEY_CTRL_RIGHT,
+    KEY_SYNCHRONIZED,
+    KEY_NOT_SYNCHRONIZED
 };
+#define PASTE_ON "\033[?2004h"
+#define PASTE_OFF "\033[?2004l"
 
 struct tty {
     SCREEN *screen;
-    bool utf8, colors, direct, pasting, suspended, ordered;
-    struct cell *shown;
-    unsigned rows, cols;
+    struct paint paint;
+    bool utf8, pasting, suspended, ordered;
+    bool modern; /* it understands private modes and OSC; what it lacks it passes over */
+    bool synchronized;
+    char *strings[8]; /* of paint.caps */
+    size_t nstrings;
 };
 
 /* ---- opening ---- */
@@ -33,20 +42,78 @@ static const char *capability(const char *name)
     return s && s != (const char *)-1 && *s ? s : NULL;
 }
 
-/* tigetstr takes no const in ncurses' header. */
-static bool can_move(void)
-{
-    static char cup[] = "cup";
-    return capability(cup) != NULL;
-}
-
-static void send(const char *name)
+/* Without the waits of lines that were slow once. */
+static const char *cap(struct tty *t, const char *name)
 {
     const char *s = capability(name);
-    if (s) {
-        putp(s);
-        fflush(stdout);
+    struct buf plain = BUF_INIT(1000);
+    for (; s && *s; s++)
+        if (s[0] == '$' && s[1] == '<' && strchr(s, '>'))
+            s = strchr(s, '>');
+        else
+            buf_addc(&plain, *s);
+    t->strings[t->nstrings] = buf_take(&plain, NULL);
+    return t->strings[t->nstrings++];
+}
+
+static void place_cursor(unsigned y, unsigned x, struct buf *out)
+{
+    char name[] = "cup";
+    const char *s = capability(name);
+    s = s ? tparm(s, (int)y, (int)x) : "";
+    for (; *s; s++)
+        if (s[0] == '$' && s[1] == '<' && strchr(s, '>'))
+            s = strchr(s, '>');
+        else
+            buf_addc(out, *s);
+}
+
+static bool can(const char *name, const char *sequence)
+{
+    const char *s = capability(name);
+    return s && str_starts(str_z(s), str_z(sequence));
+}
+
+static bool set(const char *name)
+{
+    return getenv(name) && *getenv(name);
+}
+
+static struct paint_caps caps_of(struct tty *t)
+{
+    const char *depth = getenv("COLORTERM");
+    int colors = tigetnum("colors"), not_with_color = tigetnum("ncv");
+    struct paint_caps caps = {.ansi = can("cup", "\033[%i%p1%d;%p2%dH") && can("el", "\033[K") &&
+                                      (can("sgr0", "\033[m") || can("sgr0", "\033[0") || can("sgr0", "\033(B\033[m")),
+                              .clear = cap(t, "clear"),
+                              .plain = cap(t, "sgr0"),
+                              .bold = cap(t, "bold"),
+                              .reverse = cap(t, "rev"),
+                              .underline = cap(t, "smul"),
+                              .show = cap(t, "cnorm"),
+                              .hide = cap(t, "civis"),
+                              .hides = capability("civis") != NULL,
+                              .bce = tigetflag("bce") > 0,
+                              .wraps = tigetflag("am") > 0 && tigetflag("xenl") <= 0,
+                              .place = place_cursor};
+    if (!caps.ansi)
+        return caps;
+    caps.offs = can("op", "\033[39;49m");
+    caps.ech = can("ech", "\033[%p1%dX");
+    caps.hpa = can("hpa", "\033[%i%p1%dG");
+    caps.scrolls = can("csr", "\033[%i%p1%d;%p2%dr") && can("ri", "\033M") && can("ind", "\n");
+    caps.dim = capability("dim") != NULL;
+    caps.italic = can("sitm", "\033[3m");
+    caps.links = t->modern;
+    bool shown = can("setaf", "\033[") || can("setaf", "\033[%?"); /* not by palettes of other kinds */
+    if (!set("NO_COLOR") && shown && colors >= 8) {
+        caps.colors = colors >= 256 ? 256 : colors >= 16 ? 16 : 8;
+        caps.rgb = colors >= 0x1000000 || tigetflag("Tc") > 0 || tigetflag("RGB") > 0 || tigetnum("RGB") > 0 ||
+                   (caps.colors == 256 && depth && (!strcmp(depth, "truecolor") || !strcmp(depth, "24bit")));
+        caps.no_underline_color = not_with_color > 0 && (not_with_color & 2);
+        caps.no_dim_color = not_with_color > 0 && (not_with_color & 16);
     }
+    return caps;
 }
 
 static void name_keys(void)
@@ -54,14 +121,22 @@ static void name_keys(void)
     static const struct {
         const char *name, *fallback;
         int code;
-    } keys[] = {{"PS", "\033[200~", KEY_PASTE_BEGIN},
-                {"PE", "\033[201~", KEY_PASTE_END},
-                {"kLFT5", "\033[1;5D", KEY_CTRL_LEFT},
-                {"kRIT5", "\033[1;5C", KEY_CTRL_RIGHT}};
+    } keys[] = {{"PS", "\033[200~", KEY_PASTE_BEGIN},         {"PE", "\033[201~", KEY_PASTE_END},
+                {"kLFT5", "\033[1;5D", KEY_CTRL_LEFT},        {"kRIT5", "\033[1;5C", KEY_CTRL_RIGHT},
+                {"", "\033[?2026;0$y", KEY_NOT_SYNCHRONIZED}, {"", "\033[?2026;1$y", KEY_SYNCHRONIZED},
+                {"", "\033[?2026;2$y", KEY_SYNCHRONIZED},     {"", "\033[?2026;3$y", KEY_NOT_SYNCHRONIZED},
+                {"", "\033[?2026;4$y", KEY_NOT_SYNCHRONIZED}};
     for (size_t i = 0; i < COUNT(keys); i++) {
-        const char *s = capability(keys[i].name);
+        const char *s = *keys[i].name ? capability(keys[i].name) : NULL;
         define_key(s ? s : keys[i].fallback, keys[i].code);
     }
+}
+
+/* What terminals that do not know it pass over; others never see it. */
+static void mode(const struct tty *t, const char *sequence)
+{
+    if (t->modern)
+        fputs(sequence, stdout);
 }
 
 static void set_modes(struct tty *t)
@@ -72,12 +147,34 @@ static void set_modes(struct tty *t)
     keypad(stdscr, TRUE);
     meta(stdscr, TRUE);
     nodelay(stdscr, TRUE);
-    idlok(stdscr, TRUE);
     set_escdelay(ESC_DELAY_MS);
-    curs_set(0);
     name_keys();
-    send("BE"); /* bracketed paste, where the terminal's description has it */
+    refresh(); /* curses draws nothing more: its screen stays blank, and is used for keys alone */
+    mode(t, PASTE_ON);
+    fflush(stdout);
     t->suspended = false;
+}
+
+/* ECMA-48 BDSM: cells are drawn as they come; without it, as the terminal is wont to. */
+static void tell_order(struct tty *t, bool ours)
+{
+    if (ours == t->ordered)
+        return;
+    t->ordered = ours;
+    fputs(ours ? "\033[8l" : "\033[8h", stdout);
+    fflush(stdout);
+}
+
+static void end_modes(struct tty *t)
+{
+    struct buf out = BUF_INIT(1000);
+    paint_end(&t->paint, &out);
+    fwrite(out.p, 1, out.n, stdout);
+    buf_fini(&out);
+    tell_order(t, false);
+    mode(t, PASTE_OFF);
+    fflush(stdout);
+    endwin();
 }
 
 struct tty *term_open(struct err *err)
@@ -93,7 +190,7 @@ struct tty *term_open(struct err *err)
         err_set(err, ERR_NO_TERMINAL, "the terminal type \"%s\" (TERM) is not known on this machine", name ? name : "");
         return NULL;
     }
-    bool moves = can_move();
+    bool moves = capability("cup") != NULL;
     del_curterm(cur_term); /* newterm reads its own */
     if (!moves) {
         err_set(err, ERR_NO_TERMINAL, "the terminal type \"%s\" (TERM) cannot move its cursor", name);
@@ -108,23 +205,17 @@ struct tty *term_open(struct err *err)
         return NULL;
     }
     set_term(t->screen);
-    const char *none = getenv("NO_COLOR");
-    if (!(none && *none) && has_colors() && start_color() == OK && use_default_colors() == OK) {
-        t->colors = true;
-        t->direct = COLORS >= 0x1000000;
-    }
+    /* the descriptions of modern terminals name the paste or the mouse; the console of Linux would show what it lacks
+     */
+    t->modern = capability("BE") || (capability("kmous") && !str_starts(str_z(name), STR("linux")));
+    struct paint_caps caps = caps_of(t);
+    paint_init(&t->paint, &caps);
     set_modes(t);
+    if (capability("BE")) {
+        fputs("\033[?2026$p", stdout); /* does it know synchronized updates? The answer comes as a key */
+        fflush(stdout);
+    }
     return t;
-}
-
-/* ECMA-48 BDSM: cells are drawn as they come; without it, as the terminal is wont to. */
-static void tell_order(struct tty *t, bool ours)
-{
-    if (ours == t->ordered)
-        return;
-    t->ordered = ours;
-    fputs(ours ? "\033[8l" : "\033[8h", stdout);
-    fflush(stdout);
 }
 
 void term_close(struct tty **at)
@@ -132,14 +223,12 @@ void term_close(struct tty **at)
     struct tty *t = *at;
     if (!t)
         return;
-    if (!t->suspended) {
-        tell_order(t, false);
-        send("BD");
-        curs_set(1);
-        endwin();
-    }
+    if (!t->suspended)
+        end_modes(t);
     delscreen(t->screen);
-    free(t->shown);
+    paint_fini(&t->paint);
+    for (size_t i = 0; i < t->nstrings; i++)
+        free(t->strings[i]);
     free(t);
     *at = NULL;
 }
@@ -157,35 +246,34 @@ bool term_named(const struct tty *t, const char *prefix)
 
 unsigned term_colors(const struct tty *t)
 {
-    return t->colors ? (unsigned)COLORS : 0;
+    return t->paint.caps.rgb ? 1u << 24 : t->paint.caps.colors;
 }
 
 void term_size(struct tty *t, unsigned *rows_r, unsigned *cols_r)
 {
     struct winsize size = {0};
-    (void)t;
     if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_row && size.ws_col &&
-        (size.ws_row != LINES || size.ws_col != COLS))
+        (size.ws_row != LINES || size.ws_col != COLS)) {
         resizeterm(size.ws_row, size.ws_col);
+        if (!t->suspended) {
+            refresh(); /* or it would at the next key */
+            term_redraw(t);
+        }
+    }
     *rows_r = (unsigned)MAX(LINES, 1);
     *cols_r = (unsigned)MAX(COLS, 1);
 }
 
 void term_redraw(struct tty *t)
 {
-    free(t->shown);
-    t->shown = NULL;
-    clearok(curscr, TRUE);
+    paint_forget(&t->paint);
 }
 
 void term_suspend(struct tty *t)
 {
     if (t->suspended)
         return;
-    tell_order(t, false);
-    send("BD");
-    curs_set(1);
-    endwin();
+    end_modes(t);
     t->suspended = true;
 }
 
@@ -193,7 +281,6 @@ void term_resume(struct tty *t)
 {
     if (!t->suspended)
         return;
-    refresh();
     set_modes(t);
     term_redraw(t);
 }
@@ -217,182 +304,33 @@ void term_osc(struct tty *t, struct text words)
     fflush(stdout);
 }
 
-/* ---- colours ---- */
-static unsigned rgb_of(int32_t color)
-{
-    static const unsigned base[16] = {0x000000, 0xcd0000, 0x00cd00, 0xcdcd00, 0x0000ee, 0xcd00cd, 0x00cdcd, 0xe5e5e5,
-                                      0x7f7f7f, 0xff0000, 0x00ff00, 0xffff00, 0x5c5cff, 0xff00ff, 0x00ffff, 0xffffff};
-    static const unsigned level[6] = {0, 0x5f, 0x87, 0xaf, 0xd7, 0xff};
-    if (color & 0x1000000)
-        return (unsigned)color & 0xffffff;
-    if (color < 16)
-        return base[color & 15];
-    if (color >= 232) {
-        unsigned grey = 8 + (unsigned)(color - 232) * 10;
-        return grey << 16 | grey << 8 | grey;
-    }
-    unsigned c = (unsigned)color - 16;
-    return level[c / 36 % 6] << 16 | level[c / 6 % 6] << 8 | level[c % 6];
-}
-
-static unsigned distance(unsigned a, unsigned b)
-{
-    int r = (int)(a >> 16 & 255) - (int)(b >> 16 & 255), g = (int)(a >> 8 & 255) - (int)(b >> 8 & 255);
-    int l = (int)(a & 255) - (int)(b & 255);
-    return (unsigned)(r * r * 3 + g * g * 4 + l * l * 2);
-}
-
-static int nearest(unsigned rgb, int32_t from, int32_t to)
-{
-    int best = from;
-    for (int32_t c = from; c < to; c++)
-        if (distance(rgb, rgb_of(c)) < distance(rgb, rgb_of(best)))
-            best = c;
-    return best;
-}
-
-static bool is_grey(unsigned rgb)
-{
-    unsigned r = rgb >> 16 & 255, g = rgb >> 8 & 255, b = rgb & 255;
-    return r == g && g == b && r > 0 && r < 255;
-}
-
-/* The colour as this terminal can show it. Shades of grey that it has not become its default: readable everywhere. */
-static int color_for(const struct tty *t, int32_t color, bool background)
-{
-    if (color == -1)
-        return -1;
-    if (t->direct)
-        return color >= 0 && color < 8 ? color : (int)rgb_of(color);
-    if (!(color & 0x1000000) && color < COLORS)
-        return color;
-    if (COLORS >= 256)
-        return nearest(rgb_of(color), 16, 256);
-    unsigned rgb = rgb_of(color);
-    if (is_grey(rgb))
-        return COLORS >= 16 && !background && (rgb & 255) < 0x90 ? 8 : -1;
-    return nearest(rgb, 0, COLORS >= 16 ? 16 : 8);
-}
-
-static attr_t attributes(const struct look *look)
-{
-    return (look->attributes & ATTR_BOLD ? A_BOLD : 0) | (look->attributes & ATTR_DIM ? A_DIM : 0) |
-           (look->attributes & ATTR_UNDERLINE ? A_UNDERLINE : 0) | (look->attributes & ATTR_REVERSE ? A_REVERSE : 0) |
-           (look->attributes & ATTR_ITALIC ? A_ITALIC : 0);
-}
-
 /* ---- drawing ---- */
-struct pen {
-    style style;
-    bool valid;
-    attr_t attr;
-    int pair, bg;
-};
-#define SEEN_ON_BLANKS (A_REVERSE | A_UNDERLINE)
-
-/* A blank shows nothing but its background: it goes with the pen at hand where that has the same, and costs no change.
- */
-static void dipped(struct pen *at, const struct pen *new, bool blank)
+static int width_of(uint32_t cp)
 {
-    if (!blank || !at->valid || at->bg != new->bg || ((at->attr | new->attr) & SEEN_ON_BLANKS))
-        *at = *new;
+    return wcwidth((wchar_t)cp);
 }
 
-static void dip(const struct tty *t, const struct theme *theme, struct pen *at, style s, bool blank)
+/* Between these two a terminal that can waits, and then shows all at once. */
+static void write_frame(const struct tty *t, const struct buf *out)
 {
-    if (at->valid && at->style == s)
-        return;
-    struct pen new, *pen = &new;
-    struct look look = theme_look(theme, s);
-    *pen = (struct pen){s, true, attributes(&look), 0, -1};
-    if (!t->colors) {
-        dipped(at, pen, blank);
-        return;
-    }
-    int fg = color_for(t, look.fg, false), bg = color_for(t, look.bg, true);
-    if (COLORS == 8 && look.fg >= 8 && look.fg < 16)
-        pen->attr |= A_BOLD;
-    if (COLORS < 256 && look.bg != -1 && bg == -1)
-        pen->attr |= A_REVERSE; /* what was set off by its background stays so */
-    if (fg != -1 || bg != -1)
-        pen->pair = alloc_pair(fg, bg);
-    if (pen->pair < 0)
-        pen->pair = 0;
-    pen->bg = bg;
-    dipped(at, pen, blank);
-}
-
-/* A cluster as curses takes it: one spacing character and marks. What it has no room for, and what the C library sees
- * wider than we do, is left out, so that columns hold. */
-static void put_cell(unsigned y, unsigned x, const struct cell *c, const struct pen *pen)
-{
-    wchar_t wide[CCHARW_MAX + 1] = {0};
-    size_t n = 0;
-    struct str s = {c->p, c->n};
-    uint32_t cp;
-    for (unsigned len; n < CCHARW_MAX && (len = utf8_decode(s, &cp)) > 0; s = str_sub(s, len, s.n)) {
-        int w = wcwidth((wchar_t)cp);
-        if (n == 0 && (w <= 0 || w > c->cols)) {
-            wide[n++] = c->cols == 2 ? L'?' : (cp == 0xfffd ? L'?' : 0xfffd);
-            break;
-        }
-        if (n > 0 && (w != 0 || cp == 0x200d))
-            break;
-        wide[n++] = (wchar_t)cp;
-    }
-    cchar_t out;
-    setcchar(&out, wide, pen->attr, 0, &pen->pair);
-    if (c->cols == 2 && wcwidth(wide[0]) == 1) {
-        cchar_t blank;
-        setcchar(&blank, L" ", pen->attr, 0, &pen->pair);
-        mvadd_wch((int)y, (int)x + 1, &blank);
-    }
-    mvadd_wch((int)y, (int)x, &out);
-}
-
-static bool same_cell(const struct cell *a, const struct cell *b)
-{
-    return a->n == b->n && a->style == b->style && a->cols == b->cols && !memcmp(a->p, b->p, a->n);
-}
-
-/* A blank in a gap of a few between words; longer runs are cleared at once by curses, if they look like nothing. */
-static bool is_gap(const struct grid *g, unsigned y, unsigned x)
-{
-    for (unsigned n = 0; n < GAP_MAX; n++, x++) {
-        const struct cell *c = grid_at(g, y, x);
-        if (c->n != 1 || c->p[0] != ' ')
-            return n > 0;
-    }
-    return false;
+    bool whole = t->synchronized && out->n > SYNC_MIN;
+    if (whole)
+        fputs("\033[?2026h", stdout);
+    fwrite(out->p, 1, out->n, stdout);
+    if (whole)
+        fputs("\033[?2026l", stdout);
+    fflush(stdout);
 }
 
 void term_show(struct tty *t, const struct grid *g, const struct theme *theme)
 {
-    struct pen pen = {.valid = false};
-    bool fresh = !t->shown || t->rows != g->rows || t->cols != g->cols;
+    struct buf out = BUF_INIT(FRAME_MAX);
     if (t->suspended)
         return;
-    if (fresh) {
-        free(t->shown);
-        t->shown = mem_array((size_t)g->rows * g->cols, sizeof *t->shown);
-        t->rows = g->rows;
-        t->cols = g->cols;
-        erase();
-    }
-    for (unsigned y = 0; y < g->rows && y < (unsigned)LINES; y++)
-        for (unsigned x = 0; x < g->cols && x < (unsigned)COLS; x++) {
-            const struct cell *c = grid_at(g, y, x);
-            struct cell *was = &t->shown[(size_t)y * g->cols + x];
-            if ((!fresh && same_cell(c, was)) || !c->n)
-                continue;
-            dip(t, theme, &pen, c->style, is_gap(g, y, x));
-            put_cell(y, x, c, &pen);
-        }
-    memcpy(t->shown, g->cells, (size_t)g->rows * g->cols * sizeof *t->shown);
     tell_order(t, g->reordered);
-    curs_set(g->cursor_on ? 1 : 0);
-    move((int)MIN(g->cursor_y, (unsigned)LINES - 1), (int)MIN(g->cursor_x, (unsigned)COLS - 1));
-    refresh();
+    paint_frame(&t->paint, g, theme, width_of, &out);
+    write_frame(t, &out);
+    buf_fini(&out);
 }
 
 /* ---- keys ---- */
@@ -461,6 +399,10 @@ bool term_key(struct tty *t, ckey *key)
     if (t->suspended)
         return false;
     for (int got; (got = get_wch(&c)) != ERR;) {
+        if (got == KEY_CODE_YES && (c == KEY_SYNCHRONIZED || c == KEY_NOT_SYNCHRONIZED)) {
+            t->synchronized = c == KEY_SYNCHRONIZED;
+            continue;
+        }
         ckey k = got == KEY_CODE_YES ? from_code(c) : from_char(c);
         if (k == K_ESC && !t->pasting && (got = get_wch(&c)) != ERR) {
             ckey next = got == KEY_CODE_YES ? from_code(c) : from_char(c);
