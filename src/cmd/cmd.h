@@ -32,6 +32,7 @@ enum cmd_flags {
     CMD_NEEDS_MESSAGE = 1, /* refused by cmd_ready() where no message is selected or shown */
     CMD_REPEAT = 2,        /* `.` repeats it */
     CMD_WRITES = 4,        /* changes mail: refused in a read-only mailbox or demo */
+    CMD_NEEDS_TEXT = 16,   /* of the open message: its key waits a moment for what is on its way */
     CMD_HIDDEN = 8,        /* not offered by completion nor listed in help (prompt editing and the like) */
 };
 /* What an argument is: decides its check and its completion. */

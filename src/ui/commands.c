@@ -410,6 +410,8 @@ static bool fetch_now(struct ui *ui, const char *account, struct err *err)
     if (*account && accts_find(&ui->accts, str_z(account), false) < 0)
         return err_set(err, ERR_USAGE, "no account \"%s\"", account);
     int only = *account ? accts_find(&ui->accts, str_z(account), false) : -1;
+    const struct acct *connecting = NULL;
+    unsigned asked = 0;
     ui_ask_secret_again(ui, only);
     for (unsigned a = 0; a < ui->accts.n; a++) {
         const struct acct *acct = &ui->accts.list[a];
@@ -418,7 +420,14 @@ static bool fetch_now(struct ui *ui, const char *account, struct err *err)
         uint32_t req = ui_request(ui, on_fetched, NULL);
         if (!SEND(ui->client->chan, -1, err, FETCH_NOW, .req = req, .account = str_z(acct->name)))
             return false;
+        asked++;
+        if (acct->state == ACCOUNT_CONNECTING)
+            connecting = acct;
     }
+    if (connecting)
+        ui_note(ui, NOTE_INFO, "%s is connecting: it is asked for new mail when it is connected", connecting->name);
+    else if (asked)
+        ui_note(ui, NOTE_INFO, "looking for new mail");
     return true;
 }
 

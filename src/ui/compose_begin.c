@@ -215,6 +215,7 @@ static bool answer(struct ui *ui, enum draft_kind kind)
     *a = (struct answer){kind, row->ref};
     /* An answer quotes the text; what goes on needs all of it. */
     ui_load(ui, row->ref, kind == DRAFT_FORWARD || kind == DRAFT_AGAIN ? "*" : "", 0, on_loaded, a);
+    ui_load_opens(ui, LOAD_EDITOR);
     return true;
 }
 

@@ -169,6 +169,12 @@ static enum fill fill_of(const struct ui *ui, const struct list *l)
     return fill;
 }
 
+bool ui_list_reads(const struct ui *ui)
+{
+    const struct list *l = ui_list(ui);
+    return !l->n && l->source != LIST_HITS && fill_of(ui, l) == FILL_RUNS;
+}
+
 static const char *empty_title(const struct ui *ui, const struct list *l)
 {
     static const char *const words[] = {

@@ -27,6 +27,11 @@ typedef void loaded_fn(struct ui *, void *arg, struct doc *doc, int fd, struct h
  * what has to be on this machine of it; progress is in the status line. */
 void ui_load(struct ui *, struct ref, const char *want, unsigned view_flags, loaded_fn *, void *arg);
 void ui_load_end(struct ui *);
+/* What the load that was just begun opens when it ends: the keys that follow are for that. */
+enum load_awaits { LOAD_NOTHING, LOAD_PARTS, LOAD_EDITOR };
+void ui_load_opens(struct ui *, enum load_awaits);
+enum load_awaits ui_load_awaits(const struct ui *);
+int64_t ui_load_since(const struct ui *); /* where there is one */
 /* Decoded bytes of a part, from the viewer of a load, into a memory file at offset 0; -1 and a note where it fails. The
  * viewer's callback is taken over. */
 typedef void part_fn(struct ui *, void *arg, int fd);

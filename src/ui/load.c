@@ -14,6 +14,7 @@ struct load {
     struct helper *viewer;
     struct doc *doc;
     int64_t since_ms;
+    enum load_awaits opens;
 };
 
 /* Ends the load and tells its owner, whose argument would be lost otherwise. */
@@ -36,6 +37,22 @@ void ui_load_end(struct ui *ui)
     ui->progress[0] = 0;
     ui_extra(ui)->load = NULL;
     fn(ui, arg, NULL, -1, NULL);
+}
+
+void ui_load_opens(struct ui *ui, enum load_awaits what)
+{
+    if (ui_extra(ui)->load)
+        ui_extra(ui)->load->opens = what;
+}
+
+enum load_awaits ui_load_awaits(const struct ui *ui)
+{
+    return ui_extra(ui)->load ? ui_extra(ui)->load->opens : LOAD_NOTHING;
+}
+
+int64_t ui_load_since(const struct ui *ui)
+{
+    return ui_extra(ui)->load->since_ms;
 }
 
 bool ui_load_stop(struct ui *ui)

@@ -1,17 +1,18 @@
 /* ui_main: the loop between the terminal, the store and the helpers. */
-#include "ui/private.h"
+#include "ui/extra.h"
 #include "ui/term.h"
 
 #include <poll.h>
 #include <signal.h>
 #include <unistd.h>
 
-enum { FRAME_MS = 16, KEYS_PER_TURN = 512, ONCE_COLS = 100, ONCE_ROWS = 40 };
+enum { FRAME_MS = 16, KEYS_PER_TURN = 512, ONCE_COLS = 100, ONCE_ROWS = 40, EDITOR_POLL_MS = 50 };
 
 struct session {
     struct ui *ui;
     struct tty *term;
     struct watch *keys; /* of the terminal's input */
+    bool left;          /* its input is left to an editor that is about to start */
     bool typed;         /* a key was pressed since the last frame */
     int signal;
 };
@@ -100,6 +101,16 @@ static void on_ended(void *arg)
     ((struct session *)arg)->ui->quit = true;
 }
 
+/* What is typed while a mail to be answered is had is for the editor that comes: it stays in the terminal's queue. */
+static int64_t leave_to_editor(struct session *s, int64_t wait)
+{
+    bool leave = typed_for_editor(s->ui);
+    if (leave != s->left && !extra_has_terminal(s->ui))
+        watch_events(s->keys, leave ? 0 : POLLIN);
+    s->left = leave;
+    return leave && (wait < 0 || wait > EDITOR_POLL_MS) ? EDITOR_POLL_MS : wait;
+}
+
 static void run(struct session *s, struct loop *loop)
 {
     struct ui *ui = s->ui;
@@ -117,6 +128,7 @@ static void run(struct session *s, struct loop *loop)
             s->typed = ui->answered = false;
         } else if (ui->dirty)
             wait = FRAME_MS - (now - shown);
+        wait = leave_to_editor(s, wait);
         if (!ui->quit)
             loop_once(loop, wait);
     }

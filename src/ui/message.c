@@ -39,6 +39,7 @@ void message_close(struct message *m)
     m->state = MESSAGE_NONE;
     m->ref = REF_NONE;
     m->top = 0;
+    m->owed = 0;
     m->complete = false;
     m->why[0] = 0;
 }
@@ -247,6 +248,10 @@ bool message_scroll(struct message *m, int64_t by, unsigned height)
     size_t old = m->top;
     if (!m->doc)
         return false;
+    if (by < 0 && m->owed) {
+        m->owed = m->owed > -by ? m->owed + by : 0;
+        return true;
+    }
     if (by < 0) {
         m->top = m->top > (size_t)-by ? m->top - (size_t)-by : 0;
         return m->top != old;
@@ -254,16 +259,23 @@ bool message_scroll(struct message *m, int64_t by, unsigned height)
     make_lines(m, m->top + (size_t)by + height);
     size_t most = m->nlines > height ? m->nlines - height : 0;
     m->top = MIN(m->top + (size_t)by, most);
+    if (!m->complete && m->state != MESSAGE_FAILED && m->top - old < (size_t)by) {
+        m->owed = MIN(m->owed + by - (int64_t)(m->top - old), (int64_t)MESSAGE_LINES_MAX);
+        return true;
+    }
     return m->top != old;
 }
 
 void message_top(struct message *m)
 {
     m->top = 0;
+    m->owed = 0;
 }
 
 void message_bottom(struct message *m, unsigned height)
 {
+    if (m->doc && !m->complete && m->state != MESSAGE_FAILED)
+        m->owed = MESSAGE_LINES_MAX;
     make_lines(m, SIZE_MAX);
     m->top = m->nlines > height ? m->nlines - height : 0;
 }
@@ -508,6 +520,10 @@ void message_draw(struct message *m, struct grid *g, struct rect r)
         return;
     }
     message_width(m, r.cols);
+    int64_t owed = m->owed;
+    m->owed = 0;
+    if (owed)
+        message_scroll(m, owed, r.rows);
     make_lines(m, m->top + r.rows + 1);
     size_t most = m->nlines > 0 ? m->nlines - 1 : 0;
     m->top = MIN(m->top, most);

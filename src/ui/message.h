@@ -36,6 +36,7 @@ struct message {
     size_t nlines, cap;
     size_t next_item; /* the first item that is not wrapped */
     size_t top;       /* line at the top of the pane */
+    int64_t owed;     /* lines to be scrolled when they are here */
 };
 #define MESSAGE_LINES_MAX 4000000u
 void message_init(struct message *);
@@ -50,7 +51,8 @@ void message_done(struct message *);
 void message_fail(struct message *, const char *why);
 void message_width(struct message *, unsigned cols);
 void message_fold(struct message *, bool fold);
-/* Scrolls; false where it is at that end. `height`: rows of the pane. */
+/* Scrolls; false where it is at that end. What has not come yet is scrolled when it is here. `height`: rows of the
+ * pane. */
 bool message_scroll(struct message *, int64_t by, unsigned height);
 void message_top(struct message *);
 void message_bottom(struct message *, unsigned height);

@@ -131,8 +131,10 @@ bool run_parts(void *context, const struct cmd_args *args, struct err *err)
     struct ui *ui = context;
     const struct list_row *row = ui_row(ui);
     (void)args, (void)err;
-    if (row)
+    if (row) {
         ui_load(ui, row->ref, "", VIEW_STRUCTURE, on_loaded, NULL);
+        ui_load_opens(ui, LOAD_PARTS);
+    }
     return true;
 }
 

@@ -116,6 +116,16 @@ struct panes {
     bool zoom;                 /* the pane that is used alone */
 };
 
+/* Keys that wait for what the one before asked for (typed.c). */
+struct typed {
+    ckey keys[128];
+    size_t n;
+    struct watch *timer;
+    bool for_text; /* the first one is for the text of the message */
+    bool given_up; /* waited too long: keys act on what is here */
+    bool again;    /* the one that is heard waited before */
+};
+
 #define NOTE_CHARS 640 /* a reason and what to do about it */
 struct note {
     int64_t at; /* wall clock */
@@ -234,6 +244,9 @@ struct ui {
     ckey last_key;
     struct watch *keys_timer;
     bool pasting;
+    struct typed typed;
+    int64_t key_ms; /* when the last key came */
+    struct watch *secret_timer;
     unsigned macro_depth;
     char *last_command; /* for `.` */
     char *last_box_label;
@@ -309,6 +322,15 @@ bool buffer_can_go(struct ui *);                 /* another one shows a list */
 void buffer_words(struct ui *, struct buf *out); /* what the one at work shows; raw */
 bool buffers_key(struct ui *, ckey);             /* in POPUP_BUFFERS */
 
+/* ---- typed.c ---- */
+bool typed_hold(struct ui *, ckey); /* true: the key waits, for what the one before it asked for */
+/* A command that needs the text of a message that is on its way: true, its keys wait. */
+bool typed_hold_for_text(struct ui *, const struct binding *, const ckey *keys, size_t n);
+void typed_go_on(struct ui *);             /* hears what waited, where what it waited for is here */
+void typed_give_up(struct ui *);           /* it did not come in time */
+bool typed_for_editor(const struct ui *);  /* an editor is about to start: what is typed is left to it */
+int64_t typed_quiet_in(const struct ui *); /* ms until nobody types: what opens by itself waits so long */
+
 /* ---- notes.c ---- */
 enum { NOTE_INFO, NOTE_WARNING, NOTE_ERROR };
 void ui_note(struct ui *, uint8_t level, const char *fmt, ...) PRINTF(3, 4);
@@ -337,6 +359,7 @@ const struct box_item *ui_list_box(const struct ui *, const struct list *, unsig
 void ui_watch_list(struct ui *); /* tells the store what is on the screen */
 /* Messages of the shown mailboxes whose rows are still to come. */
 uint32_t ui_rows_to_come(const struct ui *, const struct list *);
+bool ui_list_reads(const struct ui *); /* it is empty, and rows are on their way */
 /* Where rows are still to come: the one with so many above it (UINT32_MAX: the oldest) before the others, and the
  * cursor goes there when it is here. False where there is nothing to ask for, or of several accounts in one list. */
 bool ui_ask_row(struct ui *, uint32_t rank);

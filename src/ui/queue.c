@@ -111,8 +111,14 @@ void queue_changed(struct ui *ui)
     if (p->kind != POPUP_QUEUE)
         return;
     unsigned cur = p->cur, top = p->top;
+    struct popup_row on = p->cur < p->n ? p->rows[p->cur] : (struct popup_row){.id = 0};
     fill(ui);
     p->cur = MIN(cur, p->n - 1);
+    for (unsigned i = 0; on.id && i < p->n; i++) /* the key already pressed is for that row */
+        if (p->rows[i].id == on.id && p->rows[i].account == on.account && p->rows[i].mail == on.mail) {
+            p->cur = i;
+            on.id = 0;
+        }
     p->top = top;
 }
 

@@ -367,6 +367,10 @@ bool run_scroll_down(void *context, const struct cmd_args *args, struct err *err
     }
     if (message_scroll(&ui->message, MAX(pane_rows(ui), 3u) - 2, pane_rows(ui)))
         return true;
+    if (ui->open_req) { /* not read to its end: not passed over */
+        ui_note(ui, NOTE_INFO, "the rest of the message is on its way · j goes on");
+        return true;
+    }
     if (list_unread(ui_list(ui), true, err))
         ui_follow(ui);
     else

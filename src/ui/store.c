@@ -148,6 +148,27 @@ static void on_outbox(struct ui *ui, const struct m_OUTBOX *m)
             words[m->state], m->text.n ? ": " : "", STR_FMT(m->text));
 }
 
+static void secret_soon(struct ui *ui);
+
+static void secret_due(void *arg)
+{
+    struct ui *ui = arg;
+    watch_free(&ui->secret_timer);
+    if (ui->prompt.kind == PROMPT_NONE)
+        secret_soon(ui);
+    ui->dirty = true;
+}
+
+/* It takes the keyboard: not in the middle of what is typed for something else. */
+static void secret_soon(struct ui *ui)
+{
+    int64_t wait = typed_quiet_in(ui);
+    if (!wait)
+        ui_ask_secret(ui, -1);
+    else if (!ui->secret_timer)
+        ui->secret_timer = loop_after(ui->loop, wait, secret_due, ui);
+}
+
 static void on_secret(struct ui *ui, const struct m_SECRET_WANTED *m)
 {
     int at = accts_find(&ui->accts, m->account, true);
@@ -166,7 +187,7 @@ static void on_secret(struct ui *ui, const struct m_SECRET_WANTED *m)
     if (acct->secret_declined)
         return; /* the server was away meanwhile; the user has not changed the mind */
     if (ui->prompt.kind == PROMPT_NONE) {
-        ui_ask_secret(ui, at);
+        secret_soon(ui);
     } else if (ui->prompt.kind != PROMPT_SECRET) { /* else it comes next */
         ui_note(ui, NOTE_WARNING, "%s asks for its password: fetch %s", acct->name, acct->name);
         ui_note_line(ui, (unsigned)at);

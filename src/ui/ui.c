@@ -40,7 +40,10 @@ static bool ready(struct ui *ui, const struct command *c, struct err *err)
 {
     const struct list_row *row = ui_row(ui);
     if ((c->flags & CMD_NEEDS_MESSAGE) && !row && !ui->selection.n)
-        return err_set(err, ERR_USAGE, "no message is here");
+        return err_set(err, ERR_USAGE,
+                       ui_list_reads(ui) ? "no message is here yet: the list is being read" : "no message is here");
+    if ((c->flags & CMD_NEEDS_TEXT) && ui->message.state == MESSAGE_WAITING)
+        return err_set(err, ERR_USAGE, "the message is not here yet");
     if ((c->flags & CMD_WRITES) && ui_list(ui)->source == LIST_BOX) {
         const struct box_item *box = boxes_find(&ui->boxes, ui_list(ui)->account, ui_list(ui)->box);
         if (box && (box->attrs & BOX_READONLY))
@@ -201,6 +204,10 @@ static void sequence_key(struct ui *ui, ckey key)
         ui->keys[ui->nkeys++] = key;
     switch (keymap_find(ui->keymap, ui_context(ui), ui->keys, ui->nkeys, &binding)) {
     case KEYS_EXACT:
+        if (typed_hold_for_text(ui, binding, ui->keys, ui->nkeys)) {
+            ui->nkeys = 0;
+            break;
+        }
         ui->nkeys = 0;
         counted(ui, binding);
         break;
@@ -227,6 +234,12 @@ static void prompt_key(struct ui *ui, ckey key)
         ui_prompt_key(ui, key);
 }
 
+static void lay_out(struct ui *ui)
+{
+    layout_compute(&ui->layout, &ui->panes, ui->grid.rows, ui->grid.cols, ui->sidebar,
+                   ui->message.state != MESSAGE_NONE, ui->focus);
+}
+
 void ui_key(struct ui *ui, ckey key)
 {
     ui->dirty = true;
@@ -239,6 +252,9 @@ void ui_key(struct ui *ui, ckey key)
     }
     if (ui->layout.small)
         return; /* nobody sees what the key would do */
+    if (typed_hold(ui, key))
+        return;
+    lay_out(ui); /* what the key before has opened is scrolled by its own pages */
     if (ui->prompt.kind != PROMPT_NONE) {
         prompt_key(ui, key);
         ui_scope_settle(ui);
@@ -268,9 +284,9 @@ void ui_resize(struct ui *ui, unsigned rows, unsigned cols)
 void ui_draw(struct ui *ui)
 {
     struct err err = ERR_INIT;
+    typed_go_on(ui);
     struct list *l = ui_list(ui);
-    layout_compute(&ui->layout, &ui->panes, ui->grid.rows, ui->grid.cols, ui->sidebar,
-                   ui->message.state != MESSAGE_NONE, ui->focus);
+    lay_out(ui);
     if (!ui->layout.small) {
         if (ui->layout.list.rows > 1)
             list_set_height(l, ui->layout.list.rows - 1);
@@ -416,6 +432,8 @@ void ui_free(struct ui **at)
     watch_free(&ui->progress_timer);
     watch_free(&ui->prefetch_timer);
     watch_free(&ui->warm_timer);
+    watch_free(&ui->typed.timer);
+    watch_free(&ui->secret_timer);
     watch_free(&ui->keys_timer);
     boxes_fini(&ui->boxes);
     accts_fini(&ui->accts);

@@ -16,8 +16,11 @@
 struct reader fake_accounts[2] = {{.account = "work"}, {.account = "home"}};
 struct m_INTENT fake_last_intent;
 bool fake_refuse, fake_body, fake_hold;
+const char *fake_text = "Subject: x\n\nx\n";
 unsigned fake_cancels;
 static unsigned intents;
+static struct m_OPEN held[16];
+static size_t nheld;
 
 void fake_reset(void)
 {
@@ -28,6 +31,7 @@ void fake_reset(void)
     }
     intents = 0;
     fake_refuse = fake_body = fake_hold = false;
+    nheld = 0;
     fake_cancels = 0;
 }
 
@@ -493,15 +497,13 @@ static void send_body(struct fake_ui *f, const struct m_OPEN *m)
 {
     struct err err = ERR_INIT;
     int fd = memfd_create("body", MFD_CLOEXEC);
-    if (fd < 0 || write(fd, "Subject: x\n\nx\n", 15) != 15)
+    size_t n = strlen(fake_text);
+    if (fd < 0 || write(fd, fake_text, n) != (ssize_t)n)
         bug("memfd");
     lseek(fd, 0, SEEK_SET);
     SEND(f->store, fd, &err, BODY, .req = m->req, .msg = m->msg);
     close(fd);
 }
-
-static struct m_OPEN held[16];
-static size_t nheld;
 
 static bool serve(struct fake_ui *f)
 {

@@ -54,6 +54,7 @@ void fake_golden(struct fake_ui *, const char *name);
 unsigned fake_intents(void); /* how many came */
 extern struct m_INTENT fake_last_intent;
 extern bool fake_refuse;                 /* answer REFUSED */
+extern const char *fake_text;            /* of all bodies */
 extern bool fake_body;                   /* answer OPEN with a body instead of REFUSED */
 extern bool fake_hold;                   /* answer OPEN when fake_answer_open says so */
 void fake_answer_open(struct fake_ui *); /* with a body, all that were held */

@@ -1,0 +1,243 @@
+/* Keys typed ahead act on what they were typed for, or are dropped with a word; none acts on something else. */
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "ui/extra.h"
+#include "ui_fake.h"
+
+static struct fake_ui f;
+static const char linked[] = "From: alice@example.org\nSubject: links\n\nsee https://example.org/one here\n"
+                             "and https://example.org/two there\n";
+
+static void open_ui(void)
+{
+    fake_mails();
+    fake_open(&f, 24, 80, "set -a work from \"Bob Example <bob@example.org>\"\n");
+    fake_hold = true;
+}
+
+/* Without a frame or an answer between them. */
+static void fast(const char *keys)
+{
+    struct str rest = str_z(keys), word;
+    ckey key;
+    while (rest.n && str_split(&rest, ' ', &word))
+        if (word.n && key_parse(word, &key))
+            ui_key(f.ui, key);
+    watch_free(&f.ui->typed.timer); /* on a slow machine too: typed_give_up says when it is late */
+}
+
+static bool on_screen(const char *words)
+{
+    struct buf out = BUF_INIT(1u << 20);
+    ui_draw(f.ui);
+    ui_check(f.ui);
+    grid_print(&f.ui->grid, false, &out);
+    bool found = strstr(buf_z(&out), words) != NULL;
+    if (!found)
+        print_message("no \"%s\" in\n%s", words, buf_z(&out));
+    buf_fini(&out);
+    return found;
+}
+
+/* The body comes, and `view` has read it. */
+static void arrive(const char *text)
+{
+    const char *before = fake_text;
+    fake_text = text;
+    fake_settle(&f); /* the request */
+    fake_answer_open(&f);
+    for (int i = 0; i < 500 && (f.ui->viewer || f.ui->open_req || ui_extra(f.ui)->load); i++) {
+        loop_once(f.loop, 20);
+        fake_settle(&f);
+    }
+    fake_text = before;
+    fake_settle(&f);
+    ui_draw(f.ui);
+    ui_check(f.ui);
+}
+
+static char *long_text(void)
+{
+    struct buf b = BUF_INIT(1u << 16);
+    buf_addz(&b, "Subject: long\n\n");
+    for (int i = 0; i < 300; i++)
+        buf_addf(&b, "line %d\n", i);
+    return buf_take(&b, NULL);
+}
+
+/* Pages are turned when the message is here; it is not passed over. */
+static void test_space_before_the_message(void **state)
+{
+    (void)state;
+    open_ui();
+    char *text = long_text();
+    fast("j Enter Space Space J J K");
+    struct ref opened = f.ui->message.ref;
+    arrive(text);
+    assert_int_equal(f.ui->message.state, MESSAGE_SHOWN);
+    assert_true(ref_eq(f.ui->message.ref, opened));
+    unsigned page = f.ui->layout.message.rows - 3;
+    assert_int_equal(f.ui->message.top, 2 * page + 1);
+    /* what was typed for one message is not done to the next */
+    fast("j Space End");
+    fast("j");
+    arrive(text);
+    assert_int_equal(f.ui->message.top, 0);
+    fast("j End"); /* in the message: its end */
+    arrive(text);
+    assert_true(f.ui->message.top > 200);
+    free(text);
+    fake_close(&f);
+}
+
+/* `o b` opens the second link, although the letters are typed before any is known; b is not `bounce`. */
+static void test_links_before_the_message(void **state)
+{
+    (void)state;
+    open_ui();
+    fast("j Enter o b");
+    assert_int_equal(f.ui->popup.kind, POPUP_NONE);
+    assert_int_equal(f.ui->prompt.kind, PROMPT_NONE);
+    arrive(linked);
+    assert_int_equal(f.ui->popup.kind, POPUP_CONFIRM);
+    assert_true(on_screen("https://example.org/two"));
+    fake_type(&f, "n");
+    fake_close(&f);
+}
+
+static void test_what_does_not_come_is_told(void **state)
+{
+    (void)state;
+    open_ui();
+    fast("j Enter o a d");
+    fake_settle(&f);
+    assert_int_equal(f.ui->typed.n, 3);
+    typed_give_up(f.ui); /* as after two seconds */
+    assert_int_equal(f.ui->typed.n, 0);
+    assert_true(on_screen("3 keys typed before the message was there: dropped"));
+    assert_int_equal(fake_intents(), 0);
+    fast("o"); /* from now on it is said at once */
+    assert_true(on_screen("the message is not here yet"));
+    fast("d"); /* and other keys act */
+    fake_settle(&f);
+    assert_int_equal(fake_intents(), 1);
+    fake_close(&f);
+}
+
+static void test_escape_ends_the_waiting(void **state)
+{
+    (void)state;
+    open_ui();
+    fast("j Enter o a d Esc");
+    assert_int_equal(f.ui->typed.n, 0);
+    fast("d");
+    fake_settle(&f);
+    assert_int_equal(fake_intents(), 1);
+    fake_close(&f);
+}
+
+/* `v` and what is typed for the list of parts. */
+static void test_parts_before_they_are_listed(void **state)
+{
+    (void)state;
+    open_ui();
+    fast("j v j j q d"); /* q closes the list of parts, d is for the list of messages again */
+    fake_settle(&f);
+    assert_int_equal(fake_intents(), 0);
+    assert_non_null(ui_extra(f.ui)->load);
+    struct ref row = ui_row(f.ui)->ref;
+    arrive(linked);
+    fake_settle(&f);
+    assert_null(ui_extra(f.ui)->parts);
+    assert_int_equal(fake_intents(), 1);
+    assert_int_equal(fake_find(&fake_accounts[row.account], row.id)->box, 4);
+    fake_close(&f);
+}
+
+/* A mail on its way to the outbox: what follows is for the list behind it. */
+static void test_keys_after_a_mail_was_postponed(void **state)
+{
+    (void)state;
+    open_ui();
+    assert_true(ui_run(f.ui, "compose bob@example.org"));
+    fast("q j d"); /* postpone; this account has no Drafts: the draft stays a file */
+    for (int i = 0; i < 500 && f.ui->nbuffers > 1; i++) {
+        loop_once(f.loop, 20);
+        fake_settle(&f);
+    }
+    assert_int_equal(f.ui->nbuffers, 1);
+    struct ref second = f.ui->stack[0]->rows[1].ref;
+    ui_draw(f.ui);
+    fake_settle(&f);
+    assert_int_equal(fake_intents(), 1);
+    assert_int_equal(fake_find(&fake_accounts[second.account], second.id)->box, 4);
+    fake_close(&f);
+}
+
+/* Hits of the limit that was typed; the ones of another one are not acted on. */
+static void test_keys_after_a_limit(void **state)
+{
+    (void)state;
+    open_ui();
+    ui_search(f.ui, "nothing:here", true, false); /* the index of this test cannot be read: it ends, with an error */
+    fast("d d");
+    assert_int_equal(fake_intents(), 0);
+    for (int i = 0; i < 500 && f.ui->search; i++) {
+        loop_once(f.loop, 20);
+        fake_settle(&f);
+    }
+    ui_draw(f.ui);
+    fake_settle(&f);
+    assert_int_equal(fake_intents(), 0); /* there was nothing to delete */
+    assert_int_equal(f.ui->typed.n, 0);
+    fake_close(&f);
+}
+
+static void test_a_password_waits_for_silence(void **state)
+{
+    struct err err = ERR_INIT;
+    (void)state;
+    open_ui();
+    fast("j");
+    SEND(f.store, -1, &err, SECRET_WANTED, .account = STR("work"), .service = SERVICE_INCOMING);
+    fake_settle(&f);
+    assert_int_equal(f.ui->prompt.kind, PROMPT_NONE); /* the next key is still for the list */
+    for (int i = 0; i < 500 && f.ui->prompt.kind == PROMPT_NONE; i++)
+        loop_once(f.loop, 20);
+    assert_int_equal(f.ui->prompt.kind, PROMPT_SECRET);
+    fake_close(&f);
+}
+
+static void test_fetch_while_connecting(void **state)
+{
+    struct err err = ERR_INIT;
+    (void)state;
+    open_ui();
+    SEND(f.store, -1, &err, ACCOUNT, .account = STR("work"), .state = ACCOUNT_CONNECTING);
+    fake_settle(&f);
+    fast("G");
+    assert_true(on_screen("work is connecting: it is asked for new mail when it is connected"));
+    SEND(f.store, -1, &err, ACCOUNT, .account = STR("work"), .state = ACCOUNT_ONLINE);
+    fake_settle(&f);
+    fast("G");
+    assert_true(on_screen("looking for new mail"));
+    fake_close(&f);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_space_before_the_message),     cmocka_unit_test(test_links_before_the_message),
+        cmocka_unit_test(test_what_does_not_come_is_told),   cmocka_unit_test(test_escape_ends_the_waiting),
+        cmocka_unit_test(test_parts_before_they_are_listed), cmocka_unit_test(test_keys_after_a_mail_was_postponed),
+        cmocka_unit_test(test_keys_after_a_limit),           cmocka_unit_test(test_a_password_waits_for_silence),
+        cmocka_unit_test(test_fetch_while_connecting),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
