@@ -307,11 +307,12 @@ class Outside:
 
 
 class Server(Outside):
-    """Starts on construction, stops on close(). `info` holds ports and paths."""
+    """Starts on construction, stops on close(). `info` holds ports and paths. before: called with it, where it has a directory and
+    certificates and no line is answered yet: a login process greets when the password database can be read."""
     refuses = ""  # in names of mailboxes
 
     def __init__(self, directory, extra="", mechanisms="plain login cram-md5 scram-sha-1 scram-sha-256",
-                 imap_capability="", separator="/", relay=True, compress=False):
+                 imap_capability="", separator="/", relay=True, compress=False, before=None):
         self.dir = os.path.abspath(directory)
         if compress:
             extra += "protocol imap {\n mail_plugins = $mail_plugins imap_zlib\n}\n"
@@ -335,6 +336,9 @@ class Server(Outside):
             login="dovenull" if root else me, user="root" if root else me, separator=separator, imap_capability=imap_capability)
         searchable(self.dir)
         self.relay = None
+        self.info = {"ca": os.path.join(self.dir, "ca.pem")}
+        if before:
+            before(self)
         for tries in range(5):
             try:
                 self.begin(config, relay)

@@ -183,7 +183,7 @@ passdb {
 
 
 def dovecot_conf(directory, provider):
-    """The file that PASSDB names; Dovecot reads it at each login's first need."""
+    """The file that PASSDB names."""
     with open(os.path.join(directory, "oauth2.ext"), "w") as f:
         f.write("introspection_mode = auth\nintrospection_url = %s\nusername_attribute = username\nactive_attribute = active\n"
                 "active_value = true\n" % provider.introspection)

@@ -47,9 +47,13 @@ def world(mechanisms="oauthbearer xoauth2", **options):
     with tap.directory() as root:
         path = os.path.join(root, "dovecot")
         os.makedirs(path, exist_ok=True)
-        server = Server(path, mechanisms="plain " + mechanisms, extra=oauth_server.PASSDB % {"dir": path})
-        provider = Provider(server, **options)
-        oauth_server.dovecot_conf(path, provider)
+        made = []
+
+        def before(server):
+            made.append(Provider(server, **options))
+            oauth_server.dovecot_conf(path, made[0])
+        server = Server(path, mechanisms="plain " + mechanisms, extra=oauth_server.PASSDB % {"dir": path}, before=before)
+        provider = made[0]
         provider.root = root
         watch = Watch(provider)
         try:
