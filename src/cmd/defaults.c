@@ -187,6 +187,7 @@ const char cmd_default_keys[] =
     "bind global \"C-w c\" close-buffer\n"
     "bind list,message Esc-Enter \"new-buffer open\"\n"
     "bind global B buffers\n"
+    "bind global \"C-w J\" jobs\n"
     "bind global > next-buffer\n"
     "bind global < previous-buffer\n"
     "bind global Esc-1 buffer 1\n"

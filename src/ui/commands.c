@@ -326,7 +326,7 @@ bool run_cancel(void *context, const struct cmd_args *args, struct err *err)
     struct ui *ui = context;
     if (ui->popup.kind != POPUP_NONE) {
         ui_popup_close(ui);
-    } else if (ui_load_stop(ui)) {
+    } else if (ui_load_stop(ui) || ui_transfer_stop(ui)) {
         ;
     } else if (ui->open_req) {
         ui_open_close(ui);
@@ -382,6 +382,10 @@ static void on_fetched(struct ui *ui, void *arg, const struct msg *m)
         return;
     }
     ui->progress[0] = 0;
+    int of = m->kind == MSG_FETCHED ? accts_find(&ui->accts, m->u.FETCHED.account, false) : -1;
+    for (unsigned a = 0; a < ui->accts.n; a++)
+        if (of < 0 || a == (unsigned)of)
+            ui->accts.list[a].asked = false;
     if (m->kind == MSG_REFUSED) {
         ui_note(ui, NOTE_ERROR, "%.*s", STR_FMT(m->u.REFUSED.text));
         return;
@@ -421,6 +425,7 @@ static bool fetch_now(struct ui *ui, const char *account, struct err *err)
         if (!SEND(ui->client->chan, -1, err, FETCH_NOW, .req = req, .account = str_z(acct->name)))
             return false;
         asked++;
+        ui->accts.list[a].asked = true;
         if (acct->state == ACCOUNT_CONNECTING)
             connecting = acct;
     }

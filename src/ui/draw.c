@@ -490,7 +490,7 @@ static void draw_popup(struct ui *ui)
     struct rect r = popup_rect(ui, rows);
     unsigned left = 0;
     p->height = r.rows > 1 ? r.rows - 1 : 1;
-    bool rows_chosen = p->kind == POPUP_QUEUE || p->kind == POPUP_BUFFERS;
+    bool rows_chosen = p->kind == POPUP_QUEUE || p->kind == POPUP_BUFFERS || p->kind == POPUP_JOBS;
     if (rows_chosen)
         p->top = p->cur < p->top ? p->cur : p->cur >= p->top + p->height ? p->cur - p->height + 1 : p->top;
     p->top = MIN(p->top, p->n > p->height ? p->n - p->height : 0);

@@ -31,7 +31,8 @@ void ui_load_end(struct ui *);
 enum load_awaits { LOAD_NOTHING, LOAD_PARTS, LOAD_EDITOR };
 void ui_load_opens(struct ui *, enum load_awaits);
 enum load_awaits ui_load_awaits(const struct ui *);
-int64_t ui_load_since(const struct ui *); /* where there is one */
+void ui_load_words(const struct ui *, struct buf *out); /* what is loaded, and how far */
+int64_t ui_load_since(const struct ui *);               /* where there is one */
 /* Decoded bytes of a part, from the viewer of a load, into a memory file at offset 0; -1 and a note where it fails. The
  * viewer's callback is taken over. */
 typedef void part_fn(struct ui *, void *arg, int fd);
@@ -42,6 +43,8 @@ void ui_part(struct ui *, struct helper *viewer, uint32_t part, bool signed_byte
  * callee's. */
 void ui_transfer(struct ui *, struct refs *refs, const struct action *);
 void ui_transfer_end(struct ui *);
+bool ui_transfer_stop(struct ui *); /* by the user: what is there stays; false: none is under way */
+void ui_transfer_words(const struct ui *, struct buf *out);
 /* Steps of the store that only a new action does again. */
 void ui_undo_step(struct ui *, unsigned steps, bool once);
 

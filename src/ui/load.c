@@ -15,6 +15,7 @@ struct load {
     struct doc *doc;
     int64_t since_ms;
     enum load_awaits opens;
+    uint64_t got, whole; /* bytes */
 };
 
 /* Ends the load and tells its owner, whose argument would be lost otherwise. */
@@ -48,6 +49,15 @@ void ui_load_opens(struct ui *ui, enum load_awaits what)
 enum load_awaits ui_load_awaits(const struct ui *ui)
 {
     return ui_extra(ui)->load ? ui_extra(ui)->load->opens : LOAD_NOTHING;
+}
+
+void ui_load_words(const struct ui *ui, struct buf *out)
+{
+    static const char *const words[] = {"reading a message", "reading a message for its parts",
+                                        "reading a message to be answered"};
+    const struct load *l = ui_extra(ui)->load;
+    buf_addf(out, "%s ", words[l->opens]);
+    amount_words(l->got, l->whole, l->since_ms, out);
 }
 
 int64_t ui_load_since(const struct ui *ui)
@@ -114,8 +124,11 @@ static void on_body(struct ui *ui, void *arg, const struct msg *m)
     struct err err = ERR_INIT;
     (void)arg;
     if (m && m->kind == MSG_PROGRESS) {
-        if (l)
-            ui_progress(ui, &m->u.PROGRESS, l->since_ms);
+        if (!l)
+            return;
+        l->got = m->u.PROGRESS.done;
+        l->whole = m->u.PROGRESS.total;
+        ui_progress(ui, &m->u.PROGRESS, l->since_ms);
         return;
     }
     if (!l || (m && m->kind == MSG_BODY && m->u.BODY.more)) {

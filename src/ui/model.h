@@ -26,7 +26,14 @@ struct acct {
     int64_t again;             /* wall clock of the next try to connect, 0 none */
     enum err_kind why;
     char text[400]; /* why, raw */
-    bool trouble;   /* it could not be connected since it was last */
+    /* its passes over a maildrop, as told: "" none; a look for new mail that was asked for here is under way */
+    char pass[200];
+    int64_t pass_ms;
+    uint64_t pass_done;
+    bool asked;
+    int64_t rows_ms; /* rows of its lists come: since when, and how many were there; 0: none do */
+    uint64_t rows_from;
+    bool trouble; /* it could not be connected since it was last */
     /* its password is wanted, for this service, maybe as the last one was refused; declined: the user gave none */
     bool secret_wanted, secret_refused, secret_declined;
     uint8_t secret_service;

@@ -130,6 +130,8 @@ bool ui_popup_key(struct ui *ui, ckey key)
         return queue_key(ui, key);
     case POPUP_BUFFERS:
         return buffers_key(ui, key);
+    case POPUP_JOBS:
+        return jobs_key(ui, key);
     case POPUP_KEYS:
         ui_popup_close(ui); /* the key goes on to where it belongs */
         return false;

@@ -83,13 +83,23 @@ struct prompt {
 };
 
 /* ---- Popups over the panes ---- */
-enum popup_kind { POPUP_NONE, POPUP_PAGER, POPUP_LINKS, POPUP_CONFIRM, POPUP_KEYS, POPUP_QUEUE, POPUP_BUFFERS };
+enum popup_kind {
+    POPUP_NONE,
+    POPUP_PAGER,
+    POPUP_LINKS,
+    POPUP_CONFIRM,
+    POPUP_KEYS,
+    POPUP_QUEUE,
+    POPUP_BUFFERS,
+    POPUP_JOBS
+};
 typedef void confirm_fn(struct ui *, void *arg, bool yes);
 struct popup_row {
     char *left, *right; /* raw */
     unsigned account;   /* POPUP_QUEUE: what the row stands for */
     uint64_t id;
     bool mail, unsent;
+    uint8_t job; /* POPUP_JOBS: its kind */
 };
 struct popup {
     enum popup_kind kind;
@@ -321,6 +331,12 @@ unsigned buffer_find(struct ui *, buffer_fn *, void *arg);
 bool buffer_can_go(struct ui *);                 /* another one shows a list */
 void buffer_words(struct ui *, struct buf *out); /* what the one at work shows; raw */
 bool buffers_key(struct ui *, ckey);             /* in POPUP_BUFFERS */
+
+/* ---- jobs.c ---- */
+/* "3.1 MB of 8.0 MB · 310 KB/s", as far as it is known; total 0: only how fast. */
+void amount_words(uint64_t done, uint64_t total, int64_t since_ms, struct buf *out);
+bool jobs_key(struct ui *, ckey); /* in POPUP_JOBS */
+void jobs_again(struct ui *);     /* shows them anew where they are listed */
 
 /* ---- typed.c ---- */
 bool typed_hold(struct ui *, ckey); /* true: the key waits, for what the one before it asked for */

@@ -201,9 +201,7 @@ void ui_progress(struct ui *ui, const struct m_PROGRESS *p, int64_t since_ms)
     struct buf line = BUF_INIT(sizeof ui->progress - 1);
     int64_t left = since_ms + PROGRESS_AFTER_MS - clock_mono_ms();
     buf_addf(&line, "%.*s ", (int)MIN(p->text.n, (size_t)150), p->text.n ? p->text.p : "");
-    buf_add_size(&line, p->done);
-    buf_addz(&line, " of ");
-    buf_add_size(&line, p->total);
+    amount_words(p->done, p->total, since_ms, &line);
     buf_addz(&line, " · Esc stops");
     snprintf(ui->progress_next, sizeof ui->progress_next, "%s", buf_z(&line));
     buf_fini(&line);
@@ -245,6 +243,8 @@ static void on_body(struct ui *ui, void *arg, const struct msg *m)
         return;
     }
     if (m->kind == MSG_PROGRESS) {
+        ui->open_done = m->u.PROGRESS.done;
+        ui->open_total = m->u.PROGRESS.total;
         ui_progress(ui, &m->u.PROGRESS, ui->opened_ms);
         return;
     }
@@ -312,6 +312,7 @@ static void open_row(struct ui *ui, unsigned view_flags, bool glance)
         return;
     }
     ui->opened_ms = clock_mono_ms();
+    ui->open_done = ui->open_total = 0;
     ui->open_req = ui_request(ui, on_body, NULL);
     if (!SEND(ui->client->chan, -1, &err, OPEN, .req = ui->open_req, .account = str_z(ui->accts.list[ref.account].name),
               .msg = ref.id, .want = str_z(want), .prefetch = glance && stub)) {

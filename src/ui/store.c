@@ -207,7 +207,14 @@ static void on_note(struct ui *ui, const struct m_NOTE *m)
 static void on_pass(struct ui *ui, const struct m_PROGRESS *m)
 {
     int at = accts_find(&ui->accts, m->account, false);
-    if (at < 0 || (ui->progress[0] && !ui->fetching))
+    if (at < 0)
+        return;
+    struct acct *acct = &ui->accts.list[at];
+    if (!acct->pass[0])
+        acct->pass_ms = clock_mono_ms();
+    acct->pass_done = m->done;
+    snprintf(acct->pass, sizeof acct->pass, "%.*s", STR_FMT(m->text));
+    if (ui->progress[0] && !ui->fetching)
         return;
     if (m->text.n == 0 && ui->fetching != (unsigned)at + 1)
         return; /* that of another account */
@@ -292,6 +299,10 @@ static void lost(struct ui *ui, const struct err *err)
     if (ui->fetching)
         ui->progress[0] = 0;
     ui->fetching = 0;
+    for (unsigned a = 0; a < ui->accts.n; a++) {
+        ui->accts.list[a].pass[0] = 0;
+        ui->accts.list[a].asked = false;
+    }
     if (err->kind == ERR_NONE)
         ui_note(ui, NOTE_ERROR, "the store ended; it is started again");
     else

@@ -34,6 +34,12 @@ void ui_transfer_end(struct ui *ui)
     free(t);
 }
 
+void ui_transfer_words(const struct ui *ui, struct buf *out)
+{
+    const struct transfer *t = ui_extra(ui)->transfer;
+    buf_addf(out, "%s %zu of %zu messages %s", t->move ? "moving" : "copying", t->at, t->refs.n, t->where);
+}
+
 static void finish(struct ui *ui)
 {
     struct transfer *t = ui_extra(ui)->transfer;
@@ -56,6 +62,23 @@ static void finish(struct ui *ui)
             ui_undo_step(ui, steps, true);
     }
     ui_transfer_end(ui);
+}
+
+bool ui_transfer_stop(struct ui *ui)
+{
+    struct transfer *t = ui_extra(ui)->transfer;
+    struct err err = ERR_INIT;
+    if (!t)
+        return false;
+    if (t->req && ui->client && ui->client->chan)
+        SEND(ui->client->chan, -1, &err, CANCEL, .req = t->req);
+    ui_forget(ui, t->req);
+    t->req = 0;
+    size_t left = t->refs.n - t->done.n;
+    finish(ui);
+    ui_note(ui, NOTE_INFO, "stopped: %zu message%s stay%s where %s", left, left == 1 ? "" : "s", left == 1 ? "s" : "",
+            left == 1 ? "it was" : "they were");
+    return true;
 }
 
 static void failed(struct ui *ui, struct str why)

@@ -287,6 +287,8 @@ void ui_draw(struct ui *ui)
     typed_go_on(ui);
     struct list *l = ui_list(ui);
     lay_out(ui);
+    if (ui->popup.kind == POPUP_JOBS)
+        jobs_again(ui);
     if (!ui->layout.small) {
         if (ui->layout.list.rows > 1)
             list_set_height(l, ui->layout.list.rows - 1);

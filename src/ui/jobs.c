@@ -1,0 +1,280 @@
+/* Jobs: what is under way and takes a while, read from where it is done; each with what it has done so far, and how to
+ * end it. */
+#include "ui/compose.h"
+
+enum job_kind {
+    JOB_NONE,
+    JOB_OPEN,
+    JOB_LOAD,
+    JOB_SEARCH,
+    JOB_MAIL,
+    JOB_TRANSFER,
+    JOB_PASS,
+    JOB_CONNECT,
+    JOB_ROWS,
+    JOB_AHEAD,
+    JOB_CHANGES,
+    JOB_OUTBOX,
+    JOB_INDEX
+};
+
+void amount_words(uint64_t done, uint64_t total, int64_t since_ms, struct buf *out)
+{
+    int64_t ms = clock_mono_ms() - since_ms;
+    if (total) {
+        buf_add_size(out, done);
+        buf_addz(out, " of ");
+        buf_add_size(out, total);
+    }
+    if (done && ms >= 1000) {
+        buf_addz(out, " · ");
+        buf_add_size(out, done * 1000 / (uint64_t)ms);
+        buf_addz(out, "/s");
+    }
+}
+
+static void add_job(struct ui *ui, enum job_kind kind, unsigned account, uint64_t id, const char *left,
+                    struct buf *words)
+{
+    ui_popup_row(ui, left, buf_z(words));
+    struct popup_row *row = &ui->popup.rows[ui->popup.n - 1];
+    row->job = (uint8_t)kind;
+    row->account = account;
+    row->id = id;
+    buf_reset(words);
+}
+
+/* ---- of a buffer ---- */
+static bool buffer_jobs(struct ui *ui, void *arg)
+{
+    struct buf w = BUF_INIT(2000);
+    char left[24];
+    (void)arg;
+    snprintf(left, sizeof left, "buffer %u", buffer_number(ui));
+    if (ui->open_req) {
+        buf_addf(&w, "opening \"%s\" ", ui->message.subject ? ui->message.subject : "");
+        amount_words(ui->open_done, ui->open_total, ui->opened_ms, &w);
+        add_job(ui, JOB_OPEN, 0, ui->at->id, left, &w);
+    }
+    if (ui_extra(ui)->load) {
+        ui_load_words(ui, &w);
+        add_job(ui, JOB_LOAD, 0, ui->at->id, left, &w);
+    }
+    if (ui->search) {
+        const struct list *l = ui->search_list;
+        buf_addf(&w, "%s %s: ",
+                 ui->search_select  ? "selecting"
+                 : ui->search_limit ? "limit"
+                                    : "search",
+                 ui->search_text ? ui->search_text : "");
+        if (ui->search_select)
+            buf_addf(&w, "%zu selected", ui->selection.n);
+        else
+            buf_addf(&w, "%u found", l && ui->search_cleared ? (unsigned)l->nhits : 0);
+        add_job(ui, JOB_SEARCH, 0, ui->at->id, left, &w);
+    }
+    if (composed(ui) && composed(ui)->busy) {
+        const struct compose *c = composed(ui);
+        buf_addf(&w, "%s \"%.*s\"", c->saves ? "saving" : "building", STR_FMT(c->draft.subject));
+        add_job(ui, JOB_MAIL, 0, ui->at->id, left, &w);
+    }
+    buf_fini(&w);
+    return false;
+}
+
+/* ---- of an account ---- */
+static void rows_job(struct ui *ui, unsigned a, struct buf *w)
+{
+    struct acct *acct = &ui->accts.list[a];
+    uint64_t known = 0, whole = 0;
+    for (unsigned i = 0; i < ui->boxes.n; i++) {
+        const struct box_item *box = &ui->boxes.list[i];
+        if (box->kind != BOXK_BOX || box->account != a || box->total == UINT32_MAX || !box->known)
+            continue; /* not opened: nobody reads it */
+        known += MIN(box->known, box->total);
+        whole += box->total;
+    }
+    if (known >= whole || acct->state != ACCOUNT_ONLINE) {
+        acct->rows_ms = 0;
+        return;
+    }
+    int64_t now = clock_mono_ms();
+    if (!acct->rows_ms || known < acct->rows_from) {
+        acct->rows_ms = now;
+        acct->rows_from = known;
+    }
+    buf_addf(w, "reading lists: %llu of %llu messages", (unsigned long long)known, (unsigned long long)whole);
+    if (now - acct->rows_ms >= 1000 && known > acct->rows_from)
+        buf_addf(w, " · %llu/s",
+                 (unsigned long long)((known - acct->rows_from) * 1000 / (uint64_t)(now - acct->rows_ms)));
+    add_job(ui, JOB_ROWS, a, 0, acct->name, w);
+}
+
+struct mails {
+    struct ui *ui;
+    unsigned account;
+};
+
+static void mail_job(void *arg, const struct outbox_row *o)
+{
+    struct mails *m = arg;
+    struct buf w = BUF_INIT(2000);
+    if (outbox_waits(o)) {
+        outbox_words(o, &w);
+        add_job(m->ui, JOB_OUTBOX, m->account, o->id, m->ui->accts.list[m->account].name, &w);
+    }
+    buf_fini(&w);
+}
+
+static void account_jobs(struct ui *ui, unsigned a)
+{
+    struct acct *acct = &ui->accts.list[a];
+    struct buf w = BUF_INIT(2000);
+    struct err err = ERR_INIT;
+    if (acct->state == ACCOUNT_CONNECTING) {
+        buf_addz(&w, "connecting");
+        add_job(ui, JOB_CONNECT, a, 0, acct->name, &w);
+    }
+    if (acct->pass[0]) {
+        buf_addf(&w, "%s ", acct->pass);
+        amount_words(acct->pass_done, 0, acct->pass_ms, &w); /* how much of how much is in its words */
+        add_job(ui, JOB_PASS, a, 0, acct->name, &w);
+    } else if (acct->asked) {
+        buf_addz(&w, "looking for new mail");
+        add_job(ui, JOB_PASS, a, 0, acct->name, &w);
+    }
+    rows_job(ui, a, &w);
+    if (acct->caching) {
+        buf_addf(&w, "fetching the text of %u message%s ahead", acct->caching, acct->caching == 1 ? "" : "s");
+        add_job(ui, JOB_AHEAD, a, 0, acct->name, &w);
+    }
+    if (acct->queued) {
+        buf_addf(&w, "%u change%s for the server · queue lists them", acct->queued, acct->queued == 1 ? "" : "s");
+        add_job(ui, JOB_CHANGES, a, 0, acct->name, &w);
+    }
+    struct mails mails = {ui, a};
+    if (acct->outbox && acct->reader)
+        reader_outbox(acct->reader, mail_job, &mails, &err);
+    buf_fini(&w);
+}
+
+static void fill(struct ui *ui)
+{
+    struct buf w = BUF_INIT(400);
+    ui_popup(ui, POPUP_JOBS, "what is under way · d stops it · q leaves");
+    buffer_find(ui, buffer_jobs, NULL);
+    if (ui_extra(ui)->transfer) {
+        ui_transfer_words(ui, &w);
+        add_job(ui, JOB_TRANSFER, 0, 0, "", &w);
+    }
+    for (unsigned a = 0; a < ui->accts.n; a++)
+        account_jobs(ui, a);
+    if (ui->unindexed) {
+        buf_addf(&w, "%u message%s still to be indexed for search", ui->unindexed,
+                 ui->unindexed == 1 ? " is" : "s are");
+        add_job(ui, JOB_INDEX, 0, 0, "", &w);
+    }
+    if (!ui->popup.n) {
+        buf_addz(&w, "nothing is under way");
+        add_job(ui, JOB_NONE, 0, 0, "", &w);
+    }
+    buf_fini(&w);
+}
+
+void jobs_again(struct ui *ui)
+{
+    struct popup *p = &ui->popup;
+    struct popup_row on = p->n ? p->rows[p->cur] : (struct popup_row){.job = JOB_NONE};
+    unsigned cur = p->cur, top = p->top;
+    fill(ui);
+    p->cur = MIN(cur, p->n - 1);
+    p->top = top;
+    for (unsigned i = 0; i < p->n; i++) /* the next key is for the job that it is on, wherever that stands now */
+        if (p->rows[i].job == on.job && p->rows[i].account == on.account && p->rows[i].id == on.id)
+            p->cur = i;
+}
+
+bool run_jobs(void *context, const struct cmd_args *args, struct err *err)
+{
+    (void)args, (void)err;
+    fill(context);
+    return true;
+}
+
+/* ---- ending one ---- */
+static void stop_account(struct ui *ui, enum job_kind kind, unsigned a)
+{
+    struct err err = ERR_INIT;
+    const char *name = ui->accts.list[a].name;
+    if (kind == JOB_PASS && ui_online(ui)) {
+        SEND(ui->client->chan, -1, &err, FETCH_STOP, .account = str_z(name));
+        ui_note(ui, NOTE_INFO, "%s: stopped; the rest comes when it is looked at next", name);
+    } else if (kind == JOB_CONNECT || kind == JOB_ROWS || kind == JOB_AHEAD) {
+        queue_offline(ui, a, true);
+        ui_note(ui, NOTE_INFO, "%s is offline · O goes online, and on with it", name);
+    }
+}
+
+static void stop_in_buffer(struct ui *ui, enum job_kind kind, uint32_t id)
+{
+    buffer_enter(ui, id);
+    if (ui->at->id == id && kind == JOB_OPEN)
+        ui_open_close(ui);
+    else if (ui->at->id == id && kind == JOB_LOAD)
+        ui_load_end(ui);
+    else if (ui->at->id == id && kind == JOB_SEARCH)
+        ui_search_end(ui);
+    buffer_leave(ui);
+    ui_note(ui, NOTE_INFO, "stopped");
+}
+
+static void stop(struct ui *ui, const struct popup_row *at)
+{
+    struct popup_row row = *at;
+    struct err err = ERR_INIT;
+    switch ((enum job_kind)row.job) {
+    case JOB_OPEN:
+    case JOB_LOAD:
+    case JOB_SEARCH:
+        stop_in_buffer(ui, row.job, (uint32_t)row.id);
+        break;
+    case JOB_TRANSFER:
+        ui_transfer_stop(ui);
+        break;
+    case JOB_PASS:
+    case JOB_CONNECT:
+    case JOB_ROWS:
+    case JOB_AHEAD:
+        stop_account(ui, row.job, row.account);
+        break;
+    case JOB_OUTBOX:
+        if (held_take_back(ui, ui->accts.list[row.account].name, row.id, &err))
+            return; /* it is on the screen to be written on */
+        if (err.kind != ERR_NONE)
+            ui_note_err(ui, &err);
+        break;
+    case JOB_CHANGES:
+        ui_run(ui, "queue"); /* which one? */
+        return;
+    case JOB_MAIL:
+    case JOB_INDEX:
+        ui_note(ui, NOTE_INFO, "this ends by itself");
+        break;
+    case JOB_NONE:
+        break;
+    }
+    if (ui->popup.kind == POPUP_JOBS)
+        jobs_again(ui);
+}
+
+bool jobs_key(struct ui *ui, ckey key)
+{
+    struct popup *p = &ui->popup;
+    if (ui_popup_move(ui, key))
+        return true;
+    if (key == 'd' && p->cur < p->n)
+        stop(ui, &p->rows[p->cur]);
+    else
+        ui_popup_close(ui);
+    return true;
+}
