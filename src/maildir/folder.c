@@ -100,6 +100,18 @@ static void collect(void *arg, struct str folder, struct str id)
     r->names[r->n++] = mem_dup_n(folder.p, folder.n);
 }
 
+/* The folder itself goes behind those below it: as long as it has its old name, who was killed in between goes on. */
+static void itself_last(struct rename_all *r)
+{
+    for (size_t i = 0; i < r->n; i++)
+        if (str_eq(str_z(r->names[i]), r->from)) {
+            char *name = r->names[i];
+            r->names[i] = r->names[r->n - 1];
+            r->names[r->n - 1] = name;
+            return;
+        }
+}
+
 /* The directories of a folder and of what it is to be. */
 static bool names_of(const struct rename_all *r, const char *name, char a[256], char b[256])
 {
@@ -142,6 +154,7 @@ bool maildir_rename(struct maildir *m, struct str folder, struct str to, struct 
         ok = err_set(err, ERR_NO_MAILBOX, "the folder \"%.*s\" does not exist", STR_FMT(folder));
     if (r.n == FOLDERS_MAX)
         ok = err_set(err, ERR_LIMIT, "more than %d folders", FOLDERS_MAX);
+    itself_last(&r);
     size_t done = 0;
     for (size_t i = 0; i < r.n; i++)
         ok = ok && may_rename(&r, r.names[i]);

@@ -45,6 +45,10 @@ class Steps:
         mask = sum(1 << ord(k) - 65 for k in kinds)
         self.map[:HEAD.size] = HEAD.pack(0, at, mode, error, mask, 0, 0, 0, fold, 0, 0, clock, 0, self.size, *[0] * 1000, role.encode(), self.under.encode())
 
+    def next(self, after, mode):
+        """It happens at that step from now on, to programs that run."""
+        struct.pack_into("=QI", self.map, 8, self.n + after, mode)
+
     def disarm(self):
         """Nothing more happens to the programs that are alive, and to those that come."""
         struct.pack_into("=Q", self.map, 8, 0)

@@ -8,12 +8,14 @@ import os
 import random
 import re
 import shutil
+import signal
 import sqlite3
 import subprocess
 import time
 
 import tap
 from dovecot import Server
+from steps import COUNT_ONLY, KILL_ALL, Steps
 from tap import contains, equal
 from user import User, eventually, message
 
@@ -173,6 +175,37 @@ def test_deleted_where_there_is_no_trash():
         term.go("Trash", "thrown away")
         term.command("delete-mailbox")
         term.wait("the account's mailbox for a purpose")
+
+
+def test_killed_while_renaming():
+    """A folder with folders below it, all programs killed before each of its renames: the next start goes on with it (THREATS 158)."""
+    tops, below = (".A", ".B"), ("", ".x", ".y", ".z")
+    for at in range(1, 5):
+        with tap.directory() as root:
+            md = Maildir(os.path.join(root, "Mail"))
+            for name in below:
+                md.make("A" + name)
+                md.add("in it" + name, "A" + name)
+            os.makedirs(os.path.join(root, "bob"))
+            bob = User(os.path.join(root, "bob"), account=False, lines="account work maildir:%s\n" % md.root)
+            steps = Steps(root, md.root)
+            with bob.at_screen(cols=100, env=steps.env) as term:
+                term.wait(lambda screen: "work live" in screen and re.search(r" z +1 ", screen))
+                term.go("A", "1 of 1")
+                steps.arm(0, COUNT_ONLY, kinds="R")
+                steps.next(at, KILL_ALL)
+                term.command("rename-mailbox B")
+                eventually("it is killed", lambda: steps.fired)
+            for pid, _ in bob.programs():
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            assert at == 1 or any(n.startswith(tops[1]) for n in folders_of(md)), "nothing was renamed"
+            assert any(n.startswith(tops[0]) for n in folders_of(md)), "all was renamed"
+            steps.disarm()
+            with bob.at_screen(cols=100, env=steps.env) as term:
+                eventually("all are renamed", lambda: folders_of(md) == sorted(tops[1] + n for n in below))
+                term.wait("B")
+            equal([md.subjects("B" + n) for n in below], [["in it" + n] for n in below])
 
 
 def test_names_that_cannot_be():
