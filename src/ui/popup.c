@@ -106,6 +106,12 @@ bool ui_popup_move(struct ui *ui, ckey key)
 bool ui_popup_key(struct ui *ui, ckey key)
 {
     char word[40];
+    if (key == ':' && ui->popup.kind != POPUP_PAGER) { /* a command is typed from anywhere: its letters are no keys */
+        if (ui->popup.kind == POPUP_CONFIRM)
+            answer(ui, false);
+        ui_popup_close(ui);
+        return false;
+    }
     switch (ui->popup.kind) {
     case POPUP_CONFIRM:
         if (key == 'y' || key == 'Y' || key == K_ENTER) {

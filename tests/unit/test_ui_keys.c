@@ -226,6 +226,33 @@ static void test_prompt_runs_commands_and_says_what_is_wrong(void **state)
     fake_close(&f);
 }
 
+static void on_sure(struct ui *ui, void *arg, bool yes)
+{
+    (void)ui;
+    *(int *)arg = yes ? 1 : -1;
+}
+
+/* What follows the colon is a command, whatever asks or lists something meanwhile. */
+static void test_a_command_is_typed_from_anywhere(void **state)
+{
+    int answered = 0;
+    (void)state;
+    open_ui();
+    for (int i = 0; i < 2; i++) {
+        if (i == 0)
+            fake_type(&f, "Q");
+        else
+            ui_confirm(f.ui, "Sure?", "", on_sure, &answered);
+        assert_int_not_equal(f.ui->popup.kind, POPUP_NONE);
+        fake_type(&f, ":");
+        assert_int_equal(f.ui->popup.kind, POPUP_NONE);
+        assert_int_equal(f.ui->prompt.kind, PROMPT_COMMAND);
+        fake_type(&f, "C-g");
+    }
+    assert_int_equal(answered, -1);
+    fake_close(&f);
+}
+
 /* Esc is the key for it, and still the first half of Alt. */
 static void test_esc_stops_one_thing_each_time(void **state)
 {
@@ -574,6 +601,7 @@ int main(void)
         cmocka_unit_test(test_flags_of_a_selection),
         cmocka_unit_test(test_move_by_fuzzy_name),
         cmocka_unit_test(test_prompt_runs_commands_and_says_what_is_wrong),
+        cmocka_unit_test(test_a_command_is_typed_from_anywhere),
         cmocka_unit_test(test_esc_stops_one_thing_each_time),
         cmocka_unit_test(test_paste_is_text_and_never_commands),
         cmocka_unit_test(test_secret_never_on_screen),
