@@ -308,6 +308,8 @@ bool run_recall(void *context, const struct cmd_args *args, struct err *err)
     struct ui *ui = context;
     unsigned count;
     (void)args;
+    if (ui->session)
+        return run_resume(context, args, err);
     if (!can_begin(ui))
         return true;
     const struct list_row *row = ui_row(ui);
@@ -335,6 +337,8 @@ void extra_start(struct ui *ui)
 {
     unsigned count;
     held_start(ui);
+    if (ui_session_offer(ui))
+        return;
     char *path = newest_draft(ui, &count);
     if (path)
         ui_note(ui, NOTE_WARNING, "%u unsent draft%s on this machine \xc2\xb7 R goes on with the newest", count,

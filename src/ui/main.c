@@ -14,7 +14,7 @@ struct session {
     struct watch *keys; /* of the terminal's input */
     bool left;          /* its input is left to an editor that is about to start */
     bool typed;         /* a key was pressed since the last frame */
-    int signal;
+    bool lost;          /* the terminal went away, or the system ends */
 };
 
 /* ---- what the ui may ask of the terminal ---- */
@@ -76,7 +76,7 @@ static void on_typed(void *arg, short revents)
         n++;
     }
     if (n == 0 && (revents & (POLLHUP | POLLERR | POLLNVAL)))
-        s->ui->quit = true; /* the terminal is gone */
+        s->lost = s->ui->quit = true; /* the terminal is gone */
 }
 
 static void on_resized(void *arg)
@@ -99,6 +99,12 @@ static void on_continued(void *arg)
 static void on_ended(void *arg)
 {
     ((struct session *)arg)->ui->quit = true;
+}
+
+static void on_lost(void *arg)
+{
+    struct session *s = arg;
+    s->lost = s->ui->quit = true;
 }
 
 /* What is typed while a mail to be answered is had is for the editor that comes: it stays in the terminal's queue. */
@@ -155,14 +161,18 @@ static int on_screen(const struct ui_start *start, struct loop *loop, struct cli
                                loop_signal(loop, SIGWINCH, on_resized, &s),
                                loop_signal(loop, SIGTSTP, on_stopped, &s),
                                loop_signal(loop, SIGCONT, on_continued, &s),
-                               loop_signal(loop, SIGHUP, on_ended, &s),
-                               loop_signal(loop, SIGTERM, on_ended, &s),
+                               loop_signal(loop, SIGHUP, on_lost, &s),
+                               loop_signal(loop, SIGTERM, on_lost, &s),
                                loop_signal(loop, SIGINT, on_ended, &s)};
     s.keys = watches[0];
     run(&s, loop);
     s.keys = NULL;
     for (size_t i = 0; i < COUNT(watches); i++)
         watch_free(&watches[i]);
+    if (s.lost)
+        ui_session_save(s.ui);
+    else
+        ui_session_drop(s.ui);
     ui_free(&s.ui);
     term_close(&s.term);
     return 0;

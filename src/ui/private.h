@@ -203,6 +203,7 @@ struct ui {
     struct hook *hooks;
     size_t nhooks;
     struct event_words event;
+    char *session; /* offered: where to go on; NULL none */
     struct news news;
 
     struct accts accts;
@@ -305,6 +306,11 @@ bool ui_run(struct ui *, const char *text);
 /* The same, with complaints in *err; as a part of another command. */
 bool ui_run_text(struct ui *, const char *text, struct err *err);
 void ui_run_hooks(struct ui *, const char *event);
+
+/* ---- session.c: what was on the screen when the terminal went away ---- */
+void ui_session_save(struct ui *);
+void ui_session_drop(struct ui *);
+bool ui_session_offer(struct ui *); /* says that R goes on there; false where there was nothing */
 
 /* ---- buffers.c ---- */
 void buffers_init(struct ui *);

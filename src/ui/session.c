@@ -1,0 +1,289 @@
+/* What was on the screen when the terminal went away, kept until the next start: that one offers to go on there. The
+ * file is of lines of the language's words, in the order of the buffers; what is not there any more is passed over. */
+#include "ui/compose.h"
+
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { SESSION_MAX = 256 * 1024, SELECTED_MAX = 2000 };
+
+static char *session_path(const struct ui *ui)
+{
+    bool keeps = ui->start.root && *ui->start.root && !ui->start.once_text;
+    return keeps ? path_join(ui->start.root, "session") : NULL;
+}
+
+/* ---- saving ---- */
+static void add_line(struct buf *out, const char *word, const char *const *args, size_t n)
+{
+    buf_addz(out, word);
+    for (size_t i = 0; i < n; i++) {
+        buf_addc(out, ' ');
+        line_quote(str_z(args[i]), out);
+    }
+    buf_addc(out, '\n');
+}
+#define ADD(out, word, ...)                                                                                            \
+    add_line(out, word, (const char *const[]){__VA_ARGS__}, sizeof((const char *const[]){__VA_ARGS__}) / sizeof(char *))
+
+static void add_ref(const struct ui *ui, struct buf *out, const char *word, struct ref ref)
+{
+    char id[24];
+    snprintf(id, sizeof id, "%llu", (unsigned long long)ref.id);
+    if (ref.id && ref.account < ui->accts.n)
+        ADD(out, word, ui->accts.list[ref.account].name, id);
+}
+
+static void save_list(const struct ui *ui, const struct list *l, struct buf *out)
+{
+    static const char *const filters[] = {[LIST_UNREAD] = "unread", [LIST_FLAGGED] = "flagged"};
+    const struct box_item *box = l->source == LIST_BOX ? boxes_find(&ui->boxes, l->account, l->box) : NULL;
+    const struct list_row *row = list_cursor(l);
+    if (l->source == LIST_INBOXES)
+        buf_addz(out, "inboxes\n");
+    else if (box)
+        ADD(out, "box", ui->accts.list[l->account].name, box->path);
+    else if (l->source == LIST_HITS && l->title)
+        ADD(out, l->limits ? "limit" : "search", l->query ? l->query : l->title);
+    if ((unsigned)l->filter < COUNT(filters) && filters[l->filter])
+        ADD(out, "filter", filters[l->filter]);
+    if (row)
+        add_ref(ui, out, "at", row->ref);
+}
+
+static bool save_buffer(struct ui *ui, void *arg)
+{
+    struct buf *out = arg;
+    const struct compose *c = composed(ui);
+    if (c) {
+        const char *slash = strrchr(c->path, '/');
+        ADD(out, "draft", slash ? slash + 1 : c->path);
+    } else {
+        buf_addz(out, "buffer\n");
+        for (unsigned i = 0; i < ui->depth; i++)
+            save_list(ui, ui->stack[i], out);
+        if (ui->message.state != MESSAGE_NONE)
+            buf_addz(out, "open\n");
+        for (size_t i = 0; i < ui->selection.n && i < SELECTED_MAX; i++)
+            add_ref(ui, out, "selected", ui->selection.list[i]);
+    }
+    if (buffer_is_shown(ui))
+        buf_addz(out, "shown\n");
+    return false;
+}
+
+void ui_session_save(struct ui *ui)
+{
+    struct buf out = BUF_INIT(SESSION_MAX), words = BUF_INIT(2000);
+    struct err err = ERR_INIT;
+    char *path = session_path(ui), now[24];
+    buffer_leave(ui);
+    buffer_words(ui, &words);
+    snprintf(now, sizeof now, "%lld", (long long)clock_wall());
+    ADD(&out, "left", now, buf_z(&words));
+    buffer_find(ui, save_buffer, &out);
+    buffer_leave(ui);
+    if (ui->prompt.kind == PROMPT_COMMAND && ui->prompt.edit.n) /* half a command: the arrow up has it */
+        history_add(ui->command_history, (struct str){ui->prompt.edit.p, ui->prompt.edit.n});
+    if (path && !fs_write_atomic(path, 0600, buf_str(&out), &err))
+        log_msg(LOG_WARN, "what was on the screen is not kept: %s", err.text);
+    free(path);
+    buf_fini(&words);
+    buf_fini(&out);
+}
+
+void ui_session_drop(struct ui *ui)
+{
+    char *path = session_path(ui);
+    if (path)
+        unlink(path);
+    free(path);
+    free(ui->session);
+    ui->session = NULL;
+}
+
+/* ---- going on ---- */
+struct going {
+    struct ui *ui;
+    struct buffer *shown;
+    bool first; /* the buffer that is there at the start is the first one */
+};
+
+static bool find_ref(const struct ui *ui, const struct line *line, struct ref *ref_r)
+{
+    for (unsigned a = 0; a < ui->accts.n; a++)
+        if (!strcmp(ui->accts.list[a].name, line->words[1])) {
+            ref_r->account = a;
+            ref_r->id = strtoull(line->words[2], NULL, 10);
+            return ref_r->id != 0;
+        }
+    return false;
+}
+
+static void go_buffer(struct going *g, const struct line *line)
+{
+    (void)line;
+    if (!g->first)
+        buffer_new(g->ui);
+    g->first = false;
+}
+
+static void go_inboxes(struct going *g, const struct line *line)
+{
+    (void)line;
+    ui_show_inboxes(g->ui);
+}
+
+static void go_box(struct going *g, const struct line *line)
+{
+    struct ui *ui = g->ui;
+    for (unsigned i = 0; i < ui->boxes.n; i++) {
+        const struct box_item *item = &ui->boxes.list[i];
+        if (item->kind == BOXK_BOX && !strcmp(item->path, line->words[2]) &&
+            !strcmp(ui->accts.list[item->account].name, line->words[1])) {
+            ui_show_box(ui, item->account, item->id);
+            return;
+        }
+    }
+    ui_note(ui, NOTE_WARNING, "%s of %s is not there any more", line->words[2], line->words[1]);
+}
+
+static void go_search(struct going *g, const struct line *line)
+{
+    ui_search(g->ui, line->words[1], !strcmp(line->words[0], "limit"), false);
+}
+
+static void go_filter(struct going *g, const struct line *line)
+{
+    list_set_filter(ui_list(g->ui), !strcmp(line->words[1], "unread") ? LIST_UNREAD : LIST_FLAGGED);
+}
+
+static void go_at(struct going *g, const struct line *line)
+{
+    struct err err = ERR_INIT;
+    struct list *l = ui_list(g->ui);
+    struct ref ref;
+    if (l->source == LIST_HITS || !find_ref(g->ui, line, &ref))
+        return; /* hits are still to come */
+    if (g->ui->layout.list.rows > 1)
+        list_set_height(l, g->ui->layout.list.rows - 1);
+    if (list_update(l, &err) && list_reach(l, ref, &err))
+        l->stay = STAY_ROW;
+}
+
+static void go_open(struct going *g, const struct line *line)
+{
+    (void)line;
+    if (ui_list(g->ui)->source != LIST_HITS)
+        ui_open(g->ui, 0);
+}
+
+static void go_selected(struct going *g, const struct line *line)
+{
+    struct ref ref;
+    if (find_ref(g->ui, line, &ref))
+        refs_add(&g->ui->selection, ref);
+}
+
+static void go_draft(struct going *g, const struct line *line)
+{
+    struct stat st;
+    char *dir = compose_dir(g->ui), *path = NULL;
+    if (dir && !strchr(line->words[1], '/') && line->words[1][0] != '.')
+        path = path_join(dir, line->words[1]);
+    free(dir);
+    if (path && stat(path, &st) == 0)
+        compose_reopen(g->ui, path); /* takes it */
+    else
+        free(path);
+}
+
+static void go_shown(struct going *g, const struct line *line)
+{
+    (void)line;
+    g->shown = g->ui->at;
+}
+
+static void go_line(struct going *g, const struct line *line)
+{
+    static const struct {
+        const char *word;
+        size_t n;
+        void (*fn)(struct going *, const struct line *);
+    } words[] = {{"buffer", 1, go_buffer}, {"inboxes", 1, go_inboxes}, {"box", 3, go_box},
+                 {"search", 2, go_search}, {"limit", 2, go_search},    {"filter", 2, go_filter},
+                 {"at", 3, go_at},         {"open", 1, go_open},       {"selected", 3, go_selected},
+                 {"draft", 2, go_draft},   {"shown", 1, go_shown}};
+    for (size_t i = 0; i < COUNT(words); i++)
+        if (line->n == words[i].n && !strcmp(line->words[0], words[i].word))
+            words[i].fn(g, line);
+}
+
+bool run_resume(void *context, const struct cmd_args *args, struct err *err)
+{
+    struct going g = {.ui = context, .first = true};
+    struct ui *ui = context;
+    unsigned number = 1;
+    struct line line;
+    (void)args;
+    if (!ui->session)
+        return err_set(err, ERR_USAGE, "there is nothing to go on with: the last end was an orderly one");
+    char *text = ui->session;
+    struct str rest = str_z(text);
+    ui->session = NULL; /* once */
+    while (line_next(&rest, "session", &number, &line, err) == 1) {
+        go_line(&g, &line);
+        line_fini(&line);
+    }
+    free(text);
+    if (g.shown)
+        buffer_show(ui, g.shown);
+    ui_session_drop(ui);
+    ui->dirty = true;
+    return true;
+}
+
+/* The first line: when it was, and where. */
+static void offer(struct ui *ui, const struct line *line)
+{
+    char when[40] = "";
+    struct tm then, today;
+    time_t at = (time_t)strtoll(line->words[1], NULL, 10), now = (time_t)clock_wall();
+    struct buf key = BUF_INIT(100);
+    if (localtime_r(&at, &then) && localtime_r(&now, &today))
+        strftime(when, sizeof when,
+                 then.tm_year == today.tm_year && then.tm_yday == today.tm_yday ? "%H:%M" : "%Y-%m-%d %H:%M", &then);
+    if (!keymap_where(ui->keymap, CTX_LIST, "recall", &key))
+        buf_addz(&key, ":resume");
+    size_t end = 0;
+    while (end < key.n && key.p[end] != ' ') /* the first of them is enough */
+        end++;
+    ui_note(ui, NOTE_WARNING, "the terminal went away at %s: %.200s \xc2\xb7 %.*s goes on there", when, line->words[2],
+            (int)end, buf_z(&key));
+    buf_fini(&key);
+}
+
+bool ui_session_offer(struct ui *ui)
+{
+    struct buf text = BUF_INIT(SESSION_MAX);
+    struct err err = ERR_INIT;
+    struct line line;
+    unsigned number = 1;
+    char *path = session_path(ui);
+    bool there = path && access(path, F_OK) == 0 && fs_read(path, SESSION_MAX, &text, &err);
+    struct str rest = buf_str(&text);
+    bool ok = there && line_next(&rest, "session", &number, &line, &err) == 1;
+    if (ok) {
+        ok = line.n == 3 && !strcmp(line.words[0], "left");
+        if (ok) {
+            free(ui->session);
+            ui->session = mem_dup_n(rest.p, rest.n);
+            offer(ui, &line);
+        }
+        line_fini(&line);
+    }
+    free(path);
+    buf_fini(&text);
+    return ok;
+}

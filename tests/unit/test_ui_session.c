@@ -1,0 +1,154 @@
+/* The terminal goes away, and the next start goes on: what was on the screen is there again. And what the terminal
+ * tells beside keys: the mouse, and whether anybody looks. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <sys/stat.h>
+
+#include "ui_fake.h"
+
+static char *picture(struct fake_ui *f)
+{
+    struct buf out = BUF_INIT(1u << 20);
+    fake_settle(f);
+    ui_draw(f->ui);
+    ui_check(f->ui);
+    grid_print(&f->ui->grid, false, &out);
+    return buf_take(&out, NULL);
+}
+
+/* Another tuimail on the same store, as after a lost line. */
+static void start_again(struct fake_ui *f)
+{
+    struct ui_start start = {.conf = f->conf, .root = f->root, .config = ""};
+    ui_free(&f->ui);
+    f->ui = ui_new(&start, f->loop, &f->client, NULL);
+    ui_resize(f->ui, 24, 100);
+    struct err err = ERR_INIT;
+    SEND(f->store, -1, &err, ACCOUNT, .account = STR("work"), .state = ACCOUNT_ONLINE);
+    SEND(f->store, -1, &err, ACCOUNT, .account = STR("home"), .state = ACCOUNT_OFFLINE, .queued = 2);
+    fake_settle(f);
+    ui_draw(f->ui);
+}
+
+static bool has_session(struct fake_ui *f)
+{
+    struct stat st;
+    (void)f;
+    return stat("session", &st) == 0 && (st.st_mode & 0777) == 0600; /* in the store's root, ours alone */
+}
+
+static void test_goes_on(void **state)
+{
+    struct fake_ui f;
+    (void)state;
+    fake_reset();
+    fake_mails();
+    fake_open(&f, 24, 100, "");
+    assert_null(f.ui->session);
+    ui_run(f.ui, "resume");
+    assert_non_null(strstr(f.ui->status, "nothing to go on with"));
+    ui_run(f.ui, "change work/INBOX");
+    fake_type(&f, "j j j");
+    ui_run(f.ui, "select");
+    fake_type(&f, "j");
+    ui_run(f.ui, "new-buffer");
+    ui_run(f.ui, "go inbox");
+    ui_run(f.ui, "filter unread");
+    fake_type(&f, "j j");
+    ui_run(f.ui, "compose carol@example.org");
+    assert_int_equal(f.ui->nbuffers, 3);
+    ui_run(f.ui, "buffer 2");
+    fake_type(&f, ": e c h o Space x");
+    struct ref cursor = ui_row(f.ui)->ref;
+    ui_session_save(f.ui);
+    fake_type(&f, "Esc");
+    f.ui->status[0] = '\0';
+    char *before = picture(&f);
+    assert_true(has_session(&f));
+
+    start_again(&f);
+    assert_non_null(f.ui->session);
+    assert_non_null(strstr(f.ui->status, "the terminal went away at "));
+    assert_non_null(strstr(f.ui->status, "R goes on there"));
+    assert_int_equal(f.ui->nbuffers, 1);
+    fake_type(&f, ": Up"); /* the half command */
+    assert_string_equal(f.ui->prompt.edit.p, "echo x");
+    fake_type(&f, "Esc R");
+    f.ui->status[0] = '\0';
+    char *after = picture(&f);
+    assert_string_equal(before, after);
+    free(before);
+    free(after);
+    assert_int_equal(f.ui->nbuffers, 3);
+    assert_true(ref_eq(ui_row(f.ui)->ref, cursor));
+    assert_int_equal(ui_list(f.ui)->filter, LIST_UNREAD);
+    ui_run(f.ui, "buffer 3");
+    struct buf words = BUF_INIT(1000);
+    buffer_words(f.ui, &words);
+    assert_non_null(strstr(buf_z(&words), "writing:"));
+    assert_non_null(strstr(buf_z(&words), "carol@example.org"));
+    buf_fini(&words);
+    ui_run(f.ui, "buffer 1");
+    assert_int_equal(ui_list(f.ui)->source, LIST_BOX);
+    assert_int_equal(f.ui->selection.n, 1);
+    assert_false(has_session(&f)); /* once */
+    fake_close(&f);
+}
+
+/* A file that is damaged, or of another time, takes along what it can and breaks nothing. */
+static void test_strange_files(void **state)
+{
+    static const char *const texts[] = {
+        "",
+        "left\n",
+        "left x y z\n",
+        "nonsense\n",
+        "left 5 \"somewhere\n",
+        "\x01\xff\xfe",
+        "left 99999999999999999999 \"a\033]0;b\007c\"\nbox nowhere INBOX\nbox work \"No such\"\nat work 999999\nat "
+        "nobody 1\n"
+        "at work -1\nopen\nselected work 0\nselected work 99999999999999999999999\ndraft ../../etc/passwd\ndraft .x\n"
+        "draft gone.draft\nfilter x\nshown\nshown\nrun \"touch owned\"\nbuffer x\nbuffer\n",
+    };
+    struct fake_ui f;
+    struct err err = ERR_INIT;
+    struct stat st;
+    (void)state;
+    fake_reset();
+    fake_mails();
+    fake_open(&f, 24, 100, "");
+    for (size_t i = 0; i < COUNT(texts); i++) {
+        assert_true(fs_write_atomic("session", 0600, str_z(texts[i]), &err));
+        start_again(&f);
+        fake_type(&f, "R");
+        free(picture(&f));
+        fake_type(&f, "Esc j");
+        free(picture(&f));
+    }
+    assert_int_not_equal(stat("owned", &st), 0);
+    struct buf many = BUF_INIT(1u << 20); /* more buffers than there may be */
+    buf_addz(&many, "left 5 there\n");
+    for (unsigned i = 0; i < 1000; i++)
+        buf_addz(&many, "buffer\ninboxes\nsearch x\nlimit y\n");
+    assert_true(fs_write_atomic("session", 0600, buf_str(&many), &err));
+    buf_fini(&many);
+    start_again(&f);
+    fake_type(&f, "R");
+    free(picture(&f));
+    assert_true(f.ui->nbuffers <= BUFFERS_MAX);
+    fake_close(&f);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_goes_on),
+        cmocka_unit_test(test_strange_files),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
