@@ -278,7 +278,7 @@ def test_password_changes():
         c.bob.write_rc(open(c.bob.rc).read().replace("set -a work password-file %s\n" % c.bob.password, ""))
         with c.bob.at_screen() as term:
             def answer(text):
-                term.wait("assword")
+                term.wait("password of work")
                 term.type(text)
                 term.keys("Enter")
             answer("wrong")
