@@ -274,6 +274,11 @@ static bool rule_word(struct rule *r, struct buf *tags, const struct line *line,
             return false;
         if (!tag_ok(value))
             return err_set(err, ERR_CONFIG, "\"%.80s\" is no tag: no blanks, and no + or - in front", value);
+        if (tag_reserved(str_z(value)))
+            return err_set(err, ERR_CONFIG,
+                           "the tag \"%.80s\" follows a message's flags and place: a rule sets those, by -read, -flag "
+                           "and -folder",
+                           value);
         return buf_addf(tags, "%s%c%s", tags->n ? " " : "", add ? '+' : '-', value) ||
                err_set(err, ERR_CONFIG, "too many tags");
     }

@@ -274,6 +274,8 @@ bool conf_has_rules(const struct conf *, const char *account);
 /* Do rules of the account ask for more of a mail than an IMAP server tells for its list: its text, its attachments, or
  * fields of its header that no list shows? */
 bool conf_rules_read_text(const struct conf *, const char *account);
+/* Tags that follow flags, places or the index: never stored by name nor sent as keywords. */
+bool tag_reserved(struct str tag);
 bool rule_does(const struct rule_effect *); /* anything at all */
 void rule_add(struct rule_effect *, const struct rule *);
 /* Index of the effect `from` followed by a rule; the same for the same. Pointers into the list are void then. */

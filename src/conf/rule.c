@@ -166,3 +166,16 @@ bool conf_rules_read_text(const struct conf *conf, const char *account)
             return true;
     return false;
 }
+
+/* ---- Tags ------------------------------------------------------------------------------------------ */
+/* Flags and the index own these: notmuch mirrors them from flags, places and structure. */
+static const char *const reserved[] = {"unread", "flagged",   "replied", "passed", "draft", "deleted", "attachment",
+                                       "signed", "encrypted", "inbox",   "new",    "spam",  "trash"};
+
+bool tag_reserved(struct str tag)
+{
+    for (size_t i = 0; i < COUNT(reserved); i++)
+        if (str_case_eqz(tag, reserved[i]))
+            return true;
+    return tag.n && (tag.p[0] == '$' || tag.p[0] == '\\');
+}

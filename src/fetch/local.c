@@ -160,6 +160,7 @@ bool local_rest(struct fetch *f)
 
 struct listing {
     struct fetch *f;
+    struct maildir_subs *subs;
     struct err *err;
     bool ok;
 };
@@ -175,9 +176,9 @@ static void on_folder(void *arg, struct str folder, struct str id)
         buf_reset(&shown);
         text_from_bytes(folder, TEXT_FOLD_SPACE, &shown);
     }
-    s->ok =
-        FETCH_SEND(s->f, s->err, BOX, .name = folder, .utf8 = folder.n ? buf_str(&shown) : STR("INBOX"), .delim = '.',
-                   .role = folder.n ? BOX_NONE : BOX_INBOX, .total = UINT32_MAX, .unread = UINT32_MAX, .id = id);
+    s->ok = FETCH_SEND(s->f, s->err, BOX, .name = folder, .utf8 = folder.n ? buf_str(&shown) : STR("INBOX"),
+                       .delim = '.', .attrs = maildir_subscribed(s->subs, folder) ? BOX_SUBSCRIBED : 0,
+                       .role = folder.n ? BOX_NONE : BOX_INBOX, .total = UINT32_MAX, .unread = UINT32_MAX, .id = id);
     buf_fini(&shown);
 }
 
@@ -190,7 +191,10 @@ static bool step_scan(struct fetch *f, struct msg *m, struct err *err)
     if (str_eqz(s->folder, "*")) {
         struct listing l = {.f = f, .err = err, .ok = true};
         maildir_watch_folders(md);
-        return maildir_folders(md, on_folder, &l, err) && l.ok;
+        l.subs = maildir_subscriptions(md);
+        bool ok = maildir_folders(md, on_folder, &l, err) && l.ok;
+        maildir_subscriptions_free(&l.subs);
+        return ok;
     }
     if (!maildir_watch(md, s->folder, s->box))
         log_msg(LOG_INFO, "%s: no events come from folder \"%.*s\": it is looked at by time", f->account->name,
@@ -454,16 +458,20 @@ static bool step_box(struct fetch *f, struct msg *m, struct err *err)
     struct maildir *md = fetch_maildir(f, err);
     if (!md)
         return false;
+    struct err sub = ERR_INIT; /* the folder is what matters */
     switch ((enum box_op)s->op) {
     case BOX_CREATE:
-        return maildir_create(md, s->folder, err);
+        return maildir_create(md, s->folder, err) && (maildir_subscribe(md, STR(""), s->folder, &sub), true);
     case BOX_RENAME:
-        return maildir_rename(md, s->folder, s->to, err);
+        return maildir_rename(md, s->folder, s->to, err) && (maildir_subscribe(md, s->folder, s->to, &sub), true);
     case BOX_DELETE:
-        return maildir_delete(md, s->folder, err);
-    default: /* local folders are always subscribed */
-        return true;
+        return maildir_delete(md, s->folder, err) && (maildir_subscribe(md, s->folder, STR(""), &sub), true);
+    case BOX_SUBSCRIBE:
+        return maildir_subscribe(md, STR(""), s->folder, err);
+    case BOX_UNSUBSCRIBE:
+        return maildir_subscribe(md, s->folder, STR(""), err);
     }
+    return true;
 }
 
 static bool step_open(struct fetch *f, struct msg *m, struct err *err)

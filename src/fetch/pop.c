@@ -688,6 +688,8 @@ static bool heads_end(void *arg, uint32_t number, const struct err *why, struct 
                       .head = {(const char *)r->head_id, POP3_HEAD_ID});
 }
 
+/* By TOP; without it by all of the message, once, which is better than to have it twice. What is over max-size is not
+ * worth that: it is not fetched anyway. */
 static bool step_heads(struct fetch *f, struct msg *m, struct err *err)
 {
     const struct m_STEP_POP_HEADS *q = &m->u.STEP_POP_HEADS;
@@ -695,13 +697,19 @@ static bool step_heads(struct fetch *f, struct msg *m, struct err *err)
         return false;
     struct pop_session *s = session_of(f);
     unsigned caps = pop3_caps(s->pop3);
-    if ((caps & POP_CAPA) != 0 && (caps & POP_TOP) == 0)
-        return err_set(err, ERR_SERVER_NO, "the server has no TOP");
-    size_t n = 0;
+    bool top = (caps & POP_CAPA) == 0 || (caps & POP_TOP) != 0;
+    size_t n = 0, kept = 0;
     struct retrieval r = {.f = f, .step = q->step, .head = BUF_INIT(MAIL_HEADER_MAX)};
     uint32_t *numbers = numbers_of(s, q->numbers, &n, err);
+    uint64_t max = f->account->max_size;
+    for (size_t i = 0; i < n; i++)
+        if (top || max == 0 || pop3_size(s->pop3, numbers[i]) <= max)
+            numbers[kept++] = numbers[i];
     struct pop3_sink sink = {heads_begin, heads_data, heads_end, &r};
-    bool ok = numbers != NULL && (pop3_get(s->pop3, POP3_TOP, numbers, n, &sink, err) || lose_flight(f, err));
+    bool ok = numbers != NULL &&
+              (pop3_get(s->pop3, top ? POP3_TOP : POP3_RETR, numbers, kept, &sink, err) || lose_flight(f, err));
+    if (ok && kept < n)
+        ok = err_set(err, ERR_SERVER_NO, "the server has no TOP");
     buf_fini(&r.head);
     free(numbers);
     return ok;

@@ -35,6 +35,7 @@ bool md_is_folder(int root, const char *name);
 void md_sweep_folders(struct maildir *);
 /* A delivery of ours was named: the event of it is no news. */
 void md_watch_own(struct maildir *, struct str folder, bool cur, const char *name);
+bool md_is_subscriptions(const char *name);
 void md_watch_free(struct watch_list **);
 
 #endif

@@ -108,6 +108,15 @@ bool maildir_rename(struct maildir *, struct str folder, struct str to, struct e
 /* With all its messages; not the INBOX. */
 bool maildir_delete(struct maildir *, struct str folder, struct err *);
 
+/* Which folders are subscribed: "subscriptions" of Dovecot, "courierimapsubscribed" of Courier. NULL: there is no list.
+ */
+struct maildir_subs *maildir_subscriptions(struct maildir *);
+bool maildir_subscribed(const struct maildir_subs *, struct str folder);
+void maildir_subscriptions_free(struct maildir_subs **); /* NULL-safe */
+/* from "": adds `to`. to "": takes `from` off. Both: what is and lies below `from` is called `to`. ERR_USAGE: there is
+ * no list, and none is made; ERR_IO: another program has had its lock for a second. */
+bool maildir_subscribe(struct maildir *, struct str from, struct str to, struct err *);
+
 /* ---- What others do ----------------------------------------------------------------------------- */
 enum maildir_what {
     MAILDIR_FILE_IS,        /* new here, or its flags or its bytes changed */

@@ -315,6 +315,8 @@ static void on_event(struct gathering *g, const struct inotify_event *e, const c
                 watch_add(g->m, name, IN_CREATE | IN_MOVED_TO | IN_ONLYDIR, PART_HALF, 0);
         } else if ((e->mask & IN_ISDIR) && (strcmp(name, "cur") == 0 || strcmp(name, "new") == 0)) {
             g->folders = true;
+        } else if (md_is_subscriptions(name)) {
+            g->folders = true;
         }
     } else {
         on_file(g, w, e, name);

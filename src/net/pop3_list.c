@@ -260,3 +260,8 @@ bool pop3_list(struct pop3 *p, pop3_list_fn *fn, void *arg, struct err *err)
     free(l.seen);
     return ok;
 }
+
+uint64_t pop3_size(const struct pop3 *p, uint32_t number)
+{
+    return p->sizes != NULL && number > 0 && number <= p->count ? p->sizes[number - 1] : 0;
+}

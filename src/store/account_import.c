@@ -36,7 +36,7 @@ static void tag_words(struct str tags, struct buf *out)
 {
     struct str word;
     while (str_split(&tags, ' ', &word))
-        if (word.n && !db_tag_reserved(word))
+        if (word.n && !tag_reserved(word))
             buf_addf(out, "%s+%.*s", out->n ? " " : "", STR_FMT(word));
 }
 

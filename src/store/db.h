@@ -552,11 +552,9 @@ bool db_timer_next(struct db *, int64_t now, struct buf *name, struct buf *arg, 
 /* Tags belong to a message's content (Message-ID and fingerprint), so copies share them and a spoofed Message-ID does
  * not. Blank separated. */
 bool db_tags(struct db *, uint64_t msg, struct buf *out, struct err *);
-/* From the index (notmuch command line, lastmod): the whole set for all messages of that id; reserved names are left
- * out; keywords follow as an intent outside undo. */
+/* From the index (notmuch command line, lastmod): the whole set for all messages of that id; reserved names
+ * (tag_reserved) are left out; keywords follow as an intent outside undo. */
 bool db_tags_from_index(struct db *, struct str msgid, struct str tags, int64_t now, struct err *);
-/* Names that flags, places or the index own: never stored as tags nor sent as keywords. */
-bool db_tag_reserved(struct str tag);
 /* A tag as an IMAP keyword: false where it cannot be one (stays local). */
 bool db_tag_keyword(struct str tag);
 /* Met in mail sent (weight 20) and received (done by db_row_put). */

@@ -1,17 +1,6 @@
 /* Tags by (Message-ID, fingerprint), their keywords, and the addresses met. */
+#include "conf/conf.h"
 #include "store/db_int.h"
-
-/* Flags and the index own these: notmuch mirrors them from flags, places and structure. */
-static const char *const reserved[] = {"unread", "flagged",   "replied", "passed", "draft", "deleted", "attachment",
-                                       "signed", "encrypted", "inbox",   "new",    "spam",  "trash"};
-
-bool db_tag_reserved(struct str tag)
-{
-    for (size_t i = 0; i < COUNT(reserved); i++)
-        if (str_case_eqz(tag, reserved[i]))
-            return true;
-    return tag.n && (tag.p[0] == '$' || tag.p[0] == '\\');
-}
 
 bool tag_valid(struct str tag)
 {
@@ -25,7 +14,7 @@ bool tag_valid(struct str tag)
 
 bool db_tag_keyword(struct str tag)
 {
-    if (!tag_valid(tag) || db_tag_reserved(tag) || tag.n > 100)
+    if (!tag_valid(tag) || tag_reserved(tag) || tag.n > 100)
         return false;
     for (size_t i = 0; i < tag.n; i++) /* an atom: RFC 9051 9, flag-keyword */
         if ((unsigned char)tag.p[i] >= 0x7f || strchr("(){%*\"\\]", tag.p[i]))
@@ -35,7 +24,7 @@ bool db_tag_keyword(struct str tag)
 
 bool tag_goes(const struct db *db, struct str tag)
 {
-    return db->labels ? tag_valid(tag) && !db_tag_reserved(tag) : db_tag_keyword(tag);
+    return db->labels ? tag_valid(tag) && !tag_reserved(tag) : db_tag_keyword(tag);
 }
 
 static bool has_tag(struct db *db, uint64_t mh, uint64_t fp, struct str tag)

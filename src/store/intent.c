@@ -1,5 +1,6 @@
 /* What the user wants, recorded and shown: groups, intents, items with their before-images, and where the messages
  * named are. */
+#include "conf/conf.h"
 #include "store/db_int.h"
 
 /* ---- held: place and identity of the messages that intents name --------------------------------- */
@@ -348,7 +349,7 @@ static void append_tags(struct db *db, const struct rowc *r, const struct db_row
     struct buf add = BUF_INIT(4096);
     struct str rest = w->keywords, word;
     while (str_split(&rest, ' ', &word)) {
-        if (!tag_valid(word) || db_tag_reserved(word))
+        if (!tag_valid(word) || tag_reserved(word))
             continue;
         buf_addf(&add, "%s+%.*s", add.n ? " " : "", STR_FMT(word));
         if (db_tag_keyword(word))
@@ -436,7 +437,7 @@ static bool check_tags(struct str words, struct err *err)
             continue;
         if ((w.p[0] != '+' && w.p[0] != '-') || !tag_valid(tag))
             return err_set(err, ERR_USAGE, "tags are given as +name or -name");
-        if (db_tag_reserved(tag))
+        if (tag_reserved(tag))
             return err_set(err, ERR_USAGE, "the tag '%.*s' follows the message's flags and place; change those",
                            STR_FMT(tag));
         n++;
@@ -453,8 +454,6 @@ static bool check_box_op(struct db *db, const struct db_intent *in, struct err *
         return true;
     if (in->kind == INTENT_BOX_SUBSCRIBE || in->kind == INTENT_BOX_UNSUBSCRIBE) {
         bool is = (box_ref(db, in->box)->attrs & BOX_SUBSCRIBED) != 0;
-        if (db->local)
-            return err_set(err, ERR_USAGE, "only mailboxes of an IMAP server are subscribed to");
         return is != (in->kind == INTENT_BOX_SUBSCRIBE) ||
                err_set(err, ERR_USAGE, is ? "the mailbox is subscribed already" : "the mailbox is not subscribed");
     }
@@ -664,7 +663,7 @@ bool db_tags_from_index(struct db *db, struct str msgid, struct str tags, int64_
         struct buf words = BUF_INIT(8192);
         struct str w, rest = tags;
         while (str_split(&rest, ' ', &w))
-            if (tag_valid(w) && !db_tag_reserved(w)) {
+            if (tag_valid(w) && !tag_reserved(w)) {
                 buf_addz(&words, words.n ? " +" : "+");
                 buf_adds(&words, w);
             }

@@ -575,7 +575,19 @@ def test_dovecot_on_the_same_maildir():
                 term.wait("Made")
                 phone.rename("Entw&APw-rfe", "Umbenannt")
                 term.wait("Umbenannt")
+                phone.subscribe("Made")
+
+                def subscribed():
+                    with contextlib.closing(sqlite3.connect("file:%s/state/work/cache.db?mode=ro" % bob.store, uri=True, timeout=10)) as db:
+                        return [name for name, attrs in db.execute("SELECT name, attrs FROM box") if attrs & 8]
+                eventually("who subscribes there is seen here", lambda: subscribed() == [b"Made"])
                 # what is done here
+                term.command("create-mailbox Hier")
+                subs = os.path.join(home, "subscriptions")
+                eventually("what is made here is subscribed", lambda: "Hier" in open(subs).read().split())
+                os.chown(subs, *os.stat(home)[4:6])  # Dovecot is another user here
+                contains(str(phone.lsub()), "Hier", "what Dovecot makes of it")
+                contains(str(phone.lsub()), "Made")
                 term.go("Umbenannt.R&D", "below")
                 term.wait("number 2")
                 above(term, "F", "below")

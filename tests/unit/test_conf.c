@@ -397,6 +397,8 @@ static void test_refused(void **state)
         {"rule \"from:x\"", "write: rule"},
         {"rule x -fodler y", "did you mean \"-folder\""},
         {"rule x -tag +y", "is no tag"},
+        {"rule x -untag Unread", "follows a message's flags"},
+        {"rule x -tag spam", "follows a message's flags"},
         {"rule x -account nobody -tag y", "rule: unknown account"},
         {"rule x -tag", "needs a value"},
         {"saved x", "write: saved"},
@@ -489,14 +491,15 @@ static void test_lists(void **state)
     (void)state;
     struct conf *conf = load_ok("account work imaps://alice@imap.example.org\n"
                                 "saved \"To answer\" \"tag:unread\"\nsaved x y -account work\nsaved x z\n"
-                                "rule \"from:build@ci\" -folder Builds -tag ci -untag inbox -read\n"
+                                "rule \"from:build@ci\" -folder Builds -tag ci -untag other -read\n"
                                 "alias bob Bob Example <bob@example.org>, carol@example.org\n"
                                 "bind list a archive ; on new-mail run \"notify {from}\"\n");
     assert_int_equal(conf->nsaved, 2);
     assert_string_equal(conf->saved[1].query, "z");
     assert_string_equal(conf->saved[1].account, "");
     assert_int_equal(conf->nrules, 1);
-    assert_string_equal(conf->rules[0].tags, "+ci -inbox");
+    assert_string_equal(conf->rules[0].tags, "+ci -other");
+    assert_true(tag_reserved(STR("unread")) && tag_reserved(STR("$Junk")) && !tag_reserved(STR("work")));
     assert_string_equal(conf->rules[0].folder, "Builds");
     assert_true(conf->rules[0].read && !conf->rules[0].flag);
     assert_has(conf->rules[0].defined_in, "rc:5");

@@ -662,7 +662,6 @@ static void test_tags(void **state)
     struct db_batch batch;
     OK(db_intent_next(db, 1000, 100, &batch, NULL, &err));
     assert_int_equal(batch.kind, INTENT_TAGS);
-    assert_true(db_tag_reserved(STR("unread")) && db_tag_reserved(STR("$Junk")) && !db_tag_reserved(STR("work")));
     assert_true(db_tag_keyword(STR("work")) && !db_tag_keyword(STR("a(b")) && !db_tag_keyword(STR("caf\xc3\xa9")));
     db_close(&db);
 }

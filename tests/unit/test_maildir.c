@@ -143,6 +143,61 @@ static void full_path(struct fixture *f, const char *tail, struct buf *out)
     buf_addf(out, "%s/mail/%s", f->dir, tail);
 }
 
+static void list_is(struct fixture *f, const char *name, const char *want)
+{
+    struct buf path = BUF_INIT(600), list = BUF_INIT(1000);
+    full_path(f, name, &path);
+    assert_true(fs_read(buf_z(&path), 1000, &list, &f->err));
+    assert_string_equal(buf_z(&list), want);
+    buf_fini(&path);
+    buf_fini(&list);
+}
+
+/* The lists that Dovecot and Courier keep beside the folders: read, and changed as they would. */
+static void test_subscriptions(void **state)
+{
+    static const struct {
+        const char *file, *before, *after, *gone;
+    } lists[] = {
+        {"subscriptions", "a.b\nINBOX\na\nSent\n", "x.b\nINBOX\nx\nSent\nNeu\n", "x.b\nINBOX\nx\nNeu\n"},
+        {"subscriptions", "V\t2\n\na\tb\nINBOX\na\nSent\n", "V\t2\n\nx\tb\nINBOX\nx\nSent\nNeu\n",
+         "V\t2\n\nx\tb\nINBOX\nx\nNeu\n"},
+        {"courierimapsubscribed", "INBOX\nINBOX.a.b\nINBOX.a\nINBOX.Sent",
+         "INBOX\nINBOX.x.b\nINBOX.x\nINBOX.Sent\nINBOX.Neu\n", "INBOX\nINBOX.x.b\nINBOX.x\nINBOX.Neu\n"},
+    };
+    struct fixture *f = *state;
+    struct buf path = BUF_INIT(600);
+    assert_null(maildir_subscriptions(f->m));
+    assert_false(maildir_subscribe(f->m, STR(""), STR("a"), &f->err));
+    assert_int_equal(f->err.kind, ERR_USAGE);
+    for (size_t i = 0; i < COUNT(lists); i++) {
+        full_path(f, lists[i].file, &path);
+        assert_true(fs_write_atomic(buf_z(&path), 0640, str_z(lists[i].before), &f->err));
+        struct maildir_subs *s = maildir_subscriptions(f->m);
+        assert_true(maildir_subscribed(s, STR("a")) && maildir_subscribed(s, STR("a.b")) &&
+                    maildir_subscribed(s, STR("Sent")));
+        assert_false(maildir_subscribed(s, STR("b")) || maildir_subscribed(s, STR("")) ||
+                     maildir_subscribed(s, STR("a.")));
+        maildir_subscriptions_free(&s);
+        assert_true(maildir_subscribe(f->m, STR("a"), STR("x"), &f->err));
+        assert_true(maildir_subscribe(f->m, STR(""), STR("Neu"), &f->err));
+        assert_true(maildir_subscribe(f->m, STR(""), STR("x"), &f->err)); /* is there */
+        list_is(f, lists[i].file, lists[i].after);
+        assert_true(maildir_subscribe(f->m, STR("Sent"), STR(""), &f->err));
+        list_is(f, lists[i].file, lists[i].gone);
+        struct stat st;
+        assert_true(stat(buf_z(&path), &st) == 0 && (st.st_mode & 0777) == 0640);
+        buf_addz(&path, ".lock");
+        assert_true(fs_write_atomic(buf_z(&path), 0600, STR(""), &f->err));
+        assert_false(maildir_subscribe(f->m, STR("x"), STR(""), &f->err)); /* another program has it */
+        list_is(f, lists[i].file, lists[i].gone);
+        unlink(buf_z(&path));
+        full_path(f, lists[i].file, &path);
+        unlink(buf_z(&path));
+    }
+    buf_fini(&path);
+}
+
 /* The whole mail takes the place of its stub, wherever and with whatever flags that is. */
 static void test_replace(void **state)
 {
@@ -634,8 +689,10 @@ static void test_news_of_folders(void **state)
     full_path(f, ".Made/cur", &path); /* it becomes one only now */
     assert_int_equal(mkdir(buf_z(&path), 0700), 0);
     expect_news(f, "folders|");
-    touch_file(f, "subscriptions");
+    touch_file(f, "dovecot-uidlist");
     expect_news(f, "");
+    touch_file(f, "subscriptions");
+    expect_news(f, "folders|");
     rename_file(f, ".Made", ".Renamed");
     expect_news(f, "folders|");
     full_path(f, ".Renamed/new", &path);
@@ -739,6 +796,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_tag, setup, teardown),
         cmocka_unit_test_setup_teardown(test_scan_order, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_subscriptions, setup, teardown),
         cmocka_unit_test_setup_teardown(test_replace, setup, teardown),
         cmocka_unit_test_setup_teardown(test_deliver_flags_remove, setup, teardown),
         cmocka_unit_test_setup_teardown(test_abort_leaves_nothing, setup, teardown),
