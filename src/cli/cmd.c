@@ -2,6 +2,20 @@
 #include "cli/cli.h"
 #include "client/client.h"
 
+/* Line for line, the columns apart by tabs, each clean. */
+static void lines(struct buf *out, struct str text)
+{
+    struct str line, field;
+    while (text.n && str_split(&text, '\n', &line)) {
+        for (bool first = true; str_split(&line, '\t', &field); first = false) {
+            if (!first)
+                buf_addc(out, '\t');
+            out_text(out, field);
+        }
+        buf_addc(out, '\n');
+    }
+}
+
 static bool run(struct client *c, struct str text, struct err *err)
 {
     struct msg m;
@@ -11,10 +25,11 @@ static bool run(struct client *c, struct str text, struct err *err)
     if (got <= 0)
         return got == 0 ? err_set(err, ERR_TIMEOUT, "the screen did not answer: is it stopped?") : false;
     if (!m.u.RAN.ok)
-        return err_set(err, ERR_USAGE, "%.*s", (int)MIN(m.u.RAN.text.n, (size_t)300), m.u.RAN.text.p);
-    struct buf out = BUF_INIT(8192);
-    out_text(&out, m.u.RAN.text);
-    bool ok = !out.n || (buf_addc(&out, '\n') && out_flush(&out)) || err_set(err, ERR_IO, "nobody reads the output");
+        return err_set(err, ERR_USAGE, "%.*s", (int)MIN(m.u.RAN.text.n - (m.u.RAN.text.n > 0), (size_t)400),
+                       m.u.RAN.text.p);
+    struct buf out = BUF_INIT(1u << 18);
+    lines(&out, m.u.RAN.text);
+    bool ok = !out.n || out_flush(&out) || err_set(err, ERR_IO, "nobody reads the output");
     buf_fini(&out);
     return ok;
 }

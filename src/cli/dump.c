@@ -57,8 +57,9 @@ static void option_row(struct buf *out, const struct option *o, unsigned format)
     buf_addc(out, '\n');
 }
 
-static void dump_options(struct buf *out, unsigned format)
+static bool dump_options(struct buf *out, unsigned format, struct err *err)
 {
+    (void)err;
     static const char *const titles[] = {[OPT_GLOBAL] = "OPTIONS", [OPT_ACCOUNT] = "OPTIONS OF AN ACCOUNT"};
     for (unsigned scope = OPT_ACCOUNT + 1; scope-- > 0;) {
         if (format == MAN)
@@ -67,6 +68,7 @@ static void dump_options(struct buf *out, unsigned format)
             if (conf_options[i].scope == scope)
                 option_row(out, &conf_options[i], format);
     }
+    return true;
 }
 
 static void contexts(struct buf *out, unsigned in)
@@ -161,13 +163,14 @@ static void key_row(void *arg, const struct binding *b)
 
 static bool dump_keys(struct buf *out, unsigned format, struct err *err)
 {
-    static const char *const profiles[] = {"mutt", "vim", "gmail"};
     bool ok = true;
-    for (size_t p = 0; ok && p < COUNT(profiles); p++) {
+    for (size_t p = 0; ok && keymap_profiles[p].name; p++) {
         struct keymap *map = keymap_new();
         struct buf unused = BUF_INIT(1 << 20);
-        struct keys k = {
-            .out = p ? &unused : out, .format = format, .ok = keymap_defaults(map, profiles[p], err), .err = err};
+        struct keys k = {.out = p ? &unused : out,
+                         .format = format,
+                         .ok = keymap_defaults(map, keymap_profiles[p].name, err),
+                         .err = err};
         for (unsigned c = 0; k.ok && c < CTX_COUNT; c++) {
             k.context = (enum cmd_context)c;
             if (format == MAN)
@@ -181,8 +184,72 @@ static bool dump_keys(struct buf *out, unsigned format, struct err *err)
     return ok;
 }
 
-static void dump_errors(struct buf *out, unsigned format)
+/* What each set of keys has otherwise than the default one. */
+static bool dump_profiles(struct buf *out, unsigned format, struct err *err)
 {
+    for (size_t p = 1; keymap_profiles[p].name; p++) {
+        struct str rest = str_z(keymap_profile(keymap_profiles[p].name));
+        unsigned number = 1;
+        struct line line;
+        if (format == MAN) {
+            buf_addf(out, ".SS %s\n", keymap_profiles[p].name);
+            roff(out, keymap_profiles[p].help);
+            buf_addz(out, ".\n.PP\n.nf\n");
+        }
+        while (line_next(&rest, "", &number, &line, err) == 1) {
+            struct buf text = BUF_INIT(LINE_MAX_BYTES);
+            for (size_t i = 0; i < line.n; i++) {
+                buf_addz(&text, i ? " " : "");
+                line_quote(str_z(line.words[i]), &text);
+            }
+            if (format == TSV)
+                buf_addf(out, "%s\t%s", keymap_profiles[p].name, buf_z(&text));
+            else
+                roff(out, buf_z(&text));
+            buf_addc(out, '\n');
+            line_fini(&line);
+            buf_fini(&text);
+        }
+        if (format == MAN)
+            buf_addz(out, ".fi\n");
+    }
+    return err->kind == ERR_NONE;
+}
+
+static void dump_list(struct buf *out, const struct cmd_word *list, unsigned format)
+{
+    for (; list->name; list++) {
+        if (format == TSV) {
+            buf_addf(out, "%s\t%s\n", list->name, list->help);
+            continue;
+        }
+        buf_addz(out, ".TP\n.B ");
+        roff(out, list->name);
+        buf_addc(out, '\n');
+        char first[2] = {(char)(list->help[0] >= 'a' && list->help[0] <= 'z' ? list->help[0] - 0x20 : list->help[0])};
+        roff(out, first);
+        roff(out, list->help + 1);
+        buf_addz(out, ".\n");
+    }
+}
+
+static bool dump_events(struct buf *out, unsigned format, struct err *err)
+{
+    (void)err;
+    dump_list(out, ui_lang.events, format);
+    return true;
+}
+
+static bool dump_values(struct buf *out, unsigned format, struct err *err)
+{
+    (void)err;
+    dump_list(out, ui_lang.values, format);
+    return true;
+}
+
+static bool dump_errors(struct buf *out, unsigned format, struct err *err)
+{
+    (void)err;
     static const char *const scopes[] = {"message", "mailbox", "account", "program"};
     static const char *const retries[] = {"never", "now", "later", "after a change"};
     for (unsigned k = 1; k < ERR_COUNT; k++) {
@@ -198,11 +265,13 @@ static void dump_errors(struct buf *out, unsigned format)
             buf_addc(out, '\n');
         }
     }
+    return true;
 }
 
 /* What `color` colours. */
-static void dump_things(struct buf *out, unsigned format)
+static bool dump_things(struct buf *out, unsigned format, struct err *err)
 {
+    (void)err;
     for (size_t i = 0; ui_lang.things[i]; i++) {
         if (format == TSV) {
             buf_addf(out, "%s\t%s\n", ui_lang.things[i], ui_lang.thing_help[i]);
@@ -214,11 +283,13 @@ static void dump_things(struct buf *out, unsigned format)
         roff(out, ui_lang.thing_help[i]);
         buf_addc(out, '\n');
     }
+    return true;
 }
 
 /* Subcommands: for the shell's completion and tuimail(1). */
-static void dump_words(struct buf *out, unsigned format)
+static bool dump_words(struct buf *out, unsigned format, struct err *err)
 {
+    (void)err;
     for (size_t i = 0; i < cli_ncommands; i++) {
         const struct subcommand *c = &cli_commands[i];
         if (format == TSV) {
@@ -237,32 +308,26 @@ static void dump_words(struct buf *out, unsigned format)
         roff(out, c->more);
         buf_addc(out, '\n');
     }
+    return true;
 }
 
+#define TABLES "options commands keys errors words profiles events values things"
 int dump_main(struct cli *cli)
 {
+    static bool (*const tables[])(struct buf *, unsigned, struct err *) = {
+        dump_options, dump_commands, dump_keys, dump_errors, dump_words, dump_profiles, dump_events, dump_values, dump_things};
     struct err err = ERR_INIT;
     unsigned what = 0, format = TSV;
     struct buf out = BUF_INIT(1 << 20);
     bool ok = cli->argc >= 1 && cli->argc <= 2;
     if (!ok)
-        err_set(&err, ERR_USAGE, "write: tuimail dump options|commands|keys|errors|words|things [tsv|man|sample]");
-    ok = ok && cli_choice("dump", cli->argv[0], "options commands keys errors words things", &what, &err) &&
+        err_set(&err, ERR_USAGE,
+                "write: tuimail dump options|commands|keys|errors|words|profiles|events|values|things [tsv|man|sample]");
+    ok = ok && cli_choice("dump", cli->argv[0], TABLES, &what, &err) &&
          (cli->argc == 1 || cli_choice("dump", cli->argv[1], "tsv man sample", &format, &err));
     if (ok && format == SAMPLE && what != 0)
         ok = err_set(&err, ERR_USAGE, "only options have a sample");
-    if (ok && what == 0)
-        dump_options(&out, format);
-    else if (ok && what == 1)
-        ok = dump_commands(&out, format, &err);
-    else if (ok && what == 2)
-        ok = dump_keys(&out, format, &err);
-    else if (ok && what == 3)
-        dump_errors(&out, format);
-    else if (ok && what == 4)
-        dump_words(&out, format);
-    else if (ok)
-        dump_things(&out, format);
+    ok = ok && tables[what](&out, format, &err);
     if (ok && !out_flush(&out))
         ok = err_set(&err, ERR_IO, "nobody reads the output");
     buf_fini(&out);

@@ -38,6 +38,21 @@ bool cmd_attribute(const char *name, unsigned *attribute_r)
     return false;
 }
 
+static bool check_event(const struct cmd_word *list, const char *word, struct err *err)
+{
+    const char *names[64] = {NULL};
+    for (size_t i = 0; list && list[i].name; i++) {
+        if (strcmp(list[i].name, word) == 0)
+            return true;
+        if (i + 1 < COUNT(names))
+            names[i] = list[i].name;
+    }
+    const char *near = near_word(word, names);
+    if (near)
+        return err_set(err, ERR_CONFIG, "unknown event \"%.60s\"; did you mean \"%s\"?", word, near);
+    return !list || err_set(err, ERR_CONFIG, "unknown event \"%.60s\"; :on lists them", word);
+}
+
 static bool check_name(const char *const *list, const char *word, const char *what, struct err *err)
 {
     if (!list)
@@ -74,23 +89,29 @@ static bool check_command(const struct cmd_lang *lang, const struct line *line, 
 static bool check_bind(const struct cmd_lang *lang, const struct line *line, struct err *err)
 {
     struct keymap *map = keymap_new();
-    bool ok = keymap_line(map, line, err);
+    struct cmd_scope scope;
+    size_t at = 1;
+    bool ok = keymap_line(map, line, err) && cmd_scope_parse(line, &at, &scope, err);
     keymap_free(&map);
     if (ok && strcmp(line->words[0], "bind") == 0)
-        ok = check_command(lang, line, 3, err);
+        ok = check_command(lang, line, at + 2, err);
     if (ok && strcmp(line->words[0], "macro") == 0) {
         ckey keys[MACRO_MAX];
         size_t n;
-        ok = macro_parse(line->words[3], keys, &n, err);
+        ok = macro_parse(line->words[at + 2], keys, &n, err);
     }
     return ok;
 }
 
 static bool check_on(const struct cmd_lang *lang, const struct line *line, struct err *err)
 {
-    if (line->n < 3)
-        return err_set(err, ERR_CONFIG, "write: on EVENT COMMAND");
-    return check_name(lang->events, line->words[1], "event", err) && check_command(lang, line, 2, err);
+    struct cmd_scope scope;
+    size_t at = 1;
+    if (!cmd_scope_parse(line, &at, &scope, err))
+        return false;
+    if (line->n < at + 2)
+        return err_set(err, ERR_CONFIG, "write: on [-a ACCOUNT] [-m MAILBOX] EVENT COMMAND");
+    return check_event(lang->events, line->words[at], err) && check_command(lang, line, at + 1, err);
 }
 
 static bool check_color(const struct cmd_lang *lang, const struct line *line, struct err *err)
@@ -129,13 +150,24 @@ bool cmd_check_line(const struct cmd_lang *lang, const struct line *line, struct
     return true;
 }
 
+/* A scope whose account there is not would hold nowhere. */
+static bool check_account(const struct conf *conf, const struct line *line, struct err *err)
+{
+    struct cmd_scope scope = {NULL, NULL};
+    size_t at = 1;
+    if (strcmp(line->words[0], "color") == 0 || !cmd_scope_parse(line, &at, &scope, err) || !scope.account ||
+        conf_account(conf, scope.account))
+        return true;
+    return err_set(err, ERR_CONFIG, "%s: no account \"%.64s\"", line->words[0], scope.account);
+}
+
 bool cmd_check_conf(const struct cmd_lang *lang, const struct conf *conf, struct buf *all)
 {
     bool ok = true;
     struct err err = ERR_INIT;
     for (size_t i = 0; i < conf->nui_lines; i++) {
         const struct line *line = &conf->ui_lines[i];
-        if (cmd_check_line(lang, line, &err))
+        if (cmd_check_line(lang, line, &err) && check_account(conf, line, &err))
             continue;
         buf_addf(all, "%s:%u: error: %s\n", line->file, line->number, err.text);
         ok = false;

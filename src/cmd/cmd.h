@@ -44,7 +44,7 @@ enum arg_kind {
     ARG_TAG,
     ARG_TAGS /* "+a -b" */,
     ARG_WHEN /* the rest of the line: mail_when_parse */,
-    ARG_ADDRESS,
+    ARG_ADDRESS /* the rest of the line: addresses, separated by commas */,
     ARG_FILE,
     ARG_DIRECTORY,
     ARG_ACCOUNT,
@@ -60,6 +60,8 @@ enum arg_kind {
     ARG_THEME,
     ARG_SHELL /* the rest is for /bin/sh */,
     ARG_SAVED,
+    ARG_TOPIC /* a command, option or event */,
+    ARG_LOOK /* a colour or attribute */,
     ARG_CHOICE,
     ARG_KIND_COUNT
 };
@@ -71,12 +73,14 @@ struct cmd_args {
     unsigned flags;                       /* bit i: the spec's i-th flag was given */
     const char *flag_value[CMD_MAX_ARGS]; /* of "-x=KIND" flags, else NULL */
     char *joined;                         /* owned */
+    const char *file;                     /* where it was written; borrowed from the line */
+    unsigned line;
 };
 typedef bool cmd_run_fn(void *context, const struct cmd_args *, struct err *);
 /* The argument spec: blank-separated items, in order. `-f` a flag; `-f=KIND` a flag with a value; `KIND` a needed
  * argument; `[KIND]` an optional one; `KIND...` one or more; `[KIND...]` any number. KIND is a lower-case kind name
  * ("mailbox", "text", "number" ...: as cmd_kind_name) or alternatives "on|off|toggle" (ARG_CHOICE). text, command,
- * query and shell swallow the rest of the line. */
+ * query, address, when and shell swallow the rest of the line. */
 struct command {
     const char *name;
     const char *args;
@@ -86,14 +90,18 @@ struct command {
     cmd_run_fn *run;
     const char *more; /* a paragraph for tuimail-commands(7), or NULL */
 };
+struct cmd_word {
+    const char *name, *help;
+};
 /* A whole language: what `ui` exports as `extern const struct cmd_lang ui_lang` for `tuimail check`, `dump` and
  * completion. */
 struct cmd_lang {
     const struct command *commands; /* in the order of help */
     size_t ncommands;
-    const char *const *events;          /* of `on EVENT`; NULL-terminated */
-    const char *const *things;          /* of `color THING FG [BG] [ATTRIBUTE...]`; NULL-terminated */
-    const char *const *(*themes)(void); /* names of themes, NULL-terminated, theirs until the next call; or NULL */
+    const struct cmd_word *events;      /* of `on EVENT`; NULL-terminated, as all below */
+    const struct cmd_word *values;      /* of {NAME} in what run and echo are given */
+    const char *const *things;          /* of `color THING FG [BG] [ATTRIBUTE...]` */
+    const char *const *(*themes)(void); /* names of themes, theirs until the next call; or NULL */
     const char *const *thing_help;      /* what each thing is; or NULL */
 };
 const struct command *cmd_find(const struct cmd_lang *, const char *name);
@@ -111,11 +119,12 @@ bool cmd_run_text(const struct cmd_lang *, const char *text, const char *file, v
 void cmd_usage(const struct command *, struct buf *out);
 
 /* ---- Lines that conf keeps for ui --------------------------------------------------------------- */
-/*   bind CONTEXT[,CONTEXT] KEYS COMMAND...    one word with blanks is a command line of its own ("tag +x ; archive")
- *   unbind CONTEXT[,CONTEXT] KEYS             KEYS "*": all of that context
- *   macro CONTEXT[,CONTEXT] KEYS "TYPED"      keys typed for the user
- *   on EVENT COMMAND...
+/*   bind [SCOPE] CONTEXT[,CONTEXT] KEYS COMMAND...    one word with blanks is a command line of its own
+ *   unbind [SCOPE] CONTEXT[,CONTEXT] KEYS             KEYS "*": all of that context
+ *   macro [SCOPE] CONTEXT[,CONTEXT] KEYS "TYPED"      keys typed for the user
+ *   on [SCOPE] EVENT COMMAND...
  *   color THING FOREGROUND [BACKGROUND] [ATTRIBUTE...]
+ * SCOPE is -a ACCOUNT, -m MAILBOX (* stands for any run of characters), or both: there alone.
  * `theme NAME` and `keys PROFILE` are options and run by conf. */
 /* Checks such a line: contexts, key names, the command it names with its arguments, events, colours. A NULL list in
  * `lang` is not checked. */
@@ -123,6 +132,16 @@ bool cmd_check_line(const struct cmd_lang *, const struct line *, struct err *);
 /* Checks all lines of conf->ui_lines; complaints go to `all` as conf_load writes them. False where there is an error.
  */
 bool cmd_check_conf(const struct cmd_lang *, const struct conf *, struct buf *all);
+/* Where a binding or a hook holds; NULL: everywhere. */
+struct cmd_scope {
+    const char *account, *mailbox;
+};
+/* Reads the scope at words[*at] and stands behind it then; borrows from the line. */
+bool cmd_scope_parse(const struct line *, size_t *at, struct cmd_scope *scope_r, struct err *);
+bool cmd_scope_fits(const struct cmd_scope *, const char *account, const char *mailbox); /* "" none */
+void cmd_scope_format(const struct cmd_scope *, struct buf *out);                        /* "-a work -m INBOX " */
+/* The command line that the words from `from` on make: one word is a line of its own, several are quoted again. */
+void cmd_join(char *const *words, size_t n, size_t from, struct buf *out);
 /* Names of colours: "default", "red", "bright-red" ..., "color0" to "color255", "#rrggbb"; -1 default; 0x1000000 | rgb
  * for the last. */
 bool cmd_color(const char *name, int32_t *color_r);
@@ -170,31 +189,37 @@ bool keys_parse(const char *word, ckey keys_r[KEYS_MAX], size_t *n_r, struct err
 /* What a macro types: each character is a key, names stand in <> ("ltag:unread<Enter>", "<Less>" is a <). */
 #define MACRO_MAX 256
 bool macro_parse(const char *text, ckey keys_r[MACRO_MAX], size_t *n_r, struct err *err);
-void key_format(ckey, struct buf *out);                    /* the name people read: "C-r", "Esc-v", "Space" */
-void keys_format(const ckey *, size_t n, struct buf *out); /* keys_parse gives the same back */
+void macro_format(const ckey *, size_t n, struct buf *out); /* macro_parse gives the same back */
+void key_format(ckey, struct buf *out);                     /* the name people read: "C-r", "Esc-v", "Space" */
+void keys_format(const ckey *, size_t n, struct buf *out);  /* keys_parse gives the same back */
 
 /* ---- Key maps ----------------------------------------------------------------------------------- */
-/* A context's own bindings come before the global ones; the prompt has its own alone. A sequence that begins another
- * one replaces it: no key ever waits for a time to pass. */
+/* What is bound for this mailbox or account alone comes before the rest, then a context's own bindings before the
+ * global ones; the prompt has its own alone. A sequence that begins another one of the same scope replaces it: no key
+ * ever waits for a time to pass. */
 struct binding {
     enum cmd_context context;
+    struct cmd_scope scope; /* owned */
+    bool here;              /* the scope holds at the place of the keymap */
     ckey keys[KEYS_MAX];
     size_t n;
     char *command;    /* a command line; for a macro "" */
     char *macro;      /* for macro_parse; "" else */
-    const char *file; /* where bound: NULL for a default; borrowed from the keymap */
+    const char *file; /* where bound: NULL for a default, "vim" for that profile; borrowed from the keymap */
     unsigned line;
 };
 struct keymap;
 struct keymap *keymap_new(void);
 void keymap_free(struct keymap **);
-/* Binds the defaults of the `profile` (option keys; "mutt" is the default one); the text is cmd_default_keys. */
+/* Binds the defaults of the `profile` (option keys; "mutt" is the default one): cmd_default_keys, and what the profile
+ * has otherwise. */
 bool keymap_defaults(struct keymap *, const char *profile, struct err *);
+extern const struct cmd_word keymap_profiles[]; /* NULL-terminated; [0] is mutt */
+const char *keymap_profile(const char *name);   /* its lines over cmd_default_keys; "" for mutt, NULL for unknown */
+/* Where the user is: for bindings with a scope. "" none. */
+void keymap_place(struct keymap *, const char *account, const char *mailbox);
 /* Runs a bind, unbind or macro line; others are left alone (true). */
 bool keymap_line(struct keymap *, const struct line *, struct err *);
-void keymap_bind(struct keymap *, enum cmd_context, const ckey *, size_t n, const char *command, const char *macro,
-                 const char *file, unsigned line);
-void keymap_unbind(struct keymap *, enum cmd_context, const ckey *, size_t n); /* n 0: all of the context */
 enum key_match { KEYS_NONE, KEYS_PREFIX, KEYS_EXACT };
 /* What `keys` typed so far mean in this context. *binding_r (may be NULL) is set for KEYS_EXACT. */
 enum key_match keymap_find(const struct keymap *, enum cmd_context, const ckey *keys, size_t n,
@@ -204,6 +229,8 @@ enum key_match keymap_find(const struct keymap *, enum cmd_context, const ckey *
  * `?` and the popup after a prefix key. */
 typedef void binding_fn(void *arg, const struct binding *);
 void keymap_each(const struct keymap *, enum cmd_context, const ckey *prefix, size_t n, binding_fn *, void *arg);
+/* All of the keymap, whether it can be reached or not, in the order of binding. */
+void keymap_all(const struct keymap *, binding_fn *, void *arg);
 /* Keys that run `command` in the context ("a", "C-r"), blank separated, best first; false and nothing added where none.
  */
 bool keymap_where(const struct keymap *, enum cmd_context, const char *command, struct buf *out);
@@ -267,6 +294,8 @@ bool history_save(const struct history *, const char *path, struct err *); /* 06
  * blanks, so that mail cannot write a second command or an escape sequence); {{ is a brace. False with ERR_CONFIG for
  * an unknown name or an open brace. */
 typedef bool cmd_value_fn(void *arg, const char *name, struct buf *value);
+/* The same with values as they are, for people to read. */
+bool cmd_expand_plain(struct str format, cmd_value_fn *value_of, void *arg, struct buf *out, struct err *err);
 bool cmd_expand(struct str format, cmd_value_fn *value_of, void *arg, struct buf *out, struct err *);
 void shell_quote(struct str, struct buf *out);
 

@@ -10,6 +10,7 @@ static const char *const kind_names[] = {
     [ARG_KEYS] = "keys",       [ARG_CONTEXT] = "context", [ARG_EVENT] = "event",
     [ARG_COLOR] = "color",     [ARG_THEME] = "theme",     [ARG_SHELL] = "shell",
     [ARG_SAVED] = "saved",     [ARG_CHOICE] = "choice",   [ARG_WHEN] = "when",
+    [ARG_TOPIC] = "topic",     [ARG_LOOK] = "look",
 };
 _Static_assert(COUNT(kind_names) == ARG_KIND_COUNT, "an argument kind without a name");
 
@@ -74,7 +75,8 @@ void spec_parse(const char *text, struct spec *spec_r)
 
 bool kind_swallows(enum arg_kind kind)
 {
-    return kind == ARG_TEXT || kind == ARG_WHEN || kind == ARG_COMMAND || kind == ARG_QUERY || kind == ARG_SHELL;
+    return kind == ARG_TEXT || kind == ARG_WHEN || kind == ARG_COMMAND || kind == ARG_QUERY || kind == ARG_SHELL ||
+           kind == ARG_ADDRESS;
 }
 
 static void usage_kind(const struct spec_item *item, struct buf *out)
@@ -200,7 +202,8 @@ static void join_rest(const struct line *line, size_t at, bool command, struct c
 
 bool cmd_parse(const struct cmd_lang *lang, const struct line *line, struct cmd_args *args_r, struct err *err)
 {
-    *args_r = (struct cmd_args){.command = line->n ? cmd_find(lang, line->words[0]) : NULL};
+    *args_r = (struct cmd_args){
+        .command = line->n ? cmd_find(lang, line->words[0]) : NULL, .file = line->file, .line = line->number};
     if (!args_r->command)
         return unknown_command(lang, line->n ? line->words[0] : "", err);
     const struct command *command = args_r->command;

@@ -69,18 +69,26 @@ struct gather {
     struct str typed;
     unsigned *ranks; /* beside out->list */
     unsigned bonus;
+    size_t front; /* bytes of `typed` that stay in front of each word */
+    bool by_help; /* the typed letters may stand in the description (a name beside its address) */
 };
 
 static void emit(void *arg, const char *word, const char *help)
 {
     struct gather *g = arg;
-    unsigned rank = cmd_fuzzy(g->typed, str_z(word));
+    struct str pattern = str_sub(g->typed, g->front, g->typed.n);
+    unsigned rank = cmd_fuzzy(pattern, str_z(word));
+    if (rank < RANK_INSIDE && g->by_help && help && cmd_fuzzy(pattern, str_z(help)) >= RANK_INSIDE)
+        rank = RANK_INSIDE;
     if (rank == 0 || !word[0] || g->out->n == COMPLETIONS_MAX)
         return;
+    struct buf whole = BUF_INIT(LINE_MAX_BYTES);
+    buf_adds(&whole, str_sub(g->typed, 0, g->front));
+    buf_addz(&whole, word);
     g->out->list = mem_resize(g->out->list, g->out->n + 1, sizeof *g->out->list);
     g->ranks = mem_resize(g->ranks, g->out->n + 1, sizeof *g->ranks);
     g->ranks[g->out->n] = rank + g->bonus;
-    g->out->list[g->out->n++] = (struct candidate){.word = mem_dup_z(word), .help = mem_dup_z(help ? help : "")};
+    g->out->list[g->out->n++] = (struct candidate){.word = buf_take(&whole, NULL), .help = mem_dup_z(help ? help : "")};
 }
 
 struct ranked {
@@ -167,6 +175,20 @@ struct ask {
     const struct line *line; /* the words before the one that is completed */
 };
 
+static void give_list(const char *const *list, struct gather *g)
+{
+    for (; list && *list; list++)
+        emit(g, *list, "");
+}
+
+static void give_words(const struct cmd_word *list, struct gather *g)
+{
+    for (; list && list->name; list++)
+        emit(g, list->name, list->help);
+}
+
+static void give_files(struct gather *g, bool only_directories);
+
 static void give_commands(const struct ask *ask, struct gather *g)
 {
     for (size_t i = 0; i < ask->lang->ncommands; i++) {
@@ -207,6 +229,10 @@ static void give_values(const struct ask *ask, struct gather *g)
         return;
     if (strcmp(o->name, "theme") == 0)
         give_list(ask->lang->themes ? ask->lang->themes() : NULL, g);
+    if (strcmp(o->name, "keys") == 0)
+        give_words(keymap_profiles, g);
+    if (o->type == OPT_PATH)
+        give_files(g, false);
     struct str rest = str_z(o->type == OPT_BOOL ? "yes no" : o->choices), piece;
     while (str_split(&rest, ' ', &piece)) {
         char *word = mem_dup_n(piece.p, piece.n);
@@ -241,15 +267,20 @@ static void give_files(struct gather *g, bool only_directories)
         if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
             continue;
         char *full = path_join(path, entry->d_name);
-        bool is_directory = stat(full, &st) == 0 && S_ISDIR(st.st_mode);
+        bool known = stat(full, &st) == 0, is_directory = known && S_ISDIR(st.st_mode);
         free(full);
         if (only_directories && !is_directory)
             continue;
-        struct buf word = BUF_INIT(8192);
+        struct buf word = BUF_INIT(8192), help = BUF_INIT(64);
         buf_addf(&word, "%s%s%s", shown, entry->d_name, is_directory ? "/" : "");
+        if (is_directory)
+            buf_addz(&help, "directory");
+        else if (known)
+            buf_add_size(&help, (uint64_t)st.st_size);
         if (str_starts(buf_str(&word), g->typed))
-            emit(g, buf_z(&word), is_directory ? "directory" : "");
+            emit(g, buf_z(&word), buf_z(&help));
         buf_fini(&word);
+        buf_fini(&help);
     }
     if (dir)
         closedir(dir);
@@ -258,40 +289,165 @@ static void give_files(struct gather *g, bool only_directories)
     free(typed);
 }
 
-static void give_prefixes(struct gather *g)
+static void give(const struct ask *ask, const struct spec_item *item, struct gather *g);
+
+/* Words of a query: prefixes, and behind one what may follow it. */
+static void give_query(const struct ask *ask, struct gather *g)
 {
-    static const char *const prefixes[][2] = {
-        {"from:", "sender"},
-        {"to:", "recipient"},
-        {"subject:", "words of the subject"},
-        {"tag:", "tag"},
-        {"is:", "tag"},
-        {"date:", "date:2026-01-01..2026-02-01, date:yesterday"},
-        {"folder:", "mailbox"},
-        {"attachment:", "file name"},
-        {"mimetype:", "type of a part"},
-        {"id:", "message id"},
-        {"thread:", "thread"},
-        {"body:", "words of the text"},
-        {"and", ""},
-        {"or", ""},
-        {"not", ""},
+    static const struct cmd_word days[] = {{"today", ""},
+                                           {"yesterday", ""},
+                                           {"this_week", ""},
+                                           {"last_week", ""},
+                                           {"this_month", ""},
+                                           {"last_month..", "since"},
+                                           {"1week..", "the last seven days"},
+                                           {"..1month", "older than a month"},
+                                           {NULL, NULL}};
+    static const struct cmd_word types[] = {{"text/html", ""},
+                                            {"text/calendar", "invitations"},
+                                            {"text/x-patch", ""},
+                                            {"image/", "pictures"},
+                                            {"application/pdf", ""},
+                                            {"multipart/signed", "signed mail"},
+                                            {"message/rfc822", ""},
+                                            {"multipart/encrypted", "encrypted mail"},
+                                            {NULL, NULL}};
+    static const struct {
+        const char *prefix, *help;
+        enum arg_kind kind; /* ARG_WORD: nothing is known of what follows */
+        const struct cmd_word *words;
+    } terms[] = {
+        {"from:", "sender", ARG_ADDRESS, NULL},
+        {"to:", "recipient", ARG_ADDRESS, NULL},
+        {"subject:", "words of the subject", ARG_WORD, NULL},
+        {"tag:", "tag", ARG_TAG, NULL},
+        {"is:", "tag", ARG_TAG, NULL},
+        {"date:", "date:2026-01-01..2026-02-01, date:yesterday", ARG_WORD, days},
+        {"folder:", "mailbox", ARG_MAILBOX, NULL},
+        {"attachment:", "file name", ARG_WORD, NULL},
+        {"mimetype:", "type of a part", ARG_WORD, types},
+        {"id:", "message id", ARG_WORD, NULL},
+        {"thread:", "thread", ARG_WORD, NULL},
+        {"body:", "words of the text", ARG_WORD, NULL},
+        {"spam:", "yes, no, or a level", ARG_WORD, NULL},
+        {"header:", "header:FIELD=WORDS", ARG_WORD, NULL},
+        {"and", "both", ARG_WORD, NULL},
+        {"or", "one of them", ARG_WORD, NULL},
+        {"not", "none of it", ARG_WORD, NULL},
     };
-    for (size_t i = 0; i < COUNT(prefixes); i++)
-        emit(g, prefixes[i][0], prefixes[i][1]);
+    size_t at = 0;
+    while (at < g->typed.n && strchr("(-+", g->typed.p[at]))
+        at++;
+    g->front = at;
+    struct str typed = str_sub(g->typed, at, g->typed.n);
+    for (size_t i = 0; i < COUNT(terms); i++) {
+        if (!strchr(terms[i].prefix, ':') || !str_case_starts(typed, str_z(terms[i].prefix))) {
+            emit(g, terms[i].prefix, terms[i].help);
+            continue;
+        }
+        g->front = at + strlen(terms[i].prefix);
+        give_words(terms[i].words, g);
+        if (terms[i].kind != ARG_WORD)
+            give(ask, &(struct spec_item){.kind = terms[i].kind}, g);
+        return;
+    }
+}
+
+/* {from} and the like, behind the { that is open. */
+static void give_braces(const struct ask *ask, struct gather *g)
+{
+    size_t open = g->typed.n;
+    while (open > 0 && g->typed.p[open - 1] != '{' && g->typed.p[open - 1] != '}')
+        open--;
+    if (open == 0 || g->typed.p[open - 1] != '{')
+        return;
+    g->front = open;
+    for (const struct cmd_word *v = ask->lang->values; v && v->name; v++) {
+        struct buf word = BUF_INIT(100);
+        buf_addf(&word, "%s}", v->name);
+        emit(g, buf_z(&word), v->help);
+        buf_fini(&word);
+    }
+    g->front = 0;
+}
+
+static void give_looks(struct gather *g)
+{
+    static const char *const names[] = {"default", "black",   "red",  "green", "yellow",
+                                        "blue",    "magenta", "cyan", "white", NULL};
+    static const char *const attributes[] = {"bold", "dim", "italic", "underline", "reverse", NULL};
+    for (size_t i = 0; names[i]; i++) {
+        char bright[32];
+        snprintf(bright, sizeof bright, "bright-%s", names[i]);
+        emit(g, names[i], i ? "" : "that of the terminal");
+        if (i)
+            emit(g, bright, "");
+    }
+    for (size_t i = 0; attributes[i]; i++)
+        emit(g, attributes[i], "attribute");
+}
+
+static void give_key_names(struct gather *g)
+{
+    static const struct cmd_word names[] = {{"Enter", ""},
+                                            {"Space", ""},
+                                            {"Tab", ""},
+                                            {"S-Tab", ""},
+                                            {"Esc", ""},
+                                            {"BackSpace", ""},
+                                            {"Delete", ""},
+                                            {"Insert", ""},
+                                            {"Up", ""},
+                                            {"Down", ""},
+                                            {"Left", ""},
+                                            {"Right", ""},
+                                            {"Home", ""},
+                                            {"End", ""},
+                                            {"PgUp", ""},
+                                            {"PgDn", ""},
+                                            {"F1", "to F24"},
+                                            {"C-", "with Ctrl: C-x"},
+                                            {"Esc-", "with Alt: Esc-x"},
+                                            {NULL, NULL}};
+    give_words(names, g);
 }
 
 static void give_times(struct gather *g)
 {
-    static const char *const times[][2] = {{"2h", "in two hours"},
-                                           {"tonight", "today, 18:00"},
-                                           {"tomorrow", "8:00"},
-                                           {"weekend", "Saturday, 8:00"},
-                                           {"monday", "8:00; any weekday"},
-                                           {"1w", "in a week"},
-                                           {"off", "back now"}};
-    for (size_t i = 0; i < COUNT(times); i++)
-        emit(g, times[i][0], times[i][1]);
+    static const struct cmd_word times[] = {{"2h", "in two hours"},
+                                            {"tonight", "today, 18:00"},
+                                            {"tomorrow", "8:00"},
+                                            {"weekend", "Saturday, 8:00"},
+                                            {"monday", "8:00; any weekday"},
+                                            {"1w", "in a week"},
+                                            {"off", "back now"},
+                                            {NULL, NULL}};
+    give_words(times, g);
+}
+
+static const char *choice_help(struct str word)
+{
+    static const struct cmd_word words[] = {
+        {"on", "from now on"},
+        {"off", "no longer"},
+        {"toggle", "the other way"},
+        {"all", "everything"},
+        {"unread", "unread messages alone"},
+        {"flagged", "flagged messages alone"},
+        {"boxes", "the mailboxes"},
+        {"list", "the list of messages"},
+        {"message", "the message"},
+        {"next", "the one behind"},
+        {"previous", "the one before"},
+        {"auto", "by the size of the terminal"},
+        {"wide", "side by side"},
+        {"tall", "one above the other"},
+        {"single", "one at a time"},
+    };
+    for (size_t i = 0; i < COUNT(words); i++)
+        if (str_eqz(word, words[i].name))
+            return words[i].help;
+    return "";
 }
 
 static void give_choices(const struct spec_item *item, struct gather *g)
@@ -299,17 +455,59 @@ static void give_choices(const struct spec_item *item, struct gather *g)
     struct str rest = item->choices, piece;
     while (str_split(&rest, '|', &piece)) {
         char *word = mem_dup_n(piece.p, piece.n);
-        emit(g, word, "");
+        emit(g, word, choice_help(piece));
         free(word);
+    }
+}
+
+static void give_contexts(struct gather *g)
+{
+    static const char *const help[] = {
+        [CTX_GLOBAL] = "everywhere but in prompts",
+        [CTX_LIST] = "the list of messages",
+        [CTX_MESSAGE] = "the message",
+        [CTX_BOXES] = "the mailboxes",
+        [CTX_PROMPT] = "a line that is typed",
+        [CTX_HELP] = "help and other lists to read",
+        [CTX_COMPOSE] = "a mail that is written",
+        [CTX_ATTACHMENTS] = "the list of parts",
+    };
+    _Static_assert(COUNT(help) == CTX_COUNT, "a context without a description");
+    size_t comma = g->typed.n; /* several are separated by commas */
+    while (comma > 0 && g->typed.p[comma - 1] != ',')
+        comma--;
+    g->front = comma;
+    for (unsigned i = 0; i < CTX_COUNT; i++)
+        emit(g, cmd_context_name((enum cmd_context)i), help[i]);
+    g->front = 0;
+}
+
+static void give_accounts(const struct ask *ask, struct gather *g)
+{
+    for (size_t i = 0; ask->conf && i < ask->conf->naccounts; i++) {
+        struct buf where = BUF_INIT(1000);
+        endpoint_format(&ask->conf->accounts[i].in, &where);
+        emit(g, ask->conf->accounts[i].name, buf_z(&where));
+        buf_fini(&where);
     }
 }
 
 static void give(const struct ask *ask, const struct spec_item *item, struct gather *g)
 {
+    g->by_help = item->kind == ARG_ADDRESS;
+    /* first, since of words that come twice the first one counts, and these know more of them */
+    if (ask->sources && ask->sources->each)
+        ask->sources->each(ask->sources->context, item->kind, str_sub(g->typed, g->front, g->typed.n), emit, g);
     switch (item->kind) {
     case ARG_COMMAND:
     case ARG_COMMAND_NAME:
         give_commands(ask, g);
+        break;
+    case ARG_TOPIC:
+        give_commands(ask, g);
+        for (size_t i = 0; i < conf_noptions; i++)
+            emit(g, conf_options[i].name, conf_options[i].help);
+        give_words(ask->lang->events, g);
         break;
     case ARG_OPTION:
         give_options(ask, g);
@@ -321,29 +519,40 @@ static void give(const struct ask *ask, const struct spec_item *item, struct gat
         give_choices(item, g);
         break;
     case ARG_ACCOUNT:
-        for (size_t i = 0; ask->conf && i < ask->conf->naccounts; i++)
-            emit(g, ask->conf->accounts[i].name, "");
+        give_accounts(ask, g);
         break;
     case ARG_SAVED:
         for (size_t i = 0; ask->conf && i < ask->conf->nsaved; i++)
             emit(g, ask->conf->saved[i].name, ask->conf->saved[i].query);
         break;
     case ARG_CONTEXT:
-        for (unsigned i = 0; i < CTX_COUNT; i++)
-            emit(g, cmd_context_name((enum cmd_context)i), "");
+        give_contexts(g);
+        break;
+    case ARG_KEYS:
+        give_key_names(g);
         break;
     case ARG_EVENT:
-        give_list(ask->lang->events, g);
+        give_words(ask->lang->events, g);
         break;
     case ARG_COLOR:
         for (size_t i = 0; ask->lang->things && ask->lang->things[i]; i++)
             emit(g, ask->lang->things[i], ask->lang->thing_help ? ask->lang->thing_help[i] : "");
         break;
+    case ARG_LOOK:
+        give_looks(g);
+        break;
     case ARG_THEME:
         give_list(ask->lang->themes ? ask->lang->themes() : NULL, g);
         break;
     case ARG_QUERY:
-        give_prefixes(g);
+        give_query(ask, g);
+        break;
+    case ARG_SHELL:
+        give_braces(ask, g);
+        give_files(g, false);
+        break;
+    case ARG_TEXT:
+        give_braces(ask, g);
         break;
     case ARG_FILE:
     case ARG_DIRECTORY:
@@ -357,25 +566,20 @@ static void give(const struct ask *ask, const struct spec_item *item, struct gat
         give_times(g);
         break;
     case ARG_WORD:
-    case ARG_TEXT:
     case ARG_NUMBER:
     case ARG_MAILBOX:
     case ARG_TAG:
     case ARG_TAGS:
-    case ARG_KEYS:
-    case ARG_SHELL:
     case ARG_KIND_COUNT:
         break;
     }
-    if (ask->sources && ask->sources->each)
-        ask->sources->each(ask->sources->context, item->kind, g->typed, emit, g);
 }
 
 /* ---- Which argument is it? ---------------------------------------------------------------------- */
 
-/* What the words of `line` leave to be given next. False where nothing fits. */
+/* What the words of `line` leave to be given next, and which of them is its first. False where nothing fits. */
 static bool next_item(const struct cmd_lang *lang, const struct line *line, const char *typed, struct spec_item *item_r,
-                      struct gather *flags)
+                      size_t *begin_r, struct gather *flags)
 {
     const struct command *command = cmd_find(lang, line->words[0]);
     struct spec spec;
@@ -401,9 +605,12 @@ static bool next_item(const struct cmd_lang *lang, const struct line *line, cons
             char word[3] = {'-', spec.flags[i].flag, '\0'};
             emit(flags, word, spec.flags[i].has_value ? cmd_kind_name(spec.flags[i].kind) : "");
         }
+    *begin_r = at;
     for (; at < line->n && item < spec.n; at++)
-        if (!spec.items[item].many && !kind_swallows(spec.items[item].kind))
+        if (!spec.items[item].many && !kind_swallows(spec.items[item].kind)) {
             item++;
+            *begin_r = at + 1;
+        }
     if (item >= spec.n)
         return false;
     *item_r = spec.items[item];
@@ -492,12 +699,10 @@ bool cmd_complete(const struct cmd_lang *lang, const struct conf *conf, enum cmd
     /* An argument that is a command line (bind list x ...) is completed as one. */
     struct line inner = cut.line;
     bool have = true;
-    while (inner.n && (have = next_item(lang, &inner, buf_z(&cut.typed), &item, &g)) && item.kind == ARG_COMMAND) {
-        const struct command *c = cmd_find(lang, inner.words[0]);
-        struct spec spec;
-        spec_parse(c->args, &spec);
-        size_t skip = MIN(spec.n, inner.n);
-        inner = (struct line){.words = inner.words + skip, .n = inner.n - skip};
+    size_t begin = 0;
+    while (inner.n && (have = next_item(lang, &inner, buf_z(&cut.typed), &item, &begin, &g)) &&
+           item.kind == ARG_COMMAND) {
+        inner = (struct line){.words = inner.words + begin, .n = inner.n - begin};
         item = (struct spec_item){.kind = ARG_COMMAND_NAME};
     }
     out_r->kind = item.kind;

@@ -206,6 +206,10 @@ const char cmd_default_keys[] =
     "bind global : prompt\n"
     "bind global ? help\n"
     "bind global M messages\n"
+    "bind global Esc-: palette\n"
+    "bind global Esc-? what-key\n"
+    "bind global Esc-( record\n"
+    "bind global Esc-) play\n"
     "bind help j down\n"
     "bind help k up\n"
     "bind help Down down\n"
@@ -242,50 +246,3 @@ const char cmd_default_keys[] =
     "bind prompt C-w edit-word-backspace\n"
     "bind prompt C-k edit-kill\n"
     "bind prompt C-u edit-clear\n";
-
-static const char vim_keys[] = "bind list,message \"gg\" first\n"
-                               "bind list,message G last\n"
-                               "bind global C-f page-down\n"
-                               "bind global C-b page-up\n"
-                               "bind global C-d half-down\n"
-                               "bind global C-u half-up\n"
-                               "bind list,message N previous-hit\n"
-                               "bind global C-r redo\n"
-                               "bind list,message v select\n";
-
-static const char gmail_keys[] = "bind list,message e archive\n"
-                                 "bind list,message \"#\" delete\n"
-                                 "bind list,message z undo\n"
-                                 "bind list,message x select\n"
-                                 "bind list,message s flag\n"
-                                 "bind list,message v move\n";
-
-static const struct {
-    const char *profile;
-    const char *texts[3];
-} profiles[] = {
-    {"mutt", {cmd_default_keys, NULL}},
-    {"vim", {cmd_default_keys, vim_keys}},
-    {"gmail", {cmd_default_keys, gmail_keys}},
-};
-
-bool keymap_defaults(struct keymap *map, const char *profile, struct err *err)
-{
-    size_t p = 0;
-    while (p < COUNT(profiles) && strcmp(profiles[p].profile, profile) != 0)
-        p++;
-    if (p == COUNT(profiles))
-        return err_set(err, ERR_CONFIG, "unknown set of keys \"%.40s\"", profile);
-    for (size_t i = 0; i < COUNT(profiles[p].texts) && profiles[p].texts[i]; i++) {
-        struct str rest = str_z(profiles[p].texts[i]);
-        unsigned number = 1;
-        struct line line;
-        while (line_next(&rest, NULL, &number, &line, err) == 1) {
-            bool ok = keymap_line(map, &line, err);
-            line_fini(&line);
-            if (!ok)
-                return false;
-        }
-    }
-    return err->kind == ERR_NONE;
-}

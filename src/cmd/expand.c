@@ -20,7 +20,7 @@ void shell_quote(struct str value, struct buf *out)
     buf_addc(out, '\'');
 }
 
-bool cmd_expand(struct str format, cmd_value_fn *value_of, void *arg, struct buf *out, struct err *err)
+static bool expand(struct str format, bool quote, cmd_value_fn *value_of, void *arg, struct buf *out, struct err *err)
 {
     for (size_t i = 0; i < format.n; i++) {
         size_t end;
@@ -38,8 +38,10 @@ bool cmd_expand(struct str format, cmd_value_fn *value_of, void *arg, struct buf
         char *name = mem_dup_n(format.p + i + 1, end - 1);
         struct buf value = BUF_INIT(LINE_MAX_BYTES);
         bool known = value_of(arg, name, &value);
-        if (known)
+        if (known && quote)
             shell_quote(buf_str(&value), out);
+        else if (known)
+            buf_adds(out, buf_str(&value));
         else
             err_set(err, ERR_CONFIG, "nothing is called {%.40s} here", name);
         buf_fini(&value);
@@ -49,4 +51,14 @@ bool cmd_expand(struct str format, cmd_value_fn *value_of, void *arg, struct buf
         i += end;
     }
     return !out->full || err_set(err, ERR_LIMIT, "the command is too long");
+}
+
+bool cmd_expand(struct str format, cmd_value_fn *value_of, void *arg, struct buf *out, struct err *err)
+{
+    return expand(format, true, value_of, arg, out, err);
+}
+
+bool cmd_expand_plain(struct str format, cmd_value_fn *value_of, void *arg, struct buf *out, struct err *err)
+{
+    return expand(format, false, value_of, arg, out, err);
 }

@@ -7,6 +7,7 @@ struct keymap {
     size_t n;
     char **files; /* names of files that bound something: outlive the conf they came from */
     size_t nfiles;
+    char *account, *mailbox; /* where the user is */
 };
 
 static const char *const context_names[] = {
@@ -30,13 +31,68 @@ bool cmd_context_find(const char *name, enum cmd_context *context_r)
     return false;
 }
 
+/* ---- Where something holds ---------------------------------------------------------------------- */
+
+bool cmd_scope_parse(const struct line *line, size_t *at, struct cmd_scope *scope_r, struct err *err)
+{
+    *scope_r = (struct cmd_scope){NULL, NULL};
+    while (*at < line->n && (strcmp(line->words[*at], "-a") == 0 || strcmp(line->words[*at], "-m") == 0)) {
+        if (*at + 1 >= line->n || !line->words[*at + 1][0])
+            return err_set(err, ERR_CONFIG, "%s: the %s behind %s is missing", line->words[0],
+                           line->words[*at][1] == 'a' ? "account" : "mailbox", line->words[*at]);
+        *(line->words[*at][1] == 'a' ? &scope_r->account : &scope_r->mailbox) = line->words[*at + 1];
+        *at += 2;
+    }
+    return true;
+}
+
+bool cmd_scope_fits(const struct cmd_scope *scope, const char *account, const char *mailbox)
+{
+    return (!scope->account || strcmp(scope->account, account) == 0) &&
+           (!scope->mailbox || (mailbox[0] && glob_match(str_z(scope->mailbox), str_z(mailbox))));
+}
+
+void cmd_scope_format(const struct cmd_scope *scope, struct buf *out)
+{
+    const char *const words[] = {scope->account, scope->mailbox};
+    for (size_t i = 0; i < COUNT(words); i++)
+        if (words[i]) {
+            buf_addz(out, i ? "-m " : "-a ");
+            line_quote(str_z(words[i]), out);
+            buf_addc(out, ' ');
+        }
+}
+
+static bool same_word(const char *a, const char *b)
+{
+    return a && b ? strcmp(a, b) == 0 : !a && !b;
+}
+
+static bool same_scope(const struct cmd_scope *a, const struct cmd_scope *b)
+{
+    return same_word(a->account, b->account) && same_word(a->mailbox, b->mailbox);
+}
+
+/* A mailbox says more than an account does. */
+static unsigned closeness(const struct binding *b)
+{
+    return (b->scope.mailbox ? 2u : 0u) + (b->scope.account ? 1u : 0u);
+}
+
+/* ---- The map ------------------------------------------------------------------------------------ */
+
 struct keymap *keymap_new(void)
 {
-    return mem_new(sizeof(struct keymap));
+    struct keymap *map = mem_new(sizeof(struct keymap));
+    map->account = mem_dup_z("");
+    map->mailbox = mem_dup_z("");
+    return map;
 }
 
 static void drop(struct keymap *map, size_t i)
 {
+    free((char *)(uintptr_t)map->list[i].scope.account);
+    free((char *)(uintptr_t)map->list[i].scope.mailbox);
     free(map->list[i].command);
     free(map->list[i].macro);
     memmove(map->list + i, map->list + i + 1, (map->n - i - 1) * sizeof *map->list);
@@ -54,8 +110,22 @@ void keymap_free(struct keymap **map_p)
         free(map->files[i]);
     free(map->list);
     free(map->files);
+    free(map->account);
+    free(map->mailbox);
     free(map);
     *map_p = NULL;
+}
+
+void keymap_place(struct keymap *map, const char *account, const char *mailbox)
+{
+    if (strcmp(map->account, account) == 0 && strcmp(map->mailbox, mailbox) == 0)
+        return;
+    free(map->account);
+    free(map->mailbox);
+    map->account = mem_dup_z(account);
+    map->mailbox = mem_dup_z(mailbox);
+    for (size_t i = 0; i < map->n; i++)
+        map->list[i].here = cmd_scope_fits(&map->list[i].scope, account, mailbox);
 }
 
 static const char *keep_file(struct keymap *map, const char *file)
@@ -74,61 +144,66 @@ static bool begins(const ckey *keys, size_t n, const ckey *prefix, size_t nprefi
     return nprefix <= n && (nprefix == 0 || memcmp(keys, prefix, nprefix * sizeof *keys) == 0);
 }
 
-void keymap_unbind(struct keymap *map, enum cmd_context context, const ckey *keys, size_t n)
+/* Drops what these keys are, or begin, or continue; `exactly`: only what they are. n 0: all of the context. */
+static void clear_keys(struct keymap *map, const struct binding *like, bool exactly)
 {
-    for (size_t i = map->n; i-- > 0;)
-        if (map->list[i].context == context &&
-            (n == 0 || (map->list[i].n == n && begins(map->list[i].keys, n, keys, n))))
-            drop(map, i);
-}
-
-void keymap_bind(struct keymap *map, enum cmd_context context, const ckey *keys, size_t n, const char *command,
-                 const char *macro, const char *file, unsigned line)
-{
-    n = MIN(n, (size_t)KEYS_MAX);
     for (size_t i = map->n; i-- > 0;) {
         const struct binding *b = &map->list[i];
-        if (b->context == context && (begins(b->keys, b->n, keys, n) || begins(keys, n, b->keys, b->n)))
+        bool same = b->n == like->n && begins(b->keys, b->n, like->keys, like->n);
+        bool near = begins(b->keys, b->n, like->keys, like->n) || begins(like->keys, like->n, b->keys, b->n);
+        if (b->context == like->context && same_scope(&b->scope, &like->scope) &&
+            (like->n == 0 || (exactly ? same : near)))
             drop(map, i);
     }
-    struct binding b = {.context = context, .n = n, .command = mem_dup_z(command), .macro = mem_dup_z(macro)};
-    memcpy(b.keys, keys, n * sizeof *keys);
+}
+
+static void add(struct keymap *map, struct binding b, const char *command, const char *macro, const char *file)
+{
+    clear_keys(map, &b, false);
+    b.here = cmd_scope_fits(&b.scope, map->account, map->mailbox);
+    b.scope.account = b.scope.account ? mem_dup_z(b.scope.account) : NULL;
+    b.scope.mailbox = b.scope.mailbox ? mem_dup_z(b.scope.mailbox) : NULL;
+    b.command = mem_dup_z(command);
+    b.macro = mem_dup_z(macro);
     b.file = keep_file(map, file);
-    b.line = line;
     map->list = mem_resize(map->list, map->n + 1, sizeof *map->list);
     map->list[map->n++] = b;
 }
 
-/* A context's own bindings, then the global ones; the prompt is for typing, so only its own count there. */
-static size_t scopes(enum cmd_context context, enum cmd_context scope[2])
+/* The bindings of a rank come before those of the next: by scope, then the context's own before the global ones; the
+ * prompt is for typing, so only its own count there. -1: it does not hold here. */
+enum { RANKS = 8 };
+static int rank_of(const struct binding *b, enum cmd_context context)
 {
-    scope[0] = context;
-    scope[1] = CTX_GLOBAL;
-    return context == CTX_GLOBAL || context == CTX_PROMPT ? 1 : 2;
+    bool global = b->context == CTX_GLOBAL;
+    if (!b->here || (b->context != context && (!global || context == CTX_PROMPT)))
+        return -1;
+    return (int)((3 - closeness(b)) * 2 + (global && context != CTX_GLOBAL));
 }
 
 enum key_match keymap_find(const struct keymap *map, enum cmd_context context, const ckey *keys, size_t n,
                            const struct binding **binding_r)
 {
-    enum cmd_context scope[2];
-    size_t nscopes = scopes(context, scope);
+    const struct binding *exact[RANKS] = {NULL};
+    bool prefix[RANKS] = {false};
     if (binding_r)
         *binding_r = NULL;
-    for (size_t s = 0; s < nscopes; s++) {
-        bool prefix = false;
-        for (size_t i = 0; i < map->n; i++) {
-            const struct binding *b = &map->list[i];
-            if (b->context != scope[s] || !begins(b->keys, b->n, keys, n))
-                continue;
-            if (b->n > n) {
-                prefix = true;
-                continue;
-            }
-            if (binding_r)
-                *binding_r = b;
+    for (size_t i = 0; i < map->n; i++) { /* of one rank, by different patterns, the last one counts */
+        const struct binding *b = &map->list[i];
+        int rank = begins(b->keys, b->n, keys, n) ? rank_of(b, context) : -1;
+        if (rank < 0)
+            continue;
+        if (b->n == n)
+            exact[rank] = b;
+        else
+            prefix[rank] = true;
+    }
+    for (size_t r = 0; r < RANKS; r++) {
+        if (exact[r] && binding_r)
+            *binding_r = exact[r];
+        if (exact[r])
             return KEYS_EXACT;
-        }
-        if (prefix)
+        if (prefix[r])
             return KEYS_PREFIX;
     }
     return KEYS_NONE;
@@ -159,13 +234,11 @@ static bool reachable(const struct keymap *map, enum cmd_context context, const 
 void keymap_each(const struct keymap *map, enum cmd_context context, const ckey *prefix, size_t n, binding_fn *fn,
                  void *arg)
 {
-    enum cmd_context scope[2];
-    size_t nscopes = scopes(context, scope), count = 0;
+    size_t count = 0;
     const struct binding **found = mem_array(map->n + 1, sizeof *found);
     for (size_t i = 0; i < map->n; i++) {
         const struct binding *b = &map->list[i];
-        bool here = b->context == scope[0] || (nscopes == 2 && b->context == scope[1]);
-        if (here && begins(b->keys, b->n, prefix, n) && reachable(map, context, b))
+        if (rank_of(b, context) >= 0 && begins(b->keys, b->n, prefix, n) && reachable(map, context, b))
             found[count++] = b;
     }
     qsort(found, count, sizeof *found, by_keys);
@@ -174,17 +247,22 @@ void keymap_each(const struct keymap *map, enum cmd_context context, const ckey 
     free(found);
 }
 
+void keymap_all(const struct keymap *map, binding_fn *fn, void *arg)
+{
+    for (size_t i = 0; i < map->n; i++)
+        fn(arg, &map->list[i]);
+}
+
 /* ---- Where is it bound? ------------------------------------------------------------------------- */
 
 bool keymap_where(const struct keymap *map, enum cmd_context context, const char *command, struct buf *out)
 {
-    enum cmd_context scope[2];
-    size_t nscopes = scopes(context, scope), found = 0;
+    size_t found = 0;
     for (size_t chars = 1; chars <= KEYS_MAX; chars++)
-        for (size_t s = 0; s < nscopes; s++)
+        for (int rank = 0; rank < RANKS; rank++)
             for (size_t i = 0; i < map->n; i++) {
                 const struct binding *b = &map->list[i];
-                if (b->n != chars || b->context != scope[s] || strcmp(b->command, command) != 0 ||
+                if (b->n != chars || rank_of(b, context) != rank || strcmp(b->command, command) != 0 ||
                     !reachable(map, context, b))
                     continue;
                 if (found++)
@@ -221,35 +299,37 @@ static bool parse_contexts(const char *word, unsigned *in_r, struct err *err)
     return true;
 }
 
-/* The command line that words n.. of a bind line make: one word is a line of its own, several are quoted again. */
-static void join_command(const struct line *line, size_t from, struct buf *out)
+void cmd_join(char *const *words, size_t n, size_t from, struct buf *out)
 {
-    if (line->n == from + 1) {
-        buf_addz(out, line->words[from]);
+    if (n == from + 1) {
+        buf_addz(out, words[from]);
         return;
     }
-    for (size_t i = from; i < line->n; i++) {
+    for (size_t i = from; i < n; i++) {
         if (i > from)
             buf_addc(out, ' ');
-        line_quote(str_z(line->words[i]), out);
+        line_quote(str_z(words[i]), out);
     }
 }
 
-static bool line_place(struct keymap *map, const struct line *line, unsigned in, const ckey *keys, size_t n,
+static bool line_place(struct keymap *map, const struct line *line, size_t at, unsigned in, const struct binding *like,
                        struct err *err)
 {
     bool unbind = strcmp(line->words[0], "unbind") == 0, macro = strcmp(line->words[0], "macro") == 0;
     struct buf command = BUF_INIT(LINE_MAX_BYTES), typed = BUF_INIT(LINE_MAX_BYTES);
     if (!unbind)
-        join_command(line, 3, macro ? &typed : &command);
+        cmd_join(line->words, line->n, at + 2, macro ? &typed : &command);
     bool ok = (!command.full && !typed.full) || err_set(err, ERR_CONFIG, "the command is too long");
     for (unsigned c = 0; ok && c < CTX_COUNT; c++) {
+        struct binding b = *like;
+        b.context = (enum cmd_context)c;
+        b.line = line->number;
         if (!(in & IN(c)))
             continue;
         if (unbind)
-            keymap_unbind(map, (enum cmd_context)c, keys, n);
+            clear_keys(map, &b, true);
         else
-            keymap_bind(map, (enum cmd_context)c, keys, n, buf_z(&command), buf_z(&typed), line->file, line->number);
+            add(map, b, buf_z(&command), buf_z(&typed), line->file);
     }
     buf_fini(&command);
     buf_fini(&typed);
@@ -261,18 +341,21 @@ bool keymap_line(struct keymap *map, const struct line *line, struct err *err)
     const char *name = line->n ? line->words[0] : "";
     bool unbind = strcmp(name, "unbind") == 0, macro = strcmp(name, "macro") == 0;
     unsigned in;
-    ckey keys[KEYS_MAX];
-    size_t n = 0;
+    struct binding like = {.n = 0};
+    size_t at = 1;
     if (strcmp(name, "bind") != 0 && !unbind && !macro)
         return true;
-    if (unbind ? line->n != 3 : macro ? line->n != 4 : line->n < 4)
-        return err_set(err, ERR_CONFIG, "write: %s",
-                       unbind  ? "unbind CONTEXT KEYS"
-                       : macro ? "macro CONTEXT KEYS \"TYPED\""
-                               : "bind CONTEXT KEYS COMMAND");
-    if (!parse_contexts(line->words[1], &in, err))
+    if (!cmd_scope_parse(line, &at, &like.scope, err))
         return false;
-    if (!(unbind && strcmp(line->words[2], "*") == 0) && !keys_parse(line->words[2], keys, &n, err))
+    size_t words = line->n - at;
+    if (unbind ? words != 2 : macro ? words != 3 : words < 3)
+        return err_set(err, ERR_CONFIG, "write: %s%s", name,
+                       unbind  ? " [-a ACCOUNT] [-m MAILBOX] CONTEXT KEYS"
+                       : macro ? " [-a ACCOUNT] [-m MAILBOX] CONTEXT KEYS \"TYPED\""
+                               : " [-a ACCOUNT] [-m MAILBOX] CONTEXT KEYS COMMAND");
+    if (!parse_contexts(line->words[at], &in, err))
         return false;
-    return line_place(map, line, in, keys, n, err);
+    if (!(unbind && strcmp(line->words[at + 1], "*") == 0) && !keys_parse(line->words[at + 1], like.keys, &like.n, err))
+        return false;
+    return line_place(map, line, at, in, &like, err);
 }

@@ -232,3 +232,20 @@ void keys_format(const ckey *keys, size_t n, struct buf *out)
     }
     buf_fini(&plain);
 }
+
+void macro_format(const ckey *keys, size_t n, struct buf *out)
+{
+    for (size_t i = 0; i < n; i++) {
+        bool plain = keys[i] < K_SPECIAL && keys[i] >= ' ' && keys[i] != '<';
+        if (!plain)
+            buf_addc(out, '<');
+        if (keys[i] == '<')
+            buf_addz(out, "Less");
+        else if (keys[i] == ' ')
+            buf_addc(out, ' ');
+        else
+            key_format(keys[i], out);
+        if (!plain)
+            buf_addc(out, '>');
+    }
+}

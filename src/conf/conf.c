@@ -289,6 +289,16 @@ void load_file(struct loader *loader, const char *path, const char *where)
     buf_fini(&text);
 }
 
+bool conf_read(const char *path, struct buf *text, struct err *err)
+{
+    struct buf all = BUF_INIT(4096); /* warnings were for the file that is loaded at the start */
+    struct err first = ERR_INIT;
+    struct loader loader = {.all = &all, .first = &first};
+    bool ok = open_file(&loader, path, text, err);
+    buf_fini(&all);
+    return ok;
+}
+
 static char *find_file(struct err *err)
 {
     char *home = path_config_home(err);

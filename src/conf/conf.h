@@ -186,6 +186,8 @@ bool conf_load(const char *file, struct conf **conf_r, struct buf *all, struct e
 /* The same for checking: *conf_r is set also where there are errors (then without what they concern); NULL only where
  * there is no home. */
 bool conf_load_anyway(const char *file, struct conf **conf_r, struct buf *all, struct err *err);
+/* A file of lines, for `source` at the prompt: refused as conf_load does, at most CONF_MAX_BYTES. */
+bool conf_read(const char *path, struct buf *text, struct err *);
 struct conf *conf_defaults(void);
 void conf_free(struct conf **);
 struct account *conf_account(const struct conf *, const char *name); /* NULL where unknown */
@@ -194,6 +196,8 @@ struct account *conf_account(const struct conf *, const char *name); /* NULL whe
 bool conf_run(struct conf *, const struct line *, struct err *);
 /* headers, all, "recent DAYS". */
 bool cache_policy_parse(const char *text, struct cache_policy *policy_r);
+/* "*" in `pattern` stands for any run of characters; ASCII case is ignored. At worst the product of the two lengths. */
+bool glob_match(struct str pattern, struct str s);
 /* What holds for a mailbox, by its name as shown. */
 struct cache_policy conf_cache(const struct conf *, const struct account *, struct str mailbox);
 /* Is `name` a command that conf_run knows (account, set, unset, saved, mailbox, rule, alias, source, theme, keys) or

@@ -29,8 +29,6 @@ void account_apply_tls(struct account *);
 bool account_check(const struct conf *, const struct account *, struct err *);
 void conf_check(struct loader *); /* all of it, with warnings */
 
-/* "*" in `pattern` stands for any run of characters; ASCII case is ignored. At worst the product of the two lengths. */
-bool glob_match(struct str pattern, struct str s);
 void account_init(struct account *, const char *name);
 void account_fini(struct account *);
 

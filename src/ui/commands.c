@@ -348,13 +348,6 @@ bool run_cancel(void *context, const struct cmd_args *args, struct err *err)
     return true;
 }
 
-bool run_echo(void *context, const struct cmd_args *args, struct err *err)
-{
-    (void)err;
-    ui_note(context, NOTE_INFO, "%s", cmd_arg(args, 0) ? cmd_arg(args, 0) : "");
-    return true;
-}
-
 bool run_repeat(void *context, const struct cmd_args *args, struct err *err)
 {
     struct ui *ui = context;

@@ -36,6 +36,15 @@ void compose_close(struct ui *ui, bool remove_file)
     ui->dirty = true;
 }
 
+void compose_event(struct ui *ui, const struct compose *c, enum event event)
+{
+    struct event_words words = {.own = true};
+    event_word(&words, VALUE_ACCOUNT, str_z(c->account));
+    event_word(&words, VALUE_TO, c->valid ? c->draft.to : STR(""));
+    event_word(&words, VALUE_SUBJECT, c->valid ? c->draft.subject : STR(""));
+    ui_event(ui, event, &words);
+}
+
 bool compose_show(struct ui *ui, struct compose *c)
 {
     if (!buffer_new(ui)) {
@@ -44,6 +53,7 @@ bool compose_show(struct ui *ui, struct compose *c)
     }
     ui_extra(ui)->compose = c;
     compose_understand(ui, c);
+    compose_event(ui, c, EVENT_COMPOSE);
     return true;
 }
 

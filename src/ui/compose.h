@@ -31,6 +31,7 @@ bool compose_is_open(struct ui *, char *path); /* that draft is being written */
 /* Shows the buffer where the mail of Drafts is being written on; false: none. */
 bool compose_open_again(struct ui *, struct ref draft);
 void compose_close(struct ui *, bool remove_file);
+void compose_event(struct ui *, const struct compose *, enum event);
 void compose_understand(struct ui *, struct compose *); /* `draft` of `text` */
 bool compose_save(struct ui *, struct compose *);       /* false with a note; so compose_read */
 bool compose_read(struct ui *, struct compose *);       /* `text` and `draft` of the file; an empty file is none */

@@ -55,6 +55,7 @@ static void on_submitted(struct ui *ui, void *arg, const struct msg *m)
         ui_note(ui, NOTE_INFO, "sent in %u s \xc2\xb7 :unsend takes it back", ui->conf->undo_send);
     else
         ui_note(ui, NOTE_INFO, "in the outbox");
+    compose_event(ui, c, EVENT_SEND);
     drop_replaced(ui, c);
     bool kept = held_keep(ui, c->path, c->account, m->u.SUBMITTED.out);
     compose_close(ui, !kept);

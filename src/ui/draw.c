@@ -363,6 +363,8 @@ static unsigned state_words(const struct ui *ui, enum say say, unsigned room, st
     buf_reset(out);
     if (ui->nbuffers > 1)
         buf_addf(out, "buffer %u of %u", buffer_number(ui), ui->nbuffers);
+    if (ui->recording)
+        buf_addf(out, "%srecording", out->n ? " · " : "");
     if (ui->selection.n)
         buf_addf(out, "%s%zu selected", out->n ? " · " : "", ui->selection.n);
     account_words(ui, say, room, out);
@@ -526,9 +528,10 @@ static void draw_choices(struct ui *ui)
     if (n == 0 && p->edit.n) {
         struct rect none = popup_rect(ui, 1);
         grid_fill_row(&ui->grid, none, 0, THING_POPUP);
-        ui_put_field(ui, none, 0, 2, none.cols - 3,
-                     p->missing ? STR("no mailbox has this name: Enter creates it") : STR("no mailbox has this name"),
-                     THING_POPUP_DIM);
+        const char *words = p->missing                      ? "no mailbox has this name: Enter creates it"
+                            : p->nitems && p->items[0].help ? "no command is called so or does that"
+                                                            : "no mailbox has this name";
+        ui_put_field(ui, none, 0, 2, none.cols - 3, str_z(words), THING_POPUP_DIM);
         return;
     }
     unsigned rows = (unsigned)MIN(n, (size_t)PICK_ROWS);
@@ -536,11 +539,20 @@ static void draw_choices(struct ui *ui)
     size_t top = cur >= r.rows && r.rows ? cur - r.rows + 1 : 0;
     for (unsigned y = 0; y < r.rows && top + y < n; y++) {
         const char *word = pick ? p->items[p->order[top + y]].label : p->candidates.list[top + y].word;
-        const char *help = pick ? "" : p->candidates.list[top + y].help;
+        const struct pick_item *item = pick ? &p->items[p->order[top + y]] : NULL;
+        const char *help = !pick ? p->candidates.list[top + y].help : item->help ? item->help : "";
+        struct buf keys = BUF_INIT(200);
+        if (pick && item->keys)
+            buf_addz(&keys, item->keys);
+        else if (!pick && p->candidates.kind == ARG_COMMAND_NAME)
+            keymap_where(ui->keymap, ui_pane(ui), word, &keys);
         grid_fill_row(&ui->grid, r, y, THING_POPUP);
         ui_put_field(ui, r, y, 2, r.cols - 3, str_z(word), THING_POPUP);
         if (*help && r.cols > 50)
             ui_put_field(ui, r, y, 32, r.cols - 33, str_z(help), THING_POPUP_DIM);
+        if (keys.n && r.cols > 50 + keys.n)
+            put_right(ui, r, y, r.cols - 1, buf_z(&keys), THING_KEY);
+        buf_fini(&keys);
         if (top + y == cur)
             grid_overlay(&ui->grid, r, y, 0, r.cols, STYLE_CURSOR);
     }

@@ -67,6 +67,7 @@ void ui_show_inboxes(struct ui *ui)
     list_show_inboxes(ui_list(ui), STR("All inboxes"));
     boxes_follow(&ui->boxes, ui_list(ui));
     ui_watch_list(ui);
+    ui_list_event(ui, "");
 }
 
 static void box_title(const struct ui *ui, unsigned account, const struct box_item *item, struct buf *out)
@@ -112,6 +113,7 @@ void ui_show_box(struct ui *ui, unsigned account, uint64_t box)
     buf_fini(&title);
     boxes_follow(&ui->boxes, ui_list(ui));
     ui_watch_list(ui);
+    ui_list_event(ui, item ? item->path : "");
 }
 
 static void show_saved(struct ui *ui, const char *name, const char *query)
@@ -121,6 +123,7 @@ static void show_saved(struct ui *ui, const char *name, const char *query)
     struct list *l = ui_list(ui);
     free(l->title);
     l->title = mem_dup_z(name);
+    ui_list_event(ui, name);
 }
 
 void ui_show_item(struct ui *ui, const struct box_item *item)

@@ -18,12 +18,19 @@ static void add(struct ui *ui, uint8_t level, const char *text)
 {
     keep(ui, level, text);
     ui->said++;
+    if (ui->answer && !ui->hooking)
+        buf_addf(ui->answer, "%s\n", text);
     snprintf(ui->status, sizeof ui->status, "%s", text);
     ui->status_core = strlen(ui->status);
     ui->status_level = level;
     ui->status_ms = clock_mono_ms();
     ui->status_of = 0;
     ui->dirty = true;
+    if (level == NOTE_ERROR && ui->nhooks) {
+        struct event_words words = {.own = true};
+        event_word(&words, VALUE_TEXT, str_z(text));
+        ui_event(ui, EVENT_ERROR, &words);
+    }
 }
 
 void ui_note(struct ui *ui, uint8_t level, const char *fmt, ...)

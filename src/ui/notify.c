@@ -42,38 +42,30 @@ static void osc(struct ui *ui, const char *prefix, const char *first, const char
 static void newest(void *arg, const struct msg_row *row)
 {
     struct event_words *e = arg;
-    struct str from = row->from_name.n ? row->from_name : row->from_addr;
     e->msg = row->id;
-    e->from = mem_dup_n(from.n ? from.p : "", from.n);
-    e->subject = mem_dup_n(row->subject.n ? row->subject.p : "", row->subject.n);
-    e->msgid = mem_dup_n(row->msgid.n ? row->msgid.p : "", row->msgid.n);
+    event_word(e, VALUE_FROM, row->from_name.n ? row->from_name : row->from_addr);
+    event_word(e, VALUE_ADDRESS, row->from_addr);
+    event_word(e, VALUE_SUBJECT, row->subject);
+    event_word(e, VALUE_MESSAGE_ID, row->msgid);
 }
 
-static void event_fill(struct ui *ui)
+static void event_fill(struct ui *ui, struct event_words *e)
 {
     struct err err = ERR_INIT;
     const struct acct *a = &ui->accts.list[ui->news.account];
     const struct box_item *box = boxes_find(&ui->boxes, ui->news.account, ui->news.box);
-    if (a->reader)
-        reader_rows(a->reader, ui->news.box, LIST_UNREAD, NULL, true, 1, newest, &ui->event, &err);
     struct buf words = BUF_INIT(1024);
-    if (a->reader && ui->event.msg)
-        reader_preview(a->reader, ui->event.msg, &words, &err);
-    ui->event.preview = buf_take(&words, NULL);
-    ui->event.account = mem_dup_z(a->name);
-    ui->event.mailbox = mem_dup_z(box ? box->path : "");
-}
-
-static void event_clear(struct ui *ui)
-{
-    struct event_words *e = &ui->event;
-    free(e->from);
-    free(e->subject);
-    free(e->msgid);
-    free(e->account);
-    free(e->mailbox);
-    free(e->preview);
-    *e = (struct event_words){.from = NULL};
+    if (a->reader)
+        reader_rows(a->reader, ui->news.box, LIST_UNREAD, NULL, true, 1, newest, e, &err);
+    if (a->reader && e->msg)
+        reader_preview(a->reader, e->msg, &words, &err);
+    event_word(e, VALUE_PREVIEW, buf_str(&words));
+    event_word(e, VALUE_ACCOUNT, str_z(a->name));
+    event_word(e, VALUE_MAILBOX, str_z(box ? box->path : ""));
+    buf_reset(&words);
+    buf_addf(&words, "%u", ui->fresh);
+    event_word(e, VALUE_COUNT, buf_str(&words));
+    buf_fini(&words);
 }
 
 static void on_pause_end(void *arg);
@@ -81,14 +73,16 @@ static void on_pause_end(void *arg);
 static void tell(struct ui *ui)
 {
     bool desktop = wants(ui, "osc9") || wants(ui, "osc777");
+    struct event_words e = {.own = true};
     char many[40];
     ui->fresh = ui->news.count;
     ui->news.count = 0;
     ui->news.pause = loop_after(ui->loop, PAUSE_MS, on_pause_end, ui);
     if (desktop || ui->nhooks)
-        event_fill(ui);
+        event_fill(ui, &e);
     snprintf(many, sizeof many, "%u new mails", ui->fresh);
-    const char *from = ui->event.from ? ui->event.from : "", *subject = ui->event.subject ? ui->event.subject : "";
+    const char *from = e.of[VALUE_FROM] ? e.of[VALUE_FROM] : "";
+    const char *subject = e.of[VALUE_SUBJECT] ? e.of[VALUE_SUBJECT] : "";
     if (ui->term && !extra_has_terminal(ui)) {
         if (wants(ui, "bell"))
             ui->term->bell(ui->term->arg);
@@ -100,14 +94,13 @@ static void tell(struct ui *ui)
         }
         if (wants(ui, "osc777")) {
             struct buf body = BUF_INIT(4096);
-            const char *preview = ui->event.preview ? ui->event.preview : "";
+            const char *preview = e.of[VALUE_PREVIEW] ? e.of[VALUE_PREVIEW] : "";
             buf_addf(&body, *preview ? "%s - %s" : "%s", subject, preview);
             osc(ui, "777;notify;", ui->fresh > 1 ? many : from, buf_z(&body));
             buf_fini(&body);
         }
     }
-    ui_run_hooks(ui, "new-mail");
-    event_clear(ui);
+    ui_event(ui, EVENT_NEW_MAIL, &e);
 }
 
 static void on_pause_end(void *arg)

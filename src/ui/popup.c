@@ -18,9 +18,59 @@ void ui_popup_close(struct ui *ui)
     ui->dirty = true;
 }
 
+/* What is read, not answered. */
+static bool is_listing(enum popup_kind kind)
+{
+    return kind != POPUP_NONE && kind != POPUP_CONFIRM && kind != POPUP_KEYS && kind != POPUP_LINKS;
+}
+
+void ui_answer_begin(struct ui *ui, struct buf *answer)
+{
+    ui->answer = answer;
+    ui->behind = (struct popup){.kind = POPUP_NONE};
+    ui->listed = false;
+}
+
+/* The rows as lines, left and right apart by a tab. */
+static void rows_to_answer(struct ui *ui)
+{
+    for (unsigned i = 0; i < ui->popup.n; i++) {
+        const struct popup_row *r = &ui->popup.rows[i];
+        buf_addf(ui->answer, "%s%s%s\n", r->left, *r->right ? "\t" : "", r->right);
+    }
+}
+
+void ui_answer_end(struct ui *ui)
+{
+    if (ui->listed && is_listing(ui->popup.kind))
+        rows_to_answer(ui);
+    ui->answer = NULL;
+    if (!ui->listed)
+        return;
+    if (is_listing(ui->popup.kind) || ui->popup.kind == POPUP_NONE) {
+        ui_popup_close(ui);
+        ui->popup = ui->behind;
+    } else { /* a question is on the screen now */
+        struct popup asked = ui->popup;
+        ui->popup = ui->behind;
+        ui_popup_close(ui);
+        ui->popup = asked;
+    }
+    ui->behind = (struct popup){.kind = POPUP_NONE};
+    ui->listed = false;
+}
+
 void ui_popup(struct ui *ui, enum popup_kind kind, const char *title)
 {
-    buffer_show(ui, ui->at); /* it is about what that one shows */
+    if (ui->answer && is_listing(kind) && !ui->listed) { /* for the one who asked, not for the screen */
+        ui->behind = ui->popup;
+        ui->popup = (struct popup){.kind = POPUP_NONE};
+        ui->listed = true;
+    } else if (ui->answer && ui->listed && is_listing(ui->popup.kind)) {
+        rows_to_answer(ui); /* a second list */
+    }
+    if (!ui->listed)
+        buffer_show(ui, ui->at); /* it is about what that one shows */
     ui_popup_close(ui);
     ui->popup.kind = kind;
     ui->popup.title = mem_dup_z(title);

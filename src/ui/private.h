@@ -54,7 +54,8 @@ void helper_warm(struct ui *); /* starts the `view` that helper_view will give *
 enum prompt_kind { PROMPT_NONE, PROMPT_COMMAND, PROMPT_ASK, PROMPT_PICK, PROMPT_SECRET };
 typedef void prompt_fn(struct ui *, void *arg, const char *text); /* text NULL: the user left */
 struct pick_item {
-    char *label; /* raw */
+    char *label;       /* raw */
+    char *help, *keys; /* of a command; else NULL */
     unsigned account;
     uint64_t id;
     unsigned score;
@@ -146,10 +147,29 @@ struct note {
 #define STACK_MAX 8
 #define PENDING_KEYS KEYS_MAX
 #define QUARANTINE_MAX 256
-/* The newest message of the mailbox that an event is about; empty else. */
+enum event {
+#define EVENT(constant, name, help, values) EVENT_##constant,
+#include "ui/events.def"
+#undef EVENT
+    EVENT_COUNT
+};
+enum value {
+#define VALUE(constant, name, help) VALUE_##constant,
+#include "ui/values.def"
+#undef VALUE
+    VALUES_END
+};
+/* What an event is about: raw words, NULL where it has none. */
 struct event_words {
+    bool on;  /* its hooks run */
+    bool own; /* it is about one message or mail: what it does not say is unknown, not that of the row */
     uint64_t msg;
-    char *from, *subject, *msgid, *account, *mailbox, *preview;
+    char *of[VALUES_END];
+};
+struct pending_event {
+    enum event event;
+    unsigned depth; /* so many led to it by hooks */
+    struct event_words words;
 };
 /* New mail that was not told yet (notify.c). */
 struct news {
@@ -160,7 +180,10 @@ struct news {
     char title[40];      /* of the terminal, as set last */
 };
 struct hook {
-    char *event, *command;
+    unsigned event;
+    struct cmd_scope scope;
+    char *command, *file; /* where it was written */
+    unsigned line;
 };
 /* The messages that the next command was given: a whole thread, a count, all older ones (scope.c). */
 struct scope {
@@ -202,7 +225,11 @@ struct ui {
     struct keymap *keymap;
     struct hook *hooks;
     size_t nhooks;
-    struct event_words event;
+    struct event_words event;     /* whose hooks run */
+    struct pending_event *events; /* that wait for the next turn */
+    size_t nevents;
+    struct watch *events_timer;
+    unsigned hooking; /* events that led to each other so far, the last of which is having its hooks run */
     char *session; /* offered: where to go on; NULL none */
     struct news news;
 
@@ -253,6 +280,16 @@ struct ui {
     size_t nkeys;
     unsigned count, times; /* typed before a key; of the command that runs; 0: none */
     ckey last_key;
+    struct ref told;               /* the event `open` was of it */
+    unsigned sourcing;             /* files of `source` under way */
+    bool describing;               /* the next key is told of instead of being done */
+    bool recording;                /* what is typed becomes the macro */
+    ckey recorded[MACRO_MAX];      /* `record`: the last one */
+    size_t nrecorded, record_mark; /* mark: where the keys of the command under way begin */
+    bool failed;                   /* the last command could not be done: a macro ends there */
+    struct buf *answer;            /* `tuimail cmd` waits: what is said and listed goes here too */
+    bool listed;                   /* a list is, or was, made for it */
+    struct popup behind;           /* what a list for the answer would have closed */
     struct watch *keys_timer;
     bool pasting;
     struct typed typed;
@@ -301,11 +338,26 @@ void ui_check(const struct ui *); /* aborts where an invariant is broken: for te
 struct list *ui_list(const struct ui *);
 const struct list_row *ui_row(const struct ui *); /* the message that verbs act on, or NULL */
 enum cmd_context ui_context(const struct ui *);
+enum cmd_context ui_pane(const struct ui *); /* the same without the prompt */
 /* Runs a command line of the language; complaints become a note, and false. */
 bool ui_run(struct ui *, const char *text);
 /* The same, with complaints in *err; as a part of another command. */
 bool ui_run_text(struct ui *, const char *text, struct err *err);
-void ui_run_hooks(struct ui *, const char *event);
+bool ui_run_line(struct ui *, const struct line *, struct err *); /* one command */
+
+/* ---- hooks.c ---- */
+extern const struct cmd_word ui_events[], ui_values[];
+/* An `on` line, from the file or the prompt. */
+bool ui_hook(struct ui *, const struct line *, struct err *);
+/* Runs its hooks in the next turn, that of `quit` now: whoever tells of an event goes on undisturbed. The words (or
+ * NULL) are taken. */
+void ui_event(struct ui *, enum event, struct event_words *);
+void ui_list_event(struct ui *, const char *mailbox); /* another list is shown */
+void event_word(struct event_words *, enum value, struct str);
+void event_of_row(const struct ui *, const struct list_row *, struct event_words *); /* NULL: nothing */
+void event_words_fini(struct event_words *);
+void ui_row_value(const struct ui *, const struct list_row *, enum value, struct buf *out);
+void ui_hooks_fini(struct ui *);
 
 /* ---- session.c: what was on the screen when the terminal went away ---- */
 void ui_session_save(struct ui *);
@@ -476,6 +528,8 @@ void ui_pick_box(struct ui *, const char *label, unsigned only_account, uint64_t
 /* Behind ui_pick_box: the key that was pressed for it, pressed again, takes the mailbox used last. */
 void ui_pick_again(struct ui *);
 void ui_command_prompt(struct ui *, const char *text);
+/* All commands that make sense here, to be found by their names and descriptions; each with its keys. */
+void ui_palette(struct ui *);
 void ui_prompt_key(struct ui *, ckey);
 void ui_prompt_close(struct ui *);
 void ui_prompt_changed(struct ui *);
@@ -483,6 +537,9 @@ bool ui_find_box(struct ui *, const char *name, unsigned *account_r, uint64_t *b
 
 /* ---- popup.c ---- */
 void ui_popup(struct ui *, enum popup_kind, const char *title);
+/* From now on lists and values are words for `tuimail cmd`; ui_answer_end puts those that were listed there. */
+void ui_answer_begin(struct ui *, struct buf *answer);
+void ui_answer_end(struct ui *);
 void ui_popup_row(struct ui *, const char *left, const char *right);
 /* As many rows as it needs on this screen, wrapped at blanks; left_cols: columns of what stands to the left. */
 void ui_popup_text(struct ui *, const char *left, unsigned left_cols, const char *right);
@@ -492,6 +549,15 @@ bool ui_popup_key(struct ui *, ckey);  /* true: taken */
 bool ui_popup_move(struct ui *, ckey); /* in a list of rows: the cursor; false: no such key */
 void ui_popup_keys(struct ui *);       /* what may follow the keys typed so far */
 void ui_help(struct ui *, const char *command);
+
+/* ---- bindings.c: what keys do, macros ---- */
+void ui_place_keys(struct ui *); /* the key map is asked about where the user is */
+/* "file:line", "typed at :", "keys vim", "default" (NULL). */
+void ui_written_where(const char *file, unsigned line, struct buf *out);
+void ui_record_key(struct ui *, ckey);
+void ui_type_macro(struct ui *, const char *macro);
+/* Tells what keys do in the context, where that was said, and what may follow. */
+void ui_describe_keys(struct ui *, enum cmd_context, const ckey *, size_t n);
 
 /* ---- queue.c: offline, what waits, whose changes they are ---- */
 bool queue_key(struct ui *, ckey);              /* in POPUP_QUEUE */
@@ -523,6 +589,8 @@ void date_short(int64_t date, int64_t now, const char *format, char out[32]);
 
 /* ---- settings.c ---- */
 void ui_load_settings(struct ui *);
+/* bind, unbind, macro, on: the line that the arguments are, kept with those of tuimailrc, and done. */
+bool ui_setting_line(struct ui *, const struct cmd_args *, struct err *);
 void ui_list_settings(const struct ui *, struct list *); /* by thread or not, as the options say */
 
 /* Declares every command. */

@@ -12,12 +12,19 @@ static void drop_candidates(struct prompt *p)
     p->open = false;
 }
 
+static void free_item(struct pick_item *item)
+{
+    free(item->label);
+    free(item->help);
+    free(item->keys);
+}
+
 void ui_prompt_close(struct ui *ui)
 {
     struct prompt *p = &ui->prompt;
     drop_candidates(p);
     for (unsigned i = 0; i < p->nitems; i++)
-        free(p->items[i].label);
+        free_item(&p->items[i]);
     free(p->items);
     free(p->order);
     edit_wipe(&p->edit);
@@ -127,6 +134,17 @@ static int by_score(const struct prompt *p, unsigned a, unsigned b)
     return a < b ? -1 : 1;
 }
 
+/* A name counts before what it does; letters merely in order are nothing in a sentence. */
+static unsigned score(struct str pattern, const struct pick_item *item)
+{
+    enum { INSIDE = 2000 };
+    unsigned name = cmd_fuzzy(pattern, str_z(item->label)),
+             help = item->help ? cmd_fuzzy(pattern, str_z(item->help)) : 0;
+    if (name >= INSIDE || !item->help)
+        return name;
+    return MAX(name, help >= INSIDE ? help - INSIDE : 0);
+}
+
 static void rank(struct prompt *p)
 {
     struct str pattern = {p->edit.p, p->edit.n};
@@ -134,7 +152,7 @@ static void rank(struct prompt *p)
     p->cur = p->top = 0;
     p->completed = false;
     for (unsigned i = 0; i < p->nitems; i++) {
-        p->items[i].score = pattern.n ? cmd_fuzzy(pattern, str_z(p->items[i].label)) : 1;
+        p->items[i].score = pattern.n ? score(pattern, &p->items[i]) : 1;
         if (!p->items[i].score)
             continue;
         unsigned at = p->nshown++;
@@ -179,8 +197,11 @@ void ui_pick_box(struct ui *ui, const char *label, unsigned only, uint64_t but, 
                 (but && !foreign && item->id == but))
                 continue;
             buf_addf(&name, "%s/%s", ui->accts.list[item->account].name, item->path);
-            p->items[p->nitems++] = (struct pick_item){
-                mem_dup_z(only == UINT_MAX || foreign ? buf_z(&name) : item->path), item->account, item->id, 1};
+            p->items[p->nitems++] =
+                (struct pick_item){.label = mem_dup_z(only == UINT_MAX || foreign ? buf_z(&name) : item->path),
+                                   .account = item->account,
+                                   .id = item->id,
+                                   .score = 1};
             buf_fini(&name);
         }
     rank(p);
@@ -199,6 +220,53 @@ void ui_pick_again(struct ui *ui)
     int n = (int)utf8_encode(key, sign);
     snprintf(label, sizeof label, "%.40s(%.*s %.40s) ", p->label, n, sign, p->items[0].label);
     memcpy(p->label, label, sizeof label);
+}
+
+/* ---- the palette ---- */
+static void palette_picked(struct ui *ui, void *arg, const struct pick_item *item)
+{
+    const struct command *c = item ? cmd_find(&ui_lang, item->label) : NULL;
+    struct buf line = BUF_INIT(200);
+    (void)arg;
+    if (!c)
+        return;
+    buf_addz(&line, c->name);
+    if (*c->args && *c->args != '[') { /* it cannot do without */
+        buf_addc(&line, ' ');
+        ui_command_prompt(ui, buf_z(&line));
+    } else
+        ui_run(ui, buf_z(&line));
+    buf_fini(&line);
+}
+
+void ui_palette(struct ui *ui)
+{
+    enum cmd_context context = ui_context(ui);
+    ui_place_keys(ui);
+    struct prompt *p = begin(ui, PROMPT_PICK, "do: ");
+    p->picked = palette_picked;
+    p->items = mem_array(ui_lang.ncommands, sizeof *p->items);
+    p->order = mem_array(ui_lang.ncommands, sizeof *p->order);
+    for (int here = 1; here >= 0; here--) /* the pane's own first */
+        for (size_t i = 0; i < ui_lang.ncommands; i++) {
+            const struct command *c = &ui_lang.commands[i];
+            struct buf keys = BUF_INIT(200);
+            if ((c->flags & CMD_HIDDEN) || (c->in != IN_ANY && !(c->in & IN(context))) ||
+                (c->in != IN_ANY) != (here == 1))
+                continue;
+            keymap_where(ui->keymap, context, c->name, &keys);
+            p->items[p->nitems++] = (struct pick_item){
+                .label = mem_dup_z(c->name), .help = mem_dup_z(c->help), .keys = buf_take(&keys, NULL), .score = 1};
+            buf_fini(&keys);
+        }
+    rank(p);
+}
+
+bool run_palette(void *context, const struct cmd_args *args, struct err *err)
+{
+    (void)args, (void)err;
+    ui_palette(context);
+    return true;
 }
 
 bool ui_find_box(struct ui *ui, const char *name, unsigned *account_r, uint64_t *box_r)
@@ -352,11 +420,8 @@ static void complete(struct ui *ui, int step)
     if (p->open) {
         p->chosen = (p->chosen + p->candidates.n + (size_t)(step < 0 ? p->candidates.n - 1 : 1)) % p->candidates.n;
     } else {
-        enum cmd_context context = ui->focus == PANE_BOXES     ? CTX_BOXES
-                                   : ui->focus == PANE_MESSAGE ? CTX_MESSAGE
-                                                               : CTX_LIST;
         bool any = p->kind == PROMPT_COMMAND
-                       ? cmd_complete(&ui_lang, ui->conf, context, &sources, line, p->edit.at, &p->candidates)
+                       ? cmd_complete(&ui_lang, ui->conf, ui_pane(ui), &sources, line, p->edit.at, &p->candidates)
                        : cmd_complete_kind(&ui_lang, ui->conf, p->complete, &sources, line, p->edit.at, &p->candidates);
         if (!any) {
             completions_fini(&p->candidates);

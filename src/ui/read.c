@@ -108,6 +108,12 @@ static void message_ready(struct ui *ui)
     crypto_shown(ui);
     if (!buffer_is_shown(ui))
         return; /* nobody has seen it yet */
+    if (!ref_eq(ui->told, ui->message.ref)) {
+        struct event_words words = {.own = true};
+        event_of_row(ui, list_find(ui_list(ui), ui->message.ref), &words);
+        ui->told = ui->message.ref;
+        ui_event(ui, EVENT_OPEN, &words);
+    }
     seen_soon(ui);
     prefetch(ui);
 }

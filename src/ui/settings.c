@@ -10,9 +10,8 @@ const struct command ui_command_rows[] = {
 #include "ui/compose.def"
 #undef CMD
 };
-static const char *const events[] = {"new-mail", "start", "quit", NULL};
-const struct cmd_lang ui_lang = {ui_command_rows, COUNT(ui_command_rows), events, theme_things, theme_names,
-                                 theme_help};
+const struct cmd_lang ui_lang = {ui_command_rows, COUNT(ui_command_rows), ui_events, ui_values, theme_things,
+                                 theme_names,     theme_help};
 
 void ui_list_settings(const struct ui *ui, struct list *l)
 {
@@ -49,19 +48,23 @@ static void apply_options(struct ui *ui, const char *name)
 #undef IS
 }
 
-static void add_hook(struct ui *ui, char *const *words, size_t n)
+/* A line that conf keeps for the screen. */
+static bool run_kept(struct ui *ui, const struct line *line, struct err *err)
 {
-    struct buf command = BUF_INIT(LINE_MAX_BYTES);
-    for (size_t i = 2; i < n; i++) {
-        if (i > 2)
-            buf_addc(&command, ' ');
-        if (n == 3)
-            buf_addz(&command, words[i]); /* one word with blanks is a command line of its own */
-        else
-            line_quote(str_z(words[i]), &command);
-    }
-    ui->hooks = mem_resize(ui->hooks, ui->nhooks + 1, sizeof *ui->hooks);
-    ui->hooks[ui->nhooks++] = (struct hook){mem_dup_z(words[1]), buf_take(&command, NULL)};
+    if (line->n && !strcmp(line->words[0], "on"))
+        return ui_hook(ui, line, err);
+    if (line->n && !strcmp(line->words[0], "color"))
+        return theme_color(&ui->theme, line->words, line->n, err);
+    return keymap_line(ui->keymap, line, err);
+}
+
+static void load_keys(struct ui *ui)
+{
+    struct err err = ERR_INIT;
+    keymap_free(&ui->keymap);
+    ui->keymap = keymap_new();
+    if (!keymap_defaults(ui->keymap, ui->conf->keys, &err))
+        ui_note_err(ui, &err);
 }
 
 /* Without colours it is mono, whatever it is called. The user's own color lines stay on top of it. */
@@ -87,31 +90,24 @@ void ui_load_settings(struct ui *ui)
         ui_note_err(ui, &err);
         load_theme(ui, "default", &err);
     }
-    ui->keymap = keymap_new();
-    if (!keymap_defaults(ui->keymap, ui->conf->keys, &err))
-        ui_note_err(ui, &err);
+    load_keys(ui);
     for (size_t i = 0; i < ui->conf->nui_lines; i++) {
         const struct line *line = &ui->conf->ui_lines[i];
         err = ERR_INIT;
-        bool ok = true;
-        if (line->n > 2 && !strcmp(line->words[0], "on"))
-            add_hook(ui, line->words, line->n);
-        else if (line->n && !strcmp(line->words[0], "color"))
-            ok = theme_color(&ui->theme, line->words, line->n, &err);
-        else
-            ok = keymap_line(ui->keymap, line, &err);
-        if (!ok) {
+        if (!run_kept(ui, line, &err)) {
             err_prefix(&err, "%s:%u", line->file ? line->file : "tuimailrc", line->number);
             ui_note_err(ui, &err);
         }
     }
 }
 
-void ui_run_hooks(struct ui *ui, const char *event)
+/* Another set of keys: what the user bound goes on top of it again. */
+static void change_keys(struct ui *ui)
 {
-    for (size_t i = 0; i < ui->nhooks; i++)
-        if (!strcmp(ui->hooks[i].event, event))
-            ui_run(ui, ui->hooks[i].command);
+    struct err err = ERR_INIT;
+    load_keys(ui);
+    for (size_t i = 0; i < ui->conf->nui_lines; i++)
+        keymap_line(ui->keymap, &ui->conf->ui_lines[i], &err);
 }
 
 /* The command's own words again, as a line for conf and cmd. */
@@ -119,13 +115,15 @@ static struct line line_of(const struct cmd_args *args, char **words)
 {
     size_t n = 0;
     words[n++] = mem_dup_z(args->command->name);
-    if (cmd_flag(args, 'a')) {
-        words[n++] = mem_dup_z("-a");
-        words[n++] = mem_dup_z(cmd_flag_value(args, 'a'));
-    }
+    for (const char *flag = "am"; *flag; flag++)
+        if (cmd_flag_value(args, *flag)) {
+            const char word[] = {'-', *flag, '\0'};
+            words[n++] = mem_dup_z(word);
+            words[n++] = mem_dup_z(cmd_flag_value(args, *flag));
+        }
     for (size_t i = 0; i < args->n && n < 60; i++)
         words[n++] = mem_dup_z(args->words[i]);
-    return (struct line){.words = words, .n = n, .file = ":", .number = 1};
+    return (struct line){.words = words, .n = n, .file = args->file ? args->file : ":", .number = args->line};
 }
 
 static void free_words(char **words, size_t n)
@@ -143,7 +141,10 @@ static void show_option(struct ui *ui, const char *account, const char *name)
         return;
     }
     option_get(ui->conf, account ? conf_account(ui->conf, account) : NULL, option, &value);
-    ui_note(ui, NOTE_INFO, "%s is %s", name, value.n ? buf_z(&value) : "empty");
+    if (ui->answer) /* for a program: the value alone */
+        buf_addf(ui->answer, "%s\n", buf_z(&value));
+    else
+        ui_note(ui, NOTE_INFO, "%s is %s", name, value.n ? buf_z(&value) : "empty");
     buf_fini(&value);
 }
 
@@ -198,6 +199,8 @@ bool run_set(void *context, const struct cmd_args *args, struct err *err)
     if (!ok)
         return false;
     apply_options(ui, args->words[0]);
+    if (!strcmp(args->words[0], "keys"))
+        change_keys(ui);
     tell_store(ui, args);
     for (unsigned a = 0; a < ui->accts.n; a++) /* conf may have moved its accounts */
         ui->accts.list[a].conf = conf_account(ui->conf, ui->accts.list[a].name);
@@ -210,6 +213,15 @@ bool run_theme(void *context, const struct cmd_args *args, struct err *err)
     return load_theme(context, cmd_arg(args, 0), err);
 }
 
+bool run_keys(void *context, const struct cmd_args *args, struct err *err)
+{
+    struct ui *ui = context;
+    if (!option_set(ui->conf, NULL, option_find("keys"), cmd_arg(args, 0), err))
+        return false;
+    change_keys(ui);
+    return true;
+}
+
 bool run_color(void *context, const struct cmd_args *args, struct err *err)
 {
     char *words[64];
@@ -219,70 +231,64 @@ bool run_color(void *context, const struct cmd_args *args, struct err *err)
     return ok;
 }
 
-bool run_bind(void *context, const struct cmd_args *args, struct err *err)
+bool ui_setting_line(struct ui *ui, const struct cmd_args *args, struct err *err)
+{
+    char *words[64];
+    struct line line = line_of(args, words);
+    bool ok = cmd_check_line(&ui_lang, &line, err) && run_kept(ui, &line, err);
+    if (ok)
+        ok = conf_run(ui->conf, &line, err);
+    free_words(words, line.n);
+    return ok;
+}
+
+/* ---- source ---- */
+/* Beside the file that names it, where that is one. */
+static char *source_path(const struct cmd_args *args)
+{
+    char *path = path_expand_home(cmd_arg(args, 0));
+    const char *slash = args->file ? strrchr(args->file, '/') : NULL;
+    if (path[0] == '/' || !slash)
+        return path;
+    char *dir = mem_dup_n(args->file, (size_t)(slash - args->file) + 1), *joined = path_join(dir, path);
+    free(dir);
+    free(path);
+    return joined;
+}
+
+/* The first complaint is in *err; the other lines are run all the same. */
+static unsigned run_file(struct ui *ui, const char *path, struct str rest, struct err *err)
+{
+    unsigned number = 1, wrong = 0;
+    struct line line;
+    for (;;) {
+        struct err one = ERR_INIT;
+        int got = line_next(&rest, path, &number, &line, &one);
+        if (got == 0)
+            return wrong;
+        bool ok = got > 0 && ui_run_line(ui, &line, &one);
+        if (got > 0 && !ok)
+            err_prefix(&one, "%s:%u", path, line.number);
+        line_fini(&line);
+        if (!ok && wrong++ == 0)
+            *err = one;
+    }
+}
+
+bool run_source(void *context, const struct cmd_args *args, struct err *err)
 {
     struct ui *ui = context;
-    char *words[64];
-    struct line line = line_of(args, words);
-    bool ok = cmd_check_line(&ui_lang, &line, err) && keymap_line(ui->keymap, &line, err);
-    free_words(words, line.n);
-    return ok;
-}
-
-bool run_on(void *context, const struct cmd_args *args, struct err *err)
-{
-    char *words[64];
-    struct line line = line_of(args, words);
-    bool ok = cmd_check_line(&ui_lang, &line, err);
-    if (ok)
-        add_hook(context, line.words, line.n);
-    free_words(words, line.n);
-    return ok;
-}
-
-/* ---- run: a shell command of the user's, with words of the message quoted as one word each ---- */
-static bool run_value(void *arg, const char *name, struct buf *value)
-{
-    struct ui *ui = arg;
-    const struct list_row *row = list_cursor(ui_list(ui));
-    char number[24];
-    if (!strcmp(name, "count")) {
-        snprintf(number, sizeof number, "%u", ui->fresh);
-        return buf_addz(value, number);
-    }
-    if (!strcmp(name, "account") && ui->event.account)
-        return buf_addz(value, ui->event.account);
-    if (!strcmp(name, "mailbox") && ui->event.mailbox)
-        return buf_addz(value, ui->event.mailbox);
-    if (!strcmp(name, "from") && ui->event.from)
-        return buf_addz(value, ui->event.from);
-    if (!strcmp(name, "subject") && ui->event.subject)
-        return buf_addz(value, ui->event.subject);
-    if (!strcmp(name, "message-id") && ui->event.msgid)
-        return buf_addz(value, ui->event.msgid);
-    if (!strcmp(name, "preview"))
-        return ui->event.preview ? buf_addz(value, ui->event.preview) : true;
-    if (!strcmp(name, "account"))
-        return row ? buf_addz(value, ui->accts.list[row->ref.account].name) : true;
-    if (!strcmp(name, "mailbox")) {
-        const struct box_item *box = row ? boxes_find(&ui->boxes, row->ref.account, row->box) : NULL;
-        return box ? buf_addz(value, box->path) : true;
-    }
-    if (!strcmp(name, "from"))
-        return row ? buf_adds(value, row->from_name.n ? row->from_name : row->from_addr) : true;
-    if (!strcmp(name, "subject"))
-        return row ? buf_adds(value, row->subject) : true;
-    if (!strcmp(name, "message-id"))
-        return row ? buf_adds(value, row->msgid) : true;
-    return false;
-}
-
-bool run_run(void *context, const struct cmd_args *args, struct err *err)
-{
-    struct buf command = BUF_INIT(LINE_MAX_BYTES);
-    bool ok = cmd_expand(str_z(cmd_arg(args, 0)), run_value, context, &command, err);
-    if (ok && !ui_spawn((const char *const[]){"/bin/sh", "-c", buf_z(&command), NULL}))
-        ok = err_set(err, ERR_TOOL, "cannot start a program");
-    buf_fini(&command);
-    return ok;
+    struct buf text = BUF_INIT(CONF_MAX_BYTES);
+    if (ui->sourcing == CONF_MAX_DEPTH)
+        return err_set(err, ERR_CONFIG, "source goes deeper than %d files", CONF_MAX_DEPTH);
+    char *path = source_path(args);
+    bool ok = conf_read(path, &text, err);
+    ui->sourcing++;
+    unsigned wrong = ok ? run_file(ui, path, buf_str(&text), err) : 0;
+    ui->sourcing--;
+    if (wrong > 1)
+        ui_note_quiet(ui, "%s: %u lines are wrong", path, wrong);
+    buf_fini(&text);
+    free(path);
+    return ok && !wrong;
 }

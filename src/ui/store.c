@@ -4,7 +4,13 @@
 #include <poll.h>
 #include <unistd.h>
 
-enum { RETRY_FIRST_MS = 300, RETRY_MAX_MS = 30000, DRAIN_MS = 500, PER_TURN = 256 };
+enum {
+    ANSWER_MAX = 32768 /* what RAN holds */,
+    RETRY_FIRST_MS = 300,
+    RETRY_MAX_MS = 30000,
+    DRAIN_MS = 500,
+    PER_TURN = 256
+};
 
 bool ui_online(struct ui *ui)
 {
@@ -58,13 +64,15 @@ static void on_run(struct ui *ui, const struct m_RUN *m)
 {
     struct err err = ERR_INIT;
     uint32_t req = m->req;
-    unsigned said = ui->said;
+    struct buf answer = BUF_INIT(ANSWER_MAX);
     char *text = mem_dup_n(m->text.p, m->text.n);
+    ui_answer_begin(ui, &answer);
     bool ok = ui_run(ui, text);
-    const char *words = ui->said != said ? ui->notes[(ui->nnotes - 1) % NOTES_MAX].text : "";
+    ui_answer_end(ui);
     ui->dirty = true;
     if (ui->client && ui->client->chan)
-        SEND(ui->client->chan, -1, &err, RAN, .req = req, .ok = ok, .text = str_z(words));
+        SEND(ui->client->chan, -1, &err, RAN, .req = req, .ok = ok, .text = buf_str(&answer));
+    buf_fini(&answer);
     free(text);
 }
 
@@ -115,6 +123,12 @@ static void on_account(struct ui *ui, const struct m_ACCOUNT *m)
         acct->trouble = true;
     else if (m->state == ACCOUNT_ONLINE && !was_online)
         on_line(ui, (unsigned)at);
+    if (was_online != (m->state == ACCOUNT_ONLINE)) {
+        struct event_words words = {.own = true};
+        event_word(&words, VALUE_ACCOUNT, m->account);
+        event_word(&words, VALUE_TEXT, m->text);
+        ui_event(ui, was_online ? EVENT_OFFLINE : EVENT_ONLINE, &words);
+    }
     queue_changed(ui);
     ui->boxes.stale = true;
 }
@@ -132,6 +146,32 @@ static void on_changed(struct ui *ui, const struct m_CHANGED *m)
         ui_notify(ui, (unsigned)account, m->box, m->fresh);
 }
 
+struct outbox_words {
+    uint64_t id;
+    struct event_words words;
+};
+
+static void outbox_words_of(void *arg, const struct outbox_row *o)
+{
+    struct outbox_words *w = arg;
+    if (o->id != w->id)
+        return;
+    event_word(&w->words, VALUE_SUBJECT, o->subject);
+    event_word(&w->words, VALUE_TO, o->rcpts);
+}
+
+static void outbox_event(struct ui *ui, const struct m_OUTBOX *m)
+{
+    struct outbox_words w = {.id = m->out, .words = {.own = true}};
+    struct err err = ERR_INIT;
+    int account = accts_find(&ui->accts, m->account, false);
+    if (account >= 0 && ui->accts.list[account].reader && ui->nhooks)
+        reader_outbox(ui->accts.list[account].reader, outbox_words_of, &w, &err);
+    event_word(&w.words, VALUE_ACCOUNT, m->account);
+    event_word(&w.words, VALUE_TEXT, m->text);
+    ui_event(ui, m->state == OUTBOX_SENT ? EVENT_SENT : EVENT_NOT_SENT, &w.words);
+}
+
 static void on_outbox(struct ui *ui, const struct m_OUTBOX *m)
 {
     static const char *const words[] = {
@@ -140,6 +180,8 @@ static void on_outbox(struct ui *ui, const struct m_OUTBOX *m)
         [OUTBOX_UNKNOWN] = "nobody knows whether it was sent: look before you send it again",
     };
     ui->boxes.stale = true;
+    if (m->state == OUTBOX_SENT || m->state == OUTBOX_REFUSED || m->state == OUTBOX_UNKNOWN)
+        outbox_event(ui, m);
     if (held_outbox(ui, m))
         return;
     if (m->state >= COUNT(words) || !words[m->state])

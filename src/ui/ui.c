@@ -7,7 +7,6 @@ enum {
     WHICH_KEY_MS = 400,
     NOTE_STAYS_MS = 1500,
     HISTORY_MAX = 500,
-    MACRO_DEPTH = 4,
     MACRO_TIMES = 1000,
     COUNT_MAX = 1000000,
     ONCE_MS = 5000
@@ -25,8 +24,11 @@ const struct list_row *ui_row(const struct ui *ui)
 
 enum cmd_context ui_context(const struct ui *ui)
 {
-    if (ui->prompt.kind != PROMPT_NONE)
-        return CTX_PROMPT;
+    return ui->prompt.kind != PROMPT_NONE ? CTX_PROMPT : ui_pane(ui);
+}
+
+enum cmd_context ui_pane(const struct ui *ui)
+{
     if (ui->popup.kind == POPUP_PAGER)
         return CTX_HELP;
     enum cmd_context context;
@@ -52,7 +54,7 @@ static bool ready(struct ui *ui, const struct command *c, struct err *err)
     return true;
 }
 
-static bool run_line(struct ui *ui, const struct line *line, struct err *err)
+bool ui_run_line(struct ui *ui, const struct line *line, struct err *err)
 {
     struct cmd_args args = {.command = NULL};
     const struct command *known = line->n ? cmd_find(&ui_lang, line->words[0]) : NULL;
@@ -89,7 +91,7 @@ bool ui_run_text(struct ui *ui, const char *text, struct err *err)
     bool ok = true, again = false;
     while (ok && (got = line_next(&rest, ":", &number, &line, err)) == 1) {
         again = again || repeats(&line);
-        ok = run_line(ui, &line, err);
+        ok = ui_run_line(ui, &line, err);
         line_fini(&line);
     }
     if (ok && got < 0)
@@ -114,6 +116,7 @@ bool ui_run(struct ui *ui, const char *text)
         ui_note_err(ui, &err);
     ui_scope_settle(ui);
     ui->dirty = true;
+    ui->failed = ui->failed || !ok;
     return ok;
 }
 
@@ -127,27 +130,12 @@ static void which_key(void *arg)
     ui->dirty = true;
 }
 
-static void run_macro(struct ui *ui, const char *macro)
-{
-    struct str rest = str_z(macro), word;
-    ckey key;
-    if (ui->macro_depth >= MACRO_DEPTH) {
-        ui_note(ui, NOTE_ERROR, "macros call each other without end");
-        return;
-    }
-    ui->macro_depth++;
-    while (rest.n && str_split(&rest, ' ', &word))
-        if (word.n && key_parse(word, &key))
-            ui_key(ui, key);
-    ui->macro_depth--;
-}
-
 static void run_binding(struct ui *ui, const struct binding *b)
 {
     if (*b->macro) {
         char *macro = mem_dup_z(b->macro);
         for (unsigned i = 0, n = MIN(ui_times(ui), (unsigned)MACRO_TIMES); i < n; i++)
-            run_macro(ui, macro);
+            ui_type_macro(ui, macro);
         free(macro);
         return;
     }
@@ -191,20 +179,35 @@ static void counted(struct ui *ui, const struct binding *b)
     ui->times = outer;
 }
 
+/* Where they are to be told of instead of being done. */
+static bool describe(struct ui *ui)
+{
+    if (!ui->describing)
+        return false;
+    ui_describe_keys(ui, ui_context(ui), ui->keys, ui->nkeys);
+    ui->describing = false;
+    ui->nkeys = 0;
+    return true;
+}
+
 static void sequence_key(struct ui *ui, ckey key)
 {
     const struct binding *binding = NULL;
     watch_free(&ui->keys_timer);
     if ((ui->nkeys || ui->count) && key == K_ESC) {
         ui->nkeys = ui->count = 0;
+        ui->describing = false;
         return;
     }
     if (count_key(ui, key))
         return;
     if (ui->nkeys < PENDING_KEYS)
         ui->keys[ui->nkeys++] = key;
+    ui_place_keys(ui);
     switch (keymap_find(ui->keymap, ui_context(ui), ui->keys, ui->nkeys, &binding)) {
     case KEYS_EXACT:
+        if (describe(ui))
+            break;
         if (typed_hold_for_text(ui, binding, ui->keys, ui->nkeys)) {
             ui->nkeys = 0;
             break;
@@ -216,7 +219,8 @@ static void sequence_key(struct ui *ui, ckey key)
         ui->keys_timer = loop_after(ui->loop, WHICH_KEY_MS, which_key, ui);
         break;
     case KEYS_NONE:
-        unknown_keys(ui);
+        if (!describe(ui))
+            unknown_keys(ui);
     }
 }
 
@@ -244,6 +248,7 @@ static void lay_out(struct ui *ui)
 void ui_key(struct ui *ui, ckey key)
 {
     ui->dirty = true;
+    ui_record_key(ui, key);
     ui_list(ui)->stay = STAY_ROW;
     if (ui->status[0] && ui->status_level != NOTE_ERROR && clock_mono_ms() - ui->status_ms > NOTE_STAYS_MS)
         ui->status[0] = 0;
@@ -278,7 +283,10 @@ void ui_key(struct ui *ui, ckey key)
 /* ---- the frame ---- */
 void ui_resize(struct ui *ui, unsigned rows, unsigned cols)
 {
+    bool first = !ui->grid.rows, other = rows != ui->grid.rows || cols != ui->grid.cols;
     grid_resize(&ui->grid, rows, cols);
+    if (other && !first)
+        ui_event(ui, EVENT_RESIZE, NULL);
     ui->dirty = true;
 }
 
@@ -409,7 +417,7 @@ struct ui *ui_new(const struct ui_start *start, struct loop *loop, struct client
     for (unsigned a = 0; a < ui->accts.n && start->offline; a++)
         queue_offline(ui, a, true);
     extra_start(ui);
-    ui_run_hooks(ui, "start");
+    ui_event(ui, EVENT_STARTUP, NULL);
     return ui;
 }
 
@@ -418,7 +426,7 @@ void ui_free(struct ui **at)
     struct ui *ui = *at;
     if (!ui)
         return;
-    ui_run_hooks(ui, "quit");
+    ui_event(ui, EVENT_QUIT, NULL);
     save_history(ui);
     ui_notify_end(ui);
     if (ui->prompt.kind != PROMPT_NONE)
@@ -445,11 +453,7 @@ void ui_free(struct ui **at)
     keymap_free(&ui->keymap);
     history_free(&ui->command_history);
     history_free(&ui->search_history);
-    for (size_t i = 0; i < ui->nhooks; i++) {
-        free(ui->hooks[i].event);
-        free(ui->hooks[i].command);
-    }
-    free(ui->hooks);
+    ui_hooks_fini(ui);
     free(ui->notes);
     free(ui->last_command);
     free(ui->last_box_label);

@@ -41,14 +41,15 @@ static const struct command commands[] = {
     {"limit", "[query]", IN_ANY, 0, "limit", run_any, NULL},
     {"fail", "", IN_ANY, CMD_HIDDEN, "fail", run_any, NULL},
 };
-static const char *const events[] = {"new-mail", "sent", NULL};
+static const struct cmd_word events[] = {{"new-mail", "mail"}, {"sent", "gone"}, {NULL, NULL}};
+static const struct cmd_word values[] = {{"from", "sender"}, {"subject", "subject"}, {NULL, NULL}};
 static const char *const things[] = {"cursor", "status", NULL};
 static const char *const *themes(void)
 {
     static const char *const names[] = {"default", "dark", NULL};
     return names;
 }
-static const struct cmd_lang lang = {commands, COUNT(commands), events, things, themes, NULL};
+static const struct cmd_lang lang = {commands, COUNT(commands), events, values, things, themes, NULL};
 
 static void assert_has(const char *text, const char *part)
 {
@@ -207,6 +208,12 @@ static void test_macro(void **state)
     assert_false(macro_parse(longest, keys, &n, &err));
     longest[MACRO_MAX] = '\0';
     assert_true(macro_parse(longest, keys, &n, &err));
+    static const char text[] = "l a<Less>b<Enter><C-r><Esc-v>\xc3\xa4>";
+    struct buf out = BUF_INIT(1000);
+    assert_true(macro_parse(text, keys, &n, &err));
+    macro_format(keys, n, &out);
+    assert_string_equal(buf_z(&out), text);
+    buf_fini(&out);
 }
 
 /* ---- Key maps ----------------------------------------------------------------------------------- */
@@ -306,7 +313,7 @@ static void test_keymap(void **state)
     assert_false(map_line(map, "bind lsit a archive", &err));
     assert_has(err.text, "did you mean \"list\"");
     assert_false(map_line(map, "bind list a", &err));
-    assert_has(err.text, "write: bind CONTEXT KEYS COMMAND");
+    assert_has(err.text, "write: bind [-a ACCOUNT] [-m MAILBOX] CONTEXT KEYS COMMAND");
     assert_false(map_line(map, "bind list Entre archive", &err));
     assert_false(map_line(map, "macro list x", &err));
     assert_false(map_line(map, "unbind list x y", &err));
@@ -334,14 +341,12 @@ static void test_origin(void **state)
 static void test_defaults(void **state)
 {
     (void)state;
-    static const char *const profiles[] = {"mutt", "vim", "gmail"};
-    for (size_t i = 0; i < COUNT(profiles); i++) {
+    for (size_t i = 0; keymap_profiles[i].name; i++) {
         struct keymap *map = keymap_new();
         struct err err = ERR_INIT;
-        if (!keymap_defaults(map, profiles[i], &err))
-            fail_msg("%s: %s", profiles[i], err.text);
+        if (!keymap_defaults(map, keymap_profiles[i].name, &err))
+            fail_msg("%s: %s", keymap_profiles[i].name, err.text);
         assert_string_equal(find(map, CTX_LIST, "j"), "next");
-        assert_string_equal(find(map, CTX_LIST, "u"), "undo");
         assert_string_equal(find(map, CTX_PROMPT, "Enter"), "edit-accept");
         assert_string_equal(find(map, CTX_PROMPT, "j"), "none");
         assert_string_equal(find(map, CTX_MESSAGE, "'"), "prefix");
@@ -374,7 +379,142 @@ static void test_defaults(void **state)
     }
     keymap_free(&map);
     map = keymap_new();
-    assert_false(keymap_defaults(map, "emacs", &err));
+    assert_false(keymap_defaults(map, "ed", &err));
+    keymap_free(&map);
+}
+
+/* ---- Sets of keys are whole --------------------------------------------------------------------- */
+
+struct profile {
+    const char *name;
+    struct keymap *map;
+    enum cmd_context context;
+};
+
+/* Every command line that the default set runs in a context, some key runs there. A command alone is also run where a
+ * key gives it words (fold, fold on). */
+static void wanted(void *arg, const struct binding *b)
+{
+    const struct profile *p = arg;
+    struct buf keys = BUF_INIT(400);
+    if (!keymap_where(p->map, p->context, b->command, &keys))
+        fail_msg("keys %s: in %s no key runs \"%s\": give it one in src/cmd/profiles.c", p->name,
+                 cmd_context_name(p->context), b->command);
+    buf_fini(&keys);
+}
+
+/* What is bound can be typed: where the context hides a global binding, it is by the same keys and not by a part of
+ * them. */
+static void typable(void *arg, const struct binding *b)
+{
+    const struct profile *p = arg;
+    struct buf name = BUF_INIT(100);
+    if (b->context != p->context && (b->context != CTX_GLOBAL || p->context == CTX_PROMPT))
+        return;
+    keys_format(b->keys, b->n, &name);
+    for (size_t n = 1; n <= b->n; n++) {
+        enum key_match match = keymap_find(p->map, p->context, b->keys, n, NULL);
+        if (match != (n == b->n ? KEYS_EXACT : KEYS_PREFIX))
+            fail_msg("keys %s: in %s %s (%s) cannot be typed", p->name, cmd_context_name(p->context), buf_z(&name),
+                     b->command);
+    }
+    buf_fini(&name);
+}
+
+/* No line of a set undoes another one of it. */
+static void lines_hold(struct profile *p)
+{
+    struct str rest = str_z(keymap_profile(p->name));
+    struct line line;
+    struct err err = ERR_INIT;
+    unsigned number = 1;
+    while (line_next(&rest, "", &number, &line, &err) == 1) {
+        struct str contexts = str_z(line.words[1]), name;
+        while (strcmp(line.words[0], "bind") == 0 && str_split(&contexts, ',', &name)) {
+            char *word = mem_dup_n(name.p, name.n);
+            enum cmd_context context;
+            assert_true(cmd_context_find(word, &context));
+            struct buf command = BUF_INIT(1000);
+            cmd_join(line.words, line.n, 3, &command);
+            const char *got = context == CTX_GLOBAL ? buf_z(&command) : find(p->map, context, line.words[2]);
+            if (strcmp(got, buf_z(&command)) != 0)
+                fail_msg("keys %s: %s %s is \"%s\", not \"%s\"", p->name, word, line.words[2], got, buf_z(&command));
+            buf_fini(&command);
+            free(word);
+        }
+        line_fini(&line);
+    }
+    assert_int_equal(err.kind, ERR_NONE);
+}
+
+static void test_profiles_are_whole(void **state)
+{
+    (void)state;
+    struct keymap *mutt = keymap_new();
+    struct err err = ERR_INIT;
+    assert_true(keymap_defaults(mutt, "mutt", &err));
+    assert_string_equal(keymap_profiles[0].name, "mutt");
+    assert_null(keymap_profile("ed"));
+    for (size_t i = 0; keymap_profiles[i].name; i++) {
+        struct profile p = {.name = keymap_profiles[i].name, .map = keymap_new()};
+        assert_true(keymap_defaults(p.map, p.name, &err));
+        for (unsigned c = 0; c < CTX_COUNT; c++) {
+            p.context = (enum cmd_context)c;
+            keymap_each(mutt, p.context, NULL, 0, wanted, &p);
+            keymap_all(p.map, typable, &p);
+        }
+        lines_hold(&p);
+        keymap_free(&p.map);
+    }
+    keymap_free(&mutt);
+}
+
+/* ---- Keys of an account and a mailbox ----------------------------------------------------------- */
+
+static void test_scopes(void **state)
+{
+    (void)state;
+    struct keymap *map = keymap_new();
+    struct err err;
+    struct buf out = BUF_INIT(1000);
+    must(map, "bind list d delete");
+    must(map, "bind global x quit");
+    must(map, "bind -a work list d go 1");
+    must(map, "bind -m Lists/* list d go 2");
+    must(map, "bind -a work -m Lists/* list d go 3");
+    must(map, "bind -m Lists/* global x go 4");
+    must(map, "bind -m Trash list dd go 5");
+    assert_string_equal(find(map, CTX_LIST, "d"), "delete");
+    keymap_place(map, "work", "INBOX");
+    assert_string_equal(find(map, CTX_LIST, "d"), "go 1");
+    assert_string_equal(find(map, CTX_LIST, "x"), "quit");
+    keymap_place(map, "home", "Lists/kernel");
+    assert_string_equal(find(map, CTX_LIST, "d"), "go 2");
+    assert_string_equal(find(map, CTX_LIST, "x"), "go 4");
+    keymap_place(map, "work", "lists/kernel");
+    assert_string_equal(find(map, CTX_LIST, "d"), "go 3");
+    keymap_each(map, CTX_LIST, NULL, 0, add_binding, &out);
+    assert_string_equal(buf_z(&out), "d=go 3;x=go 4;");
+    /* A chord of one mailbox leaves the key elsewhere what it was. */
+    keymap_place(map, "home", "Trash");
+    assert_string_equal(find(map, CTX_LIST, "d"), "prefix");
+    assert_string_equal(find(map, CTX_LIST, "dd"), "go 5");
+    keymap_place(map, "home", "");
+    assert_string_equal(find(map, CTX_LIST, "d"), "delete");
+    /* Of two patterns that both fit the one bound last counts; unbind is of its own scope. */
+    must(map, "bind -m Lists/k* list d go 6");
+    keymap_place(map, "home", "Lists/kernel");
+    assert_string_equal(find(map, CTX_LIST, "d"), "go 6");
+    must(map, "unbind -m Lists/k* list d");
+    assert_string_equal(find(map, CTX_LIST, "d"), "go 2");
+    must(map, "unbind list d");
+    assert_string_equal(find(map, CTX_LIST, "d"), "go 2");
+    keymap_place(map, "home", "INBOX");
+    assert_string_equal(find(map, CTX_LIST, "d"), "none");
+    assert_false(map_line(map, "bind -a", &err));
+    assert_has(err.text, "the account behind -a is missing");
+    assert_false(map_line(map, "bind -m Trash list", &err));
+    buf_fini(&out);
     keymap_free(&map);
 }
 
@@ -409,6 +549,11 @@ static void test_check(void **state)
     check("on new-mail echo hello", "");
     check("on new-mial echo hello", "did you mean \"new-mail\"");
     check("on new-mail", "write: on");
+    check("on -a work -m Lists/* new-mail echo x", "");
+    check("on -a work", "write: on");
+    check("bind -m Trash list d archive", "");
+    check("bind -m Trash list d archvie", "did you mean \"archive\"");
+    check("macro -a work list a \"<Etner>\"", "names no key");
     check("on new-mail nonsense x", "unknown command");
     check("color cursor black bright-yellow bold", "");
     check("color cursor default color255 '#aabbcc'", "is neither a colour");
@@ -429,7 +574,7 @@ static void test_check_conf(void **state)
 {
     (void)state;
     struct conf *conf = conf_defaults();
-    struct str rest = STR("bind list a archive\nbind list b nonsense\ntheme drak\n");
+    struct str rest = STR("bind list a archive\nbind list b nonsense\ntheme drak\non -a wrok sent archive\n");
     struct line line;
     struct err err = ERR_INIT;
     unsigned number = 1;
@@ -439,9 +584,8 @@ static void test_check_conf(void **state)
     }
     struct buf all = BUF_INIT(1000);
     assert_false(cmd_check_conf(&lang, conf, &all));
-    assert_string_equal(
-        buf_z(&all),
-        "rc:2: error: unknown command \"nonsense\"\nerror: unknown theme \"drak\"; did you mean \"dark\"?\n");
+    assert_string_equal(buf_z(&all), "rc:2: error: unknown command \"nonsense\"\nrc:4: error: on: no account "
+                                     "\"wrok\"\nerror: unknown theme \"drak\"; did you mean \"dark\"?\n");
     buf_fini(&all);
     conf_free(&conf);
 }
@@ -647,11 +791,22 @@ static void test_expand(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_run),           cmocka_unit_test(test_keys),           cmocka_unit_test(test_macro),
-        cmocka_unit_test(test_keymap),        cmocka_unit_test(test_origin),         cmocka_unit_test(test_defaults),
-        cmocka_unit_test(test_check),         cmocka_unit_test(test_check_conf),     cmocka_unit_test(test_complete),
-        cmocka_unit_test(test_complete_more), cmocka_unit_test(test_complete_files), cmocka_unit_test(test_fuzzy),
-        cmocka_unit_test(test_history),       cmocka_unit_test(test_expand),
+        cmocka_unit_test(test_run),
+        cmocka_unit_test(test_keys),
+        cmocka_unit_test(test_macro),
+        cmocka_unit_test(test_keymap),
+        cmocka_unit_test(test_origin),
+        cmocka_unit_test(test_defaults),
+        cmocka_unit_test(test_check),
+        cmocka_unit_test(test_check_conf),
+        cmocka_unit_test(test_complete),
+        cmocka_unit_test(test_complete_more),
+        cmocka_unit_test(test_complete_files),
+        cmocka_unit_test(test_fuzzy),
+        cmocka_unit_test(test_history),
+        cmocka_unit_test(test_expand),
+        cmocka_unit_test(test_profiles_are_whole),
+        cmocka_unit_test(test_scopes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "ui_fake.h"
@@ -427,6 +428,270 @@ static void test_pause_after_a_prefix_shows_what_follows(void **state)
     fake_close(&f);
 }
 
+/* ---- hooks, macros, what keys do, answers ---- */
+/* A turn of the loop for what waits for the next one. */
+static void turn(void)
+{
+    fake_settle(&f);
+    loop_once(f.loop, 0);
+    fake_settle(&f);
+}
+
+static void write_file(const char *name, const char *text)
+{
+    struct err err = ERR_INIT;
+    assert_true(fs_write_atomic(name, 0600, str_z(text), &err));
+}
+
+static void test_hooks_at_events(void **state)
+{
+    static const char conf[] = "on startup echo began\n"
+                               "on error echo oh: {text}\n"
+                               "on -m Archive change-mailbox \"echo in {mailbox} of {account}\"\n"
+                               "on -a home online echo home is there\n"
+                               "on -a work online echo {account} is there\n"
+                               "on offline echo {account} {event}: {text}\n"
+                               "on sent echo sent {subject} from {account}\n"
+                               "on change-mailbox change Archive\n"
+                               "on resize frobnicate\n";
+    struct err err = ERR_INIT;
+    (void)state;
+    fake_mails();
+    fake_open(&f, 30, 100, conf);
+    turn();
+    ui_run(f.ui, "messages");
+    assert_true(on_screen("began"));
+    assert_true(on_screen("in Archive of work")); /* another one went there; ends by itself */
+    fake_type(&f, "q");
+    ui_run(f.ui, "unhook change-mailbox");
+    assert_true(on_screen("2 hooks removed"));
+    ui_note(f.ui, NOTE_ERROR, "the moon {subject}");
+    turn();
+    assert_true(on_screen("oh: the moon {subject}"));
+    SEND(f.store, -1, &err, ACCOUNT, .account = STR("work"), .state = ACCOUNT_WAITING, .text = STR("no route"));
+    turn();
+    assert_true(on_screen("work offline: no route"));
+    SEND(f.store, -1, &err, ACCOUNT, .account = STR("work"), .state = ACCOUNT_ONLINE, .text = STR(""));
+    turn();
+    assert_true(on_screen("work is there"));
+    SEND(f.store, -1, &err, OUTBOX, .account = STR("work"), .out = 3, .state = OUTBOX_SENT, .text = STR(""));
+    turn();
+    assert_true(on_screen("sent from work")); /* nothing of the row under the cursor */
+    ui_resize(f.ui, 31, 100);
+    turn();
+    ui_run(f.ui, "messages");
+    assert_true(on_screen("unknown command \"frobnicate\""));
+    assert_true(on_screen("on resize ("));
+    fake_type(&f, "q");
+    ui_run(f.ui, "on sent echo second");
+    ui_run(f.ui, "on sent");
+    assert_true(on_screen("echo sent {subject} from {account}"));
+    assert_true(on_screen("echo second (typed at :)"));
+    assert_true(on_screen("with the values account to subject text"));
+    fake_close(&f);
+}
+
+static void test_values_in_words(void **state)
+{
+    (void)state;
+    open_ui();
+    const struct list_row *row = ui_row(f.ui);
+    char wanted[400];
+    snprintf(wanted, sizeof wanted, "<%.*s|%.*s>", STR_FMT(row->from_name.n ? row->from_name : row->from_addr),
+             STR_FMT(row->subject));
+    ui_run(f.ui, "echo \"<{from}|{subject}>\"");
+    assert_true(strstr(f.ui->status, wanted) != NULL);
+    ui_run(f.ui, "echo {pane} {selected} {{x}");
+    assert_string_equal(f.ui->status, "list 0 {x}");
+    assert_false(ui_run(f.ui, "echo {nobody}"));
+    fake_close(&f);
+}
+
+static void test_macro_is_recorded_played_and_bound(void **state)
+{
+    (void)state;
+    open_ui();
+    fake_type(&f, "Esc-( F j Esc-)");
+    assert_true(f.ui->recording);
+    assert_true(on_screen("still being recorded"));
+    ui_resize(f.ui, 30, 140);
+    assert_true(on_screen("recording"));
+    fake_type(&f, "Esc-(");
+    assert_false(f.ui->recording);
+    assert_int_equal(f.ui->nrecorded, 3);
+    f.ui->nrecorded = 2; /* without Esc-), which was refused */
+    fake_type(&f, "Esc-)");
+    assert_int_equal(fake_intents(), 2);
+    ui_run(f.ui, "play 2");
+    fake_settle(&f);
+    assert_int_equal(fake_intents(), 4);
+    ui_run(f.ui, "macro list X");
+    assert_true(on_screen("macro list X \"Fj\""));
+    fake_type(&f, "X");
+    assert_int_equal(fake_intents(), 5);
+    /* typed at the prompt, its own end is no part of it; words and names of keys are typed as they are written */
+    ui_run(f.ui, "record");
+    fake_type(&f, "j : r e c o r d Enter");
+    assert_int_equal(f.ui->nrecorded, 1);
+    ui_run(f.ui, "macro list Y \":echo a b<Enter>\"");
+    fake_type(&f, "Y");
+    assert_true(on_screen("a b"));
+    /* one that calls itself ends, and one whose command fails goes no further */
+    ui_run(f.ui, "macro list Z \"Z\"");
+    fake_type(&f, "Z");
+    assert_true(on_screen("without end"));
+    unsigned before = fake_intents();
+    ui_run(f.ui, "macro list Z \":frobnicate<Enter>F\"");
+    fake_type(&f, "Z");
+    assert_int_equal(fake_intents(), before);
+    fake_close(&f);
+}
+
+static void test_password_is_not_recorded(void **state)
+{
+    struct err err = ERR_INIT;
+    (void)state;
+    open_ui();
+    ui_run(f.ui, "record on");
+    SEND(f.store, -1, &err, SECRET_WANTED, .account = STR("work"), .service = SERVICE_INCOMING, .text = STR(""));
+    fake_settle(&f);
+    assert_int_equal(f.ui->prompt.kind, PROMPT_SECRET);
+    for (const char *p = "s3cret"; *p; p++)
+        ui_key(f.ui, (ckey)*p);
+    ui_key(f.ui, K_ENTER);
+    fake_type(&f, "j");
+    assert_int_equal(f.ui->nrecorded, 1);
+    fake_close(&f);
+}
+
+static void test_what_keys_do(void **state)
+{
+    (void)state;
+    open_ui();
+    write_file("keys.rc", "\nbind list X \"tag +x ; archive\"\nbind -m INBOX list X delete\n");
+    ui_run(f.ui, "source keys.rc");
+    ui_run(f.ui, "bind list X");
+    assert_true(on_screen("X in list: -m INBOX delete: move to the trash (keys.rc:3)"));
+    ui_run(f.ui, "bind list a");
+    assert_true(on_screen("a in list: archive: move to the archive (default)"));
+    ui_run(f.ui, "bind message u");
+    assert_true(on_screen("u in message, as everywhere: undo"));
+    ui_run(f.ui, "bind list x echo hi");
+    ui_run(f.ui, "bind x"); /* of this pane */
+    assert_true(on_screen("x in list: echo hi: show a text in the status line (typed at :)"));
+    ui_run(f.ui, "bind list W");
+    assert_true(on_screen("W does nothing in list"));
+    ui_run(f.ui, "bind list '");
+    assert_int_equal(f.ui->popup.kind, POPUP_NONE); /* an open quote */
+    ui_run(f.ui, "bind list \"'\"");
+    assert_true(on_screen("go sent"));
+    fake_type(&f, "q");
+    ui_run(f.ui, "bind list");
+    assert_true(on_screen("what keys do"));
+    fake_type(&f, "End");
+    assert_true(on_screen("(keys.rc:3)"));
+    fake_type(&f, "q Esc-? a");
+    assert_true(on_screen("a in list: archive"));
+    assert_int_equal(fake_intents(), 0);
+    fake_type(&f, "Esc-? ' i");
+    assert_true(on_screen("'i in list, as everywhere: go inbox"));
+    fake_type(&f, "a");
+    assert_int_equal(fake_intents(), 1);
+    ui_run(f.ui, "keys vim");
+    ui_run(f.ui, "bind list dd");
+    assert_true(on_screen("dd in list: delete: move to the trash (keys vim)"));
+    ui_run(f.ui, "bind list X"); /* what was bound by hand stays */
+    assert_true(on_screen("keys.rc:3"));
+    fake_close(&f);
+}
+
+static void test_source_runs_any_command(void **state)
+{
+    (void)state;
+    open_ui();
+    assert_int_equal(mkdir("sub", 0700), 0);
+    write_file("a.rc", "set wrap 66\nsource sub/b.rc\necho done\n");
+    write_file("sub/b.rc", "threads on\nsource c.rc\n");
+    write_file("sub/c.rc", "bind list X echo cee\n");
+    ui_run(f.ui, "source a.rc");
+    assert_true(on_screen("done"));
+    assert_int_equal(f.ui->conf->wrap, 66);
+    assert_true(list_threaded(ui_list(f.ui)));
+    fake_type(&f, "X");
+    assert_true(on_screen("cee"));
+    write_file("bad.rc", "frobnicate\necho after\nset wrap nine\n");
+    ui_run(f.ui, "source bad.rc");
+    assert_true(strstr(f.ui->status, "bad.rc:1: unknown command \"frobnicate\"") != NULL);
+    ui_run(f.ui, "messages");
+    assert_true(on_screen("after"));
+    assert_true(on_screen("bad.rc: 2 lines are wrong"));
+    write_file("loop.rc", "source loop.rc\n");
+    ui_run(f.ui, "source loop.rc");
+    assert_true(strstr(f.ui->status, "deeper") != NULL);
+    assert_int_equal(chmod("a.rc", 0666), 0);
+    ui_run(f.ui, "source a.rc");
+    assert_true(strstr(f.ui->status, "can be written by others") != NULL);
+    ui_run(f.ui, "source none.rc");
+    assert_true(strstr(f.ui->status, "cannot read none.rc") != NULL);
+    fake_close(&f);
+}
+
+static void ask(const char *command, bool *ok_r, struct buf *answer)
+{
+    struct err err = ERR_INIT;
+    struct msg m;
+    buf_reset(answer);
+    while (chan_recv(f.store, &m, &err) == 1) /* what was said before */
+        if (m.fd >= 0)
+            close(m.fd);
+    SEND(f.store, -1, &err, RUN, .req = 9, .text = str_z(command));
+    for (int i = 0; i < 50; i++) {
+        loop_once(f.loop, 0);
+        while (chan_recv(f.store, &m, &err) == 1) {
+            if (m.fd >= 0)
+                close(m.fd);
+            if (m.kind != MSG_RAN)
+                continue;
+            *ok_r = m.u.RAN.ok;
+            buf_adds(answer, m.u.RAN.text);
+            return;
+        }
+    }
+    fail_msg("%s: no answer", command);
+}
+
+/* What `tuimail cmd` prints: values, words and lists; the screen keeps what it shows. */
+static void test_answers_for_other_programs(void **state)
+{
+    struct buf answer = BUF_INIT(40000);
+    bool ok = false;
+    (void)state;
+    open_ui();
+    fake_type(&f, "?");
+    ask("set wrap 72 ; set wrap ; echo {pane}", &ok, &answer);
+    assert_true(ok);
+    assert_string_equal(buf_z(&answer), "72\nhelp\n");
+    ask("help archive", &ok, &answer);
+    assert_true(ok && strstr(buf_z(&answer), "move to the archive"));
+    ask("bind list a ; bind list", &ok, &answer);
+    assert_true(ok && str_starts(buf_str(&answer), STR("a in list: archive")));
+    assert_non_null(strstr(buf_z(&answer), "\nd\tdelete: move to the trash  (default)\n"));
+    ask("on", &ok, &answer);
+    assert_non_null(strstr(buf_z(&answer), "new-mail\t"));
+    ask("frobnicate", &ok, &answer);
+    assert_true(!ok && strstr(buf_z(&answer), "frobnicate"));
+    assert_int_equal(f.ui->popup.kind, POPUP_PAGER); /* the help is there still */
+    assert_string_equal(f.ui->popup.title, "keys here (list)");
+    fake_type(&f, "q");
+    f.ui->conf->confirm_quit = true;
+    ask("messages ; quit", &ok, &answer); /* a question is for the screen */
+    assert_int_equal(f.ui->popup.kind, POPUP_CONFIRM);
+    fake_type(&f, "n");
+    assert_int_equal(f.ui->popup.kind, POPUP_NONE);
+    buf_fini(&answer);
+    fake_close(&f);
+}
+
 /* ---- the tables ---- */
 static void check_default(void *arg, const struct binding *b)
 {
@@ -446,12 +711,11 @@ static void check_default(void *arg, const struct binding *b)
 
 static void test_default_keys_name_commands(void **state)
 {
-    static const char *const profiles[] = {"mutt", "vim", "gmail"};
     (void)state;
-    for (size_t p = 0; p < COUNT(profiles); p++) {
+    for (size_t p = 0; keymap_profiles[p].name; p++) {
         struct keymap *map = keymap_new();
         struct err err = ERR_INIT;
-        assert_true(keymap_defaults(map, profiles[p], &err));
+        assert_true(keymap_defaults(map, keymap_profiles[p].name, &err));
         for (unsigned c = 0; c < CTX_COUNT; c++)
             keymap_each(map, (enum cmd_context)c, NULL, 0, check_default, NULL);
         keymap_free(&map);
@@ -610,6 +874,13 @@ int main(void)
         cmocka_unit_test(test_view_that_dies_costs_that_message),
         cmocka_unit_test(test_views_pile_up_and_come_off),
         cmocka_unit_test(test_pause_after_a_prefix_shows_what_follows),
+        cmocka_unit_test(test_hooks_at_events),
+        cmocka_unit_test(test_values_in_words),
+        cmocka_unit_test(test_macro_is_recorded_played_and_bound),
+        cmocka_unit_test(test_password_is_not_recorded),
+        cmocka_unit_test(test_what_keys_do),
+        cmocka_unit_test(test_source_runs_any_command),
+        cmocka_unit_test(test_answers_for_other_programs),
         cmocka_unit_test(test_default_keys_name_commands),
         cmocka_unit_test(test_help_is_the_tables),
         cmocka_unit_test(test_help_of_every_option_is_whole),
