@@ -314,15 +314,17 @@ static bool dump_words(struct buf *out, unsigned format, struct err *err)
 #define TABLES "options commands keys errors words profiles events values things"
 int dump_main(struct cli *cli)
 {
-    static bool (*const tables[])(struct buf *, unsigned, struct err *) = {
-        dump_options, dump_commands, dump_keys, dump_errors, dump_words, dump_profiles, dump_events, dump_values, dump_things};
+    static bool (*const tables[])(struct buf *, unsigned, struct err *) = {dump_options, dump_commands, dump_keys,
+                                                                           dump_errors,  dump_words,    dump_profiles,
+                                                                           dump_events,  dump_values,   dump_things};
     struct err err = ERR_INIT;
     unsigned what = 0, format = TSV;
     struct buf out = BUF_INIT(1 << 20);
     bool ok = cli->argc >= 1 && cli->argc <= 2;
     if (!ok)
-        err_set(&err, ERR_USAGE,
-                "write: tuimail dump options|commands|keys|errors|words|profiles|events|values|things [tsv|man|sample]");
+        err_set(
+            &err, ERR_USAGE,
+            "write: tuimail dump options|commands|keys|errors|words|profiles|events|values|things [tsv|man|sample]");
     ok = ok && cli_choice("dump", cli->argv[0], TABLES, &what, &err) &&
          (cli->argc == 1 || cli_choice("dump", cli->argv[1], "tsv man sample", &format, &err));
     if (ok && format == SAMPLE && what != 0)

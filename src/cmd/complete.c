@@ -216,12 +216,6 @@ static void give_options(const struct ask *ask, struct gather *g)
             emit(g, conf_options[i].name, conf_options[i].help);
 }
 
-static void give_list(const char *const *list, struct gather *g)
-{
-    for (; list && *list; list++)
-        emit(g, *list, "");
-}
-
 static void give_values(const struct ask *ask, struct gather *g)
 {
     const struct option *o = ask->line && ask->line->n ? option_find(ask->line->words[ask->line->n - 1]) : NULL;

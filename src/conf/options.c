@@ -544,9 +544,10 @@ const struct option conf_options[] = {
      .def = "next",
      .choices = "next next-unread previous list no",
      .help = "Where to go after archive, delete and the like",
-     .more = "next: the message below, where there is none the one above; next-unread: the next unread one below, else "
-             "above, else as next; previous: the message above; list: as next, and an open message is closed; no: the row "
-             "stays, greyed, until you move."},
+     .more =
+         "next: the message below, where there is none the one above; next-unread: the next unread one below, else "
+         "above, else as next; previous: the message above; list: as next, and an open message is closed; no: the row "
+         "stays, greyed, until you move."},
     {.name = "mark-seen",
      .type = OPT_BOOL,
      GLOBAL(mark_seen),

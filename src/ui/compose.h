@@ -24,7 +24,7 @@ struct compose {
     bool busy;
     unsigned complaint; /* number of the last note that said what is wrong with it; 0 none */
 };
-struct compose *composed(struct ui *);            /* NULL: none */
+struct compose *composed(struct ui *); /* NULL: none */
 /* In a buffer of its own; takes it, its text is read as a draft. False with a note: there are too many buffers. */
 bool compose_show(struct ui *, struct compose *);
 bool compose_is_open(struct ui *, char *path); /* that draft is being written */

@@ -259,8 +259,6 @@ static bool screen_value(const struct ui *ui, enum value value, struct buf *out)
         return buf_addf(out, "%zu", ui->selection.n);
     case VALUE_PANE:
         return buf_addz(out, cmd_context_name(ui_context(ui)));
-    case VALUE_LAYOUT:
-        return buf_addz(out, ui->layout_name);
     default:
         return false;
     }
