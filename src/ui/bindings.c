@@ -30,7 +30,7 @@ void ui_place_keys(struct ui *ui)
 void ui_record_key(struct ui *ui, ckey key)
 {
     bool secret = ui->prompt.kind == PROMPT_SECRET || (key >= K_RESIZE && key <= K_MOUSE);
-    if (!ui->recording || ui->macro_depth || secret)
+    if (!ui->recording || ui->macro_depth || ui->typed.again || secret)
         return;
     if (ui->nrecorded == MACRO_MAX) {
         ui->recording = false;
