@@ -956,6 +956,15 @@ static void delivered(uint32_t step, uint32_t i)
           .size = 100, .internal_date = 17000 + i);
 }
 
+/* The headers of so many messages are asked for, and are not to be had. */
+static void looked_at(uint32_t *numbers, size_t n)
+{
+    struct msg m = next_step();
+    assert_int_equal(m.kind, MSG_STEP_POP_HEADS);
+    assert_int_equal(uids_in(m.u.STEP_POP_HEADS.numbers, numbers, 10), n);
+    FETCH(DONE, .step = m.u.STEP_POP_HEADS.step, .kind = ERR_SERVER_NO, .text = STR("no TOP"));
+}
+
 static void pop_deletes_only_what_the_ledger_has(void **state)
 {
     (void)state;
@@ -985,6 +994,7 @@ static void pop_deletes_only_what_the_ledger_has(void **state)
     fetch_start();
     pop_begin();
     pop_list(3);
+    looked_at(numbers, 2); /* what was to be deleted may be other mail of the same id */
     m = next_step();
     assert_int_equal(m.kind, MSG_STEP_POP_RETR);
     assert_int_equal(uids_in(m.u.STEP_POP_RETR.numbers, numbers, 10), 1);
@@ -1004,6 +1014,7 @@ static void pop_deletes_only_what_the_ledger_has(void **state)
     CLIENT(-1, FETCH_NOW, .req = 9, .account = STR(""));
     pop_begin();
     pop_list(3);
+    looked_at(numbers, 3);
     m = next_step();
     assert_int_equal(m.kind, MSG_STEP_POP_DELE); /* no RETR */
     done(m.u.STEP_POP_DELE.step);
