@@ -508,6 +508,16 @@ const struct option conf_options[] = {
      .help = "Draw with ASCII characters alone",
      .more = "auto: where the locale is not one of UTF-8, and on terminals of the name vt100 and the like. The console "
              "of Linux (linux), whose font has few signs, gets its lines and signs in ASCII and text as it is."},
+    {.name = "arrow-cursor",
+     .type = OPT_CHOICE,
+     GLOBAL(arrow_cursor),
+     .def = "auto",
+     .choices = "auto yes no",
+     .help = "Mark the row of the cursor with > in place of a bar",
+     .more =
+         "A move then takes some 30 bytes to the terminal, not 200. auto: where two large pictures in a row have come "
+         "to the terminal at less than 16 kB a second. Under tmux and screen, which answer for the terminal, set "
+         "it."},
     {.name = "accessible",
      .type = OPT_BOOL,
      GLOBAL(accessible),

@@ -89,7 +89,7 @@ static void draw_box(struct ui *ui, struct rect r, unsigned y, const struct box_
     ui_put_field(ui, r, y, indent, width, str_z(item->name), s);
     put_right(ui, r, y, r.cols - 1, says, item->kind == BOXK_ACCOUNT ? THING_MARKER : s);
     if (here)
-        grid_overlay(&ui->grid, r, y, 0, r.cols, STYLE_CURSOR);
+        grid_cursor(&ui->grid, r, y, STYLE_CURSOR);
 }
 
 static bool shown_box(const struct ui *ui, const struct box_item *item)
@@ -513,7 +513,7 @@ static void draw_popup(struct ui *ui)
                          str_z(row->right), THING_POPUP);
     }
     if (rows_chosen && p->cur >= p->top && p->cur + 1 - p->top < r.rows)
-        grid_overlay(&ui->grid, r, p->cur - p->top + 1, 0, r.cols, STYLE_CURSOR);
+        grid_cursor(&ui->grid, r, p->cur - p->top + 1, STYLE_CURSOR);
     if (p->top + p->height < p->n)
         put_right(ui, r, 0, r.cols - 1, "more below", THING_POPUP_DIM);
 }
@@ -554,7 +554,7 @@ static void draw_choices(struct ui *ui)
             put_right(ui, r, y, r.cols - 1, buf_z(&keys), THING_KEY);
         buf_fini(&keys);
         if (top + y == cur)
-            grid_overlay(&ui->grid, r, y, 0, r.cols, STYLE_CURSOR);
+            grid_cursor(&ui->grid, r, y, STYLE_CURSOR);
     }
 }
 

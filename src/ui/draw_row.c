@@ -390,13 +390,14 @@ static void draw_row(const struct cell_of *c, struct rect r, unsigned y, const s
     }
     if (selected)
         grid_overlay(g, r, y, 0, r.cols, STYLE_SELECTED);
-    if (here)
-        grid_overlay(g, r, y, 0, r.cols, STYLE_CURSOR);
+    if (here && !g->arrow)
+        grid_cursor(g, r, y, STYLE_CURSOR);
 }
 
 void draw_rows(struct ui *ui, struct rect r, const struct list *l, uint32_t number)
 {
     struct places p;
+    struct rect whole = r;
     struct cell_of c = {.ui = ui, .list = l, .now = clock_wall()};
     unsigned dates = DATE;
     char date[32];
@@ -407,6 +408,10 @@ void draw_rows(struct ui *ui, struct rect r, const struct list *l, uint32_t numb
     struct columns columns = ui->conf->columns;
     if (ui->grid.words)
         for_words(&columns);
+    if (ui->grid.arrow && r.cols > 1) { /* a column of its own */
+        r.x++;
+        r.cols--;
+    }
     place(&columns, r.cols, dates, &p);
     for (unsigned y = 0; y < r.rows && l->top + y < l->n; y++) {
         const struct list_row *row = &l->rows[l->top + y];
@@ -417,6 +422,9 @@ void draw_rows(struct ui *ui, struct rect r, const struct list *l, uint32_t numb
         c.s = dim ? THING_GONE : unread ? THING_UNREAD : THING_READ;
         /* an unread row is bold throughout: a change of weight within it would cost more bytes than the words */
         c.small = dim ? THING_GONE : unread ? THING_UNREAD : THING_MARKER;
-        draw_row(&c, r, y, &p, l->top + y == l->cur && ui->focus != PANE_BOXES);
+        bool here = l->top + y == l->cur && ui->focus != PANE_BOXES;
+        draw_row(&c, r, y, &p, here);
+        if (here && ui->grid.arrow)
+            grid_cursor(&ui->grid, whole, y, STYLE_CURSOR);
     }
 }

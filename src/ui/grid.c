@@ -172,6 +172,14 @@ void grid_overlay(struct grid *g, struct rect r, unsigned y, unsigned x, unsigne
     }
 }
 
+void grid_cursor(struct grid *g, struct rect r, unsigned y, style overlay)
+{
+    if (!g->arrow)
+        grid_overlay(g, r, y, 0, r.cols, overlay);
+    else if (clip(g, &r) && y < r.rows)
+        put(g, r.y + y, r.x, TEXT(">"), 0);
+}
+
 /* ---- links ---- */
 static bool encode(struct str url, struct buf *out)
 {

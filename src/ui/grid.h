@@ -34,6 +34,7 @@ struct grid {
     struct cell *cells;
     bool ascii; /* signs of ASCII alone; the caller cleans text with TEXT_ASCII too */
     bool plain; /* signs of ASCII alone, text as it is */
+    bool arrow; /* a mark at the row of the cursor in place of a bar: a few bytes for each move */
     bool words; /* words in place of signs, blanks in place of lines */
     enum bidi_mode bidi;
     bool reordered; /* it was done: the terminal must not do it again */
@@ -68,6 +69,9 @@ void grid_overlay(struct grid *, struct rect, unsigned y, unsigned x, unsigned n
 void grid_link(struct grid *, struct rect, unsigned y, unsigned x, unsigned n, struct str url);
 /* The encoded target; NULL where there is none of that number. */
 const char *grid_link_target(const struct grid *, uint32_t number);
+
+/* The row that the cursor of a list is on: an overlay, or with `arrow` a mark in the first column. */
+void grid_cursor(struct grid *, struct rect, unsigned y, style overlay);
 
 /* Signs that have a form in ASCII. */
 enum sign {

@@ -11,6 +11,7 @@ enum { FRAME_MS = 16, KEYS_PER_TURN = 512, ONCE_COLS = 100, ONCE_ROWS = 40, EDIT
 struct session {
     struct ui *ui;
     struct tty *term;
+    struct ui_terminal *ops;
     struct watch *keys; /* of the terminal's input */
     bool left;          /* its input is left to an editor that is about to start */
     bool typed;         /* a key was pressed since the last frame */
@@ -75,6 +76,10 @@ static void on_typed(void *arg, short revents)
         s->typed = true;
         n++;
     }
+    if (term_slow(s->term) != s->ops->slow) {
+        s->ops->slow = !s->ops->slow;
+        ui_line_is(s->ui);
+    }
     if (n == 0 && (revents & (POLLHUP | POLLERR | POLLNVAL)))
         s->lost = s->ui->quit = true; /* the terminal is gone */
 }
@@ -135,7 +140,9 @@ static void run(struct session *s, struct loop *loop)
         } else if (ui->dirty)
             wait = FRAME_MS - (now - shown);
         wait = leave_to_editor(s, wait);
-        if (!ui->quit)
+        if (term_ahead(s->term))
+            on_typed(s, 0);
+        else if (!ui->quit)
             loop_once(loop, wait);
     }
 }
@@ -143,13 +150,14 @@ static void run(struct session *s, struct loop *loop)
 static int on_screen(const struct ui_start *start, struct loop *loop, struct client *client)
 {
     struct session s = {.ui = NULL};
-    struct ui_terminal ops = {SIGNS_ALL, 0, suspend, resume, redraw, stop, bell, osc, &s};
+    struct ui_terminal ops = {SIGNS_ALL, 0, false, suspend, resume, redraw, stop, bell, osc, &s};
     struct err err = ERR_INIT;
     s.term = term_open(&err);
     if (!s.term) {
         fprintf(stderr, "tuimail: %s. %s\n", err.text, err_hint(err.kind));
         return err_exit(err.kind);
     }
+    s.ops = &ops;
     ops.colors = term_colors(s.term);
     ops.signs = !term_utf8(s.term)            ? SIGNS_NO_UTF8
                 : term_named(s.term, "vt")    ? SIGNS_ASCII

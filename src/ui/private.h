@@ -18,6 +18,7 @@ enum term_signs { SIGNS_ALL, SIGNS_PLAIN, SIGNS_ASCII, SIGNS_NO_UTF8 };
 struct ui_terminal {
     enum term_signs signs;
     unsigned colors;         /* 0: none, or NO_COLOR */
+    bool slow;               /* the line to it; ui_line_is after a change */
     void (*suspend)(void *); /* gives the terminal to another program (an editor) */
     void (*resume)(void *);  /* takes it back and draws all anew */
     void (*redraw)(void *);  /* draws all anew */
@@ -230,7 +231,7 @@ struct ui {
     size_t nevents;
     struct watch *events_timer;
     unsigned hooking; /* events that led to each other so far, the last of which is having its hooks run */
-    char *session; /* offered: where to go on; NULL none */
+    char *session;    /* offered: where to go on; NULL none */
     struct news news;
 
     struct accts accts;
@@ -591,6 +592,7 @@ void date_short(int64_t date, int64_t now, const char *format, char out[32]);
 void ui_load_settings(struct ui *);
 /* bind, unbind, macro, on: the line that the arguments are, kept with those of tuimailrc, and done. */
 bool ui_setting_line(struct ui *, const struct cmd_args *, struct err *);
+void ui_line_is(struct ui *);                            /* the line to the terminal was found slow, or no longer is */
 void ui_list_settings(const struct ui *, struct list *); /* by thread or not, as the options say */
 
 /* Declares every command. */

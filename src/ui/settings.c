@@ -45,7 +45,15 @@ static void apply_options(struct ui *ui, const char *name)
     ui->grid.ascii = signs == SIGNS_NO_UTF8 || (by_terminal && signs == SIGNS_ASCII) || !strcmp(ui->conf->ascii, "yes");
     ui->grid.plain = by_terminal && signs == SIGNS_PLAIN;
     ui->grid.words = ui->conf->accessible;
+    bool slow = ui->term && ui->term->slow;
+    ui->grid.arrow = !strcmp(ui->conf->arrow_cursor, "yes") || (slow && !strcmp(ui->conf->arrow_cursor, "auto"));
 #undef IS
+}
+
+void ui_line_is(struct ui *ui)
+{
+    apply_options(ui, "arrow-cursor");
+    ui->dirty = true;
 }
 
 /* A line that conf keeps for the screen. */

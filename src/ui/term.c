@@ -1,10 +1,12 @@
 #include "ui/term.h"
+#include "ui/pace.h"
 #include "ui/paint.h"
 
 #define NCURSES_WIDECHAR 1
 #include <curses.h>
 #include <langinfo.h>
 #include <locale.h>
+#include <poll.h>
 #include <sys/ioctl.h>
 #include <term.h>
 #include <unistd.h>
@@ -14,13 +16,16 @@ enum {
     OSC_MAX = 128 * 1024,
     ESC_DELAY_MS = 30,
     FRAME_MAX = 64 << 20,
+    ANSWER_MS = 300, /* at the end: an answer that is on its way is not for the shell */
+    AHEAD_MAX = 64,
     SYNC_MIN = 600, /* bytes of a frame; a smaller one is there at once */
     KEY_PASTE_BEGIN = KEY_MAX + 1,
     KEY_PASTE_END,
     KEY_CTRL_LEFT,
     KEY_CTRL_RIGHT,
     KEY_SYNCHRONIZED,
-    KEY_NOT_SYNCHRONIZED
+    KEY_NOT_SYNCHRONIZED,
+    KEY_ANSWER
 };
 #define PASTE_ON "\033[?2004h"
 #define PASTE_OFF "\033[?2004l"
@@ -31,6 +36,9 @@ struct tty {
     bool utf8, pasting, suspended, ordered;
     bool modern; /* it understands private modes and OSC; what it lacks it passes over */
     bool synchronized;
+    struct pace pace;
+    ckey ahead[AHEAD_MAX]; /* typed while an answer was waited for */
+    size_t nahead;
     char *strings[8]; /* of paint.caps */
     size_t nstrings;
 };
@@ -125,7 +133,7 @@ static void name_keys(void)
                 {"kLFT5", "\033[1;5D", KEY_CTRL_LEFT},        {"kRIT5", "\033[1;5C", KEY_CTRL_RIGHT},
                 {"", "\033[?2026;0$y", KEY_NOT_SYNCHRONIZED}, {"", "\033[?2026;1$y", KEY_SYNCHRONIZED},
                 {"", "\033[?2026;2$y", KEY_SYNCHRONIZED},     {"", "\033[?2026;3$y", KEY_NOT_SYNCHRONIZED},
-                {"", "\033[?2026;4$y", KEY_NOT_SYNCHRONIZED}};
+                {"", "\033[?2026;4$y", KEY_NOT_SYNCHRONIZED}, {"", PACE_ANSWER, KEY_ANSWER}};
     for (size_t i = 0; i < COUNT(keys); i++) {
         const char *s = *keys[i].name ? capability(keys[i].name) : NULL;
         define_key(s ? s : keys[i].fallback, keys[i].code);
@@ -165,8 +173,26 @@ static void tell_order(struct tty *t, bool ours)
     fflush(stdout);
 }
 
+static bool read_key(struct tty *t, ckey *key);
+
+/* Of what was asked every answer is taken back, that the next program does not read it as typed. */
+static void take_answers(struct tty *t)
+{
+    int64_t until = clock_mono_ms() + ANSWER_MS, left;
+    struct pollfd in = {.fd = STDIN_FILENO, .events = POLLIN};
+    ckey key;
+    do
+        while (read_key(t, &key))
+            if (t->nahead < AHEAD_MAX)
+                t->ahead[t->nahead++] = key;
+    while (t->pace.due && (left = until - clock_mono_ms()) > 0 && poll(&in, 1, (int)left) > 0 && (in.revents & POLLIN));
+    t->pace.due = 0;
+}
+
 static void end_modes(struct tty *t)
 {
+    if (t->pace.due)
+        take_answers(t);
     struct buf out = BUF_INIT(1000);
     paint_end(&t->paint, &out);
     fwrite(out.p, 1, out.n, stdout);
@@ -311,15 +337,22 @@ static int width_of(uint32_t cp)
 }
 
 /* Between these two a terminal that can waits, and then shows all at once. */
-static void write_frame(const struct tty *t, const struct buf *out)
+static void write_frame(struct tty *t, const struct buf *out)
 {
     bool whole = t->synchronized && out->n > SYNC_MIN;
+    bool asks = t->paint.caps.ansi && pace_asks(&t->pace, out->n, clock_mono_ms());
+    if (asks)
+        fputs(PACE_ASK, stdout);
     if (whole)
         fputs("\033[?2026h", stdout);
     fwrite(out->p, 1, out->n, stdout);
     if (whole)
         fputs("\033[?2026l", stdout);
+    if (asks)
+        fputs(PACE_ASK, stdout);
     fflush(stdout);
+    if (asks)
+        pace_written(&t->pace, clock_mono_ms());
 }
 
 void term_show(struct tty *t, const struct grid *g, const struct theme *theme)
@@ -393,14 +426,16 @@ static ckey from_char(wint_t c)
     return c <= 0x10ffff ? (ckey)c : 0;
 }
 
-bool term_key(struct tty *t, ckey *key)
+static bool read_key(struct tty *t, ckey *key)
 {
     wint_t c;
-    if (t->suspended)
-        return false;
     for (int got; (got = get_wch(&c)) != ERR;) {
         if (got == KEY_CODE_YES && (c == KEY_SYNCHRONIZED || c == KEY_NOT_SYNCHRONIZED)) {
             t->synchronized = c == KEY_SYNCHRONIZED;
+            continue;
+        }
+        if (got == KEY_CODE_YES && c == KEY_ANSWER) {
+            pace_answered(&t->pace, clock_mono_ms());
             continue;
         }
         ckey k = got == KEY_CODE_YES ? from_code(c) : from_char(c);
@@ -416,4 +451,25 @@ bool term_key(struct tty *t, ckey *key)
         return true;
     }
     return false;
+}
+
+bool term_key(struct tty *t, ckey *key)
+{
+    if (t->suspended)
+        return false;
+    if (!t->nahead)
+        return read_key(t, key);
+    *key = t->ahead[0];
+    memmove(t->ahead, t->ahead + 1, --t->nahead * sizeof t->ahead[0]);
+    return true;
+}
+
+bool term_ahead(const struct tty *t)
+{
+    return t->nahead && !t->suspended;
+}
+
+bool term_slow(const struct tty *t)
+{
+    return t->pace.slow;
 }

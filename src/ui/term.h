@@ -26,7 +26,10 @@ bool term_key(struct tty *, ckey *);
 /* Gives the terminal to another program, and takes it back. */
 void term_suspend(struct tty *);
 void term_resume(struct tty *);
-void term_redraw(struct tty *); /* all anew at the next term_show */
+void term_redraw(struct tty *);      /* all anew at the next term_show */
+bool term_ahead(const struct tty *); /* keys were read that term_key has not given */
+/* Is the line to it slow? By what large frames took; false until it is known. */
+bool term_slow(const struct tty *);
 void term_bell(struct tty *);
 /* "9;words": an operating system command, past tmux to the terminal itself. Nothing while another program has it. */
 void term_osc(struct tty *, struct text words);

@@ -130,7 +130,7 @@ def own_bytes(base, box, name, lines):
 def bytes_table(base):
     box = maildir_of(os.path.join(base, "mail"))
     mails(box, MESSAGES)
-    columns = {"tuimail": own_bytes(base, box, "own", "")}
+    columns = {"tuimail": own_bytes(base, box, "own", ""), "arrow-cursor": own_bytes(base, box, "arrow", "set arrow-cursor yes\n")}
     for peer in PEERS:
         if shutil.which(peer.name):
             columns[peer.name] = peer_bytes(base, peer, box)
