@@ -176,6 +176,7 @@ static bool log_in(struct second *x, bool *pushed_r, struct err *err)
     *pushed_r = false;
     o.wake_fd = chan_fd(f->chan);
     o.on_wake = on_wake;
+    o.on_rest = NULL;
     o.arg = x;
     o.answer_ms = ANSWER_MS;
     if (!fetch_open_also(f, &o, &x->stream, err))
