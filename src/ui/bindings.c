@@ -141,7 +141,7 @@ static void bound_what(const struct binding *b, struct buf *out)
         buf_addf(out, "types %s", b->macro);
     else
         buf_addz(out, b->command);
-    if (c)
+    if (c && !strcmp(c->name, b->command))
         buf_addf(out, ": %s", c->help);
 }
 
@@ -169,7 +169,7 @@ static void list_one(void *arg, const struct binding *b)
         return;
     keys_format(b->keys, b->n, &keys);
     binding_line(b, &line);
-    ui_popup_row(l->ui, buf_z(&keys), buf_z(&line));
+    ui_popup_item(l->ui, buf_z(&keys), buf_z(&line));
     l->n++;
     buf_fini(&keys);
     buf_fini(&line);
@@ -181,7 +181,7 @@ static void follows(void *arg, const struct binding *b)
     struct buf keys = BUF_INIT(200), line = BUF_INIT(LINE_MAX_BYTES);
     keys_format(b->keys, b->n, &keys);
     binding_line(b, &line);
-    ui_popup_row(l->ui, buf_z(&keys), buf_z(&line));
+    ui_popup_item(l->ui, buf_z(&keys), buf_z(&line));
     buf_fini(&keys);
     buf_fini(&line);
 }

@@ -28,7 +28,8 @@ static unsigned height(const struct ui *ui)
 static bool move(struct ui *ui, int64_t by, struct err *err)
 {
     struct popup *p = &ui->popup;
-    int64_t last = p->n > p->height ? (int64_t)(p->n - p->height) : 0;
+    ui_popup_layout(ui);
+    int64_t last = p->nlines > p->height ? (int64_t)(p->nlines - p->height) : 0;
     switch (mover(ui)) {
     case MOVE_POPUP:
         p->top = (unsigned)MIN(MAX((int64_t)p->top + by, (int64_t)0), last);

@@ -482,39 +482,47 @@ static struct rect popup_rect(const struct ui *ui, unsigned rows)
     return (struct rect){ui->layout.status.y - high, 0, high, ui->grid.cols};
 }
 
+/* What of a row stands in a column that begins at x. */
+static void draw_piece(struct ui *ui, struct rect r, unsigned y, unsigned x, const struct popup_piece *piece)
+{
+    const struct popup *p = &ui->popup;
+    if (piece->row >= p->n)
+        return;
+    const struct popup_row *row = &p->rows[piece->row];
+    unsigned left = row->item ? p->item_left : p->left, end = row->item ? MIN(x + p->item_cols, r.cols) : r.cols;
+    if (*row->left && !piece->from)
+        ui_put_field(ui, r, y, x, *row->right ? left : end - x - 1, str_z(row->left), THING_KEY);
+    struct str text = {row->right + piece->from, row->wraps ? piece->n : strlen(row->right)};
+    x += left ? left + 2 : 0;
+    if (text.n && x + 1 < end)
+        ui_put_field(ui, r, y, x, end - x - 1, text, THING_POPUP);
+}
+
 static void draw_popup(struct ui *ui)
 {
     struct popup *p = &ui->popup;
     if (p->kind == POPUP_NONE)
         return;
+    ui_popup_layout(ui);
     unsigned most = ui->layout.status.y;
-    unsigned rows = p->kind == POPUP_PAGER ? most : MIN(p->n + 1, MAX(most * 3 / 4, 3u));
+    unsigned rows = p->kind == POPUP_PAGER ? most : MIN(p->nlines + 1, MAX(most * 3 / 4, 3u));
     struct rect r = popup_rect(ui, rows);
-    unsigned left = 0;
     p->height = r.rows > 1 ? r.rows - 1 : 1;
-    bool rows_chosen = p->kind == POPUP_QUEUE || p->kind == POPUP_BUFFERS || p->kind == POPUP_JOBS;
+    bool rows_chosen = p->kind == POPUP_QUEUE || p->kind == POPUP_BUFFERS || p->kind == POPUP_JOBS; /* a line each */
     if (rows_chosen)
         p->top = p->cur < p->top ? p->cur : p->cur >= p->top + p->height ? p->cur - p->height + 1 : p->top;
-    p->top = MIN(p->top, p->n > p->height ? p->n - p->height : 0);
-    for (unsigned i = 0; i < p->n; i++)
-        if (*p->rows[i].right)
-            left = MAX(left, (unsigned)strlen(p->rows[i].left));
-    left = MIN(left, r.cols / 3);
+    p->top = MIN(p->top, p->nlines > p->height ? p->nlines - p->height : 0);
     grid_fill(&ui->grid, r, THING_POPUP);
     put(ui, r, 0, 1, p->title, THING_POPUP);
     grid_overlay(&ui->grid, r, 0, 0, r.cols, STYLE_SELECTED);
-    for (unsigned y = 0; y + 1 < r.rows && p->top + y < p->n; y++) {
-        const struct popup_row *row = &p->rows[p->top + y];
-        unsigned x = 2;
-        if (*row->left)
-            ui_put_field(ui, r, y + 1, x, *row->right ? left : r.cols - 3, str_z(row->left), THING_KEY);
-        if (*row->right)
-            ui_put_field(ui, r, y + 1, x + (left ? left + 2 : 0), r.cols - x - (left ? left + 2 : 0) - 1,
-                         str_z(row->right), THING_POPUP);
+    for (unsigned y = 0; y + 1 < r.rows && p->top + y < p->nlines; y++) {
+        const struct popup_line *line = &p->lines[p->top + y];
+        for (unsigned c = 0; c < line->n; c++)
+            draw_piece(ui, r, y + 1, 2 + c * p->item_cols, &line->pieces[c]);
     }
     if (rows_chosen && p->cur >= p->top && p->cur + 1 - p->top < r.rows)
         grid_cursor(&ui->grid, r, p->cur - p->top + 1, STYLE_CURSOR);
-    if (p->top + p->height < p->n)
+    if (p->top + p->height < p->nlines)
         put_right(ui, r, 0, r.cols - 1, "more below", THING_POPUP_DIM);
 }
 

@@ -313,11 +313,11 @@ static void list_hooks(struct ui *ui, const char *only)
     for (unsigned e = 0; e < EVENT_COUNT; e++) {
         if (only && strcmp(only, ui_events[e].name) != 0)
             continue;
-        ui_popup_row(ui, ui_events[e].name, ui_events[e].help);
+        ui_popup_text(ui, ui_events[e].name, ui_events[e].help);
         if (only && *event_values[e]) {
             struct buf words = BUF_INIT(400);
             buf_addf(&words, "with the values %s", event_values[e]);
-            ui_popup_row(ui, "", buf_z(&words));
+            ui_popup_text(ui, "", buf_z(&words));
             buf_fini(&words);
         }
         for (size_t i = 0; i < ui->nhooks; i++) {
@@ -329,7 +329,7 @@ static void list_hooks(struct ui *ui, const char *only)
             buf_addf(&line, "%s  (", h->command);
             ui_written_where(h->file, h->line, &line);
             buf_addc(&line, ')');
-            ui_popup_row(ui, "", buf_z(&line));
+            ui_popup_text(ui, "", buf_z(&line));
             buf_fini(&line);
         }
     }

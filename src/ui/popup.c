@@ -3,8 +3,6 @@
 
 #include <limits.h>
 
-enum { OPTION_COLS = 8 }; /* "default" */
-
 void ui_popup_close(struct ui *ui)
 {
     struct popup *p = &ui->popup;
@@ -13,6 +11,7 @@ void ui_popup_close(struct ui *ui)
         free(p->rows[i].right);
     }
     free(p->rows);
+    free(p->lines);
     free(p->title);
     *p = (struct popup){.kind = POPUP_NONE};
     ui->dirty = true;
@@ -84,26 +83,136 @@ void ui_popup_row(struct ui *ui, const char *left, const char *right)
     p->rows[p->n++] = (struct popup_row){.left = mem_dup_z(left), .right = mem_dup_z(right)};
 }
 
-void ui_popup_text(struct ui *ui, const char *left, unsigned left_cols, const char *raw)
+static void add_clean(struct ui *ui, const char *left, const char *raw, bool item)
+{
+    struct buf b = BUF_INIT(65536);
+    struct text all = text_from_bytes(str_z(raw), TEXT_FOLD_SPACE, &b);
+    char *right = mem_dup_n(all.p, all.n);
+    ui_popup_row(ui, left, right);
+    ui->popup.rows[ui->popup.n - 1].wraps = true;
+    ui->popup.rows[ui->popup.n - 1].item = item;
+    free(right);
+    buf_fini(&b);
+}
+
+void ui_popup_text(struct ui *ui, const char *left, const char *raw)
+{
+    add_clean(ui, left, raw, false);
+}
+
+void ui_popup_item(struct ui *ui, const char *left, const char *raw)
+{
+    add_clean(ui, left, raw, true);
+}
+
+/* What of a clean text fits into these columns, up to a blank where there is one; *next_r: where the rest begins. */
+static size_t fits(struct str all, size_t from, unsigned width, size_t *next_r)
+{
+    struct text rest = {all.p + from, all.n - from, UINT_MAX}, line = text_fit(rest, width);
+    size_t n = line.n;
+    while (n && line.n < rest.n && rest.p[n] != ' ')
+        n--;
+    if (!n)
+        n = MAX(line.n, (size_t)(rest.n > 0)); /* a word that is wider than the line */
+    *next_r = from + n + (from + n < all.n && all.p[from + n] == ' ');
+    return n;
+}
+
+void ui_popup_pieces(struct ui *ui, const char *left, unsigned left_cols, const char *raw)
 {
     struct buf b = BUF_INIT(65536);
     struct text all = text_from_bytes(str_z(raw), TEXT_FOLD_SPACE, &b);
     unsigned aside = left_cols ? left_cols + 5 : 3, width = ui->grid.cols > aside + 20 ? ui->grid.cols - aside : 20;
-    for (size_t from = 0; from < all.n || !from; left = "") {
-        struct text rest = {all.p + from, all.n - from, UINT_MAX}, line = text_fit(rest, width);
-        size_t n = line.n, next = n;
-        while (n && line.n < rest.n && rest.p[n] != ' ')
-            n--;
-        if (n)
-            next = n + (n < rest.n);
-        else
-            n = line.n;
-        char *piece = mem_dup_n(rest.p, n);
+    size_t from = 0, next;
+    do {
+        char *piece = mem_dup_n(all.p + from, fits((struct str){all.p, all.n}, from, width, &next));
         ui_popup_row(ui, left, piece);
         free(piece);
-        from += MAX(next, (size_t)1);
-    }
+        left = "";
+        from = next;
+    } while (from < all.n);
     buf_fini(&b);
+}
+
+/* ---- rows to lines of this screen ---- */
+struct pieces {
+    struct popup_piece *list;
+    unsigned n;
+};
+
+static void cut_row(const struct popup *p, unsigned row, unsigned width, struct pieces *out)
+{
+    struct str text = str_z(p->rows[row].right);
+    size_t from = 0, next = 0;
+    do {
+        size_t n = p->rows[row].wraps ? fits(text, from, MAX(width, 8u), &next) : text.n;
+        if (out->n % 64 == 0)
+            out->list = mem_resize(out->list, out->n + 64, sizeof *out->list);
+        out->list[out->n++] = (struct popup_piece){row, from, n};
+        from = next;
+    } while (p->rows[row].wraps && from < text.n);
+}
+
+static struct popup_line *add_line(struct popup *p)
+{
+    if (p->nlines % 64 == 0)
+        p->lines = mem_resize(p->lines, p->nlines + 64, sizeof *p->lines);
+    p->lines[p->nlines] = (struct popup_line){.n = 0};
+    return &p->lines[p->nlines++];
+}
+
+/* Down one column and on at the top of the next; a wrapped row stays in one piece. */
+static void in_columns(struct popup *p, const struct pieces *pieces, unsigned columns)
+{
+    unsigned high = (pieces->n + columns - 1) / columns, first = p->nlines, at = 0;
+    for (unsigned c = 0; c < columns && at < pieces->n; c++) {
+        unsigned y = 0;
+        for (; at < pieces->n && (y < high || pieces->list[at].from || c + 1 == columns); y++) {
+            if (first + y == p->nlines)
+                add_line(p);
+            struct popup_line *line = &p->lines[first + y];
+            while (line->n < c) /* the column before is shorter */
+                line->pieces[line->n++] = (struct popup_piece){.row = UINT_MAX};
+            line->pieces[line->n++] = pieces->list[at++];
+        }
+    }
+}
+
+static unsigned left_cols(const struct ui *ui, const struct popup *p, bool item, unsigned most)
+{
+    unsigned cols = 0;
+    for (unsigned i = 0; i < p->n; i++) {
+        struct buf b = BUF_INIT(4096);
+        if (p->rows[i].item == item && *p->rows[i].right)
+            cols = MAX(cols, ui_clean(ui, str_z(p->rows[i].left), &b).cols);
+        buf_fini(&b);
+    }
+    return MIN(cols, most);
+}
+
+void ui_popup_layout(struct ui *ui)
+{
+    struct popup *p = &ui->popup;
+    unsigned cols = ui->grid.cols, wide = p->kind == POPUP_KEYS ? 40 : 80;
+    unsigned columns = MIN(MAX(cols / wide, 1u), (unsigned)POPUP_COLUMNS);
+    if (p->kind == POPUP_NONE || (p->cols == cols && p->laid == p->n))
+        return;
+    p->cols = cols;
+    p->laid = p->n;
+    p->nlines = 0;
+    p->left = left_cols(ui, p, false, cols / 3);
+    p->item_cols = (cols - MIN(cols, 2u)) / columns;
+    p->item_left = left_cols(ui, p, true, p->item_cols / 3);
+    for (unsigned i = 0; i < p->n;) {
+        struct pieces pieces = {NULL, 0};
+        bool item = p->rows[i].item;
+        unsigned aside = item ? p->item_left : p->left, room = item ? p->item_cols : cols - MIN(cols, 2u);
+        do
+            cut_row(p, i, room - MIN(room, aside + (aside ? 2u : 0u) + 1u), &pieces);
+        while (++i < p->n && item && p->rows[i].item);
+        in_columns(p, &pieces, item ? columns : 1);
+        free(pieces.list);
+    }
 }
 
 void ui_confirm(struct ui *ui, const char *question, const char *detail, confirm_fn *fn, void *arg)
@@ -166,7 +275,7 @@ bool ui_popup_key(struct ui *ui, ckey key)
     case POPUP_CONFIRM:
         if (key == 'y' || key == 'Y' || key == K_ENTER) {
             /* a long detail has to be seen to its end before it can be agreed to */
-            if (ui->popup.height && ui->popup.top + ui->popup.height < ui->popup.n)
+            if (ui->popup.height && ui->popup.top + ui->popup.height < ui->popup.nlines)
                 ui->popup.top += ui->popup.height;
             else
                 answer(ui, true);
@@ -219,7 +328,7 @@ static void list_binding(void *arg, const struct binding *b)
     if (plain)
         buf_addf(&what, "  (%s)", command->name);
     if (!command || !(command->flags & CMD_HIDDEN))
-        ui_popup_row(l->ui, buf_z(&keys), buf_z(&what));
+        ui_popup_item(l->ui, buf_z(&keys), buf_z(&what));
     free(word);
     buf_fini(&keys);
     buf_fini(&what);
@@ -285,7 +394,7 @@ static void help_row(struct ui *ui, const struct help_line *h)
         buf_addf(&what, "%s  (%s)", c->help, c->name);
     else
         buf_addz(&what, h->line);
-    ui_popup_row(ui, buf_z(&h->keys), buf_z(&what));
+    ui_popup_item(ui, buf_z(&h->keys), buf_z(&what));
     buf_fini(&what);
 }
 
@@ -314,7 +423,7 @@ static void help_command(struct ui *ui, const struct command *c)
             ui_popup_row(ui, cmd_context_name((enum cmd_context)i), buf_z(&keys));
     }
     if (c->more)
-        ui_popup_text(ui, "", OPTION_COLS, c->more);
+        ui_popup_text(ui, "", c->more);
     buf_fini(&text);
     buf_fini(&keys);
 }
@@ -322,19 +431,18 @@ static void help_command(struct ui *ui, const struct command *c)
 static void help_option(struct ui *ui, const struct option *o)
 {
     struct buf line = BUF_INIT(4096);
-    unsigned cols = MAX((unsigned)strlen(o->name), (unsigned)OPTION_COLS);
-    ui_popup_text(ui, o->name, cols, o->help);
+    ui_popup_text(ui, o->name, o->help);
     for (size_t i = 0; i < (o->scope == OPT_GLOBAL ? 1 : ui->conf->naccounts); i++) {
         const struct account *account = o->scope == OPT_GLOBAL ? NULL : &ui->conf->accounts[i];
         buf_reset(&line);
         option_get(ui->conf, account, o, &line);
-        ui_popup_text(ui, account ? account->name : "is", cols, buf_z(&line));
+        ui_popup_text(ui, account ? account->name : "is", buf_z(&line));
     }
-    ui_popup_text(ui, "default", cols, o->def);
+    ui_popup_text(ui, "default", o->def);
     if (o->choices)
-        ui_popup_text(ui, "one of", cols, o->choices);
+        ui_popup_text(ui, "one of", o->choices);
     if (o->more)
-        ui_popup_text(ui, "", cols, o->more);
+        ui_popup_text(ui, "", o->more);
     buf_fini(&line);
 }
 
@@ -362,7 +470,7 @@ void ui_help(struct ui *ui, const char *word)
     ui_popup_row(ui, "", "all commands, for the prompt:");
     for (size_t i = 0; i < ui_lang.ncommands; i++)
         if (!(ui_lang.commands[i].flags & CMD_HIDDEN))
-            ui_popup_row(ui, ui_lang.commands[i].name, ui_lang.commands[i].help);
+            ui_popup_item(ui, ui_lang.commands[i].name, ui_lang.commands[i].help);
 }
 
 bool run_help(void *context, const struct cmd_args *args, struct err *err)
@@ -384,7 +492,7 @@ bool run_messages(void *context, const struct cmd_args *args, struct err *err)
         time_t at = (time_t)note->at;
         if (!localtime_r(&at, &tm) || !strftime(when, sizeof when, "%H:%M:%S", &tm))
             when[0] = 0;
-        ui_popup_text(ui, when, (unsigned)strlen(when), note->text);
+        ui_popup_text(ui, when, note->text);
     }
     for (unsigned a = 0; a < ui->accts.n; a++) {
         uint32_t intents = 0, outbox = 0;

@@ -61,7 +61,8 @@ struct pick_item {
     uint64_t id;
     unsigned score;
 };
-typedef void pick_fn(struct ui *, void *arg, const struct pick_item *); /* NULL: the user left */
+/* NULL: the user left; else account and id (of the palette: the command's place), no words. */
+typedef void pick_fn(struct ui *, void *arg, const struct pick_item *);
 struct prompt {
     enum prompt_kind kind;
     char label[120];
@@ -102,12 +103,27 @@ struct popup_row {
     uint64_t id;
     bool mail, unsent;
     uint8_t job; /* POPUP_JOBS: its kind */
+    bool wraps;  /* `right` is clean, and goes on in the next line where it is long */
+    bool item;   /* one of many short ones: they stand in columns where there is room */
+};
+/* What stands in a line of the screen: pieces of rows, side by side. */
+#define POPUP_COLUMNS 4
+struct popup_line {
+    struct popup_piece {
+        unsigned row;
+        size_t from, n; /* of its `right` */
+    } pieces[POPUP_COLUMNS];
+    unsigned n;
 };
 struct popup {
     enum popup_kind kind;
     char *title;
     struct popup_row *rows;
-    unsigned n, top, cur, height;
+    unsigned n, cur;
+    struct popup_line *lines; /* as laid out for `cols` columns and `laid` rows */
+    unsigned nlines, cols, laid;
+    unsigned left, item_left, item_cols; /* columns of what stands to the left; the same of items, and of an item */
+    unsigned top, height;                /* lines */
     confirm_fn *confirm;
     void *arg;
 };
@@ -536,14 +552,23 @@ void ui_prompt_close(struct ui *);
 void ui_prompt_changed(struct ui *);
 bool ui_find_box(struct ui *, const char *name, unsigned *account_r, uint64_t *box_r);
 
+/* ---- names.c ---- */
+/* For completion: names that only the ui knows, described (struct cmd_sources.each; context: the ui). */
+void ui_names(void *context, enum arg_kind, struct str prefix, cmd_emit_fn *emit, void *arg);
+
 /* ---- popup.c ---- */
 void ui_popup(struct ui *, enum popup_kind, const char *title);
 /* From now on lists and values are words for `tuimail cmd`; ui_answer_end puts those that were listed there. */
 void ui_answer_begin(struct ui *, struct buf *answer);
 void ui_answer_end(struct ui *);
 void ui_popup_row(struct ui *, const char *left, const char *right);
-/* As many rows as it needs on this screen, wrapped at blanks; left_cols: columns of what stands to the left. */
-void ui_popup_text(struct ui *, const char *left, unsigned left_cols, const char *right);
+/* Wrapped at blanks. */
+void ui_popup_text(struct ui *, const char *left, const char *right);
+/* One of many short ones, in columns where there is room; wrapped too. */
+void ui_popup_item(struct ui *, const char *left, const char *right);
+/* The same as rows of their own, where each line is one to choose; left_cols: columns of what stands to the left. */
+void ui_popup_pieces(struct ui *, const char *left, unsigned left_cols, const char *right);
+void ui_popup_layout(struct ui *); /* `lines`, for this screen */
 void ui_popup_close(struct ui *);
 void ui_confirm(struct ui *, const char *question, const char *detail, confirm_fn *fn, void *arg);
 bool ui_popup_key(struct ui *, ckey);  /* true: taken */

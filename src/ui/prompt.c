@@ -225,7 +225,7 @@ void ui_pick_again(struct ui *ui)
 /* ---- the palette ---- */
 static void palette_picked(struct ui *ui, void *arg, const struct pick_item *item)
 {
-    const struct command *c = item ? cmd_find(&ui_lang, item->label) : NULL;
+    const struct command *c = item ? &ui_lang.commands[item->id] : NULL;
     struct buf line = BUF_INIT(200);
     (void)arg;
     if (!c)
@@ -255,8 +255,11 @@ void ui_palette(struct ui *ui)
                 (c->in != IN_ANY) != (here == 1))
                 continue;
             keymap_where(ui->keymap, context, c->name, &keys);
-            p->items[p->nitems++] = (struct pick_item){
-                .label = mem_dup_z(c->name), .help = mem_dup_z(c->help), .keys = buf_take(&keys, NULL), .score = 1};
+            p->items[p->nitems++] = (struct pick_item){.id = i,
+                                                       .label = mem_dup_z(c->name),
+                                                       .help = mem_dup_z(c->help),
+                                                       .keys = buf_take(&keys, NULL),
+                                                       .score = 1};
             buf_fini(&keys);
         }
     rank(p);
@@ -295,77 +298,6 @@ bool ui_find_box(struct ui *ui, const char *name, unsigned *account_r, uint64_t 
 }
 
 /* ---- completion ---- */
-struct emitting {
-    cmd_emit_fn *emit;
-    void *arg;
-};
-
-static void emit_address(void *arg, struct str name, struct str addr)
-{
-    struct emitting *e = arg;
-    struct buf word = BUF_INIT(800), help = BUF_INIT(400);
-    text_from_bytes(addr, TEXT_FOLD_SPACE, &word);
-    text_from_bytes(name, TEXT_FOLD_SPACE, &help);
-    e->emit(e->arg, buf_z(&word), buf_z(&help));
-    buf_fini(&word);
-    buf_fini(&help);
-}
-
-static void emit_tags(struct ui *ui, cmd_emit_fn *emit, void *arg)
-{
-    static const char *const usual[] = {"unread", "flagged", "inbox", "attachment", "replied", "todo", NULL};
-    const struct list_row *row = ui_row(ui);
-    struct buf tags = BUF_INIT(4096);
-    struct err err = ERR_INIT;
-    for (size_t i = 0; usual[i]; i++)
-        emit(arg, usual[i], "");
-    struct reader *reader = row && row->ref.id ? ui->accts.list[row->ref.account].reader : NULL;
-    struct str rest, word;
-    if (reader && reader_tags(reader, row->ref.id, &tags, &err)) {
-        rest = buf_str(&tags);
-        while (rest.n && str_split(&rest, ' ', &word)) {
-            char *z = mem_dup_n(word.p, word.n);
-            if (*z)
-                emit(arg, z, "on this message");
-            free(z);
-        }
-    }
-    buf_fini(&tags);
-}
-
-static void names(void *context, enum arg_kind kind, struct str prefix, cmd_emit_fn *emit, void *arg)
-{
-    struct ui *ui = context;
-    struct err err = ERR_INIT;
-    struct emitting e = {emit, arg};
-    switch (kind) {
-    case ARG_MAILBOX:
-        for (unsigned i = 0; i < ui->boxes.n; i++)
-            if (ui->boxes.list[i].kind == BOXK_BOX)
-                emit(arg, ui->boxes.list[i].path, ui->accts.list[ui->boxes.list[i].account].name);
-        break;
-    case ARG_ACCOUNT:
-        for (unsigned a = 0; a < ui->accts.n; a++)
-            emit(arg, ui->accts.list[a].name, "");
-        break;
-    case ARG_SAVED:
-        for (size_t i = 0; i < ui->conf->nsaved; i++)
-            emit(arg, ui->conf->saved[i].name, ui->conf->saved[i].query);
-        break;
-    case ARG_TAG:
-    case ARG_TAGS:
-        emit_tags(ui, emit, arg);
-        break;
-    case ARG_ADDRESS:
-        for (unsigned a = 0; a < ui->accts.n; a++)
-            if (ui->accts.list[a].reader)
-                reader_addresses(ui->accts.list[a].reader, prefix, 50, emit_address, &e, &err);
-        break;
-    default:
-        break;
-    }
-}
-
 static void apply_candidate(struct prompt *p, size_t i, bool quote)
 {
     struct buf line = BUF_INIT(LINE_BYTES), clean = BUF_INIT(LINE_BYTES);
@@ -409,7 +341,7 @@ static void complete_choice(struct prompt *p, int step)
 static void complete(struct ui *ui, int step)
 {
     struct prompt *p = &ui->prompt;
-    struct cmd_sources sources = {names, ui};
+    struct cmd_sources sources = {ui_names, ui};
     struct str line = {p->edit.p, p->edit.n};
     if (p->kind == PROMPT_PICK) {
         complete_choice(p, step);
@@ -469,7 +401,7 @@ static void accept_line(struct ui *ui)
     if (p.kind == PROMPT_SECRET)
         give_secret(ui);
     if (any)
-        item = p.items[p.order[p.cur]];
+        item = (struct pick_item){.account = p.items[p.order[p.cur]].account, .id = p.items[p.order[p.cur]].id};
     if (p.history && p.kind != PROMPT_SECRET)
         history_add(p.history, str_z(text));
     explicit_bzero(&p.edit, sizeof p.edit);

@@ -4,7 +4,6 @@
 #include <limits.h>
 
 #define QUEUE_SHOWN 2000 /* of an account */
-#define FACT_COLS 17     /* "largest mailboxes" */
 #define NO_ACCOUNT UINT_MAX
 
 /* ---- offline ---- */
@@ -76,7 +75,7 @@ static void add_mail(void *arg, const struct outbox_row *o)
         buf_addz(&words, held_has(f->ui, account, o->id)
                              ? " \xc2\xb7 R goes on with it, y sends it again, d discards it"
                              : " \xc2\xb7 y sends it again, d discards it");
-        ui_popup_text(f->ui, account, f->names, buf_z(&words));
+        ui_popup_pieces(f->ui, account, f->names, buf_z(&words));
         for (; from < p->n; from++) {
             p->rows[from].account = f->account;
             p->rows[from].id = o->id;
@@ -256,7 +255,7 @@ bool run_identity(void *context, const struct cmd_args *args, struct err *err)
 static void add_fact(void *arg, const char *what, const char *words, unsigned percent)
 {
     (void)percent;
-    ui_popup_text(arg, what, FACT_COLS, words);
+    ui_popup_text(arg, what, words);
 }
 
 bool run_account(void *context, const struct cmd_args *args, struct err *err)
@@ -272,16 +271,16 @@ bool run_account(void *context, const struct cmd_args *args, struct err *err)
     if (a->conf) {
         struct buf where = BUF_INIT(1000);
         endpoint_format(&a->conf->in, &where);
-        ui_popup_text(ui, "where", FACT_COLS, buf_z(&where));
+        ui_popup_text(ui, "where", buf_z(&where));
         buf_fini(&where);
     }
     if (a->text[0])
-        ui_popup_text(ui, "state", FACT_COLS, a->text);
+        ui_popup_text(ui, "state", a->text);
     if (a->text[0] && err_hint(a->why)[0])
-        ui_popup_text(ui, "what to do", FACT_COLS, err_hint(a->why));
+        ui_popup_text(ui, "what to do", err_hint(a->why));
     if (a->reader && !reader_facts(a->reader, add_fact, ui, err))
         return false;
     if (a->conf && a->conf->in.proto == PROTO_POP3)
-        ui_popup_text(ui, "what stays there", FACT_COLS, a->conf->leave_text);
+        ui_popup_text(ui, "what stays there", a->conf->leave_text);
     return true;
 }

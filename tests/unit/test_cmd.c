@@ -659,6 +659,10 @@ static void test_complete_more(void **state)
     complete("bind list x arch", "archive", "bind list x archive");
     complete("bind list x move Li", "Lists/kernel", "bind list x move Lists/kernel");
     complete("limit fro", "from:", NULL);
+    complete("limit tag:to", "", NULL);
+    complete("limit mimetype:text/c", "mimetype:text/calendar", "limit mimetype:text/calendar");
+    complete("echo \"hi {sub", "hi {subject}", "echo \"hi {subject}\"");
+    complete("bind list,mess", "list,message", "bind list,message");
     complete("nonsense x", "", NULL);
     struct completions c;
     assert_true(cmd_complete_kind(&lang, NULL, ARG_QUERY, NULL, STR("from:x an"), 9, &c));

@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include <limits.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -578,7 +579,7 @@ static void test_what_keys_do(void **state)
     assert_true(on_screen("u in message, as everywhere: undo"));
     ui_run(f.ui, "bind list x echo hi");
     ui_run(f.ui, "bind x"); /* of this pane */
-    assert_true(on_screen("x in list: echo hi: show a text in the status line (typed at :)"));
+    assert_true(on_screen("x in list: echo hi (typed at :)"));
     ui_run(f.ui, "bind list W");
     assert_true(on_screen("W does nothing in list"));
     ui_run(f.ui, "bind list '");
@@ -675,7 +676,7 @@ static void test_answers_for_other_programs(void **state)
     assert_true(ok && strstr(buf_z(&answer), "move to the archive"));
     ask("bind list a ; bind list", &ok, &answer);
     assert_true(ok && str_starts(buf_str(&answer), STR("a in list: archive")));
-    assert_non_null(strstr(buf_z(&answer), "\nd\tdelete: move to the trash  (default)\n"));
+    assert_non_null(strstr(buf_z(&answer), "\nd\tdelete: move to the trash (default)\n"));
     ask("on", &ok, &answer);
     assert_non_null(strstr(buf_z(&answer), "new-mail\t"));
     ask("frobnicate", &ok, &answer);
@@ -689,6 +690,82 @@ static void test_answers_for_other_programs(void **state)
     fake_type(&f, "n");
     assert_int_equal(f.ui->popup.kind, POPUP_NONE);
     buf_fini(&answer);
+    fake_close(&f);
+}
+
+/* ---- completion: every kind of argument is offered, with what it is ---- */
+static void offers(const char *line, const char *word, const char *help)
+{
+    struct cmd_sources sources = {ui_names, f.ui};
+    struct completions c;
+    struct buf all = BUF_INIT(100000);
+    bool found = false;
+    ui_command_prompt(f.ui, line);
+    cmd_complete(&ui_lang, f.ui->conf, CTX_LIST, &sources, str_z(line), strlen(line), &c);
+    for (size_t i = 0; i < c.n; i++) {
+        buf_addf(&all, "%s (%s)\n", c.list[i].word, c.list[i].help);
+        found = found || (!strcmp(c.list[i].word, word) && !strcmp(c.list[i].help, help));
+    }
+    if (!found)
+        fail_msg("\"%s\" offers no %s (%s), but\n%s", line, word, help, buf_z(&all));
+    completions_fini(&c);
+    buf_fini(&all);
+    fake_type(&f, "Esc");
+}
+
+static void test_completion_describes_what_it_offers(void **state)
+{
+    (void)state;
+    fake_mails();
+    fake_open(&f, 30, 100,
+              "alias ali Alice Example <alice@example.org>\nrule \"from:x\" -tag later\n"
+              "bind list X \"tag +x ; archive\"\n");
+    write_file("note.txt", "0123456789");
+    static const char *const rows[][3] = {
+        {"arch", "archive", "move to the archive"},
+        {"echo x ; arch", "archive", "move to the archive"},
+        {"set wra", "wrap", "Text of a message is wrapped here; 0: at the pane's width"},
+        {"set ascii ", "yes", ""},
+        {"set keys v", "vim", "g, z, d and y begin what they begin in vim, C-f C-b C-d C-u page"},
+        {"set -a ", "work", "imaps://alice@imap.example.org"},
+        {"move Arch", "Archive", "0 · work · archive"},
+        {"move work/Arch", "work/Archive", "0 · work · archive"},
+        {"tag +un", "+unread", "not read yet"},
+        {"tag -lat", "-later", "of a rule"},
+        {"limit tag:lat", "tag:later", "of a rule"},
+        {"limit (tag:fla", "(tag:flagged", "flagged"},
+        {"search fro", "from:", "sender"},
+        {"search from:ali", "from:ali", "Alice Example <alice@example.org>"},
+        {"search folder:Arch", "folder:Archive", "0 · work · archive"},
+        {"search date:tod", "date:today", ""},
+        {"compose ali", "ali", "Alice Example <alice@example.org>"},
+        {"bounce x@example.org, Example", "ali", "Alice Example <alice@example.org>"},
+        {"source note", "note.txt", "10 B"},
+        {"bind li", "list", "the list of messages"},
+        {"bind list,mess", "list,message", "the message"},
+        {"bind list ", "X", "tag +x ; archive"},
+        {"unbind message a", "a", "archive"},
+        {"bind -a work -m Arch", "Archive", "0 · work · archive"},
+        {"bind -a work list x arch", "archive", "move to the archive"},
+        {"on new-", "new-mail", "new mail is here; told at most every ten seconds"},
+        {"on -m Archive new-mail arch", "archive", "move to the archive"},
+        {"run notify {sub", "{subject}", "subject"},
+        {"echo {fr", "{from}", "name of the sender, else the address"},
+        {"help wra", "wrap", "Text of a message is wrapped here; 0: at the pane's width"},
+        {"help new-", "new-mail", "new mail is here; told at most every ten seconds"},
+        {"threads to", "toggle", "the other way"},
+        {"snooze ton", "tonight", "today, 18:00"},
+        {"color curs", "cursor", "where the cursor is"},
+        {"color cursor bo", "bold", "attribute"},
+        {"saved To", "To answer", "tag:unread and to:alice"},
+    };
+    for (size_t i = 0; i < COUNT(rows); i++)
+        offers(rows[i][0], rows[i][1], rows[i][2]);
+    ui_command_prompt(f.ui, "a"); /* on the screen: what it is, and its key */
+    fake_type(&f, "Tab");
+    assert_true(on_screen("move to the archive"));
+    assert_true(on_screen(" a\n"));
+    fake_type(&f, "Esc");
     fake_close(&f);
 }
 
@@ -787,6 +864,69 @@ static void test_help_has_the_order_of_the_table(void **state)
     fake_close(&f);
 }
 
+/* At 80 columns one below the other, wrapped; on a wide screen side by side, the whole of it still. */
+static void test_help_by_the_width(void **state)
+{
+    (void)state;
+    open_ui();
+    ui_resize(f.ui, 24, 80);
+    fake_type(&f, "?");
+    unsigned narrow = (on_screen("go to the next message"), f.ui->popup.nlines);
+    for (unsigned i = 0; i < f.ui->popup.nlines; i++)
+        assert_int_equal(f.ui->popup.lines[i].n, 1);
+    ui_resize(f.ui, 60, 200);
+    ui_draw(f.ui);
+    unsigned wide = f.ui->popup.nlines, pieces = 0, both = 0;
+    assert_true(wide < narrow * 2 / 3);
+    for (unsigned i = 0; i < wide; i++) {
+        both += f.ui->popup.lines[i].n == 2;
+        for (unsigned c = 0; c < f.ui->popup.lines[i].n; c++)
+            pieces += f.ui->popup.lines[i].pieces[c].row != UINT_MAX && !f.ui->popup.lines[i].pieces[c].from;
+    }
+    assert_true(both > wide / 2);
+    assert_int_equal(pieces, f.ui->popup.n); /* each row once */
+    ui_resize(f.ui, 24, 40);                 /* no word is lost, and what was below is reached */
+    ui_draw(f.ui);
+    for (unsigned row = 0; row < f.ui->popup.n; row++) {
+        size_t shown = 0;
+        for (unsigned i = 0; i < f.ui->popup.nlines; i++)
+            if (f.ui->popup.lines[i].pieces[0].row == row) {
+                const struct popup_piece *p = &f.ui->popup.lines[i].pieces[0];
+                assert_true(p->from >= shown);
+                for (; shown < p->from; shown++)
+                    assert_int_equal(f.ui->popup.rows[row].right[shown], ' ');
+                shown += p->n;
+            }
+        assert_int_equal(shown, strlen(f.ui->popup.rows[row].right));
+    }
+    fake_type(&f, "End");
+    assert_int_equal(f.ui->popup.top + f.ui->popup.height, f.ui->popup.nlines);
+    fake_close(&f);
+}
+
+static void test_palette_finds_and_teaches(void **state)
+{
+    (void)state;
+    open_ui();
+    fake_type(&f, "Esc-:");
+    assert_int_equal(f.ui->prompt.kind, PROMPT_PICK);
+    fake_type(&f, "t r a s h"); /* by what it does */
+    assert_true(on_screen("move to the trash"));
+    assert_true(on_screen(" d\n"));
+    fake_type(&f, "Esc Esc-: a r c h i v Enter");
+    fake_settle(&f);
+    assert_int_equal(fake_last_intent.kind, INTENT_ARCHIVE);
+    fake_type(&f, "Esc-: e c h Enter"); /* it needs a word */
+    assert_int_equal(f.ui->prompt.kind, PROMPT_COMMAND);
+    assert_string_equal(f.ui->prompt.edit.p, "echo ");
+    fake_type(&f, "h i Enter");
+    assert_true(on_screen("hi"));
+    fake_type(&f, "Esc-: z z z q");
+    assert_true(on_screen("no command is called so or does that"));
+    fake_type(&f, "Esc");
+    fake_close(&f);
+}
+
 static void test_every_command_survives_every_pane(void **state)
 {
     (void)state;
@@ -874,6 +1014,7 @@ int main(void)
         cmocka_unit_test(test_view_that_dies_costs_that_message),
         cmocka_unit_test(test_views_pile_up_and_come_off),
         cmocka_unit_test(test_pause_after_a_prefix_shows_what_follows),
+        cmocka_unit_test(test_completion_describes_what_it_offers),
         cmocka_unit_test(test_hooks_at_events),
         cmocka_unit_test(test_values_in_words),
         cmocka_unit_test(test_macro_is_recorded_played_and_bound),
@@ -885,6 +1026,8 @@ int main(void)
         cmocka_unit_test(test_help_is_the_tables),
         cmocka_unit_test(test_help_of_every_option_is_whole),
         cmocka_unit_test(test_help_has_the_order_of_the_table),
+        cmocka_unit_test(test_help_by_the_width),
+        cmocka_unit_test(test_palette_finds_and_teaches),
         cmocka_unit_test(test_every_command_survives_every_pane),
         cmocka_unit_test(test_monkey),
     };
