@@ -12,6 +12,7 @@
  * account_pop.c   passes over a maildrop
  * account_local.c  the account's Maildir
  * account_import.c  mails from archives
+ * snooze.c, remind.c  mail that comes back at its time
  *
  * Whatever a fetch program says is checked against this account: a step it was not given, a mailbox of another, a path
  * that climbs, a number out of range is a violation (acct_violation): the program is ended and started again with a
@@ -178,6 +179,7 @@ struct acct {
     struct sending *sending;
     struct watch *out_timer;
     struct watch *snooze_timer;
+    int64_t remind_since; /* monotonic: one is due and the account is not up to date; 0 none */
     struct out_check {
         uint64_t client;
         uint32_t req;
@@ -403,6 +405,18 @@ uint64_t acct_folder(struct acct *, const char *folder, uint64_t *group, bool au
 void snooze_ask(struct acct *, uint64_t client, const struct m_SNOOZE *);
 void snooze_pump(struct acct *); /* sees to it that what is due is looked for */
 void snooze_free(struct acct *);
+
+/* ---- Mail that comes back unless it is answered, and muted threads (remind.c) ------------------- */
+void remind_ask(struct acct *, uint64_t client, const struct m_SNOOZE *);
+void mute_ask(struct acct *, uint64_t client, const struct m_MUTE *);
+struct came {
+    uint64_t msg, origin; /* 0: nothing came */
+    const char *words;
+    int64_t later; /* wall clock: to be looked at again; 0: it is over */
+};
+bool remind_is(struct str timer); /* is a timer of this name one of these? */
+/* Its time has come, in a burst. */
+bool remind_due(struct acct *, struct str name, struct str arg, struct came *came_r, struct err *);
 
 /* The mailbox of a role (enum box_role), created by an intent where there is none. 0 with *err. */
 uint64_t acct_role_box(struct acct *, uint8_t role, struct err *);

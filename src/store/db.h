@@ -216,6 +216,21 @@ bool db_uids(struct db *, uint64_t box, const struct db_range *, size_t n, db_ra
 bool db_rows_above(struct db *, uint64_t box, uint32_t uid, uint32_t *n_r, struct err *);
 /* A message of that Message-ID that is shown in `box`; *msg_r 0: none. */
 bool db_row_by_msgid(struct db *, uint64_t box, struct str msgid, uint64_t *msg_r, struct err *);
+/* The same wherever it is shown, the first that was here. */
+bool db_msg_known(struct db *, struct str msgid, uint64_t *msg_r, struct err *);
+/* The messages of the message's thread, itself among them, in all mailboxes, newest first; of a thread over 5,000 the
+ * newest. The callback must not write. */
+struct db_threaded {
+    uint64_t id, box;
+    uint32_t flags;
+    int64_t internal_date, date;
+    struct str from_addr;
+};
+typedef void db_threaded_fn(void *arg, const struct db_threaded *);
+bool db_thread_each(struct db *, uint64_t msg, db_threaded_fn *, void *arg, struct err *);
+/* A thread is muted when a message of it has this tag: what comes to it unread, and was not moved there, is read at
+ * once and goes from INBOX to the archive, in the transaction that stores its row (outside undo). It is not news. */
+#define TAG_MUTED "muted"
 bool db_row_below(struct db *, uint64_t box, uint32_t n, uint64_t *msg_r, struct err *);
 /* The second pass of a row that is here: what it lacked, with ROW_FULL; the index wants it now, threads that were apart
  * are joined. Its sort date is the arrival where it has no Date. A row that is not here is passed by. */

@@ -9,8 +9,7 @@ static bool is_aside(struct db *db, uint64_t box)
     return role == BOX_SENT || role == BOX_DRAFTS || role == BOX_ALL || role == BOX_FLAGGED;
 }
 
-/* It was elsewhere a moment ago, or is there still: whoever put it into INBOX wants it there. */
-static bool been_elsewhere(struct db *db, const struct rowc *r)
+bool arrival_moved(struct db *db, const struct rowc *r)
 {
     for (size_t i = 0; r->mh && i < COUNT(db->left); i++)
         if (db->left[i] == r->mh)
@@ -35,7 +34,7 @@ bool arrival_look(struct db *db, uint64_t msg, bool sure, bool arrived)
     if (!b || box_role_of(b) != BOX_INBOX)
         return false;
     bool fresh = r.uid ? b->base && r.uid >= b->base : arrived && b->filled;
-    if (!sure && (!fresh || been_elsewhere(db, &r)))
+    if (!sure && (!fresh || arrival_moved(db, &r)))
         return false;
     held_note(db, msg); /* its id outlives the cache */
     q_keep(db, "INSERT OR IGNORE INTO arrival(msg) VALUES(?)", "i", I(msg));

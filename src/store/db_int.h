@@ -94,6 +94,7 @@ struct db {
     bool local, labels, rules;
     uint64_t arrivals_told; /* those up to here were announced before the rules looked at them */
     bool has_arrivals;      /* some message may wait for the rules */
+    enum { MUTES_UNKNOWN, MUTES_NONE, MUTES_SOME } mutes;
     uint32_t purge_hold;
     /* the burst */
     bool burst, busy, failed; /* busy: a call has a transaction of its own */
@@ -202,6 +203,13 @@ void tag_identity(struct db *, uint64_t msg, uint64_t *mh_r, uint64_t *fp_r);
 /* A row has just come: marks it for the rules where it is an arrival; where the caller knows that it is, `sure`. A
  * marked one is news, if it is, when they have looked at it. */
 bool arrival_look(struct db *, uint64_t msg, bool sure, bool arrived);
+
+/* It was elsewhere a moment ago, or is there still: whoever put it where it is wants it there. */
+bool arrival_moved(struct db *, const struct rowc *);
+/* A row is here whole: what came to a muted thread is put aside, which is true. arrived: of a Maildir, it has just
+ * come. */
+bool mute_look(struct db *, uint64_t msg, bool arrived);
+bool mutes_any(struct db *);
 
 /* Intents as the rows see them. */
 void held_note(struct db *, uint64_t msg); /* keeps the message's place and identity in keep.db */

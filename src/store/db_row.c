@@ -81,13 +81,12 @@ static uint64_t row_expected(struct db *db, uint64_t box, const struct put *p)
 
 /* Is it news to a person? It just arrived, where mail arrives, unread: no copy of one's own, nothing that was moved
  * by any client (it has been elsewhere, or left there a moment ago), nothing old. */
-static bool is_news(struct db *db, const struct box *b, const struct put *p, const struct rowc *r)
+static bool is_news(struct db *db, const struct box *b, int64_t internal_date, const struct rowc *r)
 {
     uint8_t role = box_role_of(b);
     int64_t other;
-    if (!(p->in->uid ? b->base && p->in->uid >= b->base : db->local) || (r->flags & FLAG_SEEN) || r->box != b->id ||
-        (role != BOX_INBOX && role != BOX_NONE) ||
-        (p->in->internal_date && p->in->internal_date < clock_wall() - NEWS_S))
+    if (!(r->uid ? b->base && r->uid >= b->base : db->local) || (r->flags & FLAG_SEEN) || r->box != b->id ||
+        (role != BOX_INBOX && role != BOX_NONE) || (internal_date && internal_date < clock_wall() - NEWS_S))
         return false;
     for (size_t i = 0; r->mh && i < COUNT(db->left); i++)
         if (db->left[i] == r->mh)
@@ -129,8 +128,11 @@ static void put_insert(struct db *db, struct box *b, const struct put *p, uint64
         addr_note(db, p->from_name, p->from_addr, 1, in->date);
     if (db->scan_box == b->id)
         imap_put(&db->scan, id, db);
-    bool waits = arrival_look(db, id, in->delivered, in->arrived);
-    if (!waits && is_news(db, b, p, &r))
+    /* where threads are muted, what its thread is has to be known first */
+    bool whole = (p->attrs & ROW_FULL) || !mutes_any(db);
+    bool muted = whole && mute_look(db, id, in->delivered || (in->arrived && b->filled));
+    bool waits = !muted && arrival_look(db, id, in->delivered, in->arrived);
+    if (whole && !muted && !waits && is_news(db, b, in->internal_date, &r))
         b->fresh++;
     if (db->has_unindex) { /* it came back under the path that was to be forgotten */
         struct buf path = BUF_INIT(2048);
@@ -152,6 +154,22 @@ static void thread_late(struct db *db, uint64_t id, uint64_t was, uint64_t mh, s
     now = old;
     now.thread = thread;
     row_store(db, &old, &now);
+}
+
+/* A row is whole now: what had to wait for that. */
+static void whole_now(struct db *db, uint64_t id)
+{
+    struct rowc r;
+    int64_t idate = 0, waits;
+    if (!mutes_any(db) || mute_look(db, id, false) || !row_load(db, id, &r))
+        return;
+    struct box *b = box_ref(db, r.box);
+    q_one(db, &idate, "SELECT idate FROM msg WHERE id=?", "i", I(id));
+    if (!b || !r.uid || !is_news(db, b, idate, &r) ||
+        (db->has_arrivals && q_one(db, &waits, "SELECT 1 FROM arrival WHERE msg=?", "i", I(id))))
+        return;
+    b->fresh++;
+    box_touch(db, b);
 }
 
 static void put_update(struct db *db, const struct put *p, uint64_t id)
@@ -203,6 +221,8 @@ static void put_update(struct db *db, const struct put *p, uint64_t id)
     row_store(db, &old, &now);
     if (fuller || (p->mh && p->mh != old.mh))
         thread_late(db, id, old.thread, p->mh ? p->mh : old.mh, p->refs, p->threadid);
+    if (fuller)
+        whole_now(db, id);
 }
 
 bool db_row_more(struct db *db, const struct db_more *in, struct err *err)
@@ -226,6 +246,8 @@ bool db_row_more(struct db *db, const struct db_more *in, struct err *err)
         row_store(db, &old, &now);
         if (fuller && (refs.n || threadid.n))
             thread_late(db, id, old.thread, old.mh, refs, threadid);
+        if (fuller)
+            whole_now(db, id);
         struct box *b = box_ref(db, old.box);
         if (b) /* markers are shown */
             box_touch(db, b);

@@ -45,6 +45,8 @@ bool tags_change(struct db *db, uint64_t mh, uint64_t fp, struct str words, stru
         if (add == has_tag(db, mh, fp, tag))
             continue;
         any = true;
+        if (add && str_eqz(tag, TAG_MUTED))
+            db->mutes = MUTES_SOME;
         if (add)
             q_keep(db, "INSERT INTO tag(mh,fp,tag) VALUES(?,?,?)", "iis", I(mh), I(fp), tag);
         else

@@ -298,7 +298,7 @@ static const struct {
     [INTENT_BOX_CREATE] = {"mailbox %s removed again", "mailbox %s created again"},
     [INTENT_BOX_RENAME] = {"mailbox %s is back", "the mailbox is %s again"},
     [INTENT_BOX_DELETE] = {"mailbox %s is back", "mailbox %s deleted again"},
-    [INTENT_RULES] = {"what rules did to %u message%s taken back", "what rules do done to %u message%s again"},
+    [INTENT_RULES] = {"changes of %u message%s taken back", "changes of %u message%s made again"},
     [INTENT_BOX_SUBSCRIBE] = {"no longer subscribed to %s", "subscribed to %s again"},
     [INTENT_BOX_UNSUBSCRIBE] = {"subscribed to %s again", "no longer subscribed to %s"},
 };
@@ -515,6 +515,7 @@ static struct acct *account_of(struct client *c, const struct msg *m, uint32_t *
         OF(IDENTITY);
         OF(RULES_RUN);
         OF(SNOOZE);
+        OF(MUTE);
         OF(RULES_DO);
         OF0(WATCH);
         OF(WANT_ROWS);
@@ -565,7 +566,13 @@ static void account_message(struct client *c, struct acct *a, struct msg *m, uin
         rules_ask(c->srv->rules, a, c->id, &m->u.RULES_RUN);
         break;
     case MSG_SNOOZE:
-        snooze_ask(a, c->id, &m->u.SNOOZE);
+        if (m->u.SNOOZE.remind)
+            remind_ask(a, c->id, &m->u.SNOOZE);
+        else
+            snooze_ask(a, c->id, &m->u.SNOOZE);
+        break;
+    case MSG_MUTE:
+        mute_ask(a, c->id, &m->u.MUTE);
         break;
     case MSG_RULES_DO:
         rules_do(a, c->id, &m->u.RULES_DO);

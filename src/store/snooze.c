@@ -1,5 +1,6 @@
-/* Mail that goes out of sight and comes back unread at its time. Other devices see the mailbox it waits in; when it is
- * due is kept in keep.db. What was moved on from there meanwhile, here or elsewhere, is left alone. */
+/* Mail that goes out of sight and comes back unread at its time, and the timers of that and of remind.c. Other devices
+ * see the mailbox it waits in; when it is due is kept in keep.db. What was moved on from there meanwhile, here or
+ * elsewhere, is left alone. */
 #include "store/account.h"
 
 #define NAME "snooze/"
@@ -138,13 +139,24 @@ static bool come(struct acct *a, uint64_t msg, uint64_t origin, struct err *err)
            db_intent_add(a->db, &back, &group, NULL, &count, err);
 }
 
-static void say(struct acct *a, uint64_t msg, uint64_t origin)
+static void say(struct acct *a, const struct came *c)
 {
     struct err err = ERR_INIT;
     struct db_msg m;
-    if (db_msg_get(a->db, msg, &m, &err))
-        acct_note(a, 0, ERR_NONE, "back: %s", clean_line(m.subject));
-    BROADCAST(a->srv, CHANGED, .account = str_z(a->name), .box = origin, .fresh = 1);
+    if (db_msg_get(a->db, c->msg, &m, &err))
+        acct_note(a, 0, ERR_NONE, "%s: %s", c->words, clean_line(m.subject));
+    BROADCAST(a->srv, CHANGED, .account = str_z(a->name), .box = c->origin, .fresh = 1);
+}
+
+static bool snooze_due(struct acct *a, struct str name, struct str arg, struct came *c, struct err *err)
+{
+    *c = (struct came){.words = "back"};
+    c->msg = waiting(a, name, arg, &c->origin);
+    if (!c->msg && !all_known(a, box_there(a)))
+        c->later = clock_wall() + LATER_S;
+    if (!c->origin)
+        c->msg = 0;
+    return !c->msg || come(a, c->msg, c->origin, err);
 }
 
 /* One that is due. False: none is, or it could not be done. */
@@ -152,20 +164,19 @@ static bool one_comes(struct acct *a, int64_t *next_r)
 {
     struct buf name = BUF_INIT(64), arg = BUF_INIT(1200);
     struct err err = ERR_INIT;
-    uint64_t origin = 0, msg = 0;
+    struct came c = {0};
     bool ok = db_timer_next(a->db, clock_wall(), &name, &arg, next_r, &err), due = ok && name.n;
     if (due) {
-        ok = db_begin(a->db, &err);
-        msg = ok ? waiting(a, buf_str(&name), buf_str(&arg), &origin) : 0;
-        bool later = !msg && !all_known(a, box_there(a));
-        ok = ok && (!msg || !origin || come(a, msg, origin, &err)) &&
-             db_timer_set(a->db, buf_z(&name), later ? clock_wall() + LATER_S : 0, buf_str(&arg), &err);
+        ok = db_begin(a->db, &err) &&
+             (remind_is(buf_str(&name)) ? remind_due(a, buf_str(&name), buf_str(&arg), &c, &err)
+                                        : snooze_due(a, buf_str(&name), buf_str(&arg), &c, &err)) &&
+             db_timer_set(a->db, buf_z(&name), c.later, buf_str(&arg), &err);
         if (!ok)
             db_rollback(a->db);
         else
             ok = db_commit(a->db, &err);
-        if (ok && msg && origin)
-            say(a, msg, origin);
+        if (ok && c.msg && c.origin)
+            say(a, &c);
     }
     if (!ok)
         acct_db_error(a, &err);

@@ -75,12 +75,24 @@ static bool send_part(struct ui *ui, struct batch *b, const struct action *a, un
     part->req = ui_request(ui, on_answer, part);
     struct str name = str_z(ui->accts.list[account].name), msgs = buf_str(ids);
     struct chan *chan = ui->client->chan;
-    bool sent =
-        a->due ? SEND(chan, -1, &err, SNOOZE, .req = part->req, .account = name, .msgs = msgs, .due = a->due)
-        : a->kind == INTENT_RULES
-            ? SEND(chan, -1, &err, RULES_RUN, .req = part->req, .account = name, .msgs = msgs)
-            : SEND(chan, -1, &err, INTENT, .req = part->req, .account = name, .kind = (uint8_t)a->kind, .msgs = msgs,
-                   .box = a->box, .target = a->target, .flags = a->set, .arg = arg, .automatic = b->quiet);
+    bool sent = false;
+    switch (a->how) {
+    case ACT_SNOOZE:
+    case ACT_REMIND:
+        sent = SEND(chan, -1, &err, SNOOZE, .req = part->req, .account = name, .msgs = msgs, .due = a->due,
+                    .remind = a->how == ACT_REMIND);
+        break;
+    case ACT_MUTE:
+    case ACT_UNMUTE:
+        sent = SEND(chan, -1, &err, MUTE, .req = part->req, .account = name, .msgs = msgs, .on = a->how == ACT_MUTE);
+        break;
+    case ACT_RULES:
+        sent = SEND(chan, -1, &err, RULES_RUN, .req = part->req, .account = name, .msgs = msgs);
+        break;
+    case ACT_INTENT:
+        sent = SEND(chan, -1, &err, INTENT, .req = part->req, .account = name, .kind = (uint8_t)a->kind, .msgs = msgs,
+                    .box = a->box, .target = a->target, .flags = a->set, .arg = arg, .automatic = b->quiet);
+    }
     if (!sent) {
         ui_forget(ui, part->req);
         free(part);
@@ -278,7 +290,7 @@ bool run_purge(void *context, const struct cmd_args *args, struct err *err)
 bool run_rules(void *context, const struct cmd_args *args, struct err *err)
 {
     (void)args, (void)err;
-    return act(context, &(struct action){.kind = INTENT_RULES, .verb = "changed", .where = "by rules"});
+    return act(context, &(struct action){.how = ACT_RULES, .verb = "changed", .where = "by rules"});
 }
 
 bool run_ham(void *context, const struct cmd_args *args, struct err *err)

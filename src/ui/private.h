@@ -467,7 +467,8 @@ struct action {
     const char *where; /* "to Archive", or NULL */
     unsigned into;     /* of MOVE and COPY: the account of `target`, and 1; 0: that of the message */
     unsigned steps;    /* of the store that were done before, as part of it */
-    int64_t due;       /* not 0: snoozed until then; 1: to be back at once */
+    int64_t due;       /* ACT_SNOOZE: until then, 1: to be back at once; ACT_REMIND: by then, 0: not any more */
+    enum act_how { ACT_INTENT, ACT_RULES, ACT_SNOOZE, ACT_REMIND, ACT_MUTE, ACT_UNMUTE } how;
 };
 /* On the selection, else on the row, unless that has left the list; moves on to the next message where the row leaves
  * it. */
@@ -481,6 +482,7 @@ const struct refs *ui_chosen(const struct ui *);
 
 /* ---- scope.c: what a command is about ---- */
 void ui_scope_clear(struct ui *);
+void ui_scope_set(struct ui *, struct refs *); /* takes them */
 void ui_scope_settle(struct ui *); /* a command is over: unless it asks something, what it was given is too */
 /* The cursor's row and those below it, n in all; a folded thread is one. */
 bool ui_scope_rows(struct ui *, unsigned n, struct err *);

@@ -27,6 +27,13 @@ static void scope_is(struct ui *ui, struct refs *refs, const char *word)
     *refs = (struct refs){.n = 0};
 }
 
+void ui_scope_set(struct ui *ui, struct refs *refs)
+{
+    char word[sizeof ui->scope.word];
+    memcpy(word, ui->scope.word, sizeof word);
+    scope_is(ui, refs, word);
+}
+
 void ui_remember(struct ui *ui, const char *command, const char *words)
 {
     struct buf b = BUF_INIT(LINE_BYTES);

@@ -94,7 +94,7 @@ def test_a_long_notice_is_read_whole():
         with at_work(without=["tls-ca-file"], cols=cols, rows=rows) as (_, _, _, term):
             screen = term.wait("comes from an authority")
             assert "No messages here" not in screen and "empty" not in screen, screen
-            for open_it in (lambda: term.keys("M"), lambda: term.command("account work")):
+            for open_it in (lambda: term.keys("M-m"), lambda: term.command("account work")):
                 open_it()
 
                 def told(screen):

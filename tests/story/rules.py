@@ -362,7 +362,7 @@ def test_by_hand():
                     "green 0": "FS", "green 1": "FS", "green 2": "FS", "green 3": ""})
                 eventually("tagged", lambda: len(json.loads(bob.command("search", "--format=json", "tag:ci"))) == 4)
                 term.keys("u")
-                term.wait("what rules did to 4 messages taken back")
+                term.wait("changes of 4 messages taken back")
                 eventually("they are back", lambda: len(subjects(folder(bob))) == 5 and not any("F" in f for f in subjects(folder(bob)).values()))
                 eventually("untagged", lambda: json.loads(bob.command("search", "--format=json", "tag:ci")) == [])
             eventually("all have ended", lambda: not bob.programs())
