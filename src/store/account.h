@@ -402,6 +402,7 @@ bool outbox_soon(struct acct *);
  * there is none, as part of undo group *group (0: a new one, told). 0 with *err. Within a burst. */
 uint64_t acct_folder(struct acct *, const char *folder, uint64_t *group, bool automatic, struct err *);
 /* ---- Mail that comes back at its time (snooze.c) ------------------------------------------------ */
+/* These answer the client; acct_settle is the caller's. */
 void snooze_ask(struct acct *, uint64_t client, const struct m_SNOOZE *);
 void snooze_pump(struct acct *); /* sees to it that what is due is looked for */
 void snooze_free(struct acct *);

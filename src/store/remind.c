@@ -134,7 +134,7 @@ static bool wait_for(struct acct *a, struct one *list, size_t n, int64_t due, ui
            record(a, list, n, false, true, 0, tags, group, count, err);
 }
 
-/* Answers the client by what `ok` says, and ends the burst that was begun. */
+/* Ends the burst that was begun, and answers the client by what `ok` says. */
 static void asked_end(struct acct *a, uint64_t client, uint32_t req, bool begun, bool ok, uint64_t group,
                       uint32_t count, struct err *err)
 {
@@ -147,7 +147,6 @@ static void asked_end(struct acct *a, uint64_t client, uint32_t req, bool begun,
     else
         server_refuse(a->srv, client, req, err->kind, err->text);
     watch_free(&a->snooze_timer);
-    acct_settle(a);
 }
 
 /* Actions need mailboxes to be known. */
@@ -155,7 +154,7 @@ static bool ready(struct acct *a, size_t n, struct err *err)
 {
     if (!n || n > MSGS_MAX)
         return err_set(err, ERR_USAGE, n ? "too many messages at once" : "there is no message");
-    return acct_listed(a) || a->nboxes ||
+    return acct_listed(a) ||
            err_set(err, ERR_OFFLINE, "the mailboxes of %s are not known yet: try again when it is connected", a->name);
 }
 

@@ -204,8 +204,10 @@ static void intent_do(struct acct *a, uint64_t client, const struct m_INTENT *in
 struct early {
     struct early *next;
     uint64_t client;
-    struct m_INTENT in;
-    char *msgs; /* what in.msgs borrows from */
+    uint32_t req;
+    struct msg m; /* INTENT, SNOOZE, MUTE; of their strings msgs alone: these have no other argument */
+    char *mem;    /* what msgs borrows from */
+    size_t bytes;
 };
 
 static void early_take(struct early **at, struct early *e_r)
@@ -216,22 +218,53 @@ static void early_take(struct early **at, struct early *e_r)
     free(e);
 }
 
-static bool early_holds(struct acct *a, uint64_t client, const struct m_INTENT *in)
+static bool early_holds(struct acct *a, uint64_t client, const struct msg *m)
 {
     struct early **at = &a->early;
     unsigned n = 0;
-    if (acct_listed(a) || a->line == LINE_DOWN || !role_of_intent((enum intent_kind)in->kind) || in->target)
+    const struct m_INTENT *in = m->kind == MSG_INTENT ? &m->u.INTENT : NULL;
+    if (acct_listed(a) || a->line == LINE_DOWN || (in && (!role_of_intent((enum intent_kind)in->kind) || in->target)))
         return false;
     for (; *at; at = &(*at)->next)
         n++;
     if (n >= EARLY_MAX)
         return false;
     struct early *e = mem_new(sizeof *e);
-    *e = (struct early){.client = client, .in = *in, .msgs = mem_dup_n(in->msgs.p, in->msgs.n)};
-    e->in.msgs.p = e->msgs;
-    e->in.account = e->in.arg = STR(""); /* these kinds have no argument */
+    struct str msgs = in ? in->msgs : m->kind == MSG_MUTE ? m->u.MUTE.msgs : m->u.SNOOZE.msgs;
+    e->client = client;
+    e->mem = mem_dup_n(msgs.p, msgs.n);
+    e->bytes = msgs.n;
+    e->m = (struct msg){.kind = m->kind, .fd = -1};
+    if (in) {
+        e->m.u.INTENT = *in;
+        e->m.u.INTENT.account = e->m.u.INTENT.arg = STR("");
+        e->m.u.INTENT.msgs.p = e->mem;
+        e->req = in->req;
+    } else if (m->kind == MSG_MUTE) {
+        e->m.u.MUTE = m->u.MUTE;
+        e->m.u.MUTE.account = STR("");
+        e->m.u.MUTE.msgs.p = e->mem;
+        e->req = m->u.MUTE.req;
+    } else {
+        e->m.u.SNOOZE = m->u.SNOOZE;
+        e->m.u.SNOOZE.account = STR("");
+        e->m.u.SNOOZE.msgs.p = e->mem;
+        e->req = m->u.SNOOZE.req;
+    }
     *at = e;
     return true;
+}
+
+static void act_now(struct acct *a, uint64_t client, const struct msg *m)
+{
+    if (m->kind == MSG_INTENT)
+        intent_do(a, client, &m->u.INTENT);
+    else if (m->kind == MSG_MUTE)
+        mute_ask(a, client, &m->u.MUTE);
+    else if (m->u.SNOOZE.remind)
+        remind_ask(a, client, &m->u.SNOOZE);
+    else
+        snooze_ask(a, client, &m->u.SNOOZE);
 }
 
 void early_end(struct acct *a, enum err_kind kind, const char *text)
@@ -240,10 +273,10 @@ void early_end(struct acct *a, enum err_kind kind, const char *text)
     while (a->early) {
         early_take(&a->early, &e);
         if (kind == ERR_NONE)
-            intent_do(a, e.client, &e.in);
+            act_now(a, e.client, &e.m);
         else
-            server_refuse(a->srv, e.client, e.in.req, kind, text);
-        free(e.msgs);
+            server_refuse(a->srv, e.client, e.req, kind, text);
+        free(e.mem);
     }
 }
 
@@ -257,17 +290,27 @@ static bool early_undo(struct client *c, const struct m_UNDO *u)
         while ((*at)->next)
             at = &(*at)->next;
         early_take(at, &e);
-        uint32_t n = (uint32_t)ipc_ids_count(e.in.msgs);
+        struct str msgs = {e.mem, e.bytes};
+        uint32_t n = (uint32_t)ipc_ids_count(msgs);
         char text[80];
         snprintf(text, sizeof text, "%u message%s stay%s where %s", n, n == 1 ? "" : "s", n == 1 ? "s" : "",
                  n == 1 ? "it is" : "they are");
-        server_refuse(c->srv, e.client, e.in.req, ERR_CANCELED, "undone before it began");
+        server_refuse(c->srv, e.client, e.req, ERR_CANCELED, "undone before it began");
         ANSWER(c->srv, c->id, -1, UNDONE, .req = u->req, .count = n, .text = str_z(text),
-               .account = str_z(c->srv->accts[i]->name), .msg = n ? ipc_ids_at(e.in.msgs, 0) : 0);
-        free(e.msgs);
+               .account = str_z(c->srv->accts[i]->name), .msg = n ? ipc_ids_at(msgs, 0) : 0);
+        free(e.mem);
         return true;
     }
     return false;
+}
+
+/* Those that file or mark messages; the burst's end is the caller's. */
+static void on_act(struct client *c, struct acct *a, const struct msg *m)
+{
+    if (!early_holds(a, c->id, m)) {
+        act_now(a, c->id, m);
+        acct_settle(a);
+    }
 }
 
 static void on_intent(struct client *c, struct acct *a, struct msg *m)
@@ -278,10 +321,7 @@ static void on_intent(struct client *c, struct acct *a, struct msg *m)
         server_refuse(c->srv, c->id, in->req, ERR_USAGE, "an action that is not known");
         return;
     }
-    if (early_holds(a, c->id, in))
-        return;
-    intent_do(a, c->id, in);
-    acct_settle(a);
+    on_act(c, a, m);
 }
 
 /* ---- Undo --------------------------------------------------------------------------------------- */
@@ -566,13 +606,8 @@ static void account_message(struct client *c, struct acct *a, struct msg *m, uin
         rules_ask(c->srv->rules, a, c->id, &m->u.RULES_RUN);
         break;
     case MSG_SNOOZE:
-        if (m->u.SNOOZE.remind)
-            remind_ask(a, c->id, &m->u.SNOOZE);
-        else
-            snooze_ask(a, c->id, &m->u.SNOOZE);
-        break;
     case MSG_MUTE:
-        mute_ask(a, c->id, &m->u.MUTE);
+        on_act(c, a, m);
         break;
     case MSG_RULES_DO:
         rules_do(a, c->id, &m->u.RULES_DO);

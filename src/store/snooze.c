@@ -77,7 +77,7 @@ void snooze_ask(struct acct *a, uint64_t client, const struct m_SNOOZE *m)
     bool ok = n > 0 && n <= MSGS_MAX && m->due >= 0;
     if (!ok)
         err_set(&err, ERR_USAGE, "no message, or no time, to snooze");
-    else if (!acct_listed(a) && !a->nboxes)
+    else if (!acct_listed(a))
         ok = err_set(&err, ERR_OFFLINE, "the mailboxes of %s are not known yet: try again when it is connected",
                      a->name);
     if (ok) {
@@ -93,7 +93,6 @@ void snooze_ask(struct acct *a, uint64_t client, const struct m_SNOOZE *m)
     else
         server_refuse(a->srv, client, m->req, err.kind, err.text);
     watch_free(&a->snooze_timer);
-    acct_settle(a);
 }
 
 /* ---- coming back --------------------------------------------------------------------------------- */

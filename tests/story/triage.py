@@ -66,9 +66,10 @@ def test_reminders():
             term.wait("yes done")
             term.keys("Z")
             term.wait("remind if no answer by:")
-            term.type("3s")
+            term.type("8s")
             term.keys("Enter")
             term.wait("waiting for an answer to 1 message")
+            eventually("the server has it", lambda: mails(server, "Archive") == ["offer"])  # and its mailboxes are known
             term.go("Sent", "unanswered")
             term.command("remind 3s")
             term.wait("waiting for an answer to 1 message")
@@ -113,6 +114,7 @@ def test_muted_threads():
         put(server, "Lists", mail("listed", 7))
         with user.at_screen(cols=120) as term:
             term.wait("signal")
+            term.wait(lambda s: "Lists" in s and "Archive" in s)
             term.go("Lists", "listed")
             term.keys("M")
             term.wait("muted 1 message")
