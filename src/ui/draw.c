@@ -556,9 +556,10 @@ static void draw_choices(struct ui *ui)
             keymap_where(ui->keymap, ui_pane(ui), word, &keys);
         grid_fill_row(&ui->grid, r, y, THING_POPUP);
         ui_put_field(ui, r, y, 2, r.cols - 3, str_z(word), THING_POPUP);
+        bool key = keys.n && r.cols > 50 + keys.n;
         if (*help && r.cols > 50)
-            ui_put_field(ui, r, y, 32, r.cols - 33, str_z(help), THING_POPUP_DIM);
-        if (keys.n && r.cols > 50 + keys.n)
+            ui_put_field(ui, r, y, 32, r.cols - 33 - (key ? (unsigned)keys.n + 2 : 0), str_z(help), THING_POPUP_DIM);
+        if (key)
             put_right(ui, r, y, r.cols - 1, buf_z(&keys), THING_KEY);
         buf_fini(&keys);
         if (top + y == cur)

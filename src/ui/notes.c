@@ -20,6 +20,10 @@ static void add(struct ui *ui, uint8_t level, const char *text)
     ui->said++;
     if (ui->answer && !ui->hooking)
         buf_addf(ui->answer, "%s\n", text);
+    else if (ui->late.req) {
+        buf_addf(&ui->late.text, "%s\n", text);
+        ui->late.failed = ui->late.failed || level == NOTE_ERROR;
+    }
     snprintf(ui->status, sizeof ui->status, "%s", text);
     ui->status_core = strlen(ui->status);
     ui->status_level = level;

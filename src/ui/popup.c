@@ -325,8 +325,6 @@ static void list_binding(void *arg, const struct binding *b)
         buf_addf(&what, "keys %s", b->macro);
     else
         buf_addf(&what, "%s%s%s", plain ? command->help : b->command, "", "");
-    if (plain)
-        buf_addf(&what, "  (%s)", command->name);
     if (!command || !(command->flags & CMD_HIDDEN))
         ui_popup_item(l->ui, buf_z(&keys), buf_z(&what));
     free(word);

@@ -196,6 +196,14 @@ struct news {
     struct watch *pause; /* runs: told a moment ago */
     char title[40];      /* of the terminal, as set last */
 };
+/* `tuimail cmd` waits a moment for what the store says of the changes that its command asked for. */
+struct late_answer {
+    uint32_t req; /* of RUN; 0: nobody waits */
+    uint32_t from, to;
+    bool failed;
+    struct buf text;
+    struct watch *timer;
+};
 struct hook {
     unsigned event;
     struct cmd_scope scope;
@@ -304,9 +312,10 @@ struct ui {
     ckey recorded[MACRO_MAX];      /* `record`: the last one */
     size_t nrecorded, record_mark; /* mark: where the keys of the command under way begin */
     bool failed;                   /* the last command could not be done: a macro ends there */
-    struct buf *answer;            /* `tuimail cmd` waits: what is said and listed goes here too */
-    bool listed;                   /* a list is, or was, made for it */
-    struct popup behind;           /* what a list for the answer would have closed */
+    struct late_answer late;
+    struct buf *answer;  /* `tuimail cmd` waits: what is said and listed goes here too */
+    bool listed;         /* a list is, or was, made for it */
+    struct popup behind; /* what a list for the answer would have closed */
     struct watch *keys_timer;
     bool pasting;
     struct typed typed;

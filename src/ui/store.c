@@ -6,6 +6,7 @@
 
 enum {
     ANSWER_MAX = 32768 /* what RAN holds */,
+    LATE_MS = 3000,
     RETRY_FIRST_MS = 300,
     RETRY_MAX_MS = 30000,
     DRAIN_MS = 500,
@@ -59,20 +60,53 @@ static void answer(struct ui *ui, uint32_t req, const struct msg *m, bool last)
         close(m->fd);
 }
 
-/* From `tuimail cmd`: answered with what it says, if it says anything. */
+/* ---- commands from `tuimail cmd` ---- */
+static void late_end(struct ui *ui)
+{
+    struct late_answer *l = &ui->late;
+    struct err err = ERR_INIT;
+    if (l->req && ui->client && ui->client->chan)
+        SEND(ui->client->chan, -1, &err, RAN, .req = l->req, .ok = !l->failed, .text = buf_str(&l->text));
+    watch_free(&l->timer);
+    buf_fini(&l->text);
+    *l = (struct late_answer){.req = 0};
+}
+
+static void on_late(void *arg)
+{
+    late_end(arg);
+}
+
+static bool late_waits(const struct ui *ui)
+{
+    for (size_t i = 0; i < ui->changes.n; i++)
+        if (ui->changes.list[i].req > ui->late.from && ui->changes.list[i].req <= ui->late.to)
+            return true;
+    return false;
+}
+
+static void late_check(struct ui *ui)
+{
+    if (ui->late.req && !late_waits(ui))
+        late_end(ui);
+}
+
+/* Answered with what it says and lists; where it changes mail, with what becomes of that. */
 static void on_run(struct ui *ui, const struct m_RUN *m)
 {
-    struct err err = ERR_INIT;
-    uint32_t req = m->req;
     struct buf answer = BUF_INIT(ANSWER_MAX);
+    uint32_t req = m->req, from = ui->next_req;
     char *text = mem_dup_n(m->text.p, m->text.n);
+    late_end(ui); /* one at a time */
     ui_answer_begin(ui, &answer);
     bool ok = ui_run(ui, text);
     ui_answer_end(ui);
     ui->dirty = true;
-    if (ui->client && ui->client->chan)
-        SEND(ui->client->chan, -1, &err, RAN, .req = req, .ok = ok, .text = buf_str(&answer));
-    buf_fini(&answer);
+    ui->late = (struct late_answer){.req = req, .from = from, .to = ui->next_req, .failed = !ok, .text = answer};
+    if (ok && late_waits(ui))
+        ui->late.timer = loop_after(ui->loop, LATE_MS, on_late, ui);
+    else
+        late_end(ui);
     free(text);
 }
 
@@ -294,9 +328,11 @@ static void on_message(struct ui *ui, struct msg *m)
         break;
     case MSG_INTENT_OK:
         answer(ui, m->u.INTENT_OK.req, m, true);
+        late_check(ui);
         break;
     case MSG_REFUSED:
         answer(ui, m->u.REFUSED.req, m, true);
+        late_check(ui);
         break;
     case MSG_UNDONE:
         answer(ui, m->u.UNDONE.req, m, true);
@@ -331,6 +367,7 @@ static void lost(struct ui *ui, const struct err *err)
 {
     watch_free(&ui->store_watch);
     chan_free(&ui->client->chan);
+    late_end(ui);
     while (ui->nrequests) {
         struct request r = ui->requests[--ui->nrequests];
         buffer_enter(ui, r.buffer);
@@ -420,6 +457,7 @@ void ui_store_watch(struct ui *ui)
 void ui_store_fini(struct ui *ui)
 {
     struct err err = ERR_INIT;
+    late_end(ui);
     watch_free(&ui->store_watch);
     watch_free(&ui->retry_timer);
     if (ui->client && ui->client->chan) /* what the user did goes out before we go */

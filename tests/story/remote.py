@@ -33,7 +33,7 @@ def test_commands_for_the_screen():
                 contains(user.command("cmd", "bind"), "\nd\tdelete: move to the trash")
                 contains(user.command("cmd", "help", "wrap"), "wrap\t")
                 term.wait("3 of 3")
-                user.command("cmd", "first ; archive")
+                contains(user.command("cmd", "first ; archive"), "archived 1 message")
                 term.wait("archived 1 message")
                 wrong = user.run("cmd", "frobnicate")
                 equal(wrong.returncode, 64)
