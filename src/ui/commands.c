@@ -143,7 +143,7 @@ bool run_bottom(void *context, const struct cmd_args *args, struct err *err)
 {
     struct ui *ui = context;
     (void)args, (void)err;
-    message_bottom(&ui->message, MAX(ui->layout.message.rows, 2u) - 1);
+    message_bottom(&ui->message, ui_text_rows(ui));
     return true;
 }
 
@@ -190,7 +190,7 @@ bool run_open(void *context, const struct cmd_args *args, struct err *err)
     const struct list_row *row = list_cursor(ui_list(ui));
     bool rest = row && (row->state & ROW_STUB) && !ui->open_req; /* of which only the header is shown: the rest */
     if (ui->message.state != MESSAGE_NONE && row && ref_eq(row->ref, ui->message.ref) && !rest) {
-        unsigned rows = MAX(ui->layout.message.rows, 2u) - 1;
+        unsigned rows = ui_text_rows(ui);
         message_scroll(&ui->message, rows > 2 ? rows - 2 : 1, rows);
         return true;
     }

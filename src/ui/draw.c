@@ -275,18 +275,63 @@ static void draw_list(struct ui *ui)
 }
 
 /* ---- the message ---- */
+enum { FILES_ROWS = 8 }; /* of the pane, for a line of attachments */
+
+static bool has_files(const struct ui *ui)
+{
+    return ui->message.nfiles && ui->message.state == MESSAGE_SHOWN && ui->layout.message.rows >= FILES_ROWS;
+}
+
+static const char *verdict(const struct ui *ui, bool *bad_r)
+{
+    *bad_r = false;
+    return ui->message.state == MESSAGE_SHOWN && ui->layout.message.rows > 2 ? crypto_banner(ui, bad_r) : NULL;
+}
+
+/* Between the title line and what is below the text. */
+unsigned ui_text_rows(const struct ui *ui)
+{
+    bool bad;
+    unsigned rows = ui->layout.message.rows, other = 1 + (verdict(ui, &bad) != NULL) + has_files(ui);
+    return rows > other ? rows - other : 1;
+}
+
+/* What is attached, and the key that lists it: seen without going to the end of the text. */
+static void draw_files(struct ui *ui, struct rect r)
+{
+    struct buf line = BUF_INIT(4096), key = BUF_INIT(200);
+    const struct message *m = &ui->message;
+    struct text sign = grid_sign(&ui->grid, SIGN_ATTACHMENT);
+    unsigned y = r.rows - 1 - (ui_text_rows(ui) + 2 < r.rows);
+    if (keymap_where(ui->keymap, CTX_MESSAGE, "parts", &key))
+        buf_addz(&key, " lists, saves");
+    unsigned right = (unsigned)key.n && r.cols > key.n + 30 ? (unsigned)key.n + 2 : 0;
+    buf_addf(&line, "%.*s ", (int)sign.n, sign.p);
+    if (m->nfiles > 1)
+        buf_addf(&line, "%u files: ", m->nfiles);
+    buf_addz(&line, m->files);
+    grid_fill_row(&ui->grid, r, y, THING_PART);
+    ui_put_field(ui, r, y, 1, r.cols - 1 - right, buf_str(&line), THING_PART);
+    if (right)
+        put_right(ui, r, y, r.cols - 1, buf_z(&key), THING_PART);
+    buf_fini(&line);
+    buf_fini(&key);
+}
+
 static void draw_message(struct ui *ui)
 {
     struct rect r = ui->layout.message;
     char place[16];
     if (r.rows < 2 || ui->message.state == MESSAGE_NONE)
         return;
-    struct rect text = {r.y + 1, r.x + 1, r.rows - 1, r.cols > 2 ? r.cols - 2 : r.cols};
+    struct rect text = {r.y + 1, r.x + 1, MIN(ui_text_rows(ui), r.rows - 1), r.cols > 2 ? r.cols - 2 : r.cols};
     if (ui->conf->wrap && ui->conf->wrap < text.cols)
         text.cols = ui->conf->wrap;
     style s = ui->focus == PANE_MESSAGE ? THING_ACCENT : THING_RULE;
     grid_hline(&ui->grid, r, 0, s);
     message_draw(&ui->message, &ui->grid, text);
+    if (has_files(ui))
+        draw_files(ui, r);
     const char *word = message_place(&ui->message, text.rows, place);
     char label[40];
     snprintf(label, sizeof label, " %s%s%s ", ui->message.flags & VIEW_RAW ? "raw " : "",
@@ -574,8 +619,8 @@ static void draw_extra(struct ui *ui)
     const struct layout *l = &ui->layout;
     enum cmd_context context;
     bool bad = false;
-    const char *banner = ui->message.state == MESSAGE_SHOWN ? crypto_banner(ui, &bad) : NULL;
-    if (banner && l->message.rows > 2)
+    const char *banner = verdict(ui, &bad);
+    if (banner)
         extra_line(ui, l->message, l->message.rows - 1, 0, str_z(banner), bad ? THING_WARNING : THING_BANNER);
     if (extra_context(ui, &context)) {
         unsigned x = l->boxes.cols && l->rule_rows ? l->rule_x + 1 : 0;

@@ -12,6 +12,7 @@ enum {
     FOLD_SHOWN = 6,
     FOLD_SCAN = 4000,
     HEADER_LINES = 6,
+    FILES_CHARS = 2000,
     LINKS_BEHIND = 64
 };
 
@@ -32,6 +33,9 @@ void message_close(struct message *m)
     doc_free(&m->next);
     free(m->subject);
     free(m->lines);
+    free(m->files);
+    m->files = NULL;
+    m->nfiles = 0;
     m->subject = NULL;
     m->lines = NULL;
     m->cap = 0;
@@ -80,6 +84,23 @@ bool message_feed(struct message *m, struct str bytes, struct err *err)
     return doc_feed(m->doc, bytes, err);
 }
 
+static void list_files(struct message *m)
+{
+    struct buf words = BUF_INIT(FILES_CHARS);
+    m->nfiles = 0;
+    for (size_t i = 0; i < doc_count(m->doc); i++) {
+        const struct doc_item *item = doc_at(m->doc, i);
+        if (item->kind != DOC_PART || !(item->flags & DOC_PART_ATTACHMENT))
+            continue;
+        struct str name = item->text.n ? item->text : item->name;
+        buf_addf(&words, "%s%.*s ", m->nfiles++ ? ", " : "", STR_FMT(name));
+        buf_add_size(&words, item->size);
+    }
+    free(m->files);
+    m->files = m->nfiles ? buf_take(&words, NULL) : NULL;
+    buf_fini(&words);
+}
+
 void message_done(struct message *m)
 {
     if (m->next) {
@@ -90,6 +111,7 @@ void message_done(struct message *m)
     }
     m->state = MESSAGE_SHOWN;
     m->complete = true;
+    list_files(m);
 }
 
 void message_fail(struct message *m, const char *why)

@@ -36,7 +36,9 @@ struct message {
     size_t nlines, cap;
     size_t next_item; /* the first item that is not wrapped */
     size_t top;       /* line at the top of the pane */
-    int64_t owed;     /* lines to be scrolled when they are here */
+    char *files;      /* names and sizes of what is attached, raw; NULL where nothing is */
+    unsigned nfiles;
+    int64_t owed; /* lines to be scrolled when they are here */
 };
 #define MESSAGE_LINES_MAX 4000000u
 void message_init(struct message *);

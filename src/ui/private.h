@@ -615,6 +615,7 @@ void panes_load(struct ui *);                      /* as they were left at the e
 void panes_save(struct ui *);
 /* ---- draw.c ---- */
 void draw_all(struct ui *);
+unsigned ui_text_rows(const struct ui *); /* of the message's text in its pane, 1 at least */
 /* Into a field: what came from outside passes text_from_bytes in these two, once, at the last moment. */
 struct text ui_clean(const struct ui *, struct str raw, struct buf *out);
 void ui_put_field(struct ui *, struct rect, unsigned y, unsigned x, unsigned width, struct str raw, style);

@@ -344,11 +344,6 @@ void ui_follow(struct ui *ui)
 }
 
 /* ---- commands of the message pane ---- */
-static unsigned pane_rows(const struct ui *ui)
-{
-    return MAX(ui->layout.message.rows, 2u) - 1; /* its title line */
-}
-
 static bool is_open(const struct ui *ui)
 {
     return ui->message.state != MESSAGE_NONE;
@@ -372,7 +367,7 @@ bool run_scroll_down(void *context, const struct cmd_args *args, struct err *err
             ui_note(ui, NOTE_INFO, "loaded by itself when %s is connected · j goes on", a->name);
         return true;
     }
-    if (message_scroll(&ui->message, MAX(pane_rows(ui), 3u) - 2, pane_rows(ui)))
+    if (message_scroll(&ui->message, MAX(ui_text_rows(ui), 3u) - 2, ui_text_rows(ui)))
         return true;
     if (ui->open_req) { /* not read to its end: not passed over */
         ui_note(ui, NOTE_INFO, "the rest of the message is on its way · j goes on");
@@ -389,7 +384,7 @@ bool run_scroll_up(void *context, const struct cmd_args *args, struct err *err)
 {
     struct ui *ui = context;
     (void)args, (void)err;
-    message_scroll(&ui->message, -(int64_t)(MAX(pane_rows(ui), 3u) - 2), pane_rows(ui));
+    message_scroll(&ui->message, -(int64_t)(MAX(ui_text_rows(ui), 3u) - 2), ui_text_rows(ui));
     return true;
 }
 
@@ -397,7 +392,7 @@ bool run_line_down(void *context, const struct cmd_args *args, struct err *err)
 {
     struct ui *ui = context;
     (void)args, (void)err;
-    message_scroll(&ui->message, ui_times(ui), pane_rows(ui));
+    message_scroll(&ui->message, ui_times(ui), ui_text_rows(ui));
     return true;
 }
 
@@ -405,7 +400,7 @@ bool run_line_up(void *context, const struct cmd_args *args, struct err *err)
 {
     struct ui *ui = context;
     (void)args, (void)err;
-    message_scroll(&ui->message, -(int64_t)ui_times(ui), pane_rows(ui));
+    message_scroll(&ui->message, -(int64_t)ui_times(ui), ui_text_rows(ui));
     return true;
 }
 
@@ -448,7 +443,7 @@ static void find_typed(struct ui *ui, void *arg, const char *text)
         return;
     free(ui->message.find);
     ui->message.find = *text ? mem_dup_z(text) : NULL;
-    if (*text && !message_find(&ui->message, true, pane_rows(ui)))
+    if (*text && !message_find(&ui->message, true, ui_text_rows(ui)))
         ui_note(ui, NOTE_WARNING, "not found: %s", text);
 }
 
@@ -466,7 +461,7 @@ bool run_find(void *context, const struct cmd_args *args, struct err *err)
 static bool next_hit(struct ui *ui, bool forward, struct err *err)
 {
     if (is_open(ui) && ui->message.find) {
-        if (!message_find(&ui->message, forward, pane_rows(ui)))
+        if (!message_find(&ui->message, forward, ui_text_rows(ui)))
             ui_note(ui, NOTE_WARNING, "not found: %s", ui->message.find);
     } else if (ui_list(ui)->source == LIST_HITS) {
         list_move(ui_list(ui), forward ? 1 : -1, err);
