@@ -71,7 +71,7 @@ static void on_typed(void *arg, short revents)
     struct session *s = arg;
     ckey key;
     int n = 0;
-    while (n < KEYS_PER_TURN && !s->ui->quit && term_key(s->term, &key)) {
+    while (n < KEYS_PER_TURN && !s->ui->quit && !typed_for_editor(s->ui) && term_key(s->term, &key)) {
         ui_key(s->ui, key);
         s->typed = true;
         n++;

@@ -149,9 +149,10 @@ struct typed {
     ckey keys[128];
     size_t n;
     struct watch *timer;
-    bool for_text; /* the first one is for the text of the message */
-    bool given_up; /* waited too long: keys act on what is here */
-    bool again;    /* the one that is heard waited before */
+    bool for_text;   /* the first one is for the text of the message */
+    bool for_editor; /* they were typed for an editor that is about to start */
+    bool given_up;   /* waited too long: keys act on what is here */
+    bool again;      /* the one that is heard waited before */
 };
 
 #define NOTE_CHARS 640 /* a reason and what to do about it */

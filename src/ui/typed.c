@@ -20,6 +20,8 @@ static const char *awaited(struct ui *ui)
         return "the search had an answer";
     if (composed(ui) && composed(ui)->busy)
         return "the mail was ready";
+    if (ui_load_awaits(ui) == LOAD_EDITOR)
+        return "the editor was there";
     if (ui_load_awaits(ui) == LOAD_PARTS)
         return "the list of parts was there";
     if (ui->typed.for_text && message_comes(ui))
@@ -34,17 +36,24 @@ static void stop(struct ui *ui)
     ui->typed.for_text = false;
 }
 
-void typed_give_up(struct ui *ui)
+static void drop(struct ui *ui, const char *what)
 {
     size_t n = ui->typed.n;
+    stop(ui);
+    if (n)
+        ui_note(ui, NOTE_WARNING, "%zu key%s typed before %s: dropped", n, n == 1 ? "" : "s", what);
+}
+
+void typed_give_up(struct ui *ui)
+{
+    bool for_text = ui->typed.for_text;
     const char *what = awaited(ui);
     watch_free(&ui->typed.timer);
     if (!what) /* it is here: the next frame hears them */
         return;
-    ui->typed.n = 0;
+    drop(ui, what);
     ui->typed.given_up = true; /* keys act again, on what is here */
-    if (n)
-        ui_note(ui, NOTE_WARNING, "%zu key%s typed before %s: dropped", n, n == 1 ? "" : "s", what);
+    ui->typed.for_text = for_text;
     ui->dirty = true;
 }
 
@@ -82,6 +91,7 @@ bool typed_hold(struct ui *ui, ckey key)
             ui_note(ui, NOTE_INFO, "%zu key%s typed ahead: dropped", n, n == 1 ? "" : "s");
         return false;
     }
+    t->for_editor = ui_load_awaits(ui) == LOAD_EDITOR;
     keep(ui, key);
     return true;
 }
@@ -109,6 +119,8 @@ bool typed_hold_for_text(struct ui *ui, const struct binding *b, const ckey *key
 void typed_go_on(struct ui *ui)
 {
     struct typed *t = &ui->typed;
+    if (t->n && t->for_editor && ui_load_awaits(ui) != LOAD_EDITOR) /* it cannot be given them, and nothing else may */
+        drop(ui, "the editor was there");
     while (t->n && !awaited(ui) && !extra_has_terminal(ui)) {
         ckey key = t->keys[0];
         memmove(t->keys, &t->keys[1], --t->n * sizeof t->keys[0]);
