@@ -173,10 +173,11 @@ static void body_done(struct acct *a, struct step *s, enum err_kind kind, struct
         next = o->next;
         if (o->state != OPEN_FETCHING || o->step != s->number)
             continue;
-        /* The next line may serve it, from where this one broke off; once. */
-        bool again = !o->prefetch && !o->patience && lost(kind);
+        /* The next line may serve it, from where this one broke off; once. What was canceled is another one's, and took
+         * the line along. */
+        bool again = !o->prefetch && !o->patience && (lost(kind) || kind == ERR_CANCELED);
         if (again)
-            o->patience = a->line == LINE_UP ? 2 : 1; /* LOST comes, or came */
+            o->patience = a->line == LINE_UP && lost(kind) ? 2 : 1; /* LOST comes, or came, or delays nothing */
         if (moved || again) {
             o->state = OPEN_WAITS;
             o->step = 0;
