@@ -736,7 +736,7 @@ def test_maildir_of_a_maildrop_is_away():
     with tap.directory() as root, contextlib.closing(Server(os.path.join(root, "dovecot"), relay=False)) as server:
         server.deliver("bob", dated("before"))
         bob = User(os.path.join(root, "bob"), server, protocol="pop3s", lines="set -a work leave delete\n")
-        with bob.at_screen(cols=100) as term:
+        with bob.at_screen(cols=120) as term:
             term.wait("before")
             home = os.path.join(bob.store, "mail", "work")
             eventually("the server is empty", lambda: not server.subjects("bob", "INBOX"))
