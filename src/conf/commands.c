@@ -296,9 +296,14 @@ static void rule_fini(struct rule *r)
     free(r->tags);
 }
 
+static bool is_blank(const char *z)
+{
+    return z[strspn(z, " \t")] == '\0';
+}
+
 static bool run_rule(struct conf *conf, UNUSED struct loader *loader, const struct line *line, struct err *err)
 {
-    if (line->n < 3 || !line->words[1][0])
+    if (line->n < 3 || is_blank(line->words[1])) /* a query of nothing would be all mail */
         return usage(err,
                      "rule QUERY [-account NAME] [-folder MAILBOX] [-tag TAG] [-untag TAG] [-read] [-flag] [-stop]");
     struct rule r = {.query = mem_dup_z(line->words[1]), .account = mem_dup_z(""), .folder = mem_dup_z("")};

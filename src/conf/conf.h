@@ -101,8 +101,9 @@ struct rule_effect {
     const char *folder;       /* NULL: it stays where it is */
     char tags[RULE_TAGS_MAX]; /* "+x -y" */
     bool read, flag, stop;
-    const struct rule *last; /* the last that matched, NULL none */
-    size_t from;             /* of what it is the continuation */
+    const struct rule *last;  /* the last that matched, NULL none */
+    const struct rule *filed; /* whose folder it is */
+    size_t from;              /* of what it is the continuation */
 };
 /* All that came up, each once; [0] is nothing. */
 struct rule_effects {

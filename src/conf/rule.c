@@ -33,8 +33,10 @@ void rule_add(struct rule_effect *e, const struct rule *r)
     struct str tags = str_z(r->tags), word;
     if (e->stop)
         return;
-    if (r->folder[0])
+    if (r->folder[0]) {
         e->folder = r->folder;
+        e->filed = r;
+    }
     while (str_split(&tags, ' ', &word))
         if (word.n > 1)
             tag_put(e->tags, sizeof e->tags, word);

@@ -188,6 +188,7 @@ static void rule_broken(struct rules *x, const char *why)
 struct done {
     uint32_t count;
     struct buf words; /* "3 to Builds, 1 tagged ci" */
+    bool refused;     /* a rule was told of that could not be done */
 };
 
 static void done_say(struct done *d, const struct rule_effect *e, uint32_t count)
@@ -226,10 +227,25 @@ static bool effect_record(struct acct *a, const struct rule_effect *e, const uin
     return true;
 }
 
-/* An account that refuses it (a mailbox that takes none) is told with the rule; false: the database failed. */
+static bool is_broken(const struct err *e)
+{
+    return e->kind == ERR_STORE || e->kind == ERR_DISK_FULL || e->kind == ERR_IO;
+}
+
+static void refusal_tell(struct rules *x, const struct rule *r, const struct err *why, struct done *done)
+{
+    done->refused = done->refused || why->kind != ERR_NO_MESSAGE;
+    if (why->kind != ERR_NO_MESSAGE)
+        acct_note(x->acct, 1, why->kind, "%s: rule \"%.100s\" could not be done: %s", r->defined_in, r->query,
+                  why->text);
+}
+
+/* An account that refuses it (a mailbox that takes none) is told with the rule, and the rest of it is done; false: the
+ * database failed. */
 static bool effect_do(struct rules *x, size_t effect, uint64_t *group, struct done *done, struct err *err)
 {
-    const struct rule_effect *e = &x->effects.list[effect];
+    struct rule_effect now = x->effects.list[effect], *e = &now;
+    bool automatic = x->now == NULL;
     uint64_t *ids = mem_array(x->n + 1, sizeof *ids);
     uint32_t count = 0;
     struct err why = ERR_INIT;
@@ -237,24 +253,28 @@ static bool effect_do(struct rules *x, size_t effect, uint64_t *group, struct do
     for (size_t i = 0; i < x->n; i++)
         if (x->effect[i] == effect)
             ids[n++] = x->msgs[i];
-    bool ok = n == 0 || !rule_does(e) || effect_record(x->acct, e, ids, n, x->now == NULL, group, &count, &why);
+    bool ok = n == 0 || !rule_does(e) || effect_record(x->acct, e, ids, n, automatic, group, &count, &why);
+    if (!ok && !is_broken(&why) && e->folder) {
+        refusal_tell(x, e->filed, &why, done);
+        why = ERR_INIT;
+        e->folder = NULL;
+        ok = !rule_does(e) || effect_record(x->acct, e, ids, n, automatic, group, &count, &why);
+    }
     free(ids);
     if (ok)
         done_say(done, e, count);
-    bool broken = why.kind == ERR_STORE || why.kind == ERR_DISK_FULL || why.kind == ERR_IO;
-    if (!ok && broken)
+    else if (is_broken(&why))
         *err = why;
-    else if (!ok && why.kind != ERR_NO_MESSAGE)
-        acct_note(x->acct, 1, why.kind, "%s: rule \"%.100s\" could not be done: %s", e->last->defined_in,
-                  e->last->query, why.text);
-    return ok || !broken;
+    else
+        refusal_tell(x, e->last, &why, done);
+    return ok || !is_broken(&why);
 }
 
-/* Not over what was said of a broken rule. */
+/* Not over what was said of a rule that is broken or could not be done. */
 static void done_tell(struct rules *x, const struct done *d)
 {
     const char *plural = d->count == 1 ? "" : "s", *words = clean_line(buf_str(&d->words));
-    if (x->any_broken)
+    if (x->any_broken || d->refused)
         log_msg(LOG_INFO, "%s: rules: %u new message%s: %s", x->acct->name, d->count, plural, words);
     else
         acct_note(x->acct, 0, ERR_NONE, "rules: %u new message%s: %s", d->count, plural, words);

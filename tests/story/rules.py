@@ -120,6 +120,22 @@ def test_scanners():
             server.close()
 
 
+def test_folder_that_cannot_be():
+    """The rule that names it is told of, not the last one that fits, and the rest of what the rules say is done."""
+    with tap.directory() as root:
+        server = Server(os.path.join(root, "dovecot"))
+        bob = User(os.path.join(root, "bob"), server, protocol="pop3s", lines='rule "subject:one" -folder ../x -tag wanted\nrule "subject:plain" -tag plain\n')
+        try:
+            server.deliver("bob", message("plain one"))
+            line = open(bob.rc).read().split("\n").index('rule "subject:one" -folder ../x -tag wanted') + 1
+            with bob.at_screen(cols=200) as term:
+                term.wait('tuimailrc:%d: rule "subject:one" could not be done' % line)
+                eventually("the tags of both", lambda: {"wanted", "plain"} <= set(tags(bob, "subject:one")))
+            equal(subjects(folder(bob)), {"plain one": ""})
+        finally:
+            server.close()
+
+
 def test_stub():
     """A mail over max-size, of which only the header is here, is filed by that, and opened where it was filed."""
     rules = 'set -a work max-size 20K\nrule "spam:yes" -folder Junk -stop\nrule "from:build" -folder Builds\n'

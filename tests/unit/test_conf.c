@@ -395,6 +395,7 @@ static void test_refused(void **state)
         {"account b imap://alice@imap.example.org\nset -a b tls none", "tls none would send"},
         {"set -a work tls none", "none of its URLs"},
         {"rule \"from:x\"", "write: rule"},
+        {"rule \"  \" -folder y", "write: rule"}, /* notmuch takes it for all mail */
         {"rule x -fodler y", "did you mean \"-folder\""},
         {"rule x -tag +y", "is no tag"},
         {"rule x -untag Unread", "follows a message's flags"},
@@ -975,10 +976,12 @@ static void test_rule_effects(void **state)
     assert_string_equal(all.list[one].folder, "A");
     assert_string_equal(all.list[two].folder, "B"); /* the later one counts */
     assert_string_equal(all.list[two].tags, "+y -x");
+    assert_true(all.list[one].filed == &a && all.list[two].filed == &b && all.list[two].last == &b);
     assert_true(all.list[two].read && !all.list[two].flag && rule_does(&all.list[two]));
     size_t end = rule_effect_with(&all, two, &stop);
     assert_int_equal(rule_effect_with(&all, end, &a), end);
     assert_string_equal(all.list[end].folder, "B");
+    assert_true(all.list[end].filed == &b && all.list[end].last == &stop);
     size_t nothing = rule_effect_with(&all, 0, &stop);
     assert_false(rule_does(&all.list[nothing]));
     assert_int_equal(all.list[end].from, two);
