@@ -189,6 +189,29 @@ def test_a_key_costs_few_bytes():
         equal(p.end(), 0)
 
 
+def test_a_slow_line_gets_an_arrow():
+    """A terminal that takes half a second for a large frame, twice: the bar becomes a mark. Keys come through between the answers."""
+    with tap.directory() as root:
+        p = Pty(root, 40, 120)
+        out, answered = p.wait(WELCOME), 0
+        while answered < 2:
+            if b"\x1b[5n" in out:
+                equal(out.count(b"\x1b[5n"), 2, "questions around the frame")
+                os.write(p.fd, b"\x1b[0n")
+                p.read(0.6)
+                os.write(p.fd, b"\x1b[0n")
+                answered += 1
+            out = p.type(b"\x0c")
+        contains(out, b">")
+        cost = max(len(p.type(b"j")) for _ in range(3))
+        assert 0 < cost <= 45, "j costs %d bytes" % cost
+        os.write(p.fd, b":set arrow-cursor no\r")
+        p.read()
+        assert len(p.type(b"k")) > 60, "the bar is back"
+        p.type(b"q")
+        equal(p.end(), 0)
+
+
 def yanked(out):
     """What an OSC 52 among these bytes holds."""
     return base64.b64decode(out.split(b"\x1b]52;c;", 1)[1].split(b"\x07", 1)[0])
