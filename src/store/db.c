@@ -484,6 +484,19 @@ static void recover(struct db *db, unsigned *opened)
     held_refresh_flag(db);
 }
 
+/* The first write makes the cache's log, and SQLite would wait for the disk, twice, before the list can be shown. It
+ * need not: until the next checkpoint, which waits for the whole log, the file itself is as it was. */
+static bool recover_all(struct db *db, unsigned *opened, struct err *err)
+{
+    bool own;
+    if (!sql_exec(&db->q, "PRAGMA wal_autocheckpoint=0", err) ||
+        !sql_exec(&db->q, "PRAGMA cache.synchronous=OFF", err) || !call_enter(db, &own, err))
+        return false;
+    recover(db, opened);
+    return call_leave(db, own, err) && sql_exec(&db->q, "PRAGMA cache.synchronous=NORMAL", err) &&
+           sql_exec(&db->q, "PRAGMA wal_autocheckpoint=10000", err);
+}
+
 bool db_open(const char *state_dir, const char *account, bool local, struct db **db_r, unsigned *opened_r,
              struct err *err)
 {
@@ -503,14 +516,10 @@ bool db_open(const char *state_dir, const char *account, bool local, struct db *
     db->dropped = BUF_INIT(64u << 20);
     db->unfiled = BUF_INIT(1u << 20);
     char *keep = path_join(dir, SQL_KEEP_NAME), *cache = path_join(dir, SQL_CACHE_NAME);
-    bool own, ok = schema_open(db, keep, cache, opened_r, err);
+    bool ok = schema_open(db, keep, cache, opened_r, err) && recover_all(db, opened_r, err);
     free(keep);
     free(cache);
-    if (ok && (ok = call_enter(db, &own, err))) {
-        recover(db, opened_r);
-        ok = call_leave(db, own, err);
-        db->nchanged = 0; /* nobody has read anything yet */
-    }
+    db->nchanged = 0; /* nobody has read anything yet */
     if (!ok) {
         db_close(&db);
         return false;
