@@ -174,7 +174,9 @@ enum {
     K_RESIZE = K_SPECIAL + 128,
     K_PASTE_BEGIN,
     K_PASTE_END,
-    K_MOUSE,           /* never bound by users */
+    K_MOUSE, /* never bound by users, so the next two: the terminal has the focus, or lost it */
+    K_FOCUS_IN,
+    K_FOCUS_OUT,
     K_SHIFT = 1 << 28, /* with named keys only */
     K_CTRL = 1 << 29,
     K_ALT = 1 << 30,

@@ -528,18 +528,26 @@ const struct option conf_options[] = {
              "the like are words, lines between panes are blank, threads are told by level, layout auto shows one pane "
              "at a "
              "time, and what changes by itself, as the bytes of a transfer, changes every ten seconds at most."},
+    {.name = "mouse",
+     .type = OPT_BOOL,
+     GLOBAL(mouse),
+     .def = "no",
+     .help = "Click and wheel work in the panes",
+     .more = "A click goes to a row, opens a mailbox, or opens the message it is on already; the wheel scrolls what is "
+             "below "
+             "it. The terminal then selects text only with Shift held."},
     {.name = "notify",
      .type = OPT_CHOICES,
      GLOBAL(notify),
      .def = "",
-     .choices = "bell osc9 osc777 title",
+     .choices = "bell osc9 osc777 notify-send title",
      .help = "How the terminal tells of new mail; several separated by blanks",
-     .more =
-         "bell rings. osc9 and osc777 ask the terminal for a notification of the desktop: osc9 in iTerm2, kitty, "
-         "WezTerm, Windows Terminal and others, osc777 in urxvt, foot, Ghostty and VTE ones. title shows the number "
-         "of unread mails in the title of the terminal. Inside tmux its option allow-passthrough is needed. New is "
-         "unread mail that just arrived in an inbox or a mailbox of no special role: no copy of one's own, no mail "
-         "that was moved, nothing old. It is told at most every ten seconds. \"on new-mail run\" runs a command."},
+     .more = "bell rings. osc9 and osc777 ask the terminal for a notification of the desktop: osc9 in iTerm2, kitty, "
+             "WezTerm, Windows Terminal and others, osc777 in urxvt, foot, Ghostty and VTE ones. notify-send runs that "
+             "program, on the machine where tuimail runs. title shows the number "
+             "of unread mails in the title of the terminal. Inside tmux its option allow-passthrough is needed. New is "
+             "unread mail that just arrived in an inbox or a mailbox of no special role: no copy of one's own, no mail "
+             "that was moved, nothing old. It is told at most every ten seconds. \"on new-mail run\" runs a command."},
     {.name = "confirm-quit",
      .type = OPT_BOOL,
      GLOBAL(confirm_quit),

@@ -641,7 +641,8 @@ static void place_cursor(struct ui *ui)
     if (p->kind != POPUP_NONE) {
         unsigned rows = p->height + 1;
         at = (struct rect){l->status.y > rows ? l->status.y - rows : 0, 0, rows, ui->grid.cols};
-        row = p->kind == POPUP_QUEUE && p->cur >= p->top ? p->cur - p->top + 1 : 0;
+        bool chosen = p->kind == POPUP_QUEUE || p->kind == POPUP_BUFFERS || p->kind == POPUP_JOBS;
+        row = chosen && p->cur >= p->top ? p->cur - p->top + 1 : 0;
     } else if (ui_context(ui) == CTX_BOXES) {
         at = l->boxes;
         row = ui->boxes.cur - ui->boxes.top;

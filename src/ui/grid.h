@@ -43,6 +43,11 @@ struct grid {
     unsigned nlinks;
     bool cursor_on; /* else the terminal's cursor stands at cursor_y, cursor_x but hidden */
 };
+/* What the mouse did, and at which cell. */
+struct mouse {
+    unsigned y, x;
+    enum { MOUSE_PRESS, MOUSE_WHEEL_UP, MOUSE_WHEEL_DOWN } what;
+};
 struct rect {
     unsigned y, x, rows, cols;
 };

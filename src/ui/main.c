@@ -6,7 +6,7 @@
 #include <signal.h>
 #include <unistd.h>
 
-enum { FRAME_MS = 16, KEYS_PER_TURN = 512, ONCE_COLS = 100, ONCE_ROWS = 40, EDITOR_POLL_MS = 50 };
+enum { FRAME_MS = 16, AWAY_FRAME_MS = 1000, KEYS_PER_TURN = 512, ONCE_COLS = 100, ONCE_ROWS = 40, EDITOR_POLL_MS = 50 };
 
 struct session {
     struct ui *ui;
@@ -65,14 +65,30 @@ static void osc(void *arg, struct text words)
     term_osc(((struct session *)arg)->term, words);
 }
 
+static void mouse(void *arg, bool on)
+{
+    term_mouse(((struct session *)arg)->term, on);
+}
+
 /* ---- events ---- */
+static void take_key(struct session *s, ckey key)
+{
+    struct mouse at;
+    if (key == K_FOCUS_IN || key == K_FOCUS_OUT)
+        ui_looked_at(s->ui, key == K_FOCUS_IN);
+    else if (key != K_MOUSE)
+        ui_key(s->ui, key);
+    else if (term_mouse_at(s->term, &at))
+        ui_mouse(s->ui, &at);
+}
+
 static void on_typed(void *arg, short revents)
 {
     struct session *s = arg;
     ckey key;
     int n = 0;
     while (n < KEYS_PER_TURN && !s->ui->quit && !typed_for_editor(s->ui) && term_key(s->term, &key)) {
-        ui_key(s->ui, key);
+        take_key(s, key);
         s->typed = true;
         n++;
     }
@@ -127,8 +143,8 @@ static void run(struct session *s, struct loop *loop)
     struct ui *ui = s->ui;
     int64_t shown = 0;
     while (!ui->quit) {
-        int64_t wait = -1, now = clock_mono_ms();
-        if (ui->dirty && (s->typed || ui->answered || now - shown >= FRAME_MS)) {
+        int64_t wait = -1, now = clock_mono_ms(), pause = ui->away ? AWAY_FRAME_MS : FRAME_MS;
+        if (ui->dirty && (s->typed || ui->answered || now - shown >= pause)) {
             ui_draw(ui);
             term_show(s->term, &ui->grid, &ui->theme);
             if (!shown) { /* with the first frame on the screen, what the next keys will want */
@@ -138,7 +154,7 @@ static void run(struct session *s, struct loop *loop)
             shown = now;
             s->typed = ui->answered = false;
         } else if (ui->dirty)
-            wait = FRAME_MS - (now - shown);
+            wait = pause - (now - shown);
         wait = leave_to_editor(s, wait);
         if (term_ahead(s->term))
             on_typed(s, 0);
@@ -150,7 +166,7 @@ static void run(struct session *s, struct loop *loop)
 static int on_screen(const struct ui_start *start, struct loop *loop, struct client *client)
 {
     struct session s = {.ui = NULL};
-    struct ui_terminal ops = {SIGNS_ALL, 0, false, suspend, resume, redraw, stop, bell, osc, &s};
+    struct ui_terminal ops = {SIGNS_ALL, 0, false, suspend, resume, redraw, stop, bell, mouse, osc, &s};
     struct err err = ERR_INIT;
     s.term = term_open(&err);
     if (!s.term) {

@@ -39,6 +39,35 @@ static void osc(struct ui *ui, const char *prefix, const char *first, const char
     buf_fini(&out);
 }
 
+/* Words of a mail for notify-send: cleaned, of at most some columns; in the body <, > and & are not markup. */
+static char *plain_words(const char *raw, bool body)
+{
+    struct buf clean = BUF_INIT(8192), out = BUF_INIT(8192);
+    struct text t = text_fit(text_from_bytes(str_z(raw), TEXT_FOLD_SPACE, &clean), WORDS_COLS);
+    for (size_t i = 0; i < t.n; i++) {
+        const char *as = !body           ? NULL
+                         : t.p[i] == '<' ? "&lt;"
+                         : t.p[i] == '>' ? "&gt;"
+                         : t.p[i] == '&' ? "&amp;"
+                                         : NULL;
+        if (as)
+            buf_addz(&out, as);
+        else
+            buf_addc(&out, t.p[i]);
+    }
+    buf_fini(&clean);
+    return buf_take(&out, NULL);
+}
+
+/* The program itself, without a shell; a word that begins with - is no option of its. */
+static void notify_send(const char *title, const char *subject)
+{
+    char *summary = plain_words(*title ? title : "new mail", false), *body = plain_words(subject, true);
+    ui_spawn((const char *const[]){"notify-send", "-a", "tuimail", "--", summary, body, NULL});
+    free(summary);
+    free(body);
+}
+
 static void newest(void *arg, const struct msg_row *row)
 {
     struct event_words *e = arg;
@@ -72,7 +101,7 @@ static void on_pause_end(void *arg);
 
 static void tell(struct ui *ui)
 {
-    bool desktop = wants(ui, "osc9") || wants(ui, "osc777");
+    bool desktop = wants(ui, "osc9") || wants(ui, "osc777") || wants(ui, "notify-send");
     struct event_words e = {.own = true};
     char many[40];
     ui->fresh = ui->news.count;
@@ -83,6 +112,8 @@ static void tell(struct ui *ui)
     snprintf(many, sizeof many, "%u new mails", ui->fresh);
     const char *from = e.of[VALUE_FROM] ? e.of[VALUE_FROM] : "";
     const char *subject = e.of[VALUE_SUBJECT] ? e.of[VALUE_SUBJECT] : "";
+    if (wants(ui, "notify-send"))
+        notify_send(ui->fresh > 1 ? many : from, subject);
     if (ui->term && !extra_has_terminal(ui)) {
         if (wants(ui, "bell"))
             ui->term->bell(ui->term->arg);

@@ -24,6 +24,7 @@ struct ui_terminal {
     void (*redraw)(void *);  /* draws all anew */
     void (*stop)(void *);    /* SIGTSTP by key */
     void (*bell)(void *);
+    void (*mouse)(void *, bool on);   /* tells of the mouse; else the terminal itself selects text with it */
     void (*osc)(void *, struct text); /* an operating system command of the terminal: "9;text" */
     void *arg;
 };
@@ -348,8 +349,10 @@ struct ui {
     unsigned fetching; /* it is that of a pass over the maildrop of this account, plus one; Esc ends it */
 
     bool dirty, quit, list_read;
-    bool answered;  /* what the last key asked for is here: it is drawn at once, not with the next frame */
-    uint32_t fresh; /* new mail since the bell rang */
+    bool away;       /* the terminal says that it has not the focus */
+    bool seen_waits; /* the message is marked as read when it is looked at again */
+    bool answered;   /* what the last key asked for is here: it is drawn at once, not with the next frame */
+    uint32_t fresh;  /* new mail since the bell rang */
 };
 
 /* ---- ui.c: life, store, drawing order ---- */
@@ -385,6 +388,10 @@ void event_of_row(const struct ui *, const struct list_row *, struct event_words
 void event_words_fini(struct event_words *);
 void ui_row_value(const struct ui *, const struct list_row *, enum value, struct buf *out);
 void ui_hooks_fini(struct ui *);
+
+/* ---- mouse.c ---- */
+void ui_mouse(struct ui *, const struct mouse *);
+void ui_looked_at(struct ui *, bool looked); /* the terminal has the focus */
 
 /* ---- session.c: what was on the screen when the terminal went away ---- */
 void ui_session_save(struct ui *);
@@ -506,6 +513,7 @@ void ui_remember(struct ui *, const char *command, const char *words);
 void ui_open(struct ui *, unsigned view_flags);
 void ui_open_close(struct ui *);
 void ui_shown_again(struct ui *); /* its buffer is shown again */
+void ui_seen_soon(struct ui *);   /* the shown message is marked as read, after option read-delay */
 void ui_follow(struct ui *);      /* the cursor moved: an open message pane shows its message */
 bool ui_url_allowed(struct str url);
 /* Shows the message in the fd in the pane, in place of the body of the message that is open there; the fd stays the

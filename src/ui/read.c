@@ -46,12 +46,15 @@ static void on_seen(void *arg)
     struct ui *ui = arg;
     const struct list_row *row = list_find(ui_list(ui), ui->message.ref);
     watch_free(&ui->seen_timer);
+    ui->seen_waits = ui->away;
+    if (ui->away)
+        return;
     if (row && !(row->flags & FLAG_SEEN) && ui->client && ui->client->chan)
         ui_act_on(ui, &ui->message.ref, 1,
                   &(struct action){.kind = INTENT_FLAGS, .verb = "marked read", .set = FLAG_SEEN}, true);
 }
 
-static void seen_soon(struct ui *ui)
+void ui_seen_soon(struct ui *ui)
 {
     watch_free(&ui->seen_timer);
     if (ui->conf->mark_seen)
@@ -114,14 +117,14 @@ static void message_ready(struct ui *ui)
         ui->told = ui->message.ref;
         ui_event(ui, EVENT_OPEN, &words);
     }
-    seen_soon(ui);
+    ui_seen_soon(ui);
     prefetch(ui);
 }
 
 void ui_shown_again(struct ui *ui)
 {
     if (ui->message.state == MESSAGE_SHOWN && !ui->open_req && !ui->viewer)
-        seen_soon(ui);
+        ui_seen_soon(ui);
     else if (ui->waits_line && ui->accts.list[ui->message.ref.account].state == ACCOUNT_ONLINE)
         ui_open_again(ui, ui->message.ref.account);
 }

@@ -47,6 +47,8 @@ static void apply_options(struct ui *ui, const char *name)
     ui->grid.words = ui->conf->accessible;
     bool slow = ui->term && ui->term->slow;
     ui->grid.arrow = !strcmp(ui->conf->arrow_cursor, "yes") || (slow && !strcmp(ui->conf->arrow_cursor, "auto"));
+    if (IS("mouse") && ui->term && ui->term->mouse)
+        ui->term->mouse(ui->term->arg, ui->conf->mouse);
 #undef IS
 }
 

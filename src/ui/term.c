@@ -15,6 +15,7 @@
 enum {
     OSC_MAX = 128 * 1024,
     ESC_DELAY_MS = 30,
+    REPORT_MAX = 24,
     FRAME_MAX = 64 << 20,
     ANSWER_MS = 300, /* at the end: an answer that is on its way is not for the shell */
     AHEAD_MAX = 64,
@@ -23,11 +24,18 @@ enum {
     KEY_PASTE_END,
     KEY_CTRL_LEFT,
     KEY_CTRL_RIGHT,
+    KEY_MOUSE_REPORT,
+    KEY_FOCUS_IN,
+    KEY_FOCUS_OUT,
     KEY_SYNCHRONIZED,
     KEY_NOT_SYNCHRONIZED,
     KEY_ANSWER
 };
 #define PASTE_ON "\033[?2004h"
+#define MOUSE_ON "\033[?1006;1000h"
+#define MOUSE_OFF "\033[?1006;1000l"
+#define FOCUS_ON "\033[?1004h"
+#define FOCUS_OFF "\033[?1004l"
 #define PASTE_OFF "\033[?2004l"
 
 struct tty {
@@ -35,7 +43,8 @@ struct tty {
     struct paint paint;
     bool utf8, pasting, suspended, ordered;
     bool modern; /* it understands private modes and OSC; what it lacks it passes over */
-    bool synchronized;
+    bool synchronized, mouse;
+    struct mouse at;
     struct pace pace;
     ckey ahead[AHEAD_MAX]; /* typed while an answer was waited for */
     size_t nahead;
@@ -129,11 +138,19 @@ static void name_keys(void)
     static const struct {
         const char *name, *fallback;
         int code;
-    } keys[] = {{"PS", "\033[200~", KEY_PASTE_BEGIN},         {"PE", "\033[201~", KEY_PASTE_END},
-                {"kLFT5", "\033[1;5D", KEY_CTRL_LEFT},        {"kRIT5", "\033[1;5C", KEY_CTRL_RIGHT},
-                {"", "\033[?2026;0$y", KEY_NOT_SYNCHRONIZED}, {"", "\033[?2026;1$y", KEY_SYNCHRONIZED},
-                {"", "\033[?2026;2$y", KEY_SYNCHRONIZED},     {"", "\033[?2026;3$y", KEY_NOT_SYNCHRONIZED},
-                {"", "\033[?2026;4$y", KEY_NOT_SYNCHRONIZED}, {"", PACE_ANSWER, KEY_ANSWER}};
+    } keys[] = {{"PS", "\033[200~", KEY_PASTE_BEGIN},
+                {"PE", "\033[201~", KEY_PASTE_END},
+                {"kLFT5", "\033[1;5D", KEY_CTRL_LEFT},
+                {"kRIT5", "\033[1;5C", KEY_CTRL_RIGHT},
+                {"", "\033[<", KEY_MOUSE_REPORT},
+                {"", "\033[I", KEY_FOCUS_IN},
+                {"", "\033[O", KEY_FOCUS_OUT},
+                {"", "\033[?2026;0$y", KEY_NOT_SYNCHRONIZED},
+                {"", "\033[?2026;1$y", KEY_SYNCHRONIZED},
+                {"", "\033[?2026;2$y", KEY_SYNCHRONIZED},
+                {"", "\033[?2026;3$y", KEY_NOT_SYNCHRONIZED},
+                {"", "\033[?2026;4$y", KEY_NOT_SYNCHRONIZED},
+                {"", PACE_ANSWER, KEY_ANSWER}};
     for (size_t i = 0; i < COUNT(keys); i++) {
         const char *s = *keys[i].name ? capability(keys[i].name) : NULL;
         define_key(s ? s : keys[i].fallback, keys[i].code);
@@ -147,6 +164,12 @@ static void mode(const struct tty *t, const char *sequence)
         fputs(sequence, stdout);
 }
 
+static void set_mouse(const struct tty *t)
+{
+    mode(t, t->mouse ? MOUSE_ON : MOUSE_OFF);
+    fflush(stdout);
+}
+
 static void set_modes(struct tty *t)
 {
     raw();
@@ -158,7 +181,9 @@ static void set_modes(struct tty *t)
     set_escdelay(ESC_DELAY_MS);
     name_keys();
     refresh(); /* curses draws nothing more: its screen stays blank, and is used for keys alone */
-    mode(t, PASTE_ON);
+    mode(t, PASTE_ON FOCUS_ON);
+    if (t->mouse)
+        set_mouse(t);
     fflush(stdout);
     t->suspended = false;
 }
@@ -198,7 +223,9 @@ static void end_modes(struct tty *t)
     fwrite(out.p, 1, out.n, stdout);
     buf_fini(&out);
     tell_order(t, false);
-    mode(t, PASTE_OFF);
+    mode(t, PASTE_OFF FOCUS_OFF);
+    if (t->mouse)
+        mode(t, MOUSE_OFF);
     fflush(stdout);
     endwin();
 }
@@ -311,6 +338,20 @@ void term_resume(struct tty *t)
     term_redraw(t);
 }
 
+void term_mouse(struct tty *t, bool on)
+{
+    bool change = t->mouse != on;
+    t->mouse = on;
+    if (change && !t->suspended)
+        set_mouse(t);
+}
+
+bool term_mouse_at(struct tty *t, struct mouse *m)
+{
+    *m = t->at;
+    return t->mouse;
+}
+
 void term_bell(struct tty *t)
 {
     (void)t;
@@ -394,7 +435,9 @@ static ckey from_code(wint_t code)
                 {KEY_CTRL_LEFT, K_CTRL | K_LEFT},
                 {KEY_CTRL_RIGHT, K_CTRL | K_RIGHT},
                 {KEY_PASTE_BEGIN, K_PASTE_BEGIN},
-                {KEY_PASTE_END, K_PASTE_END}};
+                {KEY_PASTE_END, K_PASTE_END},
+                {KEY_FOCUS_IN, K_FOCUS_IN},
+                {KEY_FOCUS_OUT, K_FOCUS_OUT}};
     for (size_t i = 0; i < COUNT(keys); i++)
         if (keys[i].code == code)
             return keys[i].key;
@@ -426,6 +469,32 @@ static ckey from_char(wint_t c)
     return c <= 0x10ffff ? (ckey)c : 0;
 }
 
+/* The rest of a report: "BUTTON;COLUMN;ROW" and M for a press, m for a release. False where nothing is done with it. */
+static bool mouse_report(struct tty *t)
+{
+    unsigned v[3] = {0}, n = 0;
+    wint_t c = 0;
+    for (unsigned i = 0; i < REPORT_MAX; i++) {
+        struct pollfd in = {STDIN_FILENO, POLLIN, 0};
+        if (get_wch(&c) == ERR && (poll(&in, 1, ESC_DELAY_MS) != 1 || get_wch(&c) == ERR))
+            return false;
+        if (c >= '0' && c <= '9' && v[n] < 100000)
+            v[n] = v[n] * 10 + (unsigned)(c - '0');
+        else if (c == ';' && n < 2)
+            n++;
+        else
+            break;
+    }
+    unsigned button = v[0] & ~28u; /* with Shift, Alt or Control, too */
+    if (c != 'M' || n != 2 || !v[1] || !v[2] || (button != 0 && button != 64 && button != 65))
+        return false;
+    t->at = (struct mouse){v[2] - 1, v[1] - 1,
+                           !button        ? MOUSE_PRESS
+                           : button == 64 ? MOUSE_WHEEL_UP
+                                          : MOUSE_WHEEL_DOWN};
+    return true;
+}
+
 static bool read_key(struct tty *t, ckey *key)
 {
     wint_t c;
@@ -436,6 +505,12 @@ static bool read_key(struct tty *t, ckey *key)
         }
         if (got == KEY_CODE_YES && c == KEY_ANSWER) {
             pace_answered(&t->pace, clock_mono_ms());
+            continue;
+        }
+        if (got == KEY_CODE_YES && c == KEY_MOUSE_REPORT) {
+            *key = K_MOUSE;
+            if (mouse_report(t))
+                return true;
             continue;
         }
         ckey k = got == KEY_CODE_YES ? from_code(c) : from_char(c);

@@ -30,6 +30,9 @@ void term_redraw(struct tty *);      /* all anew at the next term_show */
 bool term_ahead(const struct tty *); /* keys were read that term_key has not given */
 /* Is the line to it slow? By what large frames took; false until it is known. */
 bool term_slow(const struct tty *);
+/* Tells of the mouse (K_MOUSE) from now on, or no more. */
+void term_mouse(struct tty *, bool on);
+bool term_mouse_at(struct tty *, struct mouse *); /* after K_MOUSE; false where nothing of it is wanted */
 void term_bell(struct tty *);
 /* "9;words": an operating system command, past tmux to the terminal itself. Nothing while another program has it. */
 void term_osc(struct tty *, struct text words);

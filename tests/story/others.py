@@ -313,9 +313,15 @@ def pasted(path):
 def test_new_mail_is_told():
     with tap.directory() as d:
         out, told = os.path.join(d, "pane"), os.path.join(d, "told")
-        lines = ('set notify "bell osc9 osc777 title"\n'
+        desk = os.path.join(d, "desk")
+        os.mkdir(os.path.join(d, "bin"))
+        with open(os.path.join(d, "bin", "notify-send"), "w") as f:
+            f.write("#!/bin/sh\nprintf '%%s\\n' \"$@\" END >> %s\n" % desk)
+        os.chmod(os.path.join(d, "bin", "notify-send"), 0o755)
+        path = {"PATH": os.path.join(d, "bin") + ":" + os.environ["PATH"]}
+        lines = ('set notify "bell osc9 osc777 notify-send title"\n'
                  "on new-mail run \"printf '%%s|%%s|%%s|%%s|%%s|%%s\\\\n' {account} {mailbox} {from} {subject} {count} {preview} >> %s\"\n" % told)
-        with two_clients(lines=lines, boxes=("Lists",)) as (s, phone, term, bob):
+        with two_clients(lines=lines, boxes=("Lists",), env=path) as (s, phone, term, bob):
             term.tmux("pipe-pane", "cat > %s" % out)
 
             def lines_told():
@@ -330,7 +336,7 @@ def test_new_mail_is_told():
             phone.uid("MOVE", "1", "Lists")
             term.wait(lambda screen: "from long ago" in screen and counts(screen).get("Lists") == 1)
             # news, with everything in it that is dangerous
-            s.deliver("bob", message("$(touch %s/pwned) `touch %s/pwned` '; touch %s/pwned; \x1b]0;owned\x07 \x9b31m" % (d, d, d),
+            s.deliver("bob", message("<b>$(touch %s/pwned)</b> `touch %s/pwned` '; touch %s/pwned; \x1b]0;owned\x07 \x9b31m" % (d, d, d),
                                      sender='"--help \x1b]52;c;x\x07" <mallory@example.org>'))
             eventually("the hook ran", lambda: len(lines_told()) == 1)
             account, mailbox, sender, subject, count, preview = lines_told()[0].split("|")
@@ -338,6 +344,13 @@ def test_new_mail_is_told():
             assert sender.startswith(" --help") and "touch" in subject, (sender, subject)
             equal([c for c in sender + subject if ord(c) < 32 or 127 <= ord(c) < 160], [])
             assert not os.path.exists(os.path.join(d, "pwned"))
+            # a desktop gets words, no option and no markup
+            eventually("the desktop was told", lambda: os.path.exists(desk) and "END\n" in open(desk).read())
+            args = open(desk).read().split("\n")
+            equal(args[:3], ["-a", "tuimail", "--"])
+            assert args[3].startswith("--help") or args[3].startswith(" --help"), args
+            assert args[4].startswith("&lt;b&gt;$(touch") and "\x1b" not in args[4], args
+            equal(args[5], "END")
             # what follows soon is told together
             for i in range(4):
                 s.deliver("bob", message("burst %d" % i))

@@ -8,11 +8,15 @@ import pty
 import select
 import signal
 import struct
+import re
 import termios
 import time
+from contextlib import closing
 
 import tap
 from tap import TUIMAIL, contains, equal
+from term import Terminal
+from user import User, eventually, message
 
 WELCOME = b"Welcome: read this first"
 
@@ -81,14 +85,208 @@ class Pty:
         raise AssertionError("it does not end")
 
 
+def in_tmux(root, term, cols=80, rows=24, argv=(TUIMAIL, "demo")):
+    os.makedirs(os.path.join(root, "run"), mode=0o700, exist_ok=True)
+    return Terminal(["env", "-u", "NO_COLOR", "-u", "COLORTERM", "TERM=" + term, "HOME=" + root, "TZ=UTC",
+                     "XDG_RUNTIME_DIR=" + os.path.join(root, "run")] + list(argv), cols, rows)
+
+
+def text_of(screen):
+    """Without the times of the mails, which are those of the start, and the signs that have a form in ASCII."""
+    words = re.sub(r"\d\d:\d\d(:\d\d \+0000)?", "--:--", screen).translate(str.maketrans("●│─…·▸", "N|-.->"))
+    return re.sub(r"\.+", ".", words)
+
+
+def settled(term, number):
+    """The picture after all keys so far: a command typed behind them has run."""
+    term.command("echo step %d" % number)
+    return term.wait(" step %d " % number).replace(" step %d " % number, " step ")
+
+
+STEPS = ((("j",) * 5, "6 of 11"), (("Enter",), "見積書の件"), (("J", "J", "K"), ""), (("j",), "xylophones"), (("Escape", "v"), ""),
+         (("?",), "keys here"), (("q",), ""), (("Tab", "Tab"), ""))
+
+
 def test_every_terminal_draws():
-    for term in ("vt100", "xterm", "linux", "xterm-256color", "screen-256color", "tmux-256color"):
+    """The same picture on what terminals are called: with all their signs, with those that the font of a console has, or in
+    ASCII."""
+    pictures = {}
+    for name in ("xterm-256color", "tmux-256color", "screen", "linux", "vt100"):
+        with tap.directory() as root, closing(in_tmux(root, name, 99)) as term:
+            term.wait("Your bank")
+            term.command("set mark-seen no")
+            pictures[name] = []
+            for number, (keys, want) in enumerate(STEPS):
+                term.keys(*keys)
+                term.wait("????" if name == "vt100" and not want.isascii() else want)
+                pictures[name].append(settled(term, number))
+            term.command("quit")
+            equal(term.exit_status(), 0, name)
+    assert all(ord(c) < 128 for s in pictures["vt100"] for c in s), "vt100 gets ASCII alone"
+    assert "見本 太郎" in pictures["linux"][0] and not set("●↩▸│─") & set("".join(pictures["linux"]))
+    assert "●" in pictures["screen"][0] and "─" in "".join(pictures["xterm-256color"])
+    for name in ("tmux-256color", "screen", "linux"):
+        for step, (a, b) in enumerate(zip(pictures["xterm-256color"], pictures[name])):
+            equal(text_of(b), text_of(a), "%s after step %d" % (name, step))
+
+
+def test_what_is_painted_is_what_is_there():
+    """After every step, and a storm of sizes, the screen is that which is painted anew."""
+    with tap.directory() as root, closing(in_tmux(root, "tmux-256color", 120, 40)) as term:
+        term.wait("Your bank")
+        term.command("set mark-seen no")
+        count = iter(range(1000))
+
+        def check(what):
+            before = settled(term, next(count))
+            term.keys("C-l")
+            equal(settled(term, next(count)), before, what)
+        for keys, want in STEPS:
+            term.keys(*keys)
+            term.wait(want)
+            check(keys)
+        for i in range(40):
+            term.resize(20 + i * 37 % 150, 6 + i * 13 % 40)
+        term.resize(100, 30)
+        term.wait("Your bank")
+        check("a storm of sizes")
+        term.command("theme gruvbox")
+        check("a theme")
+        term.command("quit")
+        equal(term.exit_status(), 0)
+
+
+def test_suspended_in_a_shell():
+    """C-z gives the shell its terminal as it was, fg has the picture again, and the end leaves no mode behind."""
+    with tap.directory() as root, closing(in_tmux(root, "tmux-256color", argv=("bash", "--norc", "-i"))) as term:
+        term.type("PS1='> '; %s demo\n" % TUIMAIL)
+        term.wait("Your bank")
+        whole = term.screen()
+        term.keys("C-z")
+        term.wait("Stopped")
+        term.type("stty -a | grep -o '[-]*icanon'; echo done\n")
+        contains(term.wait("done\n"), "\nicanon")
+        term.type("fg\n")
+        term.wait("Your bank")
+        term.keys("C-l")
+        equal(text_of(term.wait("Your bank")), text_of(whole))
+        term.keys("q")
+        term.wait("> ")
+        flags = "#{alternate_on} #{cursor_flag} #{keypad_cursor_flag} #{mouse_any_flag}"
+        eventually("the terminal is as it was", lambda: term.tmux("display-message", "-p", flags).strip() == "0 1 0 0")
+        term.type("stty -a | grep -o '[-]*icanon'; exit\n")
+
+
+def test_pasted_text_is_no_command():
+    with tap.directory() as root, closing(in_tmux(root, "tmux-256color")) as term:
+        term.wait("Your bank")
+        term.tmux("set-buffer", "dddq\n:quit\nddd\n")
+        term.keys("j")
+        term.tmux("paste-buffer", "-p")
+        term.keys("k")
+        contains(term.wait("1 of 11"), "Welcome")
+        term.keys(":")
+        term.tmux("set-buffer", "echo one\nquit\n")
+        term.tmux("paste-buffer", "-p")
+        contains(term.wait("echo one quit"), ":")
+        term.keys("Enter")
+        term.wait("one quit")
+        term.keys("q")
+
+
+def test_links_lead_where_they_say():
+    """OSC 8, its target encoded (THREATS 132), and only where the terminal knows it."""
+    def shown(name):
         with tap.directory() as root:
-            p = Pty(root, TERM=term)
+            p = Pty(root, 40, 120, TERM=name, TMUX="")
             p.wait(WELCOME)
-            p.type(b"j")
+            os.write(p.fd, b":jump 7\r\r")
+            out = p.wait(b"xylophones")
             os.kill(p.pid, signal.SIGTERM)
-            equal(p.end(), 0, term)
+            equal(p.end(), 0)
+            return out
+    out = shown("xterm-256color")
+    links = re.findall(rb"\x1b\]8;([^;]*);([^\x1b]*)\x1b\\", out)
+    targets = [target for _, target in links]
+    assert any(t.startswith(b"https://") for t in targets) and targets[-1] == b"", links
+    for ident, target in links:
+        assert re.fullmatch(rb"(id=[0-9a-f]+)?", ident) and re.fullmatch(rb"[!-~]*", target), links
+    assert b"\x1b]8" not in shown("linux")
+
+
+def test_colours_of_the_terminal():
+    def shown(keys=b"", **env):
+        with tap.directory() as root:
+            p = Pty(root, 24, 80, **env)
+            out = p.wait(WELCOME) + p.type(keys)
+            os.kill(p.pid, signal.SIGTERM)
+            equal(p.end(), 0)
+            return out, {c for s in re.findall(rb"\x1b\[([0-9;]*)m", out) for c in s.split(b";")}
+    out, _ = shown(b":theme nord\r", COLORTERM="truecolor")
+    assert b"38;2;" in out and b"48;2;46;52;64" in out, "24-bit colours where the terminal has them"
+    out, _ = shown(b":theme nord\r", COLORTERM="")
+    assert b"38;2;" not in out and b"38;5;" in out, "else the nearest of 256"
+    _, codes = shown(TERM="linux")
+    assert b"38" not in codes and b"48" not in codes and b"44" in codes, "16 on a terminal of eight colours: %r" % codes
+    _, codes = shown(b":theme dark\r", NO_COLOR="1")
+    assert not codes - {b"", b"0", b"1", b"2", b"4", b"7", b"22", b"24", b"27"}, "attributes alone: %r" % codes
+    assert b"7" in codes
+
+
+def test_modes_begin_and_end():
+    """Mouse, focus, paste and synchronized updates: asked for where the terminal can, and ended."""
+    with tap.directory() as root:
+        p = Pty(root, 24, 80, TMUX="")
+        out = p.wait(WELCOME)
+        assert b"\x1b[?2004h" in out and b"\x1b[?1004h" in out and b"\x1b[?1000" not in out, out
+        assert out.count(b"\x1b[?2026$p") == 1 and b"\x1b[?2026h" not in out
+        os.write(p.fd, b"\x1b[?2026;2$y")
+        out = p.type(b"?")
+        assert re.fullmatch(rb"(\x1b\[5n)?\x1b\[\?2026h.*\x1b\[\?2026l(\x1b\[5n)?", out, re.S), "a large frame is one: %r" % out[:80]
+        p.type(b"q")
+        p.type(b"\x1b[O")
+        p.type(b"\x1b[I")
+        assert b"\x1b[?1006;1000h" in p.type(b":set mouse yes\r")
+        os.write(p.fd, b"\x1b[<0;20;4M\x1b[<0;20;4m" * 2)  # the third mail, then once more
+        p.wait(b"Cc ")
+        p.type(b"q")
+        out = p.type(b"\x1b[<65;20;4M")  # the wheel
+        assert b"\x1b" in out
+        assert b"\x1b[?1006;1000l" in p.type(b":set mouse no\r")
+        os.write(p.fd, b"q")
+        out = b""
+        while b"\x1b[?1004l" not in out:
+            out += p.read(0.2, 5)
+        assert b"\x1b[?2004l" in out
+        equal(p.end(), 0)
+
+
+def test_a_lost_terminal_goes_on_at_the_next_start():
+    with tap.directory() as root:
+        mail = os.path.join(root, "mail")
+        for box in ("", ".Lists"):
+            for d in ("cur", "new", "tmp"):
+                os.makedirs(os.path.join(mail, box, d), mode=0o700)
+        for i in range(12):
+            with open(os.path.join(mail, ".Lists", "cur", "%d.m:2,S" % (1700000000 + i)), "w") as f:
+                f.write(message("list mail %d" % i))
+        user = User(root, lines='account work maildir:%s\nset -a work from "Bob Example <bob@example.org>"\n' % mail)
+        with user.at_screen(cols=100) as term:
+            term.wait("Lists")
+            term.go("Lists", "list mail 3")
+            term.keys("j", "j", "j", "Enter")
+            subject = term.wait("Subject ").split("Subject  ", 1)[1].split("\n")[0].strip()
+            term.command("compose carol@example.org")
+            term.wait("y send")
+            os.kill(term.pid, signal.SIGHUP)
+            equal(term.exit_status(), 0)
+        with user.at_screen(cols=100) as term:
+            contains(term.wait("goes on there"), "the terminal went away at")
+            term.keys("R")
+            contains(term.wait("y send"), "carol@example.org")
+            term.command("previous-buffer")
+            contains(term.wait("Subject "), subject)
+            term.keys("q", "q", "q")
 
 
 def test_strange_terminals_are_refused_in_words():
@@ -100,13 +298,7 @@ def test_strange_terminals_are_refused_in_words():
             equal(p.end(), 64, term)
 
 
-def test_no_color_and_ascii():
-    with tap.directory() as root:
-        p = Pty(root, NO_COLOR="1")
-        out = p.wait(WELCOME)
-        assert b"[38;5" not in out and b"[48;5" not in out and b"[36m" not in out
-        os.kill(p.pid, signal.SIGTERM)
-        equal(p.end(), 0)
+def test_ascii():
     with tap.directory() as root:
         p = Pty(root, LC_ALL="C")
         out = p.wait(WELCOME)
@@ -132,7 +324,8 @@ def test_resize_storm_and_too_small():
         for i in range(150):
             p.resize(1 + i % 45, 1 + i * 7 % 190)
             if i % 10 == 0:
-                p.type(b"jk")
+                os.write(p.fd, b"jk")
+                p.read(0.02, 0.1)
         p.resize(3, 15)
         p.wait(b"too small")
         p.resize(24, 80)
@@ -181,7 +374,6 @@ def test_a_key_costs_few_bytes():
     with tap.directory() as root:
         p = Pty(root, 40, 120, TERM="tmux-256color")
         p.wait(WELCOME)
-        p.read(1.5)
         p.type(b"jj")
         cost = max(len(p.type(b"j")) for _ in range(3))
         assert 0 < cost <= 330, "j costs %d bytes" % cost

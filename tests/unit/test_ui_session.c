@@ -144,11 +144,121 @@ static void test_strange_files(void **state)
     fake_close(&f);
 }
 
+/* ---- the mouse ---- */
+static void click(struct fake_ui *f, unsigned y, unsigned x)
+{
+    ui_mouse(f->ui, &(struct mouse){y, x, MOUSE_PRESS});
+    fake_settle(f);
+    ui_draw(f->ui);
+    ui_check(f->ui);
+}
+
+static void turn(struct fake_ui *f, unsigned y, unsigned x, bool down)
+{
+    ui_mouse(f->ui, &(struct mouse){y, x, down ? MOUSE_WHEEL_DOWN : MOUSE_WHEEL_UP});
+    fake_settle(f);
+    ui_draw(f->ui);
+    ui_check(f->ui);
+}
+
+static void test_mouse(void **state)
+{
+    struct fake_ui f;
+    (void)state;
+    fake_reset();
+    fake_mails();
+    fake_open(&f, 24, 100, "set mouse yes\n");
+    struct rect list = f.ui->layout.list;
+    click(&f, list.y + 4, list.x + 3);
+    assert_int_equal(ui_list(f.ui)->cur - ui_list(f.ui)->top, 3);
+    assert_int_equal(f.ui->message.state, MESSAGE_NONE);
+    turn(&f, list.y + 4, list.x, true);
+    assert_int_equal(ui_list(f.ui)->cur - ui_list(f.ui)->top, 4);
+    turn(&f, list.y + 4, list.x, false);
+    click(&f, list.y + 4, list.x + 3); /* once more: opens */
+    assert_int_not_equal(f.ui->message.state, MESSAGE_NONE);
+    assert_int_equal(f.ui->focus, PANE_MESSAGE);
+    fake_type(&f, "q");
+    click(&f, list.y, list.x); /* the title, the rule, the status line: nothing */
+    click(&f, 10, f.ui->layout.rule_x);
+    click(&f, 23, 5);
+    assert_int_equal(ui_list(f.ui)->cur - ui_list(f.ui)->top, 3);
+    for (unsigned i = 0; i < f.ui->boxes.n; i++) /* a mailbox */
+        if (f.ui->boxes.list[i].role == BOX_ARCHIVE && f.ui->boxes.list[i].kind == BOXK_BOX) {
+            click(&f, i - f.ui->boxes.top, 4);
+            assert_int_equal(ui_list(f.ui)->source, LIST_BOX);
+            assert_int_equal(ui_list(f.ui)->box, f.ui->boxes.list[i].id);
+            break;
+        }
+    ui_run(f.ui, "help"); /* the wheel turns pages, a press above does nothing bad */
+    ui_draw(f.ui);
+    turn(&f, 5, 5, true);
+    click(&f, 5, 5);
+    fake_type(&f, "q");
+    fake_type(&f, ":"); /* what is typed is left alone */
+    click(&f, list.y + 2, list.x + 3);
+    assert_int_equal(f.ui->prompt.kind, PROMPT_COMMAND);
+    fake_type(&f, "Esc");
+    unsigned seed = 3; /* anywhere, in any state */
+    static const char *const keys[] = {":", "Esc", "?", "q", "c", "Enter", "Space", "g",
+                                       "m", "j",   "d", "X", "n", "t",     "R"};
+    for (unsigned i = 0; i < 800; i++) {
+        seed = seed * 1103515245 + 12345;
+        unsigned r = seed >> 16;
+        if (r % 3 == 0) {
+            fake_type(&f, keys[r / 3 % COUNT(keys)]);
+        } else {
+            ui_mouse(f.ui, &(struct mouse){r % 31, r / 31 % 120, r / 7 % 3});
+            if (f.ui->quit)
+                f.ui->quit = false;
+            fake_settle(&f);
+            ui_draw(f.ui);
+            ui_check(f.ui);
+        }
+        if (i % 100 == 0)
+            ui_resize(f.ui, 2 + r % 40, 10 + r / 40 % 150);
+    }
+    fake_close(&f);
+}
+
+/* A message is not read while nobody looks. */
+static void test_looked_at(void **state)
+{
+    struct fake_ui f;
+    (void)state;
+    fake_reset();
+    fake_mails();
+    fake_open(&f, 24, 100, "set mark-seen yes\n");
+    fake_body = true;
+    fake_type(&f, "j");
+    assert_false(ui_row(f.ui)->flags & FLAG_SEEN);
+    unsigned before = fake_intents();
+    ui_looked_at(f.ui, false);
+    ui_seen_soon(f.ui);
+    f.ui->message.ref = ui_row(f.ui)->ref;
+    f.ui->message.state = MESSAGE_SHOWN;
+    for (unsigned i = 0; i < 20; i++)
+        loop_once(f.loop, 5);
+    assert_int_equal(fake_intents(), before);
+    assert_true(f.ui->seen_waits);
+    ui_looked_at(f.ui, true);
+    for (unsigned i = 0; i < 200 && fake_intents() == before; i++) {
+        loop_once(f.loop, 5);
+        fake_settle(&f);
+    }
+    assert_int_equal(fake_intents(), before + 1);
+    assert_int_equal(fake_last_intent.kind, INTENT_FLAGS);
+    fake_body = false;
+    fake_close(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_goes_on),
         cmocka_unit_test(test_strange_files),
+        cmocka_unit_test(test_mouse),
+        cmocka_unit_test(test_looked_at),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
