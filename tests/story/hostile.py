@@ -18,8 +18,8 @@ from dovecot import Server
 from tap import TUIMAIL, equal
 from user import User, eventually
 
-# What the ui may say to a terminal: colours, cursor, erasing, scrolling, modes; OSC 8 for links of known schemes.
-CSI = re.compile(rb"(\d+(;\d+)*)?[mHGdABCDJKXLMP@rSTbf]|\??\d+(;\d+)*[hl]|\?\d+\$p|>\d*(;\d+)*[mqc]|\d+ q|2[23];\d;\d+t|[>=?]?\d*u|c|\d n")
+# What the ui may say to a terminal: colours, cursor, erasing, scrolling, modes, status query (pace.h); OSC 8 for links of known schemes.
+CSI = re.compile(rb"(\d+(;\d+)*)?[mHGdABCDJKXLMP@rSTbf]|\??\d+(;\d+)*[hl]|\?\d+\$p|>\d*(;\d+)*[mqc]|\d+ q|2[23];\d;\d+t|[>=?]?\d*u|c|5n")
 ESC2 = re.compile(rb"[()][B0A]|[=>78MHc]|\\")
 OSC = re.compile(rb"8;[^;]*;((https?|mailto|ftp|news|gopher|xmpp|tel|sip|irc):[\x21-\x7e]*)?|[02];[^\x00-\x1f\x7f]*|104")
 BAD_TEXT = re.compile("[\x00-\x06\x0b\x0c\x10-\x1a\x1c-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\U000e0000-\U000e007f]")
@@ -58,7 +58,7 @@ def foreign(data):
     return found + [(m.start(), shown[max(0, m.start() - 20):m.end() + 20]) for m in BAD_TEXT.finditer(shown)]
 
 
-ESCAPES = ("\x1b]0;owned\x07 \x1b]52;c;cm0gLXJm\x07 \x1b[31m \x9b31m \x1bP+q\x1b\\ \x1b_x\x1b\\ \x1b[5n \x1b[21t \x07\x08\x7f\x0e\x00 "
+ESCAPES = ("\x1b]0;owned\x07 \x1b]52;c;cm0gLXJm\x07 \x1b[31m \x9b31m \x1bP+q\x1b\\ \x1b_x\x1b\\ \x1b[6n \x1b[21t \x07\x08\x7f\x0e\x00 "
            "\u202e\u2066\u2069\u200f\U000e0041\u2028 \r\x1b[2J \x85\x90\x9d0;t\x9c ")
 
 
@@ -278,7 +278,7 @@ def read_all(protocol, mails):
 def test_the_parser_finds_what_is_foreign():
     for good in (b"\x1b[1;31mred\x1b[m\x1b(B", b"\x1b[?1049h\x1b[22;0;0t", b"\x1b]8;;http://x/\x1b\\y\x1b]8;;\x1b\\", "\u4e00\u00e9".encode()):
         equal(foreign(good), [], repr(good))
-    for bad in (b"\x1b]52;c;eA==\x07", b"\x1b]0;x\x07", b"\x1b[5n", b"\x1b[21t", b"\x9b31m", b"\xc2\x9b31m", b"\x1bP+q\x1b\\", b"\x1b_x\x1b\\",
+    for bad in (b"\x1b]52;c;eA==\x07", b"\x1b]0;x\x07", b"\x1b[6n", b"\x1b[21t", b"\x9b31m", b"\xc2\x9b31m", b"\x1bP+q\x1b\\", b"\x1b_x\x1b\\",
                 "\u202e".encode(), b"\x00", b"\x1b[31", b"\x1b]8;;javascript:x\x1b\\"):
         if not foreign(bad):
             raise AssertionError("%r passed" % bad)
