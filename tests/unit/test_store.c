@@ -691,6 +691,9 @@ static void news_is_taken_from_the_connection_that_has_it(void **state)
     CLIENT(-1, OPEN, .req = 5, .account = STR("work"), .msg = rows_of(inbox).ids[0]);
     struct msg m = next_step();
     assert_int_equal(m.kind, MSG_STEP_BODY); /* no rows that it would not have yet */
+    CLIENT(-1, CANCEL, .req = 5);
+    next(w.fetch, MSG_STEP_CANCEL);
+    next(w.client, MSG_REFUSED);
     FETCH(DONE, .step = m.u.STEP_BODY.step, .kind = ERR_CANCELED, .text = STR("stopped"));
     FETCH(EXISTS, .box = inbox, .exists = 4);
     m = next_step();
