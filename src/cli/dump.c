@@ -216,34 +216,45 @@ static bool dump_profiles(struct buf *out, unsigned format, struct err *err)
     return err->kind == ERR_NONE;
 }
 
-static void dump_list(struct buf *out, const struct cmd_word *list, unsigned format)
+static void dump_word(struct buf *out, const struct cmd_word *w)
 {
-    for (; list->name; list++) {
-        if (format == TSV) {
-            buf_addf(out, "%s\t%s\n", list->name, list->help);
-            continue;
-        }
-        buf_addz(out, ".TP\n.B ");
-        roff(out, list->name);
-        buf_addc(out, '\n');
-        char first[2] = {(char)(list->help[0] >= 'a' && list->help[0] <= 'z' ? list->help[0] - 0x20 : list->help[0])};
-        roff(out, first);
-        roff(out, list->help + 1);
-        buf_addz(out, ".\n");
-    }
+    buf_addz(out, ".TP\n.B ");
+    roff(out, w->name);
+    buf_addc(out, '\n');
+    char first[2] = {(char)(w->help[0] >= 'a' && w->help[0] <= 'z' ? w->help[0] - 0x20 : w->help[0]), '\0'};
+    roff(out, first);
+    roff(out, w->help + 1);
+    buf_addz(out, ".\n");
 }
 
 static bool dump_events(struct buf *out, unsigned format, struct err *err)
 {
     (void)err;
-    dump_list(out, ui_lang.events, format);
+    for (size_t i = 0; ui_lang.events[i].name; i++) {
+        const struct cmd_word *e = &ui_lang.events[i];
+        const char *values = ui_lang.event_values[i];
+        if (format == TSV) {
+            buf_addf(out, "%s\t%s\t%s\n", e->name, e->help, values);
+            continue;
+        }
+        dump_word(out, e);
+        if (*values) {
+            buf_addz(out, "Values: ");
+            roff(out, values);
+            buf_addz(out, ".\n");
+        }
+    }
     return true;
 }
 
 static bool dump_values(struct buf *out, unsigned format, struct err *err)
 {
     (void)err;
-    dump_list(out, ui_lang.values, format);
+    for (const struct cmd_word *v = ui_lang.values; v->name; v++)
+        if (format == TSV)
+            buf_addf(out, "%s\t%s\n", v->name, v->help);
+        else
+            dump_word(out, v);
     return true;
 }
 

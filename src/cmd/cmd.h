@@ -100,6 +100,7 @@ struct cmd_lang {
     size_t ncommands;
     const struct cmd_word *events;      /* of `on EVENT`; NULL-terminated, as all below */
     const struct cmd_word *values;      /* of {NAME} in what run and echo are given */
+    const char *const *event_values;    /* of each event: the values that it has, blank separated */
     const char *const *things;          /* of `color THING FG [BG] [ATTRIBUTE...]` */
     const char *const *(*themes)(void); /* names of themes, theirs until the next call; or NULL */
     const char *const *thing_help;      /* what each thing is; or NULL */

@@ -8,7 +8,7 @@ const struct cmd_word ui_events[] = {
 #include "ui/events.def"
 #undef EVENT
     {NULL, NULL}};
-static const char *const event_values[] = {
+const char *const ui_event_values[] = {
 #define EVENT(constant, name, help, values) values,
 #include "ui/events.def"
 #undef EVENT
@@ -307,16 +307,16 @@ bool run_echo(void *context, const struct cmd_args *args, struct err *err)
     return ok;
 }
 
-static void list_hooks(struct ui *ui, const char *only)
+void ui_list_hooks(struct ui *ui, const char *only)
 {
     ui_popup(ui, POPUP_PAGER, only ? only : "events and what is done at them");
     for (unsigned e = 0; e < EVENT_COUNT; e++) {
         if (only && strcmp(only, ui_events[e].name) != 0)
             continue;
         ui_popup_text(ui, ui_events[e].name, ui_events[e].help);
-        if (only && *event_values[e]) {
+        if (only && *ui_event_values[e]) {
             struct buf words = BUF_INIT(400);
-            buf_addf(&words, "with the values %s", event_values[e]);
+            buf_addf(&words, "with the values %s", ui_event_values[e]);
             ui_popup_text(ui, "", buf_z(&words));
             buf_fini(&words);
         }
@@ -344,7 +344,7 @@ bool run_on(void *context, const struct cmd_args *args, struct err *err)
         e++;
     if (!e->name)
         return err_set(err, ERR_USAGE, "unknown event \"%.60s\"; on lists them", args->words[0]);
-    list_hooks(context, cmd_arg(args, 0));
+    ui_list_hooks(context, cmd_arg(args, 0));
     return true;
 }
 

@@ -450,8 +450,13 @@ void ui_help(struct ui *ui, const char *word)
     char title[80];
     const struct command *command = word ? cmd_find(&ui_lang, word) : NULL;
     const struct option *option = word ? option_find(word) : NULL;
+    for (size_t i = 0; word && !command && !option && ui_events[i].name; i++)
+        if (!strcmp(ui_events[i].name, word)) {
+            ui_list_hooks(ui, word);
+            return;
+        }
     if (word && !command && !option) {
-        ui_note(ui, NOTE_WARNING, "no command or option \"%s\"", word);
+        ui_note(ui, NOTE_WARNING, "no command, option or event \"%s\"", word);
         return;
     }
     snprintf(title, sizeof title, word ? "%s" : "keys here (%s)", word ? word : cmd_context_name(context));

@@ -377,6 +377,8 @@ bool ui_run_line(struct ui *, const struct line *, struct err *); /* one command
 
 /* ---- hooks.c ---- */
 extern const struct cmd_word ui_events[], ui_values[];
+extern const char *const ui_event_values[];
+void ui_list_hooks(struct ui *, const char *event); /* NULL: of all */
 /* An `on` line, from the file or the prompt. */
 bool ui_hook(struct ui *, const struct line *, struct err *);
 /* Runs its hooks in the next turn, that of `quit` now: whoever tells of an event goes on undisturbed. The words (or

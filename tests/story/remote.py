@@ -6,7 +6,7 @@ import os
 import tap
 from dovecot import Server
 from tap import contains, equal
-from user import User, message
+from user import User, eventually, message
 
 
 def test_commands_for_the_screen():
@@ -53,6 +53,48 @@ def test_commands_for_the_screen():
                 term.wait("2 of 2")
                 user.run("cmd", "quit")
                 equal(term.exit_status(), 0)
+        finally:
+            server.close()
+
+
+def test_hooks_at_events():
+    """Each event of a day runs what tuimailrc says, with its own words."""
+    events = ("startup", "quit", "new-mail", "open", "change-mailbox", "compose", "send", "sent", "online", "offline", "error")
+    with tap.directory() as root:
+        server = Server(os.path.join(root, "dovecot"))
+        told = os.path.join(root, "told")
+
+        def has(line):
+            return lambda: os.path.exists(told) and ("\n" + line) in "\n" + open(told).read()
+        try:
+            server.deliver("bob", message("mail 0"))
+            user = User(os.path.join(root, "bob"), server, lines="set undo-send 0\n" + "".join(
+                'on %s run "echo {event}/{account}/{mailbox}/{subject} >> %s"\n' % (e, told) for e in events))
+            with contextlib.closing(user.start(cols=100, rows=30, env={"EDITOR": user.editor("Words.")})) as term:
+                term.wait("mail 0")
+                eventually("it says that it began", has("startup/"))
+                eventually("the account has its line", has("online/work//"))
+                term.keys("Enter")
+                eventually("a message is open", has("open/work/INBOX/mail 0"))
+                term.command("change Sent")
+                eventually("another mailbox is shown", has("change-mailbox/work/Sent/"))
+                term.command("compose alice@example.org")
+                term.wait("Words.")
+                term.command("set-subject hooked")
+                term.wait("hooked")
+                term.keys("y")
+                eventually("a mail was begun", has("compose/work//"))
+                eventually("it was handed over", has("send/work//hooked"))
+                eventually("the server took it", has("sent/work//hooked"))
+                server.deliver("bob", message("mail 1"))
+                eventually("new mail", has("new-mail/work/INBOX/mail 1"))
+                term.command("source /nonexistent")
+                eventually("an error", has("error///"))
+                term.command("offline on")
+                eventually("no line", has("offline/work//"))
+                user.run("cmd", "quit")
+                equal(term.exit_status(), 0)
+                eventually("it ended", has("quit/"))
         finally:
             server.close()
 

@@ -49,7 +49,7 @@ static const char *const *themes(void)
     static const char *const names[] = {"default", "dark", NULL};
     return names;
 }
-static const struct cmd_lang lang = {commands, COUNT(commands), events, values, things, themes, NULL};
+static const struct cmd_lang lang = {commands, COUNT(commands), events, values, NULL, things, themes, NULL};
 
 static void assert_has(const char *text, const char *part)
 {

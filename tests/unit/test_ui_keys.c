@@ -453,6 +453,7 @@ static void test_hooks_at_events(void **state)
                                "on -a work online echo {account} is there\n"
                                "on offline echo {account} {event}: {text}\n"
                                "on sent echo sent {subject} from {account}\n"
+                               "on not-sent echo {account} {event}: {text}\n"
                                "on change-mailbox change Archive\n"
                                "on resize frobnicate\n";
     struct err err = ERR_INIT;
@@ -478,6 +479,11 @@ static void test_hooks_at_events(void **state)
     SEND(f.store, -1, &err, OUTBOX, .account = STR("work"), .out = 3, .state = OUTBOX_SENT, .text = STR(""));
     turn();
     assert_true(on_screen("sent from work")); /* nothing of the row under the cursor */
+    SEND(f.store, -1, &err, OUTBOX, .account = STR("home"), .out = 4, .state = OUTBOX_REFUSED, .text = STR("550 no"));
+    turn();
+    ui_run(f.ui, "messages");
+    assert_true(on_screen("home not-sent: 550 no"));
+    fake_type(&f, "q");
     ui_resize(f.ui, 31, 100);
     turn();
     ui_run(f.ui, "messages");
