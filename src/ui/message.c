@@ -392,12 +392,48 @@ static struct str target_of(const struct message *m, uint32_t number)
     return item->kind == DOC_LINK && item->number == number ? item->text : STR("");
 }
 
-/* Only what the command links would open: the terminal opens it without a question. */
+/* The host of "scheme://host:port/path", or of "host/path"; with what stands before an @, so that it is that of no
+ * link.
+ */
+static struct str host_of(struct str url)
+{
+    size_t n = 0, from = 0;
+    for (size_t i = 0; i + 3 <= url.n && !from; i++)
+        from = memcmp(url.p + i, "://", 3) == 0 ? i + 3 : 0;
+    url = str_sub(url, from, url.n);
+    while (n < url.n && !strchr("/?#:", url.p[n]))
+        n++;
+    return str_sub(url, 0, n);
+}
+
+/* Does the text name a host, and not that of the target? */
+static bool deceives(struct str text, struct str target)
+{
+    bool blank = false, dot = false, url = false;
+    text = str_trim(text);
+    for (size_t i = 0; i < text.n; i++) {
+        blank = blank || (unsigned char)text.p[i] <= ' ';
+        dot = dot || (text.p[i] == '.' && i > 0 && i + 1 < text.n);
+        url = url || (text.p[i] == ':' && i + 2 < text.n && text.p[i + 1] == '/' && text.p[i + 2] == '/');
+    }
+    struct str host = host_of(target), claim = host_of(text);
+    if (str_case_starts(target, STR("mailto:")))
+        return url;
+    size_t authority = (size_t)(host.p - target.p);
+    while (authority < target.n && !strchr("/?#", target.p[authority]))
+        authority++;
+    if (memchr(target.p, '@', authority))
+        return true; /* a name before the host that is taken for it */
+    bool www = str_case_starts(host, STR("www.")) && str_case_eq(str_sub(host, 4, host.n), claim);
+    return (url || (dot && !blank)) && !www && !str_case_eq(host, claim);
+}
+
+/* Only what the command links would open, and what says where it goes: the terminal opens it without a question. */
 static void link_cells(const struct message *m, struct grid *g, struct rect r, unsigned y, unsigned x, unsigned n,
-                       const struct doc_span *span)
+                       const struct doc_item *item, const struct doc_span *span)
 {
     struct str target = span->kind == DOC_SPAN_LINK ? target_of(m, span->link) : STR("");
-    if (target.n && ui_url_allowed(target))
+    if (target.n && ui_url_allowed(target) && !deceives(str_sub(item->text, span->from, span->to), target))
         grid_link(g, r, y, x, n, target);
 }
 
@@ -414,7 +450,7 @@ static void draw_pieces(const struct message *m, struct grid *g, struct rect r, 
         at = from;
         if (!last && to > at) {
             unsigned used = put_raw(g, r, y, x, str_sub(item->text, at, to), span_style(&item->spans[s]));
-            link_cells(m, g, r, y, x, used, &item->spans[s]);
+            link_cells(m, g, r, y, x, used, item, &item->spans[s]);
             x += used;
             at = to;
         }

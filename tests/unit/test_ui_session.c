@@ -252,13 +252,63 @@ static void test_looked_at(void **state)
     fake_close(&f);
 }
 
+/* ---- links ---- */
+/* What the terminal opens without a question says where it goes, or is none (THREATS 132). */
+static void test_links(void **state)
+{
+    static const struct {
+        const char *text, *target;
+        bool link;
+    } cases[] = {
+        {"the whole list", "https://shop.example/list", true},
+        {"https://shop.example/list", "https://shop.example/list", true},
+        {"shop.example", "https://www.shop.example/list", true},
+        {"shop.example:443/x", "https://SHOP.example/", true},
+        {"Version 2.0 is out", "https://shop.example/2.0", true},
+        {"write to us", "mailto:a@shop.example", true},
+        {"a@shop.example", "mailto:a@shop.example", true},
+        {"https://bank.example/", "https://evil.example/", false},
+        {"bank.example", "https://evil.example/bank.example", false},
+        {"here", "https://bank.example@evil.example/", false},
+        {"here", "https://bank.example:pw@evil.example", false},
+        {"https://bank.example/", "mailto:a@evil.example", false},
+        {"here", "javascript:alert(1)", false},
+        {"here", "file:///etc/passwd", false},
+        {"here", "https://x.example/\033]0;owned\007", true}, /* signs by now, and encoded */
+        {"here", "https://x.example/ b", false},
+        {"here", "", false},
+    };
+    struct fake_ui f;
+    (void)state;
+    fake_reset();
+    fake_mails();
+    fake_open(&f, 24, 100, "");
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct buf doc = BUF_INIT(65536);
+        struct err err = ERR_INIT;
+        struct doc_span span = {0, (uint32_t)strlen(cases[i].text), DOC_SPAN_LINK, 1};
+        const struct list_row *row = ui_row(f.ui);
+        doc_put(&doc, &(struct doc_item){.kind = DOC_TEXT, .text = str_z(cases[i].text), .spans = &span, .nspans = 1});
+        doc_put(&doc, &(struct doc_item){.kind = DOC_LINK, .number = 1, .text = str_z(cases[i].target)});
+        message_show(&f.ui->message, row->ref, row->subject, 0);
+        assert_true(message_feed(&f.ui->message, buf_str(&doc), &err));
+        message_done(&f.ui->message);
+        buf_fini(&doc);
+        ui_draw(f.ui);
+        for (unsigned k = 0; k < f.ui->grid.nlinks; k++)
+            for (const char *c = f.ui->grid.links[k].target; *c; c++)
+                assert_true(*c > ' ' && *c < 0x7f);
+        if ((f.ui->grid.nlinks != 0) != cases[i].link)
+            fail_msg("\"%s\" to %s", cases[i].text, cases[i].target);
+    }
+    fake_close(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_goes_on),
-        cmocka_unit_test(test_strange_files),
-        cmocka_unit_test(test_mouse),
-        cmocka_unit_test(test_looked_at),
+        cmocka_unit_test(test_goes_on),   cmocka_unit_test(test_strange_files), cmocka_unit_test(test_mouse),
+        cmocka_unit_test(test_looked_at), cmocka_unit_test(test_links),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
