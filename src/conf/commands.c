@@ -351,6 +351,24 @@ static bool run_alias(struct conf *conf, UNUSED struct loader *loader, const str
     return true;
 }
 
+bool conf_alias_set(struct conf *conf, const char *name, const char *value, struct err *err)
+{
+    char *words[] = {mem_dup_z("alias"), mem_dup_z(name), mem_dup_z(value ? value : "x")};
+    struct line line = {.words = words, .n = COUNT(words)};
+    bool ok = run_alias(conf, NULL, &line, err);
+    for (size_t i = 0; ok && !value && i < conf->naliases; i++) {
+        if (strcmp(conf->aliases[i].name, name) != 0)
+            continue;
+        free(conf->aliases[i].name);
+        free(conf->aliases[i].value);
+        memmove(&conf->aliases[i], &conf->aliases[i + 1], (--conf->naliases - i) * sizeof *conf->aliases);
+        break;
+    }
+    for (size_t i = 0; i < COUNT(words); i++)
+        free(words[i]);
+    return ok;
+}
+
 /* ---- source, and what is kept for ui ------------------------------------------------------------ */
 
 static char *source_path(const struct line *line, bool at_prompt)

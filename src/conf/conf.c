@@ -316,6 +316,25 @@ static char *find_file(struct err *err)
     return mem_dup_z("");
 }
 
+char *conf_alias_file(const struct conf *conf, struct err *err)
+{
+    if (conf->alias_file[0])
+        return path_expand_home(conf->alias_file);
+    char *home = path_config_home(err), *path = home ? path_join(home, "tuimail/aliases") : NULL;
+    free(home);
+    return path;
+}
+
+/* Without a home there are none. */
+static void load_aliases(struct loader *loader)
+{
+    struct err none = ERR_INIT;
+    char *path = conf_alias_file(loader->conf, &none);
+    if (path && access(path, F_OK) == 0)
+        load_file(loader, path, "");
+    free(path);
+}
+
 bool conf_load_anyway(const char *file, struct conf **conf_r, struct buf *all, struct err *err)
 {
     char *path = file ? mem_dup_z(file) : find_file(err);
@@ -328,6 +347,7 @@ bool conf_load_anyway(const char *file, struct conf **conf_r, struct buf *all, s
     struct loader loader = {.conf = conf, .all = all, .first = err};
     if (path[0])
         load_file(&loader, path, "");
+    load_aliases(&loader);
     conf_check(&loader);
     *conf_r = conf;
     return !loader.failed;

@@ -171,7 +171,7 @@ struct conf {
     /* global options */
     char *store, *state_dir, *editor, *mailcap, *browser, *theme, *keys, *date_format, *attribution, *index_database,
         *layout, *ascii, *arrow_cursor, *download_dir, *gpg, *notify, *list_format, *list_view, *bidi;
-    char *auto_advance;
+    char *auto_advance, *alias_file;
     struct columns columns; /* of list_format */
     bool ambiguous_wide, mark_seen, confirm_quit, accessible, mouse, fold_threads, threads_across;
     unsigned undo_send, purge_hold, list_ratio, list_height, pager_index_lines, sidebar_width, wrap, prefetch, timeout,
@@ -195,6 +195,10 @@ struct account *conf_account(const struct conf *, const char *name); /* NULL whe
 /* Runs one command line of the language against the conf (the `:` prompt's set). A change that the check of the whole
  * refuses is undone. */
 bool conf_run(struct conf *, const struct line *, struct err *);
+/* value NULL: there is none of that name any more. ERR_CONFIG as for the command. */
+bool conf_alias_set(struct conf *, const char *name, const char *value, struct err *);
+/* Where aliases are kept and read from (option alias-file), the caller's; NULL where there is no home. */
+char *conf_alias_file(const struct conf *, struct err *);
 /* headers, all, "recent DAYS". */
 bool cache_policy_parse(const char *text, struct cache_policy *policy_r);
 /* "*" in `pattern` stands for any run of characters; ASCII case is ignored. At worst the product of the two lengths. */

@@ -556,6 +556,12 @@ const struct option conf_options[] = {
      .more = "Where mail waits to be sent, or changes wait that the server cannot get before the end, offline or held "
              "for undo, it is asked always. What waits is kept, and done at the next start."},
     /* ---- reading and writing ---- */
+    {.name = "alias-file",
+     .type = OPT_PATH,
+     GLOBAL(alias_file),
+     .def = "",
+     .help = "Where the command add-alias keeps aliases; empty: ~/.config/tuimail/aliases",
+     .more = "Lines of the same language, read behind tuimailrc; edit it as you like."},
     {.name = "auto-advance",
      .type = OPT_CHOICE,
      GLOBAL(auto_advance),

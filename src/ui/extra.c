@@ -13,6 +13,7 @@ void extra_free(struct ui *ui)
     if (!x)
         return;
     ui_transfer_end(ui);
+    alias_free(ui);
     ui_tool_end(ui);
     free(x);
     ui->extra = NULL;

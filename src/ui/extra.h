@@ -48,6 +48,11 @@ void ui_transfer_words(const struct ui *, struct buf *out);
 /* Steps of the store that only a new action does again. */
 void ui_undo_step(struct ui *, unsigned steps, bool once);
 
+/* ---- alias.c ---- */
+void alias_free(struct ui *);
+void alias_undo(struct ui *, bool redo);
+void ui_undo_alias(struct ui *); /* act.c: the next undo is of an alias */
+
 /* ---- tool.c: other programs ---- */
 enum tool_where { TOOL_TERMINAL /* has the terminal until it ends */, TOOL_BEHIND /* no terminal; output is kept */ };
 /* status: of wait(2), -1 where it could not be started; output: TOOL_BEHIND's stdout and stderr, at most 1 MiB. */
@@ -120,6 +125,7 @@ struct extra {
     struct parts *parts;
     struct crypto *crypto;
     struct transfer *transfer;
+    struct alias_log *aliases;
     bool terminal_taken;
     bool unsending;    /* the user takes last_out back */
     bool discarding;   /* the user discards last_out */

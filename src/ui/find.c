@@ -404,6 +404,21 @@ bool run_same_subject(void *context, const struct cmd_args *args, struct err *er
     return query_for(context, "subject:", row ? row->subject : (struct str){"", 0}, err);
 }
 
+/* "Words <id>": the id. */
+bool run_same_list(void *context, const struct cmd_args *args, struct err *err)
+{
+    const struct list_row *row = ui_row(context);
+    struct str id = row ? row->list_id : (struct str){"", 0};
+    size_t from, to;
+    (void)args;
+    if (str_find(id, '<', &from))
+        id = str_sub(id, from + 1, id.n);
+    if (str_find(id, '>', &to))
+        id = str_sub(id, 0, to);
+    return id.n ? query_for(context, "list:", id, err)
+                : err_set(err, ERR_USAGE, "the message is of no mailing list, or it is not known yet");
+}
+
 struct thread_list {
     struct list *list;
     unsigned account;

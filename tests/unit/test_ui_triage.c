@@ -255,6 +255,44 @@ static void test_older(void **state)
     fake_close(&f);
 }
 
+/* A: name, address, file; u and U; and what was in the file stays. */
+static void test_alias(void **state)
+{
+    (void)state;
+    open_with(NULL);
+    char line[200], path[100];
+    struct err err = ERR_INIT;
+    struct buf text = BUF_INIT(10000);
+    snprintf(path, sizeof path, "%s/conf/aliases", f.root);
+    snprintf(line, sizeof line, "set alias-file %s", path);
+    assert_true(ui_run(f.ui, line));
+    fake_type(&f, "A");
+    assert_true(on_screen("alias: sender"));
+    fake_type(&f, "C-u a l i Enter");
+    assert_true(on_screen("ali is: Alice Example <sender@example.org>"));
+    fake_type(&f, "Enter");
+    assert_true(on_screen("ali is Alice Example <sender@example.org>"));
+    assert_true(fs_read(path, 10000, &text, &err));
+    assert_string_equal(buf_z(&text), "alias ali \"Alice Example <sender@example.org>\"\n");
+    assert_true(fs_write_atomic(path, 0600, STR("# mine\nalias ali x@y.z\nalias bo b@example.org\n"), &err));
+    assert_true(ui_run(f.ui, "add-alias ali a@example.org"));
+    buf_reset(&text);
+    assert_true(fs_read(path, 10000, &text, &err));
+    assert_string_equal(buf_z(&text), "# mine\nalias ali a@example.org\nalias bo b@example.org\n");
+    fake_type(&f, "u u");
+    assert_int_equal(f.conf->naliases, 0);
+    buf_reset(&text);
+    assert_true(fs_read(path, 10000, &text, &err));
+    assert_string_equal(buf_z(&text), "# mine\nalias bo b@example.org\n");
+    fake_type(&f, "U");
+    assert_int_equal(f.conf->naliases, 1);
+    assert_string_equal(f.conf->aliases[0].value, "Alice Example <sender@example.org>");
+    assert_false(ui_run(f.ui, "add-alias a@b c@example.org")); /* no name */
+    assert_int_equal(f.conf->naliases, 1);
+    buf_fini(&text);
+    fake_close(&f);
+}
+
 int main(void)
 {
     setenv("TZ", "UTC", 1);
@@ -269,6 +307,7 @@ int main(void)
         cmocka_unit_test(test_auto_advance_closes_the_message),
         cmocka_unit_test(test_same_key_takes_the_last_mailbox),
         cmocka_unit_test(test_older),
+        cmocka_unit_test(test_alias),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
