@@ -103,7 +103,7 @@ const struct subcommand cli_commands[] = {
      "fail. Status 0 where nothing fails.",
      doctor_main},
     {"help", "[COMMAND]", CLI_NO_CONF, "print this list, or more about one command", "", help_main},
-    {"dump", "options|commands|keys|errors|words|things [tsv|man|sample]", CLI_NO_CONF,
+    {"dump", "options|commands|keys|errors|words|profiles|events|values|things [tsv|man|sample]", CLI_NO_CONF,
      "print the tables of options, commands, keys, errors", "The manual pages and completions are made from them.",
      dump_main},
 };
