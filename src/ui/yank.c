@@ -3,21 +3,69 @@
 
 #define YANK_MAX 65536u /* bytes; terminals take so many */
 
-/* In base64 nothing of it can end the sequence. */
-static void to_clipboard(struct ui *ui, struct str text, const char *what)
+/* One line: what would end it in the mail is a sign here. False where it has no room. */
+static bool add_clean(struct buf *lines, struct str text)
 {
-    struct buf clean = BUF_INIT(4 * YANK_MAX), out = BUF_INIT(8 * YANK_MAX);
+    struct buf clean = BUF_INIT(4 * YANK_MAX);
+    struct text t = text_from_bytes(str_sub(text, 0, YANK_MAX), TEXT_LINE, &clean);
+    bool fits = lines->n + t.n + 1 <= YANK_MAX;
+    if (fits && lines->n)
+        buf_addc(lines, '\n');
+    if (fits)
+        buf_add(lines, t.p, t.n);
+    buf_fini(&clean);
+    return fits;
+}
+
+/* In base64 nothing of it can end the sequence. */
+static void send_lines(struct ui *ui, const struct buf *lines, const char *what)
+{
+    struct buf out = BUF_INIT(8 * YANK_MAX);
     if (!ui->term || !ui->term->osc) {
         ui_note(ui, NOTE_ERROR, "there is no terminal to copy to");
         return;
     }
-    struct text t = text_from_bytes(str_sub(text, 0, YANK_MAX), TEXT_LINE, &clean);
     buf_addz(&out, "52;c;");
-    base64_encode((struct str){t.p, t.n}, &out);
+    base64_encode(buf_str(lines), &out);
     ui->term->osc(ui->term->arg, (struct text){out.p, out.n, (unsigned)MIN(out.n, (size_t)UINT32_MAX)});
-    ui_note(ui, NOTE_INFO, "%s is on the clipboard, where the terminal allows it", what);
-    buf_fini(&clean);
+    ui_note(ui, NOTE_INFO, "%s on the clipboard, where the terminal allows it", what);
     buf_fini(&out);
+}
+
+static void to_clipboard(struct ui *ui, struct str text, const char *what)
+{
+    struct buf line = BUF_INIT(4 * YANK_MAX);
+    add_clean(&line, text);
+    send_lines(ui, &line, what);
+    buf_fini(&line);
+}
+
+static struct str part_of(const struct msg_row *row, const char *what)
+{
+    return !strcmp(what, "from") ? row->from_addr : !strcmp(what, "subject") ? row->subject : row->msgid;
+}
+
+/* Of all messages that are selected, a line each. */
+static bool yank_selected(struct ui *ui, const char *what, struct err *err)
+{
+    struct buf lines = BUF_INIT(YANK_MAX);
+    char said[80];
+    size_t n = 0;
+    bool room = true;
+    for (size_t i = 0; i < ui->selection.n && room; i++) {
+        struct ref ref = ui->selection.list[i];
+        struct reader *reader = ui->accts.list[ref.account].reader;
+        struct msg_row row;
+        if (!reader || !reader_row(reader, ref.id, &row, err) || !row.id || !part_of(&row, what).n)
+            continue;
+        room = add_clean(&lines, part_of(&row, what));
+        n += room;
+    }
+    snprintf(said, sizeof said, "%zu of %zu messages: %s", n, ui->selection.n, what);
+    if (n)
+        send_lines(ui, &lines, said);
+    buf_fini(&lines);
+    return n || err_set(err, ERR_USAGE, "nothing of the messages selected can be copied");
 }
 
 static bool yank_link(struct ui *ui, const char *number, struct err *err)
@@ -28,7 +76,7 @@ static bool yank_link(struct ui *ui, const char *number, struct err *err)
     const struct doc_item *link = ui->message.state == MESSAGE_NONE ? NULL : message_link(&ui->message, n - 1);
     if (!link)
         return err_set(err, ERR_USAGE, "no link %u in the message that is open", (unsigned)n);
-    to_clipboard(ui, link->text, "the link");
+    to_clipboard(ui, link->text, "the link is");
     return true;
 }
 
@@ -39,15 +87,17 @@ bool run_yank(void *context, const struct cmd_args *args, struct err *err)
     const char *what = cmd_arg(args, 0) ? cmd_arg(args, 0) : "message-id";
     if (!strcmp(what, "link"))
         return yank_link(ui, cmd_arg(args, 1), err);
+    if (ui->selection.n)
+        return yank_selected(ui, what, err);
     if (!row)
         return true;
     if (!strcmp(what, "from"))
-        to_clipboard(ui, row->from_addr, "the address");
+        to_clipboard(ui, row->from_addr, "the address is");
     else if (!strcmp(what, "subject"))
-        to_clipboard(ui, row->subject, "the subject");
+        to_clipboard(ui, row->subject, "the subject is");
     else if (!row->msgid.n)
         return err_set(err, ERR_USAGE, "this message has no Message-ID");
     else
-        to_clipboard(ui, row->msgid, "the Message-ID");
+        to_clipboard(ui, row->msgid, "the Message-ID is");
     return true;
 }

@@ -417,6 +417,9 @@ def test_yank_reaches_the_terminal():
         contains(yanked(p.type(b"\x1by")).decode(), "@")
         equal(yanked(p.type(b":yank subject\r")), WELCOME)
         contains(p.type(b":yank link 9999\r"), b"no link 9999")
+        p.type(b":select-range\r:jump 2\r:select-range\r")
+        lines = yanked(p.type(b":yank subject\r")).split(b"\n")
+        equal([lines[0] in (WELCOME, b"Archive me with a, then take it back with u"), len(lines)], [True, 2])
         p.type(b"q")
         equal(p.end(), 0)
 
