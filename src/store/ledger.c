@@ -492,14 +492,16 @@ bool db_pop_delivered(struct db *db, uint32_t number, const struct db_row *row, 
     return call_leave(db, own, err);
 }
 
-/* The entry of a file: of those with its tag (equal UIDLs share it) the one that says so, or is as long as the mail. */
+/* The entry of a file: of those with its tag (equal UIDLs share it) the one that says so, or is as long as the mail;
+ * none that has a row of its own. */
 static uint64_t entry_of(struct db *db, uint64_t msg, struct str name)
 {
     struct mark mark = mark_read(name);
     int64_t id = 0;
     if (mark.tag)
         q_one(db, &id,
-              "SELECT id FROM uidl WHERE tag=?1 AND tag IS NOT NULL ORDER BY msg=?2 DESC,size=?3 DESC,id LIMIT 1",
+              "SELECT u.id FROM uidl u WHERE u.tag=?1 AND u.tag IS NOT NULL AND (u.msg=?2 OR NOT EXISTS(SELECT 1 FROM "
+              "msg WHERE id=u.msg)) ORDER BY u.msg=?2 DESC,u.size=?3 DESC,u.id LIMIT 1",
               "iii", I(mark.tag), I(msg), I(mark.stub));
     return (uint64_t)id;
 }

@@ -857,6 +857,34 @@ static void test_ledger_reused(void **state)
     db_close(&db);
 }
 
+#define STUB(n) "1.R" #n "_s0000000000001000_t000000000000000" #n ".tuimail"
+#define WHOLE(n) "1.R" #n "_t000000000000000" #n ".tuimail"
+
+/* Two mails whose UIDL was the same, and so the tag of their files: who deletes the old one for good has not seen the
+ * other, of which the header alone is here. */
+static void test_ledger_reused_tag(void **state)
+{
+    (void)state;
+    static const struct pop_said old[] = {{"a", 10, 0}}, large[] = {{"a", 4096, 0}};
+    struct db *db = open_db(true, NULL);
+    uint64_t in = make_mailbox(db, "", 0);
+    list_said(db, old, 1, 1000, NULL);
+    uint64_t first = deliver_as(db, in, 1, WHOLE(1), "head 1");
+    OK(db_pop_delete(db, 1, &err));
+    OK(db_pop_dele_ok(db, 1, &err));
+    OK(db_pop_quit(db, true, &err));
+    list_said(db, NULL, 0, 1000, NULL);
+    list_said(db, large, 1, 1000, NULL);
+    uint64_t second = deliver_as(db, in, 1, "2.R1_s0000000000001000_t0000000000000001.tuimail", "head 2");
+    assert_true(first && second && first != second);
+    OK(db_pop_purged(db, first, STR(WHOLE(1)), 2000, &err));
+    OK(db_pop_whole(db, first, STR(WHOLE(1)), 2000, &err));
+    assert_string_equal(list_said(db, large, 1, 2000, NULL), "1:5 ");
+    OK(db_pop_purged(db, second, STR("2.R1_s0000000000001000_t0000000000000001.tuimail"), 2000, &err));
+    assert_string_equal(list_said(db, large, 1, 2000, NULL), "1:1p ");
+    db_close(&db);
+}
+
 /* A server that gives all its messages new UIDLs, uses one again for another message, or lists nothing for a while:
  * nothing is fetched twice, nothing is missed. */
 static void test_ledger_changing(void **state)
@@ -903,8 +931,6 @@ static void on_stub(void *arg, uint32_t number, uint64_t msg)
     stubs[number] = msg;
 }
 
-#define STUB(n) "1.R" #n "_s0000000000001000_t000000000000000" #n ".tuimail"
-#define WHOLE(n) "1.R" #n "_t000000000000000" #n ".tuimail"
 /* Of a mail whose header alone is here nothing is deleted, until its body is, or the user deletes it for good. */
 static void test_ledger_stub(void **state)
 {
@@ -1356,6 +1382,7 @@ int main(void)
         T(test_cache_of_before),
         T(test_ledger_quit),
         T(test_ledger_reused),
+        T(test_ledger_reused_tag),
         T(test_ledger_changing),
         T(test_ledger_stub),
         T(test_ledger_big),
