@@ -306,3 +306,66 @@ struct text text_fit(struct text t, unsigned cols)
     }
     return fit;
 }
+
+/* ---- sorting ---- */
+static bool is_blank(uint32_t cp)
+{
+    return cp <= ' ' || cp == 0xa0 || cp == 0x3000;
+}
+
+static bool is_word(uint32_t cp)
+{
+    return cp >= 0x80 || (cp >= '0' && cp <= '9') || ((cp | 32) >= 'a' && (cp | 32) <= 'z');
+}
+
+/* One character folded: nothing where it is a mark alone. */
+static size_t fold_char(uint32_t cp, char *out, size_t room)
+{
+    utf8proc_int32_t parts[32];
+    int boundary = 0;
+    size_t n = 0;
+    if (cp < 0x80) {
+        if (room)
+            *out = (char)(cp >= 'A' && cp <= 'Z' ? cp | 32 : cp);
+        return room ? 1 : 0;
+    }
+    utf8proc_ssize_t got =
+        utf8proc_decompose_char((utf8proc_int32_t)cp, parts, (utf8proc_ssize_t)COUNT(parts),
+                                UTF8PROC_COMPAT | UTF8PROC_CASEFOLD | UTF8PROC_STRIPMARK | UTF8PROC_IGNORE, &boundary);
+    for (utf8proc_ssize_t i = 0; i < got && i < (utf8proc_ssize_t)COUNT(parts); i++) {
+        char bytes[4];
+        unsigned len = utf8_encode((uint32_t)parts[i], bytes);
+        if (n + len > room)
+            break;
+        memcpy(out + n, bytes, len);
+        n += len;
+    }
+    return n;
+}
+
+size_t text_sort_key(struct str raw, char *out, size_t max)
+{
+    size_t n = 0;
+    bool blank = false;
+    while (raw.n && n < max) {
+        uint32_t cp;
+        unsigned len = utf8_decode(raw, &cp);
+        if (!len) {
+            cp = from_1252((unsigned char)raw.p[0]);
+            len = 1;
+        }
+        raw = str_sub(raw, len, raw.n);
+        if (is_blank(cp)) {
+            blank = n > 0;
+        } else if (n || is_word(cp)) {
+            if (blank)
+                out[n++] = ' ';
+            blank = false;
+            size_t more = fold_char(cp, out + n, max - n);
+            if (!more && max - n < 4)
+                break; /* no room for the next one */
+            n += more;
+        }
+    }
+    return n;
+}

@@ -96,7 +96,7 @@ static void on_row(void *arg, const struct msg_row *row)
 {
     struct collecting *c = arg;
     c->got++;
-    c->last = (struct row_key){row->date, row->id};
+    c->last = ROW_KEY(row->date, row->id);
     if (c->ok)
         c->ok = item_add(c->x,
                          &(struct item){.account = c->account, .msg = row->id, .date = row->date, .folder = c->folder},

@@ -213,7 +213,7 @@ static bool find_likes(struct import *x, struct likes *l, struct err *err)
     const struct m_ARCHIVE_MAIL *m = l->mail->m;
     if (m->msgid.n)
         return reader_find_msgid(x->account->reader, m->msgid, on_like, l, err);
-    struct row_key from = {m->date ? m->date : m->arrived, 0};
+    struct row_key from = ROW_KEY(m->date ? m->date : m->arrived, 0);
     return from.date <= 0 ||
            reader_rows(x->account->reader, l->mail->box, LIST_ALL, &from, false, 2 * SAME_MAX, on_date, l, err);
 }

@@ -3,6 +3,17 @@
 #include "cmd/cmd.h"
 
 #pragma GCC diagnostic ignored "-Woverlength-strings"
+/* Where o is taken: the orders of a list behind Esc-o. */
+#define SORT_KEYS                                                                                                      \
+    "bind list \"Esc-o d\" sort date\n"                                                                                \
+    "bind list \"Esc-o r\" sort arrival\n"                                                                             \
+    "bind list \"Esc-o f\" sort from\n"                                                                                \
+    "bind list \"Esc-o s\" sort subject\n"                                                                             \
+    "bind list \"Esc-o z\" sort size\n"                                                                                \
+    "bind list \"Esc-o t\" threads\n"                                                                                  \
+    "bind list \"Esc-o o\" sort reverse\n"                                                                             \
+    "bind list \"Esc-o g\" group\n"
+
 /* g goes, z folds, d and y take a motion's second key. */
 static const char vim_keys[] = "bind list,boxes,help gg first\n"
                                "bind list,boxes,help G last\n"
@@ -72,9 +83,7 @@ static const char gmail_keys[] = "bind global c compose\n"
                                  "bind list,message u back\n"
                                  "bind list,message I unread off\n"
                                  "bind list,message U unread on\n"
-                                 "bind list o open\n"
-                                 "bind list Esc-o threads\n"
-                                 "bind list *n unselect\n"
+                                 "bind list o open\n" SORT_KEYS "bind list *n unselect\n"
                                  "bind list *r select-pattern not tag:unread\n"
                                  "bind list *u select-pattern tag:unread\n"
                                  "bind list *s select-pattern tag:flagged\n"
@@ -167,9 +176,7 @@ static const char alpine_keys[] = "bind list,message n next\n"
                                   "bind list,message W search\n"
                                   "bind list,message i back\n"
                                   "bind list,message o palette\n"
-                                  "bind message Esc-o links\n"
-                                  "bind list Esc-o threads\n"
-                                  "bind boxes a create-mailbox\n"
+                                  "bind message Esc-o links\n" SORT_KEYS "bind boxes a create-mailbox\n"
                                   "bind boxes < back\n"
                                   "bind compose C-x send\n"
                                   "bind compose C-o postpone\n"

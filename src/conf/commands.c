@@ -201,17 +201,30 @@ static bool run_saved(struct conf *conf, UNUSED struct loader *loader, const str
 
 /* ---- mailbox ------------------------------------------------------------------------------------ */
 
+static bool sort_word(const char *word)
+{
+    struct str choices = STR(CONF_SORT_ORDERS), one;
+    while (str_split(&choices, ' ', &one))
+        if (str_eqz(one, word))
+            return true;
+    return false;
+}
+
 static bool run_mailbox(struct conf *conf, UNUSED struct loader *loader, const struct line *line, struct err *err)
 {
-    struct cache_policy policy;
+    struct cache_policy policy = {0};
     if (line->n != 5 || !line->words[1][0] || !line->words[2][0])
-        return usage(err, "mailbox ACCOUNT MAILBOX cache POLICY");
+        return usage(err, "mailbox ACCOUNT MAILBOX cache POLICY, or sort ORDER");
     const char *account = line->words[1], *name = line->words[2], *text = line->words[4];
     if (!conf_account(conf, account))
         return unknown_account(conf, account, err);
-    if (strcmp(line->words[3], "cache") != 0)
-        return err_set(err, ERR_CONFIG, "mailbox: \"%.80s\" is no setting of a mailbox; cache is", line->words[3]);
-    if (!cache_policy_parse(text, &policy))
+    bool sort = strcmp(line->words[3], "sort") == 0;
+    if (!sort && strcmp(line->words[3], "cache") != 0)
+        return err_set(err, ERR_CONFIG, "mailbox: \"%.80s\" is no setting of a mailbox; cache and sort are",
+                       line->words[3]);
+    if (sort && !sort_word(text))
+        return err_set(err, ERR_CONFIG, "mailbox: \"%.80s\" is no order of a list: " CONF_SORT_ORDERS, text);
+    if (!sort && !cache_policy_parse(text, &policy))
         return err_set(err, ERR_CONFIG, "mailbox: \"%.80s\" is not headers, all or \"recent DAYS\"", text);
     struct mailbox_setting *m = NULL;
     for (size_t i = 0; i < conf->nmailboxes; i++)
@@ -223,8 +236,9 @@ static bool run_mailbox(struct conf *conf, UNUSED struct loader *loader, const s
         *m = (struct mailbox_setting){.account = mem_dup_z(account), .mailbox = mem_dup_z(name)};
         m->defined_in = conf_keep_where(conf, line);
     }
-    replace(&m->cache_text, text);
-    m->cache = policy;
+    replace(sort ? &m->sort : &m->cache_text, text);
+    if (!sort)
+        m->cache = policy;
     return true;
 }
 
@@ -233,10 +247,21 @@ struct cache_policy conf_cache(const struct conf *conf, const struct account *a,
     struct cache_policy policy = a->cache;
     for (size_t i = 0; i < conf->nmailboxes; i++) {
         const struct mailbox_setting *m = &conf->mailboxes[i];
-        if (strcmp(m->account, a->name) == 0 && glob_match(str_z(m->mailbox), mailbox))
+        if (m->cache_text && strcmp(m->account, a->name) == 0 && glob_match(str_z(m->mailbox), mailbox))
             policy = m->cache;
     }
     return policy;
+}
+
+const char *conf_sort(const struct conf *conf, const char *account, struct str mailbox)
+{
+    const char *sort = conf->sort;
+    for (size_t i = 0; i < conf->nmailboxes; i++) {
+        const struct mailbox_setting *m = &conf->mailboxes[i];
+        if (m->sort && strcmp(m->account, account) == 0 && glob_match(str_z(m->mailbox), mailbox))
+            sort = m->sort;
+    }
+    return sort;
 }
 
 /* ---- rule --------------------------------------------------------------------------------------- */

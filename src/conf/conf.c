@@ -93,6 +93,7 @@ void conf_free(struct conf **conf_p)
         free(conf->mailboxes[i].account);
         free(conf->mailboxes[i].mailbox);
         free(conf->mailboxes[i].cache_text);
+        free(conf->mailboxes[i].sort);
     }
     for (size_t i = 0; i < conf->naliases; i++) {
         free(conf->aliases[i].name);

@@ -110,10 +110,10 @@ struct rule_effects {
     struct rule_effect *list;
     size_t n, cap;
 };
-/* mailbox ACCOUNT MAILBOX cache POLICY: what differs in one mailbox, or with * in several; the last line that fits
- * counts. */
+/* mailbox ACCOUNT MAILBOX cache POLICY, or sort ORDER: what differs in one mailbox, or with * in several; the last line
+ * that fits counts. */
 struct mailbox_setting {
-    char *account, *mailbox, *cache_text;
+    char *account, *mailbox, *cache_text, *sort; /* the last two NULL where they are not set */
     struct cache_policy cache;
     const char *defined_in;
 };
@@ -170,7 +170,8 @@ struct conf {
     size_t nfiles;
     /* global options */
     char *store, *state_dir, *editor, *mailcap, *browser, *theme, *keys, *date_format, *attribution, *index_database,
-        *layout, *ascii, *arrow_cursor, *download_dir, *gpg, *notify, *list_format, *list_view, *bidi;
+        *layout, *ascii, *arrow_cursor, *download_dir, *gpg, *notify, *list_format, *list_view, *sort, *group,
+        *bidi;
     char *auto_advance, *alias_file;
     struct columns columns; /* of list_format */
     bool ambiguous_wide, mark_seen, confirm_quit, accessible, mouse, fold_threads, threads_across;
@@ -205,6 +206,10 @@ bool cache_policy_parse(const char *text, struct cache_policy *policy_r);
 bool glob_match(struct str pattern, struct str s);
 /* What holds for a mailbox, by its name as shown. */
 struct cache_policy conf_cache(const struct conf *, const struct account *, struct str mailbox);
+#define CONF_SORT_ORDERS                                                                                               \
+    "date arrival from subject size activity reverse-date reverse-arrival reverse-from reverse-subject reverse-size "  \
+    "reverse-activity"
+const char *conf_sort(const struct conf *, const char *account, struct str mailbox); /* one of CONF_SORT_ORDERS */
 /* Is `name` a command that conf_run knows (account, set, unset, saved, mailbox, rule, alias, source, theme, keys) or
  * keeps for ui (bind, unbind, macro, on, color)? */
 bool conf_is_command(const char *name);

@@ -447,6 +447,26 @@ const struct option conf_options[] = {
      .help = "Lists by message, or by thread",
      .more = "A thread stands where its newest message would, its messages as a tree of answers. Lists of hits and "
              "filtered lists are flat. The command threads changes it for the list that is shown."},
+    {.name = "sort",
+     .type = OPT_CHOICE,
+     GLOBAL(sort),
+     .def = "date",
+     .choices = CONF_SORT_ORDERS,
+     .help = "Order of lists",
+     .more =
+         "date, arrival (when the mailbox got it): the newest first; size: the largest; from, subject: as in a book, "
+         "without regard to case, accents and marks of answers, the oldest of one subject first; activity: by thread, "
+         "the one with the newest message first. reverse- turns it round; by reverse-date a list begins at its end. "
+         "A line mailbox ACCOUNT MAILBOX sort ORDER sets it for one mailbox, or with * for several. The command sort "
+         "changes it for the list that is shown."},
+    {.name = "group",
+     .type = OPT_CHOICE,
+     GLOBAL(group),
+     .def = "none",
+     .choices = "none day",
+     .help = "Lists by date have a heading for each day",
+     .more = "Those by thread are grouped by the newest message of a thread. The command group changes it for the list "
+             "that is shown."},
     {.name = "fold-threads",
      .type = OPT_BOOL,
      GLOBAL(fold_threads),

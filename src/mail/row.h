@@ -60,13 +60,14 @@ enum box_role {
 
 struct msg_row {
     uint64_t id, box, thread;
-    int64_t date; /* sort date: Date, else arrival */
-    int64_t arrived;
+    int64_t date;    /* sort date: Date, else arrival */
+    int64_t arrived; /* 0: not known */
     uint64_t size;
     uint32_t flags; /* shown flags: enum mail_flags */
     uint32_t attrs, state;
     struct str from_name, from_addr, to, subject, msgid, list_id;
-    struct str tags; /* words (tag.h), blank separated */
+    struct str sort_from, sort_subject; /* what they are sorted by (text_sort_key) */
+    struct str tags;                    /* words (tag.h), blank separated */
 };
 
 #endif

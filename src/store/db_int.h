@@ -191,6 +191,14 @@ uint64_t thread_assign(struct db *, uint64_t msg, uint64_t own, uint64_t mh, str
 void thread_count(struct db *, uint64_t box, uint64_t thread, int count, int unread, int flagged, int64_t date);
 void thread_flush(struct db *);
 
+/* What rows are sorted by: the sender's name, else address; the subject without marks of answers. */
+struct sort_keys {
+    char from[32], subject[64];
+    size_t from_n, subject_n;
+};
+#define SORT_KEY(keys, what) ((struct str){(keys).what, (keys).what##_n})
+struct sort_keys sort_keys_of(struct str from_name, struct str from_addr, struct str subject);
+
 void addr_note(struct db *, struct str name, struct str addr, unsigned weight, int64_t when);
 void addr_flush(struct db *);
 void tags_keywords(struct db *, uint64_t msg, uint64_t mh, uint64_t fp, struct str was, struct str now);

@@ -1,4 +1,5 @@
 /* Rows as the server tells them: new ones, flags, removals, whole sets of UIDs. */
+#include "mail/mail.h"
 #include "mail/mark.h"
 #include "store/db_int.h"
 
@@ -7,6 +8,7 @@
 struct put {
     const struct db_row *in;
     struct str from_name, from_addr, to, subject, msgid, refs, list_id, kw, name, path, emailid, threadid, preview;
+    struct sort_keys sort;
     uint64_t mh;
     uint32_t attrs, state, flags;
 };
@@ -28,6 +30,16 @@ static uint32_t keyword_flags(struct str kw)
     return flags;
 }
 
+struct sort_keys sort_keys_of(struct str from_name, struct str from_addr, struct str subject)
+{
+    struct sort_keys k;
+    k.from_n = text_sort_key(from_name, k.from, sizeof k.from);
+    if (!k.from_n)
+        k.from_n = text_sort_key(from_addr, k.from, sizeof k.from);
+    k.subject_n = text_sort_key(mail_subject_base(subject), k.subject, sizeof k.subject);
+    return k;
+}
+
 static struct put put_bound(struct db *db, const struct db_row *in)
 {
     struct put p = {.in = in,
@@ -44,6 +56,7 @@ static struct put put_bound(struct db *db, const struct db_row *in)
                     .emailid = str_sub(in->emailid, 0, 255),
                     .threadid = str_sub(in->threadid, 0, 255),
                     .preview = str_sub(in->preview, 0, 1024)};
+    p.sort = sort_keys_of(p.from_name, p.from_addr, p.subject);
     p.mh = sql_msgid_hash(&db->q, p.msgid);
     p.attrs = in->attrs | (p.name.n ? ROW_FULL : 0);
     p.state = mark_read(p.name).stub ? ROW_STUB : (in->state & (ROW_BODY | ROW_STUB)) | (p.path.n ? ROW_BODY : 0);
@@ -115,12 +128,13 @@ static void put_insert(struct db *db, struct box *b, const struct put *p, uint64
     q_run(db,
           "INSERT INTO "
           "msg(id,box,date,flags,attrs,state,thread,size,sbox,suid,sflags,mh,idate,istate,iseq,from_name,from_addr,to_,"
-          "subject,msgid,list_id,kw,name,refs,body,emailid,preview)"
-          " VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,1,?,?,?,?,?,?,?,?,?,?,?,?)",
-          "iiiiiiiiiiiiiinnnnnnnnnnnn", I(id), I(r.box), r.date, I(r.flags), I(r.attrs), I(r.state), I(r.thread),
+          "subject,msgid,list_id,kw,name,refs,body,emailid,preview,fkey,skey,arrived)"
+          " VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,1,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+          "iiiiiiiiiiiiiinnnnnnnnnnnnssi", I(id), I(r.box), r.date, I(r.flags), I(r.attrs), I(r.state), I(r.thread),
           I(r.size), I(r.sbox), I(r.uid), I(r.sflags), I(r.mh), in->internal_date,
           I(p->attrs & ROW_FULL ? INDEX_WHAT_MAIL : 0), p->from_name, p->from_addr, p->to, p->subject, p->msgid,
-          p->list_id, p->kw, p->name, p->refs, p->path, p->emailid, p->preview);
+          p->list_id, p->kw, p->name, p->refs, p->path, p->emailid, p->preview, SORT_KEY(p->sort, from),
+          SORT_KEY(p->sort, subject), in->internal_date ? in->internal_date : r.date);
     row_counted(db, NULL, &r);
     if (p->kw.n)
         tags_keywords(db, id, p->mh, sql_fingerprint(&db->q, p->from_addr, p->subject, in->date), STR(""), p->kw);
@@ -195,14 +209,19 @@ static void put_update(struct db *db, const struct put *p, uint64_t id)
     bool fuller = (p->attrs & ROW_FULL) && !(old.attrs & ROW_FULL);
     bool rewritten = p->name.n && in->size != old.size;
     if (!thin)
+        q_run(
+            db,
+            "UPDATE msg SET from_name=coalesce(?,from_name),from_addr=coalesce(?,from_addr),to_=coalesce(?,to_),"
+            "subject=coalesce(?,subject),msgid=coalesce(?,msgid),list_id=coalesce(?,list_id),refs=coalesce(?,refs),"
+            "emailid=coalesce(?,emailid),preview=coalesce(?,preview),size=coalesce(nullif(?10,0),size),idate=coalesce("
+            "nullif(?11,0),idate),arrived=coalesce(nullif(?11,0),arrived),istate=istate|?,iseq=iseq+1 WHERE id=?",
+            "nnnnnnnnniiii", p->from_name, p->from_addr, p->to, p->subject, p->msgid, p->list_id, p->refs, p->emailid,
+            p->preview, I(in->size), in->internal_date, I(fuller || rewritten ? INDEX_WHAT_MAIL : 0), I(id));
+    if (!thin) /* where the mail does not say them anew they stay */
         q_run(db,
-              "UPDATE msg SET from_name=coalesce(?,from_name),from_addr=coalesce(?,from_addr),to_=coalesce(?,to_),"
-              "subject=coalesce(?,subject),msgid=coalesce(?,msgid),list_id=coalesce(?,list_id),refs=coalesce(?,refs),"
-              "emailid=coalesce(?,emailid),preview=coalesce(?,preview),size=coalesce(nullif(?,0),size),idate=coalesce("
-              "nullif(?,0),idate),istate="
-              "istate|?,iseq=iseq+1 WHERE id=?",
-              "nnnnnnnnniiii", p->from_name, p->from_addr, p->to, p->subject, p->msgid, p->list_id, p->refs, p->emailid,
-              p->preview, I(in->size), in->internal_date, I(fuller || rewritten ? INDEX_WHAT_MAIL : 0), I(id));
+              "UPDATE msg SET fkey=CASE ?1 WHEN x'' THEN fkey ELSE ?1 END,skey=CASE ?2 WHEN x'' THEN skey ELSE ?2 END "
+              "WHERE id=?3 AND (fkey<>?1 OR skey<>?2)",
+              "ssi", SORT_KEY(p->sort, from), SORT_KEY(p->sort, subject), I(id));
     if (p->mh && p->mh != old.mh)
         q_run(db, "UPDATE msg SET mh=? WHERE id=?", "ii", I(p->mh), I(id));
     if (!str_eq(buf_str(&was), p->kw)) {
@@ -241,7 +260,8 @@ bool db_row_more(struct db *db, const struct db_more *in, struct err *err)
         now.date = old.date ? old.date : in->internal_date;
         q_run(db,
               "UPDATE msg SET to_=coalesce(?,to_),list_id=coalesce(?,list_id),refs=coalesce(?,refs),"
-              "emailid=coalesce(?,emailid),idate=coalesce(nullif(?,0),idate),istate=istate|?,iseq=iseq+1 WHERE id=?",
+              "emailid=coalesce(?,emailid),idate=coalesce(nullif(?5,0),idate),arrived=coalesce(nullif(?5,0),arrived),"
+              "istate=istate|?,iseq=iseq+1 WHERE id=?",
               "nnnniii", to, list_id, refs, emailid, in->internal_date, I(fuller ? INDEX_WHAT_MAIL : 0), I(id));
         row_store(db, &old, &now);
         if (fuller && (refs.n || threadid.n))

@@ -168,7 +168,8 @@ void row_store(struct db *db, const struct rowc *old, struct rowc *now)
               "iiiiii", I(now->flags), I(now->attrs), I(now->state), I(now->sflags), I(queue), I(now->id));
     else
         q_run(db,
-              "UPDATE msg SET box=?1,date=?2,flags=?3,attrs=?4,state=?5,thread=?6,sbox=?7,suid=?8,sflags=?9,name=CASE "
+              "UPDATE msg SET box=?1,date=?2,arrived=CASE idate WHEN 0 THEN ?2 ELSE idate "
+              "END,flags=?3,attrs=?4,state=?5,thread=?6,sbox=?7,suid=?8,sflags=?9,name=CASE "
               "WHEN "
               "?10 THEN name END,istate=istate|?11,iseq=iseq+(?11<>0) WHERE id=?12",
               "iiiiiiiiiiii", I(now->box), now->date, I(now->flags), I(now->attrs), I(now->state), I(now->thread),

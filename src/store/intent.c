@@ -254,9 +254,9 @@ bool make_copy(struct maker *m, uint64_t msg, uint64_t target)
     q_run(m->db,
           "INSERT INTO "
           "msg(id,box,date,flags,attrs,state,thread,size,sbox,suid,sflags,mh,idate,istate,iseq,from_name,from_addr,to_,"
-          "subject,msgid,list_id,kw,refs,emailid)"
+          "subject,msgid,list_id,kw,refs,emailid,fkey,skey,arrived)"
           " SELECT ?1,?2,date,?3,attrs,?4,thread,size,?2,0,?3,mh,idate,CASE WHEN (attrs & 32) THEN 1 ELSE 0 "
-          "END,1,from_name,from_addr,to_,subject,msgid,list_id,kw,refs,emailid FROM msg WHERE id=?5",
+          "END,1,from_name,from_addr,to_,subject,msgid,list_id,kw,refs,emailid,fkey,skey,arrived FROM msg WHERE id=?5",
           "iiiii", I(id), I(target), I(c.flags), I(c.state), I(msg));
     row_counted(m->db, NULL, &c);
     held_note(m->db, id);
@@ -375,18 +375,21 @@ static uint64_t make_append(struct maker *m, const struct db_intent *in)
                      .date = w->date,
                      .mh = sql_msgid_hash(&db->q, w->msgid)};
     struct buf kw = BUF_INIT(1024);
+    struct sort_keys sort =
+        sort_keys_of(str_sub(w->from_name, 0, 256), str_sub(w->from_addr, 0, 320), str_sub(w->subject, 0, 1024));
     append_tags(db, &r, w, &kw);
     r.thread = thread_assign(db, r.id, 0, r.mh, str_sub(w->refs, 0, 4096), STR(""));
     q_run(db,
           "INSERT INTO "
           "msg(id,box,date,flags,attrs,state,thread,size,sbox,suid,sflags,mh,idate,istate,iseq,from_name,from_addr,to_,"
-          "subject,msgid,list_id,refs,kw)"
+          "subject,msgid,list_id,refs,kw,fkey,skey,arrived)"
           " VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?2,0,?4,?9,?10,CASE WHEN (?5 & 32) THEN 1 ELSE 0 "
-          "END,1,?11,?12,?13,?14,?15,?16,?17,?18)",
-          "iiiiiiiiiinnnnnnnn", I(r.id), I(r.box), r.date, I(r.flags), I(r.attrs), I(r.state), I(r.thread), I(r.size),
+          "END,1,?11,?12,?13,?14,?15,?16,?17,?18,?19,?20,CASE ?10 WHEN 0 THEN ?3 ELSE ?10 END)",
+          "iiiiiiiiiinnnnnnnnss", I(r.id), I(r.box), r.date, I(r.flags), I(r.attrs), I(r.state), I(r.thread), I(r.size),
           I(r.mh), w->internal_date, str_sub(w->from_name, 0, 256), str_sub(w->from_addr, 0, 320),
           str_sub(w->to, 0, 512), str_sub(w->subject, 0, 1024), str_sub(sql_msgid(w->msgid), 0, 512),
-          str_sub(w->list_id, 0, 256), str_sub(w->refs, 0, 4096), buf_str(&kw));
+          str_sub(w->list_id, 0, 256), str_sub(w->refs, 0, 4096), buf_str(&kw), SORT_KEY(sort, from),
+          SORT_KEY(sort, subject));
     buf_fini(&kw);
     row_counted(db, NULL, &r);
     char *arg = mem_dup_n(in->arg.p, in->arg.n);

@@ -353,62 +353,7 @@ size_t read_boxes_of(struct reader *r, uint64_t box, uint64_t ids[READ_BOXES_MAX
     return n;
 }
 
-/* ---- windows ------------------------------------------------------------------------------------ */
-
-#define WINDOW(filter, compare, order)                                                                                 \
-    "SELECT date,id FROM msg WHERE box=?1" filter " AND (date,id)" compare "(?2,?3) ORDER BY date " order ",id " order \
-    " LIMIT ?4"
-#define UNREAD " AND (flags & 1) = 0"
-#define FLAGGED " AND (flags & 4) <> 0"
-
-static const char older_all[] = WINDOW("", "<", "DESC"), newer_all[] = WINDOW("", ">", "ASC"),
-                  older_unread[] = WINDOW(UNREAD, "<", "DESC"), newer_unread[] = WINDOW(UNREAD, ">", "ASC"),
-                  older_flagged[] = WINDOW(FLAGGED, "<", "DESC"), newer_flagged[] = WINDOW(FLAGGED, ">", "ASC");
-static const char *const windows[][2] = {
-    [LIST_ALL] = {newer_all, older_all},
-    [LIST_UNREAD] = {newer_unread, older_unread},
-    [LIST_FLAGGED] = {newer_flagged, older_flagged},
-};
-
-size_t read_keys(struct reader *r, uint64_t box, enum list_filter filter, struct row_key from, bool older, unsigned max,
-                 struct row_key *keys, int *rc)
-{
-    size_t n = 0;
-    sqlite3_stmt *st =
-        sql_ask(&r->q, windows[filter][older], "iiii", (int64_t)box, from.date, (int64_t)from.id, (int64_t)max);
-    *rc = SQLITE_OK;
-    while (sql_step(st, rc))
-        if (n < max)
-            keys[n++] = (struct row_key){sql_int(st, 0), sql_u64(st, 1)};
-    return n;
-}
-
-static bool key_before(struct row_key a, struct row_key b, bool older)
-{
-    if (a.date != b.date)
-        return (a.date > b.date) == older;
-    return (a.id > b.id) == older;
-}
-
-size_t read_keys_of(struct reader *r, const uint64_t *boxes, size_t n, enum list_filter filter, struct row_key from,
-                    bool older, unsigned max, struct row_key *keys, int *rc)
-{
-    *rc = SQLITE_OK;
-    if (n == 1)
-        return read_keys(r, boxes[0], filter, from, older, max, keys, rc);
-    struct row_key *more = mem_array(max ? max : 1, sizeof *more), *both = mem_array(max ? max : 1, sizeof *both);
-    size_t have = 0;
-    for (size_t i = 0; i < n && *rc == SQLITE_OK; i++) {
-        size_t k = read_keys(r, boxes[i], filter, from, older, max, more, rc), a = 0, b = 0, m = 0;
-        while (m < max && (a < have || b < k))
-            both[m++] = b == k || (a < have && key_before(keys[a], more[b], older)) ? keys[a++] : more[b++];
-        memcpy(keys, both, m * sizeof *keys);
-        have = m;
-    }
-    free(more);
-    free(both);
-    return have;
-}
+/* ---- rows --------------------------------------------------------------------------------------- */
 
 void read_tags(struct reader *r, int64_t mh, int64_t fp, struct buf *out, int *rc)
 {
@@ -429,11 +374,13 @@ void read_row(struct reader *r, uint64_t id, struct msg_row *row, int *rc)
                             .subject = STR(""),
                             .msgid = STR(""),
                             .list_id = STR(""),
+                            .sort_from = STR(""),
+                            .sort_subject = STR(""),
                             .tags = STR("")};
     *rc = SQLITE_OK;
     sqlite3_stmt *st = sql_ask(&r->q,
                                "SELECT id,box,thread,date,size,flags,attrs,state,from_name,from_addr,to_,subject,msgid,"
-                               "list_id,mh,idate FROM msg WHERE id=?",
+                               "list_id,mh,idate,fkey,skey FROM msg WHERE id=?",
                                "i", (int64_t)id);
     if (!sql_step(st, rc))
         return;
@@ -451,40 +398,15 @@ void read_row(struct reader *r, uint64_t id, struct msg_row *row, int *rc)
                             .to = read_str(r, sql_str(st, 10)),
                             .subject = read_str(r, sql_str(st, 11)),
                             .msgid = read_str(r, sql_str(st, 12)),
-                            .list_id = read_str(r, sql_str(st, 13))};
+                            .list_id = read_str(r, sql_str(st, 13)),
+                            .sort_from = read_str(r, sql_str(st, 16)),
+                            .sort_subject = read_str(r, sql_str(st, 17))};
     int64_t mh = sql_int(st, 14);
     sqlite3_reset(st);
     struct buf tags = BUF_INIT(TAGS_MAX);
     read_tags(r, mh, (int64_t)sql_fingerprint(&r->q, row->from_addr, row->subject, row->date), &tags, rc);
     row->tags = read_str(r, buf_str(&tags));
     buf_fini(&tags);
-}
-
-bool reader_rows(struct reader *r, uint64_t box, enum list_filter filter, const struct row_key *from, bool older,
-                 unsigned max, msg_row_fn *fn, void *arg, struct err *err)
-{
-    if ((size_t)filter >= COUNT(windows))
-        return err_set(err, ERR_USAGE, "unknown filter");
-    int rc, ready = read_begin(r, err);
-    if (ready < 1)
-        return ready == 0;
-    uint64_t boxes[READ_BOXES_MAX];
-    max = MIN(max, 100000u);
-    struct row_key *keys = mem_array(max ? max : 1, sizeof *keys);
-    struct row_key start = from ? *from : older ? KEY_NEWEST : KEY_OLDEST;
-    size_t n = read_boxes_of(r, box, boxes, &rc), found = 0;
-    if (rc == SQLITE_OK)
-        found = read_keys_of(r, boxes, n, filter, start, older, max, keys, &rc);
-    struct msg_row *rows = mem_array(found ? found : 1, sizeof *rows);
-    for (size_t i = 0; i < found && rc == SQLITE_OK; i++)
-        read_row(r, keys[i].id, &rows[i], &rc);
-    bool ok = read_end(r, rc, err);
-    for (size_t i = 0; ok && i < found; i++)
-        if (rows[i].id)
-            fn(arg, &rows[i]);
-    free(rows);
-    free(keys);
-    return ok;
 }
 
 bool reader_row(struct reader *r, uint64_t msg, struct msg_row *row_r, struct err *err)

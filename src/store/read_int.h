@@ -25,12 +25,16 @@ struct str read_str(struct reader *, struct str); /* a copy that lives until the
 /* The mailboxes meant by `box`: itself, or all of role inbox for 0. */
 #define READ_BOXES_MAX 64
 size_t read_boxes_of(struct reader *, uint64_t box, uint64_t ids[READ_BOXES_MAX], int *rc);
-/* Keys of one mailbox from `from` on, in the order of the walk; the number found. */
-size_t read_keys(struct reader *, uint64_t box, enum list_filter, struct row_key from, bool older, unsigned max,
-                 struct row_key *keys, int *rc);
-/* The same over several mailboxes, merged. */
-size_t read_keys_of(struct reader *, const uint64_t *boxes, size_t n, enum list_filter, struct row_key from, bool older,
-                    unsigned max, struct row_key *keys, int *rc);
+/* Keys from `from` on, in the order of the walk; the number found. */
+struct sorted {
+    enum list_order order;
+    enum list_filter filter;
+};
+/* Over several mailboxes they are merged. `from` NULL: from the end. */
+size_t read_keys_of(struct reader *, const uint64_t *boxes, size_t n, struct sorted, const struct row_key *from,
+                    bool down, unsigned max, struct row_key *keys, int *rc);
+/* Rows of the mailbox, filtered, by the counters. */
+int64_t read_total(struct reader *, uint64_t box, enum list_filter, int *rc);
 /* False with row_r->id 0: it is not there, or gone. */
 bool read_box(struct reader *, uint64_t id, struct box_row *row_r, int *rc);
 /* Appends the tags, blank separated. */
@@ -43,7 +47,7 @@ void read_row(struct reader *, uint64_t id, struct msg_row *row, int *rc);
 bool read_rows_by(struct reader *, sqlite3_stmt *, unsigned max, struct str msgid, msg_row_fn *, void *arg,
                   struct err *);
 
-#define KEY_NEWEST ((struct row_key){INT64_MAX, INT64_MAX})
-#define KEY_OLDEST ((struct row_key){INT64_MIN, 0})
+#define KEY_NEWEST ROW_KEY(INT64_MAX, INT64_MAX)
+#define KEY_OLDEST ROW_KEY(INT64_MIN, 0)
 
 #endif

@@ -46,7 +46,7 @@ static int64_t rank_in(struct reader *r, uint64_t box, enum list_filter f, struc
         sql_ask(&r->q, "SELECT date,id FROM rank WHERE box=?1 AND (date,id)>(?2,?3) ORDER BY date,id LIMIT 1", "iii",
                 (int64_t)box, key.date, (int64_t)key.id);
     if (sql_step(st, rc)) {
-        end = (struct row_key){sql_int(st, 0), sql_u64(st, 1)};
+        end = ROW_KEY(sql_int(st, 0), sql_u64(st, 1));
         sqlite3_reset(st);
     }
     return above + one(r, rc,
@@ -54,7 +54,7 @@ static int64_t rank_in(struct reader *r, uint64_t box, enum list_filter f, struc
                                (int64_t)end.id));
 }
 
-static int64_t total_in(struct reader *r, uint64_t box, enum list_filter f, int *rc)
+int64_t read_total(struct reader *r, uint64_t box, enum list_filter f, int *rc)
 {
     return one(r, rc, sql_ask(&r->q, sums[f][1], "i", (int64_t)box));
 }
@@ -73,7 +73,7 @@ bool reader_rank(struct reader *r, uint64_t box, enum list_filter filter, const 
     int64_t rank = 0, total = 0;
     for (size_t i = 0; i < n && rc == SQLITE_OK; i++) {
         rank += rank_in(r, boxes[i], filter, *key, &rc);
-        total += total_in(r, boxes[i], filter, &rc);
+        total += read_total(r, boxes[i], filter, &rc);
     }
     *rank_r = (uint32_t)rank;
     *total_r = (uint32_t)total;
@@ -92,7 +92,7 @@ static uint64_t at_rank_one(struct reader *r, uint64_t box, enum list_filter f, 
             found = true;
         } else {
             above += n;
-            end = (struct row_key){sql_int(st, 0), sql_u64(st, 1)};
+            end = ROW_KEY(sql_int(st, 0), sql_u64(st, 1));
         }
     }
     if (!found)
@@ -111,19 +111,20 @@ static uint64_t at_rank_many(struct reader *r, const uint64_t *boxes, size_t n, 
     while (lo < hi && *rc == SQLITE_OK) { /* the least date with at most `rank` rows newer than it */
         int64_t mid = lo + (hi - lo) / 2, newer = 0;
         for (size_t i = 0; i < n; i++)
-            newer += rank_in(r, boxes[i], f, (struct row_key){mid, INT64_MAX}, rc);
+            newer += rank_in(r, boxes[i], f, ROW_KEY(mid, INT64_MAX), rc);
         if (newer <= rank)
             hi = mid;
         else
             lo = mid + 1;
     }
     for (size_t i = 0; i < n; i++)
-        above += rank_in(r, boxes[i], f, (struct row_key){lo, INT64_MAX}, rc);
+        above += rank_in(r, boxes[i], f, ROW_KEY(lo, INT64_MAX), rc);
     uint64_t steps = (uint64_t)rank - (uint64_t)above + 1;
     if (*rc != SQLITE_OK || above > rank || steps > 1000000)
         return 0;
     struct row_key *keys = mem_array(steps, sizeof *keys);
-    size_t have = read_keys_of(r, boxes, n, f, (struct row_key){lo, INT64_MAX}, true, (unsigned)steps, keys, rc);
+    size_t have = read_keys_of(r, boxes, n, (struct sorted){ORDER_DATE, f}, &ROW_KEY(lo, INT64_MAX), true,
+                               (unsigned)steps, keys, rc);
     uint64_t id = have == steps ? keys[have - 1].id : 0;
     free(keys);
     return id;

@@ -91,7 +91,7 @@ bool reader_thread_rank(struct reader *r, uint64_t box, const struct row_key *ke
         sql_ask(&r->q, "SELECT date,id FROM rank WHERE box=?1 AND (date,id)>(?2,?3) ORDER BY date,id LIMIT 1", "iii",
                 blocks, key->date, id);
     if (rc == SQLITE_OK && sql_step(st, &rc)) {
-        end = (struct row_key){sql_int(st, 0), sql_u64(st, 1)};
+        end = ROW_KEY(sql_int(st, 0), sql_u64(st, 1));
         sqlite3_reset(st);
     }
     if (rc == SQLITE_OK)

@@ -6,7 +6,7 @@
 
 #include "store/db_int.h"
 
-#define CACHE_SCHEMA 6
+#define CACHE_SCHEMA 7
 #define STRING_OF(x) #x
 #define STRING(x) STRING_OF(x)
 #define CLEAN_CHECK_MAX (64 << 20) /* after a crash a cache up to this size is checked whole */
@@ -94,8 +94,14 @@ static const char cache_1[] =
     " size INTEGER NOT NULL, sbox INTEGER NOT NULL, suid INTEGER NOT NULL, sflags INTEGER NOT NULL, mh INTEGER NOT "
     "NULL, idate INTEGER NOT NULL, istate INTEGER NOT NULL DEFAULT 0, iseq INTEGER NOT NULL DEFAULT 0,"
     " ipath BLOB, btime INTEGER, from_name BLOB, from_addr BLOB, to_ BLOB, subject BLOB, msgid BLOB, list_id BLOB, kw "
-    "BLOB, name BLOB, body BLOB, absent BLOB, refs BLOB, emailid BLOB, preview BLOB);"
+    "BLOB, name BLOB, body BLOB, absent BLOB, refs BLOB, emailid BLOB, preview BLOB,"
+    " fkey BLOB NOT NULL DEFAULT x'', skey BLOB NOT NULL DEFAULT x''," /* sort keys of sender and subject */
+    " arrived INTEGER NOT NULL);"                                      /* idate, date where it is not known */
     "CREATE INDEX cache.msg_list ON msg(box, date, id);"
+    "CREATE INDEX cache.msg_arrived ON msg(box, arrived, date, id);"
+    "CREATE INDEX cache.msg_size ON msg(box, size, date, id);"
+    "CREATE INDEX cache.msg_fkey ON msg(box, fkey, date, id);"
+    "CREATE INDEX cache.msg_skey ON msg(box, skey, date, id);"
     "CREATE INDEX cache.msg_unread ON msg(box, date, id, flags) WHERE (flags & 1) = 0;"
     "CREATE INDEX cache.msg_flagged ON msg(box, date, id, flags) WHERE (flags & 4) <> 0;"
     "CREATE UNIQUE INDEX cache.msg_place ON msg(sbox, suid) WHERE suid > 0;"
@@ -110,6 +116,8 @@ static const char cache_1[] =
     "CREATE TABLE cache.thread(box INTEGER, thread INTEGER, newest INTEGER, count INTEGER, unread INTEGER, flagged "
     "INTEGER, PRIMARY KEY(box, thread)) WITHOUT ROWID;"
     "CREATE INDEX cache.thread_list ON thread(box, newest, thread);"
+    "CREATE INDEX cache.thread_unread ON thread(box, newest, thread) WHERE unread > 0;"
+    "CREATE INDEX cache.thread_flagged ON thread(box, newest, thread) WHERE flagged > 0;"
     "CREATE TABLE cache.tref(h INTEGER PRIMARY KEY, thread INTEGER);" /* message ids that others refer to: unknown
                                                                          parents too */
     "CREATE INDEX cache.tref_thread ON tref(thread);"

@@ -21,7 +21,7 @@ static unsigned height(const struct ui *ui)
     case MOVE_BOXES:
         return MAX(ui->boxes.height, 1u);
     default:
-        return MAX(ui_list(ui)->height, 1u);
+        return MAX(list_page(ui_list(ui)), 1u);
     }
 }
 
@@ -117,7 +117,7 @@ bool run_jump(void *context, const struct cmd_args *args, struct err *err)
     struct ui *ui = context;
     struct list *l = ui_list(ui);
     struct str word = str_z(cmd_arg(args, 0));
-    uint32_t come = list_threaded(l) ? 0 : ui_rows_to_come(ui, l), rows = l->total + come;
+    uint32_t come = list_dated(l) ? ui_rows_to_come(ui, l) : 0, rows = l->total + come;
     bool percent = word.n && word.p[word.n - 1] == '%';
     uint64_t n;
     if (!str_u64(str_sub(word, 0, word.n - percent), &n))

@@ -143,7 +143,7 @@ uint32_t ui_rows_to_come(const struct ui *ui, const struct list *l)
         whole += box->total;
         known += MIN(box->known, box->total);
     }
-    uint64_t here = list_threaded(l) ? known : l->total;
+    uint64_t here = list_dated(l) ? l->total : known;
     return known < whole && whole > here ? (uint32_t)MIN(whole - here, (uint64_t)UINT32_MAX - l->total) : 0;
 }
 
@@ -187,7 +187,7 @@ static const char *empty_title(const struct ui *ui, const struct list *l)
 /* Of the cursor's row, from 1 on. */
 static uint32_t row_number(const struct ui *ui, const struct list *l)
 {
-    uint32_t come = list_threaded(l) ? 0 : ui_rows_to_come(ui, l);
+    uint32_t come = list_dated(l) ? ui_rows_to_come(ui, l) : 0;
     return l->rank + 1 + (come > l->older ? come - l->older : 0);
 }
 
@@ -196,7 +196,7 @@ static void draw_title(struct ui *ui, struct rect r, const struct list *l)
     struct buf right = BUF_INIT(200), left = BUF_INIT(CLEAN_MAX);
     char n[16], total[16];
     bool threads = list_threaded(l);
-    uint32_t come = threads ? 0 : ui_rows_to_come(ui, l);
+    uint32_t come = list_dated(l) ? ui_rows_to_come(ui, l) : 0;
     number(l->total + come, total);
     number(row_number(ui, l), n);
     if (l->source == LIST_HITS)
@@ -207,6 +207,8 @@ static void draw_title(struct ui *ui, struct rect r, const struct list *l)
         buf_addz(&left, " · read only");
     if (l->filter != LIST_ALL)
         buf_addf(&left, " · %s", l->filter == LIST_UNREAD ? "unread" : "flagged");
+    if (*list_order_words(l))
+        buf_addf(&left, " · %s", list_order_words(l));
     uint32_t unread = unread_of(ui, l);
     if (unread && r.cols >= 60) {
         char u[16];
@@ -214,7 +216,7 @@ static void draw_title(struct ui *ui, struct rect r, const struct list *l)
         buf_addf(&right, "%s unread · ", u);
     }
     if (l->n)
-        buf_addf(&right, "%s of %s%s", n, total,
+        buf_addf(&right, "%s%s%s%s", l->rank_unknown ? "" : n, l->rank_unknown ? "" : " of ", total,
                  threads                                      ? (l->total == 1 ? " thread" : " threads")
                  : l->source != LIST_HITS                     ? ""
                  : !l->full_hits && ui->search                ? "…"
@@ -268,8 +270,8 @@ static void draw_list(struct ui *ui)
     if (!l->n)
         put(ui, rows, 1, 3, empty_words(ui, l), THING_MARKER);
     draw_rows(ui, rows, l, row_number(ui, l));
-    if (l->n && l->cur - l->top < rows.rows) {
-        ui->grid.cursor_y = rows.y + l->cur - l->top;
+    if (l->n && list_lines(l, l->top, l->cur) < rows.rows) {
+        ui->grid.cursor_y = rows.y + list_lines(l, l->top, l->cur);
         ui->grid.cursor_x = rows.x;
     }
 }

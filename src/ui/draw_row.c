@@ -394,6 +394,32 @@ static void draw_row(const struct cell_of *c, struct rect r, unsigned y, const s
         grid_cursor(g, r, y, STYLE_CURSOR);
 }
 
+/* "Today", "Friday 20 November", "20 November 2024" */
+static void draw_heading(const struct cell_of *c, struct rect r, unsigned y, int64_t date)
+{
+    static const char *const days[] = {"Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"};
+    static const char *const months[] = {"January", "February", "March",     "April",   "May",      "June",
+                                         "July",    "August",   "September", "October", "November", "December"};
+    struct tm t, n, y1;
+    time_t at = (time_t)date, now = (time_t)c->now, before = now - 86400;
+    char words[64] = "";
+    struct buf clean = BUF_INIT(200);
+    if (localtime_r(&at, &t) && localtime_r(&now, &n) && localtime_r(&before, &y1)) {
+        const char *day = days[(unsigned)t.tm_wday % 7], *month = months[(unsigned)t.tm_mon % 12];
+        if (t.tm_year == n.tm_year && t.tm_yday == n.tm_yday)
+            snprintf(words, sizeof words, "Today, %s %d %s", day, t.tm_mday, month);
+        else if (t.tm_year == y1.tm_year && t.tm_yday == y1.tm_yday)
+            snprintf(words, sizeof words, "Yesterday, %s %d %s", day, t.tm_mday, month);
+        else if (t.tm_year == n.tm_year)
+            snprintf(words, sizeof words, "%s %d %s", day, t.tm_mday, month);
+        else
+            snprintf(words, sizeof words, "%s %d %s %d", day, t.tm_mday, month, (t.tm_year + 1900) % 100000);
+    }
+    grid_fill_row(&c->ui->grid, r, y, THING_MARKER);
+    grid_field(&c->ui->grid, r, y, 1, r.cols > 2 ? r.cols - 2 : 1, ui_clean(c->ui, str_z(words), &clean), THING_MARKER);
+    buf_fini(&clean);
+}
+
 void draw_rows(struct ui *ui, struct rect r, const struct list *l, uint32_t number)
 {
     struct places p;
@@ -413,16 +439,20 @@ void draw_rows(struct ui *ui, struct rect r, const struct list *l, uint32_t numb
         r.cols--;
     }
     place(&columns, r.cols, dates, &p);
-    for (unsigned y = 0; y < r.rows && l->top + y < l->n; y++) {
-        const struct list_row *row = &l->rows[l->top + y];
+    for (unsigned y = 0, i = l->top; y < r.rows && i < l->n; i++, y++) {
+        const struct list_row *row = &l->rows[i];
         bool unread = !(row->flags & FLAG_SEEN);
+        if (list_heading(l, i))
+            draw_heading(&c, r, y++, list_row_date(l, row));
+        if (y == r.rows)
+            break;
         c.row = row;
-        c.number = list_threaded(l) ? 0 : number + l->top + y - l->cur;
+        c.number = list_threaded(l) || l->rank_unknown ? 0 : number + i - l->cur;
         bool dim = row->ghost || (row->place.elsewhere && !unread);
         c.s = dim ? THING_GONE : unread ? THING_UNREAD : THING_READ;
         /* an unread row is bold throughout: a change of weight within it would cost more bytes than the words */
         c.small = dim ? THING_GONE : unread ? THING_UNREAD : THING_MARKER;
-        bool here = l->top + y == l->cur && ui->focus != PANE_BOXES;
+        bool here = i == l->cur && ui->focus != PANE_BOXES;
         draw_row(&c, r, y, &p, here);
         if (here && ui->grid.arrow)
             grid_cursor(&ui->grid, whole, y, STYLE_CURSOR);

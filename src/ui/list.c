@@ -2,24 +2,11 @@
  * list of a million rows costs what a screen costs and a change elsewhere never moves what the user looks at. */
 #include "ui/list_int.h"
 
-enum { WINDOW_MIN = 32, SAME_DATE_MAX = 5000 };
+enum { WINDOW_MIN = 32 };
 
 void list_init(struct list *l, struct accts *accts, struct changes *changes)
 {
     *l = (struct list){.accts = accts, .changes = changes, .height = 20};
-}
-
-void row_free(struct list_row *row)
-{
-    free(row->mem);
-    row->mem = NULL;
-}
-
-void rows_free(struct list_row *rows, unsigned n)
-{
-    for (unsigned i = 0; i < n; i++)
-        row_free(&rows[i]);
-    free(rows);
 }
 
 static void drop_window(struct list *l)
@@ -30,6 +17,7 @@ static void drop_window(struct list *l)
     l->base = 0;
     l->first_here = l->last_here = true;
     l->rank = l->total = l->unread = 0;
+    l->rank_unknown = l->count.on = false;
     l->older = UINT32_MAX;
     l->stale = true;
 }
@@ -52,6 +40,7 @@ void list_clear_hits(struct list *l)
 void list_fini(struct list *l)
 {
     drop_window(l);
+    row_free(&l->count.to);
     list_clear_hits(l);
     refs_fini(&l->turned);
     free(l->title);
@@ -130,14 +119,63 @@ void list_set_filter(struct list *l, enum list_filter filter)
     l->filter = filter;
 }
 
+/* ---- what is on the screen ---- */
+bool list_grouped(const struct list *l)
+{
+    return l->group && l->height >= 4 && (l->order == ORDER_DATE || l->order == ORDER_ARRIVAL);
+}
+
+void list_set_group(struct list *l, bool on)
+{
+    l->stale = l->stale || l->group != on;
+    l->group = on;
+}
+
+static bool heading(const struct list *l, unsigned top, unsigned i)
+{
+    return list_grouped(l) && (i == top || l->rows[i].day != l->rows[i - 1].day);
+}
+
+bool list_heading(const struct list *l, unsigned i)
+{
+    return heading(l, l->top, i);
+}
+
+unsigned list_lines(const struct list *l, unsigned from, unsigned to)
+{
+    unsigned lines = to - from;
+    for (unsigned i = from; i <= to && list_grouped(l); i++)
+        lines += heading(l, from, i);
+    return lines;
+}
+
+unsigned list_page(const struct list *l)
+{
+    unsigned i = l->top;
+    while (i < l->n && list_lines(l, l->top, i) < l->height)
+        i++;
+    return list_grouped(l) ? MAX(i - l->top, 1u) : l->height;
+}
+
+/* The first row of the screen where row `i` shall be on line `line`, or above it where there is nothing to fill it. */
+static unsigned top_for(const struct list *l, unsigned i, unsigned line)
+{
+    unsigned top = i;
+    if (!list_grouped(l))
+        return i > line ? i - line : 0;
+    while (top > 0 && list_lines(l, top - 1, i) <= line)
+        top--;
+    return top;
+}
+
 static void clamp_top(struct list *l)
 {
     if (l->top > l->cur)
         l->top = l->cur;
-    if (l->cur - l->top >= l->height)
-        l->top = l->cur - l->height + 1;
-    if (l->top + l->height > l->n && l->last_here)
-        l->top = l->n > l->height ? l->n - l->height : 0;
+    if (list_lines(l, l->top, l->cur) >= l->height)
+        l->top = top_for(l, l->cur, l->height - 1);
+    if (l->last_here && l->n && list_lines(l, l->top, l->n - 1) < l->height) /* no empty lines below rows */
+        l->top = top_for(l, l->n - 1, l->height - 1);
 }
 
 void list_set_height(struct list *l, unsigned height)
@@ -155,195 +193,21 @@ void list_stale(struct list *l)
     l->stale = true;
 }
 
-/* ---- rows ---- */
-static struct str keep(char **at, struct str s)
-{
-    struct str kept = {*at, s.n};
-    if (s.n)
-        memcpy(*at, s.p, s.n);
-    *at += s.n;
-    return kept;
-}
-
-struct list_row row_copy(unsigned account, const struct msg_row *from)
-{
-    size_t size = from->from_name.n + from->from_addr.n + from->to.n + from->subject.n + from->msgid.n +
-                  from->list_id.n + from->tags.n + 1;
-    struct list_row row = {.ref = {account, from->id},
-                           .box = from->box,
-                           .thread = from->thread,
-                           .date = from->date,
-                           .size = from->size,
-                           .flags = from->flags,
-                           .attrs = from->attrs,
-                           .state = from->state,
-                           .mem = mem_new(size)};
-    char *at = row.mem;
-    row.from_name = keep(&at, from->from_name);
-    row.from_addr = keep(&at, from->from_addr);
-    row.to = keep(&at, from->to);
-    row.subject = keep(&at, from->subject);
-    row.msgid = keep(&at, from->msgid);
-    row.list_id = keep(&at, from->list_id);
-    row.tags = keep(&at, from->tags);
-    return row;
-}
-
-bool row_changes(const struct list *l, struct list_row *row)
-{
-    bool stays = true;
-    for (size_t i = 0; i < l->changes->n; i++) {
-        const struct change *c = &l->changes->list[i];
-        if (!ref_eq(c->ref, row->ref))
-            continue;
-        row->flags = (row->flags | c->set) & ~c->clear;
-        row->pending = true;
-        stays = stays && !(c->hide && l->source != LIST_HITS);
-    }
-    if (l->filter == LIST_UNREAD)
-        stays = stays && !(row->flags & FLAG_SEEN);
-    else if (l->filter == LIST_FLAGGED)
-        stays = stays && (row->flags & FLAG_FLAGGED);
-    return stays;
-}
-
-/* Newest first; between accounts of the same second the order of the accounts, so that the order is total. */
-static int row_order(const struct list_row *a, const struct list_row *b)
-{
-    if (a->date != b->date)
-        return a->date > b->date ? -1 : 1;
-    if (a->ref.account != b->ref.account)
-        return a->ref.account < b->ref.account ? -1 : 1;
-    return a->ref.id > b->ref.id ? -1 : a->ref.id < b->ref.id;
-}
-
-struct list_row row_again(const struct list_row *old)
-{
-    return row_copy(old->ref.account, &(struct msg_row){.id = old->ref.id,
-                                                        .box = old->box,
-                                                        .thread = old->thread,
-                                                        .date = old->date,
-                                                        .size = old->size,
-                                                        .flags = old->flags,
-                                                        .attrs = old->attrs,
-                                                        .state = old->state,
-                                                        .from_name = old->from_name,
-                                                        .from_addr = old->from_addr,
-                                                        .to = old->to,
-                                                        .subject = old->subject,
-                                                        .msgid = old->msgid,
-                                                        .list_id = old->list_id,
-                                                        .tags = old->tags});
-}
-
-void gather_add(struct gather *g, struct list_row row)
-{
-    if (g->n == g->cap) {
-        g->cap = g->cap ? g->cap * 2 : 64;
-        g->rows = mem_resize(g->rows, g->cap, sizeof *g->rows);
-    }
-    g->rows[g->n++] = row;
-}
-
-bool gather_trim(struct gather *g, bool older, unsigned want)
-{
-    if (g->n <= want)
-        return false;
-    unsigned drop = g->n - want, from = older ? want : 0;
-    for (unsigned i = from; i < from + drop; i++)
-        row_free(&g->rows[i]);
-    if (!older)
-        memmove(g->rows, g->rows + drop, want * sizeof *g->rows);
-    g->n = want;
-    return true;
-}
-
-void list_accounts(const struct list *l, unsigned *lo_r, unsigned *hi_r)
-{
-    *lo_r = l->source == LIST_BOX ? l->account : 0;
-    *hi_r = MIN(l->source == LIST_BOX ? l->account + 1 : l->accts->n, l->accts->n);
-}
-
-static void gather_row(void *arg, const struct msg_row *row)
-{
-    struct gather *g = arg;
-    struct list_row copy = row_copy(g->account, row);
-    g->got++;
-    if (row_changes(g->list, &copy))
-        gather_add(g, copy);
-    else
-        row_free(&copy);
-}
-
-/* The key that makes account `b` go on where (date, account a, id) stands in the order of row_order. */
-static struct row_key key_for(const struct list_row *from, unsigned b)
-{
-    struct row_key key = {from->date, from->ref.id};
-    if (b != from->ref.account)
-        key.id = (b > from->ref.account) ? (uint64_t)INT64_MAX : 0;
-    return key;
-}
-
-static int order_rows(const void *a, const void *b)
-{
-    return row_order(a, b);
-}
-
-/* Reads about `want` rows beyond `from` (NULL: from the end of the list), from all accounts that take part. The rows
- * come newest first. *end_r: there is nothing beyond them. */
-static bool read_rows(const struct list *l, const struct list_row *from, bool older, unsigned want, struct gather *out,
-                      bool *end_r, struct err *err)
-{
-    bool ok = true;
-    unsigned lo, hi;
-    if (list_threaded(l))
-        return threads_read(l, from, older, want, out, end_r, err);
-    list_accounts(l, &lo, &hi);
-    *out = (struct gather){.list = l};
-    *end_r = true;
-    for (unsigned a = lo; a < hi; a++) {
-        struct reader *reader = l->accts->list[a].reader;
-        struct row_key key;
-        if (!reader)
-            continue;
-        if (from)
-            key = key_for(from, a);
-        out->account = a;
-        out->got = 0;
-        ok = reader_rows(reader, l->source == LIST_BOX ? l->box : 0, l->filter, from ? &key : NULL, older, want,
-                         gather_row, out, err) &&
-             ok;
-        if (out->got >= want)
-            *end_r = false;
-    }
-    if (out->n > 1)
-        qsort(out->rows, out->n, sizeof *out->rows, order_rows);
-    if (l->source != LIST_BOX && gather_trim(out, older, want))
-        *end_r = false;
-    return ok;
-}
-
-/* The cursor's row read again; false where it is no longer in the list. */
-static bool read_cursor(const struct list *l, const struct list_row *old, struct list_row *row_r)
-{
-    struct reader *reader = l->accts->list[old->ref.account].reader;
-    struct msg_row raw = {.id = 0};
-    struct box_row box = {.id = 0};
-    struct err err = ERR_INIT;
-    if (!reader || !reader_row(reader, old->ref.id, &raw, &err) || !raw.id)
-        return false;
-    *row_r = row_copy(old->ref.account, &raw);
-    bool here = row_changes(l, row_r);
-    if (l->source == LIST_BOX)
-        here = here && row_r->box == l->box;
-    else
-        here = here && reader_box(reader, row_r->box, &box, &err) && box.id && box.role == BOX_INBOX;
-    return here;
-}
-
 static unsigned window_half(const struct list *l)
 {
     return MAX((unsigned)WINDOW_MIN, l->height * 2);
+}
+
+int64_t list_row_date(const struct list *l, const struct list_row *row)
+{
+    return list_threaded(l) ? row->newest : l->order == ORDER_ARRIVAL && row->arrived ? row->arrived : row->date;
+}
+
+static int day_of(int64_t date)
+{
+    time_t at = (time_t)date;
+    struct tm t;
+    return localtime_r(&at, &t) ? t.tm_year * 366 + t.tm_yday : 0;
 }
 
 /* Replaces the window: rows above, the cursor's row (or none), rows below. */
@@ -363,21 +227,23 @@ static void set_window(struct list *l, struct gather *above, const struct list_r
     l->rows = rows;
     l->n = n;
     l->cur = n ? MIN(above->n, n - 1) : 0;
+    for (unsigned i = 0; i < n && l->group; i++)
+        rows[i].day = day_of(list_row_date(l, &rows[i]));
 }
 
-static bool read_end(struct list *l, bool newest, struct err *err)
+static bool read_end(struct list *l, bool first, struct err *err)
 {
     struct gather got, none = {.n = 0};
     bool end;
-    bool ok = read_rows(l, NULL, newest, window_half(l) * 2, &got, &end, err);
-    if (newest)
+    bool ok = rows_read(l, NULL, first, window_half(l) * 2, &got, &end, err);
+    if (first)
         set_window(l, &none, NULL, &got);
     else
         set_window(l, &got, NULL, &none);
-    l->first_here = newest || end;
-    l->last_here = !newest || end;
-    l->cur = newest ? 0 : (l->n ? l->n - 1 : 0);
-    l->top = newest ? 0 : l->cur;
+    l->first_here = first || end;
+    l->last_here = !first || end;
+    l->cur = first ? 0 : (l->n ? l->n - 1 : 0);
+    l->top = first ? 0 : l->cur;
     clamp_top(l);
     return ok;
 }
@@ -408,15 +274,20 @@ static bool around_row(struct list *l, const struct list_row *anchor, struct err
 {
     struct gather above, below;
     struct list_row cursor = {.mem = NULL}, old = *anchor;
-    bool here = read_cursor(l, anchor, &cursor);
-    if (!here) { /* shown as it was, greyed, until the user moves on */
-        if (!cursor.mem)
-            cursor = row_again(&old);
+    bool here = row_read(l, anchor, &cursor);
+    if (!here) { /* shown as it was, where it was, greyed, until the user moves on */
+        struct list_row now = cursor;
+        cursor = row_again(&old);
         cursor.ghost = true;
-        cursor.date = old.date;
+        if (now.mem) {
+            cursor.flags = now.flags;
+            cursor.box = now.box;
+            cursor.pending = now.pending;
+        }
+        row_free(&now);
     }
-    bool ok = read_rows(l, &cursor, false, window_half(l), &above, &l->first_here, err);
-    ok = read_rows(l, &cursor, true, window_half(l), &below, &l->last_here, err) && ok;
+    bool ok = rows_read(l, &cursor, false, window_half(l), &above, &l->first_here, err);
+    ok = rows_read(l, &cursor, true, window_half(l), &below, &l->last_here, err) && ok;
     set_window(l, &above, &cursor, &below);
     return ok;
 }
@@ -426,7 +297,7 @@ static bool read_around(struct list *l, const struct list_row *anchor, unsigned 
 {
     bool was_top = l->first_here && l->top == 0;
     bool ok = list_threaded(l) ? around_thread(l, anchor, err) : around_row(l, anchor, err);
-    l->top = l->cur > line ? l->cur - line : 0;
+    l->top = top_for(l, l->cur, line);
     if (was_top && l->first_here && l->cur < l->height)
         l->top = 0; /* at the head of the list new mail is seen coming */
     clamp_top(l);
@@ -467,7 +338,7 @@ static struct list_row hit_row(const struct list *l, const struct hit *hit)
     return row;
 }
 
-static void read_hits(struct list *l, size_t at, unsigned line)
+void hits_read(struct list *l, size_t at, unsigned line)
 {
     unsigned half = window_half(l);
     size_t lo = at > half ? at - half : 0, hi = MIN(l->nhits, at + half + 1);
@@ -480,35 +351,33 @@ static void read_hits(struct list *l, size_t at, unsigned line)
     l->first_here = lo == 0;
     l->last_here = hi == l->nhits;
     l->cur = l->n ? (unsigned)MIN(at - lo, (size_t)l->n - 1) : 0;
-    l->top = l->cur > line ? l->cur - line : 0;
+    l->top = top_for(l, l->cur, line);
     clamp_top(l);
 }
 
 /* ---- reading again ---- */
-static void read_rank(struct list *l)
+/* Where is the newest? There a list begins. */
+static bool newest_last(const struct list *l)
 {
-    struct err err = ERR_INIT;
-    if (list_threaded(l)) {
-        threads_rank(l);
+    return l->reverse && (l->order == ORDER_DATE || l->order == ORDER_ARRIVAL);
+}
+
+bool list_dated(const struct list *l)
+{
+    return !list_threaded(l) && l->source != LIST_HITS && l->order == ORDER_DATE && !l->reverse;
+}
+
+void list_set_order(struct list *l, enum list_order order, bool reverse)
+{
+    if (l->order == order && l->reverse == reverse)
         return;
-    }
-    l->rank = l->total = 0;
-    if (l->source == LIST_HITS) {
-        l->total = (uint32_t)l->nhits;
-        l->rank = (uint32_t)l->base + l->cur;
-        return;
-    }
-    unsigned lo, hi;
-    list_accounts(l, &lo, &hi);
-    for (unsigned a = lo; a < hi; a++) {
-        struct reader *reader = l->accts->list[a].reader;
-        struct row_key key = l->n ? key_for(&l->rows[l->cur], a) : (struct row_key){INT64_MAX, (uint64_t)INT64_MAX};
-        uint32_t rank = 0, total = 0;
-        if (reader && reader_rank(reader, l->source == LIST_BOX ? l->box : 0, l->filter, &key, &rank, &total, &err)) {
-            l->rank += rank;
-            l->total += total;
-        }
-    }
+    l->order = order;
+    l->reverse = reverse;
+    l->stale = true;
+    l->older = UINT32_MAX;
+    l->rank_unknown = l->count.on = false;
+    if (l->n && l->stay != STAY_NEWEST)
+        l->stay = STAY_ROW;
 }
 
 bool list_update(struct list *l, struct err *err)
@@ -527,20 +396,22 @@ bool list_update(struct list *l, struct err *err)
     if (!changed) {
         uint32_t rank = l->rank, total = l->total;
         if (l->rank_old)
-            read_rank(l);
+            rank_read(l);
+        else if (l->count.on)
+            rank_count(l);
         return rank != l->rank || total != l->total;
     }
     l->stale = false;
     if (l->source == LIST_HITS)
-        read_hits(l, l->base + l->cur, l->cur - l->top);
+        hits_read(l, l->base + l->cur, list_lines(l, l->top, l->cur));
     else if (!l->n || l->stay == STAY_NEWEST || l->stay == STAY_OLDEST)
-        ok = read_end(l, l->stay != STAY_OLDEST, err);
+        ok = read_end(l, l->stay != STAY_OLDEST && !newest_last(l), err);
     else {
-        ok = read_around(l, &l->rows[l->cur], l->cur - l->top, err);
+        ok = read_around(l, &l->rows[l->cur], list_lines(l, l->top, l->cur), err);
         if (l->n == 1 && l->rows[0].ghost && l->first_here && l->last_here && l->filter == LIST_ALL)
-            ok = read_end(l, true, err); /* nothing but the ghost is left: an empty list says more */
+            ok = read_end(l, !newest_last(l), err); /* nothing but the ghost is left: an empty list says more */
     }
-    read_rank(l);
+    rank_read(l);
     (void)ok;
     return true;
 }
@@ -586,22 +457,25 @@ static bool near_edge(const struct list *l)
 static void moved(struct list *l, struct ref left, struct err *err)
 {
     l->stay = STAY_ROW;
-    bool threads = list_threaded(l);
-    for (unsigned i = 0; i < l->n && threads; i++)
+    bool threads = list_threaded(l), sorted = l->source != LIST_HITS && l->order != ORDER_DATE;
+    for (unsigned i = 0; i < l->n && (threads || sorted); i++)
         if (ref_eq(l->rows[i].ref, left)) {
-            threads_moved(l, i);
+            if (threads)
+                threads_moved(l, i);
+            else
+                rank_moved(l, i);
             break;
         }
     bury(l, left);
     clamp_top(l);
     if (near_edge(l)) {
         if (l->source == LIST_HITS)
-            read_hits(l, l->base + l->cur, l->cur - l->top);
+            hits_read(l, l->base + l->cur, list_lines(l, l->top, l->cur));
         else
-            read_around(l, &l->rows[l->cur], l->cur - l->top, err);
+            read_around(l, &l->rows[l->cur], list_lines(l, l->top, l->cur), err);
     }
-    if (!threads)
-        read_rank(l);
+    if (!threads && !sorted)
+        rank_read(l);
 }
 
 bool list_move(struct list *l, int64_t by, struct err *err)
@@ -635,14 +509,14 @@ bool list_first(struct list *l, struct err *err)
         l->cur = l->top = 0;
         moved(l, left, err);
     } else if (l->source == LIST_HITS)
-        read_hits(l, 0, 0);
+        hits_read(l, 0, 0);
     else
         read_end(l, true, err);
     l->older = UINT32_MAX;
     if (list_threaded(l))
         l->rank = 0;
     else
-        read_rank(l);
+        rank_read(l);
     return true;
 }
 
@@ -655,7 +529,7 @@ bool list_last(struct list *l, struct err *err)
         l->cur = l->n - 1;
         moved(l, left, err);
     } else if (l->source == LIST_HITS)
-        read_hits(l, l->nhits - 1, l->height);
+        hits_read(l, l->nhits - 1, l->height);
     else
         read_end(l, false, err);
     l->stay = STAY_OLDEST;
@@ -663,7 +537,7 @@ bool list_last(struct list *l, struct err *err)
     if (list_threaded(l))
         l->rank = l->total ? l->total - 1 : 0;
     else
-        read_rank(l);
+        rank_read(l);
     return true;
 }
 
@@ -695,7 +569,7 @@ bool list_reach(struct list *l, struct ref ref, struct err *err)
     read_around(l, &anchor, l->height / 3, err);
     row_free(&anchor);
     l->rank_cost_ms = 0; /* counted now, whatever it takes */
-    read_rank(l);
+    rank_read(l);
     return true;
 }
 
@@ -710,6 +584,7 @@ void list_copy(struct list *l, const struct list *from, struct err *err)
     l->n = 0;
     l->nhits = 0;
     l->turned = own.turned;
+    l->count = own.count;
     l->title = mem_dup_z(from->title ? from->title : "");
     l->query = from->query ? mem_dup_z(from->query) : NULL;
     drop_window(l);
@@ -722,51 +597,6 @@ void list_copy(struct list *l, const struct list *from, struct err *err)
         !(l->source == LIST_HITS ? list_reach_rank(l, (uint32_t)(from->base + from->cur), err)
                                  : list_reach(l, row->ref, err)))
         list_stale(l);
-}
-
-/* How many rows are of a later date, in all accounts of the list. */
-static uint32_t later_than(const struct list *l, int64_t date)
-{
-    struct err err = ERR_INIT;
-    struct row_key key = {date + 1, 0};
-    uint32_t n = 0, rank = 0, total;
-    unsigned lo, hi;
-    if (list_threaded(l))
-        return threads_later(l, date);
-    list_accounts(l, &lo, &hi);
-    for (unsigned a = lo; a < hi; a++) {
-        struct reader *reader = l->accts->list[a].reader;
-        if (reader && reader_rank(reader, l->source == LIST_BOX ? l->box : 0, l->filter, &key, &rank, &total, &err))
-            n += rank;
-    }
-    return n;
-}
-
-/* Its date is found by halving, then the few rows of that date are walked. */
-bool list_reach_rank(struct list *l, uint32_t rank, struct err *err)
-{
-    int64_t lo = -(INT64_C(1) << 40), hi = INT64_C(1) << 40;
-    struct gather got;
-    bool end;
-    if (l->source == LIST_HITS) {
-        if (l->nhits)
-            read_hits(l, MIN((size_t)rank, l->nhits - 1), l->height / 3);
-        read_rank(l);
-        return l->nhits > 0;
-    }
-    while (lo < hi) {
-        int64_t mid = lo + (hi - lo) / 2;
-        if (later_than(l, mid) <= rank)
-            hi = mid;
-        else
-            lo = mid + 1;
-    }
-    uint32_t walk = rank - MIN(rank, later_than(l, lo));
-    struct list_row from = {.date = lo + 1, .newest = lo + 1, .ref = {.account = l->accts->n}};
-    read_rows(l, &from, true, MIN(walk, (uint32_t)SAME_DATE_MAX) + 1, &got, &end, err);
-    struct ref to = got.n ? got.rows[MIN(walk, got.n - 1)].ref : REF_NONE;
-    rows_free(got.rows, got.n);
-    return to.id && list_reach(l, to, err);
 }
 
 /* The nearest unread row beyond the cursor, from the databases. */
@@ -783,7 +613,7 @@ static bool unread_beyond(struct list *l, bool older, struct err *err)
         return to.id && list_reach(l, to, err);
     }
     l->filter = LIST_UNREAD;
-    read_rows(l, &from, older, 8, &got, &end, err);
+    rows_read(l, &from, older, 8, &got, &end, err);
     l->filter = filter;
     if (got.n) {
         const struct list_row *to = older ? &got.rows[0] : &got.rows[got.n - 1];
@@ -833,14 +663,12 @@ void list_check(const struct list *l)
             bug("cursor in an empty list");
         return;
     }
-    if (l->cur >= l->n || l->top > l->cur || l->cur - l->top >= l->height)
+    if (l->cur >= l->n || l->top > l->cur || list_lines(l, l->top, l->cur) >= l->height)
         bug("cursor %u outside rows %u..%u of %u", l->cur, l->top, l->top + l->height, l->n);
     for (unsigned i = 0; i < l->n; i++) {
         if (l->rows[i].ghost && i != l->cur && l->source != LIST_HITS)
             bug("a ghost away from the cursor");
-        int order = i == 0             ? -1
-                    : list_threaded(l) ? threads_order(&l->rows[i - 1], &l->rows[i])
-                                       : row_order(&l->rows[i - 1], &l->rows[i]);
+        int order = i == 0 ? -1 : list_compare(l, &l->rows[i - 1], &l->rows[i]);
         if (order >= 0 && l->source != LIST_HITS)
             bug("rows %u and %u out of order", i - 1, i);
     }

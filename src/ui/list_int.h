@@ -16,16 +16,36 @@ void rows_free(struct list_row *, unsigned n);
 /* Applies what the user did and the store has not answered; false where the row leaves the list by it. */
 bool row_changes(const struct list *, struct list_row *);
 struct list_row row_again(const struct list_row *); /* a copy, for one whose message is gone */
-void gather_add(struct gather *, struct list_row);  /* takes the row */
+/* In the list's order: a merge of what the accounts gave. */
+void gather_sort(struct gather *);
+void gather_add(struct gather *, struct list_row); /* takes the row */
 /* Of rows read around `from`, more than wanted, keeps those next to it: beyond them accounts may have gaps. True where
  * any were dropped. */
-bool gather_trim(struct gather *, bool older, unsigned want);
+bool gather_trim(struct gather *, bool down, unsigned want);
 /* Accounts that take part: lo to hi - 1. */
 void list_accounts(const struct list *, unsigned *lo_r, unsigned *hi_r);
 
+/* In the list's order, from the first on. */
+int list_compare(const struct list *, const struct list_row *, const struct list_row *);
+/* Where account `b` goes on from the row of another; of a flat list. */
+struct row_key row_key_for(const struct list *, const struct list_row *from, unsigned b);
+/* Reads about `want` rows beyond `from` (NULL: from the end of the list), down the list or up, from all accounts that
+ * take part. The rows come in the list's order. *end_r: there is nothing beyond them. */
+bool rows_read(const struct list *, const struct list_row *from, bool down, unsigned want, struct gather *out,
+               bool *end_r, struct err *);
+/* A row read again; false where it is no longer in the list (row_r->mem NULL: gone altogether). */
+bool row_read(const struct list *, const struct list_row *old, struct list_row *row_r);
+void hits_read(struct list *, size_t at, unsigned line); /* the window around a hit */
+
+/* ---- list_rank.c ---- */
+void rank_read(struct list *);  /* after the window was read */
+void rank_count(struct list *); /* goes on with a count that is under way, for some milliseconds */
+/* The cursor came from row `from` of the window: a sorted list's rank is not counted again. */
+void rank_moved(struct list *, unsigned from);
+
 /* ---- list_threads.c: the same questions for a list by threads ---- */
-int threads_order(const struct list_row *, const struct list_row *);
-bool threads_read(const struct list *, const struct list_row *from, bool older, unsigned want, struct gather *out,
+int threads_order(const struct list *, const struct list_row *, const struct list_row *);
+bool threads_read(const struct list *, const struct list_row *from, bool down, unsigned want, struct gather *out,
                   bool *end_r, struct err *);
 /* The rows of the thread that `anchor` belongs to, and which of them the cursor is on: a ghost of `anchor` where its
  * message is no longer in the list. */
@@ -36,6 +56,6 @@ void threads_rank(struct list *);
 void threads_moved(struct list *, unsigned from);
 uint32_t threads_later(const struct list *, int64_t date);
 /* A message of the nearest thread beyond the cursor's that has an unread one; REF_NONE: there is none. */
-struct ref threads_unread(const struct list *, bool older, struct err *);
+struct ref threads_unread(const struct list *, bool down, struct err *);
 
 #endif

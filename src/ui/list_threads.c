@@ -6,7 +6,8 @@
 
 bool list_threaded(const struct list *l)
 {
-    return l->threads && l->filter == LIST_ALL && (l->source == LIST_BOX || l->source == LIST_INBOXES);
+    return l->threads && l->order == ORDER_DATE && l->filter == LIST_ALL &&
+           (l->source == LIST_BOX || l->source == LIST_INBOXES);
 }
 
 void list_set_threads(struct list *l, bool on)
@@ -54,20 +55,16 @@ void list_set_across(struct list *l, bool on)
     l->across = on;
 }
 
-int threads_order(const struct list_row *a, const struct list_row *b)
+int threads_order(const struct list *l, const struct list_row *a, const struct list_row *b)
 {
+    int down = l->reverse ? 1 : -1;
     if (a->newest != b->newest)
-        return a->newest > b->newest ? -1 : 1;
+        return a->newest > b->newest ? down : -down;
     if (a->ref.account != b->ref.account)
-        return a->ref.account < b->ref.account ? -1 : 1;
+        return a->ref.account < b->ref.account ? down : -down;
     if (a->thread != b->thread)
-        return a->thread > b->thread ? -1 : 1;
+        return a->thread > b->thread ? down : -down;
     return a->place_no < b->place_no ? -1 : a->place_no > b->place_no;
-}
-
-static int order_rows(const void *a, const void *b)
-{
-    return threads_order(a, b);
 }
 
 /* The mailbox of this account that is listed; 0: none. */
@@ -83,7 +80,7 @@ static uint64_t box_of(const struct list *l, unsigned account)
 /* Where account `b` goes on from the thread of `from`, in the order of threads_order. */
 static struct row_key key_for(const struct list_row *from, unsigned b)
 {
-    struct row_key key = {from->newest, from->thread};
+    struct row_key key = ROW_KEY(from->newest, from->thread);
     if (b != from->ref.account)
         key.id = b > from->ref.account ? (uint64_t)INT64_MAX : 0;
     return key;
@@ -176,7 +173,7 @@ static void add_thread(void *arg, const struct thread_row *row)
     f->rows[f->n++] = *row;
 }
 
-bool threads_read(const struct list *l, const struct list_row *from, bool older, unsigned want, struct gather *out,
+bool threads_read(const struct list *l, const struct list_row *from, bool down, unsigned want, struct gather *out,
                   bool *end_r, struct err *err)
 {
     bool ok = true;
@@ -194,7 +191,8 @@ bool threads_read(const struct list *l, const struct list_row *from, bool older,
         if (from)
             key = key_for(from, a);
         out->account = a;
-        ok = reader_threads(reader, box, false, from ? &key : NULL, older, want, add_thread, &f, err) && ok;
+        ok =
+            reader_threads(reader, box, false, from ? &key : NULL, down != l->reverse, want, add_thread, &f, err) && ok;
         unsigned i = 0, before = out->n;
         for (; i < f.n && out->n - before < want; i++)
             ok = thread_rows(l, box, &f.rows[i], out, err) && ok;
@@ -203,8 +201,8 @@ bool threads_read(const struct list *l, const struct list_row *from, bool older,
         free(f.rows);
     }
     if (out->n > 1)
-        qsort(out->rows, out->n, sizeof *out->rows, order_rows);
-    if (l->source != LIST_BOX && gather_trim(out, older, want))
+        gather_sort(out);
+    if (l->source != LIST_BOX && gather_trim(out, down, want))
         *end_r = false;
     return ok;
 }
@@ -262,13 +260,15 @@ void threads_rank(struct list *l)
     for (unsigned a = lo; a < hi; a++) {
         struct reader *reader = l->accts->list[a].reader;
         uint64_t box = reader ? box_of(l, a) : 0;
-        struct row_key key = l->n ? key_for(&l->rows[l->cur], a) : (struct row_key){INT64_MAX, (uint64_t)INT64_MAX};
+        struct row_key key = l->n ? key_for(&l->rows[l->cur], a) : ROW_KEY(INT64_MAX, (uint64_t)INT64_MAX);
         uint32_t rank = 0, total = 0;
         if (box && reader_thread_rank(reader, box, &key, &rank, &total, &err)) {
             l->rank += rank;
             l->total += total;
         }
     }
+    if (l->reverse)
+        l->rank = l->total > l->rank ? l->total - 1 - l->rank : 0;
     l->rank_ms = clock_mono_ms();
     l->rank_cost_ms = l->rank_ms - now;
 }
@@ -285,7 +285,7 @@ void threads_moved(struct list *l, unsigned from)
 uint32_t threads_later(const struct list *l, int64_t date)
 {
     struct err err = ERR_INIT;
-    struct row_key key = {date + 1, 0};
+    struct row_key key = ROW_KEY(date + 1, 0);
     uint32_t n = 0, rank = 0, total;
     unsigned lo, hi;
     list_accounts(l, &lo, &hi);
@@ -347,7 +347,7 @@ struct ref list_thread_unread(const struct list *l, const struct list_row *row, 
     return o.unread.id ? o.unread : o.newest.id ? o.newest : row->ref;
 }
 
-struct ref threads_unread(const struct list *l, bool older, struct err *err)
+struct ref threads_unread(const struct list *l, bool down, struct err *err)
 {
     struct list_row best = {.ref = REF_NONE};
     unsigned lo, hi;
@@ -357,9 +357,9 @@ struct ref threads_unread(const struct list *l, bool older, struct err *err)
         uint64_t box = reader ? box_of(l, a) : 0;
         struct row_key key = key_for(&l->rows[l->cur], a);
         struct found f = {.n = 0};
-        if (box && reader_threads(reader, box, true, &key, older, 1, add_thread, &f, err) && f.n) {
+        if (box && reader_threads(reader, box, true, &key, down != l->reverse, 1, add_thread, &f, err) && f.n) {
             struct list_row row = {.ref = {a, 0}, .thread = f.rows[0].thread, .newest = f.rows[0].newest};
-            if (!best.thread || (threads_order(&row, &best) < 0) == older)
+            if (!best.thread || (threads_order(l, &row, &best) < 0) == down)
                 best = row;
         }
         free(f.rows);

@@ -95,10 +95,10 @@ enum list_source { LIST_NONE, LIST_BOX, LIST_INBOXES, LIST_HITS };
 struct list_row {
     struct ref ref;
     uint64_t box, thread;
-    int64_t date;
+    int64_t date, arrived;
     uint64_t size;
     uint32_t flags, attrs, state;
-    struct str from_name, from_addr, to, subject, msgid, list_id, tags; /* in mem */
+    struct str from_name, from_addr, to, subject, msgid, list_id, tags, sort_from, sort_subject; /* in mem */
     char *mem;
     bool ghost;   /* no longer in the list; shown until the cursor leaves it */
     bool pending; /* an action on it is under way */
@@ -106,6 +106,7 @@ struct list_row {
     int64_t newest;           /* date of the thread's newest message */
     unsigned place_no, count; /* in the thread, from 0 on; messages of it in this list */
     struct thread_place place;
+    int day;     /* where the list is grouped by days */
     bool folded; /* one row for the whole thread: its newest message */
 };
 /* A hit of a search as the list keeps it; the row is read from the database when it comes near the screen. */
@@ -116,9 +117,9 @@ struct hit {
     char *path;
 };
 #define HITS_MAX 5000u
-/* Where the cursor stays, whatever comes: on its row once it was moved or a key pressed; before that on the newest;
- * behind list_last, until the next key, on the oldest. STAY_ASKED: on its row, until the one that was asked for is
- * here, or the next key. */
+/* Where the cursor stays, whatever comes: on its row once it was moved or a key pressed; before that on the first row,
+ * or on the newest where that is the last; behind list_last, until the next key, on the last. STAY_ASKED: on its row,
+ * until the one that was asked for is here, or the next key. */
 enum list_stay { STAY_NEWEST, STAY_ROW, STAY_OLDEST, STAY_ASKED };
 struct list {
     struct accts *accts;
@@ -128,20 +129,33 @@ struct list {
     uint64_t box;
     bool outgoing; /* names in rows are recipients (Sent, Drafts) */
     enum list_filter filter;
+    enum list_order order;
+    bool group;                /* a heading for each day, where the order is by one */
+    bool reverse;              /* the other way round: the oldest first, the Zs first */
     char *title;               /* raw */
     char *query;               /* LIST_HITS: what was asked, or NULL */
     const struct list *limits; /* LIST_HITS: the list of mailboxes whose messages these are, below it; or NULL */
     struct hit *hits;
     size_t nhits;
     bool full_hits; /* all hits are here */
-    /* the window: rows near the screen, newest first */
+    /* the window: rows near the screen, in the list's order */
     struct list_row *rows;
     unsigned n;
     size_t base;                /* LIST_HITS: index of rows[0] among the hits */
-    bool first_here, last_here; /* rows[0] is the newest of all, rows[n - 1] the oldest */
+    bool first_here, last_here; /* rows[0] is the first of all, rows[n - 1] the last */
     unsigned cur, top, height;  /* indices into rows; height: rows on the screen */
     uint32_t rank, total;       /* of the cursor; total 0: not known */
-    uint32_t older;             /* of the rows that are still to come, so many lie below the cursor */
+    bool rank_unknown;          /* of a sorted list it is counted piece by piece, or not at all where it is filtered */
+    struct list_count {
+        bool on;
+        unsigned account; /* whose rows are counted now, on from `at`, up to `to` */
+        struct row_key at;
+        struct list_row to;
+        char text[64];
+        uint32_t n;
+        int64_t moved; /* rows that the cursor went since */
+    } count;
+    uint32_t older; /* of the rows that are still to come, so many lie below the cursor */
     uint32_t unread;
     bool stale; /* read again before the next frame */
     enum list_stay stay;
@@ -153,6 +167,21 @@ struct list {
 };
 /* Is it shown by threads? Hits and filtered rows never are. */
 bool list_threaded(const struct list *);
+/* Is it all messages of mailboxes, newest first, as servers tell them? */
+bool list_dated(const struct list *);
+/* Another order; the cursor stays on its message. */
+void list_set_order(struct list *, enum list_order, bool reverse);
+/* With a heading for each day? Not where the order is another. */
+void list_set_group(struct list *, bool on);
+bool list_grouped(const struct list *);
+/* Does one stand above row `i` of the window, the first of those shown? */
+bool list_heading(const struct list *, unsigned i);
+/* Lines of the screen from row `from` of the window, which is the first shown, to above row `to`. */
+unsigned list_lines(const struct list *, unsigned from, unsigned to);
+unsigned list_page(const struct list *);                             /* rows on the screen */
+int64_t list_row_date(const struct list *, const struct list_row *); /* by which it is grouped */
+/* Is there more to count before the cursor's rank is known? list_update counts on. */
+bool list_counting(const struct list *);
 void list_set_threads(struct list *, bool on);
 void list_set_across(struct list *, bool on); /* with messages of the thread that are in other mailboxes */
 /* Folds the thread of the cursor's row, or unfolds it; or all. */
@@ -186,12 +215,14 @@ const struct list_row *list_find(const struct list *, struct ref); /* in the win
 bool list_move(struct list *, int64_t by, struct err *);
 bool list_first(struct list *, struct err *);
 bool list_last(struct list *, struct err *);
-/* To the next (older) or previous unread message. */
+/* To the next (below) or previous unread message. */
 bool list_unread(struct list *, bool older, struct err *);
 bool list_goto(struct list *, struct ref, struct err *);
 /* To a row that need not be in the window; to the row with so many above it, of those that are here. */
 bool list_reach(struct list *, struct ref, struct err *);
 bool list_reach_rank(struct list *, uint32_t rank, struct err *);
+/* All from one row of mailboxes to the other, whether they are in the window or not; folded threads whole. */
+bool list_range(const struct list *, struct ref, struct ref, struct refs *out, struct err *);
 /* The message that an action on `ref` leads to: the older one, else the newer one; REF_NONE where there is none. */
 struct ref list_after(const struct list *, struct ref);
 /* Lets a list row go that is shown as a ghost, before its time. */

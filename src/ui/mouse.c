@@ -43,13 +43,16 @@ static void press_row(struct ui *ui, unsigned row)
 {
     struct list *l = ui_list(ui);
     struct err err = ERR_INIT;
-    if (row >= l->n - MIN(l->top, l->n))
-        return;
-    bool again = l->top + row == l->cur && ui->focus != PANE_BOXES;
+    unsigned at = l->top;
+    while (at < l->n && list_lines(l, l->top, at) < row)
+        at++;
+    if (at >= l->n || list_lines(l, l->top, at) != row)
+        return; /* below the last one, or a heading */
+    bool again = at == l->cur && ui->focus != PANE_BOXES;
     ui->focus = PANE_LIST;
     if (again)
         ui_run(ui, "open");
-    else if (l->top + row == l->cur || list_move(l, (int64_t)(l->top + row) - l->cur, &err))
+    else if (at == l->cur || list_move(l, (int64_t)at - l->cur, &err))
         ui_follow(ui);
 }
 

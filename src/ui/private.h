@@ -292,6 +292,7 @@ struct ui {
     struct extra *extra; /* writing, parts, tools, gpg: extra.h */
 
     uint32_t unindexed;         /* messages that the index waits for, as told last */
+    struct watch *rank_timer;   /* while the cursor's number in the list is counted */
     struct watch *search_timer; /* of the shown buffer, so seen_timer and progress_timer */
 
     /* counts of saved searches */
@@ -641,7 +642,9 @@ void ui_load_settings(struct ui *);
 /* bind, unbind, macro, on: the line that the arguments are, kept with those of tuimailrc, and done. */
 bool ui_setting_line(struct ui *, const struct cmd_args *, struct err *);
 void ui_line_is(struct ui *);                            /* the line to the terminal was found slow, or no longer is */
-void ui_list_settings(const struct ui *, struct list *); /* by thread or not, as the options say */
+void ui_list_settings(const struct ui *, struct list *); /* by thread or not, in which order, as the options say */
+void ui_sort_list(const struct ui *, struct list *);     /* as the options say for its mailbox */
+const char *list_order_words(const struct list *);       /* "by sender"; "" for the usual one */
 
 /* Declares every command. */
 #define CMD(name, args, in, flags, help, fn, more) cmd_run_fn fn;

@@ -172,7 +172,7 @@ struct older_refs {
 static void older_row(void *arg, const struct msg_row *row)
 {
     struct older_refs *o = arg;
-    o->last = (struct row_key){row->date, row->id};
+    o->last = ROW_KEY(row->date, row->id);
     if (!refs_push(o->out, (struct ref){o->account, row->id})) {
         o->full = true;
         return;
@@ -209,7 +209,7 @@ static bool older_refs(struct ui *ui, int64_t before, struct older_refs *o, stru
         struct reader *reader = ui->accts.list[a].reader;
         size_t had = SIZE_MAX;
         o->account = a;
-        o->last = (struct row_key){before, 0};
+        o->last = ROW_KEY(before, 0);
         if (!reader || (l->source == LIST_BOX && l->account != a))
             continue;
         while (ok && !o->full && o->out->n != had) {

@@ -1,8 +1,6 @@
 /* What the next command is about: messages, ranges and threads that are selected. */
 #include "ui/private.h"
 
-enum { RANGE_MAX = 20000 };
-
 /* The thread's messages in this list: what is filed elsewhere stays there. */
 bool run_select_thread(void *context, const struct cmd_args *args, struct err *err)
 {
@@ -79,42 +77,16 @@ bool run_select(void *context, const struct cmd_args *args, struct err *err)
     return true;
 }
 
-struct range_refs {
-    unsigned account;
-    int64_t oldest;
-    struct refs *out;
-};
-
-static void range_row(void *arg, const struct msg_row *row)
+static void range_hits(struct ui *ui, struct ref a, struct ref b)
 {
-    struct range_refs *r = arg;
-    if (row->date >= r->oldest)
-        refs_add(r->out, (struct ref){r->account, row->id});
-}
-
-/* All of the list between two rows, whether they are on the screen or not. */
-static bool range_add(struct ui *ui, struct ref newer, int64_t newest, struct ref older, int64_t oldest,
-                      struct err *err)
-{
-    struct list *l = ui_list(ui);
-    bool ok = true, inside = false;
-    for (size_t i = 0; l->source == LIST_HITS && i < l->nhits; i++) {
-        bool end = ref_eq(l->hits[i].ref, newer) || ref_eq(l->hits[i].ref, older);
+    const struct list *l = ui_list(ui);
+    bool inside = false;
+    for (size_t i = 0; i < l->nhits; i++) {
+        bool end = ref_eq(l->hits[i].ref, a) || ref_eq(l->hits[i].ref, b);
         if (inside || end)
             refs_add(&ui->selection, l->hits[i].ref);
         inside = inside != end;
     }
-    for (unsigned a = 0; l->source != LIST_HITS && a < ui->accts.n; a++) {
-        struct range_refs r = {a, oldest, &ui->selection};
-        struct row_key from = {newest, a == newer.account ? newer.id : INT64_MAX};
-        if (ui->accts.list[a].reader && (l->source != LIST_BOX || l->account == a))
-            ok = reader_rows(ui->accts.list[a].reader, l->source == LIST_BOX ? l->box : 0, l->filter, &from, true,
-                             RANGE_MAX, range_row, &r, err) &&
-                 ok;
-    }
-    refs_add(&ui->selection, newer);
-    refs_add(&ui->selection, older);
-    return ok;
 }
 
 bool run_select_range(void *context, const struct cmd_args *args, struct err *err)
@@ -126,15 +98,17 @@ bool run_select_range(void *context, const struct cmd_args *args, struct err *er
         return true;
     if (!ui->range.id) {
         ui->range = row->ref;
-        ui->range_date = row->date;
         ui_note(ui, NOTE_INFO, "go to the other end and do the same again");
         return true;
     }
-    struct ref from = ui->range;
-    bool down = row->date < ui->range_date;
+    struct ref from = ui->range, to = row->ref;
     ui->range.id = 0;
-    return down ? range_add(ui, from, ui->range_date, row->ref, row->date, err)
-                : range_add(ui, row->ref, row->date, from, ui->range_date, err);
+    if (ui_list(ui)->source != LIST_HITS)
+        return list_range(ui_list(ui), from, to, &ui->selection, err);
+    range_hits(ui, from, to);
+    refs_add(&ui->selection, from);
+    refs_add(&ui->selection, to);
+    return true;
 }
 
 bool run_unselect(void *context, const struct cmd_args *args, struct err *err)

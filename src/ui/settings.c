@@ -16,6 +16,8 @@ const struct cmd_lang ui_lang = {
 void ui_list_settings(const struct ui *ui, struct list *l)
 {
     list_set_threads(l, !strcmp(ui->conf->list_view, "threads"));
+    ui_sort_list(ui, l);
+    list_set_group(l, !strcmp(ui->conf->group, "day"));
     list_fold_all(l, ui->conf->fold_threads);
     list_set_across(l, ui->conf->threads_across);
 }
@@ -34,7 +36,7 @@ static void apply_options(struct ui *ui, const char *name)
 #define IS(option) (!name || !strcmp(name, option))
     text_set_ambiguous_wide(ui->conf->ambiguous_wide);
     panes_options(ui, name);
-    if (IS("list-view") || IS("fold-threads") || IS("threads-across"))
+    if (IS("list-view") || IS("fold-threads") || IS("threads-across") || IS("sort") || IS("group"))
         buffer_find(ui, list_settings, NULL);
     ui->grid.reordered = false; /* until it is drawn so again */
     ui->grid.bidi = !strcmp(ui->conf->bidi, "off")        ? BIDI_OFF

@@ -3,6 +3,7 @@
 
 #include <unistd.h>
 
+enum { COUNT_AGAIN_MS = 10 };
 enum {
     WHICH_KEY_MS = 400,
     NOTE_STAYS_MS = 1500,
@@ -290,6 +291,13 @@ void ui_resize(struct ui *ui, unsigned rows, unsigned cols)
     ui->dirty = true;
 }
 
+static void on_rank(void *arg)
+{
+    struct ui *ui = arg;
+    watch_free(&ui->rank_timer);
+    ui->dirty = true;
+}
+
 void ui_draw(struct ui *ui)
 {
     struct err err = ERR_INIT;
@@ -311,6 +319,8 @@ void ui_draw(struct ui *ui)
             list_update(l, &err);
         }
         ui_look(ui);
+        if (list_counting(l) && !ui->rank_timer)
+            ui->rank_timer = loop_after(ui->loop, COUNT_AGAIN_MS, on_rank, ui);
         ui_notify_title(ui);
         if (err.kind != ERR_NONE && !ui->list_read)
             ui_note_err(ui, &err);
@@ -439,6 +449,7 @@ void ui_free(struct ui **at)
     helper_end(&ui->spare);
     helper_end(&ui->counter);
     watch_free(&ui->count_timer);
+    watch_free(&ui->rank_timer);
     watch_free(&ui->seen_timer);
     watch_free(&ui->progress_timer);
     watch_free(&ui->prefetch_timer);

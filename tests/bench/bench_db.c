@@ -93,7 +93,7 @@ static void reading(const char *state, uint64_t box, uint32_t rows)
         double t1 = now_us();
         TRY(reader_at_rank(r, box, LIST_ALL, rows / 2, &row, &err));
         double t2 = now_us();
-        TRY(reader_rank(r, box, LIST_ALL, &(struct row_key){row.date, row.id}, &rank, &total, &err));
+        TRY(reader_rank(r, box, LIST_ALL, &ROW_KEY(row.date, row.id), &rank, &total, &err));
         double t3 = now_us();
         TRY(reader_at_rank(r, box, LIST_UNREAD, rows / 12, &row, &err));
         double t4 = now_us();

@@ -45,7 +45,7 @@ def run(protocol):
             user = User(os.path.join(root, "bob"), server, protocol=protocol)
             with contextlib.closing(user.start(cols=80, rows=24)) as term:
                 term.wait("the plan again")
-                term.keys("o")
+                term.keys("o", "t")
                 screen = term.wait("2 threads")
                 equal(rows(screen, "plan", "something"), ["the plan", "└ Re: the plan", "  └ Re: the plan again", "something else"])
                 term.keys("Home", "M-v")
@@ -86,9 +86,9 @@ def run(protocol):
                 # reading goes on at what is not read, unfolded
                 term.keys("Home")
                 term.wait(lambda s: "1 of 2 threads" in s)
-                term.keys("o")
+                term.keys("o", "t")
                 term.wait(lambda s: "of 5" in s)
-                term.keys("o")
+                term.keys("o", "t")
                 term.wait("2 threads")
         finally:
             server.close()

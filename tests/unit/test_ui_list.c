@@ -577,6 +577,298 @@ static void test_random_changes_of_threads(void **state)
     teardown(&l);
 }
 
+/* ---- orders ---- */
+static void mix_rows(void)
+{
+    static const char *const names[] = {"alice", "bob", "carol", "dave", "eve"};
+    static const char *const subjects[] = {"budget", "lunch", "news", "", "patch", "report", "zebra"};
+    for (unsigned a = 0; a < 2; a++)
+        for (size_t i = 0; i < fake_accounts[a].n; i++) {
+            struct fake_row *f = &fake_accounts[a].rows[i];
+            f->name = names[(i * 7 + a) % COUNT(names)];
+            f->subject = subjects[(i * 11 + a) % COUNT(subjects)];
+            f->size = 1000 + (i * 37) % 90;
+        }
+}
+
+static void open_sorted(struct list *l, unsigned n, bool two, enum list_order order, bool reverse)
+{
+    setup_rows(n, two);
+    mix_rows();
+    list_init(l, &accts, &changes);
+    if (two)
+        list_show_inboxes(l, STR("all"));
+    else
+        list_show_box(l, 0, 1, STR("INBOX"));
+    list_set_order(l, order, reverse);
+    list_set_height(l, 10);
+    update(l);
+}
+
+static void count_out(struct list *l)
+{
+    for (unsigned i = 0; list_counting(l); i++) {
+        update(l);
+        assert_true(i < 1000);
+    }
+}
+
+static void test_orders_walked(void **state)
+{
+    (void)state;
+    fake_count_most = 7;
+    for (unsigned o = 0; o < ORDER_COUNT; o++)
+        for (unsigned k = 0; k < 4; k++) {
+            struct list l;
+            struct err err = ERR_INIT;
+            struct refs seen = {.n = 0};
+            unsigned steps = 0;
+            open_sorted(&l, 300, k & 1, (enum list_order)o, k & 2);
+            list_first(&l, &err);
+            do {
+                assert_true(refs_add(&seen, list_cursor(&l)->ref));
+                assert_false(l.rank_unknown);
+                assert_int_equal(l.rank, steps);
+                list_check(&l);
+                steps++;
+            } while (list_move(&l, 1, &err));
+            assert_int_equal(steps, 300);
+            while (list_move(&l, -7, &err))
+                list_check(&l);
+            assert_int_equal(l.rank, 0);
+            list_last(&l, &err);
+            list_check(&l);
+            assert_int_equal(l.rank, 299);
+            assert_true(l.n < 200);
+            refs_fini(&seen);
+            teardown(&l);
+        }
+    fake_count_most = UINT32_MAX;
+}
+
+static void test_order_changes_under_the_cursor(void **state)
+{
+    struct list l;
+    struct err err = ERR_INIT;
+    (void)state;
+    fake_count_most = 11;
+    open_sorted(&l, 400, true, ORDER_DATE, false);
+    list_move(&l, 150, &err);
+    for (unsigned i = 0; i < 30; i++) {
+        struct ref ref = list_cursor(&l)->ref;
+        list_set_order(&l, (enum list_order)(i % ORDER_COUNT), i % 3 == 1);
+        update(&l);
+        assert_true(ref_eq(list_cursor(&l)->ref, ref));
+        if (i % 2)
+            list_move(&l, i % 4 == 1 ? 3 : -2, &err); /* while it is counted */
+        count_out(&l);
+        assert_false(l.rank_unknown);
+        uint32_t rank = l.rank, above = 0;
+        while (list_move(&l, -1, &err))
+            above++;
+        assert_int_equal(above, rank);
+        list_move(&l, 150 + (int)i, &err);
+    }
+    fake_count_most = UINT32_MAX;
+    teardown(&l);
+}
+
+/* New mail, removals and other changes: the cursor stays on its message and its line; what is gone stays as a ghost,
+ * where it stood. */
+static void test_orders_under_changes(void **state)
+{
+    (void)state;
+    for (unsigned o = 0; o < ORDER_COUNT * 2; o++) {
+        struct list l;
+        struct err err = ERR_INIT;
+        open_sorted(&l, 300, false, (enum list_order)(o / 2), o % 2);
+        list_first(&l, &err);
+        list_move(&l, 130, &err);
+        struct ref ref = list_cursor(&l)->ref;
+        unsigned line = l.cur - l.top;
+        for (unsigned i = 0; i < 25; i++) {
+            fake_add(&fake_accounts[0], (struct fake_row){.box = 1,
+                                                          .date = 900 + i * 9,
+                                                          .name = i % 2 ? "adam" : "zoe",
+                                                          .addr = "",
+                                                          .to = "",
+                                                          .subject = i % 3 ? "apple" : "yak",
+                                                          .size = 900 + i * 10});
+            struct fake_row *f = &fake_accounts[0].rows[(i * 7) % 240];
+            f->gone = f->id != ref.id;
+            fake_accounts[0].version++;
+            update(&l);
+            assert_true(ref_eq(list_cursor(&l)->ref, ref));
+            assert_int_equal(l.cur - l.top, line);
+        }
+        struct ref above = l.rows[l.cur - 1].ref, below = l.rows[l.cur + 1].ref;
+        fake_find(&fake_accounts[0], ref.id)->gone = true;
+        fake_accounts[0].version++;
+        update(&l);
+        assert_true(list_cursor(&l)->ghost);
+        assert_true(ref_eq(l.rows[l.cur - 1].ref, above) && ref_eq(l.rows[l.cur + 1].ref, below));
+        uint32_t rank = l.rank;
+        list_move(&l, 1, &err);
+        list_check(&l);
+        assert_int_equal(l.rank, rank);
+        assert_true(ref_eq(list_cursor(&l)->ref, below));
+        teardown(&l);
+    }
+}
+
+static void test_orders_filter_jump_and_next_unread(void **state)
+{
+    (void)state;
+    for (unsigned o = 0; o < ORDER_COUNT * 2; o++) {
+        struct list l;
+        struct err err = ERR_INIT;
+        open_sorted(&l, 300, false, (enum list_order)(o / 2), o % 2);
+        for (uint32_t rank = 3; rank < 300; rank += 59) {
+            assert_true(list_reach_rank(&l, rank, &err));
+            count_out(&l);
+            assert_int_equal(l.rank, rank);
+        }
+        list_first(&l, &err);
+        unsigned unread = !(list_cursor(&l)->flags & FLAG_SEEN);
+        while (list_unread(&l, true, &err)) {
+            assert_false(list_cursor(&l)->flags & FLAG_SEEN);
+            unread++;
+        }
+        assert_int_equal(unread, 60);
+        list_set_filter(&l, LIST_UNREAD);
+        update(&l);
+        assert_int_equal(l.total, 60);
+        list_first(&l, &err);
+        unsigned steps = 1;
+        while (list_move(&l, 1, &err))
+            steps++;
+        assert_int_equal(steps, 60);
+        teardown(&l);
+    }
+}
+
+/* A list begins at the newest: by date the other way round that is its end. */
+static void test_reversed_begins_at_its_end(void **state)
+{
+    struct list l;
+    struct err err = ERR_INIT;
+    (void)state;
+    open_sorted(&l, 100, false, ORDER_DATE, true);
+    assert_int_equal(l.rank, 99);
+    assert_int_equal(list_cursor(&l)->ref.id, 100);
+    fake_add(&fake_accounts[0],
+             (struct fake_row){.box = 1, .date = 9000, .name = "new", .addr = "", .to = "", .subject = ""});
+    update(&l);
+    assert_int_equal(list_cursor(&l)->ref.id, 101); /* as long as nothing was touched */
+    list_move(&l, -1, &err);
+    assert_int_equal(list_cursor(&l)->ref.id, 100);
+    list_set_threads(&l, true);
+    update(&l);
+    assert_int_equal(list_cursor(&l)->ref.id, 100);
+    assert_int_equal(l.rank, 99);
+    while (list_move(&l, -3, &err))
+        list_check(&l);
+    assert_int_equal(list_cursor(&l)->ref.id, 1);
+    teardown(&l);
+}
+
+static void test_ranges(void **state)
+{
+    (void)state;
+    for (unsigned k = 0; k < 16; k++) {
+        struct list l;
+        struct err err = ERR_INIT;
+        struct refs want = {.n = 0}, got = {.n = 0};
+        unsigned o = k % 8;
+        open_sorted(&l, 300, k & 1, o < 5 ? (enum list_order)o : ORDER_DATE, k & 4);
+        for (size_t i = 0; o >= 5 && i < fake_accounts[0].n; i++) /* threads of three */
+            fake_accounts[0].rows[i].thread = 1000 + i / 3;
+        list_set_threads(&l, o >= 5);
+        list_fold_all(&l, o == 6);
+        update(&l);
+        list_first(&l, &err);
+        list_move(&l, 20, &err);
+        struct ref a = list_cursor(&l)->ref;
+        for (unsigned i = 0; i <= 60; i++) {
+            assert_true(list_thread_refs(&l, list_cursor(&l), &got, &err));
+            if (list_cursor(&l)->folded)
+                for (size_t n = 0; n < got.n; n++)
+                    refs_add(&want, got.list[n]);
+            else
+                refs_add(&want, list_cursor(&l)->ref);
+            refs_clear(&got);
+            if (i < 60)
+                list_move(&l, 1, &err);
+        }
+        struct ref b = list_cursor(&l)->ref;
+        for (unsigned turn = 0; turn < 2; turn++) {
+            refs_clear(&got);
+            assert_true(list_range(&l, turn ? b : a, turn ? a : b, &got, &err));
+            assert_int_equal(got.n, want.n);
+            for (size_t n = 0; n < want.n; n++)
+                assert_true(refs_has(&got, want.list[n]));
+        }
+        refs_fini(&want);
+        refs_fini(&got);
+        teardown(&l);
+    }
+}
+
+static void group_fits(const struct list *l)
+{
+    assert_true(list_lines(l, l->top, l->cur) < l->height);
+    assert_true(list_heading(l, l->top));
+    for (unsigned i = l->top + 1; i < l->n; i++)
+        assert_int_equal(list_heading(l, i), l->rows[i].day != l->rows[i - 1].day);
+    if (l->last_here && l->top > 0)
+        assert_true(list_lines(l, l->top - 1, l->n - 1) >= l->height);
+}
+
+static void test_grouped_by_day(void **state)
+{
+    (void)state;
+    for (unsigned k = 0; k < 4; k++) {
+        struct list l;
+        struct err err = ERR_INIT;
+        open_sorted(&l, 200, k & 1, ORDER_DATE, k & 2);
+        for (unsigned a = 0; a < 2; a++)
+            for (size_t i = 0; i < fake_accounts[a].n; i++)
+                fake_accounts[a].rows[i].date = 1700000000 + (int64_t)(i / 2) * 30000;
+        list_set_group(&l, true);
+        list_first(&l, &err);
+        update(&l);
+        group_fits(&l);
+        list_first(&l, &err);
+        unsigned pages = 0;
+        struct refs seen = {.n = 0};
+        do {
+            for (unsigned i = l.top; i < l.top + list_page(&l); i++)
+                refs_add(&seen, l.rows[i].ref);
+            group_fits(&l);
+            list_check(&l);
+            pages++;
+        } while (list_move(&l, list_page(&l), &err));
+        assert_true(pages > 20);
+        list_last(&l, &err);
+        group_fits(&l);
+        for (unsigned i = 0; i < 60; i++) {
+            list_move(&l, i % 3 ? -2 : 1, &err);
+            struct ref ref = list_cursor(&l)->ref;
+            unsigned line = list_lines(&l, l.top, l.cur);
+            fake_accounts[0].version++;
+            update(&l);
+            group_fits(&l);
+            assert_true(ref_eq(list_cursor(&l)->ref, ref));
+            assert_int_equal(list_lines(&l, l.top, l.cur), line);
+        }
+        list_set_order(&l, ORDER_SIZE, false); /* has no days */
+        update(&l);
+        assert_false(list_heading(&l, l.top));
+        refs_fini(&seen);
+        teardown(&l);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -595,6 +887,13 @@ int main(void)
         cmocka_unit_test(test_a_tree_as_it_is_answered),
         cmocka_unit_test(test_folded_thread_that_is_filed_goes_at_once),
         cmocka_unit_test(test_random_changes_of_threads),
+        cmocka_unit_test(test_orders_walked),
+        cmocka_unit_test(test_order_changes_under_the_cursor),
+        cmocka_unit_test(test_orders_under_changes),
+        cmocka_unit_test(test_orders_filter_jump_and_next_unread),
+        cmocka_unit_test(test_reversed_begins_at_its_end),
+        cmocka_unit_test(test_ranges),
+        cmocka_unit_test(test_grouped_by_day),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

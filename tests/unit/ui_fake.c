@@ -18,6 +18,7 @@ struct m_INTENT fake_last_intent;
 bool fake_refuse, fake_body, fake_hold;
 const char *fake_text = "Subject: x\n\nx\n";
 unsigned fake_cancels;
+unsigned fake_count_most = UINT32_MAX;
 static unsigned intents;
 static struct m_OPEN held[16];
 static size_t nheld;
@@ -87,7 +88,8 @@ static struct msg_row as_row(const struct fake_row *f)
                             .box = f->box,
                             .thread = thread_of(f),
                             .date = f->date,
-                            .size = 1000,
+                            .arrived = f->date,
+                            .size = f->size ? f->size : 1000,
                             .flags = f->flags,
                             .attrs = f->attrs,
                             .state = f->state,
@@ -95,6 +97,8 @@ static struct msg_row as_row(const struct fake_row *f)
                             .from_addr = str_z(f->addr),
                             .to = str_z(f->to),
                             .subject = str_z(f->subject),
+                            .sort_from = str_z(f->name),
+                            .sort_subject = str_z(f->subject),
                             .tags = str_z(f->tags ? f->tags : "")};
 }
 
@@ -146,31 +150,83 @@ static bool before(int64_t date_a, uint64_t id_a, int64_t date_b, uint64_t id_b)
     return date_a != date_b ? date_a > date_b : id_a > id_b;
 }
 
-bool reader_rows(struct reader *r, uint64_t box, enum list_filter filter, const struct row_key *from, bool older,
-                 unsigned max, msg_row_fn *fn, void *arg, struct err *err)
+/* Does a stand above b? */
+static bool above(const struct row_key *a, const struct row_key *b, enum list_order order)
 {
-    struct row_key at = from ? *from : (struct row_key){0, 0};
+    size_t n = MIN(a->text.n, b->text.n);
+    int c = n ? memcmp(a->text.p, b->text.p, n) : 0;
+    c = c                        ? c
+        : a->text.n != b->text.n ? (a->text.n < b->text.n ? -1 : 1)
+        : a->number != b->number ? (a->number < b->number ? -1 : 1)
+        : a->date != b->date     ? (a->date < b->date ? -1 : 1)
+        : a->id != b->id         ? (a->id < b->id ? -1 : 1)
+                                 : 0;
+    return ORDER_RISES(order) ? c < 0 : c > 0;
+}
+
+bool reader_sorted(struct reader *r, uint64_t box, enum list_filter filter, enum list_order order,
+                   const struct row_key *from, bool down, unsigned max, msg_row_fn *fn, void *arg, struct err *err)
+{
+    struct row_key at = from ? *from : ROW_KEY(0, 0), best_key = ROW_KEY(0, 0);
     bool any = from != NULL;
     (void)err;
     for (unsigned i = 0; i < max; i++) {
         const struct fake_row *best = NULL;
         for (size_t k = 0; k < r->n; k++) {
             const struct fake_row *f = &r->rows[k];
-            bool beyond =
-                !any || (older ? before(at.date, at.id, f->date, f->id) : before(f->date, f->id, at.date, at.id));
+            struct msg_row row = as_row(f);
+            struct row_key key = row_key_of(&row, order);
+            bool beyond = !any || (down ? above(&at, &key, order) : above(&key, &at, order));
             if (!in_list(r, f, box, filter) || !beyond)
                 continue;
-            if (!best ||
-                (older ? before(f->date, f->id, best->date, best->id) : before(best->date, best->id, f->date, f->id)))
+            if (!best || (down ? above(&key, &best_key, order) : above(&best_key, &key, order))) {
                 best = f;
+                best_key = key;
+            }
         }
         if (!best)
             break;
         struct msg_row row = as_row(best);
-        at = (struct row_key){best->date, best->id};
+        at = best_key;
         any = true;
         fn(arg, &row);
     }
+    return true;
+}
+
+bool reader_rows(struct reader *r, uint64_t box, enum list_filter filter, const struct row_key *from, bool older,
+                 unsigned max, msg_row_fn *fn, void *arg, struct err *err)
+{
+    return reader_sorted(r, box, filter, ORDER_DATE, from, older, max, fn, arg, err);
+}
+
+struct counted {
+    const struct row_key *to;
+    enum list_order order;
+    uint32_t n;
+    bool met;
+    struct row_key last;
+};
+
+static void count_row(void *arg, const struct msg_row *row)
+{
+    struct counted *c = arg;
+    struct row_key key = row_key_of(row, c->order);
+    c->met = c->met || !above(&key, c->to, c->order);
+    c->n += !c->met;
+    if (!c->met)
+        c->last = key;
+}
+
+bool reader_sorted_count(struct reader *r, uint64_t box, enum list_order order, const struct row_key *at,
+                         const struct row_key *to, unsigned max, uint32_t *n_r, struct row_key *at_r, bool *done_r,
+                         struct err *err)
+{
+    struct counted c = {.to = to, .order = order};
+    reader_sorted(r, box, LIST_ALL, order, at, true, MIN(max, fake_count_most), count_row, &c, err);
+    *n_r = c.n;
+    *done_r = c.n < MIN(max, fake_count_most);
+    *at_r = c.last;
     return true;
 }
 
@@ -239,7 +295,7 @@ bool reader_thread_row(struct reader *r, uint64_t box, uint64_t thread, struct t
 bool reader_threads(struct reader *r, uint64_t box, bool unread, const struct row_key *from, bool older, unsigned max,
                     thread_row_fn *fn, void *arg, struct err *err)
 {
-    struct row_key at = from ? *from : (struct row_key){0, 0};
+    struct row_key at = from ? *from : ROW_KEY(0, 0);
     bool any = from != NULL;
     for (unsigned n = 0; n < max; n++) {
         struct thread_row best = {.thread = 0};
@@ -255,7 +311,7 @@ bool reader_threads(struct reader *r, uint64_t box, bool unread, const struct ro
         }
         if (!best.thread)
             break;
-        at = (struct row_key){best.newest, best.thread};
+        at = ROW_KEY(best.newest, best.thread);
         any = true;
         fn(arg, &best);
     }
@@ -296,7 +352,7 @@ static void tree_below(struct reader *r, uint64_t box, uint64_t own, uint64_t th
 {
     const struct fake_row *last = NULL, *f;
     for (int pass = 0; pass < 2; pass++) {
-        struct row_key at = {INT64_MIN, 0};
+        struct row_key at = ROW_KEY(INT64_MIN, 0);
         for (;;) {
             const struct fake_row *next = NULL;
             for (size_t i = 0; i < r->n; i++) {
@@ -307,7 +363,7 @@ static void tree_below(struct reader *r, uint64_t box, uint64_t own, uint64_t th
             }
             if (!next)
                 break;
-            at = (struct row_key){next->date, next->id};
+            at = ROW_KEY(next->date, next->id);
             if (pass == 0) {
                 last = next;
                 continue;

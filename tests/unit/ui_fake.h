@@ -11,6 +11,7 @@ struct fake_row {
     uint32_t flags, attrs, state;
     const char *name, *addr, *to, *subject, *tags; /* borrowed */
     bool gone;
+    uint64_t size; /* 0: 1000 */
 };
 struct fake_box {
     uint64_t id;
@@ -59,5 +60,6 @@ extern bool fake_body;                   /* answer OPEN with a body instead of R
 extern bool fake_hold;                   /* answer OPEN when fake_answer_open says so */
 void fake_answer_open(struct fake_ui *); /* with a body, all that were held */
 extern unsigned fake_cancels;
+extern unsigned fake_count_most; /* rows that one piece of a count has at most */
 
 #endif

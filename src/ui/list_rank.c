@@ -1,0 +1,273 @@
+/* Numbers of rows: how many there are, where the cursor is among them, the row of a number, the rows between two. */
+#include "ui/list_int.h"
+
+enum { SAME_DATE_MAX = 5000, COUNT_MS = 4, COUNT_ROWS = 20000, RANGE_READ = 1000 };
+
+/* Rows, and the rank in the order by date, by the store's counters. */
+static void count_dated(struct list *l)
+{
+    struct err err = ERR_INIT;
+    unsigned lo, hi;
+    enum list_order order = l->order;
+    l->rank = l->total = 0;
+    l->order = ORDER_DATE;
+    list_accounts(l, &lo, &hi);
+    for (unsigned a = lo; a < hi; a++) {
+        struct reader *reader = l->accts->list[a].reader;
+        struct row_key key = l->n ? row_key_for(l, &l->rows[l->cur], a) : ROW_KEY(INT64_MAX, (uint64_t)INT64_MAX);
+        uint32_t rank = 0, total = 0;
+        if (reader && reader_rank(reader, l->source == LIST_BOX ? l->box : 0, l->filter, &key, &rank, &total, &err)) {
+            l->rank += rank;
+            l->total += total;
+        }
+    }
+    l->order = order;
+}
+
+/* The rank of a row with so many rows behind it; a ghost is none of the total. */
+static uint32_t rank_before(const struct list *l, uint32_t behind, bool ghost)
+{
+    return l->total > behind + !ghost ? l->total - behind - !ghost : 0;
+}
+
+/* In another order than by date the rank is known at both ends; elsewhere the rows above are counted, a piece at a
+ * time: a million rows take a tenth of a second, which no key shall wait for. */
+static void count_begin(struct list *l)
+{
+    unsigned lo, hi;
+    row_free(&l->count.to);
+    l->count = (struct list_count){.on = false};
+    l->rank_unknown = !l->first_here && !l->last_here;
+    if (l->first_here) {
+        l->rank = l->cur;
+    } else if (l->last_here) {
+        l->rank = rank_before(l, l->n - 1 - l->cur, l->rows[l->cur].ghost);
+    } else {
+        list_accounts(l, &lo, &hi);
+        l->count = (struct list_count){.on = l->filter == LIST_ALL, .account = lo, .to = row_again(&l->rows[l->cur])};
+        l->count.to.ghost = l->rows[l->cur].ghost;
+    }
+}
+
+bool list_counting(const struct list *l)
+{
+    return l->count.on;
+}
+
+static bool count_piece(const struct list *l, struct list_count *c, struct reader *reader)
+{
+    struct row_key to = row_key_for(l, &c->to, c->account), at = c->at;
+    struct err err = ERR_INIT;
+    uint32_t n = 0;
+    bool done = true;
+    reader_sorted_count(reader, l->source == LIST_BOX ? l->box : 0, l->order, at.id ? &at : NULL, &to, COUNT_ROWS, &n,
+                        &at, &done, &err);
+    c->n += n;
+    c->at = done ? (struct row_key){.id = 0} : at;
+    c->at.text.n = MIN(c->at.text.n, sizeof c->text);
+    if (c->at.text.n)
+        memcpy(c->text, at.text.p, c->at.text.n);
+    c->at.text.p = c->text;
+    return done;
+}
+
+void rank_count(struct list *l)
+{
+    struct list_count *c = &l->count;
+    int64_t start = clock_mono_ms();
+    unsigned lo, hi;
+    list_accounts(l, &lo, &hi);
+    while (c->account < hi && clock_mono_ms() - start < COUNT_MS) {
+        struct reader *reader = l->accts->list[c->account].reader;
+        if (!reader || count_piece(l, c, reader))
+            c->account++;
+    }
+    if (c->account < hi)
+        return;
+    l->rank = l->reverse ? rank_before(l, c->n, c->to.ghost) : c->n;
+    l->rank = (uint32_t)MAX((int64_t)l->rank + c->moved, (int64_t)0);
+    l->rank_unknown = c->on = false;
+    row_free(&c->to);
+}
+
+void rank_read(struct list *l)
+{
+    if (list_threaded(l)) {
+        threads_rank(l);
+        return;
+    }
+    if (l->source == LIST_HITS) {
+        l->total = (uint32_t)l->nhits;
+        l->rank = (uint32_t)l->base + l->cur;
+        return;
+    }
+    count_dated(l);
+    if (l->order != ORDER_DATE && l->n)
+        count_begin(l);
+    else if (l->reverse && l->n)
+        l->rank = rank_before(l, l->rank, l->rows[l->cur].ghost);
+    if (l->count.on)
+        rank_count(l);
+}
+
+/* The cursor came from row `from` of the window; a ghost there is none of the total. */
+void rank_moved(struct list *l, unsigned from)
+{
+    int64_t by = (int64_t)l->cur - from;
+    if (by > 0 && l->rows[from].ghost)
+        by--;
+    if (l->rank_unknown)
+        l->count.moved += by;
+    else
+        l->rank = (uint32_t)MAX((int64_t)l->rank + by, (int64_t)0);
+}
+
+/* How many rows are of a later date, in all accounts of the list. */
+static uint32_t later_than(const struct list *l, int64_t date)
+{
+    struct err err = ERR_INIT;
+    struct row_key key = ROW_KEY(date + 1, 0);
+    uint32_t n = 0, rank = 0, total;
+    unsigned lo, hi;
+    if (list_threaded(l))
+        return threads_later(l, date);
+    list_accounts(l, &lo, &hi);
+    for (unsigned a = lo; a < hi; a++) {
+        struct reader *reader = l->accts->list[a].reader;
+        if (reader && reader_rank(reader, l->source == LIST_BOX ? l->box : 0, l->filter, &key, &rank, &total, &err))
+            n += rank;
+    }
+    return n;
+}
+
+/* In another order the rows are counted off along the index. */
+static bool reach_sorted(struct list *l, uint32_t rank, struct err *err)
+{
+    static const struct row_key least = {INT64_MIN, 0, INT64_MIN, {"", 0}},
+                                most = {INT64_MAX, INT64_MAX, INT64_MAX, {"\xff", 1}};
+    unsigned lo, hi;
+    struct row_key at = {.id = 0};
+    uint32_t n;
+    bool done = true;
+    list_accounts(l, &lo, &hi);
+    if (hi != lo + 1 || l->filter != LIST_ALL || !l->accts->list[lo].reader)
+        return err_set(err, ERR_USAGE, "so sorted, a list of several accounts or a filtered one has no numbers");
+    return reader_sorted_count(l->accts->list[lo].reader, l->source == LIST_BOX ? l->box : 0, l->order, NULL,
+                               ORDER_RISES(l->order) ? &most : &least, rank + 1, &n, &at, &done, err) &&
+           !done && list_reach(l, (struct ref){lo, at.id}, err);
+}
+
+/* Its date is found by halving, then the few rows of that date are walked. */
+bool list_reach_rank(struct list *l, uint32_t rank, struct err *err)
+{
+    int64_t lo = -(INT64_C(1) << 40), hi = INT64_C(1) << 40;
+    struct gather got;
+    bool end, reverse = l->reverse;
+    if (l->source == LIST_HITS) {
+        if (l->nhits)
+            hits_read(l, MIN((size_t)rank, l->nhits - 1), l->height / 3);
+        rank_read(l);
+        return l->nhits > 0;
+    }
+    if (reverse)
+        rank = rank_before(l, rank, false);
+    if (l->order != ORDER_DATE)
+        return reach_sorted(l, rank, err);
+    while (lo < hi) {
+        int64_t mid = lo + (hi - lo) / 2;
+        if (later_than(l, mid) <= rank)
+            hi = mid;
+        else
+            lo = mid + 1;
+    }
+    uint32_t walk = rank - MIN(rank, later_than(l, lo));
+    struct list_row from = {.date = lo + 1, .newest = lo + 1, .ref = {.account = l->accts->n}};
+    l->reverse = false;
+    rows_read(l, &from, true, MIN(walk, (uint32_t)SAME_DATE_MAX) + 1, &got, &end, err);
+    l->reverse = reverse;
+    struct ref to = got.n ? got.rows[MIN(walk, got.n - 1)].ref : REF_NONE;
+    rows_free(got.rows, got.n);
+    return to.id && list_reach(l, to, err);
+}
+
+/* ---- ranges ---- */
+/* The row of a message that need not be in the window, and what of its thread stands below it. */
+static bool row_of(const struct list *l, struct ref ref, struct list_row *row_r, struct gather *below, struct err *err)
+{
+    struct msg_row raw = {.id = 0};
+    struct reader *reader = l->accts->list[ref.account].reader;
+    struct gather own = {.list = l, .account = ref.account};
+    unsigned at = 0;
+    *below = (struct gather){.list = l};
+    if (!reader || !reader_row(reader, ref.id, &raw, err) || !raw.id)
+        return err->kind == ERR_NONE ? err_set(err, ERR_USAGE, "an end of the range is gone") : false;
+    struct list_row row = row_copy(ref.account, &raw);
+    if (list_threaded(l))
+        threads_own(l, &row, &own, &at, err);
+    else
+        gather_add(&own, row_again(&row));
+    row_free(&row);
+    for (unsigned i = 0; i < own.n; i++) {
+        if (i == at)
+            *row_r = own.rows[i];
+        else if (i > at)
+            gather_add(below, own.rows[i]);
+        else
+            row_free(&own.rows[i]);
+    }
+    free(own.rows);
+    return true;
+}
+
+static bool add_rows(const struct list *l, const struct gather *g, const struct list_row *last, struct refs *out,
+                     struct err *err)
+{
+    bool more = out->n < REFS_MAX;
+    for (unsigned i = 0; i < g->n && more; i++) {
+        more = list_compare(l, &g->rows[i], last) <= 0;
+        if (more && g->rows[i].folded)
+            more = list_thread_refs(l, &g->rows[i], out, err);
+        else if (more)
+            refs_add(out, g->rows[i].ref);
+    }
+    return more;
+}
+
+bool list_range(const struct list *l, struct ref a, struct ref b, struct refs *out, struct err *err)
+{
+    struct list_row x, y;
+    struct gather below_x, below_y;
+    if (!row_of(l, a, &x, &below_x, err))
+        return false;
+    if (!row_of(l, b, &y, &below_y, err)) {
+        row_free(&x);
+        rows_free(below_x.rows, below_x.n);
+        return false;
+    }
+    bool turn = list_compare(l, &x, &y) > 0, ok = true, end = false;
+    struct list_row from = turn ? y : x, last = turn ? x : y;
+    struct gather first = {.list = l}, got = turn ? below_y : below_x;
+    gather_add(&first, row_again(&from));
+    first.rows[0].folded = from.folded;
+    first.rows[0].thread = from.thread;
+    first.rows[0].newest = from.newest;
+    first.rows[0].place_no = from.place_no;
+    bool more = add_rows(l, &first, &last, out, err) && add_rows(l, &got, &last, out, err);
+    while (ok && more && !end) {
+        struct gather next;
+        ok = rows_read(l, &from, true, RANGE_READ, &next, &end, err);
+        more = next.n && add_rows(l, &next, &last, out, err);
+        rows_free(got.rows, got.n);
+        got = next;
+        if (more) { /* its own place goes on from the last row */
+            row_free(&from);
+            from = got.rows[--got.n];
+        }
+    }
+    rows_free(got.rows, got.n);
+    rows_free(first.rows, first.n);
+    rows_free(turn ? below_x.rows : below_y.rows, turn ? below_x.n : below_y.n);
+    row_free(&from);
+    row_free(&last);
+    return ok;
+}
