@@ -171,6 +171,7 @@ static const char alpine_keys[] = "bind list,message n next\n"
                                   "bind list,message \"*\" flag\n"
                                   "bind message Esc-> last\n"
                                   "bind list,message \";\" select-pattern\n"
+                                  "bind list,message T add-alias\n"
                                   "bind list,message \"Esc-;\" apply\n"
                                   "bind list,message w find\n"
                                   "bind list,message W search\n"
@@ -192,7 +193,7 @@ const struct cmd_word keymap_profiles[] = {
     {"vim", "g, z, d and y begin what they begin in vim, C-f C-b C-d C-u page"},
     {"gmail", "the keys of Gmail in a browser: e archives, # deletes, g goes, * selects"},
     {"emacs", "C-n C-p C-v Esc-v move, C-x and C-c begin the rest"},
-    {"alpine", "the keys of alpine's menus: N and P, D deletes, S saves, G goes, ^X sends"},
+    {"alpine", "the keys of alpine's menus: N and P, D deletes, S saves, G goes, T takes the address, ^X sends"},
     {NULL, NULL}};
 static const char *const texts[] = {"", vim_keys, gmail_keys, emacs_keys, alpine_keys};
 _Static_assert(COUNT(texts) + 1 == COUNT(keymap_profiles), "a profile without its keys");
