@@ -380,6 +380,8 @@ static int width_of(uint32_t cp)
 /* Between these two a terminal that can waits, and then shows all at once. */
 static void write_frame(struct tty *t, const struct buf *out)
 {
+    if (!out->n)
+        return;
     bool whole = t->synchronized && out->n > SYNC_MIN;
     bool asks = t->paint.caps.ansi && pace_asks(&t->pace, out->n, clock_mono_ms());
     if (asks)

@@ -241,7 +241,8 @@ def test_modes_begin_and_end():
         assert b"\x1b[?2004h" in out and b"\x1b[?1004h" in out and b"\x1b[?1000" not in out, out
         assert out.count(b"\x1b[?2026$p") == 1 and b"\x1b[?2026h" not in out
         os.write(p.fd, b"\x1b[?2026;2$y")
-        out = p.type(b"?")
+        os.write(p.fd, b"?")
+        out = p.wait(b"\x1b[?2026l")
         assert re.fullmatch(rb"(\x1b\[5n)?\x1b\[\?2026h.*\x1b\[\?2026l(\x1b\[5n)?", out, re.S), "a large frame is one: %r" % out[:80]
         p.type(b"q")
         p.type(b"\x1b[O")
