@@ -139,6 +139,7 @@ const char cmd_default_keys[] =
     "bind list,message L reply-list\n"
     "bind list,message f forward\n"
     "bind list,message b bounce\n"
+    "bind list,message Esc-L list-menu\n"
     "bind list,message A add-alias\n"
     "bind list,message Esc-e edit-again\n"
     "bind global R recall\n"

@@ -31,7 +31,11 @@ static const char *const meta_fields[] = {"From",
                                           "List-Post",
                                           "Mail-Followup-To",
                                           "List-Unsubscribe",
-                                          "List-Unsubscribe-Post"};
+                                          "List-Unsubscribe-Post",
+                                          "List-Archive",
+                                          "List-Subscribe",
+                                          "List-Help",
+                                          "List-Owner"};
 
 static bool is_address_field(struct str name)
 {

@@ -14,6 +14,7 @@ void extra_free(struct ui *ui)
         return;
     ui_transfer_end(ui);
     alias_free(ui);
+    listmenu_free(ui);
     ui_tool_end(ui);
     free(x);
     ui->extra = NULL;

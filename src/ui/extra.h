@@ -53,6 +53,10 @@ void alias_free(struct ui *);
 void alias_undo(struct ui *, bool redo);
 void ui_undo_alias(struct ui *); /* act.c: the next undo is of an alias */
 
+/* ---- listmenu.c ---- */
+void listmenu_free(struct ui *);
+bool listmenu_key(struct ui *, ckey); /* in POPUP_LIST */
+
 /* ---- tool.c: other programs ---- */
 enum tool_where { TOOL_TERMINAL /* has the terminal until it ends */, TOOL_BEHIND /* no terminal; output is kept */ };
 /* status: of wait(2), -1 where it could not be started; output: TOOL_BEHIND's stdout and stderr, at most 1 MiB. */
@@ -126,6 +130,7 @@ struct extra {
     struct crypto *crypto;
     struct transfer *transfer;
     struct alias_log *aliases;
+    struct list_menu *listmenu;
     bool terminal_taken;
     bool unsending;    /* the user takes last_out back */
     bool discarding;   /* the user discards last_out */

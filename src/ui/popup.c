@@ -1,5 +1,5 @@
 /* Popups: help and other text to page through, links, questions, and what may follow a prefix key. */
-#include "ui/private.h"
+#include "ui/extra.h"
 
 #include <limits.h>
 
@@ -291,6 +291,8 @@ bool ui_popup_key(struct ui *ui, ckey key)
             ui_run(ui, word);
         }
         return true;
+    case POPUP_LIST:
+        return listmenu_key(ui, key);
     case POPUP_QUEUE:
         return queue_key(ui, key);
     case POPUP_BUFFERS:

@@ -91,6 +91,7 @@ enum popup_kind {
     POPUP_NONE,
     POPUP_PAGER,
     POPUP_LINKS,
+    POPUP_LIST,
     POPUP_CONFIRM,
     POPUP_KEYS,
     POPUP_QUEUE,
@@ -519,6 +520,7 @@ void ui_shown_again(struct ui *); /* its buffer is shown again */
 void ui_seen_soon(struct ui *);   /* the shown message is marked as read, after option read-delay */
 void ui_follow(struct ui *);      /* the cursor moved: an open message pane shows its message */
 bool ui_url_allowed(struct str url);
+void ui_url_ask(struct ui *, struct str url); /* an allowed one: shows it whole, and opens it where the user says so */
 /* Shows the message in the fd in the pane, in place of the body of the message that is open there; the fd stays the
  * caller's. */
 void ui_view_fd(struct ui *, int fd, struct str absent);

@@ -566,6 +566,13 @@ static void url_answer(struct ui *ui, void *arg, bool yes)
     ui->url = NULL;
 }
 
+void ui_url_ask(struct ui *ui, struct str url)
+{
+    free(ui->url);
+    ui->url = mem_dup_n(url.p, url.n);
+    ui_confirm(ui, "Open this?", ui->url, url_answer, NULL);
+}
+
 static bool open_link(struct ui *ui, size_t number, struct err *err)
 {
     const struct doc_item *link = message_link(&ui->message, number);
@@ -574,9 +581,7 @@ static bool open_link(struct ui *ui, size_t number, struct err *err)
     if (!ui_url_allowed(link->text))
         return err_set(err, ERR_USAGE, "not opened, only http, https, ftp and mailto are: %.*s",
                        (int)MIN(link->text.n, (size_t)200), link->text.p);
-    free(ui->url);
-    ui->url = mem_dup_n(link->text.p, link->text.n);
-    ui_confirm(ui, "Open this?", ui->url, url_answer, NULL);
+    ui_url_ask(ui, link->text);
     return true;
 }
 

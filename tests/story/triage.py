@@ -206,5 +206,38 @@ def test_older_and_counts_on_the_server():
             eventually("all are back", lambda: len(mails(server, "INBOX", "UNFLAGGED")) == 9 and not mails(server, "Trash"))
 
 
+def test_list_menu():
+    extra = ("List-Id: Talk <talk.example.org>\nList-Post: <mailto:talk@example.org>\nList-Archive: <file:///etc/passwd>,\n"
+             " <https://lists.example.org/\n talk>\nList-Unsubscribe: <mailto:leave@example.org?subject=unsubscribe>, <https://lists.example.org/leave?x=1>\n"
+             "List-Unsubscribe-Post: List-Unsubscribe=One-Click\n")
+    with bob(deliver=[message("plain"), message("from the list", extra=extra).replace(" 10:00", " 11:00")]) as (user, server):
+        opened, browser = os.path.join(user.root, "opened"), os.path.join(user.root, "browser")
+        with open(browser, "w") as f:
+            f.write("#!/bin/sh\nprintf '%%s\\n' \"$1\" > %s\n" % opened)
+        os.chmod(browser, 0o755)
+        with user.at_screen(cols=120) as term:
+            term.wait("from the list")
+            term.command("set browser %s" % browser)
+            term.keys("M-L")
+            screen = term.wait("unsubscribe on the web")
+            assert "file:" not in screen and "talk@example.org" in screen and "one click" in screen, screen
+            term.keys("a")
+            term.wait("Open this?")
+            term.wait("https://lists.example.org/talk")
+            assert not os.path.exists(opened)
+            term.keys("y")
+            eventually("the browser is started", lambda: os.path.exists(opened) and open(opened).read() == "https://lists.example.org/talk\n")
+            term.keys("M-L")
+            term.wait("unsubscribe by mail")
+            term.keys("u")
+            screen = term.wait("leave@example.org")
+            assert "unsubscribe" in screen, screen
+            term.keys("X", "y")
+            term.wait("from the list")
+            term.keys("j")
+            term.keys("M-L")
+            term.wait("the message is of no mailing list")
+
+
 if __name__ == "__main__":
     tap.run(globals())
