@@ -9,6 +9,7 @@ import pty
 import queue
 import shutil
 import signal
+import sqlite3
 import struct
 import subprocess
 import sys
@@ -220,9 +221,10 @@ def owned(path):
 
 def query(user, sql, account="work"):
     """A number of cache.db; None while there is none."""
-    done = subprocess.run(["sqlite3", "file:%s?mode=ro" % os.path.join(user.store, "state", account, "cache.db"), sql],
-                          capture_output=True, text=True).stdout.strip()
-    return int(done) if done.isdigit() else None
+    path = "file:%s?mode=ro" % os.path.join(user.store, "state", account, "cache.db")
+    with contextlib.suppress(sqlite3.Error), contextlib.closing(sqlite3.connect(path, uri=True, timeout=10)) as db:
+        return db.execute(sql).fetchone()[0]
+    return None
 
 
 def rows(user, term, count, where="1", timeout=600, account="work"):
