@@ -90,7 +90,8 @@ int main(int argc, char **argv)
         free((void *)(uintptr_t)box.read_paths[i]);
     if (ok) {
         ix.store = chan_new(IPC_CHANNEL_FD, ROLE_INDEX, ROLE_STORE);
-        ok = SEND(ix.store, -1, &err, READY, .sandbox = str_z(report)) && index_open(&ix, &err) && serve(&ix, &err);
+        /* Ready when the store has heard of an index that begins anew: what it sends after that is not sent twice. */
+        ok = index_open(&ix, &err) && SEND(ix.store, -1, &err, READY, .sandbox = str_z(report)) && serve(&ix, &err);
         struct err ignored = ERR_INIT;
         chan_drain(ix.store, clock_mono_ms() + 1000, &ignored);
     }

@@ -34,6 +34,7 @@ struct place {
     struct chan *index;
     pid_t pid;
     char ready[201];
+    bool anew; /* it said at its start that the index is new */
     /* for search */
     char *rc;
     struct chan *search;
@@ -89,6 +90,9 @@ static UNUSED void start_index(struct place *p)
         fail_msg("%s", err.text);
     p->index = chan_new(fd, ROLE_STORE, ROLE_INDEX);
     assert_int_equal(chan_wait(p->index, clock_mono_ms() + 20000, &m, &err), 1);
+    p->anew = m.kind == MSG_INDEX_FAILED && m.u.INDEX_FAILED.job == 0 && m.u.INDEX_FAILED.kind == ERR_INDEX;
+    if (p->anew) /* before it takes any work, or the first batch would come twice */
+        assert_int_equal(chan_wait(p->index, clock_mono_ms() + 20000, &m, &err), 1);
     assert_int_equal(m.kind, MSG_READY);
     memset(p->ready, 0, sizeof p->ready);
     memcpy(p->ready, m.u.READY.sandbox.p, m.u.READY.sandbox.n);
@@ -181,7 +185,7 @@ static UNUSED int setup(void **state)
     setenv("HOME", p->dir, 1);
     setenv("XDG_CONFIG_HOME", p->dir, 1);
     start_index(p);
-    assert_int_equal(expect(p, MSG_INDEX_FAILED, 0), ERR_INDEX); /* a new one: send everything */
+    assert_true(p->anew); /* a new one: send everything */
     *state = p;
     return 0;
 }
