@@ -109,10 +109,15 @@ static void file_said(struct acct *a, size_t box, const struct m_MAILDIR_FILE *f
 {
     struct err err = ERR_INIT;
     bool known = true;
+    uint64_t stub;
     if (!db_scan_seen(a->db, f->box, f->name, f->path, f->flags, f->size, &known, &err))
         acct_db_error(a, &err);
-    else if (!known)
+    else if (known)
+        ;
+    else if (!a->pop || !(stub = db_pop_stub_of(a->db, f->box, f->name)))
         unread_add(a, box, f->name);
+    else if (!db_pop_body_is(a->db, stub, f->box, f->name, f->path, f->flags, clock_wall(), &err))
+        acct_db_error(a, &err);
 }
 
 static void moved_said(struct acct *a, size_t to, const struct m_MAILDIR_MOVED *m)

@@ -525,6 +525,8 @@ bool db_pop_whole(struct db *, uint64_t msg, struct str name, int64_t now, struc
 /* A row that was a stub has its body, in a file of another name. */
 bool db_pop_body_is(struct db *, uint64_t msg, uint64_t box, struct str name, struct str path, uint32_t flags,
                     int64_t now, struct err *);
+/* The row of the stub whose whole mail the file `name` of that mailbox is: it came, and its word was lost. 0: none. */
+uint64_t db_pop_stub_of(struct db *, uint64_t box, struct str name);
 /* The user deleted the message with that file for good: nothing of it is wanted any more. */
 bool db_pop_purged(struct db *, uint64_t msg, struct str name, int64_t now, struct err *);
 bool db_pop_failed(struct db *, uint32_t number, enum err_kind, struct err *);

@@ -549,6 +549,29 @@ bool db_pop_body_is(struct db *db, uint64_t msg, uint64_t box, struct str name, 
     return call_leave(db, own, err);
 }
 
+uint64_t db_pop_stub_of(struct db *db, uint64_t box, struct str name)
+{
+    struct mark mark = mark_read(name);
+    struct buf whole = BUF_INIT(255);
+    struct err ignored = ERR_INIT;
+    uint64_t id = 0;
+    bool own;
+    if (!mark.tag || mark.stub || !call_enter(db, &own, &ignored))
+        return 0;
+    sqlite3_stmt *st =
+        q_ask(db,
+              "SELECT m.id,m.name FROM uidl u CROSS JOIN msg m ON m.id=u.msg WHERE u.tag=?2 AND u.tag IS "
+              "NOT NULL AND m.sbox=?1 AND m.name IS NOT NULL",
+              "ii", I(box), I(mark.tag));
+    while (q_step(db, st)) {
+        buf_reset(&whole);
+        if (mark_read(sql_str(st, 1)).stub && mark_whole(sql_str(st, 1), &whole) && str_eq(buf_str(&whole), name))
+            id = sql_u64(st, 0);
+    }
+    buf_fini(&whole);
+    return call_leave(db, own, &ignored) ? id : 0;
+}
+
 bool db_pop_purged(struct db *db, uint64_t msg, struct str name, int64_t now, struct err *err)
 {
     bool own;
