@@ -368,6 +368,9 @@ int rules_main(struct cli *cli)
         ok = list(cli, &err);
     else if (ok)
         ok = look(cli, query.n ? buf_z(&query) : NEW_MAIL, account, do_it && !dry, yes, &err);
+    if (!ok && err.kind == ERR_QUERY && cli->argc > 1)
+        fprintf(stderr, "tuimail: the query was put together of %d words, \"%.200s\": put it in quotes for the shell\n",
+                cli->argc, buf_z(&query));
     buf_fini(&query);
     return ok ? 0 : cli_fail(&err);
 }

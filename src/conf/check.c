@@ -84,7 +84,7 @@ static void check_account(struct loader *loader, const struct account *a)
              a->password_command[0] ? "password-command" : "password-file");
     struct buf address = BUF_INIT(512);
     account_address(a, &address);
-    if (address.n == 0)
+    if (address.n == 0 && a->out.proto != PROTO_NONE) /* what only reads needs none */
         warn(loader, a->defined_in, "account %s: option from is missing, and its user is no address", a->name);
     buf_fini(&address);
     if (!(a->leave == LEAVE_DAYS && a->leave_days == LEAVE_DAYS_DEFAULT) && a->in.proto != PROTO_POP3)

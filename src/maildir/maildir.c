@@ -11,7 +11,7 @@
 static bool not_there(const char *root, struct err *err)
 {
     return err_set(
-        err, ERR_NO_FILE,
+        err, ERR_NO_MAILDIR,
         "%s is no Maildir now (cur and new are missing): mount or restore it, or for an empty one make those "
         "two directories there",
         root);

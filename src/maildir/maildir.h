@@ -14,11 +14,11 @@
 #include "mail/row.h"
 
 struct maildir;
-/* make: root and its cur, new, tmp (0700) where they are missing; else ERR_NO_FILE with what to do where there is no
+/* make: root and its cur, new, tmp (0700) where they are missing; else ERR_NO_MAILDIR with what to do where there is no
  * Maildir. */
 struct maildir *maildir_open(const char *root, bool make, struct err *);
 void maildir_close(struct maildir **);
-/* Is it there still, under its name? Else ERR_NO_FILE with what to do: it was moved away, or its disk is not mounted.
+/* Is it there still, under its name? Else ERR_NO_MAILDIR with what to do: it was moved away, or its disk is not mounted.
  * What it held is then not to be taken for deleted. Two looks at the disk. */
 bool maildir_check(struct maildir *, struct err *);
 

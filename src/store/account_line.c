@@ -32,7 +32,7 @@ static void retry_fired(void *arg)
 static bool disk_error(enum err_kind kind)
 {
     return kind == ERR_DISK_FULL || kind == ERR_IO || kind == ERR_PERMISSION || kind == ERR_NO_FILE ||
-           kind == ERR_STORE;
+           kind == ERR_NO_MAILDIR || kind == ERR_STORE;
 }
 
 /* Encryption that failed where it held before is the network's doing (a captive portal, a line cut in the middle), not

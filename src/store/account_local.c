@@ -292,7 +292,7 @@ static void folder_done(struct acct *a, struct step *s, enum err_kind kind, stru
             acct_db_error(a, &err);
         else if (i >= 0)
             a->boxes[i].scanned = true;
-    } else if (kind == ERR_NO_MAILBOX || kind == ERR_NO_FILE) { /* since it was listed */
+    } else if (kind == ERR_NO_MAILBOX || kind == ERR_NO_MAILDIR) { /* since it was listed */
         a->list_wanted = true;
     } else if (kind != ERR_CHANNEL && kind != ERR_CANCELED) {
         acct_note(a, 2, kind, "%s of %s could not be read: %s", box_words(a, s->box), a->name, clean_line(text));

@@ -29,6 +29,7 @@ struct pop_run {
     bool stopped;      /* by the user: what is here is finished, no more is fetched */
     uint64_t inbox;
     uint32_t fresh, deleted, failed, left_out; /* left_out: too large, and no header to show */
+    uint32_t headers;                          /* of the fresh ones, those of which that is all there is */
     struct err ledger;                         /* why nothing (more) was deleted */
     bool dele_sent;
     /* progress */
@@ -243,6 +244,7 @@ static void on_delivered(struct acct *a, const struct m_DELIVERED *d)
     p->known = mark.stub ? POP_PARTLY : POP_HAVE;
     p->delivered_at = clock_wall();
     r->fresh++;
+    r->headers += mark.stub != 0;
     r->came++;
     r->bytes += bytes_of(p);
     show(a, r->bytes);
@@ -497,6 +499,10 @@ static void quit_done(struct acct *a, struct step *s, enum err_kind kind, struct
         snprintf(words, sizeof words, "%u message%s could not be fetched", r->failed, r->failed == 1 ? "" : "s");
     else if (r->left_out)
         snprintf(words, sizeof words, "%u left on the server: over max-size, without a header to show", r->left_out);
+    else if (r->headers)
+        snprintf(words, sizeof words,
+                 "of %u the header alone: over max-size, the rest comes when one is opened or max-size is greater",
+                 r->headers);
     enum err_kind why = r->stopped ? ERR_CANCELED : r->failed ? ERR_SERVER_NO : r->ledger.kind;
     if (why != ERR_NONE && why == r->ledger.kind)
         snprintf(words, sizeof words, "nothing was deleted on the server: %.80s", r->ledger.text);

@@ -166,7 +166,7 @@ static void command_done(struct acct *a, struct step *s, enum err_kind kind, str
     if (kind != ERR_NONE && r->kind == ERR_NONE) {
         /* Of several steps (Maildir) each stands for itself; a program that ended takes all with it, and so does a
          * Maildir that is away: what it would be done to is not gone. */
-        if (!a->imap && kind == ERR_NO_FILE) {
+        if (!a->imap && kind == ERR_NO_MAILDIR) {
             r->kind = ERR_CANCELED;
             a->list_wanted = true;
         } else if (!a->imap && !line_error(kind) && s->msg) {

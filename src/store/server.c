@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "store/account.h"
@@ -79,6 +80,31 @@ static bool anything_on_the_wire(const struct server *s)
         if (acct_busy(s->accts[i]))
             return true;
     return indexing_busy(s->indexing) || rules_busy(s->rules);
+}
+
+static uint64_t conf_stamp(const struct conf *conf)
+{
+    uint64_t all = 0;
+    for (size_t i = 0; i < conf->nfiles; i++) {
+        struct stat st;
+        if (stat(conf->files[i], &st) != 0)
+            continue;
+        const int64_t is[] = {(int64_t)i, (int64_t)st.st_mtim.tv_sec, (int64_t)st.st_mtim.tv_nsec, (int64_t)st.st_size,
+                              (int64_t)st.st_ino};
+        all = all * 31 + str_hash((struct str){(const char *)is, sizeof is});
+    }
+    return all;
+}
+
+int server_conf_changed(struct server *s)
+{
+    if (conf_stamp(s->conf) == s->conf_stamp)
+        return 0;
+    if (s->nclients > 1 || anything_on_the_wire(s))
+        return 2;
+    log_msg(LOG_INFO, "tuimailrc has changed: the store begins anew");
+    loop_stop(s->loop);
+    return 1;
 }
 
 static void linger_over(void *arg)
@@ -390,6 +416,7 @@ int server_run(struct conf *conf, const char *root, int chan_fd)
     struct server *s = mem_new(sizeof *s);
     s->loop = loop_new();
     s->conf = conf;
+    s->conf_stamp = conf_stamp(conf);
     s->root = mem_dup_z(root);
     s->state_dir = conf->state_dir && conf->state_dir[0] ? path_expand_home(conf->state_dir) : path_join(root, "state");
     s->outbox_dir = path_join(root, "outbox");

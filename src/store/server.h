@@ -73,9 +73,13 @@ struct server {
     int64_t active_at;           /* monotonic: a client asked for something last */
     int64_t ending_since;        /* monotonic; 0 not ending */
     bool had_client, greeted;    /* greeted: by the first client */
+    uint64_t conf_stamp;         /* of its files when they were read */
     bool quiet;                  /* accounts are offline because a client that came first said so */
     int exit_status;
 };
+/* A client comes, and tuimailrc is another one by now. 1: this store ends without a word, and one that reads it is
+ * started by the client; 2: it cannot, others are here or something is under way; 0: it is the same. */
+int server_conf_changed(struct server *);
 /* Takes `chan_fd` over. Returns the exit status when the work has ended. Blocks (it is the program). */
 int server_run(struct conf *, const char *root, int chan_fd);
 uint64_t server_id(struct server *);

@@ -48,8 +48,16 @@ static void on_hello(struct client *c, struct msg *m)
         log_msg(LOG_WARN, "a client of another version was refused");
         return;
     }
+    int changed = server_conf_changed(c->srv);
+    if (changed == 1)
+        return;
     c->screen = str_eqz(m->u.HELLO.program, "ui");
     greet(c, m->u.HELLO.offline);
+    if (changed)
+        PEER_SEND(c->peer, -1, NOTE, .account = STR(""), .level = 1, .kind = ERR_NONE,
+                  .text =
+                      STR("tuimailrc has changed since the programs behind the screen read it: quit each tuimail and "
+                          "start one again"));
 }
 
 /* ---- Intents ------------------------------------------------------------------------------------ */

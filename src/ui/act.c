@@ -364,12 +364,13 @@ bool run_unread(void *context, const struct cmd_args *args, struct err *err)
 
 /* ---- tags ---- */
 /* A blank that no sign follows belongs to the tag. */
-static void tag_with(struct ui *ui, void *arg, const char *text)
+static void tag_with(struct ui *ui, const char *text)
 {
-    (void)arg;
     struct buf words = BUF_INIT(4096);
-    for (const char *p = text ? text : ""; *p; p++) {
+    for (const char *p = text; *p; p++) {
         bool ends = p[1] == '+' || p[1] == '-' || p[1] == ' ' || !p[1];
+        if (*p == '+' && (p == text || p[-1] == ' ') && (p[1] == '+' || p[1] == '-'))
+            continue; /* the one that stood there already */
         if (*p == ' ' && !ends && p > text && p[-1] != ' ')
             buf_addz(&words, TAG_BLANK);
         else
@@ -383,18 +384,50 @@ static void tag_with(struct ui *ui, void *arg, const char *text)
     buf_fini(&words);
 }
 
+static void ask_tags(struct ui *ui, const char *text);
+
+/* What will be refused is asked for again, as it was typed. */
+static void tags_typed(struct ui *ui, void *arg, const char *text)
+{
+    struct str rest = str_z(text ? text : ""), word;
+    (void)arg;
+    while (str_split(&rest, ' ', &word)) {
+        while (word.n > 1 && word.p[0] == '+' && (word.p[1] == '+' || word.p[1] == '-'))
+            word = str_sub(word, 1, word.n);
+        if (word.n < 2 || (word.p[0] != '+' && word.p[0] != '-') || !tag_reserved(str_sub(word, 1, word.n)))
+            continue;
+        ask_tags(ui, text);
+        ui_note(ui, NOTE_ERROR, "the tag '%.*s' follows the message's flags and place; change those",
+                STR_FMT(str_sub(word, 1, word.n)));
+        return;
+    }
+    word = str_trim(str_z(text ? text : ""));
+    if (word.n && word.p[0] != '+' && word.p[0] != '-') {
+        ask_tags(ui, text);
+        ui_note(ui, NOTE_ERROR, "a tag is added by +name and taken off by -name");
+        return;
+    }
+    if (word.n && !str_eqz(word, "+"))
+        tag_with(ui, text);
+}
+
+static void ask_tags(struct ui *ui, const char *text)
+{
+    ui_ask(ui, "tags (+x -y): ", text, ARG_TAGS, true, NULL, tags_typed, NULL, NULL);
+}
+
 bool run_tag(void *context, const struct cmd_args *args, struct err *err)
 {
     struct ui *ui = context;
     (void)err;
     if (!args->n) {
-        ui_ask(ui, "tags (+x -y): ", "+", ARG_TAGS, true, NULL, tag_with, NULL, NULL);
+        ask_tags(ui, "+");
         return true;
     }
     struct buf words = BUF_INIT(1024);
     for (size_t i = 0; i < args->n; i++)
         buf_addf(&words, "%s%s", i ? " " : "", args->words[i]);
-    tag_with(ui, NULL, buf_z(&words));
+    tag_with(ui, buf_z(&words));
     buf_fini(&words);
     return true;
 }

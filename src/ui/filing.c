@@ -142,8 +142,10 @@ static bool move_or_copy(struct ui *ui, const char *name, bool copy, struct err 
     if (!name) {
         unsigned only = filing_account(ui);
         uint64_t own = row && !ui_chosen(ui) && !copy ? row->box : 0; /* where it is already */
-        ui_pick_box(ui, copy ? "copy to: " : "move to: ", only, own, copy ? picked_copy : picked_move,
-                    copy ? missing_copy : missing_move, NULL);
+        char label[100];
+        snprintf(label, sizeof label, "%.60s%s%s to: ", ui->accts.n > 1 ? ui->accts.list[only].name : "",
+                 ui->accts.n > 1 ? ": " : "", copy ? "copy" : "move");
+        ui_pick_box(ui, label, only, own, copy ? picked_copy : picked_move, copy ? missing_copy : missing_move, NULL);
         ui_pick_again(ui);
         return true;
     }

@@ -1,6 +1,8 @@
 /* Words for the person: the last one in the status line, all of them under `:messages`. */
 #include "ui/private.h"
 
+#define NOTE_STAYS_MS 4000
+
 static void keep(struct ui *ui, uint8_t level, const char *text)
 {
     if (!ui->notes)
@@ -67,6 +69,11 @@ void ui_note_told(struct ui *ui, uint8_t level, int account, enum err_kind kind,
     bool line = account >= 0 && (err_scope(kind) == SCOPE_ACCOUNT || kind == ERR_CHANNEL);
     /* what is tried again by itself needs nobody */
     const char *hint = line && err_retry(kind) == RETRY_AFTER_CHANGE ? err_hint(kind) : "";
+    if (level == NOTE_INFO && ui->status[0] && ui->status_level > NOTE_INFO &&
+        clock_mono_ms() - ui->status_ms < NOTE_STAYS_MS) { /* what went wrong is to be read before what went well */
+        ui_note_quiet(ui, "%.*s", STR_FMT(text));
+        return;
+    }
     with_hint(ui, level, text, hint);
     size_t n = strlen(ui->status), tail = strlen(hint);
     if (tail && n > tail && !strcmp(ui->status + n - tail, hint))

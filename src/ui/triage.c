@@ -10,7 +10,9 @@ static bool when_words(struct ui *ui, const char *text, int64_t *due_r, char dat
     time_t at;
     struct tm t;
     if (!mail_when_parse(str_z(text), now, due_r) || (at = (time_t)*due_r, !localtime_r(&at, &t))) {
-        ui_note(ui, NOTE_ERROR, "no time to come: \"%.40s\"; as in 2h, tomorrow 9:30, fri, next week, 2026-12-24 8:00",
+        ui_note(ui, NOTE_ERROR,
+                "\"%.40s\" is no time, or one that has passed: write it as 2h, tomorrow 9:30, fri, next week, "
+                "2026-12-24 8:00",
                 text);
         return false;
     }

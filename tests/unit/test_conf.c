@@ -427,7 +427,7 @@ static void test_all_complaints(void **state)
     struct err err;
     struct buf all = BUF_INIT(10000);
     struct conf *conf =
-        load("set a b\n\n\nset ascii x\naccount w imaps://w@h\nset -a w from \"open\nset c d\n", &all, &err);
+        load("set a b\n\n\nset ascii x\naccount w imaps://w@h\nset -a w from \"open\nset c d\nset -a w send smtps://w@h\n", &all, &err);
     assert_null(conf);
     assert_has(err.text, "rc:1: unknown option \"a\"");
     assert_has(buf_z(&all), "rc:4: error: ascii:");

@@ -508,15 +508,15 @@ static void test_away(void **state)
     assert_true(maildir_check(f->m, &f->err));
     assert_int_equal(rename(buf_z(&here), buf_z(&there)), 0);
     assert_false(maildir_check(f->m, &f->err));
-    assert_int_equal(f->err.kind, ERR_NO_FILE);
+    assert_int_equal(f->err.kind, ERR_NO_MAILDIR);
     f->err = ERR_INIT;
     assert_null(maildir_open(buf_z(&here), false, &f->err));
-    assert_int_equal(f->err.kind, ERR_NO_FILE);
+    assert_int_equal(f->err.kind, ERR_NO_MAILDIR);
     assert_int_equal(mkdir(buf_z(&here), 0700), 0); /* a mount point */
     f->err = ERR_INIT;
     assert_false(maildir_check(f->m, &f->err));
     assert_null(maildir_open(buf_z(&here), false, &f->err));
-    assert_int_equal(f->err.kind, ERR_NO_FILE);
+    assert_int_equal(f->err.kind, ERR_NO_MAILDIR);
     assert_int_equal(rmdir(buf_z(&here)), 0);
     assert_int_equal(rename(buf_z(&there), buf_z(&here)), 0);
     assert_true(maildir_check(f->m, &f->err));
