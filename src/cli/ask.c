@@ -35,8 +35,9 @@ static bool ask(struct chan *search, const struct m_QUERY *q, hit_fn *fn, void *
 
 static struct m_QUERY request(const struct question *q, uint32_t offset, uint32_t limit, bool count)
 {
-    static uint32_t req;
-    return (struct m_QUERY){.req = ++req,
+    static uint32_t last;
+    last++;
+    return (struct m_QUERY){.req = last,
                             .query = str_z(q->query),
                             .account = str_z(q->account),
                             .offset = offset,

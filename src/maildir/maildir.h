@@ -18,8 +18,8 @@ struct maildir;
  * Maildir. */
 struct maildir *maildir_open(const char *root, bool make, struct err *);
 void maildir_close(struct maildir **);
-/* Is it there still, under its name? Else ERR_NO_MAILDIR with what to do: it was moved away, or its disk is not mounted.
- * What it held is then not to be taken for deleted. Two looks at the disk. */
+/* Is it there still, under its name? Else ERR_NO_MAILDIR with what to do: it was moved away, or its disk is not
+ * mounted. What it held is then not to be taken for deleted. Two looks at the disk. */
 bool maildir_check(struct maildir *, struct err *);
 
 struct maildir_file {

@@ -462,7 +462,7 @@ void maildir_watch_poll(struct maildir *m, maildir_news_fn *fn, void *arg)
     struct err err = ERR_INIT;
     for (size_t i = 0; i < l->nfolders; i++) {
         struct folder *f = &l->folders[i];
-        struct timespec fresh, cur;
+        struct timespec fresh = {0}, cur = {0};
         char dir[256];
         if ((f->live && !l->remote) || !md_folder_dir(str_z(f->name), dir, &err))
             continue;

@@ -65,9 +65,9 @@ static bool look(struct acct *a, struct one *o, uint64_t inbox, struct err *err)
 
 static bool newest(const struct one *list, size_t n, size_t at)
 {
-    for (size_t i = 0; i < n; i++)
-        if (i != at && list[i].thread == list[at].thread && list[at].thread &&
-            (list[i].date > list[at].date || (list[i].date == list[at].date && i > at)))
+    const struct one *me = &list[at];
+    for (const struct one *o = list; o < list + n; o++)
+        if (o != me && o->thread == me->thread && me->thread && (o->date > me->date || (o->date == me->date && o > me)))
             return false;
     return true;
 }

@@ -63,7 +63,9 @@ static bool count_piece(const struct list *l, struct list_count *c, struct reade
     reader_sorted_count(reader, l->source == LIST_BOX ? l->box : 0, l->order, at.id ? &at : NULL, &to, COUNT_ROWS, &n,
                         &at, &done, &err);
     c->n += n;
-    c->at = done ? (struct row_key){.id = 0} : at;
+    c->at = at;
+    if (done)
+        c->at = (struct row_key){.id = 0};
     c->at.text.n = MIN(c->at.text.n, sizeof c->text);
     if (c->at.text.n)
         memcpy(c->text, at.text.p, c->at.text.n);

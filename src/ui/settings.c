@@ -10,8 +10,8 @@ const struct command ui_command_rows[] = {
 #include "ui/compose.def"
 #undef CMD
 };
-const struct cmd_lang ui_lang = {
-    ui_command_rows, COUNT(ui_command_rows), ui_events, ui_values, ui_event_values, theme_things, theme_names, theme_help};
+const struct cmd_lang ui_lang = {ui_command_rows, COUNT(ui_command_rows), ui_events,   ui_values,
+                                 ui_event_values, theme_things,           theme_names, theme_help};
 
 void ui_list_settings(const struct ui *ui, struct list *l)
 {

@@ -426,8 +426,9 @@ static void test_all_complaints(void **state)
     (void)state;
     struct err err;
     struct buf all = BUF_INIT(10000);
-    struct conf *conf =
-        load("set a b\n\n\nset ascii x\naccount w imaps://w@h\nset -a w from \"open\nset c d\nset -a w send smtps://w@h\n", &all, &err);
+    struct conf *conf = load(
+        "set a b\n\n\nset ascii x\naccount w imaps://w@h\nset -a w from \"open\nset c d\nset -a w send smtps://w@h\n",
+        &all, &err);
     assert_null(conf);
     assert_has(err.text, "rc:1: unknown option \"a\"");
     assert_has(buf_z(&all), "rc:4: error: ascii:");
