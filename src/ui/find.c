@@ -65,6 +65,7 @@ void ui_show_inboxes(struct ui *ui)
 {
     base_list(ui);
     list_show_inboxes(ui_list(ui), STR("All inboxes"));
+    ui_sort_list(ui, ui_list(ui));
     boxes_follow(&ui->boxes, ui_list(ui));
     ui_watch_list(ui);
     ui_list_event(ui, "");
@@ -109,6 +110,7 @@ void ui_show_box(struct ui *ui, unsigned account, uint64_t box)
     base_list(ui);
     box_title(ui, account, item, &title);
     list_show_box(ui_list(ui), account, box, buf_str(&title));
+    ui_sort_list(ui, ui_list(ui));
     ui_list(ui)->outgoing = item && (item->role == BOX_SENT || item->role == BOX_DRAFTS || item->role == BOX_OUTBOX);
     buf_fini(&title);
     boxes_follow(&ui->boxes, ui_list(ui));

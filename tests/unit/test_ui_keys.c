@@ -228,6 +228,26 @@ static void test_prompt_runs_commands_and_says_what_is_wrong(void **state)
     fake_close(&f);
 }
 
+/* A mailbox opens in its own order; a key changes it until another one opens. */
+static void test_a_mailbox_has_an_order_of_its_own(void **state)
+{
+    (void)state;
+    fake_mails();
+    fake_open(&f, 30, 100, "mailbox work Archive sort reverse-subject\n");
+    assert_int_equal(ui_list(f.ui)->order, ORDER_DATE);
+    fake_type(&f, "c A r c h i v e Enter");
+    assert_int_equal(ui_list(f.ui)->order, ORDER_SUBJECT);
+    assert_true(ui_list(f.ui)->reverse);
+    fake_type(&f, "o z");
+    assert_int_equal(ui_list(f.ui)->order, ORDER_SIZE);
+    fake_type(&f, "' i");
+    assert_int_equal(ui_list(f.ui)->order, ORDER_DATE);
+    assert_false(ui_list(f.ui)->reverse);
+    fake_type(&f, "c A r c h i v e Enter");
+    assert_int_equal(ui_list(f.ui)->order, ORDER_SUBJECT);
+    fake_close(&f);
+}
+
 static void on_sure(struct ui *ui, void *arg, bool yes)
 {
     (void)ui;
@@ -1011,6 +1031,7 @@ int main(void)
         cmocka_unit_test(test_flags_of_a_selection),
         cmocka_unit_test(test_move_by_fuzzy_name),
         cmocka_unit_test(test_prompt_runs_commands_and_says_what_is_wrong),
+        cmocka_unit_test(test_a_mailbox_has_an_order_of_its_own),
         cmocka_unit_test(test_a_command_is_typed_from_anywhere),
         cmocka_unit_test(test_esc_stops_one_thing_each_time),
         cmocka_unit_test(test_paste_is_text_and_never_commands),
