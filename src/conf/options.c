@@ -490,7 +490,8 @@ const struct option conf_options[] = {
              "tags: "
              "your own, not those that marks show; size; list: List-Id; account; mailbox; marks: refused, still on "
              "the server, flagged, "
-             "attachment, encrypted, forwarded, answered. A width may follow, in columns or as a part of the list: "
+             "attachment, encrypted, signed, to you (of a mailing list's mail), forwarded, answered. A width may "
+             "follow, in columns or as a part of the list: "
              "\"from:24 subject tags:20%\". Subject takes what is left. Where there is little room the least "
              "needed ones are left out."},
     {.name = "date-format",

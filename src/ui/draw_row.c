@@ -184,6 +184,14 @@ static struct str names_of(const struct cell_of *c, enum column_kind kind)
     return kind == COLUMN_ADDRESS || !row->from_name.n ? row->from_addr : row->from_name;
 }
 
+/* What is encrypted is more often than not signed within. Mail to oneself is worth a mark among that of a mailing list.
+ */
+static uint32_t shown_attrs(uint32_t attrs)
+{
+    uint32_t hidden = (attrs & ROW_ENCRYPTED ? ROW_SIGNED : 0) | (attrs & ROW_LIST ? 0 : ROW_TO_ME);
+    return attrs & ~hidden;
+}
+
 /* Words of its marks, where there are no signs. */
 static void mark_words(const struct cell_of *c, struct buf *out)
 {
@@ -193,8 +201,10 @@ static void mark_words(const struct cell_of *c, struct buf *out)
         enum sign sign;
     } marks[] = {{FLAG_FLAGGED, OF_FLAGS, SIGN_FLAGGED},      {ROW_FAILED, OF_STATE, SIGN_FAILED},
                  {ROW_ATTACHMENT, OF_ATTRS, SIGN_ATTACHMENT}, {ROW_ENCRYPTED, OF_ATTRS, SIGN_ENCRYPTED},
+                 {ROW_SIGNED, OF_ATTRS, SIGN_SIGNED},         {ROW_TO_ME, OF_ATTRS, SIGN_TO_ME},
                  {FLAG_FORWARDED, OF_FLAGS, SIGN_FORWARDED},  {FLAG_ANSWERED, OF_FLAGS, SIGN_ANSWERED}};
-    const uint32_t has[] = {[OF_FLAGS] = c->row->flags, [OF_STATE] = c->row->state, [OF_ATTRS] = c->row->attrs};
+    const uint32_t has[] = {
+        [OF_FLAGS] = c->row->flags, [OF_STATE] = c->row->state, [OF_ATTRS] = shown_attrs(c->row->attrs)};
     for (size_t i = 0; i < COUNT(marks); i++) {
         struct text word = grid_sign(&c->ui->grid, marks[i].sign);
         if (has[marks[i].of] & marks[i].bit)
@@ -351,9 +361,10 @@ static void draw_cell(const struct cell_of *c, struct rect r, unsigned y, const 
 
 static void draw_marks(struct ui *ui, struct rect r, unsigned y, const struct place *p, const struct list_row *row)
 {
-    enum sign signs[7];
+    enum sign signs[9];
     unsigned n = 0;
-    style s[7];
+    style s[9];
+    uint32_t attrs = shown_attrs(row->attrs);
 #define MARK(cond, sign, st)                                                                                           \
     if (cond) {                                                                                                        \
         signs[n] = sign;                                                                                               \
@@ -362,8 +373,10 @@ static void draw_marks(struct ui *ui, struct rect r, unsigned y, const struct pl
     MARK(row->state & ROW_FAILED, SIGN_FAILED, THING_WARNING)
     MARK(row->state & ROW_STUB, SIGN_STUB, THING_MARKER)
     MARK(row->flags & FLAG_FLAGGED, SIGN_FLAGGED, THING_FLAGGED)
-    MARK(row->attrs & ROW_ATTACHMENT, SIGN_ATTACHMENT, THING_MARKER)
-    MARK(row->attrs & ROW_ENCRYPTED, SIGN_ENCRYPTED, THING_MARKER)
+    MARK(attrs & ROW_ATTACHMENT, SIGN_ATTACHMENT, THING_MARKER)
+    MARK(attrs & ROW_ENCRYPTED, SIGN_ENCRYPTED, THING_MARKER)
+    MARK(attrs & ROW_SIGNED, SIGN_SIGNED, THING_MARKER)
+    MARK(attrs & ROW_TO_ME, SIGN_TO_ME, THING_MARKER)
     MARK(row->flags & FLAG_FORWARDED, SIGN_FORWARDED, THING_MARKER)
     MARK(row->flags & FLAG_ANSWERED, SIGN_ANSWERED, THING_MARKER)
 #undef MARK

@@ -243,8 +243,9 @@ struct text grid_sign(const struct grid *g, enum sign sign)
         [SIGN_STUB] = {"↓", "v", "not fetched"},
         [SIGN_FAILED] = {"×", "x", "refused"},
         [SIGN_SELECTED] = {"▸", ">", "selected"},
-        [SIGN_SIGNED] = {"✓", "s", "signed"},
+        [SIGN_SIGNED] = {"s", "s", "signed"}, /* nobody has verified it */
         [SIGN_ENCRYPTED] = {"✱", "e", "encrypted"},
+        [SIGN_TO_ME] = {"+", "+", "to me"},
         [SIGN_VERTICAL] = {"│", "|", " "},
         [SIGN_HORIZONTAL] = {"─", "-", " "},
         [SIGN_ELLIPSIS] = {"…", "...", "..."},

@@ -365,6 +365,22 @@ static void test_threads(void **state)
     fake_close(&f);
 }
 
+/* What is signed, and what of a mailing list is to oneself; neither where something says more. */
+static void test_marks(void **state)
+{
+    static const uint32_t attrs[] = {ROW_SIGNED, ROW_SIGNED | ROW_ENCRYPTED,
+                                     ROW_TO_ME,  ROW_TO_ME | ROW_LIST,
+                                     ROW_LIST,   ROW_TO_ME | ROW_LIST | ROW_SIGNED | ROW_ATTACHMENT};
+    (void)state;
+    fake_mails();
+    for (size_t i = 0; i < COUNT(attrs); i++)
+        fake_accounts[0].rows[i].attrs = attrs[i];
+    struct fake_ui f;
+    fake_open(&f, 12, 80, NULL);
+    fake_golden(&f, "marks");
+    fake_close(&f);
+}
+
 /* The counts of a mailbox and the rows of its list are read one after the other: rows that come in between belong to
  * the whole, and do not move what is asked for by its part of it. */
 static void test_rows_that_come_between(void **state)
@@ -404,6 +420,7 @@ int main(void)
         cmocka_unit_test(test_columns),
         cmocka_unit_test(test_threads),
         cmocka_unit_test(test_rows_that_come_between),
+        cmocka_unit_test(test_marks),
         cmocka_unit_test(test_ascii),
         cmocka_unit_test(test_accessible),
         cmocka_unit_test(test_signs_by_terminal),
