@@ -116,8 +116,6 @@ static const char cache_1[] =
     "CREATE TABLE cache.thread(box INTEGER, thread INTEGER, newest INTEGER, count INTEGER, unread INTEGER, flagged "
     "INTEGER, PRIMARY KEY(box, thread)) WITHOUT ROWID;"
     "CREATE INDEX cache.thread_list ON thread(box, newest, thread);"
-    "CREATE INDEX cache.thread_unread ON thread(box, newest, thread) WHERE unread > 0;"
-    "CREATE INDEX cache.thread_flagged ON thread(box, newest, thread) WHERE flagged > 0;"
     "CREATE TABLE cache.tref(h INTEGER PRIMARY KEY, thread INTEGER);" /* message ids that others refer to: unknown
                                                                          parents too */
     "CREATE INDEX cache.tref_thread ON tref(thread);"
