@@ -1,6 +1,8 @@
 /* tuimail search: the search program, asked once. */
 #include "cli/cli.h"
 
+#include "mail/mail.h"
+
 #include <unistd.h>
 
 enum format { FORMAT_TEXT, FORMAT_JSON, FORMAT_IDS, FORMAT_FILES };
@@ -16,11 +18,23 @@ static void put_column(struct buf *out, struct str s, unsigned cols)
     buf_fini(&clean);
 }
 
+/* The name, or the address where there is none: a column has no room for both. */
+static struct str sender(struct str from, struct arena *arena)
+{
+    struct mail_addrs a;
+    mail_addrs_parse(from, arena, &a);
+    for (size_t i = 0; i < a.count; i++)
+        if (a.list[i].name.n || a.list[i].addr.n)
+            return a.list[i].name.n ? a.list[i].name : a.list[i].addr;
+    return from;
+}
+
 static void put_text(struct buf *out, const struct m_HIT *h)
 {
+    struct arena *arena = arena_new(1u << 20);
     out_date(out, h->date);
     buf_addz(out, "  ");
-    put_column(out, h->from, 24);
+    put_column(out, sender(h->from, arena), 24);
     buf_addz(out, "  ");
     out_text(out, h->subject);
     if (h->tags.n) {
@@ -29,6 +43,7 @@ static void put_text(struct buf *out, const struct m_HIT *h)
         buf_addc(out, ')');
     }
     buf_addc(out, '\n');
+    arena_free(&arena);
 }
 
 /* Where the mail lies; nothing is added for one that is known by its header alone. */

@@ -156,7 +156,7 @@ def test_fetch_search_send():
                 if passes[0]["new"] < 1:
                     raise AssertionError("nothing new: %r" % passes)
                 contains(user.command("fetch", "work"), "work: 0 new")
-                contains(user.command("search", "subject:budget"), subject)
+                contains(user.command("search", "subject:budget"), "  Alice Example             " + subject)
                 hits = json.loads(user.command("search", "--format=json", "--limit", "1", "subject:%s" % protocol))
                 equal([(h["subject"], h["account"]) for h in hits], [(subject, "work")])
                 # A file that is named is there; over IMAP the mail is not here until somebody reads it.
