@@ -289,7 +289,7 @@ static bool read_maildir(struct source *s)
 {
     s->md = maildir_open(s->a->path, false, s->err);
     bool ok = s->md && maildir_folders(s->md, on_folder, s, s->err);
-    if (!s->md && s->err->kind == ERR_NO_FILE)
+    if (!s->md && s->err->kind == ERR_NO_MAILDIR)
         err_set(s->err, ERR_NO_FILE, "the directory is not a Maildir: it has no cur and new");
     for (size_t i = 0; ok && i < s->nfolders; i++)
         ok = maildir_scan(s->md, str_z(s->folders[i]), count_file, s, NULL, s->err);

@@ -15,6 +15,8 @@ static void roff(struct buf *out, const char *text)
             buf_addz(out, "\\e");
         else if (*p == '-')
             buf_addz(out, "\\-");
+        else if (*p == '|' && p[1])
+            buf_addz(out, "|\\:"); /* a line may end there */
         else
             buf_addc(out, *p);
     }

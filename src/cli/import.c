@@ -7,8 +7,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define WINDOW 32         /* mails on their way to the store */
-#define QUEUE_MAX 200     /* changes that wait for the server, while there is a line */
+#define WINDOW 32     /* mails on their way to the store */
+#define QUEUE_MAX 200 /* changes that wait for the server, while there is a line */
+#define AGAIN_MS 200
+#define BACK_MS 60000     /* a program that ended is back by then */
 #define SAME_MAX 64       /* mails with the same Message-ID that are compared with one */
 #define SKIPPED_SAID 1000 /* lines about what was no mail */
 #define WAIT_MS (10 * 60 * 1000)
@@ -218,11 +220,11 @@ static bool find_likes(struct import *x, struct likes *l, struct err *err)
            reader_rows(x->account->reader, l->mail->box, LIST_ALL, &from, false, 2 * SAME_MAX, on_date, l, err);
 }
 
-/* Its bytes, from here or from the server; -1 where they cannot be had. */
-static int body_of(struct import *x, uint64_t msg, struct err *err)
+/* One answer to a request for its bytes: -1 with *err, or where it was refused, with why in *kind_r. */
+static int body_asked(struct import *x, uint64_t msg, int64_t until, enum err_kind *kind_r, struct err *err)
 {
     uint32_t req = ++x->desk.req;
-    int64_t until = clock_mono_ms() + WAIT_MS;
+    *kind_r = ERR_NONE;
     if (!SEND(x->desk.client->chan, -1, err, OPEN, .req = req, .account = str_z(x->account->conf->name), .msg = msg,
               .prefetch = 1, .want = STR("*")))
         return -1;
@@ -239,8 +241,31 @@ static int body_of(struct import *x, uint64_t msg, struct err *err)
         take(x, &m);
         if (m.fd >= 0)
             close(m.fd);
-        if (m.kind == MSG_REFUSED && m.u.REFUSED.req == req)
+        if (m.kind == MSG_REFUSED && m.u.REFUSED.req == req) {
+            *kind_r = (enum err_kind)MIN(m.u.REFUSED.kind, (uint32_t)ERR_COUNT - 1);
             return -1;
+        }
+    }
+}
+
+/* Its bytes, from here or from the server; -1 where they cannot be had. A mail on this machine that cannot be looked at
+ * just now is no mail that is not there: the program that looks may have ended, and is started again. */
+static int body_of(struct import *x, uint64_t msg, struct err *err)
+{
+    int64_t until = clock_mono_ms() + BACK_MS;
+    for (;;) {
+        enum err_kind kind;
+        int fd = body_asked(x, msg, clock_mono_ms() + WAIT_MS, &kind, err);
+        if (fd >= 0 || x->account->imap || (kind != ERR_CHANNEL && kind != ERR_CANCELED))
+            return fd;
+        struct msg m;
+        int got = desk_receive(&x->desk, clock_mono_ms() + AGAIN_MS, &m, err);
+        if (got < 0 || desk_stopped() || clock_mono_ms() >= until)
+            return err->kind != ERR_NONE ? -1 : (err_set(err, kind, "a mail that is there could not be compared"), -1);
+        if (got > 0)
+            take(x, &m);
+        if (got > 0 && m.fd >= 0)
+            close(m.fd);
     }
 }
 

@@ -133,7 +133,7 @@ def test_names_of_parts_that_have_none():
             term.keys("C-u")
             term.type(os.path.join(root, "nowhere", "page.html"))
             term.keys("Enter")
-            term.wait("No such file or directory. Look at")
+            term.wait("No such file or directory. Loo")
             term.keys("|")
             term.type("nosuchpipe -x")
             term.keys("Enter")
