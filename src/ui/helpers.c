@@ -17,8 +17,9 @@ struct helper {
     struct chan *chan;
     struct watch *watch;
     uint32_t buffer; /* where it was taken: at work while fn runs */
-    helper_fn *fn;
+    helper_fn *fn; /* NULL: nothing is asked of it */
     void *arg;
+    void (*drop)(void *arg);
 };
 
 static void on_ready(void *arg, short revents)
@@ -34,10 +35,13 @@ static void on_ready(void *arg, short revents)
     /* One message a turn: fn may end the helper. */
     got = chan_recv(h->chan, &m, &err);
     buffer_enter(ui, h->buffer);
-    if (got == 1)
-        h->fn(ui, h->arg, h, &m);
-    else if (got < 0)
-        h->fn(ui, h->arg, h, NULL);
+    if (got && h->fn) {
+        h->fn(ui, h->arg, h, got == 1 ? &m : NULL);
+    } else if (got == 1 && m.fd >= 0) {
+        close(m.fd);
+    } else if (got < 0) { /* the next thing asked of it fails */
+        watch_free(&h->watch);
+    }
     buffer_leave(ui);
 }
 
@@ -65,6 +69,12 @@ void helper_set(struct helper *h, helper_fn *fn, void *arg)
     h->buffer = h->ui->at->id;
     h->fn = fn;
     h->arg = arg;
+    h->drop = NULL;
+}
+
+void helper_owns(struct helper *h, void (*drop)(void *arg))
+{
+    h->drop = drop;
 }
 
 struct chan *helper_chan(struct helper *h)
@@ -83,6 +93,8 @@ void helper_end(struct helper **at)
     kill(h->pid, SIGKILL); /* it owns nothing that needs an end in order */
     while (waitpid(h->pid, &status, 0) < 0 && errno == EINTR)
         ;
+    if (h->drop)
+        h->drop(h->arg);
     free(h);
     *at = NULL;
 }

@@ -183,6 +183,13 @@ struct want {
     int fd;
 };
 
+static void want_drop(void *arg)
+{
+    struct want *w = arg;
+    close(w->fd);
+    free(w);
+}
+
 static void on_part(struct ui *ui, void *arg, struct helper *h, struct msg *m)
 {
     struct want *w = arg;
@@ -191,8 +198,8 @@ static void on_part(struct ui *ui, void *arg, struct helper *h, struct msg *m)
     if (m && m->kind != MSG_VIEW_DONE)
         return;
     struct want taken = *w;
-    free(w);
     helper_set(h, NULL, NULL);
+    free(w);
     if (!m || m->u.VIEW_DONE.kind != ERR_NONE || lseek(taken.fd, 0, SEEK_SET) < 0) {
         struct str why = m ? m->u.VIEW_DONE.text : STR("the program that parses messages broke off at this part");
         ui_note(ui, NOTE_ERROR, "%.*s", STR_FMT(why));
@@ -214,10 +221,11 @@ void ui_part(struct ui *ui, struct helper *viewer, uint32_t part, bool signed_by
     struct want *w = mem_new(sizeof *w);
     *w = (struct want){fn, arg, fd};
     helper_set(viewer, on_part, w);
+    helper_owns(viewer, want_drop);
     if (!SEND(helper_chan(viewer), fd, &err, VIEW_PART, .req = 2, .part = part, .signed_bytes = signed_bytes)) {
         ui_note_err(ui, &err);
-        close(fd);
-        free(w);
+        helper_set(viewer, NULL, NULL);
+        want_drop(w);
         fn(ui, arg, -1);
     }
 }

@@ -46,6 +46,8 @@ typedef void helper_fn(struct ui *, void *arg, struct helper *, struct msg *); /
 /* NULL with a note where it cannot be started. */
 struct helper *helper_start(struct ui *, enum role, const char *const *argv, helper_fn *fn, void *arg);
 void helper_set(struct helper *, helper_fn *fn, void *arg);
+/* What becomes of the arg where the helper is ended before it has answered; until the next helper_set. */
+void helper_owns(struct helper *, void (*drop)(void *arg));
 struct chan *helper_chan(struct helper *);
 void helper_end(struct helper **); /* kills it; NULL-safe; sets NULL */
 /* A `view` that is ready at once; another one is started behind it. */
