@@ -48,13 +48,10 @@ static void ask_next(struct ui *ui)
 static void on_time(void *arg)
 {
     struct ui *ui = arg;
-    const char *argv[] = {"--store", ui->start.root, "-c", ui->start.config, NULL};
     watch_free(&ui->count_timer);
-    if (!ui->start.config || !*ui->start.config)
-        argv[2] = NULL;
     helper_end(&ui->counter);
     ui->counted = 0;
-    if ((ui->counter = helper_start(ui, ROLE_SEARCH, argv, on_count, NULL)))
+    if ((ui->counter = helper_search(ui, on_count, NULL)))
         ask_next(ui);
 }
 

@@ -4,7 +4,8 @@
 
 #include <unistd.h>
 
-enum { TYPE_DELAY_MS = 120, LIMIT_HITS = 5000 };
+/* Few letters match much and are seldom the last: what they find may wait until the hand does. */
+enum { SHORT_WORD = 3, TYPE_DELAY_MS = 120, LIMIT_HITS = 5000 };
 
 struct list *ui_new_list(struct ui *ui)
 {
@@ -229,13 +230,10 @@ static void search_event(struct ui *ui, void *arg, struct helper *h, struct msg 
 
 static void start_query(struct ui *ui)
 {
-    const char *argv[] = {"--store", ui->start.root, "-c", ui->start.config, NULL};
     struct err err = ERR_INIT;
     const struct list *base = scope(ui);
     struct str account = {"", 0};
     struct buf query = BUF_INIT(8192);
-    if (!ui->start.config || !*ui->start.config)
-        argv[2] = NULL;
     helper_end(&ui->search); /* superseded */
     ui->search_cleared = false;
     ui->search_partial = ui->unindexed || ui_rows_to_come(ui, base);
@@ -244,7 +242,7 @@ static void start_query(struct ui *ui)
             list_clear_hits(ui->search_list);
         return;
     }
-    if (!(ui->search = helper_start(ui, ROLE_SEARCH, argv, search_event, NULL)))
+    if (!(ui->search = helper_search(ui, search_event, NULL)))
         return;
     if (ui->search_limit && base->source == LIST_BOX)
         account = str_z(ui->accts.list[base->account].name);
@@ -301,6 +299,15 @@ static void on_type_pause(void *arg)
     start_query(ui);
 }
 
+/* Letters of the last word, without the field before it. */
+static size_t letters(const char *text)
+{
+    size_t n = 0;
+    for (; *text; text++)
+        n = strchr(" :\"()", *text) ? 0 : n + ((*text & 0xc0) != 0x80);
+    return n;
+}
+
 static void typed(struct ui *ui, void *arg, const char *text)
 {
     (void)arg;
@@ -311,12 +318,14 @@ static void typed(struct ui *ui, void *arg, const char *text)
         free(ui->search_list->title);
         ui->search_list->title = mem_dup_z(text);
     }
-    ui->search_timer = loop_after(ui->loop, TYPE_DELAY_MS, on_type_pause, ui);
+    ui->search_timer = /* the letter itself is shown first */
+        loop_after(ui->loop, letters(text) < SHORT_WORD ? TYPE_DELAY_MS : 0, on_type_pause, ui);
 }
 
 static void search_typed(struct ui *ui, void *arg, const char *text)
 {
     (void)arg;
+    helper_cool_search(ui);
     if (!text || !*text) {
         if (ui->search_list && ui_list(ui) == ui->search_list)
             ui_pop_list(ui);
@@ -332,6 +341,7 @@ static void ask(struct ui *ui, bool limit)
     if (ui->search_list && ui_list(ui) == ui->search_list && ui->search_limit == limit)
         ui_pop_list(ui); /* a new limit replaces the old one */
     ui_search(ui, "", limit, false);
+    helper_warm_search(ui);
     ui_ask(ui, limit ? "limit: " : "search: ", "", ARG_QUERY, true, ui->search_history, search_typed, typed, NULL);
 }
 

@@ -17,7 +17,7 @@ struct helper {
     struct chan *chan;
     struct watch *watch;
     uint32_t buffer; /* where it was taken: at work while fn runs */
-    helper_fn *fn; /* NULL: nothing is asked of it */
+    helper_fn *fn;   /* NULL: nothing is asked of it */
     void *arg;
     void (*drop)(void *arg);
 };
@@ -82,17 +82,48 @@ struct chan *helper_chan(struct helper *h)
     return h->chan;
 }
 
+static void reap(pid_t pid, bool wait, pid_t *slot)
+{
+    int status;
+    pid_t got;
+    while ((got = waitpid(pid, &status, wait ? 0 : WNOHANG)) < 0 && errno == EINTR)
+        ;
+    if (got != 0)
+        *slot = 0;
+}
+
+/* One that waits for a disk ends when the disk has answered, and no key waits for that. */
+static void end_process(struct ui *ui, pid_t pid)
+{
+    size_t at = COUNT(ui->ending);
+    kill(pid, SIGKILL); /* it owns nothing that needs an end in order */
+    for (size_t i = COUNT(ui->ending); i-- > 0;) {
+        if (ui->ending[i])
+            reap(ui->ending[i], false, &ui->ending[i]);
+        if (!ui->ending[i])
+            at = i;
+    }
+    if (at == COUNT(ui->ending))
+        reap(ui->ending[at = 0], true, &ui->ending[0]);
+    ui->ending[at] = pid;
+    reap(pid, false, &ui->ending[at]);
+}
+
+void helper_reap(struct ui *ui)
+{
+    for (size_t i = 0; i < COUNT(ui->ending); i++)
+        if (ui->ending[i])
+            reap(ui->ending[i], true, &ui->ending[i]);
+}
+
 void helper_end(struct helper **at)
 {
     struct helper *h = *at;
-    int status;
     if (!h)
         return;
     watch_free(&h->watch);
     chan_free(&h->chan);
-    kill(h->pid, SIGKILL); /* it owns nothing that needs an end in order */
-    while (waitpid(h->pid, &status, 0) < 0 && errno == EINTR)
-        ;
+    end_process(h->ui, h->pid);
     if (h->drop)
         h->drop(h->arg);
     free(h);
@@ -101,19 +132,41 @@ void helper_end(struct helper **at)
 
 static void spare_event(struct ui *ui, void *arg, struct helper *h, struct msg *m)
 {
-    (void)arg;
+    struct helper **spare = arg;
+    (void)ui;
     (void)h;
     if (m && m->fd >= 0)
         close(m->fd);
     if (!m)
-        helper_end(&ui->spare); /* the next message starts another one */
+        helper_end(spare); /* the next that is asked for starts another one */
 }
 
 void helper_warm(struct ui *ui)
 {
     static const char *const none[] = {NULL};
     if (!ui->spare)
-        ui->spare = helper_start(ui, ROLE_VIEW, none, spare_event, NULL);
+        ui->spare = helper_start(ui, ROLE_VIEW, none, spare_event, &ui->spare);
+}
+
+static struct helper *start_search(struct ui *ui, helper_fn *fn, void *arg)
+{
+    const char *argv[] = {"--store", ui->start.root, "-c", ui->start.config, NULL};
+    if (!ui->start.config || !*ui->start.config)
+        argv[2] = NULL;
+    return helper_start(ui, ROLE_SEARCH, argv, fn, arg);
+}
+
+void helper_warm_search(struct ui *ui)
+{
+    ui->typing_query = true;
+    if (!ui->spare_search)
+        ui->spare_search = start_search(ui, spare_event, &ui->spare_search);
+}
+
+void helper_cool_search(struct ui *ui)
+{
+    ui->typing_query = false;
+    helper_end(&ui->spare_search);
 }
 
 static void warm_due(void *arg)
@@ -121,19 +174,43 @@ static void warm_due(void *arg)
     struct ui *ui = arg;
     watch_free(&ui->warm_timer);
     helper_warm(ui);
+    if (ui->typing_query)
+        helper_warm_search(ui);
+}
+
+/* The next one starts when this one has shown what it was taken for. */
+static void warm_later(struct ui *ui)
+{
+    if (!ui->warm_timer)
+        ui->warm_timer = loop_after(ui->loop, WARM_AFTER_MS, warm_due, ui);
+}
+
+static struct helper *take(struct helper **spare, helper_fn *fn, void *arg)
+{
+    struct helper *h = *spare;
+    *spare = NULL;
+    if (h)
+        helper_set(h, fn, arg);
+    return h;
 }
 
 struct helper *helper_view(struct ui *ui, helper_fn *fn, void *arg)
 {
     static const char *const none[] = {NULL};
-    struct helper *h = ui->spare;
-    ui->spare = NULL;
-    if (h)
-        helper_set(h, fn, arg);
-    else
+    struct helper *h = take(&ui->spare, fn, arg);
+    if (!h)
         h = helper_start(ui, ROLE_VIEW, none, fn, arg);
-    /* The next one starts when this one has shown what it was taken for. */
-    if (h && !ui->warm_timer)
-        ui->warm_timer = loop_after(ui->loop, WARM_AFTER_MS, warm_due, ui);
+    if (h)
+        warm_later(ui);
+    return h;
+}
+
+struct helper *helper_search(struct ui *ui, helper_fn *fn, void *arg)
+{
+    struct helper *h = take(&ui->spare_search, fn, arg);
+    if (!h)
+        h = start_search(ui, fn, arg);
+    if (h && ui->typing_query)
+        warm_later(ui);
     return h;
 }

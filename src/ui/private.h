@@ -53,6 +53,12 @@ void helper_end(struct helper **); /* kills it; NULL-safe; sets NULL */
 /* A `view` that is ready at once; another one is started behind it. */
 struct helper *helper_view(struct ui *, helper_fn *fn, void *arg);
 void helper_warm(struct ui *); /* starts the `view` that helper_view will give */
+/* A `search` on the program's store and configuration; ready at once while a query is typed: from helper_warm_search to
+ * helper_cool_search. */
+struct helper *helper_search(struct ui *, helper_fn *fn, void *arg);
+void helper_warm_search(struct ui *);
+void helper_cool_search(struct ui *);
+void helper_reap(struct ui *); /* waits for those that were ended */
 
 /* ---- Prompt: one line that is typed, below the panes ---- */
 enum prompt_kind { PROMPT_NONE, PROMPT_COMMAND, PROMPT_ASK, PROMPT_PICK, PROMPT_SECRET };
@@ -282,7 +288,9 @@ struct ui {
     uint32_t last_buffer;      /* ids given so far */
 
     /* reading */
-    struct helper *spare;
+    struct helper *spare, *spare_search;
+    bool typing_query; /* each letter wants a `search` */
+    pid_t ending[8];   /* killed, and not yet waited for; 0: none */
     struct {
         unsigned account;
         uint64_t box;

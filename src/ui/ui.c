@@ -447,7 +447,9 @@ void ui_free(struct ui **at)
     extra_free(ui);
     ui_store_fini(ui);
     helper_end(&ui->spare);
+    helper_cool_search(ui);
     helper_end(&ui->counter);
+    helper_reap(ui);
     watch_free(&ui->count_timer);
     watch_free(&ui->rank_timer);
     watch_free(&ui->seen_timer);
