@@ -59,7 +59,7 @@ struct account {
     bool keyring; /* secret-tool lookup service tuimail account NAME */
     char *tls; /* "auto": as the URL says; "none": no TLS for imap:, pop3:, smtp: URLs (loopback, or with insecure) */
     bool insecure;
-    char *tls_ca_file, *tls_pin;
+    char *tls_ca_file, *tls_pin, *one_click_unsubscribe;
     char *tls_cert_file, *tls_key_file, *tls_key_command, *tls_key_password_command;
     char *tunnel, *send_tunnel; /* commands that carry the protocol in place of a connection of ours */
     char *token_command;        /* prints an OAuth 2.0 access token */

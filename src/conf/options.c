@@ -169,6 +169,15 @@ const struct option conf_options[] = {
      .def = "no",
      .help = "Permit tls none to another machine",
      .more = "Your password and your mail then cross the network for everybody to read."},
+    {.name = "one-click-unsubscribe",
+     .type = OPT_CHOICE,
+     ACCOUNT(one_click_unsubscribe),
+     .def = "yes",
+     .choices = "yes own-network no",
+     .help = "The menu of a mailing list offers to leave it by one click (RFC 8058)",
+     .more = "After a yes the address of the list is asked once over HTTPS, without cookies and without following anything "
+             "further. Only hosts of the public Internet are asked, with own-network others too. That a mail asks for this "
+             "is not proven by its signature here: the question names the host."},
     {.name = "tls-ca-file",
      .type = OPT_PATH,
      ACCOUNT(tls_ca_file),

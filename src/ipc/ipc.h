@@ -24,6 +24,7 @@ enum role {
     ROLE_SEARCH,
     ROLE_OAUTH,
     ROLE_ARCHIVE,
+    ROLE_POST,
     ROLE_COUNT
 };
 enum service { SERVICE_INCOMING, SERVICE_SUBMISSION };

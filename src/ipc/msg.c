@@ -63,6 +63,7 @@ static void visit_i64(struct visit *v, const char *name, int64_t *value)
 #define Q BIT(ROLE_SEARCH)
 #define A BIT(ROLE_OAUTH)
 #define R BIT(ROLE_ARCHIVE)
+#define W BIT(ROLE_POST)
 #define FD true
 #define NOFD false
 static const struct row {
@@ -85,6 +86,7 @@ static const struct row {
 #undef Q
 #undef A
 #undef R
+#undef W
 #undef FD
 #undef NOFD
 

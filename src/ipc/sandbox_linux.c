@@ -164,6 +164,7 @@ static const unsigned role_groups[ROLE_COUNT] = {
     [ROLE_SEARCH] = G_BASE | G_READ,
     [ROLE_OAUTH] = G_BASE | G_READ | G_NET | G_ACCEPT,
     [ROLE_ARCHIVE] = G_BASE | G_READ | G_WRITE,
+    [ROLE_POST] = G_BASE | G_READ | G_NET,
 };
 
 #define SELF UINT32_MAX /* in `values`: our process id */

@@ -8,6 +8,7 @@
 
 #include "base/base.h"
 #include "conf/conf.h"
+#include "http/http.h"
 #include "ipc/ipc.h"
 
 #define FORM_MAX (64u << 10) /* of a request; a token is at most SECRET_MAX, three bytes for one where escaped */
@@ -23,11 +24,7 @@ struct grant {
     bool ended; /* who started us is gone */
 };
 
-/* ---- http.c: libcurl's door ---- */
-bool http_setup(struct err *); /* before the sandbox */
-/* POSTs the form over TLS, following nothing. The body (any status) is in `body`, at most BODY_MAX. Blocks for at most
- * 30 s and the name lookup. ERR_DNS, ERR_CONNECT, ERR_TIMEOUT, ERR_TLS*, ERR_LINE, ERR_LIMIT. */
-bool http_post(const struct grant *, const char *url, struct str form, long *status_r, struct buf *body, struct err *);
+/* ---- form.c ---- */
 /* name=value, escaped (application/x-www-form-urlencoded), with & before it where the form is not empty. */
 void form_add(struct buf *form, const char *name, struct str value);
 /* The value of `name` in a query string, unescaped; false where it is missing or malformed. */

@@ -133,9 +133,13 @@ bool answer_get(struct grant *g, const char *url, struct buf *form, struct answe
     form_add(form, "client_id", str_z(g->oauth.client_id));
     if (g->client.p != NULL)
         form_add(form, "client_secret", (struct str){g->client.p, g->client.n});
+    struct http_request request = {.url = url,
+                                   .form = buf_str(form),
+                                   .accept = "Accept: application/json",
+                                   .ca_file = g->oauth.ca_file,
+                                   .own_network = true}; /* the user's own setting */
     bool ok = !form->full || err_set(err, ERR_LIMIT, "the request is too long");
-    ok = ok && http_post(g, url, buf_str(form), &status, &body, err) &&
-         answer_read(host, status, buf_str(&body), a, err);
+    ok = ok && http_post(&request, &status, &body, err) && answer_read(host, status, buf_str(&body), a, err);
     if (repeats(err, &g->refresh) || repeats(err, &g->client))
         err_set(err, err->kind, "the provider refuses (%s)", a->error);
     buf_wipe(&body);

@@ -15,6 +15,7 @@ void extra_free(struct ui *ui)
     ui_transfer_end(ui);
     alias_free(ui);
     listmenu_free(ui);
+    helper_end(&ui_extra(ui)->leaving);
     ui_tool_end(ui);
     free(x);
     ui->extra = NULL;

@@ -131,6 +131,7 @@ struct extra {
     struct transfer *transfer;
     struct alias_log *aliases;
     struct list_menu *listmenu;
+    struct helper *leaving; /* asks a list's host */
     bool terminal_taken;
     bool unsending;    /* the user takes last_out back */
     bool discarding;   /* the user discards last_out */

@@ -9,7 +9,7 @@ import sys
 
 TOP = os.environ.get("TUIMAIL_SRC", os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 SRC = os.path.join(TOP, "src")
-PROGRAMS = ("spawn", "fetch", "index", "search", "view", "send", "oauth", "archive", "ui", "cli")
+PROGRAMS = ("spawn", "fetch", "index", "search", "view", "send", "oauth", "archive", "post", "ui", "cli")
 # What each module may include, besides itself.
 BELOW = {
     "base": (),
@@ -29,7 +29,9 @@ BELOW = {
     "search": ("base", "conf", "ipc", "mail", "store"),
     "view": ("base", "ipc", "mail", "mime"),
     "send": ("base", "conf", "ipc", "mail", "net"),
-    "oauth": ("base", "conf", "ipc"),
+    "http": ("base", "conf"),
+    "oauth": ("base", "conf", "http", "ipc"),
+    "post": ("base", "conf", "http", "ipc"),
     "archive": ("base", "ipc", "mail", "maildir"),
     "ui": ("base", "conf", "cmd", "ipc", "mail", "client", "store"),
     "cli": ("base", "conf", "cmd", "ipc", "mail", "client", "store", "ui"),
@@ -39,7 +41,7 @@ DOORS = {
     r"(n?curses\w*|term)\.h": r"^ui/term\.c$",
     r"sqlite3\.h": r"^store/",
     r"openssl/": r"^(net/|oauth/code\.c$)",
-    r"curl/": r"^oauth/http\.c$",
+    r"curl/": r"^http/http\.c$",
     r"jansson\.h": r"^oauth/token\.c$",
     r"sasl/": r"^net/",
     r"libetpan/": r"^net/imap",

@@ -2,9 +2,13 @@
 """Verbs of triage on the server, offline, in a Maildir, and taken back: reminders, muted threads, whole threads, counts, all that is older."""
 import contextlib
 import email.utils
+import http.server
 import os
 import sqlite3
+import ssl
+import threading
 import time
+import types
 
 import tap
 from dovecot import Server
@@ -220,7 +224,7 @@ def test_list_menu():
             term.command("set browser %s" % browser)
             term.keys("M-L")
             screen = term.wait("unsubscribe on the web")
-            assert "file:" not in screen and "talk@example.org" in screen and "one click" in screen, screen
+            assert "file:" not in screen and "talk@example.org" in screen and "by one click" in screen, screen
             term.keys("a")
             term.wait("Open this?")
             term.wait("https://lists.example.org/talk")
@@ -237,6 +241,69 @@ def test_list_menu():
             term.keys("j")
             term.keys("M-L")
             term.wait("the message is of no mailing list")
+
+
+@contextlib.contextmanager
+def list_host(server):
+    """Of a mailing list, which takes what is posted: its port, the posts, and the status it answers with."""
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def log_message(self, *_):
+            pass
+
+        def do_POST(self):
+            got.posts.append((self.path, self.rfile.read(int(self.headers["Content-Length"])), self.headers["Content-Type"], self.headers["Cookie"]))
+            self.send_response(got.status)
+            self.send_header("Location", "/elsewhere")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+    got = types.SimpleNamespace(posts=[], status=200)
+    host = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(os.path.join(server.dir, "server.pem"), os.path.join(server.dir, "server.key"))
+    host.socket = context.wrap_socket(host.socket, server_side=True, do_handshake_on_connect=False)
+    host.handle_error = lambda *_: None
+    threading.Thread(target=host.serve_forever, daemon=True).start()
+    got.port = host.server_address[1]
+    try:
+        yield got
+    finally:
+        host.shutdown()
+        host.server_close()
+
+
+def test_one_click():
+    """A list is left by one request, after a yes, and never one into the user's own network unless that is allowed."""
+    with bob() as (user, server), list_host(server) as host:
+        extra = ("List-Id: Talk <talk.example.org>\nList-Unsubscribe: <https://localhost:%d/leave?who=bob>\n"
+                 "List-Unsubscribe-Post: List-Unsubscribe=One-Click\n" % host.port)
+        server.deliver("bob", message("from the list", extra=extra))
+        with user.at_screen(cols=120) as term:
+            def ask(answer):
+                term.keys("M-L")
+                term.wait("unsubscribe by one click")
+                term.keys("1")
+                term.wait("Leave the list?")
+                term.wait("https://localhost:%d/leave" % host.port)
+                equal(len(host.posts), asked)
+                term.keys(answer)
+            asked = 0
+            term.wait("from the list")
+            ask("n")
+            term.wait("Leave the list?", gone=True)
+            ask("y")
+            term.wait("localhost is not on the public Internet")
+            equal(host.posts, [])
+            term.command("set -a work one-click-unsubscribe own-network")
+            ask("y")
+            term.wait("localhost was asked to take you off")
+            equal(host.posts, [("/leave?who=bob", b"List-Unsubscribe=One-Click", "application/x-www-form-urlencoded", None)])
+            asked, host.status = 1, 302
+            ask("y")
+            term.wait("localhost does not take the one click (status 302)")
+            equal(len(host.posts), 2)
+            term.command("set -a work one-click-unsubscribe no")
+            term.keys("M-L")
+            assert "one click" not in term.wait("unsubscribe on the web")
 
 
 if __name__ == "__main__":
