@@ -796,8 +796,10 @@ void parts_draw(struct ui *ui, const struct parts *p, struct rect r)
             look |= STYLE_CURSOR;
         grid_fill_row(&ui->grid, r, y, look);
         extra_line(ui, r, y, 9 - MIN((unsigned)size.n, 8u), buf_str(&size), look);
-        extra_line(ui, r, y, 11 + indent, item->name, look);
-        extra_line(ui, r, y, MIN(40 + indent, r.cols / 2 + indent), item->text, look);
+        unsigned named = MIN(40 + indent, r.cols / 2 + indent);
+        struct rect type = {r.y, r.x, r.rows, MIN(named, r.cols + 1) - 1};
+        extra_line(ui, item->text.n ? type : r, y, 11 + indent, item->name, look);
+        extra_line(ui, r, y, named, item->text, look);
         if (item->flags & DOC_PART_ABSENT && r.cols > 50)
             extra_line(ui, r, y, r.cols - 13, STR("  not fetched"), look);
         buf_fini(&size);

@@ -489,13 +489,18 @@ bool run_messages(void *context, const struct cmd_args *args, struct err *err)
 {
     struct ui *ui = context;
     (void)args, (void)err;
+    struct tm today;
+    time_t now = (time_t)clock_wall();
     ui_popup(ui, POPUP_PAGER, "what happened, newest first");
+    bool dated = !localtime_r(&now, &today);
     for (unsigned i = 0; i < MIN(ui->nnotes, (unsigned)NOTES_MAX); i++) {
         const struct note *note = &ui->notes[(ui->nnotes - 1 - i) % NOTES_MAX];
         char when[32];
         struct tm tm;
         time_t at = (time_t)note->at;
-        if (!localtime_r(&at, &tm) || !strftime(when, sizeof when, "%H:%M:%S", &tm))
+        bool known = localtime_r(&at, &tm) != NULL;
+        bool old = dated || !known || tm.tm_year != today.tm_year || tm.tm_yday != today.tm_yday;
+        if (!known || !strftime(when, sizeof when, old ? "%m-%d %H:%M" : "%H:%M:%S", &tm))
             when[0] = 0;
         ui_popup_text(ui, when, note->text);
     }

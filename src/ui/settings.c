@@ -206,7 +206,12 @@ bool run_set(void *context, const struct cmd_args *args, struct err *err)
     }
     struct line line = line_of(args, words);
     line.file = NULL; /* nobody needs to be told where it was typed */
+    char *theme = mem_dup_z(ui->conf->theme);
+    struct err ignored = ERR_INIT;
     bool ok = conf_run(ui->conf, &line, err);
+    if (ok && !strcmp(args->words[0], "theme") && !load_theme(ui, ui->conf->theme, err))
+        ok = option_set(ui->conf, NULL, option_find("theme"), theme, &ignored) && false;
+    free(theme);
     free_words(words, line.n);
     if (!ok)
         return false;
@@ -217,7 +222,7 @@ bool run_set(void *context, const struct cmd_args *args, struct err *err)
     for (unsigned a = 0; a < ui->accts.n; a++) /* conf may have moved its accounts */
         ui->accts.list[a].conf = conf_account(ui->conf, ui->accts.list[a].name);
     ui->boxes.stale = true;
-    return !strcmp(args->words[0], "theme") ? load_theme(ui, ui->conf->theme, err) : true;
+    return true;
 }
 
 bool run_theme(void *context, const struct cmd_args *args, struct err *err)

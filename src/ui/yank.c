@@ -80,6 +80,24 @@ static bool yank_link(struct ui *ui, const char *number, struct err *err)
     return true;
 }
 
+/* What the pane shows of it, whole lines of the mail. */
+static bool yank_text(struct ui *ui, struct err *err)
+{
+    struct buf lines = BUF_INIT(YANK_MAX);
+    const struct doc *doc = ui->message.state == MESSAGE_SHOWN ? ui->message.doc : NULL;
+    bool room = true;
+    if (!doc)
+        return err_set(err, ERR_USAGE, "open the message first: its text is what is copied");
+    for (size_t i = 0; i < doc_count(doc) && room; i++)
+        if (doc_at(doc, i)->kind == DOC_TEXT)
+            room = add_clean(&lines, doc_at(doc, i)->text);
+    if (lines.n)
+        send_lines(ui, &lines, room ? "the text is" : "the first 64 KB of the text are");
+    bool any = lines.n > 0;
+    buf_fini(&lines);
+    return any || err_set(err, ERR_USAGE, "the message has no text");
+}
+
 bool run_yank(void *context, const struct cmd_args *args, struct err *err)
 {
     struct ui *ui = context;
@@ -87,6 +105,8 @@ bool run_yank(void *context, const struct cmd_args *args, struct err *err)
     const char *what = cmd_arg(args, 0) ? cmd_arg(args, 0) : "message-id";
     if (!strcmp(what, "link"))
         return yank_link(ui, cmd_arg(args, 1), err);
+    if (!strcmp(what, "text"))
+        return yank_text(ui, err);
     if (ui->selection.n)
         return yank_selected(ui, what, err);
     if (!row)

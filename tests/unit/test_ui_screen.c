@@ -10,6 +10,7 @@
 
 #include <time.h>
 
+#include "ui/extra.h"
 #include "ui_fake.h"
 
 /* ---- a document, as view would send it ---- */
@@ -131,6 +132,75 @@ static void test_picker(void **state)
 static void ascii(struct fake_ui *f)
 {
     show_document(f);
+}
+
+static void test_themes(void **state)
+{
+    static const char *const themes[] = {"dark", "light", "16", "mono"};
+    (void)state;
+    for (size_t i = 0; i < COUNT(themes); i++) {
+        struct fake_ui f;
+        char config[40], name[40];
+        snprintf(config, sizeof config, "set theme %s\n", themes[i]);
+        snprintf(name, sizeof name, "theme-%s", themes[i]);
+        fake_mails();
+        fake_open(&f, 40, 120, config);
+        fake_type(&f, "j x j");
+        show_document(&f);
+        fake_golden_looks(&f, name);
+        fake_close(&f);
+    }
+}
+
+static void write_mail(struct fake_ui *f)
+{
+    ui_run(f->ui, "compose bob@example.org");
+    ui_run(f->ui, "set-subject \"the third quarter\"");
+    ui_run(f->ui, "set-cc \"Carol Example <carol@example.org>\"");
+}
+
+static void test_compose(void **state)
+{
+    (void)state;
+    at_all_sizes("compose", "set -a work from \"Alice Example <alice@example.org>\"\n", write_mail);
+}
+
+static char *libexec; /* of the build, kept away from the other tests; NULL: beside the program */
+
+/* What `view` makes of a real mail. */
+static void attachments(struct fake_ui *f)
+{
+    const char *before = fake_text;
+    fake_text = "From: alice@example.org\nSubject: slides\nMIME-Version: 1.0\n"
+                "Content-Type: multipart/mixed; boundary=b\n\n--b\nContent-Type: multipart/alternative; boundary=a\n\n"
+                "--a\nContent-Type: text/plain; charset=utf-8\n\nthe slides\n--a\nContent-Type: text/html\n\n<b>the "
+                "slides</b>\n"
+                "--a--\n--b\nContent-Type: application/pdf; name=\"slides.pdf\"\nContent-Disposition: attachment\n"
+                "Content-Transfer-Encoding: base64\n\nJVBERi0xLjQK\n--b\nContent-Type: message/rfc822\n\nFrom: "
+                "bob@example.org\n"
+                "Subject: inside\n\ntext\n--b--\n";
+    fake_hold = true;
+    if (libexec)
+        setenv("TUIMAIL_LIBEXEC", libexec, 1);
+    else
+        unsetenv("TUIMAIL_LIBEXEC");
+    fake_type(f, "v");
+    fake_answer_open(f);
+    for (int i = 0; i < 1000 && !ui_extra(f->ui)->parts; i++) {
+        loop_once(f->loop, 20);
+        fake_settle(f);
+    }
+    fake_hold = false;
+    fake_text = before;
+    setenv("TUIMAIL_LIBEXEC", "/nonexistent", 1);
+    assert_non_null(ui_extra(f->ui)->parts);
+    f->ui->status[0] = '\0';
+}
+
+static void test_attachments(void **state)
+{
+    (void)state;
+    at_all_sizes("attachments", NULL, attachments);
 }
 
 static void test_ascii(void **state)
@@ -407,6 +477,7 @@ static void test_rows_that_come_between(void **state)
 int main(void)
 {
     setenv("TZ", "UTC", 1);
+    libexec = getenv("TUIMAIL_LIBEXEC") ? mem_dup_z(getenv("TUIMAIL_LIBEXEC")) : NULL;
     setenv("TUIMAIL_LIBEXEC", "/nonexistent", 1);
     tzset();
     const struct CMUnitTest tests[] = {
@@ -421,6 +492,9 @@ int main(void)
         cmocka_unit_test(test_threads),
         cmocka_unit_test(test_rows_that_come_between),
         cmocka_unit_test(test_marks),
+        cmocka_unit_test(test_themes),
+        cmocka_unit_test(test_compose),
+        cmocka_unit_test(test_attachments),
         cmocka_unit_test(test_ascii),
         cmocka_unit_test(test_accessible),
         cmocka_unit_test(test_signs_by_terminal),

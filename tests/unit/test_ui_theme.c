@@ -174,6 +174,10 @@ static void test_in_use(void **state)
     ui_run(f.ui, "theme nrod");
     assert_non_null(strstr(f.ui->status, "did you mean nord"));
     assert_int_equal(f.ui->theme.things[thing("normal")].bg, 0x12e3440);
+    ui_run(f.ui, "set theme light");
+    ui_run(f.ui, "set theme nrod"); /* refused, and the old one is the option's value still */
+    assert_non_null(strstr(f.ui->status, "did you mean nord"));
+    assert_string_equal(f.ui->conf->theme, "light");
     ui_run(f.ui, "set theme dark");
     assert_int_equal(f.ui->theme.things[thing("quote1")].fg, 109);
     fake_close(&f);

@@ -689,25 +689,74 @@ static char *golden_path(const char *name)
     return path;
 }
 
-void fake_golden(struct fake_ui *f, const char *name)
+static void show(struct fake_ui *f)
 {
-    struct buf got = BUF_INIT(4u << 20), want = BUF_INIT(4u << 20);
-    struct err err = ERR_INIT;
-    const char *mode = getenv("TUIMAIL_GOLDEN");
-    char *path = golden_path(name);
     fake_settle(f);
     ui_draw(f->ui);
     ui_check(f->ui);
-    grid_print(&f->ui->grid, true, &got);
+}
+
+static void compare(const char *name, const struct buf *got)
+{
+    struct buf want = BUF_INIT(4u << 20);
+    struct err err = ERR_INIT;
+    const char *mode = getenv("TUIMAIL_GOLDEN");
+    char *path = golden_path(name);
     if (mode && !strcmp(mode, "write"))
-        assert_true(fs_write_atomic(path, 0644, buf_str(&got), &err));
+        assert_true(fs_write_atomic(path, 0644, buf_str(got), &err));
     if (!fs_read(path, 4u << 20, &want, &err))
         fail_msg("%s: %s", path, err.text);
-    if (!str_eq(buf_str(&got), buf_str(&want))) {
-        print_message("---- wanted %s\n%s---- got\n%s", name, buf_z(&want), buf_z(&got));
+    if (!str_eq(buf_str(got), buf_str(&want))) {
+        print_message("---- wanted %s\n%s---- got\n%s", name, buf_z(&want), buf_z(got));
         fail_msg("%s differs", name);
     }
-    buf_fini(&got);
     buf_fini(&want);
     free(path);
+}
+
+void fake_golden(struct fake_ui *f, const char *name)
+{
+    struct buf got = BUF_INIT(4u << 20);
+    show(f);
+    grid_print(&f->ui->grid, true, &got);
+    compare(name, &got);
+    buf_fini(&got);
+}
+
+static void add_color(struct buf *out, int32_t color)
+{
+    if (color < 0)
+        buf_addz(out, "-");
+    else
+        buf_addf(out, color > 255 ? "#%06x" : "%d", (unsigned)color & 0xffffff);
+}
+
+void fake_golden_looks(struct fake_ui *f, const char *name)
+{
+    static const char *const attributes[] = {"bold", "dim", "italic", "underline", "reverse"};
+    const struct grid *g = &f->ui->grid;
+    struct buf got = BUF_INIT(4u << 20);
+    show(f);
+    for (unsigned y = 0; y < g->rows; y++) {
+        for (unsigned x = 0; x < g->cols; x++)
+            buf_add(&got, grid_at(g, y, x)->p, grid_at(g, y, x)->n);
+        buf_addc(&got, '\n');
+        for (unsigned x = 0, from = 0; x < g->cols; x++) {
+            struct look look = theme_look(&f->ui->theme, grid_at(g, y, x)->style);
+            struct look next = x + 1 < g->cols ? theme_look(&f->ui->theme, grid_at(g, y, x + 1)->style) : look;
+            if (x + 1 < g->cols && look.fg == next.fg && look.bg == next.bg && look.attributes == next.attributes)
+                continue;
+            buf_addf(&got, "  | %u-%u ", from, x);
+            add_color(&got, look.fg);
+            buf_addz(&got, " on ");
+            add_color(&got, look.bg);
+            for (unsigned i = 0; i < COUNT(attributes); i++)
+                buf_addf(&got, "%s%s", look.attributes & 1u << i ? " " : "",
+                         look.attributes & 1u << i ? attributes[i] : "");
+            buf_addc(&got, '\n');
+            from = x + 1;
+        }
+    }
+    compare(name, &got);
+    buf_fini(&got);
 }

@@ -52,6 +52,8 @@ void fake_type(struct fake_ui *, const char *keys); /* names as in bind; settles
 /* Compares the screen with tests/golden/ui/NAME: text with style names. TUIMAIL_GOLDEN=write writes it anew (look at
  * the difference before you keep it). */
 void fake_golden(struct fake_ui *, const char *name);
+/* The same with colours and attributes, as the theme has them, in place of styles. */
+void fake_golden_looks(struct fake_ui *, const char *name);
 unsigned fake_intents(void); /* how many came */
 extern struct m_INTENT fake_last_intent;
 extern bool fake_refuse;                 /* answer REFUSED */
