@@ -26,6 +26,8 @@ static bool ask(struct chan *search, const struct m_QUERY *q, hit_fn *fn, void *
             *count_r = m.u.HIT_COUNT.count;
         } else if (m.kind == MSG_QUERY_DONE && m.u.QUERY_DONE.req == q->req) {
             const struct m_QUERY_DONE *d = &m.u.QUERY_DONE;
+            if (d->kind == ERR_NONE && d->text.n)
+                fprintf(stderr, "tuimail: %.*s\n", STR_FMT(d->text));
             return d->kind == ERR_NONE ||
                    err_set(err, (enum err_kind)MIN(d->kind, (uint32_t)ERR_COUNT - 1), "%.*s", STR_FMT(d->text));
         }

@@ -368,7 +368,11 @@ const struct option conf_options[] = {
      .type = OPT_PATH,
      GLOBAL(index_database),
      .def = "",
-     .help = "Your own notmuch database, searched too"},
+     .help = "Your own notmuch database, searched too",
+     .more =
+         "Its directory, or the configuration file of notmuch that names it. Searches without an account find what is "
+         "in either, once; what search.exclude_tags names stays out of its part. Mail that no account has is opened "
+         "from its file, and nothing is done to it."},
     {.name = "download-dir",
      .type = OPT_PATH,
      GLOBAL(download_dir),

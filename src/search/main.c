@@ -1,5 +1,5 @@
 /* The program: search -c FILE --store ROOT. */
-#include "search/search.h"
+#include "search/own.h"
 
 #include <unistd.h>
 
@@ -30,6 +30,8 @@ static bool prepare(struct search *s, int argc, char **argv, struct err *err)
         struct buf fields = BUF_INIT(16384);
         conf_query_headers(conf, &fields);
         s->fields = buf_take(&fields, NULL);
+        if (conf->index_database[0] != '\0')
+            s->own = path_expand_home(conf->index_database);
         s->naccounts = conf->naccounts;
         s->accounts = mem_array(s->naccounts + 1, sizeof *s->accounts);
         s->readers = mem_array(s->naccounts + 1, sizeof(struct reader *));
@@ -81,10 +83,11 @@ int main(int argc, char **argv)
     struct err err = ERR_INIT;
     char report[200];
     log_open("search", LOG_WARN);
-    bool ok = prepare(&s, argc, argv, &err) && sandbox_enter(&(struct sandbox){.role = ROLE_SEARCH,
-                                                                               .read_paths = {s.index, s.state, NULL},
-                                                                               .memory_max = MEMORY_MAX},
-                                                             report, &err);
+    bool ok = prepare(&s, argc, argv, &err);
+    struct sandbox box = {.role = ROLE_SEARCH, .read_paths = {s.index, s.state, NULL}, .memory_max = MEMORY_MAX};
+    if (ok)
+        own_paths(&s, &box);
+    ok = ok && sandbox_enter(&box, report, &err);
     if (ok) {
         s.client = chan_new(IPC_CHANNEL_FD, ROLE_SEARCH, ROLE_UI);
         ok = serve(&s, &err);
@@ -99,6 +102,10 @@ int main(int argc, char **argv)
     }
     free(s.accounts);
     free(s.readers);
+    free(s.own);
+    free(s.own_dir);
+    for (size_t i = 0; i < COUNT(s.own_config); i++)
+        free(s.own_config[i]);
     free(s.index);
     free(s.config);
     free(s.fields);

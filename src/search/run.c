@@ -1,19 +1,33 @@
 /* Running a query: the notmuch side. */
-#include "search/search.h"
+#include "search/own.h"
 
 #include "mail/tag.h"
-
-#include <notmuch.h>
 
 #include <unistd.h>
 
 #define HITS_MAX 100000
 #define TRIES 4 /* a commit may pull the database from under a query: opened again, asked again */
 
+/* What tags hide unless the query names them: where it does, notmuch ignores the exclusion. */
+static const char *const hidden[] = {"deleted", "spam"};
+
+/* One database's hits, in order; the first of them is taken out. */
+struct side {
+    notmuch_database_t *db;
+    notmuch_query_t *q;
+    notmuch_messages_t *messages;
+    notmuch_message_t *first;
+    bool asked;
+};
+
 struct run {
     struct search *s;
     const struct m_QUERY *m;
-    notmuch_database_t *db;
+    notmuch_database_t *db; /* ours; that of ours.db while it is open */
+    struct side ours, own;
+    struct seen seen;
+    bool hides[COUNT(hidden)];
+    struct err own_err; /* why the user's own is left out */
     struct msg *next;
     uint32_t hits;
     bool gone; /* the channel */
@@ -48,9 +62,9 @@ static bool open_index(struct run *r, struct err *err)
 }
 
 /* libnotmuch does not tell a bad query from a database that moved on; its words do. */
-static void query_error(struct run *r, notmuch_status_t status, struct err *err)
+static void query_error(notmuch_database_t *db, notmuch_status_t status, struct err *err)
 {
-    const char *words = notmuch_database_status_string(r->db);
+    const char *words = notmuch_database_status_string(db);
     if (words == NULL || words[0] == '\0')
         words = notmuch_status_to_string(status);
     bool moved = status == NOTMUCH_STATUS_XAPIAN_EXCEPTION && strstr(words, "parsing") == NULL;
@@ -236,16 +250,34 @@ static struct place locate(struct run *r, notmuch_message_t *m)
     return best;
 }
 
-static bool send_hit(struct run *r, notmuch_message_t *m, struct err *err)
+static bool has_tag(notmuch_message_t *m, const char *tag)
 {
-    struct place at = locate(r, m);
+    bool has = false;
+    for (notmuch_tags_t *t = notmuch_message_get_tags(m); !has && notmuch_tags_valid(t); notmuch_tags_move_to_next(t))
+        has = strcmp(notmuch_tags_get(t), tag) == 0;
+    return has;
+}
+
+static void put_tags(struct buf *out, notmuch_message_t *m, notmuch_message_t *except)
+{
+    for (notmuch_tags_t *t = notmuch_message_get_tags(m); notmuch_tags_valid(t); notmuch_tags_move_to_next(t)) {
+        if (except != NULL && has_tag(except, notmuch_tags_get(t)))
+            continue;
+        buf_addz(out, out->n > 0 ? " " : "");
+        tag_to_word(str_z(notmuch_tags_get(t)), out);
+    }
+}
+
+/* `twin`: the message in our database, where `m` is of the user's own; its place is that one's. */
+static bool send_hit(struct run *r, notmuch_message_t *m, notmuch_message_t *twin, struct err *err)
+{
+    bool own = twin == NULL && notmuch_message_get_database(m) == r->own.db && r->own.db != NULL;
+    struct place at = own ? (struct place){.path = str_z(notmuch_message_get_filename(m))} : locate(r, twin ? twin : m);
     struct buf tags = BUF_INIT(2048);
     const char *from = notmuch_message_get_header(m, "from"), *subject = notmuch_message_get_header(m, "subject");
-    notmuch_tags_t *t = notmuch_message_get_tags(m);
-    for (; notmuch_tags_valid(t); notmuch_tags_move_to_next(t)) {
-        buf_addz(&tags, tags.n > 0 ? " " : "");
-        tag_to_word(str_z(notmuch_tags_get(t)), &tags);
-    }
+    put_tags(&tags, m, NULL);
+    if (twin != NULL)
+        put_tags(&tags, twin, m);
     bool ok = SEND(r->s->client, -1, err, HIT, .req = r->m->req, .account = at.account, .msg = at.msg,
                    .msgid = str_z(notmuch_message_get_message_id(m)), .path = at.path,
                    .date = (int64_t)notmuch_message_get_date(m), .from = str_z(from), .subject = str_z(subject),
@@ -268,35 +300,165 @@ static bool superseded(struct run *r)
     return got != 0;
 }
 
-static bool send_hits(struct run *r, notmuch_query_t *q, bool *canceled_r, struct err *err)
+/* Takes the next message of a side out of its list; side->first is NULL at the end. */
+static bool side_next(struct side *side, struct err *err)
 {
-    notmuch_messages_t *messages = NULL;
-    notmuch_status_t status = notmuch_query_search_messages(q, &messages);
-    if (status != NOTMUCH_STATUS_SUCCESS) {
-        query_error(r, status, err);
-        return false;
+    if (side->first != NULL || !side->asked || !notmuch_messages_valid(side->messages))
+        return true;
+    side->first = notmuch_messages_get(side->messages);
+    notmuch_messages_move_to_next(side->messages);
+    /* 0.37 shows an invalidated list as its end, or as a message without header */
+    return (side->first != NULL && notmuch_message_get_header(side->first, "from") != NULL) ||
+           err_set(err, ERR_INDEX, "the index moved on");
+}
+
+static bool side_ask(struct side *side, struct err *err)
+{
+    notmuch_status_t status = notmuch_query_search_messages(side->q, &side->messages);
+    side->asked = status == NOTMUCH_STATUS_SUCCESS;
+    if (side->first != NULL)
+        notmuch_message_destroy(side->first);
+    side->first = NULL;
+    if (!side->asked)
+        query_error(side->db, status, err);
+    return side->asked;
+}
+
+/* The side whose message comes next; ours of two that are as old. */
+static struct side *side_of_next(struct run *r)
+{
+    if (r->ours.first == NULL || r->own.first == NULL)
+        return r->ours.first != NULL ? &r->ours : r->own.first != NULL ? &r->own : NULL;
+    time_t a = notmuch_message_get_date(r->ours.first), b = notmuch_message_get_date(r->own.first);
+    return (r->m->order == SEARCH_OLDEST ? b < a : b > a) ? &r->own : &r->ours;
+}
+
+static bool is_hidden(const struct run *r, notmuch_message_t *m)
+{
+    bool is = false;
+    for (size_t i = 0; i < COUNT(hidden) && !is; i++)
+        is = r->hides[i] && has_tag(m, hidden[i]);
+    return is;
+}
+
+/* A message of the user's own database as ours knows it, NULL where it does not. */
+static notmuch_message_t *twin_of(const struct run *r, notmuch_message_t *m)
+{
+    notmuch_message_t *twin = NULL;
+    if (r->ours.db == NULL ||
+        notmuch_database_find_message(r->ours.db, notmuch_message_get_message_id(m), &twin) != NOTMUCH_STATUS_SUCCESS)
+        return NULL;
+    const char *file = twin != NULL ? notmuch_message_get_filename(twin) : NULL;
+    if (twin != NULL && (file == NULL || file[0] == '\0')) {
+        notmuch_message_destroy(twin);
+        twin = NULL;
     }
+    return twin;
+}
+
+/* Is it given? Once, and not what is in the trash here: *twin_r is what stands for it, to be destroyed. */
+static bool wanted(struct run *r, const struct side *side, notmuch_message_t **twin_r)
+{
+    *twin_r = side == &r->own ? twin_of(r, side->first) : NULL;
+    return (*twin_r == NULL || !is_hidden(r, *twin_r)) &&
+           (r->own.db == NULL || seen_add(&r->seen, notmuch_message_get_message_id(side->first)));
+}
+
+/* The first message of a side, taken from it. */
+static bool send_first(struct run *r, struct side *side, uint32_t *at, uint32_t skip, struct err *err)
+{
+    notmuch_message_t *m = side->first, *twin = NULL;
+    bool ok = true;
+    if (r->m->msgs.n > 0)
+        ok = send_only(r, m, err);
+    else if (wanted(r, side, &twin) && (*at)++ >= skip)
+        ok = send_hit(r, m, twin, err);
+    if (twin != NULL)
+        notmuch_message_destroy(twin);
+    notmuch_message_destroy(m);
+    side->first = NULL;
+    return ok;
+}
+
+static bool send_hits(struct run *r, bool *canceled_r, struct err *err)
+{
     bool only = r->m->msgs.n > 0; /* what was sent by an earlier try is sent again: it is the same messages */
     uint32_t at = 0, limit = only ? UINT32_MAX : MIN(r->m->limit, HITS_MAX), skip = only ? 0 : r->m->offset + r->hits;
-    for (; r->hits < limit && notmuch_messages_valid(messages); notmuch_messages_move_to_next(messages), at++) {
-        if (at < skip)
-            continue;
-        notmuch_message_t *m = notmuch_messages_get(messages);
-        /* 0.37 shows an invalidated list as its end, or as a message without header */
-        if (m == NULL || notmuch_message_get_header(m, "from") == NULL) {
-            err_set(err, ERR_INDEX, "the index moved on");
+    if (limit > 0 &&
+        ((r->ours.db != NULL && !side_ask(&r->ours, err)) || (r->own.db != NULL && !side_ask(&r->own, err))))
+        return false;
+    for (unsigned looked = 1; r->hits < limit; looked++) {
+        if (!side_next(&r->ours, err) || !side_next(&r->own, err))
             return false;
-        }
-        bool sent = only ? send_only(r, m, err) : send_hit(r, m, err);
-        notmuch_message_destroy(m);
-        if (!sent)
+        struct side *side = side_of_next(r);
+        if (side == NULL)
+            break;
+        if (!send_first(r, side, &at, skip, err))
             return false;
-        if (at % 16 == 15 && superseded(r)) {
+        if (looked % 16 == 0 && superseded(r)) {
             *canceled_r = true;
             return true;
         }
     }
     return true;
+}
+
+/* ---- How many ---- */
+
+/* All ids of a side that `fn` wants. */
+static bool each_id(struct run *r, struct side *side, void (*fn)(struct run *, notmuch_message_t *, uint32_t *),
+                    uint32_t *n, bool *canceled_r, struct err *err)
+{
+    if (!side_ask(side, err))
+        return false;
+    for (unsigned looked = 1; !*canceled_r; looked++) {
+        if (!side_next(side, err))
+            return false;
+        if (side->first == NULL)
+            break;
+        fn(r, side->first, n);
+        notmuch_message_destroy(side->first);
+        side->first = NULL;
+        *canceled_r = looked % 64 == 0 && superseded(r);
+    }
+    return true;
+}
+
+/* Those of the user's own that ours has too are looked for among ours. */
+static void count_own(struct run *r, notmuch_message_t *m, uint32_t *n)
+{
+    notmuch_message_t *twin = twin_of(r, m);
+    if (twin != NULL && !is_hidden(r, twin))
+        seen_add(&r->seen, notmuch_message_get_message_id(m));
+    *n += twin == NULL || !is_hidden(r, twin);
+    if (twin != NULL)
+        notmuch_message_destroy(twin);
+}
+
+static void count_both(struct run *r, notmuch_message_t *m, uint32_t *n)
+{
+    *n += seen_has(&r->seen, notmuch_message_get_message_id(m));
+}
+
+static bool count_side(struct side *side, uint32_t *n, struct err *err)
+{
+    unsigned count = 0;
+    notmuch_status_t status = notmuch_query_count_messages(side->q, &count);
+    if (status != NOTMUCH_STATUS_SUCCESS)
+        query_error(side->db, status, err);
+    *n += count;
+    return status == NOTMUCH_STATUS_SUCCESS;
+}
+
+static bool count_hits(struct run *r, uint32_t *count_r, bool *canceled_r, struct err *err)
+{
+    uint32_t ours = 0, own = 0, both = 0;
+    bool ok = r->ours.db == NULL || count_side(&r->ours, &ours, err);
+    seen_free(&r->seen);
+    ok = ok && (r->own.db == NULL || each_id(r, &r->own, count_own, &own, canceled_r, err));
+    ok = ok && (r->seen.n == 0 || *canceled_r || ours == 0 || each_id(r, &r->ours, count_both, &both, canceled_r, err));
+    *count_r = ours + own - both;
+    return ok;
 }
 
 static notmuch_status_t query_make(struct run *r, const char *text, notmuch_query_t **q_r)
@@ -315,37 +477,85 @@ static notmuch_status_t query_make(struct run *r, const char *text, notmuch_quer
     return status;
 }
 
+static notmuch_status_t query_side(struct run *r, struct side *side, const char *text)
+{
+    bool own = side == &r->own;
+    notmuch_status_t status =
+        own ? notmuch_query_create_with_syntax(side->db, text, NOTMUCH_QUERY_SYNTAX_XAPIAN, &side->q)
+            : query_make(r, text, &side->q);
+    if (status != NOTMUCH_STATUS_SUCCESS || r->m->msgs.n > 0)
+        return status;
+    notmuch_query_set_sort(side->q,
+                           r->m->order == SEARCH_OLDEST ? NOTMUCH_SORT_OLDEST_FIRST : NOTMUCH_SORT_NEWEST_FIRST);
+    notmuch_query_set_omit_excluded(side->q, NOTMUCH_EXCLUDE_TRUE);
+    for (size_t i = 0; !own && i < COUNT(hidden); i++)
+        r->hides[i] = notmuch_query_add_tag_exclude(side->q, hidden[i]) == NOTMUCH_STATUS_SUCCESS;
+    if (!own)
+        return status;
+    notmuch_config_values_t *tags = notmuch_config_get_values(side->db, NOTMUCH_CONFIG_EXCLUDE_TAGS);
+    for (; notmuch_config_values_valid(tags); notmuch_config_values_move_to_next(tags))
+        (void)notmuch_query_add_tag_exclude(side->q, notmuch_config_values_get(tags));
+    notmuch_config_values_destroy(tags);
+    return status;
+}
+
+/* The user's own database knows neither accounts nor local ids. */
+static bool asks_own(const struct run *r)
+{
+    return r->s->own != NULL && r->m->account.n == 0 && r->m->msgs.n == 0;
+}
+
+static bool open_both(struct run *r, struct err *err)
+{
+    r->own_err = ERR_INIT;
+    if (asks_own(r) && !own_open(r->s, &r->own.db, &r->own_err))
+        log_msg(LOG_WARN, "%s", r->own_err.text);
+    if (!open_index(r, err)) {
+        if (r->own.db == NULL)
+            return false;
+        r->own_err = *err; /* what there is is searched */
+        *err = ERR_INIT;
+    }
+    r->ours.db = r->db;
+    return true;
+}
+
 static bool ask(struct run *r, const char *text, uint32_t *count_r, bool *canceled_r, struct err *err)
 {
-    notmuch_query_t *q = NULL;
-    unsigned count = 0;
-    if (!open_index(r, err))
+    struct side *const sides[] = {&r->ours, &r->own};
+    if (!open_both(r, err))
         return false;
-    notmuch_status_t status = query_make(r, text, &q);
-    if (status == NOTMUCH_STATUS_SUCCESS && r->m->msgs.n == 0) {
-        notmuch_query_set_sort(q, r->m->order == SEARCH_OLDEST ? NOTMUCH_SORT_OLDEST_FIRST : NOTMUCH_SORT_NEWEST_FIRST);
-        notmuch_query_set_omit_excluded(q, NOTMUCH_EXCLUDE_TRUE);
-        /* hidden unless the query names them; "ignored" means that it does */
-        (void)notmuch_query_add_tag_exclude(q, "deleted");
-        (void)notmuch_query_add_tag_exclude(q, "spam");
-    }
-    bool ok = status == NOTMUCH_STATUS_SUCCESS && send_hits(r, q, canceled_r, err);
-    if (status == NOTMUCH_STATUS_SUCCESS && ok && r->m->count && !*canceled_r) {
-        status = notmuch_query_count_messages(q, &count);
+    bool ok = true;
+    for (size_t i = 0; ok && i < COUNT(sides); i++) {
+        notmuch_status_t status = sides[i]->db != NULL ? query_side(r, sides[i], text) : NOTMUCH_STATUS_SUCCESS;
         ok = status == NOTMUCH_STATUS_SUCCESS;
+        if (!ok)
+            query_error(sides[i]->db, status, err);
     }
-    if (status != NOTMUCH_STATUS_SUCCESS)
-        query_error(r, status, err);
-    *count_r = r->m->msgs.n > 0 ? (uint32_t)r->nonly : count;
-    if (q != NULL)
-        notmuch_query_destroy(q);
+    ok = ok && send_hits(r, canceled_r, err);
+    if (r->m->msgs.n > 0)
+        *count_r = (uint32_t)r->nonly;
+    else if (ok && r->m->count && !*canceled_r)
+        ok = count_hits(r, count_r, canceled_r, err);
     return ok;
+}
+
+static void side_close(struct side *side)
+{
+    if (side->first != NULL)
+        notmuch_message_destroy(side->first);
+    if (side->q != NULL)
+        notmuch_query_destroy(side->q);
+    if (side->db != NULL)
+        notmuch_database_destroy(side->db);
+    *side = (struct side){.db = NULL};
 }
 
 static void close_index(struct run *r)
 {
-    if (r->db != NULL)
-        notmuch_database_destroy(r->db);
+    side_close(&r->ours);
+    side_close(&r->own);
+    seen_free(&r->seen);
     r->db = NULL;
 }
 
@@ -374,6 +584,8 @@ bool search_run(struct search *s, const struct m_QUERY *m, struct msg *next_r, s
         return false;
     if (canceled)
         err_set(&why, ERR_CANCELED, "superseded");
+    if (why.kind == ERR_NONE) /* found is what there is; and this is said of the rest */
+        memcpy(why.text, r.own_err.text, sizeof why.text);
     if (why.kind == ERR_NONE && m->count && !SEND(s->client, -1, err, HIT_COUNT, .req = req, .count = count))
         return false;
     return SEND(s->client, -1, err, QUERY_DONE, .req = req, .kind = (uint32_t)why.kind, .hits = r.hits,

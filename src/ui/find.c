@@ -215,6 +215,8 @@ static void search_event(struct ui *ui, void *arg, struct helper *h, struct msg 
             list_clear_hits(ui->search_list);
         if (d->kind != ERR_NONE && ui->prompt.kind == PROMPT_NONE) /* half a query is no mistake while it is typed */
             ui_note(ui, NOTE_ERROR, "%.*s", STR_FMT(d->text));
+        else if (d->kind == ERR_NONE && d->text.n) /* what could not be searched */
+            ui_note(ui, NOTE_WARNING, "%.*s", STR_FMT(d->text));
         if (ui->search_list) {
             ui->search_list->full_hits = true;
             list_stale(ui->search_list);

@@ -331,7 +331,7 @@ static struct list_row hit_row(const struct list *l, const struct hit *hit)
                                .flags = FLAG_SEEN,
                                .from_name = str_z(hit->from),
                                .subject = str_z(hit->subject)};
-        row = row_copy(hit->ref.account, &raw);
+        row = row_of_file(hit->ref.account, &raw, hit->ref.id ? STR("") : str_z(hit->path));
         row.ghost = true;
     }
     row_changes(l, &row);

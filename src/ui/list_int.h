@@ -11,6 +11,7 @@ struct gather {
     unsigned n, cap, got;
 };
 struct list_row row_copy(unsigned account, const struct msg_row *);
+struct list_row row_of_file(unsigned account, const struct msg_row *, struct str path); /* of no account's message */
 void row_free(struct list_row *);
 void rows_free(struct list_row *, unsigned n);
 /* Applies what the user did and the store has not answered; false where the row leaves the list by it. */

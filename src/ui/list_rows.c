@@ -24,9 +24,9 @@ static struct str keep(char **at, struct str s)
     return kept;
 }
 
-struct list_row row_copy(unsigned account, const struct msg_row *from)
+struct list_row row_of_file(unsigned account, const struct msg_row *from, struct str path)
 {
-    size_t size = from->from_name.n + from->from_addr.n + from->to.n + from->subject.n + from->msgid.n +
+    size_t size = path.n + from->from_name.n + from->from_addr.n + from->to.n + from->subject.n + from->msgid.n +
                   from->list_id.n + from->tags.n + from->sort_from.n + from->sort_subject.n + 1;
     struct list_row row = {.ref = {account, from->id},
                            .box = from->box,
@@ -48,7 +48,13 @@ struct list_row row_copy(unsigned account, const struct msg_row *from)
     row.tags = keep(&at, from->tags);
     row.sort_from = keep(&at, from->sort_from);
     row.sort_subject = keep(&at, from->sort_subject);
+    row.path = keep(&at, path);
     return row;
+}
+
+struct list_row row_copy(unsigned account, const struct msg_row *from)
+{
+    return row_of_file(account, from, STR(""));
 }
 
 bool row_changes(const struct list *l, struct list_row *row)
@@ -132,24 +138,26 @@ void gather_sort(struct gather *g)
 
 struct list_row row_again(const struct list_row *old)
 {
-    return row_copy(old->ref.account, &(struct msg_row){.id = old->ref.id,
-                                                        .box = old->box,
-                                                        .thread = old->thread,
-                                                        .date = old->date,
-                                                        .arrived = old->arrived,
-                                                        .size = old->size,
-                                                        .flags = old->flags,
-                                                        .attrs = old->attrs,
-                                                        .state = old->state,
-                                                        .from_name = old->from_name,
-                                                        .from_addr = old->from_addr,
-                                                        .to = old->to,
-                                                        .subject = old->subject,
-                                                        .msgid = old->msgid,
-                                                        .list_id = old->list_id,
-                                                        .tags = old->tags,
-                                                        .sort_from = old->sort_from,
-                                                        .sort_subject = old->sort_subject});
+    return row_of_file(old->ref.account,
+                       &(struct msg_row){.id = old->ref.id,
+                                         .box = old->box,
+                                         .thread = old->thread,
+                                         .date = old->date,
+                                         .arrived = old->arrived,
+                                         .size = old->size,
+                                         .flags = old->flags,
+                                         .attrs = old->attrs,
+                                         .state = old->state,
+                                         .from_name = old->from_name,
+                                         .from_addr = old->from_addr,
+                                         .to = old->to,
+                                         .subject = old->subject,
+                                         .msgid = old->msgid,
+                                         .list_id = old->list_id,
+                                         .tags = old->tags,
+                                         .sort_from = old->sort_from,
+                                         .sort_subject = old->sort_subject},
+                       old->path);
 }
 
 void gather_add(struct gather *g, struct list_row row)

@@ -99,6 +99,7 @@ struct list_row {
     uint64_t size;
     uint32_t flags, attrs, state;
     struct str from_name, from_addr, to, subject, msgid, list_id, tags, sort_from, sort_subject; /* in mem */
+    struct str path; /* its file, absolute, where no account has it (ref.id 0); in mem */
     char *mem;
     bool ghost;   /* no longer in the list; shown until the cursor leaves it */
     bool pending; /* an action on it is under way */

@@ -289,6 +289,7 @@ struct ui {
 
     /* reading */
     struct helper *spare, *spare_search;
+    char *message_path; /* of the message shown, where it is a file of no account */
     bool typing_query; /* each letter wants a `search` */
     pid_t ending[8];   /* killed, and not yet waited for; 0: none */
     struct {

@@ -3,6 +3,7 @@
 #include "ui/extra.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -291,6 +292,36 @@ static void wanted(const struct ui *ui, struct ref ref, unsigned view_flags, cha
     }
 }
 
+/* A file of the user's own notmuch database, which is none of ours: it is read, and nothing is done to it. */
+static void open_file(struct ui *ui, const struct list_row *row, unsigned view_flags)
+{
+    enum pane focus = ui->focus;
+    struct stat st;
+    char *path = mem_dup_n(row->path.p, row->path.n);
+    int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    bool ok = fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
+    ui_open_close(ui);
+    message_show(&ui->message, row->ref, row->subject, view_flags);
+    free(ui->message_path);
+    ui->message_path = path;
+    ui->waits_line = false;
+    ui->focus = focus;
+    ui->opened_ms = clock_mono_ms();
+    if (ok)
+        ui_view_fd(ui, fd, STR(""));
+    else
+        message_fail(&ui->message, fd >= 0 ? "This is no file of a mail any more."
+                                           : "The file of this message is gone: notmuch new tells your database.");
+    if (fd >= 0)
+        close(fd);
+}
+
+static bool is_shown(const struct ui *ui, const struct list_row *row)
+{
+    return ref_eq(row->ref, ui->message.ref) &&
+           (row->ref.id || (ui->message_path && str_eqz(row->path, ui->message_path)));
+}
+
 /* glance: who passes by a mail of which only the header is here does not fetch the rest. */
 static void open_row(struct ui *ui, unsigned view_flags, bool glance)
 {
@@ -299,6 +330,10 @@ static void open_row(struct ui *ui, unsigned view_flags, bool glance)
     char want[128];
     if (!row)
         return;
+    if (!row->ref.id && row->path.n && row->path.p[0] == '/') {
+        open_file(ui, row, view_flags);
+        return;
+    }
     if (!row->ref.id) {
         ui_note(ui, NOTE_WARNING, "this message belongs to no account of tuimail");
         return;
@@ -342,7 +377,7 @@ void ui_follow(struct ui *ui)
         return;
     if (!row)
         ui_open_close(ui);
-    else if (!ref_eq(row->ref, ui->message.ref))
+    else if (!is_shown(ui, row))
         open_row(ui, 0, true);
 }
 

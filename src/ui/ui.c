@@ -450,6 +450,7 @@ void ui_free(struct ui **at)
     helper_cool_search(ui);
     helper_end(&ui->counter);
     helper_reap(ui);
+    free(ui->message_path);
     watch_free(&ui->count_timer);
     watch_free(&ui->rank_timer);
     watch_free(&ui->seen_timer);
