@@ -392,7 +392,9 @@ static void on_fetched(struct ui *ui, void *arg, const struct msg *m)
         return;
     }
     if (f->kind == ERR_NONE) {
-        ui_note(ui, NOTE_INFO, "%.*s: %u new", STR_FMT(f->account), f->fresh);
+        buf_addf(&words, "%.*s: %u new", STR_FMT(f->account), f->fresh);
+        ui_note_told(ui, NOTE_INFO, -1, ERR_NONE, buf_str(&words));
+        buf_fini(&words);
         return;
     }
     buf_addf(&words, "%.*s: %.*s", STR_FMT(f->account), STR_FMT(f->text));

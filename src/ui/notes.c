@@ -69,7 +69,7 @@ void ui_note_told(struct ui *ui, uint8_t level, int account, enum err_kind kind,
     bool line = account >= 0 && (err_scope(kind) == SCOPE_ACCOUNT || kind == ERR_CHANNEL);
     /* what is tried again by itself needs nobody */
     const char *hint = line && err_retry(kind) == RETRY_AFTER_CHANGE ? err_hint(kind) : "";
-    if (level == NOTE_INFO && ui->status[0] && ui->status_level > NOTE_INFO &&
+    if (level == NOTE_INFO && !ui->answer && !ui->late.req && ui->status[0] && ui->status_level > NOTE_INFO &&
         clock_mono_ms() - ui->status_ms < NOTE_STAYS_MS) { /* what went wrong is to be read before what went well */
         ui_note_quiet(ui, "%.*s", STR_FMT(text));
         return;
