@@ -60,6 +60,14 @@ const struct subcommand cli_commands[] = {
      "to be sent, or one that was not sent and why. What is on its way to the server cannot be dropped. A mail that is "
      "dropped and was written here is a draft again.",
      queue_main},
+    {"sieve", "list|get|put|check|activate|deactivate|delete|rename ACCOUNT [NAME] [FILE]", CLI_ACCOUNTS,
+     "work on the scripts by which the server filters mail",
+     "For accounts with option sieve. list marks the active script with *. get writes to FILE, put and check read FILE; "
+     "standard output and input without it. put keeps the script under NAME only where the server can compile it; "
+     "check does not keep it. What the server says of errors and warnings goes to standard error, and the status is 65 "
+     "for a script that it does not take, 66 for a name that it does not have. deactivate leaves no script active. "
+     "rename takes the new name in place of FILE.",
+     sieve_main},
     {"export", "[--format=mbox|maildir] [--account NAME] [--mailbox NAME] [--output PATH] [--overwrite] [QUERY]",
      CLI_ACCOUNTS, "copy mail into an mbox file or a Maildir",
      "Every mail that the query finds, or that the mailbox or the account holds, byte for byte; with --mailbox and a "

@@ -1,39 +1,44 @@
 /* What must hold between options, whatever their order in the file. */
 #include "conf/internal.h"
 
+static bool has_tunnel(const struct account *a, const struct endpoint *e)
+{
+    return e != &a->sieve && account_tunnel(a, e == &a->out)[0];
+}
+
 void account_apply_tls(struct account *a)
 {
-    struct endpoint *both[] = {&a->in, &a->out};
+    struct endpoint *all[] = {&a->in, &a->out, &a->sieve};
     bool none = strcmp(a->tls, "none") == 0;
-    for (size_t i = 0; i < COUNT(both); i++)
-        if (both[i]->tls != TLS_IMPLICIT) /* a tunnel is the user's own way of keeping a line safe */
-            both[i]->tls = none || account_tunnel(a, i == 1)[0] ? TLS_NONE : TLS_STARTTLS;
+    for (size_t i = 0; i < COUNT(all); i++)
+        if (all[i]->tls != TLS_IMPLICIT) /* a tunnel is the user's own way of keeping a line safe */
+            all[i]->tls = none || has_tunnel(a, all[i]) ? TLS_NONE : TLS_STARTTLS;
 }
 
 static bool is_network(const struct endpoint *e)
 {
-    return e->proto == PROTO_IMAP || e->proto == PROTO_POP3 || e->proto == PROTO_SMTP;
+    return e->proto == PROTO_IMAP || e->proto == PROTO_POP3 || e->proto == PROTO_SMTP || e->proto == PROTO_SIEVE;
 }
 
 static bool check_tls(const struct account *a, struct err *err)
 {
-    const struct endpoint *both[] = {&a->in, &a->out};
+    const struct endpoint *all[] = {&a->in, &a->out, &a->sieve};
     bool used = false;
     if (strcmp(a->tls, "none") != 0)
         return true;
-    for (size_t i = 0; i < COUNT(both); i++) {
-        if (both[i]->tls != TLS_NONE || !is_network(both[i]) || account_tunnel(a, i == 1)[0])
+    for (size_t i = 0; i < COUNT(all); i++) {
+        if (all[i]->tls != TLS_NONE || !is_network(all[i]) || has_tunnel(a, all[i]))
             continue;
         used = true;
-        if (!a->insecure && !host_is_loopback(both[i]->host))
+        if (!a->insecure && !host_is_loopback(all[i]->host))
             return err_set(
                 err, ERR_CONFIG,
                 "account %s: tls none would send your password to %s for everybody on the way to read; it is for "
                 "this machine (localhost) alone, unless you write: set -a %s insecure yes",
-                a->name, both[i]->host, a->name);
+                a->name, all[i]->host, a->name);
     }
-    return used ||
-           err_set(err, ERR_CONFIG, "account %s: tls none, but none of its URLs is imap:, pop3: or smtp:", a->name);
+    return used || err_set(err, ERR_CONFIG,
+                           "account %s: tls none, but none of its URLs is imap:, pop3:, smtp: or sieve:", a->name);
 }
 
 static bool same_mailbox(const struct endpoint *a, const struct endpoint *b)

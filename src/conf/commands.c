@@ -35,7 +35,7 @@ static bool run_account(struct conf *conf, UNUSED struct loader *loader, const s
     if (old)
         return err_set(err, ERR_CONFIG, "account %s exists already (%s)", name, old->defined_in);
     struct endpoint in;
-    if (!endpoint_parse(line->words[2], false, &in, err))
+    if (!endpoint_parse(line->words[2], URL_INCOMING, &in, err))
         return false;
     conf->accounts = mem_resize(conf->accounts, conf->naccounts + 1, sizeof *conf->accounts);
     struct account *a = &conf->accounts[conf->naccounts++];

@@ -61,6 +61,7 @@ void account_fini(struct account *a)
     free(a->name);
     endpoint_fini(&a->in);
     endpoint_fini(&a->out);
+    endpoint_fini(&a->sieve);
 }
 
 struct conf *conf_defaults(void)

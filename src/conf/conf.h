@@ -31,7 +31,7 @@ void line_fini(struct line *);
 void line_quote(struct str word, struct buf *out);
 
 /* ---- Accounts and options ----------------------------------------------------------------------- */
-enum proto { PROTO_NONE, PROTO_IMAP, PROTO_POP3, PROTO_SMTP, PROTO_MAILDIR, PROTO_SENDMAIL };
+enum proto { PROTO_NONE, PROTO_IMAP, PROTO_POP3, PROTO_SMTP, PROTO_MAILDIR, PROTO_SENDMAIL, PROTO_SIEVE };
 enum tls_mode { TLS_IMPLICIT, TLS_STARTTLS, TLS_NONE /* only as the user wrote tls = none */ };
 struct endpoint {
     enum proto proto;
@@ -51,10 +51,10 @@ struct cache_policy {
 /* Values of all options; the fields are the options' names with - as _. Strings are "" and never NULL unless said; all
  * owned by the conf. */
 struct account {
-    char *name; /* [A-Za-z0-9._-]{1,64}, not "." or "..": it is a directory name too */
-    struct endpoint in, out;
-    char *from;       /* "Name <addr>"; default: the user of the URL if it is an address */
-    char *alternates; /* further own addresses, blank or comma separated, with * */
+    char *name;                     /* [A-Za-z0-9._-]{1,64}, not "." or "..": it is a directory name too */
+    struct endpoint in, out, sieve; /* sieve: PROTO_NONE where it is not set */
+    char *from;                     /* "Name <addr>"; default: the user of the URL if it is an address */
+    char *alternates;               /* further own addresses, blank or comma separated, with * */
     char *password_command, *password_file, *send_password_command, *send_password_file;
     bool keyring; /* secret-tool lookup service tuimail account NAME */
     char *tls; /* "auto": as the URL says; "none": no TLS for imap:, pop3:, smtp: URLs (loopback, or with insecure) */
@@ -228,8 +228,9 @@ char *conf_root(const struct conf *, const char *store_arg, struct err *);
 /* "imaps://alice@imap.example.org:993" and the like into *endpoint_r (endpoint_fini frees). The user is
  * percent-decoded, and all up to the last @ is the user; a host is a name in ASCII (A-labels), an IPv4 address or an
  * IPv6 address in []. CR, LF, NUL and other control characters are refused also in their %xx form, and so is a
- * password. `submission`: smtp, smtps; else imap, imaps, pop3, pop3s, maildir. */
-bool endpoint_parse(const char *url, bool submission, struct endpoint *endpoint_r, struct err *);
+ * password. URL_SUBMISSION: smtp, smtps; URL_SIEVE: sieve, sieves; else imap, imaps, pop3, pop3s, maildir. */
+enum url_for { URL_INCOMING, URL_SUBMISSION, URL_SIEVE };
+bool endpoint_parse(const char *url, enum url_for, struct endpoint *endpoint_r, struct err *);
 void endpoint_fini(struct endpoint *);
 void endpoint_format(const struct endpoint *, struct buf *out); /* endpoint_parse gives it back */
 const char *proto_name(enum proto);
@@ -263,7 +264,7 @@ enum opt_type {
     OPT_PATH,    /* a leading ~/ is expanded -> char * */
     OPT_COMMAND, /* for /bin/sh -c -> char * */
     OPT_ADDRESS, /* "Name <addr>" -> char * */
-    OPT_URL,     /* -> struct endpoint */
+    OPT_URL,     /* of what `min` says (enum url_for) -> struct endpoint */
     OPT_LEAVE,   /* keep, delete, "days N" -> leave_text, leave, leave_days */
     OPT_COLUMNS, /* -> list_format, columns */
     OPT_CACHE,   /* headers, all, "recent N" -> cache_text, cache */
@@ -314,6 +315,10 @@ enum login {
 };
 enum login account_login(const struct account *, bool submission);
 const char *account_tunnel(const struct account *, bool submission); /* the command, "" where there is none */
+/* The same for the server of option sieve, which the account's own login serves: its user where the URL names none, its
+ * password, token or certificate; but no tunnel. */
+enum login account_sieve_login(const struct account *);
+const char *account_sieve_user(const struct account *);
 bool account_has_oauth(const struct account *); /* option oauth-provider: its tokens come from libexec/oauth */
 
 /* What only `spawn` may get for another program: it comes as an fd, which passes through `store` unread. */

@@ -59,10 +59,20 @@ const struct option conf_options[] = {
      .type = OPT_URL,
      ACCOUNT(out),
      .def = "",
+     .min = URL_SUBMISSION,
      .help = "Where mail is handed over for sending",
      .more = "smtps://USER@HOST (TLS from the first byte) or smtp://USER@HOST (STARTTLS required). The user may be "
              "left out where "
              "the server needs no login."},
+    {.name = "sieve",
+     .type = OPT_URL,
+     ACCOUNT(sieve),
+     .def = "",
+     .min = URL_SIEVE,
+     .help = "Server of the scripts that filter mail as it arrives (ManageSieve)",
+     .more =
+         "sieve://HOST (STARTTLS required) or sieves://HOST (TLS from the first byte), port 4190. The account's own "
+         "user and password serve; another user may be named, as in sieve://USER@HOST."},
     /* ---- accounts: OAuth 2.0 ---- */
     {.name = "oauth-provider",
      .type = OPT_CHOICE,

@@ -36,6 +36,20 @@ enum login account_login(const struct account *a, bool submission)
     return account_tunnel(a, submission)[0] ? LOGIN_NOTHING : LOGIN_PASSWORD;
 }
 
+const char *account_sieve_user(const struct account *a)
+{
+    return a->sieve.user && a->sieve.user[0] ? a->sieve.user : a->in.user;
+}
+
+enum login account_sieve_login(const struct account *a)
+{
+    const char *user = account_sieve_user(a);
+    return !user || !user[0]                                ? LOGIN_NOTHING
+           : a->token_command[0] || account_has_oauth(a)    ? LOGIN_TOKEN
+           : a->tls_cert_file[0] && !has_password(a, false) ? LOGIN_CERTIFICATE
+                                                            : LOGIN_PASSWORD;
+}
+
 /* ---- Commands ----------------------------------------------------------------------------------- */
 
 /* Closes all but the standard three: no channel and no other account's pipe may reach a command. */

@@ -9,19 +9,20 @@ static const struct scheme {
     enum proto proto;
     enum tls_mode tls;
     uint16_t port;
-    bool submission;
+    enum url_for what;
 } schemes[] = {
-    {"imaps", PROTO_IMAP, TLS_IMPLICIT, 993, false},    {"imap", PROTO_IMAP, TLS_STARTTLS, 143, false},
-    {"pop3s", PROTO_POP3, TLS_IMPLICIT, 995, false},    {"pop3", PROTO_POP3, TLS_STARTTLS, 110, false},
-    {"maildir", PROTO_MAILDIR, TLS_IMPLICIT, 0, false}, {"smtps", PROTO_SMTP, TLS_IMPLICIT, 465, true},
-    {"smtp", PROTO_SMTP, TLS_STARTTLS, 587, true},
+    {"imaps", PROTO_IMAP, TLS_IMPLICIT, 993, URL_INCOMING},    {"imap", PROTO_IMAP, TLS_STARTTLS, 143, URL_INCOMING},
+    {"pop3s", PROTO_POP3, TLS_IMPLICIT, 995, URL_INCOMING},    {"pop3", PROTO_POP3, TLS_STARTTLS, 110, URL_INCOMING},
+    {"maildir", PROTO_MAILDIR, TLS_IMPLICIT, 0, URL_INCOMING}, {"smtps", PROTO_SMTP, TLS_IMPLICIT, 465, URL_SUBMISSION},
+    {"smtp", PROTO_SMTP, TLS_STARTTLS, 587, URL_SUBMISSION},   {"sieves", PROTO_SIEVE, TLS_IMPLICIT, 4190, URL_SIEVE},
+    {"sieve", PROTO_SIEVE, TLS_STARTTLS, 4190, URL_SIEVE},
 };
 
 const char *proto_name(enum proto proto)
 {
     static const char *const names[] = {
-        [PROTO_NONE] = "none", [PROTO_IMAP] = "imap",       [PROTO_POP3] = "pop3",
-        [PROTO_SMTP] = "smtp", [PROTO_MAILDIR] = "maildir", [PROTO_SENDMAIL] = "sendmail"};
+        [PROTO_NONE] = "none",       [PROTO_IMAP] = "imap",         [PROTO_POP3] = "pop3",  [PROTO_SMTP] = "smtp",
+        [PROTO_MAILDIR] = "maildir", [PROTO_SENDMAIL] = "sendmail", [PROTO_SIEVE] = "sieve"};
     return (unsigned)proto < COUNT(names) ? names[proto] : "none";
 }
 
@@ -166,21 +167,26 @@ static bool parse_authority(struct str rest, struct endpoint *e, struct err *err
 }
 
 /* NULL with *err where there is none. */
-static const struct scheme *find_scheme(struct str name, bool submission, struct err *err)
+static const struct scheme *find_scheme(struct str name, enum url_for what, struct err *err)
 {
+    static const char *const instead[] = {[URL_INCOMING] =
+                                              "an account reads from imaps:, imap:, pop3s:, pop3: or maildir:",
+                                          [URL_SUBMISSION] = "send knows smtps: and smtp:",
+                                          [URL_SIEVE] = "sieve knows sieves: and sieve:"};
+    static const char *const is_for[] = {[URL_INCOMING] = "is for reading mail",
+                                         [URL_SUBMISSION] = "is for sending mail",
+                                         [URL_SIEVE] = "is for scripts on the server"};
     const char *names[COUNT(schemes) + 1] = {NULL};
     size_t n = 0;
     for (size_t i = 0; i < COUNT(schemes); i++) {
         bool same = str_case_eqz(name, schemes[i].name);
-        if (same && schemes[i].submission == submission)
+        if (same && schemes[i].what == what)
             return &schemes[i];
         if (same) {
-            err_set(err, ERR_CONFIG, "%s: is for %s", schemes[i].name,
-                    submission ? "reading mail; send knows smtps: and smtp:"
-                               : "sending mail; an account reads from imaps:, imap:, pop3s:, pop3: or maildir:");
+            err_set(err, ERR_CONFIG, "%s: %s; %s", schemes[i].name, is_for[schemes[i].what], instead[what]);
             return NULL;
         }
-        if (schemes[i].submission == submission)
+        if (schemes[i].what == what)
             names[n++] = schemes[i].name;
     }
     char *word = mem_dup_n(name.p, name.n);
@@ -193,7 +199,7 @@ static const struct scheme *find_scheme(struct str name, bool submission, struct
     return NULL;
 }
 
-bool endpoint_parse(const char *url, bool submission, struct endpoint *endpoint_r, struct err *err)
+bool endpoint_parse(const char *url, enum url_for what, struct endpoint *endpoint_r, struct err *err)
 {
     struct str all = str_z(url);
     size_t colon;
@@ -201,8 +207,10 @@ bool endpoint_parse(const char *url, bool submission, struct endpoint *endpoint_
         return err_set(err, ERR_CONFIG, "a control character in the URL");
     if (!str_find(all, ':', &colon))
         return err_set(err, ERR_CONFIG, "\"%s\" is not a URL; write for example %s", url,
-                       submission ? "smtps://alice@smtp.example.org" : "imaps://alice@imap.example.org");
-    const struct scheme *scheme = find_scheme(str_sub(all, 0, colon), submission, err);
+                       what == URL_SUBMISSION ? "smtps://alice@smtp.example.org"
+                       : what == URL_SIEVE    ? "sieve://imap.example.org"
+                                              : "imaps://alice@imap.example.org");
+    const struct scheme *scheme = find_scheme(str_sub(all, 0, colon), what, err);
     if (!scheme)
         return false;
     struct endpoint e = {.proto = scheme->proto, .tls = scheme->tls, .port = scheme->port};
@@ -220,7 +228,7 @@ bool endpoint_parse(const char *url, bool submission, struct endpoint *endpoint_
         ok = err_set(err, ERR_CONFIG, "// is missing after %s:", scheme->name);
     } else {
         ok = parse_authority(str_sub(rest, 2, rest.n), &e, err);
-        if (ok && !submission && !e.user)
+        if (ok && what == URL_INCOMING && !e.user)
             ok = err_set(err, ERR_CONFIG, "the user is missing: %s://USER@%s", scheme->name, e.host);
     }
     if (!ok) {

@@ -194,7 +194,7 @@ static bool set_address(struct conf *c, struct account *a, const struct option *
 static bool set_url(struct conf *c, struct account *a, const struct option *o, const char *value, struct err *err)
 {
     struct endpoint e = {.proto = PROTO_NONE};
-    if (value[0] && !endpoint_parse(value, true, &e, err)) {
+    if (value[0] && !endpoint_parse(value, (enum url_for)o->min, &e, err)) {
         err_prefix(err, "%s", o->name);
         return false;
     }

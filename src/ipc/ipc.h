@@ -25,9 +25,20 @@ enum role {
     ROLE_OAUTH,
     ROLE_ARCHIVE,
     ROLE_POST,
+    ROLE_SIEVE,
     ROLE_COUNT
 };
-enum service { SERVICE_INCOMING, SERVICE_SUBMISSION };
+enum service { SERVICE_INCOMING, SERVICE_SUBMISSION, SERVICE_SIEVE, SERVICE_COUNT };
+enum sieve_verb {
+    SIEVE_LIST,
+    SIEVE_GET,
+    SIEVE_PUT,
+    SIEVE_CHECK,
+    SIEVE_ACTIVATE, /* name "": none */
+    SIEVE_DELETE,
+    SIEVE_RENAME,
+    SIEVE_VERB_COUNT
+};
 enum account_state {
     ACCOUNT_OFFLINE,
     ACCOUNT_CONNECTING,

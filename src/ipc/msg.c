@@ -64,6 +64,7 @@ static void visit_i64(struct visit *v, const char *name, int64_t *value)
 #define A BIT(ROLE_OAUTH)
 #define R BIT(ROLE_ARCHIVE)
 #define W BIT(ROLE_POST)
+#define M BIT(ROLE_SIEVE)
 #define FD true
 #define NOFD false
 static const struct row {
@@ -87,6 +88,7 @@ static const struct row {
 #undef A
 #undef R
 #undef W
+#undef M
 #undef FD
 #undef NOFD
 

@@ -65,7 +65,8 @@ bool sandbox_enter(const struct sandbox *box, char report_r[200], struct err *er
     struct sandbox_paths paths = {.read = {NULL}, .write = {NULL}};
     static const char *const null_device[] = {"/dev/null", NULL};
     struct buf report = BUF_INIT(199);
-    bool network = box->role == ROLE_FETCH || box->role == ROLE_SEND || box->role == ROLE_OAUTH || box->role == ROLE_POST;
+    bool network = box->role == ROLE_FETCH || box->role == ROLE_SEND || box->role == ROLE_OAUTH ||
+                   box->role == ROLE_POST || box->role == ROLE_SIEVE;
     paths_add(paths.read, paths_all);
     paths_add(paths.read, network ? paths_network : (const char *const[]){NULL});
 #ifdef TUIMAIL_ASAN

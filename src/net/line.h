@@ -8,7 +8,7 @@
 
 struct line_way {
     const struct account *account;
-    bool submission;
+    bool submission, sieve; /* neither: the incoming one */
     const struct stream_options *options;
     /* Gets what only `spawn` can (another program's fd), which the caller then owns. refused: the server did not take
      * the last access token. Blocks. */

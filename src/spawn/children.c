@@ -147,7 +147,7 @@ bool account_known(struct spawn *s, struct str account)
 
 void child_start(struct spawn *s, enum role role, struct str account, uint64_t tag)
 {
-    bool needs_account = role == ROLE_FETCH || role == ROLE_SEND;
+    bool needs_account = role == ROLE_FETCH || role == ROLE_SEND || role == ROLE_SIEVE;
     struct child *c = child_add(s, role, needs_account ? account : STR(""), tag);
     const char *refused = NULL;
     if (!needs_account && role != ROLE_INDEX && role != ROLE_SEARCH)

@@ -369,6 +369,8 @@ bool acct_exited(struct acct *a, enum role role, uint64_t tag, struct str text)
 {
     if (role == ROLE_SEND)
         return outbox_exited(a, tag, text);
+    if (role == ROLE_SIEVE)
+        return sieve_exited(a, tag, text);
     if (role != ROLE_FETCH || tag == 0 || tag != a->tag)
         return false;
     char why[300];
@@ -663,6 +665,7 @@ void acct_free(struct acct **acct)
     acct_pass_end(a, ERR_CANCELED, "the store ends");
     import_free_all(a);
     outbox_free(a);
+    sieve_free(a);
     watch_free(&a->restart);
     watch_free(&a->retry);
     watch_free(&a->wake);

@@ -100,7 +100,8 @@ struct acct {
     struct {
         uint64_t tag;
         char said[400];
-    } command[2]; /* by enum service: the last command that spawn ran for us, and how it failed, if it did */
+    } command[SERVICE_COUNT]; /* by enum service: the last command that spawn ran for us, and how it failed, if it did
+                               */
     unsigned attempt;
     struct watch *retry;
     int64_t again; /* wall clock: when `retry` fires */
@@ -177,6 +178,7 @@ struct acct {
     struct import_req *imports; /* account_import.c */
     struct settle_req *settles;
     struct sending *sending;
+    struct sieving *sieving;
     struct watch *out_timer;
     struct watch *snooze_timer;
     int64_t remind_since; /* monotonic: one is due and the account is not up to date; 0 none */
@@ -422,6 +424,15 @@ bool remind_due(struct acct *, struct str name, struct str arg, struct came *cam
 /* The mailbox of a role (enum box_role), created by an intent where there is none. 0 with *err. */
 uint64_t acct_role_box(struct acct *, uint8_t role, struct err *);
 void outbox_free(struct acct *);
+
+/* ---- Scripts on the server (sieve.c) ------------------------------------------------------------ */
+void sieve_ask(struct acct *, uint64_t client, const struct msg *); /* SIEVE; the fd stays the caller's */
+void sieve_started(struct acct *, uint64_t tag, int fd);
+bool sieve_exited(struct acct *, uint64_t tag, struct str text); /* false: not ours */
+/* What it asked spawn for, by the tag of SECRET_GET; false: not its own. Takes fd over where it is. tag 0: typed. */
+bool sieve_secret(struct acct *, uint64_t tag, int fd, enum err_kind, struct str text);
+void sieve_free(struct acct *);
+
 /* A file of the outbox directory by the name an intent carries; -1 with *err. */
 int outbox_file(struct server *, struct str name, struct err *);
 void outbox_unlink(struct server *, struct str name);

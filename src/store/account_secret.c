@@ -51,6 +51,8 @@ void acct_secret(struct acct *a, uint8_t service, uint64_t tag, int fd, enum err
         outbox_secret(a, fd, kind, text);
         return;
     }
+    if (tag != 0 && sieve_secret(a, tag, fd, kind, text))
+        return;
     if (tag == 0 || tag != a->secret_tag || service != SERVICE_INCOMING || !a->fetch) {
         if (fd >= 0)
             close(fd);
@@ -82,6 +84,11 @@ void acct_secret_given(struct acct *a, uint8_t service, int fd)
 {
     if (service == SERVICE_SUBMISSION) {
         outbox_secret(a, fd, ERR_NONE, STR(""));
+        return;
+    }
+    if (service == SERVICE_SIEVE) {
+        if (!sieve_secret(a, 0, fd, ERR_NONE, STR("")))
+            close(fd);
         return;
     }
     if (a->secret_wanted && a->fetch) {

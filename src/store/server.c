@@ -230,6 +230,8 @@ static void spawn_started(struct server *s, struct msg *m)
         acct_started(a, st->tag, fd);
     else if (a && st->role == ROLE_SEND)
         outbox_started(a, st->tag, fd);
+    else if (a && st->role == ROLE_SIEVE)
+        sieve_started(a, st->tag, fd);
     else
         close(fd);
 }

@@ -556,6 +556,7 @@ static struct acct *account_of(struct client *c, const struct msg *m, uint32_t *
         OF(SUBMIT);
         OF(OUTBOX_ACT);
         OF(CHECK_LOGIN);
+        OF(SIEVE);
         OF(SAVE);
         OF(IMPORT);
         OF(SETTLE);
@@ -600,6 +601,9 @@ static void account_message(struct client *c, struct acct *a, struct msg *m, uin
         break;
     case MSG_OUTBOX_ACT:
         outbox_act(a, c->id, m);
+        break;
+    case MSG_SIEVE:
+        sieve_ask(a, c->id, m);
         break;
     case MSG_CHECK_LOGIN:
         outbox_check(a, c->id, req);
@@ -668,7 +672,8 @@ void client_message(struct client *c, struct msg *m)
         a = account_of(c, m, &req);
         if (!a)
             server_refuse(c->srv, c->id, req, ERR_NO_ACCOUNT, "there is no such account");
-        else if (!a->db && m->kind != MSG_WATCH && m->kind != MSG_SET_OFFLINE && m->kind != MSG_SECRET_GIVEN)
+        else if (!a->db && m->kind != MSG_WATCH && m->kind != MSG_SET_OFFLINE && m->kind != MSG_SECRET_GIVEN &&
+                 m->kind != MSG_SIEVE)
             server_refuse(c->srv, c->id, req, a->why, a->text);
         else
             account_message(c, a, m, req);

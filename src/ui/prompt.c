@@ -76,7 +76,9 @@ bool ui_ask_secret(struct ui *ui, int account)
         if ((account >= 0 && i != (unsigned)account) || !a->secret_wanted || a->secret_declined)
             continue;
         snprintf(label, sizeof label, "password of %.40s%s%s: ", a->name,
-                 a->secret_service == SERVICE_SUBMISSION ? ", for sending" : "",
+                 a->secret_service == SERVICE_SUBMISSION ? ", for sending"
+                 : a->secret_service == SERVICE_SIEVE    ? ", for its scripts"
+                                                         : "",
                  a->secret_refused ? " (the last one was refused)" : "");
         struct prompt *p = begin(ui, PROMPT_SECRET, label);
         p->account = i;

@@ -149,7 +149,9 @@ static void on_account(struct ui *ui, const struct m_ACCOUNT *m)
     acct->why = (enum err_kind)MIN(m->kind, (uint32_t)ERR_COUNT - 1);
     snprintf(acct->text, sizeof acct->text, "%.*s", (int)MIN(m->text.n, sizeof acct->text - 1),
              m->text.n ? m->text.p : "");
-    if (acct->secret_service == SERVICE_INCOMING ? m->state != ACCOUNT_WANTS_SECRET : !m->outbox)
+    if (acct->secret_service == SERVICE_INCOMING     ? m->state != ACCOUNT_WANTS_SECRET
+        : acct->secret_service == SERVICE_SUBMISSION ? !m->outbox
+                                                     : false)
         acct->secret_wanted = false;
     if (!was_good && line_good(acct))
         ui_note_line_over(ui, (unsigned)at);

@@ -27,7 +27,7 @@ import time
 
 USERS = ("alice", "bob", "carol")
 PASSWORD = "secret"
-PROTOCOLS = ("imap", "imaps", "pop3", "pop3s", "submission", "submissions", "lmtp", "relay")
+PROTOCOLS = ("imap", "imaps", "pop3", "pop3s", "submission", "submissions", "lmtp", "relay", "sieve")
 
 
 def free_ports(count):
@@ -176,6 +176,24 @@ service auth {{
 """
 
 
+SIEVE = """
+protocols = $protocols sieve
+protocol lmtp {{
+  mail_plugins = $mail_plugins sieve
+}}
+service managesieve-login {{
+  chroot =
+  inet_listener sieve {{
+    port = {sieve}
+  }}
+}}
+plugin {{
+  sieve = file:~/sieve;active=~/.dovecot.sieve
+  sieve_max_script_size = 100k
+}}
+"""
+
+
 def deliver(port, recipient, message, sender="sender@example.org"):
     with contextlib.closing(smtplib.LMTP("127.0.0.1", port)) as lmtp:
         lmtp.sendmail(sender, [recipient], message)
@@ -312,7 +330,8 @@ class Server(Outside):
     refuses = ""  # in names of mailboxes
 
     def __init__(self, directory, extra="", mechanisms="plain login cram-md5 scram-sha-1 scram-sha-256",
-                 imap_capability="", separator="/", relay=True, compress=False, before=None):
+                 imap_capability="", separator="/", relay=True, compress=False, before=None, sieve=False):
+        self.sieve = sieve
         self.dir = os.path.abspath(directory)
         if compress:
             extra += "protocol imap {\n mail_plugins = $mail_plugins imap_zlib\n}\n"
@@ -353,7 +372,7 @@ class Server(Outside):
         """On ports that are free now."""
         ports = dict(zip(PROTOCOLS, free_ports(len(PROTOCOLS))))
         with open(os.path.join(self.dir, "dovecot.conf"), "w") as f:
-            f.write(CONFIG.format(**config, **ports))
+            f.write((CONFIG + (SIEVE if self.sieve else "")).format(**config, **ports))
         self.info = dict(ports, ca=os.path.join(self.dir, "ca.pem"), dir=self.dir, users=USERS, password=PASSWORD)
         if relay:
             self.relay = _RelayServer(("127.0.0.1", ports["relay"]), _Relay)
@@ -365,7 +384,7 @@ class Server(Outside):
         program = shutil.which("dovecot", path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin")
         self.process = subprocess.Popen([program, "-F", "-c", os.path.join(self.dir, "dovecot.conf")],
                                         stdout=open(os.path.join(self.dir, "stdout"), "w"), stderr=subprocess.STDOUT)
-        self.wait_for("imap", "imaps", "pop3", "pop3s", "lmtp", "submission")
+        self.wait_for("imap", "imaps", "pop3", "pop3s", "lmtp", "submission", *(["sieve"] if self.sieve else []))
 
     def close(self):
         self.stop()

@@ -9,7 +9,7 @@ import sys
 
 TOP = os.environ.get("TUIMAIL_SRC", os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 SRC = os.path.join(TOP, "src")
-PROGRAMS = ("spawn", "fetch", "index", "search", "view", "send", "oauth", "archive", "post", "ui", "cli")
+PROGRAMS = ("spawn", "fetch", "index", "search", "view", "send", "oauth", "archive", "post", "sieve", "ui", "cli")
 # What each module may include, besides itself.
 BELOW = {
     "base": (),
@@ -32,6 +32,7 @@ BELOW = {
     "http": ("base", "conf"),
     "oauth": ("base", "conf", "http", "ipc"),
     "post": ("base", "conf", "http", "ipc"),
+    "sieve": ("base", "conf", "ipc", "mail", "net"),
     "archive": ("base", "ipc", "mail", "maildir"),
     "ui": ("base", "conf", "cmd", "ipc", "mail", "client", "store"),
     "cli": ("base", "conf", "cmd", "ipc", "mail", "client", "store", "ui"),

@@ -186,7 +186,7 @@ static void test_urls(void **state)
     (void)state;
     static const struct {
         const char *url;
-        bool submission;
+        enum url_for submission;
         const char *wanted;
     } rows[] = {
         {"imaps://alice@imap.example.org", false, "imap 0 alice imap.example.org 993  imaps://alice@imap.example.org"},
@@ -197,6 +197,8 @@ static void test_urls(void **state)
         {"imaps://\xc3\xa4%20x@[::1]:99", false, "imap 0 \xc3\xa4 x ::1 99  imaps://\xc3\xa4%20x@[::1]:99"},
         {"smtps://alice@h", true, "smtp 0 alice h 465  smtps://alice@h"},
         {"smtp://h:25", true, "smtp 1  h 25  smtp://h:25"},
+        {"sieve://h", URL_SIEVE, "sieve 1  h 4190  sieve://h"},
+        {"sieves://alice@h:1", URL_SIEVE, "sieve 0 alice h 1  sieves://alice@h:1"},
         {"maildir:/var/mail/x", false, "maildir 0   0 /var/mail/x maildir:/var/mail/x"},
         {"maildir:///m", false, "maildir 0   0 /m maildir:/m"},
     };

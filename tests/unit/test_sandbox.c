@@ -95,11 +95,11 @@ static int teardown(void **state)
 static struct sandbox profile(enum role role)
 {
     struct sandbox box = {.role = role};
-    if (role != ROLE_VIEW && role != ROLE_SEND && role != ROLE_OAUTH && role != ROLE_POST)
+    if (role != ROLE_VIEW && role != ROLE_SEND && role != ROLE_OAUTH && role != ROLE_POST && role != ROLE_SIEVE)
         box.read_paths[0] = readable;
     if (role == ROLE_STORE || role == ROLE_FETCH || role == ROLE_INDEX || role == ROLE_ARCHIVE)
         box.write_paths[0] = writable;
-    if (role == ROLE_FETCH || role == ROLE_SEND || role == ROLE_OAUTH || role == ROLE_POST)
+    if (role == ROLE_FETCH || role == ROLE_SEND || role == ROLE_OAUTH || role == ROLE_POST || role == ROLE_SIEVE)
         box.tcp_ports[0] = port_granted;
     return box;
 }
@@ -338,7 +338,8 @@ static int other_calls(void)
 }
 
 #define R(role) (1u << ROLE_##role)
-#define ALL (R(STORE) | R(FETCH) | R(INDEX) | R(SEND) | R(VIEW) | R(SEARCH) | R(OAUTH) | R(ARCHIVE) | R(POST))
+#define ALL                                                                                                            \
+    (R(STORE) | R(FETCH) | R(INDEX) | R(SEND) | R(VIEW) | R(SEARCH) | R(OAUTH) | R(ARCHIVE) | R(POST) | R(SIEVE))
 static const struct {
     const char *name;
     int (*attempt)(void);
@@ -358,11 +359,11 @@ static const struct {
     {"rename out", rename_out, 0, true},
     {"make a symlink", make_symlink, 0, false},
     {"deliver tmp to new", deliver, R(STORE) | R(FETCH) | R(INDEX) | R(ARCHIVE), false},
-    {"socket(AF_INET)", socket_inet, R(FETCH) | R(SEND) | R(OAUTH) | R(POST), false},
+    {"socket(AF_INET)", socket_inet, R(FETCH) | R(SEND) | R(OAUTH) | R(POST) | R(SIEVE), false},
     {"socket(AF_UNIX)", socket_unix, 0, false},
     {"socket(AF_PACKET)", socket_packet, 0, false},
     {"socketpair", socket_pair, ALL, false},
-    {"connect to the port granted", connect_granted, R(FETCH) | R(SEND) | R(OAUTH) | R(POST), false},
+    {"connect to the port granted", connect_granted, R(FETCH) | R(SEND) | R(OAUTH) | R(POST) | R(SIEVE), false},
     {"connect to another port", connect_other, 0, true},
     {"listen on a port", listen_tcp, 0, false},
     {"execveat", run_from_fd, 0, false},
@@ -371,7 +372,7 @@ static const struct {
     {"process_vm_readv", read_other_process, 0, false},
     {"kill the parent", signal_parent, 0, true},
     {"signal itself", signal_self, ALL, false},
-    {"fork, kill, wait", own_child, R(FETCH) | R(SEND), false},
+    {"fork, kill, wait", own_child, R(FETCH) | R(SEND) | R(SIEVE), false},
     {"unshare a user namespace", own_namespace, 0, false},
     {"clone into a user namespace", child_namespace, 0, false},
     {"ioctl(TIOCSTI)", type_for_user, 0, false},
@@ -382,7 +383,7 @@ static const struct {
 };
 
 static const enum role roles[] = {ROLE_STORE,  ROLE_FETCH, ROLE_INDEX,   ROLE_SEND, ROLE_VIEW,
-                                  ROLE_SEARCH, ROLE_OAUTH, ROLE_ARCHIVE, ROLE_POST};
+                                  ROLE_SEARCH, ROLE_OAUTH, ROLE_ARCHIVE, ROLE_POST, ROLE_SIEVE};
 #define DONE 42 /* exit status of a child that came to its end with everything right */
 
 static void enter(enum role role)

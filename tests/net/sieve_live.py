@@ -1,0 +1,95 @@
+#!/usr/bin/env python3
+"""tuimail sieve and libexec/sieve against a real ManageSieve server, Dovecot's; mail by LMTP shows that scripts work."""
+import contextlib
+import os
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+import dovecot  # noqa: E402
+import tap  # noqa: E402
+from user import User, message  # noqa: E402
+
+FILES = 'require ["fileinto", "mailbox"];\r\nif header :contains "subject" "report" {\r\n  fileinto :create "R\u00e9ports";\r\n}\r\n'
+BROKEN = 'require "fileinto";\nif header :contains "subject" {\n  keep;\n}\n'
+
+
+SERVER = []
+
+
+def server():
+    """One for all tests, with an account each."""
+    if not SERVER:
+        stack = contextlib.ExitStack()
+        d = stack.enter_context(tap.directory())
+        SERVER.append((stack.enter_context(contextlib.closing(dovecot.Server(os.path.join(d, "dovecot"), sieve=True))), d, stack))
+    return SERVER[0]
+
+
+def user_of(name, url="sieve", host="localhost:%d", password="secret"):
+    s, d, _ = server()
+    user = User(os.path.join(d, name + url + password), s, name)
+    with open(user.rc, "a") as f:
+        f.write("set -a work sieve %s://%s\n" % (url, host % s.info["sieve"] if "%" in host else host))
+    with open(user.password, "w") as f:
+        f.write(password + "\n")
+    return s, user
+
+
+def test_scripts():
+    s, user = user_of("alice")
+    tap.equal(user.command("sieve", "list", "work"), "")
+    user.command("sieve", "put", "work", "files", stdin=FILES)
+    user.command("sieve", "put", "work", 'a "b" \\c', stdin="keep;\n")
+    tap.equal(sorted(user.command("sieve", "list", "work").split("\n")), ["", '  a "b" \\c', "  files"])
+    # byte for byte
+    got = os.path.join(user.root, "got")
+    user.command("sieve", "get", "work", "files", got)
+    with open(got, newline="") as f:
+        tap.equal(f.read(), FILES.replace("\r\n", "\n").replace("\n", "\r\n"))
+    user.command("sieve", "activate", "work", "files")
+    tap.contains(user.command("sieve", "list", "work"), "* files")
+    s.deliver("alice", message("the report"))
+    s.deliver("alice", message("lunch"))
+    tap.equal((s.subjects("alice", "R&AOk-ports"), s.subjects("alice", "INBOX")), (["the report"], ["lunch"]))
+    # what is active can be renamed, and is not deleted
+    user.command("sieve", "rename", "work", "files", "filing")
+    done = user.run("sieve", "delete", "work", "filing")
+    tap.equal(done.returncode, 69)
+    tap.contains(done.stderr.lower(), "active")
+    user.command("sieve", "deactivate", "work")
+    user.command("sieve", "delete", "work", "filing")
+    tap.equal(user.command("sieve", "list", "work"), '  a "b" \\c\n')
+
+
+def test_errors():
+    s, user = user_of("bob")
+    for words in (("put", "work", "x"), ("check", "work")):
+        done = user.run("sieve", *words, stdin=BROKEN)
+        tap.equal(done.returncode, 65)
+        tap.contains(done.stderr, "line 2")
+    tap.equal(user.command("sieve", "list", "work"), "")
+    user.command("sieve", "check", "work", stdin=FILES)
+    tap.equal(user.run("sieve", "get", "work", "none").returncode, 66)
+    tap.equal(user.run("sieve", "put", "work", "x", stdin="# long\n" * 20000).returncode, 69)
+    tap.equal(user.run("sieve", "put", "work", "bad\nname", stdin="keep;").returncode, 64)
+    tap.equal(user.run("sieve", "get", "work").returncode, 64)
+    tap.contains(user.run("sieve", "lst", "work").stderr, 'did you mean "list"')
+
+
+def test_no_login():
+    s, user = user_of("carol", password="wrong")
+    done = user.run("sieve", "list", "work")
+    tap.equal(done.returncode, 77)
+    assert "wrong" not in done.stderr, done.stderr
+    s, user = user_of("carol", host="127.0.0.1:1")
+    tap.equal(user.run("sieve", "list", "work").returncode, 69)
+    s, user = user_of("carol", url="sieves")  # the port speaks no TLS from its first byte
+    tap.equal(user.run("sieve", "list", "work").returncode, 69)
+
+
+if __name__ == "__main__":
+    try:
+        tap.run(globals())
+    finally:
+        for _, _, stack in SERVER:
+            stack.close()
