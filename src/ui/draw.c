@@ -372,11 +372,17 @@ static void why_words(const struct ui *ui, unsigned a, unsigned *room, struct bu
 /* How much is said of the accounts: all, without what can wait, nothing of those that are well, no numbers. */
 enum say { SAY_ALL, SAY_BRIEF, SAY_TROUBLE, SAY_LEAST };
 
+/* Changes of a live account are told once they have waited. */
+static bool tell_queued(const struct acct *acct)
+{
+    return acct->queued && (acct->state != ACCOUNT_ONLINE || clock_mono_ms() - acct->queued_ms >= QUEUED_TOLD_MS);
+}
+
 static void account_words(const struct ui *ui, enum say say, unsigned room, struct buf *out)
 {
     for (unsigned a = 0; a < ui->accts.n && a < 8; a++) {
         const struct acct *acct = &ui->accts.list[a];
-        bool well = acct->state == ACCOUNT_ONLINE && acct->full < QUOTA_WARN && !acct->queued && !acct->outbox &&
+        bool well = acct->state == ACCOUNT_ONLINE && acct->full < QUOTA_WARN && !tell_queued(acct) && !acct->outbox &&
                     !acct->refused && !acct->unknown;
         if (!acct->known || (say >= SAY_TROUBLE && well))
             continue;
@@ -387,7 +393,7 @@ static void account_words(const struct ui *ui, enum say say, unsigned room, stru
             continue;
         if (acct->full >= QUOTA_WARN)
             buf_addf(out, ", %u %% full", acct->full);
-        if (acct->queued)
+        if (tell_queued(acct))
             buf_addf(out, ", %u queued", acct->queued);
         if (acct->outbox)
             buf_addf(out, ", %u to send", acct->outbox);

@@ -20,6 +20,7 @@ struct acct {
     bool known;                 /* the store has told its state */
     uint8_t full;               /* percent of the tightest quota */
     uint32_t queued, outbox, caching;
+    int64_t queued_ms;         /* since when some are; 0: none is */
     uint32_t refused, unknown; /* mails that were not, or perhaps, sent */
     bool held;                 /* its changes wait for the choice of `identity` */
     bool offline;              /* the user's word; kept while the store is away */

@@ -290,8 +290,8 @@ struct ui {
     /* reading */
     struct helper *spare, *spare_search;
     char *message_path; /* of the message shown, where it is a file of no account */
-    bool typing_query; /* each letter wants a `search` */
-    pid_t ending[8];   /* killed, and not yet waited for; 0: none */
+    bool typing_query;  /* each letter wants a `search` */
+    pid_t ending[8];    /* killed, and not yet waited for; 0: none */
     struct {
         unsigned account;
         uint64_t box;
@@ -304,6 +304,7 @@ struct ui {
     struct extra *extra; /* writing, parts, tools, gpg: extra.h */
 
     uint32_t unindexed;         /* messages that the index waits for, as told last */
+    struct watch *queued_timer; /* until changes that wait are worth a word */
     struct watch *rank_timer;   /* while the cursor's number in the list is counted */
     struct watch *search_timer; /* of the shown buffer, so seen_timer and progress_timer */
 
@@ -456,6 +457,7 @@ int64_t typed_quiet_in(const struct ui *); /* ms until nobody types: what opens 
 
 /* ---- notes.c ---- */
 enum { NOTE_INFO, NOTE_WARNING, NOTE_ERROR };
+enum { QUEUED_TOLD_MS = 1000 };
 void ui_note(struct ui *, uint8_t level, const char *fmt, ...) PRINTF(3, 4);
 void ui_note_err(struct ui *, const struct err *);
 /* The words said last are about the line of this account: they go from the status line when that is over. */

@@ -126,6 +126,26 @@ static void on_line(struct ui *ui, unsigned at)
     ui_open_again(ui, at);
 }
 
+static void on_waiting(void *arg)
+{
+    struct ui *ui = arg;
+    watch_free(&ui->queued_timer);
+    ui->dirty = true;
+}
+
+/* On a live line most changes are gone before anyone could read that they wait: only what stays is worth the bytes. */
+static void queued_are(struct ui *ui, struct acct *acct, uint32_t n)
+{
+    acct->queued = n;
+    if (!n)
+        acct->queued_ms = 0;
+    else if (!acct->queued_ms) {
+        acct->queued_ms = clock_mono_ms();
+        if (!ui->queued_timer)
+            ui->queued_timer = loop_after(ui->loop, QUEUED_TOLD_MS, on_waiting, ui);
+    }
+}
+
 static void on_account(struct ui *ui, const struct m_ACCOUNT *m)
 {
     int at = accts_find(&ui->accts, m->account, true);
@@ -135,7 +155,7 @@ static void on_account(struct ui *ui, const struct m_ACCOUNT *m)
     bool was_good = line_good(acct), was_online = acct->known && acct->state == ACCOUNT_ONLINE;
     acct->known = true;
     acct->state = m->state;
-    acct->queued = m->queued;
+    queued_are(ui, acct, m->queued);
     acct->full = m->full;
     acct->outbox = m->outbox;
     acct->refused = m->refused;

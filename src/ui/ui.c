@@ -453,6 +453,7 @@ void ui_free(struct ui **at)
     free(ui->message_path);
     watch_free(&ui->count_timer);
     watch_free(&ui->rank_timer);
+    watch_free(&ui->queued_timer);
     watch_free(&ui->seen_timer);
     watch_free(&ui->progress_timer);
     watch_free(&ui->prefetch_timer);
