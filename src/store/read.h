@@ -146,6 +146,21 @@ typedef void thread_msg_fn(void *arg, const struct msg_row *, const struct threa
  * longer thread. References are hostile: loops end (THREATS 108). */
 bool reader_thread_tree(struct reader *, uint64_t box, bool others, uint64_t thread, thread_msg_fn *, void *arg,
                         struct err *);
+/* What links the messages of a thread, in whatever mailbox, newest first; the newest 5000 of a longer one. Strings live
+ * during the call. */
+struct thread_node {
+    uint64_t id, box;
+    int64_t date;
+    struct str msgid, refs; /* ids without <>; blank separated, as they came */
+};
+typedef void thread_node_fn(void *arg, const struct thread_node *);
+bool reader_thread_nodes(struct reader *, uint64_t thread, thread_node_fn *, void *arg, struct err *);
+/* Threads of this account that have a message with one of these ids or refer to it: each once, `max` at most. */
+bool reader_threads_of(struct reader *, const struct str *msgids, size_t n, uint64_t *threads, size_t max,
+                       size_t *found_r, struct err *);
+/* What a list keeps of many rows: box (0: gone), thread, date, arrived, size, flags and what they are sorted by,
+ * nothing else; some 2 us each. Strings live during the call. */
+bool reader_keys(struct reader *, const uint64_t *ids, size_t n, msg_row_fn *, void *arg, struct err *);
 
 struct outbox_row {
     uint64_t id;

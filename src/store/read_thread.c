@@ -1,8 +1,8 @@
 /* Threads as lists show them: which there are, by their newest message, and the messages of one as a tree. */
+#include "mail/tree.h"
 #include "store/read_int.h"
 
 #define THREAD_MAX 5000 /* messages of a tree: the newest */
-#define PARENTS 8 /* of a message's references, the last: its parent, or what stands in for one that is not here */
 
 bool reader_thread(struct reader *r, uint64_t thread, unsigned max, msg_row_fn *fn, void *arg, struct err *err)
 {
@@ -126,55 +126,57 @@ bool reader_thread_newest(struct reader *r, uint64_t box, uint64_t thread, struc
 }
 
 /* ---- one as a tree ------------------------------------------------------------------------------ */
-#define NONE UINT32_MAX
-struct node {
-    uint64_t id, mh;
-    uint32_t parent, child, last, next; /* by place in date order; NONE */
-    uint64_t parents[PARENTS];          /* hashes, nearest first */
-    uint32_t nparents;
-    uint64_t box;
-    bool here, elsewhere; /* shown; in another mailbox than the one asked for */
-};
-
 struct tree {
-    struct node *nodes;
+    struct tree_node *nodes;
+    struct member {
+        uint64_t id, box;
+        bool elsewhere; /* in another mailbox than the one asked for, and shown */
+    } * members;
     uint32_t n;
 };
 
-static void take_parents(struct reader *r, struct node *x, struct str refs)
+static void take_parents(struct reader *r, struct tree_node *x, struct str refs)
 {
-    while (refs.n && x->nparents < PARENTS) {
+    while (refs.n && x->nparents < TREE_PARENTS) {
         size_t at = refs.n;
         while (at && refs.p[at - 1] != ' ')
             at--;
         uint64_t h = sql_msgid_hash(&r->q, str_sub(refs, at, refs.n));
-        if (h && h != x->mh)
+        if (h && h != x->key)
             x->parents[x->nparents++] = h;
         refs = str_sub(refs, 0, at ? at - 1 : 0);
     }
+}
+
+static sqlite3_stmt *ask_thread(struct reader *r, uint64_t thread)
+{
+    return sql_ask(&r->q, "SELECT id,mh,refs,box,date,msgid FROM msg WHERE thread=? ORDER BY date DESC,id DESC LIMIT ?",
+                   "ii", (int64_t)thread, (int64_t)THREAD_MAX);
 }
 
 static void tree_load(struct reader *r, uint64_t thread, uint64_t box, struct tree *t, int *rc)
 {
     size_t cap = 0;
     *t = (struct tree){.nodes = NULL};
-    sqlite3_stmt *st =
-        sql_ask(&r->q, "SELECT id,mh,refs,box FROM msg WHERE thread=? ORDER BY date DESC,id DESC LIMIT ?", "ii",
-                (int64_t)thread, (int64_t)THREAD_MAX);
+    sqlite3_stmt *st = ask_thread(r, thread);
     while (sql_step(st, rc)) {
-        if (t->n == cap)
-            t->nodes = mem_resize(t->nodes, cap = cap ? cap * 2 : 16, sizeof *t->nodes);
-        struct node *x = &t->nodes[t->n++];
-        *x = (struct node){
-            .id = sql_u64(st, 0), .mh = sql_u64(st, 1), .parent = NONE, .child = NONE, .last = NONE, .next = NONE};
+        if (t->n == cap) {
+            cap = cap ? cap * 2 : 16;
+            t->nodes = mem_resize(t->nodes, cap, sizeof *t->nodes);
+            t->members = mem_resize(t->members, cap, sizeof *t->members);
+        }
+        struct tree_node *x = &t->nodes[t->n];
+        *x = (struct tree_node){.key = sql_u64(st, 1), .shown = sql_u64(st, 3) == box};
         take_parents(r, x, sql_str(st, 2));
-        x->box = sql_u64(st, 3);
-        x->here = x->box == box;
+        t->members[t->n++] = (struct member){sql_u64(st, 0), sql_u64(st, 3), false};
     }
-    for (uint32_t i = 0; i < t->n / 2; i++) {
-        struct node x = t->nodes[i];
-        t->nodes[i] = t->nodes[t->n - 1 - i];
-        t->nodes[t->n - 1 - i] = x;
+    for (uint32_t i = 0, k = t->n; i + 1 < k--; i++) { /* oldest first */
+        struct tree_node x = t->nodes[i];
+        struct member m = t->members[i];
+        t->nodes[i] = t->nodes[k];
+        t->members[i] = t->members[k];
+        t->nodes[k] = x;
+        t->members[k] = m;
     }
 }
 
@@ -182,139 +184,42 @@ static void tree_load(struct reader *r, uint64_t thread, uint64_t box, struct tr
 static void tree_others(struct reader *r, struct tree *t, int *rc)
 {
     for (uint32_t i = 0; i < t->n && *rc == SQLITE_OK; i++) {
-        struct node *x = &t->nodes[i];
+        struct member *x = &t->members[i];
         uint32_t k = 0;
-        while (k < i && t->nodes[k].box != x->box)
+        while (k < i && t->members[k].box != x->box)
             k++;
-        if (x->here || !x->box)
+        if (t->nodes[i].shown || !x->box)
             continue;
         struct box_row box;
         if (k < i)
-            x->elsewhere = t->nodes[k].elsewhere; /* one of that mailbox was met before */
+            x->elsewhere = t->members[k].elsewhere; /* one of that mailbox was met before */
         else if (read_box(r, x->box, &box, rc))
             x->elsewhere = box.role != BOX_TRASH && box.role != BOX_JUNK && box.role != BOX_DRAFTS;
-        x->here = x->elsewhere;
+        t->nodes[i].shown = x->elsewhere;
     }
-}
-
-struct known {
-    uint64_t mh;
-    uint32_t at;
-};
-
-static int by_hash(const void *a, const void *b)
-{
-    const struct known *x = a, *y = b;
-    if (x->mh != y->mh)
-        return x->mh < y->mh ? -1 : 1;
-    return (x->at > y->at) - (x->at < y->at);
-}
-
-/* Of several of one Message-ID the one that is here, else the oldest. */
-static uint32_t known_at(const struct known *known, const struct tree *t, uint64_t mh)
-{
-    uint32_t lo = 0, hi = t->n;
-    while (lo < hi) {
-        uint32_t mid = lo + (hi - lo) / 2;
-        if (known[mid].mh < mh)
-            lo = mid + 1;
-        else
-            hi = mid;
-    }
-    uint32_t first = lo < t->n && known[lo].mh == mh ? known[lo].at : NONE;
-    for (uint32_t end = lo + PARENTS; lo < t->n && lo < end && known[lo].mh == mh; lo++)
-        if (t->nodes[known[lo].at].here)
-            return known[lo].at;
-    return first;
-}
-
-/* Is `x` above `y`? References may loop: what would close a ring is no parent (THREATS 108). */
-static bool above(const struct tree *t, uint32_t x, uint32_t y)
-{
-    while (y != NONE && y != x)
-        y = t->nodes[y].parent;
-    return y == x;
-}
-
-static void tree_link(struct tree *t)
-{
-    struct known *known = mem_array(t->n ? t->n : 1, sizeof *known);
-    for (uint32_t i = 0; i < t->n; i++)
-        known[i] = (struct known){t->nodes[i].mh, i};
-    qsort(known, t->n, sizeof *known, by_hash);
-    for (uint32_t i = 0; i < t->n; i++) {
-        struct node *x = &t->nodes[i];
-        for (uint32_t k = 0; k < x->nparents && x->parent == NONE; k++) {
-            uint32_t p = known_at(known, t, x->parents[k]);
-            if (p != NONE && !above(t, i, p))
-                x->parent = p;
-        }
-    }
-    free(known);
-    /* Those that are not shown leave their children to what is above them. */
-    for (uint32_t i = 0; i < t->n; i++) {
-        struct node *x = &t->nodes[i];
-        uint32_t p = x->parent;
-        while (p != NONE && !t->nodes[p].here)
-            p = t->nodes[p].parent;
-        if (!x->here || p == NONE)
-            continue;
-        struct node *up = &t->nodes[p];
-        if (up->last == NONE)
-            up->child = i;
-        else
-            t->nodes[up->last].next = i;
-        up->last = i;
-    }
-}
-
-/* The nearest shown one above, or NONE. */
-static uint32_t shown_parent(const struct tree *t, uint32_t i)
-{
-    uint32_t p = t->nodes[i].parent;
-    while (p != NONE && !t->nodes[p].here)
-        p = t->nodes[p].parent;
-    return p;
 }
 
 struct placed {
     struct msg_row row;
     struct thread_place place;
 };
+struct walk {
+    struct reader *r;
+    const struct tree *t;
+    struct placed *out;
+    uint32_t n;
+    int rc;
+};
 
-/* In the order of the screen: what has no parent here by date, replies below what they answer. Without recursion: down
- * to the first child, else on to the next one here or above. */
-static uint32_t tree_walk(struct reader *r, const struct tree *t, struct placed *out, int *rc)
+static void walk_row(void *arg, uint32_t i, const struct tree_place *place)
 {
-    uint32_t n = 0;
-    for (uint32_t root = 0; root < t->n; root++) {
-        if (!t->nodes[root].here || shown_parent(t, root) != NONE)
-            continue;
-        struct thread_place place = {.depth = 0};
-        for (uint32_t i = root; i != NONE && *rc == SQLITE_OK;) {
-            const struct node *x = &t->nodes[i];
-            place.last = x->next == NONE;
-            place.elsewhere = x->elsewhere;
-            out[n].place = place;
-            read_row(r, x->id, &out[n].row, rc);
-            n += out[n].row.id != 0;
-            if (x->child != NONE) {
-                /* bit 0 stands for depth 1 */
-                if (place.depth && place.depth <= 64)
-                    place.lines = (place.lines & ~(UINT64_C(1) << (place.depth - 1))) | (uint64_t)!place.last
-                                                                                            << (place.depth - 1);
-                place.depth++;
-                i = x->child;
-                continue;
-            }
-            while (i != root && t->nodes[i].next == NONE) {
-                i = shown_parent(t, i);
-                place.depth--;
-            }
-            i = i == root ? NONE : t->nodes[i].next;
-        }
-    }
-    return n;
+    struct walk *w = arg;
+    struct placed *p = &w->out[w->n];
+    if (w->rc != SQLITE_OK)
+        return;
+    p->place = (struct thread_place){place->depth, place->last, place->lines, w->t->members[i].elsewhere};
+    read_row(w->r, w->t->members[i].id, &p->row, &w->rc);
+    w->n += p->row.id != 0;
 }
 
 bool reader_thread_tree(struct reader *r, uint64_t box, bool others, uint64_t thread, thread_msg_fn *fn, void *arg,
@@ -327,13 +232,87 @@ bool reader_thread_tree(struct reader *r, uint64_t box, bool others, uint64_t th
     tree_load(r, thread, box, &t, &rc);
     if (others)
         tree_others(r, &t, &rc);
-    tree_link(&t);
-    struct placed *out = mem_array(t.n + 1, sizeof *out);
-    uint32_t n = rc == SQLITE_OK ? tree_walk(r, &t, out, &rc) : 0;
-    bool ok = read_end(r, rc, err);
-    for (uint32_t i = 0; ok && i < n; i++)
-        fn(arg, &out[i].row, &out[i].place);
-    free(out);
+    tree_link(t.nodes, t.n);
+    struct walk w = {.r = r, .t = &t, .out = mem_array(t.n + 1, sizeof *w.out), .rc = rc};
+    tree_walk(t.nodes, t.n, walk_row, &w);
+    bool ok = read_end(r, w.rc, err);
+    for (uint32_t i = 0; ok && i < w.n; i++)
+        fn(arg, &w.out[i].row, &w.out[i].place);
+    free(w.out);
     free(t.nodes);
+    free(t.members);
     return ok;
+}
+
+/* ---- across mailboxes and accounts --------------------------------------------------------------- */
+bool reader_thread_nodes(struct reader *r, uint64_t thread, thread_node_fn *fn, void *arg, struct err *err)
+{
+    int rc = SQLITE_OK, ready = read_begin(r, err);
+    if (ready < 1)
+        return ready == 0;
+    sqlite3_stmt *st = ask_thread(r, thread);
+    while (sql_step(st, &rc)) {
+        struct thread_node x = {.id = sql_u64(st, 0),
+                                .box = sql_u64(st, 3),
+                                .date = sql_int(st, 4),
+                                .msgid = sql_msgid(sql_str(st, 5)),
+                                .refs = sql_str(st, 2)};
+        if (x.box)
+            fn(arg, &x);
+    }
+    return read_end(r, rc, err);
+}
+
+bool reader_threads_of(struct reader *r, const struct str *msgids, size_t n, uint64_t *threads, size_t max,
+                       size_t *found_r, struct err *err)
+{
+    int rc = SQLITE_OK, ready = read_begin(r, err);
+    *found_r = 0;
+    if (ready < 1)
+        return ready == 0;
+    for (size_t i = 0; i < n && *found_r < max && rc == SQLITE_OK; i++) {
+        uint64_t mh = sql_msgid_hash(&r->q, msgids[i]), thread = 0;
+        sqlite3_stmt *st = sql_ask(&r->q,
+                                   "SELECT thread FROM tref WHERE h=?1 UNION SELECT thread FROM msg WHERE mh=?1 AND "
+                                   "mh<>0 LIMIT 1",
+                                   "i", (int64_t)mh);
+        if (mh && sql_step(st, &rc)) {
+            thread = sql_u64(st, 0);
+            sqlite3_reset(st);
+        }
+        size_t k = 0;
+        while (k < *found_r && threads[k] != thread)
+            k++;
+        if (thread && k == *found_r)
+            threads[(*found_r)++] = thread;
+    }
+    return read_end(r, rc, err);
+}
+
+bool reader_keys(struct reader *r, const uint64_t *ids, size_t n, msg_row_fn *fn, void *arg, struct err *err)
+{
+    int rc = SQLITE_OK, ready = read_begin(r, err);
+    if (ready < 1)
+        return ready == 0;
+    for (size_t i = 0; i < n && rc == SQLITE_OK; i++) {
+        struct msg_row row = {.id = ids[i]};
+        sqlite3_stmt *st = sql_ask(&r->q, "SELECT box,thread,date,idate,size,flags,fkey,skey FROM msg WHERE id=?", "i",
+                                   (int64_t)ids[i]);
+        if (sql_step(st, &rc)) {
+            row = (struct msg_row){.id = ids[i],
+                                   .box = sql_u64(st, 0),
+                                   .thread = sql_u64(st, 1),
+                                   .date = sql_int(st, 2),
+                                   .arrived = sql_int(st, 3),
+                                   .size = sql_u64(st, 4),
+                                   .flags = sql_u32(st, 5),
+                                   .sort_from = sql_str(st, 6),
+                                   .sort_subject = sql_str(st, 7)};
+            fn(arg, &row);
+            sqlite3_reset(st);
+        } else {
+            fn(arg, &row);
+        }
+    }
+    return read_end(r, rc, err);
 }

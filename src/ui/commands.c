@@ -215,7 +215,7 @@ bool run_back(void *context, const struct cmd_args *args, struct err *err)
         ui->focus = PANE_LIST;
     else if (ui->message.state != MESSAGE_NONE)
         ui_open_close(ui);
-    else if (ui_list(ui)->filter != LIST_ALL && ui_list(ui)->source != LIST_HITS)
+    else if (ui_list(ui)->filter != LIST_ALL)
         list_set_filter(ui_list(ui), LIST_ALL);
     else if (!ui_pop_list(ui) && !(buffer_can_go(ui) && buffer_close(ui)))
         return run_quit(context, args, err);

@@ -164,10 +164,9 @@ static bool in_scope(const struct ui *ui, struct ref ref)
     struct err err = ERR_INIT;
     if (!ui->search_limit || base->source == LIST_NONE || (base->source == LIST_HITS && base->query))
         return true; /* the query says it */
-    for (size_t i = 0; base->source == LIST_HITS && i < base->nhits; i++)
-        if (ref.id && ref_eq(base->hits[i].ref, ref))
-            return true;
-    struct reader *reader = ref.id && base->source != LIST_HITS ? ui->accts.list[ref.account].reader : NULL;
+    if (base->source == LIST_HITS)
+        return list_has_hit(base, ref);
+    struct reader *reader = ref.id ? ui->accts.list[ref.account].reader : NULL;
     if (!reader || !reader_row(reader, ref.id, &row, &err) || !row.id)
         return false;
     if (base->source == LIST_BOX)
@@ -188,15 +187,15 @@ static void on_hit(struct ui *ui, const struct m_HIT *m)
     }
     if (!ui->search_list)
         return;
-    if (!ui->search_cleared)
-        list_clear_hits(ui->search_list);
     ui->search_cleared = true;
-    char *from = mem_dup_n(m->from.p, m->from.n), *subject = mem_dup_n(m->subject.p, m->subject.n);
-    char *path = mem_dup_n(m->path.p, m->path.n);
-    list_add_hit(ui->search_list, &(struct hit){ref, m->date, from, subject, path});
-    free(from);
-    free(subject);
-    free(path);
+    list_add_hit(ui->search_list, HITS_INDEX,
+                 &(struct hit){.ref = ref,
+                               .date = m->date,
+                               .msgid = m->msgid,
+                               .from = m->from,
+                               .subject = m->subject,
+                               .path = m->path,
+                               .flags = FLAG_SEEN});
 }
 
 static void search_event(struct ui *ui, void *arg, struct helper *h, struct msg *m)
@@ -211,16 +210,12 @@ static void search_event(struct ui *ui, void *arg, struct helper *h, struct msg 
         on_hit(ui, &m->u.HIT);
     if (m->kind == MSG_QUERY_DONE && m->u.QUERY_DONE.req == ui->search_req) {
         struct m_QUERY_DONE *d = &m->u.QUERY_DONE;
-        if (!ui->search_cleared && ui->search_list && !ui->search_select)
-            list_clear_hits(ui->search_list);
         if (d->kind != ERR_NONE && ui->prompt.kind == PROMPT_NONE) /* half a query is no mistake while it is typed */
             ui_note(ui, NOTE_ERROR, "%.*s", STR_FMT(d->text));
         else if (d->kind == ERR_NONE && d->text.n) /* what could not be searched */
             ui_note(ui, NOTE_WARNING, "%.*s", STR_FMT(d->text));
-        if (ui->search_list) {
-            ui->search_list->full_hits = true;
-            list_stale(ui->search_list);
-        }
+        if (ui->search_list && !ui->search_select)
+            list_hits_end(ui->search_list, HITS_INDEX);
         if (ui->search_select && ui->search_partial) /* how many are selected stands beside it */
             ui_note(ui, NOTE_INFO, "so far: mail is still being read");
         else if (ui->search_select && !ui->selection.n)
@@ -256,6 +251,8 @@ static void start_query(struct ui *ui)
         free(ui->search_list->query);
         ui->search_list->query = mem_dup_z(buf_z(&query));
     }
+    if (ui->search_list && !ui->search_select)
+        list_hits_begin(ui->search_list, HITS_INDEX, true);
     ui->search_req++;
     if (!SEND(helper_chan(ui->search), -1, &err, QUERY, .req = ui->search_req, .query = buf_str(&query),
               .account = account, .offset = 0, .limit = LIMIT_HITS, .count = 0, .order = SEARCH_NEWEST))
@@ -436,17 +433,12 @@ bool run_same_list(void *context, const struct cmd_args *args, struct err *err)
 struct thread_list {
     struct list *list;
     unsigned account;
-    struct hit *hits;
-    size_t n;
 };
 
 static void thread_hit(void *arg, const struct msg_row *row)
 {
     struct thread_list *t = arg;
-    char *from = mem_dup_n(row->from_name.p, row->from_name.n), *subject = mem_dup_n(row->subject.p, row->subject.n);
-    list_add_hit(t->list, &(struct hit){{t->account, row->id}, row->date, from, subject, NULL});
-    free(from);
-    free(subject);
+    list_add_hit(t->list, HITS_STORE, &(struct hit){.ref = {t->account, row->id}, .date = row->date});
 }
 
 bool run_conversation(void *context, const struct cmd_args *args, struct err *err)
@@ -525,7 +517,7 @@ bool run_go(void *context, const struct cmd_args *args, struct err *err)
         ui_show_box(ui, inbox->account, inbox->id);
         return true;
     }
-    if (!strcmp(where, "unread") || (!strcmp(where, "flagged") && ui_list(ui)->source != LIST_HITS)) {
+    if (!strcmp(where, "unread") || !strcmp(where, "flagged")) {
         list_set_filter(ui_list(ui), !strcmp(where, "unread") ? LIST_UNREAD : LIST_FLAGGED);
         return true;
     }
@@ -550,8 +542,7 @@ bool run_filter(void *context, const struct cmd_args *args, struct err *err)
 {
     struct list *l = ui_list(context);
     const char *word = cmd_arg(args, 0);
-    if (l->source == LIST_HITS)
-        return err_set(err, ERR_USAGE, "a search has no filter: add is:unread to the query");
+    (void)err;
     if (!word)
         list_set_filter(l, l->filter == LIST_ALL ? LIST_UNREAD : LIST_ALL);
     else

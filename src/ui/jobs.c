@@ -70,7 +70,7 @@ static bool buffer_jobs(struct ui *ui, void *arg)
         if (ui->search_select)
             buf_addf(&w, "%zu selected", ui->selection.n);
         else
-            buf_addf(&w, "%u found", l && ui->search_cleared ? (unsigned)l->nhits : 0);
+            buf_addf(&w, "%u found", l && ui->search_cleared ? list_hits(l) : 0);
         add_job(ui, JOB_SEARCH, 0, ui->at->id, left, &w);
     }
     if (composed(ui) && composed(ui)->busy) {

@@ -14,7 +14,6 @@ static void drop_window(struct list *l)
     rows_free(l->rows, l->n);
     l->rows = NULL;
     l->n = l->cur = l->top = 0;
-    l->base = 0;
     l->first_here = l->last_here = true;
     l->rank = l->total = l->unread = 0;
     l->rank_unknown = l->count.on = false;
@@ -24,17 +23,17 @@ static void drop_window(struct list *l)
 
 void list_clear_hits(struct list *l)
 {
-    for (size_t i = 0; i < l->nhits; i++) {
-        free(l->hits[i].from);
-        free(l->hits[i].subject);
-        free(l->hits[i].path);
-    }
-    free(l->hits);
-    l->hits = NULL;
-    l->nhits = 0;
+    hits_fini(l);
+    l->asked = 0;
     l->full_hits = false;
     if (l->source == LIST_HITS)
         drop_window(l);
+}
+
+void list_to_newest(struct list *l)
+{
+    drop_window(l);
+    l->stay = STAY_NEWEST;
 }
 
 void list_fini(struct list *l)
@@ -79,44 +78,25 @@ void list_show_hits(struct list *l, struct str title)
     show(l, LIST_HITS, title);
 }
 
-void list_add_hit(struct list *l, const struct hit *hit)
-{
-    if (l->nhits >= HITS_MAX)
-        return;
-    if (l->nhits % 64 == 0)
-        l->hits = mem_resize(l->hits, l->nhits + 64, sizeof *l->hits);
-    l->hits[l->nhits++] = (struct hit){.ref = hit->ref,
-                                       .date = hit->date,
-                                       .from = mem_dup_z(hit->from),
-                                       .subject = mem_dup_z(hit->subject),
-                                       .path = mem_dup_z(hit->path)};
-    if (l->last_here || l->n == 0)
-        l->stale = true;
-}
-
-static bool kept_by(const struct list_row *row, enum list_filter filter)
-{
-    return filter == LIST_ALL || (filter == LIST_UNREAD ? !(row->flags & FLAG_SEEN) : row->flags & FLAG_FLAGGED);
-}
-
 void list_set_filter(struct list *l, enum list_filter filter)
 {
     struct err err = ERR_INIT;
     if (l->filter == filter)
         return;
     /* The cursor goes where something stays: to the nearest row below, else above, else to the first. */
-    if (l->n && !kept_by(&l->rows[l->cur], filter)) {
+    if (l->n && !row_kept(&l->rows[l->cur], filter)) {
         unsigned i = l->cur, k = i;
-        while (i < l->n && !kept_by(&l->rows[i], filter))
+        while (i < l->n && !row_kept(&l->rows[i], filter))
             i++;
-        while (i == l->n && k > 0 && !kept_by(&l->rows[k], filter))
+        while (i == l->n && k > 0 && !row_kept(&l->rows[k], filter))
             k--;
         unsigned to = i < l->n ? i : k;
-        if (!kept_by(&l->rows[to], filter) || !list_goto(l, l->rows[to].ref, &err))
+        if (!row_kept(&l->rows[to], filter) || !list_goto(l, l->rows[to].ref, &err))
             l->stay = STAY_NEWEST;
     }
     l->stale = true;
     l->filter = filter;
+    hits_reorder(l);
 }
 
 /* ---- what is on the screen ---- */
@@ -304,57 +284,6 @@ static bool read_around(struct list *l, const struct list_row *anchor, unsigned 
     return ok;
 }
 
-/* ---- hits ---- */
-/* Has it left the list that these hits are out of? It stays in sight, greyed: undo brings it back to its place. */
-static bool has_left(const struct list *of, const struct list_row *row)
-{
-    struct box_row box = {.id = 0};
-    struct err err = ERR_INIT;
-    struct reader *reader = of->accts->list[row->ref.account].reader;
-    if (of->source == LIST_BOX)
-        return row->box != of->box;
-    return of->source == LIST_INBOXES && reader && reader_box(reader, row->box, &box, &err) && box.role != BOX_INBOX;
-}
-
-static struct list_row hit_row(const struct list *l, const struct hit *hit)
-{
-    struct msg_row raw = {.id = 0};
-    struct err err = ERR_INIT;
-    struct list_row row;
-    struct reader *reader = hit->ref.id ? l->accts->list[hit->ref.account].reader : NULL;
-    if (reader && reader_row(reader, hit->ref.id, &raw, &err) && raw.id) {
-        row = row_copy(hit->ref.account, &raw);
-        row.ghost = l->limits && has_left(l->limits, &row);
-    } else {
-        raw = (struct msg_row){.id = hit->ref.id,
-                               .date = hit->date,
-                               .flags = FLAG_SEEN,
-                               .from_name = str_z(hit->from),
-                               .subject = str_z(hit->subject)};
-        row = row_of_file(hit->ref.account, &raw, hit->ref.id ? STR("") : str_z(hit->path));
-        row.ghost = true;
-    }
-    row_changes(l, &row);
-    return row;
-}
-
-void hits_read(struct list *l, size_t at, unsigned line)
-{
-    unsigned half = window_half(l);
-    size_t lo = at > half ? at - half : 0, hi = MIN(l->nhits, at + half + 1);
-    struct gather all = {.n = 0}, none = {.n = 0};
-    all.rows = mem_array(hi > lo ? hi - lo : 1, sizeof *all.rows);
-    for (size_t i = lo; i < hi; i++)
-        all.rows[all.n++] = hit_row(l, &l->hits[i]);
-    set_window(l, &none, NULL, &all);
-    l->base = lo;
-    l->first_here = lo == 0;
-    l->last_here = hi == l->nhits;
-    l->cur = l->n ? (unsigned)MIN(at - lo, (size_t)l->n - 1) : 0;
-    l->top = top_for(l, l->cur, line);
-    clamp_top(l);
-}
-
 /* ---- reading again ---- */
 /* Where is the newest? There a list begins. */
 static bool newest_last(const struct list *l)
@@ -374,6 +303,7 @@ void list_set_order(struct list *l, enum list_order order, bool reverse)
     l->order = order;
     l->reverse = reverse;
     l->stale = true;
+    hits_reorder(l);
     l->older = UINT32_MAX;
     l->rank_unknown = l->count.on = false;
     if (l->n && l->stay != STAY_NEWEST)
@@ -382,15 +312,16 @@ void list_set_order(struct list *l, enum list_order order, bool reverse)
 
 bool list_update(struct list *l, struct err *err)
 {
-    bool changed = l->stale, ok = true;
+    bool changed = l->stale, ok = true, again = false;
     for (unsigned a = 0; a < l->accts->n; a++) {
         struct acct *acct = &l->accts->list[a];
         uint64_t version = acct->reader ? reader_version(acct->reader) : 0;
         if (version != acct->version) {
             acct->version = version;
-            changed = true;
+            changed = again = true;
         }
     }
+    changed = hits_update(l, again) || changed;
     if (l->source == LIST_NONE)
         return false;
     if (!changed) {
@@ -402,9 +333,7 @@ bool list_update(struct list *l, struct err *err)
         return rank != l->rank || total != l->total;
     }
     l->stale = false;
-    if (l->source == LIST_HITS)
-        hits_read(l, l->base + l->cur, list_lines(l, l->top, l->cur));
-    else if (!l->n || l->stay == STAY_NEWEST || l->stay == STAY_OLDEST)
+    if (!l->n || l->stay == STAY_NEWEST || l->stay == STAY_OLDEST)
         ok = read_end(l, l->stay != STAY_OLDEST && !newest_last(l), err);
     else {
         ok = read_around(l, &l->rows[l->cur], list_lines(l, l->top, l->cur), err);
@@ -433,10 +362,8 @@ const struct list_row *list_find(const struct list *l, struct ref ref)
 /* Takes the ghost that the cursor left out of the window. */
 static void bury(struct list *l, struct ref left)
 {
-    if (l->source == LIST_HITS)
-        return;
     for (unsigned i = 0; i < l->n; i++) {
-        if (!l->rows[i].ghost || !ref_eq(l->rows[i].ref, left) || i == l->cur)
+        if (!l->rows[i].ghost || l->rows[i].hit || !ref_eq(l->rows[i].ref, left) || i == l->cur)
             continue;
         row_free(&l->rows[i]);
         memmove(&l->rows[i], &l->rows[i + 1], (l->n - i - 1) * sizeof *l->rows);
@@ -457,7 +384,7 @@ static bool near_edge(const struct list *l)
 static void moved(struct list *l, struct ref left, struct err *err)
 {
     l->stay = STAY_ROW;
-    bool threads = list_threaded(l), sorted = l->source != LIST_HITS && l->order != ORDER_DATE;
+    bool threads = list_threaded(l), sorted = !threads && l->source != LIST_HITS && l->order != ORDER_DATE;
     for (unsigned i = 0; i < l->n && (threads || sorted); i++)
         if (ref_eq(l->rows[i].ref, left)) {
             if (threads)
@@ -468,12 +395,8 @@ static void moved(struct list *l, struct ref left, struct err *err)
         }
     bury(l, left);
     clamp_top(l);
-    if (near_edge(l)) {
-        if (l->source == LIST_HITS)
-            hits_read(l, l->base + l->cur, list_lines(l, l->top, l->cur));
-        else
-            read_around(l, &l->rows[l->cur], list_lines(l, l->top, l->cur), err);
-    }
+    if (near_edge(l))
+        read_around(l, &l->rows[l->cur], list_lines(l, l->top, l->cur), err);
     if (!threads && !sorted)
         rank_read(l);
 }
@@ -508,10 +431,9 @@ bool list_first(struct list *l, struct err *err)
     if (l->first_here) {
         l->cur = l->top = 0;
         moved(l, left, err);
-    } else if (l->source == LIST_HITS)
-        hits_read(l, 0, 0);
-    else
+    } else {
         read_end(l, true, err);
+    }
     l->older = UINT32_MAX;
     if (list_threaded(l))
         l->rank = 0;
@@ -528,10 +450,9 @@ bool list_last(struct list *l, struct err *err)
     if (l->last_here) {
         l->cur = l->n - 1;
         moved(l, left, err);
-    } else if (l->source == LIST_HITS)
-        hits_read(l, l->nhits - 1, l->height);
-    else
+    } else {
         read_end(l, false, err);
+    }
     l->stay = STAY_OLDEST;
     l->older = 0;
     if (list_threaded(l))
@@ -555,22 +476,48 @@ bool list_goto(struct list *l, struct ref ref, struct err *err)
     return false;
 }
 
+/* Reads the window around a row of the list that is not in it; takes the row. */
+static void reach_row(struct list *l, struct list_row *anchor, struct err *err)
+{
+    l->stay = STAY_ROW;
+    l->top = 1; /* not at the head */
+    read_around(l, anchor, l->height / 3, err);
+    row_free(anchor);
+    l->rank_cost_ms = 0; /* counted now, whatever it takes */
+    rank_read(l);
+}
+
 bool list_reach(struct list *l, struct ref ref, struct err *err)
 {
     struct msg_row raw = {.id = 0};
     struct reader *reader = ref.account < l->accts->n ? l->accts->list[ref.account].reader : NULL;
+    struct list_row anchor = {.mem = NULL};
     if (list_goto(l, ref, err))
         return true;
-    if (l->source == LIST_HITS || !reader || !reader_row(reader, ref.id, &raw, err) || !raw.id ||
-        (l->source == LIST_BOX && raw.box != l->box))
+    if (l->source == LIST_HITS) {
+        if (!hits_find(l, ref, &anchor)) {
+            row_free(&anchor);
+            return false;
+        }
+    } else if (!reader || !reader_row(reader, ref.id, &raw, err) || !raw.id ||
+               (l->source == LIST_BOX && raw.box != l->box)) {
         return false;
-    struct list_row anchor = row_copy(ref.account, &raw);
-    l->top = 1; /* not at the head */
-    read_around(l, &anchor, l->height / 3, err);
-    row_free(&anchor);
-    l->rank_cost_ms = 0; /* counted now, whatever it takes */
-    rank_read(l);
+    } else {
+        anchor = row_copy(ref.account, &raw);
+    }
+    reach_row(l, &anchor, err);
     return true;
+}
+
+bool reach_hit(struct list *l, uint32_t rank, struct err *err)
+{
+    struct list_row anchor = {.mem = NULL};
+    bool there = list_threaded(l) ? groups_at_rank(l, rank, &anchor) : hits_at_rank(l, rank, &anchor);
+    if (there && !list_goto(l, anchor.ref, err))
+        reach_row(l, &anchor, err);
+    else
+        row_free(&anchor);
+    return there;
 }
 
 void list_copy(struct list *l, const struct list *from, struct err *err)
@@ -580,22 +527,17 @@ void list_copy(struct list *l, const struct list *from, struct err *err)
     list_init(&own, from->accts, from->changes);
     *l = *from;
     l->rows = NULL; /* what is owned is made anew */
-    l->hits = NULL;
+    l->hits = hits_copy(from->hits);
     l->n = 0;
-    l->nhits = 0;
     l->turned = own.turned;
     l->count = own.count;
     l->title = mem_dup_z(from->title ? from->title : "");
     l->query = from->query ? mem_dup_z(from->query) : NULL;
     drop_window(l);
-    for (size_t i = 0; i < from->nhits; i++)
-        list_add_hit(l, &from->hits[i]);
     for (size_t i = 0; i < from->turned.n; i++)
         refs_add(&l->turned, from->turned.list[i]);
     l->stay = STAY_ROW;
-    if (row && list_update(l, err) &&
-        !(l->source == LIST_HITS ? list_reach_rank(l, (uint32_t)(from->base + from->cur), err)
-                                 : list_reach(l, row->ref, err)))
+    if (row && list_update(l, err) && !list_reach(l, row->ref, err))
         list_stale(l);
 }
 
@@ -606,10 +548,10 @@ static bool unread_beyond(struct list *l, bool older, struct err *err)
     bool end, found = false;
     struct list_row from = l->rows[l->cur];
     enum list_filter filter = l->filter;
-    if (filter == LIST_FLAGGED)
+    if (filter == LIST_FLAGGED && l->source != LIST_HITS)
         return false;
-    if (list_threaded(l)) {
-        struct ref to = threads_unread(l, older, err);
+    if (list_threaded(l) || l->source == LIST_HITS) {
+        struct ref to = list_threaded(l) ? threads_unread(l, older, err) : hits_unread(l, older);
         return to.id && list_reach(l, to, err);
     }
     l->filter = LIST_UNREAD;
@@ -635,14 +577,6 @@ bool list_unread(struct list *l, bool older, struct err *err)
         if (!(l->rows[i].flags & FLAG_SEEN) && !l->rows[i].ghost)
             return list_goto(l, l->rows[i].ref, err);
     }
-    if (l->source == LIST_HITS) {
-        struct ref at = l->rows[l->cur].ref;
-        while (list_move(l, older ? 1 : -1, err))
-            if (!(l->rows[l->cur].flags & FLAG_SEEN) && !l->rows[l->cur].ghost)
-                return true;
-        list_goto(l, at, err);
-        return false;
-    }
     if (older ? l->last_here : l->first_here)
         return false;
     return unread_beyond(l, older, err);
@@ -666,10 +600,10 @@ void list_check(const struct list *l)
     if (l->cur >= l->n || l->top > l->cur || list_lines(l, l->top, l->cur) >= l->height)
         bug("cursor %u outside rows %u..%u of %u", l->cur, l->top, l->top + l->height, l->n);
     for (unsigned i = 0; i < l->n; i++) {
-        if (l->rows[i].ghost && i != l->cur && l->source != LIST_HITS)
+        if (l->rows[i].ghost && i != l->cur && !l->rows[i].hit)
             bug("a ghost away from the cursor");
         int order = i == 0 ? -1 : list_compare(l, &l->rows[i - 1], &l->rows[i]);
-        if (order >= 0 && l->source != LIST_HITS)
+        if (order >= 0)
             bug("rows %u and %u out of order", i - 1, i);
     }
 }

@@ -4,7 +4,7 @@
 
 #include "ui/model.h"
 
-struct gather {
+struct gather { /* rows that are read */
     const struct list *list;
     unsigned account;
     struct list_row *rows;
@@ -26,6 +26,13 @@ bool gather_trim(struct gather *, bool down, unsigned want);
 /* Accounts that take part: lo to hi - 1. */
 void list_accounts(const struct list *, unsigned *lo_r, unsigned *hi_r);
 
+/* What a row stands by in the list's order. */
+struct row_key row_place(const struct list *, const struct list_row *);
+/* The list's order, not reversed, of keys and their accounts. Rows that are equal but for their accounts stand in the
+ * order of the accounts: it is total. */
+int key_compare(enum list_order, const struct row_key *, unsigned account_a, const struct row_key *,
+                unsigned account_b);
+bool row_kept(const struct list_row *, enum list_filter);
 /* In the list's order, from the first on. */
 int list_compare(const struct list *, const struct list_row *, const struct list_row *);
 /* Where account `b` goes on from the row of another; of a flat list. */
@@ -36,7 +43,39 @@ bool rows_read(const struct list *, const struct list_row *from, bool down, unsi
                bool *end_r, struct err *);
 /* A row read again; false where it is no longer in the list (row_r->mem NULL: gone altogether). */
 bool row_read(const struct list *, const struct list_row *old, struct list_row *row_r);
-void hits_read(struct list *, size_t at, unsigned line); /* the window around a hit */
+
+/* ---- hits.c: the same questions of a list of hits ---- */
+void hits_fini(struct list *);
+bool reach_hit(struct list *, uint32_t rank, struct err *); /* list.c: the row of that number */
+void list_to_newest(struct list *);                         /* list.c: another list begins */
+struct hits *hits_copy(const struct hits *);
+/* Looks up those that are new, and all again where the databases changed (`again`), for some milliseconds; true: what
+ * is shown changed. */
+bool hits_update(struct list *, bool again);
+bool hits_busy(const struct list *); /* more of that is to do */
+void hits_reorder(struct list *);    /* order or filter are others now */
+bool hits_rows(const struct list *, const struct list_row *from, bool down, unsigned want, struct gather *out,
+               bool *end_r);
+bool hits_row(const struct list *, const struct list_row *old, struct list_row *row_r);
+bool hits_find(const struct list *, struct ref, struct list_row *row_r);       /* false: it is none, or gone */
+bool hits_at_rank(const struct list *, uint32_t rank, struct list_row *row_r); /* of those that are shown */
+void hits_rank(const struct list *, uint32_t *rank_r, uint32_t *total_r);      /* of the cursor's row */
+struct ref hits_unread(const struct list *, bool down);                        /* nearest beyond the cursor */
+uint32_t hits_unread_count(const struct list *);
+/* ---- hits_threads.c: by threads ---- */
+void groups_free(struct hits *);
+bool groups_make(struct list *); /* after the order changed */
+bool groups_read(const struct list *, const struct list_row *from, bool down, unsigned want, struct gather *out,
+                 bool *end_r, struct err *);
+bool groups_own(const struct list *, const struct list_row *anchor, struct gather *out, struct err *);
+void groups_rank(const struct list *, uint32_t *rank_r, uint32_t *total_r);
+bool groups_at_rank(const struct list *, uint32_t rank, struct list_row *row_r); /* its newest */
+bool groups_refs(const struct list *, const struct list_row *, struct refs *out);
+struct ref groups_unread(const struct list *, bool down);
+
+/* ---- list_tree.c ---- */
+/* The messages of a thread of the account: those in the list, and what of it is in other mailboxes and accounts. */
+void grove_thread(const struct list *, unsigned account, uint64_t thread, struct gather *out, struct err *err);
 
 /* ---- list_rank.c ---- */
 void rank_read(struct list *);  /* after the window was read */
@@ -46,6 +85,7 @@ void rank_moved(struct list *, unsigned from);
 
 /* ---- list_threads.c: the same questions for a list by threads ---- */
 int threads_order(const struct list *, const struct list_row *, const struct list_row *);
+bool thread_folded(const struct list *, struct ref group);
 bool threads_read(const struct list *, const struct list_row *from, bool down, unsigned want, struct gather *out,
                   bool *end_r, struct err *);
 /* The rows of the thread that `anchor` belongs to, and which of them the cursor is on: a ghost of `anchor` where its

@@ -51,7 +51,7 @@ static void count_begin(struct list *l)
 
 bool list_counting(const struct list *l)
 {
-    return l->count.on;
+    return l->count.on || hits_busy(l);
 }
 
 static bool count_piece(const struct list *l, struct list_count *c, struct reader *reader)
@@ -94,13 +94,14 @@ void rank_count(struct list *l)
 
 void rank_read(struct list *l)
 {
+    if (l->source == LIST_HITS)
+        l->unread = hits_unread_count(l);
     if (list_threaded(l)) {
         threads_rank(l);
         return;
     }
     if (l->source == LIST_HITS) {
-        l->total = (uint32_t)l->nhits;
-        l->rank = (uint32_t)l->base + l->cur;
+        hits_rank(l, &l->rank, &l->total);
         return;
     }
     count_dated(l);
@@ -165,12 +166,8 @@ bool list_reach_rank(struct list *l, uint32_t rank, struct err *err)
     int64_t lo = -(INT64_C(1) << 40), hi = INT64_C(1) << 40;
     struct gather got;
     bool end, reverse = l->reverse;
-    if (l->source == LIST_HITS) {
-        if (l->nhits)
-            hits_read(l, MIN((size_t)rank, l->nhits - 1), l->height / 3);
-        rank_read(l);
-        return l->nhits > 0;
-    }
+    if (l->source == LIST_HITS)
+        return reach_hit(l, rank, err);
     if (reverse)
         rank = rank_before(l, rank, false);
     if (l->order != ORDER_DATE)
@@ -183,7 +180,8 @@ bool list_reach_rank(struct list *l, uint32_t rank, struct err *err)
             lo = mid + 1;
     }
     uint32_t walk = rank - MIN(rank, later_than(l, lo));
-    struct list_row from = {.date = lo + 1, .newest = lo + 1, .ref = {.account = l->accts->n}};
+    struct list_row from = {
+        .date = lo + 1, .newest = lo + 1, .ref = {.account = l->accts->n}, .lead = {.account = l->accts->n}};
     l->reverse = false;
     rows_read(l, &from, true, MIN(walk, (uint32_t)SAME_DATE_MAX) + 1, &got, &end, err);
     l->reverse = reverse;
@@ -200,10 +198,14 @@ static bool row_of(const struct list *l, struct ref ref, struct list_row *row_r,
     struct reader *reader = l->accts->list[ref.account].reader;
     struct gather own = {.list = l, .account = ref.account};
     unsigned at = 0;
+    struct list_row row = {.mem = NULL};
     *below = (struct gather){.list = l};
-    if (!reader || !reader_row(reader, ref.id, &raw, err) || !raw.id)
+    if (l->source == LIST_HITS)
+        hits_find(l, ref, &row);
+    else if (reader && reader_row(reader, ref.id, &raw, err) && raw.id)
+        row = row_copy(ref.account, &raw);
+    if (!row.mem)
         return err->kind == ERR_NONE ? err_set(err, ERR_USAGE, "an end of the range is gone") : false;
-    struct list_row row = row_copy(ref.account, &raw);
     if (list_threaded(l))
         threads_own(l, &row, &own, &at, err);
     else
@@ -251,7 +253,6 @@ bool list_range(const struct list *l, struct ref a, struct ref b, struct refs *o
     struct gather first = {.list = l}, got = turn ? below_y : below_x;
     gather_add(&first, row_again(&from));
     first.rows[0].folded = from.folded;
-    first.rows[0].thread = from.thread;
     first.rows[0].newest = from.newest;
     first.rows[0].place_no = from.place_no;
     bool more = add_rows(l, &first, &last, out, err) && add_rows(l, &got, &last, out, err);

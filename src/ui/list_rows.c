@@ -66,19 +66,19 @@ bool row_changes(const struct list *l, struct list_row *row)
             continue;
         row->flags = (row->flags | c->set) & ~c->clear;
         row->pending = true;
-        stays = stays && !(c->hide && l->source != LIST_HITS);
+        stays = stays && !(c->hide && (l->source != LIST_HITS || l->limits));
     }
-    if (l->filter == LIST_UNREAD)
-        stays = stays && !(row->flags & FLAG_SEEN);
-    else if (l->filter == LIST_FLAGGED)
-        stays = stays && (row->flags & FLAG_FLAGGED);
-    return stays;
+    return stays && row_kept(row, l->filter);
 }
 
-/* What a row stands by in the list's order. */
-static struct row_key place_of(const struct list *l, const struct list_row *row)
+bool row_kept(const struct list_row *row, enum list_filter filter)
 {
-    return row_key_of(&(struct msg_row){.id = row->ref.id,
+    return filter == LIST_ALL || (filter == LIST_UNREAD ? !(row->flags & FLAG_SEEN) : row->flags & FLAG_FLAGGED);
+}
+
+struct row_key row_place(const struct list *l, const struct list_row *row)
+{
+    return row_key_of(&(struct msg_row){.id = row->ref.id ? row->ref.id : row->hit,
                                         .date = row->date,
                                         .arrived = row->arrived,
                                         .size = row->size,
@@ -99,23 +99,24 @@ static int compare_text(struct str a, struct str b)
     return c ? c : compare((int64_t)a.n, (int64_t)b.n);
 }
 
-/* Not reversed. Rows that are equal but for their accounts stand in the order of the accounts: the order is total. */
-static int row_order(const struct list *l, const struct list_row *a, const struct list_row *b)
+int key_compare(enum list_order order, const struct row_key *x, unsigned account_x, const struct row_key *y,
+                unsigned account_y)
 {
-    struct row_key x = place_of(l, a), y = place_of(l, b);
-    int sign = ORDER_RISES(l->order) ? 1 : -1, c = compare(x.number, y.number);
-    c = c ? c : compare_text(x.text, y.text);
-    c = c ? c : compare(x.date, y.date);
-    if (!c && a->ref.account != b->ref.account)
-        return compare(a->ref.account, b->ref.account);
-    return sign * (c ? c : compare((int64_t)x.id, (int64_t)y.id));
+    int sign = ORDER_RISES(order) ? 1 : -1, c = compare(x->number, y->number);
+    c = c ? c : compare_text(x->text, y->text);
+    c = c ? c : compare(x->date, y->date);
+    if (!c && account_x != account_y)
+        return compare(account_x, account_y);
+    return sign * (c ? c : compare((int64_t)x->id, (int64_t)y->id));
 }
 
 int list_compare(const struct list *l, const struct list_row *a, const struct list_row *b)
 {
     if (list_threaded(l))
         return threads_order(l, a, b);
-    return l->reverse ? -row_order(l, a, b) : row_order(l, a, b);
+    struct row_key x = row_place(l, a), y = row_place(l, b);
+    int c = key_compare(l->order, &x, a->ref.account, &y, b->ref.account);
+    return l->reverse ? -c : c;
 }
 
 void gather_sort(struct gather *g)
@@ -138,7 +139,7 @@ void gather_sort(struct gather *g)
 
 struct list_row row_again(const struct list_row *old)
 {
-    return row_of_file(old->ref.account,
+    struct list_row row = row_of_file(old->ref.account,
                        &(struct msg_row){.id = old->ref.id,
                                          .box = old->box,
                                          .thread = old->thread,
@@ -158,6 +159,11 @@ struct list_row row_again(const struct list_row *old)
                                          .sort_from = old->sort_from,
                                          .sort_subject = old->sort_subject},
                        old->path);
+    row.group = old->group;
+    row.lead = old->lead;
+    row.hit = old->hit;
+    row.sources = old->sources;
+    return row;
 }
 
 void gather_add(struct gather *g, struct list_row row)
@@ -199,10 +205,10 @@ static void gather_row(void *arg, const struct msg_row *row)
         row_free(&copy);
 }
 
-/* The key that makes account `b` go on where the row of another stands in row_order. */
+/* The key that makes account `b` go on where the row of another stands in key_compare. */
 struct row_key row_key_for(const struct list *l, const struct list_row *from, unsigned b)
 {
-    struct row_key key = place_of(l, from);
+    struct row_key key = row_place(l, from);
     if (b != from->ref.account)
         key.id = (b > from->ref.account) != ORDER_RISES(l->order) ? (uint64_t)INT64_MAX : 0;
     return key;
@@ -215,6 +221,8 @@ bool rows_read(const struct list *l, const struct list_row *from, bool down, uns
     unsigned lo, hi;
     if (list_threaded(l))
         return threads_read(l, from, down, want, out, end_r, err);
+    if (l->source == LIST_HITS)
+        return hits_rows(l, from, down, want, out, end_r);
     list_accounts(l, &lo, &hi);
     *out = (struct gather){.list = l};
     *end_r = true;
@@ -246,6 +254,8 @@ bool row_read(const struct list *l, const struct list_row *old, struct list_row 
     struct msg_row raw = {.id = 0};
     struct box_row box = {.id = 0};
     struct err err = ERR_INIT;
+    if (l->source == LIST_HITS)
+        return hits_row(l, old, row_r);
     if (!reader || !reader_row(reader, old->ref.id, &raw, &err) || !raw.id)
         return false;
     *row_r = row_copy(old->ref.account, &raw);

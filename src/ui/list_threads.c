@@ -6,8 +6,8 @@
 
 bool list_threaded(const struct list *l)
 {
-    return l->threads && l->order == ORDER_DATE && l->filter == LIST_ALL &&
-           (l->source == LIST_BOX || l->source == LIST_INBOXES);
+    return l->threads && l->order == ORDER_DATE &&
+           (l->source == LIST_HITS || (l->filter == LIST_ALL && (l->source == LIST_BOX || l->source == LIST_INBOXES)));
 }
 
 void list_set_threads(struct list *l, bool on)
@@ -20,22 +20,22 @@ void list_set_threads(struct list *l, bool on)
         l->stay = STAY_ROW;
 }
 
-static bool folded(const struct list *l, unsigned account, uint64_t thread)
+bool thread_folded(const struct list *l, struct ref group)
 {
     bool turned = false;
     for (size_t i = 0; i < l->turned.n && !turned; i++)
-        turned = ref_eq(l->turned.list[i], (struct ref){account, thread});
+        turned = ref_eq(l->turned.list[i], group);
     return turned != l->fold;
 }
 
 void list_fold(struct list *l, bool fold)
 {
     const struct list_row *row = list_cursor(l);
-    if (!row || !list_threaded(l) || !row->thread || folded(l, row->ref.account, row->thread) == fold)
+    if (!row || !list_threaded(l) || !row->group.id || thread_folded(l, row->group) == fold)
         return;
-    struct ref ref = {row->ref.account, row->thread};
-    if (!refs_drop(&l->turned, ref))
-        refs_add(&l->turned, ref);
+    struct ref group = row->group;
+    if (!refs_drop(&l->turned, group))
+        refs_add(&l->turned, group);
     l->stale = true;
     l->stay = STAY_ROW;
 }
@@ -60,10 +60,10 @@ int threads_order(const struct list *l, const struct list_row *a, const struct l
     int down = l->reverse ? 1 : -1;
     if (a->newest != b->newest)
         return a->newest > b->newest ? down : -down;
-    if (a->ref.account != b->ref.account)
-        return a->ref.account < b->ref.account ? down : -down;
-    if (a->thread != b->thread)
-        return a->thread > b->thread ? down : -down;
+    if (a->lead.account != b->lead.account)
+        return a->lead.account < b->lead.account ? down : -down;
+    if (a->lead.id != b->lead.id)
+        return a->lead.id > b->lead.id ? down : -down;
     return a->place_no < b->place_no ? -1 : a->place_no > b->place_no;
 }
 
@@ -80,9 +80,9 @@ static uint64_t box_of(const struct list *l, unsigned account)
 /* Where account `b` goes on from the thread of `from`, in the order of threads_order. */
 static struct row_key key_for(const struct list_row *from, unsigned b)
 {
-    struct row_key key = ROW_KEY(from->newest, from->thread);
-    if (b != from->ref.account)
-        key.id = b > from->ref.account ? (uint64_t)INT64_MAX : 0;
+    struct row_key key = ROW_KEY(from->newest, from->lead.id);
+    if (b != from->lead.account)
+        key.id = b > from->lead.account ? (uint64_t)INT64_MAX : 0;
     return key;
 }
 
@@ -131,7 +131,7 @@ static bool thread_rows(const struct list *l, uint64_t box, const struct thread_
                         struct err *err)
 {
     struct reader *reader = l->accts->list[out->account].reader;
-    bool fold = t->count > 1 && folded(l, out->account, t->thread), ok;
+    bool fold = t->count > 1 && thread_folded(l, (struct ref){out->account, t->thread}), ok = true;
     unsigned from = out->n, count = t->count;
     if ((fold || (t->count == 1 && !l->across)) && !changing(l, out->account)) {
         struct msg_row row;
@@ -142,7 +142,10 @@ static bool thread_rows(const struct list *l, uint64_t box, const struct thread_
             out->rows[from].place.last = true;
         }
     } else {
-        ok = reader_thread_tree(reader, box, l->across && !fold, t->thread, tree_row, out, err);
+        if (l->across && !fold)
+            grove_thread(l, out->account, t->thread, out, err);
+        else
+            ok = reader_thread_tree(reader, box, false, t->thread, tree_row, out, err);
         count = out->n - from;
         fold = fold && count > 1;
         if (fold)
@@ -150,7 +153,7 @@ static bool thread_rows(const struct list *l, uint64_t box, const struct thread_
     }
     for (unsigned i = from; i < out->n; i++) {
         struct list_row *row = &out->rows[i];
-        row->thread = t->thread;
+        row->group = row->lead = (struct ref){out->account, t->thread};
         row->newest = t->newest;
         row->count = count;
         row->place_no = i - from;
@@ -178,6 +181,8 @@ bool threads_read(const struct list *l, const struct list_row *from, bool down, 
 {
     bool ok = true;
     unsigned lo, hi;
+    if (l->source == LIST_HITS)
+        return groups_read(l, from, down, want, out, end_r, err);
     list_accounts(l, &lo, &hi);
     *out = (struct gather){.list = l};
     *end_r = true;
@@ -207,27 +212,32 @@ bool threads_read(const struct list *l, const struct list_row *from, bool down, 
     return ok;
 }
 
-/* The thread that the message belongs to now: threads are joined. */
-static uint64_t thread_now(const struct list *l, const struct list_row *row, struct err *err)
+/* The thread that the message belongs to now, threads are joined; or that shows it, in another account. */
+static struct ref thread_now(const struct list *l, const struct list_row *row, struct err *err)
 {
     struct msg_row raw = {.id = 0};
     struct reader *reader = l->accts->list[row->ref.account].reader;
-    return reader && row->ref.id && reader_row(reader, row->ref.id, &raw, err) && raw.id ? raw.thread : row->thread;
+    if (row->group.id && row->group.account != row->ref.account)
+        return row->group;
+    bool here = reader && row->ref.id && reader_row(reader, row->ref.id, &raw, err) && raw.id;
+    return (struct ref){row->ref.account, here ? raw.thread : row->thread};
 }
 
 void threads_own(const struct list *l, const struct list_row *anchor, struct gather *out, unsigned *at_r,
                  struct err *err)
 {
-    unsigned account = anchor->ref.account;
-    struct reader *reader = l->accts->list[account].reader;
-    uint64_t box = reader ? box_of(l, account) : 0;
+    struct ref now = thread_now(l, anchor, err);
+    struct reader *reader = l->accts->list[now.account].reader;
+    uint64_t box = reader && l->source != LIST_HITS ? box_of(l, now.account) : 0;
     struct thread_row t = {.thread = 0};
-    *out = (struct gather){.list = l, .account = account};
+    *out = (struct gather){.list = l, .account = now.account};
     *at_r = 0;
-    if (box && reader_thread_row(reader, box, thread_now(l, anchor, err), &t, err) && t.thread)
+    if (l->source == LIST_HITS)
+        groups_own(l, anchor, out, err);
+    else if (box && reader_thread_row(reader, box, now.id, &t, err) && t.thread)
         thread_rows(l, box, &t, out, err);
     for (unsigned i = 0; i < out->n; i++)
-        if (out->rows[i].folded || ref_eq(out->rows[i].ref, anchor->ref)) {
+        if (out->rows[i].folded || (ref_eq(out->rows[i].ref, anchor->ref) && out->rows[i].hit == anchor->hit)) {
             *at_r = i;
             return;
         }
@@ -236,8 +246,9 @@ void threads_own(const struct list *l, const struct list_row *anchor, struct gat
     unsigned at = MIN(anchor->place_no, out->n);
     ghost.ghost = true;
     ghost.place = anchor->place;
-    ghost.thread = out->n ? t.thread : anchor->thread;
-    ghost.newest = out->n ? t.newest : anchor->newest ? anchor->newest : anchor->date;
+    ghost.group = out->n ? out->rows[0].group : anchor->group;
+    ghost.lead = out->n ? out->rows[0].lead : anchor->lead;
+    ghost.newest = out->n ? out->rows[0].newest : anchor->newest ? anchor->newest : anchor->date;
     gather_add(out, ghost);
     memmove(&out->rows[at + 1], &out->rows[at], (out->n - 1 - at) * sizeof *out->rows);
     out->rows[at] = ghost;
@@ -252,9 +263,13 @@ void threads_rank(struct list *l)
     struct err err = ERR_INIT;
     int64_t now = clock_mono_ms();
     unsigned lo, hi;
-    l->rank_old = l->total && now - l->rank_ms < l->rank_cost_ms * RANK_SHARE;
+    l->rank_old = l->source != LIST_HITS && l->total && now - l->rank_ms < l->rank_cost_ms * RANK_SHARE;
     if (l->rank_old)
         return;
+    if (l->source == LIST_HITS) {
+        groups_rank(l, &l->rank, &l->total);
+        return;
+    }
     list_accounts(l, &lo, &hi);
     l->rank = l->total = 0;
     for (unsigned a = lo; a < hi; a++) {
@@ -278,7 +293,7 @@ void threads_moved(struct list *l, unsigned from)
     unsigned lo = MIN(from, l->cur), hi = MAX(from, l->cur);
     uint32_t crossed = 0;
     for (unsigned i = lo + 1; i <= hi; i++)
-        crossed += l->rows[i].thread != l->rows[i - 1].thread || l->rows[i].ref.account != l->rows[i - 1].ref.account;
+        crossed += !ref_eq(l->rows[i].group, l->rows[i - 1].group);
     l->rank = from < l->cur ? l->rank + crossed : l->rank - MIN(crossed, l->rank);
 }
 
@@ -306,21 +321,25 @@ struct refs_of {
     int64_t unread_date, newest_date;
 };
 
+static void ref_row_of(struct refs_of *o, struct ref ref, uint32_t flags, int64_t date)
+{
+    if (o->out)
+        refs_add(o->out, ref);
+    if (!(flags & FLAG_SEEN) && (!o->unread.id || date < o->unread_date)) {
+        o->unread = ref;
+        o->unread_date = date;
+    }
+    if (!o->newest.id || date >= o->newest_date) {
+        o->newest = ref;
+        o->newest_date = date;
+    }
+}
+
 static void ref_row(void *arg, const struct msg_row *row, const struct thread_place *place)
 {
     struct refs_of *o = arg;
-    struct ref ref = {o->account, row->id};
     (void)place;
-    if (o->out)
-        refs_add(o->out, ref);
-    if (!(row->flags & FLAG_SEEN) && (!o->unread.id || row->date < o->unread_date)) {
-        o->unread = ref;
-        o->unread_date = row->date;
-    }
-    if (!o->newest.id || row->date >= o->newest_date) {
-        o->newest = ref;
-        o->newest_date = row->date;
-    }
+    ref_row_of(o, (struct ref){o->account, row->id}, row->flags, row->date);
 }
 
 static bool thread_refs(const struct list *l, unsigned account, uint64_t thread, struct refs_of *o, struct err *err)
@@ -334,7 +353,10 @@ static bool thread_refs(const struct list *l, unsigned account, uint64_t thread,
 bool list_thread_refs(const struct list *l, const struct list_row *row, struct refs *out, struct err *err)
 {
     struct refs_of o = {.out = out};
-    bool ok = l->source == LIST_HITS || thread_refs(l, row->ref.account, row->thread, &o, err);
+    struct ref thread = list_threaded(l) && row->group.id ? row->group : (struct ref){row->ref.account, row->thread};
+    if (l->source == LIST_HITS)
+        return groups_refs(l, row, out);
+    bool ok = thread_refs(l, thread.account, thread.id, &o, err);
     if (ok && !o.newest.id)
         refs_add(out, row->ref);
     return ok;
@@ -343,7 +365,18 @@ bool list_thread_refs(const struct list *l, const struct list_row *row, struct r
 struct ref list_thread_unread(const struct list *l, const struct list_row *row, struct err *err)
 {
     struct refs_of o = {.out = NULL};
-    thread_refs(l, row->ref.account, row->thread, &o, err);
+    struct refs hits = {.n = 0};
+    if (l->source == LIST_HITS)
+        groups_refs(l, row, &hits);
+    else
+        thread_refs(l, row->group.account, row->group.id, &o, err);
+    for (size_t i = 0; i < hits.n; i++) {
+        struct list_row at;
+        if (hits_find(l, hits.list[i], &at))
+            ref_row_of(&o, hits.list[i], at.flags, at.date);
+        row_free(&at);
+    }
+    refs_fini(&hits);
     return o.unread.id ? o.unread : o.newest.id ? o.newest : row->ref;
 }
 
@@ -351,6 +384,8 @@ struct ref threads_unread(const struct list *l, bool down, struct err *err)
 {
     struct list_row best = {.ref = REF_NONE};
     unsigned lo, hi;
+    if (l->source == LIST_HITS)
+        return groups_unread(l, down);
     list_accounts(l, &lo, &hi);
     for (unsigned a = lo; a < hi; a++) {
         struct reader *reader = l->accts->list[a].reader;
@@ -358,15 +393,15 @@ struct ref threads_unread(const struct list *l, bool down, struct err *err)
         struct row_key key = key_for(&l->rows[l->cur], a);
         struct found f = {.n = 0};
         if (box && reader_threads(reader, box, true, &key, down != l->reverse, 1, add_thread, &f, err) && f.n) {
-            struct list_row row = {.ref = {a, 0}, .thread = f.rows[0].thread, .newest = f.rows[0].newest};
-            if (!best.thread || (threads_order(l, &row, &best) < 0) == down)
+            struct list_row row = {.lead = {a, f.rows[0].thread}, .newest = f.rows[0].newest};
+            if (!best.lead.id || (threads_order(l, &row, &best) < 0) == down)
                 best = row;
         }
         free(f.rows);
     }
-    if (!best.thread)
+    if (!best.lead.id)
         return REF_NONE;
     struct refs_of o = {.out = NULL};
-    thread_refs(l, best.ref.account, best.thread, &o, err);
+    thread_refs(l, best.lead.account, best.lead.id, &o, err);
     return o.unread;
 }

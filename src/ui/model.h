@@ -108,17 +108,30 @@ struct list_row {
     int64_t newest;           /* date of the thread's newest message */
     unsigned place_no, count; /* in the thread, from 0 on; messages of it in this list */
     struct thread_place place;
-    int day;     /* where the list is grouped by days */
-    bool folded; /* one row for the whole thread: its newest message */
+    int day;          /* where the list is grouped by days */
+    bool folded;      /* one row for the whole thread: its newest message */
+    struct ref group; /* the thread: an account, and a thread of its; across accounts one of them stands for all */
+    struct ref lead;  /* what threads of the same date stand by */
+    uint32_t hit;     /* of LIST_HITS: one that no database has, from 1 on; 0: a row */
+    uint8_t sources;  /* enum hit_source: HITS_SERVER alone is not on this machine as far as the index knows */
 };
-/* A hit of a search as the list keeps it; the row is read from the database when it comes near the screen. */
-struct hit {
-    struct ref ref; /* id 0: known to the index alone */
+/* ---- Hits: the messages of a LIST_HITS, as sources tell them (hits.c) ----
+ * Any source may add hits at any time, in any order, the same one as others or twice: the list keeps each message once,
+ * in its own order, and the cursor stays where it is. What they look like is read from the databases when they come
+ * near the screen; the list keeps some 60 bytes of each. A source tells its hits in rounds: those of its round before
+ * that it does not tell again are not hits by it any more when the round ends, so asking again is how a list stays
+ * live. */
+enum hit_source { HITS_INDEX = 1, HITS_SERVER = 2, HITS_STORE = 4 }; /* search; servers; the databases themselves */
+struct hit {                                                         /* its strings are borrowed */
+    struct ref ref; /* id 0: no database has it; then it is known by msgid within the account, and by what follows */
     int64_t date;
-    char *from, *subject; /* raw */
-    char *path;
+    uint64_t conversation; /* equal for the messages of a thread, whatever the account; 0: not known */
+    struct str msgid, from, subject, path;
+    uint64_t size;
+    uint32_t flags;
 };
-#define HITS_MAX 5000u
+#define HITS_MAX 100000u /* those that come behind are counted, not kept */
+struct hits;
 /* Where the cursor stays, whatever comes: on its row once it was moved or a key pressed; before that on the first row,
  * or on the newest where that is the last; behind list_last, until the next key, on the last. STAY_ASKED: on its row,
  * until the one that was asked for is here, or the next key. */
@@ -137,13 +150,12 @@ struct list {
     char *title;               /* raw */
     char *query;               /* LIST_HITS: what was asked, or NULL */
     const struct list *limits; /* LIST_HITS: the list of mailboxes whose messages these are, below it; or NULL */
-    struct hit *hits;
-    size_t nhits;
-    bool full_hits; /* all hits are here */
+    struct hits *hits;         /* LIST_HITS */
+    uint32_t asked;            /* LIST_HITS: how many the sources say there are; 0: not known */
+    bool full_hits;            /* all rounds have ended */
     /* the window: rows near the screen, in the list's order */
     struct list_row *rows;
     unsigned n;
-    size_t base;                /* LIST_HITS: index of rows[0] among the hits */
     bool first_here, last_here; /* rows[0] is the first of all, rows[n - 1] the last */
     unsigned cur, top, height;  /* indices into rows; height: rows on the screen */
     uint32_t rank, total;       /* of the cursor; total 0: not known */
@@ -167,7 +179,7 @@ struct list {
     int64_t rank_ms, rank_cost_ms; /* when rank was counted last, and for how long */
     bool rank_old;
 };
-/* Is it shown by threads? Hits and filtered rows never are. */
+/* Is it shown by threads? */
 bool list_threaded(const struct list *);
 /* Is it all messages of mailboxes, newest first, as servers tell them? */
 bool list_dated(const struct list *);
@@ -201,8 +213,17 @@ void list_copy(struct list *, const struct list *from, struct err *);
 void list_show_box(struct list *, unsigned account, uint64_t box, struct str title);
 void list_show_inboxes(struct list *, struct str title);
 void list_show_hits(struct list *, struct str title);
-void list_add_hit(struct list *, const struct hit *); /* copies; ignored past HITS_MAX */
 void list_clear_hits(struct list *);
+/* A round of a source: what it said before is dropped at the end, or by `clear` (another query) with the first new hit
+ * or the end. */
+void list_hits_begin(struct list *, enum hit_source, bool clear);
+void list_add_hit(struct list *, enum hit_source, const struct hit *);
+void list_hits_end(struct list *, enum hit_source);
+uint32_t list_hits(const struct list *);      /* how many are kept, whatever the filter */
+uint32_t list_hits_over(const struct list *); /* how many found no place in the rounds of now */
+/* One of them, by number: its ref, date and flags; false past the last. */
+bool list_hit_at(const struct list *, uint32_t i, struct hit *hit_r);
+bool list_has_hit(const struct list *, struct ref);
 /* A cursor whose row the filter leaves out goes to the nearest that stays. */
 void list_set_filter(struct list *, enum list_filter);
 /* Says how many rows the screen shows. */

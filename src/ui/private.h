@@ -520,7 +520,7 @@ void ui_scope_set(struct ui *, struct refs *); /* takes them */
 void ui_scope_settle(struct ui *); /* a command is over: unless it asks something, what it was given is too */
 /* The cursor's row and those below it, n in all; a folded thread is one. */
 bool ui_scope_rows(struct ui *, unsigned n, struct err *);
-/* All messages of the row's thread that are in this list, or among its hits. */
+/* All messages of the row's thread that are in this list. */
 bool ui_thread_refs(struct ui *, const struct list_row *, struct refs *out, struct err *);
 unsigned ui_times(const struct ui *); /* how often the command that runs is to be done */
 /* What `.` does: the command with what it was told after it asked. */

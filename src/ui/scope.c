@@ -2,7 +2,7 @@
 #include "mail/mail.h"
 #include "ui/private.h"
 
-enum { ROWS_MAX = 5000, THREAD_MAX = 5000 };
+enum { ROWS_MAX = 5000 };
 #define DAY INT64_C(86400)
 
 void ui_scope_clear(struct ui *ui)
@@ -49,38 +49,9 @@ unsigned ui_times(const struct ui *ui)
 }
 
 /* ---- a whole thread ---- */
-struct thread_hits {
-    unsigned account;
-    struct refs *out;
-};
-
-static void thread_hit(void *arg, const struct msg_row *row)
-{
-    struct thread_hits *t = arg;
-    refs_add(t->out, (struct ref){t->account, row->id});
-}
-
-/* What of the thread is among the hits: a search says what it is about. */
-static bool thread_in_hits(struct ui *ui, const struct list_row *row, struct refs *out, struct err *err)
-{
-    const struct list *l = ui_list(ui);
-    struct reader *reader = ui->accts.list[row->ref.account].reader;
-    struct refs all = {.n = 0};
-    struct thread_hits t = {row->ref.account, &all};
-    bool ok = !reader || !row->thread || reader_thread(reader, row->thread, THREAD_MAX, thread_hit, &t, err);
-    for (size_t i = 0; ok && all.n && i < l->nhits; i++)
-        if (l->hits[i].ref.id && refs_has(&all, l->hits[i].ref))
-            refs_add(out, l->hits[i].ref);
-    refs_fini(&all);
-    if (ok)
-        refs_add(out, row->ref);
-    return ok;
-}
-
 bool ui_thread_refs(struct ui *ui, const struct list_row *row, struct refs *out, struct err *err)
 {
-    return ui_list(ui)->source == LIST_HITS ? thread_in_hits(ui, row, out, err)
-                                            : list_thread_refs(ui_list(ui), row, out, err);
+    return list_thread_refs(ui_list(ui), row, out, err);
 }
 
 /* Runs the command for what was found, which is of the scope then. */
@@ -184,15 +155,15 @@ static void older_row(void *arg, const struct msg_row *row)
 static bool older_hits(struct ui *ui, int64_t before, struct older_refs *o, struct err *err)
 {
     const struct list *l = ui_list(ui);
-    for (size_t i = 0; i < l->nhits; i++) {
-        struct ref ref = l->hits[i].ref;
-        struct reader *reader = ref.id ? ui->accts.list[ref.account].reader : NULL;
+    struct hit hit;
+    for (uint32_t i = 0; list_hit_at(l, i, &hit); i++) {
+        struct reader *reader = hit.ref.id ? ui->accts.list[hit.ref.account].reader : NULL;
         struct msg_row row = {.id = 0};
-        if (!reader || l->hits[i].date >= before)
+        if (!reader || hit.date >= before)
             continue;
-        if (!reader_row(reader, ref.id, &row, err))
+        if (!reader_row(reader, hit.ref.id, &row, err))
             return false;
-        o->account = ref.account;
+        o->account = hit.ref.account;
         if (row.id)
             older_row(o, &row);
     }

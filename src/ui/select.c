@@ -77,18 +77,6 @@ bool run_select(void *context, const struct cmd_args *args, struct err *err)
     return true;
 }
 
-static void range_hits(struct ui *ui, struct ref a, struct ref b)
-{
-    const struct list *l = ui_list(ui);
-    bool inside = false;
-    for (size_t i = 0; i < l->nhits; i++) {
-        bool end = ref_eq(l->hits[i].ref, a) || ref_eq(l->hits[i].ref, b);
-        if (inside || end)
-            refs_add(&ui->selection, l->hits[i].ref);
-        inside = inside != end;
-    }
-}
-
 bool run_select_range(void *context, const struct cmd_args *args, struct err *err)
 {
     struct ui *ui = context;
@@ -103,12 +91,7 @@ bool run_select_range(void *context, const struct cmd_args *args, struct err *er
     }
     struct ref from = ui->range, to = row->ref;
     ui->range.id = 0;
-    if (ui_list(ui)->source != LIST_HITS)
-        return list_range(ui_list(ui), from, to, &ui->selection, err);
-    range_hits(ui, from, to);
-    refs_add(&ui->selection, from);
-    refs_add(&ui->selection, to);
-    return true;
+    return list_range(ui_list(ui), from, to, &ui->selection, err);
 }
 
 bool run_unselect(void *context, const struct cmd_args *args, struct err *err)

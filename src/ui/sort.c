@@ -116,7 +116,7 @@ static bool leave_thread(struct list *l, int64_t by, struct err *err)
     struct list_row from = *list_cursor(l);
     while (list_move(l, by, err)) {
         const struct list_row *row = list_cursor(l);
-        if (!list_threaded(l) || row->thread != from.thread || row->ref.account != from.ref.account)
+        if (!list_threaded(l) || !ref_eq(row->group, from.group))
             return true;
     }
     return false;

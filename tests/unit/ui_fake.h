@@ -11,7 +11,8 @@ struct fake_row {
     uint32_t flags, attrs, state;
     const char *name, *addr, *to, *subject, *tags; /* borrowed */
     bool gone;
-    uint64_t size; /* 0: 1000 */
+    uint64_t size;             /* 0: 1000 */
+    const char *mail, *refers; /* its Message-ID where that is in several accounts; one of another account it answers */
 };
 struct fake_box {
     uint64_t id;
