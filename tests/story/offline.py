@@ -339,7 +339,7 @@ def test_files_and_rows_are_compared(s):
         term.wait("three")
         eventually("the stray file is gone", lambda: not os.path.exists(stray))
         eventually("the lost one is fetched again", lambda: os.path.exists(gone))
-        equal(len(cached(s.user)), 3)
+        eventually("and known", lambda: len(cached(s.user)) == 3)
     finally:
         term.close()
 

@@ -29,6 +29,11 @@ def files(bob, folder=""):
     return [os.path.join(top, d, f) for d in ("new", "cur") if os.path.isdir(os.path.join(top, d)) for f in os.listdir(os.path.join(top, d))]
 
 
+def stubs(bob):
+    """Files with the header alone: the directory of the test may have such letters too."""
+    return [f for f in files(bob) if "_s" in os.path.basename(f)]
+
+
 def subjects(bob, folder=""):
     found = []
     for path in files(bob, folder):
@@ -127,17 +132,17 @@ def test_stub():
                 term.wait(lambda s: any("large one" in row and "KB" in row and "↓" in row for row in s.splitlines()))
                 eventually("search finds the header", lambda: "large one" in bob.command("search", "--format=text", "subject:large", status=None))
                 equal(bob.command("search", "--format=text", "very end", status=None).strip(), "")
-            stub = [f for f in files(bob) if "_s" in f]
+            stub = stubs(bob)
             equal(len(stub), 1)
             with bob.at_screen(cols=110) as term:
                 term.wait("large one")
                 term.wait("small one")
                 term.keys("j") if re.search(r"(?m)^.*small one.*\n.*large one", term.screen()) else term.keys("k")
                 term.keys("F")
-                eventually("the flag is in its name", lambda: any("_s" in f and "F" in f.rpartition(":2,")[2] for f in files(bob)))
+                eventually("the flag is in its name", lambda: any("F" in f.rpartition(":2,")[2] for f in stubs(bob)))
                 term.keys("Enter")
                 term.wait("line of a large mail, number 000000")
-                eventually("the file is whole", lambda: not [f for f in files(bob) if "_s" in f])
+                eventually("the file is whole", lambda: not stubs(bob))
                 whole = [f for f in files(bob) if os.path.getsize(f) > 200000]
                 equal(len(whole), 1)
                 contains(whole[0].rpartition(":2,")[2], "F")
@@ -205,7 +210,7 @@ def test_stub_stopped_and_cut():
                 term.keys("Enter")
                 eventually("it is tried again, once", lambda: len(server.asked("RETR 1")) == 2)
                 term.wait("still on the server")
-                equal(len([f for f in files(bob) if "_s" in f]), 1)
+                equal(len(stubs(bob)), 1)
                 eventually("nothing is left in tmp", lambda: os.listdir(os.path.join(bob.store, "mail", "work", "tmp")) == [])
                 server.cuts.clear()
                 term.command("offline on work")
@@ -216,7 +221,7 @@ def test_stub_stopped_and_cut():
                 term.wait("work live")
                 term.keys("Enter")
                 term.wait("number 000000")
-                eventually("the file is whole", lambda: not [f for f in files(bob) if "_s" in f])
+                eventually("the file is whole", lambda: not stubs(bob))
         finally:
             server.close()
 
@@ -247,7 +252,7 @@ def test_max_size_raised():
         server, bob = scripted(root, [large("large one"), small("small one")], "set -a work max-size 100K\n")
         try:
             equal(bob.command("fetch"), "work: 2 new%s\n" % HEADER_ALONE[1])
-            stub = [f for f in files(bob) if "_s" in f][0]
+            stub = stubs(bob)[0]
             os.makedirs(os.path.join(os.path.dirname(os.path.dirname(stub)), "cur"), exist_ok=True)
             os.rename(stub, stub.replace("/new/", "/cur/") + ":2,FS")  # another program read and flagged it
             eventually("tuimail has ended", lambda: not bob.programs())
@@ -287,13 +292,13 @@ def test_size_is_a_lie():
             server, bob = scripted(root, [small("first"), Mail(small("endless"), size=10 ** 15), small("last")], "set -a work max-size %s\n" % limit)
             try:
                 equal((bob.command("fetch"), subjects(bob)), ("work: 3 new%s\n" % HEADER_ALONE[limit != "0"], ["endless", "first", "last"]))
-                equal(len([f for f in files(bob) if "_s" in f]), 0 if limit == "0" else 1)
+                equal(len(stubs(bob)), 0 if limit == "0" else 1)
                 if limit != "0":
                     with bob.at_screen(cols=110) as term:
                         term.wait("endless")
                         term.keys("Home", "j", "Enter")
                         term.wait("Hello.")
-                        eventually("it is here", lambda: not [f for f in files(bob) if "_s" in f])
+                        eventually("it is here", lambda: not stubs(bob))
             finally:
                 server.close()
 
