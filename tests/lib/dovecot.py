@@ -9,6 +9,7 @@ file to LMTP, so a mail that alice sends to bob@example.org lands in bob's INBOX
 """
 import atexit
 import contextlib
+import functools
 import getpass
 import grp
 import json
@@ -22,6 +23,7 @@ import socketserver
 import ssl
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 
@@ -43,8 +45,12 @@ def free_ports(count):
     return ports
 
 
-def make_ca(directory):
-    """ca.pem and a certificate for localhost and 127.0.0.1 signed by it."""
+@functools.cache
+def made_ca():
+    """One for all servers of a test file."""
+    directory = tempfile.mkdtemp(prefix="tuimail-test-ca-")
+    atexit.register(shutil.rmtree, directory, True)
+
     def openssl(*args):
         subprocess.run(("openssl",) + args, cwd=directory, check=True, capture_output=True)
     key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
@@ -55,6 +61,13 @@ def make_ca(directory):
         f.write("subjectAltName=DNS:localhost,IP:127.0.0.1\nextendedKeyUsage=serverAuth\n")
     openssl("x509", "-req", "-in", "server.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "30",
             "-extfile", "ext", "-out", "server.pem")
+    return directory
+
+
+def make_ca(directory):
+    """ca.pem and a certificate for localhost and 127.0.0.1 signed by it."""
+    for name in os.listdir(made_ca()):
+        shutil.copy(os.path.join(made_ca(), name), directory)
 
 
 def searchable(directory):
@@ -377,17 +390,21 @@ class Server(Outside):
         if relay:
             self.relay = _RelayServer(("127.0.0.1", ports["relay"]), _Relay)
             self.relay.lmtp = ports["lmtp"]
-            threading.Thread(target=self.relay.serve_forever, daemon=True).start()
+            threading.Thread(target=self.relay.serve_forever, args=(0.1,), daemon=True).start()
         self.start()
 
     def start(self):
         program = shutil.which("dovecot", path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin")
         self.process = subprocess.Popen([program, "-F", "-c", os.path.join(self.dir, "dovecot.conf")],
-                                        stdout=open(os.path.join(self.dir, "stdout"), "w"), stderr=subprocess.STDOUT)
+                                        stdout=open(os.path.join(self.dir, "stdout"), "w"), stderr=subprocess.STDOUT,
+                                        start_new_session=True)
         self.wait_for("imap", "imaps", "pop3", "pop3s", "lmtp", "submission", *(["sieve"] if self.sieve else []))
 
     def close(self):
-        self.stop()
+        """For good: its log process alone would take a second to end."""
+        if self.process and self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
         if self.relay:
             self.relay.shutdown()
             self.relay.server_close()

@@ -5,6 +5,7 @@ import shutil
 import signal
 import sys
 import tempfile
+import time
 import traceback
 
 SRC = os.environ.get("TUIMAIL_SRC", os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
@@ -53,6 +54,7 @@ def run(tests):
     signal.signal(signal.SIGALRM, on_alarm)
     for number, (name, function) in enumerate(todo, 1):
         signal.alarm(LIMIT)
+        began = time.monotonic()
         try:
             function()
             print("ok %d - %s" % (number, name), flush=True)
@@ -68,4 +70,5 @@ def run(tests):
                 raise
         finally:
             signal.alarm(0)
+            print("# %.1f s" % (time.monotonic() - began), flush=True)
     sys.exit(1 if failed else 0)

@@ -54,11 +54,12 @@ class Maildir:
                       for name in os.listdir(os.path.join(self.dir(folder), sub)))
 
     def subjects(self, folder=""):
-        found = []
-        for sub, name in self.files(folder):
-            with open(os.path.join(self.dir(folder), sub, name), errors="replace") as f:
-                found += [line.split(":", 1)[1].strip() for line in f if line.startswith("Subject:")]
-        return sorted(found)
+        while True:
+            try:
+                return sorted(line.split(":", 1)[1].strip() for sub, name in self.files(folder)
+                              for line in open(os.path.join(self.dir(folder), sub, name), errors="replace") if line.startswith("Subject:"))
+            except FileNotFoundError:
+                pass  # renamed or removed meanwhile
 
     def make(self, folder):
         for sub in ("", "/cur", "/new", "/tmp"):
