@@ -14,7 +14,7 @@ import sysconfig
 import tempfile
 
 import tap
-from dovecot import PASSWORD, USERS, Outside, free_ports, make_ca, searchable
+from dovecot import PASSWORD, USERS, Outside, append, free_ports, make_ca, searchable  # noqa: append is for those who take it from here
 
 ROOT = os.environ.get("TUIMAIL_CYRUS", os.path.join(tap.SRC, "build-cyrus"))
 LIB = sysconfig.get_config_var("MULTIARCH") or "x86_64-linux-gnu"

@@ -12,6 +12,7 @@ import contextlib
 import functools
 import getpass
 import grp
+import imaplib
 import json
 import os
 import pwd
@@ -212,6 +213,19 @@ def deliver(port, recipient, message, sender="sender@example.org"):
         lmtp.sendmail(sender, [recipient], message)
 
 
+def append(imap, mailbox, messages, flags=""):
+    """All or none, in one command (RFC 3502, 7888)."""
+    how = b" (%s)" % flags.strip("()").encode() if flags else b""
+    tag = imap._new_tag()
+    imap.send(tag + b' APPEND "%s"' % mailbox.encode())
+    for message in messages:
+        raw = imaplib.MapCRLF.sub(imaplib.CRLF, message if isinstance(message, bytes) else message.encode())
+        imap.send(b"%s {%d+}\r\n" % (how, len(raw)) + raw)
+    imap.send(b"\r\n")
+    ok, answer = imap._command_complete("APPEND", tag)
+    assert ok == "OK", answer
+
+
 class _Relay(socketserver.StreamRequestHandler):
     """Just enough SMTP for Dovecot's submission proxy; hands each mail to LMTP and answers what LMTP said."""
 
@@ -300,16 +314,14 @@ class Outside:
             message = message.encode()
         deliver(self.info["lmtp"], user + "@example.org", message)
 
-    def append(self, user, mailbox, messages, flags="", date=None):
+    def append(self, user, mailbox, messages, flags=""):
         """Appends by IMAP, for what LMTP cannot do: other mailboxes, flags, many at once."""
         with self.imap(user) as imap:
-            for message in messages:
-                imap.append(mailbox, flags, date, message if isinstance(message, bytes) else message.encode())
+            append(imap, mailbox, messages, flags)
 
     @contextlib.contextmanager
     def imap(self, user):
         """Another IMAP client, to look at the server from outside."""
-        import imaplib
         imap = imaplib.IMAP4_SSL("127.0.0.1", self.info["imaps"],
                                  ssl_context=ssl.create_default_context(cafile=self.info["ca"]))
         imap.login(user, PASSWORD)

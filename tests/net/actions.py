@@ -65,8 +65,8 @@ def world(count=5, caps=RICH, lines="", mails=None, prepare=None, cuts=(), shown
                 else:
                     imap.unselect() if "UNSELECT" in imap.capabilities else imap.select("INBOX")
                     imap.delete('"%s"' % name)
-            for message in mails if mails is not None else [mail(i) for i in range(1, count + 1)]:
-                assert imap.append("INBOX", "", None, message)[0] == "OK"
+            if mails or (mails is None and count):
+                dovecot.append(imap, "INBOX", mails or [mail(i) for i in range(1, count + 1)])
             if prepare:
                 prepare(imap)
         # real servers say it whether or not they announce it

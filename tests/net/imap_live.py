@@ -26,8 +26,8 @@ def session(count=5, url="imaps", slow=False, lines="", **server):
     with tap.directory() as d:
         s = dovecot.Server(os.path.join(d, "dovecot"), relay=False, **server)
         try:
-            for i in range(1, count + 1):
-                with_body(s, mail(i))
+            if count:
+                s.append("alice", "INBOX", [mail(i) for i in range(1, count + 1)])
             line = lineproxy.LineProxy(s.info[url]) if slow else None
             conf = ("account work %s://alice@localhost:%d\nset -a work tls-ca-file %s\nset log-level debug\n%s"
                     % (url, line.port if line else s.info[url], s.info["ca"], lines))
@@ -438,8 +438,7 @@ def test_large_body_streams_with_progress_and_cancel():
 def test_many_rows_in_slices_and_an_urgent_step_overtakes():
     with session(count=0) as p:
         with p.server.imap("alice") as imap:
-            for i in range(1200):
-                imap.append("INBOX", "", None, mail(i))
+            dovecot.append(imap, "INBOX", [mail(i) for i in range(1200)])
             imap.create("Other")
             imap.append("Other", "", None, mail(5000))
         select(p)
@@ -460,9 +459,7 @@ def test_many_rows_in_slices_and_an_urgent_step_overtakes():
 
 def test_many_rows_are_compressed():
     with session(count=0, compress=True) as p:
-        with p.server.imap("alice") as imap:
-            for i in range(1100):
-                imap.append("INBOX", "", None, mail(i))
+        p.server.append("alice", "INBOX", [mail(i) for i in range(1100)])
         select(p)
         needs(p, "COMPRESS=DEFLATE")
         p.begin("STEP_BODY", box=1, uid=1)
