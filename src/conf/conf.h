@@ -218,6 +218,7 @@ extern const char *const conf_commands[]; /* their names, NULL-terminated */
  * what conf_load says. */
 struct conf_program {
     const char *config, *store, *account; /* config: "" where there is none */
+    bool search;                          /* --search: of an account's program */
     struct conf *conf;
 };
 bool conf_program(int argc, char **argv, bool account, struct conf_program *, struct err *);

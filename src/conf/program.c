@@ -8,6 +8,8 @@ bool conf_program(int argc, char **argv, bool account, struct conf_program *p, s
             p->config = argv[++i];
         else if (i + 1 < argc && strcmp(argv[i], "--store") == 0)
             p->store = argv[++i];
+        else if (account && strcmp(argv[i], "--search") == 0)
+            p->search = true;
         else if (account && !p->account && argv[i][0] != '-')
             p->account = argv[i];
         else

@@ -63,7 +63,7 @@ struct fetch_protocol {
      * steps. True: there is more. */
     bool (*rest)(struct fetch *);
 };
-extern const struct fetch_protocol imap_protocol, pop_protocol, local_protocol;
+extern const struct fetch_protocol imap_protocol, imap_search_protocol, pop_protocol, local_protocol;
 
 struct step;                  /* a queued step; step.c */
 #define FETCH_QUEUE_MAX 65536 /* waiting steps; past it the channel is not read until there is room */
@@ -84,6 +84,7 @@ struct fetch {
     const char *maildir_at;       /* what leads to it from account_dir: "" or "maildir/" */
     struct scan *scan;            /* of local.c: the folder that is being looked at */
     struct adds *adds;            /* of local.c: mails of an import that become durable together */
+    bool searching;               /* another line of the account searches */
     int wake_fd;                  /* readable when the channel is, or the side line; -1 none */
     void (*side)(struct fetch *); /* takes what came on a side line, or NULL; called from every wait */
     void *side_arg;

@@ -218,6 +218,10 @@ static bool on_event(void *arg, const struct imap_event *ev, struct err *err)
     case IMAP_SEARCH:
         return imap_on_search(s, ev->set, false, err);
     case IMAP_ESEARCH:
+        if (s->seek.tag && ev->number != s->seek.tag)
+            return true; /* nobody asked */
+        if (s->seek.tag)
+            s->seek.count = ev->count;
         return !ev->uid || imap_on_search(s, ev->set, true, err);
     case IMAP_LIST:
     case IMAP_LSUB:
@@ -435,7 +439,7 @@ bool select_leave(struct session *s, struct str name, struct err *err)
     return session_lost(s, err);
 }
 
-static bool box_open_tell(struct session *s, uint8_t resync, struct err *err)
+bool box_open_tell(struct session *s, uint8_t resync, struct err *err)
 {
     return FETCH_SEND(s->f, err, BOX_OPEN, .box = s->selected, .uidvalidity = s->uidvalidity, .uidnext = s->uidnext,
                       .modseq = s->modseq, .exists = s->exists, .readonly = s->readonly, .resync = resync,
@@ -622,6 +626,7 @@ const struct step_handler imap_steps[] = {
     {MSG_STEP_MOVE, imap_step_act, act_ahead},
     {MSG_STEP_EXPUNGE, imap_step_act, act_ahead},
     {MSG_STEP_FIND, imap_step_find, NULL},
+    {MSG_STEP_SEARCH, imap_step_search, NULL},
     {MSG_STEP_APPEND, imap_step_append, append_ahead},
     {MSG_STEP_BOX, imap_step_box, NULL},
     {MSG_STEP_WATCH, imap_step_watch, NULL},
@@ -633,5 +638,12 @@ static bool may_send(struct fetch *f)
     return s && s->imap && imap_may_send(s->imap);
 }
 
-const struct fetch_protocol imap_protocol = {
-    .proto = PROTO_IMAP, .steps = imap_steps, .idle = imap_idle, .closed = imap_closed, .may_send = may_send};
+/* Between two searches nothing is said, and no mail is looked for. */
+const struct fetch_protocol imap_search_protocol = {
+    .proto = PROTO_IMAP, .steps = imap_steps, .closed = imap_closed, .may_send = may_send};
+const struct fetch_protocol imap_protocol = {.proto = PROTO_IMAP,
+                                             .steps = imap_steps,
+                                             .idle = imap_idle,
+                                             .closed = imap_closed,
+                                             .may_send = may_send,
+                                             .wake = second_wake};

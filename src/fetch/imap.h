@@ -102,6 +102,10 @@ struct session {
     /* What the running command collects */
     uint32_t fetched; /* FETCH answers with a UID since it was set to 0 */
     bool finding, searching;
+    struct {            /* STEP_SEARCH: its command, and what the server said beside the UIDs */
+        uint32_t tag;   /* 0: another search */
+        uint32_t count; /* UINT32_MAX: not said */
+    } seek;
     struct buf found;      /* packed ranges */
     uint32_t search_step;  /* UIDS is sent for this step while the ranges come; 0: they stay in `found` */
     struct str append_ask; /* mailbox whose APPENDLIMIT is asked */
@@ -160,6 +164,7 @@ bool select_ensure(struct session *, uint64_t box, bool write, struct err *);
 /* The same for what changes messages: ERR_CANCELED, and BOX_OPEN, where UIDs of that UIDVALIDITY (0: of the selection
  * that stands) are not those of the mailbox. */
 bool select_uids(struct session *, uint64_t box, uint32_t uidvalidity, bool write, struct err *);
+bool box_open_tell(struct session *, uint8_t resync, struct err *); /* BOX_OPEN of the selected mailbox */
 /* GONE of one. */
 bool gone_tell(struct session *, uint64_t box, uint32_t uid, struct err *);
 struct box *box_find(struct session *, uint64_t id);
@@ -240,7 +245,8 @@ bool rows_wait(struct session *, struct err *);
 void list_free(struct session *);
 
 step_fn imap_step_list, imap_step_status, imap_step_box, imap_step_rows_top, imap_step_rows, imap_step_more,
-    imap_step_flags, imap_step_uids, imap_step_find, imap_step_body, imap_step_act, imap_step_append, imap_step_watch;
+    imap_step_flags, imap_step_uids, imap_step_find, imap_step_body, imap_step_act, imap_step_append, imap_step_watch,
+    imap_step_search;
 /* The protocol's idle: watches until steps wait. */
 void imap_idle(struct fetch *, int64_t until_ms);
 /* Flags came for a message of which only the sequence number is known: its UID is asked for when idle. */
@@ -251,6 +257,7 @@ void watch_reset(struct session *); /* the line is gone */
 /* Opens, renews or leaves the second connection; when it wants to be called again (monotonic; INT64_MAX never). */
 int64_t second_tick(struct session *);
 void second_close(struct session *);
+void second_wake(struct fetch *); /* leaves it where a search needs the connection */
 /* LIST and STATUS that nobody asked for on this line: told to the store. */
 bool imap_list_news(struct session *, const struct imap_list *, struct err *);
 bool imap_status_news(struct session *, const struct imap_status *, struct err *);

@@ -511,6 +511,11 @@ bool imap_step_rows(struct fetch *f, struct msg *m, struct err *err)
     uint8_t fields = s->fields = fields_of(q->fields);
     struct slices x = {
         .command = "UID FETCH", .fields = fields, .box = q->box, .lo = lo, .wanted = SLICE, .span = SLICE};
+    if (q->uids.n) {
+        x.ranges = q->uids;
+        x.lo = 1; /* and hi 0: nothing but these */
+        return slices_run(s, &x, err);
+    }
     if (q->uid_hi) {
         x.hi = q->uid_hi;
         return slices_run(s, &x, err);

@@ -224,8 +224,9 @@ static bool wanted(struct session *s)
     const struct box *b = box_find(s, w->box);
     struct fetch *f = s->f;
     bool notify = (imap_caps(s->imap) & IMAP_CAP_NOTIFY) && !(s->second && s->second->notify_refused);
-    return f->account->connections > 1 && f->wake_fd >= 0 && !w->idle_refused && (imap_caps(s->imap) & IMAP_CAP_IDLE) &&
-           b && (notify || !str_case_eqz((struct str){b->name, b->name_len}, "INBOX")) && !fetch_has_tunnel(f);
+    return f->account->connections > 1U + f->searching && f->wake_fd >= 0 && !w->idle_refused &&
+           (imap_caps(s->imap) & IMAP_CAP_IDLE) && b &&
+           (notify || !str_case_eqz((struct str){b->name, b->name_len}, "INBOX")) && !fetch_has_tunnel(f);
 }
 
 int64_t second_tick(struct session *s)
@@ -254,6 +255,16 @@ int64_t second_tick(struct session *s)
     if (now >= x->at)
         open_it(x);
     return x->at;
+}
+
+void second_wake(struct fetch *f)
+{
+    struct session *s = f->session;
+    struct second *x = s ? s->second : NULL;
+    if (!x || !x->stream || x->connecting || x->reading || !f->searching || f->account->connections > 2)
+        return;
+    close_it(x);
+    x->at = clock_mono_ms() + AFTER_MS;
 }
 
 void second_close(struct session *s)

@@ -1,4 +1,5 @@
-/* fetch -c FILE --store DIR ACCOUNT: one account's connections and files, driven by the store over the channel on fd 3.
+/* fetch -c FILE --store DIR ACCOUNT [--search]: one account's connections and files, driven by the store over the
+ * channel on fd 3.
  */
 #include "fetch/fetch.h"
 
@@ -112,6 +113,8 @@ int main(int argc, char **argv)
         f.conf = p.conf;
         f.account = conf_account(p.conf, p.account);
         f.protocol = f.account ? protocol_of(f.account) : NULL;
+        if (p.search && f.protocol)
+            f.protocol = f.protocol->proto == PROTO_IMAP ? &imap_search_protocol : NULL;
         if (!f.protocol)
             ok = err_set(&err, ERR_NO_ACCOUNT, "no account %s in %s", p.account, p.conf->file);
     }
@@ -122,7 +125,7 @@ int main(int argc, char **argv)
         f.chan = chan_new(IPC_CHANNEL_FD, ROLE_FETCH, ROLE_STORE);
         ok = directory(&f, p.store, &fresh, &err) && network(&f, &err) && confine(&f, fresh, &err);
     }
-    if (ok && f.account->in.proto == PROTO_IMAP)
+    if (ok && f.account->in.proto == PROTO_IMAP && !p.search)
         fetch_files_sweep(&f);
     if (ok)
         fetch_run(&f);

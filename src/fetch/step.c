@@ -69,6 +69,8 @@ static uint64_t step_box(const struct msg *m)
         return m->u.STEP_ROWS.box;
     case MSG_STEP_MORE:
         return m->u.STEP_MORE.box;
+    case MSG_STEP_SEARCH:
+        return m->u.STEP_SEARCH.box;
     case MSG_STEP_BODY:
         return m->u.STEP_BODY.box;
     case MSG_STEP_STORE:
@@ -207,6 +209,8 @@ static void channel_message(struct fetch *f, struct msg *m)
 {
     if (m->kind == MSG_STEP_CANCEL) {
         queue_cancel(f, m->u.STEP_CANCEL.step);
+    } else if (m->kind == MSG_SEARCHING) {
+        f->searching = m->u.SEARCHING.on;
     } else if (m->kind == MSG_SECRET) {
         if (f->given >= 0)
             close(f->given);

@@ -63,6 +63,8 @@
     X(STATUS_SIZE, "STATUS=SIZE") \
     X(SEARCHRES, "SEARCHRES") \
     X(WITHIN, "WITHIN") \
+    X(FUZZY, "SEARCH=FUZZY") \
+    X(MULTISEARCH, "MULTISEARCH") \
     X(QUOTA_STORAGE, "QUOTA=RES-STORAGE") \
     X(BINARY, "BINARY") \
     X(PREVIEW, "PREVIEW") \
@@ -250,6 +252,8 @@ void imap_disable(struct imap *, uint64_t caps);
 /* No deadline of ours is later than this (a cancel's grace); 0: none. */
 void imap_deadline_cap(struct imap *, const int64_t *mono_ms);
 
+/* Another deadline for single answers than that of imap_new, from the next command on: a search may take its time. */
+void imap_patience(struct imap *, int64_t answer_ms);
 /* What ID tells the server of us (RFC 2971), name and version and nothing more; before imap_login. Without it nothing
  * is told. */
 void imap_identity(struct imap *, const char *name, const char *version);

@@ -62,6 +62,11 @@ static void wait_begin(struct imap *m)
     m->wait_answers = 0;
 }
 
+void imap_patience(struct imap *m, int64_t answer_ms)
+{
+    m->answer_ms = answer_ms;
+}
+
 /* A silent server has answer_ms. One that says little things has WAITS times that, for servers do say "still here"
  * while they copy, and a second for each KiB, for the line may be slow; a drip ends here (THREATS 28). */
 static void deadline_set(struct imap *m)

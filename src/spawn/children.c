@@ -86,9 +86,10 @@ static void tell_exited(struct spawn *s, const struct child *c, int status, cons
 
 /* ---- Starting and stopping ---- */
 
-bool spawn_role(struct spawn *s, enum role role, const char *account, pid_t *pid_r, int *chan_fd_r, struct err *err)
+bool spawn_role(struct spawn *s, enum role role, const char *account, bool searches, pid_t *pid_r, int *chan_fd_r,
+                struct err *err)
 {
-    const char *argv[6];
+    const char *argv[7];
     size_t n = 0;
     if (s->config[0] != '\0') {
         argv[n++] = "-c";
@@ -98,6 +99,8 @@ bool spawn_role(struct spawn *s, enum role role, const char *account, pid_t *pid
     argv[n++] = s->root;
     if (account[0] != '\0')
         argv[n++] = account;
+    if (searches)
+        argv[n++] = "--search";
     argv[n] = NULL;
     int log = log_file(s->root, role_name(role));
     bool ok = role_start(role, argv, log, pid_r, chan_fd_r, err);
@@ -113,7 +116,7 @@ static void child_run(struct child *c)
     struct spawn *s = c->spawn;
     struct err err = ERR_INIT;
     int fd;
-    if (!spawn_role(s, c->role, c->account, &c->pid, &fd, &err)) {
+    if (!spawn_role(s, c->role, c->account, c->searches, &c->pid, &fd, &err)) {
         log_msg(LOG_ERROR, "%s", err.text);
         tell_exited(s, c, 127 << 8, err.text);
         child_drop(c);
@@ -145,11 +148,12 @@ bool account_known(struct spawn *s, struct str account)
     return conf_account(s->conf, name) != NULL;
 }
 
-void child_start(struct spawn *s, enum role role, struct str account, uint64_t tag)
+void child_start(struct spawn *s, enum role role, struct str account, uint64_t tag, bool searches)
 {
     bool needs_account = role == ROLE_FETCH || role == ROLE_SEND || role == ROLE_SIEVE;
     struct child *c = child_add(s, role, needs_account ? account : STR(""), tag);
     const char *refused = NULL;
+    c->searches = searches && role == ROLE_FETCH;
     if (!needs_account && role != ROLE_INDEX && role != ROLE_SEARCH)
         refused = "no program that may be asked for";
     else if (needs_account && !account_known(s, account))

@@ -33,6 +33,7 @@ struct child {
     struct command *command; /* NULL: a program of ours */
     char account[65];
     uint64_t tag;
+    bool searches;  /* a second fetch program of the account */
     unsigned store; /* which run of store asked for it: a later one is not told */
     int64_t started;
     struct watch *timer; /* delayed start, time limit, or the kill after a TERM */
@@ -66,7 +67,7 @@ struct spawn {
 #define COMMAND_MS 60000 /* for a command that prints a secret */
 #define TERM_MS 2000     /* between SIGTERM and SIGKILL */
 
-void child_start(struct spawn *, enum role, struct str account, uint64_t tag);
+void child_start(struct spawn *, enum role, struct str account, uint64_t tag, bool searches);
 void child_stop(struct spawn *, enum role, struct str account, uint64_t tag);
 struct child *child_add(struct spawn *, enum role, struct str account, uint64_t tag);
 void child_kill(struct child *, int signo);
@@ -103,7 +104,8 @@ void tokens_end(struct spawn *); /* wipes all */
 
 /* ---- children.c and main.c ---- */
 /* Starts a program with the log of its role. */
-bool spawn_role(struct spawn *, enum role, const char *account, pid_t *pid_r, int *chan_fd_r, struct err *);
+bool spawn_role(struct spawn *, enum role, const char *account, bool searches, pid_t *pid_r, int *chan_fd_r,
+                struct err *);
 void spawn_tell(struct spawn *, bool sent, const struct err *);
 
 #endif

@@ -69,7 +69,7 @@ static void store_message(struct spawn *s, const struct msg *m)
     switch (m->kind) {
     case MSG_START:
         conf_refresh(s);
-        child_start(s, (enum role)m->u.START.role, m->u.START.account, m->u.START.tag);
+        child_start(s, (enum role)m->u.START.role, m->u.START.account, m->u.START.tag, m->u.START.searches);
         break;
     case MSG_STOP:
         child_stop(s, (enum role)m->u.STOP.role, m->u.STOP.account, m->u.STOP.tag);
@@ -112,7 +112,7 @@ static void store_ready(void *arg, short revents)
 static bool store_start(struct spawn *s, int client_fd, struct err *err)
 {
     int fd;
-    if (!spawn_role(s, ROLE_STORE, "", &s->store_pid, &fd, err))
+    if (!spawn_role(s, ROLE_STORE, "", false, &s->store_pid, &fd, err))
         return false;
     s->store_runs++;
     s->store_started = clock_mono_ms();

@@ -225,7 +225,7 @@ static bool begin(struct token *t, const struct secret_order *o, struct err *err
     need.need = NEED_CLIENT;
     if (a->oauth_client_secret_command[0] != '\0' && !command_open(s, &need, &t->client_fd, err))
         return false;
-    if (!spawn_role(s, ROLE_OAUTH, t->account, &pid, &fd, err))
+    if (!spawn_role(s, ROLE_OAUTH, t->account, false, &pid, &fd, err))
         return false;
     t->child = child_add(s, ROLE_OAUTH, str_z(t->account), 0);
     t->child->pid = pid;

@@ -266,7 +266,7 @@ static void fetch_message(void *arg, struct msg *m)
         close(m->fd);
 }
 
-static void burst_begin(void *arg)
+void acct_burst_begin(void *arg)
 {
     struct acct *a = arg;
     struct err err = ERR_INIT;
@@ -322,7 +322,7 @@ void acct_unkept(struct acct *a, const struct err *err)
     acct_fetch_after(a, CRASH_MS);
 }
 
-static void burst_end(void *arg)
+void acct_burst_end(void *arg)
 {
     struct acct *a = arg;
     struct err err = ERR_INIT;
@@ -354,10 +354,14 @@ static void fetch_gone(void *arg, const struct err *err)
 }
 
 static const struct peer_ops fetch_ops = {
-    .begin = burst_begin, .message = fetch_message, .end = burst_end, .gone = fetch_gone};
+    .begin = acct_burst_begin, .message = fetch_message, .end = acct_burst_end, .gone = fetch_gone};
 
 void acct_started(struct acct *a, uint64_t tag, int fd)
 {
+    if (seek_is(a, tag)) {
+        seek_started(a, fd);
+        return;
+    }
     if (tag == 0 || tag != a->tag || a->fetch) {
         close(fd);
         return;
@@ -371,6 +375,10 @@ bool acct_exited(struct acct *a, enum role role, uint64_t tag, struct str text)
         return outbox_exited(a, tag, text);
     if (role == ROLE_SIEVE)
         return sieve_exited(a, tag, text);
+    if (role == ROLE_FETCH && seek_is(a, tag)) {
+        seek_exited(a, text);
+        return true;
+    }
     if (role != ROLE_FETCH || tag == 0 || tag != a->tag)
         return false;
     char why[300];
@@ -662,6 +670,7 @@ void acct_free(struct acct **acct)
     pop_drop(a, ERR_CHANNEL, STR("the end"));
     cache_free(a);
     rows_free(a);
+    seek_free(a);
     acct_pass_end(a, ERR_CANCELED, "the store ends");
     import_free_all(a);
     outbox_free(a);

@@ -7,6 +7,7 @@
  * account_watch.c  what other clients do to the others
  * account_replay.c  intents to steps and back; account_settle.c  what a lost line left open
  * account_identity.c  whose mail it is
+ * seek.c          what the server finds that is not here
  * account_open.c  bytes of messages for clients; account_rows.c  rows of lists with gaps
  * cache.c         bodies ahead of being read
  * account_pop.c   passes over a maildrop
@@ -70,6 +71,7 @@ struct pass {
 struct batch_run; /* account_replay.c */
 struct open_req;  /* account_open.c */
 struct rows_req;  /* account_rows.c */
+struct seek;      /* seek.c */
 struct early;     /* server_client.c */
 struct pop_run;   /* account_pop.c */
 struct sending;   /* outbox.c */
@@ -153,6 +155,7 @@ struct acct {
     struct open_req *opens;
     bool no_links; /* the file system has no hard links */
     struct rows_req *rows;
+    struct seek *seek;
     struct early *early; /* actions that wait for the first list of mailboxes */
     struct pop_run *poprun;
     struct caching *caching;
@@ -194,6 +197,9 @@ struct acct *acct_new(struct server *, const struct account *);
 void acct_free(struct acct **);
 /* All that follows from the facts: ask for programs, next steps, answers that wait. Outside a burst. Never waits. */
 void acct_pump(struct acct *);
+/* Around a run of messages of a program of the account: one burst, and what follows from it. */
+void acct_burst_begin(void *acct);
+void acct_burst_end(void *acct);
 /* After a burst: CHANGED, conflicts, counts, to the clients; the index; then acct_pump. */
 void acct_settle(struct acct *);
 void acct_started(struct acct *, uint64_t tag, int fd);
@@ -294,6 +300,8 @@ struct str acct_own_name(const struct acct *, struct str name);
 
 /* ---- IMAP --------------------------------------------------------------------------------------- */
 void imap_message(struct acct *, struct msg *);
+/* Stores a ROW. False: it could not be, which is told. fresh_r may be NULL. */
+bool acct_row_put(struct acct *, const struct m_ROW *, uint64_t *id_r, bool *fresh_r);
 void imap_pump(struct acct *);
 /* Behind STEP_CONNECT, in the same moment: the first mailbox and what is new in it, or its first page. */
 void imap_connecting(struct acct *);
@@ -318,6 +326,17 @@ void rows_cancel(struct acct *, uint64_t client); /* it has gone */
 /* Answers what can be answered, and tells the plan what is missing; a line that will not be soon is an answer too. */
 void rows_pump(struct acct *);
 void rows_free(struct acct *);
+
+/* ---- What the server finds (seek.c) ------------------------------------------------------------- */
+void seek_ask(struct acct *, uint64_t client, const struct m_SERVER_SEARCH *);
+void seek_cancel(struct acct *, uint64_t client, uint32_t req); /* req 0: whatever that client asked */
+bool seek_is(const struct acct *, uint64_t tag);                /* its program, just started or gone */
+void seek_started(struct acct *, int fd);
+void seek_exited(struct acct *, struct str text);
+/* What its program asked for (tag 0: the user typed it); false: nothing for it. Owns fd where true. */
+bool seek_secret(struct acct *, uint64_t tag, int fd, enum err_kind, struct str text);
+void seek_offline(struct acct *);
+void seek_free(struct acct *);
 
 /* ---- Replay ------------------------------------------------------------------------------------- */
 /* Sends what may go; true when something is under way and the plan has to wait. */

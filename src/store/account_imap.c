@@ -111,19 +111,9 @@ static void on_box_open(struct acct *a, struct msg *m)
     box_modseq_store(a, (size_t)i);
 }
 
-static void on_row(struct acct *a, struct msg *m)
+bool acct_row_put(struct acct *a, const struct m_ROW *r, uint64_t *id_r, bool *fresh_r)
 {
-    const struct m_ROW *r = &m->u.ROW;
     struct err err = ERR_INIT;
-    uint64_t id;
-    bool fresh = false;
-    ptrdiff_t i = box_said(a, r->box, m);
-    if (i < 0)
-        return;
-    if (r->uid == 0) {
-        acct_violation(a, "a row without a UID");
-        return;
-    }
     struct db_row row = {.box = r->box,
                          .uid = r->uid,
                          .flags = r->flags,
@@ -137,9 +127,26 @@ static void on_row(struct acct *a, struct msg *m)
                          .emailid = r->emailid,
                          .threadid = r->threadid,
                          .preview = r->preview};
-    if (!db_row_put(a->db, &row, &id, &fresh, &err))
+    if (!db_row_put(a->db, &row, id_r, fresh_r, &err)) {
         acct_db_error(a, &err);
-    else
+        return false;
+    }
+    return true;
+}
+
+static void on_row(struct acct *a, struct msg *m)
+{
+    const struct m_ROW *r = &m->u.ROW;
+    uint64_t id;
+    bool fresh = false;
+    ptrdiff_t i = box_said(a, r->box, m);
+    if (i < 0)
+        return;
+    if (r->uid == 0) {
+        acct_violation(a, "a row without a UID");
+        return;
+    }
+    if (acct_row_put(a, r, &id, &fresh))
         sync_row_came(&a->plan[i], r->seq);
     a->pass_fresh += a->passes && fresh;
 }

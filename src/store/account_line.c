@@ -195,6 +195,8 @@ void acct_set_offline(struct acct *a, bool offline)
 {
     bool changes = a->offline != offline;
     a->offline = offline;
+    if (offline)
+        seek_offline(a);
     if (!a->db) {
         if (!offline)
             acct_retry(a);

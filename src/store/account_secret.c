@@ -51,7 +51,7 @@ void acct_secret(struct acct *a, uint8_t service, uint64_t tag, int fd, enum err
         outbox_secret(a, fd, kind, text);
         return;
     }
-    if (tag != 0 && sieve_secret(a, tag, fd, kind, text))
+    if (tag != 0 && (sieve_secret(a, tag, fd, kind, text) || seek_secret(a, tag, fd, kind, text)))
         return;
     if (tag == 0 || tag != a->secret_tag || service != SERVICE_INCOMING || !a->fetch) {
         if (fd >= 0)
@@ -91,6 +91,8 @@ void acct_secret_given(struct acct *a, uint8_t service, int fd)
             close(fd);
         return;
     }
+    if (seek_secret(a, 0, fd, ERR_NONE, STR("")))
+        return;
     if (a->secret_wanted && a->fetch) {
         a->secret_wanted = false;
         a->secret_typed = true;

@@ -143,6 +143,7 @@ static void client_gone(void *arg, const struct err *err)
     for (size_t i = 0; i < s->naccts; i++) {
         open_cancel(s->accts[i], c->id, 0);
         rows_cancel(s->accts[i], c->id);
+        seek_cancel(s->accts[i], c->id, 0);
         import_cancel(s->accts[i], c->id);
     }
     peer_free(&c->peer);

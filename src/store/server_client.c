@@ -493,8 +493,10 @@ static void on_cancel(struct client *c, struct msg *m)
 {
     if (m->u.CANCEL.req == 0)
         return;
-    for (size_t i = 0; i < c->srv->naccts; i++)
+    for (size_t i = 0; i < c->srv->naccts; i++) {
         open_cancel(c->srv->accts[i], c->id, m->u.CANCEL.req);
+        seek_cancel(c->srv->accts[i], c->id, m->u.CANCEL.req);
+    }
 }
 
 static void on_fetch_now(struct client *c, struct msg *m)
@@ -568,6 +570,7 @@ static struct acct *account_of(struct client *c, const struct msg *m, uint32_t *
         OF(RULES_DO);
         OF0(WATCH);
         OF(WANT_ROWS);
+        OF(SERVER_SEARCH);
         OF0(SET_OFFLINE);
         OF0(SECRET_GIVEN);
 #undef OF
@@ -629,6 +632,9 @@ static void account_message(struct client *c, struct acct *a, struct msg *m, uin
         break;
     case MSG_WANT_ROWS:
         rows_want(a, c->id, &m->u.WANT_ROWS);
+        break;
+    case MSG_SERVER_SEARCH:
+        seek_ask(a, c->id, &m->u.SERVER_SEARCH);
         break;
     case MSG_SET_OFFLINE:
         c->srv->quiet = false; /* the user decides from here on */
