@@ -38,7 +38,8 @@ extern const size_t cli_ncommands;
 int cli_main(int argc, char **argv);
 
 cli_fn check_main, fetch_main, search_main, count_main, tag_main, address_main, rules_main, view_main, send_main,
-    queue_main, demo_main, doctor_main, help_main, dump_main, login_main, cmd_main, export_main, import_main, sieve_main;
+    queue_main, demo_main, doctor_main, help_main, dump_main, login_main, cmd_main, export_main, import_main,
+    sieve_main;
 
 /* ---- Options of a subcommand -------------------------------------------------------------------- */
 struct cli_opt {
@@ -92,6 +93,18 @@ bool search_ask(struct chan *search, const struct question *, hit_fn *, void *ar
 bool search_count(struct chan *search, const struct question *, uint32_t *count_r, struct err *);
 /* The words behind the options, as one query; ERR_LIMIT past 8 KB, ERR_USAGE where there is none. */
 bool cli_query(const struct cli *, struct buf *query, struct err *);
+
+/* Messages met, by Message-ID where they have one. */
+struct found {
+    char **keys; /* rising */
+    size_t n, cap;
+};
+bool found_add(struct found *, struct str account, uint64_t msg, struct str msgid); /* false: it was met before */
+void found_fini(struct found *);
+/* Asks the servers of q->account, or of all, and tells what they find beyond `found`, which it becomes part of. What
+ * they cannot be asked is said on stderr. Blocks until they have answered. */
+bool search_servers(const struct cli *, const struct question *, struct chan *search, struct found *, hit_fn *,
+                    void *arg, struct err *);
 
 /* Adds what a mail from a script lacks and leaves out Bcc (pure). `raw` is hostile. rcpts: one
  * addr-spec a line. */

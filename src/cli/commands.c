@@ -18,11 +18,14 @@ const struct subcommand cli_commands[] = {
      "status is that of the "
      "first account that failed.",
      fetch_main},
-    {"search", "[--format=text|json|ids|files] [--limit N] [--account NAME] QUERY", 0,
+    {"search", "[--format=text|json|ids|files] [--limit N] [--account NAME] [--server] QUERY", 0,
      "search all mail with a notmuch query",
      "The query is that of notmuch-search-terms(7), newest mail first. text: date, sender, subject and tags in "
      "columns; ids: message ids; files: "
-     "paths of the mail that is on this machine. --limit 0 is no limit; the default is 1000.",
+     "paths of the mail that is on this machine. --limit 0 is no limit; the default is 1000. --server asks the IMAP "
+     "servers, too, and prints what they find beside what is here, behind it: marked [server] in text, with server "
+     "true "
+     "in json, with the word server behind a tab in ids. What a server cannot be asked is said on stderr.",
      search_main},
     {"count", "[--account NAME] [QUERY]", 0, "count the mail that a query finds", "Without a query, all.", count_main},
     {"tag", "[--account NAME] +TAG|-TAG... -- QUERY", CLI_ACCOUNTS,
@@ -62,7 +65,8 @@ const struct subcommand cli_commands[] = {
      queue_main},
     {"sieve", "list|get|put|check|activate|deactivate|delete|rename ACCOUNT [NAME] [FILE]", CLI_ACCOUNTS,
      "work on the scripts by which the server filters mail",
-     "For accounts with option sieve. list marks the active script with *. get writes to FILE, put and check read FILE; "
+     "For accounts with option sieve. list marks the active script with *. get writes to FILE, put and check read "
+     "FILE; "
      "standard output and input without it. put keeps the script under NAME only where the server can compile it; "
      "check does not keep it. What the server says of errors and warnings goes to standard error, and the status is 65 "
      "for a script that it does not take, 66 for a name that it does not have. deactivate leaves no script active. "

@@ -29,7 +29,7 @@ static struct str sender(struct str from, struct arena *arena)
     return from;
 }
 
-static void put_text(struct buf *out, const struct m_HIT *h)
+static void put_text(struct buf *out, const struct m_HIT *h, bool server)
 {
     struct arena *arena = arena_new(1u << 20);
     out_date(out, h->date);
@@ -42,7 +42,7 @@ static void put_text(struct buf *out, const struct m_HIT *h)
         out_text(out, h->tags);
         buf_addc(out, ')');
     }
-    buf_addc(out, '\n');
+    buf_addz(out, server ? "  [server]\n" : "\n");
     arena_free(&arena);
 }
 
@@ -57,7 +57,7 @@ static void file_of(struct buf *path, const struct cli *cli, const struct m_HIT 
         buf_reset(path);
 }
 
-static void put_json(struct buf *out, const struct cli *cli, const struct m_HIT *h, bool first)
+static void put_json(struct buf *out, const struct cli *cli, const struct m_HIT *h, bool first, bool server)
 {
     struct str tags = h->tags, tag;
     buf_addz(out, first ? "{" : ",\n {");
@@ -81,7 +81,7 @@ static void put_json(struct buf *out, const struct cli *cli, const struct m_HIT 
     file_of(&path, cli, h);
     out_json(out, buf_str(&path));
     buf_fini(&path);
-    buf_addc(out, '}');
+    buf_addz(out, server ? ", \"server\": true}" : ", \"server\": false}");
 }
 
 static void put_file(struct buf *out, const struct cli *cli, const struct m_HIT *h)
@@ -95,18 +95,19 @@ static void put_file(struct buf *out, const struct cli *cli, const struct m_HIT 
     buf_fini(&path);
 }
 
-static void put_hit(struct buf *out, const struct cli *cli, enum format format, const struct m_HIT *h, bool first)
+static void put_hit(struct buf *out, const struct cli *cli, enum format format, const struct m_HIT *h, bool first,
+                    bool server)
 {
     switch (format) {
     case FORMAT_TEXT:
-        put_text(out, h);
+        put_text(out, h, server);
         break;
     case FORMAT_JSON:
-        put_json(out, cli, h, first);
+        put_json(out, cli, h, first, server);
         break;
     case FORMAT_IDS:
         out_text(out, h->msgid);
-        buf_addc(out, '\n');
+        buf_addz(out, server ? "\tserver\n" : "\n");
         break;
     case FORMAT_FILES:
         put_file(out, cli, h);
@@ -119,12 +120,16 @@ struct listing {
     enum format format;
     struct buf out;
     size_t hits;
+    struct found found; /* with --server: each once */
+    bool ask, server;   /* the servers are to be asked; what comes now is theirs */
 };
 
 static bool list_hit(void *arg, const struct m_HIT *h, struct err *err)
 {
     struct listing *l = arg;
-    put_hit(&l->out, l->cli, l->format, h, l->hits++ == 0);
+    if (l->ask && !l->server)
+        found_add(&l->found, h->account, h->msg, h->msgid);
+    put_hit(&l->out, l->cli, l->format, h, l->hits++ == 0, l->server);
     return l->out.n <= 1 << 18 || out_flush(&l->out) || err_set(err, ERR_IO, "nobody reads the output");
 }
 
@@ -132,11 +137,15 @@ static bool list(struct chan *search, const struct question *q, struct listing *
 {
     if (l->format == FORMAT_JSON)
         buf_addc(&l->out, '[');
-    if (!search_ask(search, q, list_hit, l, err))
+    bool ok = search_ask(search, q, list_hit, l, err);
+    l->server = true;
+    if (ok && l->ask && out_flush(&l->out)) /* what is here is not to wait for them */
+        ok = search_servers(l->cli, q, search, &l->found, list_hit, l, err);
+    if (!ok && !l->ask)
         return false;
     if (l->format == FORMAT_JSON)
         buf_addz(&l->out, "]\n");
-    return !l->out.n || out_flush(&l->out) || err_set(err, ERR_IO, "nobody reads the output");
+    return (!l->out.n || out_flush(&l->out) || err_set(err, ERR_IO, "nobody reads the output")) && ok;
 }
 
 int search_main(struct cli *cli)
@@ -144,8 +153,11 @@ int search_main(struct cli *cli)
     struct err err = ERR_INIT;
     struct open_role h = {.pid = 0};
     const char *format_word = "text", *limit_word = "1000", *account = "";
-    const struct cli_opt opts[] = {
-        {"--format", &format_word, NULL}, {"--limit", &limit_word, NULL}, {"--account", &account, NULL}};
+    bool server = false;
+    const struct cli_opt opts[] = {{"--format", &format_word, NULL},
+                                   {"--limit", &limit_word, NULL},
+                                   {"--account", &account, NULL},
+                                   {"--server", NULL, &server}};
     unsigned format = FORMAT_TEXT;
     struct question q = {.account = ""};
     struct buf query = BUF_INIT(8192);
@@ -158,9 +170,11 @@ int search_main(struct cli *cli)
     q.query = buf_z(&query);
     q.account = account;
     l.format = (enum format)format;
+    l.ask = server;
     ok = ok && list(h.chan, &q, &l, &err);
     role_close(&h);
     buf_fini(&l.out);
+    found_fini(&l.found);
     buf_fini(&query);
     return ok ? 0 : cli_fail(&err);
 }

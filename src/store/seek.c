@@ -486,6 +486,9 @@ static bool understood(struct acct *a, struct msg *m)
     case MSG_FLAGS:
     case MSG_STEP_PROGRESS:
     case MSG_PUSHED:
+    case MSG_SERVER_ID:
+    case MSG_QUOTA:
+    case MSG_NAMESPACE:
         return true;
     default:
         return false;
