@@ -266,16 +266,6 @@ const char *conf_sort(const struct conf *conf, const char *account, struct str m
 
 /* ---- rule --------------------------------------------------------------------------------------- */
 
-static bool tag_ok(const char *tag)
-{
-    if (!tag[0] || strlen(tag) > 200 || strchr("+-", tag[0]))
-        return false;
-    for (; *tag; tag++)
-        if ((unsigned char)*tag <= ' ' || *tag == 0x7f)
-            return false;
-    return true;
-}
-
 static bool rule_word(struct rule *r, struct buf *tags, const struct line *line, size_t *i, struct err *err)
 {
     static const char *const flags[] = {"-account", "-folder", "-tag", "-untag", "-read", "-flag", "-stop", NULL};
@@ -297,7 +287,7 @@ static bool rule_word(struct rule *r, struct buf *tags, const struct line *line,
     if (add || strcmp(word, "-untag") == 0) {
         if (!flag_value(line, i, &value, err))
             return false;
-        if (!tag_ok(value))
+        if (!tag_is(str_z(value)))
             return err_set(err, ERR_CONFIG, "\"%.80s\" is no tag: no blanks, and no + or - in front", value);
         if (tag_reserved(str_z(value)))
             return err_set(err, ERR_CONFIG,
@@ -430,11 +420,17 @@ static bool run_keep(struct conf *conf, UNUSED struct loader *loader, const stru
     return true;
 }
 
-static command_fn *const runs[] = {run_account, run_set,   run_unset,  run_saved,  run_mailbox,
-                                   run_rule,    run_alias, run_source, run_option, run_option,
-                                   run_keep,    run_keep,  run_keep,   run_keep,   run_keep};
-const char *const conf_commands[] = {"account", "set",  "unset", "saved",  "mailbox", "rule", "alias", "source",
-                                     "theme",   "keys", "bind",  "unbind", "macro",   "on",   "color", NULL};
+static bool run_tag_keyword(struct conf *conf, UNUSED struct loader *loader, const struct line *line, struct err *err)
+{
+    return conf_tag_keyword(conf, line, err);
+}
+
+static command_fn *const runs[] = {run_account,     run_set,   run_unset,  run_saved,  run_mailbox, run_rule,
+                                   run_tag_keyword, run_alias, run_source, run_option, run_option,  run_keep,
+                                   run_keep,        run_keep,  run_keep,   run_keep};
+const char *const conf_commands[] = {"account",     "set",   "unset",  "saved", "mailbox", "rule",
+                                     "tag-keyword", "alias", "source", "theme", "keys",    "bind",
+                                     "unbind",      "macro", "on",     "color", NULL};
 _Static_assert(COUNT(runs) + 1 == COUNT(conf_commands), "a command without its function");
 
 bool conf_is_command(const char *name)

@@ -96,6 +96,7 @@ void conf_free(struct conf **conf_p)
         free(conf->mailboxes[i].cache_text);
         free(conf->mailboxes[i].sort);
     }
+    tag_keywords_free(conf);
     for (size_t i = 0; i < conf->naliases; i++) {
         free(conf->aliases[i].name);
         free(conf->aliases[i].value);

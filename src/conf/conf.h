@@ -95,6 +95,10 @@ struct rule {
     const char *defined_in;
 };
 #define RULE_TAGS_MAX 1024
+/* tag-keyword TAG KEYWORD|-local [-account ACCOUNT]; keyword "": the tag stays here; account "" is all. */
+struct tag_keyword {
+    char *tag, *keyword, *account;
+};
 /* What the rules that match a message come to, taken in their order: a later -folder or word about a tag counts, and
  * after -stop nothing does. */
 struct rule_effect {
@@ -162,6 +166,8 @@ struct conf {
     size_t nrules;
     struct mailbox_setting *mailboxes;
     size_t nmailboxes;
+    struct tag_keyword *tag_keywords;
+    size_t ntag_keywords;
     struct alias *aliases;
     size_t naliases;
     struct line *ui_lines; /* bind, unbind, macro, on, color: for cmd/ and ui/, in order */
@@ -289,8 +295,30 @@ bool conf_has_rules(const struct conf *, const char *account);
 /* Do rules of the account ask for more of a mail than an IMAP server tells for its list: its text, its attachments, or
  * fields of its header that no list shows? */
 bool conf_rules_read_text(const struct conf *, const char *account);
+/* ---- keyword.c: tags, and the keywords of an IMAP server that stand for them ---- */
+#define TAG_MAX 200         /* bytes */
+#define TAG_KEYWORD_MAX 100 /* bytes; a longer one is no keyword */
+/* What the rules have been run over, for the other devices: no tag. */
+#define RULED_KEYWORD "$tuimailRuled"
+/* One word that can be a tag: UTF-8 without blanks and controls, no sign in front, at most TAG_MAX. */
+bool tag_is(struct str tag);
 /* Tags that follow flags, places or the index: never stored by name nor sent as keywords. */
 bool tag_reserved(struct str tag);
+/* The lines tag-keyword of one account: good until the conf changes. */
+struct tag_names {
+    const struct tag_keyword *list;
+    size_t n;
+    const char *account;
+};
+struct tag_names conf_tag_names(const struct conf *, const char *account);
+/* The keyword of a tag, appended; false where it has none and stays here. tag_of_keyword gives the tag back (its case
+ * too, as far as the server keeps that). */
+bool tag_to_keyword(const struct tag_names *, struct str tag, struct buf *out);
+/* The tag of a keyword (hostile), appended; false where it is none: a flag, a word of other programs, or one that
+ * cannot be a tag. */
+bool tag_of_keyword(const struct tag_names *, struct str keyword, struct buf *out);
+/* "+x -y" of tags as "+x -y" of keywords; what is taken off has all forms in which it may be there. */
+void tags_to_keywords(const struct tag_names *, struct str words, struct buf *out);
 bool rule_does(const struct rule_effect *); /* anything at all */
 void rule_add(struct rule_effect *, const struct rule *);
 /* Index of the effect `from` followed by a rule; the same for the same. Pointers into the list are void then. */

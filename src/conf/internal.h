@@ -29,6 +29,10 @@ void account_apply_tls(struct account *);
 bool account_check(const struct conf *, const struct account *, struct err *);
 void conf_check(struct loader *); /* all of it, with warnings */
 
+/* The line tag-keyword, and the end of all of them. */
+bool conf_tag_keyword(struct conf *, const struct line *, struct err *);
+void tag_keywords_free(struct conf *);
+
 void account_init(struct account *, const char *name);
 void account_fini(struct account *);
 

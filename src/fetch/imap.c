@@ -79,6 +79,7 @@ static void session_deselect(struct session *s)
     watch_deselected(s);
     s->exists_news = s->modseq_news = s->nomodseq = false;
     s->keywords_ok = false;
+    buf_reset(&s->keeps);
 }
 
 static struct session *session_new(struct fetch *f)
@@ -87,6 +88,7 @@ static struct session *session_new(struct fetch *f)
     s->f = f;
     s->arena = arena_new(MAIL_ARENA_MAX);
     buf_init(&s->found, 64u << 20);
+    buf_init(&s->keeps, 4096);
     struct buf self = BUF_INIT(16384);
     account_addresses(f->account, &self);
     s->self = buf_take(&self, NULL);
@@ -116,6 +118,31 @@ static void imap_closed(struct fetch *f)
 }
 
 /* ---- Untagged answers --------------------------------------------------------------------------- */
+/* PERMANENTFLAGS: any keyword ("\\*"), or those that it lists. May change while the mailbox is open. */
+static bool on_permanent(struct session *s, struct str args, struct err *err)
+{
+    struct buf keeps = BUF_INIT(4096);
+    struct str rest = args, word;
+    bool any = false;
+    if (rest.n > 1 && rest.p[0] == '(' && rest.p[rest.n - 1] == ')')
+        rest = str_sub(rest, 1, rest.n - 1);
+    while (str_split(&rest, ' ', &word)) {
+        any = any || str_eqz(word, "\\*");
+        if (word.n && word.p[0] != '\\')
+            imap_keyword_add(word, &keeps);
+    }
+    if (any)
+        buf_reset(&keeps);
+    bool same = any == s->keywords_ok && str_eq(buf_str(&keeps), buf_str(&s->keeps)), ok = true;
+    s->keywords_ok = any;
+    buf_reset(&s->keeps);
+    buf_adds(&s->keeps, buf_str(&keeps));
+    buf_fini(&keeps);
+    if (!same && s->selected && !s->selecting)
+        ok = FETCH_SEND(s->f, err, KEYWORDS, .box = s->selected, .keywords_ok = any, .keywords = buf_str(&s->keeps));
+    return ok;
+}
+
 static bool on_state(struct session *s, const struct imap_event *ev, struct err *err)
 {
     uint32_t n = 0;
@@ -141,7 +168,7 @@ static bool on_state(struct session *s, const struct imap_event *ev, struct err 
     } else if (str_case_eqz(ev->code, "NOMODSEQ")) {
         s->nomodseq = true;
     } else if (str_case_eqz(ev->code, "PERMANENTFLAGS")) {
-        s->keywords_ok = ev->args.n && memmem(ev->args.p, ev->args.n, "\\*", 2) != NULL;
+        return on_permanent(s, ev->args, err);
     } else {
         code_modseq(s, ev->code, ev->args);
     }
@@ -443,7 +470,7 @@ bool box_open_tell(struct session *s, uint8_t resync, struct err *err)
 {
     return FETCH_SEND(s->f, err, BOX_OPEN, .box = s->selected, .uidvalidity = s->uidvalidity, .uidnext = s->uidnext,
                       .modseq = s->modseq, .exists = s->exists, .readonly = s->readonly, .resync = resync,
-                      .keywords_ok = s->keywords_ok);
+                      .keywords_ok = s->keywords_ok, .keywords = buf_str(&s->keeps));
 }
 
 bool select_ensure(struct session *s, uint64_t id, bool write, struct err *err)

@@ -84,6 +84,7 @@ struct session {
     /* The selected mailbox */
     uint64_t selected; /* id, 0 none */
     bool readonly, selecting, keywords_ok, nomodseq;
+    struct buf keeps; /* keywords that can be set, where not any can (keywords_ok) */
     uint32_t exists, uidnext, uidvalidity;
     uint64_t modseq;
     uint32_t selects;                               /* SELECTs sent so far */

@@ -96,6 +96,8 @@ static bool store_send(struct session *s, struct act *act, char sign, uint32_t f
     if (gmail)
         keywords_add(keywords, sign, AS_LABEL, &labels);
     imap_flags_write(flags, &words);
+    if (sign == '-')
+        imap_flags_old(flags, &words);
     /* What is a label may be a keyword too, by another program: it is taken off as both. */
     keywords_add(keywords, sign, gmail && sign == '+' ? AS_KEYWORD : AS_KEYWORD | AS_LABEL, &words);
     if (words.n) { /* only ever + and -: two clients may change flags at once (THREATS 71) */

@@ -123,7 +123,7 @@ bool imap_on_fetch(struct session *s, const struct imap_event *ev, struct err *e
                           .uid = ft.uid, .size = ft.size, .internal_date = ft.date);
     if ((ft.has & IMAP_HAS_HEADER) && s->fields == FIELDS_MORE)
         return more_tell(s, &ft, err);
-    struct buf words = BUF_INIT(1024);
+    struct buf words = BUF_INIT(4096);
     bool ok = true, labels = (ft.has & IMAP_HAS_LABELS) != 0;
     if (labels) {
         buf_adds(&words, ft.keywords);

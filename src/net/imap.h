@@ -359,6 +359,8 @@ void imap_label_add(struct str label, bool utf8, struct buf *keywords);
 /* Appends the label that such a word stands for, in modified UTF-7 (imap_cmd_mailbox). */
 bool imap_label_name(struct str word, struct buf *out);
 void imap_flags_write(uint32_t flags, struct buf *out); /* "\Seen $Forwarded", blank separated */
+/* Other words that mean the same, for taking them off: appended. */
+void imap_flags_old(uint32_t flags, struct buf *out);
 bool imap_keyword_valid(struct str word);
 /* INTERNALDATE as "22-Nov-2026 14:02:05 +0000" without quotes. */
 void imap_date_write(int64_t time, struct buf *out);

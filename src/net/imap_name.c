@@ -82,10 +82,20 @@ static const struct {
     uint32_t flag;
     const char *word;
 } flag_words[] = {
-    {FLAG_SEEN, "\\Seen"},       {FLAG_ANSWERED, "\\Answered"}, {FLAG_FLAGGED, "\\Flagged"},
-    {FLAG_DELETED, "\\Deleted"}, {FLAG_DRAFT, "\\Draft"},       {FLAG_FORWARDED, "$Forwarded"},
-    {FLAG_JUNK, "$Junk"},        {FLAG_NOTJUNK, "$NotJunk"},    {FLAG_MDNSENT, "$MDNSent"},
+    {FLAG_SEEN, "\\Seen"},
+    {FLAG_ANSWERED, "\\Answered"},
+    {FLAG_FLAGGED, "\\Flagged"},
+    {FLAG_DELETED, "\\Deleted"},
+    {FLAG_DRAFT, "\\Draft"},
+    {FLAG_FORWARDED, "$Forwarded"},
+    {FLAG_JUNK, "$Junk"},
+    {FLAG_NOTJUNK, "$NotJunk"},
+    {FLAG_MDNSENT, "$MDNSent"},
+    /* as programs wrote them before they were registered: read, and taken off */
+    {FLAG_JUNK, "Junk"},
+    {FLAG_NOTJUNK, "NonJunk"},
 };
+#define FLAG_WORDS_OLD 2
 
 bool imap_keyword_valid(struct str word)
 {
@@ -158,11 +168,18 @@ bool imap_label_name(struct str word, struct buf *out)
 void imap_flags_write(uint32_t flags, struct buf *out)
 {
     const char *sep = "";
-    for (size_t i = 0; i < COUNT(flag_words); i++)
+    for (size_t i = 0; i < COUNT(flag_words) - FLAG_WORDS_OLD; i++)
         if (flags & flag_words[i].flag) {
             buf_addf(out, "%s%s", sep, flag_words[i].word);
             sep = " ";
         }
+}
+
+void imap_flags_old(uint32_t flags, struct buf *out)
+{
+    for (size_t i = COUNT(flag_words) - FLAG_WORDS_OLD; i < COUNT(flag_words); i++)
+        if (flags & flag_words[i].flag)
+            buf_addf(out, "%s%s", out->n ? " " : "", flag_words[i].word);
 }
 
 static const char months[12][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};

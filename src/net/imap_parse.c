@@ -16,7 +16,7 @@ struct imap_parser *imap_parser_new(void)
     struct imap_parser *p = mem_new(sizeof(*p));
     p->etpan = etpan_new();
     p->arena = arena_new(ANSWER_ARENA_MAX);
-    buf_init(&p->keywords, 1024);
+    buf_init(&p->keywords, 4096);
     buf_init(&p->fetch, IMAP_LINE_MAX + 16 * IMAP_LITERAL_KEPT);
     return p;
 }

@@ -212,6 +212,7 @@ static const struct {
     {MSG_ALERT, on_alert, 1, 1, 0},
     {MSG_BOX, imap_message, 1, 0, 0},
     {MSG_BOX_OPEN, imap_message, 1, 0, 0},
+    {MSG_KEYWORDS, imap_message, 1, 0, 0},
     {MSG_ROW, imap_message, 1, 0, 0},
     {MSG_ROW_MORE, imap_message, 1, 0, 0},
     {MSG_FLAGS, imap_message, 1, 0, 0},
@@ -585,6 +586,7 @@ static void acct_open(struct acct *a)
     if (opened & DB_CACHE_REBUILT)
         log_msg(LOG_WARN, "%s: the list cache was damaged and is built anew", a->name);
     db_set_purge_hold(a->db, a->srv->conf->purge_hold);
+    db_set_tag_names(a->db, conf_tag_names(a->srv->conf, a->name));
     db_set_rules(a->db, conf_has_rules(a->srv->conf, a->name));
     if (!db_intents_prune(a->db, clock_wall() - FORGET_S, &err))
         acct_db_error(a, &err);

@@ -84,8 +84,8 @@ static void on_box_open(struct acct *a, struct msg *m)
         a->plan[k].opened = false;
     uint32_t had = a->boxes[i].uidvalidity;
     box_refresh(a, (size_t)i);
-    if (!db_box_open(a->db, o->box, o->uidvalidity, o->uidnext, o->exists, o->readonly, o->keywords_ok, &dropped,
-                     &err)) {
+    if (!db_box_open(a->db, o->box, o->uidvalidity, o->uidnext, o->exists, o->readonly, o->keywords_ok, o->keywords,
+                     &dropped, &err)) {
         acct_db_error(a, &err);
         return;
     }
@@ -109,6 +109,14 @@ static void on_box_open(struct acct *a, struct msg *m)
         a->boxes[i].same = true; /* all rows are of this line, or its MODSEQ told */
     box_thin_look(a, &a->plan[i]);
     box_modseq_store(a, (size_t)i);
+}
+
+static void on_keywords(struct acct *a, struct msg *m)
+{
+    const struct m_KEYWORDS *k = &m->u.KEYWORDS;
+    struct err err = ERR_INIT;
+    if (box_said(a, k->box, m) >= 0 && !db_box_keywords(a->db, k->box, k->keywords_ok, k->keywords, &err))
+        acct_db_error(a, &err);
 }
 
 bool acct_row_put(struct acct *a, const struct m_ROW *r, uint64_t *id_r, bool *fresh_r)
@@ -333,10 +341,12 @@ void imap_message(struct acct *a, struct msg *m)
     static const struct {
         enum msg_kind kind;
         void (*handle)(struct acct *, struct msg *);
-    } table[] = {
-        {MSG_ROW, on_row},       {MSG_ROW_MORE, on_row_more},      {MSG_FLAGS, on_flags},     {MSG_GONE, on_gone},
-        {MSG_EXISTS, on_exists}, {MSG_BOX_OPEN, on_box_open},      {MSG_BOX, on_box},         {MSG_MODSEQ, on_modseq},
-        {MSG_UIDS, on_uids},     {MSG_LIST_NEWS, watch_list_news}, {MSG_PUSHED, watch_pushed}};
+    } table[] = {{MSG_ROW, on_row},          {MSG_ROW_MORE, on_row_more},
+                 {MSG_FLAGS, on_flags},      {MSG_GONE, on_gone},
+                 {MSG_EXISTS, on_exists},    {MSG_BOX_OPEN, on_box_open},
+                 {MSG_BOX, on_box},          {MSG_MODSEQ, on_modseq},
+                 {MSG_UIDS, on_uids},        {MSG_LIST_NEWS, watch_list_news},
+                 {MSG_PUSHED, watch_pushed}, {MSG_KEYWORDS, on_keywords}};
     for (size_t i = 0; i < COUNT(table); i++)
         if (table[i].kind == m->kind) {
             table[i].handle(a, m);

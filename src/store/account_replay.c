@@ -132,6 +132,11 @@ static void run_end(struct acct *a, struct batch_run *r, enum err_kind kind, con
         fs_random(&random, sizeof random);
         a->replay_after = clock_mono_ms() + sync_backoff_ms(++a->replay_tries, random);
         ok = db_intents_requeue(a->db, b->intents, b->nintents, &err);
+    } else if (b->kind == INTENT_TAGS &&
+               (kind == ERR_SERVER_NO || kind == ERR_LIMIT || kind == ERR_PERMISSION || kind == ERR_OVERQUOTA)) {
+        char why[200];
+        snprintf(why, sizeof why, "the server takes not all tags (%.120s)", text);
+        ok = db_tags_stay(a->db, b->intents, b->nintents, why, &err);
     } else {
         if (kind == ERR_OVERQUOTA)
             say_full(a, b, text);
@@ -278,7 +283,11 @@ static bool send_imap(struct acct *a, struct batch_run *r)
     struct buf uids = BUF_INIT(32768);
     struct step *s = NULL;
     uint32_t validity = validity_of(a, b);
+    struct buf keywords = BUF_INIT(16384);
+    struct err err = ERR_INIT;
     bool ok = batch_uids(b, &uids);
+    if (ok && b->kind == INTENT_TAGS && !db_tags_wire(a->db, b->box, b->arg, &keywords, &err))
+        ok = false, acct_db_error(a, &err);
     if (ok && in_box(b))
         ok = uids.n > 0 && imap_select(a, b->box, false);
     if (ok) {
@@ -286,7 +295,7 @@ static bool send_imap(struct acct *a, struct batch_run *r)
         case INTENT_FLAGS:
         case INTENT_TAGS:
             s = STEP(a, command_done, -1, STEP_STORE, .box = b->box, .uids = buf_str(&uids), .uidvalidity = validity,
-                     .add = b->set, .remove = b->clear, .keywords = b->kind == INTENT_TAGS ? b->arg : STR(""));
+                     .add = b->set, .remove = b->clear, .keywords = buf_str(&keywords));
             break;
         case INTENT_MOVE:
         case INTENT_COPY:
@@ -308,6 +317,7 @@ static bool send_imap(struct acct *a, struct batch_run *r)
         }
     }
     buf_fini(&uids);
+    buf_fini(&keywords);
     return run_sent(r, s);
 }
 

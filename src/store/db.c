@@ -540,6 +540,7 @@ void db_close(struct db **dbp)
     drop_memory(db);
     imap_fini(&db->scan, NULL);
     imap_fini(&db->handed, free_value);
+    imap_fini(&db->spellings, free_value);
     pop_free(&db->pop);
     db_batch_free(&db->batch);
     spans_forget(db);

@@ -21,6 +21,7 @@
 #define TUIMAIL_STORE_DB_H
 
 #include "base/base.h"
+#include "conf/conf.h"
 #include "ipc/ipc.h"
 #include "mail/row.h"
 
@@ -28,7 +29,7 @@ struct db;
 
 /* ---- Opening ------------------------------------------------------------------------------------ */
 /* What WELCOME announces; a reader refuses another. */
-#define DB_SCHEMA 6
+#define DB_SCHEMA 7
 enum db_opened {
     DB_NEW = 1,           /* keep.db was not there: a new account */
     DB_CACHE_NEW = 2,     /* cache.db is empty: every mailbox must be listed and synchronised */
@@ -51,6 +52,8 @@ void db_set_purge_hold(struct db *, uint32_t seconds);
 void db_set_rules(struct db *, bool);
 /* The server keeps tags of any words (Gmail's labels), not only those that can be keywords. */
 void db_set_labels(struct db *, bool);
+/* The lines tag-keyword of tuimailrc; what they point to lives as long as the db, or until the next call. */
+void db_set_tag_names(struct db *, struct tag_names);
 
 /* ---- Transactions -------------------------------------------------------------------------------
  * A burst of changes between db_begin and db_commit is one transaction; without them each call is one of its own. Do
@@ -137,7 +140,7 @@ bool db_boxes_end(struct db *, struct err *);
  * Message-ID, size and date as rows come) and sets *dropped_r. Does not touch modseq: call db_box_synced when the
  * changes were stored. */
 bool db_box_open(struct db *, uint64_t box, uint32_t uidvalidity, uint32_t uidnext, uint32_t exists, bool readonly,
-                 bool keywords_ok, bool *dropped_r, struct err *);
+                 bool keywords_ok, struct str keywords, bool *dropped_r, struct err *);
 bool db_box_exists(struct db *, uint64_t box, uint32_t exists, struct err *);
 /* MODSEQ: all changes up to here are stored (0 leaves modseq). */
 bool db_box_synced(struct db *, uint64_t box, uint64_t modseq, uint32_t uidnext, struct err *);
@@ -572,8 +575,13 @@ bool db_tags(struct db *, uint64_t msg, struct buf *out, struct err *);
 /* From the index (notmuch command line, lastmod): the whole set for all messages of that id; reserved names
  * (tag_reserved) are left out; keywords follow as an intent outside undo. */
 bool db_tags_from_index(struct db *, struct str msgid, struct str tags, int64_t now, struct err *);
-/* A tag as an IMAP keyword: false where it cannot be one (stays local). */
-bool db_tag_keyword(struct str tag);
+/* The keywords of the mailbox's server for the tags "+x -y"; "" where it keeps none of them. */
+bool db_tags_wire(struct db *, uint64_t box, struct str tags, struct buf *out, struct err *);
+/* What the mailbox keeps of keywords, where not any can be set: by another word of the server. */
+bool db_box_keywords(struct db *, uint64_t box, bool any, struct str keywords, struct err *);
+/* The server keeps these tags not (why, "" because it said so before): they are kept here alone, which is a conflict,
+ * once for each mailbox. */
+bool db_tags_stay(struct db *, const uint64_t *intents, size_t n, const char *why, struct err *);
 /* Met in mail sent (weight 20) and received (done by db_row_put). */
 bool db_address_met(struct db *, struct str name, struct str addr, unsigned weight, int64_t when, struct err *);
 

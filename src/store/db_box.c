@@ -12,6 +12,7 @@ void box_free(void *p)
     free(b->rows.block);
     free(b->threads.block);
     free(b->objid);
+    free(b->keeps);
     free(b);
 }
 
@@ -19,7 +20,8 @@ void box_free(void *p)
     "SELECT "                                                                                                          \
     "b.id,b.name,b.utf8,b.delim,b.attrs,b.role,b.uidvalidity,b.uidnext,b.base,b.modseq,b.exists_,b.unseen,b.known,b."  \
     "known_unread,"                                                                                                    \
-    "b.shown,b.shown_unread,b.readonly,b.keywords_ok,b.filled,b.hidden,b.listed,k.role,k.creating,b.objid,b.size "     \
+    "b.shown,b.shown_unread,b.readonly,b.keywords_ok,b.filled,b.hidden,b.listed,k.role,k.creating,b.objid,b.size,"     \
+    "b.keeps,b.told "                                                                                                  \
     "FROM box b "                                                                                                      \
     "JOIN "                                                                                                            \
     "boxid k ON k.id=b.id"
@@ -56,6 +58,9 @@ static struct box *box_read(sqlite3_stmt *st)
     struct str objid = sql_str(st, 23);
     b->size = sql_u64(st, 24);
     b->objid = objid.n ? mem_dup_n(objid.p, objid.n) : NULL;
+    struct str keeps = sql_str(st, 25);
+    b->keeps = keeps.n ? mem_dup_n(keeps.p, keeps.n) : NULL;
+    b->told = sql_int(st, 26);
     return b;
 }
 
@@ -104,13 +109,15 @@ static void box_flush(struct db *db, struct box *b)
     q_run(db,
           "UPDATE box SET "
           "name=?,utf8=?,delim=?,attrs=?,role=?,uidvalidity=?,uidnext=?,base=?,modseq=?,exists_=?,unseen=?,known=?,"
-          "known_unread=?,shown=?,shown_unread=?,readonly=?,keywords_ok=?,filled=?,hidden=?,listed=?,objid=?,size=? "
+          "known_unread=?,shown=?,shown_unread=?,readonly=?,keywords_ok=?,filled=?,hidden=?,listed=?,objid=?,size=?,"
+          "keeps=?,told=? "
           "WHERE "
           "id=?",
-          "ssiiiiiiiiiiiiiiiiiinii", ((struct str){b->name, b->name_n}), ((struct str){b->utf8, b->utf8_n}),
+          "ssiiiiiiiiiiiiiiiiiininii", ((struct str){b->name, b->name_n}), ((struct str){b->utf8, b->utf8_n}),
           I(b->delim), I(b->attrs), I(b->role), I(b->uidvalidity), I(b->uidnext), I(b->base), I(b->modseq),
           I(b->exists), I(b->unseen), I(b->known), I(b->known_unread), I(b->shown), I(b->shown_unread), I(b->readonly),
-          I(b->keywords_ok), I(b->filled), I(b->hidden), I(b->listed), str_z(b->objid), I(b->size), I(b->id));
+          I(b->keywords_ok), I(b->filled), I(b->hidden), I(b->listed), str_z(b->objid), I(b->size), str_z(b->keeps),
+          I(b->told), I(b->id));
 }
 
 void box_flush_all(struct db *db)
@@ -361,8 +368,16 @@ bool db_boxes_end(struct db *db, struct err *err)
     return call_leave(db, own, err);
 }
 
+static void keeps_put(struct box *b, bool any, struct str keywords)
+{
+    b->told = b->told && !(any && !b->keywords_ok);
+    b->keywords_ok = any;
+    free(b->keeps);
+    b->keeps = !any && keywords.n ? mem_dup_n(keywords.p, MIN(keywords.n, (size_t)KW_MAX)) : NULL;
+}
+
 bool db_box_open(struct db *db, uint64_t box, uint32_t uidvalidity, uint32_t uidnext, uint32_t exists, bool readonly,
-                 bool keywords_ok, bool *dropped_r, struct err *err)
+                 bool keywords_ok, struct str keywords, bool *dropped_r, struct err *err)
 {
     bool own;
     *dropped_r = false;
@@ -391,7 +406,7 @@ bool db_box_open(struct db *db, uint64_t box, uint32_t uidvalidity, uint32_t uid
         b->uidnext = b->next = uidnext;
     b->exists = exists;
     b->readonly = readonly;
-    b->keywords_ok = keywords_ok;
+    keeps_put(b, keywords_ok, keywords);
     box_touch(db, b);
     return call_leave(db, own, err);
 }
@@ -405,6 +420,17 @@ static struct box *box_enter(struct db *db, uint64_t box, bool *own, struct err 
     if (!b)
         call_refuse(db, *own, err, ERR_NO_MAILBOX, "no such mailbox");
     return b;
+}
+
+bool db_box_keywords(struct db *db, uint64_t box, bool any, struct str keywords, struct err *err)
+{
+    bool own;
+    struct box *b = box_enter(db, box, &own, err);
+    if (!b)
+        return false;
+    keeps_put(b, any, keywords);
+    box_touch(db, b);
+    return call_leave(db, own, err);
 }
 
 bool db_box_counts(struct db *db, uint64_t box, const struct db_counted *c, struct err *err)

@@ -69,7 +69,7 @@ static void flag_tags(const struct db_msg *m, struct buf *out)
 static void hand_out(struct db *db, const struct waiting *w, db_index_fn *fn, void *arg)
 {
     struct db_index_job job = {.what = w->what};
-    struct buf path = BUF_INIT(2048), was = BUF_INIT(2048), tags = BUF_INIT(8192);
+    struct buf path = BUF_INIT(2048), was = BUF_INIT(2048), tags = BUF_INIT(12288);
     struct err e = ERR_INIT;
     arena_reset(db->out);
     sqlite3_stmt *st = q_ask(db, "SELECT ipath FROM msg WHERE id=?", "i", I(w->id));
@@ -79,7 +79,7 @@ static void hand_out(struct db *db, const struct waiting *w, db_index_fn *fn, vo
     }
     if (db_msg_get(db, w->id, &job.msg, &e) && db_index_place(db, &job.msg, &path)) {
         flag_tags(&job.msg, &tags);
-        struct buf own = BUF_INIT(8192);
+        struct buf own = BUF_INIT(12000);
         db_tags(db, w->id, &own, &e);
         if (own.n) {
             buf_addf(&tags, "%s", tags.n ? " " : "");

@@ -10,6 +10,7 @@
 #define ITEMS_PER_INTENT 1000
 #define RANK_BLOCK 1024 /* a block of the rank table splits past this many rows */
 #define UNINDEX_AFTER (7 * 86400)
+#define KW_MAX 4096      /* bytes of the keywords of one message that are known */
 #define DB_PATH_MAX 600 /* of a file below the account's directory: two names of 255 bytes, and what is around them */
 
 /* ---- integer map: open addressing, keys not 0 --------------------------------------------------- */
@@ -57,6 +58,8 @@ struct box {
     uint32_t next;                /* UIDNEXT as heard last, 0 unknown; not stored */
     uint32_t shown, shown_unread; /* rows shown here */
     bool readonly, keywords_ok, filled, creating, hidden;
+    char *keeps; /* where keywords_ok is false: the keywords that it keeps all the same; NULL none */
+    bool told;   /* the user knows that it keeps not all */
     uint64_t listed; /* number of the LIST that named it last */
     struct ranks rows, threads;
     bool dirty, changed;
@@ -92,6 +95,9 @@ struct db {
     struct sql q;
     char *account, *dir;
     bool local, labels, rules;
+    struct tag_names names;
+    struct imap spellings; /* folded hash of a tag -> its spelling */
+    bool spelled;          /* they are loaded */
     uint64_t arrivals_told; /* those up to here were announced before the rules looked at them */
     bool has_arrivals;      /* some message may wait for the rules */
     enum { MUTES_UNKNOWN, MUTES_NONE, MUTES_SOME } mutes;
@@ -204,8 +210,10 @@ void addr_flush(struct db *);
 void tags_keywords(struct db *, uint64_t msg, uint64_t mh, uint64_t fp, struct str was, struct str now);
 bool tags_change(struct db *, uint64_t mh, uint64_t fp, struct str words,
                  struct buf *did); /* "+x -y"; what had an effect, or NULL */
-bool tag_valid(struct str);
 bool tag_goes(const struct db *, struct str); /* to the server too */
+bool box_keeps(const struct box *, struct str keyword);
+void tags_wire(const struct db *, const struct box *, struct str words, struct buf *out);
+void tags_told(struct db *, uint64_t msg, struct str did);
 void tag_identity(struct db *, uint64_t msg, uint64_t *mh_r, uint64_t *fp_r);
 
 /* A row has just come: marks it for the rules where it is an arrival; where the caller knows that it is, `sure`. A

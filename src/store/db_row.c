@@ -16,8 +16,8 @@ struct put {
 static const struct {
     const char *name;
     uint32_t flag;
-} flag_keywords[] = {
-    {"$Forwarded", FLAG_FORWARDED}, {"$Junk", FLAG_JUNK}, {"$NotJunk", FLAG_NOTJUNK}, {"$MDNSent", FLAG_MDNSENT}};
+} flag_keywords[] = {{"$Forwarded", FLAG_FORWARDED}, {"$Junk", FLAG_JUNK}, {"$NotJunk", FLAG_NOTJUNK},
+                     {"$MDNSent", FLAG_MDNSENT},     {"Junk", FLAG_JUNK},  {"NonJunk", FLAG_NOTJUNK}};
 
 static uint32_t keyword_flags(struct str kw)
 {
@@ -50,7 +50,7 @@ static struct put put_bound(struct db *db, const struct db_row *in)
                     .msgid = str_sub(sql_msgid(in->msgid), 0, 512),
                     .refs = str_sub(in->refs, 0, 4096),
                     .list_id = str_sub(in->list_id, 0, 256),
-                    .kw = str_trim(str_sub(in->keywords, 0, 1024)),
+                    .kw = str_trim(str_sub(in->keywords, 0, KW_MAX)),
                     .name = str_sub(in->name, 0, 255),
                     .path = str_sub(in->path, 0, DB_PATH_MAX),
                     .emailid = str_sub(in->emailid, 0, 255),
@@ -194,7 +194,7 @@ static void put_update(struct db *db, const struct put *p, uint64_t id)
         return;
     bool thin = !(p->attrs & ROW_FULL) && (old.attrs & ROW_FULL);
     sqlite3_stmt *st = q_ask(db, "SELECT kw FROM msg WHERE id=?", "i", I(id));
-    struct buf was = BUF_INIT(2048);
+    struct buf was = BUF_INIT(KW_MAX);
     if (q_step(db, st)) {
         buf_adds(&was, sql_str(st, 0));
         sqlite3_reset(st);
@@ -341,11 +341,11 @@ static void flags_one(struct db *db, uint64_t id, uint32_t flags, struct str kw,
     if (!row_load(db, id, &old))
         return;
     if (has_kw) {
-        kw = str_trim(str_sub(kw, 0, 1024));
+        kw = str_trim(str_sub(kw, 0, KW_MAX));
         flags |= keyword_flags(kw);
         sqlite3_stmt *st = q_ask(db, "SELECT kw,from_addr,subject FROM msg WHERE id=?", "i", I(id));
         if (q_step(db, st)) {
-            struct buf was = BUF_INIT(2048);
+            struct buf was = BUF_INIT(KW_MAX);
             buf_adds(&was, sql_str(st, 0));
             uint64_t fp = sql_fingerprint(&db->q, sql_str(st, 1), sql_str(st, 2), old.date);
             sqlite3_reset(st);

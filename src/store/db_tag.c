@@ -2,30 +2,61 @@
 #include "conf/conf.h"
 #include "store/db_int.h"
 
-bool tag_valid(struct str tag)
+void db_set_tag_names(struct db *db, struct tag_names names)
 {
-    if (!tag.n || tag.n > 200 || tag.p[0] == '-' || tag.p[0] == '+' || !utf8_valid(tag))
-        return false;
-    for (size_t i = 0; i < tag.n; i++)
-        if ((unsigned char)tag.p[i] <= ' ' || tag.p[i] == 0x7f)
-            return false;
-    return true;
-}
-
-bool db_tag_keyword(struct str tag)
-{
-    if (!tag_valid(tag) || tag_reserved(tag) || tag.n > 100)
-        return false;
-    for (size_t i = 0; i < tag.n; i++) /* an atom: RFC 9051 9, flag-keyword */
-        if ((unsigned char)tag.p[i] >= 0x7f || strchr("(){%*\"\\]", tag.p[i]))
-            return false;
-    return true;
+    db->names = names;
 }
 
 bool tag_goes(const struct db *db, struct str tag)
 {
-    return db->labels ? tag_valid(tag) && !tag_reserved(tag) : db_tag_keyword(tag);
+    struct buf keyword = BUF_INIT(4 * TAG_KEYWORD_MAX);
+    bool goes = db->labels ? tag_is(tag) && !tag_reserved(tag) : tag_to_keyword(&db->names, tag, &keyword);
+    buf_fini(&keyword);
+    return goes;
 }
+
+static bool has_word(struct str list, struct str word)
+{
+    struct str w;
+    while (str_split(&list, ' ', &w))
+        if (str_case_eq(w, word))
+            return true;
+    return false;
+}
+
+static bool has_signed(struct str list, char sign, struct str word)
+{
+    struct str w;
+    while (str_split(&list, ' ', &w))
+        if (w.n > 1 && w.p[0] == sign && str_case_eq(str_sub(w, 1, w.n), word))
+            return true;
+    return false;
+}
+
+bool box_keeps(const struct box *b, struct str keyword)
+{
+    return !b || b->keywords_ok || has_word(str_z(b->keeps ? b->keeps : ""), keyword);
+}
+
+/* What of "+x -y" the server is told, as keywords of that mailbox; labels are told as they are. */
+void tags_wire(const struct db *db, const struct box *b, struct str words, struct buf *out)
+{
+    struct buf all = BUF_INIT(16384);
+    struct str rest, w;
+    if (db->labels) {
+        buf_adds(out, words);
+        return;
+    }
+    tags_to_keywords(&db->names, words, &all);
+    for (rest = buf_str(&all); str_split(&rest, ' ', &w);)
+        if (w.n > 1 && box_keeps(b, str_sub(w, 1, w.n)))
+            buf_addf(out, "%s%.*s", out->n ? " " : "", STR_FMT(w));
+    buf_fini(&all);
+}
+
+struct intent_of {
+    uint64_t intent, group;
+};
 
 static bool has_tag(struct db *db, uint64_t mh, uint64_t fp, struct str tag)
 {
@@ -63,50 +94,166 @@ bool tags_change(struct db *db, uint64_t mh, uint64_t fp, struct str words, stru
     return any;
 }
 
-static bool has_word(struct str list, struct str word)
+/* ---- keywords of the server ---- */
+
+/* The tag of this message that is `tag` but for its case, as servers take keywords; false: none. */
+static bool tag_here(struct db *db, uint64_t mh, uint64_t fp, struct str tag, struct buf *out)
 {
-    struct str w;
-    while (str_split(&list, ' ', &w))
-        if (str_case_eq(w, word))
-            return true;
-    return false;
+    sqlite3_stmt *st = q_ask(db, "SELECT tag FROM tag WHERE mh=? AND fp=?", "ii", I(mh), I(fp));
+    bool found = false;
+    while (q_step(db, st))
+        if (!found && str_case_eq(sql_str(st, 0), tag))
+            found = buf_adds(out, sql_str(st, 0));
+    return found;
 }
 
-/* A tag the user has just changed is not undone by an older word of the server. */
-static bool tag_pending(struct db *db, uint64_t msg, struct str tag)
+static uint64_t folded_hash(struct str tag)
 {
-    bool pending = false;
+    uint64_t h = 14695981039346656037u;
+    for (size_t i = 0; i < tag.n; i++) {
+        char c = tag.p[i];
+        h = (h ^ (unsigned char)(c >= 'A' && c <= 'Z' ? c | 32 : c)) * 1099511628211u;
+    }
+    return h ? h : 1;
+}
+
+/* A server gives all of a mailbox the spelling that it met first; here a tag is spelled as it was first known. */
+static struct str spelling(struct db *db, struct str tag)
+{
+    if (!db->spelled) {
+        db->spelled = true;
+        sqlite3_stmt *st = q_ask(db, "SELECT DISTINCT tag FROM tag LIMIT 20000", "");
+        while (q_step(db, st)) {
+            struct str one = sql_str(st, 0);
+            uint64_t h = folded_hash(one);
+            if (!imap_get(&db->spellings, h))
+                imap_put(&db->spellings, h, mem_dup_n(one.p, one.n));
+        }
+    }
+    uint64_t h = folded_hash(tag);
+    const char *known = imap_get(&db->spellings, h);
+    if (known && str_case_eqz(tag, known))
+        return str_z(known);
+    if (!known)
+        imap_put(&db->spellings, h, mem_dup_n(tag.p, tag.n));
+    return tag;
+}
+
+static bool tag_of_word(struct db *db, struct str word, struct buf *out)
+{
+    buf_reset(out);
+    return db->labels ? tag_goes(db, word) && buf_adds(out, word) : tag_of_keyword(&db->names, word, out);
+}
+
+/* Is it a tag of another word of the list too? */
+static bool tag_of_any(struct db *db, struct str words, struct str tag)
+{
+    struct buf other = BUF_INIT(4 * TAG_KEYWORD_MAX);
+    bool found = false;
+    struct str w;
+    while (!found && str_split(&words, ' ', &w))
+        found = w.n && tag_of_word(db, w, &other) && str_case_eq(buf_str(&other), tag);
+    buf_fini(&other);
+    return found;
+}
+
+/* What the user did last to the tag and the server does not have yet: '+', '-', 0 nothing. */
+static char tag_pending(struct db *db, uint64_t msg, struct str tag, struct intent_of *of)
+{
+    char sign = 0;
     if (!db->has_pending)
-        return false;
+        return 0;
     sqlite3_stmt *st = q_ask(db,
-                             "SELECT t.tags FROM item t CROSS JOIN intent i ON i.id=t.intent WHERE t.msg=? AND "
-                             "t.state=0 AND i.state<3 AND i.kind=?",
+                             "SELECT t.tags,i.id,i.grp FROM item t CROSS JOIN intent i ON i.id=t.intent WHERE t.msg=? "
+                             "AND t.state=0 AND i.state<3 AND i.kind=? ORDER BY i.id",
                              "ii", I(msg), I(INTENT_TAGS));
     while (q_step(db, st)) {
         struct str words = sql_str(st, 0), w;
         while (str_split(&words, ' ', &w))
-            pending = pending || (w.n > 1 && str_eq(str_sub(w, 1, w.n), tag));
+            if (w.n > 1 && str_case_eq(str_sub(w, 1, w.n), tag)) {
+                sign = w.p[0];
+                *of = (struct intent_of){sql_u64(st, 1), sql_u64(st, 2)};
+            }
     }
-    return pending;
+    return sign;
+}
+
+/* Another device did the opposite of what waits here: what waits comes later, and is said to. */
+static void tag_conflict(struct db *db, uint64_t msg, struct str tag, char mine, const struct intent_of *of)
+{
+    struct db_conflict c = {.group = of->group, .intent = of->intent, .msg = msg, .kind = INTENT_TAGS};
+    struct buf subject = BUF_INIT(200);
+    sqlite3_stmt *st = q_ask(db, "SELECT subject FROM msg WHERE id=?", "i", I(msg));
+    if (q_step(db, st)) {
+        buf_adds(&subject, str_sub(sql_str(st, 0), 0, 120));
+        sqlite3_reset(st);
+    }
+    snprintf(c.text, sizeof c.text,
+             "\"%s\": another device %s the tag %.*s while your %s waited; yours comes last and holds", buf_z(&subject),
+             mine == '+' ? "took off" : "added", STR_FMT(str_sub(tag, 0, 60)), mine == '+' ? "tag" : "removal");
+    conflict_note(db, &c);
+    buf_fini(&subject);
+}
+
+static struct box *box_of_msg(struct db *db, uint64_t msg)
+{
+    struct rowc r;
+    return row_load(db, msg, &r) ? box_ref(db, r.sbox) : NULL;
 }
 
 void tags_keywords(struct db *db, uint64_t msg, uint64_t mh, uint64_t fp, struct str was, struct str now)
 {
     bool any = false;
     struct str w, rest = now;
+    struct buf tag = BUF_INIT(4 * TAG_KEYWORD_MAX), words = BUF_INIT(2000), here = BUF_INIT(TAG_MAX + 1);
     for (int pass = 0; pass < 2; pass++, rest = was) {
         while (str_split(&rest, ' ', &w)) {
-            if (!tag_goes(db, w) || has_word(pass ? now : was, w) || tag_pending(db, msg, w))
+            struct intent_of of = {0};
+            if (!w.n || has_word(pass ? now : was, w) || !tag_of_word(db, w, &tag) ||
+                (pass && (tag_of_any(db, now, buf_str(&tag)) || !box_keeps(box_of_msg(db, msg), w))))
                 continue;
-            struct buf words = BUF_INIT(256);
-            buf_addc(&words, pass ? '-' : '+');
-            buf_adds(&words, w);
+            char mine = tag_pending(db, msg, buf_str(&tag), &of);
+            if (mine && mine != (pass ? '-' : '+'))
+                tag_conflict(db, msg, buf_str(&tag), mine, &of);
+            buf_reset(&here);
+            bool has = tag_here(db, mh, fp, buf_str(&tag), &here);
+            if (mine || has != (pass != 0))
+                continue;
+            struct str name = has ? buf_str(&here) : spelling(db, buf_str(&tag));
+            buf_reset(&words);
+            buf_addf(&words, "%c%.*s", pass ? '-' : '+', STR_FMT(name));
             any = tags_change(db, mh, fp, buf_str(&words), NULL) || any;
-            buf_fini(&words);
         }
     }
+    buf_fini(&tag);
+    buf_fini(&words);
+    buf_fini(&here);
     if (any)
         row_queue(db, msg, INDEX_WHAT_TAGS);
+}
+
+/* The server has been told: its keywords of the message are what they were and this. */
+void tags_told(struct db *db, uint64_t msg, struct str did)
+{
+    struct buf wire = BUF_INIT(16384), was = BUF_INIT(8192), kw = BUF_INIT(KW_MAX);
+    struct str rest, w;
+    tags_wire(db, box_of_msg(db, msg), did, &wire);
+    sqlite3_stmt *st = q_ask(db, "SELECT kw FROM msg WHERE id=?", "i", I(msg));
+    if (q_step(db, st)) {
+        buf_adds(&was, sql_str(st, 0));
+        sqlite3_reset(st);
+    }
+    for (rest = buf_str(&was); str_split(&rest, ' ', &w);)
+        if (w.n && !has_signed(buf_str(&wire), '-', w))
+            buf_addf(&kw, "%s%.*s", kw.n ? " " : "", STR_FMT(w));
+    for (rest = buf_str(&wire); str_split(&rest, ' ', &w);)
+        if (w.n > 1 && w.p[0] == '+' && !has_word(buf_str(&kw), str_sub(w, 1, w.n)) && kw.n + w.n < KW_MAX)
+            buf_addf(&kw, "%s%.*s", kw.n ? " " : "", STR_FMT(str_sub(w, 1, w.n)));
+    if (!str_eq(buf_str(&kw), buf_str(&was)))
+        q_run(db, "UPDATE msg SET kw=? WHERE id=?", "ni", buf_str(&kw), I(msg));
+    buf_fini(&wire);
+    buf_fini(&was);
+    buf_fini(&kw);
 }
 
 void tag_identity(struct db *db, uint64_t msg, uint64_t *mh_r, uint64_t *fp_r)

@@ -119,7 +119,7 @@ static void job_send(void *arg, const struct db_index_job *j)
 {
     struct indexing *x = arg;
     struct acct *a = x->filling;
-    struct buf tags = BUF_INIT(2048), file = BUF_INIT(1024);
+    struct buf tags = BUF_INIT(16384), file = BUF_INIT(1024);
     const struct db_msg *m = &j->msg;
     if (x->njobs == x->limit)
         return;

@@ -343,17 +343,25 @@ uint64_t make_box(struct maker *m, enum intent_kind kind, uint64_t box, struct s
     return b->id;
 }
 
+static void tag_keyword_add(const struct db *db, struct str tag, struct buf *kw)
+{
+    struct buf word = BUF_INIT(4 * TAG_KEYWORD_MAX);
+    if (tag_to_keyword(&db->names, tag, &word) && kw->n + word.n < KW_MAX)
+        buf_addf(kw, "%s%s", kw->n ? " " : "", buf_z(&word));
+    buf_fini(&word);
+}
+
 /* The tags that came with the mail; those that can be keywords are said to the server with it. */
 static void append_tags(struct db *db, const struct rowc *r, const struct db_row *w, struct buf *kw)
 {
     struct buf add = BUF_INIT(4096);
     struct str rest = w->keywords, word;
     while (str_split(&rest, ' ', &word)) {
-        if (!tag_valid(word) || tag_reserved(word))
+        if (!tag_is(word) || tag_reserved(word))
             continue;
         buf_addf(&add, "%s+%.*s", add.n ? " " : "", STR_FMT(word));
-        if (db_tag_keyword(word))
-            buf_addf(kw, "%s%.*s", kw->n ? " " : "", STR_FMT(word));
+        if (!db->local && !db->labels)
+            tag_keyword_add(db, word, kw);
     }
     if (add.n)
         tags_change(db, r->mh, sql_fingerprint(&db->q, w->from_addr, w->subject, w->date), buf_str(&add), NULL);
@@ -374,7 +382,7 @@ static uint64_t make_append(struct maker *m, const struct db_intent *in)
                      .state = (w->state & (ROW_BODY | ROW_TEXT | ROW_STUB)) | ROW_PENDING,
                      .date = w->date,
                      .mh = sql_msgid_hash(&db->q, w->msgid)};
-    struct buf kw = BUF_INIT(1024);
+    struct buf kw = BUF_INIT(KW_MAX);
     struct sort_keys sort =
         sort_keys_of(str_sub(w->from_name, 0, 256), str_sub(w->from_addr, 0, 320), str_sub(w->subject, 0, 1024));
     append_tags(db, &r, w, &kw);
@@ -438,7 +446,7 @@ static bool check_tags(struct str words, struct err *err)
         struct str tag = str_sub(w, 1, w.n);
         if (!w.n)
             continue;
-        if ((w.p[0] != '+' && w.p[0] != '-') || !tag_valid(tag))
+        if ((w.p[0] != '+' && w.p[0] != '-') || !tag_is(tag))
             return err_set(err, ERR_USAGE, "tags are given as +name or -name");
         if (tag_reserved(tag))
             return err_set(err, ERR_USAGE, "the tag '%.*s' follows the message's flags and place; change those",
@@ -666,7 +674,7 @@ bool db_tags_from_index(struct db *db, struct str msgid, struct str tags, int64_
         struct buf words = BUF_INIT(8192);
         struct str w, rest = tags;
         while (str_split(&rest, ' ', &w))
-            if (tag_valid(w) && !tag_reserved(w)) {
+            if (tag_is(w) && !tag_reserved(w)) {
                 buf_addz(&words, words.n ? " +" : "+");
                 buf_adds(&words, w);
             }

@@ -319,17 +319,72 @@ size_t intents_pending(struct db *db, struct intent **list_r)
     return kept;
 }
 
-/* A mailbox that keeps no keywords: the tag is kept here alone, nothing goes to the server. */
+/* Told once for each mailbox. */
+static void tags_stay_told(struct db *db, const struct intent *in, const char *why)
+{
+    struct box *b = box_ref(db, in->box);
+    char text[300];
+    if (db->local || !b || b->told)
+        return;
+    b->told = true;
+    box_touch(db, b);
+    snprintf(text, sizeof text, "%s; they are kept on this machine alone",
+             *why       ? why
+             : b->keeps ? "the server keeps not all tags there"
+                        : "the server keeps no tags there");
+    conflict(db, in, 0, ERR_NONE, text);
+}
+
+/* A mailbox that does not keep these keywords: the tags are kept here alone, nothing goes to the server. */
 static bool done_here(struct db *db, const struct intent *in)
 {
     struct box *b = box_ref(db, in->box);
     struct err e = ERR_INIT;
     if (in->kind != INTENT_TAGS || !b || b->keywords_ok)
         return false;
-    db_intents_done(db, &in->id, 1, &e);
-    if (!db->local)
-        conflict(db, in, 0, ERR_NONE, "the server keeps no tags there; they are kept on this machine");
-    return true;
+    struct buf wire = BUF_INIT(16384), all = BUF_INIT(16384);
+    tags_wire(db, b, buf_str(&in->arg), &wire);
+    tags_wire(db, NULL, buf_str(&in->arg), &all);
+    bool here = !wire.n || db->labels;
+    if (here || wire.n < all.n)
+        tags_stay_told(db, in, "");
+    if (here)
+        db_intents_done(db, &in->id, 1, &e);
+    buf_fini(&wire);
+    buf_fini(&all);
+    return here;
+}
+
+bool db_tags_stay(struct db *db, const uint64_t *intents, size_t n, const char *why, struct err *err)
+{
+    bool own;
+    if (!call_enter(db, &own, err))
+        return false;
+    for (size_t i = 0; i < n && !db->failed; i++) {
+        struct intent in;
+        size_t k;
+        if (!intent_load(db, intents[i], &in))
+            continue;
+        tags_stay_told(db, &in, why);
+        struct item *items = items_load(db, in.id, &k);
+        for (size_t j = 0; j < k; j++) {
+            item_end(db, in.id, items[j].msg, ITEM_DONE);
+            row_refresh(db, items[j].msg);
+        }
+        items_free(items, k);
+        intent_settle(db, in.id, ERR_NONE, "");
+        intent_fini(&in);
+    }
+    return call_leave(db, own, err);
+}
+
+bool db_tags_wire(struct db *db, uint64_t box, struct str tags, struct buf *out, struct err *err)
+{
+    bool own;
+    if (!call_enter(db, &own, err))
+        return false;
+    tags_wire(db, box_ref(db, box), tags, out);
+    return call_leave(db, own, err);
 }
 
 bool db_intent_next(struct db *db, int64_t now, unsigned max, struct db_batch *batch_r, int64_t *due_r, struct err *err)
@@ -520,6 +575,8 @@ static void done_item(struct db *db, const struct intent *in, const struct item 
     now = r;
     if (in->kind == INTENT_FLAGS)
         now.sflags = (r.sflags | in->set) & ~in->clear;
+    if (in->kind == INTENT_TAGS && t->tags && !db->local)
+        tags_told(db, t->msg, str_z(t->tags));
     row_shown(db, &now);
     row_store(db, &r, &now);
 }

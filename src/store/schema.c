@@ -6,7 +6,7 @@
 
 #include "store/db_int.h"
 
-#define CACHE_SCHEMA 7
+#define CACHE_SCHEMA 8
 #define STRING_OF(x) #x
 #define STRING(x) STRING_OF(x)
 #define CLEAN_CHECK_MAX (64 << 20) /* after a crash a cache up to this size is checked whole */
@@ -72,7 +72,10 @@ static const char keep_6[] = "ALTER TABLE uidl ADD COLUMN tag INTEGER;"
                              "CREATE INDEX uidl_tag ON uidl(tag) WHERE tag IS NOT NULL;"
                              "CREATE INDEX uidl_head ON uidl(head) WHERE head IS NOT NULL;";
 
-static const char *const keep_steps[] = {keep_1, keep_2, keep_3, keep_4, keep_5, keep_6};
+/* All tags by name, with how many messages have each; what other devices ran the rules over. */
+static const char keep_7[] = "CREATE INDEX tag_tag ON tag(tag);";
+
+static const char *const keep_steps[] = {keep_1, keep_2, keep_3, keep_4, keep_5, keep_6, keep_7};
 
 static const char cache_1[] =
     "CREATE TABLE cache.cmeta(name TEXT PRIMARY KEY, value) WITHOUT ROWID;"
@@ -84,7 +87,7 @@ static const char cache_1[] =
     "0, readonly INTEGER NOT NULL DEFAULT 0, keywords_ok INTEGER NOT NULL DEFAULT 1, filled INTEGER NOT NULL DEFAULT "
     "0, "
     "hidden INTEGER NOT NULL DEFAULT 0, listed INTEGER NOT NULL DEFAULT 0, objid BLOB, size INTEGER NOT NULL DEFAULT "
-    "-1);"
+    "-1, keeps BLOB, told INTEGER NOT NULL DEFAULT 0);"
     "CREATE INDEX cache.box_objid ON box(objid) WHERE objid IS NOT NULL;"
     "CREATE TABLE cache.quota(root BLOB, resource BLOB, used INTEGER, lim INTEGER, PRIMARY KEY(root, resource)) "
     "WITHOUT ROWID;"

@@ -463,7 +463,7 @@ static bool setting_ok(const struct line *line)
     bool set = (strcmp(word, "set") == 0 || strcmp(word, "unset") == 0) && line->n >= 4 &&
                strcmp(line->words[1], "-a") == 0 &&
                (strcmp(line->words[3], "cache") == 0 || strcmp(line->words[3], "cache-size") == 0);
-    return set || strcmp(word, "mailbox") == 0;
+    return set || strcmp(word, "mailbox") == 0 || strcmp(word, "tag-keyword") == 0;
 }
 
 static void on_setting(struct client *c, struct msg *m)
@@ -479,6 +479,8 @@ static void on_setting(struct client *c, struct msg *m)
     if (got > 0)
         line_fini(&line);
     for (size_t i = 0; ok && i < c->srv->naccts; i++) {
+        if (c->srv->accts[i]->db)
+            db_set_tag_names(c->srv->accts[i]->db, conf_tag_names(c->srv->conf, c->srv->accts[i]->name));
         cache_policies(c->srv->accts[i]);
         acct_pump(c->srv->accts[i]);
     }

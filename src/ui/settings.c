@@ -171,7 +171,7 @@ static void on_setting(struct ui *ui, void *arg, const struct msg *m)
 static void tell_store(struct ui *ui, const struct cmd_args *args)
 {
     static const char *const its[] = {"cache", "cache-size"};
-    bool tell = !strcmp(args->command->name, "mailbox");
+    bool tell = !strcmp(args->command->name, "mailbox") || !strcmp(args->command->name, "tag-keyword");
     for (size_t i = 0; i < COUNT(its) && args->n; i++)
         tell = tell || !strcmp(args->words[0], its[i]);
     if (!tell || !ui_online(ui))
@@ -194,6 +194,18 @@ static void tell_store(struct ui *ui, const struct cmd_args *args)
 bool run_mailbox(void *context, const struct cmd_args *args, struct err *err)
 {
     return run_set(context, args, err);
+}
+
+bool run_tag_keyword(void *context, const struct cmd_args *args, struct err *err)
+{
+    struct ui *ui = context;
+    char *words[64];
+    struct line line = line_of(args, words);
+    bool ok = conf_run(ui->conf, &line, err);
+    free_words(words, line.n);
+    if (ok)
+        tell_store(ui, args);
+    return ok;
 }
 
 bool run_set(void *context, const struct cmd_args *args, struct err *err)

@@ -136,7 +136,7 @@ int main(int argc, char **argv)
     bool dropped;
     TRY(db_open(state, "bench", false, &db, &opened, &err));
     TRY(db_box_put(db, &(struct db_box){.name = STR("INBOX"), .exists = rows, .unread = 0}, &box, &err));
-    TRY(db_box_open(db, box, 1, rows + 1, rows, false, true, &dropped, &err));
+    TRY(db_box_open(db, box, 1, rows + 1, rows, false, true, STR(""), &dropped, &err));
     fill(db, box, rows, false, "first pass, newest first");
     reading(state, box, rows);
     fill(db, box, rows, true, "second pass");

@@ -106,7 +106,7 @@ int main(int argc, char **argv)
     TRY(db_box_put(db, &(struct db_box){.name = STR("INBOX"), .delim = '/', .exists = rows}, &box, &err));
     TRY(db_box_put(db, &(struct db_box){.name = STR("Archive"), .delim = '/', .role = BOX_ARCHIVE}, &other, &err));
     TRY(db_box_put(db, &(struct db_box){.name = STR("Trash"), .delim = '/', .role = BOX_TRASH}, &other, &err));
-    TRY(db_box_open(db, box, 1, rows + 1, rows, false, true, &dropped, &err));
+    TRY(db_box_open(db, box, 1, rows + 1, rows, false, true, STR(""), &dropped, &err));
     int64_t now = clock_wall();
     for (uint32_t uid = rows; uid > 0;) {
         TRY(db_begin(db, &err));

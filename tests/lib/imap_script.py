@@ -170,8 +170,9 @@ class Message:
 
 
 class Box:
-    def __init__(self, name, attrs="", keywords=True, delim="/"):
+    def __init__(self, name, attrs="", keywords=True, delim="/", kept=()):
         self.name, self.attrs, self.keywords, self.delim = name, attrs, keywords, delim
+        self.kept = set(kept)  # keywords that can be set where not any can
         self.messages, self.uidnext, self.uidvalidity, self.subscribed, self.highest = {}, 1, 7, True, 1  # by UID
 
     def add(self, message):
@@ -184,7 +185,7 @@ class Box:
     @property
     def flags(self):
         words = r"\Answered \Flagged \Deleted \Seen \Draft".split()
-        return words + sorted({f for m in self.messages.values() for f in m.flags} - set(words))
+        return words + sorted(({f for m in self.messages.values() for f in m.flags} | self.kept) - set(words))
 
 
 def in_set(text, numbers):
@@ -493,7 +494,7 @@ class Server(Dialogue):
 
     def change(self, box, uid, item, words):
         flags = box.messages[uid].flags
-        new = {w for w in words if box.keywords or w.startswith("\\")}  # what is not permitted is ignored
+        new = {w for w in words if box.keywords or w.startswith("\\") or w in box.kept}  # what is not permitted is ignored
         if item[0] == "+":
             flags |= new
         elif item[0] == "-":

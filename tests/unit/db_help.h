@@ -70,7 +70,7 @@ static UNUSED uint64_t make_mailbox(struct db *db, const char *name, uint32_t ui
         &(struct db_box){
             .name = str_z(name), .utf8 = str_z(name), .delim = '/', .exists = UINT32_MAX, .unread = UINT32_MAX},
         &id, &err));
-    OK(db_box_open(db, id, uidvalidity, 1, 0, false, true, &dropped, &err));
+    OK(db_box_open(db, id, uidvalidity, 1, 0, false, true, STR(""), &dropped, &err));
     return id;
 }
 

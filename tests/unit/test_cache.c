@@ -175,7 +175,7 @@ static void test_dropped(void **state)
     assert_true(str_eqz(msg_of(db, a).body, "k/1"));
     dropped("");
     bool renumbered;
-    OK(db_box_open(db, in, 70, 1, 0, false, true, &renumbered, &err));
+    OK(db_box_open(db, in, 70, 1, 0, false, true, STR(""), &renumbered, &err));
     assert_true(renumbered);
     dropped("k/2");
     OK(db_box_gone(db, archive, &err));

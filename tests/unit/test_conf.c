@@ -514,6 +514,134 @@ static void test_lists(void **state)
     conf_free(&conf);
 }
 
+static void assert_keyword(const struct tag_names *names, const char *tag, const char *keyword)
+{
+    struct buf out = BUF_INIT(1000);
+    bool has = tag_to_keyword(names, str_z(tag), &out);
+    assert_string_equal(has ? buf_z(&out) : "(none)", keyword);
+    buf_reset(&out);
+    if (has) {
+        assert_true(tag_of_keyword(names, str_z(keyword), &out));
+        assert_string_equal(buf_z(&out), tag);
+    }
+    buf_fini(&out);
+}
+
+static void assert_tag(const struct tag_names *names, const char *keyword, const char *tag)
+{
+    struct buf out = BUF_INIT(1000);
+    bool is = tag_of_keyword(names, str_z(keyword), &out);
+    assert_string_equal(is ? buf_z(&out) : "(none)", tag);
+    buf_fini(&out);
+}
+
+static bool is_wire(struct str s)
+{
+    for (size_t i = 0; i < s.n; i++)
+        if ((unsigned char)s.p[i] <= ' ' || (unsigned char)s.p[i] >= 0x7f || strchr("(){%*\"\\]", s.p[i]))
+            return false;
+    return s.n > 0 && s.n <= TAG_KEYWORD_MAX;
+}
+
+/* Whatever a tag is: its keyword is an atom and gives it back. */
+static void tags_at_random(const struct tag_names *names)
+{
+    static const char *const pieces[] = {"=",  "20", "a",    "Z",  "(",  "*", "%",  "\xc3\xa9", "\xc2\xa0",     "$",
+                                         "\\", "=4", "Junk", "3D", "=C", "/", "\"", "nil",      "\xe8\xa6\x8b", "{",
+                                         "~"};
+    uint32_t seed = 7;
+    for (int round = 0; round < 20000; round++) {
+        struct buf tag = BUF_INIT(400), wire = BUF_INIT(2000), back = BUF_INIT(2000);
+        for (unsigned n = 1 + (unsigned)round % 9; n > 0; n--) {
+            seed = seed * 1664525 + 1013904223;
+            buf_addz(&tag, pieces[(seed >> 16) % COUNT(pieces)]);
+        }
+        struct str t = buf_str(&tag);
+        if (tag_is(t) && !tag_reserved(t) && tag_to_keyword(names, t, &wire)) {
+            assert_true(is_wire(buf_str(&wire)));
+            assert_true(tag_of_keyword(names, buf_str(&wire), &back));
+            assert_string_equal(buf_z(&back), buf_z(&tag));
+        }
+        buf_reset(&back); /* and as a keyword of somebody else */
+        if (tag_of_keyword(names, t, &back))
+            assert_true(tag_is(buf_str(&back)) && !tag_reserved(buf_str(&back)));
+        buf_fini(&tag);
+        buf_fini(&wire);
+        buf_fini(&back);
+    }
+}
+
+static void test_tag_names(void **state)
+{
+    (void)state;
+    static const char *const reserved[] = {"unread", "flagged",   "replied", "passed", "draft", "deleted", "attachment",
+                                           "signed", "encrypted", "inbox",   "new",    "spam",  "trash",   "$Junk",
+                                           "\\Seen", "Unread",    "+x",      "-x",     "a b",   ""};
+    static const char *const flags[] = {"$Junk",      "$NotJunk",  "Junk",       "NonJunk", "NotJunk",
+                                        "$Forwarded", "Forwarded", "$MDNSent",   "\\Seen",  "unread",
+                                        "inbox",      "NIL",       "$Submitted", "junk",    RULED_KEYWORD};
+    struct conf *conf = load_ok("account work imaps://alice@imap.example.org\n"
+                                "account other imaps://bob@imap.example.org\n"
+                                "tag-keyword urgent $label1\ntag-keyword mine -local -account work\n"
+                                "tag-keyword \xe8\xa6\x8b &iYs-\n");
+    struct tag_names work = conf_tag_names(conf, "work"), other = conf_tag_names(conf, "other");
+    for (size_t i = 0; i < COUNT(reserved); i++)
+        assert_keyword(&work, reserved[i], "(none)");
+    for (size_t i = 0; i < COUNT(flags); i++)
+        assert_tag(&work, flags[i], "(none)");
+    static const char *const pairs[][2] = {
+        {"todo", "todo"},
+        {"To\xc2\xa0"
+         "Do",
+         "To=20Do"},
+        {"caf\xc3\xa9", "caf=C3=A9"},
+        {"a(b)", "a=28b=29"},
+        {"x=20", "x=3D20"},
+        {"x=y", "x=y"},
+        {"Junk", "=4Aunk"}, /* a flag to other programs */
+        {"nil", "=6Eil"},
+        {"phishing", "$Phishing"},
+        {"important", "$Important"},
+        {"label5", "$label5"},
+        {"urgent", "$label1"},
+        {"\xe8\xa6\x8b", "&iYs-"},
+    };
+    for (size_t i = 0; i < COUNT(pairs); i++)
+        assert_keyword(&work, pairs[i][0], pairs[i][1]);
+    assert_tag(&work, "CAF=c3=a9", "CAF\xc3\xa9"); /* the case of digits is nothing */
+    assert_tag(&work, "x=41", "x=41");             /* not as we write it: as it stands */
+    assert_tag(&work, "bad=FF", "bad=FF");
+    assert_tag(&work, "$LABEL1", "urgent");
+    assert_keyword(&work, "mine", "(none)");
+    assert_tag(&work, "mine", "(none)");
+    assert_keyword(&other, "mine", "mine");
+    char longer[TAG_MAX + 1] = {0};
+    memset(longer, 'x', TAG_KEYWORD_MAX);
+    assert_keyword(&work, longer, longer);
+    longer[TAG_KEYWORD_MAX] = 'x';
+    assert_keyword(&work, longer, "(none)"); /* stays here */
+    assert_tag(&work, longer, "(none)");
+    struct buf words = BUF_INIT(1000);
+    tags_to_keywords(&work, STR("+urgent -urgent -mine +unread -x=41 junk"), &words);
+    assert_string_equal(buf_z(&words), "+$label1 -$label1 -urgent -x=3D41 -x=41");
+    buf_fini(&words);
+    tags_at_random(&work);
+    tags_at_random(&other);
+    conf_free(&conf);
+    static const char *const wrong[] = {"tag-keyword x",
+                                        "tag-keyword unread y",
+                                        "tag-keyword x $Junk",
+                                        "tag-keyword x \"a b\"",
+                                        "tag-keyword x y z",
+                                        "tag-keyword x (",
+                                        "tag-keyword x y -account nobody z"};
+    for (size_t i = 0; i < COUNT(wrong); i++) {
+        struct err err;
+        assert_null(load(wrong[i], NULL, &err));
+        assert_has(err.text, "tag-keyword");
+    }
+}
+
 static void test_cache(void **state)
 {
     (void)state;
@@ -1056,6 +1184,7 @@ int main(void)
         cmocka_unit_test(test_sample),
         cmocka_unit_test(test_near),
         cmocka_unit_test(test_rule_effects),
+        cmocka_unit_test(test_tag_names),
         cmocka_unit_test(test_rules_need),
     };
     return cmocka_run_group_tests(tests, make_dir, remove_dir);

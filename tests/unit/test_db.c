@@ -37,7 +37,7 @@ static void test_an_older_keep_is_migrated(void **state)
             "intent_uids; ALTER TABLE intent DROP COLUMN uids; ALTER TABLE "
             "intent DROP COLUMN tnext; DROP INDEX uidl_tag; DROP INDEX uidl_head; ALTER TABLE uidl DROP COLUMN tag; "
             "ALTER TABLE uidl DROP COLUMN head; ALTER TABLE uidl DROP COLUMN missing; "
-            "ALTER TABLE uidl DROP COLUMN purged;"
+            "ALTER TABLE uidl DROP COLUMN purged; DROP INDEX tag_tag;"
             "PRAGMA user_version=1");
     db = open_db(false, &opened);
     assert_int_equal(opened, 0);
@@ -252,7 +252,7 @@ static void test_uidvalidity(void **state)
     uint64_t id = put_uid(db, in, 10, "a@x"), other = put_uid(db, in, 11, "b@x");
     want(db, INTENT_MOVE, &id, 1, archive, 0, 0);
     bool dropped;
-    OK(db_box_open(db, in, 99, 50, 2, false, true, &dropped, &err));
+    OK(db_box_open(db, in, 99, 50, 2, false, true, STR(""), &dropped, &err));
     assert_true(dropped);
     assert_int_equal(msg_of(db, other).id, 0);
     struct db_batch batch;
@@ -315,7 +315,7 @@ static void test_cache_lost(void **state)
     assert_int_equal(batch.uidvalidity, 7);
     assert_true(str_eqz(batch.box_name, "INBOX") && str_eqz(batch.target_name, "Archive"));
     bool dropped;
-    OK(db_box_open(db, in, 7, 60, 50, false, true, &dropped, &err));
+    OK(db_box_open(db, in, 7, 60, 50, false, true, STR(""), &dropped, &err));
     assert_int_equal(put_uid(db, in, 4, "m3@x"), ids[3]);
     assert_int_equal(msg_of(db, ids[3]).box, archive);
     assert_true(put_uid(db, in, 5, "m4@x") > ids[49]);
@@ -503,7 +503,7 @@ static void test_first_filling_is_not_news(void **state)
     uint64_t work;
     OK(db_box_put(db, &(struct db_box){.name = STR("Work"), .delim = '/', .exists = UINT32_MAX, .unread = UINT32_MAX},
                   &work, &err));
-    OK(db_box_open(db, work, 3, 100, 2, false, true, &dropped, &err));
+    OK(db_box_open(db, work, 3, 100, 2, false, true, STR(""), &dropped, &err));
     put_uid(db, work, 99, "a@x");
     while (db_take_changed(db, &box, &fresh))
         assert_int_equal(fresh, 0);
@@ -531,9 +531,9 @@ static void test_what_is_news(void **state)
     uint64_t in = make_mailbox(db, "INBOX", 7), lists = make_mailbox(db, "Lists", 8),
              sent = make_mailbox(db, "Sent", 9);
     bool dropped;
-    OK(db_box_open(db, in, 7, 10, 0, false, true, &dropped, &err));
-    OK(db_box_open(db, lists, 8, 10, 0, false, true, &dropped, &err));
-    OK(db_box_open(db, sent, 9, 10, 0, false, true, &dropped, &err));
+    OK(db_box_open(db, in, 7, 10, 0, false, true, STR(""), &dropped, &err));
+    OK(db_box_open(db, lists, 8, 10, 0, false, true, STR(""), &dropped, &err));
+    OK(db_box_open(db, sent, 9, 10, 0, false, true, STR(""), &dropped, &err));
     struct db_row row = row_of(in, 10, "new@x");
     assert_int_equal(fresh_of(db, &row), 1);
     row = row_of(in, 11, "seen@x");
@@ -646,12 +646,12 @@ static void test_tags(void **state)
     struct db_row row = row_of(in, 10, "a@x");
     row.keywords = STR("work $Forwarded NonJunk $Label1");
     uint64_t id = put(db, &row);
-    assert_tags(db, id, "NonJunk work");
-    assert_int_equal(msg_of(db, id).flags, FLAG_FORWARDED);
+    assert_tags(db, id, "label1 work");
+    assert_int_equal(msg_of(db, id).flags, FLAG_FORWARDED | FLAG_NOTJUNK);
     struct db_row copy = row_of(in, 10, "a@x");
     copy.box = copy_box;
     uint64_t twin = put(db, &copy);
-    assert_tags(db, twin, "NonJunk work"); /* copies share tags */
+    assert_tags(db, twin, "label1 work"); /* copies share tags */
     struct db_row spoof = row_of(copy_box, 77, "a@x");
     spoof.subject = STR("other content");
     assert_tags(db, put(db, &spoof), ""); /* a spoofed Message-ID does not */
@@ -662,7 +662,96 @@ static void test_tags(void **state)
     struct db_batch batch;
     OK(db_intent_next(db, 1000, 100, &batch, NULL, &err));
     assert_int_equal(batch.kind, INTENT_TAGS);
-    assert_true(db_tag_keyword(STR("work")) && !db_tag_keyword(STR("a(b")) && !db_tag_keyword(STR("caf\xc3\xa9")));
+    db_close(&db);
+}
+
+static unsigned conflicts_of(struct db *db)
+{
+    struct db_conflict c;
+    unsigned n = 0;
+    while (db_take_conflict(db, &c))
+        n++;
+    return n;
+}
+
+/* What goes to the server, what comes from there, and what of it stays here. */
+static void test_tag_keywords(void **state)
+{
+    (void)state;
+    struct db *db = open_db(false, NULL);
+    uint64_t in = make_mailbox(db, "INBOX", 7), group;
+    uint32_t count;
+    char mine[] = "mine", own[] = "own", label[] = "$label2", none[] = "";
+    struct tag_keyword hand[] = {{mine, label, none}, {own, none, none}};
+    db_set_tag_names(db, (struct tag_names){hand, 2, "test"});
+    struct db_row row = row_of(in, 10, "a@x");
+    row.keywords = STR("$label2 caf=C3=A9 own To=20Do Work");
+    uint64_t id = put(db, &row);
+    assert_tags(db, id,
+                "To\xc2\xa0"
+                "Do Work caf\xc3\xa9 mine");
+    /* the same words in another case are the same keywords */
+    OK(db_flags_put(db, in, 10, 0, STR("$LABEL2 caf=c3=a9 WORK"), 9, &err));
+    assert_tags(db, id, "Work caf\xc3\xa9 mine");
+    struct db_row other = row_of(in, 11, "b@x");
+    other.keywords = STR("work");
+    assert_tags(db, put(db, &other), "Work"); /* spelled as it was first known */
+
+    struct buf wire = BUF_INIT(1000);
+    OK(db_tags_wire(db, in, STR("+mine -own +a(b -caf\xc3\xa9 -mine"), &wire, &err));
+    assert_string_equal(buf_z(&wire), "+$label2 +a=28b -caf=C3=A9 -$label2 -mine");
+    /* what we set is known to be there: a removal by another device is seen */
+    struct db_batch batch;
+    struct db_intent tag = {.kind = INTENT_TAGS, .msgs = &id, .n = 1, .arg = STR("+later +own"), .now = 5};
+    OK(db_intent_add(db, &tag, &group, NULL, &count, &err));
+    OK(db_intent_next(db, 1000, 100, &batch, NULL, &err));
+    assert_int_equal(batch.nintents, 1);
+    uint64_t intent = batch.intents[0];
+    OK(db_intents_sent(db, &intent, 1, &err));
+    OK(db_intents_done(db, &intent, 1, &err));
+    assert_tags(db, id, "Work caf\xc3\xa9 later mine own");
+    OK(db_flags_put(db, in, 10, 0, STR("$label2"), 10, &err));
+    assert_tags(db, id, "mine own");
+    assert_int_equal(conflicts_of(db), 0);
+
+    /* two devices at once: the one that waits here comes last, and that is told */
+    tag.arg = STR("-mine");
+    OK(db_intent_add(db, &tag, &group, NULL, &count, &err));
+    OK(db_flags_put(db, in, 10, 0, STR(""), 11, &err));
+    assert_int_equal(conflicts_of(db), 0); /* it did the same */
+    OK(db_flags_put(db, in, 10, 0, STR("$label2"), 12, &err));
+    assert_tags(db, id, "own");
+    assert_int_equal(conflicts_of(db), 1);
+    OK(db_intent_next(db, 1000, 100, &batch, NULL, &err));
+    intent = batch.intents[0];
+    OK(db_intents_done(db, &intent, 1, &err));
+
+    /* any keyword no more: what is listed goes, the rest stays and is told once */
+    OK(db_box_keywords(db, in, false, STR("later $label2"), &err));
+    buf_reset(&wire);
+    OK(db_tags_wire(db, in, STR("+later +else"), &wire, &err));
+    assert_string_equal(buf_z(&wire), "+later");
+    buf_fini(&wire);
+    tag.arg = STR("+else");
+    OK(db_intent_add(db, &tag, &group, NULL, &count, &err));
+    OK(db_intent_next(db, 1000, 100, &batch, NULL, &err));
+    assert_int_equal(batch.nintents, 0);
+    assert_tags(db, id, "else own");
+    assert_int_equal(conflicts_of(db), 1);
+    tag.arg = STR("+again");
+    OK(db_intent_add(db, &tag, &group, NULL, &count, &err));
+    OK(db_intent_next(db, 1000, 100, &batch, NULL, &err));
+    assert_int_equal(conflicts_of(db), 0);
+    /* the server refuses: the tag stays here */
+    tag.arg = STR("+later");
+    OK(db_intent_add(db, &tag, &group, NULL, &count, &err));
+    OK(db_intent_next(db, 1000, 100, &batch, NULL, &err));
+    assert_int_equal(batch.nintents, 1);
+    intent = batch.intents[0];
+    OK(db_tags_stay(db, &intent, 1, "full", &err));
+    OK(db_flags_put(db, in, 10, FLAG_SEEN, STR(""), 13, &err));
+    assert_tags(db, id, "again else later own");
+    assert_int_equal(conflicts_of(db), 0); /* said above */
     db_close(&db);
 }
 
@@ -1275,7 +1364,7 @@ static uint64_t box_from(struct db *db, const char *name, uint32_t uidvalidity, 
     struct db_box box = {
         .name = str_z(name), .utf8 = str_z(name), .delim = '/', .exists = UINT32_MAX, .unread = UINT32_MAX};
     OK(db_box_put(db, &box, &id, &err));
-    OK(db_box_open(db, id, uidvalidity, next, 0, false, true, &dropped, &err));
+    OK(db_box_open(db, id, uidvalidity, next, 0, false, true, STR(""), &dropped, &err));
     return id;
 }
 
@@ -1378,6 +1467,7 @@ int main(void)
         T(test_threads),
         T(test_thread_loops),
         T(test_tags),
+        T(test_tag_keywords),
         T(test_ledger),
         T(test_cache_of_before),
         T(test_ledger_quit),

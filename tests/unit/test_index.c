@@ -357,7 +357,7 @@ static uint64_t box_with(struct db *db, const char *name, uint8_t role, uint32_t
     bool dropped;
     struct db_box box = {
         .name = str_z(name), .utf8 = str_z(name), .delim = '/', .role = role, .exists = 1000, .unread = UINT32_MAX};
-    if (!db_box_put(db, &box, &id, &err) || !db_box_open(db, id, uidvalidity, 1001, 1000, false, true, &dropped, &err))
+    if (!db_box_put(db, &box, &id, &err) || !db_box_open(db, id, uidvalidity, 1001, 1000, false, true, STR(""), &dropped, &err))
         fail_msg("%s", err.text);
     return id;
 }

@@ -640,7 +640,7 @@ static void test_errors(void **state)
     REFUSED(ERR_USAGE, db_intent_add(db, &(struct db_intent){.kind = (enum intent_kind)77, .msgs = &id, .n = 1}, &group,
                                      NULL, &n, &err));
     bool dropped;
-    OK(db_box_open(db, in, 7, 2, 1, true, false, &dropped, &err));
+    OK(db_box_open(db, in, 7, 2, 1, true, false, STR(""), &dropped, &err));
     REFUSED(ERR_READ_ONLY, db_intent_add(db, &(struct db_intent){.kind = INTENT_FLAGS, .msgs = &id, .n = 1, .set = 1},
                                          &group, NULL, &n, &err));
     assert_int_equal(pending(), 0);
