@@ -347,8 +347,8 @@ static void on_open(struct acct *a, const struct m_BOX_OPEN *o)
     if (i < 0 || !o->uidvalidity)
         return;
     if (!a->boxes[i].uidvalidity) { /* never opened */
-        if (!db_box_open(a->db, o->box, o->uidvalidity, o->uidnext, o->exists, o->readonly, o->keywords_ok, &dropped,
-                         &err))
+        if (!db_box_open(a->db, o->box, o->uidvalidity, o->uidnext, o->exists, o->readonly, o->keywords_ok,
+                         o->keywords, &dropped, &err))
             acct_db_error(a, &err);
         box_refresh(a, (size_t)i);
     }
