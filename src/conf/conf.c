@@ -319,23 +319,55 @@ static char *find_file(struct err *err)
     return mem_dup_z("");
 }
 
-char *conf_alias_file(const struct conf *conf, struct err *err)
+static char *own_file(const char *option, const char *usual, struct err *err)
 {
-    if (conf->alias_file[0])
-        return path_expand_home(conf->alias_file);
-    char *home = path_config_home(err), *path = home ? path_join(home, "tuimail/aliases") : NULL;
+    if (option[0])
+        return path_expand_home(option);
+    char *home = path_config_home(err), *path = home ? path_join(home, usual) : NULL;
     free(home);
     return path;
 }
 
+char *conf_alias_file(const struct conf *conf, struct err *err)
+{
+    return own_file(conf->alias_file, "tuimail/aliases", err);
+}
+
+bool conf_rule_keep(struct conf *conf, struct str text, struct err *err)
+{
+    struct buf all = BUF_INIT(CONF_MAX_BYTES);
+    struct str rest = text;
+    struct line line;
+    unsigned number = 1;
+    char *path = own_file(conf->rule_file, "tuimail/rules", err), *slash = path ? strrchr(path, '/') : NULL;
+    char *dir = slash ? mem_dup_n(path, (size_t)(slash - path)) : NULL;
+    bool ok = path && (access(path, F_OK) != 0 || fs_read(path, CONF_MAX_BYTES - 1, &all, err)) &&
+              line_next(&rest, "", &number, &line, err) == 1;
+    if (ok) {
+        ok = conf_run(conf, &line, err);
+        line_fini(&line);
+    }
+    if (ok && all.n > 0 && all.p[all.n - 1] != '\n')
+        buf_addc(&all, '\n');
+    ok = ok && ((buf_adds(&all, text) && buf_addc(&all, '\n')) || err_set(err, ERR_LIMIT, "%s is too long", path)) &&
+         (!dir || access(dir, F_OK) == 0 || fs_mkdir_private(dir, err)) &&
+         fs_write_atomic(path, 0600, buf_str(&all), err);
+    free(dir);
+    free(path);
+    buf_fini(&all);
+    return ok;
+}
+
 /* Without a home there are none. */
-static void load_aliases(struct loader *loader)
+static void load_own(struct loader *loader)
 {
     struct err none = ERR_INIT;
-    char *path = conf_alias_file(loader->conf, &none);
-    if (path && access(path, F_OK) == 0)
-        load_file(loader, path, "");
-    free(path);
+    char *paths[] = {conf_alias_file(loader->conf, &none), own_file(loader->conf->rule_file, "tuimail/rules", &none)};
+    for (size_t i = 0; i < COUNT(paths); i++) {
+        if (paths[i] && access(paths[i], F_OK) == 0)
+            load_file(loader, paths[i], "");
+        free(paths[i]);
+    }
 }
 
 bool conf_load_anyway(const char *file, struct conf **conf_r, struct buf *all, struct err *err)
@@ -350,7 +382,7 @@ bool conf_load_anyway(const char *file, struct conf **conf_r, struct buf *all, s
     struct loader loader = {.conf = conf, .all = all, .first = err};
     if (path[0])
         load_file(&loader, path, "");
-    load_aliases(&loader);
+    load_own(&loader);
     conf_check(&loader);
     *conf_r = conf;
     return !loader.failed;

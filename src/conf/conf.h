@@ -177,7 +177,7 @@ struct conf {
     /* global options */
     char *store, *state_dir, *editor, *mailcap, *browser, *theme, *keys, *date_format, *attribution, *index_database,
         *layout, *ascii, *arrow_cursor, *download_dir, *gpg, *notify, *list_format, *list_view, *sort, *group, *bidi;
-    char *auto_advance, *alias_file;
+    char *auto_advance, *alias_file, *rule_file;
     struct columns columns; /* of list_format */
     bool ambiguous_wide, mark_seen, confirm_quit, accessible, mouse, fold_threads, threads_across;
     unsigned undo_send, purge_hold, list_ratio, list_height, pager_index_lines, sidebar_width, wrap, prefetch, timeout,
@@ -205,6 +205,9 @@ bool conf_run(struct conf *, const struct line *, struct err *);
 bool conf_alias_set(struct conf *, const char *name, const char *value, struct err *);
 /* Where aliases are kept and read from (option alias-file), the caller's; NULL where there is no home. */
 char *conf_alias_file(const struct conf *, struct err *);
+/* A rule's line (of the language, without its end) is run and added to the file of option rule-file, which is read
+ * behind tuimailrc. Waits for the disk. ERR_CONFIG as for the command. */
+bool conf_rule_keep(struct conf *, struct str line, struct err *);
 /* headers, all, "recent DAYS". */
 bool cache_policy_parse(const char *text, struct cache_policy *policy_r);
 /* "*" in `pattern` stands for any run of characters; ASCII case is ignored. At worst the product of the two lengths. */

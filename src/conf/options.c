@@ -185,9 +185,10 @@ const struct option conf_options[] = {
      .def = "yes",
      .choices = "yes own-network no",
      .help = "The menu of a mailing list offers to leave it by one click (RFC 8058)",
-     .more = "After a yes the address of the list is asked once over HTTPS, without cookies and without following anything "
-             "further. Only hosts of the public Internet are asked, with own-network others too. That a mail asks for this "
-             "is not proven by its signature here: the question names the host."},
+     .more =
+         "After a yes the address of the list is asked once over HTTPS, without cookies and without following anything "
+         "further. Only hosts of the public Internet are asked, with own-network others too. That a mail asks for this "
+         "is not proven by its signature here: the question names the host."},
     {.name = "tls-ca-file",
      .type = OPT_PATH,
      ACCOUNT(tls_ca_file),
@@ -605,6 +606,12 @@ const struct option conf_options[] = {
      GLOBAL(alias_file),
      .def = "",
      .help = "Where the command add-alias keeps aliases; empty: ~/.config/tuimail/aliases",
+     .more = "Lines of the same language, read behind tuimailrc; edit it as you like."},
+    {.name = "rule-file",
+     .type = OPT_PATH,
+     GLOBAL(rule_file),
+     .def = "",
+     .help = "Where the command make-rule keeps rules; empty: ~/.config/tuimail/rules",
      .more = "Lines of the same language, read behind tuimailrc; edit it as you like."},
     {.name = "auto-advance",
      .type = OPT_CHOICE,

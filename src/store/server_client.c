@@ -463,7 +463,10 @@ static bool setting_ok(const struct line *line)
     bool set = (strcmp(word, "set") == 0 || strcmp(word, "unset") == 0) && line->n >= 4 &&
                strcmp(line->words[1], "-a") == 0 &&
                (strcmp(line->words[3], "cache") == 0 || strcmp(line->words[3], "cache-size") == 0);
-    return set || strcmp(word, "mailbox") == 0 || strcmp(word, "tag-keyword") == 0;
+    static const char *const words[] = {"mailbox", "tag-keyword", "rule"};
+    for (size_t i = 0; i < COUNT(words); i++)
+        set = set || strcmp(word, words[i]) == 0;
+    return set;
 }
 
 static void on_setting(struct client *c, struct msg *m)

@@ -163,7 +163,7 @@ char *compose_new_path(struct ui *ui)
 }
 
 /* ---- The editor --------------------------------------------------------------------------------- */
-static const char *editor_of(const struct ui *ui)
+const char *compose_editor(const struct ui *ui)
 {
     const char *visual = getenv("VISUAL"), *editor = getenv("EDITOR");
     if (ui->conf->editor[0])
@@ -190,7 +190,7 @@ void compose_edit(struct ui *ui)
     struct compose *c = composed(ui);
     const char *args[] = {c->path, NULL};
     struct buf command = BUF_INIT(8192);
-    buf_addf(&command, "%s \"$1\"", editor_of(ui));
+    buf_addf(&command, "%s \"$1\"", compose_editor(ui));
     ui_tool(ui, TOOL_TERMINAL, buf_z(&command), args, -1, on_edited, NULL);
     buf_fini(&command);
 }

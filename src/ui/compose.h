@@ -37,6 +37,7 @@ bool compose_save(struct ui *, struct compose *);       /* false with a note; so
 bool compose_read(struct ui *, struct compose *);       /* `text` and `draft` of the file; an empty file is none */
 char *compose_dir(struct ui *);                         /* of the drafts; caller frees; NULL with a note */
 void compose_edit(struct ui *);
+const char *compose_editor(const struct ui *); /* the command; borrowed */
 /* May it be built (to_send: and sent)? False without *err: it is being built. */
 bool compose_ready(struct ui *, bool to_send, struct err *);
 

@@ -561,7 +561,7 @@ static void draw_popup(struct ui *ui)
     unsigned rows = p->kind == POPUP_PAGER ? most : MIN(p->nlines + 1, MAX(most * 3 / 4, 3u));
     struct rect r = popup_rect(ui, rows);
     p->height = r.rows > 1 ? r.rows - 1 : 1;
-    bool rows_chosen = p->kind == POPUP_QUEUE || p->kind == POPUP_BUFFERS || p->kind == POPUP_JOBS; /* a line each */
+    bool rows_chosen = popup_has_cursor(p); /* a line each */
     if (rows_chosen)
         p->top = p->cur < p->top ? p->cur : p->cur >= p->top + p->height ? p->cur - p->height + 1 : p->top;
     p->top = MIN(p->top, p->nlines > p->height ? p->nlines - p->height : 0);
@@ -649,7 +649,7 @@ static void place_cursor(struct ui *ui)
     if (p->kind != POPUP_NONE) {
         unsigned rows = p->height + 1;
         at = (struct rect){l->status.y > rows ? l->status.y - rows : 0, 0, rows, ui->grid.cols};
-        bool chosen = p->kind == POPUP_QUEUE || p->kind == POPUP_BUFFERS || p->kind == POPUP_JOBS;
+        bool chosen = popup_has_cursor(p);
         row = chosen && p->cur >= p->top ? p->cur - p->top + 1 : 0;
     } else if (ui_context(ui) == CTX_BOXES) {
         at = l->boxes;

@@ -15,6 +15,8 @@ void extra_free(struct ui *ui)
     ui_transfer_end(ui);
     alias_free(ui);
     listmenu_free(ui);
+    scripts_free(ui);
+    rule_free(ui);
     helper_end(&ui_extra(ui)->leaving);
     ui_tool_end(ui);
     free(x);

@@ -57,6 +57,12 @@ void ui_undo_alias(struct ui *); /* act.c: the next undo is of an alias */
 void listmenu_free(struct ui *);
 bool listmenu_key(struct ui *, ckey); /* in POPUP_LIST */
 
+/* ---- sieve.c, rule.c ---- */
+void scripts_free(struct ui *);
+bool scripts_key(struct ui *, ckey); /* in POPUP_SCRIPTS */
+void rule_free(struct ui *);
+bool rule_key(struct ui *, ckey); /* in POPUP_RULE */
+
 /* ---- tool.c: other programs ---- */
 enum tool_where { TOOL_TERMINAL /* has the terminal until it ends */, TOOL_BEHIND /* no terminal; output is kept */ };
 /* status: of wait(2), -1 where it could not be started; output: TOOL_BEHIND's stdout and stderr, at most 1 MiB. */
@@ -131,6 +137,8 @@ struct extra {
     struct transfer *transfer;
     struct alias_log *aliases;
     struct list_menu *listmenu;
+    struct scripts *scripts;
+    struct rule_draft *rule;
     struct helper *leaving; /* asks a list's host */
     bool terminal_taken;
     bool unsending;    /* the user takes last_out back */

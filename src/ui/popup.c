@@ -224,13 +224,15 @@ void ui_confirm(struct ui *ui, const char *question, const char *detail, confirm
     struct str rest = str_z(detail);
     unsigned width = MAX(ui->grid.cols, 24u) - 6;
     while (rest.n) {
-        size_t n = MIN(rest.n, (size_t)width);
-        while (n < rest.n && n > 1 && ((unsigned char)rest.p[n] & 0xc0) == 0x80)
+        size_t line = rest.n, n;
+        bool ends = str_find(rest, '\n', &line);
+        n = MIN(line, (size_t)width);
+        while (n < line && n > 1 && ((unsigned char)rest.p[n] & 0xc0) == 0x80)
             n--;
         char *piece = mem_dup_n(rest.p, n);
         ui_popup_row(ui, "", piece);
         free(piece);
-        rest = str_sub(rest, n, rest.n);
+        rest = str_sub(rest, n + (ends && n == line), rest.n);
     }
     ui_popup_row(ui, "y", "yes");
     ui_popup_row(ui, "n", "no");
@@ -299,6 +301,10 @@ bool ui_popup_key(struct ui *ui, ckey key)
         return buffers_key(ui, key);
     case POPUP_JOBS:
         return jobs_key(ui, key);
+    case POPUP_SCRIPTS:
+        return scripts_key(ui, key);
+    case POPUP_RULE:
+        return rule_key(ui, key);
     case POPUP_KEYS:
         ui_popup_close(ui); /* the key goes on to where it belongs */
         return false;

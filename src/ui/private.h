@@ -104,7 +104,9 @@ enum popup_kind {
     POPUP_KEYS,
     POPUP_QUEUE,
     POPUP_BUFFERS,
-    POPUP_JOBS
+    POPUP_JOBS,
+    POPUP_SCRIPTS,
+    POPUP_RULE
 };
 typedef void confirm_fn(struct ui *, void *arg, bool yes);
 struct popup_row {
@@ -137,6 +139,12 @@ struct popup {
     confirm_fn *confirm;
     void *arg;
 };
+
+/* Each line is one to choose. */
+static inline bool popup_has_cursor(const struct popup *p)
+{
+    return p->kind == POPUP_QUEUE || p->kind == POPUP_BUFFERS || p->kind == POPUP_JOBS || p->kind == POPUP_SCRIPTS;
+}
 
 enum pane { PANE_BOXES, PANE_LIST, PANE_MESSAGE };
 struct layout {

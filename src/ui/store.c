@@ -374,6 +374,9 @@ static void on_message(struct ui *ui, struct msg *m)
     case MSG_FETCHED:
         answer(ui, m->u.FETCHED.req, m, m->u.FETCHED.last);
         break;
+    case MSG_SIEVE_DONE:
+        answer(ui, m->u.SIEVE_DONE.req, m, true);
+        break;
     case MSG_SUBMITTED:
         answer(ui, m->u.SUBMITTED.req, m, true);
         break;

@@ -1,0 +1,104 @@
+#!/usr/bin/env python3
+"""Scripts on the server at the screen: one is written with an error, mended on its line, activated, and files mail; then a
+rule is made from a message, into the same script, and for the mail that is here."""
+import os
+
+import tap
+from dovecot import Server
+from tap import contains, equal
+from user import User, eventually, message
+
+GOOD = 'require "fileinto";\n# mine\nif header :contains "subject" "report" {\n  fileinto "Archive";\n}\n'
+
+
+def editor(alice):
+    """Writes a script with an error in its line 4 first; opened there, the one without."""
+    path = os.path.join(alice.root, "editor")
+    with open(path, "w") as f:
+        f.write("#!/bin/sh\nif [ \"$1\" = +4 ]; then shift; cat > \"$1\" <<'END'\n%sEND\nelse cat > \"$1\" <<'END'\n%sEND\nfi\n"
+                % (GOOD, GOOD.replace("fileinto \"A", "filinto \"A")))
+    os.chmod(path, 0o755)
+    return path
+
+
+def test_story():
+    with tap.directory() as root:
+        server = Server(os.path.join(root, "dovecot"), sieve=True)
+        alice = User(os.path.join(root, "alice"), server, "alice",
+                     lines="set -a work sieve sieve://localhost:%d\n" % server.info["sieve"])
+        listed = "List-Id: <dev.example.org>\n"
+        server.append("alice", "INBOX", [message("lunch"), message("patch one", extra=listed)])
+        with alice.at_screen(env={"EDITOR": editor(alice)}) as term:
+            term.wait("patch one")
+            term.command("sieve")
+            term.wait("no script yet")
+            term.keys("n")
+            term.wait("name of the new script")
+            term.type("mine")
+            term.keys("Enter")
+            asked = term.wait("Edit line 4?")
+            contains(asked, "line 4")
+            contains(asked, "filinto")
+            equal(alice.command("sieve", "list", "work"), "")
+            term.keys("y")
+            term.wait("mine is on the server")
+            equal(alice.command("sieve", "list", "work"), "  mine\n")
+            assert not os.listdir(os.path.join(alice.store, "scripts")), "the server has it"
+            term.wait("scripts of work")
+            term.keys("a")
+            term.wait("the script is active")
+            equal(alice.command("sieve", "list", "work"), "* mine\n")
+            server.deliver("alice", message("the report"))
+            equal(server.subjects("alice", "Archive"), ["the report"])
+            # deleted is put back
+            term.wait("scripts of work")
+            term.keys("a")
+            term.wait("no script is active")
+            term.wait("scripts of work")
+            term.keys("d")
+            term.wait("Delete the script")
+            term.keys("y")
+            term.wait("no script yet")
+            term.keys("u")
+            term.wait("it is back")
+            term.wait(lambda screen: "no script yet" not in screen and " mine" in screen)
+            term.keys("a")
+            term.wait("the script is active")
+            term.wait("scripts of work")
+            term.keys("q")
+            term.wait("scripts of work", gone=True)
+            # a rule from a message: for its list, into a mailbox, for what is here too
+            term.command("create-mailbox Patches")
+            term.wait("mailbox created")
+            term.wait("patch one")
+            eventually("the index has it", lambda: alice.run("count", "subject:patch").stdout == "1\n")
+            term.keys("Home")
+            term.command("make-rule")
+            term.wait("[x] mailing list: dev.example.org")
+            term.keys("m")
+            term.wait("move to:")
+            term.type("Patches")
+            term.keys("Enter")
+            term.wait("[x] move to: Patches")
+            term.keys("r")
+            term.wait("[x] mark read")
+            term.keys("w")
+            shown = term.wait("Add this to the script mine?")
+            contains(shown, 'fileinto')
+            contains(shown, 'dev.example.org')
+            term.keys("y")
+            term.wait("Do the same to mail that is here: 1 message")
+            term.keys("y")
+            eventually("the older mail is moved", lambda: server.subjects("alice", "Patches") == ["patch one"])
+            server.deliver("alice", message("patch two", extra=listed))
+            server.deliver("alice", message("report two"))
+            equal(server.subjects("alice", "Patches"), ["patch one", "patch two"])
+            equal(server.subjects("alice", "Archive"), ["the report", "report two"])
+            got = alice.command("sieve", "get", "work", "mine")
+            rest = got.replace("\r\n", "\n")
+            assert rest.startswith('require "fileinto";\nrequire ['), rest
+            contains(rest, GOOD.partition("\n")[2])
+
+
+if __name__ == "__main__":
+    tap.run(globals())
