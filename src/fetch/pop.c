@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/statvfs.h>
+#include <unistd.h>
 
 #include "fetch/hold.h"
 #include "fetch/local.h"
@@ -366,9 +367,10 @@ struct retrieval {
     uint64_t box;        /* its mailbox */
     bool head_ended;
     uint64_t listed, bytes, max, looked;
-    uint64_t done; /* of all messages */
-    size_t ended;  /* messages that are through, one way or the other */
-    bool said;     /* the trouble was of the message or the disk, the line is well */
+    uint64_t done;           /* of all messages */
+    size_t ended;            /* messages that are through, one way or the other */
+    bool said;               /* the trouble was of the message or the disk, the line is well */
+    bool doubted, confirmed; /* the header of what takes a stub's place is another; it is the same mail all the same */
 };
 
 static bool disk_has_room(int fd)
@@ -510,6 +512,24 @@ static bool deliver(struct retrieval *r, uint32_t given, struct err *err)
     return ok;
 }
 
+/* Is the header that came the stub's? */
+static bool stub_is(const struct retrieval *r)
+{
+    unsigned char was[POP3_HEAD_ID], is[POP3_HEAD_ID];
+    struct buf head = BUF_INIT(MAIL_HEADER_MAX);
+    struct err ignored = ERR_INIT;
+    int fd = maildir_message(r->maildir, r->folder, r->replaces, NULL, NULL, &ignored);
+    if (fd < 0)
+        return true; /* whoever puts the mail in its place says why that cannot be */
+    ssize_t n = buf_reserve(&head, MAIL_HEADER_MAX) ? pread(fd, head.p, MAIL_HEADER_MAX, 0) : -1;
+    head.n = n > 0 ? (size_t)n : 0;
+    bool ok = n >= 0 && pop3_head_id(buf_str(&head), was) && pop3_head_id(buf_str(&r->head), is) &&
+              memcmp(was, is, sizeof is) == 0;
+    close(fd);
+    buf_fini(&head);
+    return ok;
+}
+
 /* It takes the stub's place, in whatever folder and with whatever flags that is now. */
 static bool replace(struct retrieval *r, const struct err *why, struct err *err)
 {
@@ -517,6 +537,8 @@ static bool replace(struct retrieval *r, const struct err *why, struct err *err)
     r->said = true; /* the answer was read to its end */
     if (why != NULL)
         *err = *why;
+    else if (!r->confirmed && !stub_is(r))
+        return r->doubted = true;
     bool ok = why == NULL && mark_whole(r->replaces, &whole) &&
               delivery_replace(&r->delivery, r->replaces, buf_str(&whole), err) &&
               local_place(r->f, r->step, r->box, r->folder, buf_str(&whole), err);
@@ -635,6 +657,102 @@ static bool step_retr(struct fetch *f, struct msg *m, struct err *err)
     return ok;
 }
 
+/* ---- Headers by which messages are known again -------------------------------------------------- */
+
+struct heads {
+    struct retrieval r;
+    enum pop3_verb verb;
+    uint32_t *again; /* those that RETR is asked for */
+    size_t nagain;
+    bool same;
+};
+
+static bool heads_begin(void *arg, uint32_t number UNUSED, uint64_t size UNUSED, struct err *err UNUSED)
+{
+    struct retrieval *r = &((struct heads *)arg)->r;
+    buf_reset(&r->head);
+    r->head_ended = false;
+    return true;
+}
+
+static bool heads_data(void *arg, struct str bytes, struct err *err UNUSED)
+{
+    struct retrieval *r = &((struct heads *)arg)->r;
+    if (!r->head_ended)
+        take_head(r, bytes);
+    return true;
+}
+
+static bool heads_end(void *arg, uint32_t given, const struct err *why, struct err *err)
+{
+    struct heads *h = arg;
+    struct retrieval *r = &h->r;
+    if (why != NULL && h->verb == POP3_TOP && !(given & POP_HEAD_ONLY))
+        h->again[h->nagain++] = given;
+    if (why != NULL || !pop3_head_id(buf_str(&r->head), r->head_id))
+        return true; /* it stays unknown */
+    return FETCH_SEND(r->f, err, POP_HEAD, .step = r->step, .number = given & ~POP_HEAD_ONLY,
+                      .head = {(const char *)r->head_id, POP3_HEAD_ID});
+}
+
+static bool heads_get(struct heads *h, enum pop3_verb verb, const uint32_t *numbers, size_t n, struct err *err)
+{
+    struct pop3_sink sink = {heads_begin, heads_data, heads_end, h};
+    h->verb = verb;
+    return n == 0 || pop3_get(session_of(h->r.f)->pop3, verb, numbers, n, &sink, err) || lose_flight(h->r.f, err);
+}
+
+/* By TOP; what that does not give by all of the message, which is better than to have it twice, or not at all. */
+static bool step_heads(struct fetch *f, struct msg *m, struct err *err)
+{
+    const struct m_STEP_POP_HEADS *q = &m->u.STEP_POP_HEADS;
+    if (!online(f, err))
+        return false;
+    unsigned caps = pop3_caps(session_of(f)->pop3);
+    bool top = (caps & POP_CAPA) == 0 || (caps & POP_TOP) != 0;
+    size_t n = 0, kept = 0;
+    struct heads h = {.r = {.f = f, .step = q->step, .head = BUF_INIT(MAIL_HEADER_MAX)}};
+    uint32_t *numbers = numbers_of(session_of(f), q->numbers, &n, err);
+    h.again = mem_array(n + 1, sizeof *h.again);
+    for (size_t i = 0; i < n; i++) {
+        if (top && !q->whole)
+            numbers[kept++] = numbers[i];
+        else if (!(numbers[i] & POP_HEAD_ONLY))
+            h.again[h.nagain++] = numbers[i];
+    }
+    bool all = kept + h.nagain == n;
+    bool ok = numbers != NULL && heads_get(&h, POP3_TOP, numbers, kept, err) &&
+              heads_get(&h, POP3_RETR, h.again, h.nagain, err);
+    if (ok && !all)
+        ok = err_set(err, ERR_SERVER_NO, "the server has no TOP");
+    buf_fini(&h.r.head);
+    free(h.again);
+    free(numbers);
+    return ok;
+}
+
+/* The header that came with the whole mail is not that of the stub: is the one that TOP gives? Else it is another mail,
+ * which has the id of one that has gone. */
+static bool body_head_end(void *arg, uint32_t number UNUSED, const struct err *why, struct err *err UNUSED)
+{
+    struct heads *h = arg;
+    h->same = why == NULL && stub_is(&h->r);
+    return true;
+}
+
+static bool body_is(struct retrieval *r, uint32_t number, struct err *err)
+{
+    struct heads h = {.r = *r};
+    struct pop3_sink sink = {heads_begin, heads_data, body_head_end, &h};
+    buf_init(&h.r.head, MAIL_HEADER_MAX);
+    bool ok = pop3_get(session_of(r->f)->pop3, POP3_TOP, &number, 1, &sink, err) || lose_flight(r->f, err);
+    buf_fini(&h.r.head);
+    r->confirmed = h.same;
+    return ok && (h.same || err_set(err, ERR_NO_MESSAGE,
+                                    "it is not on the server any more, another mail has its id: this header is all "
+                                    "there is"));
+}
+
 static bool step_body(struct fetch *f, struct msg *m, struct err *err)
 {
     const struct m_STEP_POP_BODY *q = &m->u.STEP_POP_BODY;
@@ -654,64 +772,12 @@ static bool step_body(struct fetch *f, struct msg *m, struct err *err)
     struct pop3_sink sink = {on_begin, on_data, on_end, &r};
     if (ok && !(ok = pop3_get(s->pop3, POP3_RETR, &q->number, 1, &sink, err)) && !r.said)
         lose_flight(f, err);
+    if (ok && r.doubted)
+        ok = body_is(&r, q->number, err) && replace(&r, NULL, err);
     if (f->canceled)
         err_set(err, ERR_CANCELED, "stopped");
     delivery_abort(&r.delivery);
     buf_fini(&r.head);
-    return ok;
-}
-
-/* ---- Headers by which messages are known again -------------------------------------------------- */
-
-static bool heads_begin(void *arg, uint32_t number UNUSED, uint64_t size UNUSED, struct err *err UNUSED)
-{
-    struct retrieval *r = arg;
-    buf_reset(&r->head);
-    r->head_ended = false;
-    return true;
-}
-
-static bool heads_data(void *arg, struct str bytes, struct err *err UNUSED)
-{
-    struct retrieval *r = arg;
-    if (!r->head_ended)
-        take_head(r, bytes);
-    return true;
-}
-
-static bool heads_end(void *arg, uint32_t number, const struct err *why, struct err *err)
-{
-    struct retrieval *r = arg;
-    if (why != NULL || !pop3_head_id(buf_str(&r->head), r->head_id))
-        return true; /* it stays unknown */
-    return FETCH_SEND(r->f, err, POP_HEAD, .step = r->step, .number = number,
-                      .head = {(const char *)r->head_id, POP3_HEAD_ID});
-}
-
-/* By TOP; without it by all of the message, once, which is better than to have it twice. What is over max-size is not
- * worth that: it is not fetched anyway. */
-static bool step_heads(struct fetch *f, struct msg *m, struct err *err)
-{
-    const struct m_STEP_POP_HEADS *q = &m->u.STEP_POP_HEADS;
-    if (!online(f, err))
-        return false;
-    struct pop_session *s = session_of(f);
-    unsigned caps = pop3_caps(s->pop3);
-    bool top = (caps & POP_CAPA) == 0 || (caps & POP_TOP) != 0;
-    size_t n = 0, kept = 0;
-    struct retrieval r = {.f = f, .step = q->step, .head = BUF_INIT(MAIL_HEADER_MAX)};
-    uint32_t *numbers = numbers_of(s, q->numbers, &n, err);
-    uint64_t max = f->account->max_size;
-    for (size_t i = 0; i < n; i++)
-        if (top || max == 0 || pop3_size(s->pop3, numbers[i]) <= max)
-            numbers[kept++] = numbers[i];
-    struct pop3_sink sink = {heads_begin, heads_data, heads_end, &r};
-    bool ok = numbers != NULL &&
-              (pop3_get(s->pop3, top ? POP3_TOP : POP3_RETR, numbers, kept, &sink, err) || lose_flight(f, err));
-    if (ok && kept < n)
-        ok = err_set(err, ERR_SERVER_NO, "the server has no TOP");
-    buf_fini(&r.head);
-    free(numbers);
     return ok;
 }
 

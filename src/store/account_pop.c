@@ -12,7 +12,9 @@
 #define SHOWN_MS 250
 #define RATE_MS 1000 /* before this nothing is said of speed */
 
-enum pop_phase { POP_CONNECTING, POP_LISTING, POP_LOOKING, POP_FETCHING, POP_DELETING, POP_QUITTING };
+#define LOOK_MAX 128 /* headers of kept mail that are looked at in one pass */
+
+enum pop_phase { POP_CONNECTING, POP_LISTING, POP_LOOKING, POP_FETCHING, POP_CHECKING, POP_DELETING, POP_QUITTING };
 /* A listed message whose header is a row here. */
 struct pop_body {
     uint32_t number;
@@ -32,6 +34,7 @@ struct pop_run {
     uint32_t headers;                          /* of the fresh ones, those of which that is all there is */
     struct err ledger;                         /* why nothing (more) was deleted */
     bool dele_sent;
+    bool chosen; /* what is looked at of that which stays */
     /* progress */
     uint32_t wanted, came;
     uint64_t bytes, bytes_wanted, bytes_before; /* before: those of the steps that ended */
@@ -243,6 +246,7 @@ static void on_delivered(struct acct *a, const struct m_DELIVERED *d)
     p->asked = false;
     p->known = mark.stub ? POP_PARTLY : POP_HAVE;
     p->delivered_at = clock_wall();
+    p->sure = true;
     r->fresh++;
     r->headers += mark.stub != 0;
     r->came++;
@@ -287,10 +291,31 @@ static void on_failed(struct acct *a, const struct m_POP_FAILED *f)
         acct_db_error(a, &err);
 }
 
+/* One that is looked at before it is deleted, or because it stays. */
+static void on_checked(struct acct *a, const struct m_POP_HEAD *h)
+{
+    struct pop_run *r = a->poprun;
+    struct pop_mail *m = mail_of(r, h->number);
+    struct err err = ERR_INIT;
+    enum pop_is is;
+    if (!m || !m->asked || h->head.n == 0) {
+        acct_violation(a, "a header that was not asked for");
+    } else if (!db_pop_compare(a->db, h->number, h->head, clock_wall(), &is, &err)) {
+        acct_db_error(a, &err);
+    } else {
+        m->other = is == POP_OTHER;
+        m->sure = is == POP_SAME;
+    }
+}
+
 static void on_head(struct acct *a, const struct m_POP_HEAD *h)
 {
     struct err err = ERR_INIT;
-    if (!acct_step_find(a, h->step, MSG_STEP_POP_HEADS) || !db_pop_head(a->db, h->number, h->head, &err))
+    struct pop_run *r = a->poprun;
+    bool asked = acct_step_find(a, h->step, MSG_STEP_POP_HEADS);
+    if (asked && r && r->phase == POP_CHECKING)
+        on_checked(a, h);
+    else if (!asked || !db_pop_head(a->db, h->number, h->head, &err))
         acct_violation(a, "a header that was not asked for");
 }
 
@@ -328,6 +353,10 @@ static void mail_add(void *arg, const struct db_pop *p)
                                    : p->state == POP_STUB ? POP_PARTLY
                                                           : POP_HAVE,
                           .unsure = p->unsure,
+                          .sure = p->sure,
+                          .nameless = !p->hashed,
+                          .order = p->id,
+                          .looked_at = p->checked,
                           .deleted_here = a->pop_deletes != DELETES_NEVER &&
                                           (p->purged || (a->pop_deletes == DELETES_TRASH && p->in_trash)),
                           /* A full disk or a server's passing trouble is no fault of the message. */
@@ -407,17 +436,24 @@ static void heads_done(struct acct *a, struct step *s, enum err_kind kind, struc
     planned(a);
 }
 
-static void doubt_add(void *arg, uint32_t number, uint64_t msg)
+struct doubts {
+    struct buf numbers; /* past its end: believed */
+    uint64_t max_size;
+};
+
+/* What is not fetched whole anyway is not worth more than its header. */
+static void doubt_add(void *arg, uint32_t number, uint64_t size)
 {
-    (void)msg;
-    ipc_ranges_add(arg, number, number); /* past its end: believed */
+    struct doubts *d = arg;
+    number |= d->max_size && size > d->max_size ? POP_HEAD_ONLY : 0;
+    ipc_ranges_add(&d->numbers, number, number);
 }
 
 static void list_done(struct acct *a, struct step *s, enum err_kind kind, struct str text)
 {
     struct pop_run *r = a->poprun;
     struct err err = ERR_INIT;
-    struct buf numbers = BUF_INIT(32768);
+    struct doubts d = {.numbers = BUF_INIT(32768), .max_size = a->conf->max_size};
     uint32_t doubts = 0;
     (void)s;
     if (!r)
@@ -427,18 +463,127 @@ static void list_done(struct acct *a, struct step *s, enum err_kind kind, struct
     if (kind != ERR_NONE) {
         acct_line_failed(a, kind, text);
     } else if (!db_pop_end(a->db, clock_wall(), &doubts, &err) ||
-               (doubts && !db_pop_doubts(a->db, doubt_add, &numbers, &err))) {
+               (doubts && !db_pop_doubts(a->db, doubt_add, &d, &err))) {
         acct_db_error(a, &err);
         acct_line_failed(a, err.kind, str_z(err.text));
     } else if (doubts == 0) {
         planned(a);
-    } else if ((s = STEP(a, heads_done, -1, STEP_POP_HEADS, .numbers = buf_str(&numbers)))) {
+    } else if ((s = STEP(a, heads_done, -1, STEP_POP_HEADS, .numbers = buf_str(&d.numbers), .whole = 0))) {
         s->a = doubts;
         r->step = s->number;
         r->waits = true;
         r->phase = POP_LOOKING;
     }
+    buf_fini(&d.numbers);
+}
+
+/* ---- Are they those that the ledger means? ------------------------------------------------------
+ * A server may give the UIDL of a message that another client deleted to the next one, of the same size perhaps. So the
+ * header of what is to be deleted is looked at before, unless it came in this session, and that of what stays once in a
+ * while (sync_pop_look). A header that is not the one of the ledger is looked at once more by RETR, for there are
+ * servers whose TOP says something else; then it is a new message, and fetched. */
+static void other_found(struct acct *a, struct pop_mail *m, const struct pop_policy *p)
+{
+    struct pop_run *r = a->poprun;
+    struct err err = ERR_INIT;
+    enum pop_state state;
+    if (!db_pop_other(a->db, m->number, clock_wall(), &state, &err)) {
+        acct_db_error(a, &err);
+        return;
+    }
+    log_msg(LOG_INFO, "%s: message %u has the UIDL of another one that was here", a->name, (unsigned)m->number);
+    m->known = state == POP_SEEN ? POP_NEW : state == POP_STUB ? POP_PARTLY : POP_HAVE;
+    m->deleted_here = false;
+    m->failures = 0;
+    m->delivered_at = clock_wall(); /* what was known before is not deleted by its age in this pass */
+    sync_pop_plan(m, 1, p);
+    if (m->take == POP_WHOLE) {
+        r->wanted++;
+        r->bytes_wanted += bytes_of(m);
+    }
+}
+
+/* It is to be deleted, and its id alone says what it is. */
+static bool to_check(const struct pop_policy *p, const struct pop_mail *m)
+{
+    return !m->sure && !m->nameless && sync_pop_may_delete(p, m);
+}
+
+static void checked(struct acct *a, struct step *s, enum err_kind kind, struct str text)
+{
+    struct pop_run *r = a->poprun;
+    struct pop_policy p = policy_of(a);
+    struct err err = ERR_INIT;
+    enum pop_is is;
+    bool whole = s->a != 0, fetch = false;
+    if (!r)
+        return;
+    r->waits = false;
+    r->step = 0;
+    if (kind == ERR_CANCELED || line_error(kind)) {
+        acct_line_failed(a, kind, text);
+        return;
+    }
+    for (size_t i = 0; i < r->n; i++) {
+        struct pop_mail *m = &r->mails[i];
+        if (m->take != POP_NOTHING && m->known == POP_NEW && !m->other)
+            m->take = POP_NOTHING; /* it was tried */
+        if (!m->asked)
+            continue;
+        m->asked = false;
+        if (!m->other && !m->sure && !db_pop_compare(a->db, m->number, STR(""), clock_wall(), &is, &err))
+            acct_db_error(a, &err);
+        if (!m->other && to_check(&p, m))
+            log_msg(LOG_WARN, "%s: message %u stays on the server: its header cannot be looked at", a->name,
+                    (unsigned)m->number);
+        if (!m->other || !whole)
+            continue;
+        m->other = false;
+        other_found(a, m, &p);
+        fetch = true;
+    }
+    if (fetch) {
+        r->phase = POP_FETCHING;
+        r->at = 0;
+    }
+}
+
+static void check_add(struct buf *numbers, struct pop_mail *m, uint32_t bits)
+{
+    if (numbers->n + 16 > numbers->max)
+        return;
+    m->checked = m->asked = true;
+    m->other = false;
+    ipc_ranges_add(numbers, m->number | bits, m->number | bits);
+}
+
+/* False when there is nothing (more) to look at. */
+static bool checking(struct acct *a)
+{
+    struct pop_run *r = a->poprun;
+    struct buf numbers = BUF_INIT(32768);
+    struct pop_policy p = policy_of(a);
+    for (size_t i = 0; i < r->n && !r->stopped; i++)
+        if (r->mails[i].other)
+            check_add(&numbers, &r->mails[i], 0);
+    bool whole = numbers.n > 0;
+    for (size_t i = 0; i < r->n && !whole && !r->stopped; i++)
+        if (!r->mails[i].checked && to_check(&p, &r->mails[i]))
+            check_add(&numbers, &r->mails[i], 0);
+    if (!whole && !r->chosen)
+        sync_pop_look(r->mails, r->n, p.now, r->came == 0 && r->headers == 0 && numbers.n == 0, LOOK_MAX);
+    r->chosen = r->chosen || !whole;
+    for (size_t i = 0; i < r->n && !whole && !r->stopped; i++)
+        if (r->mails[i].look && !r->mails[i].checked)
+            check_add(&numbers, &r->mails[i], POP_HEAD_ONLY);
+    struct step *s =
+        numbers.n ? STEP(a, checked, -1, STEP_POP_HEADS, .numbers = buf_str(&numbers), .whole = whole) : NULL;
+    if (s)
+        s->a = whole;
+    r->waits = s != NULL;
+    r->step = s ? s->number : 0;
     buf_fini(&numbers);
+    return s != NULL;
 }
 
 static void retr_done(struct acct *a, struct step *s, enum err_kind kind, struct str text)
@@ -669,6 +814,7 @@ void pop_body_is(struct acct *a, const struct m_MAILDIR_IS *m)
         acct_db_error(a, &err);
     } else if (p) {
         p->known = POP_HAVE;
+        p->sure = true;
         p->delivered_at = clock_wall();
         a->poprun->came += p->take == POP_WHOLE;
         a->poprun->bytes += bytes_of(p);
@@ -725,7 +871,7 @@ static bool ledger_delete(struct acct *a, const struct pop_policy *p, struct buf
     bool ok = db_begin(a->db, &err);
     for (size_t i = 0; ok && i < r->n && numbers->n + 8 <= numbers->max; i++) {
         struct pop_mail *m = &r->mails[i];
-        if (m->settled || !sync_pop_may_delete(p, m))
+        if (m->settled || !sync_pop_may_delete(p, m) || to_check(p, m))
             continue;
         m->settled = true;
         ok = db_pop_delete(a->db, m->number, &err) && ipc_ranges_add(numbers, m->number, m->number);
@@ -780,6 +926,8 @@ void pop_pump(struct acct *a)
     if (r->phase == POP_FETCHING)
         open_pump(a); /* what somebody waits for goes before all else, and before the end */
     if (r->phase == POP_FETCHING && !r->waits && !fetching(a) && !completing(a))
+        r->phase = POP_CHECKING;
+    if (r->phase == POP_CHECKING && !r->waits && !checking(a))
         r->phase = POP_DELETING;
     if (r->phase == POP_DELETING && !r->waits && !deleting(a))
         r->phase = POP_QUITTING;

@@ -29,7 +29,7 @@ struct db;
 
 /* ---- Opening ------------------------------------------------------------------------------------ */
 /* What WELCOME announces; a reader refuses another. */
-#define DB_SCHEMA 7
+#define DB_SCHEMA 8
 enum db_opened {
     DB_NEW = 1,           /* keep.db was not there: a new account */
     DB_CACHE_NEW = 2,     /* cache.db is empty: every mailbox must be listed and synchronised */
@@ -492,9 +492,12 @@ struct db_pop {
     uint32_t failures;
     enum err_kind why;
     int64_t delivered;
-    bool unsure;   /* it has the UIDL of a message that is here, another size, and no header to know it by */
-    bool purged;   /* deleted here for good */
-    bool in_trash; /* its file lies in the mailbox that db_pop_each was given */
+    int64_t checked; /* when its header was last compared, 0 never */
+    bool unsure;     /* it has the UIDL of a message that is here, another size, and no header to know it by */
+    bool hashed;     /* the ledger has its header's hash */
+    bool sure;       /* its header was compared in this listing */
+    bool purged;     /* deleted here for good */
+    bool in_trash;   /* its file lies in the mailbox that db_pop_each was given */
 };
 /* One listing of the maildrop. Begin; add each; end matches it with the ledger: the same UIDL twice is two messages;
  * what was marked deleted but is listed again was not committed and goes back to POP_DELETE_WANTED, never downloaded
@@ -509,15 +512,23 @@ struct db_pop {
 bool db_pop_begin(struct db *, struct err *);
 bool db_pop_add(struct db *, uint32_t number, uint64_t size, struct str uidl, struct err *);
 bool db_pop_end(struct db *, int64_t now, uint32_t *doubts_r, struct err *);
-typedef void db_pop_number_fn(void *arg, uint32_t number, uint64_t msg);
-bool db_pop_doubts(struct db *, db_pop_number_fn *, void *arg, struct err *); /* msg 0 */
+typedef void db_pop_number_fn(void *arg, uint32_t number, uint64_t value);
+/* value: 0 where its UIDL is known, else its size. */
+bool db_pop_doubts(struct db *, db_pop_number_fn *, void *arg, struct err *);
 bool db_pop_head(struct db *, uint32_t number, struct str head, struct err *);
 /* known_r: of the doubts, those that are messages which were here under another UIDL. */
 bool db_pop_settle(struct db *, int64_t now, uint32_t *known_r, struct err *);
 /* The listed messages in the order they were added, each with its state; trash 0: none. */
 typedef void db_pop_fn(void *arg, const struct db_pop *);
 bool db_pop_each(struct db *, uint64_t trash, db_pop_fn *, void *arg, struct err *);
-/* Listed messages whose header is a row here. */
+/* The header of a listed message is compared with that of its entry. POP_SAME also where the entry had none: it has it
+ * now. head "": it could not be had. */
+enum pop_is { POP_UNKNOWN, POP_SAME, POP_OTHER };
+bool db_pop_compare(struct db *, uint32_t number, struct str head, int64_t now, enum pop_is *is_r, struct err *);
+/* The last comparison showed another message than its UIDL says: its entry becomes that of one which is not listed any
+ * more. *state_r: POP_SEEN, or that of a message that was here under another UIDL. */
+bool db_pop_other(struct db *, uint32_t number, int64_t now, enum pop_state *state_r, struct err *);
+/* Listed messages whose header is a row here: value. */
 bool db_pop_stubs(struct db *, db_pop_number_fn *, void *arg, struct err *);
 /* DELIVERED: ledger and row in one transaction; head: as it says, "" unknown. Twice does no harm. ERR_NO_MESSAGE: the
  * number was not listed. */

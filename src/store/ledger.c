@@ -15,6 +15,7 @@ struct listed {
     size_t uidl;       /* offset */
     enum pop_state state;
     bool doubt, unsure; /* unsure: known by its UIDL alone, and that is not enough to delete it */
+    bool sure;          /* known by its header */
     unsigned char head_n, head[HEAD_MAX];
 };
 struct pop {
@@ -212,7 +213,7 @@ static bool has_head(struct db *db, uint64_t id, const struct listed *l, bool *s
 {
     if (!l->head_n)
         return false;
-    sqlite3_stmt *st = q_ask(db, "SELECT head FROM uidl WHERE id=? AND head IS NOT NULL", "i", I(id));
+    sqlite3_stmt *st = q_ask(db, "SELECT head FROM uidl WHERE id=? AND length(head)>0", "i", I(id));
     if (!q_step(db, st))
         return false;
     *same_r = str_eq(sql_str(st, 0), (struct str){(const char *)l->head, l->head_n});
@@ -251,6 +252,7 @@ static void settle(struct db *db, struct pop *p, uint32_t *known_r)
         if (l->id && l->doubt && (looked ? !same : l->state == POP_GONE))
             l->id = 0; /* another message, of an id that was used before */
         l->unsure = l->unsure && l->id && !looked;
+        l->sure = looked && l->id;
         if (l->id && l->doubt && !l->unsure)
             q_keep(db, "UPDATE uidl SET missing=0,size=? WHERE id=?", "ii", I(l->size), I(l->id));
         if (l->id)
@@ -335,7 +337,7 @@ bool db_pop_doubts(struct db *db, db_pop_number_fn *fn, void *arg, struct err *e
         return err_set(err, ERR_USAGE, "no listing is in doubt");
     for (size_t i = 0; i < p->n; i++)
         if (p->list[i].doubt)
-            fn(arg, p->list[i].number, 0);
+            fn(arg, p->list[i].number, p->list[i].id ? 0 : p->list[i].size);
     return true;
 }
 
@@ -395,7 +397,8 @@ bool db_pop_each(struct db *db, uint64_t trash, db_pop_fn *fn, void *arg, struct
     struct db_pop *all = mem_array(p && p->n ? p->n : 1, sizeof *all);
     for (size_t i = 0; p && i < p->n; i++)
         imap_put(&listed, p->list[i].id, &p->list[i]);
-    sqlite3_stmt *st = p ? q_ask(db, "SELECT id,state,failures,why,delivered,purged,tag FROM uidl", "") : NULL;
+    sqlite3_stmt *st =
+        p ? q_ask(db, "SELECT id,state,failures,why,delivered,purged,tag,checked,length(head)>0 FROM uidl", "") : NULL;
     while (q_step(db, st)) {
         const struct listed *l = imap_get(&listed, sql_u64(st, 0));
         if (!l)
@@ -407,7 +410,10 @@ bool db_pop_each(struct db *db, uint64_t trash, db_pop_fn *fn, void *arg, struct
                                            .failures = sql_u32(st, 2),
                                            .why = (enum err_kind)sql_int(st, 3),
                                            .delivered = sql_int(st, 4),
+                                           .checked = sql_int(st, 7),
                                            .unsure = l->unsure,
+                                           .sure = l->sure,
+                                           .hashed = sql_int(st, 8) != 0,
                                            .purged = sql_int(st, 5) != 0,
                                            .in_trash = sql_u64(st, 6) && imap_get(&trashed, sql_u64(st, 6))};
     }
@@ -615,6 +621,61 @@ bool db_pop_failed(struct db *db, uint32_t number, enum err_kind why, struct err
     q_keep(db, "UPDATE uidl SET failures=failures+1,why=? WHERE id=?", "ii", I(why), I(l->id));
     if (l->state == POP_DELETE_WANTED) /* a DELE that was refused: it is there for sure */
         pop_set(db, l, POP_DELIVERED);
+    return call_leave(db, own, err);
+}
+
+bool db_pop_compare(struct db *db, uint32_t number, struct str head, int64_t now, enum pop_is *is_r, struct err *err)
+{
+    bool own, same = true;
+    *is_r = POP_UNKNOWN;
+    struct listed *l = pop_enter(db, number, &own, err);
+    if (!l)
+        return false;
+    l->head_n = (unsigned char)MIN(head.n, sizeof l->head);
+    memcpy(l->head, head.p ? head.p : "", l->head_n);
+    bool known = has_head(db, l->id, l, &same);
+    if (head.n)
+        *is_r = same ? POP_SAME : POP_OTHER;
+    if (*is_r == POP_SAME && !known)
+        q_keep(db, "UPDATE uidl SET head=? WHERE id=?", "si", head, I(l->id));
+    if (*is_r == POP_SAME)
+        l->unsure = false;
+    if (*is_r != POP_OTHER)
+        q_keep(db, "UPDATE uidl SET checked=? WHERE id=?", "ii", now, I(l->id));
+    return call_leave(db, own, err);
+}
+
+bool db_pop_other(struct db *db, uint32_t number, int64_t now, enum pop_state *state_r, struct err *err)
+{
+    bool own;
+    struct buf uidl = BUF_INIT(UIDL_MAX);
+    *state_r = POP_SEEN;
+    struct listed *l = pop_enter(db, number, &own, err);
+    if (!l)
+        return false;
+    sqlite3_stmt *st = q_ask(db, "SELECT uidl FROM uidl WHERE id=?", "i", I(l->id));
+    if (q_step(db, st)) {
+        buf_adds(&uidl, sql_str(st, 0));
+        sqlite3_reset(st);
+    }
+    q_keep(db, "UPDATE uidl SET missing=? WHERE id=?", "ii", MAX(now, (int64_t)1), I(l->id));
+    st = q_ask(db, "SELECT id,state FROM uidl WHERE head=? AND missing<>0 ORDER BY abs(size-?),id", "si",
+               ((struct str){(const char *)l->head, l->head_n}), I(l->size));
+    l->id = 0;
+    l->state = POP_SEEN;
+    if (q_step(db, st)) {
+        l->id = sql_u64(st, 0);
+        l->state = (enum pop_state)sql_int(st, 1);
+        sqlite3_reset(st);
+        q_keep(db, "UPDATE uidl SET uidl=?,size=?,missing=0 WHERE id=?", "sii", buf_str(&uidl), I(l->size), I(l->id));
+    } else {
+        q_keep(db, "INSERT INTO uidl(uidl,size,state) VALUES(?,?,?)", "sii", buf_str(&uidl), I(l->size), I(POP_SEEN));
+        l->id = (uint64_t)sqlite3_last_insert_rowid(db->q.h);
+    }
+    l->sure = true;
+    l->unsure = false;
+    *state_r = l->state;
+    buf_fini(&uidl);
     return call_leave(db, own, err);
 }
 

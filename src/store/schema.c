@@ -75,7 +75,10 @@ static const char keep_6[] = "ALTER TABLE uidl ADD COLUMN tag INTEGER;"
 /* All tags by name, with how many messages have each; what other devices ran the rules over. */
 static const char keep_7[] = "CREATE INDEX tag_tag ON tag(tag);";
 
-static const char *const keep_steps[] = {keep_1, keep_2, keep_3, keep_4, keep_5, keep_6, keep_7};
+/* checked: when its header was last compared with that of the listed message. */
+static const char keep_8[] = "ALTER TABLE uidl ADD COLUMN checked INTEGER NOT NULL DEFAULT 0;";
+
+static const char *const keep_steps[] = {keep_1, keep_2, keep_3, keep_4, keep_5, keep_6, keep_7, keep_8};
 
 static const char cache_1[] =
     "CREATE TABLE cache.cmeta(name TEXT PRIMARY KEY, value) WITHOUT ROWID;"

@@ -158,10 +158,15 @@ struct pop_mail {
     enum pop_known known;
     int64_t delivered_at; /* POP_HAVE */
     bool unsure;          /* POP_HAVE by its id alone, which is not enough */
+    bool sure;            /* and by more than its id: it came, or its header was looked at, in this session */
+    bool nameless;        /* there is nothing but its id to know it by: an entry of before that was */
+    uint64_t order;       /* rises with the time at which it was first listed */
+    int64_t looked_at;    /* when its header was last compared, 0 never */
     bool deleted_here;    /* by the user, as far as option delete-on-server counts it */
     unsigned failures;    /* it could not be fetched so often; past POP_FAILURES_MAX it does not hold up the others */
     enum pop_take take;   /* out */
-    bool asked, settled;  /* of the caller's own */
+    bool look;            /* out of sync_pop_look */
+    bool asked, checked, other, settled; /* of the caller's own */
 };
 #define POP_FAILURES_MAX 3
 struct pop_policy {
@@ -174,6 +179,15 @@ struct pop_policy {
 /* What to fetch of a whole listing: a mail over max_size by its header; one whose header is here in whole when it is
  * not over it any more. */
 void sync_pop_plan(struct pop_mail *, size_t n, const struct pop_policy *);
+/* Messages that are here and stay on the server, of which the header is to be looked at now, for a server may give the
+ * id of a message that has gone to another of the same size (RFC 1939 7): at once where it stands behind messages that
+ * came after it; of the last few, where the newest would take such a place, once a day; of each of the others when as
+ * much time has gone since the last look as between that and its coming. Newest first, `max` at most; where nothing
+ * else keeps the session (`idle`), not more than once in most of a day. Returns how many. mails: by number, rising. */
+#define POP_LOOK_S 86400
+#define POP_LOOK_IDLE_S 72000
+#define POP_LOOK_LAST 8
+size_t sync_pop_look(struct pop_mail *mails, size_t n, int64_t now, bool idle, size_t max);
 /* What may be deleted on the server: only what the ledger has whole, however it came there. A DELE that was sent and
  * not committed needs no memory: the mail is here and the policy is the same, so it is deleted again. */
 bool sync_pop_may_delete(const struct pop_policy *, const struct pop_mail *);

@@ -517,5 +517,63 @@ def test_ids_used_again():
             equal(c.server.maildrop, [])
 
 
+def aged(c, days):
+    """As if that time had gone since the ledger's last word."""
+    eventually("tuimail has ended", lambda: not c.bob.programs())
+    with contextlib.closing(sqlite3.connect(os.path.join(c.bob.store, "state", "work", "keep.db"))) as db, db:
+        db.execute("UPDATE uidl SET delivered=delivered-?,checked=max(0,checked-?)", (days * 86400, days * 86400))
+
+
+def test_ids_used_between_passes():
+    """Another client deletes a mail, and the server gives its id to the next one, of as many bytes, before a pass sees either: what leave would delete is
+    looked at before, and fetched. By TOP; where that is refused or not there, by RETR; where TOP says something else than RETR, that is believed."""
+    mute = ("TOP .*", b"-ERR no headers today\r\n")
+    for caps, rules, looks in ((CAPS, [], 3), (LOCKSTEP, [], 3), (CAPS.replace("TOP ", ""), [], 0), (CAPS, [mute], 3), (CAPS, "else", 3)):
+        with case([mail("one", uidl=b"1"), mail("two", uidl=b"2"), mail("six", uidl=b"3")], rc="set -a work leave days\n", caps=caps) as c:
+            for rule in [("TOP .*", lambda m: b"+OK\r\nX-Seen: by TOP\r\n\r\n.\r\n")] if rules == "else" else rules:
+                c.server.rule(*rule)
+            first = list(c.server.maildrop)
+            c.fetch("3 new")
+            aged(c, 15)
+            ten = mail("ten", uidl=b"2")
+            equal(ten.size, first[1].size)
+            c.server.maildrop[1] = ten
+            c.server.forget()
+            c.fetch("1 new", "2 removed")
+            equal(len(c.server.asked("TOP")), looks)
+            c.here(*first, ten)
+            equal(c.server.maildrop, [ten])
+            c.rest()
+            aged(c, 15)
+            c.fetch("0 new", "1 removed")
+            c.here(*first, ten)
+
+
+def test_ids_used_among_kept():
+    """The same where all is kept: at once where the server's order shows it, the newest within a day, the others in time; never more often."""
+    one, two, six = mails = [mail("one", uidl=b"1"), mail("two", uidl=b"2"), mail("six", uidl=b"3")]
+    with case(mails) as c:
+        c.fetch("3 new")
+        ten = mail("ten", uidl=b"1")
+        c.server.maildrop[:] = [two, six, ten]
+        c.fetch("1 new")
+        c.here(*mails, ten)
+        c.rest()
+        equal(c.server.asked("TOP"), [])
+        new = mail("new", uidl=b"1")
+        c.server.maildrop[2] = new
+        c.rest()
+        aged(c, 1)
+        c.fetch("1 new")
+        c.here(*mails, ten, new)
+        c.rest()
+        equal(c.server.asked("TOP"), [])
+        aged(c, 1)
+        c.rest()
+        equal(sorted(c.server.asked("TOP")), ["TOP 1 0", "TOP 2 0", "TOP 3 0"])
+        c.rest()
+        equal(c.server.asked("TOP"), [])
+
+
 if __name__ == "__main__":
     tap.run(globals())

@@ -226,6 +226,29 @@ def test_stub_stopped_and_cut():
             server.close()
 
 
+def test_stub_whose_id_is_another_mails():
+    """The body that comes is that of the header, or does not come; the other mail does with the next look at what is kept."""
+    with tap.directory() as root:
+        server, bob = scripted(root, [small("old mail"), Mail(large("large one"), uidl="2")], "set -a work max-size 100K\nset -a work leave keep\n")
+        try:
+            bob.command("fetch")
+            server.maildrop[1] = Mail(large("large two"), uidl="2")
+            with bob.at_screen(cols=110) as term:
+                term.wait("large one")
+                term.keys("j") if re.search(r"(?m)^.*old mail.*\n.*large one", term.screen()) else term.keys("k")
+                term.keys("Enter")
+                term.wait("another mail has its id")
+            equal(subjects(bob), ["large one", "old mail"])
+            ledger(bob, "UPDATE uidl SET delivered=delivered-86400")
+            contains(bob.command("fetch"), "1 new")
+            equal(subjects(bob), ["large one", "large two", "old mail"])
+            server.maildrop[1] = Mail(large("large one"), uidl="2")
+            ledger(bob, "UPDATE uidl SET delivered=delivered-86400,checked=0")
+            contains(bob.command("fetch"), "0 new")
+        finally:
+            server.close()
+
+
 def test_stub_while_the_backlog_comes():
     """What is opened goes before what is only fetched."""
     with tap.directory() as root:

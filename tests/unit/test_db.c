@@ -37,7 +37,7 @@ static void test_an_older_keep_is_migrated(void **state)
             "intent_uids; ALTER TABLE intent DROP COLUMN uids; ALTER TABLE "
             "intent DROP COLUMN tnext; DROP INDEX uidl_tag; DROP INDEX uidl_head; ALTER TABLE uidl DROP COLUMN tag; "
             "ALTER TABLE uidl DROP COLUMN head; ALTER TABLE uidl DROP COLUMN missing; "
-            "ALTER TABLE uidl DROP COLUMN purged; DROP INDEX tag_tag;"
+            "ALTER TABLE uidl DROP COLUMN purged; DROP INDEX tag_tag; ALTER TABLE uidl DROP COLUMN checked;"
             "PRAGMA user_version=1");
     db = open_db(false, &opened);
     assert_int_equal(opened, 0);
@@ -946,6 +946,47 @@ static void test_ledger_reused(void **state)
     db_close(&db);
 }
 
+/* The same between two passes, with as many bytes: it is seen where its header is compared. */
+static void test_ledger_compared(void **state)
+{
+    (void)state;
+    static const struct pop_said said[] = {{"1", 10, 0}, {"2", 10, 0}, {"3", 10, 0}, {"4", 10, 0}};
+    enum pop_is is;
+    enum pop_state to;
+    struct db *db = open_db(true, NULL);
+    uint64_t in = make_mailbox(db, "", 0);
+    list_said(db, said, 4, 1000, NULL);
+    for (uint32_t i = 1; i <= 4; i++)
+        deliver_as(db, in, i, i == 1 ? "c1" : i == 2 ? "c2" : i == 3 ? "c3" : "c4", i == 3 ? "" : i == 4 ? "h4" : "h");
+    assert_string_equal(list_said(db, said, 4, 2000, NULL), "1:1 2:1 3:1 4:1 ");
+    OK(db_pop_compare(db, 1, STR("h"), 2000, &is, &err));
+    assert_int_equal(is, POP_SAME);
+    OK(db_pop_compare(db, 2, STR("other"), 2000, &is, &err));
+    assert_int_equal(is, POP_OTHER);
+    OK(db_pop_other(db, 2, 2000, &to, &err));
+    assert_int_equal(to, POP_SEEN);
+    OK(db_pop_compare(db, 3, STR("h3"), 2000, &is, &err)); /* none was known: it is now */
+    assert_int_equal(is, POP_SAME);
+    OK(db_pop_compare(db, 3, STR(""), 2000, &is, &err));
+    assert_int_equal(is, POP_UNKNOWN);
+    OK(db_pop_compare(db, 3, STR("h4"), 2000, &is, &err));
+    assert_int_equal(is, POP_OTHER);
+    REFUSED(ERR_NO_MESSAGE, db_pop_compare(db, 5, STR("h"), 2000, &is, &err));
+    REFUSED(ERR_USAGE, db_pop_delete(db, 2, &err)); /* it is not here */
+    deliver_as(db, in, 2, "c5", "other");
+    OK(db_pop_delete(db, 2, &err));
+    for (int64_t now = 3000; now < 3000 + 40 * 86400; now += 20 * 86400) /* also when the old one is forgotten */
+        assert_string_equal(list_said(db, said, 4, now, NULL), "1:1 2:2 3:1 4:1 ");
+    /* What had been here under that id, or another, and is back. */
+    static const struct pop_said fewer[] = {{"1", 10, 0}, {"2", 10, 0}, {"3", 10, 0}};
+    list_said(db, fewer, 3, 3000, NULL);
+    OK(db_pop_compare(db, 1, STR("h4"), 3000, &is, &err));
+    assert_int_equal(is, POP_OTHER);
+    OK(db_pop_other(db, 1, 3000, &to, &err));
+    assert_int_equal(to, POP_DELIVERED);
+    db_close(&db);
+}
+
 #define STUB(n) "1.R" #n "_s0000000000001000_t000000000000000" #n ".tuimail"
 #define WHOLE(n) "1.R" #n "_t000000000000000" #n ".tuimail"
 
@@ -1472,6 +1513,7 @@ int main(void)
         T(test_cache_of_before),
         T(test_ledger_quit),
         T(test_ledger_reused),
+        T(test_ledger_compared),
         T(test_ledger_reused_tag),
         T(test_ledger_changing),
         T(test_ledger_stub),

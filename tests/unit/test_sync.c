@@ -467,6 +467,63 @@ static void pop_policies(void **state)
     assert_false(sync_pop_may_delete(&p, &m[1]));
 }
 
+enum { LOOKS = 100, DAY = 86400 };
+static size_t looked_for(struct pop_mail *m, int64_t now, bool idle, size_t max, size_t *first_r)
+{
+    size_t n = sync_pop_look(m, LOOKS, now, idle, max), found = 0;
+    *first_r = LOOKS;
+    for (size_t i = LOOKS; i-- > 0;)
+        if (m[i].look) {
+            found++;
+            m[i].looked_at = now;
+            *first_r = i;
+        }
+    assert_int_equal(n, found);
+    return n;
+}
+
+/* Ids that were used again: what stands where it did not is looked at now, the last of the list once a day, the others
+ * ever more rarely; an idle session does so once a day, and never more than it may. */
+static void pop_looks(void **state)
+{
+    (void)state;
+    struct pop_mail m[LOOKS];
+    size_t first;
+    for (uint32_t i = 0; i < LOOKS; i++)
+        m[i] = (struct pop_mail){.number = i + 1, .known = POP_HAVE, .delivered_at = 1000, .order = i + 1};
+    assert_int_equal(looked_for(m, 2000, false, LOOKS, &first), 0);
+    m[LOOKS - 1].order = 7; /* that of a mail of before */
+    m[6].known = POP_NEW;
+    m[6].order = LOOKS + 1;
+    assert_int_equal(looked_for(m, 3000, true, LOOKS, &first), 1);
+    assert_int_equal(first, LOOKS - 1);
+    assert_int_equal(looked_for(m, 4000, true, LOOKS, &first), 0);
+    m[LOOKS - 1].order = LOOKS;
+    m[6].order = 7;
+    m[6].known = POP_HAVE;
+    /* A day later: newest first, so many at a time; where nothing else is to be done, not again on that day. */
+    int64_t now = 3000 + DAY;
+    assert_int_equal(looked_for(m, now, true, 30, &first), 30);
+    assert_int_equal(first, LOOKS - 30);
+    assert_int_equal(looked_for(m, now + 60, true, 30, &first), 0);
+    assert_int_equal(looked_for(m, now + 60, false, 30, &first), 30);
+    assert_int_equal(looked_for(m, now + 60, false, LOOKS, &first), 40);
+    assert_int_equal(looked_for(m, now + 60, false, LOOKS, &first), 0);
+    /* As old again; but the last few each day. */
+    assert_int_equal(looked_for(m, now + DAY + 2260, true, LOOKS, &first), LOOKS);
+    assert_int_equal(looked_for(m, now + 2 * DAY + 3000, true, LOOKS, &first), POP_LOOK_LAST);
+    assert_int_equal(looked_for(m, now + 3 * DAY + 6600, true, LOOKS, &first), LOOKS);
+    assert_int_equal(looked_for(m, 10, false, LOOKS, &first), LOOKS); /* a clock that was set back: once, and */
+    m[3].sure = true;                                                 /* not what came just now */
+    m[4].known = POP_NEW;
+    assert_int_equal(looked_for(m, now + 100 * DAY, false, LOOKS, &first), LOOKS - 2);
+    /* A server that lists the newest first, or in no order: that says nothing. */
+    for (uint32_t i = 0; i < LOOKS; i++)
+        m[i] = (struct pop_mail){.number = i + 1, .known = POP_HAVE, .delivered_at = 1000, .order = LOOKS - i};
+    assert_int_equal(looked_for(m, 2000, false, LOOKS, &first), 0);
+    assert_int_equal(sync_pop_look(m, 0, 2000, false, LOOKS), 0);
+}
+
 static void backoff_doubles_to_its_end(void **state)
 {
     (void)state;
@@ -497,6 +554,7 @@ int main(void)
         cmocka_unit_test(resync_depends_on_what_the_server_told),
         cmocka_unit_test(other_mailboxes_wait_for_idle_and_low_ones_are_last),
         cmocka_unit_test(pop_policies),
+        cmocka_unit_test(pop_looks),
         cmocka_unit_test(backoff_doubles_to_its_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
