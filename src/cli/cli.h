@@ -39,7 +39,7 @@ int cli_main(int argc, char **argv);
 
 cli_fn check_main, fetch_main, search_main, count_main, tag_main, address_main, rules_main, view_main, send_main,
     queue_main, demo_main, doctor_main, help_main, dump_main, login_main, cmd_main, export_main, import_main,
-    sieve_main;
+    sieve_main, index_main;
 
 /* ---- Options of a subcommand -------------------------------------------------------------------- */
 struct cli_opt {

@@ -94,6 +94,13 @@ const struct subcommand cli_commands[] = {
      "is then not 0. For a server the mail is queued, and sent while the command runs and whenever the account is "
      "connected. --dry-run only counts.",
      import_main},
+    {"index", "[--rebuild|--hold|--resume]", CLI_ACCOUNTS,
+     "wait until all mail is in the search index, or build it anew",
+     "--rebuild makes a new index of all mail that is here, beside the old one, which is searched until the new one is "
+     "whole; an interrupted one goes on with the next start. It costs about as much time as the mail took when it "
+     "came. For an index that is damaged, or that a newer notmuch wrote. --hold stops the indexing of a tuimail that "
+     "runs until --resume or its end.",
+     index_main},
     {"cmd", "COMMAND", 0, "run a command of the screen in the tuimail that runs",
      "As typed behind : there, several with ; between them, as in tuimail cmd 'go inbox ; next-unread'. Of several "
      "tuimails with this store the one started last runs it. What it says is printed; status 64 where it is refused, "

@@ -3,9 +3,29 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
+
+#define LOCK_LOOK_MS 250
+#define LOCK_SAY_MS 5000
+#define UPGRADE_SAY_MS 1000
+
+void index_say(struct index *ix, enum err_kind kind, const char *text)
+{
+    struct err ignored = ERR_INIT;
+    if (ix->store != NULL)
+        SEND(ix->store, -1, &ignored, INDEX_STATE, .kind = (uint32_t)kind, .text = str_z(text));
+}
+
+/* Where the database is that is written. */
+static const char *place(const struct index *ix)
+{
+    return ix->beside ? ix->building : ix->dir;
+}
 
 /* GKeyFile takes a backslash as an escape. */
 static void put_path(struct buf *out, const char *key, const char *path)
@@ -50,23 +70,29 @@ static void err_take(struct err *err, notmuch_status_t status, char *message, co
     free(message);
 }
 
-/* Keeps one broken database for whoever wants to look: removes an earlier one, which is a flat directory. */
-static void broken_drop(const char *dir)
+/* A database is a flat directory. */
+static void database_drop(const char *dir)
 {
     DIR *d = opendir(dir);
     for (struct dirent *e; d != NULL && (e = readdir(d)) != NULL;) {
-        if (strncmp(e->d_name, "broken-", 7) != 0)
+        char *file = path_join(dir, e->d_name);
+        unlink(file);
+        free(file);
+    }
+    if (d != NULL)
+        closedir(d);
+    rmdir(dir);
+}
+
+/* Those of a place that have such a name. */
+static void databases_drop(const char *dir, const char *name)
+{
+    DIR *d = opendir(dir);
+    for (struct dirent *e; d != NULL && (e = readdir(d)) != NULL;) {
+        if (e->d_name[0] == '.' || strncmp(e->d_name, name, strlen(name)) != 0)
             continue;
         char *old = path_join(dir, e->d_name);
-        DIR *inner = opendir(old);
-        for (struct dirent *f; inner != NULL && (f = readdir(inner)) != NULL;) {
-            char *file = path_join(old, f->d_name);
-            unlink(file);
-            free(file);
-        }
-        if (inner != NULL)
-            closedir(inner);
-        rmdir(old);
+        database_drop(old);
         free(old);
     }
     if (d != NULL)
@@ -76,9 +102,9 @@ static void broken_drop(const char *dir)
 static bool set_aside(struct index *ix, struct err *err)
 {
     struct buf name = BUF_INIT(64);
-    broken_drop(ix->dir);
+    databases_drop(place(ix), "broken-"); /* one is kept for whoever wants to look */
     buf_addf(&name, "broken-%lld", (long long)clock_wall());
-    char *from = path_join(ix->dir, "xapian"), *to = path_join(ix->dir, buf_z(&name));
+    char *from = path_join(place(ix), "xapian"), *to = path_join(place(ix), buf_z(&name));
     bool ok = rename(from, to) == 0 || errno == ENOENT;
     if (!ok)
         err_sys(err, ERR_INDEX, errno, "cannot set the damaged index aside");
@@ -90,12 +116,95 @@ static bool set_aside(struct index *ix, struct err *err)
     return ok;
 }
 
-static bool exists(const struct index *ix)
+static bool exists(const char *dir)
 {
-    char *path = path_join(ix->dir, "xapian");
+    char *path = path_join(dir, "xapian");
     bool there = access(path, F_OK) == 0;
     free(path);
     return there;
+}
+
+/* ---- What else may be in the way ---- */
+
+/* Does another program write it? libnotmuch would wait for that without end, and deaf. Xapian's lock is that of an open
+ * file description where the system has those. */
+static bool locked(const char *dir)
+{
+    char *xapian = path_join(dir, "xapian"), *path = path_join(xapian, "flintlock");
+    int fd = open(path, O_RDWR | O_CLOEXEC);
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_len = 1};
+#ifdef F_OFD_GETLK
+    int asks = F_OFD_GETLK;
+#else
+    int asks = F_GETLK;
+#endif
+    bool is = fd >= 0 && fcntl(fd, asks, &lock) == 0 && lock.l_type != F_UNLCK;
+    if (fd >= 0)
+        close(fd);
+    free(xapian);
+    free(path);
+    return is;
+}
+
+/* False when the store has ended meanwhile. */
+static bool wait_unlocked(struct index *ix)
+{
+    int64_t since = clock_mono_ms();
+    struct pollfd end = {.fd = IPC_CHANNEL_FD, .events = 0};
+    bool said = false;
+    while (locked(place(ix))) {
+        if (!said && clock_mono_ms() - since > LOCK_SAY_MS) {
+            index_say(ix, ERR_NONE, "the search index waits: another program writes it (a notmuch command?)");
+            said = true;
+        }
+        if (poll(&end, 1, LOCK_LOOK_MS) > 0 && (end.revents & (POLLHUP | POLLERR | POLLNVAL)) != 0)
+            return false;
+    }
+    return true;
+}
+
+static bool writable(const struct index *ix, struct err *err)
+{
+    char *xapian = path_join(place(ix), "xapian");
+    bool ok = access(place(ix), W_OK) == 0 && (access(xapian, F_OK) != 0 || access(xapian, W_OK) == 0);
+    if (!ok)
+        err_set(err, ERR_PERMISSION,
+                "the search index in %s cannot be written (%s): make it writable, or set state-dir", place(ix),
+                strerror(errno));
+    free(xapian);
+    return ok;
+}
+
+struct upgrade {
+    struct index *ix;
+    int64_t said;
+};
+
+static void on_upgrade(void *arg, double progress)
+{
+    struct upgrade *u = arg;
+    char text[100];
+    if (clock_mono_ms() - u->said < UPGRADE_SAY_MS)
+        return;
+    u->said = clock_mono_ms();
+    snprintf(text, sizeof text, "the search index is upgraded for this notmuch: %d%%", (int)(progress * 100));
+    index_say(u->ix, ERR_NONE, text);
+}
+
+/* Of an older notmuch. One without a version is one whose making was cut short. */
+static notmuch_status_t upgrade(struct index *ix)
+{
+    struct upgrade u = {ix, clock_mono_ms()};
+    if (!notmuch_database_needs_upgrade(ix->db))
+        return NOTMUCH_STATUS_SUCCESS;
+    notmuch_status_t status = notmuch_database_get_version(ix->db) == 0
+                                  ? NOTMUCH_STATUS_UPGRADE_REQUIRED
+                                  : notmuch_database_upgrade(ix->db, on_upgrade, &u);
+    if (status != NOTMUCH_STATUS_SUCCESS)
+        notmuch_database_destroy(ix->db);
+    else
+        log_msg(LOG_WARN, "the search index was upgraded");
+    return status;
 }
 
 static void opened(struct index *ix)
@@ -109,7 +218,7 @@ static bool create(struct index *ix, const char *why, struct err *err)
 {
     char *message = NULL;
     struct err sent = ERR_INIT;
-    notmuch_status_t status = notmuch_database_create_with_config(ix->dir, ix->config, NULL, &ix->db, &message);
+    notmuch_status_t status = notmuch_database_create_with_config(place(ix), ix->config, NULL, &ix->db, &message);
     if (status != NOTMUCH_STATUS_SUCCESS) {
         ix->db = NULL;
         err_take(err, status, message, "cannot create the index");
@@ -120,34 +229,96 @@ static bool create(struct index *ix, const char *why, struct err *err)
     return SEND(ix->store, -1, &sent, INDEX_FAILED, .kind = ERR_INDEX, .text = str_z(why));
 }
 
-bool index_open(struct index *ix, struct err *err)
+static void remove_headfiles(struct index *ix)
 {
-    char *message = NULL;
-    if (!exists(ix))
-        return create(ix, "the index is new", err);
-    notmuch_status_t status = notmuch_database_open_with_config(ix->dir, NOTMUCH_DATABASE_MODE_READ_WRITE, ix->config,
-                                                                NULL, &ix->db, &message);
-    /* A database without its version is one whose making was cut short. */
-    if (status == NOTMUCH_STATUS_SUCCESS && notmuch_database_needs_upgrade(ix->db)) {
-        notmuch_database_destroy(ix->db);
-        status = NOTMUCH_STATUS_UPGRADE_REQUIRED;
-    }
-    if (status == NOTMUCH_STATUS_SUCCESS) {
-        free(message);
-        opened(ix);
-        return true;
-    }
+    for (size_t at = 0; at < ix->remove.n; at += strlen(ix->remove.p + at) + 1)
+        unlink(ix->remove.p + at);
+    buf_fini(&ix->remove);
+}
+
+/* libnotmuch has one status for a file that it cannot read and for what it does not know yet. */
+static bool newer(notmuch_status_t status, const char *message)
+{
+    return status == NOTMUCH_STATUS_FILE_ERROR && message != NULL &&
+           (strstr(message, "newer") != NULL || strstr(message, "not supported by this version") != NULL);
+}
+
+static bool open_fails(struct index *ix, notmuch_status_t status, char *message, struct err *err)
+{
     ix->db = NULL;
-    err_take(err, status, message, "cannot open the index");
+    bool future = newer(status, message);
+    err_take(err, status, message, "cannot open the search index");
     log_msg(LOG_WARN, "%s", err->text);
-    if (no_room(ix->dir))
-        return err_set(err, ERR_DISK_FULL, "no room for the index");
+    if (no_room(place(ix)))
+        return err_set(err, ERR_DISK_FULL, "the search index has no room in %s: it goes on when there is some",
+                       place(ix));
+    if (future) {
+        err_set(err, ERR_INDEX,
+                "the search index in %s was written by a newer notmuch: install that one again, or build the index "
+                "anew by tuimail index --rebuild",
+                place(ix));
+        ix->newer = *err;
+        return false;
+    }
     bool damaged = status == NOTMUCH_STATUS_XAPIAN_EXCEPTION || status == NOTMUCH_STATUS_NO_DATABASE ||
                    status == NOTMUCH_STATUS_FILE_ERROR || status == NOTMUCH_STATUS_UPGRADE_REQUIRED;
     if (!damaged || !set_aside(ix, err))
         return false;
     *err = ERR_INIT;
     return create(ix, "the index was damaged and is built again", err);
+}
+
+bool index_open(struct index *ix, struct err *err)
+{
+    char *message = NULL;
+    ix->beside = exists(ix->building);
+    if (!writable(ix, err) || !wait_unlocked(ix))
+        return err->kind == ERR_NONE ? err_set(err, ERR_CHANNEL, "the store has ended") : false;
+    if (!exists(place(ix)))
+        return create(ix, "the index is new", err);
+    notmuch_status_t status = notmuch_database_open_with_config(place(ix), NOTMUCH_DATABASE_MODE_READ_WRITE, ix->config,
+                                                                NULL, &ix->db, &message);
+    if (status == NOTMUCH_STATUS_SUCCESS)
+        status = upgrade(ix);
+    if (status != NOTMUCH_STATUS_SUCCESS)
+        return open_fails(ix, status, message, err);
+    free(message);
+    opened(ix);
+    return true;
+}
+
+bool index_rebuild(struct index *ix, struct err *err)
+{
+    index_close(ix);
+    remove_headfiles(ix);
+    databases_drop(ix->building, "xapian");
+    databases_drop(ix->building, "broken-");
+    if (!fs_mkdir_private(ix->building, err))
+        return false;
+    ix->beside = true;
+    return create(ix, "it was asked for", err);
+}
+
+/* What was built beside takes the place of what was searched: a search has the one or the other open. */
+static bool take_place(struct index *ix, struct err *err)
+{
+    char *new = path_join(ix->building, "xapian"), *old = path_join(ix->dir, "xapian");
+    bool ok = renameat2(AT_FDCWD, new, AT_FDCWD, old, RENAME_EXCHANGE) == 0;
+    if (!ok) { /* there is no old one, or the file system cannot exchange */
+        ix->beside = false;
+        ok = set_aside(ix, err) && (rename(new, old) == 0 || err_sys(err, err_from_errno(errno), errno,
+                                                                     "cannot put the new search index in its place"));
+        databases_drop(ix->dir, "broken-");
+    }
+    if (ok) {
+        databases_drop(ix->building, "xapian");
+        databases_drop(ix->building, "broken-");
+        rmdir(ix->building);
+        log_msg(LOG_INFO, "the search index was built anew");
+    }
+    free(new);
+    free(old);
+    return ok;
 }
 
 void index_close(struct index *ix)
@@ -161,25 +332,17 @@ void index_close(struct index *ix)
     ix->db = NULL;
 }
 
-static void remove_headfiles(struct index *ix)
-{
-    for (size_t at = 0; at < ix->remove.n; at += strlen(ix->remove.p + at) + 1)
-        unlink(ix->remove.p + at);
-    buf_fini(&ix->remove);
-}
-
-bool index_commit(struct index *ix, uint64_t *revision_r, struct err *err)
+bool index_commit(struct index *ix, bool last, uint64_t *revision_r, struct err *err)
 {
     const char *uuid;
     notmuch_status_t status = notmuch_database_close(ix->db);
     if (status != NOTMUCH_STATUS_SUCCESS) {
-        const char *why = notmuch_database_status_string(ix->db);
-        err_take(err, status, mem_dup_z(why), "cannot commit to the index");
-        return false;
+        *revision_r = 0;
+        return index_lost(ix, err);
     }
     remove_headfiles(ix);
     index_close(ix);
-    if (!index_open(ix, err))
+    if ((last && ix->beside && !take_place(ix, err)) || !index_open(ix, err))
         return false;
     *revision_r = notmuch_database_get_revision(ix->db, &uuid);
     return true;
@@ -187,12 +350,13 @@ bool index_commit(struct index *ix, uint64_t *revision_r, struct err *err)
 
 bool index_lost(struct index *ix, struct err *err)
 {
-    const char *why = notmuch_database_status_string(ix->db);
+    const char *why = ix->db != NULL ? notmuch_database_status_string(ix->db) : NULL;
     log_msg(LOG_ERROR, "index: %s", why != NULL ? why : "exception");
-    bool full = no_room(ix->dir);
+    bool full = no_room(place(ix));
     remove_headfiles(ix);
     index_close(ix);
     if (full)
-        return err_set(err, ERR_DISK_FULL, "no room for the index");
+        return err_set(err, ERR_DISK_FULL, "the search index has no room in %s: it goes on when there is some",
+                       place(ix));
     return set_aside(ix, err) && create(ix, "the index was damaged and is built again", err);
 }

@@ -39,6 +39,9 @@ bool headfile_check(const char *path, struct str fields, struct arena *, struct 
 /* ---- database.c ---- */
 struct index {
     char *dir, *mail, *config;
+    char *building;   /* a database that is built anew is here, beside the one that is searched, until it is whole */
+    bool beside;      /* that is what is open */
+    struct err newer; /* why none is open: a newer notmuch wrote it; it may be built anew */
     notmuch_database_t *db;
     notmuch_indexopts_t *opts;
     struct chan *store;
@@ -46,11 +49,18 @@ struct index {
     struct buf remove; /* header files to remove after the commit, NUL after each */
 };
 /* Opens or creates; tells store (job 0) when it starts empty. A database that cannot be read is moved to
- * index/broken-TIME first. */
+ * index/broken-TIME first, one of an older notmuch is upgraded. Waits while another program writes, and says so after a
+ * while. What a newer notmuch wrote is not opened (index->newer says so). ERR_PERMISSION, ERR_DISK_FULL: nothing can be
+ * written. */
 bool index_open(struct index *, struct err *);
 void index_close(struct index *); /* commits */
-/* Closes, removes the header files, opens again. */
-bool index_commit(struct index *, uint64_t *revision_r, struct err *);
+/* Closes, removes the header files, opens again; what cannot be written is lost, as below. last: nothing waits behind it; what was built beside is searched from
+ * now on. */
+bool index_commit(struct index *, bool last, uint64_t *revision_r, struct err *);
+/* Begins anew, beside the database that is searched. */
+bool index_rebuild(struct index *, struct err *);
+/* For the person. */
+void index_say(struct index *, enum err_kind, const char *text);
 /* After NOTMUCH_STATUS_XAPIAN_EXCEPTION: a full disk is ERR_DISK_FULL, otherwise the database is set aside and a new
  * one made (true). */
 bool index_lost(struct index *, struct err *);

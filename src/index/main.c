@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #define MEMORY_MAX (2ull << 30)
@@ -33,6 +34,7 @@ static bool prepare(struct index *ix, struct sandbox *box, int argc, char **argv
         ix->dir =
             path_join(p.conf->state_dir != NULL && p.conf->state_dir[0] != '\0' ? p.conf->state_dir : root, "index");
         ix->config = path_join(ix->dir, "config");
+        ix->building = path_join(ix->dir, "building");
         struct buf fields = BUF_INIT(16384);
         conf_query_headers(p.conf, &fields);
         ix->fields = buf_take(&fields, NULL);
@@ -59,16 +61,45 @@ static bool serve(struct index *ix, struct err *err)
                 *err = gone;
             return gone.kind == ERR_NONE;
         }
+        if (m.kind == MSG_INDEX_REBUILD) {
+            if (!index_rebuild(ix, err))
+                return false;
+            continue;
+        }
+        if (ix->db == NULL)
+            return err_set(err, ix->newer.kind, "%s", ix->newer.text);
         if (m.kind != MSG_INDEX_COMMIT) {
             if (!index_job(ix, &m, err))
                 return false;
             continue;
         }
         uint64_t job = m.u.INDEX_COMMIT.job, revision;
-        if (!index_commit(ix, &revision, err) ||
+        if (!index_commit(ix, m.u.INDEX_COMMIT.last, &revision, err) ||
             !SEND(ix->store, -1, err, INDEX_DONE, .job = job, .revision = revision))
             return false;
     }
+}
+
+/* What a newer notmuch wrote may still be built anew. */
+static bool open_or_wait(struct index *ix, struct err *err)
+{
+    if (index_open(ix, err))
+        return true;
+    if (ix->newer.kind == ERR_NONE)
+        return false;
+    index_say(ix, err->kind, err->text);
+    *err = ERR_INIT;
+    return true;
+}
+
+/* Behind all others: at the processor, and at the disk where the system can. */
+static void step_back(void)
+{
+    setpriority(PRIO_PROCESS, 0, NICE);
+#ifdef SYS_ioprio_set
+    enum { OF_PROCESS = 1, IDLE = 3, CLASS_SHIFT = 13 };
+    syscall(SYS_ioprio_set, OF_PROCESS, 0, IDLE << CLASS_SHIFT);
+#endif
 }
 
 int main(int argc, char **argv)
@@ -83,26 +114,29 @@ int main(int argc, char **argv)
         stack.rlim_cur = INDEX_STACK;
         setrlimit(RLIMIT_STACK, &stack);
     }
-    setpriority(PRIO_PROCESS, 0, NICE); /* it follows behind: what brings mail or answers a key goes first */
+    step_back(); /* what brings mail or answers a key goes first */
     struct sandbox box = {.role = ROLE_INDEX};
+    ix.store = chan_new(IPC_CHANNEL_FD, ROLE_INDEX, ROLE_STORE);
     bool ok = prepare(&ix, &box, argc, argv, &err) && sandbox_enter(&box, report, &err);
     for (size_t i = 0; i < COUNT(box.read_paths); i++)
         free((void *)(uintptr_t)box.read_paths[i]);
     if (ok) {
-        ix.store = chan_new(IPC_CHANNEL_FD, ROLE_INDEX, ROLE_STORE);
         /* Ready when the store has heard of an index that begins anew: what it sends after that is not sent twice. */
-        ok = index_open(&ix, &err) && SEND(ix.store, -1, &err, READY, .sandbox = str_z(report)) && serve(&ix, &err);
-        struct err ignored = ERR_INIT;
-        chan_drain(ix.store, clock_mono_ms() + 1000, &ignored);
+        ok = open_or_wait(&ix, &err) && SEND(ix.store, -1, &err, READY, .sandbox = str_z(report)) && serve(&ix, &err);
     }
-    if (!ok)
+    if (!ok) {
         log_msg(LOG_ERROR, "%s", err.text);
+        index_say(&ix, err.kind, err.text);
+    }
+    struct err ignored = ERR_INIT;
+    chan_drain(ix.store, clock_mono_ms() + 1000, &ignored);
     index_close(&ix);
     chan_free(&ix.store);
     buf_fini(&ix.remove);
     free(ix.dir);
     free(ix.mail);
     free(ix.config);
+    free(ix.building);
     free(ix.fields);
     return ok ? 0 : err_exit(err.kind);
 }

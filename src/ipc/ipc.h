@@ -88,6 +88,7 @@ enum box_op { BOX_CREATE, BOX_RENAME, BOX_DELETE, BOX_SUBSCRIBE, BOX_UNSUBSCRIBE
 /* Of a row: all; what a list shows at first; that, and to whom (sent mail); all, and the first words of the text. */
 enum row_fields { ROWS_WHOLE, ROWS_FIRST, ROWS_FIRST_TO, ROWS_NEWS };
 #define INDEX_GONE "\\gone" /* INDEX_TAGS: no tag begins so */
+enum reindex { REINDEX_REBUILD, REINDEX_HOLD, REINDEX_GO_ON };
 enum search_order { SEARCH_NEWEST, SEARCH_OLDEST };
 enum oauth_what { OAUTH_REFRESH_TOKEN, OAUTH_CLIENT_SECRET, OAUTH_ACCESS_TOKEN, OAUTH_PASTED };
 enum view_flags { VIEW_ALL_HEADERS = 1, VIEW_PREFER_HTML = 2, VIEW_RAW = 4, VIEW_STRUCTURE = 8 };

@@ -36,6 +36,7 @@ struct run {
         uint64_t msg;
     } * only; /* of a query for some messages, by id */
     size_t nonly;
+    bool *found; /* which of them, as the query has them */
 };
 
 /* Opened for each query: that is half a millisecond, follows a replaced database, and a failed reopen would end the
@@ -90,15 +91,17 @@ static void only_free(struct run *r)
     for (size_t i = 0; i < r->nonly; i++)
         free(r->only[i].id);
     free(r->only);
+    free(r->found);
     r->only = NULL;
+    r->found = NULL;
     r->nonly = 0;
 }
 
 /* A message of the account by the places under which the index may have it: its file or what stands for it, or an
  * altered header file. */
-static notmuch_message_t *find(struct run *r, struct reader *reader, uint64_t msg)
+static notmuch_message_t *find(notmuch_database_t *db, struct reader *reader, uint64_t msg)
 {
-    const char *root = notmuch_config_get(r->db, NOTMUCH_CONFIG_MAIL_ROOT);
+    const char *root = notmuch_config_get(db, NOTMUCH_CONFIG_MAIL_ROOT);
     notmuch_message_t *m = NULL;
     struct err ignored = ERR_INIT;
     struct buf place = BUF_INIT(2048), path = BUF_INIT(8192);
@@ -109,7 +112,7 @@ static notmuch_message_t *find(struct run *r, struct reader *reader, uint64_t ms
             break;
         buf_addf(&path, "%s/%s%s", root, i % 2 ? ".dup/" : "", buf_z(&place));
         if (place.n > 0 && !path.full &&
-            notmuch_database_find_message_by_filename(r->db, buf_z(&path), &m) != NOTMUCH_STATUS_SUCCESS)
+            notmuch_database_find_message_by_filename(db, buf_z(&path), &m) != NOTMUCH_STATUS_SUCCESS)
             m = NULL;
     }
     buf_fini(&place);
@@ -117,22 +120,25 @@ static notmuch_message_t *find(struct run *r, struct reader *reader, uint64_t ms
     return m;
 }
 
-/* The query's messages, and the words that restrict it to them. */
-static void only_these(struct run *r, struct buf *words)
+/* The query's messages that no other database had, and the words that restrict it to them. */
+static void only_these(struct run *r, notmuch_database_t *db, struct buf *words)
 {
     struct reader *reader = NULL;
     size_t n = ipc_ids_count(r->m->msgs);
     for (size_t i = 0; i < r->s->naccounts; i++)
         if (str_eqz(r->m->account, r->s->accounts[i]))
             reader = search_reader(r->s, i);
-    only_free(r);
     buf_addz(words, "(id:\"\""); /* where the index has none of them the query is still looked at */
-    r->only = mem_array(n + 1, sizeof *r->only);
+    if (r->only == NULL) {
+        r->only = mem_array(n + 1, sizeof *r->only);
+        r->found = mem_array(n + 1, sizeof *r->found);
+    }
     for (size_t i = 0; i < n && reader != NULL; i++) {
         uint64_t msg = ipc_ids_at(r->m->msgs, i);
-        notmuch_message_t *m = find(r, reader, msg);
+        notmuch_message_t *m = r->found[i] ? NULL : find(db, reader, msg);
         if (m == NULL)
             continue;
+        r->found[i] = true;
         const char *id = notmuch_message_get_message_id(m);
         buf_addz(words, " or id:\"");
         for (const char *p = id; *p != '\0'; p++)
@@ -461,18 +467,17 @@ static bool count_hits(struct run *r, uint32_t *count_r, bool *canceled_r, struc
     return ok;
 }
 
-static notmuch_status_t query_make(struct run *r, const char *text, notmuch_query_t **q_r)
+static notmuch_status_t query_make(struct run *r, notmuch_database_t *db, const char *text, notmuch_query_t **q_r)
 {
     struct buf words = BUF_INIT(1u << 20);
     if (r->m->msgs.n > 0) {
-        only_these(r, &words);
+        only_these(r, db, &words);
         if (strcmp(text, "*") != 0)
             buf_addf(&words, " and (%s)", text);
         text = buf_z(&words);
     }
-    notmuch_status_t status = words.full
-                                  ? NOTMUCH_STATUS_OUT_OF_MEMORY
-                                  : notmuch_query_create_with_syntax(r->db, text, NOTMUCH_QUERY_SYNTAX_XAPIAN, q_r);
+    notmuch_status_t status = words.full ? NOTMUCH_STATUS_OUT_OF_MEMORY
+                                         : notmuch_query_create_with_syntax(db, text, NOTMUCH_QUERY_SYNTAX_XAPIAN, q_r);
     buf_fini(&words);
     return status;
 }
@@ -480,9 +485,7 @@ static notmuch_status_t query_make(struct run *r, const char *text, notmuch_quer
 static notmuch_status_t query_side(struct run *r, struct side *side, const char *text)
 {
     bool own = side == &r->own;
-    notmuch_status_t status =
-        own ? notmuch_query_create_with_syntax(side->db, text, NOTMUCH_QUERY_SYNTAX_XAPIAN, &side->q)
-            : query_make(r, text, &side->q);
+    notmuch_status_t status = query_make(r, side->db, text, &side->q);
     if (status != NOTMUCH_STATUS_SUCCESS || r->m->msgs.n > 0)
         return status;
     notmuch_query_set_sort(side->q,
@@ -499,6 +502,21 @@ static notmuch_status_t query_side(struct run *r, struct side *side, const char 
     return status;
 }
 
+/* What is asked of some messages alone is asked of a database that is being built, too: what is new is there. */
+static notmuch_database_t *open_building(const struct run *r)
+{
+    notmuch_database_t *db = NULL;
+    char *building = path_join(r->s->index, "building"), *written = path_join(building, "xapian"), *message = NULL;
+    if (r->m->msgs.n > 0 && access(written, F_OK) == 0 &&
+        notmuch_database_open_with_config(building, NOTMUCH_DATABASE_MODE_READ_ONLY, r->s->config, NULL, &db,
+                                          &message) != NOTMUCH_STATUS_SUCCESS)
+        db = NULL;
+    free(building);
+    free(written);
+    free(message);
+    return db;
+}
+
 /* The user's own database knows neither accounts nor local ids. */
 static bool asks_own(const struct run *r)
 {
@@ -508,6 +526,7 @@ static bool asks_own(const struct run *r)
 static bool open_both(struct run *r, struct err *err)
 {
     r->own_err = ERR_INIT;
+    r->own.db = open_building(r);
     if (asks_own(r) && !own_open(r->s, &r->own.db, &r->own_err))
         log_msg(LOG_WARN, "%s", r->own_err.text);
     if (!open_index(r, err)) {
@@ -522,9 +541,10 @@ static bool open_both(struct run *r, struct err *err)
 
 static bool ask(struct run *r, const char *text, uint32_t *count_r, bool *canceled_r, struct err *err)
 {
-    struct side *const sides[] = {&r->ours, &r->own};
+    struct side *const sides[] = {&r->own, &r->ours}; /* what is being built is newer */
     if (!open_both(r, err))
         return false;
+    only_free(r);
     bool ok = true;
     for (size_t i = 0; ok && i < COUNT(sides); i++) {
         notmuch_status_t status = sides[i]->db != NULL ? query_side(r, sides[i], text) : NOTMUCH_STATUS_SUCCESS;

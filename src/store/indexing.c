@@ -31,8 +31,10 @@ struct indexing {
     bool ready, pumping;
     bool exited, crashed; /* as spawn says of it; crashed: by a signal */
     char how[200];
-    uint64_t job;    /* number of the last */
-    uint64_t commit; /* number the commit under way stands for; 0 none */
+    uint64_t job;      /* number of the last */
+    uint32_t told;     /* how many wait */
+    uint64_t revision; /* of the database, as told last */
+    uint64_t commit;   /* number the commit under way stands for; 0 none */
     struct job jobs[BATCH_MAX + 1];
     size_t njobs;
     struct unindexed paths[BATCH_MAX];
@@ -42,6 +44,10 @@ struct indexing {
     int64_t not_before;
     struct watch *timer, *idle;
     struct acct *filling;
+    bool held;            /* by the user: what waits goes on waiting */
+    bool rebuild, begins; /* asked for; the program has been told, and has not begun */
+    bool empty;           /* a database begun anew is made known even where nothing waits */
+    char said[401];       /* by the program, last */
 };
 
 struct indexing *indexing_new(struct server *s)
@@ -178,8 +184,20 @@ static void idle_fired(void *arg)
     x->ready = false;
 }
 
+/* It sends INDEX_FAILED of job 0 when it has one. */
+static void rebuild_send(struct indexing *x)
+{
+    x->begins = x->empty = true;
+    PEER_SEND(x->peer, -1, INDEX_REBUILD, .unused = 0);
+}
+
 static void batch_send(struct indexing *x)
 {
+    if (x->rebuild) {
+        if (!x->begins)
+            rebuild_send(x);
+        return;
+    }
     for (size_t i = 0; i < x->srv->naccts; i++) {
         struct acct *a = x->srv->accts[i];
         struct err err = ERR_INIT;
@@ -191,14 +209,22 @@ static void batch_send(struct indexing *x)
              !db_unindex_next(a->db, clock_wall(), COUNT(x->paths), path_send, x, &err)))
             acct_db_error(a, &err);
     }
-    if (x->njobs + x->npaths == 0) {
+    if (x->njobs + x->npaths == 0 && !x->empty) {
         if (!x->idle)
             x->idle = loop_after(x->srv->loop, IDLE_STOP_MS, idle_fired, x);
         return;
     }
     watch_free(&x->idle);
-    x->commit = x->job;
-    PEER_SEND(x->peer, -1, INDEX_COMMIT, .job = x->commit);
+    x->empty = false;
+    x->commit = x->njobs + x->npaths > 0 ? x->job : ++x->job;
+    PEER_SEND(x->peer, -1, INDEX_COMMIT, .job = x->commit,
+              .last = x->njobs < x->limit && peer_queued(x->peer) <= QUEUE_HIGH);
+}
+
+static void tell(struct indexing *x, uint32_t left)
+{
+    x->told = left;
+    BROADCAST(x->srv, INDEXED, .revision = x->revision, .pending = left, .held = x->held, .rebuilds = x->rebuild);
 }
 
 /* ---- Answers ------------------------------------------------------------------------------------ */
@@ -226,19 +252,35 @@ static void on_done(struct indexing *x, const struct m_INDEX_DONE *d)
     x->limit = MIN(x->limit * 2, (size_t)BATCH_MAX);
     pending(x, &left);
     rules_look(x->srv->rules);
-    BROADCAST(x->srv, INDEXED, .revision = d->revision, .pending = left);
+    x->revision = d->revision;
+    x->said[0] = '\0';
+    tell(x, left);
+}
+
+static void on_state(struct indexing *x, const struct m_INDEX_STATE *m)
+{
+    const char *text = clean_line(m->text);
+    if (strcmp(x->said, text) == 0) /* it was started again, and nothing is better */
+        return;
+    snprintf(x->said, sizeof x->said, "%s", text);
+    BROADCAST(x->srv, NOTE, .level = m->kind == ERR_NONE ? 0 : 1, .kind = m->kind, .text = str_z(x->said));
 }
 
 static void on_failed(struct indexing *x, const struct m_INDEX_FAILED *f)
 {
     if (f->job == 0) {
         log_msg(LOG_WARN, "the index begins anew: %s", clean_line(f->text));
+        x->rebuild = x->rebuild && !x->begins;
+        x->begins = false;
         for (size_t i = 0; i < x->srv->naccts; i++) {
             struct err err = ERR_INIT;
             struct acct *a = x->srv->accts[i];
             if (a->db && !db_index_reset(a->db, &err))
                 acct_db_error(a, &err);
         }
+        uint32_t left;
+        pending(x, &left);
+        tell(x, left);
         return;
     }
     for (size_t i = 0; i < x->njobs; i++)
@@ -286,6 +328,8 @@ static void index_message(void *arg, struct msg *m)
         on_done(x, &m->u.INDEX_DONE);
     else if (m->kind == MSG_INDEX_FAILED)
         on_failed(x, &m->u.INDEX_FAILED);
+    else if (m->kind == MSG_INDEX_STATE)
+        on_state(x, &m->u.INDEX_STATE);
     if (m->fd >= 0)
         close(m->fd);
 }
@@ -305,6 +349,7 @@ static void ended(struct indexing *x, const char *why)
     fs_random(&random, sizeof random);
     log_msg(LOG_WARN, "index: %s", why);
     x->tag = 0;
+    x->begins = false;
     if (x->crashed && x->njobs == 1) {
         struct err err = ERR_INIT;
         struct job *j = &x->jobs[0];
@@ -364,7 +409,14 @@ bool indexing_exited(struct indexing *x, uint64_t tag, uint32_t status, struct s
 void indexing_pump(struct indexing *x)
 {
     uint32_t n;
-    if (!x || x->pumping || x->commit || clock_mono_ms() < x->not_before)
+    if (!x || x->pumping || x->commit)
+        return;
+    if (x->held && !x->rebuild) {
+        if (pending(x, &n) && n != x->told)
+            tell(x, n);
+        return;
+    }
+    if (clock_mono_ms() < x->not_before)
         return;
     for (size_t i = 0; i < x->srv->naccts; i++)
         if (x->srv->accts[i] && x->srv->accts[i]->db && db_in_burst(x->srv->accts[i]->db))
@@ -372,17 +424,31 @@ void indexing_pump(struct indexing *x)
     /* What a key asked for goes to the screen first. */
     int64_t busy = x->srv->active_at + BEHIND_KEYS_MS - clock_mono_ms();
     if (busy > 0 && x->srv->active_at > 0) {
-        if (!x->timer && pending(x, &n))
+        if (!x->timer && (x->rebuild || pending(x, &n)))
             x->timer = loop_after(x->srv->loop, busy, timer_fired, x);
         return;
     }
     x->pumping = true;
     if (x->peer && x->ready) {
         batch_send(x);
-    } else if (!x->peer && !x->tag && x->srv->spawn && pending(x, &n)) {
+    } else if (!x->peer && !x->tag && x->srv->spawn && (x->rebuild || pending(x, &n))) {
         x->tag = server_id(x->srv);
         x->exited = x->crashed = false;
         SPAWN(x->srv, START, .role = ROLE_INDEX, .tag = x->tag);
     }
     x->pumping = false;
+}
+
+void indexing_do(struct indexing *x, enum reindex what)
+{
+    uint32_t left;
+    x->held = what == REINDEX_HOLD;
+    if (what == REINDEX_REBUILD) {
+        x->rebuild = true;
+        x->not_before = 0; /* what was wrong may be mended by it */
+        x->said[0] = '\0';
+    }
+    pending(x, &left);
+    tell(x, left);
+    indexing_pump(x);
 }

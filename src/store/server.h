@@ -119,6 +119,7 @@ void indexing_pump(struct indexing *); /* rows may wait: starts the program when
 void indexing_started(struct indexing *, uint64_t tag, int fd);
 bool indexing_exited(struct indexing *, uint64_t tag, uint32_t status, struct str text); /* false: not ours */
 bool indexing_busy(const struct indexing *);
+void indexing_do(struct indexing *, enum reindex);
 
 /* ---- Rules (rules.c) ---------------------------------------------------------------------------- */
 struct rules *rules_new(struct server *);

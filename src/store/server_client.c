@@ -544,6 +544,16 @@ static void on_reload(struct client *c, struct msg *m)
     ANSWER(c->srv, c->id, -1, INTENT_OK, .req = m->u.RELOAD.req);
 }
 
+static void on_reindex(struct client *c, struct msg *m)
+{
+    if (m->u.REINDEX.what > REINDEX_GO_ON) {
+        server_refuse(c->srv, c->id, m->u.REINDEX.req, ERR_USAGE, "unknown to this store");
+        return;
+    }
+    ANSWER(c->srv, c->id, -1, INTENT_OK, .req = m->u.REINDEX.req);
+    indexing_do(c->srv->indexing, (enum reindex)m->u.REINDEX.what);
+}
+
 static struct acct *account_of(struct client *c, const struct msg *m, uint32_t *req)
 {
     struct str name = STR("");
@@ -673,6 +683,8 @@ void client_message(struct client *c, struct msg *m)
         on_fetch_stop(c, m);
     } else if (m->kind == MSG_RELOAD) {
         on_reload(c, m);
+    } else if (m->kind == MSG_REINDEX) {
+        on_reindex(c, m);
     } else if (m->kind == MSG_SETTING) {
         on_setting(c, m);
     } else if (m->kind == MSG_COMMAND) {

@@ -420,6 +420,8 @@ static unsigned state_words(const struct ui *ui, enum say say, unsigned room, st
         buf_addf(out, "%srecording", out->n ? " · " : "");
     if (ui->selection.n)
         buf_addf(out, "%s%zu selected", out->n ? " · " : "", ui->selection.n);
+    if (ui->unindexed >= INDEX_TOLD && say < SAY_TROUBLE)
+        buf_addf(out, "%s%s %u", out->n ? " · " : "", ui->index_held ? "index held," : "to index", ui->unindexed);
     account_words(ui, say, room, out);
     unsigned cols = ui_clean(ui, buf_str(out), &b).cols;
     buf_fini(&b);

@@ -158,6 +158,56 @@ static void account_jobs(struct ui *ui, unsigned a)
     buf_fini(&w);
 }
 
+/* ---- of the search index ---- */
+void ui_indexed(struct ui *ui, const struct m_INDEXED *m)
+{
+    if (m->pending > ui->unindexed || !ui->index_from || ui->index_held != m->held) {
+        ui->index_from = m->pending;
+        ui->index_ms = clock_mono_ms();
+    }
+    ui->unindexed = m->pending;
+    ui->index_held = m->held;
+    if (!m->pending)
+        ui->index_from = 0;
+}
+
+static void index_words(const struct ui *ui, struct buf *w)
+{
+    int64_t ms = clock_mono_ms() - ui->index_ms;
+    uint32_t done = ui->index_from > ui->unindexed ? ui->index_from - ui->unindexed : 0;
+    buf_addf(w, "%u message%s still to be indexed for search", ui->unindexed, ui->unindexed == 1 ? " is" : "s are");
+    if (ui->index_held) {
+        buf_addz(w, " · held; d goes on");
+    } else if (done && ms >= 1000) {
+        uint64_t rate = (uint64_t)done * 1000 / (uint64_t)ms,
+                 left = (uint64_t)ui->unindexed * (uint64_t)ms / done / 1000;
+        buf_addf(w, " · %llu/s", (unsigned long long)rate);
+        if (left >= 90)
+            buf_addf(w, " · about %llu minutes", (unsigned long long)(left + 30) / 60);
+    }
+}
+
+static bool reindex(struct ui *ui, enum reindex what, struct err *err)
+{
+    return SEND(ui->client->chan, -1, err, REINDEX, .req = 0, .what = (uint8_t)what);
+}
+
+bool run_reindex(void *context, const struct cmd_args *args, struct err *err)
+{
+    struct ui *ui = context;
+    const char *word = cmd_arg(args, 0);
+    enum reindex what = !word ? REINDEX_REBUILD : !strcmp(word, "hold") ? REINDEX_HOLD : REINDEX_GO_ON;
+    if (!ui_online(ui))
+        return true;
+    if (!reindex(ui, what, err))
+        return false;
+    ui_note(ui, NOTE_INFO, "%s",
+            what == REINDEX_REBUILD ? "the search index is built anew; the old one is searched until it is there"
+            : what == REINDEX_HOLD  ? "the search index is held: reindex resume goes on"
+                                    : "the search index goes on");
+    return true;
+}
+
 static void fill(struct ui *ui)
 {
     struct buf w = BUF_INIT(400);
@@ -170,8 +220,7 @@ static void fill(struct ui *ui)
     for (unsigned a = 0; a < ui->accts.n; a++)
         account_jobs(ui, a);
     if (ui->unindexed) {
-        buf_addf(&w, "%u message%s still to be indexed for search", ui->unindexed,
-                 ui->unindexed == 1 ? " is" : "s are");
+        index_words(ui, &w);
         add_job(ui, JOB_INDEX, 0, 0, "", &w);
     }
     if (!ui->popup.n) {
@@ -256,8 +305,11 @@ static void stop(struct ui *ui, const struct popup_row *at)
     case JOB_CHANGES:
         ui_run(ui, "queue"); /* which one? */
         return;
-    case JOB_MAIL:
     case JOB_INDEX:
+        if (ui_online(ui))
+            reindex(ui, ui->index_held ? REINDEX_GO_ON : REINDEX_HOLD, &err);
+        break;
+    case JOB_MAIL:
         ui_note(ui, NOTE_INFO, "this ends by itself");
         break;
     case JOB_NONE:

@@ -40,6 +40,8 @@ struct request {
     void *arg;
 };
 
+#define INDEX_TOLD 1000u /* fewer that wait for the index are gone before they are read */
+
 /* ---- Helper programs: view, search ---- */
 struct helper;
 typedef void helper_fn(struct ui *, void *arg, struct helper *, struct msg *); /* NULL: it ended; free it */
@@ -58,6 +60,7 @@ void helper_warm(struct ui *); /* starts the `view` that helper_view will give *
 struct helper *helper_search(struct ui *, helper_fn *fn, void *arg);
 void helper_warm_search(struct ui *);
 void helper_cool_search(struct ui *);
+void ui_indexed(struct ui *, const struct m_INDEXED *);
 void helper_reap(struct ui *); /* waits for those that were ended */
 
 /* ---- Prompt: one line that is typed, below the panes ---- */
@@ -313,6 +316,9 @@ struct ui {
 
     uint32_t unindexed;         /* messages that the index waits for, as told last */
     struct watch *queued_timer; /* until changes that wait are worth a word */
+    bool index_held;            /* it does not go on with them */
+    uint32_t index_from;        /* how many there were at most since they began to wait, and when that was */
+    int64_t index_ms;
     struct watch *rank_timer;   /* while the cursor's number in the list is counted */
     struct watch *search_timer; /* of the shown buffer, so seen_timer and progress_timer */
 

@@ -345,7 +345,7 @@ static void on_message(struct ui *ui, struct msg *m)
         on_secret(ui, &m->u.SECRET_WANTED);
         break;
     case MSG_INDEXED:
-        ui->unindexed = m->u.INDEXED.pending;
+        ui_indexed(ui, &m->u.INDEXED);
         ui_count_soon(ui);
         break;
     case MSG_INTENT_OK:
