@@ -49,6 +49,7 @@ const char cmd_default_keys[] =
     "bind list os sort subject\n"
     "bind list oz sort size\n"
     "bind list ot threads\n"
+    "bind list oc conversations\n"
     "bind list oo sort reverse\n"
     "bind list og group\n"
     "bind list,message Esc-v fold\n"

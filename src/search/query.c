@@ -41,17 +41,27 @@ static void put_regex(struct buf *out, struct str s)
     }
 }
 
+/* INBOX is the Maildir itself, the others are Maildir++ folders in it. */
+static void put_folder(struct buf *out, const char *account, const char *at, const struct box_row *box)
+{
+    bool inbox = box->name.n == 0 || str_case_eqz(box->name, "INBOX");
+    buf_addf(out, "folder:\"%s%s%s", account, at, inbox ? "" : "/.");
+    for (size_t i = 0; i < box->name.n && !inbox; i++)
+        if (box->delim != '\0' && box->name.p[i] == box->delim)
+            buf_addc(out, '.');
+        else
+            put_quoted(out, str_sub(box->name, i, i + 1));
+    buf_addc(out, '"');
+}
+
 static void put_box(struct expander *x, const char *account, const struct box_row *box, bool *first)
 {
     buf_addz(x->out, *first ? "(" : " or ");
     *first = false;
-    if (box->local) {
-        buf_addf(x->out, "folder:\"%s", account);
-        if (box->name.n > 0 && !str_case_eqz(box->name, "INBOX")) {
-            buf_addc(x->out, '/');
-            put_quoted(x->out, box->name);
-        }
-        buf_addc(x->out, '"');
+    if (box->local) { /* a Maildir of ours, or the one that the account names */
+        put_folder(x->out, account, "", box);
+        buf_addz(x->out, " or ");
+        put_folder(x->out, account, "/maildir", box);
         return;
     }
     /* ACCOUNT/BOX.UIDVALIDITY: whatever the validity is now, and the altered header files beside it */
@@ -350,4 +360,34 @@ bool query_expand(struct search *s, struct str q, struct str account, struct buf
         buf_addc(out, '"');
     }
     return out->full ? err_set(err, ERR_LIMIT, "the query is too long") : true;
+}
+
+/* ---- Mailboxes ---- */
+
+struct boxes_of {
+    struct expander *x;
+    const char *account;
+    uint64_t box;
+    bool first;
+};
+
+static void box_of(void *arg, const struct box_row *box)
+{
+    struct boxes_of *b = arg;
+    if (b->box == QUERY_INBOXES ? box->role == BOX_INBOX : box->id == b->box)
+        put_box(b->x, b->account, box, &b->first);
+}
+
+bool query_box(struct search *s, struct str account, uint64_t box, struct buf *out)
+{
+    struct err ignored = ERR_INIT;
+    struct expander x = {s, account, out, &ignored};
+    struct boxes_of b = {.x = &x, .box = box, .first = true};
+    for (size_t i = 0; i < s->naccounts; i++) {
+        struct reader *r = account.n == 0 || str_eqz(account, s->accounts[i]) ? search_reader(s, i) : NULL;
+        b.account = s->accounts[i];
+        if (r != NULL)
+            reader_boxes(r, box_of, &b, &ignored);
+    }
+    return !b.first && buf_addc(out, ')');
 }

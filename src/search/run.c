@@ -6,7 +6,9 @@
 #include <unistd.h>
 
 #define HITS_MAX 100000
-#define TRIES 4 /* a commit may pull the database from under a query: opened again, asked again */
+#define BATCH_MAX 500  /* of HITS */
+#define FIRST_PAGE 100 /* is sent at once, and the count behind it */
+#define TRIES 4        /* a commit may pull the database from under a query: opened again, asked again */
 
 /* What tags hide unless the query names them: where it does, notmuch ignores the exclusion. */
 static const char *const hidden[] = {"deleted", "spam"};
@@ -31,6 +33,10 @@ struct run {
     struct msg *next;
     uint32_t hits;
     bool gone; /* the channel */
+    bool counted;
+    const char *batch_of; /* the account of the batch */
+    struct buf batch;     /* HITS that are not sent yet */
+    size_t nbatch;
     struct only {
         char *id; /* libnotmuch's */
         uint64_t msg;
@@ -274,11 +280,50 @@ static void put_tags(struct buf *out, notmuch_message_t *m, notmuch_message_t *e
     }
 }
 
+static bool sent(struct run *r, bool ok, struct err *err)
+{
+    /* a client that reads slowly is waited for; the socket holds a few hundred hits */
+    if (ok && chan_wants_write(r->s->client))
+        ok = chan_drain(r->s->client, clock_mono_ms() + 10000, err);
+    r->gone = !ok;
+    return ok;
+}
+
+static bool send_batch(struct run *r, struct err *err)
+{
+    bool ok = r->nbatch == 0 || sent(r,
+                                     SEND(r->s->client, -1, err, HITS, .req = r->m->req, .account = str_z(r->batch_of),
+                                          .rows = buf_str(&r->batch)),
+                                     err);
+    buf_reset(&r->batch);
+    r->nbatch = 0;
+    return ok;
+}
+
+/* One that a database has is a place and a thread. */
+static bool send_brief(struct run *r, notmuch_message_t *m, struct place at, struct err *err)
+{
+    uint64_t thread = strtoull(notmuch_message_get_thread_id(m), NULL, 16);
+    if (r->nbatch > 0 && (!str_eqz(at.account, r->batch_of) || r->nbatch == BATCH_MAX) && !send_batch(r, err))
+        return false;
+    for (size_t i = 0; i < r->s->naccounts; i++)
+        if (str_eqz(at.account, r->s->accounts[i]))
+            r->batch_of = r->s->accounts[i];
+    ipc_ids_add(&r->batch, at.msg);
+    ipc_ids_add(&r->batch, (uint64_t)(int64_t)notmuch_message_get_date(m));
+    ipc_ids_add(&r->batch, thread);
+    r->nbatch++;
+    r->hits++;
+    return r->hits != FIRST_PAGE || send_batch(r, err);
+}
+
 /* `twin`: the message in our database, where `m` is of the user's own; its place is that one's. */
 static bool send_hit(struct run *r, notmuch_message_t *m, notmuch_message_t *twin, struct err *err)
 {
     bool own = twin == NULL && notmuch_message_get_database(m) == r->own.db && r->own.db != NULL;
     struct place at = own ? (struct place){.path = str_z(notmuch_message_get_filename(m))} : locate(r, twin ? twin : m);
+    if (r->m->brief && at.msg != 0)
+        return send_brief(r, twin != NULL ? twin : m, at, err);
     struct buf tags = BUF_INIT(2048);
     const char *from = notmuch_message_get_header(m, "from"), *subject = notmuch_message_get_header(m, "subject");
     put_tags(&tags, m, NULL);
@@ -288,11 +333,8 @@ static bool send_hit(struct run *r, notmuch_message_t *m, notmuch_message_t *twi
                    .msgid = str_z(notmuch_message_get_message_id(m)), .path = at.path,
                    .date = (int64_t)notmuch_message_get_date(m), .from = str_z(from), .subject = str_z(subject),
                    .tags = buf_str(&tags));
-    /* a client that reads slowly is waited for; the socket holds a few hundred hits */
-    if (ok && chan_wants_write(r->s->client))
-        ok = chan_drain(r->s->client, clock_mono_ms() + 10000, err);
+    ok = sent(r, ok, err);
     buf_fini(&tags);
-    r->gone = !ok;
     r->hits += ok;
     return ok;
 }
@@ -386,6 +428,19 @@ static bool send_first(struct run *r, struct side *side, uint32_t *at, uint32_t 
     return ok;
 }
 
+static bool count_hits(struct run *r, uint32_t *count_r, bool *canceled_r, struct err *err);
+
+/* How many there are, as soon as the first of them are told; where all are counted here in one step. */
+static bool count_early(struct run *r, bool *canceled_r, struct err *err)
+{
+    uint32_t count;
+    if (!r->m->brief || !r->m->count || r->counted || r->hits < FIRST_PAGE || r->own.db != NULL)
+        return true;
+    r->counted = true;
+    return count_hits(r, &count, canceled_r, err) &&
+           sent(r, SEND(r->s->client, -1, err, HIT_COUNT, .req = r->m->req, .count = count), err);
+}
+
 static bool send_hits(struct run *r, bool *canceled_r, struct err *err)
 {
     bool only = r->m->msgs.n > 0; /* what was sent by an earlier try is sent again: it is the same messages */
@@ -399,7 +454,7 @@ static bool send_hits(struct run *r, bool *canceled_r, struct err *err)
         struct side *side = side_of_next(r);
         if (side == NULL)
             break;
-        if (!send_first(r, side, &at, skip, err))
+        if (!send_first(r, side, &at, skip, err) || !count_early(r, canceled_r, err))
             return false;
         if (looked % 16 == 0 && superseded(r)) {
             *canceled_r = true;
@@ -579,6 +634,18 @@ static void close_index(struct run *r)
     r->db = NULL;
 }
 
+/* The query within its mailbox. False: there is no such mailbox, and nothing in it. */
+static bool in_box(struct search *s, const struct m_QUERY *m, const struct buf *query, struct buf *out)
+{
+    bool all = query->n == 0 || (query->n == 1 && query->p[0] == '*');
+    if (!all) {
+        buf_addc(out, '(');
+        buf_adds(out, buf_str(query));
+        buf_addz(out, ") and ");
+    }
+    return query_box(s, m->account, m->box, out) && !out->full;
+}
+
 bool search_run(struct search *s, const struct m_QUERY *m, struct msg *next_r, struct err *err)
 {
     struct run r = {.s = s, .m = m, .next = next_r};
@@ -586,8 +653,15 @@ bool search_run(struct search *s, const struct m_QUERY *m, struct msg *next_r, s
     struct err why = ERR_INIT;
     bool canceled = false;
     /* what is asked for by its id needs no path of the account */
-    bool ok = query_expand(s, m->query, m->msgs.n > 0 ? STR("") : m->account, &text, &why);
+    struct buf own = BUF_INIT(128u << 10);
+    bool part = m->msgs.n > 0 || m->box != 0, ok = query_expand(s, m->query, part ? STR("") : m->account, &own, &why);
     uint32_t count = 0;
+    r.batch = BUF_INIT(24 * BATCH_MAX);
+    if (ok && m->box != 0)
+        ok = in_box(s, m, &own, &text);
+    else
+        buf_adds(&text, buf_str(&own));
+    buf_fini(&own);
     /* The answer's number is copied: the message that supersedes this one takes the place of its strings. */
     uint32_t req = m->req;
     next_r->kind = MSG_NONE;
@@ -595,10 +669,13 @@ bool search_run(struct search *s, const struct m_QUERY *m, struct msg *next_r, s
         why = ERR_INIT;
         bool done = ask(&r, buf_z(&text), &count, &canceled, &why);
         close_index(&r);
+        if (!r.gone)
+            send_batch(&r, &why);
         if (done || why.kind != ERR_INDEX || r.gone)
             break;
     }
     buf_fini(&text);
+    buf_fini(&r.batch);
     only_free(&r);
     if (r.gone)
         return false;
@@ -606,7 +683,8 @@ bool search_run(struct search *s, const struct m_QUERY *m, struct msg *next_r, s
         err_set(&why, ERR_CANCELED, "superseded");
     if (why.kind == ERR_NONE) /* found is what there is; and this is said of the rest */
         memcpy(why.text, r.own_err.text, sizeof why.text);
-    if (why.kind == ERR_NONE && m->count && !SEND(s->client, -1, err, HIT_COUNT, .req = req, .count = count))
+    if (why.kind == ERR_NONE && m->count && !r.counted &&
+        !SEND(s->client, -1, err, HIT_COUNT, .req = req, .count = count))
         return false;
     return SEND(s->client, -1, err, QUERY_DONE, .req = req, .kind = (uint32_t)why.kind, .hits = r.hits,
                 .text = str_z(why.text));

@@ -29,6 +29,8 @@ struct reader *search_reader(struct search *, size_t account);
  * spam:yes spam:no spam:LEVEL -> what filters wrote (mail/filter.h). False with ERR_QUERY where a short form makes no
  * sense. `account` ("" all) limits the result to one account. */
 bool query_expand(struct search *, struct str query, struct str account, struct buf *out, struct err *);
+/* What restricts a query to a mailbox of the account, or to all inboxes (QUERY_INBOXES). False: there is none. */
+bool query_box(struct search *, struct str account, uint64_t box, struct buf *out);
 
 /* Answers one QUERY with HITs, SEARCH_COUNT and QUERY_DONE. *next_r is a message that came meanwhile and ended it (kind
  * MSG_NONE: none). False when the channel ended. */

@@ -123,14 +123,14 @@ struct thread_row {
 };
 typedef void thread_row_fn(void *arg, const struct thread_row *);
 /* Threads with a message in `box` (not 0), newest first: keys are (newest, thread), windows as in reader_rows.
- * `unread`: those with an unread message there. */
-bool reader_threads(struct reader *, uint64_t box, bool unread, const struct row_key *from, bool older, unsigned max,
-                    thread_row_fn *, void *arg, struct err *);
+ * Filtered: those with such a message there. */
+bool reader_threads(struct reader *, uint64_t box, enum list_filter, const struct row_key *from, bool older,
+                    unsigned max, thread_row_fn *, void *arg, struct err *);
 /* One of them; row_r->thread 0: none of its messages is there. */
 bool reader_thread_row(struct reader *, uint64_t box, uint64_t thread, struct thread_row *row_r, struct err *);
 /* How many stand above a key, and how many there are: counted, some 5 ms for 100,000. */
-bool reader_thread_rank(struct reader *, uint64_t box, const struct row_key *, uint32_t *rank_r, uint32_t *total_r,
-                        struct err *);
+bool reader_thread_rank(struct reader *, uint64_t box, enum list_filter, const struct row_key *, uint32_t *rank_r,
+                        uint32_t *total_r, struct err *);
 /* Its newest message in `box`; row_r->id 0: none. Strings live until the next call. */
 bool reader_thread_newest(struct reader *, uint64_t box, uint64_t thread, struct msg_row *row_r, struct err *);
 /* Where a message stands in the tree of its thread. */
@@ -151,6 +151,7 @@ bool reader_thread_tree(struct reader *, uint64_t box, bool others, uint64_t thr
 struct thread_node {
     uint64_t id, box;
     int64_t date;
+    uint32_t flags;
     struct str msgid, refs; /* ids without <>; blank separated, as they came */
 };
 typedef void thread_node_fn(void *arg, const struct thread_node *);

@@ -27,20 +27,25 @@ static struct thread_row thread_row_of(sqlite3_stmt *st)
                                .flagged = sql_u32(st, 4)};
 }
 
-bool reader_threads(struct reader *r, uint64_t box, bool unread, const struct row_key *from, bool older, unsigned max,
-                    thread_row_fn *fn, void *arg, struct err *err)
+static const char *const walks[][2] = {
+    [LIST_ALL] = {THREAD_SQL UP, THREAD_SQL DOWN},
+    [LIST_UNREAD] = {THREAD_SQL "unread>0 AND " UP, THREAD_SQL "unread>0 AND " DOWN},
+    [LIST_FLAGGED] = {THREAD_SQL "flagged>0 AND " UP, THREAD_SQL "flagged>0 AND " DOWN}};
+
+bool reader_threads(struct reader *r, uint64_t box, enum list_filter filter, const struct row_key *from, bool older,
+                    unsigned max, thread_row_fn *fn, void *arg, struct err *err)
 {
+    if ((size_t)filter >= COUNT(walks))
+        return err_set(err, ERR_USAGE, "unknown filter");
     int rc = SQLITE_OK, ready = read_begin(r, err);
     if (ready < 1)
         return ready == 0;
     struct row_key at = from ? *from : older ? KEY_NEWEST : KEY_OLDEST;
-    const char *text = unread ? (older ? THREAD_SQL "unread>0 AND " DOWN : THREAD_SQL "unread>0 AND " UP)
-                              : (older ? THREAD_SQL DOWN : THREAD_SQL UP);
     size_t n = 0;
     max = MIN(max, 100000u);
     struct thread_row *rows = mem_array(max ? max : 1, sizeof *rows);
-    sqlite3_stmt *st =
-        sql_ask(&r->q, text, "iiii", (int64_t)box, at.date, (int64_t)MIN(at.id, (uint64_t)INT64_MAX), (int64_t)max);
+    sqlite3_stmt *st = sql_ask(&r->q, walks[filter][older], "iiii", (int64_t)box, at.date,
+                               (int64_t)MIN(at.id, (uint64_t)INT64_MAX), (int64_t)max);
     while (sql_step(st, &rc))
         if (n < max)
             rows[n++] = thread_row_of(st);
@@ -75,13 +80,38 @@ static uint32_t counted(sqlite3_stmt *st, int *rc)
     return n;
 }
 
-bool reader_thread_rank(struct reader *r, uint64_t box, const struct row_key *key, uint32_t *rank_r, uint32_t *total_r,
-                        struct err *err)
+/* Of the filtered ones no block has the number: they are counted, so many at most. */
+#define COUNTED(filter)                                                                                                \
+    {                                                                                                                  \
+        "SELECT count(*) FROM (SELECT 1 FROM thread WHERE box=?1 AND " filter                                          \
+        " AND (newest,thread)>(?2,?3) LIMIT 200000)",                                                                  \
+            "SELECT count(*) FROM (SELECT 1 FROM thread WHERE box=?1 AND " filter " LIMIT 200000)"                     \
+    }
+
+static bool filtered_rank(struct reader *r, uint64_t box, enum list_filter filter, const struct row_key *key,
+                          uint32_t *rank_r, uint32_t *total_r, struct err *err)
 {
+    static const char *const texts[][2] = {[LIST_UNREAD] = COUNTED("unread>0"), [LIST_FLAGGED] = COUNTED("flagged>0")};
+    int rc = SQLITE_OK;
+    *rank_r = counted(
+        sql_ask(&r->q, texts[filter][0], "iii", (int64_t)box, key->date, (int64_t)MIN(key->id, (uint64_t)INT64_MAX)),
+        &rc);
+    if (rc == SQLITE_OK)
+        *total_r = counted(sql_ask(&r->q, texts[filter][1], "i", (int64_t)box), &rc);
+    return read_end(r, rc, err);
+}
+
+bool reader_thread_rank(struct reader *r, uint64_t box, enum list_filter filter, const struct row_key *key,
+                        uint32_t *rank_r, uint32_t *total_r, struct err *err)
+{
+    if ((size_t)filter >= COUNT(walks))
+        return err_set(err, ERR_USAGE, "unknown filter");
     int rc = SQLITE_OK, ready = read_begin(r, err);
     *rank_r = *total_r = 0;
     if (ready < 1)
         return ready == 0;
+    if (filter != LIST_ALL)
+        return filtered_rank(r, box, filter, key, rank_r, total_r, err);
     int64_t id = (int64_t)MIN(key->id, (uint64_t)INT64_MAX), blocks = -(int64_t)box;
     uint32_t above = counted(sql_ask(&r->q, "SELECT coalesce(sum(n),0) FROM rank WHERE box=?1 AND (date,id)>(?2,?3)",
                                      "iii", blocks, key->date, id),
@@ -150,7 +180,8 @@ static void take_parents(struct reader *r, struct tree_node *x, struct str refs)
 
 static sqlite3_stmt *ask_thread(struct reader *r, uint64_t thread)
 {
-    return sql_ask(&r->q, "SELECT id,mh,refs,box,date,msgid FROM msg WHERE thread=? ORDER BY date DESC,id DESC LIMIT ?",
+    return sql_ask(&r->q,
+                   "SELECT id,mh,refs,box,date,msgid,flags FROM msg WHERE thread=? ORDER BY date DESC,id DESC LIMIT ?",
                    "ii", (int64_t)thread, (int64_t)THREAD_MAX);
 }
 
@@ -255,6 +286,7 @@ bool reader_thread_nodes(struct reader *r, uint64_t thread, thread_node_fn *fn, 
         struct thread_node x = {.id = sql_u64(st, 0),
                                 .box = sql_u64(st, 3),
                                 .date = sql_int(st, 4),
+                                .flags = sql_u32(st, 6),
                                 .msgid = sql_msgid(sql_str(st, 5)),
                                 .refs = sql_str(st, 2)};
         if (x.box)

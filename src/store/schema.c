@@ -131,6 +131,11 @@ static const char cache_1[] =
     "INTEGER);"
     "CREATE TABLE cache.addrword(word BLOB, addr INTEGER, PRIMARY KEY(word, addr)) WITHOUT ROWID;";
 
+/* Indexes that a cache of before gets when it is opened. */
+static const char cache_later[] =
+    "CREATE INDEX IF NOT EXISTS cache.thread_unread ON thread(box, newest, thread) WHERE unread>0;"
+    "CREATE INDEX IF NOT EXISTS cache.thread_flagged ON thread(box, newest, thread) WHERE flagged>0;";
+
 static bool user_version(struct sql *q, const char *pragma, int *version_r, struct err *err)
 {
     sqlite3_stmt *st = NULL;
@@ -330,6 +335,8 @@ static int cache_judge(struct db *db, struct err *err)
     cache_value(db, "SELECT value FROM main.meta WHERE name='cache-damaged'", &damaged);
     if (damaged)
         return -1;
+    if (!sql_exec(&db->q, cache_later, err))
+        return -1;
     cache_value(db, "PRAGMA cache.page_count", &pages);
     cache_value(db, "PRAGMA cache.page_size", &size);
     if (!clean && pages * size <= CLEAN_CHECK_MAX && !says_ok(&db->q, "PRAGMA cache.quick_check(1)"))
@@ -346,8 +353,8 @@ static bool cache_make(struct db *db, struct err *err)
 {
     if (!sql_exec(&db->q, "BEGIN IMMEDIATE", err))
         return false;
-    bool ok =
-        sql_exec(&db->q, cache_1, err) && sql_exec(&db->q, "PRAGMA cache.user_version=" STRING(CACHE_SCHEMA), err);
+    bool ok = sql_exec(&db->q, cache_1, err) && sql_exec(&db->q, cache_later, err) &&
+              sql_exec(&db->q, "PRAGMA cache.user_version=" STRING(CACHE_SCHEMA), err);
     if (ok) {
         sqlite3_stmt *st =
             sql_ask(&db->q, "INSERT INTO cache.cmeta(name,value) VALUES('keep',?)", "i", I(key_word(db)));

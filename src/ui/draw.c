@@ -123,6 +123,8 @@ static void draw_boxes(struct ui *ui)
 /* ---- the list ---- */
 static uint32_t unread_of(const struct ui *ui, const struct list *l)
 {
+    if (l->source == LIST_HITS)
+        return l->unread;
     for (unsigned i = 0; i < ui->boxes.n; i++) {
         const struct box_item *item = &ui->boxes.list[i];
         if ((l->source == LIST_INBOXES && item->kind == BOXK_INBOXES) ||
@@ -175,12 +177,36 @@ bool ui_list_reads(const struct ui *ui)
     return !l->n && l->source != LIST_HITS && fill_of(ui, l) == FILL_RUNS;
 }
 
+/* Are more hits to come? What is asked again is here already. */
+static bool comes(const struct ui *ui, const struct list *l)
+{
+    return ui->search && l == ui->search_list && !ui->search_same;
+}
+
+/* How many hits there are: those that are kept, or as many as the index says; and that they are cut. */
+static void hits_words(const struct ui *ui, const struct list *l, struct buf *total)
+{
+    char n[16];
+    uint32_t kept = list_hits(l);
+    bool whole = l->filter == LIST_ALL && !list_threaded(l), more = comes(ui, l), cut = kept >= HITS_MAX;
+    number(whole && (more || cut) ? MAX(l->asked, l->total) : l->total, n);
+    buf_addf(total, "%s%s", whole && (more || cut) && l->asked > kept ? "~" : "", n);
+    if (list_threaded(l))
+        buf_addz(total, l->total == 1 ? " thread" : " threads");
+    if (more)
+        buf_addz(total, "…");
+    else if (cut)
+        buf_addz(total, " · the newest 100,000");
+    else if (l == ui->search_list && ui->search_partial)
+        buf_addz(total, " so far");
+}
+
 static const char *empty_title(const struct ui *ui, const struct list *l)
 {
     static const char *const words[] = {
         [FILL_DONE] = "empty", [FILL_RUNS] = "reading", [FILL_UNASKED] = "not read yet", [FILL_WAITS] = "not read yet"};
     if (l->source == LIST_HITS)
-        return ui->search && l == ui->search_list ? "searching" : "empty";
+        return comes(ui, l) ? "searching" : "empty";
     return words[fill_of(ui, l)];
 }
 
@@ -194,13 +220,18 @@ static uint32_t row_number(const struct ui *ui, const struct list *l)
 static void draw_title(struct ui *ui, struct rect r, const struct list *l)
 {
     struct buf right = BUF_INIT(200), left = BUF_INIT(CLEAN_MAX);
-    char n[16], total[16];
+    char n[16], total_n[16];
+    struct buf total = BUF_INIT(100);
     bool threads = list_threaded(l);
     uint32_t come = list_dated(l) ? ui_rows_to_come(ui, l) : 0;
-    number(l->total + come, total);
+    number(l->total + come, total_n);
+    if (l->source == LIST_HITS)
+        hits_words(ui, l, &total);
+    else
+        buf_addf(&total, "%s%s", total_n, !threads ? "" : l->total == 1 ? " thread" : " threads");
     number(row_number(ui, l), n);
     if (l->source == LIST_HITS)
-        buf_addf(&left, "%s: ", ui->search_limit && l == ui->search_list ? "limit" : "search");
+        buf_addf(&left, "%s: ", l->limits || (ui->search_limit && l == ui->search_list) ? "limit" : "search");
     buf_addz(&left, l->title ? l->title : "");
     const struct box_item *box = l->source == LIST_BOX ? ui_list_box(ui, l, l->account) : NULL;
     if (box && (box->attrs & BOX_READONLY))
@@ -216,14 +247,10 @@ static void draw_title(struct ui *ui, struct rect r, const struct list *l)
         buf_addf(&right, "%s unread · ", u);
     }
     if (l->n)
-        buf_addf(&right, "%s%s%s%s", l->rank_unknown ? "" : n, l->rank_unknown ? "" : " of ", total,
-                 threads                                      ? (l->total == 1 ? " thread" : " threads")
-                 : l->source != LIST_HITS                     ? ""
-                 : !l->full_hits && ui->search                ? "…"
-                 : l == ui->search_list && ui->search_partial ? " so far"
-                                                              : "");
+        buf_addf(&right, "%s%s%s", l->rank_unknown ? "" : n, l->rank_unknown ? "" : " of ", buf_z(&total));
     else
         buf_addz(&right, empty_title(ui, l));
+    buf_fini(&total);
     unsigned room = (unsigned)right.n + 2;
     ui_put_field(ui, r, 0, 1, r.cols > room + 2 ? r.cols - room - 2 : 1, buf_str(&left), THING_TITLE);
     put_right(ui, r, 0, r.cols - 1, buf_z(&right), THING_MARKER);
@@ -245,7 +272,7 @@ static const char *empty_words(const struct ui *ui, const struct list *l)
     if (!ui->accts.n)
         return "No account: write one in tuimailrc, or look at tuimail demo.";
     if (l->source == LIST_HITS)
-        return ui->search           ? "searching"
+        return comes(ui, l)         ? "searching"
                : ui->search_partial ? "Nothing matches so far; mail is still being read."
                : bodies_away(ui, l) ? "Nothing matches. Mail not opened here yet is found by its header alone."
                                     : "Nothing matches.";

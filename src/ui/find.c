@@ -5,7 +5,8 @@
 #include <unistd.h>
 
 /* Few letters match much and are seldom the last: what they find may wait until the hand does. */
-enum { SHORT_WORD = 3, TYPE_DELAY_MS = 120, LIMIT_HITS = 5000 };
+enum { SHORT_WORD = 3, TYPE_DELAY_MS = 120, LIVE_MS = 500, LIVE_SHARE = 10 };
+#define WHOLE_CONVERSATION 1u /* the number of all hits of a list that is one */
 
 struct list *ui_new_list(struct ui *ui)
 {
@@ -157,106 +158,144 @@ static const struct list *scope(const struct ui *ui)
     return own ? ui->stack[ui->depth - 2] : ui_list(ui);
 }
 
+/* Is it among the messages that a list without a query has? */
 static bool in_scope(const struct ui *ui, struct ref ref)
 {
     const struct list *base = scope(ui);
-    struct msg_row row = {.id = 0};
-    struct err err = ERR_INIT;
-    if (!ui->search_limit || base->source == LIST_NONE || (base->source == LIST_HITS && base->query))
-        return true; /* the query says it */
-    if (base->source == LIST_HITS)
-        return list_has_hit(base, ref);
-    struct reader *reader = ref.id ? ui->accts.list[ref.account].reader : NULL;
-    if (!reader || !reader_row(reader, ref.id, &row, &err) || !row.id)
-        return false;
-    if (base->source == LIST_BOX)
-        return ref.account == base->account && row.box == base->box;
-    const struct box_item *box = boxes_find(&ui->boxes, ref.account, row.box);
-    return box && box->role == BOX_INBOX;
+    bool told = ui->search_limit && base->source == LIST_HITS && !base->query && !ui->search_same;
+    return !told || list_has_hit(base, ref);
+}
+
+static void add_hit(struct ui *ui, struct hit hit)
+{
+    if (!in_scope(ui, hit.ref))
+        return;
+    if (ui->search_select) {
+        refs_push(&ui->selection, hit.ref);
+    } else if (ui->search_list) {
+        ui->search_cleared = true;
+        if (ui->search_list->whole)
+            hit.conversation = WHOLE_CONVERSATION;
+        list_add_hit(ui->search_list, HITS_INDEX, &hit);
+    }
 }
 
 static void on_hit(struct ui *ui, const struct m_HIT *m)
 {
     int account = m->account.n ? accts_find(&ui->accts, m->account, false) : 0;
     struct ref ref = {account < 0 ? 0 : (unsigned)account, account < 0 ? 0 : m->msg};
-    if (!in_scope(ui, ref))
-        return;
-    if (ui->search_select) {
-        refs_add(&ui->selection, ref);
-        return;
+    add_hit(ui, (struct hit){.ref = ref,
+                             .date = m->date,
+                             .msgid = m->msgid,
+                             .from = m->from,
+                             .subject = m->subject,
+                             .path = m->path,
+                             .flags = FLAG_SEEN});
+}
+
+static void on_hits(struct ui *ui, const struct m_HITS *m)
+{
+    int account = accts_find(&ui->accts, m->account, false);
+    for (size_t i = 0; account >= 0 && i + 2 < ipc_ids_count(m->rows); i += 3)
+        add_hit(ui, (struct hit){.ref = {(unsigned)account, ipc_ids_at(m->rows, i)},
+                                 .date = (int64_t)ipc_ids_at(m->rows, i + 1),
+                                 .conversation = ipc_ids_at(m->rows, i + 2)});
+}
+
+static void on_done(struct ui *ui, const struct m_QUERY_DONE *d)
+{
+    struct list *l = ui->search_select ? NULL : ui->search_list;
+    /* half a query is no mistake while it is typed, and what is asked again was told the first time */
+    if (d->kind != ERR_NONE && ui->prompt.kind == PROMPT_NONE && !ui->search_same)
+        ui_note(ui, NOTE_ERROR, "%.*s", STR_FMT(d->text));
+    else if (d->kind == ERR_NONE && d->text.n && !ui->search_same) /* what could not be searched */
+        ui_note(ui, NOTE_WARNING, "%.*s", STR_FMT(d->text));
+    if (l && (d->kind == ERR_NONE || !ui->search_same)) { /* else it stays as it is */
+        list_hits_end(l, HITS_INDEX);
+        l->cost_ms = clock_mono_ms() - l->asked_ms;
     }
-    if (!ui->search_list)
-        return;
-    ui->search_cleared = true;
-    list_add_hit(ui->search_list, HITS_INDEX,
-                 &(struct hit){.ref = ref,
-                               .date = m->date,
-                               .msgid = m->msgid,
-                               .from = m->from,
-                               .subject = m->subject,
-                               .path = m->path,
-                               .flags = FLAG_SEEN});
+    if (ui->search_select)
+        refs_unique(&ui->selection);
+    if (ui->search_select && ui->search_partial) /* how many are selected stands beside it */
+        ui_note(ui, NOTE_INFO, "so far: mail is still being read");
+    else if (ui->search_select && !ui->selection.n)
+        ui_note(ui, NOTE_INFO, "nothing matches");
+    ui->search_select = ui->search_same = false;
+    helper_end(&ui->search);
 }
 
 static void search_event(struct ui *ui, void *arg, struct helper *h, struct msg *m)
 {
     (void)arg, (void)h;
     if (!m) {
-        ui_note(ui, NOTE_ERROR, "search broke off");
+        if (!ui->search_same)
+            ui_note(ui, NOTE_ERROR, "search broke off");
+        ui->search_same = false;
         helper_end(&ui->search);
-        return;
-    }
-    if (m->kind == MSG_HIT && m->u.HIT.req == ui->search_req)
+    } else if (m->kind == MSG_HIT && m->u.HIT.req == ui->search_req) {
         on_hit(ui, &m->u.HIT);
-    if (m->kind == MSG_QUERY_DONE && m->u.QUERY_DONE.req == ui->search_req) {
-        struct m_QUERY_DONE *d = &m->u.QUERY_DONE;
-        if (d->kind != ERR_NONE && ui->prompt.kind == PROMPT_NONE) /* half a query is no mistake while it is typed */
-            ui_note(ui, NOTE_ERROR, "%.*s", STR_FMT(d->text));
-        else if (d->kind == ERR_NONE && d->text.n) /* what could not be searched */
-            ui_note(ui, NOTE_WARNING, "%.*s", STR_FMT(d->text));
+    } else if (m->kind == MSG_HITS && m->u.HITS.req == ui->search_req) {
+        on_hits(ui, &m->u.HITS);
+    } else if (m->kind == MSG_HIT_COUNT && m->u.HIT_COUNT.req == ui->search_req) {
         if (ui->search_list && !ui->search_select)
-            list_hits_end(ui->search_list, HITS_INDEX);
-        if (ui->search_select && ui->search_partial) /* how many are selected stands beside it */
-            ui_note(ui, NOTE_INFO, "so far: mail is still being read");
-        else if (ui->search_select && !ui->selection.n)
-            ui_note(ui, NOTE_INFO, "nothing matches");
-        ui->search_select = false;
+            ui->search_list->asked = m->u.HIT_COUNT.count;
+    } else if (m->kind == MSG_QUERY_DONE && m->u.QUERY_DONE.req == ui->search_req) {
+        on_done(ui, &m->u.QUERY_DONE);
+    }
+}
+
+/* Asks for what `query` finds in the lists of mailboxes that `limits` stands for; NULL: anywhere. */
+static bool ask_query(struct ui *ui, const char *query, const struct list *limits)
+{
+    struct err err = ERR_INIT;
+    bool box = limits && limits->source == LIST_BOX;
+    if (!(ui->search = helper_search(ui, search_event, NULL)))
+        return false;
+    if (!SEND(helper_chan(ui->search), -1, &err, QUERY, .req = ++ui->search_req, .query = str_z(query),
+              .account = str_z(box ? ui->accts.list[limits->account].name : ""), .limit = HITS_MAX,
+              .count = !ui->search_select, .order = SEARCH_NEWEST, .brief = 1,
+              .box = box                                        ? limits->box
+                     : limits && limits->source == LIST_INBOXES ? QUERY_INBOXES
+                                                                : 0)) {
+        ui_note_err(ui, &err);
         helper_end(&ui->search);
     }
+    return ui->search != NULL;
+}
+
+/* The mailboxes that a limit of `base` is about; NULL: all. */
+static const struct list *limits_of(const struct list *base)
+{
+    return base->source == LIST_HITS ? base->limits : base->source == LIST_NONE ? NULL : base;
 }
 
 static void start_query(struct ui *ui)
 {
-    struct err err = ERR_INIT;
     const struct list *base = scope(ui);
-    struct str account = {"", 0};
     struct buf query = BUF_INIT(8192);
+    struct list *l = ui->search_select ? NULL : ui->search_list;
     helper_end(&ui->search); /* superseded */
-    ui->search_cleared = false;
+    ui->search_cleared = ui->search_same = false;
     ui->search_partial = ui->unindexed || ui_rows_to_come(ui, base);
     if (!ui->search_text || !*ui->search_text) {
-        if (ui->search_list)
-            list_clear_hits(ui->search_list);
+        if (l)
+            list_clear_hits(l);
         return;
     }
-    if (!(ui->search = helper_search(ui, search_event, NULL)))
-        return;
-    if (ui->search_limit && base->source == LIST_BOX)
-        account = str_z(ui->accts.list[base->account].name);
     if (ui->search_limit && base->source == LIST_HITS && base->query)
         buf_addf(&query, "(%s) and (%s)", base->query, ui->search_text);
     else
         buf_addz(&query, ui->search_text);
-    if (ui->search_list && !ui->search_select) {
-        free(ui->search_list->query);
-        ui->search_list->query = mem_dup_z(buf_z(&query));
+    if (l) {
+        free(l->query);
+        l->query = mem_dup_z(buf_z(&query));
+        l->live = !ui->search_limit || base->source != LIST_HITS || base->query;
+        l->old = false;
+        l->asked = 0;
+        l->asked_ms = clock_mono_ms();
+        list_hits_begin(l, HITS_INDEX, true);
     }
-    if (ui->search_list && !ui->search_select)
-        list_hits_begin(ui->search_list, HITS_INDEX, true);
-    ui->search_req++;
-    if (!SEND(helper_chan(ui->search), -1, &err, QUERY, .req = ui->search_req, .query = buf_str(&query),
-              .account = account, .offset = 0, .limit = LIMIT_HITS, .count = 0, .order = SEARCH_NEWEST))
-        ui_note_err(ui, &err);
+    ask_query(ui, buf_z(&query), ui->search_limit ? limits_of(base) : NULL);
     buf_fini(&query);
 }
 
@@ -280,14 +319,63 @@ void ui_search(struct ui *ui, const char *query, bool limit, bool select)
         struct list *l = ui_new_list(ui), *base = ui_list(ui);
         list_show_hits(l, str_z(query));
         ui_push_list(ui, l);
-        if (limit && ui->depth > 1 && ui->stack[ui->depth - 2] == base)
-            l->limits = base->source == LIST_HITS ? base->limits : base;
+        if (limit && ui->depth > 1 && ui->stack[ui->depth - 2] == base) {
+            l->limits = limits_of(base);
+            list_set_filter(l, base->filter); /* of the unread ones, the unread ones */
+        }
         ui->search_list = l;
     } else {
         free(below->title);
         below->title = mem_dup_z(query);
     }
     start_query(ui);
+}
+
+/* ---- live: what changed is asked again ---- */
+static bool list_old(struct ui *ui, void *arg)
+{
+    (void)arg;
+    for (unsigned i = 0; i < ui->depth; i++)
+        ui->stack[i]->old = ui->stack[i]->source == LIST_HITS;
+    return false;
+}
+
+void ui_hits_changed(struct ui *ui)
+{
+    buffer_find(ui, list_old, NULL);
+}
+
+static void ask_again(struct ui *ui, struct list *l)
+{
+    if (!l->live || !l->old || !l->query)
+        return;
+    l->old = false;
+    l->asked_ms = clock_mono_ms();
+    ui->search_list = l;
+    ui->search_select = false;
+    ui->search_same = ui->search_cleared = true;
+    ui->search_limit = l->limits != NULL;
+    free(ui->search_text);
+    ui->search_text = mem_dup_z(l->title ? l->title : "");
+    list_hits_begin(l, HITS_INDEX, false);
+    ask_query(ui, l->query, l->limits);
+}
+
+static void on_live(void *arg)
+{
+    struct ui *ui = arg;
+    watch_free(&ui->live_timer);
+    if (!ui->search && ui->prompt.kind == PROMPT_NONE) /* else the next frame looks again */
+        ask_again(ui, ui_list(ui));
+}
+
+/* A burst of changes is one question, and questions take a small part of the time. */
+void ui_live_soon(struct ui *ui)
+{
+    const struct list *l = ui_list(ui);
+    int64_t since = clock_mono_ms() - l->asked_ms, wait = MAX((int64_t)LIVE_MS, l->cost_ms * LIVE_SHARE - since);
+    if (l->live && l->old && l->query && !ui->live_timer && !ui->search && ui->prompt.kind == PROMPT_NONE)
+        ui->live_timer = loop_after(ui->loop, wait, on_live, ui);
 }
 
 /* ---- the prompts ---- */
@@ -430,6 +518,7 @@ bool run_same_list(void *context, const struct cmd_args *args, struct err *err)
                 : err_set(err, ERR_USAGE, "the message is of no mailing list, or it is not known yet");
 }
 
+/* ---- a whole conversation ---- */
 struct thread_list {
     struct list *list;
     unsigned account;
@@ -438,23 +527,66 @@ struct thread_list {
 static void thread_hit(void *arg, const struct msg_row *row)
 {
     struct thread_list *t = arg;
-    list_add_hit(t->list, HITS_STORE, &(struct hit){.ref = {t->account, row->id}, .date = row->date});
+    list_add_hit(t->list, HITS_STORE,
+                 &(struct hit){.ref = {t->account, row->id}, .date = row->date, .conversation = WHOLE_CONVERSATION});
 }
 
+static bool add_thread(struct ui *ui, struct thread_list *t, unsigned account, uint64_t thread, struct err *err)
+{
+    t->account = account;
+    return reader_thread(ui->accts.list[account].reader, thread, 5000, thread_hit, t, err);
+}
+
+/* Can it stand in a query as it is? */
+static bool plain_id(struct str id)
+{
+    for (size_t i = 0; i < id.n; i++)
+        if ((unsigned char)id.p[i] <= ' ' || strchr("\"'(){}<>", id.p[i]))
+            return false;
+    return id.n > 0;
+}
+
+/* What the databases know is shown at once; what the index knows of it besides comes when it has answered. */
 bool run_conversation(void *context, const struct cmd_args *args, struct err *err)
 {
     struct ui *ui = context;
     const struct list_row *row = ui_row(ui);
+    struct buf query = BUF_INIT(4096);
+    uint64_t threads[16];
     (void)args;
-    if (!row || !row->thread || !ui->accts.list[row->ref.account].reader)
+    if (!row || !row->ref.id || !row->thread || !ui->accts.list[row->ref.account].reader)
         return err_set(err, ERR_USAGE, "no thread is known for this message");
-    struct thread_list t = {.list = ui_new_list(ui), .account = row->ref.account};
+    struct thread_list t = {.list = ui_new_list(ui)};
     struct ref ref = row->ref;
+    struct str msgid = row->msgid;
+    bool ok = true;
     list_show_hits(t.list, row->subject);
-    bool ok = reader_thread(ui->accts.list[t.account].reader, row->thread, 5000, thread_hit, &t, err);
+    t.list->whole = true;
+    list_set_order(t.list, ORDER_DATE, false);
+    list_set_threads(t.list, true);
+    list_fold_all(t.list, false);
+    list_hits_begin(t.list, HITS_STORE, false);
+    for (unsigned a = 0; ok && a < ui->accts.n; a++) {
+        size_t n = 0;
+        if (a == ref.account)
+            ok = add_thread(ui, &t, a, row->thread, err);
+        else if (ui->accts.list[a].reader && msgid.n)
+            ok = reader_threads_of(ui->accts.list[a].reader, &msgid, 1, threads, COUNT(threads), &n, err);
+        for (size_t i = 0; ok && i < n; i++)
+            ok = add_thread(ui, &t, a, threads[i], err);
+    }
+    list_hits_end(t.list, HITS_STORE);
+    if (plain_id(msgid)) {
+        buf_addf(&query, "thread:{id:%.*s}", STR_FMT(msgid));
+        t.list->query = mem_dup_z(buf_z(&query));
+        t.list->live = t.list->old = true;
+    }
+    buf_fini(&query);
     ui_push_list(ui, t.list);
     list_update(t.list, err);
     list_goto(t.list, ref, err);
+    if (!ui->search)
+        ask_again(ui, t.list);
     return ok;
 }
 

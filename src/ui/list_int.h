@@ -74,8 +74,10 @@ bool groups_refs(const struct list *, const struct list_row *, struct refs *out)
 struct ref groups_unread(const struct list *, bool down);
 
 /* ---- list_tree.c ---- */
-/* The messages of a thread of the account: those in the list, and what of it is in other mailboxes and accounts. */
-void grove_thread(const struct list *, unsigned account, uint64_t thread, struct gather *out, struct err *err);
+/* The messages of a thread of the account: those in the list; across: and what of it is in other mailboxes and
+ * accounts. */
+void grove_thread(const struct list *, unsigned account, uint64_t thread, bool across, struct gather *out,
+                  struct err *err);
 
 /* ---- list_rank.c ---- */
 void rank_read(struct list *);  /* after the window was read */

@@ -6,8 +6,7 @@
 
 bool list_threaded(const struct list *l)
 {
-    return l->threads && l->order == ORDER_DATE &&
-           (l->source == LIST_HITS || (l->filter == LIST_ALL && (l->source == LIST_BOX || l->source == LIST_INBOXES)));
+    return l->threads && l->order == ORDER_DATE && l->source != LIST_NONE;
 }
 
 void list_set_threads(struct list *l, bool on)
@@ -133,7 +132,7 @@ static bool thread_rows(const struct list *l, uint64_t box, const struct thread_
     struct reader *reader = l->accts->list[out->account].reader;
     bool fold = t->count > 1 && thread_folded(l, (struct ref){out->account, t->thread}), ok = true;
     unsigned from = out->n, count = t->count;
-    if ((fold || (t->count == 1 && !l->across)) && !changing(l, out->account)) {
+    if (l->filter == LIST_ALL && (fold || (t->count == 1 && !l->across)) && !changing(l, out->account)) {
         struct msg_row row;
         ok = reader_thread_newest(reader, box, t->thread, &row, err);
         if (ok && row.id) {
@@ -142,8 +141,8 @@ static bool thread_rows(const struct list *l, uint64_t box, const struct thread_
             out->rows[from].place.last = true;
         }
     } else {
-        if (l->across && !fold)
-            grove_thread(l, out->account, t->thread, out, err);
+        if (l->filter != LIST_ALL || (l->across && !fold))
+            grove_thread(l, out->account, t->thread, l->across && !fold, out, err);
         else
             ok = reader_thread_tree(reader, box, false, t->thread, tree_row, out, err);
         count = out->n - from;
@@ -197,7 +196,8 @@ bool threads_read(const struct list *l, const struct list_row *from, bool down, 
             key = key_for(from, a);
         out->account = a;
         ok =
-            reader_threads(reader, box, false, from ? &key : NULL, down != l->reverse, want, add_thread, &f, err) && ok;
+            reader_threads(reader, box, l->filter, from ? &key : NULL, down != l->reverse, want, add_thread, &f, err) &&
+            ok;
         unsigned i = 0, before = out->n;
         for (; i < f.n && out->n - before < want; i++)
             ok = thread_rows(l, box, &f.rows[i], out, err) && ok;
@@ -277,7 +277,7 @@ void threads_rank(struct list *l)
         uint64_t box = reader ? box_of(l, a) : 0;
         struct row_key key = l->n ? key_for(&l->rows[l->cur], a) : ROW_KEY(INT64_MAX, (uint64_t)INT64_MAX);
         uint32_t rank = 0, total = 0;
-        if (box && reader_thread_rank(reader, box, &key, &rank, &total, &err)) {
+        if (box && reader_thread_rank(reader, box, l->filter, &key, &rank, &total, &err)) {
             l->rank += rank;
             l->total += total;
         }
@@ -307,7 +307,7 @@ uint32_t threads_later(const struct list *l, int64_t date)
     for (unsigned a = lo; a < hi; a++) {
         struct reader *reader = l->accts->list[a].reader;
         uint64_t box = reader ? box_of(l, a) : 0;
-        if (box && reader_thread_rank(reader, box, &key, &rank, &total, &err))
+        if (box && reader_thread_rank(reader, box, l->filter, &key, &rank, &total, &err))
             n += rank;
     }
     return n;
@@ -392,7 +392,7 @@ struct ref threads_unread(const struct list *l, bool down, struct err *err)
         uint64_t box = reader ? box_of(l, a) : 0;
         struct row_key key = key_for(&l->rows[l->cur], a);
         struct found f = {.n = 0};
-        if (box && reader_threads(reader, box, true, &key, down != l->reverse, 1, add_thread, &f, err) && f.n) {
+        if (box && reader_threads(reader, box, LIST_UNREAD, &key, down != l->reverse, 1, add_thread, &f, err) && f.n) {
             struct list_row row = {.lead = {a, f.rows[0].thread}, .newest = f.rows[0].newest};
             if (!best.lead.id || (threads_order(l, &row, &best) < 0) == down)
                 best = row;

@@ -10,6 +10,7 @@ struct member {
     struct ref ref;
     uint64_t box;
     int64_t date;
+    uint32_t flags;
     uint32_t hit; /* its place among the hits; NONE */
     bool elsewhere;
 };
@@ -20,7 +21,8 @@ struct grove {
     uint32_t n, cap;
     struct ref pairs[PAIRS_MAX]; /* threads it is made of: account, thread */
     unsigned npairs, account;    /* account: whose messages are added now */
-    struct buf ids;              /* Message-IDs that its messages have or refer to, for the other accounts */
+    bool across;
+    struct buf ids; /* Message-IDs that its messages have or refer to, for the other accounts */
     struct {
         size_t at, n;
     } id[IDS_MAX];
@@ -48,7 +50,7 @@ static void id_add(struct grove *g, struct str id)
     for (unsigned i = 0; i < g->nids; i++)
         if (str_eq((struct str){g->ids.p + g->id[i].at, g->id[i].n}, id))
             return;
-    if (!id.n || g->nids == IDS_MAX || !g->list->across || g->list->accts->n < 2 || !buf_adds(&g->ids, id))
+    if (!id.n || g->nids == IDS_MAX || !g->across || g->list->accts->n < 2 || !buf_adds(&g->ids, id))
         return;
     g->id[g->nids].at = at;
     g->id[g->nids++].n = id.n;
@@ -104,8 +106,8 @@ static void on_node(void *arg, const struct thread_node *x)
     struct str refs = x->refs;
     if (g->n >= NODES_MAX)
         return;
-    struct tree_node *node =
-        node_add(g, (struct member){.ref = {g->account, x->id}, .box = x->box, .date = x->date, .hit = NONE});
+    struct tree_node *node = node_add(
+        g, (struct member){.ref = {g->account, x->id}, .box = x->box, .date = x->date, .flags = x->flags, .hit = NONE});
     node->key = x->msgid.n ? str_hash(x->msgid) : 0;
     id_add(g, x->msgid);
     while (refs.n && node->nparents < TREE_PARENTS) {
@@ -242,24 +244,29 @@ static void on_place(void *arg, uint32_t i, const struct tree_place *place)
         row_free(&row);
 }
 
+static bool wanted(const struct list *l, const struct member *m)
+{
+    return row_kept(&(struct list_row){.flags = m->flags}, l->filter);
+}
+
 static void grove_end(struct grove *g)
 {
     const struct list *l = g->list;
-    if (l->across && l->accts->n > 1)
+    if (g->across && l->accts->n > 1)
         pairs_elsewhere(g);
     for (uint32_t i = 0; i < g->n; i++) {
         struct member *m = &g->members[i];
         if (m->hit != NONE)
             continue;
         if (listed(l, m)) { /* all inboxes: what is in that of another account has a thread of its own there */
-            g->nodes[i].shown = l->source == LIST_HITS || m->ref.account == g->pairs[0].account;
+            g->nodes[i].shown = l->source == LIST_HITS || (m->ref.account == g->pairs[0].account && wanted(l, m));
             continue;
         }
         m->hit = NONE;
         m->elsewhere = true;
-        g->nodes[i].shown = l->across && box_shown(g, (struct ref){m->ref.account, m->box});
+        g->nodes[i].shown = g->across && wanted(l, m) && box_shown(g, (struct ref){m->ref.account, m->box});
     }
-    if (l->across)
+    if (g->across)
         hide_copies(g);
     oldest_first(g);
     tree_link(g->nodes, g->n);
@@ -271,7 +278,7 @@ static void grove_end(struct grove *g)
 
 void grove_hits(const struct list *l, const uint32_t *hits, uint32_t n, struct gather *out, struct err *err)
 {
-    struct grove g = {.list = l, .out = out, .err = err, .ids = BUF_INIT(32768)};
+    struct grove g = {.list = l, .across = l->across, .out = out, .err = err, .ids = BUF_INIT(32768)};
     for (uint32_t i = 0; i < n; i++) {
         const struct hit_at *a = &l->hits->at[hits[i]];
         if (a->thread)
@@ -282,9 +289,10 @@ void grove_hits(const struct list *l, const uint32_t *hits, uint32_t n, struct g
     grove_end(&g);
 }
 
-void grove_thread(const struct list *l, unsigned account, uint64_t thread, struct gather *out, struct err *err)
+void grove_thread(const struct list *l, unsigned account, uint64_t thread, bool across, struct gather *out,
+                  struct err *err)
 {
-    struct grove g = {.list = l, .out = out, .err = err, .ids = BUF_INIT(32768)};
+    struct grove g = {.list = l, .across = across, .out = out, .err = err, .ids = BUF_INIT(32768)};
     pair_add(&g, (struct ref){account, thread});
     grove_end(&g);
 }

@@ -150,6 +150,9 @@ struct list {
     char *title;               /* raw */
     char *query;               /* LIST_HITS: what was asked, or NULL */
     const struct list *limits; /* LIST_HITS: the list of mailboxes whose messages these are, below it; or NULL */
+    bool whole;                /* LIST_HITS: its messages are one conversation */
+    bool live, old;            /* LIST_HITS: query and limits say all of it; and something changed since it was asked */
+    int64_t asked_ms, cost_ms; /* when it was asked, and how long the answer took */
     struct hits *hits;         /* LIST_HITS */
     uint32_t asked;            /* LIST_HITS: how many the sources say there are; 0: not known */
     bool full_hits;            /* all rounds have ended */

@@ -319,6 +319,7 @@ struct ui {
     bool index_held;            /* it does not go on with them */
     uint32_t index_from;        /* how many there were at most since they began to wait, and when that was */
     int64_t index_ms;
+    struct watch *live_timer; /* until the list of hits that is shown is asked again */
     struct watch *rank_timer;   /* while the cursor's number in the list is counted */
     struct watch *search_timer; /* of the shown buffer, so seen_timer and progress_timer */
 
@@ -564,6 +565,9 @@ bool ui_spawn(const char *const *argv);
 /* ---- find.c: search and limit ---- */
 void ui_search(struct ui *, const char *query, bool limit, bool select);
 void ui_search_end(struct ui *);
+/* Mail, tags or places changed, or the index follows: lists of hits are asked again when they are shown. */
+void ui_hits_changed(struct ui *);
+void ui_live_soon(struct ui *); /* of the list that is shown, where it is old */
 void ui_push_list(struct ui *, struct list *);
 bool ui_pop_list(struct ui *);
 struct list *ui_new_list(struct ui *);

@@ -91,6 +91,20 @@ bool run_threads(void *context, const struct cmd_args *args, struct err *err)
     return true;
 }
 
+bool run_conversations(void *context, const struct cmd_args *args, struct err *err)
+{
+    struct list *l = ui_list(context);
+    (void)err;
+    bool on = ui_wanted(args, list_threaded(l) && l->across);
+    if (on) {
+        list_set_order(l, ORDER_DATE, l->reverse && l->order == ORDER_DATE);
+        list_set_threads(l, true);
+    }
+    list_set_across(l, on);
+    ui_note(context, NOTE_INFO, on ? "whole conversations" : "what is in this list");
+    return true;
+}
+
 bool run_fold(void *context, const struct cmd_args *args, struct err *err)
 {
     struct list *l = ui_list(context);

@@ -196,6 +196,7 @@ static void on_changed(struct ui *ui, const struct m_CHANGED *m)
     ui_lists_stale(ui);
     ui->boxes.stale = true;
     ui_count_soon(ui);
+    ui_hits_changed(ui);
     ui_prefetch_soon(ui);
     int account = accts_find(&ui->accts, m->account, false);
     if (m->fresh && account >= 0)
@@ -347,6 +348,7 @@ static void on_message(struct ui *ui, struct msg *m)
     case MSG_INDEXED:
         ui_indexed(ui, &m->u.INDEXED);
         ui_count_soon(ui);
+        ui_hits_changed(ui);
         break;
     case MSG_INTENT_OK:
         answer(ui, m->u.INTENT_OK.req, m, true);

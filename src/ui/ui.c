@@ -319,6 +319,7 @@ void ui_draw(struct ui *ui)
             list_update(l, &err);
         }
         ui_look(ui);
+        ui_live_soon(ui);
         if (list_counting(l) && !ui->rank_timer)
             ui->rank_timer = loop_after(ui->loop, COUNT_AGAIN_MS, on_rank, ui);
         ui_notify_title(ui);
@@ -453,6 +454,7 @@ void ui_free(struct ui **at)
     free(ui->message_path);
     watch_free(&ui->count_timer);
     watch_free(&ui->rank_timer);
+    watch_free(&ui->live_timer);
     watch_free(&ui->queued_timer);
     watch_free(&ui->seen_timer);
     watch_free(&ui->progress_timer);

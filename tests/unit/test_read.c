@@ -500,7 +500,7 @@ static void test_threads(void **state)
     (void)state;
     uint64_t a = put_ref(in, 1, "a@x", ""), b = put_ref(in, 5, "b@x", "a@x"), c = put_ref(in, 3, "c@x", "");
     nthreads = 0;
-    OK(reader_threads(r, in, false, NULL, true, 10, on_thread, NULL, &err));
+    OK(reader_threads(r, in, LIST_ALL, NULL, true, 10, on_thread, NULL, &err));
     assert_int_equal(nthreads, 2);
     assert_true(threads[0].thread == a && threads[0].count == 2 && threads[0].unread == 2 &&
                 threads[0].newest == 1700000005);
@@ -508,20 +508,21 @@ static void test_threads(void **state)
     want(db, INTENT_FLAGS, (uint64_t[]){a, b}, 2, 0, FLAG_SEEN | FLAG_FLAGGED, 0);
     want(db, INTENT_MOVE, &b, 1, archive, 0, 0);
     nthreads = 0;
-    OK(reader_threads(r, in, false, NULL, true, 10, on_thread, NULL, &err));
+    OK(reader_threads(r, in, LIST_ALL, NULL, true, 10, on_thread, NULL, &err));
     assert_int_equal(nthreads, 2);
     assert_true(threads[0].thread == c); /* its newest message went */
     assert_true(threads[1].thread == a && threads[1].count == 1 && threads[1].unread == 0 && threads[1].flagged == 1);
     put_ref(in, 9, "d@x", "a@x c@x"); /* joins both */
     nthreads = 0;
-    OK(reader_threads(r, in, false, NULL, false, 10, on_thread, NULL, &err));
+    OK(reader_threads(r, in, LIST_ALL, NULL, false, 10, on_thread, NULL, &err));
     assert_int_equal(nthreads, 1);
     assert_true(threads[0].thread == a && threads[0].count == 3 && threads[0].unread == 2 &&
                 threads[0].newest == 1700000009);
-    OK(reader_threads(r, in, false, &ROW_KEY(threads[0].newest, threads[0].thread), true, 10, on_thread, NULL, &err));
+    OK(reader_threads(r, in, LIST_ALL, &ROW_KEY(threads[0].newest, threads[0].thread), true, 10, on_thread, NULL,
+                      &err));
     assert_int_equal(nthreads, 1);
     OK(db_gone(db, in, 1, UINT32_MAX, &err));
-    OK(reader_threads(r, in, false, NULL, false, 10, on_thread, NULL, &err));
+    OK(reader_threads(r, in, LIST_ALL, NULL, false, 10, on_thread, NULL, &err));
     assert_true(nthreads <= 2); /* the moved one waits for its fate */
 }
 
@@ -645,13 +646,13 @@ static void note_thread(void *arg, const struct thread_row *t)
 static void check_thread_ranks(unsigned step)
 {
     nthreads = 0;
-    OK(reader_threads(r, in, false, NULL, true, COUNT(threads_of), note_thread, NULL, &err));
+    OK(reader_threads(r, in, LIST_ALL, NULL, true, COUNT(threads_of), note_thread, NULL, &err));
     for (size_t i = 0; i < nthreads; i += step) {
         uint32_t rank, total;
-        OK(reader_thread_rank(r, in, &threads_of[i], &rank, &total, &err));
+        OK(reader_thread_rank(r, in, LIST_ALL, &threads_of[i], &rank, &total, &err));
         assert_int_equal(rank, i);
         assert_int_equal(total, nthreads);
-        OK(reader_thread_rank(r, in, &ROW_KEY(threads_of[i].date, 0), &rank, &total, &err));
+        OK(reader_thread_rank(r, in, LIST_ALL, &ROW_KEY(threads_of[i].date, 0), &rank, &total, &err));
         assert_true(rank > i);
     }
 }
@@ -710,10 +711,10 @@ static void test_plans(void **state)
         OK(reader_at_rank(r, in, (enum list_filter)f, 0, &row, &err));
         OK(reader_find_msgid(r, STR("a@x"), on_row, NULL, &err));
         OK(reader_thread(r, 1, 5, on_row, NULL, &err));
-        OK(reader_threads(r, in, false, NULL, true, 5, on_thread, NULL, &err));
-        OK(reader_threads(r, in, false, NULL, false, 5, on_thread, NULL, &err));
-        OK(reader_threads(r, in, true, NULL, true, 5, on_thread, NULL, &err));
-        OK(reader_thread_rank(r, in, &ROW_KEY(5, 5), &rank, &total, &err));
+        OK(reader_threads(r, in, LIST_ALL, NULL, true, 5, on_thread, NULL, &err));
+        OK(reader_threads(r, in, LIST_ALL, NULL, false, 5, on_thread, NULL, &err));
+        OK(reader_threads(r, in, LIST_UNREAD, NULL, true, 5, on_thread, NULL, &err));
+        OK(reader_thread_rank(r, in, LIST_ALL, &ROW_KEY(5, 5), &rank, &total, &err));
         struct thread_row thread;
         OK(reader_thread_row(r, in, 1, &thread, &err));
         OK(reader_thread_newest(r, in, 1, &row, &err));

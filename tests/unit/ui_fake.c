@@ -308,7 +308,7 @@ bool reader_thread_nodes(struct reader *r, uint64_t thread, thread_node_fn *fn, 
             fake_msgid(r, up, &refs);
         else if (f->refers)
             buf_addz(&refs, f->refers);
-        fn(arg, &(struct thread_node){f->id, f->box, f->date, buf_str(&id), buf_str(&refs)});
+        fn(arg, &(struct thread_node){f->id, f->box, f->date, f->flags, buf_str(&id), buf_str(&refs)});
         buf_fini(&id);
         buf_fini(&refs);
     }
@@ -350,8 +350,8 @@ bool reader_thread_row(struct reader *r, uint64_t box, uint64_t thread, struct t
     return true;
 }
 
-bool reader_threads(struct reader *r, uint64_t box, bool unread, const struct row_key *from, bool older, unsigned max,
-                    thread_row_fn *fn, void *arg, struct err *err)
+bool reader_threads(struct reader *r, uint64_t box, enum list_filter filter, const struct row_key *from, bool older,
+                    unsigned max, thread_row_fn *fn, void *arg, struct err *err)
 {
     struct row_key at = from ? *from : ROW_KEY(0, 0);
     bool any = from != NULL;
@@ -364,7 +364,7 @@ bool reader_threads(struct reader *r, uint64_t box, bool unread, const struct ro
                                          : before(t.newest, t.thread, at.date, at.id));
             bool better = !best.thread || (older ? before(t.newest, t.thread, best.newest, best.thread)
                                                  : before(best.newest, best.thread, t.newest, t.thread));
-            if (t.thread && beyond && better && (!unread || t.unread))
+            if (t.thread && beyond && better && (filter == LIST_ALL || (filter == LIST_UNREAD ? t.unread : t.flagged)))
                 best = t;
         }
         if (!best.thread)
@@ -383,12 +383,12 @@ static void count_thread(void *arg, const struct thread_row *row)
     ++*n;
 }
 
-bool reader_thread_rank(struct reader *r, uint64_t box, const struct row_key *key, uint32_t *rank_r, uint32_t *total_r,
-                        struct err *err)
+bool reader_thread_rank(struct reader *r, uint64_t box, enum list_filter filter, const struct row_key *key,
+                        uint32_t *rank_r, uint32_t *total_r, struct err *err)
 {
     *rank_r = *total_r = 0;
-    return reader_threads(r, box, false, key, false, UINT32_MAX, count_thread, rank_r, err) &&
-           reader_threads(r, box, false, NULL, true, UINT32_MAX, count_thread, total_r, err);
+    return reader_threads(r, box, filter, key, false, UINT32_MAX, count_thread, rank_r, err) &&
+           reader_threads(r, box, filter, NULL, true, UINT32_MAX, count_thread, total_r, err);
 }
 
 bool reader_thread_newest(struct reader *r, uint64_t box, uint64_t thread, struct msg_row *row_r, struct err *err)
