@@ -11,6 +11,7 @@
     "bind list \"Esc-o s\" sort subject\n"                                                                             \
     "bind list \"Esc-o z\" sort size\n"                                                                                \
     "bind list \"Esc-o t\" threads\n"                                                                                  \
+    "bind list \"Esc-o c\" conversations\n"                                                                            \
     "bind list \"Esc-o o\" sort reverse\n"                                                                             \
     "bind list \"Esc-o g\" group\n"
 
