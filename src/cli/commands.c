@@ -34,10 +34,15 @@ const struct subcommand cli_commands[] = {
      "the "
      "message's flags. What the key for undo takes back.",
      tag_main},
-    {"address", "[--format=text|mutt] [--limit N] [--account NAME] [WORDS]", CLI_ACCOUNTS,
-     "print addresses met in mail, the likeliest first",
-     "Those whose name or address has words that begin like these. mutt: address and name with a tab between, for the "
-     "query command of other programs. The status is 1 where there is none.",
+    {"address", "[--format=text|mutt] [--limit N] [--account NAME] [WORDS] | import FILE", CLI_ACCOUNTS,
+     "print addresses, the likeliest first, or take over the aliases of another program",
+     "Those met in mail, then those of option address-book, whose name or address has words that begin like these. "
+     "mutt: "
+     "address and name with a tab between, for the query command of other programs. The status is 1 where there is "
+     "none. "
+     "import reads aliases of mutt, an address book of abook, or vCards, and adds to the file of option alias-file "
+     "what "
+     "has no alias of that name there.",
      address_main},
     {"rules", "[--dry-run [QUERY]] [--run [--yes] QUERY] [--account NAME]", CLI_ACCOUNTS,
      "list the rules, show what they would do, or run them over old mail",

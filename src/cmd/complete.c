@@ -70,6 +70,7 @@ struct gather {
     unsigned *ranks; /* beside out->list */
     unsigned bonus;
     size_t front; /* bytes of `typed` that stay in front of each word */
+    bool given;   /* by a source that knows what fits: by a nickname that stands nowhere else, say */
     bool by_help; /* the typed letters may stand in the description (a name beside its address) */
 };
 
@@ -80,8 +81,12 @@ static void emit(void *arg, const char *word, const char *help)
     unsigned rank = cmd_fuzzy(pattern, str_z(word));
     if (rank < RANK_INSIDE && g->by_help && help && cmd_fuzzy(pattern, str_z(help)) >= RANK_INSIDE)
         rank = RANK_INSIDE;
+    if (g->given && rank < RANK_INSIDE)
+        rank = RANK_INSIDE;
     if (rank == 0 || !word[0] || g->out->n == COMPLETIONS_MAX)
         return;
+    if (g->by_help && rank >= RANK_INSIDE) /* who gives addresses knows which are the likeliest */
+        rank = RANK_INSIDE + COMPLETIONS_MAX - (unsigned)g->out->n;
     struct buf whole = BUF_INIT(LINE_MAX_BYTES);
     buf_adds(&whole, str_sub(g->typed, 0, g->front));
     buf_addz(&whole, word);
@@ -490,8 +495,11 @@ static void give(const struct ask *ask, const struct spec_item *item, struct gat
 {
     g->by_help = item->kind == ARG_ADDRESS;
     /* first, since of words that come twice the first one counts, and these know more of them */
-    if (ask->sources && ask->sources->each)
+    if (ask->sources && ask->sources->each) {
+        g->given = item->kind == ARG_ADDRESS;
         ask->sources->each(ask->sources->context, item->kind, str_sub(g->typed, g->front, g->typed.n), emit, g);
+        g->given = false;
+    }
     switch (item->kind) {
     case ARG_COMMAND:
     case ARG_COMMAND_NAME:

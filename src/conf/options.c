@@ -607,6 +607,24 @@ const struct option conf_options[] = {
      .def = "",
      .help = "Where the command add-alias keeps aliases; empty: ~/.config/tuimail/aliases",
      .more = "Lines of the same language, read behind tuimailrc; edit it as you like."},
+    {.name = "address-book",
+     .type = OPT_STR,
+     GLOBAL(address_book),
+     .def = "",
+     .help = "Directories of vCard files, separated by \":\", for completion of addresses",
+     .more = "As khard and vdirsyncer keep them; names, nicknames, addresses and groups are read from files *.vcf, "
+             "again when a "
+             "directory changes. A leading ~/ is expanded in each."},
+    {.name = "query-command",
+     .type = OPT_COMMAND,
+     GLOBAL(query_command),
+     .def = "",
+     .help = "Command that finds addresses; the term stands for %s, or behind it",
+     .more =
+         "As mutt's query_command: it prints a line for the person, then ADDRESS, NAME and NOTE with tabs between. For "
+         "example: khard email --parsable %s; abook --mutt-query %s; lbdbq %s. Tab in an address begins it; what it "
+         "finds "
+         "is offered as soon as it is there, or at the next Tab behind what is known already."},
     {.name = "rule-file",
      .type = OPT_PATH,
      GLOBAL(rule_file),

@@ -178,7 +178,11 @@ bool outbox_unsent(const struct outbox_row *);                 /* refused, or no
  * caller frees it. */
 char *outbox_draft(const char *root, const char *account, uint64_t id);
 /* Addresses met in mail, best first, whose name or address has a word beginning with `prefix`: for completion. */
-typedef void address_fn(void *arg, struct str name, struct str addr);
+struct address_row {
+    struct str name, addr;
+    int64_t weight, last; /* how often, those written to counting more; when last */
+};
+typedef void address_fn(void *arg, const struct address_row *);
 bool reader_addresses(struct reader *, struct str prefix, unsigned max, address_fn *, void *arg, struct err *);
 /* Intents that are not on the server, oldest first, at most `max`. state: 0 waits, 1 sent, 2 sent with an unknown end.
  */

@@ -362,12 +362,7 @@ static bool has_prefix(struct str text, const char *word, size_t n)
     return false;
 }
 
-struct candidate {
-    struct str name, addr;
-    int64_t weight, last;
-};
-
-static bool better(const struct candidate *a, const struct candidate *b)
+static bool better(const struct address_row *a, const struct address_row *b)
 {
     return a->weight != b->weight ? a->weight > b->weight : a->last > b->last;
 }
@@ -381,7 +376,7 @@ bool reader_addresses(struct reader *r, struct str prefix, unsigned max, address
     struct str rest = prefix;
     size_t n = next_word(&rest, first), have = 0, k;
     max = MIN(max, 200u);
-    struct candidate *best = mem_array(max + 1, sizeof *best);
+    struct address_row *best = mem_array(max + 1, sizeof *best);
     if (n)
         memcpy(end, first, n);
     end[n] = (char)0xff; /* above every UTF-8 byte: all words that begin so */
@@ -390,7 +385,7 @@ bool reader_addresses(struct reader *r, struct str prefix, unsigned max, address
                                "a ON a.id=w.addr WHERE w.word>=? AND w.word<? LIMIT ?",
                                "ssi", ((struct str){first, n}), ((struct str){end, n + 1}), (int64_t)ADDRESS_SCAN);
     while (sql_step(st, &rc)) {
-        struct candidate c = {
+        struct address_row c = {
             .name = sql_str(st, 1), .addr = sql_str(st, 2), .weight = sql_int(st, 3), .last = sql_int(st, 4)};
         struct str words = rest;
         bool all = true;
@@ -407,7 +402,7 @@ bool reader_addresses(struct reader *r, struct str prefix, unsigned max, address
     }
     bool ok = read_end(r, rc, err);
     for (size_t i = 0; ok && i < have; i++)
-        fn(arg, best[i].name, best[i].addr);
+        fn(arg, &best[i]);
     free(best);
     return ok;
 }

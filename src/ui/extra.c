@@ -17,6 +17,7 @@ void extra_free(struct ui *ui)
     listmenu_free(ui);
     scripts_free(ui);
     rule_free(ui);
+    query_free(ui);
     helper_end(&ui_extra(ui)->leaving);
     ui_tool_end(ui);
     free(x);

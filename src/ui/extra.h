@@ -57,6 +57,13 @@ void ui_undo_alias(struct ui *); /* act.c: the next undo is of an alias */
 void listmenu_free(struct ui *);
 bool listmenu_key(struct ui *, ckey); /* in POPUP_LIST */
 
+/* ---- query.c: addresses from vCard files and the query command ---- */
+struct founds;
+void query_start(struct ui *);
+/* Adds what is known of `prefix`, and asks for more; ui_prompt_more when that is here. */
+void query_addresses(struct ui *, struct str prefix, struct founds *);
+void query_free(struct ui *);
+
 /* ---- sieve.c, rule.c ---- */
 void scripts_free(struct ui *);
 bool scripts_key(struct ui *, ckey); /* in POPUP_SCRIPTS */
@@ -139,6 +146,7 @@ struct extra {
     struct list_menu *listmenu;
     struct scripts *scripts;
     struct rule_draft *rule;
+    struct queries *queries;
     struct helper *leaving; /* asks a list's host */
     bool terminal_taken;
     bool unsending;    /* the user takes last_out back */

@@ -1,5 +1,6 @@
 /* Names for completion: mailboxes, tags, addresses, accounts, keys; each with what it is. */
-#include "ui/private.h"
+#include "client/book.h"
+#include "ui/extra.h"
 
 struct emitting {
     cmd_emit_fn *emit;
@@ -8,15 +9,34 @@ struct emitting {
     const char *help;
 };
 
-static void emit_address(void *arg, struct str name, struct str addr)
+static void emit_address(const struct emitting *e, struct str name, struct str addr)
 {
-    struct emitting *e = arg;
     struct buf word = BUF_INIT(800), help = BUF_INIT(400);
     text_from_bytes(addr, TEXT_FOLD_SPACE, &word);
     text_from_bytes(name, TEXT_FOLD_SPACE, &help);
     e->emit(e->arg, buf_z(&word), buf_z(&help));
     buf_fini(&word);
     buf_fini(&help);
+}
+
+static void add_met(void *arg, const struct address_row *row)
+{
+    founds_add(arg, row->name, row->addr, row->weight, row->last);
+}
+
+/* Met in mail, the likeliest first; then those of files and of the query command. */
+static void emit_addresses(struct ui *ui, const struct emitting *e, struct str prefix)
+{
+    struct founds all = {.n = 0};
+    struct err err = ERR_INIT;
+    for (unsigned a = 0; a < ui->accts.n; a++)
+        if (ui->accts.list[a].reader)
+            reader_addresses(ui->accts.list[a].reader, prefix, 50, add_met, &all, &err);
+    query_addresses(ui, prefix, &all);
+    founds_sort(&all);
+    for (size_t i = 0; i < all.n; i++)
+        emit_address(e, str_z(all.list[i].name), str_z(all.list[i].addr));
+    founds_free(&all);
 }
 
 /* Those in a blank-separated list, with a sign before each in "+x -y". */
@@ -123,7 +143,6 @@ static void emit_keys(struct ui *ui, struct emitting e)
 void ui_names(void *context, enum arg_kind kind, struct str prefix, cmd_emit_fn *emit, void *arg)
 {
     struct ui *ui = context;
-    struct err err = ERR_INIT;
     struct emitting e = {emit, arg, "", ""};
     switch (kind) {
     case ARG_MAILBOX:
@@ -134,9 +153,7 @@ void ui_names(void *context, enum arg_kind kind, struct str prefix, cmd_emit_fn 
         emit_tags(ui, e, prefix, kind == ARG_TAGS);
         break;
     case ARG_ADDRESS:
-        for (unsigned a = 0; a < ui->accts.n; a++)
-            if (ui->accts.list[a].reader)
-                reader_addresses(ui->accts.list[a].reader, prefix, 50, emit_address, &e, &err);
+        emit_addresses(ui, &e, prefix);
         break;
     case ARG_KEYS:
         emit_keys(ui, e);

@@ -319,7 +319,7 @@ struct ui {
     bool index_held;            /* it does not go on with them */
     uint32_t index_from;        /* how many there were at most since they began to wait, and when that was */
     int64_t index_ms;
-    struct watch *live_timer; /* until the list of hits that is shown is asked again */
+    struct watch *live_timer;   /* until the list of hits that is shown is asked again */
     struct watch *rank_timer;   /* while the cursor's number in the list is counted */
     struct watch *search_timer; /* of the shown buffer, so seen_timer and progress_timer */
 
@@ -606,6 +606,8 @@ void ui_palette(struct ui *);
 void ui_prompt_key(struct ui *, ckey);
 void ui_prompt_close(struct ui *);
 void ui_prompt_changed(struct ui *);
+/* More is known than at the last Tab, which found nothing: it is done now, where the line still ends with `term`. */
+void ui_prompt_more(struct ui *, struct str term);
 bool ui_find_box(struct ui *, const char *name, unsigned *account_r, uint64_t *box_r);
 
 /* ---- names.c ---- */

@@ -391,6 +391,15 @@ void ui_prompt_changed(struct ui *ui)
         p->change(ui, p->arg, p->edit.p);
 }
 
+void ui_prompt_more(struct ui *ui, struct str term)
+{
+    struct prompt *p = &ui->prompt;
+    struct str typed = str_trim((struct str){p->edit.p, p->edit.at});
+    bool asks = (p->kind == PROMPT_ASK || p->kind == PROMPT_COMMAND) && p->completes && !p->open;
+    if (asks && typed.n >= term.n && str_eq(str_sub(typed, typed.n - term.n, typed.n), term))
+        complete(ui, 1);
+}
+
 /* ---- keys ---- */
 static void accept_line(struct ui *ui)
 {

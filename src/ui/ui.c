@@ -428,6 +428,7 @@ struct ui *ui_new(const struct ui_start *start, struct loop *loop, struct client
     for (unsigned a = 0; a < ui->accts.n && start->offline; a++)
         queue_offline(ui, a, true);
     extra_start(ui);
+    query_start(ui);
     ui_event(ui, EVENT_STARTUP, NULL);
     return ui;
 }

@@ -22,7 +22,7 @@ BELOW = {
     "net": ("base", "conf", "mail"),
     "sync": ("base", "conf", "ipc", "mail", "store"),
     "mime": ("base", "mail"),
-    "client": ("base", "conf", "ipc"),
+    "client": ("base", "conf", "ipc", "mail"),
     "spawn": ("base", "conf", "ipc"),
     "fetch": ("base", "conf", "ipc", "mail", "maildir", "net"),
     "index": ("base", "conf", "ipc", "mail"),

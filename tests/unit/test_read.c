@@ -431,11 +431,11 @@ static void test_boxes(void **state)
 }
 
 static char found[400];
-static void on_address(void *arg, struct str name, struct str addr)
+static void on_address(void *arg, const struct address_row *row)
 {
     (void)arg;
     size_t n = strlen(found);
-    snprintf(found + n, sizeof found - n, "%.*s <%.*s>; ", STR_FMT(name), STR_FMT(addr));
+    snprintf(found + n, sizeof found - n, "%.*s <%.*s>; ", STR_FMT(row->name), STR_FMT(row->addr));
 }
 
 static const char *complete(const char *prefix)

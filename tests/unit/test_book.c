@@ -1,0 +1,149 @@
+/* client/book: directories of vCard files, the order of what is found, and query commands. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "client/book.h"
+
+static char dir[] = "/tmp/tuimail-test-book-XXXXXX";
+
+static void put(const char *name, const char *text)
+{
+    struct err err = ERR_INIT;
+    char *path = path_join(dir, name);
+    /* another time of the directory, whatever the clock's grain */
+    struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, {.tv_sec = 1}};
+    static long second = 1000;
+    assert_true(fs_write_atomic(path, 0600, str_z(text), &err));
+    times[1].tv_sec = ++second;
+    assert_int_equal(utimensat(AT_FDCWD, dir, times, 0), 0);
+    free(path);
+}
+
+static const char *found(const struct book *b, const char *prefix)
+{
+    static char out[1000];
+    struct founds f = {.n = 0};
+    book_find(b, str_z(prefix), 50, &f);
+    founds_sort(&f);
+    out[0] = '\0';
+    for (size_t i = 0; i < f.n; i++)
+        snprintf(out + strlen(out), sizeof out - strlen(out), "%s <%s>;", f.list[i].name, f.list[i].addr);
+    founds_free(&f);
+    return out;
+}
+
+static void read_all(struct book *b)
+{
+    while (book_step(b, 1))
+        continue;
+}
+
+static void test_book(void **state)
+{
+    (void)state;
+    put("a.vcf",
+        "BEGIN:VCARD\r\nUID:u1\r\nFN:Alice Example\r\nNICKNAME:Liz\r\nEMAIL:alice@example.org\r\nEND:VCARD\r\n");
+    put("b.VCF", "BEGIN:VCARD\r\nFN:Bob Builder\r\nEMAIL:bob@example.net\r\nEMAIL:b@work.example\r\nEND:VCARD\r\n");
+    put("g.vcf", "BEGIN:VCARD\r\nKIND:group\r\nFN:Team\r\nMEMBER:urn:uuid:u1\r\nMEMBER:mailto:bob@example.net\r\n"
+                 "MEMBER:urn:uuid:gone\r\nEND:VCARD\r\n");
+    put("notes.txt", "BEGIN:VCARD\r\nFN:No\r\nEMAIL:no@example.org\r\nEND:VCARD\r\n");
+    put("broken.vcf", "BEGIN:VCARD\r\nFN:Cut");
+    char both[200];
+    snprintf(both, sizeof both, "%s/none:%s", dir, dir);
+    struct book *b = book_new(both);
+    assert_string_equal(found(b, ""), "");
+    read_all(b);
+    assert_int_equal(book_unread(b), 1);
+    assert_string_equal(found(b, "ali"), "Alice Example <alice@example.org>;");
+    assert_string_equal(found(b, "liz"), "Alice Example <alice@example.org>;");
+    assert_string_equal(found(b, "example ali"), "Alice Example <alice@example.org>;");
+    assert_string_equal(found(b, "ice"), "");
+    assert_string_equal(found(b, "work"), "Bob Builder <b@work.example>;");
+    assert_string_equal(found(b, "team"), "Team <alice@example.org, bob@example.net>;");
+    assert_string_equal(found(b, "no@"), "");
+    /* nothing changed: nothing is read; then a card goes and another comes */
+    assert_false(book_step(b, 1));
+    char *path = path_join(dir, "b.VCF");
+    unlink(path);
+    free(path);
+    put("c.vcf", "BEGIN:VCARD\r\nFN:Carol\r\nEMAIL:carol@example.org\r\nEND:VCARD\r\n");
+    assert_true(book_step(b, 1));
+    assert_string_equal(found(b, "work"), "Bob Builder <b@work.example>;"); /* what is known serves meanwhile */
+    read_all(b);
+    assert_string_equal(found(b, "work"), "");
+    assert_string_equal(found(b, "car"), "Carol <carol@example.org>;");
+    book_free(&b);
+}
+
+static void test_order(void **state)
+{
+    (void)state;
+    struct founds f = {.n = 0};
+    founds_add(&f, STR("Book"), STR("book@example.org"), 0, 0);
+    founds_add(&f, STR(""), STR("old@example.org"), 3, 10);
+    founds_add(&f, STR("New"), STR("new@example.org"), 3, 20);
+    founds_add(&f, STR("Often"), STR("often@example.org"), 2, 5);
+    founds_add(&f, STR("Old"), STR("OLD@example.org"), 0, 0);
+    founds_add(&f, STR("Often"), STR("Often@Example.org"), 2, 5);
+    founds_sort(&f);
+    static const char *const want[] = {"often@example.org", "new@example.org", "old@example.org", "book@example.org"};
+    assert_int_equal(f.n, COUNT(want));
+    for (size_t i = 0; i < f.n; i++)
+        assert_string_equal(f.list[i].addr, want[i]);
+    assert_string_equal(f.list[2].name, "Old");
+    founds_free(&f);
+}
+
+static void test_query(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *option, *want;
+    } commands[] = {
+        {"lbdbq", "lbdbq \"$1\""},
+        {"khard email --parsable %s", "khard email --parsable \"$1\""},
+        {"abook --mutt-query '%s'", "abook --mutt-query \"$1\""},
+        {"x \"%s\" | sort", "x \"$1\" | sort"},
+    };
+    for (size_t i = 0; i < COUNT(commands); i++) {
+        struct buf out = BUF_INIT(1000);
+        query_command(commands[i].option, &out);
+        assert_string_equal(buf_z(&out), commands[i].want);
+        buf_fini(&out);
+    }
+    struct founds f = {.n = 0};
+    query_parse(STR("searching ... 3 found\na@b.c\tAl Ex\tnote\nno address\tx\nb@b.c\t\r\nc@b.c\x01\ty\n\n"), 50, &f);
+    assert_int_equal(f.n, 2);
+    assert_string_equal(f.list[0].name, "Al Ex");
+    assert_string_equal(f.list[1].addr, "b@b.c");
+    query_parse(STR("d@b.c\tD\ne@b.c\tE\n"), 1, &f);
+    assert_int_equal(f.n, 3);
+    founds_free(&f);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_book), cmocka_unit_test(test_order),
+                                       cmocka_unit_test(test_query)};
+    if (!mkdtemp(dir))
+        return 1;
+    int status = cmocka_run_group_tests(tests, NULL, NULL);
+    static const char *const names[] = {"a.vcf", "c.vcf", "g.vcf", "notes.txt", "broken.vcf"};
+    for (size_t i = 0; i < COUNT(names); i++) {
+        char *path = path_join(dir, names[i]);
+        unlink(path);
+        free(path);
+    }
+    rmdir(dir);
+    return status;
+}
