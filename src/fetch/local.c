@@ -289,6 +289,48 @@ static bool step_flags(struct fetch *f, struct msg *m, struct err *err)
     return maildir_flags(md, s->folder, name, s->flags, err) && local_place(f, s->step, s->box, s->folder, name, err);
 }
 
+/* ---- Copies that an earlier program may have made: all programs were killed, or this one, before the store knew ---- */
+struct copies {
+    char folder[256];
+    uint64_t *keys;
+    size_t n, cap;
+};
+
+static bool on_copy(void *arg, struct str unique)
+{
+    struct copies *c = arg;
+    uint64_t key = maildir_copy_key(unique);
+    if (key && c->n == c->cap)
+        c->keys = mem_resize(c->keys, c->cap = c->cap ? c->cap * 2 : 64, sizeof *c->keys);
+    if (key)
+        c->keys[c->n++] = key;
+    return true;
+}
+
+static int by_value(const void *a, const void *b)
+{
+    const uint64_t *x = a, *y = b;
+    return (*x > *y) - (*x < *y);
+}
+
+/* The names of a folder are read once, for all that is copied into it again. */
+static bool copied_before(struct maildir *md, const struct m_STEP_MAILDIR_MOVE *s, struct str from, struct buf *name,
+                          struct err *err)
+{
+    static struct copies c;
+    static bool known;
+    if (!known || !str_eqz(s->target_folder, c.folder)) {
+        c.n = 0;
+        snprintf(c.folder, sizeof c.folder, "%.*s", STR_FMT(s->target_folder));
+        known = maildir_names(md, s->target_folder, on_copy, &c, err);
+        *err = ERR_INIT;
+        if (c.n > 1)
+            qsort(c.keys, c.n, sizeof *c.keys, by_value);
+    }
+    return c.n > 0 && bsearch(&s->key, c.keys, c.n, sizeof *c.keys, by_value) &&
+           maildir_copied(md, from, s->target_folder, s->key, name, err);
+}
+
 static bool step_move(struct fetch *f, struct msg *m, struct err *err)
 {
     const struct m_STEP_MAILDIR_MOVE *s = &m->u.STEP_MAILDIR_MOVE;
@@ -298,7 +340,8 @@ static bool step_move(struct fetch *f, struct msg *m, struct err *err)
     bool ok = md != NULL;
     struct str from = ok ? named_now(md, s->folder, s->name, whole) : s->name;
     if (ok && s->copy)
-        ok = maildir_copy(md, s->folder, from, s->target_folder, &name, err);
+        ok = (s->again && copied_before(md, s, from, &name, err)) ||
+             (err->kind == ERR_NONE && maildir_copy(md, s->folder, from, s->target_folder, s->key, &name, err));
     else if (ok)
         ok = maildir_move(md, s->folder, from, s->target_folder, err) && buf_adds(&name, from);
     ok = ok && local_place(f, s->step, s->target, s->target_folder, buf_str(&name), err);

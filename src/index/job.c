@@ -2,6 +2,7 @@
 #include "index/index.h"
 
 #include "mail/mail.h"
+#include "mail/mark.h"
 #include "mail/tag.h"
 
 #include <errno.h>
@@ -499,6 +500,37 @@ static bool set_marks(struct job *j, notmuch_message_t *m, struct str marks)
     return ok;
 }
 
+static struct mark mark_of(const char *file)
+{
+    const char *slash = strrchr(file, '/');
+    struct str name = str_z(slash ? slash + 1 : file);
+    size_t flags;
+    return mark_read(str_find(name, ':', &flags) ? str_sub(name, 0, flags) : name);
+}
+
+/* The whole mail has taken the place of its header, and whoever was to say so was killed: the header's path goes. */
+static bool stubs_gone(struct job *j, notmuch_message_t *m, const char *full)
+{
+    const char *gone[8]; /* as many copies as one mail has at most, and the next time the others */
+    size_t n = 0;
+    struct mark mine = mark_of(full);
+    if (!mine.tag || mine.stub)
+        return true;
+    notmuch_filenames_t *files = notmuch_message_get_filenames(m);
+    for (; notmuch_filenames_valid(files) && n < COUNT(gone); notmuch_filenames_move_to_next(files)) {
+        const char *file = notmuch_filenames_get(files);
+        struct mark mark = mark_of(file);
+        if (mark.stub && mark.tag == mine.tag && in_maildir(j->ix, file) && access(file, F_OK) != 0 &&
+            (gone[n] = arena_dup(j->arena, file, strlen(file))) != NULL)
+            n++;
+    }
+    notmuch_filenames_destroy(files);
+    bool ok = true;
+    for (size_t i = 0; ok && i < n; i++)
+        ok = nm(j, notmuch_database_remove_message(j->ix->db, gone[i]), "removing");
+    return ok;
+}
+
 static bool add_file(struct job *j, const char *full, const struct envelope *of, struct str tags)
 {
     notmuch_message_t *m = by_path(j, full);
@@ -510,6 +542,11 @@ static bool add_file(struct job *j, const char *full, const struct envelope *of,
         known ? NOTMUCH_STATUS_SUCCESS : notmuch_database_index_file(j->ix->db, full, j->ix->opts, &m);
     bool alone = !known && status == NOTMUCH_STATUS_SUCCESS;
     ok = ok && nm(j, status, "indexing");
+    if (ok && m != NULL && !alone && mark_of(full).tag) {
+        ok = stubs_gone(j, m, full);
+        notmuch_message_destroy(m);
+        m = ok ? by_path(j, full) : NULL; /* read anew */
+    }
     if (ok && m != NULL) { /* frozen, so that it is written once */
         ok = nm(j, notmuch_message_freeze(m), "properties") && set_marks(j, m, of->marks) &&
              (alone ? set_tags(j, m, tags) : settle(j, m, full, NULL, tags));

@@ -481,8 +481,57 @@ bool maildir_move(struct maildir *m, struct str folder, struct str unique, struc
     return false;
 }
 
-bool maildir_copy(struct maildir *m, struct str folder, struct str unique, struct str target, struct buf *unique_r,
-                  struct err *err)
+/* A copy is named after its original and the key: whoever makes it again finds it. */
+static void copy_name(struct str unique, uint64_t key, const struct mark *mark, char name[208])
+{
+    char words[MARK_MAX] = "";
+    size_t digits = 0;
+    while (digits < unique.n && digits < 12 && unique.p[digits] >= '0' && unique.p[digits] <= '9')
+        digits++;
+    if (mark->stub) /* else the copy is a mail of its own */
+        mark_write(mark, words);
+    snprintf(name, 208, "%.*s.C%016llx%s" MARK_END, digits ? (int)digits : 1, digits ? unique.p : "0",
+             (unsigned long long)key, words);
+}
+
+uint64_t maildir_copy_key(struct str unique)
+{
+    size_t at;
+    uint64_t key = 0;
+    if (!str_find(unique, '.', &at) || unique.n < at + 18 || unique.p[at + 1] != 'C')
+        return 0;
+    for (size_t i = at + 2; i < at + 18; i++) {
+        const char *digits = "0123456789abcdef", *digit = memchr(digits, unique.p[i], 16);
+        if (!digit)
+            return 0;
+        key = key << 4 | (uint64_t)(digit - digits);
+    }
+    return key;
+}
+
+bool maildir_copied(struct maildir *m, struct str unique, struct str target, uint64_t key, struct buf *unique_r,
+                    struct err *err)
+{
+    char name[208], file[256];
+    const char *sub;
+    struct mark mark = mark_read(unique);
+    struct err ignored = ERR_INIT;
+    for (int whole = 0; whole < 2; whole++) { /* the body of a stub may have come to either since */
+        copy_name(unique, key, whole ? &(struct mark){0} : &mark, name);
+        if (!md_find(m, target, str_z(name), &sub, file, &ignored))
+            continue;
+        int dir = md_open_dir(m, target, sub, err);
+        bool ok = dir >= 0 &&
+                  (fsync(dir) == 0 || err_sys(err, err_from_errno(errno), errno, "cannot make %s durable", m->path));
+        if (dir >= 0)
+            close(dir);
+        return ok && buf_addz(unique_r, name);
+    }
+    return false;
+}
+
+bool maildir_copy(struct maildir *m, struct str folder, struct str unique, struct str target, uint64_t key,
+                  struct buf *unique_r, struct err *err)
 {
     struct maildir_file f;
     int fd = maildir_message(m, folder, unique, &f, NULL, err);
@@ -491,7 +540,9 @@ bool maildir_copy(struct maildir *m, struct str folder, struct str unique, struc
     struct delivery *d = maildir_begin(m, target, err);
     bool ok = d != NULL;
     struct mark mark = mark_read(unique);
-    if (ok && mark.stub) /* else the copy is a mail of its own */
+    if (ok && key)
+        copy_name(unique, key, &mark, d->unique);
+    else if (ok && mark.stub) /* else the copy is a mail of its own */
         delivery_mark(d, &mark);
     char chunk[65536];
     ssize_t n = 0;

@@ -89,10 +89,15 @@ int maildir_message(struct maildir *, struct str folder, struct str unique, stru
 /* Sets exactly `flags` of those a name can hold (S R F T D P); letters unknown to us stay. Moves from new/ to cur/. */
 bool maildir_flags(struct maildir *, struct str folder, struct str unique, uint32_t flags, struct err *);
 /* Within the same Maildir; the unique part stays for a move and is new for a copy (`unique_r`; the copy of a stub is
- * one). */
+ * one), made of the original's and the key; 0: of chance. */
 bool maildir_move(struct maildir *, struct str folder, struct str unique, struct str target, struct err *);
-bool maildir_copy(struct maildir *, struct str folder, struct str unique, struct str target, struct buf *unique_r,
-                  struct err *);
+bool maildir_copy(struct maildir *, struct str folder, struct str unique, struct str target, uint64_t key,
+                  struct buf *unique_r, struct err *);
+/* The key in the name of a copy; 0: it is none, or has no such name. */
+uint64_t maildir_copy_key(struct str unique);
+/* The copy with that key, made before: its name, once it is durable. False: it is not there, or *err. */
+bool maildir_copied(struct maildir *, struct str unique, struct str target, uint64_t key, struct buf *unique_r,
+                    struct err *);
 bool maildir_remove(struct maildir *, struct str folder, struct str unique, struct err *);
 
 /* ---- Folders -------------------------------------------------------------------------------------------------- */

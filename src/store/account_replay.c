@@ -326,6 +326,8 @@ static struct step *local_item(struct acct *a, const struct db_batch *b, const s
     struct db_msg m;
     struct err err = ERR_INIT;
     uint32_t flags = 0;
+    uint64_t key = 0;
+    bool again = false;
     switch (b->kind) {
     case INTENT_FLAGS:
         if (db_msg_get(a->db, it->msg, &m, &err))
@@ -334,8 +336,11 @@ static struct step *local_item(struct acct *a, const struct db_batch *b, const s
                     .flags = (flags | b->set) & ~b->clear);
     case INTENT_MOVE:
     case INTENT_COPY:
+        if (it->copy)
+            again = db_copy_begins(a->db, it->copy, &key);
         return STEP(a, command_done, -1, STEP_MAILDIR_MOVE, .box = b->box, .folder = b->box_name, .name = it->name,
-                    .target = b->target, .target_folder = b->target_name, .copy = b->kind == INTENT_COPY);
+                    .target = b->target, .target_folder = b->target_name, .copy = b->kind == INTENT_COPY, .key = key,
+                    .again = again);
     case INTENT_PURGE:
         return STEP(a, command_done, -1, STEP_MAILDIR_REMOVE, .box = b->box, .folder = b->box_name, .name = it->name);
     default:

@@ -472,6 +472,8 @@ static void recover(struct db *db, unsigned *opened)
     int64_t any;
     if (q_one(db, &any, "SELECT 1 FROM intent WHERE state=2 AND state<3 LIMIT 1", "") && any)
         *opened |= DB_HAS_UNKNOWN;
+    if (q_one(db, &any, "SELECT max(t.copy) FROM intent i JOIN item t ON t.intent=i.id WHERE i.state<3", ""))
+        db->copies = (uint64_t)any;
     q_one(db, &any, "SELECT EXISTS(SELECT 1 FROM unindex)", "");
     db->has_unindex = any;
     q_one(db, &any, "SELECT EXISTS(SELECT 1 FROM uidl WHERE msg>0)", "");

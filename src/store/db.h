@@ -394,6 +394,9 @@ struct batch_mem;
 struct batch_mem *db_batch_take(struct db *); /* what the last batch borrows from is the caller's now */
 void db_batch_free(struct batch_mem **);      /* NULL-safe */
 bool db_intents_sent(struct db *, const uint64_t *intents, size_t n, struct err *);
+/* A step that makes the file of that copy's row (COPY in a Maildir) is about to be sent: *key_r is its own, in this and
+ * every later run. True: it may have been sent before. */
+bool db_copy_begins(struct db *, uint64_t copy, uint64_t *key_r);
 /* What became of one message of an intent, as the server says it (MOVED, APPENDED, MAILDIR_IS); in any order, twice
  * does no harm. db_item_moved: MOVE, COPY, APPEND: the new place (uid 0: done, but the server did not say where). `msg`
  * 0 for APPEND. db_item_found: the place from which it must be taken. db_item_failed: this message only; the row

@@ -126,6 +126,7 @@ struct db {
     bool has_loose;   /* some row waits for its place */
     bool has_pending; /* some intent is pending: rows may need the slow way */
     bool has_held;    /* pending intents name messages without a row */
+    uint64_t copies;  /* the files of copies up to this row may have been begun */
     bool has_ledger;  /* of POP3: any message is in it */
     bool has_unindex;
     struct imap scan; /* ids seen by the running Maildir scan */

@@ -504,6 +504,15 @@ bool db_item_moved(struct db *db, uint64_t intent, uint64_t msg, uint32_t uidval
     return call_leave(db, own, err);
 }
 
+bool db_copy_begins(struct db *db, uint64_t copy, uint64_t *key_r)
+{
+    bool again = copy <= db->copies;
+    db->copies = MAX(db->copies, copy);
+    *key_r = sql_hash(&db->q, (struct str){(const char *)&copy, sizeof copy});
+    *key_r += *key_r == 0; /* which says that there is none */
+    return again;
+}
+
 bool db_item_found(struct db *db, uint64_t msg, uint64_t box, uint32_t uidvalidity, uint32_t uid, struct err *err)
 {
     bool own;

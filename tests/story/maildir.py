@@ -209,6 +209,39 @@ def test_killed_while_renaming():
             equal([md.subjects("B" + n) for n in below], [["in it" + n] for n in below])
 
 
+def test_killed_while_copying():
+    """All programs killed before each sync and rename of two copies, also when the file has its name and nobody knows: each is there once."""
+    for at in range(1, 7):
+        with tap.directory() as root:
+            md = Maildir(os.path.join(root, "Mail"))
+            md.make("B")
+            for name in ("one", "two"):
+                md.add(name)
+            os.makedirs(os.path.join(root, "bob"))
+            bob = User(os.path.join(root, "bob"), account=False, lines="account work maildir:%s\n" % md.root)
+            steps = Steps(root, md.root)
+            with bob.at_screen(cols=100, env=steps.env) as term:
+                term.wait(lambda screen: "1 of 2" in screen and re.search(r" B\b", screen))
+                term.keys("Home", "t", "t")
+                term.wait("2 selected")
+                steps.arm(0, COUNT_ONLY, kinds="RS", role="fetch")
+                steps.next(at, KILL_ALL)
+                term.command("copy B")
+                eventually("it is killed", lambda: steps.fired)
+            for pid, _ in bob.programs():
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            steps.disarm()
+            with bob.at_screen(cols=100, env=steps.env) as term:
+                eventually("both are there", lambda: len(md.files("B")) >= 2)
+                term.go("B", "of 2")
+                term.wait("queued", gone=True)
+                eventually("and once", lambda: md.subjects("B") == ["one", "two"])
+            bob.run("fetch")
+            equal(md.subjects("B"), ["one", "two"], "killed at step %d" % at)
+            equal(md.subjects(), ["one", "two"])
+
+
 def test_names_that_cannot_be():
     with at_maildir(folders=("ok",)) as (md, term, bob):
         for name, why in (("a/b", "a dot makes a level"), ("..", "a dot makes a level"), ("a..b", "a dot makes a level"),

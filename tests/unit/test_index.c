@@ -108,6 +108,28 @@ static void a_maildir_is_left_alone(void **state)
     free(dir);
 }
 
+/* The body of a mail came in place of its header, and whoever was to say that the name is another was killed. */
+static void a_stub_that_is_whole_is_forgotten(void **state)
+{
+#define MARKED(stub, flags) "home/cur/1.R1" stub "_t00000000000000aa.tuimail:2," flags
+    struct place *p = *state;
+    write_mail(p, MARKED("_s0000000000001000", ""), body_mail);
+    add(p, 1, MARKED("_s0000000000001000", ""), "unread");
+    commit(p, 1);
+    char *from = mail_file(p, MARKED("_s0000000000001000", "")), *to = mail_file(p, MARKED("", "S"));
+    assert_int_equal(rename(from, to), 0);
+    add(p, 2, MARKED("", "S"), "");
+    commit(p, 2);
+    struct buf file = BUF_INIT(1000);
+    buf_addf(&file, "%s\n", to);
+    notmuch_says(p, "files", "zebra", buf_z(&file));
+    notmuch_says(p, "tags", "zebra", "attachment\n");
+    buf_fini(&file);
+    free(from);
+    free(to);
+#undef MARKED
+}
+
 /* THREATS 107 */
 static void a_spoofed_id_is_another_message(void **state)
 {
@@ -357,7 +379,8 @@ static uint64_t box_with(struct db *db, const char *name, uint8_t role, uint32_t
     bool dropped;
     struct db_box box = {
         .name = str_z(name), .utf8 = str_z(name), .delim = '/', .role = role, .exists = 1000, .unread = UINT32_MAX};
-    if (!db_box_put(db, &box, &id, &err) || !db_box_open(db, id, uidvalidity, 1001, 1000, false, true, STR(""), &dropped, &err))
+    if (!db_box_put(db, &box, &id, &err) ||
+        !db_box_open(db, id, uidvalidity, 1001, 1000, false, true, STR(""), &dropped, &err))
         fail_msg("%s", err.text);
     return id;
 }
@@ -676,6 +699,7 @@ int main(void)
         TEST(headers_are_found_and_their_files_go),
         TEST(a_body_is_indexed_under_the_same_path),
         TEST(a_maildir_is_left_alone),
+        TEST(a_stub_that_is_whole_is_forgotten),
         TEST(mail_of_the_world),
         TEST(a_spoofed_id_is_another_message),
         TEST(hostile_mail_fails_alone),

@@ -212,7 +212,7 @@ static void test_replace(void **state)
     assert_true(mark_read(buf_str(&stub)).stub == 4096 && mark_read(buf_str(&stub)).tag == 7);
     assert_true(mark_whole(buf_str(&stub), &whole));
     assert_true(mark_read(buf_str(&whole)).stub == 0 && mark_read(buf_str(&whole)).tag == 7);
-    assert_true(maildir_copy(f->m, STR(""), buf_str(&stub), STR(""), &copy, &f->err)); /* a stub too */
+    assert_true(maildir_copy(f->m, STR(""), buf_str(&stub), STR(""), 0, &copy, &f->err)); /* a stub too */
     assert_true(mark_read(buf_str(&copy)).stub == 4096 && mark_read(buf_str(&copy)).tag == 7);
     assert_false(str_eq(buf_str(&copy), buf_str(&stub)));
     assert_true(maildir_flags(f->m, STR(""), buf_str(&stub), FLAG_SEEN | FLAG_FLAGGED, &f->err));
@@ -419,7 +419,16 @@ static void test_folders(void **state)
     assert_true(maildir_move(f->m, STR(""), buf_str(&u), STR("Lists.kernel"), &f->err));
     assert_int_equal(scan(f, "", NULL).n, 0);
     assert_int_equal(scan(f, "Lists.kernel", NULL).flags, FLAG_SEEN);
-    assert_true(maildir_copy(f->m, STR("Lists.kernel"), buf_str(&u), STR(""), &copy, &f->err));
+    assert_true(maildir_copy(f->m, STR("Lists.kernel"), buf_str(&u), STR(""), 7, &copy, &f->err));
+    assert_int_equal(maildir_copy_key(buf_str(&copy)), 7);
+    assert_int_equal(maildir_copy_key(buf_str(&u)), 0);
+    struct buf again = BUF_INIT(255); /* whoever made it died before anybody heard of it */
+    assert_true(maildir_copied(f->m, buf_str(&u), STR(""), 7, &again, &f->err));
+    assert_true(str_eq(buf_str(&again), buf_str(&copy)));
+    struct err none = ERR_INIT;
+    assert_false(maildir_copied(f->m, buf_str(&u), STR(""), 8, &again, &none));
+    assert_int_equal(none.kind, ERR_NONE);
+    buf_fini(&again);
     assert_string_not_equal(buf_z(&copy), buf_z(&u));
     assert_int_equal(scan(f, "", NULL).flags, FLAG_SEEN);
     assert_false(maildir_move(f->m, STR(""), buf_str(&copy), STR("Nowhere"), &f->err));
