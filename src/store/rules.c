@@ -175,6 +175,23 @@ static void batch_fail(struct rules *x, enum err_kind kind, const char *why)
     x->timer = loop_after(x->srv->loop, wait, timer_fired, x);
 }
 
+void rules_change(struct rules *x)
+{
+    if (x->acct)
+        batch_fail(x, x->now ? ERR_CANCELED : ERR_NONE, "the rules have changed meanwhile");
+}
+
+void rules_changed(struct rules *x)
+{
+    size_t n = x->srv->conf->nrules;
+    x->broken = mem_resize(x->broken, n + 1, sizeof *x->broken);
+    memset(x->broken, 0, (n + 1) * sizeof *x->broken); /* they may be named once more */
+    x->look = true;
+    for (size_t i = 0; i < x->srv->naccts; i++)
+        if (x->srv->accts[i]->db)
+            db_set_rules(x->srv->accts[i]->db, conf_has_rules(x->srv->conf, x->srv->accts[i]->name));
+}
+
 static void rule_broken(struct rules *x, const char *why)
 {
     const struct rule *r = &x->srv->conf->rules[x->at];

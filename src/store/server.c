@@ -96,6 +96,11 @@ static uint64_t conf_stamp(const struct conf *conf)
     return all;
 }
 
+void server_conf_taken(struct server *s)
+{
+    s->conf_stamp = conf_stamp(s->conf);
+}
+
 int server_conf_changed(struct server *s)
 {
     if (conf_stamp(s->conf) == s->conf_stamp)

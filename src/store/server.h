@@ -80,6 +80,7 @@ struct server {
 /* A client comes, and tuimailrc is another one by now. 1: this store ends without a word, and one that reads it is
  * started by the client; 2: it cannot, others are here or something is under way; 0: it is the same. */
 int server_conf_changed(struct server *);
+void server_conf_taken(struct server *); /* what the files say more by now was told us */
 /* Takes `chan_fd` over. Returns the exit status when the work has ended. Blocks (it is the program). */
 int server_run(struct conf *, const char *root, int chan_fd);
 uint64_t server_id(struct server *);
@@ -131,6 +132,9 @@ void rules_look(struct rules *);
 void rules_stuck(struct rules *, const char *why);
 void rules_ask(struct rules *, struct acct *, uint64_t client, const struct m_RULES_RUN *);
 void rules_do(struct acct *, uint64_t client, const struct m_RULES_DO *);
+/* There will be one more, or there is now: what is under way is begun anew, for it knows the rules by their places. */
+void rules_change(struct rules *);
+void rules_changed(struct rules *);
 bool rules_busy(const struct rules *); /* mail waits that they could look at now, or soon */
 void rules_started(struct rules *, uint64_t tag, int fd);
 bool rules_exited(struct rules *, uint64_t tag, struct str text); /* false: not ours */

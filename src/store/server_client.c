@@ -477,8 +477,15 @@ static void on_setting(struct client *c, struct msg *m)
     struct err err = ERR_INIT;
     unsigned number = 1;
     int got = line_next(&rest, "", &number, &line, &err);
-    bool ok = got > 0 && (setting_ok(&line) || err_set(&err, ERR_USAGE, "it takes effect when tuimail starts")) &&
-              conf_run(c->srv->conf, &line, &err);
+    bool ok = got > 0 && (setting_ok(&line) || err_set(&err, ERR_USAGE, "it takes effect when tuimail starts"));
+    bool rule = ok && strcmp(line.words[0], "rule") == 0;
+    if (rule)
+        rules_change(c->srv->rules);
+    ok = ok && conf_run(c->srv->conf, &line, &err);
+    if (rule)
+        rules_changed(c->srv->rules);
+    if (rule && ok)
+        server_conf_taken(c->srv);
     if (got > 0)
         line_fini(&line);
     for (size_t i = 0; ok && i < c->srv->naccts; i++) {

@@ -127,7 +127,7 @@ static void on_list(struct ui *ui, void *arg, struct script_answer *a)
     }
     if (ui->popup.kind != POPUP_NONE && ui->popup.kind != POPUP_SCRIPTS)
         return; /* the user is elsewhere by now */
-    buf_addf(&title, "scripts of %s · e edits · n new · a activates · r renames · d deletes · q closes", s->account);
+    buf_addf(&title, "scripts of %s · e edits · n new · a active · r renames · d deletes · q", s->account);
     unsigned cur = ui->popup.kind == POPUP_SCRIPTS ? ui->popup.cur : 0;
     ui_popup(ui, POPUP_SCRIPTS, buf_z(&title));
     while (script_next(&rest, &kind, &name)) {

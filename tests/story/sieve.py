@@ -100,5 +100,35 @@ def test_story():
             contains(rest, GOOD.partition("\n")[2])
 
 
+def test_local_rule():
+    """Without such a server the rule is a line of our own file, and used at once for mail that comes."""
+    with tap.directory() as root:
+        server = Server(os.path.join(root, "dovecot"))
+        bob = User(os.path.join(root, "bob"), server, "bob")
+        listed = "List-Id: <dev.example.org>\n"
+        server.append("bob", "INBOX", [message("lunch"), message("patch one", extra=listed)])
+        with open(bob.rc) as f:
+            rc = f.read()
+        with bob.at_screen() as term:
+            term.wait("patch one")
+            eventually("the index has it", lambda: bob.run("count", "subject:patch").stdout == "1\n")
+            term.keys("Home")
+            term.command("make-rule")
+            term.wait("[x] mailing list: dev.example.org")
+            term.keys("F")
+            term.wait("[x] flag")
+            term.keys("w")
+            contains(term.wait("Keep this rule?"), "-account work -flag")
+            term.keys("y")
+            term.wait("Do the same to mail that is here: 1 message")
+            term.keys("n")
+            server.deliver("bob", message("patch two", extra=listed))
+            eventually("the rule is used", lambda: bob.run("search", "--format=text", "tag:flagged").stdout.count("patch two") == 1)
+            assert "patch one" not in bob.command("search", "tag:flagged")
+        with open(bob.rc) as f:
+            equal(f.read(), rc)
+        contains(bob.command("rules"), "dev.example.org")
+
+
 if __name__ == "__main__":
     tap.run(globals())
