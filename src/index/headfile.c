@@ -131,6 +131,31 @@ bool headfile_write(const char *path, const struct envelope *env, struct str msg
     return ok;
 }
 
+bool headfile_lend(struct index *ix, const char *path, const struct envelope *env, struct err *err)
+{
+    struct buf text = BUF_INIT(256u << 10);
+    if (ix->lent_fd < 0) {
+        ix->lent = path_join(ix->mail, ".header");
+        unlink(ix->lent); /* names of it that a kill has left keep what they have */
+        ix->lent_fd = open(ix->lent, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    }
+    if (ix->lent_fd < 0 || lseek(ix->lent_fd, 0, SEEK_SET) != 0)
+        return err_sys(err, err_from_errno(errno), errno, "cannot write a header file");
+    envelope_format(env, STR(""), &text);
+    /* cut at its end, not emptied first: ext4 would bring what was emptied to the disk at the next close */
+    bool ok = fs_write_all(ix->lent_fd, buf_str(&text), err) && ftruncate(ix->lent_fd, (off_t)text.n) == 0;
+    buf_fini(&text);
+    if (!ok || link(ix->lent, path) == 0)
+        return ok;
+    const char *slash = strrchr(path, '/');
+    if (errno != ENOENT || slash == NULL)
+        return false;
+    char *dir = mem_dup_n(path, (size_t)(slash - path));
+    ok = fs_mkdir_private(dir, err) && link(ix->lent, path) == 0;
+    free(dir);
+    return ok;
+}
+
 /* ---- Checking ---- */
 
 static const char *const address_fields[] = {"from",   "to",          "cc",        "bcc",      "reply-to",

@@ -47,15 +47,20 @@ struct index {
     struct chan *store;
     char *fields;      /* those that queries of tuimailrc ask for, one a line */
     struct buf remove; /* header files to remove after the commit, NUL after each */
+    char *lent;        /* one header file for all that are needed only for a moment; -1: none yet */
+    int lent_fd;
 };
+/* As headfile_write, by a link to a file that is written anew each time: making a file is dearer than indexing it. To
+ * be unlinked before the next is lent. False, with or without *err, where that cannot be: there is something. */
+bool headfile_lend(struct index *, const char *path, const struct envelope *, struct err *);
 /* Opens or creates; tells store (job 0) when it starts empty. A database that cannot be read is moved to
  * index/broken-TIME first, one of an older notmuch is upgraded. Waits while another program writes, and says so after a
  * while. What a newer notmuch wrote is not opened (index->newer says so). ERR_PERMISSION, ERR_DISK_FULL: nothing can be
  * written. */
 bool index_open(struct index *, struct err *);
 void index_close(struct index *); /* commits */
-/* Closes, removes the header files, opens again; what cannot be written is lost, as below. last: nothing waits behind it; what was built beside is searched from
- * now on. */
+/* Closes, removes the header files, opens again; what cannot be written is lost, as below. last: nothing waits behind
+ * it; what was built beside is searched from now on. */
 bool index_commit(struct index *, bool last, uint64_t *revision_r, struct err *);
 /* Begins anew, beside the database that is searched. */
 bool index_rebuild(struct index *, struct err *);

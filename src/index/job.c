@@ -624,9 +624,16 @@ static bool job_header(struct job *j, const struct m_INDEX_HEADER *m)
     const char *full = full_path(j, "", m->path);
     struct envelope env = {m->from_name, m->from_addr, m->to,   m->subject, m->msgid,
                            m->refs,      m->list_id,   m->date, STR("")};
-    if (full == NULL || !write_headfile(j, full, &env))
+    struct err ignored = ERR_INIT;
+    if (full == NULL)
         return false;
-    return add(j, m->path, full, &env, m->tags);
+    bool lent = !in_maildir(j->ix, full) && headfile_lend(j->ix, full, &env, &ignored);
+    if (!lent && !write_headfile(j, full, &env))
+        return false;
+    bool ok = add(j, m->path, full, &env, m->tags);
+    if (lent)
+        unlink(full);
+    return ok;
 }
 
 /* ---- Moving, removing, tagging ---- */

@@ -104,7 +104,7 @@ static void step_back(void)
 
 int main(int argc, char **argv)
 {
-    struct index ix = {.db = NULL};
+    struct index ix = {.lent_fd = -1};
     struct err err = ERR_INIT;
     char report[200];
     struct rlimit stack;
@@ -135,6 +135,9 @@ int main(int argc, char **argv)
     buf_fini(&ix.remove);
     free(ix.dir);
     free(ix.mail);
+    if (ix.lent != NULL)
+        unlink(ix.lent);
+    free(ix.lent);
     free(ix.config);
     free(ix.building);
     free(ix.fields);

@@ -9,7 +9,7 @@
 
 #include "store/account.h"
 
-#define BATCH_MAX 500
+#define BATCH_MAX 1000
 #define BEHIND_KEYS_MS 300
 #define QUEUE_HIGH (4u << 20)
 #define IDLE_STOP_MS 3000
