@@ -274,7 +274,8 @@ static void on_secret(struct ui *ui, const struct m_SECRET_WANTED *m)
     if (at < 0)
         return;
     struct acct *acct = &ui->accts.list[at];
-    acct->state = ACCOUNT_WANTS_SECRET;
+    if (m->service != SERVICE_SIEVE) /* the line is up without it */
+        acct->state = ACCOUNT_WANTS_SECRET;
     acct->secret_wanted = true;
     acct->secret_service = m->service;
     acct->secret_refused = m->text.n > 0;
