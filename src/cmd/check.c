@@ -121,7 +121,8 @@ static bool check_color(const struct cmd_lang *lang, const struct line *line, st
     if (line->n < 3)
         return err_set(err, ERR_CONFIG,
                        "write: color THING FOREGROUND [BACKGROUND] [ATTRIBUTE...]; \"#rrggbb\" in quotes");
-    if (!check_name(lang->things, line->words[1], "thing to colour", err))
+    bool tag = strncmp(line->words[1], "tag:", 4) == 0 && tag_is(str_z(line->words[1] + 4));
+    if (!tag && !check_name(lang->things, line->words[1], "thing to colour", err))
         return false;
     for (size_t i = 2, ncolors = 0; i < line->n; i++) {
         if (cmd_color(line->words[i], &color) && ++ncolors <= 2)

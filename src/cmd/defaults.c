@@ -73,6 +73,7 @@ const char cmd_default_keys[] =
     "bind list,message C-r read-thread\n"
     "bind list,message + tag\n"
     "bind list,message Y tag\n"
+    "bind list,message C-t pick-tags\n"
     "bind list,message t select\n"
     "bind list,message T select-pattern\n"
     "bind list,message V select-range\n"

@@ -181,7 +181,7 @@ struct conf {
     struct columns columns; /* of list_format */
     bool ambiguous_wide, mark_seen, confirm_quit, accessible, mouse, fold_threads, threads_across;
     unsigned undo_send, purge_hold, list_ratio, list_height, pager_index_lines, sidebar_width, wrap, prefetch, timeout,
-        connect_timeout, read_delay, log_level;
+        connect_timeout, read_delay, log_level, confirm_result;
 };
 #define CONF_MAX_BYTES (1u << 20) /* of one file */
 #define CONF_MAX_DEPTH 8          /* of source */

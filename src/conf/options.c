@@ -573,6 +573,14 @@ const struct option conf_options[] = {
              "the like are words, lines between panes are blank, threads are told by level, layout auto shows one pane "
              "at a "
              "time, and what changes by itself, as the bytes of a transfer, changes every ten seconds at most."},
+    {.name = "confirm-result",
+     .type = OPT_UINT,
+     GLOBAL(confirm_result),
+     .def = "50",
+     .max = 1000000,
+     .unit = "messages",
+     .help = "The command result asks above so many messages",
+     .more = "0: always."},
     {.name = "mouse",
      .type = OPT_BOOL,
      GLOBAL(mouse),

@@ -112,6 +112,9 @@ bool reader_place(struct reader *, uint64_t msg, struct buf *out, struct err *);
 /* Its first words, raw; where they are not known none. */
 bool reader_preview(struct reader *, uint64_t msg, struct buf *out, struct err *);
 bool reader_tags(struct reader *, uint64_t msg, struct buf *out, struct err *); /* blank separated */
+/* All tags of the account, by name, with how many messages have each. Linear in them. */
+typedef void tag_count_fn(void *arg, struct str tag, uint32_t count);
+bool reader_tag_names(struct reader *, unsigned max, tag_count_fn *, void *arg, struct err *);
 /* Messages of the same thread, oldest first. */
 bool reader_thread(struct reader *, uint64_t thread, unsigned max, msg_row_fn *, void *arg, struct err *);
 

@@ -293,6 +293,17 @@ bool reader_tags(struct reader *r, uint64_t msg, struct buf *out, struct err *er
     return read_end(r, rc, err);
 }
 
+bool reader_tag_names(struct reader *r, unsigned max, tag_count_fn *fn, void *arg, struct err *err)
+{
+    int rc = SQLITE_OK, ready = read_begin(r, err);
+    if (ready < 1)
+        return ready == 0;
+    sqlite3_stmt *st = sql_ask(&r->q, "SELECT tag,count(*) FROM tag GROUP BY tag LIMIT ?", "i", (int64_t)max);
+    while (sql_step(st, &rc))
+        fn(arg, sql_str(st, 0), (uint32_t)MIN(sql_int(st, 1), (int64_t)UINT32_MAX));
+    return read_end(r, rc, err);
+}
+
 /* ---- outbox, pending ---------------------------------------------------------------------------- */
 
 bool reader_outbox(struct reader *r, outbox_row_fn *fn, void *arg, struct err *err)

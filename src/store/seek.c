@@ -483,6 +483,7 @@ static bool understood(struct acct *a, struct msg *m)
     case MSG_ALERT:
     case MSG_EXISTS:
     case MSG_MODSEQ:
+    case MSG_KEYWORDS:
     case MSG_FLAGS:
     case MSG_STEP_PROGRESS:
     case MSG_PUSHED:

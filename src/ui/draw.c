@@ -608,6 +608,15 @@ static void draw_popup(struct ui *ui)
         put_right(ui, r, 0, r.cols - 1, "more below", THING_POPUP_DIM);
 }
 
+/* On all, some or none of the messages, and what becomes of it. Where the name begins. */
+static unsigned draw_pick_state(struct ui *ui, struct rect r, unsigned y, const struct pick_item *item)
+{
+    static const char *const states[] = {[PICK_NONE] = "[ ]", [PICK_SOME] = "[~]", [PICK_ALL] = "[x]"};
+    const char *word = item->wanted == '+' ? "[+]" : item->wanted == '-' ? "[-]" : states[item->state];
+    put(ui, r, y, 2, word, item->wanted ? THING_KEY : THING_POPUP);
+    return 6;
+}
+
 static void draw_choices(struct ui *ui)
 {
     struct prompt *p = &ui->prompt;
@@ -618,7 +627,8 @@ static void draw_choices(struct ui *ui)
     if (n == 0 && p->edit.n) {
         struct rect none = popup_rect(ui, 1);
         grid_fill_row(&ui->grid, none, 0, THING_POPUP);
-        const char *words = p->missing                      ? "no mailbox has this name: Enter creates it"
+        const char *words = p->many                         ? "a new one: Enter puts it on"
+                            : p->missing                    ? "no mailbox has this name: Enter creates it"
                             : p->nitems && p->items[0].help ? "no command is called so or does that"
                                                             : "no mailbox has this name";
         ui_put_field(ui, none, 0, 2, none.cols - 3, str_z(words), THING_POPUP_DIM);
@@ -637,7 +647,8 @@ static void draw_choices(struct ui *ui)
         else if (!pick && p->candidates.kind == ARG_COMMAND_NAME)
             keymap_where(ui->keymap, ui_pane(ui), word, &keys);
         grid_fill_row(&ui->grid, r, y, THING_POPUP);
-        ui_put_field(ui, r, y, 2, r.cols - 3, str_z(word), THING_POPUP);
+        unsigned x = pick && p->many ? draw_pick_state(ui, r, y, item) : 2;
+        ui_put_field(ui, r, y, x, r.cols - x - 1, str_z(word), THING_POPUP);
         bool key = keys.n && r.cols > 50 + keys.n;
         if (*help && r.cols > 50)
             ui_put_field(ui, r, y, 32, r.cols - 33 - (key ? (unsigned)keys.n + 2 : 0), str_z(help), THING_POPUP_DIM);

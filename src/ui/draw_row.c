@@ -278,6 +278,28 @@ static unsigned draw_tree(const struct cell_of *c, struct rect r, unsigned y, co
     return x - p->x;
 }
 
+/* Tags, each in its colour; those that do not fit are cut as one text. */
+static void draw_tags(const struct cell_of *c, struct rect r, unsigned y, unsigned x, unsigned width)
+{
+    struct buf words = BUF_INIT(16384);
+    struct str rest, tag;
+    unsigned at = 0;
+    tag_words(c->row->tags, &words);
+    ui_put_field(c->ui, r, y, x, width, STR(""), c->row->ghost ? THING_GONE : THING_TAG);
+    for (rest = buf_str(&words); at < width && rest.n;) {
+        struct buf b = BUF_INIT(16384);
+        struct str all = rest;
+        str_split(&rest, ' ', &tag);
+        unsigned cols = ui_clean(c->ui, tag, &b).cols;
+        bool fits = at + cols + (rest.n ? 2 : 0) <= width;
+        ui_put_field(c->ui, r, y, x + at, fits ? cols : width - at, fits ? tag : all,
+                     c->row->ghost ? (style)THING_GONE : theme_tag(&c->ui->theme, tag));
+        at = fits ? at + cols + 1 : width;
+        buf_fini(&b);
+    }
+    buf_fini(&words);
+}
+
 /* The subject, and where they are told here the tags behind it: they take a third at most. */
 static void draw_subject(const struct cell_of *c, struct rect r, unsigned y, const struct place *p, bool tags)
 {
@@ -296,7 +318,10 @@ static void draw_subject(const struct cell_of *c, struct rect r, unsigned y, con
     if (words.n) {
         struct text t = ui_clean(c->ui, buf_str(&words), &shown);
         room = MIN(t.cols, c->ui->grid.words ? p->width / 2 : p->width / 3);
-        if (room)
+        if (room && tags && !c->row->place.elsewhere && !c->row->ghost && !c->ui->grid.words &&
+            !(c->row->state & ROW_STUB))
+            draw_tags(c, r, y, p->x + p->width - room, room);
+        else if (room)
             grid_field(&c->ui->grid, r, y, p->x + p->width - room, room, t,
                        c->row->ghost ? (style)THING_GONE : (style)THING_TAG);
         room += room != 0;
@@ -338,8 +363,7 @@ static void draw_cell(const struct cell_of *c, struct rect r, unsigned y, const 
         ui_put_field(c->ui, r, y, p->x, p->width, names_of(c, p->kind), c->s);
         break;
     case COLUMN_TAGS:
-        tag_words(row->tags, &words);
-        ui_put_field(c->ui, r, y, p->x, p->width, buf_str(&words), row->ghost ? THING_GONE : THING_TAG);
+        draw_tags(c, r, y, p->x, p->width);
         break;
     case COLUMN_LIST:
         ui_put_field(c->ui, r, y, p->x, p->width, row->list_id, c->small);

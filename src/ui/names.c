@@ -56,7 +56,17 @@ static void emit_tag_words(struct emitting *e, struct str words)
     }
 }
 
-/* What is near is known without asking for all that ever was: on this message, in the rows that are here, in rules. */
+static void emit_known(void *arg, struct str tag, uint32_t count)
+{
+    struct emitting *e = arg;
+    char help[40];
+    snprintf(help, sizeof help, "%u message%s", count, count == 1 ? "" : "s");
+    e->help = help;
+    emit_tag_words(e, tag);
+    e->help = "";
+}
+
+/* What is on this message, all that are known with how many have them, and those of rules. */
 static void emit_tags(struct ui *ui, struct emitting e, struct str typed, bool signs)
 {
     static const struct cmd_word usual[] = {
@@ -74,7 +84,8 @@ static void emit_tags(struct ui *ui, struct emitting e, struct str typed, bool s
     struct reader *reader = row && row->ref.id ? ui->accts.list[row->ref.account].reader : NULL;
     if (reader && reader_tags(reader, row->ref.id, &tags, &err))
         emit_tag_words(&e, buf_str(&tags));
-    e.help = "in this list";
+    ui_tag_names(ui, emit_known, &e);
+    e.help = "in this list"; /* hits of another program's database among them */
     for (unsigned i = 0; i < l->n; i++)
         emit_tag_words(&e, l->rows[i].tags);
     e.help = "of a rule";

@@ -72,6 +72,8 @@ struct pick_item {
     unsigned account;
     uint64_t id;
     unsigned score;
+    enum pick_state { PICK_NONE, PICK_SOME, PICK_ALL } state; /* with `many`: of what it is about */
+    char wanted;                                              /* '+', '-'; 0: as it is */
 };
 /* NULL: the user left; else account and id (of the palette: the command's place), no words. */
 typedef void pick_fn(struct ui *, void *arg, const struct pick_item *);
@@ -91,6 +93,7 @@ struct prompt {
     struct history *history; /* borrowed, or NULL */
     struct pick_item *items;
     unsigned nitems, *order, nshown, cur, top;
+    bool many;        /* PROMPT_PICK: several are toggled, and told to `accept` as "+x -y" */
     bool completed;   /* PROMPT_PICK: the text is the chosen item */
     ckey again;       /* PROMPT_PICK: this key, typed first, takes the one used last; 0: none does */
     unsigned account; /* PROMPT_SECRET */
@@ -598,6 +601,11 @@ bool ui_ask_secret_again(struct ui *, int account);
  * mailbox has; where it is NULL the prompt stays open until there is one. */
 void ui_pick_box(struct ui *, const char *label, unsigned only_account, uint64_t but, pick_fn *picked,
                  prompt_fn *missing, void *arg);
+/* Items of which several are toggled before Enter; a name that is none of them is one more. done: "+x -y", or NULL. The
+ * items are the callee's. */
+void ui_pick_many(struct ui *, const char *label, struct pick_item *items, unsigned n, prompt_fn *done, void *arg);
+/* ---- tags.c ---- */
+void ui_tag_names(struct ui *, tag_count_fn *, void *arg); /* of all accounts, the most used first */
 /* Behind ui_pick_box: the key that was pressed for it, pressed again, takes the mailbox used last. */
 void ui_pick_again(struct ui *);
 void ui_command_prompt(struct ui *, const char *text);

@@ -209,6 +209,52 @@ void ui_pick_box(struct ui *ui, const char *label, unsigned only, uint64_t but, 
     rank(p);
 }
 
+void ui_pick_many(struct ui *ui, const char *label, struct pick_item *items, unsigned n, prompt_fn *done, void *arg)
+{
+    struct prompt *p = begin(ui, PROMPT_PICK, label);
+    p->many = true;
+    p->accept = done;
+    p->arg = arg;
+    p->items = items;
+    p->nitems = n;
+    p->order = mem_array(MAX(n, 1u), sizeof *p->order);
+    rank(p);
+}
+
+/* What is on all is taken off, what is on none put on; of what is on some first the one, then the other. What was typed
+ * to find it has served. */
+static void toggle(struct prompt *p)
+{
+    if (!p->nshown)
+        return;
+    unsigned at = p->order[p->cur];
+    struct pick_item *item = &p->items[at];
+    char first = item->state == PICK_ALL ? '-' : '+';
+    item->wanted = !item->wanted ? first : item->state == PICK_SOME && item->wanted == '+' ? '-' : 0;
+    if (!p->edit.n)
+        return;
+    edit_set(&p->edit, STR(""));
+    rank(p);
+    for (p->cur = 0; p->cur + 1 < p->nshown && p->order[p->cur] != at;)
+        p->cur++;
+}
+
+/* "+x -y" of what was toggled; of nothing: the one chosen, or what was typed. */
+static void wanted_words(struct prompt *p, struct buf *out)
+{
+    bool any = false;
+    for (unsigned i = 0; i < p->nitems; i++)
+        any = any || p->items[i].wanted;
+    struct str typed = str_trim((struct str){p->edit.p, p->edit.n});
+    if (!any && p->nshown)
+        toggle(p);
+    for (unsigned i = 0; i < p->nitems; i++)
+        if (p->items[i].wanted)
+            buf_addf(out, "%s%c%s", out->n ? " " : "", p->items[i].wanted, p->items[i].label);
+    if (typed.n && !p->nshown)
+        buf_addf(out, "%s+%.*s", out->n ? " " : "", STR_FMT(typed));
+}
+
 /* The key that asked, once more: s s. */
 void ui_pick_again(struct ui *ui)
 {
@@ -332,6 +378,10 @@ static void choose(struct prompt *p, int step)
 /* The first Tab takes what is chosen into the line, where it can be typed on; the next ones go through the list. */
 static void complete_choice(struct prompt *p, int step)
 {
+    if (p->many) {
+        toggle(p);
+        return;
+    }
     bool first = !p->completed && step > 0;
     p->completed = p->nshown > 0;
     if (!first)
@@ -405,6 +455,14 @@ static void accept_line(struct ui *ui)
 {
     struct prompt p = ui->prompt; /* what it calls may open another prompt */
     struct pick_item item = {.label = NULL};
+    if (p.kind == PROMPT_PICK && p.many) {
+        struct buf words = BUF_INIT(LINE_BYTES);
+        wanted_words(&ui->prompt, &words);
+        ui_prompt_close(ui);
+        p.accept(ui, p.arg, buf_z(&words));
+        buf_fini(&words);
+        return;
+    }
     bool any = p.kind == PROMPT_PICK && p.nshown, none = p.kind == PROMPT_PICK && !p.nshown && p.edit.n;
     if (none && !p.missing)
         return; /* the list says so */
@@ -441,7 +499,7 @@ static void leave(struct ui *ui)
     struct prompt p = ui->prompt;
     explicit_bzero(&p.edit, sizeof p.edit);
     ui_prompt_close(ui);
-    if (p.kind == PROMPT_ASK && p.accept)
+    if ((p.kind == PROMPT_ASK || p.many) && p.accept)
         p.accept(ui, p.arg, NULL);
     else if (p.kind == PROMPT_PICK && p.picked)
         p.picked(ui, p.arg, NULL);

@@ -193,6 +193,43 @@ static bool older_refs(struct ui *ui, int64_t before, struct older_refs *o, stru
     return ok;
 }
 
+/* What was found waits in the scope meanwhile. */
+static void older_answer(struct ui *ui, void *arg, bool yes)
+{
+    struct err err = ERR_INIT;
+    (void)arg;
+    if (yes && ui->scope.on && ui->scope.command && !ui_run_text(ui, ui->scope.command, &err))
+        ui_note_err(ui, &err);
+}
+
+/* ---- all of the list ---- */
+bool run_result(void *context, const struct cmd_args *args, struct err *err)
+{
+    struct ui *ui = context;
+    struct refs refs = {.n = 0};
+    struct older_refs o = {.out = &refs};
+    const char *command = cmd_arg(args, 0);
+    char question[300], detail[200];
+    if (ui->scope.on)
+        return err_set(err, ERR_USAGE, "result is for one command, and not part of another such word");
+    if (!older_refs(ui, INT64_MAX, &o, err) || !refs.n) {
+        refs_fini(&refs);
+        return err->kind == ERR_NONE ? err_set(err, ERR_USAGE, "there is no message in this list") : false;
+    }
+    refs_has(&refs, REF_NONE);
+    size_t n = refs.n;
+    if (n <= ui->conf->confirm_result && ui->conf->confirm_result)
+        return run_for(ui, &refs, "result ", command, err);
+    snprintf(question, sizeof question, "%.100s: all %zu messages of the list%s?", command, n,
+             o.full ? " (the newest of them)" : "");
+    snprintf(detail, sizeof detail, "in %.100s; %u unread, %u flagged among them",
+             ui_list(ui)->title ? ui_list(ui)->title : "this list", o.unread, o.flagged);
+    scope_is(ui, &refs, "");
+    ui->scope.command = mem_dup_z(command);
+    ui_confirm(ui, question, detail, older_answer, NULL);
+    return true;
+}
+
 /* "30d", "6w", "2y", or a date. */
 static bool older_than(const char *word, int64_t *before_r)
 {
@@ -205,15 +242,6 @@ static bool older_than(const char *word, int64_t *before_r)
         return true;
     }
     return mail_day_parse(w, before_r) && *before_r < clock_wall();
-}
-
-/* What was found waits in the scope meanwhile. */
-static void older_answer(struct ui *ui, void *arg, bool yes)
-{
-    struct err err = ERR_INIT;
-    (void)arg;
-    if (yes && ui->scope.on && ui->scope.command && !ui_run_text(ui, ui->scope.command, &err))
-        ui_note_err(ui, &err);
 }
 
 bool run_older(void *context, const struct cmd_args *args, struct err *err)

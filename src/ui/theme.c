@@ -21,6 +21,28 @@ const char *const theme_help[] = {
 
 enum { THEME_MAX_BYTES = 64 * 1024, THEME_DEPTH = 4, THEMES_MAX = 200 };
 
+/* The thing that stands for a tag. */
+static bool tag_thing(struct theme *theme, const char *name, size_t *thing_r)
+{
+    unsigned i = 0;
+    while (i < theme->ntags && strcmp(theme->tags[i], name) != 0)
+        i++;
+    if (i == THEME_TAGS_MAX)
+        return false;
+    if (i == theme->ntags)
+        snprintf(theme->tags[theme->ntags++], sizeof theme->tags[0], "%s", name);
+    *thing_r = THING_TAGS + i;
+    return true;
+}
+
+style theme_tag(const struct theme *theme, struct str tag)
+{
+    for (unsigned i = 0; i < theme->ntags; i++)
+        if (str_eqz(tag, theme->tags[i]))
+            return (style)(THING_TAGS + i);
+    return THING_TAG;
+}
+
 bool theme_color(struct theme *theme, char *const *words, size_t n, struct err *err)
 {
     struct look look = {-1, -1, 0};
@@ -29,9 +51,12 @@ bool theme_color(struct theme *theme, char *const *words, size_t n, struct err *
     if (n < 3)
         return err_set(err, ERR_USAGE, "color THING FOREGROUND [BACKGROUND] [ATTRIBUTE...]; \"#rrggbb\" in quotes");
     size_t thing = 0;
-    while (theme_things[thing] && strcmp(theme_things[thing], words[1]) != 0)
+    bool tag = !strncmp(words[1], "tag:", 4) && tag_is(str_z(words[1] + 4));
+    if (tag && !tag_thing(theme, words[1] + 4, &thing))
+        return err_set(err, ERR_LIMIT, "color: %d tags have colours already", THEME_TAGS_MAX);
+    while (!tag && theme_things[thing] && strcmp(theme_things[thing], words[1]) != 0)
         thing++;
-    if (!theme_things[thing]) {
+    if (!tag && !theme_things[thing]) {
         const char *near = near_word(words[1], theme_things);
         return err_set(err, ERR_USAGE, "no thing \"%s\"%s%s", words[1], near ? "; did you mean " : "",
                        near ? near : "");
@@ -132,7 +157,7 @@ static bool load(struct theme *theme, const char *name, unsigned depth, struct e
 
 bool theme_load(struct theme *theme, const char *name, struct err *err)
 {
-    struct theme new;
+    struct theme new = {.ntags = 0};
     for (size_t i = 0; i < THING_ALL; i++)
         new.things[i] = (struct look){-1, -1, 0};
     if (!load(&new, name, 0, err))
@@ -198,7 +223,9 @@ static const struct {
 
 struct look theme_look(const struct theme *theme, style s)
 {
-    struct look look = theme->things[MIN((unsigned)(s & 0xff), (unsigned)THING_COUNT - 1)];
+    unsigned thing = s & 0xff;
+    bool tag = thing >= THING_TAGS && thing < THING_TAGS + theme->ntags;
+    struct look look = theme->things[tag ? thing : MIN(thing, (unsigned)THING_COUNT - 1)];
     for (size_t i = 0; i < COUNT(overlays); i++) {
         if (!(s & overlays[i].bit))
             continue;
@@ -214,7 +241,10 @@ struct look theme_look(const struct theme *theme, style s)
 
 void theme_style_name(style s, struct buf *out)
 {
-    buf_addz(out, theme_things[MIN((unsigned)(s & 0xff), (unsigned)THING_ALL - 1)]);
+    if ((s & 0xffu) >= THING_TAGS)
+        buf_addf(out, "tag%u", (unsigned)(s & 0xff) - THING_TAGS);
+    else
+        buf_addz(out, theme_things[s & 0xff]);
     for (size_t i = 0; i < COUNT(overlays); i++)
         if (s & overlays[i].bit)
             buf_addf(out, "+%s", theme_things[overlays[i].thing]);

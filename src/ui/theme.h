@@ -23,9 +23,16 @@ struct look {
     int32_t fg, bg;      /* as cmd_color: -1 default, 0..255, 0x1000000 | rgb */
     unsigned attributes; /* enum cmd_attribute */
 };
+/* color tag:NAME: that tag in rows; their styles follow those of the things. */
+#define THEME_TAGS_MAX 64
+#define THING_TAGS ((unsigned)THING_ALL)
+_Static_assert(THING_ALL + THEME_TAGS_MAX <= 0x100, "no number for a tag's style");
 struct theme {
-    struct look things[THING_ALL];
+    struct look things[THING_ALL + THEME_TAGS_MAX];
+    char tags[THEME_TAGS_MAX][TAG_MAX + 1];
+    unsigned ntags;
 };
+style theme_tag(const struct theme *, struct str tag); /* THING_TAG where it has no colour of its own */
 /* The themes that come with the program, by name: made from contrib/themes, for a program without its installed files.
  * Ends with a NULL name. */
 struct theme_text {

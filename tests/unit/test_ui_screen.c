@@ -365,6 +365,12 @@ static void test_columns(void **state)
         work->rows[i].tags = tags[i];
     fake_open(&f, 24, 80, "");
     fake_golden(&f, "tags");
+    struct err err = ERR_INIT;
+    char *words[] = {(char[]){"color"}, (char[]){"tag:review"}, (char[]){"red"}};
+    assert_true(theme_color(&f.ui->theme, words, 3, &err));
+    style red = theme_tag(&f.ui->theme, STR("review"));
+    assert_int_equal(theme_look(&f.ui->theme, red).fg, 1);
+    assert_int_equal(theme_tag(&f.ui->theme, STR("other")), THING_TAG);
     ui_run(f.ui, "set list-format \"number state date from:12 subject:30% tags size mailbox account marks\"");
     fake_golden(&f, "columns-80");
     ui_resize(f.ui, 24, 140);

@@ -43,6 +43,85 @@ static size_t in_box(uint64_t box)
     return n;
 }
 
+static void last_tags(const char *words, size_t n)
+{
+    assert_int_equal(fake_last_intent.kind, INTENT_TAGS);
+    assert_string_equal(fake_last_intent.arg.p, words);
+    assert_int_equal(ipc_ids_count(fake_last_intent.msgs), n);
+}
+
+/* The list of tags: what is on all, some and none of the messages, several toggled, one that is new. */
+static void test_pick_tags(void **state)
+{
+    (void)state;
+    open_with(NULL);
+    struct reader *work = &fake_accounts[0];
+    ui_run(f.ui, "change work/INBOX");
+    work->rows[0].tags = "unread later urgent";
+    work->rows[1].tags = "later";
+    work->rows[2].tags = "rare";
+    ui_run(f.ui, "change work/INBOX");
+    fake_type(&f, "t t t C-t"); /* three messages */
+    assert_true(on_screen("tags of 3 messages"));
+    assert_true(on_screen("[~] later"));
+    assert_true(on_screen("on 2 of these 3"));
+    assert_true(on_screen("[~] urgent"));
+    fake_golden(&f, "pick-tags");
+    fake_type(&f, "Esc");
+    fake_type(&f, "T");
+    fake_type(&f, "Esc");
+    ui_run(f.ui, "unselect");
+    ui_run(f.ui, "first");
+    fake_type(&f, "C-t");
+    assert_true(on_screen("[x] later"));
+    assert_true(on_screen("[ ] rare"));
+    fake_type(&f, "Tab r a r e Tab Tab Tab"); /* the last two undo each other */
+    assert_true(on_screen("[-] later"));
+    assert_true(on_screen("[+] rare"));
+    fake_type(&f, "Enter");
+    last_tags("-later +rare", 1);
+    fake_type(&f, "C-t b r a n d n e w Enter");
+    last_tags("+brandnew", 1);
+    fake_type(&f, "C-t u r g Enter"); /* the one in the bar */
+    last_tags("-urgent", 1);
+    unsigned before = fake_intents();
+    fake_type(&f, "C-t Tab Esc");
+    assert_int_equal(fake_intents(), before);
+    fake_close(&f);
+}
+
+static void test_toggle_tag(void **state)
+{
+    (void)state;
+    open_with("bind list ~ toggle-tag later\nset confirm-result 2\n");
+    ui_run(f.ui, "change work/INBOX");
+    fake_accounts[0].rows[0].tags = "later";
+    fake_type(&f, "~");
+    last_tags("-later", 1);
+    fake_accounts[0].rows[0].tags = "";
+    fake_type(&f, "~");
+    last_tags("+later", 1);
+    /* all of the list, after a question where it is long; one step of undo */
+    size_t all = 0;
+    for (size_t i = 0; i < fake_accounts[0].n; i++)
+        all += fake_accounts[0].rows[i].box == 1 && !fake_accounts[0].rows[i].gone;
+    assert_true(all > 2);
+    unsigned before = fake_intents();
+    ui_run(f.ui, "result tag +done");
+    assert_true(on_screen("messages of the list?"));
+    assert_int_equal(fake_intents(), before);
+    fake_type(&f, "n");
+    assert_int_equal(fake_intents(), before);
+    ui_run(f.ui, "result tag +done");
+    fake_type(&f, "y");
+    last_tags("+done", all);
+    ui_run(f.ui, "set confirm-result 1000");
+    ui_run(f.ui, "result tag -done");
+    fake_type(&f, "j");
+    last_tags("-done", all);
+    fake_close(&f);
+}
+
 /* Alt and the key: the whole thread, in a list of messages and in one of threads, and nothing that is selected. */
 static void test_whole_thread(void **state)
 {
@@ -299,6 +378,8 @@ int main(void)
     setenv("TUIMAIL_LIBEXEC", "/nonexistent", 1);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_whole_thread),
+        cmocka_unit_test(test_pick_tags),
+        cmocka_unit_test(test_toggle_tag),
         cmocka_unit_test(test_whole_thread_asks_for_a_place),
         cmocka_unit_test(test_scope_ends_with_its_command),
         cmocka_unit_test(test_counts),

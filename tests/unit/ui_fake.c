@@ -259,7 +259,20 @@ bool reader_preview(struct reader *r, uint64_t msg, struct buf *out, struct err 
 
 bool reader_tags(struct reader *r, uint64_t msg, struct buf *out, struct err *err)
 {
-    (void)r, (void)msg, (void)out, (void)err;
+    const struct fake_row *f = fake_find(r, msg);
+    (void)err;
+    if (f && f->tags)
+        buf_addz(out, f->tags);
+    return true;
+}
+
+bool reader_tag_names(struct reader *r, unsigned max, tag_count_fn *fn, void *arg, struct err *err)
+{
+    (void)err, (void)max;
+    for (size_t i = 0; i < r->n; i++)
+        for (struct str rest = str_z(r->rows[i].tags ? r->rows[i].tags : ""), tag; str_split(&rest, ' ', &tag);)
+            if (tag.n)
+                fn(arg, tag, 1);
     return true;
 }
 
@@ -574,7 +587,10 @@ static void on_intent(struct fake_ui *f, const struct m_INTENT *m)
     static const uint64_t to[] = {[INTENT_ARCHIVE] = 2, [INTENT_TRASH] = 4, [INTENT_SPAM] = 4};
     uint32_t clear = 0;
     intents++;
+    static char arg[1000];
     fake_last_intent = *m;
+    snprintf(arg, sizeof arg, "%.*s", STR_FMT(m->arg));
+    fake_last_intent.arg = str_z(arg);
     if (fake_refuse) {
         SEND(f->store, -1, &err, REFUSED, .req = m->req, .kind = ERR_SERVER_NO, .text = STR("no \033[1mway"));
         return;
