@@ -179,7 +179,7 @@ struct conf {
         *layout, *ascii, *arrow_cursor, *download_dir, *gpg, *notify, *list_format, *list_view, *sort, *group, *bidi;
     char *auto_advance, *alias_file, *rule_file, *address_book, *query_command;
     struct columns columns; /* of list_format */
-    bool ambiguous_wide, mark_seen, confirm_quit, accessible, mouse, fold_threads, threads_across;
+    bool ambiguous_wide, mark_seen, confirm_quit, accessible, mouse, fold_threads, threads_across, threads_by_subject;
     unsigned undo_send, purge_hold, list_ratio, list_height, pager_index_lines, sidebar_width, wrap, prefetch, timeout,
         connect_timeout, read_delay, log_level, confirm_result;
 };

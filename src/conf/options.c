@@ -501,10 +501,18 @@ const struct option conf_options[] = {
      .type = OPT_BOOL,
      GLOBAL(threads_across),
      .def = "yes",
-     .help = "Threads show what of them is in other mailboxes, your own answers too",
+     .help = "Threads show what of them is in other mailboxes and accounts, your own answers too",
      .more =
          "Dimmed, and with the mailbox's name; not what is in the trash, the spam mailbox or the drafts. What is done "
          "to a whole thread leaves these messages alone; what is done to one of them is done where it is."},
+    {.name = "threads-by-subject",
+     .type = OPT_BOOL,
+     GLOBAL(threads_by_subject),
+     .def = "no",
+     .help = "Mail that names no other message is of the thread with its subject",
+     .more =
+         "Its subject without Re: and Fwd: (RFC 5256). For correspondents whose programs lose the references; else the "
+         "weekly reports of years are one thread. Threads are made when mail comes: what is here stays as it is."},
     {.name = "list-format",
      .type = OPT_COLUMNS,
      GLOBAL(list_format),

@@ -587,6 +587,7 @@ static void acct_open(struct acct *a)
         log_msg(LOG_WARN, "%s: the list cache was damaged and is built anew", a->name);
     db_set_purge_hold(a->db, a->srv->conf->purge_hold);
     db_set_tag_names(a->db, conf_tag_names(a->srv->conf, a->name));
+    db_set_threads(a->db, a->srv->conf->threads_by_subject);
     db_set_rules(a->db, conf_has_rules(a->srv->conf, a->name));
     if (!db_intents_prune(a->db, clock_wall() - FORGET_S, &err))
         acct_db_error(a, &err);

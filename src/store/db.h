@@ -54,6 +54,8 @@ void db_set_rules(struct db *, bool);
 void db_set_labels(struct db *, bool);
 /* The lines tag-keyword of tuimailrc; what they point to lives as long as the db, or until the next call. */
 void db_set_tag_names(struct db *, struct tag_names);
+/* Mail without references that comes from now on is put into the thread of its subject (option threads-by-subject). */
+void db_set_threads(struct db *, bool by_subject);
 
 /* ---- Transactions -------------------------------------------------------------------------------
  * A burst of changes between db_begin and db_commit is one transaction; without them each call is one of its own. Do

@@ -95,6 +95,7 @@ struct db {
     struct sql q;
     char *account, *dir;
     bool local, labels, rules;
+    bool by_subject; /* db_set_threads */
     struct tag_names names;
     struct imap spellings; /* folded hash of a tag -> its spelling */
     bool spelled;          /* they are loaded */
@@ -194,7 +195,9 @@ void row_queue(struct db *, uint64_t id, unsigned what); /* for the index */
 /* Gives the row a place, merging with the row that is there already. */
 void row_place(struct db *, uint64_t id, uint64_t box, uint32_t uid, struct str name);
 
-uint64_t thread_assign(struct db *, uint64_t msg, uint64_t own, uint64_t mh, struct str refs, struct str threadid);
+/* subject: of a message whose references are all known, else "". */
+uint64_t thread_assign(struct db *, uint64_t msg, uint64_t own, uint64_t mh, struct str refs, struct str threadid,
+                       struct str subject);
 void thread_count(struct db *, uint64_t box, uint64_t thread, int count, int unread, int flagged, int64_t date);
 void thread_flush(struct db *);
 

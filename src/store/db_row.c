@@ -124,7 +124,7 @@ static void put_insert(struct db *db, struct box *b, const struct put *p, uint64
                      .date = in->date,
                      .mh = p->mh};
     row_shown(db, &r);
-    r.thread = thread_assign(db, id, 0, p->mh, p->refs, p->threadid);
+    r.thread = thread_assign(db, id, 0, p->mh, p->refs, p->threadid, p->attrs & ROW_FULL ? p->subject : STR(""));
     q_run(db,
           "INSERT INTO "
           "msg(id,box,date,flags,attrs,state,thread,size,sbox,suid,sflags,mh,idate,istate,iseq,from_name,from_addr,to_,"
@@ -162,7 +162,14 @@ static void put_insert(struct db *db, struct box *b, const struct put *p, uint64
 static void thread_late(struct db *db, uint64_t id, uint64_t was, uint64_t mh, struct str refs, struct str threadid)
 {
     struct rowc old, now;
-    uint64_t thread = thread_assign(db, id, was, mh, refs, threadid);
+    struct buf subject = BUF_INIT(1024);
+    if (db->by_subject) {
+        sqlite3_stmt *st = q_ask(db, "SELECT subject FROM msg WHERE id=?", "i", I(id));
+        while (q_step(db, st))
+            buf_adds(&subject, str_sub(sql_str(st, 0), 0, 1024));
+    }
+    uint64_t thread = thread_assign(db, id, was, mh, refs, threadid, buf_str(&subject));
+    buf_fini(&subject);
     if (!row_load(db, id, &old) || old.thread == thread)
         return;
     now = old;
@@ -264,7 +271,7 @@ bool db_row_more(struct db *db, const struct db_more *in, struct err *err)
               "istate=istate|?,iseq=iseq+1 WHERE id=?",
               "nnnniii", to, list_id, refs, emailid, in->internal_date, I(fuller ? INDEX_WHAT_MAIL : 0), I(id));
         row_store(db, &old, &now);
-        if (fuller && (refs.n || threadid.n))
+        if (fuller && (refs.n || threadid.n || db->by_subject))
             thread_late(db, id, old.thread, old.mh, refs, threadid);
         if (fuller)
             whole_now(db, id);

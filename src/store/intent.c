@@ -386,7 +386,7 @@ static uint64_t make_append(struct maker *m, const struct db_intent *in)
     struct sort_keys sort =
         sort_keys_of(str_sub(w->from_name, 0, 256), str_sub(w->from_addr, 0, 320), str_sub(w->subject, 0, 1024));
     append_tags(db, &r, w, &kw);
-    r.thread = thread_assign(db, r.id, 0, r.mh, str_sub(w->refs, 0, 4096), STR(""));
+    r.thread = thread_assign(db, r.id, 0, r.mh, str_sub(w->refs, 0, 4096), STR(""), w->subject);
     q_run(db,
           "INSERT INTO "
           "msg(id,box,date,flags,attrs,state,thread,size,sbox,suid,sflags,mh,idate,istate,iseq,from_name,from_addr,to_,"

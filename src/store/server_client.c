@@ -463,6 +463,7 @@ static bool setting_ok(const struct line *line)
     bool set = (strcmp(word, "set") == 0 || strcmp(word, "unset") == 0) && line->n >= 4 &&
                strcmp(line->words[1], "-a") == 0 &&
                (strcmp(line->words[3], "cache") == 0 || strcmp(line->words[3], "cache-size") == 0);
+    set = set || (strcmp(word, "set") == 0 && line->n >= 2 && strcmp(line->words[1], "threads-by-subject") == 0);
     static const char *const words[] = {"mailbox", "tag-keyword", "rule"};
     for (size_t i = 0; i < COUNT(words); i++)
         set = set || strcmp(word, words[i]) == 0;
@@ -489,8 +490,10 @@ static void on_setting(struct client *c, struct msg *m)
     if (got > 0)
         line_fini(&line);
     for (size_t i = 0; ok && i < c->srv->naccts; i++) {
-        if (c->srv->accts[i]->db)
+        if (c->srv->accts[i]->db) {
             db_set_tag_names(c->srv->accts[i]->db, conf_tag_names(c->srv->conf, c->srv->accts[i]->name));
+            db_set_threads(c->srv->accts[i]->db, c->srv->conf->threads_by_subject);
+        }
         cache_policies(c->srv->accts[i]);
         acct_pump(c->srv->accts[i]);
     }

@@ -1,7 +1,8 @@
 /* Threads, assigned when a message is stored (RFC 5256, REFERENCES, its linking by Message-ID, References and
- * In-Reply-To; messages are not joined by equal subjects alone). A thread is a set of messages that refer to each
- * other, directly or through messages that are not here: `tref` remembers the ids referred to. Sets are joined, never
- * walked: no recursion, and a loop of references is a set like any other. */
+ * In-Reply-To; equal subjects join messages where the option threads-by-subject says so). A thread is a set of messages
+ * that refer to each other, directly or through messages that are not here: `tref` remembers the ids referred to. Sets
+ * are joined, never walked: no recursion, and a loop of references is a set like any other. */
+#include "mail/mail.h"
 #include "store/db_int.h"
 
 #define REFS_MAX 64 /* the first and the last of a longer list */
@@ -101,7 +102,7 @@ static void thread_join(struct db *db, uint64_t kept, uint64_t lost)
 }
 
 struct found {
-    uint64_t threads[REFS_MAX * 2 + 4];
+    uint64_t threads[REFS_MAX * 2 + 6];
     size_t n;
 };
 
@@ -155,13 +156,29 @@ static uint64_t hash_server(struct db *db, struct str threadid)
     return h;
 }
 
-uint64_t thread_assign(struct db *db, uint64_t msg, uint64_t own, uint64_t mh, struct str refs, struct str threadid)
+void db_set_threads(struct db *db, bool by_subject)
+{
+    db->by_subject = by_subject;
+}
+
+/* Its base subject as one more id; 0 where it has none. Two blanks set it apart. */
+static uint64_t hash_subject(struct db *db, struct str subject)
+{
+    char key[256] = "  ";
+    size_t n = text_sort_key(mail_subject_base(subject), key + 2, sizeof key - 2);
+    return n ? sql_hash(&db->q, (struct str){key, n + 2}) : 0;
+}
+
+uint64_t thread_assign(struct db *db, uint64_t msg, uint64_t own, uint64_t mh, struct str refs, struct str threadid,
+                       struct str subject)
 {
     struct found f = {.n = 0};
-    uint64_t h[REFS_MAX + 1];
+    uint64_t h[REFS_MAX + 2], by_subject = db->by_subject && !refs.n ? hash_subject(db, subject) : 0;
     size_t n = refs.n ? hash_refs(db, refs, mh, h) : 0;
     if (threadid.n)
         h[n++] = hash_server(db, threadid);
+    if (by_subject)
+        h[n++] = by_subject;
     found_add(&f, I(own));
     if (mh)
         find_threads(db, &f, mh);
