@@ -89,6 +89,7 @@ struct hits *hits_copy(const struct hits *from)
     h->at = mem_array(from->n ? from->n : 1, sizeof *h->at);
     h->n = h->cap = from->n;
     h->over = from->over;
+    h->by = from->by;
     for (uint32_t i = 0; i < from->nmores; i++) {
         const struct hit_more *m = &from->mores[i];
         more_add(h, (struct hit_more){mem_dup_z(m->msgid), mem_dup_z(m->from), mem_dup_z(m->subject),

@@ -606,6 +606,42 @@ static void test_threads(void **state)
     db_close(&db);
 }
 
+static uint64_t put_subject(struct db *db, uint64_t box, uint32_t uid, const char *msgid, const char *refs,
+                            const char *subject, uint32_t attrs)
+{
+    struct db_row row = row_of(box, uid, msgid);
+    row.refs = str_z(refs);
+    row.subject = str_z(subject);
+    row.attrs = attrs;
+    return put(db, &row);
+}
+
+/* Option threads-by-subject: what names no other message is of the thread with its base subject, when it is known that
+ * it names none. */
+static void test_threads_by_subject(void **state)
+{
+    (void)state;
+    struct db *db = open_db(false, NULL);
+    uint64_t in = make_mailbox(db, "INBOX", 7);
+    uint64_t a = put_subject(db, in, 1, "a@x", "", "The plan", ROW_FULL),
+             b = put_subject(db, in, 2, "b@x", "", "Re: the plan", ROW_FULL);
+    assert_int_not_equal(msg_of(db, a).thread, msg_of(db, b).thread); /* off */
+    db_set_threads(db, true);
+    uint64_t c = put_subject(db, in, 3, "c@x", "", "A walk", ROW_FULL),
+             d = put_subject(db, in, 4, "d@x", "", "AW: Re: a  walk", ROW_FULL),
+             e = put_subject(db, in, 5, "e@x", "a@x", "Re: A walk", ROW_FULL),
+             f = put_subject(db, in, 6, "f@x", "", "Re: a walk", 0),
+             g = put_subject(db, in, 7, "g@x", "", "Re:", ROW_FULL),
+             h = put_subject(db, in, 8, "h@x", "", "Re:", ROW_FULL);
+    assert_int_equal(msg_of(db, c).thread, msg_of(db, d).thread);
+    assert_int_equal(msg_of(db, e).thread, msg_of(db, a).thread);     /* it names another */
+    assert_int_not_equal(msg_of(db, f).thread, msg_of(db, c).thread); /* nobody knows yet what it names */
+    assert_int_not_equal(msg_of(db, g).thread, msg_of(db, h).thread); /* no words at all */
+    put_subject(db, in, 6, "f@x", "", "Re: a walk", ROW_FULL);
+    assert_int_equal(msg_of(db, f).thread, msg_of(db, c).thread);
+    db_close(&db);
+}
+
 /* THREATS 108 */
 static void test_thread_loops(void **state)
 {
@@ -1506,6 +1542,7 @@ int main(void)
         T(test_what_is_news),
         T(test_what_status_counted_is_not_counted_again),
         T(test_threads),
+        T(test_threads_by_subject),
         T(test_thread_loops),
         T(test_tags),
         T(test_tag_keywords),
