@@ -231,7 +231,10 @@ static void draw_title(struct ui *ui, struct rect r, const struct list *l)
         buf_addf(&total, "%s%s", total_n, !threads ? "" : l->total == 1 ? " thread" : " threads");
     number(row_number(ui, l), n);
     if (l->source == LIST_HITS)
-        buf_addf(&left, "%s: ", l->limits || (ui->search_limit && l == ui->search_list) ? "limit" : "search");
+        buf_addf(&left, "%s: ",
+                 l->whole                                                  ? "conversation"
+                 : l->limits || (ui->search_limit && l == ui->search_list) ? "limit"
+                                                                           : "search");
     buf_addz(&left, l->title ? l->title : "");
     const struct box_item *box = l->source == LIST_BOX ? ui_list_box(ui, l, l->account) : NULL;
     if (box && (box->attrs & BOX_READONLY))

@@ -307,10 +307,10 @@ static void draw_subject(const struct cell_of *c, struct rect r, unsigned y, con
     unsigned room = 0, tree = list_threaded(c->list) ? draw_tree(c, r, y, p) : 0;
     if (c->ui->grid.words)
         mark_words(c, &words);
-    if (c->row->place.elsewhere)
-        buf_addf(&words, "%s%s%s%s", words.n ? " " : "", box_name_of(c->ui, c->row),
-                 c->row->ref.account != c->row->group.account ? " \xc2\xb7 " : "",
-                 c->row->ref.account != c->row->group.account ? c->ui->accts.list[c->row->ref.account].name : "");
+    bool other = c->row->ref.account != c->row->group.account; /* than the thread's */
+    if (c->row->place.elsewhere || c->list->whole)
+        buf_addf(&words, "%s%s%s%s", words.n ? " " : "", box_name_of(c->ui, c->row), other ? " \xc2\xb7 " : "",
+                 other ? c->ui->accts.list[c->row->ref.account].name : "");
     else if (tags)
         tag_words(c->row->tags, &words);
     if (c->row->state & ROW_STUB) {
