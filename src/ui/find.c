@@ -235,7 +235,9 @@ static void search_event(struct ui *ui, void *arg, struct helper *h, struct msg 
     } else if (m->kind == MSG_HIT && m->u.HIT.req == ui->search_req) {
         on_hit(ui, &m->u.HIT);
     } else if (m->kind == MSG_HITS && m->u.HITS.req == ui->search_req) {
+        bool first = !ui->search_cleared;
         on_hits(ui, &m->u.HITS);
+        ui->answered = ui->answered || first; /* what the last letter asked for */
     } else if (m->kind == MSG_HIT_COUNT && m->u.HIT_COUNT.req == ui->search_req) {
         if (ui->search_list && !ui->search_select)
             ui->search_list->asked = m->u.HIT_COUNT.count;
