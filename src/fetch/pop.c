@@ -11,7 +11,6 @@
 #include "net/pop3.h"
 #include "net/sasl.h"
 
-#define IDS_MAX ((size_t)128 << 20)        /* bytes of all UIDLs of a maildrop */
 #define DISK_RESERVE ((uint64_t)32 << 20)  /* stays free */
 #define RESERVE_EVERY ((uint64_t)16 << 20) /* bytes between two looks at the disk */
 #define MESSAGE_MAX ((uint64_t)4 << 30)    /* where the account sets no max-size */
@@ -21,9 +20,7 @@ _Static_assert(POP_HEAD_ONLY == POP3_HEAD, "the same bit on both sides");
 
 struct pop_session {
     struct pop3 *pop3;
-    struct buf ids; /* the UIDLs, one behind the other */
-    size_t *id_at;  /* by number: where its UIDL ends; id_from where it begins */
-    size_t *id_from;
+    uint64_t *tags; /* by number, of the UIDLs; 0: none was listed. NULL: no list yet */
     uint32_t count;
 };
 
@@ -45,9 +42,7 @@ static void session_free(struct fetch *f)
     if (s == NULL)
         return;
     pop3_free(&s->pop3);
-    buf_fini(&s->ids);
-    free(s->id_at);
-    free(s->id_from);
+    free(s->tags);
     free(s);
     f->session = NULL;
 }
@@ -166,7 +161,6 @@ static bool step_connect(struct fetch *f, struct msg *m, struct err *err)
         return true;
     struct pop_session *s = mem_new(sizeof *s);
     f->session = s;
-    buf_init(&s->ids, IDS_MAX);
     if (sasl_unbound().n == 0)
         sasl_unbound_set(m->u.STEP_CONNECT.unbound);
     if (!log_in(f, s, m->u.STEP_CONNECT.caps, err))
@@ -212,15 +206,11 @@ static bool on_listed(void *arg, uint32_t number, uint64_t size, struct str uidl
 {
     struct listing *l = arg;
     struct pop_session *s = session_of(l->f);
-    if (s->id_at == NULL) {
+    if (s->tags == NULL) {
         s->count = pop3_count(s->pop3);
-        s->id_at = mem_array((size_t)s->count + 1, sizeof *s->id_at);
-        s->id_from = mem_array((size_t)s->count + 1, sizeof *s->id_from);
+        s->tags = mem_array((size_t)s->count + 1, sizeof *s->tags);
     }
-    s->id_from[number] = s->ids.n;
-    if (!buf_adds(&s->ids, uidl))
-        return err_set(err, ERR_LIMIT, "the message ids of the maildrop take more than %zu bytes", IDS_MAX);
-    s->id_at[number] = s->ids.n;
+    s->tags[number] = uidl.n > 0 ? str_hash(uidl) : 0;
     return ipc_mails_add(&l->mails, number, size, uidl) ||
            (list_send(l, err) && ipc_mails_add(&l->mails, number, size, uidl));
 }
@@ -230,11 +220,9 @@ static bool step_list(struct fetch *f, struct msg *m, struct err *err)
     if (!online(f, err))
         return false;
     struct pop_session *s = session_of(f);
-    free(s->id_at);
-    free(s->id_from);
-    s->id_at = s->id_from = NULL;
+    free(s->tags);
+    s->tags = NULL;
     s->count = 0;
-    buf_reset(&s->ids);
     struct listing l = {.f = f, .step = m->u.STEP_POP_LIST.step, .mails = BUF_INIT(32768)};
     bool ok = pop3_list(s->pop3, on_listed, &l, err);
     if (!ok)
@@ -245,11 +233,9 @@ static bool step_list(struct fetch *f, struct msg *m, struct err *err)
     return ok;
 }
 
-static struct str uidl_of(const struct pop_session *s, uint32_t number)
+static uint64_t tag_of(const struct pop_session *s, uint32_t number)
 {
-    if (s->id_at == NULL || number > s->count)
-        return STR("");
-    return str_sub(buf_str(&s->ids), s->id_from[number], s->id_at[number]);
+    return s->tags != NULL && number <= s->count ? s->tags[number] : 0;
 }
 
 /* Packed ranges to numbers, in their order. NULL with *err where one was not listed; the caller frees. */
@@ -465,7 +451,6 @@ static struct msg said(struct retrieval *r, uint32_t number, struct str name, st
                         .fd = -1,
                         .u.DELIVERED = {.step = r->step,
                                         .number = number,
-                                        .uidl = uidl_of(session_of(r->f), number),
                                         .name = name,
                                         .path = path,
                                         .flags = flags,
@@ -489,9 +474,8 @@ static bool deliver(struct retrieval *r, uint32_t given, struct err *err)
 {
     uint32_t number = given & ~POP_HEAD_ONLY;
     struct buf name = BUF_INIT(255), path = BUF_INIT(512);
-    struct str uidl = uidl_of(session_of(r->f), number);
     struct maildir_file file = {.flags = 0};
-    uint64_t tag = uidl.n > 0 ? str_hash(uidl) : 0;
+    uint64_t tag = tag_of(session_of(r->f), number);
     struct msg m;
     bool ok;
     left_look(r->maildir, r->folder); /* here the next messages are on their way already */

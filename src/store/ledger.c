@@ -1,5 +1,9 @@
 /* POP3: which messages of the maildrop are here, which may be deleted there. UIDLs are data; numbers are of one session
  * only and live in memory. */
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
 #include "mail/mark.h"
 #include "store/db_int.h"
 
@@ -10,21 +14,42 @@
 #define UIDL_MAX 1024
 
 struct listed {
-    uint32_t number;
     uint64_t size, id; /* id: ledger entry, 0 until matched */
-    size_t uidl;       /* offset */
+    uint32_t number;
+    uint32_t head; /* 1 + where in pop.heads; 0: not looked at */
     enum pop_state state;
     bool doubt, unsure; /* unsure: known by its UIDL alone, and that is not enough to delete it */
     bool sure;          /* known by its header */
-    unsigned char head_n, head[HEAD_MAX];
 };
+struct head {
+    unsigned char n, id[HEAD_MAX];
+};
+struct key { /* by its UIDL */
+    uint64_t hash;
+    uint32_t at;
+};
+/* What a listing needs of memory is bound by some tens of bytes for each message: UIDLs past SPILL are kept in a file,
+ * and the ledger is read row by row. */
 struct pop {
     struct listed *list;
-    size_t n, cap;
+    struct key *keys; /* until matched */
+    uint32_t n, cap;
+    struct head *heads; /* of those in doubt */
+    uint32_t nheads, heads_cap;
     struct buf uidls; /* u32 length + bytes, one after the other, until the end of the listing */
-    struct imap seen; /* entries that are listed, until then */
+    int spill;        /* those before them; -1: none are */
+    size_t at;        /* so far they are read */
     bool matched, ended;
 };
+#define SPILL ((size_t)1 << 20)
+
+static void uidls_drop(struct pop *p)
+{
+    if (p->spill >= 0)
+        close(p->spill);
+    p->spill = -1;
+    buf_fini(&p->uidls);
+}
 
 void pop_free(struct pop **pp)
 {
@@ -32,8 +57,9 @@ void pop_free(struct pop **pp)
     if (!p)
         return;
     free(p->list);
-    buf_fini(&p->uidls);
-    imap_fini(&p->seen, NULL);
+    free(p->keys);
+    free(p->heads);
+    uidls_drop(p);
     free(p);
     *pp = NULL;
 }
@@ -45,29 +71,95 @@ bool db_pop_begin(struct db *db, struct err *err)
         return false;
     pop_free(&db->pop);
     db->pop = mem_new(sizeof *db->pop);
-    db->pop->uidls = BUF_INIT(256u << 20);
+    db->pop->uidls = BUF_INIT(SPILL + UIDL_MAX + sizeof(uint32_t));
+    db->pop->spill = -1;
     return call_leave(db, own, err);
 }
 
-/* Memory alone: a listing costs no transaction before its end. */
+/* Into a file that has no name: it is gone with this program. */
+static bool uidls_spill(struct db *db, struct pop *p, struct err *err)
+{
+    if (p->spill < 0) {
+        char *path = path_join(db->dir, "listing");
+        p->spill = open(path, O_RDWR | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+        bool ok = p->spill >= 0 || err_sys(err, err_from_errno(errno), errno, "cannot make %s", path);
+        if (ok)
+            unlink(path);
+        free(path);
+        if (!ok)
+            return false;
+    }
+    bool ok = fs_write_all(p->spill, buf_str(&p->uidls), err);
+    buf_reset(&p->uidls);
+    return ok;
+}
+
+/* Before the first is read. */
+static bool uidls_rewind(struct db *db, struct pop *p, struct err *err)
+{
+    p->at = 0;
+    return p->spill < 0 || (uidls_spill(db, p, err) && (lseek(p->spill, 0, SEEK_SET) == 0 ||
+                                                        err_sys(err, ERR_IO, errno, "cannot read the listing")));
+}
+
+/* So many bytes of what comes next; NULL where they cannot be read. Borrowed until the next call. */
+static const char *uidls_take(struct pop *p, size_t n)
+{
+    if (p->spill >= 0 && p->uidls.n - p->at < n) {
+        size_t left = p->uidls.n - p->at;
+        memmove(p->uidls.p, p->uidls.p + p->at, left);
+        p->uidls.n = left;
+        p->at = 0;
+        while (p->uidls.n < n && buf_reserve(&p->uidls, 65536)) {
+            ssize_t got = read(p->spill, p->uidls.p + p->uidls.n, 65536);
+            if (got <= 0)
+                break;
+            p->uidls.n += (size_t)got;
+        }
+    }
+    if (p->uidls.n - p->at < n)
+        return NULL;
+    p->at += n;
+    return p->uidls.p + p->at - n;
+}
+
+/* That of the next message, in the order of the list. */
+static bool uidls_next(struct pop *p, struct str *uidl_r)
+{
+    uint32_t n;
+    const char *length = uidls_take(p, sizeof n);
+    if (!length)
+        return false;
+    memcpy(&n, length, sizeof n);
+    *uidl_r = (struct str){uidls_take(p, n), n};
+    return uidl_r->p != NULL;
+}
+
+/* Memory, mostly: a listing costs no transaction before its end. */
 bool db_pop_add(struct db *db, uint32_t number, uint64_t size, struct str uidl, struct err *err)
 {
     struct pop *p = db->pop;
     uint32_t n = (uint32_t)MIN(uidl.n, UIDL_MAX);
     if (!p || p->matched)
         return err_set(err, ERR_USAGE, "no listing is running");
-    if (p->n >= POP_MAX || !buf_reserve(&p->uidls, n + sizeof n))
+    if (p->n >= POP_MAX)
         return err_set(err, ERR_LIMIT, "the maildrop lists more messages than tuimail accepts");
-    if (p->n == p->cap)
-        p->list = mem_resize(p->list, p->cap = p->cap ? p->cap * 2 : 256, sizeof *p->list);
-    p->list[p->n++] = (struct listed){.number = number, .size = size, .uidl = p->uidls.n};
+    if (p->uidls.n + n + sizeof n > SPILL && !uidls_spill(db, p, err))
+        return false;
+    if (p->n == p->cap) {
+        p->cap = p->cap ? p->cap + p->cap / 2 : 256;
+        p->list = mem_resize(p->list, p->cap, sizeof *p->list);
+        p->keys = mem_resize(p->keys, p->cap, sizeof *p->keys);
+    }
+    p->keys[p->n] = (struct key){sql_hash(&db->q, str_sub(uidl, 0, n)), p->n};
+    p->list[p->n++] = (struct listed){.number = number, .size = size};
     buf_add(&p->uidls, &n, sizeof n);
     buf_add(&p->uidls, uidl.p, n);
     return true;
 }
 
 struct entry {
-    uint64_t hash, id, size; /* hash: of its UIDL; id 0: taken */
+    uint64_t id, size; /* id 0: taken */
     enum pop_state state;
     bool missing;
 };
@@ -87,13 +179,13 @@ static bool was_deleted(enum pop_state state)
 
 /* All listed messages that share a UIDL against all entries of it. Where fewer are listed than known, one not yet
  * delivered is never taken for one that was: at worst a message is fetched twice, never missed. */
-static void match(struct pop *p, const size_t *at, size_t nat, struct entry *e, size_t ne)
+static void match(struct pop *p, const struct key *at, size_t nat, struct entry *e, size_t ne)
 {
     bool fewer = nat < ne;
     for (int doubt = 0; doubt < 2; doubt++) {              /* equal size first, and listed last time */
         for (int want = fewer ? 0 : 1; want < 2; want++) { /* of those, with fewer listed: the undelivered first */
             for (size_t i = 0; i < nat; i++) {
-                struct listed *l = &p->list[at[i]];
+                struct listed *l = &p->list[at[i].at];
                 for (size_t k = 0; k < ne && !l->id; k++) {
                     bool sure = !e[k].missing && same_size(e[k].size, l->size);
                     if (!e[k].id || (doubt == 0 && !sure) || (want == 0 && e[k].state != POP_SEEN))
@@ -109,11 +201,6 @@ static void match(struct pop *p, const size_t *at, size_t nat, struct entry *e, 
     }
 }
 
-struct key {
-    uint64_t hash;
-    size_t at;
-};
-
 static int by_hash(const void *a, const void *b)
 {
     const struct key *x = a, *y = b;
@@ -122,79 +209,90 @@ static int by_hash(const void *a, const void *b)
     return (x->at > y->at) - (x->at < y->at);
 }
 
-static struct str uidl_at(const struct pop *p, size_t offset)
+/* The listed messages with that UIDL. */
+static const struct key *keys_of(const struct pop *p, uint64_t hash, size_t *n_r)
 {
-    uint32_t n;
-    memcpy(&n, p->uidls.p + offset, sizeof n);
-    return (struct str){p->uidls.p + offset + sizeof n, n};
-}
-
-static int by_hash_and_age(const void *a, const void *b)
-{
-    const struct entry *x = a, *y = b;
-    if (x->hash != y->hash)
-        return x->hash < y->hash ? -1 : 1;
-    return (x->id > y->id) - (x->id < y->id);
-}
-
-/* The whole ledger in one walk: a listing has nearly all of it. */
-static struct entry *entries_all(struct db *db, size_t *n_r)
-{
-    struct entry *e = NULL;
-    size_t n = 0, cap = 0;
-    sqlite3_stmt *st = q_ask(db, "SELECT uidl,id,size,state,missing FROM uidl", "");
-    while (q_step(db, st)) {
-        if (n == cap)
-            e = mem_resize(e, cap = cap ? cap * 2 : 64, sizeof *e);
-        e[n++] = (struct entry){sql_hash(&db->q, sql_str(st, 0)), sql_u64(st, 1), sql_u64(st, 2),
-                                (enum pop_state)sql_int(st, 3), sql_int(st, 4) > 0};
+    size_t lo = 0, hi = p->n;
+    while (lo < hi) {
+        size_t mid = lo + (hi - lo) / 2;
+        if (p->keys[mid].hash < hash)
+            lo = mid + 1;
+        else
+            hi = mid;
     }
-    if (n > 1)
-        qsort(e, n, sizeof *e, by_hash_and_age);
-    *n_r = n;
-    return e;
+    for (*n_r = 0; lo + *n_r < p->n && p->keys[lo + *n_r].hash == hash; ++*n_r)
+        ;
+    return p->keys + lo;
 }
 
-/* By UIDL. Grouped through its hash: under a key of our own, equal hash means equal UIDL. */
+/* By UIDL, in one walk over the ledger. Through its hash: under a key of our own, equal hash means equal UIDL. */
 static void match_all(struct db *db, struct pop *p)
 {
-    struct key *keys = mem_array(p->n ? p->n : 1, sizeof *keys);
-    for (size_t i = 0; i < p->n; i++)
-        keys[i] = (struct key){sql_hash(&db->q, uidl_at(p, p->list[i].uidl)), i};
-    qsort(keys, p->n, sizeof *keys, by_hash);
-    size_t total, from = 0, *at = mem_array(p->n ? p->n : 1, sizeof *at);
-    struct entry *e = entries_all(db, &total);
-    for (size_t i = 0; i < p->n && !db->failed;) {
-        size_t n = 0, to;
-        uint64_t hash = keys[i].hash;
-        for (; i < p->n && keys[i].hash == hash; i++)
-            at[n++] = keys[i].at;
-        while (from < total && e[from].hash < hash)
-            from++;
-        for (to = from; to < total && e[to].hash == hash; to++)
-            ;
-        if (to > from)
-            match(p, at, n, e + from, to - from);
+    struct entry *e = NULL; /* those with one UIDL */
+    size_t n = 0, cap = 0, nkeys = 0;
+    uint64_t hash = 0;
+    if (p->n)
+        qsort(p->keys, p->n, sizeof *p->keys, by_hash);
+    sqlite3_stmt *st = q_ask(db, "SELECT uidl,id,size,state,missing FROM uidl ORDER BY uidl,id", "");
+    for (bool more = true; more;) {
+        more = q_step(db, st);
+        uint64_t next = more ? sql_hash(&db->q, sql_str(st, 0)) : 0;
+        if (n && (!more || next != hash)) {
+            const struct key *keys = keys_of(p, hash, &nkeys);
+            match(p, keys, nkeys, e, n);
+            n = 0;
+        }
+        if (n == cap)
+            e = mem_resize(e, cap = cap ? cap * 2 : 64, sizeof *e);
+        hash = next;
+        if (more)
+            e[n++] = (struct entry){sql_u64(st, 1), sql_u64(st, 2), (enum pop_state)sql_int(st, 3), sql_int(st, 4) > 0};
     }
     free(e);
-    free(at);
-    free(keys);
+    free(p->keys);
+    p->keys = NULL;
+}
+
+/* ---- Which entries are listed ------------------------------------------------------------------- */
+struct ids {
+    uint64_t *id;
+    size_t n;
+};
+
+static int by_id(const void *a, const void *b)
+{
+    const uint64_t *x = a, *y = b;
+    return (*x > *y) - (*x < *y);
+}
+
+/* As it is now. The caller frees ids.id. */
+static struct ids ids_of(const struct pop *p)
+{
+    struct ids ids = {.id = mem_array(p->n ? p->n : 1, sizeof *ids.id)};
+    for (size_t i = 0; i < p->n; i++)
+        if (p->list[i].id)
+            ids.id[ids.n++] = p->list[i].id;
+    qsort(ids.id, ids.n, sizeof *ids.id, by_id);
+    return ids;
+}
+
+static bool ids_has(const struct ids *ids, uint64_t id)
+{
+    return bsearch(&id, ids->id, ids->n, sizeof id, by_id) != NULL;
 }
 
 /* Entries that nothing listed is: by their sizes messages are suspected to be one of them. */
 static uint32_t doubt_all(struct db *db, struct pop *p)
 {
-    struct imap matched = {0}, sizes = {0};
+    struct imap sizes = {0};
+    struct ids matched = ids_of(p);
     uint32_t doubts = 0;
     size_t nmatched = 0, nvanished = 0;
     for (size_t i = 0; i < p->n; i++)
-        if (p->list[i].id) {
-            imap_put(&matched, p->list[i].id, p);
-            nmatched += p->list[i].state != POP_SEEN;
-        }
+        nmatched += p->list[i].id && p->list[i].state != POP_SEEN;
     sqlite3_stmt *st = q_ask(db, "SELECT id,size,missing FROM uidl WHERE head IS NOT NULL", "");
     while (q_step(db, st))
-        if (!imap_get(&matched, sql_u64(st, 0))) {
+        if (!ids_has(&matched, sql_u64(st, 0))) {
             nvanished += sql_int(st, 2) == 0;
             imap_put(&sizes, sql_u64(st, 1) + 1, p);
         }
@@ -204,47 +302,68 @@ static uint32_t doubt_all(struct db *db, struct pop *p)
             l->doubt = true;
         doubts += l->doubt;
     }
-    imap_fini(&matched, NULL);
+    free(matched.id);
     imap_fini(&sizes, NULL);
     return doubts;
 }
 
+/* "": it was not looked at. */
+static struct str head_of(const struct pop *p, const struct listed *l)
+{
+    const struct head *h = l->head ? &p->heads[l->head - 1] : NULL;
+    return h ? (struct str){(const char *)h->id, h->n} : STR("");
+}
+
+static void head_is(struct pop *p, struct listed *l, struct str head)
+{
+    if (!l->head) {
+        if (p->nheads == p->heads_cap)
+            p->heads = mem_resize(p->heads, p->heads_cap = p->heads_cap ? p->heads_cap * 2 : 16, sizeof *p->heads);
+        l->head = ++p->nheads;
+    }
+    struct head *h = &p->heads[l->head - 1];
+    h->n = (unsigned char)MIN(head.n, (size_t)HEAD_MAX);
+    memcpy(h->id, head.p ? head.p : "", h->n);
+}
+
 static bool has_head(struct db *db, uint64_t id, const struct listed *l, bool *same_r)
 {
-    if (!l->head_n)
+    struct str head = head_of(db->pop, l);
+    if (!head.n)
         return false;
     sqlite3_stmt *st = q_ask(db, "SELECT head FROM uidl WHERE id=? AND length(head)>0", "i", I(id));
     if (!q_step(db, st))
         return false;
-    *same_r = str_eq(sql_str(st, 0), (struct str){(const char *)l->head, l->head_n});
+    *same_r = str_eq(sql_str(st, 0), head);
     sqlite3_reset(st);
     return true;
 }
 
-/* A message that was here under another UIDL; 0: none. */
-static uint64_t by_head(struct db *db, const struct pop *p, const struct listed *l, enum pop_state *state_r)
+/* A message that was here under another UIDL, and is not listed under its own; 0: none. known: of the UIDLs, found: by
+ * their headers. */
+static uint64_t by_head(struct db *db, const struct listed *l, const struct ids *known, const struct imap *found,
+                        enum pop_state *state_r)
 {
     uint64_t id = 0;
     sqlite3_stmt *st = q_ask(db, "SELECT id,state FROM uidl WHERE head=? ORDER BY abs(size-?),id", "si",
-                             ((struct str){(const char *)l->head, l->head_n}), I(l->size));
+                             head_of(db->pop, l), I(l->size));
     while (q_step(db, st))
-        if (!id && !imap_get(&p->seen, sql_u64(st, 0))) {
+        if (!id && !ids_has(known, sql_u64(st, 0)) && !imap_get(found, sql_u64(st, 0))) {
             id = sql_u64(st, 0);
             *state_r = (enum pop_state)sql_int(st, 1);
         }
     return id;
 }
 
-static void listed_now(struct db *db, struct pop *p, struct listed *l)
+static void listed_now(struct db *db, struct listed *l)
 {
     if (was_deleted(l->state) && l->state != POP_DELETE_WANTED) {
         l->state = POP_DELETE_WANTED; /* it is there: the deletion was not committed */
         q_keep(db, "UPDATE uidl SET state=? WHERE id=?", "ii", I(l->state), I(l->id));
     }
-    imap_put(&p->seen, l->id, p);
 }
 
-static void settle(struct db *db, struct pop *p, uint32_t *known_r)
+static void settle_known(struct db *db, struct pop *p)
 {
     for (size_t i = 0; i < p->n && !db->failed; i++) {
         struct listed *l = &p->list[i];
@@ -256,40 +375,58 @@ static void settle(struct db *db, struct pop *p, uint32_t *known_r)
         if (l->id && l->doubt && !l->unsure)
             q_keep(db, "UPDATE uidl SET missing=0,size=? WHERE id=?", "ii", I(l->size), I(l->id));
         if (l->id)
-            listed_now(db, p, l);
+            listed_now(db, l);
     }
-    for (size_t i = 0; i < p->n && !db->failed; i++) {
+}
+
+/* Those that no UIDL tells: known by their headers, or new. */
+static void settle_rest(struct db *db, struct pop *p, uint32_t *known_r)
+{
+    struct err err = ERR_INIT;
+    struct ids known = ids_of(p);
+    struct imap found = {0};
+    struct str uidl;
+    bool ok = uidls_rewind(db, p, &err);
+    for (size_t i = 0; ok && i < p->n && !db->failed; i++) {
         struct listed *l = &p->list[i];
-        if (l->id)
+        ok = uidls_next(p, &uidl) || err_set(&err, ERR_IO, "the listing cannot be read again");
+        if (!ok || l->id)
             continue;
-        struct str uidl = uidl_at(p, l->uidl);
-        l->id = l->head_n ? by_head(db, p, l, &l->state) : 0;
+        l->id = head_of(p, l).n ? by_head(db, l, &known, &found, &l->state) : 0;
         if (l->id) {
             ++*known_r;
+            imap_put(&found, l->id, p);
             q_keep(db, "UPDATE uidl SET uidl=?,size=?,missing=0 WHERE id=?", "sii", uidl, I(l->size), I(l->id));
         } else {
             q_keep(db, "INSERT INTO uidl(uidl,size,state) VALUES(?,?,?)", "sii", uidl, I(l->size), I(POP_SEEN));
             l->id = (uint64_t)sqlite3_last_insert_rowid(db->q.h);
             l->state = POP_SEEN;
         }
-        listed_now(db, p, l);
+        listed_now(db, l);
+    }
+    imap_fini(&found, NULL);
+    free(known.id);
+    if (!ok && !db->failed) {
+        db->failed = true;
+        db->why = err;
     }
 }
 
 /* A listing may lack what is there (a server in trouble), and what has gone may come back: what is here, and was not to
  * be deleted, is remembered for a while. */
-static void forget_unlisted(struct db *db, const struct imap *seen, int64_t now)
+static void forget_unlisted(struct db *db, const struct pop *p, int64_t now)
 {
     struct gone {
         uint64_t id;
         bool keep;
     } *ids = NULL;
     size_t n = 0, cap = 0;
+    struct ids listed = ids_of(p);
     sqlite3_stmt *st = q_ask(db, "SELECT id,state,missing FROM uidl", "");
     while (q_step(db, st)) {
         int64_t state = sql_int(st, 1), missing = sql_int(st, 2);
         bool keep = (state == POP_DELIVERED || state == POP_STUB) && (!missing || missing > now - MISSED_S);
-        if (imap_get(seen, sql_u64(st, 0)) || (keep && missing))
+        if (ids_has(&listed, sql_u64(st, 0)) || (keep && missing))
             continue;
         if (n == cap)
             ids = mem_resize(ids, cap = cap ? cap * 2 : 64, sizeof *ids);
@@ -301,14 +438,15 @@ static void forget_unlisted(struct db *db, const struct imap *seen, int64_t now)
         else
             q_keep(db, "DELETE FROM uidl WHERE id=?", "i", I(ids[i].id));
     free(ids);
+    free(listed.id);
 }
 
 static void end_listing(struct db *db, struct pop *p, int64_t now, uint32_t *known_r)
 {
-    settle(db, p, known_r);
-    forget_unlisted(db, &p->seen, now);
-    imap_fini(&p->seen, NULL);
-    buf_fini(&p->uidls);
+    settle_known(db, p);
+    settle_rest(db, p, known_r);
+    forget_unlisted(db, p, now);
+    uidls_drop(p);
     p->ended = true;
 }
 
@@ -356,8 +494,7 @@ bool db_pop_head(struct db *db, uint32_t number, struct str head, struct err *er
     struct listed *l = db->pop && db->pop->matched && !db->pop->ended ? number_at(db->pop, number) : NULL;
     if (!l || !l->doubt || head.n == 0 || head.n > HEAD_MAX)
         return err_set(err, ERR_NO_MESSAGE, "message %u was not in doubt", number);
-    memcpy(l->head, head.p, head.n);
-    l->head_n = (unsigned char)head.n;
+    head_is(db->pop, l, head);
     return true;
 }
 
@@ -388,40 +525,35 @@ static void tags_in(struct db *db, uint64_t box, struct imap *tags)
 bool db_pop_each(struct db *db, uint64_t trash, db_pop_fn *fn, void *arg, struct err *err)
 {
     bool own;
-    struct imap trashed = {0}, listed = {0};
+    struct imap trashed = {0};
     if (!call_enter(db, &own, err))
         return false;
     if (trash)
         tags_in(db, trash, &trashed);
     struct pop *p = db->pop && db->pop->ended ? db->pop : NULL;
-    struct db_pop *all = mem_array(p && p->n ? p->n : 1, sizeof *all);
-    for (size_t i = 0; p && i < p->n; i++)
-        imap_put(&listed, p->list[i].id, &p->list[i]);
-    sqlite3_stmt *st =
-        p ? q_ask(db, "SELECT id,state,failures,why,delivered,purged,tag,checked,length(head)>0 FROM uidl", "") : NULL;
-    while (q_step(db, st)) {
-        const struct listed *l = imap_get(&listed, sql_u64(st, 0));
-        if (!l)
+    for (size_t i = 0; p && i < p->n; i++) {
+        const struct listed *l = &p->list[i];
+        sqlite3_stmt *st =
+            q_ask(db, "SELECT state,failures,why,delivered,purged,tag,checked,length(head)>0 FROM uidl WHERE id=?", "i",
+                  I(l->id));
+        if (!q_step(db, st))
             continue;
-        all[l - p->list] = (struct db_pop){.id = l->id,
-                                           .number = l->number,
-                                           .size = l->size,
-                                           .state = (enum pop_state)sql_int(st, 1),
-                                           .failures = sql_u32(st, 2),
-                                           .why = (enum err_kind)sql_int(st, 3),
-                                           .delivered = sql_int(st, 4),
-                                           .checked = sql_int(st, 7),
-                                           .unsure = l->unsure,
-                                           .sure = l->sure,
-                                           .hashed = sql_int(st, 8) != 0,
-                                           .purged = sql_int(st, 5) != 0,
-                                           .in_trash = sql_u64(st, 6) && imap_get(&trashed, sql_u64(st, 6))};
+        struct db_pop found = {.id = l->id,
+                               .number = l->number,
+                               .size = l->size,
+                               .state = (enum pop_state)sql_int(st, 0),
+                               .failures = sql_u32(st, 1),
+                               .why = (enum err_kind)sql_int(st, 2),
+                               .delivered = sql_int(st, 3),
+                               .checked = sql_int(st, 6),
+                               .unsure = l->unsure,
+                               .sure = l->sure,
+                               .hashed = sql_int(st, 7) != 0,
+                               .purged = sql_int(st, 4) != 0,
+                               .in_trash = sql_u64(st, 5) && imap_get(&trashed, sql_u64(st, 5))};
+        sqlite3_reset(st);
+        fn(arg, &found);
     }
-    for (size_t i = 0; p && i < p->n; i++)
-        if (all[i].id)
-            fn(arg, &all[i]);
-    free(all);
-    imap_fini(&listed, NULL);
     imap_fini(&trashed, NULL);
     return call_leave(db, own, err);
 }
@@ -631,8 +763,7 @@ bool db_pop_compare(struct db *db, uint32_t number, struct str head, int64_t now
     struct listed *l = pop_enter(db, number, &own, err);
     if (!l)
         return false;
-    l->head_n = (unsigned char)MIN(head.n, sizeof l->head);
-    memcpy(l->head, head.p ? head.p : "", l->head_n);
+    head_is(db->pop, l, head);
     bool known = has_head(db, l->id, l, &same);
     if (head.n)
         *is_r = same ? POP_SAME : POP_OTHER;
@@ -660,7 +791,7 @@ bool db_pop_other(struct db *db, uint32_t number, int64_t now, enum pop_state *s
     }
     q_keep(db, "UPDATE uidl SET missing=? WHERE id=?", "ii", MAX(now, (int64_t)1), I(l->id));
     st = q_ask(db, "SELECT id,state FROM uidl WHERE head=? AND missing<>0 ORDER BY abs(size-?),id", "si",
-               ((struct str){(const char *)l->head, l->head_n}), I(l->size));
+               head_of(db->pop, l), I(l->size));
     l->id = 0;
     l->state = POP_SEEN;
     if (q_step(db, st)) {

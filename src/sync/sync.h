@@ -152,21 +152,21 @@ enum pop_known {
     POP_HAVE,   /* in the ledger: delivered, or deleted here for good */
 };
 enum pop_take { POP_NOTHING, POP_HEADER, POP_WHOLE };
-struct pop_mail {
-    uint32_t number;
+struct pop_mail { /* one for each listed message: kept small */
     uint64_t size;
-    enum pop_known known;
     int64_t delivered_at; /* POP_HAVE */
-    bool unsure;          /* POP_HAVE by its id alone, which is not enough */
-    bool sure;            /* and by more than its id: it came, or its header was looked at, in this session */
-    bool nameless;        /* there is nothing but its id to know it by: an entry of before that was */
-    uint64_t order;       /* rises with the time at which it was first listed */
     int64_t looked_at;    /* when its header was last compared, 0 never */
-    bool deleted_here;    /* by the user, as far as option delete-on-server counts it */
-    unsigned failures;    /* it could not be fetched so often; past POP_FAILURES_MAX it does not hold up the others */
-    enum pop_take take;   /* out */
-    bool look;            /* out of sync_pop_look */
-    bool asked, checked, other, settled; /* of the caller's own */
+    uint64_t order;       /* rises with the time at which it was first listed */
+    uint32_t number;
+    uint32_t failures;     /* it could not be fetched so often; past POP_FAILURES_MAX it does not hold up the others */
+    uint8_t known;         /* enum pop_known */
+    uint8_t take;          /* enum pop_take: out */
+    bool unsure : 1;       /* POP_HAVE by its id alone, which is not enough */
+    bool sure : 1;         /* and by more than its id: it came, or its header was looked at, in this session */
+    bool nameless : 1;     /* there is nothing but its id to know it by: an entry of before that was */
+    bool deleted_here : 1; /* by the user, as far as option delete-on-server counts it */
+    bool look : 1;         /* out of sync_pop_look */
+    bool asked : 1, checked : 1, other : 1, settled : 1; /* of the caller's own */
 };
 #define POP_FAILURES_MAX 3
 struct pop_policy {

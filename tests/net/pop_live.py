@@ -54,7 +54,9 @@ def whole_pass(s, url):
         tap.equal([m.number for m in listed], list(range(1, len(want) + 1)))
         tap.equal([m.size for m in listed], [len(w) for w in want])
         mails = p.do("STEP_POP_RETR", numbers=ranges((1, len(want))))["DELIVERED"]
-        tap.equal([m.uidl for m in mails], [m.uidl for m in listed])
+        tap.equal([m.number for m in mails], [m.number for m in listed])
+        tags = [m["name"].decode().split("_t")[1] for m in mails]
+        tap.equal(len(set(tags)), len({m.uidl for m in listed}), "marks of files, one for each UIDL")
         for m, w in zip(mails, want):
             path = os.path.join(p.mail, m.path.decode())
             tap.equal(open(path, "rb").read(), w)
@@ -69,6 +71,7 @@ def whole_pass(s, url):
         m = p.do("STEP_POP_RETR", numbers=ranges(2), folder="Lists.kernel")["DELIVERED"][0]
         assert m.path.startswith(b".Lists.kernel/new/"), m.path
         tap.equal(open(os.path.join(p.mail, m.path.decode()), "rb").read(), want[1])
+        tap.equal(m["name"].decode().split("_t")[1], tags[1])
         # DELE without QUIT is not committed (THREATS 87)
         p.do("STEP_POP_DELE", numbers=ranges(1))
         p.do("STEP_CLOSE")

@@ -951,11 +951,10 @@ static void pop_list(uint32_t n)
 
 static void delivered(uint32_t step, uint32_t i)
 {
-    char name[20], path[30], uidl[20];
+    char name[20], path[30];
     snprintf(name, sizeof name, "17000.%u", i);
     snprintf(path, sizeof path, "new/17000.%u", i);
-    snprintf(uidl, sizeof uidl, "uidl-%u", i);
-    FETCH(DELIVERED, .step = step, .number = i, .uidl = str_z(uidl), .name = str_z(name), .path = str_z(path),
+    FETCH(DELIVERED, .step = step, .number = i, .name = str_z(name), .path = str_z(path),
           .size = 100, .internal_date = 17000 + i);
 }
 
