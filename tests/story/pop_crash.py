@@ -186,7 +186,7 @@ def killed(mode, part=0, parts=1, whole=True):
         if not whole:
             first = next(r[0] for r in record if r[1] == "N" and b"RETR" in r[5])
             quits = next(r[0] for r in record if r[1] == "N" and b"QUIT" in r[5])
-            last = next(r[0] for r in record if r[0] > quits and r[1] == "S")
+            last = next((r[0] for r in record if r[0] > quits and r[1] == "S"), last)  # a sync may come before the answer to QUIT
         steps, fired = range(first + part, last + 1, parts), 0
         for at in steps:
             account.begin(at, mode)
