@@ -266,6 +266,18 @@ const char *conf_sort(const struct conf *conf, const char *account, struct str m
 
 /* ---- rule --------------------------------------------------------------------------------------- */
 
+/* A path is none: it leads nowhere in the account. */
+static bool folder_ok(const char *name)
+{
+    struct str rest = str_z(name), level;
+    bool ok = name[0] != '\0';
+    for (const char *c = name; *c && ok; c++)
+        ok = (unsigned char)*c >= ' ' && *c != '\177';
+    while (ok && str_split(&rest, '/', &level))
+        ok = !str_eqz(level, ".") && !str_eqz(level, "..");
+    return ok;
+}
+
 static bool rule_word(struct rule *r, struct buf *tags, const struct line *line, size_t *i, struct err *err)
 {
     static const char *const flags[] = {"-account", "-folder", "-tag", "-untag", "-read", "-flag", "-stop", NULL};
@@ -280,6 +292,12 @@ static bool rule_word(struct rule *r, struct buf *tags, const struct line *line,
     if (at) {
         if (!flag_value(line, i, &value, err))
             return false;
+        if (at == &r->folder && !folder_ok(value))
+            return err_set(
+                err, ERR_CONFIG,
+                "-folder \"%.80s\" can be no mailbox: a name as the list of mailboxes shows it, without \".\" or "
+                "\"..\" between slashes",
+                value);
         replace(at, value);
         return true;
     }

@@ -202,6 +202,13 @@ static void on_hits(struct ui *ui, const struct m_HITS *m)
                                  .conversation = ipc_ids_at(m->rows, i + 2)});
 }
 
+static void none_matched(struct ui *ui, bool none)
+{
+    const struct list_row *row = ui_row(ui);
+    ui->none_matched = none;
+    ui->none_at = row ? row->ref : REF_NONE;
+}
+
 static void on_done(struct ui *ui, const struct m_QUERY_DONE *d)
 {
     struct list *l = ui->search_select ? NULL : ui->search_list;
@@ -220,6 +227,7 @@ static void on_done(struct ui *ui, const struct m_QUERY_DONE *d)
         ui_note(ui, NOTE_INFO, "so far: mail is still being read");
     else if (ui->search_select && !ui->selection.n)
         ui_note(ui, NOTE_INFO, "nothing matches");
+    none_matched(ui, ui->search_select && !ui->selection.n);
     ui->search_select = ui->search_same = false;
     helper_end(&ui->search);
 }
@@ -458,10 +466,23 @@ bool run_limit(void *context, const struct cmd_args *args, struct err *err)
     return true;
 }
 
+/* Everything is what the list has, whatever the index knows of it. */
+static void select_every(struct ui *ui)
+{
+    struct err err = ERR_INIT;
+    if (!list_every(ui_list(ui), &ui->selection, &err))
+        ui_note_err(ui, &err);
+    none_matched(ui, !ui->selection.n);
+    if (ui->none_matched)
+        ui_note(ui, NOTE_INFO, "no message is here");
+}
+
 static void pattern_typed(struct ui *ui, void *arg, const char *text)
 {
     (void)arg;
-    if (text && *text)
+    if (text && str_eqz(str_trim(str_z(text)), "*"))
+        select_every(ui);
+    else if (text && *text)
         ui_search(ui, text, true, true);
 }
 

@@ -249,6 +249,8 @@ bool list_reach(struct list *, struct ref, struct err *);
 bool list_reach_rank(struct list *, uint32_t rank, struct err *);
 /* All from one row of mailboxes to the other, whether they are in the window or not; folded threads whole. */
 bool list_range(const struct list *, struct ref, struct ref, struct refs *out, struct err *);
+/* All rows of the list, in the window or not, as far as REFS_MAX; folded threads whole. */
+bool list_every(const struct list *, struct refs *out, struct err *);
 /* The message that an action on `ref` leads to: the older one, else the newer one; REF_NONE where there is none. */
 struct ref list_after(const struct list *, struct ref);
 /* Lets a list row go that is shown as a ghost, before its time. */

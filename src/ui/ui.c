@@ -55,6 +55,20 @@ static bool ready(struct ui *ui, const struct command *c, struct err *err)
     return true;
 }
 
+/* What follows a pattern is for what it selects, never for the row under the cursor in its stead. */
+static bool meant(struct ui *ui, const struct command *c, struct err *err)
+{
+    const struct list_row *row = ui_row(ui);
+    bool verb = (c->flags & CMD_NEEDS_MESSAGE) && (c->flags & CMD_WRITES),
+         none = ui->none_matched && row && ref_eq(row->ref, ui->none_at);
+    if (!verb || ui->selection.n || ui->scope.on)
+        return true;
+    ui->none_matched = false;
+    if (ui->search && ui->search_select)
+        return err_set(err, ERR_USAGE, "what matches is still looked for; nothing was done");
+    return !none || err_set(err, ERR_USAGE, "nothing is selected, for nothing matched; again it is for this message");
+}
+
 bool ui_run_line(struct ui *ui, const struct line *line, struct err *err)
 {
     struct cmd_args args = {.command = NULL};
@@ -68,7 +82,7 @@ bool ui_run_line(struct ui *ui, const struct line *line, struct err *err)
     bool number = line->n == 1 && line->words[0][0] >= '0' && line->words[0][0] <= '9';
     if (!cmd_parse(&ui_lang, number ? &row : line, &args, err))
         return false;
-    bool ok = ready(ui, args.command, err);
+    bool ok = ready(ui, args.command, err) && meant(ui, args.command, err);
     if (ok && ui->times && (args.command->flags & CMD_REPEAT))
         ok = ui_scope_rows(ui, ui->times, err);
     ok = ok && args.command->run(ui, &args, err);

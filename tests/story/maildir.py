@@ -242,6 +242,33 @@ def test_killed_while_copying():
             equal(md.subjects(), ["one", "two"])
 
 
+def test_patterns():
+    """* is all that the list has, also when the index is not there yet; and after a pattern that matches nothing no verb takes the row in its stead."""
+    with tap.directory() as root:
+        md = Maildir(os.path.join(root, "Mail"))
+        md.make("B")
+        for name in ("one", "two", "three"):
+            md.add(name)
+        os.makedirs(os.path.join(root, "bob", "store"))
+        with open(os.path.join(root, "bob", "store", "index"), "w"):
+            pass  # nothing can be indexed
+        bob = User(os.path.join(root, "bob"), account=False, lines="account work maildir:%s\n" % md.root)
+        with bob.at_screen(cols=100) as term:
+            term.wait(lambda screen: "1 of 3" in screen and re.search(r" B\b", screen))
+            term.command("select-pattern *")
+            term.wait("3 selected")
+            term.command("copy B")
+            eventually("all are copied", lambda: md.subjects("B") == ["one", "three", "two"])
+    with at_maildir(count=2, folders=("C",)) as (md, term, bob):
+        term.command("select-pattern subject:nowhere")
+        term.wait("nothing matches")
+        term.command("move C")
+        term.wait("nothing is selected")
+        equal(len(md.files("C")), 0)
+        term.command("move C")
+        eventually("then it is meant", lambda: len(md.files("C")) == 1)
+
+
 def test_names_that_cannot_be():
     with at_maildir(folders=("ok",)) as (md, term, bob):
         for name, why in (("a/b", "a dot makes a level"), ("..", "a dot makes a level"), ("a..b", "a dot makes a level"),

@@ -399,6 +399,10 @@ static void test_refused(void **state)
         {"rule \"from:x\"", "write: rule"},
         {"rule \"  \" -folder y", "write: rule"}, /* notmuch takes it for all mail */
         {"rule x -fodler y", "did you mean \"-folder\""},
+        {"rule x -folder ../y", "can be no mailbox"},
+        {"rule x -folder Lists/../../y", "can be no mailbox"},
+        {"rule x -folder ..", "can be no mailbox"},
+        {"rule x -folder \"\"", "can be no mailbox"},
         {"rule x -tag +y", "is no tag"},
         {"rule x -untag Unread", "follows a message's flags"},
         {"rule x -tag spam", "follows a message's flags"},
