@@ -138,6 +138,11 @@ static bool list(struct chan *search, const struct question *q, struct listing *
     if (l->format == FORMAT_JSON)
         buf_addc(&l->out, '[');
     bool ok = search_ask(search, q, list_hit, l, err);
+    if (!ok && l->ask && err->kind != ERR_QUERY) { /* the servers need no index */
+        fprintf(stderr, "tuimail: %s\n", err->text);
+        *err = ERR_INIT;
+        ok = true;
+    }
     l->server = true;
     if (ok && l->ask && out_flush(&l->out)) /* what is here is not to wait for them */
         ok = search_servers(l->cli, q, search, &l->found, list_hit, l, err);

@@ -118,6 +118,7 @@ const char cmd_default_keys[] =
     "bind global \"''\" saved\n"
     "bind list,message l limit\n"
     "bind global / search\n"
+    "bind global \\ server-search\n"
     "bind list,message @ same-sender\n"
     "bind list,message Esc-@ same-subject\n"
     "bind global G fetch\n"

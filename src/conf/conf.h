@@ -178,6 +178,8 @@ struct conf {
     char *store, *state_dir, *editor, *mailcap, *browser, *theme, *keys, *date_format, *attribution, *index_database,
         *layout, *ascii, *arrow_cursor, *download_dir, *gpg, *notify, *list_format, *list_view, *sort, *group, *bidi;
     char *auto_advance, *alias_file, *rule_file, *address_book, *query_command;
+    char *server_search; /* off, ask or auto */
+    bool server_fuzzy;
     struct columns columns; /* of list_format */
     bool ambiguous_wide, mark_seen, confirm_quit, accessible, mouse, fold_threads, threads_across, threads_by_subject;
     unsigned undo_send, purge_hold, list_ratio, list_height, pager_index_lines, sidebar_width, wrap, prefetch, timeout,

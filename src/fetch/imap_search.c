@@ -78,7 +78,7 @@ static bool found_tell(struct session *s, uint64_t box, uint32_t most, struct er
     qsort(list, kept, sizeof *list, by_lo);
     n = 0;
     for (size_t i = 0; i < kept; i++) { /* joined */
-        if (n > 0 && list[i].lo <= list[n - 1].hi)
+        if (n > 0 && list[i].lo - 1 <= list[n - 1].hi)
             list[n - 1].hi = MAX(list[n - 1].hi, list[i].hi);
         else
             list[n++] = list[i];

@@ -175,7 +175,7 @@ static bool aside(const struct box *b)
            (b->attrs & (BOX_OTHERS | BOX_SHARED));
 }
 
-static void boxes_choose(struct acct *a, uint64_t first)
+static void boxes_choose(struct acct *a, uint64_t first, bool only)
 {
     struct seek *s = a->seek;
     free(s->boxes);
@@ -184,7 +184,7 @@ static void boxes_choose(struct acct *a, uint64_t first)
     const struct {
         bool here, inbox;
     } turns[] = {{true, false}, {false, true}, {false, false}};
-    for (size_t t = 0; t < COUNT(turns); t++)
+    for (size_t t = 0; t < (only ? 1 : COUNT(turns)); t++)
         for (size_t i = 0; i < a->nboxes; i++) {
             bool here = a->plan[i].id == first, inbox = a->boxes[i].role == BOX_INBOX;
             if (selectable(&a->boxes[i]) && here == turns[t].here && (here || inbox == turns[t].inbox))
@@ -614,7 +614,7 @@ void seek_ask(struct acct *a, uint64_t client, const struct m_SERVER_SEARCH *m)
     buf_reset(&s->wider);
     buf_reset(&s->rest);
     s->trouble = ERR_INIT;
-    boxes_choose(a, m->box);
+    boxes_choose(a, m->box, m->only);
     at_tell(a);
     timer_set(a, 0);
 }

@@ -163,6 +163,7 @@ static void empty(struct ui *ui)
     free(ui->search_text);
     ui_forget(ui, ui->look_req);
     while (ui->depth) {
+        remote_forget(ui, ui->stack[ui->depth - 1]);
         list_fini(ui->stack[--ui->depth]);
         free(ui->stack[ui->depth]);
     }

@@ -254,6 +254,8 @@ static void draw_title(struct ui *ui, struct rect r, const struct list *l)
     else
         buf_addz(&right, empty_title(ui, l));
     buf_fini(&total);
+    if (remote_asks(ui, l))
+        buf_addz(&right, " · asking the server");
     unsigned room = (unsigned)right.n + 2;
     ui_put_field(ui, r, 0, 1, r.cols > room + 2 ? r.cols - room - 2 : 1, buf_str(&left), THING_TITLE);
     put_right(ui, r, 0, r.cols - 1, buf_z(&right), THING_MARKER);
@@ -277,8 +279,10 @@ static const char *empty_words(const struct ui *ui, const struct list *l)
     if (l->source == LIST_HITS)
         return comes(ui, l)         ? "searching"
                : ui->search_partial ? "Nothing matches so far; mail is still being read."
-               : bodies_away(ui, l) ? "Nothing matches. Mail not opened here yet is found by its header alone."
-                                    : "Nothing matches.";
+               : remote_asks(ui, l) ? "Nothing here; the server is being asked."
+               : bodies_away(ui, l)
+                   ? "Nothing matches. Mail not opened here yet is found by its header alone: server-search."
+                   : "Nothing matches.";
     if (l->filter != LIST_ALL)
         return "Nothing here; q shows all again.";
     static const char *const words[] = {[FILL_DONE] = "No messages here.",
@@ -528,11 +532,13 @@ static void draw_status(struct ui *ui)
         draw_prompt(ui, r);
         return;
     }
-    struct buf keys = BUF_INIT(200);
+    struct buf keys = BUF_INIT(400);
     grid_fill_row(&ui->grid, r, 0, THING_STATUS);
     if (ui->count)
         buf_addf(&keys, "%u", ui->count);
     keys_format(ui->keys, ui->nkeys, &keys);
+    if (!keys.n && !ui->progress[0] && !ui->status[0])
+        remote_words(ui, &keys);
     const char *left = keys.n ? buf_z(&keys) : ui->progress[0] ? progress_words(ui) : ui->status;
     style s = keys.n || ui->progress[0] ? THING_STATUS_NOTE : levels[MIN(ui->status_level, 2u)];
     struct buf b = BUF_INIT(CLEAN_MAX), help = BUF_INIT(200);

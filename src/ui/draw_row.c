@@ -313,6 +313,8 @@ static void draw_subject(const struct cell_of *c, struct rect r, unsigned y, con
                  other ? c->ui->accts.list[c->row->ref.account].name : "");
     else if (tags)
         tag_words(c->row->tags, &words);
+    if (c->row->sources == HITS_SERVER)
+        buf_addf(&words, "%sserver", words.n ? " " : "");
     if (c->row->state & ROW_STUB) {
         buf_addz(&words, words.n ? " " : "");
         buf_add_size(&words, c->row->size);

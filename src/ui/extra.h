@@ -70,6 +70,19 @@ bool scripts_key(struct ui *, ckey); /* in POPUP_SCRIPTS */
 void rule_free(struct ui *);
 bool rule_key(struct ui *, ckey); /* in POPUP_RULE */
 
+/* ---- remote.c: what the servers find ---- */
+/* Asks the accounts that a list of hits is about for its query; what they find becomes hits of it. One at a time. */
+bool remote_search(struct ui *, struct list *, struct err *);
+void remote_auto(struct ui *);                        /* a search was entered: where option server-search says so */
+void remote_forget(struct ui *, const struct list *); /* the list goes, or asks something else; NULL: any */
+bool remote_stop(struct ui *);                        /* by the user; false: none is under way */
+bool remote_runs(const struct ui *);
+bool remote_asks(const struct ui *, const struct list *); /* for this list */
+void remote_indexed(struct ui *);                         /* the index has all rows */
+/* find.c: the prompt of a search, as `search` has it, then `entered`. */
+void ui_ask_search(struct ui *, const char *label, void (*entered)(struct ui *));
+void remote_words(const struct ui *, struct buf *out); /* what is asked, and how far; nothing: none is under way */
+
 /* ---- tool.c: other programs ---- */
 enum tool_where { TOOL_TERMINAL /* has the terminal until it ends */, TOOL_BEHIND /* no terminal; output is kept */ };
 /* status: of wait(2), -1 where it could not be started; output: TOOL_BEHIND's stdout and stderr, at most 1 MiB. */
@@ -142,6 +155,8 @@ struct extra {
     struct parts *parts;
     struct crypto *crypto;
     struct transfer *transfer;
+    struct remote *remote;
+    void (*asked_server)(struct ui *); /* what Enter does at the prompt of a search beside the search; NULL */
     struct alias_log *aliases;
     struct list_menu *listmenu;
     struct scripts *scripts;

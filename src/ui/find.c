@@ -1,6 +1,6 @@
 /* Which list is shown: mailboxes, searches and limits, one above the other; `back` takes the top one off. Searching
  * runs in a program of its own that is killed when the next letter supersedes it. */
-#include "ui/private.h"
+#include "ui/extra.h"
 
 #include <unistd.h>
 
@@ -22,6 +22,7 @@ void ui_push_list(struct ui *ui, struct list *l)
     if (ui->depth == STACK_MAX) { /* the oldest view above the mailbox goes */
         if (ui->search_list == ui->stack[1])
             ui_search_end(ui);
+        remote_forget(ui, ui->stack[1]);
         list_fini(ui->stack[1]);
         free(ui->stack[1]);
         memmove(&ui->stack[1], &ui->stack[2], (STACK_MAX - 2) * sizeof ui->stack[0]);
@@ -40,6 +41,7 @@ bool ui_pop_list(struct ui *ui)
     struct list *top = ui->stack[--ui->depth];
     if (ui->search_list == top)
         ui_search_end(ui);
+    remote_forget(ui, top);
     list_fini(top);
     free(top);
     list_stale(ui_list(ui));
@@ -286,6 +288,8 @@ static void start_query(struct ui *ui)
     struct list *l = ui->search_select ? NULL : ui->search_list;
     helper_end(&ui->search); /* superseded */
     ui->search_cleared = ui->search_same = false;
+    if (!ui->search_select)
+        remote_forget(ui, ui->search_list);
     ui->search_partial = ui->unindexed || ui_rows_to_come(ui, base);
     if (!ui->search_text || !*ui->search_text) {
         if (l)
@@ -430,16 +434,27 @@ static void search_typed(struct ui *ui, void *arg, const char *text)
     }
     if (ui->search_timer || !ui->search_text || strcmp(text, ui->search_text) != 0)
         ui_search(ui, text, ui->search_limit, false);
+    if (ui_extra(ui)->asked_server)
+        ui_extra(ui)->asked_server(ui);
+    else
+        remote_auto(ui);
 }
 
-static void ask(struct ui *ui, bool limit)
+static void ask(struct ui *ui, bool limit, const char *label)
 {
+    ui_extra(ui)->asked_server = NULL;
     buffer_for_lists(ui);
     if (ui->search_list && ui_list(ui) == ui->search_list && ui->search_limit == limit)
         ui_pop_list(ui); /* a new limit replaces the old one */
     ui_search(ui, "", limit, false);
     helper_warm_search(ui);
-    ui_ask(ui, limit ? "limit: " : "search: ", "", ARG_QUERY, true, ui->search_history, search_typed, typed, NULL);
+    ui_ask(ui, label, "", ARG_QUERY, true, ui->search_history, search_typed, typed, NULL);
+}
+
+void ui_ask_search(struct ui *ui, const char *label, void (*entered)(struct ui *))
+{
+    ask(ui, false, label);
+    ui_extra(ui)->asked_server = entered;
 }
 
 bool run_search(void *context, const struct cmd_args *args, struct err *err)
@@ -449,7 +464,7 @@ bool run_search(void *context, const struct cmd_args *args, struct err *err)
     if (cmd_arg(args, 0))
         ui_search(ui, cmd_arg(args, 0), false, false);
     else
-        ask(ui, false);
+        ask(ui, false, "search: ");
     return true;
 }
 
@@ -458,7 +473,7 @@ bool run_limit(void *context, const struct cmd_args *args, struct err *err)
     struct ui *ui = context;
     (void)err;
     if (!cmd_arg(args, 0))
-        ask(ui, true);
+        ask(ui, true, "limit: ");
     else if (!*cmd_arg(args, 0) || !strcmp(cmd_arg(args, 0), "all"))
         ui_drop_stack(ui);
     else

@@ -9,6 +9,7 @@ enum job_kind {
     JOB_SEARCH,
     JOB_MAIL,
     JOB_TRANSFER,
+    JOB_SERVER,
     JOB_PASS,
     JOB_CONNECT,
     JOB_ROWS,
@@ -217,6 +218,10 @@ static void fill(struct ui *ui)
         ui_transfer_words(ui, &w);
         add_job(ui, JOB_TRANSFER, 0, 0, "", &w);
     }
+    if (remote_runs(ui)) {
+        remote_words(ui, &w);
+        add_job(ui, JOB_SERVER, 0, 0, "", &w);
+    }
     for (unsigned a = 0; a < ui->accts.n; a++)
         account_jobs(ui, a);
     if (ui->unindexed) {
@@ -286,6 +291,9 @@ static void stop(struct ui *ui, const struct popup_row *at)
     case JOB_LOAD:
     case JOB_SEARCH:
         stop_in_buffer(ui, row.job, (uint32_t)row.id);
+        break;
+    case JOB_SERVER:
+        remote_stop(ui);
         break;
     case JOB_TRANSFER:
         ui_transfer_stop(ui);

@@ -348,6 +348,7 @@ static void on_message(struct ui *ui, struct msg *m)
         break;
     case MSG_INDEXED:
         ui_indexed(ui, &m->u.INDEXED);
+        remote_indexed(ui);
         ui_count_soon(ui);
         ui_hits_changed(ui);
         break;
@@ -373,6 +374,15 @@ static void on_message(struct ui *ui, struct msg *m)
             on_pass(ui, &m->u.PROGRESS);
         else
             answer(ui, m->u.PROGRESS.req, m, false);
+        break;
+    case MSG_SERVER_AT:
+        answer(ui, m->u.SERVER_AT.req, m, false);
+        break;
+    case MSG_SERVER_HITS:
+        answer(ui, m->u.SERVER_HITS.req, m, false);
+        break;
+    case MSG_SERVER_DONE:
+        answer(ui, m->u.SERVER_DONE.req, m, true);
         break;
     case MSG_FETCHED:
         answer(ui, m->u.FETCHED.req, m, m->u.FETCHED.last);
