@@ -307,6 +307,8 @@ static void start_query(struct ui *ui)
         l->old = false;
         l->asked = 0;
         l->asked_ms = clock_mono_ms();
+        list_hits_begin(l, HITS_SERVER, false); /* what servers found was for another query */
+        list_hits_end(l, HITS_SERVER);
         list_hits_begin(l, HITS_INDEX, true);
     }
     ask_query(ui, buf_z(&query), ui->search_limit ? limits_of(base) : NULL);
