@@ -323,7 +323,7 @@ static void draw_subject(const struct cell_of *c, struct rect r, unsigned y, con
         struct text t = ui_clean(c->ui, buf_str(&words), &shown);
         room = MIN(t.cols, c->ui->grid.words ? p->width / 2 : p->width / 3);
         if (room && tags && !c->row->place.elsewhere && !c->row->ghost && !c->ui->grid.words &&
-            !(c->row->state & ROW_STUB))
+            !(c->row->state & ROW_STUB) && c->row->sources != HITS_SERVER)
             draw_tags(c, r, y, p->x + p->width - room, room);
         else if (room)
             grid_field(&c->ui->grid, r, y, p->x + p->width - room, room, t,
