@@ -125,6 +125,8 @@ bool text_next(struct text *rest, struct text *grapheme_r);
 /* What `raw` (hostile) is sorted by: case and accents folded, runs of blanks as one, without punctuation in front; at
  * most `max` bytes into `out`, bytewise comparable. Returns their number. */
 size_t text_sort_key(struct str raw, char *out, size_t max);
+/* `raw` (hostile) with case and accents folded, at most `max` bytes into `out`; returns their number. */
+size_t text_fold(struct str raw, char *out, size_t max);
 void text_set_ambiguous_wide(bool wide); /* option ambiguous-width; process-wide, set at start */
 
 /* UTF-8, strict (RFC 3629): returns the bytes used (1..4) or 0 where `s` is not valid. */

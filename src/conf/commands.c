@@ -177,7 +177,7 @@ static void replace(char **at, const char *value)
     *at = mem_dup_z(value);
 }
 
-static bool run_saved(struct conf *conf, UNUSED struct loader *loader, const struct line *line, struct err *err)
+bool saved_run(struct conf *conf, const struct line *line, bool own, struct err *err)
 {
     const char *account = "";
     size_t i = 3;
@@ -192,11 +192,18 @@ static bool run_saved(struct conf *conf, UNUSED struct loader *loader, const str
     if (!s) {
         conf->saved = mem_resize(conf->saved, conf->nsaved + 1, sizeof *conf->saved);
         s = &conf->saved[conf->nsaved++];
-        *s = (struct saved){.name = mem_dup_z(line->words[1])};
+        *s = (struct saved){.name = mem_dup_z(line->words[1]), .own = own};
     }
+    if (own && !s->own) /* tuimailrc's stays as it is */
+        return true;
     replace(&s->query, line->words[2]);
     replace(&s->account, account);
     return true;
+}
+
+static bool run_saved(struct conf *conf, struct loader *loader, const struct line *line, struct err *err)
+{
+    return saved_run(conf, line, loader && loader->own, err);
 }
 
 /* ---- mailbox ------------------------------------------------------------------------------------ */

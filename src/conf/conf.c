@@ -80,9 +80,7 @@ void conf_free(struct conf **conf_p)
     for (size_t i = 0; i < conf->naccounts; i++)
         account_fini(&conf->accounts[i]);
     for (size_t i = 0; i < conf->nsaved; i++) {
-        free(conf->saved[i].name);
-        free(conf->saved[i].query);
-        free(conf->saved[i].account);
+        saved_fini(&conf->saved[i]);
     }
     for (size_t i = 0; i < conf->nrules; i++) {
         free(conf->rules[i].query);
@@ -333,6 +331,11 @@ char *conf_alias_file(const struct conf *conf, struct err *err)
     return own_file(conf->alias_file, "tuimail/aliases", err);
 }
 
+char *conf_saved_file(const struct conf *conf, struct err *err)
+{
+    return own_file(conf->saved_file, "tuimail/saved", err);
+}
+
 bool conf_rule_keep(struct conf *conf, struct str text, struct err *err)
 {
     struct buf all = BUF_INIT(CONF_MAX_BYTES);
@@ -358,16 +361,19 @@ bool conf_rule_keep(struct conf *conf, struct str text, struct err *err)
     return ok;
 }
 
-/* Without a home there are none. */
+/* What tuimail writes itself. Without a home there is none. */
 static void load_own(struct loader *loader)
 {
     struct err none = ERR_INIT;
-    char *paths[] = {conf_alias_file(loader->conf, &none), own_file(loader->conf->rule_file, "tuimail/rules", &none)};
+    char *paths[] = {conf_alias_file(loader->conf, &none), own_file(loader->conf->rule_file, "tuimail/rules", &none),
+                     conf_saved_file(loader->conf, &none)};
     for (size_t i = 0; i < COUNT(paths); i++) {
+        loader->own = i == 2;
         if (paths[i] && access(paths[i], F_OK) == 0)
             load_file(loader, paths[i], "");
         free(paths[i]);
     }
+    loader->own = false;
 }
 
 bool conf_load_anyway(const char *file, struct conf **conf_r, struct buf *all, struct err *err)

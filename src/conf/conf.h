@@ -86,6 +86,13 @@ struct account {
 /* saved NAME QUERY [-account ACCOUNT]; account "" is all. */
 struct saved {
     char *name, *query, *account;
+    bool own; /* of the file of option saved-file */
+};
+/* A change of an own one: PUT a query (account "" or NULL: of all), DROP, RENAME to `query`, MOVE `by` places. */
+struct saved_change {
+    enum { SAVED_PUT, SAVED_DROP, SAVED_RENAME, SAVED_MOVE } what;
+    const char *name, *query, *account;
+    int by;
 };
 /* rule QUERY [-account ACCOUNT] [-folder MAILBOX] [-tag TAG]... [-untag TAG]... [-read] [-flag] [-stop]: what happens
  * to new mail that matches; tags: "+x -y", blank separated. */
@@ -177,7 +184,7 @@ struct conf {
     /* global options */
     char *store, *state_dir, *editor, *mailcap, *browser, *theme, *keys, *date_format, *attribution, *index_database,
         *layout, *ascii, *arrow_cursor, *download_dir, *gpg, *notify, *list_format, *list_view, *sort, *group, *bidi;
-    char *auto_advance, *alias_file, *rule_file, *address_book, *query_command;
+    char *auto_advance, *alias_file, *rule_file, *address_book, *query_command, *saved_file, *search_order;
     char *server_search; /* off, ask or auto */
     bool server_fuzzy;
     struct columns columns; /* of list_format */
@@ -210,6 +217,13 @@ char *conf_alias_file(const struct conf *, struct err *);
 /* A rule's line (of the language, without its end) is run and added to the file of option rule-file, which is read
  * behind tuimailrc. Waits for the disk. ERR_CONFIG as for the command. */
 bool conf_rule_keep(struct conf *, struct str line, struct err *);
+/* By its name; NULL where there is none. */
+const struct saved *conf_saved(const struct conf *, struct str name);
+/* Where own saved searches are kept (option saved-file), the caller's; NULL where there is no home. */
+char *conf_saved_file(const struct conf *, struct err *);
+/* The file is read again, changed and written; where that fails, all stays as it is. Those of tuimailrc are refused
+ * (ERR_USAGE). Waits for the disk. */
+bool conf_saved_change(struct conf *, const struct saved_change *, struct err *);
 /* headers, all, "recent DAYS". */
 bool cache_policy_parse(const char *text, struct cache_policy *policy_r);
 /* "*" in `pattern` stands for any run of characters; ASCII case is ignored. At worst the product of the two lengths. */

@@ -10,11 +10,15 @@ struct loader {
     struct buf *all;   /* may be NULL */
     struct err *first; /* of the errors */
     bool failed;
+    bool own; /* what is read is the file of option saved-file */
     unsigned depth, count;
     struct {
         uint64_t dev, ino;
     } open[CONF_MAX_DEPTH + 1];
 };
+void saved_fini(struct saved *);
+/* Runs a saved line; an own one leaves that of tuimailrc as it is. */
+bool saved_run(struct conf *, const struct line *, bool own, struct err *);
 void load_file(struct loader *, const char *path, const char *where);
 void loader_complain(struct loader *, const char *where, bool error, const struct err *);
 

@@ -19,7 +19,7 @@ static bool prepare(struct search *s, int argc, char **argv, struct err *err)
     struct conf_program p;
     if (!conf_program(argc, argv, false, &p, err))
         return false;
-    const struct conf *conf = p.conf;
+    const struct conf *conf = s->conf = p.conf;
     log_open("search", (enum log_level)conf->log_level);
     char *root = conf_root(conf, p.store, err);
     if (root != NULL) {
@@ -39,7 +39,6 @@ static bool prepare(struct search *s, int argc, char **argv, struct err *err)
             s->accounts[i] = mem_dup_z(conf->accounts[i].name);
     }
     free(root);
-    conf_free(&p.conf);
     return s->index != NULL;
 }
 
@@ -110,5 +109,6 @@ int main(int argc, char **argv)
     free(s.config);
     free(s.fields);
     free(s.state);
+    conf_free(&s.conf);
     return ok ? 0 : err_exit(err.kind);
 }

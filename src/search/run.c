@@ -8,6 +8,7 @@
 #define HITS_MAX 100000
 #define BATCH_MAX 500  /* of HITS */
 #define FIRST_PAGE 100 /* is sent at once, and the count behind it */
+#define RANKED_MAX 5000u
 #define TRIES 4        /* a commit may pull the database from under a query: opened again, asked again */
 
 /* What tags hide unless the query names them: where it does, notmuch ignores the exclusion. */
@@ -28,6 +29,7 @@ struct run {
     notmuch_database_t *db; /* ours; that of ours.db while it is open */
     struct side ours, own;
     struct seen seen;
+    struct ranking *ranking; /* hits that wait to be sent in their order */
     bool hides[COUNT(hidden)];
     struct err own_err; /* why the user's own is left out */
     struct msg *next;
@@ -74,6 +76,10 @@ static void query_error(notmuch_database_t *db, notmuch_status_t status, struct 
     const char *words = notmuch_database_status_string(db);
     if (words == NULL || words[0] == '\0')
         words = notmuch_status_to_string(status);
+    if (status == NOTMUCH_STATUS_ILLEGAL_ARGUMENT && !notmuch_built_with("sexp_queries")) {
+        err_set(err, ERR_QUERY, "this libnotmuch was built without S-expressions: write words, as in from:alice");
+        return;
+    }
     bool moved = status == NOTMUCH_STATUS_XAPIAN_EXCEPTION && strstr(words, "parsing") == NULL;
     /* "A Xapian exception occurred parsing query: WHY", and behind it the query as we wrote it */
     const char *why = strstr(words, "parsing query: "), *query = strstr(words, "Query string was:");
@@ -412,6 +418,74 @@ static bool wanted(struct run *r, const struct side *side, notmuch_message_t **t
            (r->own.db == NULL || seen_add(&r->seen, notmuch_message_get_message_id(side->first)));
 }
 
+/* ---- The best first ---- */
+
+/* The newest RANKED_MAX hits, by how much of their header was asked for; the others follow, newest first. */
+struct ranking {
+    struct query_words *words;
+    struct ranked {
+        char *id; /* libnotmuch's */
+        struct side *side;
+        unsigned score;
+        uint32_t at;
+    } list[RANKED_MAX];
+    uint32_t n;
+};
+
+static void ranking_free(struct run *r)
+{
+    for (uint32_t i = 0; r->ranking != NULL && i < r->ranking->n; i++)
+        free(r->ranking->list[i].id);
+    if (r->ranking != NULL)
+        query_words_free(&r->ranking->words);
+    free(r->ranking);
+    r->ranking = NULL;
+}
+
+static int by_score(const void *a, const void *b)
+{
+    const struct ranked *x = a, *y = b;
+    if (x->score != y->score)
+        return x->score > y->score ? -1 : 1;
+    return x->at < y->at ? -1 : 1;
+}
+
+static void rank(struct run *r, struct side *side)
+{
+    struct ranking *k = r->ranking;
+    notmuch_message_t *m = side->first;
+    struct str from = str_z(notmuch_message_get_header(m, "from")),
+               subject = str_z(notmuch_message_get_header(m, "subject"));
+    unsigned n = query_words_in(k->words, PLACE_SUBJECT, subject);
+    unsigned score =
+        n * 4 + (n > 0 && n == query_words_count(k->words) ? 8 : 0) + query_words_in(k->words, PLACE_FROM, from) * 3;
+    k->list[k->n] = (struct ranked){mem_dup_z(notmuch_message_get_message_id(m)), side, score, k->n};
+    k->n++;
+}
+
+/* Those from `skip` on, as many as are wanted. */
+static bool send_ranked(struct run *r, uint32_t limit, uint32_t skip, bool *canceled_r, struct err *err)
+{
+    struct ranking *k = r->ranking;
+    bool ok = true;
+    if (k->n > 0)
+        qsort(k->list, k->n, sizeof *k->list, by_score);
+    for (uint32_t i = skip; ok && !*canceled_r && i < k->n && r->hits < limit; i++) {
+        notmuch_message_t *m = NULL, *twin;
+        if (notmuch_database_find_message(k->list[i].side->db, k->list[i].id, &m) != NOTMUCH_STATUS_SUCCESS ||
+            m == NULL)
+            continue;
+        twin = k->list[i].side == &r->own ? twin_of(r, m) : NULL;
+        ok = send_hit(r, m, twin, err);
+        if (twin != NULL)
+            notmuch_message_destroy(twin);
+        notmuch_message_destroy(m);
+        *canceled_r = ok && i % 16 == 15 && superseded(r);
+    }
+    ranking_free(r);
+    return ok;
+}
+
 /* The first message of a side, taken from it. */
 static bool send_first(struct run *r, struct side *side, uint32_t *at, uint32_t skip, struct err *err)
 {
@@ -419,8 +493,13 @@ static bool send_first(struct run *r, struct side *side, uint32_t *at, uint32_t 
     bool ok = true;
     if (r->m->msgs.n > 0)
         ok = send_only(r, m, err);
-    else if (wanted(r, side, &twin) && (*at)++ >= skip)
-        ok = send_hit(r, m, twin, err);
+    else if (wanted(r, side, &twin)) {
+        bool later = (*at)++ >= skip;
+        if (r->ranking != NULL)
+            rank(r, side);
+        else if (later)
+            ok = send_hit(r, m, twin, err);
+    }
     if (twin != NULL)
         notmuch_message_destroy(twin);
     notmuch_message_destroy(m);
@@ -448,11 +527,19 @@ static bool send_hits(struct run *r, bool *canceled_r, struct err *err)
     if (limit > 0 &&
         ((r->ours.db != NULL && !side_ask(&r->ours, err)) || (r->own.db != NULL && !side_ask(&r->own, err))))
         return false;
+    ranking_free(r);
+    if (!only && limit > 0 && r->m->order == SEARCH_RELEVANCE) {
+        r->ranking = mem_new(sizeof *r->ranking);
+        r->ranking->words = query_words_new(r->m->query);
+    }
     for (unsigned looked = 1; r->hits < limit; looked++) {
         if (!side_next(&r->ours, err) || !side_next(&r->own, err))
             return false;
         struct side *side = side_of_next(r);
-        if (side == NULL)
+        if (r->ranking != NULL && (side == NULL || r->ranking->n == RANKED_MAX) &&
+            !send_ranked(r, limit, skip, canceled_r, err))
+            return false;
+        if (side == NULL || *canceled_r)
             break;
         if (!send_first(r, side, &at, skip, err) || !count_early(r, canceled_r, err))
             return false;
@@ -522,18 +609,24 @@ static bool count_hits(struct run *r, uint32_t *count_r, bool *canceled_r, struc
     return ok;
 }
 
+static notmuch_status_t query_create(notmuch_database_t *db, const char *text, notmuch_query_t **q_r)
+{
+    bool sexp = strncmp(text, "sexp:(", 6) == 0;
+    return notmuch_query_create_with_syntax(db, text + (sexp ? 5 : 0),
+                                            sexp ? NOTMUCH_QUERY_SYNTAX_SEXP : NOTMUCH_QUERY_SYNTAX_XAPIAN, q_r);
+}
+
 static notmuch_status_t query_make(struct run *r, notmuch_database_t *db, const char *text, notmuch_query_t **q_r)
 {
-    struct buf words = BUF_INIT(1u << 20);
+    struct buf words = BUF_INIT(1u << 20), both = BUF_INIT(1u << 20);
     if (r->m->msgs.n > 0) {
         only_these(r, db, &words);
-        if (strcmp(text, "*") != 0)
-            buf_addf(&words, " and (%s)", text);
-        text = buf_z(&words);
+        query_both(buf_str(&words), str_z(text), &both);
+        text = buf_z(&both);
     }
-    notmuch_status_t status = words.full ? NOTMUCH_STATUS_OUT_OF_MEMORY
-                                         : notmuch_query_create_with_syntax(db, text, NOTMUCH_QUERY_SYNTAX_XAPIAN, q_r);
+    notmuch_status_t status = words.full || both.full ? NOTMUCH_STATUS_OUT_OF_MEMORY : query_create(db, text, q_r);
     buf_fini(&words);
+    buf_fini(&both);
     return status;
 }
 
@@ -637,13 +730,10 @@ static void close_index(struct run *r)
 /* The query within its mailbox. False: there is no such mailbox, and nothing in it. */
 static bool in_box(struct search *s, const struct m_QUERY *m, const struct buf *query, struct buf *out)
 {
-    bool all = query->n == 0 || (query->n == 1 && query->p[0] == '*');
-    if (!all) {
-        buf_addc(out, '(');
-        buf_adds(out, buf_str(query));
-        buf_addz(out, ") and ");
-    }
-    return query_box(s, m->account, m->box, out) && !out->full;
+    struct buf box = BUF_INIT(64u << 10);
+    bool ok = query_box(s, m->account, m->box, &box) && query_both(buf_str(query), buf_str(&box), out);
+    buf_fini(&box);
+    return ok;
 }
 
 bool search_run(struct search *s, const struct m_QUERY *m, struct msg *next_r, struct err *err)
@@ -654,7 +744,7 @@ bool search_run(struct search *s, const struct m_QUERY *m, struct msg *next_r, s
     bool canceled = false;
     /* what is asked for by its id needs no path of the account */
     struct buf own = BUF_INIT(128u << 10);
-    bool part = m->msgs.n > 0 || m->box != 0, ok = query_expand(s, m->query, part ? STR("") : m->account, &own, &why);
+    bool part = m->msgs.n > 0 || m->box != 0, ok = search_expand(s, m->query, part ? STR("") : m->account, &own, &why);
     uint32_t count = 0;
     r.batch = BUF_INIT(24 * BATCH_MAX);
     if (ok && m->box != 0)
@@ -665,6 +755,7 @@ bool search_run(struct search *s, const struct m_QUERY *m, struct msg *next_r, s
     /* The answer's number is copied: the message that supersedes this one takes the place of its strings. */
     uint32_t req = m->req;
     next_r->kind = MSG_NONE;
+    limit_begin(m);
     for (unsigned i = 0; ok && i < TRIES; i++) {
         why = ERR_INIT;
         bool done = ask(&r, buf_z(&text), &count, &canceled, &why);
@@ -674,6 +765,8 @@ bool search_run(struct search *s, const struct m_QUERY *m, struct msg *next_r, s
         if (done || why.kind != ERR_INDEX || r.gone)
             break;
     }
+    limit_end();
+    ranking_free(&r);
     buf_fini(&text);
     buf_fini(&r.batch);
     only_free(&r);

@@ -1,15 +1,17 @@
 /* search: answers queries from the private notmuch database, read-only, newest first. Parts of the program.
  *
- * One language, notmuch-search-terms(7), with short forms (query_expand). A query cannot be interrupted inside
+ * One language, that of query/query.h. A query cannot be interrupted inside
  * libnotmuch: whoever typed on sends the next one, which cancels this between two hits, or kills the program. */
 #ifndef TUIMAIL_SEARCH_SEARCH_H
 #define TUIMAIL_SEARCH_SEARCH_H
 
 #include "conf/conf.h"
 #include "ipc/ipc.h"
+#include "query/query.h"
 #include "store/read.h"
 
 struct search {
+    struct conf *conf;
     char *index, *config, *state;
     char *fields;            /* of the header, that queries of tuimailrc ask for, one a line */
     char **accounts;         /* names */
@@ -22,13 +24,14 @@ struct search {
 /* The account's reader, opened when first asked for; NULL (logged) where it cannot be. */
 struct reader *search_reader(struct search *, size_t account);
 
-/* Rewrites the short forms at the start of a word outside quotes; everything else stays for notmuch:
- * f: t: s: c: -> from: to: subject: (to: also covers Cc); is:unread is:read is:flagged is:starred is:replied is:NAME ->
- * tag:; has:attachment -> tag:attachment; in:MAILBOX -> the folders of that name or role in all accounts; newer:7d
- * older:2w (h d w m y), after:DATE before:DATE -> date:; header:FIELD=WORDS and
- * spam:yes spam:no spam:LEVEL -> what filters wrote (mail/filter.h). False with ERR_QUERY where a short form makes no
- * sense. `account` ("" all) limits the result to one account. */
-bool query_expand(struct search *, struct str query, struct str account, struct buf *out, struct err *);
+/* Writes the query as libnotmuch takes it (query/query.h): in:NAME is the mailboxes of that name or role in all
+ * accounts. `account` ("" all) limits the result to one account. */
+bool search_expand(struct search *, struct str query, struct str account, struct buf *out, struct err *err);
+
+/* From here on the query has its time; it is over with limit_end. One with a regexp that takes too long is answered,
+ * and the program ends. */
+void limit_begin(const struct m_QUERY *);
+void limit_end(void);
 /* What restricts a query to a mailbox of the account, or to all inboxes (QUERY_INBOXES). False: there is none. */
 bool query_box(struct search *, struct str account, uint64_t box, struct buf *out);
 

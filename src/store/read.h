@@ -58,8 +58,16 @@ bool reader_facts(struct reader *, fact_fn *, void *arg, struct err *);
 
 /* By what a list is sorted. Date, arrival and size fall; senders and subjects rise, and within one of them the dates.
  */
-enum list_order { ORDER_DATE, ORDER_ARRIVAL, ORDER_SIZE, ORDER_FROM, ORDER_SUBJECT, ORDER_COUNT };
-#define ORDER_RISES(order) ((order) >= ORDER_FROM)
+enum list_order {
+    ORDER_DATE,
+    ORDER_ARRIVAL,
+    ORDER_SIZE,
+    ORDER_FROM,
+    ORDER_SUBJECT,
+    ORDER_COUNT,
+    ORDER_RELEVANCE = ORDER_COUNT, /* of hits alone, by what was searched for: the databases know nothing of it */
+};
+#define ORDER_RISES(order) ((order) == ORDER_FROM || (order) == ORDER_SUBJECT)
 /* Where a row stands: in a list by date (date, id), else before them the number or the text of its order. */
 struct row_key {
     int64_t date;

@@ -453,8 +453,7 @@ static void leave_ghost(struct ui *ui)
     struct err err = ERR_INIT;
     list_update(l, &err);
     const struct list_row *row = list_cursor(l);
-    if (row && row->ghost && !row->hit && !advance_is(ui, "no") &&
-        (list_move(l, 1, &err) || list_move(l, -1, &err)))
+    if (row && row->ghost && !row->hit && !advance_is(ui, "no") && (list_move(l, 1, &err) || list_move(l, -1, &err)))
         ui_follow(ui);
 }
 

@@ -1,4 +1,5 @@
 /* The mailbox pane: all inboxes, saved searches, then each account with its mailboxes. */
+#include "query/query.h"
 #include "ui/model.h"
 
 #include <limits.h>
@@ -289,7 +290,9 @@ static void set_aside(struct boxes *b, unsigned account)
 
 static bool same(const struct box_item *a, const struct box_item *b)
 {
-    return a->kind == b->kind && a->account == b->account && a->id == b->id && a->saved == b->saved;
+    if (a->kind == BOXK_SAVED && b->kind == BOXK_SAVED)
+        return !strcmp(a->name, b->name);
+    return a->kind == b->kind && a->account == b->account && a->id == b->id;
 }
 
 static void carry_counts(struct boxes *b, const struct box_item *old, unsigned n)
@@ -298,6 +301,7 @@ static void carry_counts(struct boxes *b, const struct box_item *old, unsigned n
         for (unsigned j = 0; b->list[i].kind == BOXK_SAVED && j < n; j++)
             if (same(&b->list[i], &old[j])) {
                 b->list[i].unread = old[j].unread;
+                b->list[i].total = old[j].total;
                 b->list[i].counted = old[j].counted;
             }
 }
@@ -319,6 +323,26 @@ static unsigned place(const struct boxes *b, const struct box_item *old, unsigne
     return 0;
 }
 
+/* Those of an account stand below its name. */
+static void add_saved(struct boxes *b, const struct conf *conf, const char *account, unsigned a)
+{
+    for (size_t i = 0; i < conf->nsaved; i++) {
+        const struct saved *s = &conf->saved[i];
+        struct box_item *item = strcmp(s->account, account) == 0 ? add(b) : NULL;
+        if (!item)
+            continue;
+        struct buf query = BUF_INIT(QUERY_MAX);
+        query_of_saved(s->query, s->account, &query);
+        item->kind = BOXK_SAVED;
+        item->account = a;
+        item->depth = account[0] != 0;
+        item->saved = i;
+        item->name = mem_dup_z(s->name);
+        item->query = mem_dup_z(buf_z(&query));
+        buf_fini(&query);
+    }
+}
+
 bool boxes_update(struct boxes *b, struct accts *accts, const struct conf *conf, struct err *err)
 {
     struct box_item *old = b->list, *item;
@@ -333,20 +357,14 @@ bool boxes_update(struct boxes *b, struct accts *accts, const struct conf *conf,
     item = add(b);
     item->kind = BOXK_INBOXES;
     item->name = mem_dup_z("All inboxes");
-    for (size_t i = 0; i < conf->nsaved; i++) {
-        if (!(item = add(b)))
-            break;
-        item->kind = BOXK_SAVED;
-        item->saved = i;
-        item->name = mem_dup_z(conf->saved[i].name);
-        item->query = mem_dup_z(conf->saved[i].query);
-    }
+    add_saved(b, conf, "", 0);
     for (unsigned a = 0; a < accts->n; a++) {
         if (!(item = add(b)))
             break;
         item->kind = BOXK_ACCOUNT;
         item->account = a;
         item->name = mem_dup_z(accts->list[a].name);
+        add_saved(b, conf, accts->list[a].name, a);
         r.account = a;
         r.only = accts->list[a].conf ? accts->list[a].conf->mailboxes : NULL;
         if (accts->list[a].reader)

@@ -1,5 +1,5 @@
-/* Counts beside saved searches: unread hits, asked one after the other from a `search` of their own, some seconds after
- * the index has moved on, so that a burst of changes costs one round. */
+/* Counts beside saved searches: unread and all hits, asked one after the other from a `search` of their own, some
+ * seconds after the index has moved on, so that a burst of changes costs one round. */
 #include "ui/private.h"
 
 #include <unistd.h>
@@ -17,10 +17,12 @@ static void on_count(struct ui *ui, void *arg, struct helper *h, struct msg *m)
     }
     if (m->kind == MSG_HIT_COUNT && m->u.HIT_COUNT.req == ui->counted + 1) {
         for (unsigned i = 0; i < ui->boxes.n; i++)
-            if (ui->boxes.list[i].kind == BOXK_SAVED && ui->boxes.list[i].saved == ui->counted) {
-                ui->boxes.list[i].unread = m->u.HIT_COUNT.count;
-                ui->boxes.list[i].counted = true;
+            if (ui->boxes.list[i].kind == BOXK_SAVED && ui->boxes.list[i].saved == ui->counted / 2) {
+                struct box_item *item = &ui->boxes.list[i];
+                *(ui->counted % 2 ? &item->total : &item->unread) = m->u.HIT_COUNT.count;
+                item->counted = true;
             }
+        ui->dirty = true;
     } else if (m->kind == MSG_QUERY_DONE && m->u.QUERY_DONE.req == ui->counted + 1) {
         ui->counted++;
         ask_next(ui);
@@ -32,17 +34,22 @@ static void on_count(struct ui *ui, void *arg, struct helper *h, struct msg *m)
 static void ask_next(struct ui *ui)
 {
     struct err err = ERR_INIT;
-    struct buf query = BUF_INIT(8192);
-    if (ui->counted >= ui->conf->nsaved) {
+    if (ui->counted >= 2 * ui->conf->nsaved) { /* of each what is unread, then all */
         helper_end(&ui->counter);
         return;
     }
-    const struct saved *saved = &ui->conf->saved[ui->counted];
-    buf_addf(&query, "(%s) and tag:unread", saved->query);
-    if (!SEND(helper_chan(ui->counter), -1, &err, QUERY, .req = ui->counted + 1, .query = buf_str(&query),
-              .account = str_z(saved->account), .limit = 0, .count = 1))
+    const struct saved *saved = &ui->conf->saved[ui->counted / 2];
+    struct buf query = BUF_INIT(QUERY_MAX), whole = BUF_INIT(QUERY_MAX);
+    query_of_saved(saved->query, saved->account, &whole);
+    if (ui->counted % 2)
+        buf_adds(&query, buf_str(&whole));
+    else
+        query_both(buf_str(&whole), STR("tag:unread"), &query);
+    if (!SEND(helper_chan(ui->counter), -1, &err, QUERY, .req = ui->counted + 1, .query = buf_str(&query), .limit = 0,
+              .count = 1))
         helper_end(&ui->counter);
     buf_fini(&query);
+    buf_fini(&whole);
 }
 
 static void on_time(void *arg)

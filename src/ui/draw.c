@@ -61,11 +61,19 @@ static const char *state_word(const struct acct *acct)
 }
 
 /* What stands to the right of a mailbox or an account. */
-static const char *box_says(const struct ui *ui, const struct box_item *item, char count[16])
+static const char *box_says(const struct ui *ui, const struct box_item *item, char count[40])
 {
+    char all[16];
     const struct acct *acct = item->kind == BOXK_ACCOUNT ? &ui->accts.list[item->account] : NULL;
     if (acct && acct->known && acct->state != ACCOUNT_ONLINE)
         return acct->held ? "held" : state_word(acct);
+    if (item->kind == BOXK_SAVED && item->counted && item->total) { /* hits are counted nowhere else */
+        number(item->total, all);
+        char unread[16];
+        number(item->unread, unread);
+        snprintf(count, 40, "%s%s%s", item->unread ? unread : "", item->unread ? "/" : "", all);
+        return count;
+    }
     if (!item->unread)
         return "";
     number(item->unread, count);
@@ -81,13 +89,14 @@ static void draw_box(struct ui *ui, struct rect r, unsigned y, const struct box_
         s = THING_BOX_ACCOUNT;
     else if (item->aside && !item->unread)
         s = THING_GONE;
-    unsigned indent = item->kind >= BOXK_HEADING ? 3 + MIN(item->depth, 6u) * 2 : 1;
-    char count[16];
+    unsigned indent =
+        item->kind >= BOXK_HEADING || (item->kind == BOXK_SAVED && item->depth) ? 3 + MIN(item->depth, 6u) * 2 : 1;
+    char count[40];
     const char *says = box_says(ui, item, count);
     unsigned room = (unsigned)strlen(says);
     unsigned width = r.cols > indent + room + 2 ? r.cols - indent - room - 2 : 1;
     ui_put_field(ui, r, y, indent, width, str_z(item->name), s);
-    put_right(ui, r, y, r.cols - 1, says, item->kind == BOXK_ACCOUNT ? THING_MARKER : s);
+    put_right(ui, r, y, r.cols - 1, says, item->kind == BOXK_ACCOUNT || !item->unread ? THING_MARKER : s);
     if (here)
         grid_cursor(&ui->grid, r, y, STYLE_CURSOR);
 }
@@ -365,6 +374,7 @@ static void draw_message(struct ui *ui)
         text.cols = ui->conf->wrap;
     style s = ui->focus == PANE_MESSAGE ? THING_ACCENT : THING_RULE;
     grid_hline(&ui->grid, r, 0, s);
+    ui->message.words = list_searched(ui_list(ui));
     message_draw(&ui->message, &ui->grid, text);
     if (has_files(ui))
         draw_files(ui, r);
@@ -477,6 +487,52 @@ static void draw_state(struct ui *ui, struct rect r, unsigned right, unsigned wi
     buf_fini(&words);
 }
 
+/* Columns of a piece of what is typed. */
+static unsigned typed_cols(const struct ui *ui, size_t from, size_t to)
+{
+    const struct edit *e = &ui->prompt.edit;
+    struct buf b = BUF_INIT(CLEAN_MAX);
+    unsigned cols = ui_clean(ui, str_sub((struct str){e->p, e->n}, from, to), &b).cols;
+    buf_fini(&b);
+    return cols;
+}
+
+/* Above the prompt: what is wrong with the query, with a sign above its place; else what will be
+ * asked. `x`: where the text begins. */
+static void draw_hint(struct ui *ui, struct rect prompt, unsigned x)
+{
+    const struct prompt *p = &ui->prompt;
+    bool bad = p->verdict == QUERY_BAD || p->refused, fault = p->verdict != QUERY_GOOD && p->fault_to > p->fault_from;
+    style s = bad ? THING_STATUS_ERROR : p->verdict == QUERY_HINT ? THING_STATUS_WARNING : THING_POPUP_DIM;
+    unsigned col = x, left;
+    if (p->open || !p->hint[0] || prompt.y < 3)
+        return;
+    if (fault && p->fault_from >= p->edit.at)
+        col = ui->grid.cursor_x + typed_cols(ui, p->edit.at, p->fault_from);
+    else if (fault)
+        col = ui->grid.cursor_x - MIN(ui->grid.cursor_x, typed_cols(ui, p->fault_from, p->edit.at));
+    col = MIN(MAX(col, x), prompt.cols - 1);
+    struct rect r = {prompt.y - 1, 0, 1, prompt.cols};
+    struct buf b = BUF_INIT(CLEAN_MAX), c = BUF_INIT(CLEAN_MAX);
+    struct text words = ui_clean(ui, str_z(p->hint), &b);
+    grid_fill_row(&ui->grid, r, 0, THING_POPUP);
+    if (fault && bad) { /* the piece itself */
+        struct str piece = str_sub((struct str){p->edit.p, p->edit.n}, p->fault_from, p->fault_to);
+        grid_text(&ui->grid, prompt, 0, col, ui_clean(ui, piece, &c), THING_WARNING);
+    }
+    if (fault)
+        grid_text(&ui->grid, r, 0, col, TEXT("^"), s);
+    if (col + 2 + words.cols < r.cols || col < r.cols / 2)
+        left = fault ? col + 2 : col;
+    else
+        left = col > words.cols + 1 ? col - words.cols - 1 : 1;
+    unsigned room = left < col && fault ? col - left - 1 : r.cols - left - 1;
+    if (left < r.cols)
+        grid_field(&ui->grid, r, 0, left, room, words, s);
+    buf_fini(&b);
+    buf_fini(&c);
+}
+
 static void draw_prompt(struct ui *ui, struct rect r)
 {
     struct prompt *p = &ui->prompt;
@@ -507,6 +563,7 @@ static void draw_prompt(struct ui *ui, struct rect r)
     grid_text(&ui->grid, r, 0, x + used, after, THING_INPUT);
     ui->grid.cursor_x = MIN(x + used, r.cols - 1);
     (void)from;
+    draw_hint(ui, r, x);
     buf_fini(&b);
     buf_fini(&c);
 }

@@ -168,6 +168,7 @@ struct cell_of {
     uint32_t number;
     int64_t now;
     style s, small;
+    const struct query_words *words;
 };
 
 static const char *box_name_of(const struct ui *ui, const struct list_row *row)
@@ -330,7 +331,9 @@ static void draw_subject(const struct cell_of *c, struct rect r, unsigned y, con
                        c->row->ghost ? (style)THING_GONE : (style)THING_TAG);
         room += room != 0;
     }
-    ui_put_field(c->ui, r, y, p->x + tree, p->width > room + tree ? p->width - room - tree : 0, c->row->subject, c->s);
+    unsigned left = p->width > room + tree ? p->width - room - tree : 0;
+    ui_put_field(c->ui, r, y, p->x + tree, left, c->row->subject, c->s);
+    ui_mark_words(c->ui, r, y, p->x + tree, left, c->row->subject, PLACE_SUBJECT, c->words);
     buf_fini(&shown);
     buf_fini(&words);
 }
@@ -365,6 +368,8 @@ static void draw_cell(const struct cell_of *c, struct rect r, unsigned y, const 
     case COLUMN_TO:
     case COLUMN_ADDRESS:
         ui_put_field(c->ui, r, y, p->x, p->width, names_of(c, p->kind), c->s);
+        ui_mark_words(c->ui, r, y, p->x, p->width, names_of(c, p->kind),
+                      p->kind == COLUMN_TO || c->list->outgoing ? PLACE_TO : PLACE_FROM, c->words);
         break;
     case COLUMN_TAGS:
         draw_tags(c, r, y, p->x, p->width);
@@ -465,7 +470,7 @@ void draw_rows(struct ui *ui, struct rect r, const struct list *l, uint32_t numb
 {
     struct places p;
     struct rect whole = r;
-    struct cell_of c = {.ui = ui, .list = l, .now = clock_wall()};
+    struct cell_of c = {.ui = ui, .list = l, .now = clock_wall(), .words = list_searched(ui_list(ui))};
     unsigned dates = DATE;
     char date[32];
     if (ui->conf->date_format[0]) {

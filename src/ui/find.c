@@ -214,6 +214,8 @@ static void none_matched(struct ui *ui, bool none)
 static void on_done(struct ui *ui, const struct m_QUERY_DONE *d)
 {
     struct list *l = ui->search_select ? NULL : ui->search_list;
+    if (d->kind == ERR_QUERY && ui->prompt.kind != PROMPT_NONE)
+        ui_query_told(ui, d->text);
     /* half a query is no mistake while it is typed, and what is asked again was told the first time */
     if (d->kind != ERR_NONE && ui->prompt.kind == PROMPT_NONE && !ui->search_same)
         ui_note(ui, NOTE_ERROR, "%.*s", STR_FMT(d->text));
@@ -281,6 +283,24 @@ static const struct list *limits_of(const struct list *base)
     return base->source == LIST_HITS ? base->limits : base->source == LIST_NONE ? NULL : base;
 }
 
+static uint8_t search_order(const struct ui *ui)
+{
+    const char *order = ui->conf->search_order;
+    return !strcmp(order, "oldest") ? SEARCH_OLDEST : !strcmp(order, "relevance") ? SEARCH_RELEVANCE : SEARCH_NEWEST;
+}
+
+/* As option search-order says, unless the list was sorted by hand since. */
+static void order_hits(const struct ui *ui, struct list *l)
+{
+    static const enum list_order orders[] = {
+        [SEARCH_NEWEST] = ORDER_DATE, [SEARCH_OLDEST] = ORDER_DATE, [SEARCH_RELEVANCE] = ORDER_RELEVANCE};
+    uint8_t order = search_order(ui);
+    if (l->ordered)
+        return;
+    l->ordered = true;
+    list_set_order(l, orders[order], order == SEARCH_OLDEST);
+}
+
 static void start_query(struct ui *ui)
 {
     const struct list *base = scope(ui);
@@ -297,7 +317,7 @@ static void start_query(struct ui *ui)
         return;
     }
     if (ui->search_limit && base->source == LIST_HITS && base->query)
-        buf_addf(&query, "(%s) and (%s)", base->query, ui->search_text);
+        query_both(str_z(base->query), str_z(ui->search_text), &query);
     else
         buf_addz(&query, ui->search_text);
     if (l) {
@@ -311,6 +331,8 @@ static void start_query(struct ui *ui)
         list_hits_end(l, HITS_SERVER);
         list_hits_begin(l, HITS_INDEX, true);
     }
+    if (l)
+        order_hits(ui, l);
     ask_query(ui, buf_z(&query), ui->search_limit ? limits_of(base) : NULL);
     buf_fini(&query);
 }
@@ -399,7 +421,8 @@ static void on_type_pause(void *arg)
 {
     struct ui *ui = arg;
     watch_free(&ui->search_timer);
-    start_query(ui);
+    if (ui->prompt.kind == PROMPT_NONE || ui->prompt.verdict < QUERY_BAD)
+        start_query(ui);
 }
 
 /* Letters of the last word, without the field before it. */
@@ -659,7 +682,10 @@ bool run_saved(void *context, const struct cmd_args *args, struct err *err)
     const char *name = cmd_arg(args, 0);
     for (size_t i = 0; i < ui->conf->nsaved; i++)
         if (!name || !strcmp(name, ui->conf->saved[i].name)) {
-            show_saved(ui, ui->conf->saved[i].name, ui->conf->saved[i].query);
+            struct buf query = BUF_INIT(QUERY_MAX);
+            query_of_saved(ui->conf->saved[i].query, ui->conf->saved[i].account, &query);
+            show_saved(ui, ui->conf->saved[i].name, buf_z(&query));
+            buf_fini(&query);
             return true;
         }
     return err_set(err, ERR_USAGE, name ? "no saved search \"%s\"" : "no saved searches%s", name ? name : "");

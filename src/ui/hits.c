@@ -280,6 +280,15 @@ struct look {
     uint32_t at[LOOK_BATCH], n, next;
 };
 
+/* How much of what is searched for its header has; one that has all of it in the subject comes before others. */
+static int64_t score(struct list *l, struct str from, struct str addr, struct str subject)
+{
+    const struct query_words *words = list_searched(l);
+    unsigned in = query_words_in(words, PLACE_SUBJECT, subject), all = (unsigned)query_words_count(words);
+    unsigned sender = MAX(query_words_in(words, PLACE_FROM, from), query_words_in(words, PLACE_FROM, addr));
+    return (int64_t)in * 4 + (in && in == all ? 8 : 0) + (int64_t)sender * 3;
+}
+
 static void looked(struct list *l, struct hit_at *a, const struct msg_row *row)
 {
     struct hits *h = l->hits;
@@ -287,6 +296,8 @@ static void looked(struct list *l, struct hit_at *a, const struct msg_row *row)
          flagged = (row->flags & FLAG_FLAGGED) != 0;
     if (row->box) {
         struct row_key key = row_key_of(row, l->order);
+        if (l->order == ORDER_RELEVANCE)
+            key.number = score(l, row->from_name, row->from_addr, row->subject);
         bool same = a->placed && a->date == row->date;
         if (ORDER_RISES(l->order)) {
             key.text.n = MIN(key.text.n, (size_t)TEXT_MAX);
@@ -327,6 +338,8 @@ static void look_more(struct list *l, struct hit_at *a)
         a->number = text_keep(
             l->hits,
             (struct str){text, text_sort_key(str_z(l->order == ORDER_FROM ? m->from : m->subject), text, sizeof text)});
+    else if (l->order == ORDER_RELEVANCE)
+        a->number = score(l, str_z(m->from), str_z(""), str_z(m->subject));
     else
         a->number = l->order == ORDER_SIZE ? (int64_t)MIN(m->size, (uint64_t)INT64_MAX) : a->date;
     a->here = true;
@@ -563,6 +576,7 @@ bool hit_read(const struct list *l, uint32_t i, struct list_row *row_r)
         raw.sort_subject = key.text;
     *row_r = row_of_file(a->account, &raw, str_z(a->id ? "" : l->hits->mores[a->more - 1].path));
     row_r->sources = a->sources;
+    row_r->score = l->order == ORDER_RELEVANCE ? key.number : 0;
     row_r->hit = a->id ? 0 : a->more;
     row_r->ghost = !a->id && !(a->sources & HITS_SERVER);
     return row_changes(l, row_r) && here;

@@ -44,7 +44,9 @@ void list_fini(struct list *l)
     refs_fini(&l->turned);
     free(l->title);
     free(l->query);
-    l->title = l->query = NULL;
+    query_words_free(&l->words);
+    free(l->words_of);
+    l->title = l->query = l->words_of = NULL;
 }
 
 static void show(struct list *l, enum list_source source, struct str title)
@@ -296,8 +298,22 @@ bool list_dated(const struct list *l)
     return !list_threaded(l) && l->source != LIST_HITS && l->order == ORDER_DATE && !l->reverse;
 }
 
+const struct query_words *list_searched(struct list *l)
+{
+    const char *query = l->source == LIST_HITS && l->query ? l->query : "";
+    if (l->words && !strcmp(query, l->words_of))
+        return l->words;
+    query_words_free(&l->words);
+    free(l->words_of);
+    l->words_of = mem_dup_z(query);
+    l->words = query_words_new(str_z(query));
+    return l->words;
+}
+
 void list_set_order(struct list *l, enum list_order order, bool reverse)
 {
+    if (order == ORDER_RELEVANCE && l->source != LIST_HITS)
+        order = ORDER_DATE;
     if (l->order == order && l->reverse == reverse)
         return;
     l->order = order;

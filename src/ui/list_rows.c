@@ -78,13 +78,16 @@ bool row_kept(const struct list_row *row, enum list_filter filter)
 
 struct row_key row_place(const struct list *l, const struct list_row *row)
 {
-    return row_key_of(&(struct msg_row){.id = row->ref.id ? row->ref.id : row->hit,
-                                        .date = row->date,
-                                        .arrived = row->arrived,
-                                        .size = row->size,
-                                        .sort_from = row->sort_from,
-                                        .sort_subject = row->sort_subject},
-                      l->order);
+    struct row_key key = row_key_of(&(struct msg_row){.id = row->ref.id ? row->ref.id : row->hit,
+                                                      .date = row->date,
+                                                      .arrived = row->arrived,
+                                                      .size = row->size,
+                                                      .sort_from = row->sort_from,
+                                                      .sort_subject = row->sort_subject},
+                                    l->order);
+    if (l->order == ORDER_RELEVANCE)
+        key.number = row->score;
+    return key;
 }
 
 static int compare(int64_t a, int64_t b)

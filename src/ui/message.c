@@ -18,13 +18,14 @@ enum {
 
 void message_init(struct message *m)
 {
-    *m = (struct message){.state = MESSAGE_NONE, .fold = true, .width = 80};
+    *m = (struct message){.state = MESSAGE_NONE, .fold = true, .width = 80, .hit_line = SIZE_MAX};
 }
 
 static void drop_lines(struct message *m)
 {
     m->nlines = 0;
     m->next_item = 0;
+    m->hit_line = SIZE_MAX;
 }
 
 void message_close(struct message *m)
@@ -51,8 +52,7 @@ void message_close(struct message *m)
 void message_fini(struct message *m)
 {
     message_close(m);
-    free(m->find);
-    m->find = NULL;
+    message_set_find(m, "");
 }
 
 void message_show(struct message *m, struct ref ref, struct str subject, unsigned flags)
@@ -310,30 +310,88 @@ static struct str line_str(const struct message *m, const struct message_line *l
     return str_sub(doc_at(m->doc, line->item)->text, line->from, line->to);
 }
 
-/* Where `needle` begins in `s` from `from` on, ASCII case aside; SIZE_MAX where it does not. */
-static size_t find_in(struct str s, struct str needle, size_t from)
+void message_set_find(struct message *m, const char *text)
 {
-    for (; needle.n && from + needle.n <= s.n; from++)
-        if (str_case_eq(str_sub(s, from, from + needle.n), needle))
-            return from;
-    return SIZE_MAX;
+    free(m->find);
+    query_words_free(&m->piece);
+    m->find = *text ? mem_dup_z(text) : NULL;
+    m->piece = *text ? query_words_piece(str_z(text)) : NULL;
+    m->hit_line = SIZE_MAX;
 }
 
-bool message_find(struct message *m, bool forward, unsigned height)
+static const struct query_words *marks(const struct message *m)
 {
-    if (!m->doc || !m->find)
-        return false;
-    make_lines(m, SIZE_MAX);
-    struct str needle = str_z(m->find);
-    size_t most = m->nlines > height ? m->nlines - height : 0;
-    for (size_t step = 1; step <= m->nlines; step++) {
-        size_t i = (forward ? m->top + step : m->top + m->nlines - step) % m->nlines;
-        if (find_in(line_str(m, &m->lines[i]), needle, 0) != SIZE_MAX) {
-            m->top = MIN(i, most);
-            return true;
-        }
+    return m->piece ? m->piece : m->words;
+}
+
+bool message_marked(const struct message *m)
+{
+    return query_words_count(marks(m)) > 0;
+}
+
+/* Which words of a search may be marked in it. */
+static unsigned place_of(const struct message *m, const struct doc_item *item)
+{
+    static const struct {
+        const char *name;
+        unsigned place;
+    } fields[] = {{"from", PLACE_FROM}, {"sender", PLACE_FROM}, {"reply-to", PLACE_FROM},  {"to", PLACE_TO},
+                  {"cc", PLACE_TO},     {"bcc", PLACE_TO},      {"subject", PLACE_SUBJECT}};
+    if (m->piece)
+        return PLACE_ANY;
+    if (item->kind == DOC_TEXT)
+        return PLACE_BODY;
+    for (size_t i = 0; item->kind == DOC_HEADER && i < COUNT(fields); i++)
+        if (str_case_eqz(item->name, fields[i].name))
+            return fields[i].place;
+    return 0;
+}
+
+/* The next hit of a line from *at_r on. */
+static bool hit_in(const struct message *m, const struct message_line *line, size_t *at_r, size_t *end_r)
+{
+    struct str s = line_str(m, line);
+    return s.n && query_words_find(marks(m), place_of(m, doc_at(m->doc, line->item)), s, at_r, end_r);
+}
+
+/* The first of a line that begins at `from` or later, or the last that begins before it. */
+static bool hit_of(const struct message *m, const struct message_line *line, bool forward, size_t from, size_t *at_r)
+{
+    size_t at = forward ? from : 0, end;
+    bool any = false;
+    for (; hit_in(m, line, &at, &end) && (forward || at < from); at = end) {
+        any = true;
+        *at_r = at;
+        if (forward)
+            break;
     }
-    return false;
+    return any;
+}
+
+enum message_found message_find(struct message *m, bool forward, unsigned height)
+{
+    if (!m->doc || !message_marked(m))
+        return FOUND_NONE;
+    make_lines(m, SIZE_MAX);
+    if (!m->nlines)
+        return FOUND_NONE;
+    size_t most = m->nlines > height ? m->nlines - height : 0, at;
+    /* where the last one is, unless it was scrolled away */
+    bool on = m->hit_line >= m->top && m->hit_line < m->top + height && m->hit_line < m->nlines;
+    size_t first = on ? m->hit_line : forward ? MIN(m->top, m->nlines - 1) : MIN(m->top + height, m->nlines) - 1;
+    size_t from = on ? m->hit_at + forward : forward ? 0 : SIZE_MAX;
+    for (size_t step = 0; step <= m->nlines; step++, from = forward ? 0 : SIZE_MAX) {
+        size_t i = (forward ? first + step : first + 2 * m->nlines - step) % m->nlines;
+        if (!hit_of(m, &m->lines[i], forward, from, &at))
+            continue;
+        bool around = forward ? i < first || step == m->nlines : i > first || step == m->nlines;
+        m->hit_line = i;
+        m->hit_at = at;
+        if (i < m->top || i >= m->top + height)
+            m->top = MIN(i > height / 3 ? i - height / 3 : 0, most);
+        return around ? FOUND_AROUND : FOUND;
+    }
+    return FOUND_NONE;
 }
 
 /* ---- drawing ---- */
@@ -460,10 +518,13 @@ static void draw_pieces(const struct message *m, struct grid *g, struct rect r, 
 static void draw_hits(const struct message *m, struct grid *g, struct rect r, unsigned y, unsigned indent,
                       const struct message_line *line)
 {
-    struct str s = line_str(m, line), needle = str_z(m->find);
-    for (size_t at = 0; (at = find_in(s, needle, at)) != SIZE_MAX; at += needle.n)
-        grid_overlay(g, r, y, indent + cols_of(g, str_sub(s, 0, at)), cols_of(g, str_sub(s, at, at + needle.n)),
-                     STYLE_HIT);
+    struct str s = line_str(m, line);
+    size_t at = 0, end;
+    for (; hit_in(m, line, &at, &end); at = end) {
+        bool here = m->hit_line < m->nlines && line == &m->lines[m->hit_line] && at == m->hit_at;
+        grid_overlay(g, r, y, indent + cols_of(g, str_sub(s, 0, at)), cols_of(g, str_sub(s, at, end)),
+                     here ? STYLE_HIT_HERE : STYLE_HIT);
+    }
 }
 
 static void draw_part(struct grid *g, struct rect r, unsigned y, const struct doc_item *item)
@@ -544,7 +605,7 @@ static void draw_line(const struct message *m, struct grid *g, struct rect r, un
     draw_pieces(m, g, r, y, x, item, line, st);
     if (line->folded)
         draw_folded(g, r, y, r.cols > 14 ? r.cols - 14 : 0, line->folded);
-    if (m->find)
+    if (message_marked(m))
         draw_hits(m, g, r, y, indent, line);
     arrange(m, g, r, y, indent, item);
 }

@@ -3,6 +3,7 @@
 #define TUIMAIL_UI_MESSAGE_H
 
 #include "mail/doc.h"
+#include "query/query.h"
 #include "ui/grid.h"
 #include "ui/model.h"
 
@@ -29,7 +30,10 @@ struct message {
     bool fold;        /* fold long quotations */
     char *subject;    /* of the row, shown until the document comes; raw */
     char why[400];    /* MESSAGE_FAILED: in words, and progress while waiting */
-    char *find;       /* what to highlight, or NULL */
+    char *find;       /* what is looked for in it, or NULL; message_set_find */
+    struct query_words *piece;       /* the same */
+    const struct query_words *words; /* of the search that found it, borrowed; or NULL */
+    size_t hit_line, hit_at;         /* where message_find is, and the byte of the line's text; SIZE_MAX: nowhere */
     /* the wrapped lines, as far as they were needed */
     unsigned width;
     struct message_line *lines;
@@ -58,8 +62,11 @@ void message_fold(struct message *, bool fold);
 bool message_scroll(struct message *, int64_t by, unsigned height);
 void message_top(struct message *);
 void message_bottom(struct message *, unsigned height);
-/* Goes to the next line (after the top one) that holds `find`, wrapping around; false where none. */
-bool message_find(struct message *, bool forward, unsigned height);
+void message_set_find(struct message *, const char *text); /* "" nothing: the words of the search are marked again */
+/* Goes to the next of what is marked, from the top line on where it is at none, wrapping around. */
+enum message_found { FOUND_NONE, FOUND, FOUND_AROUND };
+enum message_found message_find(struct message *, bool forward, unsigned height);
+bool message_marked(const struct message *); /* is anything looked for? */
 void message_draw(struct message *, struct grid *, struct rect);
 /* "37%", "end", "all" for the status line. */
 const char *message_place(const struct message *, unsigned height, char out[16]);

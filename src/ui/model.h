@@ -7,6 +7,7 @@
 
 #include "conf/conf.h"
 #include "ipc/ipc.h"
+#include "query/query.h"
 #include "store/read.h"
 
 /* ---- Accounts ---- */
@@ -112,6 +113,7 @@ struct list_row {
     bool folded;      /* one row for the whole thread: its newest message */
     struct ref group; /* the thread: an account, and a thread of its; across accounts one of them stands for all */
     struct ref lead;  /* what threads of the same date stand by */
+    int64_t score;    /* by ORDER_RELEVANCE */
     uint32_t hit;     /* of LIST_HITS: one that no database has, from 1 on; 0: a row */
     uint8_t sources;  /* enum hit_source: HITS_SERVER alone is not on this machine as far as the index knows */
 };
@@ -149,12 +151,15 @@ struct list {
     bool reverse;              /* the other way round: the oldest first, the Zs first */
     char *title;               /* raw */
     char *query;               /* LIST_HITS: what was asked, or NULL */
+    struct query_words *words; /* of words_of: list_searched */
+    char *words_of;
     const struct list *limits; /* LIST_HITS: the list of mailboxes whose messages these are, below it; or NULL */
     bool whole;                /* LIST_HITS: its messages are one conversation */
     bool live, old;            /* LIST_HITS: query and limits say all of it; and something changed since it was asked */
     int64_t asked_ms, cost_ms; /* when it was asked, and how long the answer took */
     struct hits *hits;         /* LIST_HITS */
     uint32_t asked;            /* LIST_HITS: how many the sources say there are; 0: not known */
+    bool ordered;              /* LIST_HITS: option search-order was heard */
     bool full_hits;            /* all rounds have ended */
     /* the window: rows near the screen, in the list's order */
     struct list_row *rows;
@@ -186,7 +191,9 @@ struct list {
 bool list_threaded(const struct list *);
 /* Is it all messages of mailboxes, newest first, as servers tell them? */
 bool list_dated(const struct list *);
-/* Another order; the cursor stays on its message. */
+/* The words that the list was searched for; until its query is another. None for mailboxes. */
+const struct query_words *list_searched(struct list *);
+/* Another order; the cursor stays on its message. ORDER_RELEVANCE: of hits of a query, others stay as they are. */
 void list_set_order(struct list *, enum list_order, bool reverse);
 /* With a heading for each day? Not where the order is another. */
 void list_set_group(struct list *, bool on);

@@ -4,6 +4,7 @@
 
 #include "client/client.h"
 #include "cmd/cmd.h"
+#include "query/query.h"
 #include "ui/line.h"
 #include "ui/message.h"
 #include "ui/model.h"
@@ -96,6 +97,11 @@ struct prompt {
     bool many;        /* PROMPT_PICK: several are toggled, and told to `accept` as "+x -y" */
     bool completed;   /* PROMPT_PICK: the text is the chosen item */
     ckey again;       /* PROMPT_PICK: this key, typed first, takes the one used last; 0: none does */
+    /* of a query: what is wrong with it, or what it comes to; refused: Enter did not take it */
+    enum query_verdict verdict;
+    size_t fault_from, fault_to; /* bytes of the text */
+    char hint[400];              /* raw; "" nothing */
+    bool refused;
     unsigned account; /* PROMPT_SECRET */
     uint8_t service;
 };
@@ -580,6 +586,14 @@ void ui_show_inboxes(struct ui *);
 bool ui_follow_box(struct ui *);
 void ui_show_item(struct ui *, const struct box_item *);
 void ui_drop_stack(struct ui *);
+
+/* ---- language.c ---- */
+void ui_query_typed(struct ui *);                /* the prompt's text changed */
+bool ui_query_refused(struct ui *);              /* Enter: true where it is broken; the cursor goes to the fault */
+void ui_query_told(struct ui *, struct str why); /* by the program search, of the query that is typed */
+/* Marks them in a field that was drawn there. */
+void ui_mark_words(struct ui *, struct rect, unsigned y, unsigned x, unsigned width, struct str raw, unsigned place,
+                   const struct query_words *);
 
 /* ---- notify.c ---- */
 void ui_notify(struct ui *, unsigned account, uint64_t box, uint32_t fresh); /* new mail; box's newest is told of */

@@ -57,6 +57,7 @@ void ui_ask(struct ui *ui, const char *label, const char *text, enum arg_kind co
     edit_set(&p->edit, str_z(text));
     if (history)
         history_rewind(history);
+    ui_query_typed(ui);
 }
 
 void ui_command_prompt(struct ui *ui, const char *text)
@@ -425,6 +426,7 @@ static void complete(struct ui *ui, int step)
             edit_insert(&p->edit, STR(" "));
         drop_candidates(p);
     }
+    ui_query_typed(ui);
     if (p->change)
         p->change(ui, p->arg, p->edit.p);
 }
@@ -433,6 +435,7 @@ void ui_prompt_changed(struct ui *ui)
 {
     struct prompt *p = &ui->prompt;
     drop_candidates(p);
+    ui_query_typed(ui);
     if (p->kind == PROMPT_PICK)
         rank(p);
     if (p->history)
@@ -527,6 +530,7 @@ static void walk_history(struct ui *ui, bool older)
     edit_set(&p->edit, buf_str(&clean));
     buf_fini(&clean);
     drop_candidates(p);
+    ui_query_typed(ui);
     if (p->change)
         p->change(ui, p->arg, p->edit.p);
 }
@@ -606,7 +610,7 @@ bool run_edit_end(void *context, const struct cmd_args *args, struct err *err)
 bool run_edit_accept(void *context, const struct cmd_args *args, struct err *err)
 {
     (void)args, (void)err;
-    if (((struct ui *)context)->prompt.kind != PROMPT_NONE)
+    if (((struct ui *)context)->prompt.kind != PROMPT_NONE && !ui_query_refused(context))
         accept_line(context);
     return true;
 }

@@ -479,9 +479,8 @@ static void find_typed(struct ui *ui, void *arg, const char *text)
     (void)arg;
     if (!text)
         return;
-    free(ui->message.find);
-    ui->message.find = *text ? mem_dup_z(text) : NULL;
-    if (*text && !message_find(&ui->message, true, ui_text_rows(ui)))
+    message_set_find(&ui->message, text);
+    if (*text && message_find(&ui->message, true, ui_text_rows(ui)) == FOUND_NONE)
         ui_note(ui, NOTE_WARNING, "not found: %s", text);
 }
 
@@ -496,11 +495,23 @@ bool run_find(void *context, const struct cmd_args *args, struct err *err)
     return true;
 }
 
+/* Is anything marked in the open message? */
+static bool hits_here(struct ui *ui)
+{
+    ui->message.words = list_searched(ui_list(ui));
+    return message_marked(&ui->message);
+}
+
 static bool next_hit(struct ui *ui, bool forward, struct err *err)
 {
-    if (is_open(ui) && ui->message.find) {
-        if (!message_find(&ui->message, forward, ui_text_rows(ui)))
+    if (is_open(ui) && (ui->message.find || ui->focus == PANE_MESSAGE) && hits_here(ui)) {
+        enum message_found found = message_find(&ui->message, forward, ui_text_rows(ui));
+        if (found == FOUND_NONE && ui->message.find)
             ui_note(ui, NOTE_WARNING, "not found: %s", ui->message.find);
+        else if (found == FOUND_NONE)
+            ui_note(ui, NOTE_WARNING, "the words of the search are not in what is shown");
+        else if (found == FOUND_AROUND)
+            ui_note(ui, NOTE_INFO, forward ? "on from the top" : "on from the end");
     } else if (ui_list(ui)->source == LIST_HITS) {
         list_move(ui_list(ui), forward ? 1 : -1, err);
         ui_follow(ui);
@@ -524,7 +535,14 @@ bool run_next_hit(void *context, const struct cmd_args *args, struct err *err)
 
 bool run_previous_hit(void *context, const struct cmd_args *args, struct err *err)
 {
-    (void)args;
+    struct ui *ui = context;
+    if (args->n && !(is_open(ui) && hits_here(ui))) {
+        struct buf line = BUF_INIT(LINE_BYTES);
+        cmd_join(args->words, args->n, 0, &line);
+        bool ok = ui_run_text(ui, buf_z(&line), err);
+        buf_fini(&line);
+        return ok;
+    }
     return hits(context, false, err);
 }
 

@@ -10,6 +10,7 @@ static const struct {
               {"arrival", "last arrived first", "first arrived first", ORDER_ARRIVAL, false},
               {"from", "by sender", "by sender, from the end", ORDER_FROM, false},
               {"subject", "by subject", "by subject, from the end", ORDER_SUBJECT, false},
+              {"relevance", "best first", "worst first", ORDER_RELEVANCE, false},
               {"size", "largest first", "smallest first", ORDER_SIZE, false},
               {"activity", "by thread, newest first", "by thread, oldest first", ORDER_DATE, true}};
 
@@ -37,6 +38,8 @@ static bool sort_by(struct list *l, const char *word, bool always)
     for (size_t i = 0; i < COUNT(orders); i++) {
         if (strcmp(word, orders[i].name) != 0)
             continue;
+        if (orders[i].order == ORDER_RELEVANCE && (l->source != LIST_HITS || !l->query))
+            return false;
         list_set_order(l, orders[i].order, turned);
         if (always || orders[i].threads) /* by the option date is no word about threads: list-view is */
             list_set_threads(l, orders[i].threads);
@@ -60,7 +63,9 @@ bool run_sort(void *context, const struct cmd_args *args, struct err *err)
     if (word && !strcmp(word, "reverse"))
         list_set_order(l, l->order, !l->reverse);
     else if (word && !sort_by(l, word, true))
-        return err_set(err, ERR_USAGE, "no order \"%.40s\": date, arrival, from, subject, size or activity", word);
+        return err_set(err, ERR_USAGE,
+                       "no order \"%.40s\": date, arrival, from, subject, size or activity; relevance of a search",
+                       word);
     ui_note(ui, NOTE_INFO, "%s", l->reverse ? orders[order_of(l)].reversed : orders[order_of(l)].words);
     return true;
 }

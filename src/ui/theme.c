@@ -219,7 +219,10 @@ const char *const *theme_names(void)
 static const struct {
     style bit;
     enum thing thing;
-} overlays[] = {{STYLE_SELECTED, THING_SELECTED}, {STYLE_CURSOR, THING_CURSOR}, {STYLE_HIT, THING_HIT}};
+} overlays[] = {{STYLE_SELECTED, THING_SELECTED},
+                {STYLE_CURSOR, THING_CURSOR},
+                {STYLE_HIT, THING_HIT},
+                {STYLE_HIT_HERE, THING_HIT_HERE}};
 
 struct look theme_look(const struct theme *theme, style s)
 {

@@ -18,6 +18,7 @@ enum thing {
 #define STYLE_CURSOR 0x100u
 #define STYLE_SELECTED 0x200u
 #define STYLE_HIT 0x400u
+#define STYLE_HIT_HERE 0x800u
 
 struct look {
     int32_t fg, bg;      /* as cmd_color: -1 default, 0..255, 0x1000000 | rgb */

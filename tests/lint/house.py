@@ -14,9 +14,10 @@ PROGRAMS = ("spawn", "fetch", "index", "search", "view", "send", "oauth", "archi
 BELOW = {
     "base": (),
     "conf": ("base",),
-    "cmd": ("base", "conf"),
+    "cmd": ("base", "conf", "query"),
     "ipc": ("base",),
     "mail": ("base",),
+    "query": ("base", "conf", "mail"),
     "maildir": ("base", "mail"),
     "store": ("base", "conf", "ipc", "mail", "sync"),
     "net": ("base", "conf", "mail"),
@@ -26,7 +27,7 @@ BELOW = {
     "spawn": ("base", "conf", "ipc"),
     "fetch": ("base", "conf", "ipc", "mail", "maildir", "net"),
     "index": ("base", "conf", "ipc", "mail"),
-    "search": ("base", "conf", "ipc", "mail", "store"),
+    "search": ("base", "conf", "ipc", "mail", "query", "store"),
     "view": ("base", "ipc", "mail", "mime"),
     "send": ("base", "conf", "ipc", "mail", "net"),
     "http": ("base", "conf"),
@@ -34,8 +35,8 @@ BELOW = {
     "post": ("base", "conf", "http", "ipc"),
     "sieve": ("base", "conf", "ipc", "mail", "net"),
     "archive": ("base", "ipc", "mail", "maildir"),
-    "ui": ("base", "conf", "cmd", "ipc", "mail", "client", "store"),
-    "cli": ("base", "conf", "cmd", "ipc", "mail", "client", "store", "ui"),
+    "ui": ("base", "conf", "cmd", "ipc", "mail", "query", "client", "store"),
+    "cli": ("base", "conf", "cmd", "ipc", "mail", "query", "client", "store", "ui"),
     "": ("base", "conf", "cmd", "ipc", "client", "ui", "cli"),  # src/main.c
 }
 DOORS = {
