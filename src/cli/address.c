@@ -19,6 +19,15 @@ static void add_met(void *arg, const struct address_row *row)
     founds_add(arg, row->name, row->addr, row->weight, row->last);
 }
 
+static void put_json(struct buf *out, const struct book_found *f, bool first)
+{
+    buf_addf(out, "%s{\"version\": %d, \"name\": ", first ? "" : ",\n ", CLI_JSON_VERSION);
+    out_json(out, str_z(f->name));
+    buf_addz(out, ", \"address\": ");
+    out_json(out, str_z(f->addr));
+    buf_addc(out, '}');
+}
+
 static void put_address(struct buf *out, const struct book_found *f, bool mutt)
 {
     struct buf line = BUF_INIT(40000);
@@ -253,20 +262,27 @@ int address_main(struct cli *cli)
         {"--format", &format, NULL}, {"--limit", &limit, NULL}, {"--account", &account, NULL}};
     struct buf words = BUF_INIT(1000), out = BUF_INIT(8u << 20);
     struct founds all = {.n = 0};
-    unsigned mutt = 0;
+    unsigned kind = 0; /* text, mutt, json */
     uint32_t most = 0;
-    bool ok = cli_options(cli, opts, COUNT(opts), &err) && cli_choice("--format", format, "text mutt", &mutt, &err) &&
-              cli_number("--limit", limit, ADDRESSES_MAX, &most, &err) &&
-              (!account[0] || cli_account(cli, account, &err));
+    bool ok =
+        cli_options(cli, opts, COUNT(opts), &err) && cli_choice("--format", format, "text mutt json", &kind, &err) &&
+        cli_number("--limit", limit, ADDRESSES_MAX, &most, &err) && (!account[0] || cli_account(cli, account, &err));
     if (ok && cli->argc == 2 && strcmp(cli->argv[0], "import") == 0)
         return import(cli, cli->argv[1]);
     for (int i = 0; i < cli->argc; i++)
         buf_addf(&words, "%s%s", i ? " " : "", cli->argv[i]);
     ok = ok && find(cli, account, buf_str(&words), most, &all, &err);
-    if (ok && mutt) /* a line for the person comes first */
+    if (ok && kind == 2)
+        buf_addc(&out, '[');
+    else if (ok && kind) /* a line for the person comes first */
         buf_addf(&out, "addresses met in mail\n");
     for (size_t i = 0; ok && i < MIN(all.n, (size_t)most); i++)
-        put_address(&out, &all.list[i], mutt != 0);
+        if (kind == 2)
+            put_json(&out, &all.list[i], i == 0);
+        else
+            put_address(&out, &all.list[i], kind == 1);
+    if (ok && kind == 2)
+        buf_addz(&out, "]\n");
     bool none = all.n == 0;
     ok = ok && (out_flush(&out) || err_set(&err, ERR_IO, "nobody reads the output"));
     buf_fini(&words);

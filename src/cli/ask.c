@@ -54,7 +54,7 @@ bool search_ask(struct chan *search, const struct question *q, hit_fn *fn, void 
     uint32_t limit = q->limit ? q->limit : UINT32_MAX, at = 0, hits, page;
     do {
         page = MIN(limit - at, PAGE);
-        struct m_QUERY m = request(q, at, page, false);
+        struct m_QUERY m = request(q, q->offset + at, page, false);
         if (!ask(search, &m, fn, arg, &hits, NULL, err))
             return false;
         at += hits;

@@ -63,6 +63,7 @@ char *cli_state(const struct conf *, const char *root);
 /* ---- Output ------------------------------------------------------------------------------------- */
 void out_text(struct buf *, struct str raw);  /* through the text gate, in one line */
 void out_json(struct buf *, struct str raw);  /* a JSON string with its quotes */
+#define CLI_JSON_VERSION 1                    /* of the objects of search, count and address: tuimail(1) */
 void out_date(struct buf *, int64_t seconds); /* local time, "2026-11-22 14:02" */
 /* Writes and empties `out`; false where stdout is gone. */
 bool out_flush(struct buf *out);
@@ -83,7 +84,8 @@ struct question {
     const char *account; /* "" all */
     struct str msgs;     /* packed ids: these of the account alone */
     enum search_order order;
-    uint32_t limit; /* 0: none */
+    uint32_t limit;  /* 0: none */
+    uint32_t offset; /* so many are left out first */
 };
 /* Called for each hit; what it borrows is gone afterwards. False with *err ends it. */
 typedef bool hit_fn(void *arg, const struct m_HIT *, struct err *);

@@ -18,27 +18,35 @@ const struct subcommand cli_commands[] = {
      "status is that of the "
      "first account that failed.",
      fetch_main},
-    {"search", "[--format=text|json|ids|files] [--limit N] [--account NAME] [--server] QUERY", 0,
-     "search all mail with a notmuch query",
-     "The query is that of notmuch-search-terms(7), newest mail first. text: date, sender, subject and tags in "
-     "columns; ids: message ids; files: "
-     "paths of the mail that is on this machine. --limit 0 is no limit; the default is 1000. --server asks the IMAP "
+    {"search",
+     "[--format=text|json|ids|files] [--output=summary|messages|files|tags] "
+     "[--sort=newest-first|oldest-first|relevance] "
+     "[--limit N] [--offset N] [--null] [--account NAME] [--server] QUERY",
+     0, "search all mail with a notmuch query",
+     "The query is that of notmuch-search-terms(7) with the short forms of tuimail-commands(7). text: date, sender, "
+     "subject and tags in columns; json: tuimail(1); ids: message ids, as --output=messages; files: paths of the mail "
+     "that is on this machine, as --output=files; --output=tags: the tags of what is found. --null: each ends with a "
+     "NUL, "
+     "its bytes as they are. --limit 0 is no limit; the default is 1000. The status is 0 also where nothing is found. "
+     "--server asks the IMAP "
      "servers, too, and prints what they find beside what is here, behind it: marked [server] in text, with server "
      "true "
      "in json, with the word server behind a tab in ids. What a server cannot be asked is said on stderr.",
      search_main},
-    {"count", "[--account NAME] [QUERY]", 0, "count the mail that a query finds", "Without a query, all.", count_main},
+    {"count", "[--format=text|json] [--account NAME] [--batch | QUERY]", 0, "count the mail that a query finds",
+     "Without a query, all. --batch: each line of standard input is a query, and gets a line.", count_main},
     {"tag", "[--account NAME] +TAG|-TAG... -- QUERY", CLI_ACCOUNTS,
      "add and remove tags of all mail that a query finds",
      "As the key + does it: over IMAP tags are keywords of the server, too. unread, flagged, replied and passed are "
      "the "
      "message's flags. What the key for undo takes back.",
      tag_main},
-    {"address", "[--format=text|mutt] [--limit N] [--account NAME] [WORDS] | import FILE", CLI_ACCOUNTS,
+    {"address", "[--format=text|mutt|json] [--limit N] [--account NAME] [WORDS] | import FILE", CLI_ACCOUNTS,
      "print addresses, the likeliest first, or take over the aliases of another program",
      "Those met in mail, then those of option address-book, whose name or address has words that begin like these. "
      "mutt: "
-     "address and name with a tab between, for the query command of other programs. The status is 1 where there is "
+     "address and name with a tab between, for the query command of other programs; json: tuimail(1). The status is 1 "
+     "where there is "
      "none. "
      "import reads aliases of mutt, an address book of abook, or vCards, and adds to the file of option alias-file "
      "what "

@@ -6,6 +6,21 @@
 #include <unistd.h>
 
 enum format { FORMAT_TEXT, FORMAT_JSON, FORMAT_IDS, FORMAT_FILES };
+enum output { OUTPUT_SUMMARY, OUTPUT_MESSAGES, OUTPUT_FILES, OUTPUT_TAGS };
+enum { TAGS_MAX = 10000 };
+
+struct listing {
+    const struct cli *cli;
+    enum format format; /* text or json of what `output` says */
+    enum output output;
+    bool null;
+    struct buf out;
+    size_t hits, words;
+    char **tags; /* of all hits, each once */
+    size_t ntags;
+    struct found found; /* with --server: each once */
+    bool ask, server;   /* the servers are to be asked; what comes now is theirs */
+};
 
 /* `s` in exactly `cols` columns. */
 static void put_column(struct buf *out, struct str s, unsigned cols)
@@ -61,7 +76,7 @@ static void put_json(struct buf *out, const struct cli *cli, const struct m_HIT 
 {
     struct str tags = h->tags, tag;
     buf_addz(out, first ? "{" : ",\n {");
-    buf_addz(out, "\"id\": ");
+    buf_addf(out, "\"version\": %d, \"id\": ", CLI_JSON_VERSION);
     out_json(out, h->msgid);
     buf_addz(out, ", \"account\": ");
     out_json(out, h->account);
@@ -84,52 +99,83 @@ static void put_json(struct buf *out, const struct cli *cli, const struct m_HIT 
     buf_addz(out, server ? ", \"server\": true}" : ", \"server\": false}");
 }
 
-static void put_file(struct buf *out, const struct cli *cli, const struct m_HIT *h)
+/* One word, for a script: an array's string, or a line; with --null the bytes as they are. */
+static void put_word(struct listing *l, struct str word, const char *behind)
+{
+    if (l->format == FORMAT_JSON) {
+        buf_addz(&l->out, l->words++ ? ",\n " : "");
+        out_json(&l->out, word);
+    } else if (l->null) {
+        buf_adds(&l->out, word);
+        buf_addc(&l->out, '\0');
+    } else {
+        out_text(&l->out, word);
+        buf_addf(&l->out, "%s\n", behind);
+    }
+}
+
+static void keep_tags(struct listing *l, struct str tags)
+{
+    struct str tag;
+    while (str_split(&tags, ' ', &tag)) {
+        bool known = !tag.n || l->ntags == TAGS_MAX;
+        for (size_t i = 0; !known && i < l->ntags; i++)
+            known = str_eqz(tag, l->tags[i]);
+        if (known)
+            continue;
+        l->tags = mem_resize(l->tags, l->ntags + 1, sizeof *l->tags);
+        l->tags[l->ntags++] = mem_dup_n(tag.p, tag.n);
+    }
+}
+
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static void put_tags(struct listing *l)
+{
+    if (l->ntags)
+        qsort(l->tags, l->ntags, sizeof *l->tags, by_name);
+    for (size_t i = 0; i < l->ntags; i++) {
+        put_word(l, str_z(l->tags[i]), "");
+        free(l->tags[i]);
+    }
+    free(l->tags);
+}
+
+static void put_hit(struct listing *l, const struct m_HIT *h)
 {
     struct buf path = BUF_INIT(8192);
-    file_of(&path, cli, h);
-    if (path.n) {
-        out_text(out, buf_str(&path));
-        buf_addc(out, '\n');
+    switch (l->output) {
+    case OUTPUT_SUMMARY:
+        if (l->format == FORMAT_JSON)
+            put_json(&l->out, l->cli, h, l->words++ == 0, l->server);
+        else
+            put_text(&l->out, h, l->server);
+        break;
+    case OUTPUT_MESSAGES:
+        put_word(l, h->msgid, l->server ? "\tserver" : "");
+        break;
+    case OUTPUT_FILES:
+        file_of(&path, l->cli, h);
+        if (path.n)
+            put_word(l, buf_str(&path), "");
+        break;
+    case OUTPUT_TAGS:
+        keep_tags(l, h->tags);
+        break;
     }
     buf_fini(&path);
 }
-
-static void put_hit(struct buf *out, const struct cli *cli, enum format format, const struct m_HIT *h, bool first,
-                    bool server)
-{
-    switch (format) {
-    case FORMAT_TEXT:
-        put_text(out, h, server);
-        break;
-    case FORMAT_JSON:
-        put_json(out, cli, h, first, server);
-        break;
-    case FORMAT_IDS:
-        out_text(out, h->msgid);
-        buf_addz(out, server ? "\tserver\n" : "\n");
-        break;
-    case FORMAT_FILES:
-        put_file(out, cli, h);
-        break;
-    }
-}
-
-struct listing {
-    const struct cli *cli;
-    enum format format;
-    struct buf out;
-    size_t hits;
-    struct found found; /* with --server: each once */
-    bool ask, server;   /* the servers are to be asked; what comes now is theirs */
-};
 
 static bool list_hit(void *arg, const struct m_HIT *h, struct err *err)
 {
     struct listing *l = arg;
     if (l->ask && !l->server)
         found_add(&l->found, h->account, h->msg, h->msgid);
-    put_hit(&l->out, l->cli, l->format, h, l->hits++ == 0, l->server);
+    l->hits++;
+    put_hit(l, h);
     return l->out.n <= 1 << 18 || out_flush(&l->out) || err_set(err, ERR_IO, "nobody reads the output");
 }
 
@@ -148,34 +194,51 @@ static bool list(struct chan *search, const struct question *q, struct listing *
         ok = search_servers(l->cli, q, search, &l->found, list_hit, l, err);
     if (!ok && !l->ask)
         return false;
+    if (ok || l->ask)
+        put_tags(l);
     if (l->format == FORMAT_JSON)
         buf_addz(&l->out, "]\n");
     return (!l->out.n || out_flush(&l->out) || err_set(err, ERR_IO, "nobody reads the output")) && ok;
+}
+
+/* --format=ids and files say both in one word. */
+static bool formats(const char *format, const char *output, const char *sort, struct listing *l, struct question *q,
+                    struct err *err)
+{
+    unsigned f, o, s;
+    if (!cli_choice("--format", format, "text json ids files", &f, err) ||
+        !cli_choice("--output", output, "summary messages files tags", &o, err) ||
+        !cli_choice("--sort", sort, "newest-first oldest-first relevance", &s, err))
+        return false;
+    if (f >= FORMAT_IDS && o != OUTPUT_SUMMARY)
+        return err_set(err, ERR_USAGE, "--output goes with --format=text or json");
+    l->output = f == FORMAT_IDS ? OUTPUT_MESSAGES : f == FORMAT_FILES ? OUTPUT_FILES : (enum output)o;
+    l->format = f == FORMAT_JSON ? FORMAT_JSON : FORMAT_TEXT;
+    q->order = (enum search_order)s;
+    return !l->null || (l->output != OUTPUT_SUMMARY && l->format == FORMAT_TEXT) ||
+           err_set(err, ERR_USAGE, "--null goes with --output=messages, files or tags as text");
 }
 
 int search_main(struct cli *cli)
 {
     struct err err = ERR_INIT;
     struct open_role h = {.pid = 0};
-    const char *format_word = "text", *limit_word = "1000", *account = "";
-    bool server = false;
-    const struct cli_opt opts[] = {{"--format", &format_word, NULL},
-                                   {"--limit", &limit_word, NULL},
-                                   {"--account", &account, NULL},
-                                   {"--server", NULL, &server}};
-    unsigned format = FORMAT_TEXT;
-    struct question q = {.account = ""};
-    struct buf query = BUF_INIT(8192);
+    const char *format = "text", *output = "summary", *sort = "newest-first", *limit = "1000", *offset = "0",
+               *account = "";
     struct listing l = {.cli = cli, .out = BUF_INIT(1 << 20)};
-    bool ok = cli_options(cli, opts, COUNT(opts), &err) &&
-              cli_choice("--format", format_word, "text json ids files", &format, &err) &&
-              cli_number("--limit", limit_word, UINT32_MAX, &q.limit, &err) &&
+    struct question q = {.account = ""};
+    const struct cli_opt opts[] = {{"--format", &format, NULL}, {"--output", &output, NULL},
+                                   {"--sort", &sort, NULL},     {"--limit", &limit, NULL},
+                                   {"--offset", &offset, NULL}, {"--account", &account, NULL},
+                                   {"--server", NULL, &l.ask},  {"--null", NULL, &l.null}};
+    struct buf query = BUF_INIT(8192);
+    bool ok = cli_options(cli, opts, COUNT(opts), &err) && formats(format, output, sort, &l, &q, &err) &&
+              cli_number("--limit", limit, UINT32_MAX, &q.limit, &err) &&
+              cli_number("--offset", offset, UINT32_MAX / 2, &q.offset, &err) &&
               (!account[0] || cli_account(cli, account, &err)) && cli_query(cli, &query, &err) &&
               role_open(cli, ROLE_SEARCH, NULL, &h, &err);
     q.query = buf_z(&query);
     q.account = account;
-    l.format = (enum format)format;
-    l.ask = server;
     ok = ok && list(h.chan, &q, &l, &err);
     role_close(&h);
     buf_fini(&l.out);
@@ -184,22 +247,55 @@ int search_main(struct cli *cli)
     return ok ? 0 : cli_fail(&err);
 }
 
+static bool put_count(struct chan *search, const struct question *q, bool json, struct err *err)
+{
+    uint32_t count = 0;
+    if (!search_count(search, q, &count, err))
+        return false;
+    if (json)
+        printf("{\"version\": %d, \"count\": %u}\n", CLI_JSON_VERSION, count);
+    else
+        printf("%u\n", count);
+    return true;
+}
+
+/* A query a line, a count a line: what a status bar or a script asks for at once. */
+static bool count_lines(struct chan *search, struct question *q, bool json, struct err *err)
+{
+    struct buf all = BUF_INIT(1u << 20);
+    bool ok = fs_read_fd(STDIN_FILENO, (1u << 20) - 1, &all, err);
+    struct str rest = buf_str(&all), line;
+    for (unsigned n = 1; ok && rest.n && str_split(&rest, '\n', &line); n++) {
+        char *z = mem_dup_n(line.n ? line.p : "", line.n);
+        q->query = *z ? z : "*";
+        ok = put_count(search, q, json, err);
+        if (!ok)
+            err_prefix(err, "line %u", n);
+        free(z);
+    }
+    buf_fini(&all);
+    return ok;
+}
+
 int count_main(struct cli *cli)
 {
     struct err err = ERR_INIT;
     struct open_role h = {.pid = 0};
     struct question q = {.account = ""};
-    const struct cli_opt opts[] = {{"--account", &q.account, NULL}};
+    const char *format = "text";
+    bool batch = false;
+    const struct cli_opt opts[] = {
+        {"--format", &format, NULL}, {"--account", &q.account, NULL}, {"--batch", NULL, &batch}};
     struct buf query = BUF_INIT(8192);
-    uint32_t count = 0;
-    bool ok = cli_options(cli, opts, COUNT(opts), &err) && (!q.account[0] || cli_account(cli, q.account, &err)) &&
+    unsigned json = 0;
+    bool ok = cli_options(cli, opts, COUNT(opts), &err) && cli_choice("--format", format, "text json", &json, &err) &&
+              (!q.account[0] || cli_account(cli, q.account, &err)) &&
+              (!batch || cli->argc == 0 || err_set(&err, ERR_USAGE, "--batch reads the queries from standard input")) &&
               (cli->argc == 0 ? buf_addz(&query, "*") : cli_query(cli, &query, &err)) &&
               role_open(cli, ROLE_SEARCH, NULL, &h, &err);
     q.query = buf_z(&query);
-    ok = ok && search_count(h.chan, &q, &count, &err);
+    ok = ok && (batch ? count_lines(h.chan, &q, json, &err) : put_count(h.chan, &q, json, &err));
     role_close(&h);
     buf_fini(&query);
-    if (ok)
-        printf("%u\n", count);
     return ok ? 0 : cli_fail(&err);
 }

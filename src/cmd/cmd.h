@@ -60,6 +60,7 @@ enum arg_kind {
     ARG_THEME,
     ARG_SHELL /* the rest is for /bin/sh */,
     ARG_SAVED,
+    ARG_PLACE /* a mailbox or saved search */,
     ARG_TOPIC /* a command, option or event */,
     ARG_LOOK /* a colour or attribute */,
     ARG_CHOICE,

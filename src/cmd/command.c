@@ -9,8 +9,8 @@ static const char *const kind_names[] = {
     [ARG_VALUE] = "value",     [ARG_COMMAND] = "command", [ARG_COMMAND_NAME] = "command-name",
     [ARG_KEYS] = "keys",       [ARG_CONTEXT] = "context", [ARG_EVENT] = "event",
     [ARG_COLOR] = "color",     [ARG_THEME] = "theme",     [ARG_SHELL] = "shell",
-    [ARG_SAVED] = "saved",     [ARG_CHOICE] = "choice",   [ARG_WHEN] = "when",
-    [ARG_TOPIC] = "topic",     [ARG_LOOK] = "look",
+    [ARG_SAVED] = "saved",     [ARG_PLACE] = "place",     [ARG_CHOICE] = "choice",
+    [ARG_WHEN] = "when",       [ARG_TOPIC] = "topic",     [ARG_LOOK] = "look",
 };
 _Static_assert(COUNT(kind_names) == ARG_KIND_COUNT, "an argument kind without a name");
 

@@ -71,6 +71,7 @@ struct gather {
     unsigned bonus;
     size_t front; /* bytes of `typed` that stay in front of each word */
     bool given;   /* by a source that knows what fits: by a nickname that stands nowhere else, say */
+    bool quoted;  /* a word with blanks or brackets gets quotes */
     bool by_help; /* the typed letters may stand in the description (a name beside its address) */
 };
 
@@ -89,7 +90,8 @@ static void emit(void *arg, const char *word, const char *help)
         rank = RANK_INSIDE + COMPLETIONS_MAX - (unsigned)g->out->n;
     struct buf whole = BUF_INIT(LINE_MAX_BYTES);
     buf_adds(&whole, str_sub(g->typed, 0, g->front));
-    buf_addz(&whole, word);
+    bool quotes = g->quoted && strpbrk(word, " ()");
+    buf_addf(&whole, quotes ? "\"%s\"" : "%s", word);
     g->out->list = mem_resize(g->out->list, g->out->n + 1, sizeof *g->out->list);
     g->ranks = mem_resize(g->ranks, g->out->n + 1, sizeof *g->ranks);
     g->ranks[g->out->n] = rank + g->bonus;
@@ -293,15 +295,39 @@ static void give(const struct ask *ask, const struct spec_item *item, struct gat
 /* Words of a query: prefixes, and behind one what may follow it. */
 static void give_query(const struct ask *ask, struct gather *g)
 {
-    static const struct cmd_word days[] = {{"today", ""},
-                                           {"yesterday", ""},
-                                           {"this_week", ""},
-                                           {"last_week", ""},
-                                           {"this_month", ""},
+    static const struct cmd_word days[] = {{"today", "since midnight"},
+                                           {"yesterday", "the day before"},
+                                           {"this_week", "the last seven days"},
+                                           {"last_week", "the seven days before those"},
+                                           {"this_month", "since the same day of last month"},
                                            {"last_month..", "since"},
                                            {"1week..", "the last seven days"},
                                            {"..1month", "older than a month"},
+                                           {"monday", "the last one; any weekday"},
                                            {NULL, NULL}};
+    static const struct cmd_word one_day[] = {{"today", "since midnight"},
+                                              {"yesterday", "the day before"},
+                                              {"last_week", "a week ago"},
+                                              {"last_month", "a month ago"},
+                                              {"monday", "any weekday"},
+                                              {"january", "any month"},
+                                              {NULL, NULL}};
+    static const struct cmd_word ages[] = {{"24h", "hours"}, {"7d", "days"},  {"2w", "weeks"},
+                                           {"3m", "months"}, {"1y", "years"}, {NULL, NULL}};
+    static const struct cmd_word marks[] = {
+        {"attachment", "a file"}, {"signed", "a signature"}, {"encrypted", "a text that is encrypted"}, {NULL, NULL}};
+    static const struct cmd_word states[] = {{"unread", "not read yet"}, {"read", "read"},
+                                             {"flagged", "flagged"},     {"replied", "answered"},
+                                             {"forwarded", "forwarded"}, {NULL, NULL}};
+    static const struct cmd_word roles[] = {{"inbox", "all inboxes"},
+                                            {"sent", "sent mail"},
+                                            {"archive", "all archives"},
+                                            {"drafts", "drafts"},
+                                            {"trash", "trash"},
+                                            {"spam", "spam"},
+                                            {NULL, NULL}};
+    static const struct cmd_word judged[] = {
+        {"yes", "the filter says so"}, {"no", "it does not"}, {"5", "a level of at least"}, {NULL, NULL}};
     static const struct cmd_word types[] = {{"text/html", ""},
                                             {"text/calendar", "invitations"},
                                             {"text/x-patch", ""},
@@ -320,7 +346,21 @@ static void give_query(const struct ask *ask, struct gather *g)
         {"to:", "recipient", ARG_ADDRESS, NULL},
         {"subject:", "words of the subject", ARG_WORD, NULL},
         {"tag:", "tag", ARG_TAG, NULL},
-        {"is:", "tag", ARG_TAG, NULL},
+        {"is:", "unread, flagged ... or a tag", ARG_TAG, states},
+        {"has:", "attachment, signed, encrypted", ARG_WORD, marks},
+        {"in:", "mailbox, or inbox, sent, archive", ARG_MAILBOX, roles},
+        {"account:", "in one account", ARG_ACCOUNT, NULL},
+        {"saved:", "what a saved search finds", ARG_SAVED, NULL},
+        {"newer:", "of the last: newer:7d", ARG_WORD, ages},
+        {"older:", "older than: older:2w", ARG_WORD, ages},
+        {"after:", "since a day", ARG_WORD, one_day},
+        {"before:", "up to a day", ARG_WORD, one_day},
+        {"f:", "sender", ARG_ADDRESS, NULL},
+        {"t:", "recipient", ARG_ADDRESS, NULL},
+        {"c:", "recipient of a copy", ARG_ADDRESS, NULL},
+        {"cc:", "recipient of a copy", ARG_ADDRESS, NULL},
+        {"s:", "words of the subject", ARG_WORD, NULL},
+        {"list:", "mailing list", ARG_WORD, NULL},
         {"date:", "date:2026-01-01..2026-02-01, date:yesterday", ARG_WORD, days},
         {"folder:", "mailbox", ARG_MAILBOX, NULL},
         {"attachment:", "file name", ARG_WORD, NULL},
@@ -328,7 +368,7 @@ static void give_query(const struct ask *ask, struct gather *g)
         {"id:", "message id", ARG_WORD, NULL},
         {"thread:", "thread", ARG_WORD, NULL},
         {"body:", "words of the text", ARG_WORD, NULL},
-        {"spam:", "yes, no, or a level", ARG_WORD, NULL},
+        {"spam:", "yes, no, or a level", ARG_WORD, judged},
         {"header:", "header:FIELD=WORDS", ARG_WORD, NULL},
         {"and", "both", ARG_WORD, NULL},
         {"or", "one of them", ARG_WORD, NULL},
@@ -346,6 +386,7 @@ static void give_query(const struct ask *ask, struct gather *g)
         }
         g->front = at + strlen(terms[i].prefix);
         give_words(terms[i].words, g);
+        g->quoted = true;
         if (terms[i].kind != ARG_WORD)
             give(ask, &(struct spec_item){.kind = terms[i].kind}, g);
         return;
@@ -526,6 +567,10 @@ static void give(const struct ask *ask, const struct spec_item *item, struct gat
     case ARG_SAVED:
         for (size_t i = 0; ask->conf && i < ask->conf->nsaved; i++)
             emit(g, ask->conf->saved[i].name, ask->conf->saved[i].query);
+        break;
+    case ARG_PLACE:
+        give(ask, &(struct spec_item){.kind = ARG_MAILBOX}, g);
+        give(ask, &(struct spec_item){.kind = ARG_SAVED}, g);
         break;
     case ARG_CONTEXT:
         give_contexts(g);

@@ -156,14 +156,16 @@ static bool change(struct conf *conf, const struct saved_change *c, struct err *
 
 bool conf_saved_change(struct conf *conf, const struct saved_change *c, struct err *err)
 {
-    char *path = conf_saved_file(conf, err);
+    char *path = conf_saved_file(conf, err), *name = mem_dup_z(c->name), *query = mem_dup_z(c->query);
+    /* copies: the caller's may be those of the conf, which is read anew */
+    const struct saved_change mine = {c->what, name, query, c->account, c->by};
     size_t n = conf->nsaved;
     struct saved *kept = mem_array(n + 1, sizeof *kept);
     for (size_t i = 0; i < n; i++) {
         const struct saved *s = &conf->saved[i];
         kept[i] = (struct saved){mem_dup_z(s->name), mem_dup_z(s->query), mem_dup_z(s->account), s->own};
     }
-    bool ok = path && read_again(conf, path, err) && change(conf, c, err) && file_write(conf, path, err);
+    bool ok = path && read_again(conf, path, err) && change(conf, &mine, err) && file_write(conf, path, err);
     struct saved *gone = ok ? kept : conf->saved;
     size_t ngone = ok ? n : conf->nsaved;
     if (!ok) {
@@ -174,5 +176,7 @@ bool conf_saved_change(struct conf *conf, const struct saved_change *c, struct e
         saved_fini(&gone[i]);
     free(gone);
     free(path);
+    free(name);
+    free(query);
     return ok;
 }

@@ -9,7 +9,7 @@
 #define BATCH_MAX 500  /* of HITS */
 #define FIRST_PAGE 100 /* is sent at once, and the count behind it */
 #define RANKED_MAX 5000u
-#define TRIES 4        /* a commit may pull the database from under a query: opened again, asked again */
+#define TRIES 4 /* a commit may pull the database from under a query: opened again, asked again */
 
 /* What tags hide unless the query names them: where it does, notmuch ignores the exclusion. */
 static const char *const hidden[] = {"deleted", "spam"};
@@ -323,6 +323,16 @@ static bool send_brief(struct run *r, notmuch_message_t *m, struct place at, str
     return r->hits != FIRST_PAGE || send_batch(r, err);
 }
 
+/* As much of a header field as a HIT takes, its last character whole. */
+static struct str front(const char *z, size_t max)
+{
+    struct str s = str_z(z);
+    size_t n = MIN(s.n, max);
+    while (n < s.n && n > 0 && ((unsigned char)s.p[n] & 0xc0) == 0x80)
+        n--;
+    return str_sub(s, 0, n);
+}
+
 /* `twin`: the message in our database, where `m` is of the user's own; its place is that one's. */
 static bool send_hit(struct run *r, notmuch_message_t *m, notmuch_message_t *twin, struct err *err)
 {
@@ -337,8 +347,8 @@ static bool send_hit(struct run *r, notmuch_message_t *m, notmuch_message_t *twi
         put_tags(&tags, twin, m);
     bool ok = SEND(r->s->client, -1, err, HIT, .req = r->m->req, .account = at.account, .msg = at.msg,
                    .msgid = str_z(notmuch_message_get_message_id(m)), .path = at.path,
-                   .date = (int64_t)notmuch_message_get_date(m), .from = str_z(from), .subject = str_z(subject),
-                   .tags = buf_str(&tags));
+                   .date = (int64_t)notmuch_message_get_date(m), .from = front(from, 400),
+                   .subject = front(subject, 1024), .tags = buf_str(&tags));
     ok = sent(r, ok, err);
     buf_fini(&tags);
     r->hits += ok;

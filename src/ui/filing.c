@@ -287,6 +287,8 @@ bool run_rename_mailbox(void *context, const struct cmd_args *args, struct err *
 {
     struct ui *ui = context;
     const struct box_item *item = boxes_cursor(&ui->boxes);
+    if (item && item->kind == BOXK_SAVED)
+        return ui_run_text(ui, "rename-search", err);
     if (!item || item->kind != BOXK_BOX)
         return err_set(err, ERR_USAGE, "the cursor is on no mailbox");
     if (cmd_arg(args, 0))
@@ -316,6 +318,8 @@ bool run_delete_mailbox(void *context, const struct cmd_args *args, struct err *
     struct ui *ui = context;
     const struct box_item *item = boxes_cursor(&ui->boxes);
     char question[400];
+    if (item && item->kind == BOXK_SAVED)
+        return ui_run_text(ui, "delete-search", err);
     if (!item || item->kind != BOXK_BOX)
         return err_set(err, ERR_USAGE, "the cursor is on no mailbox");
     const struct box_item *trash = boxes_role(&ui->boxes, item->account, BOX_TRASH);
@@ -388,8 +392,12 @@ bool run_read_all(void *context, const struct cmd_args *args, struct err *err)
         ui->focus == PANE_BOXES ? cursor && cursor->kind == BOXK_INBOXES : ui_list(ui)->source == LIST_INBOXES;
     char question[300];
     (void)args;
+    if (!item && !inboxes && ui->focus == PANE_BOXES && cursor && cursor->kind == BOXK_SAVED)
+        ui_show_item(ui, cursor); /* what it finds is asked about when it is here */
+    else if (!item && !inboxes && ui_list(ui)->source == LIST_HITS)
+        return ui_read_hits(ui, err);
     if (!item && !inboxes)
-        return err_set(err, ERR_USAGE, "open a mailbox first");
+        return err_set(err, ERR_USAGE, "open a mailbox first, or wait for what is found");
     snprintf(question, sizeof question, "Mark everything in %.200s read?", item ? item->path : "all inboxes");
     ui_confirm(ui, question, "", read_all, NULL);
     return true;

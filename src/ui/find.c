@@ -122,7 +122,7 @@ void ui_show_box(struct ui *ui, unsigned account, uint64_t box)
     ui_list_event(ui, item ? item->path : "");
 }
 
-static void show_saved(struct ui *ui, const char *name, const char *query)
+void ui_show_saved(struct ui *ui, const char *name, const char *query)
 {
     base_list(ui);
     ui_search(ui, query, false, false);
@@ -137,7 +137,7 @@ void ui_show_item(struct ui *ui, const struct box_item *item)
     if (item->kind == BOXK_INBOXES)
         ui_show_inboxes(ui);
     else if (item->kind == BOXK_SAVED)
-        show_saved(ui, item->name, item->query);
+        ui_show_saved(ui, item->name, item->query);
     else if (item->kind == BOXK_BOX && !(item->attrs & (BOX_NOSELECT | BOX_NONEXISTENT)))
         ui_show_box(ui, item->account, item->id);
 }
@@ -657,7 +657,9 @@ bool run_conversation(void *context, const struct cmd_args *args, struct err *er
 static void picked_box(struct ui *ui, void *arg, const struct pick_item *item)
 {
     (void)arg;
-    if (item)
+    if (item && item->account == UINT32_MAX && item->id < ui->conf->nsaved)
+        ui_saved_open(ui, ui->conf->saved[item->id].name);
+    else if (item)
         ui_show_box(ui, item->account, item->id);
 }
 
@@ -668,27 +670,14 @@ bool run_change(void *context, const struct cmd_args *args, struct err *err)
     uint64_t box;
     if (!cmd_arg(args, 0)) {
         ui_pick_box(ui, "open: ", UINT32_MAX, 0, picked_box, NULL, NULL);
+        ui_pick_saved(ui);
         return true;
     }
     if (!ui_find_box(ui, cmd_arg(args, 0), &account, &box))
-        return err_set(err, ERR_NO_MAILBOX, "no mailbox \"%s\"", cmd_arg(args, 0));
+        return ui_saved_open(ui, cmd_arg(args, 0)) ||
+               err_set(err, ERR_NO_MAILBOX, "no mailbox \"%s\"", cmd_arg(args, 0));
     ui_show_box(ui, account, box);
     return true;
-}
-
-bool run_saved(void *context, const struct cmd_args *args, struct err *err)
-{
-    struct ui *ui = context;
-    const char *name = cmd_arg(args, 0);
-    for (size_t i = 0; i < ui->conf->nsaved; i++)
-        if (!name || !strcmp(name, ui->conf->saved[i].name)) {
-            struct buf query = BUF_INIT(QUERY_MAX);
-            query_of_saved(ui->conf->saved[i].query, ui->conf->saved[i].account, &query);
-            show_saved(ui, ui->conf->saved[i].name, buf_z(&query));
-            buf_fini(&query);
-            return true;
-        }
-    return err_set(err, ERR_USAGE, name ? "no saved search \"%s\"" : "no saved searches%s", name ? name : "");
 }
 
 bool run_go(void *context, const struct cmd_args *args, struct err *err)

@@ -600,6 +600,11 @@ void ui_notify(struct ui *, unsigned account, uint64_t box, uint32_t fresh); /* 
 void ui_notify_title(struct ui *);                                           /* after the counts changed */
 void ui_notify_end(struct ui *);
 
+/* ---- saved.c ---- */
+void ui_show_saved(struct ui *, const char *name, const char *query); /* find.c */
+bool ui_saved_open(struct ui *, const char *name);                    /* false: there is none */
+bool ui_read_hits(struct ui *, struct err *);                         /* all hits of the list, after a question */
+
 /* ---- counts.c ---- */
 void ui_count_soon(struct ui *); /* counts saved searches again, soon */
 
@@ -615,6 +620,8 @@ bool ui_ask_secret_again(struct ui *, int account);
  * mailbox has; where it is NULL the prompt stays open until there is one. */
 void ui_pick_box(struct ui *, const char *label, unsigned only_account, uint64_t but, pick_fn *picked,
                  prompt_fn *missing, void *arg);
+/* Behind ui_pick_box: saved searches too, with account UINT32_MAX and their place in the conf as id. */
+void ui_pick_saved(struct ui *);
 /* Items of which several are toggled before Enter; a name that is none of them is one more. done: "+x -y", or NULL. The
  * items are the callee's. */
 void ui_pick_many(struct ui *, const char *label, struct pick_item *items, unsigned n, prompt_fn *done, void *arg);

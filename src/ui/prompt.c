@@ -256,6 +256,18 @@ static void wanted_words(struct prompt *p, struct buf *out)
         buf_addf(out, "%s+%.*s", out->n ? " " : "", STR_FMT(typed));
 }
 
+void ui_pick_saved(struct ui *ui)
+{
+    struct prompt *p = &ui->prompt;
+    size_t n = ui->conf->nsaved;
+    p->items = mem_resize(p->items, p->nitems + n + 1, sizeof *p->items);
+    p->order = mem_resize(p->order, p->nitems + n + 1, sizeof *p->order);
+    for (size_t i = 0; i < n; i++)
+        p->items[p->nitems++] =
+            (struct pick_item){.label = mem_dup_z(ui->conf->saved[i].name), .account = UINT32_MAX, .id = i, .score = 1};
+    rank(p);
+}
+
 /* The key that asked, once more: s s. */
 void ui_pick_again(struct ui *ui)
 {

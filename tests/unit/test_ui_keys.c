@@ -763,7 +763,7 @@ static void test_completion_describes_what_it_offers(void **state)
         {"search fro", "from:", "sender"},
         {"search from:ali", "from:ali", "Alice Example <alice@example.org>"},
         {"search folder:Arch", "folder:Archive", "0 · work · archive"},
-        {"search date:tod", "date:today", ""},
+        {"search date:tod", "date:today", "since midnight"},
         {"compose ali", "ali", "Alice Example <alice@example.org>"},
         {"bounce x@example.org, Example", "ali", "Alice Example <alice@example.org>"},
         {"source note", "note.txt", "10 B"},

@@ -1,0 +1,110 @@
+#!/usr/bin/env python3
+"""tuimail search, count and address over hostile mail: the fields that tuimail(1) promises, orders, pages, broken and costly queries."""
+import json
+import os
+import re
+import resource
+import subprocess
+
+import tap
+from tap import SRC, TUIMAIL, contains, equal
+from user import User, eventually
+
+CONTROL = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ufeff]")
+MAILS = (
+    (b"plain", b"From: Alice Example <alice@example.org>\nSubject: budget of the third quarter\nMessage-ID: <1@x>\nDate: Mon, 1 Jun 2026 10:00:00 +0000\n\nhello world\n"),
+    (b"control", b"From: \"\x1b[2J\x07 Evil\" <e\x01vil@example.org>\nSubject: \x1b]0;title\x07 budget\x00\x7f \xe2\x80\xae reversed\nMessage-ID: <2@x>\nDate: Mon, 1 Jun 2026 11:00:00 +0000\n\nx\n"),
+    (b"latin", b"From: Jos\xe9 <jose@example.org>\nSubject: caf\xe9 \xff\xfe budget\nMessage-ID: <3@x>\nDate: Mon, 1 Jun 2026 12:00:00 +0000\n\nx\n"),
+    (b"new\nline\xff", b"From: carol@example.org\nSubject: name of two lines, budgets\nMessage-ID: <4@x>\nDate: Mon, 1 Jun 2026 13:00:00 +0000\n\nx\n"),
+    (b"noid", b"From: Dave <dave@example.org>\nSubject: no id, a budget\nDate: Mon, 1 Jun 2026 14:00:00 +0000\n\nx\n"),
+    (b"twice", b"From: Mallory <m@example.org>\nSubject: another with the id of the first: budget\nMessage-ID: <1@x>\nDate: Mon, 1 Jun 2026 15:00:00 +0000\n\nother\n"),
+    (b"empty", b"To: nobody\nMessage-ID: <5@x>\n\nbudget of nobody\n"),
+    (b"long", b"From: " + b"x" * 3000 + b" <l@example.org>\nSubject: budget " + b"\xc3\xa9" * 5000 + b"\nMessage-ID: <6@x>\nDate: Mon, 1 Jun 2026 16:00:00 +0000\n\nx\n"),
+)
+TYPES = {"number": int, "string": str, "array": list, "boolean": bool}
+
+
+def documented(command):
+    """{field: type} of what tuimail(1) says of it."""
+    page = open(os.path.join(SRC, "doc", "tuimail.1"), encoding="utf-8").read()
+    section = page.split(".SH JSON\n")[1].split(".SH ")[0].split(".B tuimail ")
+    part = [p for p in section if p.startswith(command)][0]
+    return {name: TYPES[kind.split()[0]] for name, kind in re.findall(r"^\.TP\n\.I (\w+)\n(\w+)", part, re.M)}
+
+
+def test_search():
+    with tap.directory() as root:
+        for sub in ("", "cur", "new", "tmp"):
+            os.makedirs(os.path.join(root, "Mail", sub), exist_ok=True)
+        for name, mail in MAILS:
+            with open(os.path.join(os.fsencode(root), b"Mail/cur", name + b".x:2,"), "wb") as f:
+                f.write(mail)
+        user = User(os.path.join(root, "u"), account=False, lines='account work maildir:%s/Mail\nsaved "The budget" "s:budget"\n' % root)
+        user.command("fetch")
+        eventually("all are indexed", lambda: user.command("count") == "%d\n" % len(MAILS))
+
+        # What the page promises: each field, of its type, in valid and harmless JSON.
+        want = documented("search")
+        raw = subprocess.run([TUIMAIL, "-c", user.rc, "search", "--format=json", "*"], capture_output=True, env=dict(os.environ, **user.env))
+        equal(raw.returncode, 0, raw.stderr)
+        text = raw.stdout.decode("utf-8")
+        equal(CONTROL.search(text), None)
+        hits = json.loads(text)
+        equal(len(hits), len(MAILS))
+        for hit in hits:
+            equal({k: type(v) for k, v in hit.items()}, want)
+            equal(all(isinstance(t, str) for t in hit["tags"]), True)
+        equal([h["date"] for h in hits], sorted((h["date"] for h in hits), reverse=True))
+        contains([h["subject"] for h in hits if h["from"].startswith("Jos")][0], "café ÿþ budget")
+        for args in (["--format=text"], ["--format=ids"], ["--format=files"], ["--output=tags"]):
+            equal(CONTROL.search(user.command("search", *args, "*")), None, args[0])
+        equal(json.loads(user.command("search", "--output=messages", "--format=json", "id:5@x")), ["5@x"])
+        # Names of files may hold anything: as they are they go with a NUL behind each.
+        null = subprocess.run([TUIMAIL, "-c", user.rc, "search", "--output=files", "--null", "*"], capture_output=True, env=dict(os.environ, **user.env)).stdout
+        files = null.split(b"\0")[:-1]
+        equal(len(files), len(MAILS))
+        equal([f for f in files if not os.path.exists(f)], [])
+        equal(sum(b"\n" in f for f in files), 1)
+
+        # Orders and pages.
+        newest = user.command("search", "--format=ids", "subject:budget").split()
+        equal(user.command("search", "--format=ids", "--sort=oldest-first", "subject:budget").split(), newest[::-1])
+        pages = [user.command("search", "--format=ids", "--limit=2", "--offset=%d" % at, "subject:budget").split() for at in range(0, len(newest) + 2, 2)]
+        equal(sum(pages, []), newest)
+        best = user.command("search", "--format=ids", "--sort=relevance", "quarter or budget or f:alice").split()
+        alice = user.command("search", "--format=ids", "f:alice").strip()  # one of two with the same id has another
+        equal((best[0], sorted(best)), (alice, sorted(user.command("search", "--format=ids", "quarter or budget or f:alice").split())))
+
+        # S-expressions, saved searches, short forms: the same mail.
+        for query in ("(subject quarter)", "sexp:(and (subject quarter) (from alice))"):
+            equal(user.command("search", "--format=ids", query).split(), [alice], query)
+        for query in ('(and (infix "s:budget"))', 'saved:"The budget"', "account:work s:budget"):
+            equal(user.command("search", "--format=ids", query).split(), newest, query)
+            equal(user.command("count", "--account", "work", query), "%d\n" % len(newest), query)
+        equal(json.loads(user.command("count", "--format=json", "s:budget")), {"version": 1, "count": len(newest)})
+        equal({k: type(v) for k, v in json.loads(user.command("count", "--format=json")).items()}, documented("count"))
+        equal(user.command("count", "--batch", stdin="s:budget\n*\nid:5@x\n"), "%d\n%d\n1\n" % (len(newest), len(MAILS)))
+        addresses = json.loads(user.command("address", "--format=json", "alice"))
+        equal([(a["name"], a["address"]) for a in addresses], [("Alice Example", "alice@example.org")])
+        equal({k: type(v) for k, v in addresses[0].items()}, documented("address"))
+
+        # What is broken is said, and of regexps what to do about it.
+        for query, words in (("sexp:(fro alice)", "fro"), ("date:fortnight..", "fortnight"), ("from:\"/a(b/\"", "Unmatched"), ("in:Nowhere", "no mailbox Nowhere"),
+                             ("saved:x", "no saved search x"), ("newer:soon", "an age"), ("subject:\"/((((a{1,200}){1,200}){1,100}){1,100})/\"", "too often")):
+            done = user.run("search", query)
+            equal((done.stdout, done.returncode != 0), ("", True), query)
+            contains(done.stderr, words)
+        # One that never ends is ended; a second of the processor is what this one is allowed.
+        done = subprocess.run([TUIMAIL, "-c", user.rc, "search", "subject:\"/(é*)*(é*)*\\1x\\2/\""], capture_output=True, text=True,
+                              env=dict(os.environ, **user.env), preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CPU, (1, resource.RLIM_INFINITY)))
+        contains(done.stderr, "takes too long")
+
+        # The index of somebody else's making, or none.
+        index = os.path.join(user.store, "index")
+        os.chmod(os.path.join(index, "xapian"), 0o500)
+        equal(user.command("count"), "%d\n" % len(MAILS))
+        os.chmod(os.path.join(index, "xapian"), 0o700)
+
+
+if __name__ == "__main__":
+    tap.run(globals())

@@ -1,0 +1,218 @@
+/* Queries on the screen: what is wrong with one that is typed, its words in the list and the message, saved searches.
+ */
+#include "ui/extra.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "ui_fake.h"
+
+#include <unistd.h>
+
+static const char config[] =
+    "set search-order newest\n"
+    "saved Unread tag:unread\nsaved \"To answer\" \"to:alice and tag:flagged\" -account home\n";
+
+static void begin(struct fake_ui *f)
+{
+    fake_reset();
+    fake_mails();
+    fake_open(f, 24, 80, config);
+    char *cwd = getcwd(NULL, 0), line[400];
+    snprintf(line, sizeof line, "set saved-file %s/saved", cwd);
+    free(cwd);
+    assert_true(ui_run(f->ui, line));
+    fake_settle(f);
+}
+
+/* What is typed stands in the prompt, the fault above its place; Enter goes there, and what is typed then mends it. */
+static void test_faults(void **state)
+{
+    (void)state;
+    struct fake_ui f;
+    begin(&f);
+    struct prompt *p = &f.ui->prompt;
+    fake_type(&f, "/");
+    for (const char *c = "f:bob subjct:x"; *c; c++)
+        ui_key(f.ui, (ckey)*c);
+    ui_draw(f.ui);
+    assert_int_equal(p->verdict, QUERY_BAD);
+    fake_golden(&f, "query-error");
+    fake_type(&f, "<Enter>");
+    assert_int_equal(p->kind, PROMPT_ASK);
+    assert_int_equal(p->edit.at, 6);
+    fake_type(&f, "C-k t i s :");
+    for (const char *c = "unread"; *c; c++)
+        ui_key(f.ui, (ckey)*c);
+    assert_string_equal(p->edit.p, "f:bob tis:unread");
+    fake_type(&f, "C-u");
+    for (const char *c = "f:bob newer:7d"; *c; c++)
+        ui_key(f.ui, (ckey)*c);
+    ui_draw(f.ui);
+    assert_int_equal(p->verdict, QUERY_GOOD);
+    assert_string_equal(p->hint, "asks from:bob date:7days..");
+    fake_type(&f, "C-u");
+    for (const char *c = "in:Nowhere or in:Archive (\"a b"; *c; c++)
+        ui_key(f.ui, (ckey)*c);
+    assert_int_equal(p->verdict, QUERY_OPEN); /* not closed yet, and a hint that waits */
+    fake_type(&f, "<Enter>");
+    assert_int_equal(p->kind, PROMPT_ASK);
+    assert_int_equal(p->edit.at, p->edit.n - 4);
+    fake_type(&f, "C-g");
+    assert_int_equal(p->kind, PROMPT_NONE);
+    fake_close(&f);
+}
+
+static void found(struct fake_ui *f, const char *query, const uint64_t *ids, size_t n)
+{
+    struct list *l = ui_new_list(f->ui);
+    list_show_hits(l, str_z(query));
+    l->query = mem_dup_z(query);
+    ui_push_list(f->ui, l);
+    list_hits_begin(l, HITS_INDEX, true);
+    for (size_t i = 0; i < n; i++)
+        list_add_hit(l, HITS_INDEX,
+                     &(struct hit){.ref = {0, ids[i]}, .date = fake_find(&fake_accounts[0], ids[i])->date});
+    list_hits_end(l, HITS_INDEX);
+    fake_settle(f);
+    ui_draw(f->ui);
+}
+
+static void test_words(void **state)
+{
+    (void)state;
+    struct fake_ui f;
+    struct err err = ERR_INIT;
+    begin(&f);
+    uint64_t ids[8];
+    size_t n = 0;
+    for (size_t i = 0; i < fake_accounts[0].n && n < COUNT(ids); i++)
+        ids[n++] = fake_accounts[0].rows[i].id;
+    fake_text = "From: Alice Example <alice@example.org>\nSubject: patches\n\nno Budget, but budgets.\n";
+    fake_body = true;
+    found(&f, "budget or from:alice or patch", ids, n);
+    fake_golden(&f, "query-words");
+    struct list *l = ui_list(f.ui);
+    list_set_order(l, ORDER_RELEVANCE, false);
+    assert_true(list_update(l, &err));
+    int64_t last = INT64_MAX;
+    bool any = false;
+    for (unsigned i = 0; i < l->n; i++) {
+        assert_true(l->rows[i].score <= last);
+        last = l->rows[i].score;
+        any = any || last > 0;
+    }
+    assert_true(any);
+    ui_key(f.ui, K_ENTER);
+    fake_settle(&f);
+    for (int i = 0; i < 500 && (f.ui->viewer || f.ui->open_req || ui_extra(f.ui)->load); i++) {
+        loop_once(f.loop, 20);
+        fake_settle(&f);
+    }
+    ui_draw(f.ui);
+    assert_int_equal(f.ui->message.state, MESSAGE_SHOWN);
+    fake_golden(&f, "query-message");
+    fake_type(&f, "n");
+    struct message *m = &f.ui->message;
+    size_t first = m->hit_line;
+    assert_true(first != SIZE_MAX);
+    for (unsigned i = 0; i < 20 && !strstr(f.ui->status, "from the top"); i++)
+        fake_type(&f, "n");
+    assert_int_equal(m->hit_line, first); /* round */
+    fake_type(&f, "N");
+    assert_true(m->hit_line != first);
+    assert_int_equal(fake_intents(), fake_intents());
+    fake_type(&f, "/");
+    for (const char *c = "uDGe"; *c; c++)
+        ui_key(f.ui, (ckey)*c);
+    fake_type(&f, "<Enter>");
+    assert_string_equal(m->find, "uDGe");
+    assert_true(m->hit_line != SIZE_MAX);
+    fake_text = NULL;
+    fake_body = false;
+    fake_close(&f);
+}
+
+static const struct box_item *saved_item(struct ui *ui, const char *name)
+{
+    struct err err = ERR_INIT;
+    boxes_update(&ui->boxes, &ui->accts, ui->conf, &err);
+    for (unsigned i = 0; i < ui->boxes.n; i++)
+        if (ui->boxes.list[i].kind == BOXK_SAVED && !strcmp(ui->boxes.list[i].name, name))
+            return &ui->boxes.list[i];
+    return NULL;
+}
+
+/* Kept in a file of their own, in their order; those of tuimailrc stay as they are. */
+static void test_saved(void **state)
+{
+    (void)state;
+    struct fake_ui f;
+    struct buf text = BUF_INIT(4096);
+    struct err err = ERR_INIT;
+    begin(&f);
+    assert_int_equal(saved_item(f.ui, "To answer")->account, 1); /* below its account */
+    assert_false(ui_run(f.ui, "save-search Nothing"));
+    uint64_t id = fake_accounts[0].rows[0].id;
+    found(&f, "f:bob \"a b\"", &id, 1);
+    assert_true(ui_run(f.ui, "save-search Bob"));
+    assert_true(ui_run(f.ui, "save-search -a work \"Bob at work\""));
+    assert_non_null(saved_item(f.ui, "Bob"));
+    assert_true(ui_run(f.ui, "move-search up \"Bob at work\""));
+    assert_false(ui_run(f.ui, "move-search up Unread")); /* tuimailrc's */
+    assert_false(ui_run(f.ui, "rename-search Unread x"));
+    assert_false(ui_run(f.ui, "rename-search Bob Unread")); /* there is one */
+    assert_true(ui_run(f.ui, "rename-search Bob Robert"));
+    assert_true(fs_read("saved", 4000, &text, &err));
+    assert_string_equal(buf_z(&text), "# Saved searches: written by save-search and the like, read behind tuimailrc.\n"
+                                      "saved \"Bob at work\" \"f:bob \\\"a b\\\"\" -account work\n"
+                                      "saved Robert \"f:bob \\\"a b\\\"\"\n");
+    /* another tuimail writes it too */
+    buf_reset(&text);
+    buf_addz(&text, "saved Other x\nsaved Unread y\n");
+    assert_true(fs_write_atomic("saved", 0600, buf_str(&text), &err));
+    found(&f, "z", &id, 1);
+    assert_true(ui_run(f.ui, "save-search Z"));
+    assert_non_null(saved_item(f.ui, "Other"));
+    assert_null(saved_item(f.ui, "Robert"));
+    assert_string_equal(saved_item(f.ui, "Unread")->query, "tag:unread");
+    /* what is broken there is not written over */
+    buf_reset(&text);
+    buf_addz(&text, "bind list x next\n");
+    assert_true(fs_write_atomic("saved", 0600, buf_str(&text), &err));
+    assert_false(ui_run(f.ui, "save-search Y"));
+    assert_non_null(saved_item(f.ui, "Other"));
+    assert_true(unlink("saved") == 0);
+    /* as mailboxes */
+    assert_true(ui_run(f.ui, "change Unread"));
+    assert_string_equal(ui_list(f.ui)->title, "Unread");
+    assert_true(ui_run(f.ui, "saved \"To answer\""));
+    assert_string_equal(f.ui->search_text, "(to:alice and tag:flagged) and (account:\"home\")");
+    assert_true(ui_run(f.ui, "change INBOX"));
+    fake_type(&f, "c U n r e a d");
+    assert_string_equal(f.ui->prompt.items[f.ui->prompt.order[0]].label, "Unread");
+    fake_type(&f, "<Enter>");
+    assert_string_equal(ui_list(f.ui)->title, "Unread");
+    /* what it found is read at once, after a question */
+    ui_search_end(f.ui);
+    fake_find(&fake_accounts[0], id)->flags &= ~(uint32_t)FLAG_SEEN;
+    found(&f, "z", &id, 1);
+    unsigned before = fake_intents();
+    assert_true(ui_run(f.ui, "read-all"));
+    fake_type(&f, "y");
+    assert_int_equal(fake_intents(), before + 1);
+    assert_int_equal(fake_last_intent.kind, INTENT_FLAGS);
+    buf_fini(&text);
+    fake_close(&f);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_faults), cmocka_unit_test(test_words),
+                                       cmocka_unit_test(test_saved)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
