@@ -543,6 +543,8 @@ void list_copy(struct list *l, const struct list *from, struct err *err)
     list_init(&own, from->accts, from->changes);
     *l = *from;
     l->rows = NULL; /* what is owned is made anew */
+    l->words = NULL;
+    l->words_of = NULL;
     l->hits = hits_copy(from->hits);
     l->n = 0;
     l->turned = own.turned;
