@@ -124,14 +124,15 @@ static bool put_age(struct expander *x, struct str age)
     return err_set(x->err, ERR_QUERY, "an age is a number and h, d, w, m or y, as in newer:7d");
 }
 
+/* In brackets each: of dates side by side Xapian takes either. */
 static bool expand_newer(struct expander *x, struct str age)
 {
-    return buf_addz(x->out, "date:") && put_age(x, age) && buf_addz(x->out, "..");
+    return buf_addz(x->out, "(date:") && put_age(x, age) && buf_addz(x->out, "..)");
 }
 
 static bool expand_older(struct expander *x, struct str age)
 {
-    return buf_addz(x->out, "date:..") && put_age(x, age);
+    return buf_addz(x->out, "(date:..") && put_age(x, age) && buf_addc(x->out, ')');
 }
 
 /* A range has no quotes: a blank in it is written so. */
@@ -144,12 +145,12 @@ static bool put_date(struct expander *x, struct str date)
 
 static bool expand_after(struct expander *x, struct str date)
 {
-    return buf_addz(x->out, "date:") && put_date(x, date) && buf_addz(x->out, "..");
+    return buf_addz(x->out, "(date:") && put_date(x, date) && buf_addz(x->out, "..)");
 }
 
 static bool expand_before(struct expander *x, struct str date)
 {
-    return buf_addz(x->out, "date:..") && put_date(x, date);
+    return buf_addz(x->out, "(date:..") && put_date(x, date) && buf_addc(x->out, ')');
 }
 
 /* ---- header:, spam: ---- */

@@ -210,12 +210,18 @@ static void hits_words(const struct ui *ui, const struct list *l, struct buf *to
         buf_addz(total, " so far");
 }
 
+/* Is it the list of a query of which nothing is typed yet? */
+static bool unasked(const struct ui *ui, const struct list *l)
+{
+    return l->source == LIST_HITS && l == ui->search_list && !(ui->search_text && *ui->search_text);
+}
+
 static const char *empty_title(const struct ui *ui, const struct list *l)
 {
     static const char *const words[] = {
         [FILL_DONE] = "empty", [FILL_RUNS] = "reading", [FILL_UNASKED] = "not read yet", [FILL_WAITS] = "not read yet"};
     if (l->source == LIST_HITS)
-        return comes(ui, l) ? "searching" : "empty";
+        return comes(ui, l) ? "searching" : unasked(ui, l) ? "" : "empty";
     return words[fill_of(ui, l)];
 }
 
@@ -285,6 +291,8 @@ static const char *empty_words(const struct ui *ui, const struct list *l)
 {
     if (!ui->accts.n)
         return "No account: write one in tuimailrc, or look at tuimail demo.";
+    if (unasked(ui, l))
+        return ui->search_limit ? "Type what the list is limited to." : "Type what to look for, in all mail.";
     if (l->source == LIST_HITS)
         return comes(ui, l)         ? "searching"
                : ui->search_partial ? "Nothing matches so far; mail is still being read."

@@ -565,6 +565,7 @@ static void answers_equal_those_of_notmuch(void **state)
         {"newer:7d", "date:7days.. and not tag:spam"},
         {"older:2w (f:dave or f:bob)", "date:..2weeks and (from:dave or from:bob)"},
         {"after:2023-11-15", "date:2023-11-15.. and not tag:spam"},
+        {"after:2023-11-14 before:2023-11-15", "date:2023-11-14.. and date:..2023-11-15 and not tag:spam"},
         {"before:2023-11-15 F:Alice", "date:..2023-11-15 and from:alice"},
         {"subject:\"s:budget\"", "subject:\"s:budget\""},
         {"", "not tag:spam"},

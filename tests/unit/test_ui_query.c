@@ -54,7 +54,7 @@ static void test_faults(void **state)
         ui_key(f.ui, (ckey)*c);
     ui_draw(f.ui);
     assert_int_equal(p->verdict, QUERY_GOOD);
-    assert_string_equal(p->hint, "asks from:bob date:7days..");
+    assert_string_equal(p->hint, "asks from:bob (date:7days..)");
     fake_type(&f, "C-u");
     for (const char *c = "in:Nowhere or in:Archive (\"a b"; *c; c++)
         ui_key(f.ui, (ckey)*c);
