@@ -382,16 +382,28 @@ static bool box_command(struct session *s, const char *word, struct str name, st
     return imap_send(s->imap, &c, tag_r, err) || (err->kind != ERR_USAGE && session_lost(s, err));
 }
 
+/* A mailbox of that name made by another client meanwhile is what was wanted (RFC 5530). */
+static bool created(struct session *s, uint32_t tag, struct err *err)
+{
+    struct imap_result r = {.code = STR("")};
+    if (session_done(s, tag, &r, err))
+        return true;
+    if (s->f->lost || s->f->ended || !str_case_eqz(r.code, "ALREADYEXISTS"))
+        return false;
+    err->kind = ERR_NONE;
+    return true;
+}
+
 /* What it is for is a gift to other programs: a server that refuses to be told makes the mailbox all the same. */
 static bool box_create_for(struct session *s, struct str name, const char *use, struct err *err)
 {
     uint32_t tag;
     if (!box_command(s, "CREATE ", name, STR(""), use, &tag, err))
         return false;
-    if (session_done(s, tag, NULL, err))
+    if (created(s, tag, err))
         return true;
     return !s->f->lost && !s->f->ended && err->kind == ERR_SERVER_NO &&
-           box_command(s, "CREATE ", name, STR(""), NULL, &tag, err) && session_done(s, tag, NULL, err);
+           box_command(s, "CREATE ", name, STR(""), NULL, &tag, err) && created(s, tag, err);
 }
 
 bool imap_step_box(struct fetch *f, struct msg *m, struct err *err)
@@ -427,7 +439,7 @@ bool imap_step_box(struct fetch *f, struct msg *m, struct err *err)
             return false;
         imap_forget(s->imap, sub);
     }
-    if (!tag || session_done(s, tag, NULL, err))
+    if (!tag || (q->op == BOX_CREATE ? created(s, tag, err) : session_done(s, tag, NULL, err)))
         return true;
     /* Cyrus keeps what is deleted for a while, under its name and the second: one of that name a second. */
     if (q->op == BOX_DELETE && err->kind == ERR_SERVER_NO && strstr(err->text, "already exists"))

@@ -249,6 +249,19 @@ def test_cut_flags_tags_and_deletion():
         tap.equal(r.notes, [n for n in r.notes if "cannot" not in n and "refused" not in n and "failed" not in n], "nothing was refused")
 
 
+def test_a_mailbox_made_elsewhere_meanwhile():
+    """It is there, which this server does not tell by itself: that is what was wanted, and what waits for it goes on."""
+    with world(count=2, caps=POOR) as r:
+        with Server.get(POOR).imap("bob") as phone:
+            phone.create("Twice")
+        r.intent(BOX_CREATE, arg="Twice")
+        r.intent(MOVE, ids(r, 1), target=r.box("Twice"))
+        r.settled()
+        tap.equal(len(r.line.asked('CREATE "?Twice')), 1)
+        tap.equal(held(r, "Twice"), names(1))
+        tap.equal([n for n in r.notes if "exist" in n or "refused" in n], [])
+
+
 def test_cut_mailbox_changes():
     with world(count=1) as r:
         for n, where in enumerate(("before", "after", "middle"), 1):
