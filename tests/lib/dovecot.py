@@ -16,6 +16,7 @@ import imaplib
 import json
 import os
 import pwd
+import random
 import shutil
 import signal
 import smtplib
@@ -34,12 +35,16 @@ PROTOCOLS = ("imap", "imaps", "pop3", "pop3s", "submission", "submissions", "lmt
 
 
 def free_ports(count):
-    """Ports that were free a moment ago, all distinct."""
+    """Ports that were free a moment ago, all distinct; below those that the system gives to connections, which would take one of a server
+    that is down for a while."""
     socks = []
-    for _ in range(count):
+    while len(socks) < count:
         s = socket.socket()
-        s.bind(("127.0.0.1", 0))
-        socks.append(s)
+        try:
+            s.bind(("127.0.0.1", random.SystemRandom().randrange(10000, 32000)))
+            socks.append(s)
+        except OSError:
+            s.close()
     ports = [s.getsockname()[1] for s in socks]
     for s in socks:
         s.close()
