@@ -434,8 +434,8 @@ static void ids_check(struct db *db)
 
 /* ---- open and close ----------------------------------------------------------------------------- */
 
-/* The two databases commit one after the other: after a crash between them the shown state of touched rows is computed
- * anew. */
+/* The two databases commit one after the other, the cache behind: after a crash between them its rows go where they
+ * were known to be, and the shown state of touched rows is computed anew. */
 static void recover(struct db *db, unsigned *opened)
 {
     sqlite3_stmt *st;
@@ -466,6 +466,7 @@ static void recover(struct db *db, unsigned *opened)
     }
     for (size_t i = 0; i < n; i++)
         row_refresh(db, lost[i]);
+    held_recover(db);
     spans_recover(db);
     free(lost);
     q_keep(db, "UPDATE outbox SET state=? WHERE state=?", "ii", I(OUTBOX_UNKNOWN), I(OUTBOX_SENDING));

@@ -236,6 +236,7 @@ void held_note(struct db *, uint64_t msg); /* keeps the message's place and iden
 uint64_t held_claim(struct db *, struct box *, uint32_t uid, struct str name, struct str msgid,
                     uint64_t size); /* id of a lost row; 0 none */
 void held_place(struct db *, uint64_t msg, uint64_t box, uint32_t uidvalidity, uint32_t uid, struct str name);
+void held_recover(struct db *); /* at the start: rows of a cache that is behind go to their places */
 void held_refresh_flag(struct db *);
 void pending_refresh_flag(struct db *);
 /* The message left the server: true when a sent move explains it and the row waits; else its pending intents end as

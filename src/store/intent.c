@@ -27,6 +27,36 @@ void held_place(struct db *db, uint64_t msg, uint64_t box, uint32_t uidvalidity,
                name, I(msg));
 }
 
+void held_recover(struct db *db)
+{
+    struct place {
+        uint64_t msg, box;
+        uint32_t uid;
+        char *name;
+        size_t n;
+    } *list = NULL;
+    size_t n = 0, cap = 0;
+    sqlite3_stmt *st = q_ask(
+        db,
+        "SELECT h.msg,h.box,coalesce(h.uid,0),h.name FROM held h JOIN msg m ON m.id=h.msg JOIN box b ON b.id=h.box "
+        "WHERE b.uidvalidity=h.uidv AND (h.uid>0 OR h.name IS NOT NULL) AND (m.sbox<>h.box OR m.suid<>h.uid OR "
+        "m.name IS NOT h.name)",
+        "");
+    while (q_step(db, st)) {
+        struct str name = sql_str(st, 3);
+        if (n == cap)
+            list = mem_resize(list, cap = cap ? cap * 2 : 64, sizeof *list);
+        list[n++] = (struct place){sql_u64(st, 0), sql_u64(st, 1), (uint32_t)sql_u64(st, 2),
+                                   mem_dup_n(name.n ? name.p : "", name.n), name.n};
+    }
+    for (size_t i = 0; i < n; i++) {
+        if (!db->failed)
+            row_place(db, list[i].msg, list[i].box, list[i].uid, (struct str){list[i].name, list[i].n});
+        free(list[i].name);
+    }
+    free(list);
+}
+
 void held_refresh_flag(struct db *db)
 {
     int64_t any;

@@ -2,8 +2,10 @@
 """What the user does, in the real store and fetch against a real Dovecot (actions_cyrus.py: Cyrus): done, undone, and done once when
 the line is cut."""
 import contextlib
+import glob
 import os
 import re
+import signal
 import struct
 import sys
 import tempfile
@@ -247,6 +249,29 @@ def test_cut_flags_tags_and_deletion():
                 r.settled()
                 tap.equal(held(r, "INBOX"), names(*range(gone + 1, 11)))
         tap.equal(r.notes, [n for n in r.notes if "cannot" not in n and "refused" not in n and "failed" not in n], "nothing was refused")
+
+
+def test_a_cache_that_is_behind():
+    """Killed between the commits of the two databases: what was moved is known where it is, and the move can be taken back."""
+    with world() as r:
+        cache = os.path.join(r.store_dir, "state/work/cache.db")
+        r.kill("store", signal.SIGTERM)
+        before = {path: open(path, "rb").read() for path in glob.glob(cache + "*")}
+        r.start()
+        r.until("it is online", lambda: r.accounts and r.accounts[-1].state == 2)
+        r.intent(ARCHIVE, ids(r, 1, 2))
+        r.settled()
+        r.kill("store")
+        for path in glob.glob(cache + "*"):
+            os.unlink(path)
+        for path, octets in before.items():
+            with open(path, "wb") as f:
+                f.write(octets)
+        r.start()
+        r.until("it is online", lambda: r.accounts and r.accounts[-1].state == 2)
+        tap.equal(r.undo().count, 2)
+        r.settled()
+        tap.equal(held(r, "INBOX"), names(1, 2, 3, 4, 5))
 
 
 def test_a_mailbox_made_elsewhere_meanwhile():
