@@ -31,25 +31,32 @@ void held_recover(struct db *db)
 {
     struct place {
         uint64_t msg, box;
-        uint32_t uid;
+        uint32_t uidvalidity, uid;
         char *name;
         size_t n;
     } *list = NULL;
     size_t n = 0, cap = 0;
-    sqlite3_stmt *st = q_ask(
-        db,
-        "SELECT h.msg,h.box,coalesce(h.uid,0),h.name FROM held h JOIN msg m ON m.id=h.msg JOIN box b ON b.id=h.box "
-        "WHERE b.uidvalidity=h.uidv AND (h.uid>0 OR h.name IS NOT NULL) AND (m.sbox<>h.box OR m.suid<>h.uid OR "
-        "m.name IS NOT h.name)",
-        "");
+    sqlite3_stmt *st =
+        q_ask(db,
+              "SELECT h.msg,h.box,h.uidv,coalesce(h.uid,0),h.name FROM held h JOIN msg m ON m.id=h.msg "
+              "JOIN box b ON b.id=h.box WHERE b.uidvalidity IN (h.uidv,0) AND (h.uid>0 OR h.name IS NOT NULL) "
+              "AND (m.sbox<>h.box OR m.suid<>h.uid OR m.name IS NOT h.name)",
+              "");
     while (q_step(db, st)) {
-        struct str name = sql_str(st, 3);
+        struct str name = sql_str(st, 4);
         if (n == cap)
             list = mem_resize(list, cap = cap ? cap * 2 : 64, sizeof *list);
-        list[n++] = (struct place){sql_u64(st, 0), sql_u64(st, 1), (uint32_t)sql_u64(st, 2),
-                                   mem_dup_n(name.n ? name.p : "", name.n), name.n};
+        list[n++] = (struct place){.msg = sql_u64(st, 0),
+                                   .box = sql_u64(st, 1),
+                                   .uidvalidity = (uint32_t)sql_u64(st, 2),
+                                   .uid = (uint32_t)sql_u64(st, 3),
+                                   .name = mem_dup_n(name.n ? name.p : "", name.n),
+                                   .n = name.n};
     }
     for (size_t i = 0; i < n; i++) {
+        struct box *b = box_ref(db, list[i].box);
+        if (b && !b->uidvalidity && list[i].uidvalidity) /* this was not known either */
+            b->uidvalidity = list[i].uidvalidity, box_touch(db, b);
         if (!db->failed)
             row_place(db, list[i].msg, list[i].box, list[i].uid, (struct str){list[i].name, list[i].n});
         free(list[i].name);
