@@ -112,7 +112,6 @@ bool ui_run_text(struct ui *ui, const char *text, struct err *err)
     if (ok && got < 0)
         ok = false;
     if (ok && again) {
-        free(ui->session);
         free(ui->last_command);
         ui->last_command = copy;
         copy = NULL;

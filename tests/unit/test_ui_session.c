@@ -100,6 +100,27 @@ static void test_goes_on(void **state)
     fake_close(&f);
 }
 
+/* What is offered stays so, whatever is done before it is taken up. */
+static void test_work_before_going_on(void **state)
+{
+    struct fake_ui f;
+    (void)state;
+    fake_reset();
+    fake_mails();
+    fake_open(&f, 24, 100, "");
+    ui_run(f.ui, "change work/INBOX");
+    ui_session_save(f.ui);
+    start_again(&f);
+    assert_int_equal(ui_list(f.ui)->source, LIST_INBOXES);
+    fake_type(&f, "F j F j F .");
+    free(picture(&f));
+    assert_non_null(f.ui->session);
+    fake_type(&f, "R");
+    free(picture(&f));
+    assert_int_equal(ui_list(f.ui)->source, LIST_BOX);
+    fake_close(&f);
+}
+
 /* A file that is damaged, or of another time, takes along what it can and breaks nothing. */
 static void test_strange_files(void **state)
 {
@@ -307,8 +328,9 @@ static void test_links(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_goes_on),   cmocka_unit_test(test_strange_files), cmocka_unit_test(test_mouse),
-        cmocka_unit_test(test_looked_at), cmocka_unit_test(test_links),
+        cmocka_unit_test(test_goes_on),       cmocka_unit_test(test_work_before_going_on),
+        cmocka_unit_test(test_strange_files), cmocka_unit_test(test_mouse),
+        cmocka_unit_test(test_looked_at),     cmocka_unit_test(test_links),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
