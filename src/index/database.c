@@ -212,6 +212,16 @@ static void opened(struct index *ix)
     ix->opts = notmuch_database_get_default_indexopts(ix->db);
     /* never an agent or gpg from here */
     notmuch_indexopts_set_decrypt_policy(ix->opts, NOTMUCH_DECRYPT_FALSE);
+    ix->root = ix->mail;
+}
+
+bool index_root(struct index *ix, const char *root)
+{
+    if (strcmp(ix->root, root) != 0 &&
+        notmuch_config_set(ix->db, NOTMUCH_CONFIG_MAIL_ROOT, root) != NOTMUCH_STATUS_SUCCESS)
+        return false;
+    ix->root = root;
+    return true;
 }
 
 static bool create(struct index *ix, const char *why, struct err *err)
@@ -325,8 +335,10 @@ void index_close(struct index *ix)
 {
     if (ix->db == NULL)
         return;
-    if (ix->opts != NULL)
+    if (ix->opts != NULL) {
+        index_root(ix, ix->mail);
         notmuch_indexopts_destroy(ix->opts);
+    }
     ix->opts = NULL;
     notmuch_database_destroy(ix->db);
     ix->db = NULL;
@@ -335,7 +347,8 @@ void index_close(struct index *ix)
 bool index_commit(struct index *ix, bool last, uint64_t *revision_r, struct err *err)
 {
     const char *uuid;
-    notmuch_status_t status = notmuch_database_close(ix->db);
+    notmuch_status_t status =
+        index_root(ix, ix->mail) ? notmuch_database_close(ix->db) : NOTMUCH_STATUS_XAPIAN_EXCEPTION;
     if (status != NOTMUCH_STATUS_SUCCESS) {
         *revision_r = 0;
         return index_lost(ix, err);

@@ -131,9 +131,8 @@ bool headfile_write(const char *path, const struct envelope *env, struct str msg
     return ok;
 }
 
-bool headfile_lend(struct index *ix, const char *path, const struct envelope *env, struct err *err)
+bool headfile_lend_text(struct index *ix, const char *path, struct str text, struct err *err)
 {
-    struct buf text = BUF_INIT(256u << 10);
     if (ix->lent_fd < 0) {
         ix->lent = path_join(ix->mail, ".header");
         unlink(ix->lent); /* names of it that a kill has left keep what they have */
@@ -141,10 +140,8 @@ bool headfile_lend(struct index *ix, const char *path, const struct envelope *en
     }
     if (ix->lent_fd < 0 || lseek(ix->lent_fd, 0, SEEK_SET) != 0)
         return err_sys(err, err_from_errno(errno), errno, "cannot write a header file");
-    envelope_format(env, STR(""), &text);
     /* cut at its end, not emptied first: ext4 would bring what was emptied to the disk at the next close */
-    bool ok = fs_write_all(ix->lent_fd, buf_str(&text), err) && ftruncate(ix->lent_fd, (off_t)text.n) == 0;
-    buf_fini(&text);
+    bool ok = fs_write_all(ix->lent_fd, text, err) && ftruncate(ix->lent_fd, (off_t)text.n) == 0;
     if (!ok || link(ix->lent, path) == 0)
         return ok;
     const char *slash = strrchr(path, '/');
@@ -154,6 +151,35 @@ bool headfile_lend(struct index *ix, const char *path, const struct envelope *en
     ok = fs_mkdir_private(dir, err) && link(ix->lent, path) == 0;
     free(dir);
     return ok;
+}
+
+bool headfile_lend(struct index *ix, const char *path, const struct envelope *env, struct err *err)
+{
+    struct buf text = BUF_INIT(256u << 10);
+    envelope_format(env, STR(""), &text);
+    bool ok = headfile_lend_text(ix, path, buf_str(&text), err);
+    buf_fini(&text);
+    return ok;
+}
+
+/* The fields of a header that say nothing of its body, which is not there. */
+static void header_format(struct str header, struct buf *out)
+{
+    bool keep = true, first = true;
+    struct str line;
+    buf_addz(out, HEADFILE_MARK);
+    for (; str_split(&header, '\n', &line); first = false) {
+        if (line.n == 0 || str_eqz(line, "\r"))
+            break;
+        if (line.p[0] != ' ' && line.p[0] != '\t')
+            keep = !str_case_starts(line, STR("content-")) && !str_case_starts(line, STR("mime-version")) &&
+                   !(first && str_starts(line, STR("From ")));
+        if (keep) {
+            buf_adds(out, line);
+            buf_addc(out, '\n');
+        }
+    }
+    buf_addz(out, "MIME-Version: 1.0\nContent-Type: text/plain; charset=utf-8\n\n");
 }
 
 /* ---- Checking ---- */
@@ -214,7 +240,7 @@ static bool scan_line(struct scan *s, struct str line, struct err *err)
 
 /* Line by line through a window, so that memory does not grow with the file; a line longer than the window is fed in
  * pieces. */
-static bool scan_file(int fd, struct buf *header, struct err *err)
+static bool scan_file(int fd, bool whole, struct buf *header, struct err *err)
 {
     struct scan scan = {.in_header = true};
     char window[65536];
@@ -252,13 +278,15 @@ static bool scan_file(int fd, struct buf *header, struct err *err)
         }
         memmove(window, window + at, have - at);
         have -= at;
+        if (!whole && !scan.in_header)
+            return true;
         if (n == 0)
             return piece || have == 0 || scan_line(&scan, (struct str){window, have}, err);
     }
 }
 
-bool headfile_check(const char *path, struct str fields, struct arena *arena, struct envelope *env_r, bool *headfile_r,
-                    struct err *err)
+bool headfile_check(const char *path, struct str fields, struct arena *arena, struct envelope *env_r,
+                    struct buf *header_r, struct err *err)
 {
     struct stat st;
     struct buf header = BUF_INIT(INDEX_HEADER_MAX);
@@ -272,11 +300,12 @@ bool headfile_check(const char *path, struct str fields, struct arena *arena, st
     else if (st.st_size == 0)
         ok = err_set(err, ERR_PARSE, "the file is empty");
     else
-        ok = scan_file(fd, &header, err);
+        ok = scan_file(fd, header_r == NULL, &header, err);
     close(fd);
-    if (ok && (uint64_t)st.st_size > INDEX_FILE_MAX)
+    if (ok && header_r == NULL && (uint64_t)st.st_size > INDEX_FILE_MAX)
         ok = err_set(err, ERR_LIMIT, "the mail is too large for the index");
-    *headfile_r = str_starts(buf_str(&header), STR(HEADFILE_MARK));
+    if (header_r != NULL)
+        header_format(buf_str(&header), header_r);
     mail_row_parse(buf_str(&header), STR(""), arena, &row);
     struct mail_header fields_of;
     struct buf marks = BUF_INIT(256u << 10);

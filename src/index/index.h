@@ -31,14 +31,16 @@ struct envelope {
  * envelope's where not empty. */
 bool headfile_write(const char *path, const struct envelope *, struct str msgid, struct err *);
 /* Looks at a mail before libnotmuch does: ERR_LIMIT where it would break it, ERR_PARSE where it is no mail,
- * ERR_NO_MESSAGE where it is not there. *env_r (strings in the arena) is its envelope; *headfile_r: it is a header
- * file. Linear in the file. */
-bool headfile_check(const char *path, struct str fields, struct arena *, struct envelope *env_r, bool *headfile_r,
+ * ERR_NO_MESSAGE where it is not there. *env_r (strings in the arena) is its envelope. Linear in the file. header NULL:
+ * all of it; else no more than the header is read, and put there as a mail without a body. */
+bool headfile_check(const char *path, struct str fields, struct arena *, struct envelope *env_r, struct buf *header,
                     struct err *);
 
 /* ---- database.c ---- */
 struct index {
     char *dir, *mail, *config;
+    char *heads;      /* where mail is indexed by its header alone: the paths are those that it has below `mail` */
+    const char *root; /* of the paths: mail or heads */
     char *building;   /* a database that is built anew is here, beside the one that is searched, until it is whole */
     bool beside;      /* that is what is open */
     struct err newer; /* why none is open: a newer notmuch wrote it; it may be built anew */
@@ -53,6 +55,9 @@ struct index {
 /* As headfile_write, by a link to a file that is written anew each time: making a file is dearer than indexing it. To
  * be unlinked before the next is lent. False, with or without *err, where that cannot be: there is something. */
 bool headfile_lend(struct index *, const char *path, const struct envelope *, struct err *);
+bool headfile_lend_text(struct index *, const char *path, struct str text, struct err *);
+/* From here on paths are below this one of ix->mail and ix->heads. */
+bool index_root(struct index *, const char *root);
 /* Opens or creates; tells store (job 0) when it starts empty. A database that cannot be read is moved to
  * index/broken-TIME first, one of an older notmuch is upgraded. Waits while another program writes, and says so after a
  * while. What a newer notmuch wrote is not opened (index->newer says so). ERR_PERMISSION, ERR_DISK_FULL: nothing can be

@@ -21,6 +21,7 @@ struct job {
     uint64_t number;
     struct err err; /* of this job alone */
     bool fatal;     /* the database failed */
+    bool header;    /* no more than the header is indexed: files are below ix->heads, for a moment each */
 };
 
 static bool nm(struct job *j, notmuch_status_t status, const char *what)
@@ -42,7 +43,7 @@ static const char *full_path(struct job *j, const char *prefix, struct str path)
     bool ok = path.n > 0 && path.p[0] != '/' && memchr(path.p, '\0', path.n) == NULL;
     while (ok && str_split(&rest, '/', &piece))
         ok = piece.n > 0 && !str_eqz(piece, "..") && !str_eqz(piece, ".");
-    buf_addf(&b, "%s/%s", j->ix->mail, prefix);
+    buf_addf(&b, "%s/%s", j->ix->root, prefix);
     buf_adds(&b, path);
     const char *full = ok && !b.full ? arena_dup(j->arena, b.p, b.n) : NULL;
     buf_fini(&b);
@@ -89,16 +90,16 @@ static notmuch_message_t *by_store_path(struct job *j, struct str path, const ch
     return m;
 }
 
-static struct str below_mail(const struct index *ix, const char *file)
+static struct str below_root(const struct index *ix, const char *file)
 {
     struct str path = str_z(file);
-    return str_sub(path, MIN(strlen(ix->mail) + 1, path.n), path.n);
+    return str_sub(path, MIN(strlen(ix->root) + 1, path.n), path.n);
 }
 
 /* What is written into a Maildir is a mail to everybody else: no header file there. */
 static bool in_maildir(const struct index *ix, const char *file)
 {
-    struct str path = below_mail(ix, file), dir, last = {NULL, 0}, before = {NULL, 0};
+    struct str path = below_root(ix, file), dir, last = {NULL, 0}, before = {NULL, 0};
     if (str_starts(path, STR(DUP_DIR)))
         return false;
     while (str_split(&path, '/', &dir)) {
@@ -194,7 +195,7 @@ static bool is_place(const struct index *ix, const char *file)
 {
     uint64_t box;
     uint32_t uidvalidity, uid;
-    struct str path = below_mail(ix, file), account, a, b;
+    struct str path = below_root(ix, file), account, a, b;
     if (in_maildir(ix, file))
         return true;
     if (str_starts(path, STR(DUP_DIR)))
@@ -210,7 +211,7 @@ static int by_key(const void *a, const void *b)
 
 static void place_key(const struct index *ix, const char *file, char key[static sizeof PLACE_KEY + 16])
 {
-    snprintf(key, sizeof PLACE_KEY + 16, PLACE_KEY "%016llx", (unsigned long long)str_hash(below_mail(ix, file)));
+    snprintf(key, sizeof PLACE_KEY + 16, PLACE_KEY "%016llx", (unsigned long long)str_hash(below_root(ix, file)));
 }
 
 static struct copy *copy_find(const struct copies *cs, const char *key)
@@ -254,7 +255,7 @@ static void files_read(struct job *j, notmuch_message_t *m, struct copies *cs)
     notmuch_filenames_t *files = notmuch_message_get_filenames(m);
     for (; notmuch_filenames_valid(files); notmuch_filenames_move_to_next(files)) {
         const char *file = notmuch_filenames_get(files);
-        struct str path = below_mail(j->ix, file), account;
+        struct str path = below_root(j->ix, file), account;
         if (!is_place(j->ix, file))
             continue;
         if (cs->n == max)
@@ -537,12 +538,13 @@ static bool add_file(struct job *j, const char *full, const struct envelope *of,
     if (j->fatal)
         return false;
     bool known = m != NULL,
-         ok = !known || (other_paths_back(j, m, full) && nm(j, notmuch_message_reindex(m, j->ix->opts), "indexing"));
+         ok = !known || j->header ||
+              (other_paths_back(j, m, full) && nm(j, notmuch_message_reindex(m, j->ix->opts), "indexing"));
     notmuch_status_t status =
         known ? NOTMUCH_STATUS_SUCCESS : notmuch_database_index_file(j->ix->db, full, j->ix->opts, &m);
     bool alone = !known && status == NOTMUCH_STATUS_SUCCESS;
     ok = ok && nm(j, status, "indexing");
-    if (ok && m != NULL && !alone && mark_of(full).tag) {
+    if (ok && m != NULL && !alone && !j->header && mark_of(full).tag) {
         ok = stubs_gone(j, m, full);
         notmuch_message_destroy(m);
         m = ok ? by_path(j, full) : NULL; /* read anew */
@@ -590,32 +592,53 @@ static bool add(struct job *j, struct str path, const char *full, const struct e
     return ok;
 }
 
+/* By its header alone: what is read is a file of ours at the same place below another root, because nothing but mail is
+ * written into a Maildir, and all of the mail takes twenty times as long. */
+static bool add_header(struct job *j, struct str path, struct str header, const struct envelope *env, struct str tags)
+{
+    j->header = true;
+    if (!index_root(j->ix, j->ix->heads))
+        return err_set(&j->err, ERR_INDEX, "the index has no other root");
+    const char *full = full_path(j, "", path);
+    struct err why = ERR_INIT;
+    if (full == NULL)
+        return false;
+    unlink(full); /* left by a kill */
+    if (!headfile_lend_text(j->ix, full, header, &why))
+        return err_set(&j->err, why.kind == ERR_NONE ? ERR_IO : why.kind, "%s",
+                       why.kind == ERR_NONE ? "cannot write a header file" : why.text);
+    bool ok = add(j, path, full, env, tags);
+    unlink(full);
+    return ok;
+}
+
 static bool job_add(struct job *j, const struct m_INDEX_ADD *m)
 {
     struct envelope env;
-    bool headfile = false;
+    struct buf header = BUF_INIT(INDEX_HEADER_MAX + 200);
     const char *full = full_path(j, "", m->path);
     if (full == NULL)
         return false;
-    if (!headfile_check(full, str_z(j->ix->fields), j->arena, &env, &headfile, &j->err)) {
+    if (!headfile_check(full, str_z(j->ix->fields), j->arena, &env, m->header_only ? &header : NULL, &j->err)) {
         /* Found at least by what a list shows of it; the store still hears what happened. */
         if (j->err.kind == ERR_LIMIT) {
             struct err why = j->err;
             add_altered(j, m->path, &env, STR(""), m->tags);
             j->err = why;
         }
+        buf_fini(&header);
         return false;
     }
     if (env.msgid.n == 0)
         env.msgid = m->msgid;
-    bool ok = add(j, m->path, full, &env, m->tags);
+    bool ok =
+        m->header_only ? add_header(j, m->path, buf_str(&header), &env, m->tags) : add(j, m->path, full, &env, m->tags);
+    buf_fini(&header);
     /* What libnotmuch does not take for a mail (an mbox, hardly a header) is found by what a list shows of it. */
     if (!ok && j->err.kind == ERR_PARSE && (env.subject.n > 0 || env.from_addr.n > 0)) {
         j->err = ERR_INIT;
         ok = add_altered(j, m->path, &env, STR(""), m->tags);
     }
-    if (m->header_only && headfile)
-        remove_later(j->ix, full);
     return ok;
 }
 
@@ -703,6 +726,8 @@ bool index_job(struct index *ix, const struct msg *m, struct err *err)
 {
     struct job j = {.ix = ix, .arena = arena_new(MAIL_ARENA_MAX), .err = ERR_INIT};
     bool ok = false;
+    if (!index_root(ix, ix->mail))
+        return index_lost(ix, err);
     switch (m->kind) {
     case MSG_INDEX_ADD:
         j.number = m->u.INDEX_ADD.job;

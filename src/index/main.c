@@ -31,6 +31,7 @@ static bool prepare(struct index *ix, struct sandbox *box, int argc, char **argv
     bool ok = root != NULL;
     if (ok) {
         ix->mail = path_join(root, "mail");
+        ix->heads = path_join(ix->mail, ".heads");
         ix->dir =
             path_join(p.conf->state_dir != NULL && p.conf->state_dir[0] != '\0' ? p.conf->state_dir : root, "index");
         ix->config = path_join(ix->dir, "config");
@@ -63,6 +64,11 @@ static bool serve(struct index *ix, struct err *err)
         }
         if (m.kind == MSG_INDEX_REBUILD) {
             if (!index_rebuild(ix, err))
+                return false;
+            continue;
+        }
+        if (m.kind == MSG_INDEX_PAUSE) {
+            if (!SEND(ix->store, -1, err, INDEX_PAUSED, .job = m.u.INDEX_PAUSE.job))
                 return false;
             continue;
         }
@@ -135,6 +141,7 @@ int main(int argc, char **argv)
     buf_fini(&ix.remove);
     free(ix.dir);
     free(ix.mail);
+    free(ix.heads);
     if (ix.lent != NULL)
         unlink(ix.lent);
     free(ix.lent);

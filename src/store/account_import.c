@@ -147,14 +147,14 @@ void import_settle(struct acct *a, uint64_t client, const struct m_SETTLE *q)
 
 void import_pump(struct acct *a)
 {
-    uint32_t pending = 0;
+    struct db_index_waiting pending;
     struct err err = ERR_INIT;
     if (a->ready && !a->imap)
         add_next(a);
     if (!a->settles || (!a->imap && (!a->ready || local_busy(a))) || db_in_burst(a->db))
         return;
     for (struct settle_req **at = &a->settles, *w; (w = *at);) {
-        if (w->index && (!db_index_pending(a->db, &pending, &err) || pending)) {
+        if (w->index && (!db_index_pending(a->db, &pending, &err) || pending.all)) {
             at = &w->next;
             continue;
         }

@@ -203,6 +203,7 @@ static void txn_rollback(struct db *db)
     drop_memory(db);
     db->spans_stale = true;
     db->bodies_known = false;
+    db->waits.known = false;
 }
 
 static bool txn_commit(struct db *db, struct err *err)

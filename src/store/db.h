@@ -601,29 +601,43 @@ bool db_tags_stay(struct db *, const uint64_t *intents, size_t n, const char *wh
 /* Met in mail sent (weight 20) and received (done by db_row_put). */
 bool db_address_met(struct db *, struct str name, struct str addr, unsigned weight, int64_t when, struct err *);
 
+/* What waits is kept as bits of the row: what is in the header is to be found first, of all mail, and the text of
+ * bodies comes behind. */
 enum db_index_what {
     INDEX_WHAT_MAIL = 1 /* add or reindex */,
     INDEX_WHAT_TAGS = 2,
-    INDEX_WHAT_PATH = 4 /* moved: path_was -> path */
+    INDEX_WHAT_PATH = 4, /* moved: path_was -> path */
+    INDEX_WHAT_TEXT = 8, /* its header is there, the text of its body is not */
 };
 struct db_index_job {
     unsigned what;
+    bool header; /* with MAIL: no more than the header, the text is a job of its own */
     struct db_msg msg;
     struct str path, path_was;
     struct str tags; /* those of the flags among them */
 };
 typedef void db_index_fn(void *arg, const struct db_index_job *);
+enum db_index_stage {
+    INDEX_STAGE_FIRST, /* all but what lacks its text alone */
+    INDEX_STAGE_TEXT,  /* what lacks its text; behind what was handed out since db_index_texts */
+};
 /* The next rows that wait for the index, newest first, at most `max`; those without ROW_FULL wait for the second pass.
+ * Where few wait, and what the rules wait for, is handed out with its text in the first stage.
  * IMAP: path is "ACCOUNT/BOX.UIDVALIDITY/UID" in decimal local ids; Maildir: "ACCOUNT/" and the row's path (until that
  * is known the row waits). */
-bool db_index_next(struct db *, unsigned max, db_index_fn *, void *arg, struct err *);
+bool db_index_next(struct db *, enum db_index_stage, unsigned max, db_index_fn *, void *arg, struct err *);
+void db_index_texts(struct db *); /* the second stage begins with the newest */
 /* The batch was committed; a row that changed since it was handed out waits again (by the counter in db_index_next's
  * hand-out). */
 bool db_index_done(struct db *, const uint64_t *msgs, size_t n, struct err *);
-bool db_index_failed(struct db *, uint64_t msg, struct err *); /* marked, not tried again until its body changes */
+bool db_index_failed(struct db *, uint64_t msg, struct err *); /* not tried again until it changes */
 /* The index does not have it where it was: it is to be read again, under the place where it is now. */
 bool db_index_again(struct db *, uint64_t msg, struct err *);
-bool db_index_pending(struct db *, uint32_t *count_r, struct err *);
+/* How many wait, and for how many of them it is the text alone; costs nothing. */
+struct db_index_waiting {
+    uint32_t all, texts;
+};
+bool db_index_pending(struct db *, struct db_index_waiting *, struct err *);
 bool db_index_reset(struct db *, struct err *); /* the index was lost: everything waits */
 /* Paths whose message is gone, at most max: `gone` at once, of which the index is to hear, and again after a week, to
  * be removed from it. */

@@ -110,7 +110,7 @@ bool db_arrivals(struct db *db, bool body, uint64_t *msgs, size_t max, struct db
     q_one(db, &all, "SELECT count(*) FROM arrival", "");
     sqlite3_stmt *st =
         q_ask(db,
-              "SELECT m.id FROM arrival a CROSS JOIN msg m ON m.id=a.msg WHERE m.istate=0 AND (m.attrs & "
+              "SELECT m.id FROM arrival a CROSS JOIN msg m ON m.id=a.msg WHERE (m.istate & 15)=0 AND (m.attrs & "
               "?1) AND (?2=0 OR (m.state & ?3)) ORDER BY m.id LIMIT ?4",
               "iiii", I(ROW_FULL), I(body), WITH_TEXT, I(max));
     while (q_step(db, st) && found_r->ready < max)

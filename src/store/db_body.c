@@ -35,7 +35,7 @@ static bool body_state(struct db *db, uint64_t msg, uint32_t set, uint32_t clear
         total_change(db, before, bytes_here(db, msg));
     row_store(db, &old, &now);
     if (path.n)
-        row_queue(db, msg, old.named ? INDEX_WHAT_PATH : INDEX_WHAT_MAIL);
+        row_queue(db, msg, old.named ? INDEX_WHAT_PATH : INDEX_WHAT_TEXT);
     return call_leave(db, own, err);
 }
 

@@ -27,17 +27,83 @@ void unindex_note(struct db *db, uint64_t msg)
     buf_fini(&path);
 }
 
+/* ---- How many wait ------------------------------------------------------------------------------ */
+
+static void count_one(struct db *db, unsigned istate, int sign)
+{
+    db->waits.all += (istate & INDEX_WAITS) != 0 ? sign : 0;
+    db->waits.first += (istate & INDEX_FIRST) != 0 ? sign : 0;
+}
+
+/* index_moved(was, now): 0 where there was no row, or is none. */
+static void on_moved(sqlite3_context *c, int n, sqlite3_value **values)
+{
+    struct db *db = sqlite3_user_data(c);
+    if (n != 2 || !db->waits.known)
+        return;
+    count_one(db, (unsigned)sqlite3_value_int(values[0]), -1);
+    count_one(db, (unsigned)sqlite3_value_int(values[1]), 1);
+}
+
+/* Triggers of this connection alone, so that no statement can forget it. */
+bool index_counted(struct db *db, struct err *err)
+{
+    int rc = sqlite3_create_function_v2(db->q.h, "index_moved", 2, SQLITE_UTF8 | SQLITE_INNOCUOUS, db, on_moved, NULL,
+                                        NULL, NULL);
+    if (rc != SQLITE_OK)
+        return sql_fail(&db->q, rc, err);
+    return sql_exec(&db->q,
+                    "CREATE TEMP TRIGGER index_changed AFTER UPDATE OF istate ON cache.msg WHEN OLD.istate<>NEW.istate "
+                    "BEGIN SELECT index_moved(OLD.istate,NEW.istate); END;"
+                    "CREATE TEMP TRIGGER index_came AFTER INSERT ON cache.msg WHEN NEW.istate<>0 "
+                    "BEGIN SELECT index_moved(0,NEW.istate); END;"
+                    "CREATE TEMP TRIGGER index_went AFTER DELETE ON cache.msg WHEN OLD.istate<>0 "
+                    "BEGIN SELECT index_moved(OLD.istate,0); END;",
+                    err);
+}
+
+static void count_all(struct db *db)
+{
+    int64_t texts = 0;
+    if (db->waits.known)
+        return;
+    q_one(db, &db->waits.first, "SELECT count(*) FROM msg WHERE (istate & 7) <> 0", "");
+    q_one(db, &texts, "SELECT count(*) FROM msg WHERE (istate & 8) <> 0 AND (istate & 7) = 0", "");
+    db->waits.all = db->waits.first + texts;
+    db->waits.known = !db->failed;
+}
+
+bool db_index_pending(struct db *db, struct db_index_waiting *waiting_r, struct err *err)
+{
+    bool own;
+    int64_t gone = 0;
+    *waiting_r = (struct db_index_waiting){0};
+    if (!call_enter(db, &own, err))
+        return false;
+    count_all(db);
+    if (db->has_unindex)
+        q_one(db, &gone, "SELECT count(*) FROM (SELECT 1 FROM unindex WHERE due<0 LIMIT 1000)", "");
+    waiting_r->all = (uint32_t)(db->waits.all + gone);
+    waiting_r->texts = (uint32_t)(db->waits.all - db->waits.first);
+    return call_leave(db, own, err);
+}
+
+/* ---- Handing out -------------------------------------------------------------------------------- */
+
+#define WHOLE_MAX 200 /* where no more wait than these, none waits twice */
+
 /* What index was given of a message, until it says that it has it. */
 struct handed {
     uint64_t seq;
+    unsigned what, then; /* then: what the row waits for when that is done */
     size_t n;
     char path[];
 };
 
-static void hand_note(struct db *db, uint64_t msg, uint64_t seq, struct str path)
+static void hand_note(struct db *db, uint64_t msg, const struct handed *of, struct str path)
 {
     struct handed *h = mem_new(sizeof *h + path.n);
-    h->seq = seq;
+    *h = *of;
     h->n = path.n;
     memcpy(h->path, path.p, path.n);
     free(imap_get(&db->handed, msg));
@@ -47,7 +113,8 @@ static void hand_note(struct db *db, uint64_t msg, uint64_t seq, struct str path
 struct waiting {
     uint64_t id;
     uint64_t seq;
-    unsigned what;
+    int64_t date;
+    unsigned istate;
 };
 
 static void flag_tags(const struct db_msg *m, struct buf *out)
@@ -66,9 +133,35 @@ static void flag_tags(const struct db_msg *m, struct buf *out)
             buf_addf(out, "%s%s", out->n ? " " : "", map[i].tag);
 }
 
-static void hand_out(struct db *db, const struct waiting *w, db_index_fn *fn, void *arg)
+/* What is to be done of what waits, and what then waits still. */
+static void divide(const struct waiting *w, bool whole, struct db_index_job *job, struct handed *of)
 {
-    struct db_index_job job = {.what = w->what};
+    bool known = job->path_was.n > 0, there = known && str_eq(job->path_was, job->path), file = job->msg.body.n > 0;
+    unsigned what = w->istate & INDEX_FIRST, lost = w->istate & INDEX_WHAT_LOST;
+    bool text = (w->istate & INDEX_WHAT_TEXT) || (lost && (what & INDEX_WHAT_PATH));
+    if (!known)
+        what |= INDEX_WHAT_MAIL;
+    else if (there)
+        what &= ~(unsigned)INDEX_WHAT_PATH;
+    else if (!(what & INDEX_WHAT_MAIL))
+        what |= INDEX_WHAT_PATH;
+    if (what & INDEX_WHAT_MAIL) {
+        text = job->header = file && !whole;
+        lost = 0;
+    } else if (text) {
+        lost = 0;
+        if (what == 0 && file)
+            what = INDEX_WHAT_TEXT;
+        text = file && what != INDEX_WHAT_TEXT;
+    }
+    job->what = of->what = what;
+    of->then = (w->istate & ~(INDEX_WAITS | INDEX_WHAT_LOST)) | lost | (text ? INDEX_WHAT_TEXT : 0u);
+}
+
+static void hand_out(struct db *db, const struct waiting *w, bool whole, db_index_fn *fn, void *arg)
+{
+    struct db_index_job job = {.header = false};
+    struct handed of = {.seq = w->seq};
     struct buf path = BUF_INIT(2048), was = BUF_INIT(2048), tags = BUF_INIT(12288);
     struct err e = ERR_INIT;
     arena_reset(db->out);
@@ -86,18 +179,15 @@ static void hand_out(struct db *db, const struct waiting *w, db_index_fn *fn, vo
             buf_adds(&tags, buf_str(&own));
         }
         buf_fini(&own);
-        if (!was.n)
-            job.what = INDEX_WHAT_MAIL;
-        else if (str_eq(buf_str(&was), buf_str(&path)))
-            job.what &= ~(unsigned)INDEX_WHAT_PATH;
         job.path = buf_str(&path);
         job.path_was = buf_str(&was);
         job.tags = buf_str(&tags);
-        hand_note(db, w->id, w->seq, job.path);
+        divide(w, whole, &job, &of);
+        hand_note(db, w->id, &of, job.path);
         if (job.what)
             fn(arg, &job);
         else
-            q_run(db, "UPDATE msg SET istate=0 WHERE id=?", "i", I(w->id));
+            q_run(db, "UPDATE msg SET istate=? WHERE id=?", "ii", I(of.then), I(w->id));
     }
     buf_fini(&path);
     buf_fini(&was);
@@ -107,35 +197,57 @@ static void hand_out(struct db *db, const struct waiting *w, db_index_fn *fn, vo
 static size_t waiting_read(struct db *db, sqlite3_stmt *st, struct waiting *w, size_t n, size_t max)
 {
     while (q_step(db, st) && n < max)
-        w[n++] = (struct waiting){.id = sql_u64(st, 0), .what = sql_u32(st, 1), .seq = sql_u64(st, 2)};
+        w[n++] = (struct waiting){sql_u64(st, 0), sql_u64(st, 2), sql_int(st, 3), sql_u32(st, 1)};
     return n;
 }
 
-bool db_index_next(struct db *db, unsigned max, db_index_fn *fn, void *arg, struct err *err)
+void db_index_texts(struct db *db)
+{
+    db->texts_at.date = INT64_MAX;
+    db->texts_at.id = INT64_MAX;
+}
+
+bool db_index_next(struct db *db, enum db_index_stage stage, unsigned max, db_index_fn *fn, void *arg, struct err *err)
 {
     bool own;
     if (!call_enter(db, &own, err))
         return false;
+    count_all(db);
     struct waiting *w = mem_array(max ? max : 1, sizeof *w);
-    size_t n = 0;
-    if (db->has_arrivals) /* before what is only moved, for it may be filed by what the index says of it */
+    size_t n = 0, arrivals = 0;
+    bool whole = db->waits.first <= WHOLE_MAX;
+    if (stage == INDEX_STAGE_FIRST) {
+        if (db->has_arrivals) /* before what is only moved, for it may be filed by what the index says of it */
+            arrivals = n =
+                waiting_read(db,
+                             q_ask(db,
+                                   "SELECT m.id,m.istate,m.iseq,m.date FROM arrival a CROSS JOIN msg m ON m.id=a.msg "
+                                   "WHERE (m.istate & 15)<>0 AND (m.suid>0 OR m.body IS NOT NULL) ORDER BY a.msg "
+                                   "LIMIT ?",
+                                   "i", I(max)),
+                             w, n, max);
+        if (n < max)
+            n = waiting_read(db,
+                             q_ask(db,
+                                   "SELECT id,istate,iseq,date FROM msg WHERE (istate & 7) <> 0 AND (suid>0 OR (name "
+                                   "IS NOT NULL AND body IS NOT NULL)) AND (?1=0 OR NOT EXISTS(SELECT 1 FROM arrival a "
+                                   "WHERE a.msg=msg.id)) ORDER BY date DESC,id DESC LIMIT ?2",
+                                   "ii", I(db->has_arrivals), I(max - n)),
+                             w, n, max);
+    } else {
         n = waiting_read(db,
                          q_ask(db,
-                               "SELECT m.id,m.istate,m.iseq FROM arrival a CROSS JOIN msg m ON m.id=a.msg WHERE "
-                               "m.istate>0 AND (m.suid>0 OR m.body IS NOT NULL) ORDER BY a.msg LIMIT ?",
-                               "i", I(max)),
+                               "SELECT id,istate,iseq,date FROM msg WHERE (istate & 8) <> 0 AND (istate & 7) = 0 AND "
+                               "(date,id)<(?1,?2) ORDER BY date DESC,id DESC LIMIT ?3",
+                               "iii", db->texts_at.date, I(db->texts_at.id), I(max)),
                          w, n, max);
-    if (n < max)
-        n = waiting_read(
-            db,
-            q_ask(db,
-                  "SELECT id,istate,iseq FROM msg WHERE istate>0 AND (suid>0 OR (name IS NOT NULL AND body "
-                  "IS NOT NULL)) AND (?1=0 OR NOT EXISTS(SELECT 1 FROM arrival a WHERE a.msg=msg.id)) ORDER BY date "
-                  "DESC,id DESC LIMIT ?2",
-                  "ii", I(db->has_arrivals), I(max - n)),
-            w, n, max);
+        if (n > 0) {
+            db->texts_at.date = w[n - 1].date;
+            db->texts_at.id = w[n - 1].id;
+        }
+    }
     for (size_t i = 0; i < n && !db->failed; i++)
-        hand_out(db, &w[i], fn, arg);
+        hand_out(db, &w[i], whole || i < arrivals, fn, arg);
     free(w);
     return call_leave(db, own, err);
 }
@@ -148,26 +260,29 @@ bool db_index_done(struct db *db, const uint64_t *msgs, size_t n, struct err *er
     for (size_t i = 0; i < n && !db->failed; i++) {
         const struct handed *h = imap_get(&db->handed, msgs[i]);
         if (h)
-            q_run(db, "UPDATE msg SET ipath=?1,istate=CASE WHEN iseq=?2 THEN 0 ELSE istate END WHERE id=?3", "sii",
-                  ((struct str){h->path, h->n}), I(h->seq), I(msgs[i]));
+            q_run(db, "UPDATE msg SET ipath=?1,istate=CASE WHEN iseq=?2 THEN ?3 ELSE istate END WHERE id=?4", "siii",
+                  ((struct str){h->path, h->n}), I(h->seq), I(h->then), I(msgs[i]));
     }
     return call_leave(db, own, err);
 }
 
 /* Nothing waits any more; the next change of its body queues it again, and so did one that came meanwhile: another
  * program has moved the file under the reader's eyes. What was to be moved there and is not where it was (a kill came
- * before that was known) is added anew. */
+ * before that was known) is added anew. Where only the text could not be had the header stays found. */
 bool db_index_failed(struct db *db, uint64_t msg, struct err *err)
 {
     bool own;
     if (!call_enter(db, &own, err))
         return false;
     const struct handed *h = imap_get(&db->handed, msg);
-    q_run(db,
-          "UPDATE msg SET istate=CASE WHEN (?3>=0 AND iseq<>?3) OR ((istate & ?1)=0 AND ipath IS NOT NULL) THEN ?1 "
-          "ELSE 0 "
-          "END,ipath=NULL WHERE id=?2",
-          "iii", I(INDEX_WHAT_MAIL), I(msg), h ? I(h->seq) : -1);
+    if (h && h->what == INDEX_WHAT_TEXT)
+        q_run(db, "UPDATE msg SET istate=CASE WHEN iseq=?1 THEN ?2 ELSE istate END WHERE id=?3", "iii", I(h->seq),
+              I(h->then | INDEX_WHAT_LOST), I(msg));
+    else
+        q_run(db,
+              "UPDATE msg SET istate=CASE WHEN (?3>=0 AND iseq<>?3) OR ((istate & ?1)=0 AND ipath IS NOT NULL) THEN ?1 "
+              "ELSE 0 END,ipath=NULL WHERE id=?2",
+              "iii", I(INDEX_WHAT_MAIL), I(msg), h ? I(h->seq) : -1);
     return call_leave(db, own, err);
 }
 
@@ -177,17 +292,6 @@ bool db_index_again(struct db *db, uint64_t msg, struct err *err)
     if (!call_enter(db, &own, err))
         return false;
     q_run(db, "UPDATE msg SET istate=?,iseq=iseq+1 WHERE id=?", "ii", I(INDEX_WHAT_MAIL), I(msg));
-    return call_leave(db, own, err);
-}
-
-bool db_index_pending(struct db *db, uint32_t *count_r, struct err *err)
-{
-    bool own;
-    int64_t n;
-    if (!call_enter(db, &own, err))
-        return false;
-    q_one(db, &n, "SELECT (SELECT count(*) FROM msg WHERE istate>0)+(SELECT count(*) FROM unindex WHERE due<0)", "");
-    *count_r = (uint32_t)n;
     return call_leave(db, own, err);
 }
 

@@ -10,7 +10,7 @@
 #define ITEMS_PER_INTENT 1000
 #define RANK_BLOCK 1024 /* a block of the rank table splits past this many rows */
 #define UNINDEX_AFTER (7 * 86400)
-#define KW_MAX 4096      /* bytes of the keywords of one message that are known */
+#define KW_MAX 4096     /* bytes of the keywords of one message that are known */
 #define DB_PATH_MAX 600 /* of a file below the account's directory: two names of 255 bytes, and what is around them */
 
 /* ---- integer map: open addressing, keys not 0 --------------------------------------------------- */
@@ -58,8 +58,8 @@ struct box {
     uint32_t next;                /* UIDNEXT as heard last, 0 unknown; not stored */
     uint32_t shown, shown_unread; /* rows shown here */
     bool readonly, keywords_ok, filled, creating, hidden;
-    char *keeps; /* where keywords_ok is false: the keywords that it keeps all the same; NULL none */
-    bool told;   /* the user knows that it keeps not all */
+    char *keeps;     /* where keywords_ok is false: the keywords that it keeps all the same; NULL none */
+    bool told;       /* the user knows that it keeps not all */
     uint64_t listed; /* number of the LIST that named it last */
     struct ranks rows, threads;
     bool dirty, changed;
@@ -74,6 +74,11 @@ struct rowc {
     uint64_t mh;
     bool named; /* has a Maildir name */
 };
+
+/* Bits of msg.istate beside enum db_index_what. The masks stand as numbers in the indexes of cache.db. */
+#define INDEX_WHAT_LOST 16u /* its text was not where it was to be read: again when the file has moved */
+#define INDEX_FIRST 7u      /* all but the text */
+#define INDEX_WAITS 15u
 
 /* Private bits of msg.state; readers mask them. */
 #define ROW_LOOSE 0x10000u /* the server has it, we do not know where: waits for its row */
@@ -97,8 +102,8 @@ struct db {
     bool local, labels, rules;
     bool by_subject; /* db_set_threads */
     struct tag_names names;
-    struct imap spellings; /* folded hash of a tag -> its spelling */
-    bool spelled;          /* they are loaded */
+    struct imap spellings;  /* folded hash of a tag -> its spelling */
+    bool spelled;           /* they are loaded */
     uint64_t arrivals_told; /* those up to here were announced before the rules looked at them */
     bool has_arrivals;      /* some message may wait for the rules */
     enum { MUTES_UNKNOWN, MUTES_NONE, MUTES_SOME } mutes;
@@ -134,7 +139,16 @@ struct db {
     uint64_t scan_box;
     bool scan_lacks;    /* it met files without a row */
     struct imap handed; /* message -> struct handed: its index job */
-    struct pop *pop;    /* the running listing */
+    struct {
+        bool known;
+        int64_t all, first; /* rows that wait for the index; those of them that it lacks more of than the text */
+        int64_t own;        /* rows that wait for the user's own database */
+    } waits;
+    struct {
+        int64_t date;
+        uint64_t id;
+    } texts_at;      /* db_index_next is behind this one of those whose text alone waits */
+    struct pop *pop; /* the running listing */
     struct batch_mem *batch;
     struct arena *out; /* strings of the last returned rows */
     bool bodies_known; /* bodies_bytes is what the table says */
@@ -213,7 +227,7 @@ void addr_note(struct db *, struct str name, struct str addr, unsigned weight, i
 void addr_flush(struct db *);
 void tags_keywords(struct db *, uint64_t msg, uint64_t mh, uint64_t fp, struct str was, struct str now);
 bool tags_change(struct db *, uint64_t mh, uint64_t fp, struct str words,
-                 struct buf *did); /* "+x -y"; what had an effect, or NULL */
+                 struct buf *did);            /* "+x -y"; what had an effect, or NULL */
 bool tag_goes(const struct db *, struct str); /* to the server too */
 bool box_keeps(const struct box *, struct str keyword);
 void tags_wire(const struct db *, const struct box *, struct str words, struct buf *out);
@@ -333,6 +347,7 @@ uint64_t make_box(struct maker *, enum intent_kind, uint64_t box, struct str nam
 struct box *box_made(struct db *, struct str name, struct str utf8, char delim);
 
 bool db_index_place(struct db *, const struct db_msg *, struct buf *out);
+bool index_counted(struct db *, struct err *); /* from here on db->waits follows msg.istate */
 void unindex_note(struct db *, uint64_t msg);
 void body_dropped(struct db *, const struct rowc *); /* before the row is deleted */
 void pop_free(struct pop **);

@@ -1,5 +1,10 @@
 /* The search index's queue: what changed in rows goes to `index` in batches, each committed before the next begins.
  *
+ * Headers come first: a batch of them takes less than a second. When none waits the texts of bodies follow, newest
+ * first: ten milliseconds each, so their batch goes out a few at a time (INDEX_PAUSE), and between those whoever works
+ * at a screen, or a machine that has other things to do, is given way. A batch of texts ends after a while, or when
+ * headers wait.
+ *
  * A crash of the program makes the batch smaller; a batch of one that crashes it is the offender: it is marked and the
  * rest goes on. */
 #include "store/server.h"
@@ -13,6 +18,9 @@
 #define BEHIND_KEYS_MS 300
 #define QUEUE_HIGH (4u << 20)
 #define IDLE_STOP_MS 3000
+#define TEXTS_AT_ONCE 16
+#define TEXTS_BATCH_MS 10000
+#define TEXTS_REST_MS 250 /* at most, between two of them */
 
 struct job {
     struct acct *acct;
@@ -35,6 +43,9 @@ struct indexing {
     uint32_t told;     /* how many wait */
     uint64_t revision; /* of the database, as told last */
     uint64_t commit;   /* number the commit under way stands for; 0 none */
+    uint64_t pause;    /* of the pause that was asked for; 0 none */
+    bool texts;        /* a batch of texts is open */
+    int64_t texts_since, sent_at, rest_until;
     struct job jobs[BATCH_MAX + 1];
     size_t njobs;
     struct unindexed paths[BATCH_MAX];
@@ -63,7 +74,8 @@ static void batch_forget(struct indexing *x)
     for (size_t i = 0; i < x->npaths; i++)
         free(x->paths[i].path);
     x->npaths = x->njobs = 0;
-    x->commit = 0;
+    x->commit = x->pause = 0;
+    x->texts = false;
 }
 
 void indexing_free(struct indexing **indexing)
@@ -81,21 +93,22 @@ void indexing_free(struct indexing **indexing)
 
 bool indexing_busy(const struct indexing *x)
 {
-    return x->commit != 0;
+    return x->commit != 0 || x->texts;
 }
 
-static bool pending(struct indexing *x, uint32_t *sum_r)
+static bool pending(struct indexing *x, struct db_index_waiting *sum_r)
 {
-    uint32_t sum = 0;
+    *sum_r = (struct db_index_waiting){0};
     for (size_t i = 0; i < x->srv->naccts; i++) {
         struct err err = ERR_INIT;
-        uint32_t n = 0;
+        struct db_index_waiting one;
         struct acct *a = x->srv->accts[i]; /* NULL while the server is being made */
-        if (a && a->db && db_index_pending(a->db, &n, &err))
-            sum += n;
+        if (a && a->db && db_index_pending(a->db, &one, &err)) {
+            sum_r->all += one.all;
+            sum_r->texts += one.texts;
+        }
     }
-    *sum_r = sum;
-    return sum > 0;
+    return sum_r->all > 0;
 }
 
 /* ---- One batch ---------------------------------------------------------------------------------- */
@@ -136,16 +149,17 @@ static void job_send(void *arg, const struct db_index_job *j)
     more_tags(a, m, &tags);
     if (m->body.n > 0)
         buf_addf(&file, "%s/%.*s", a->name, STR_FMT(m->body));
-    if (j->what & INDEX_WHAT_MAIL) {
+    if (j->what & (INDEX_WHAT_MAIL | INDEX_WHAT_TEXT)) {
         /* A cached body's file names no mailbox: the message has its own place beside it, from the first. */
-        if (file.n == 0 || (a->imap && !str_eq(j->path_was, j->path)))
+        bool place = a->imap && (j->header || !str_eq(j->path_was, j->path));
+        if (file.n == 0 || place)
             PEER_SEND(x->peer, -1, INDEX_HEADER, .job = job, .path = j->path, .tags = buf_str(&tags), .date = m->date,
                       .from_name = m->from_name, .from_addr = m->from_addr, .to = m->to, .subject = m->subject,
                       .msgid = m->msgid, .refs = m->refs, .list_id = m->list_id);
-        if (file.n > 0)
+        if (file.n > 0 && !(place && j->header))
             PEER_SEND(x->peer, -1, INDEX_ADD, .job = job, .path = buf_str(&file), .msgid = m->msgid,
-                      .tags = buf_str(&tags));
-        if (file.n > 0 && a->imap && str_eq(j->path_was, j->path)) /* they are those of its place */
+                      .tags = buf_str(&tags), .header_only = j->header);
+        if (file.n > 0 && a->imap && !place) /* they are those of its place */
             PEER_SEND(x->peer, -1, INDEX_TAGS, .job = job, .msgid = m->msgid, .tags = buf_str(&tags), .path = j->path);
         if (j->path_was.n > 0 && !str_eq(j->path_was, j->path))
             PEER_SEND(x->peer, -1, INDEX_REMOVE, .job = job, .path = j->path_was);
@@ -175,9 +189,9 @@ static void path_send(void *arg, struct str path, bool gone)
 static void idle_fired(void *arg)
 {
     struct indexing *x = arg;
-    uint32_t n;
+    struct db_index_waiting n;
     x->idle = NULL;
-    if (x->commit || pending(x, &n))
+    if (indexing_busy(x) || pending(x, &n))
         return;
     peer_free(&x->peer); /* the end of its channel is its end */
     x->tag = 0;
@@ -191,6 +205,69 @@ static void rebuild_send(struct indexing *x)
     PEER_SEND(x->peer, -1, INDEX_REBUILD, .unused = 0);
 }
 
+/* Rows of a stage, as many as the batch still takes, but no more than `most` of each account. */
+static void stage_send(struct indexing *x, enum db_index_stage stage, size_t most)
+{
+    for (size_t i = 0; i < x->srv->naccts; i++) {
+        struct acct *a = x->srv->accts[i];
+        struct err err = ERR_INIT;
+        if (!a || !a->db || a->is_away || x->njobs >= x->limit || peer_queued(x->peer) > QUEUE_HIGH)
+            continue;
+        x->filling = a;
+        bool ok = db_index_next(a->db, stage, (unsigned)MIN(x->limit - x->njobs, most), job_send, x, &err);
+        if (ok && stage == INDEX_STAGE_FIRST && (x->crashes == 0 || x->njobs == 0))
+            ok = db_unindex_next(a->db, clock_wall(), COUNT(x->paths), path_send, x, &err);
+        if (!ok)
+            acct_db_error(a, &err);
+    }
+}
+
+static void commit_send(struct indexing *x, bool last)
+{
+    watch_free(&x->idle);
+    x->empty = x->texts = false;
+    x->commit = x->njobs + x->npaths > 0 ? x->job : ++x->job;
+    PEER_SEND(x->peer, -1, INDEX_COMMIT, .job = x->commit, .last = last);
+}
+
+/* Some more of an open batch of texts, or its end. */
+static void texts_send(struct indexing *x)
+{
+    struct db_index_waiting left;
+    size_t before = x->njobs;
+    bool late = clock_mono_ms() - x->texts_since >= TEXTS_BATCH_MS;
+    pending(x, &left);
+    if (!late && left.all == left.texts && x->njobs < x->limit)
+        stage_send(x, INDEX_STAGE_TEXT, MAX(TEXTS_AT_ONCE / MAX(x->srv->naccts, (size_t)1), (size_t)1));
+    if (x->njobs == before) {
+        if (x->njobs > 0)
+            commit_send(x, !late && x->njobs < x->limit);
+        return;
+    }
+    watch_free(&x->idle);
+    x->texts = true;
+    x->sent_at = clock_mono_ms();
+    x->pause = ++x->job;
+    PEER_SEND(x->peer, -1, INDEX_PAUSE, .job = x->pause);
+}
+
+/* False: there is none, and the program is idle. */
+static bool texts_begin(struct indexing *x)
+{
+    struct db_index_waiting left, before = {0};
+    while (pending(x, &left) && left.texts > 0 && left.texts != before.texts) {
+        before = left;
+        for (size_t i = 0; i < x->srv->naccts; i++)
+            if (x->srv->accts[i] && x->srv->accts[i]->db)
+                db_index_texts(x->srv->accts[i]->db);
+        x->texts_since = clock_mono_ms();
+        texts_send(x);
+        if (x->njobs > 0)
+            return true;
+    }
+    return false;
+}
+
 static void batch_send(struct indexing *x)
 {
     if (x->rebuild) {
@@ -198,39 +275,28 @@ static void batch_send(struct indexing *x)
             rebuild_send(x);
         return;
     }
-    for (size_t i = 0; i < x->srv->naccts; i++) {
-        struct acct *a = x->srv->accts[i];
-        struct err err = ERR_INIT;
-        if (!a || !a->db || a->is_away || x->njobs >= x->limit || peer_queued(x->peer) > QUEUE_HIGH)
-            continue;
-        x->filling = a;
-        if (!db_index_next(a->db, (unsigned)(x->limit - x->njobs), job_send, x, &err) ||
-            ((x->crashes == 0 || x->njobs == 0) &&
-             !db_unindex_next(a->db, clock_wall(), COUNT(x->paths), path_send, x, &err)))
-            acct_db_error(a, &err);
-    }
+    stage_send(x, INDEX_STAGE_FIRST, BATCH_MAX);
     if (x->njobs + x->npaths == 0 && !x->empty) {
-        if (!x->idle)
+        if (!texts_begin(x) && !x->idle)
             x->idle = loop_after(x->srv->loop, IDLE_STOP_MS, idle_fired, x);
         return;
     }
-    watch_free(&x->idle);
-    x->empty = false;
-    x->commit = x->njobs + x->npaths > 0 ? x->job : ++x->job;
-    PEER_SEND(x->peer, -1, INDEX_COMMIT, .job = x->commit,
-              .last = x->njobs < x->limit && peer_queued(x->peer) <= QUEUE_HIGH);
+    struct db_index_waiting left;
+    pending(x, &left);
+    commit_send(x, left.texts == 0 && x->njobs < x->limit && peer_queued(x->peer) <= QUEUE_HIGH);
 }
 
-static void tell(struct indexing *x, uint32_t left)
+static void tell(struct indexing *x, const struct db_index_waiting *left)
 {
-    x->told = left;
-    BROADCAST(x->srv, INDEXED, .revision = x->revision, .pending = left, .held = x->held, .rebuilds = x->rebuild);
+    x->told = left->all;
+    BROADCAST(x->srv, INDEXED, .revision = x->revision, .pending = left->all, .texts = left->texts, .held = x->held,
+              .rebuilds = x->rebuild);
 }
 
 /* ---- Answers ------------------------------------------------------------------------------------ */
 static void on_done(struct indexing *x, const struct m_INDEX_DONE *d)
 {
-    uint32_t left;
+    struct db_index_waiting left;
     if (x->commit == 0 || d->job != x->commit)
         return;
     for (size_t i = 0; i < x->njobs; i++) {
@@ -254,7 +320,20 @@ static void on_done(struct indexing *x, const struct m_INDEX_DONE *d)
     rules_look(x->srv->rules);
     x->revision = d->revision;
     x->said[0] = '\0';
-    tell(x, left);
+    tell(x, &left);
+}
+
+/* A machine that has more to do than it has processors is given as much time as was taken, within bounds: the program
+ * is nice.*/
+static void on_paused(struct indexing *x, const struct m_INDEX_PAUSED *p)
+{
+    double load = 0;
+    if (p->job != x->pause)
+        return;
+    x->pause = 0;
+    int64_t now = clock_mono_ms();
+    if (getloadavg(&load, 1) == 1 && load - 1 >= (double)sysconf(_SC_NPROCESSORS_ONLN)) /* 1: itself */
+        x->rest_until = now + MIN(now - x->sent_at, (int64_t)TEXTS_REST_MS);
 }
 
 static void on_state(struct indexing *x, const struct m_INDEX_STATE *m)
@@ -278,9 +357,9 @@ static void on_failed(struct indexing *x, const struct m_INDEX_FAILED *f)
             if (a->db && !db_index_reset(a->db, &err))
                 acct_db_error(a, &err);
         }
-        uint32_t left;
+        struct db_index_waiting left;
         pending(x, &left);
-        tell(x, left);
+        tell(x, &left);
         return;
     }
     for (size_t i = 0; i < x->njobs; i++)
@@ -330,6 +409,8 @@ static void index_message(void *arg, struct msg *m)
         on_failed(x, &m->u.INDEX_FAILED);
     else if (m->kind == MSG_INDEX_STATE)
         on_state(x, &m->u.INDEX_STATE);
+    else if (m->kind == MSG_INDEX_PAUSED)
+        on_paused(x, &m->u.INDEX_PAUSED);
     if (m->fd >= 0)
         close(m->fd);
 }
@@ -406,14 +487,39 @@ bool indexing_exited(struct indexing *x, uint64_t tag, uint32_t status, struct s
     return true;
 }
 
+/* Waits until then, if it is not yet. */
+static bool put_off(struct indexing *x, int64_t until)
+{
+    int64_t wait = until - clock_mono_ms();
+    if (wait > 0 && !x->timer)
+        x->timer = loop_after(x->srv->loop, wait, timer_fired, x);
+    return wait > 0;
+}
+
+/* What a key asked for goes to the screen first, and a machine that is busy gets its rest. */
+static bool gives_way(struct indexing *x)
+{
+    struct db_index_waiting n;
+    int64_t until = x->srv->active_at > 0 ? x->srv->active_at + BEHIND_KEYS_MS : 0;
+    if (x->texts)
+        until = MAX(until, x->rest_until);
+    if (until <= clock_mono_ms() || (!x->texts && !x->rebuild && !pending(x, &n)))
+        return until > clock_mono_ms();
+    if (x->texts && clock_mono_ms() - x->texts_since >= TEXTS_BATCH_MS)
+        commit_send(x, false); /* what is done is kept */
+    return put_off(x, until);
+}
+
 void indexing_pump(struct indexing *x)
 {
-    uint32_t n;
-    if (!x || x->pumping || x->commit)
+    struct db_index_waiting n;
+    if (!x || x->pumping || x->commit || x->pause)
         return;
     if (x->held && !x->rebuild) {
-        if (pending(x, &n) && n != x->told)
-            tell(x, n);
+        if (x->texts)
+            commit_send(x, false);
+        if (pending(x, &n) && n.all != x->told)
+            tell(x, &n);
         return;
     }
     if (clock_mono_ms() < x->not_before)
@@ -421,15 +527,12 @@ void indexing_pump(struct indexing *x)
     for (size_t i = 0; i < x->srv->naccts; i++)
         if (x->srv->accts[i] && x->srv->accts[i]->db && db_in_burst(x->srv->accts[i]->db))
             return;
-    /* What a key asked for goes to the screen first. */
-    int64_t busy = x->srv->active_at + BEHIND_KEYS_MS - clock_mono_ms();
-    if (busy > 0 && x->srv->active_at > 0) {
-        if (!x->timer && (x->rebuild || pending(x, &n)))
-            x->timer = loop_after(x->srv->loop, busy, timer_fired, x);
+    if (gives_way(x))
         return;
-    }
     x->pumping = true;
-    if (x->peer && x->ready) {
+    if (x->peer && x->ready && x->texts) {
+        texts_send(x);
+    } else if (x->peer && x->ready) {
         batch_send(x);
     } else if (!x->peer && !x->tag && x->srv->spawn && (x->rebuild || pending(x, &n))) {
         x->tag = server_id(x->srv);
@@ -441,7 +544,7 @@ void indexing_pump(struct indexing *x)
 
 void indexing_do(struct indexing *x, enum reindex what)
 {
-    uint32_t left;
+    struct db_index_waiting left;
     x->held = what == REINDEX_HOLD;
     if (what == REINDEX_REBUILD) {
         x->rebuild = true;
@@ -449,6 +552,6 @@ void indexing_do(struct indexing *x, enum reindex what)
         x->said[0] = '\0';
     }
     pending(x, &left);
-    tell(x, left);
+    tell(x, &left);
     indexing_pump(x);
 }

@@ -6,7 +6,7 @@
 
 #include "store/db_int.h"
 
-#define CACHE_SCHEMA 8
+#define CACHE_SCHEMA 9
 #define STRING_OF(x) #x
 #define STRING(x) STRING_OF(x)
 #define CLEAN_CHECK_MAX (64 << 20) /* after a crash a cache up to this size is checked whole */
@@ -116,7 +116,10 @@ static const char cache_1[] =
     "CREATE INDEX cache.msg_mh ON msg(mh) WHERE mh <> 0;"
     "CREATE INDEX cache.msg_thread ON msg(thread, date, id);"
     "CREATE INDEX cache.msg_thin ON msg(sbox, suid) WHERE (attrs & 32) = 0;"
-    "CREATE INDEX cache.msg_index ON msg(date, id) WHERE istate > 0;"
+    /* What the search index lacks: all but the text of bodies, that text, and what the user's own database lacks. */
+    "CREATE INDEX cache.msg_index ON msg(date, id) WHERE (istate & 7) <> 0;"
+    "CREATE INDEX cache.msg_index_text ON msg(date, id) WHERE (istate & 8) <> 0;"
+    "CREATE INDEX cache.msg_index_own ON msg(date, id) WHERE (istate & 32) <> 0;"
     "CREATE INDEX cache.msg_body ON msg(btime) WHERE body IS NOT NULL AND name IS NULL;"
     "CREATE INDEX cache.msg_stub ON msg(id) WHERE (state & 8) <> 0;"
     "CREATE TABLE cache.thread(box INTEGER, thread INTEGER, newest INTEGER, count INTEGER, unread INTEGER, flagged "
@@ -435,5 +438,5 @@ bool schema_open(struct db *db, const char *path_keep, const char *path_cache, u
     if (!sql_exec(&db->q, "PRAGMA main.journal_size_limit=67108864", err))
         return false;
     return sql_exec(&db->q, "PRAGMA wal_autocheckpoint=10000", err) &&
-           sql_exec(&db->q, "PRAGMA temp_store=MEMORY", err);
+           sql_exec(&db->q, "PRAGMA temp_store=MEMORY", err) && index_counted(db, err);
 }

@@ -167,6 +167,7 @@ void ui_indexed(struct ui *ui, const struct m_INDEXED *m)
         ui->index_ms = clock_mono_ms();
     }
     ui->unindexed = m->pending;
+    ui->unindexed_texts = m->texts;
     ui->index_held = m->held;
     if (!m->pending)
         ui->index_from = 0;
@@ -176,7 +177,11 @@ static void index_words(const struct ui *ui, struct buf *w)
 {
     int64_t ms = clock_mono_ms() - ui->index_ms;
     uint32_t done = ui->index_from > ui->unindexed ? ui->index_from - ui->unindexed : 0;
-    buf_addf(w, "%u message%s still to be indexed for search", ui->unindexed, ui->unindexed == 1 ? " is" : "s are");
+    if (ui->unindexed_texts == ui->unindexed)
+        buf_addf(w, "the text of %u message%s is still to be indexed for search (the header is found)", ui->unindexed,
+                 ui->unindexed == 1 ? "" : "s");
+    else
+        buf_addf(w, "%u message%s still to be indexed for search", ui->unindexed, ui->unindexed == 1 ? " is" : "s are");
     if (ui->index_held) {
         buf_addz(w, " · held; d goes on");
     } else if (done && ms >= 1000) {

@@ -324,6 +324,7 @@ struct ui {
     struct extra *extra; /* writing, parts, tools, gpg: extra.h */
 
     uint32_t unindexed;         /* messages that the index waits for, as told last */
+    uint32_t unindexed_texts;   /* those of them whose header it has */
     struct watch *queued_timer; /* until changes that wait are worth a word */
     bool index_held;            /* it does not go on with them */
     uint32_t index_from;        /* how many there were at most since they began to wait, and when that was */

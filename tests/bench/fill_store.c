@@ -87,7 +87,7 @@ static bool index_some(struct db *db)
 {
     struct batch b = {.n = 0};
     TRY(db_begin(db, &err));
-    TRY(db_index_next(db, PER_COMMIT, on_job, &b, &err));
+    TRY(db_index_next(db, INDEX_STAGE_FIRST, PER_COMMIT, on_job, &b, &err));
     TRY(db_index_done(db, b.ids, b.n, &err));
     TRY(db_commit(db, &err));
     return b.n > 0;

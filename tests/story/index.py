@@ -5,6 +5,8 @@ import fcntl
 import os
 import re
 import shutil
+import signal
+import sqlite3
 import struct
 import subprocess
 
@@ -181,7 +183,7 @@ def environment(values):
         os.environ.update(before)
 
 
-def names(messages):
+def names_of(messages):
     return [m.name for m in messages]
 
 
@@ -228,7 +230,7 @@ def test_built_anew_beside():
     """The old one is searched until the new one is whole; a kill in between is gone on from."""
     with tap.directory() as base:
         index = Index(base)
-        equal(names(index.start()), ["INDEX_FAILED", "READY"])
+        equal(names_of(index.start()), ["INDEX_FAILED", "READY"])
         index.batch(range(0, 4))
         index.program.send("INDEX_REBUILD")
         index.program.until("INDEX_FAILED", job=0)
@@ -236,7 +238,7 @@ def test_built_anew_beside():
         equal(index.ids(), [0, 1, 2, 3], "the old one")
         index.header(9)
         index.kill()
-        equal(names(index.start()), ["READY"], "it goes on where it was")
+        equal(names_of(index.start()), ["READY"], "it goes on where it was")
         index.batch([5])
         equal(index.ids(), [0, 1, 2, 3], "still")
         index.batch([6], last=1)
@@ -255,7 +257,7 @@ def test_of_other_versions():
         equal(index.program.close(), 0)
         # of an older notmuch: upgraded, with all that is in it
         index.set("features", "multiple paths per message\trw\nrelative directory paths\trw\nexact folder:/path: search\trw\n")
-        equal(names(index.start()), ["READY"])
+        equal(names_of(index.start()), ["READY"])
         index.batch([4])
         equal(index.program.close(), 0)
         equal(index.ids("zebra"), list(range(5)))
@@ -291,7 +293,7 @@ def test_locked_and_garbled():
             index.program.process.wait(20)
             with environment({"HOME": index.root}):
                 index.program = Program("index", "--store", index.root)
-        equal(names(index.program.until("READY"))[-1], "READY")
+        equal(names_of(index.program.until("READY"))[-1], "READY")
         index.batch([4])
         equal(index.program.close(), 0)
         # files cut short or full of rubbish
@@ -321,6 +323,80 @@ def test_locked_and_garbled():
         index.batch(range(0, 300))
         equal(index.program.close(), 0)
         equal(index.ids(), list(range(300)))
+
+
+def test_header_of_a_mail_alone():
+    """A mail of a Maildir is found by its header before its text is read, nothing is written beside it, and its tags stay."""
+    with tap.directory() as base:
+        index = Index(base)
+        index.start()
+        folder = os.path.join(index.root, "mail/home/maildir")
+        names = [deliver(folder, i) for i in (3, 4, 5, 13)]  # 3 and 13 have an attachment
+        with open(os.path.join(folder, "new/9.m.host"), "w") as f:
+            f.write("From alice\nFrom: Alice <a@example.org>\nContent-Type: multipart/mixed;\n boundary=y\nCc: carol@example.org\nSubject: split\nMessage-ID: <m9@example.org>\n\n"
+                    "--y\n\nzebra\n--y--\n")
+        names.append(os.path.join(folder, "new/9.m.host"))
+        before = sorted(os.listdir(os.path.join(folder, "new")))
+
+        def add(header_only, tags):
+            for name in names:
+                index.jobs += 1
+                index.program.send("INDEX_ADD", job=index.jobs, path=os.path.relpath(name, os.path.join(index.root, "mail")), tags=tags, header_only=header_only)
+            return index.commit()
+        equal(text(add(1, "unread kept"), "INDEX_FAILED"), "")
+        equal(index.ids(), [3, 4, 5, 9, 13])
+        equal(index.ids("to:bob@example.org and from:dave"), [3, 13])
+        equal(index.ids("cc:carol or to:carol@example.org"), [9])
+        equal(index.ids("tag:kept and folder:home/maildir and path:home/maildir/new"), [3, 4, 5, 9, 13])
+        equal(index.ids("zebra or walrus or lemur or ocelot or heron or badger"), [])
+        equal(index.ids("tag:attachment"), [])
+        equal(index.ids("subject:zebra or thread:{id:m4@example.org}"), [4, 5])
+        equal(sorted(os.listdir(os.path.join(folder, "new"))), before)
+        add(1, "unread")
+        equal(index.ids("tag:kept"), [])
+        # a kill within the texts leaves the headers
+        for name in names[:2]:
+            index.jobs += 1
+            index.program.send("INDEX_ADD", job=index.jobs, path=os.path.relpath(name, os.path.join(index.root, "mail")), tags="unread")
+        index.program.send("INDEX_PAUSE", job=index.jobs)
+        index.program.until("INDEX_PAUSED", job=index.jobs)
+        index.kill()
+        equal(names_of(index.start()), ["READY"])
+        equal(index.ids(), [3, 4, 5, 9, 13])
+        equal(index.ids("ocelot"), [])
+        equal(text(add(0, "unread kept"), "INDEX_FAILED"), "")
+        equal(index.ids("ocelot"), [3, 13])
+        equal(index.ids("tag:attachment and attachment:plan.pdf and tag:kept"), [3, 13])
+        equal(index.ids("zebra"), [4, 9])
+        equal(index.ids("path:home/maildir/new"), [3, 4, 5, 9, 13])
+        equal(index.program.close(), 0)
+
+
+def waiting(bob):
+    """(all, text alone) that wait for the index of an account, as its rows say."""
+    with contextlib.closing(sqlite3.connect("file:%s?mode=ro" % os.path.join(bob.store, "state/home/cache.db"), uri=True)) as db:
+        return db.execute("SELECT count(*),coalesce(sum((istate & 7)=0),0) FROM msg WHERE (istate & 15)<>0").fetchone()
+
+
+def test_headers_first_bodies_behind():
+    """Of much mail the headers are found first, and a kill in the middle of the bodies is gone on from."""
+    with tap.directory() as base:
+        inbox, count = os.path.join(base, "mail"), 250
+        bob = User(os.path.join(base, "bob"), lines="account home maildir:%s" % inbox)
+        for i in range(count):
+            with open(deliver(inbox, i, "S"), "a") as f:
+                f.write("".join("w%x " % (i * 7919 + k * k) for k in range(300)))
+        with bob.at_screen(cols=120) as term:
+            term.wait("INBOX")
+            eventually("only texts wait", lambda: waiting(bob) == (count, count))
+            equal(int(bob.command("count", "from:alice or not from:alice")), count)
+            term.command("jobs")
+            term.wait("the text of 250 messages is still to be indexed")
+            for pid, name in bob.programs():
+                if name == "index":
+                    os.kill(pid, signal.SIGKILL)
+            eventually("all is in", lambda: waiting(bob) == (0, 0), timeout=120)
+        equal(int(bob.command("count", "zebra")), len([i for i in range(count) if i % 6 == 0 or (i + 2) % 6 == 0]))
 
 
 def test_rebuilt_by_command():

@@ -138,14 +138,14 @@ static void test_second_pass(void **state)
     row.attrs = 0;
     row.to = STR("");
     uint64_t id = put(db, &row);
-    uint32_t pending;
+    struct db_index_waiting pending;
     OK(db_index_pending(db, &pending, &err));
-    assert_int_equal(pending, 0);
+    assert_int_equal(pending.all, 0);
     full.attrs = ROW_FULL | ROW_ATTACHMENT;
     full.list_id = STR("list.example.org");
     assert_int_equal(put(db, &full), id);
     OK(db_index_pending(db, &pending, &err));
-    assert_int_equal(pending, 1);
+    assert_int_equal(pending.all, 1);
     assert_int_equal(put(db, &row), id); /* a thin row takes nothing away */
     struct db_msg m = msg_of(db, id);
     assert_true(str_eqz(m.to, "Bob") && str_eqz(m.list_id, "list.example.org"));
@@ -178,9 +178,9 @@ static void test_more(void **state)
     assert_int_equal(m.attrs, ROW_FULL | ROW_TO_ME);
     assert_true(str_eqz(m.to, "Bob") && str_eqz(m.list_id, "list.example.org"));
     assert_true(m.date == 1700000000 && m.internal_date == 1700000000); /* it has no Date */
-    uint32_t pending;
+    struct db_index_waiting pending;
     OK(db_index_pending(db, &pending, &err));
-    assert_int_equal(pending, 1);
+    assert_int_equal(pending.all, 1);
     more.uid = 99; /* gone meanwhile */
     OK(db_row_more(db, &more, &err));
     more = (struct db_more){.box = in, .uid = 2};
@@ -1351,9 +1351,9 @@ static void test_index_queue(void **state)
     struct db *db = open_db(false, NULL);
     uint64_t in = make_mailbox(db, "INBOX", 7), archive = make_mailbox(db, "Archive", 8),
              id = put_uid(db, in, 10, "a@x");
-    uint32_t pending;
+    struct db_index_waiting pending;
     char expect[64];
-    OK(db_index_next(db, 10, on_job, NULL, &err));
+    OK(db_index_next(db, INDEX_STAGE_FIRST, 10, on_job, NULL, &err));
     assert_int_equal(what, INDEX_WHAT_MAIL);
     snprintf(expect, sizeof expect, "work/%llu.7/10", (unsigned long long)in);
     assert_string_equal(job_path, expect);
@@ -1361,18 +1361,18 @@ static void test_index_queue(void **state)
     OK(db_flags_put(db, in, 10, FLAG_FLAGGED, STR("work"), 1, &err)); /* while the index works */
     OK(db_index_done(db, &id, 1, &err));
     OK(db_index_pending(db, &pending, &err));
-    assert_int_equal(pending, 1);
-    OK(db_index_next(db, 10, on_job, NULL, &err));
+    assert_int_equal(pending.all, 1);
+    OK(db_index_next(db, INDEX_STAGE_FIRST, 10, on_job, NULL, &err));
     assert_string_equal(job_tags, "unread flagged work");
     OK(db_index_done(db, &id, 1, &err));
     OK(db_index_pending(db, &pending, &err));
-    assert_int_equal(pending, 0);
+    assert_int_equal(pending.all, 0);
     want(db, INTENT_MOVE, &id, 1, archive, 0, 0);
     struct db_batch b;
     OK(db_intent_next(db, 1000, 10, &b, NULL, &err));
     OK(db_intents_sent(db, b.intents, b.nintents, &err));
     OK(db_item_moved(db, b.intents[0], id, 8, 3, STR(""), &err));
-    OK(db_index_next(db, 10, on_job, NULL, &err));
+    OK(db_index_next(db, INDEX_STAGE_FIRST, 10, on_job, NULL, &err));
     assert_int_equal(what, INDEX_WHAT_PATH);
     assert_string_equal(job_was, expect);
     /* moved on while the index moves it: the next job begins where the index has it */
@@ -1383,31 +1383,31 @@ static void test_index_queue(void **state)
     OK(db_intents_sent(db, b.intents, b.nintents, &err));
     OK(db_item_moved(db, b.intents[0], id, 7, 11, STR(""), &err));
     OK(db_index_done(db, &id, 1, &err));
-    OK(db_index_next(db, 10, on_job, NULL, &err));
+    OK(db_index_next(db, INDEX_STAGE_FIRST, 10, on_job, NULL, &err));
     assert_int_equal(what, INDEX_WHAT_PATH);
     assert_string_equal(job_was, second);
     OK(db_index_failed(db, id, &err)); /* not there after all: added anew, and given up when that fails */
-    OK(db_index_next(db, 10, on_job, NULL, &err));
+    OK(db_index_next(db, INDEX_STAGE_FIRST, 10, on_job, NULL, &err));
     assert_int_equal(what, INDEX_WHAT_MAIL);
     OK(db_index_failed(db, id, &err));
     OK(db_index_pending(db, &pending, &err));
-    assert_int_equal(pending, 0);
+    assert_int_equal(pending.all, 0);
     want(db, INTENT_MOVE, &id, 1, archive, 0, 0);
     OK(db_intent_next(db, 1000, 10, &b, NULL, &err));
     OK(db_intents_sent(db, b.intents, b.nintents, &err));
     OK(db_item_moved(db, b.intents[0], id, 8, 3, STR(""), &err));
-    OK(db_index_next(db, 10, on_job, NULL, &err));
+    OK(db_index_next(db, INDEX_STAGE_FIRST, 10, on_job, NULL, &err));
     OK(db_index_done(db, &id, 1, &err));
     OK(db_gone(db, archive, 3, 3, &err));
     /* the index hears of it at once, and forgets it after a week */
     OK(db_index_pending(db, &pending, &err));
-    assert_int_equal(pending, 1);
+    assert_int_equal(pending.all, 1);
     OK(db_unindex_next(db, clock_wall(), 10, on_path, NULL, &err));
     assert_int_equal(gone_now, 1);
     OK(db_unindex_done(db, str_z(gone_path), false, &err)); /* of an earlier one */
     OK(db_unindex_done(db, str_z(gone_path), true, &err));
     OK(db_index_pending(db, &pending, &err));
-    assert_int_equal(pending, 0);
+    assert_int_equal(pending.all, 0);
     OK(db_unindex_next(db, clock_wall(), 10, on_path, NULL, &err));
     assert_int_equal(gone_paths, 0);
     OK(db_unindex_next(db, clock_wall() + 8 * 86400, 10, on_path, NULL, &err));
@@ -1419,6 +1419,121 @@ static void test_index_queue(void **state)
     OK(db_unindex_done(db, str_z(gone_path), false, &err));
     OK(db_unindex_next(db, clock_wall() + 8 * 86400, 10, on_path, NULL, &err));
     assert_int_equal(gone_paths, 2);
+    db_close(&db);
+}
+
+static struct {
+    uint64_t id;
+    unsigned what;
+    bool header;
+} out[1000];
+static size_t nout;
+static void on_out(void *arg, const struct db_index_job *job)
+{
+    (void)arg;
+    out[nout].id = job->msg.id;
+    out[nout].what = job->what;
+    out[nout++].header = job->header;
+}
+
+static size_t hand_out(struct db *db, enum db_index_stage stage, unsigned max)
+{
+    nout = 0;
+    OK(db_index_next(db, stage, max, on_out, NULL, &err));
+    return nout;
+}
+
+static void taken(struct db *db)
+{
+    for (size_t i = 0; i < nout; i++)
+        OK(db_index_done(db, &out[i].id, 1, &err));
+}
+
+static void assert_waiting(struct db *db, uint32_t all, uint32_t texts)
+{
+    struct db_index_waiting w;
+    OK(db_index_pending(db, &w, &err));
+    assert_int_equal(w.all, all);
+    assert_int_equal(w.texts, texts);
+}
+
+/* Of much mail the headers come first, then the texts, newest first, whatever happens between. */
+static void test_texts_behind_headers(void **state)
+{
+    (void)state;
+    struct db *db = open_db(true, NULL);
+    uint64_t in = make_mailbox(db, "INBOX", 1), ids[300];
+    char name[32], path[64], msgid[32];
+    for (unsigned i = 0; i < COUNT(ids); i++) {
+        snprintf(name, sizeof name, "f%u", i);
+        snprintf(path, sizeof path, "maildir/cur/f%u:2,", i);
+        snprintf(msgid, sizeof msgid, "m%u@x", i);
+        struct db_row row = {.box = in,
+                             .name = str_z(name),
+                             .path = str_z(path),
+                             .state = ROW_BODY,
+                             .size = 100,
+                             .date = 1700000000 + (int64_t)i,
+                             .internal_date = 1700000000,
+                             .attrs = ROW_FULL,
+                             .from_addr = STR("alice@example.org"),
+                             .subject = STR("budget"),
+                             .msgid = str_z(msgid)};
+        ids[i] = put(db, &row);
+    }
+    assert_waiting(db, 300, 0);
+    assert_int_equal(hand_out(db, INDEX_STAGE_FIRST, 290), 290);
+    for (size_t i = 0; i < nout; i++) {
+        assert_int_equal(out[i].id, ids[299 - i]);
+        assert_true(out[i].what == INDEX_WHAT_MAIL && out[i].header);
+    }
+    taken(db);
+    assert_waiting(db, 300, 290);
+    /* the last ones are too few to be read twice */
+    assert_int_equal(hand_out(db, INDEX_STAGE_FIRST, 290), 10);
+    assert_true(out[0].what == INDEX_WHAT_MAIL && !out[0].header);
+    taken(db);
+    assert_waiting(db, 290, 290);
+    /* a few at a time, each once in a batch */
+    db_index_texts(db);
+    assert_int_equal(hand_out(db, INDEX_STAGE_TEXT, 3), 3);
+    assert_true(out[0].id == ids[299] && out[2].id == ids[297] && out[0].what == INDEX_WHAT_TEXT);
+    assert_int_equal(hand_out(db, INDEX_STAGE_TEXT, 3), 3);
+    assert_int_equal(out[0].id, ids[296]);
+    /* one changes its name meanwhile, and is told before its text is asked for again */
+    OK(db_path_is(db, ids[296], STR("maildir/cur/f296:2,S"), &err));
+    taken(db);
+    assert_waiting(db, 288, 287);
+    assert_int_equal(hand_out(db, INDEX_STAGE_FIRST, 10), 1);
+    assert_true(out[0].id == ids[296] && out[0].what == INDEX_WHAT_PATH);
+    taken(db);
+    assert_waiting(db, 288, 288);
+    /* what was handed out and not committed is handed out again, in this run and in the next */
+    db_index_texts(db);
+    assert_int_equal(hand_out(db, INDEX_STAGE_TEXT, 1), 1);
+    assert_int_equal(out[0].id, ids[299]);
+    db_close(&db);
+    db = open_db(true, NULL);
+    assert_waiting(db, 288, 288);
+    db_index_texts(db);
+    assert_int_equal(hand_out(db, INDEX_STAGE_TEXT, 2), 2);
+    assert_true(out[0].id == ids[299] && out[1].id == ids[298]);
+    /* a file that was not there is read when it is found elsewhere, and its header stays found */
+    OK(db_index_failed(db, ids[299], &err));
+    OK(db_index_failed(db, ids[298], &err));
+    assert_waiting(db, 286, 286);
+    OK(db_path_is(db, ids[299], STR("maildir/cur/f299:2,S"), &err));
+    assert_int_equal(hand_out(db, INDEX_STAGE_FIRST, 10), 1);
+    assert_int_equal(out[0].what, INDEX_WHAT_PATH);
+    taken(db);
+    assert_waiting(db, 287, 287);
+    /* all anew */
+    OK(db_index_reset(db, &err));
+    assert_waiting(db, 300, 0);
+    OK(db_begin(db, &err));
+    OK(db_name_gone(db, in, STR("f0"), &err));
+    db_rollback(db);
+    assert_waiting(db, 300, 0);
     db_close(&db);
 }
 
@@ -1434,9 +1549,9 @@ static size_t arrivals(struct db *db, uint64_t *first_r)
 
 static void indexed(struct db *db)
 {
-    uint32_t pending = 1;
-    while (pending) {
-        OK(db_index_next(db, 1, on_job, NULL, &err));
+    struct db_index_waiting pending = {.all = 1};
+    while (pending.all > 0) {
+        OK(db_index_next(db, INDEX_STAGE_FIRST, 1, on_job, NULL, &err));
         OK(db_index_done(db, &job_msg, 1, &err));
         OK(db_index_pending(db, &pending, &err));
     }
@@ -1583,6 +1698,7 @@ int main(void)
         T(test_folder_renamed),
         T(test_outbox),
         T(test_index_queue),
+        T(test_texts_behind_headers),
         T(test_arrivals),
         T(test_boxes),
     };

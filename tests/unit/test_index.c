@@ -415,8 +415,8 @@ static uint64_t row_with(struct db *db, uint64_t box, uint32_t uid, const char *
 static void index_all(struct place *p)
 {
     struct err err = ERR_INIT;
-    assert_true(db_index_next(p->work, 1000, take_job, p, &err));
-    assert_true(db_index_next(p->home, 1000, take_job, p, &err));
+    assert_true(db_index_next(p->work, INDEX_STAGE_FIRST, 1000, take_job, p, &err));
+    assert_true(db_index_next(p->home, INDEX_STAGE_FIRST, 1000, take_job, p, &err));
     commit(p, p->jobs);
 }
 
