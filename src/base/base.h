@@ -134,6 +134,9 @@ unsigned utf8_decode(struct str s, uint32_t *cp_r);
 unsigned utf8_encode(uint32_t cp, char out[4]); /* 0 for surrogates and past U+10FFFF */
 bool utf8_valid(struct str);
 
+/* The servers of an account: its mail, the one that sends, that of its scripts. */
+enum service { SERVICE_INCOMING, SERVICE_SUBMISSION, SERVICE_SIEVE, SERVICE_COUNT };
+
 /* ---- Errors --------------------------------------------------------------------------------------
  * The kinds are rows of errors.def: scope, when to try again, exit status and a hint for the user. A
  * failing function fills *err once, where the fact is known; callers may only prefix it. */

@@ -131,8 +131,8 @@ const struct subcommand cli_commands[] = {
      "Everything it makes is removed at its end.", demo_main},
     {"doctor", "[--offline]", CLI_NO_CONF, "say what works on this machine, and what to do about the rest",
      "Looks at the configuration, the store, the sandbox, the terminal, the programs and the index, and logs in to "
-     "each account, and to its submission server, where it sends nothing. One line each: ok, warn or "
-     "fail. Status 0 where nothing fails.",
+     "each account, to its submission server, where it sends nothing, and to the server of its scripts. One line each: "
+     "ok, warn or fail. Status 0 where nothing fails.",
      doctor_main},
     {"help", "[COMMAND]", CLI_NO_CONF, "print this list, or more about one command", "", help_main},
     {"dump", "options|commands|keys|errors|words|profiles|events|values|things [tsv|man|sample]", CLI_NO_CONF,

@@ -1,6 +1,7 @@
 /* tuimail doctor: what works here, and what to do about the rest. */
 #include "cli/cli.h"
 #include "client/client.h"
+#include "client/script.h"
 #include "store/read.h"
 #include "ui/ui.h"
 
@@ -200,17 +201,18 @@ static void check_tools(struct doctor *d)
 
 /* ---- Accounts: name, connection, TLS and login, by a pass of fetch and by the login that sends nothing ----------- */
 
-/* What is tried: account i's server as number i, its submission server as number naccounts + i. */
+/* What is tried: account i's server as number i, that of submission as naccounts + i, of scripts as 2 naccounts + i. */
 struct tries {
     struct doctor *d;
     bool *done;
     size_t n;
 };
+static const char *const parts[SERVICE_COUNT] = {"", "sending: ", "scripts: "}; /* by enum service */
 
 static void ended(struct tries *t, size_t i, enum err_kind kind, struct str text)
 {
     const size_t accounts = t->d->conf->naccounts;
-    const char *name = t->d->conf->accounts[i % accounts].name, *part = i < accounts ? "" : "sending: ";
+    const char *name = t->d->conf->accounts[i % accounts].name, *part = parts[i / accounts];
     if (t->done[i])
         return;
     t->done[i] = true;
@@ -243,18 +245,31 @@ static bool all_done(const struct tries *t)
     return true;
 }
 
+/* The list of them is a login and a question. */
+static bool ask_scripts(struct client *client, uint32_t req, const char *account, struct err *err)
+{
+    int fd = script_fd(STR(""), err);
+    bool ok = fd >= 0 &&
+              SEND(client->chan, fd, err, SIEVE, .req = req, .account = str_z(account), .verb = (uint8_t)SIEVE_LIST);
+    if (fd >= 0)
+        close(fd);
+    return ok;
+}
+
 static void log_in_all(struct doctor *d, struct client *client)
 {
     size_t n = d->conf->naccounts;
-    struct tries t = {d, mem_array(2 * n, sizeof *t.done), 2 * n};
+    struct tries t = {d, mem_array(SERVICE_COUNT * n, sizeof *t.done), SERVICE_COUNT * n};
     struct err err = ERR_INIT;
     bool ok = true;
     for (size_t i = 0; ok && i < n; i++) {
         const struct account *a = &d->conf->accounts[i];
         t.done[n + i] = a->out.proto != PROTO_SMTP;
+        t.done[2 * n + i] = a->sieve.proto != PROTO_SIEVE;
         ok = SEND(client->chan, -1, &err, FETCH_NOW, .req = (uint32_t)i + 1, .account = str_z(a->name)) &&
              (t.done[n + i] ||
-              SEND(client->chan, -1, &err, CHECK_LOGIN, .req = (uint32_t)(n + i) + 1, .account = str_z(a->name)));
+              SEND(client->chan, -1, &err, CHECK_LOGIN, .req = (uint32_t)(n + i) + 1, .account = str_z(a->name))) &&
+             (t.done[2 * n + i] || ask_scripts(client, (uint32_t)(2 * n + i) + 1, a->name, &err));
     }
     int64_t deadline = clock_mono_ms() + 3 * 60 * 1000;
     while (ok && !all_done(&t)) {
@@ -266,6 +281,8 @@ static void log_in_all(struct doctor *d, struct client *client)
             ended_of(&t, m.u.FETCHED.account, kind_of(m.u.FETCHED.kind), m.u.FETCHED.text);
         if (m.kind == MSG_LOGIN_CHECKED && m.u.LOGIN_CHECKED.req > n && m.u.LOGIN_CHECKED.req <= t.n)
             ended(&t, m.u.LOGIN_CHECKED.req - 1, kind_of(m.u.LOGIN_CHECKED.kind), m.u.LOGIN_CHECKED.text);
+        if (m.kind == MSG_SIEVE_DONE && m.u.SIEVE_DONE.req > n && m.u.SIEVE_DONE.req <= t.n)
+            ended(&t, m.u.SIEVE_DONE.req - 1, kind_of(m.u.SIEVE_DONE.kind), m.u.SIEVE_DONE.text);
         if (m.kind == MSG_SECRET_WANTED && m.u.SECRET_WANTED.service == SERVICE_INCOMING)
             ended_of(&t, m.u.SECRET_WANTED.account, ERR_SECRET,
                      STR("no password without a person; set password-command"));
@@ -276,8 +293,8 @@ static void log_in_all(struct doctor *d, struct client *client)
     }
     for (size_t i = 0; i < t.n; i++)
         if (!t.done[i])
-            say(d, FAIL, "account %s: %sno answer in three minutes%s%s", d->conf->accounts[i % n].name,
-                i < n ? "" : "sending: ", err.text[0] ? ": " : "", err.text);
+            say(d, FAIL, "account %s: %sno answer in three minutes%s%s", d->conf->accounts[i % n].name, parts[i / n],
+                err.text[0] ? ": " : "", err.text);
     free(t.done);
 }
 

@@ -40,7 +40,7 @@ static bool give_client_secret(struct consent *l, struct err *err)
     pid_t pid = 0;
     if (l->account->oauth_client_secret_command[0] == '\0')
         return true;
-    if (!secret_source(l->account, false, NEED_CLIENT, STDERR_FILENO, &fd, NULL, &pid, err))
+    if (!secret_source(l->account, SERVICE_INCOMING, NEED_CLIENT, STDERR_FILENO, &fd, NULL, &pid, err))
         return false;
     bool ok = give(l, OAUTH_CLIENT_SECRET, fd, err);
     close(fd);

@@ -1,18 +1,14 @@
 /* What must hold between options, whatever their order in the file. */
 #include "conf/internal.h"
 
-static bool has_tunnel(const struct account *a, const struct endpoint *e)
-{
-    return e != &a->sieve && account_tunnel(a, e == &a->out)[0];
-}
-
 void account_apply_tls(struct account *a)
 {
-    struct endpoint *all[] = {&a->in, &a->out, &a->sieve};
+    struct endpoint *all[SERVICE_COUNT] = {
+        [SERVICE_INCOMING] = &a->in, [SERVICE_SUBMISSION] = &a->out, [SERVICE_SIEVE] = &a->sieve};
     bool none = strcmp(a->tls, "none") == 0;
-    for (size_t i = 0; i < COUNT(all); i++)
+    for (unsigned i = 0; i < SERVICE_COUNT; i++)
         if (all[i]->tls != TLS_IMPLICIT) /* a tunnel is the user's own way of keeping a line safe */
-            all[i]->tls = none || has_tunnel(a, all[i]) ? TLS_NONE : TLS_STARTTLS;
+            all[i]->tls = none || account_tunnel(a, (enum service)i)[0] ? TLS_NONE : TLS_STARTTLS;
 }
 
 static bool is_network(const struct endpoint *e)
@@ -22,20 +18,20 @@ static bool is_network(const struct endpoint *e)
 
 static bool check_tls(const struct account *a, struct err *err)
 {
-    const struct endpoint *all[] = {&a->in, &a->out, &a->sieve};
     bool used = false;
     if (strcmp(a->tls, "none") != 0)
         return true;
-    for (size_t i = 0; i < COUNT(all); i++) {
-        if (all[i]->tls != TLS_NONE || !is_network(all[i]) || has_tunnel(a, all[i]))
+    for (unsigned i = 0; i < SERVICE_COUNT; i++) {
+        const struct endpoint *e = account_endpoint(a, (enum service)i);
+        if (e->tls != TLS_NONE || !is_network(e) || account_tunnel(a, (enum service)i)[0])
             continue;
         used = true;
-        if (!a->insecure && !host_is_loopback(all[i]->host))
+        if (!a->insecure && !host_is_loopback(e->host))
             return err_set(
                 err, ERR_CONFIG,
                 "account %s: tls none would send your password to %s for everybody on the way to read; it is for "
                 "this machine (localhost) alone, unless you write: set -a %s insecure yes",
-                a->name, all[i]->host, a->name);
+                a->name, e->host, a->name);
     }
     return used || err_set(err, ERR_CONFIG,
                            "account %s: tls none, but none of its URLs is imap:, pop3:, smtp: or sieve:", a->name);

@@ -365,6 +365,30 @@ static bool run_rule(struct conf *conf, UNUSED struct loader *loader, const stru
     return true;
 }
 
+static bool same_rule(const struct rule *a, const struct rule *b)
+{
+    return strcmp(a->query, b->query) == 0 && strcmp(a->account, b->account) == 0 &&
+           strcmp(a->folder, b->folder) == 0 && strcmp(a->tags, b->tags) == 0 && a->read == b->read &&
+           a->flag == b->flag && a->stop == b->stop;
+}
+
+bool conf_rule_drop(struct conf *conf, const struct line *line, struct err *err)
+{
+    if (!run_rule(conf, NULL, line, err))
+        return false;
+    struct rule like = conf->rules[--conf->nrules];
+    size_t at = conf->nrules;
+    while (at > 0 && !same_rule(&conf->rules[at - 1], &like))
+        at--;
+    rule_fini(&like);
+    if (at == 0)
+        return err_set(err, ERR_USAGE, "there is no such rule any more");
+    rule_fini(&conf->rules[at - 1]);
+    memmove(&conf->rules[at - 1], &conf->rules[at], (conf->nrules - at) * sizeof *conf->rules);
+    conf->nrules--;
+    return true;
+}
+
 static bool run_alias(struct conf *conf, UNUSED struct loader *loader, const struct line *line, struct err *err)
 {
     if (line->n < 3 || !line->words[1][0] || strpbrk(line->words[1], " \t,<>@\"\n"))

@@ -336,29 +336,71 @@ char *conf_saved_file(const struct conf *conf, struct err *err)
     return own_file(conf->saved_file, "tuimail/saved", err);
 }
 
+static bool write_rules(const char *path, const struct buf *all, struct err *err)
+{
+    const char *slash = strrchr(path, '/');
+    char *dir = slash ? mem_dup_n(path, (size_t)(slash - path)) : NULL;
+    bool ok = (!all->full || err_set(err, ERR_LIMIT, "%s is too long", path)) &&
+              (!dir || access(dir, F_OK) == 0 || fs_mkdir_private(dir, err)) &&
+              fs_write_atomic(path, 0600, buf_str(all), err);
+    free(dir);
+    return ok;
+}
+
+/* Where the newest line begins that is `text`; SIZE_MAX: there is none. */
+static size_t last_line(struct str all, struct str text)
+{
+    size_t found = SIZE_MAX, at = 0;
+    struct str rest = all, line;
+    while (rest.n > 0 && str_split(&rest, '\n', &line)) {
+        if (str_eq(str_trim(line), str_trim(text)))
+            found = at;
+        at = all.n - rest.n;
+    }
+    return found;
+}
+
+/* A rule put into the file of rules, or taken out of it. */
+static bool change_rules(struct conf *conf, struct str text, bool drop, struct err *err)
+{
+    struct buf was = BUF_INIT(CONF_MAX_BYTES), now = BUF_INIT(CONF_MAX_BYTES);
+    struct str rest = text;
+    struct line line = {.n = 0};
+    struct err gone = ERR_INIT;
+    unsigned number = 1;
+    char *path = own_file(conf->rule_file, "tuimail/rules", err);
+    bool ok = path && (access(path, F_OK) != 0 || fs_read(path, CONF_MAX_BYTES - 1, &was, err)) &&
+              line_next(&rest, "", &number, &line, err) == 1;
+    size_t at = ok && drop ? last_line(buf_str(&was), text) : was.n;
+    if (ok && at == SIZE_MAX)
+        ok = err_set(err, ERR_USAGE, "the rule stands no more in %s", path);
+    if (ok) {
+        rest = str_sub(buf_str(&was), at, was.n);
+        buf_adds(&now, str_sub(buf_str(&was), 0, at));
+        if (drop && str_split(&rest, '\n', &(struct str){0}))
+            buf_adds(&now, rest);
+        else if (!drop)
+            buf_addf(&now, "%s%.*s\n", now.n > 0 && now.p[now.n - 1] != '\n' ? "\n" : "", STR_FMT(text));
+    }
+    ok = ok && (drop || conf_run(conf, &line, err));
+    bool written = ok && write_rules(path, &now, err);
+    if (ok && written == drop) /* another tuimail's rule is not known here */
+        conf_rule_drop(conf, &line, &gone);
+    line_fini(&line);
+    free(path);
+    buf_fini(&was);
+    buf_fini(&now);
+    return written;
+}
+
 bool conf_rule_keep(struct conf *conf, struct str text, struct err *err)
 {
-    struct buf all = BUF_INIT(CONF_MAX_BYTES);
-    struct str rest = text;
-    struct line line;
-    unsigned number = 1;
-    char *path = own_file(conf->rule_file, "tuimail/rules", err), *slash = path ? strrchr(path, '/') : NULL;
-    char *dir = slash ? mem_dup_n(path, (size_t)(slash - path)) : NULL;
-    bool ok = path && (access(path, F_OK) != 0 || fs_read(path, CONF_MAX_BYTES - 1, &all, err)) &&
-              line_next(&rest, "", &number, &line, err) == 1;
-    if (ok) {
-        ok = conf_run(conf, &line, err);
-        line_fini(&line);
-    }
-    if (ok && all.n > 0 && all.p[all.n - 1] != '\n')
-        buf_addc(&all, '\n');
-    ok = ok && ((buf_adds(&all, text) && buf_addc(&all, '\n')) || err_set(err, ERR_LIMIT, "%s is too long", path)) &&
-         (!dir || access(dir, F_OK) == 0 || fs_mkdir_private(dir, err)) &&
-         fs_write_atomic(path, 0600, buf_str(&all), err);
-    free(dir);
-    free(path);
-    buf_fini(&all);
-    return ok;
+    return change_rules(conf, text, false, err);
+}
+
+bool conf_rule_unkeep(struct conf *conf, struct str text, struct err *err)
+{
+    return change_rules(conf, text, true, err);
 }
 
 /* What tuimail writes itself. Without a home there is none. */

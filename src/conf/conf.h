@@ -61,8 +61,8 @@ struct account {
     bool insecure;
     char *tls_ca_file, *tls_pin, *one_click_unsubscribe;
     char *tls_cert_file, *tls_key_file, *tls_key_command, *tls_key_password_command;
-    char *tunnel, *send_tunnel; /* commands that carry the protocol in place of a connection of ours */
-    char *token_command;        /* prints an OAuth 2.0 access token */
+    char *tunnel, *send_tunnel, *sieve_tunnel; /* commands that carry the protocol in place of a connection of ours */
+    char *token_command;                       /* prints an OAuth 2.0 access token */
     char *oauth_provider, *oauth_client_id, *oauth_client_secret_command, *oauth_flow, *oauth_scope, *oauth_auth_url,
         *oauth_token_url, *oauth_device_url, *oauth_redirect_url, *oauth_ca_file, *token_save_command;
     char *leave_text;
@@ -217,6 +217,11 @@ char *conf_alias_file(const struct conf *, struct err *);
 /* A rule's line (of the language, without its end) is run and added to the file of option rule-file, which is read
  * behind tuimailrc. Waits for the disk. ERR_CONFIG as for the command. */
 bool conf_rule_keep(struct conf *, struct str line, struct err *);
+/* The newest rule that says the same as this line is one no more. ERR_USAGE: there is none. */
+bool conf_rule_drop(struct conf *, const struct line *, struct err *);
+/* The same for a rule of the file of option rule-file: its line is taken out. ERR_USAGE where it is no more there.
+ * Waits for the disk. */
+bool conf_rule_unkeep(struct conf *, struct str line, struct err *);
 /* By its name; NULL where there is none. */
 const struct saved *conf_saved(const struct conf *, struct str name);
 /* Where own saved searches are kept (option saved-file), the caller's; NULL where there is no home. */
@@ -361,12 +366,12 @@ enum login {
     LOGIN_TOKEN,       /* an OAuth 2.0 access token (RFC 6750, 7628) */
     LOGIN_CERTIFICATE, /* the client certificate of its TLS: SASL EXTERNAL (RFC 4422 A) */
 };
-enum login account_login(const struct account *, bool submission);
-const char *account_tunnel(const struct account *, bool submission); /* the command, "" where there is none */
-/* The same for the server of option sieve, which the account's own login serves: its user where the URL names none, its
- * password, token or certificate; but no tunnel. */
-enum login account_sieve_login(const struct account *);
-const char *account_sieve_user(const struct account *);
+/* The account's own login serves for SERVICE_SIEVE too: its user where that URL names none, and its password, token or
+ * certificate. */
+enum login account_login(const struct account *, enum service);
+const struct endpoint *account_endpoint(const struct account *, enum service);
+const char *account_user(const struct account *, enum service);   /* "" or NULL: no login */
+const char *account_tunnel(const struct account *, enum service); /* the command, "" where there is none */
 bool account_has_oauth(const struct account *); /* option oauth-provider: its tokens come from libexec/oauth */
 
 /* What only `spawn` may get for another program: it comes as an fd, which passes through `store` unread. */
@@ -385,7 +390,7 @@ enum need {
  * other one sees its end only when the caller has closed this too; -1 where there is none. ERR_SECRET with an empty
  * text: nothing is configured, ask the user. A secret never passes through the memory of the process that calls this.
  */
-bool secret_source(const struct account *, bool submission, enum need, int err_fd, int *fd_r, int *end_r, pid_t *pid_r,
+bool secret_source(const struct account *, enum service, enum need, int err_fd, int *fd_r, int *end_r, pid_t *pid_r,
                    struct err *);
 /* Gives a new refresh token to what keeps it: token-save-command or the keyring's program (its standard input; *pid_r
  * is to be reaped, its end with status 0 means kept), else password-file, replaced at once with mode 0600 (*pid_r 0).

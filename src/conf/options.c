@@ -240,6 +240,14 @@ const struct option conf_options[] = {
      ACCOUNT(send_tunnel),
      .def = "",
      .help = "The same for the submission server"},
+    {.name = "sieve-tunnel",
+     .type = OPT_COMMAND,
+     ACCOUNT(sieve_tunnel),
+     .def = "",
+     .help = "The same for the server of option sieve",
+     .more =
+         "As in \"ssh host nc localhost 4190\". Without it the scripts are reached at the host of option sieve, though "
+         "the mail comes through a tunnel."},
     /* ---- accounts: POP3 ---- */
     {.name = "leave",
      .type = OPT_LEAVE,

@@ -11,43 +11,40 @@
 
 /* ---- How an account logs in --------------------------------------------------------------------- */
 
-static bool has_password(const struct account *a, bool submission)
+static bool has_password(const struct account *a, enum service service)
 {
     return a->password_command[0] || a->password_file[0] || a->keyring ||
-           (submission && (a->send_password_command[0] || a->send_password_file[0]));
+           (service == SERVICE_SUBMISSION && (a->send_password_command[0] || a->send_password_file[0]));
 }
 
-const char *account_tunnel(const struct account *a, bool submission)
+const struct endpoint *account_endpoint(const struct account *a, enum service service)
 {
-    return submission ? a->send_tunnel : a->tunnel;
+    return service == SERVICE_SUBMISSION ? &a->out : service == SERVICE_SIEVE ? &a->sieve : &a->in;
 }
 
-enum login account_login(const struct account *a, bool submission)
+const char *account_tunnel(const struct account *a, enum service service)
 {
-    const struct endpoint *ep = submission ? &a->out : &a->in;
-    if (!ep->user || !ep->user[0])
+    return service == SERVICE_SUBMISSION ? a->send_tunnel : service == SERVICE_SIEVE ? a->sieve_tunnel : a->tunnel;
+}
+
+const char *account_user(const struct account *a, enum service service)
+{
+    const char *user = account_endpoint(a, service)->user;
+    return service == SERVICE_SIEVE && (!user || !user[0]) ? a->in.user : user;
+}
+
+enum login account_login(const struct account *a, enum service service)
+{
+    const char *user = account_user(a, service);
+    if (!user || !user[0])
         return LOGIN_NOTHING;
     if (a->token_command[0] || account_has_oauth(a))
         return LOGIN_TOKEN;
-    if (has_password(a, submission))
+    if (has_password(a, service))
         return LOGIN_PASSWORD;
     if (a->tls_cert_file[0])
         return LOGIN_CERTIFICATE;
-    return account_tunnel(a, submission)[0] ? LOGIN_NOTHING : LOGIN_PASSWORD;
-}
-
-const char *account_sieve_user(const struct account *a)
-{
-    return a->sieve.user && a->sieve.user[0] ? a->sieve.user : a->in.user;
-}
-
-enum login account_sieve_login(const struct account *a)
-{
-    const char *user = account_sieve_user(a);
-    return !user || !user[0]                                ? LOGIN_NOTHING
-           : a->token_command[0] || account_has_oauth(a)    ? LOGIN_TOKEN
-           : a->tls_cert_file[0] && !has_password(a, false) ? LOGIN_CERTIFICATE
-                                                            : LOGIN_PASSWORD;
+    return account_tunnel(a, service)[0] ? LOGIN_NOTHING : LOGIN_PASSWORD;
 }
 
 /* ---- Commands ----------------------------------------------------------------------------------- */
@@ -167,11 +164,11 @@ static bool from_file(const char *what, const char *path, int *fd_r, struct err 
     return true;
 }
 
-bool secret_source(const struct account *a, bool submission, enum need need, int err_fd, int *fd_r, int *end_r,
+bool secret_source(const struct account *a, enum service service, enum need need, int err_fd, int *fd_r, int *end_r,
                    pid_t *pid_r, struct err *err)
 {
     const struct opened o = {fd_r, end_r, pid_r};
-    bool own = submission && (a->send_password_command[0] || a->send_password_file[0]);
+    bool own = service == SERVICE_SUBMISSION && (a->send_password_command[0] || a->send_password_file[0]);
     const char *command = "", *file = "";
     bool keyring = false;
     *pid_r = 0;
@@ -179,7 +176,7 @@ bool secret_source(const struct account *a, bool submission, enum need need, int
         *end_r = -1;
     switch (need) {
     case NEED_LOGIN:
-        if (account_login(a, submission) == LOGIN_TOKEN) {
+        if (account_login(a, service) == LOGIN_TOKEN) {
             command = a->token_command; /* oauth-provider's tokens come from elsewhere */
             break;
         }
@@ -203,8 +200,8 @@ bool secret_source(const struct account *a, bool submission, enum need need, int
         command = a->oauth_client_secret_command;
         break;
     case NEED_TUNNEL:
-        if (account_tunnel(a, submission)[0])
-            return through_command(account_tunnel(a, submission), err_fd, &o, err);
+        if (account_tunnel(a, service)[0])
+            return through_command(account_tunnel(a, service), err_fd, &o, err);
         break;
     case NEED_COUNT:
         break;

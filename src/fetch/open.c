@@ -62,7 +62,7 @@ void fetch_logged_in(struct fetch *f)
 
 bool fetch_has_login(const struct fetch *f)
 {
-    return account_login(f->account, false) != LOGIN_NOTHING;
+    return account_login(f->account, SERVICE_INCOMING) != LOGIN_NOTHING;
 }
 
 bool fetch_login_failed(struct fetch *f, bool last, struct err *err)

@@ -28,7 +28,6 @@ enum role {
     ROLE_SIEVE,
     ROLE_COUNT
 };
-enum service { SERVICE_INCOMING, SERVICE_SUBMISSION, SERVICE_SIEVE, SERVICE_COUNT };
 enum sieve_verb {
     SIEVE_LIST,
     SIEVE_GET,

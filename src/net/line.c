@@ -12,11 +12,6 @@ static bool ask_secret(const struct line_way *way, enum need need, bool refused,
     return all ? secret_read_all(fd, deadline, out, err) : secret_read(fd, deadline, out, err);
 }
 
-static enum login login_of(const struct line_way *way)
-{
-    return way->sieve ? account_sieve_login(way->account) : account_login(way->account, way->submission);
-}
-
 /* The certificate was read before the sandbox; its key comes now, once. */
 static bool private_key(const struct line_way *way, struct err *err)
 {
@@ -35,7 +30,7 @@ static bool private_key(const struct line_way *way, struct err *err)
 
 static bool login_secret(const struct line_way *way, bool refused, struct secret *secret, struct err *err)
 {
-    enum login login = login_of(way);
+    enum login login = account_login(way->account, way->service);
     if (secret->p != NULL || (login != LOGIN_PASSWORD && login != LOGIN_TOKEN))
         return true;
     if (!ask_secret(way, NEED_LOGIN, refused, false, secret, err))
@@ -52,11 +47,11 @@ bool line_secret(const struct line_way *way, struct secret *secret, struct err *
 bool line_open(const struct line_way *way, struct secret *secret, struct stream **stream_r, struct err *err)
 {
     const struct account *a = way->account;
-    const struct endpoint *ep = way->sieve ? &a->sieve : way->submission ? &a->out : &a->in;
+    const struct endpoint *ep = account_endpoint(a, way->service);
     int fd;
     if (!login_secret(way, false, secret, err) || !private_key(way, err))
         return false;
-    if (way->sieve || account_tunnel(a, way->submission)[0] == '\0')
+    if (account_tunnel(a, way->service)[0] == '\0')
         *stream_r = stream_open(ep, way->options, err);
     else
         *stream_r = way->ask(way->arg, NEED_TUNNEL, false, &fd, err) ? stream_tunnel(fd, ep, way->options, err) : NULL;

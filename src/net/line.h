@@ -1,5 +1,6 @@
 /* net/line: an account's line, open up to its greeting, with what its login needs: through its tunnel command or to its
- * host and port, with its client certificate. For IMAP, POP3 and SMTP alike. Used by `fetch` and `send`. */
+ * host and port, with its client certificate. For all protocols alike. Used by
+ * `fetch`, `send` and `sieve`. */
 #ifndef TUIMAIL_NET_LINE_H
 #define TUIMAIL_NET_LINE_H
 
@@ -8,7 +9,7 @@
 
 struct line_way {
     const struct account *account;
-    bool submission, sieve; /* neither: the incoming one */
+    enum service service;
     const struct stream_options *options;
     /* Gets what only `spawn` can (another program's fd), which the caller then owns. refused: the server did not take
      * the last access token. Blocks. */

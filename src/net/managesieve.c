@@ -10,6 +10,7 @@
 #define LINES_MAX 2000
 #define SAID_MAX 16384
 #define SASL_TURNS_MAX 10
+#define OWN_TAG "tuimail"
 #define ASK_SPACE_FROM 8192 /* from here on it is asked whether a script fits before it is sent */
 
 enum status { STATUS_OK, STATUS_NO, STATUS_BYE };
@@ -18,8 +19,8 @@ struct managesieve {
     struct stream *stream;
     char *host;
     struct sieve_words words;
-    struct buf caps, sasl, said, final; /* final: base64, the data of OK (SASL ...) */
-    bool starttls, version, warned;
+    struct buf caps, sasl, said, final;     /* final: base64, the data of OK (SASL ...) */
+    bool starttls, version, warned, tagged; /* tagged: OK to our NOOP */
 };
 
 struct managesieve *managesieve_new(struct stream *stream, const char *host)
@@ -158,13 +159,14 @@ static bool end_of_answer(struct managesieve *m, enum status status, enum err_ki
     size_t i = 1;
     buf_reset(&m->said);
     buf_reset(&m->final);
-    m->warned = false;
+    m->warned = m->tagged = false;
     if (is_word(m, i, SIEVE_OPEN)) {
         code = sieve_word(&m->words, i + 1);
         if (str_case_eqz(code, "SASL"))
             buf_adds(&m->final, sieve_word(&m->words, i + 2));
         if (str_case_eqz(code, "REFERRAL"))
             refers = sieve_word(&m->words, i + 2);
+        m->tagged = status == STATUS_OK && str_case_eqz(code, "TAG") && str_eqz(sieve_word(&m->words, i + 2), OWN_TAG);
         m->warned = status == STATUS_OK && str_case_eqz(code, "WARNINGS");
         for (unsigned depth = 0; i < m->words.n; i++) {
             depth += is_word(m, i, SIEVE_OPEN);
@@ -291,6 +293,16 @@ bool managesieve_greet(struct managesieve *m, bool starttls, struct err *err)
         return false;
     return answer(m, NULL, NULL, ERR_NO_STARTTLS, err) && stream_starttls(m->stream, m->host, err) &&
            capabilities(m, err); /* RFC 5804 2.2: the server says them anew */
+}
+
+bool managesieve_enter(struct managesieve *m, struct err *err)
+{
+    if (!put(m, "NOOP \"" OWN_TAG "\"\r\n", err) || !capabilities(m, err))
+        return false;
+    bool greeted = !m->tagged;
+    if (greeted ? !plain_answer(m, err) : !put(m, "CAPABILITY\r\n", err) || !capabilities(m, err))
+        return false;
+    return m->sasl.n == 0 || err_set(err, ERR_SECRET, "the server in the tunnel wants a login: set password-command");
 }
 
 /* ---- Login -------------------------------------------------------------------------------------- */

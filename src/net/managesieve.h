@@ -23,6 +23,9 @@ void managesieve_free(struct managesieve **); /* NULL-safe; sends nothing */
 /* Greeting with the capabilities; with `starttls` the upgrade, after which all that was said before is forgotten.
  * ERR_NO_STARTTLS. */
 bool managesieve_greet(struct managesieve *, bool starttls, struct err *);
+/* The same for a line that has its user already (a tunnel), whose program may greet with nothing, as Dovecot's does: it
+ * is spoken to first. ERR_SECRET where it wants a login. */
+bool managesieve_enter(struct managesieve *, struct err *);
 /* One try, then the capabilities again. Passwords in clear only under TLS or where `insecure_ok`. */
 bool managesieve_login(struct managesieve *, const char *user, const struct secret *, bool insecure_ok, struct err *);
 /* "NAME VALUE" lines of the present state of the line, raw; borrowed. SIEVE has the extensions of the language. */

@@ -139,7 +139,7 @@ static bool recipients(struct str lines, char **rcpts, size_t *n_r, struct err *
 static struct line_way way(struct send *s)
 {
     return (struct line_way){
-        .account = s->account, .submission = true, .options = &s->stream_options, .ask = ask, .arg = s};
+        .account = s->account, .service = SERVICE_SUBMISSION, .options = &s->stream_options, .ask = ask, .arg = s};
 }
 
 static void hang_up(struct smtp **smtp, struct stream **stream)
@@ -151,7 +151,7 @@ static void hang_up(struct smtp **smtp, struct stream **stream)
 static bool log_in(struct send *s, struct smtp **smtp_r, struct stream **stream_r, struct err *err)
 {
     const struct endpoint *out = &s->account->out;
-    bool login = account_login(s->account, true) != LOGIN_NOTHING;
+    bool login = account_login(s->account, SERVICE_SUBMISSION) != LOGIN_NOTHING;
     struct line_way w = way(s);
     for (bool last = false;; last = true) {
         if (!line_open(&w, &s->secret, stream_r, err))

@@ -1,9 +1,10 @@
 /* sieve -c FILE --store DIR ACCOUNT: works on the scripts of the account's ManageSieve server. The channel to the store
  * is fd 3.
  *
- * READY; then SIEVE -> SIEVE_DONE, one after the other, with SECRET_ASK -> SECRET in between. The line is kept for the
- * next request; a minute without one ends the program. It has one account's configuration, the secret and the fd of a
- * script, a network limited to one port, and no file it could open for writing. */
+ * SETTING (where the server is); READY; then SIEVE -> SIEVE_DONE, one after the other, with SECRET_ASK -> SECRET in
+ * between. The line is kept for the next request; a minute without one ends the program. It has one account's
+ * configuration, the secret and the fd of a script, a network limited to one port, and no file it could open for
+ * writing. */
 #include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
@@ -21,6 +22,7 @@
 #define TELL_MS 60000
 
 struct program {
+    struct conf *conf;
     const struct account *account;
     struct stream_options options;
     struct chan *chan;
@@ -81,22 +83,25 @@ static void hang_up(struct program *p)
 
 static struct line_way way(struct program *p)
 {
-    return (struct line_way){.account = p->account, .sieve = true, .options = &p->options, .ask = ask, .arg = p};
+    return (struct line_way){
+        .account = p->account, .service = SERVICE_SIEVE, .options = &p->options, .ask = ask, .arg = p};
 }
 
 static bool log_in(struct program *p, struct err *err)
 {
     const struct endpoint *ep = &p->account->sieve;
-    bool login = account_sieve_login(p->account) != LOGIN_NOTHING;
+    bool login = account_login(p->account, SERVICE_SIEVE) != LOGIN_NOTHING;
+    bool known = !login && ep->tls == TLS_NONE && account_tunnel(p->account, SERVICE_SIEVE)[0];
     struct line_way w = way(p);
     *err = p->unfit;
     for (bool last = false; err->kind == ERR_NONE; last = true) {
         if (!line_open(&w, &p->secret, &p->stream, err))
             return false;
         p->session = managesieve_new(p->stream, ep->host);
-        if (managesieve_greet(p->session, ep->tls == TLS_STARTTLS, err) &&
-            (!login ||
-             managesieve_login(p->session, account_sieve_user(p->account), &p->secret, ep->tls == TLS_NONE, err)))
+        if (known ? managesieve_enter(p->session, err)
+                  : managesieve_greet(p->session, ep->tls == TLS_STARTTLS, err) &&
+                        (!login || managesieve_login(p->session, account_user(p->account, SERVICE_SIEVE), &p->secret,
+                                                     ep->tls == TLS_NONE, err)))
             return true;
         hang_up(p);
         if (!(last ? line_refused : line_again)(&w, &p->secret, err))
@@ -223,8 +228,24 @@ static bool run(struct program *p, struct err *err)
 
 /* ---- Start -------------------------------------------------------------------------------------- */
 
-static bool confine(struct program *p, const struct conf *conf, struct err *err)
+/* The option may have been set since the file was written, and the sandbox is made for that server alone. */
+static bool take_server(struct program *p, struct err *err)
 {
+    struct line line;
+    struct msg m;
+    unsigned number = 1;
+    int r = chan_wait(p->chan, clock_mono_ms() + TELL_MS, &m, err);
+    if (r <= 0 || m.kind != MSG_SETTING || line_next(&m.u.SETTING.line, "", &number, &line, err) != 1)
+        return err->kind != ERR_NONE ? false : err_set(err, ERR_CHANNEL, "the store does not say where the server is");
+    bool ok = conf_run(p->conf, &line, err);
+    line_fini(&line);
+    return ok && (p->account->sieve.proto == PROTO_SIEVE ||
+                  err_set(err, ERR_NO_ACCOUNT, "account %s has no server of scripts", p->account->name));
+}
+
+static bool confine(struct program *p, struct err *err)
+{
+    const struct conf *conf = p->conf;
     char report[200];
     p->options = (struct stream_options){.connect_ms = (int)conf->connect_timeout * 1000,
                                          .answer_ms = (int)conf->timeout * 1000,
@@ -249,16 +270,17 @@ int main(int argc, char **argv)
     bool ok = conf_program(argc, argv, true, &p, &err);
     if (ok) {
         log_open("sieve", (enum log_level)p.conf->log_level);
+        s.conf = p.conf;
         s.account = conf_account(p.conf, p.account);
-        if (s.account == NULL || s.account->sieve.proto != PROTO_SIEVE)
-            ok = err_set(&err, ERR_NO_ACCOUNT, "account %s has no server of scripts in %s", p.account, p.conf->file);
+        if (s.account == NULL)
+            ok = err_set(&err, ERR_NO_ACCOUNT, "no account %s in %s", p.account, p.conf->file);
     }
     if (ok && fcntl(IPC_CHANNEL_FD, F_GETFD) < 0)
         ok = err_set(&err, ERR_USAGE, "sieve is started by the store, with its channel on descriptor %d",
                      IPC_CHANNEL_FD);
     if (ok) {
         s.chan = chan_new(IPC_CHANNEL_FD, ROLE_SIEVE, ROLE_STORE);
-        ok = confine(&s, p.conf, &err) && run(&s, &err);
+        ok = take_server(&s, &err) && confine(&s, &err) && run(&s, &err);
     }
     if (!ok)
         log_msg(LOG_ERROR, "%s", err.text);

@@ -152,9 +152,8 @@ static bool run(struct spawn *s, const struct secret_order *o, const struct secr
         return err_set(err, ERR_NO_ACCOUNT, "no such account");
     if (pipe2(errors, O_CLOEXEC) != 0)
         return err_sys(err, ERR_SECRET, errno, "cannot make a pipe for a command");
-    bool ok = token != NULL
-                  ? secret_keep(a, token, errors[1], &pid, err)
-                  : secret_source(a, o->service == SERVICE_SUBMISSION, o->need, errors[1], fd_r, &end, &pid, err);
+    bool ok = token != NULL ? secret_keep(a, token, errors[1], &pid, err)
+                            : secret_source(a, (enum service)o->service, o->need, errors[1], fd_r, &end, &pid, err);
     close(errors[1]);
     if (ok && pid != 0)
         command_add(s, o, pid, end, errors[0]);

@@ -450,6 +450,7 @@ void sieve_started(struct acct *, uint64_t tag, int fd);
 bool sieve_exited(struct acct *, uint64_t tag, struct str text); /* false: not ours */
 /* What it asked spawn for, by the tag of SECRET_GET; false: not its own. Takes fd over where it is. tag 0: typed. */
 bool sieve_secret(struct acct *, uint64_t tag, int fd, enum err_kind, struct str text);
+void sieve_moved(struct acct *); /* option sieve is another now */
 void sieve_free(struct acct *);
 
 /* A file of the outbox directory by the name an intent carries; -1 with *err. */

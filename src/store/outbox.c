@@ -653,7 +653,7 @@ static void send_message(void *arg, struct msg *m)
     if (ok && m->kind == MSG_READY && s->phase == SEND_STARTING) {
         s->phase = SEND_READY;
         /* It asks for the password first where it needs one, and takes the mail when it has it. */
-        enum login login = account_login(a->conf, true);
+        enum login login = account_login(a->conf, SERVICE_SUBMISSION);
         if (login != LOGIN_PASSWORD && login != LOGIN_TOKEN)
             deliver(a);
     } else if (ok && m->kind == MSG_SECRET_ASK && m->u.SECRET_ASK.service == SERVICE_SUBMISSION) {

@@ -462,7 +462,8 @@ static bool setting_ok(const struct line *line)
     const char *word = line->n > 0 ? line->words[0] : "";
     bool set = (strcmp(word, "set") == 0 || strcmp(word, "unset") == 0) && line->n >= 4 &&
                strcmp(line->words[1], "-a") == 0 &&
-               (strcmp(line->words[3], "cache") == 0 || strcmp(line->words[3], "cache-size") == 0);
+               (strcmp(line->words[3], "cache") == 0 || strcmp(line->words[3], "cache-size") == 0 ||
+                strcmp(line->words[3], "sieve") == 0);
     set = set || (strcmp(word, "set") == 0 && line->n >= 2 && strcmp(line->words[1], "threads-by-subject") == 0);
     static const char *const words[] = {"mailbox", "tag-keyword", "rule"};
     for (size_t i = 0; i < COUNT(words); i++)
@@ -480,9 +481,14 @@ static void on_setting(struct client *c, struct msg *m)
     int got = line_next(&rest, "", &number, &line, &err);
     bool ok = got > 0 && (setting_ok(&line) || err_set(&err, ERR_USAGE, "it takes effect when tuimail starts"));
     bool rule = ok && strcmp(line.words[0], "rule") == 0;
+    struct acct *scripts = ok && !rule && line.n >= 4 && strcmp(line.words[3], "sieve") == 0
+                               ? server_acct(c->srv, str_z(line.words[2]))
+                               : NULL;
     if (rule)
         rules_change(c->srv->rules);
-    ok = ok && conf_run(c->srv->conf, &line, &err);
+    ok = ok && (rule && q->drop ? conf_rule_drop(c->srv->conf, &line, &err) : conf_run(c->srv->conf, &line, &err));
+    if (ok && scripts)
+        sieve_moved(scripts);
     if (rule)
         rules_changed(c->srv->rules);
     if (rule && ok)

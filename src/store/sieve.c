@@ -117,8 +117,7 @@ static void ask_secret(struct acct *a, const struct m_SECRET_ASK *q)
     s->secret_tag = server_id(a->srv);
     s->need = q->need;
     acct_command(a, SERVICE_SIEVE, s->secret_tag);
-    /* The account's own: by the service it has it for. */
-    SPAWN(a->srv, SECRET_GET, .account = str_z(a->name), .service = SERVICE_INCOMING, .tag = s->secret_tag,
+    SPAWN(a->srv, SECRET_GET, .account = str_z(a->name), .service = SERVICE_SIEVE, .tag = s->secret_tag,
           .need = q->need, .refused = q->refused);
 }
 
@@ -187,12 +186,31 @@ static void sieve_gone(void *arg, const struct err *err)
 
 static const struct peer_ops sieve_ops = {.message = sieve_message, .gone = sieve_gone};
 
+/* The program reads tuimailrc itself; the option may be another by now. */
+static void tell_server(struct acct *a)
+{
+    struct buf value = BUF_INIT(4096), line = BUF_INIT(8192);
+    option_get(a->srv->conf, a->conf, option_find("sieve"), &value);
+    buf_addf(&line, "set -a %s sieve ", a->name);
+    line_quote(buf_str(&value), &line);
+    PEER_SEND(a->sieving->peer, -1, SETTING, .line = buf_str(&line));
+    buf_fini(&value);
+    buf_fini(&line);
+}
+
 void sieve_started(struct acct *a, uint64_t tag, int fd)
 {
-    if (!a->sieving || a->sieving->tag != tag || a->sieving->peer)
+    if (!a->sieving || a->sieving->tag != tag || a->sieving->peer) {
         close(fd);
-    else
-        a->sieving->peer = peer_new(a->srv->loop, fd, ROLE_SIEVE, &sieve_ops, a);
+        return;
+    }
+    a->sieving->peer = peer_new(a->srv->loop, fd, ROLE_SIEVE, &sieve_ops, a);
+    tell_server(a);
+}
+
+void sieve_moved(struct acct *a)
+{
+    ended(a, ERR_CANCELED, "the server of the scripts is another one now");
 }
 
 bool sieve_exited(struct acct *a, uint64_t tag, struct str text)

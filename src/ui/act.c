@@ -18,10 +18,8 @@ struct part { /* one intent of a batch */
     uint32_t req;
 };
 
-#define ONCE 0x80000000u     /* in a number of steps: they are not done again */
-#define OF_ALIAS 0x40000000u /* none of the store: an alias (alias.c) */
+#define ONCE 0x80000000u /* in a number of steps: they are not done again */
 
-/* The next undo takes back so many of the store's steps. */
 void ui_undo_step(struct ui *ui, unsigned steps, bool once)
 {
     if (ui->nundo == COUNT(ui->undo_groups))
@@ -29,11 +27,6 @@ void ui_undo_step(struct ui *ui, unsigned steps, bool once)
     ui->undo_groups[ui->nundo++] = steps | (once ? ONCE : 0);
     ui->undo_steps++;
     ui->nredo = 0;
-}
-
-void ui_undo_alias(struct ui *ui)
-{
-    ui_undo_step(ui, OF_ALIAS, false);
 }
 
 static void batch_end(struct ui *ui, struct batch *b)
@@ -486,10 +479,12 @@ static bool undo(struct ui *ui, bool redo, struct err *err)
         ui_note(ui, NOTE_WARNING, "what went to another account is not done again: choose it and move or copy it anew");
         return true;
     }
+    if ((groups & UNDO_RULE) && !rule_undo(ui, redo, err))
+        return false;
     *from_n -= *from_n > 0;
-    if (groups & OF_ALIAS)
+    if (groups & UNDO_ALIAS)
         alias_undo(ui, redo);
-    for (unsigned i = 0; i < (groups & ~(ONCE | OF_ALIAS)); i++) {
+    for (unsigned i = 0; i < (groups & ~(ONCE | UNDO_ALIAS | UNDO_RULE)); i++) {
         uint32_t req = ui_request(ui, on_undone, NULL);
         if (!SEND(ui->client->chan, -1, err, UNDO, .req = req, .redo = redo))
             return false;

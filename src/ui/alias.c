@@ -125,7 +125,7 @@ static bool set(struct ui *ui, const char *name, const char *value, struct err *
     }
     log->list[log->n++] = c;
     log->at = log->n;
-    ui_undo_alias(ui);
+    ui_undo_step(ui, UNDO_ALIAS, false);
     ui_note(ui, NOTE_INFO, "%s is %s · u undo", name, value);
     return true;
 }

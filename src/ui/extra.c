@@ -18,6 +18,7 @@ void extra_free(struct ui *ui)
     listmenu_free(ui);
     scripts_free(ui);
     rule_free(ui);
+    rules_kept_free(ui);
     query_free(ui);
     helper_end(&ui_extra(ui)->leaving);
     ui_tool_end(ui);

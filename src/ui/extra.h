@@ -45,13 +45,15 @@ void ui_transfer(struct ui *, struct refs *refs, const struct action *);
 void ui_transfer_end(struct ui *);
 bool ui_transfer_stop(struct ui *); /* by the user: what is there stays; false: none is under way */
 void ui_transfer_words(const struct ui *, struct buf *out);
-/* Steps of the store that only a new action does again. */
+/* The next undo takes back so many of the store's steps, or what is none of the store's; once: only a new action does
+ * them again. */
+#define UNDO_ALIAS 0x40000000u
+#define UNDO_RULE 0x20000000u
 void ui_undo_step(struct ui *, unsigned steps, bool once);
 
 /* ---- alias.c ---- */
 void alias_free(struct ui *);
 void alias_undo(struct ui *, bool redo);
-void ui_undo_alias(struct ui *); /* act.c: the next undo is of an alias */
 
 /* ---- listmenu.c ---- */
 void listmenu_free(struct ui *);
@@ -64,7 +66,9 @@ void query_start(struct ui *);
 void query_addresses(struct ui *, struct str prefix, struct founds *);
 void query_free(struct ui *);
 
-/* ---- sieve.c, rule.c ---- */
+/* ---- sieve.c, rule.c, rule_kept.c ---- */
+bool rule_undo(struct ui *, bool redo, struct err *); /* false: not yet, it stays the next one */
+void rules_kept_free(struct ui *);
 void scripts_free(struct ui *);
 bool scripts_key(struct ui *, ckey); /* in POPUP_SCRIPTS */
 void rule_free(struct ui *);
@@ -161,6 +165,7 @@ struct extra {
     struct list_menu *listmenu;
     struct scripts *scripts;
     struct rule_draft *rule;
+    struct rules_kept *rules;
     struct queries *queries;
     struct helper *leaving; /* asks a list's host */
     bool terminal_taken;

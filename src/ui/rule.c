@@ -4,10 +4,10 @@
 
 #include <unistd.h>
 
-#include "client/script.h"
 #include "mail/sieve.h"
 #include "mail/utf7.h"
 
+enum { IDS_AT_ONCE = 4000 };
 enum condition { OF_LIST, OF_FROM, OF_TO, OF_SUBJECT, CONDITIONS };
 static const struct {
     ckey key;
@@ -23,16 +23,18 @@ struct rule_draft {
     char *values[CONDITIONS];
     bool on[CONDITIONS];
     char *folder, *server_name; /* as shown; UTF-8 with what the server puts before it. NULL: it stays */
-    uint64_t box;
     char *tag;
     bool read, flag, stop;
     /* on its way to the server */
     char *script;
-    bool fresh; /* there is no active one */
-    struct buf block, needs, can, text;
+    bool fresh, made; /* none is active; none has the name either */
+    struct buf block, needs, can, before, text;
     /* what it fits already */
     struct helper *search;
     struct refs refs;
+    size_t at; /* those before it have it done to them */
+    uint32_t count;
+    uint64_t group;
 };
 
 static void set_text(char **at, const char *z)
@@ -52,7 +54,7 @@ void rule_free(struct ui *ui)
     char **all[] = {&r->folder, &r->server_name, &r->tag, &r->script};
     for (size_t i = 0; i < COUNT(all); i++)
         free(*all[i]);
-    struct buf *bufs[] = {&r->block, &r->needs, &r->can, &r->text};
+    struct buf *bufs[] = {&r->block, &r->needs, &r->can, &r->before, &r->text};
     for (size_t i = 0; i < COUNT(bufs); i++)
         buf_fini(bufs[i]);
     helper_end(&r->search);
@@ -121,7 +123,7 @@ bool run_make_rule(void *context, const struct cmd_args *args, struct err *err)
     struct buf own = BUF_INIT(400);
     r->account = row->ref.account;
     r->block = r->needs = r->can = BUF_INIT(16384);
-    r->text = BUF_INIT(SCRIPT_TEXT_MAX / 2);
+    r->before = r->text = BUF_INIT(SCRIPT_TEXT_MAX / 2);
     r->values[OF_LIST] = list_of(row->list_id);
     if (row->from_addr.n)
         r->values[OF_FROM] = mem_dup_n(row->from_addr.p, row->from_addr.n);
@@ -180,7 +182,6 @@ static void on_folder(struct ui *ui, void *arg, const struct pick_item *item)
         mail_utf7_decode(row.name, &name);
         set_text(&r->folder, box->path);
         set_text(&r->server_name, buf_z(&name));
-        r->box = box->id;
     }
     buf_fini(&name);
     if (r)
@@ -221,29 +222,62 @@ static void rule_query(const struct rule_draft *r, struct buf *out)
     }
 }
 
-static void do_now(struct ui *ui, void *arg, bool yes)
+static void do_more(struct ui *ui);
+
+static void on_more(struct ui *ui, void *arg, const struct msg *m)
 {
     struct rule_draft *r = ui_extra(ui)->rule;
     (void)arg;
-    if (r && yes) {
-        struct buf tags = BUF_INIT(300);
-        uint32_t flags = (r->read ? FLAG_SEEN : 0u) | (r->flag ? FLAG_FLAGGED : 0u);
-        if (r->tag) {
-            buf_addf(&tags, "+%s", r->tag);
-            ui_act_on(ui, r->refs.list, r->refs.n,
-                      &(struct action){.kind = INTENT_TAGS, .verb = "tagged", .arg = buf_z(&tags)}, r->folder || flags);
-        }
-        if (flags)
-            ui_act_on(ui, r->refs.list, r->refs.n,
-                      &(struct action){.kind = INTENT_FLAGS, .verb = "marked", .set = flags}, r->folder != NULL);
-        if (r->folder)
-            ui_act_on(ui, r->refs.list, r->refs.n,
-                      &(struct action){
-                          .kind = INTENT_MOVE, .verb = "moved", .where = r->folder, .target = r->box, .hide = true},
-                      false);
-        buf_fini(&tags);
+    ui_lists_stale(ui);
+    ui->boxes.stale = true;
+    if (!r)
+        return;
+    if (m && m->kind == MSG_INTENT_OK) {
+        r->count += m->u.INTENT_OK.count;
+        r->group = m->u.INTENT_OK.group;
+        do_more(ui);
+        return;
     }
+    if (m && m->kind == MSG_REFUSED)
+        ui_note(ui, NOTE_ERROR, "%.*s", STR_FMT(m->u.REFUSED.text));
+    if (r->count)
+        ui_undo_step(ui, 1, false);
     rule_free(ui);
+}
+
+/* The next of the messages, all of them one step of undo. */
+static void do_more(struct ui *ui)
+{
+    struct rule_draft *r = ui_extra(ui)->rule;
+    struct err err = ERR_INIT;
+    struct buf ids = BUF_INIT(32768), tags = BUF_INIT(300);
+    for (unsigned n = 0; r->at < r->refs.n && n < IDS_AT_ONCE; n++)
+        ipc_ids_add(&ids, r->refs.list[r->at++].id);
+    if (r->tag)
+        buf_addf(&tags, "+%s", r->tag);
+    if (ids.n == 0) {
+        ui_note(ui, NOTE_INFO, "done to %u message%s · u undo", r->count, r->count == 1 ? "" : "s");
+        if (r->count)
+            ui_undo_step(ui, 1, false);
+        rule_free(ui);
+    } else if (!SEND(ui->client->chan, -1, &err, RULES_DO, .req = ui_request(ui, on_more, NULL),
+                     .account = str_z(ui->accts.list[r->account].name), .msgs = buf_str(&ids),
+                     .folder = str_z(r->folder ? r->folder : ""), .tags = buf_str(&tags),
+                     .flags = (r->read ? FLAG_SEEN : 0u) | (r->flag ? FLAG_FLAGGED : 0u), .group = r->group)) {
+        ui_note_err(ui, &err);
+        rule_free(ui);
+    }
+    buf_fini(&ids);
+    buf_fini(&tags);
+}
+
+static void do_now(struct ui *ui, void *arg, bool yes)
+{
+    (void)arg;
+    if (ui_extra(ui)->rule && yes && ui_online(ui))
+        do_more(ui);
+    else
+        rule_free(ui);
 }
 
 static void on_hit(struct ui *ui, void *arg, struct helper *h, struct msg *m)
@@ -270,12 +304,18 @@ static void on_hit(struct ui *ui, void *arg, struct helper *h, struct msg *m)
 }
 
 /* The rule is kept: is there older mail that it fits? */
-static void kept(struct ui *ui, const char *where)
+static void kept(struct ui *ui, const char *script, const char *where)
 {
     struct rule_draft *r = ui_extra(ui)->rule;
     struct buf query = BUF_INIT(8000);
     struct err err = ERR_INIT;
-    ui_note(ui, NOTE_INFO, "the rule is kept %s", where);
+    rule_kept(ui, &(struct kept_rule){.account = ui->accts.list[r->account].name,
+                                      .script = script,
+                                      .made = r->made,
+                                      .activated = r->fresh,
+                                      .before = buf_str(&r->before),
+                                      .after = buf_str(&r->text)});
+    ui_note(ui, NOTE_INFO, "the rule is kept %s · u undo", where);
     rule_query(r, &query);
     if (!r->folder && !r->tag && !r->read && !r->flag) {
         rule_free(ui);
@@ -313,7 +353,7 @@ static void on_setting(struct ui *ui, void *arg, const struct msg *m)
     if (m && m->kind == MSG_REFUSED)
         ui_note(ui, NOTE_WARNING, "the rule is kept, and used when tuimail starts again: %.*s",
                 STR_FMT(m->u.REFUSED.text));
-    kept(ui, "in the file of option rule-file");
+    kept(ui, NULL, "in the file of option rule-file");
 }
 
 static void on_keep_here(struct ui *ui, void *arg, bool yes)
@@ -334,10 +374,28 @@ static void on_keep_here(struct ui *ui, void *arg, bool yes)
 }
 
 /* ---- Kept on the server ------------------------------------------------------------------------- */
-static void failed(struct ui *ui, const struct script_answer *a)
+/* The server cannot have it, or is not there: here it works as well. */
+static void keep_here_instead(struct ui *ui, const struct err *why)
 {
-    ui_note_err(ui, &a->err);
-    rule_free(ui);
+    struct rule_draft *r = ui_extra(ui)->rule;
+    struct buf detail = BUF_INIT(SCRIPT_TEXT_MAX);
+    set_text(&r->script, NULL);
+    buf_reset(&r->before);
+    buf_reset(&r->text);
+    r->fresh = r->made = false;
+    local_line(ui, r, &r->text);
+    buf_addf(&detail, "%s\n%s", why->text, buf_z(&r->text));
+    ui_confirm(ui, "The server does not take it. Keep the rule here, for mail that comes while tuimail runs?",
+               buf_z(&detail), on_keep_here, NULL);
+    buf_fini(&detail);
+}
+
+static void ask(struct ui *ui, enum sieve_verb verb, struct str text, script_fn *fn)
+{
+    struct rule_draft *r = ui_extra(ui)->rule;
+    const char *name = verb == SIEVE_LIST ? "" : r->script;
+    if (!script_ask(ui, ui->accts.list[r->account].name, verb, name, "", text, fn, NULL))
+        rule_free(ui);
 }
 
 static void on_active(struct ui *ui, void *arg, struct script_answer *a)
@@ -345,10 +403,12 @@ static void on_active(struct ui *ui, void *arg, struct script_answer *a)
     (void)arg;
     if (!ui_extra(ui)->rule)
         return;
-    if (a->ok)
-        kept(ui, "in a new script on the server");
-    else
-        failed(ui, a);
+    if (a->ok) {
+        kept(ui, ui_extra(ui)->rule->script, "on the server, in a script that is active now");
+    } else { /* the script is there: what is left is to be seen there */
+        ui_note_err(ui, &a->err);
+        rule_free(ui);
+    }
 }
 
 static void on_kept(struct ui *ui, void *arg, struct script_answer *a)
@@ -358,20 +418,35 @@ static void on_kept(struct ui *ui, void *arg, struct script_answer *a)
     if (!r)
         return;
     if (!a->ok)
-        failed(ui, a);
+        keep_here_instead(ui, &a->err);
     else if (!r->fresh)
-        kept(ui, "in the script on the server");
-    else if (!script_ask(ui, ui->accts.list[r->account].name, SIEVE_ACTIVATE, r->script, "", STR(""), on_active, NULL))
-        rule_free(ui);
+        kept(ui, r->script, "in the script on the server");
+    else
+        ask(ui, SIEVE_ACTIVATE, STR(""), on_active);
+}
+
+static void on_script(struct ui *, void *, struct script_answer *);
+
+/* Time has passed while the question stood there. */
+static void on_looked(struct ui *ui, void *arg, struct script_answer *a)
+{
+    struct rule_draft *r = ui_extra(ui)->rule;
+    if (r && a->ok && script_same(buf_str(&a->text), buf_str(&r->before)))
+        ask(ui, SIEVE_PUT, buf_str(&r->text), on_kept);
+    else
+        on_script(ui, arg, a);
 }
 
 static void on_keep_there(struct ui *ui, void *arg, bool yes)
 {
     struct rule_draft *r = ui_extra(ui)->rule;
     (void)arg;
-    if (!r || !yes ||
-        !script_ask(ui, ui->accts.list[r->account].name, SIEVE_PUT, r->script, "", buf_str(&r->text), on_kept, NULL))
+    if (!r || !yes)
         rule_free(ui);
+    else if (r->made)
+        ask(ui, SIEVE_PUT, buf_str(&r->text), on_kept);
+    else
+        ask(ui, SIEVE_GET, STR(""), on_looked);
 }
 
 static void on_script(struct ui *ui, void *arg, struct script_answer *a)
@@ -382,16 +457,21 @@ static void on_script(struct ui *ui, void *arg, struct script_answer *a)
     if (!r)
         return;
     if (!a->ok) {
-        failed(ui, a);
+        keep_here_instead(ui, &a->err);
         return;
     }
+    buf_reset(&r->before);
+    buf_reset(&r->text);
+    buf_adds(&r->before, buf_str(&a->text));
     if (!sieve_add(buf_str(&a->text), buf_str(&r->block), buf_str(&r->needs), &r->text)) {
         ui_note(ui, NOTE_ERROR, "the script %s is too long for one more rule", r->script);
         rule_free(ui);
         return;
     }
     snprintf(question, sizeof question,
-             r->fresh ? "Begin the script %.80s with this, and activate it?" : "Add this to the script %.80s?",
+             r->made    ? "Begin the script %.80s with this, and activate it?"
+             : r->fresh ? "Add this to the script %.80s, and activate it?"
+                        : "Add this to the script %.80s?",
              r->script);
     ui_confirm(ui, question, buf_z(&r->block), on_keep_there, NULL);
 }
@@ -407,7 +487,7 @@ static void on_scripts(struct ui *ui, void *arg, struct script_answer *a)
     if (!r)
         return;
     if (!a->ok) {
-        failed(ui, a);
+        keep_here_instead(ui, &a->err);
         return;
     }
     set_text(&r->script, NULL);
@@ -419,6 +499,7 @@ static void on_scripts(struct ui *ui, void *arg, struct script_answer *a)
         taken = taken || (kind == '-' && str_eqz(value, "tuimail"));
     }
     r->fresh = r->script == NULL;
+    r->made = r->fresh && !taken;
     if (r->fresh)
         set_text(&r->script, "tuimail");
     const struct sieve_rule rule = {.list_id = r->on[OF_LIST] ? r->values[OF_LIST] : "",
@@ -432,13 +513,12 @@ static void on_scripts(struct ui *ui, void *arg, struct script_answer *a)
                                     .stop = r->stop};
     bool ok = sieve_rule_block(&rule, buf_str(&r->can), &r->block, &r->needs, &err);
     if (!ok) {
-        ui_note_err(ui, &err);
-        rule_free(ui);
-    } else if (r->fresh && !taken) {
+        keep_here_instead(ui, &err);
+    } else if (r->made) {
         struct script_answer none = {.ok = true, .text = BUF_INIT(1)};
         on_script(ui, NULL, &none);
-    } else if (!script_ask(ui, ui->accts.list[r->account].name, SIEVE_GET, r->script, "", STR(""), on_script, NULL)) {
-        rule_free(ui);
+    } else {
+        ask(ui, SIEVE_GET, STR(""), on_script);
     }
 }
 
@@ -460,8 +540,7 @@ static void keep(struct ui *ui, struct rule_draft *r)
     ui_popup_close(ui);
     if (on_server(ui, r)) {
         ui_note(ui, NOTE_INFO, "asking for the script ...");
-        if (!script_ask(ui, ui->accts.list[r->account].name, SIEVE_LIST, "", "", STR(""), on_scripts, NULL))
-            rule_free(ui);
+        ask(ui, SIEVE_LIST, STR(""), on_scripts);
     } else {
         local_line(ui, r, &r->text);
         ui_confirm(ui, "Keep this rule?", buf_z(&r->text), on_keep_here, NULL);

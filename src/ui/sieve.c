@@ -7,7 +7,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "client/script.h"
 #include "mail/sieve.h"
 
 enum { EDITED_MAX = SCRIPT_TEXT_MAX / 2 };
@@ -79,8 +78,8 @@ struct scripts {
     struct buf gone_text;
     /* the one that is edited */
     char *edited, *path;
-    struct buf was; /* what the server has of it */
-    bool fresh;     /* the server has none of that name */
+    struct buf was, text; /* what the server had of it; what it is to have */
+    bool fresh;           /* the server has none of that name */
 };
 
 static struct scripts *scripts_of(struct ui *ui)
@@ -88,7 +87,7 @@ static struct scripts *scripts_of(struct ui *ui)
     struct extra *x = ui_extra(ui);
     if (!x->scripts) {
         x->scripts = mem_new(sizeof *x->scripts);
-        x->scripts->gone_text = x->scripts->was = BUF_INIT(SCRIPT_TEXT_MAX);
+        x->scripts->gone_text = x->scripts->was = x->scripts->text = BUF_INIT(SCRIPT_TEXT_MAX);
     }
     return x->scripts;
 }
@@ -110,6 +109,7 @@ void scripts_free(struct ui *ui)
         put(all[i], NULL);
     buf_fini(&s->gone_text);
     buf_fini(&s->was);
+    buf_fini(&s->text);
     free(s);
     ui_extra(ui)->scripts = NULL;
 }
@@ -243,6 +243,48 @@ static void on_put(struct ui *ui, void *arg, struct script_answer *a)
     }
 }
 
+static void give(struct ui *ui)
+{
+    struct scripts *s = scripts_of(ui);
+    ui_note(ui, NOTE_INFO, "giving %s to the server ...", s->edited);
+    if (!script_ask(ui, s->account, SIEVE_PUT, s->edited, "", buf_str(&s->text), on_put, NULL))
+        edit_end(ui, true);
+}
+
+static void on_replace(struct ui *ui, void *arg, bool yes)
+{
+    struct scripts *s = scripts_of(ui);
+    (void)arg;
+    if (!s->path)
+        return;
+    if (yes) {
+        give(ui);
+    } else {
+        ui_note(ui, NOTE_WARNING, "not on the server; your text is in %s", s->path);
+        edit_end(ui, true);
+        list_again(ui);
+    }
+}
+
+/* Another program may have written it while the editor was open. */
+static void on_look(struct ui *ui, void *arg, struct script_answer *a)
+{
+    struct scripts *s = scripts_of(ui);
+    bool none = !a->ok && a->err.kind == ERR_NO_FILE;
+    if (!s->path)
+        return;
+    if (!a->ok && !none)
+        on_put(ui, arg, a);
+    else if (none ? s->fresh : !s->fresh && script_same(buf_str(&a->text), buf_str(&s->was)))
+        give(ui);
+    else
+        ui_confirm(ui,
+                   none       ? "It is gone from the server meanwhile. Put yours there?"
+                   : s->fresh ? "The server has a script of that name. Put yours in its place?"
+                              : "It was changed on the server meanwhile. Put yours in its place?",
+                   s->edited, on_replace, NULL);
+}
+
 static void on_edited(struct ui *ui, void *arg, int status, struct str output)
 {
     struct scripts *s = scripts_of(ui);
@@ -263,8 +305,9 @@ static void on_edited(struct ui *ui, void *arg, int status, struct str output)
         edit_end(ui, false);
         list_again(ui);
     } else {
-        ui_note(ui, NOTE_INFO, "giving %s to the server ...", s->edited);
-        if (!script_ask(ui, s->account, SIEVE_PUT, s->edited, "", buf_str(&text), on_put, NULL))
+        buf_reset(&s->text);
+        buf_adds(&s->text, buf_str(&text));
+        if (!script_ask(ui, s->account, SIEVE_GET, s->edited, "", STR(""), on_look, NULL))
             edit_end(ui, true);
     }
     buf_fini(&text);

@@ -213,6 +213,24 @@ plugin {{
 """
 
 
+RELAY = """import socket, sys, threading, os
+s = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
+def up():
+    while True:
+        data = os.read(0, 65536)
+        if not data:
+            s.shutdown(socket.SHUT_WR)
+            return
+        s.sendall(data)
+threading.Thread(target=up, daemon=True).start()
+while True:
+    data = s.recv(65536)
+    if not data:
+        break
+    os.write(1, data)
+"""
+
+
 def deliver(port, recipient, message, sender="sender@example.org"):
     with contextlib.closing(smtplib.LMTP("127.0.0.1", port)) as lmtp:
         lmtp.sendmail(sender, [recipient], message)
@@ -416,6 +434,13 @@ class Server(Outside):
                                         stdout=open(os.path.join(self.dir, "stdout"), "w"), stderr=subprocess.STDOUT,
                                         start_new_session=True)
         self.wait_for("imap", "imaps", "pop3", "pop3s", "lmtp", "submission", *(["sieve"] if self.sieve else []))
+
+    def relay_to(self, port):
+        """A command whose standard input and output are a connection to that port."""
+        path = os.path.join(self.dir, "relay.py")
+        with open(path, "w") as f:
+            f.write(RELAY)
+        return "exec python3 %s %d" % (path, port)
 
     def close(self):
         """For good: its log process alone would take a second to end."""

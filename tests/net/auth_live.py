@@ -30,22 +30,6 @@ passdb {
   mechanisms = external
 }
 """
-RELAY = """import socket, sys, threading, os
-s = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
-def up():
-    while True:
-        data = os.read(0, 65536)
-        if not data:
-            s.shutdown(socket.SHUT_WR)
-            return
-        s.sendall(data)
-threading.Thread(target=up, daemon=True).start()
-while True:
-    data = s.recv(65536)
-    if not data:
-        break
-    os.write(1, data)
-"""
 
 
 @contextlib.contextmanager
@@ -56,9 +40,6 @@ def server(**options):
             MAIL, MAIL if os.geteuid() == 0 else os.getegid())
         s = Server(path, **options)
         s.top = root
-        with open(os.path.join(root, "relay.py"), "w") as f:
-            f.write(RELAY)
-        s.relay_to = lambda port: "exec python3 %s/relay.py %d" % (root, port)
         try:
             yield s
         finally:

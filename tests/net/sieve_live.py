@@ -13,6 +13,8 @@ FILES = 'require ["fileinto", "mailbox"];\r\nif header :contains "subject" "repo
 BROKEN = 'require "fileinto";\nif header :contains "subject" {\n  keep;\n}\n'
 
 
+# For the program without its master: what auth answers elsewhere.
+OWNER = "mail_uid = %s\nmail_gid = %s\n" % (("mail", "mail") if os.geteuid() == 0 else (os.geteuid(), os.getegid()))
 SERVER = []
 
 
@@ -21,15 +23,15 @@ def server():
     if not SERVER:
         stack = contextlib.ExitStack()
         d = stack.enter_context(tap.directory())
-        SERVER.append((stack.enter_context(contextlib.closing(dovecot.Server(os.path.join(d, "dovecot"), sieve=True))), d, stack))
+        SERVER.append((stack.enter_context(contextlib.closing(dovecot.Server(os.path.join(d, "dovecot"), sieve=True, extra=OWNER))), d, stack))
     return SERVER[0]
 
 
-def user_of(name, url="sieve", host="localhost:%d", password="secret"):
+def user_of(name, url="sieve", host="localhost:%d", password="secret", lines=""):
     s, d, _ = server()
-    user = User(os.path.join(d, name + url + password), s, name)
+    user = User(os.path.join(d, name + url + password + str(len(os.listdir(d)))), s, name)
     with open(user.rc, "a") as f:
-        f.write("set -a work sieve %s://%s\n" % (url, host % s.info["sieve"] if "%" in host else host))
+        f.write("set -a work sieve %s://%s\n%s" % (url, host % s.info["sieve"] if "%" in host else host, lines))
     with open(user.password, "w") as f:
         f.write(password + "\n")
     return s, user
@@ -85,6 +87,32 @@ def test_no_login():
     tap.equal(user.run("sieve", "list", "work").returncode, 69)
     s, user = user_of("carol", url="sieves")  # the port speaks no TLS from its first byte
     tap.equal(user.run("sieve", "list", "work").returncode, 69)
+
+
+def test_tunnel():
+    """By a command: to the port, with the password; to the program itself, which knows who calls; and to nothing."""
+    s, user = user_of("carol", host="localhost:9")
+    with open(user.rc, "a") as f:
+        f.write('set -a work sieve-tunnel "%s"\n' % s.relay_to(s.info["sieve"]))
+    user.command("sieve", "put", "work", "tunneled", stdin="keep;\n")
+    # As root it refuses a socket as its standard output, fearing inetd.
+    program = "env USER=carol HOME=%s/home/carol /usr/lib/dovecot/managesieve -c %s/dovecot.conf | cat" % (s.dir, s.dir)
+    s, user = user_of("carol", host="localhost:9", lines='set -a work sieve-tunnel "%s"\nunset -a work password-file\n' % program)
+    tap.equal(user.command("sieve", "list", "work"), "  tunneled\n")
+    user.command("sieve", "delete", "work", "tunneled")
+    s, user = user_of("carol", host="localhost:9", lines='set -a work sieve-tunnel "echo no route >&2; exit 255"\n')
+    done = user.run("sieve", "list", "work")
+    tap.equal(done.returncode, 75)
+    tap.contains(done.stderr, "tunnel command: exit status 255: no route")
+
+
+def test_doctor():
+    s, user = user_of("carol")
+    tap.contains(user.command("doctor", status=None), "ok    account work: scripts: name, connection, TLS and login")
+    s, user = user_of("carol", host="localhost:9")
+    done = user.run("doctor")
+    tap.contains(done.stdout, "fail  account work: scripts: ")
+    tap.equal(done.returncode, 78)
 
 
 if __name__ == "__main__":

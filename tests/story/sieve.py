@@ -98,6 +98,123 @@ def test_story():
             rest = got.replace("\r\n", "\n")
             assert rest.startswith('require "fileinto";\nrequire ['), rest
             contains(rest, GOOD.partition("\n")[2])
+            # undo takes back what was done to older mail, then the rule; redo keeps it again
+            term.command("undo")
+            eventually("the older mail is back", lambda: "patch one" in server.subjects("alice", "INBOX"))
+            term.command("undo")
+            term.wait("the script mine is as it was")
+            equal(alice.command("sieve", "get", "work", "mine").replace("\r\n", "\n"), GOOD)
+            term.command("redo")
+            term.wait("the rule is in the script mine again")
+            equal(alice.command("sieve", "get", "work", "mine"), got)
+            # but not where somebody has changed the script since
+            alice.command("sieve", "put", "work", "mine", stdin="keep;\n")
+            term.command("undo")
+            term.wait("the script mine has changed since")
+            equal(alice.command("sieve", "get", "work", "mine"), "keep;\n")
+
+
+def test_at_once():
+    """The option, set at the prompt, counts; a rule begins a script, which undo takes away; a server that lacks an extension, or is
+    not there, leaves the rule to this program."""
+    with tap.directory() as root:
+        server = Server(os.path.join(root, "dovecot"), sieve=True, extra="plugin {\n sieve_extensions = -imap4flags\n}\n")
+        alice = User(os.path.join(root, "alice"), server, "alice")
+        other = User(os.path.join(root, "other"), server, "alice",
+                     lines="set -a work sieve sieve://localhost:%d\n" % server.info["sieve"])
+        server.append("alice", "INBOX", [message("lunch")])
+        with alice.at_screen() as term:
+            term.wait("lunch")
+            term.command("sieve")
+            term.wait("set -a work sieve sieve://HOST")
+            term.command("set -a work sieve sieve://localhost:%d" % server.info["sieve"])
+            term.command("sieve")
+            term.wait("no script yet")
+            term.keys("q")
+            term.command("make-rule")
+            term.wait("[x] from: alice@example.org")
+            term.keys("p")
+            term.wait("[x] stop")
+            term.keys("w")
+            contains(term.wait("Begin the script tuimail with this"), "stop;")
+            term.keys("y")
+            term.wait("the rule is kept on the server")
+            equal(other.command("sieve", "list", "work"), "* tuimail\n")
+            term.command("undo")
+            term.wait("the script tuimail is gone again")
+            equal(other.command("sieve", "list", "work"), "")
+            term.command("redo")
+            term.wait("the rule is in the script tuimail again")
+            equal(other.command("sieve", "list", "work"), "* tuimail\n")
+            # an inactive one of that name is added to, activated, and left as it was
+            other.command("sieve", "deactivate", "work")
+            was = other.command("sieve", "get", "work", "tuimail")
+            term.command("make-rule")
+            term.wait("[x] from: alice@example.org")
+            term.keys("p")
+            term.wait("[x] stop")
+            term.keys("w")
+            term.wait("Add this to the script tuimail, and activate it?")
+            term.keys("y")
+            term.wait("the rule is kept on the server")
+            equal(other.command("sieve", "list", "work"), "* tuimail\n")
+            term.command("undo")
+            term.wait("the script tuimail is as it was")
+            equal(other.command("sieve", "list", "work"), "  tuimail\n")
+            equal(other.command("sieve", "get", "work", "tuimail"), was)
+            # flags are what this server's scripts cannot do
+            term.command("make-rule")
+            term.wait("[x] from: alice@example.org")
+            term.keys("F")
+            term.wait("[x] flag")
+            term.keys("w")
+            asked = term.wait("Keep the rule here")
+            contains(asked, "lacks the extension imap4flags")
+            eventually("the index has it", lambda: alice.run("count", "subject:lunch").stdout == "1\n")
+            term.keys("y")
+            term.wait("Do the same to mail that is here: 1 message")
+            term.keys("n")
+            contains(alice.command("rules"), 'from:"alice@example.org"')
+            term.command("undo")
+            term.wait("the rule is kept no more")
+            assert "alice@example.org" not in alice.command("rules", status=None)
+            server.deliver("alice", message("dinner"))
+            term.wait("dinner")
+            equal(alice.command("search", "tag:flagged", status=None), "")
+            term.command("set -a work sieve sieve://localhost:9")
+            term.command("sieve")
+            term.wait("localhost port 9")
+
+
+def test_changed_meanwhile():
+    """A script that another program writes while the editor is open is not lost."""
+    with tap.directory() as root:
+        server = Server(os.path.join(root, "dovecot"), sieve=True)
+        alice = User(os.path.join(root, "alice"), server, "alice",
+                     lines="set -a work sieve sieve://localhost:%d\n" % server.info["sieve"])
+        server.append("alice", "INBOX", [message("lunch")])
+        alice.command("sieve", "put", "work", "mine", stdin="keep;\n")
+        path = os.path.join(root, "slow-editor")
+        with open(path, "w") as f:
+            f.write('#!/bin/sh\necho "# mine" >> "$1"\ntouch %s/open\nwhile [ -e %s/open ]; do sleep 0.1; done\n' % (root, root))
+        os.chmod(path, 0o755)
+        with alice.at_screen(env={"EDITOR": path}) as term:
+            term.wait("lunch")
+            term.command("sieve")
+            term.wait("scripts of work")
+            for answer, has in (("n", "discard;\n"), ("y", "keep;\n# mine\n")):
+                term.keys("e")
+                if answer == "y":
+                    term.wait("Go on with that text?")
+                    term.keys("y")
+                eventually("the editor is open", lambda: os.path.exists(os.path.join(root, "open")))
+                alice.command("sieve", "put", "work", "mine", stdin="discard;\n" if answer == "n" else "stop;\n")
+                os.unlink(os.path.join(root, "open"))
+                term.wait("It was changed on the server meanwhile")
+                term.keys(answer)
+                term.wait("your text is in" if answer == "n" else "mine is on the server")
+                contains(alice.command("sieve", "get", "work", "mine").replace("\r\n", "\n"), has)
+                term.wait("scripts of work")
 
 
 def test_local_rule():

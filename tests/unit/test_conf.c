@@ -838,7 +838,8 @@ static bool secret_is(const char *options, bool submission, const char *wanted, 
     int fd = -1;
     pid_t pid = 0;
     *err = ERR_INIT;
-    bool ok = secret_source(&conf->accounts[0], submission, NEED_LOGIN, -1, &fd, NULL, &pid, err);
+    bool ok = secret_source(&conf->accounts[0], submission ? SERVICE_SUBMISSION : SERVICE_INCOMING, NEED_LOGIN, -1, &fd,
+                            NULL, &pid, err);
     if (ok) {
         struct secret secret;
         ok = secret_read(fd, clock_mono_ms() + 20000, &secret, err);
@@ -929,32 +930,78 @@ static void test_login(void **state)
 {
     static const struct {
         const char *url, *options;
-        enum login in, out;
+        enum login in, out, scripts;
     } rows[] = {
-        {"imaps://a@h", "", LOGIN_PASSWORD, LOGIN_PASSWORD},
-        {"imaps://a@h", "set -a a tls-cert-file /c", LOGIN_CERTIFICATE, LOGIN_CERTIFICATE},
-        {"imaps://a@h", "set -a a tls-cert-file /c\nset -a a keyring yes", LOGIN_PASSWORD, LOGIN_PASSWORD},
-        {"imaps://a@h", "set -a a tls-cert-file /c\nset -a a send-password-file /p", LOGIN_CERTIFICATE, LOGIN_PASSWORD},
-        {"imap://a@h", "set -a a tunnel x", LOGIN_NOTHING, LOGIN_PASSWORD},
-        {"imap://a@h", "set -a a tunnel x\nset -a a password-file /p", LOGIN_PASSWORD, LOGIN_PASSWORD},
-        {"imaps://a@h", "set -a a token-command x\nset -a a password-file /p", LOGIN_TOKEN, LOGIN_TOKEN},
+        {"imaps://a@h", "", LOGIN_PASSWORD, LOGIN_PASSWORD, LOGIN_PASSWORD},
+        {"imaps://a@h", "set -a a tls-cert-file /c", LOGIN_CERTIFICATE, LOGIN_CERTIFICATE, LOGIN_CERTIFICATE},
+        {"imaps://a@h", "set -a a tls-cert-file /c\nset -a a keyring yes", LOGIN_PASSWORD, LOGIN_PASSWORD, LOGIN_PASSWORD},
+        {"imaps://a@h", "set -a a tls-cert-file /c\nset -a a send-password-file /p", LOGIN_CERTIFICATE, LOGIN_PASSWORD, LOGIN_CERTIFICATE},
+        {"imap://a@h", "set -a a tunnel x", LOGIN_NOTHING, LOGIN_PASSWORD, LOGIN_PASSWORD},
+        {"imap://a@h", "set -a a tunnel x\nset -a a password-file /p", LOGIN_PASSWORD, LOGIN_PASSWORD, LOGIN_PASSWORD},
+        {"imaps://a@h", "set -a a token-command x\nset -a a password-file /p", LOGIN_TOKEN, LOGIN_TOKEN, LOGIN_TOKEN},
 #ifdef HAVE_OAUTH
-        {"imaps://a@h", "set -a a oauth-client-id x\nset -a a oauth-provider google", LOGIN_TOKEN, LOGIN_TOKEN},
+        {"imaps://a@h", "set -a a oauth-client-id x\nset -a a oauth-provider google", LOGIN_TOKEN, LOGIN_TOKEN, LOGIN_TOKEN},
 #endif
-        {"imaps://a@h", "set -a a send smtps://h", LOGIN_PASSWORD, LOGIN_NOTHING},
+        {"imaps://a@h", "set -a a send smtps://h", LOGIN_PASSWORD, LOGIN_NOTHING, LOGIN_PASSWORD},
+        {"imaps://a@h", "set -a a sieve-tunnel x", LOGIN_PASSWORD, LOGIN_PASSWORD, LOGIN_NOTHING},
+        {"imaps://a@h", "set -a a sieve-tunnel x\nset -a a keyring yes", LOGIN_PASSWORD, LOGIN_PASSWORD, LOGIN_PASSWORD},
     };
     (void)state;
     for (size_t i = 0; i < COUNT(rows); i++) {
         char text[400];
-        snprintf(text, sizeof text, "account a %s\nset -a a send smtps://a@h\n%s\n", rows[i].url, rows[i].options);
+        snprintf(text, sizeof text, "account a %s\nset -a a send smtps://a@h\nset -a a sieve sieve://h\n%s\n", rows[i].url, rows[i].options);
         struct conf *conf = load_ok(text);
-        assert_int_equal(account_login(&conf->accounts[0], false), rows[i].in);
-        assert_int_equal(account_login(&conf->accounts[0], true), rows[i].out);
+        assert_int_equal(account_login(&conf->accounts[0], SERVICE_INCOMING), rows[i].in);
+        assert_int_equal(account_login(&conf->accounts[0], SERVICE_SUBMISSION), rows[i].out);
+        assert_int_equal(account_login(&conf->accounts[0], SERVICE_SIEVE), rows[i].scripts);
+        assert_string_equal(account_user(&conf->accounts[0], SERVICE_SIEVE), "a");
+        assert_int_equal(conf->accounts[0].sieve.tls,
+                         account_tunnel(&conf->accounts[0], SERVICE_SIEVE)[0] ? TLS_NONE : TLS_STARTTLS);
         /* a tunnel is no line to encrypt, unless the URL says so */
-        if (account_tunnel(&conf->accounts[0], false)[0])
+        if (account_tunnel(&conf->accounts[0], SERVICE_INCOMING)[0])
             assert_int_equal(conf->accounts[0].in.tls, TLS_NONE);
         conf_free(&conf);
     }
+}
+
+/* What the file of rules has is what is run; another's lines stay. */
+static void test_rule_file(void **state)
+{
+    (void)state;
+    char path[] = "/tmp/tuimail-test-rules-XXXXXX", text[200];
+    int fd = mkstemp(path);
+    struct err err = ERR_INIT;
+    struct buf got = BUF_INIT(1000);
+    assert_true(fd >= 0);
+    static const char begun[] = "rule from:a -read\nrule from:b -flag # mine";
+    assert_int_equal(write(fd, begun, sizeof begun - 1), sizeof begun - 1);
+    close(fd);
+    snprintf(text, sizeof text, "account a imaps://a@h\nset rule-file %s\n", path);
+    struct conf *conf = load_ok(text);
+    assert_int_equal(conf->nrules, 2);
+    assert_true(conf_rule_keep(conf, STR("rule from:a -read"), &err));
+    assert_true(conf_rule_keep(conf, STR("rule \"from:c d\" -account a -tag x"), &err));
+    assert_int_equal(conf->nrules, 4);
+    /* the newest of two that are the same */
+    assert_true(conf_rule_unkeep(conf, STR("rule from:a -read"), &err));
+    assert_int_equal(conf->nrules, 3);
+    assert_string_equal(conf->rules[0].query, "from:a");
+    assert_true(fs_read(path, 1000, &got, &err));
+    assert_string_equal(buf_z(&got),
+                        "rule from:a -read\nrule from:b -flag # mine\nrule \"from:c d\" -account a -tag x\n");
+    assert_false(conf_rule_unkeep(conf, STR("rule from:gone -read"), &err));
+    assert_int_equal(err.kind, ERR_USAGE);
+    assert_non_null(strstr(err.text, path));
+    assert_false(conf_rule_unkeep(conf, STR("rule from:b"), &err));
+    assert_int_equal(conf->nrules, 3);
+    /* a file that cannot be written: no rule either */
+    unlink(path);
+    assert_int_equal(mkdir(path, 0700), 0);
+    assert_false(conf_rule_keep(conf, STR("rule from:e -read"), &err));
+    assert_int_equal(conf->nrules, 3);
+    rmdir(path);
+    buf_fini(&got);
+    conf_free(&conf);
 }
 
 static void test_oauth(void **state)
@@ -1182,7 +1229,7 @@ int main(void)
         cmocka_unit_test(test_addresses),
         cmocka_unit_test(test_secrets),
         cmocka_unit_test(test_keyring),
-        cmocka_unit_test(test_login),
+        cmocka_unit_test(test_login), cmocka_unit_test(test_rule_file),
         cmocka_unit_test(test_oauth),
         cmocka_unit_test(test_keeping),
         cmocka_unit_test(test_sample),

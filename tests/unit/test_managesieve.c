@@ -173,6 +173,37 @@ static void test_greeting(void **state UNUSED)
     }
 }
 
+/* A line that has its user: by a program that greets, and by one that does not. */
+static void test_enter(void **state UNUSED)
+{
+#define NOOP "C NOOP \"tuimail\"", "S OK (TAG \"tuimail\") \"done\"\r\n"
+    static const struct {
+        const char *const lines[7];
+        enum err_kind want;
+    } rows[] = {
+        {{NOOP, "C CAPABILITY", "S \"SIEVE\" \"x\"\r\nOK\r\n", "C LOGOUT"}, ERR_NONE},
+        {{"S \"SIEVE\" \"x\"\r\nOK \"hello\"\r\n", NOOP, "C LOGOUT"}, ERR_NONE},
+        {{"S \"SIEVE\" \"x\"\r\nOK (TAG \"x\")\r\n", NOOP, "C LOGOUT"}, ERR_NONE},
+        {{"S \"SASL\" \"PLAIN\"\r\nOK\r\n", NOOP}, ERR_SECRET},
+        {{"S BYE \"go away\"\r\n"}, ERR_SERVER_BYE},
+        {{"S \"SIEVE\" \"x\"\r\nOK\r\n", "C NOOP \"tuimail\"", "S NO \"what?\"\r\n"}, ERR_SERVER_NO},
+        {{"S * PREAUTH imap\r\n"}, ERR_PROTOCOL},
+    };
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct session t;
+        start(&t, script, rows[i].lines);
+        bool ok = managesieve_enter(t.m, &t.err);
+        if (t.err.kind != rows[i].want || ok != (rows[i].want == ERR_NONE))
+            fail_msg("row %zu: %s: %s", i, err_name(t.err.kind), t.err.text);
+        if (ok) {
+            assert_true(str_eqz(managesieve_capabilities(t.m), "SIEVE x\n"));
+            managesieve_logout(t.m);
+        }
+        end(&t);
+    }
+#undef NOOP
+}
+
 static void starttls_server(int fd, const void *arg)
 {
     script(fd, SCRIPT("S \"STARTTLS\"\r\n\"SASL\" \"PLAIN\"\r\nOK\r\n", "C STARTTLS", "S OK\r\n"));
@@ -351,10 +382,10 @@ static void test_get(void **state UNUSED)
 static void test_put(void **state UNUSED)
 {
     struct session t;
-    greeted(&t,
-            SCRIPT(GREETING, "C PUTSCRIPT \"a\" {9+}", "C keep", "C ", "C x;", "C ", "S NO {19}\r\nline 2: error:\n bad\r\n",
-                   "C PUTSCRIPT \"a\" \"keep;\"", "S OK (WARNINGS) \"line 1: hm\"\r\n", "C CHECKSCRIPT \"stop;\"",
-                   "S NO (QUOTA/MAXSIZE) \"large\"\r\n"));
+    greeted(&t, SCRIPT(GREETING, "C PUTSCRIPT \"a\" {9+}", "C keep", "C ", "C x;", "C ",
+                       "S NO {19}\r\nline 2: error:\n bad\r\n", "C PUTSCRIPT \"a\" \"keep;\"",
+                       "S OK (WARNINGS) \"line 1: hm\"\r\n", "C CHECKSCRIPT \"stop;\"",
+                       "S NO (QUOTA/MAXSIZE) \"large\"\r\n"));
     assert_false(managesieve_put(t.m, STR("a"), STR("keep\n\nx;\n"), &t.err));
     assert_int_equal(t.err.kind, ERR_SERVER_NO);
     assert_true(str_eqz(managesieve_said(t.m), "line 2: error:\n bad"));
@@ -413,9 +444,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_words),    cmocka_unit_test(test_word_bounds), cmocka_unit_test(test_names),
-        cmocka_unit_test(test_greeting), cmocka_unit_test(test_starttls),    cmocka_unit_test(test_login),
-        cmocka_unit_test(test_list),     cmocka_unit_test(test_list_bound),  cmocka_unit_test(test_get),
-        cmocka_unit_test(test_put),      cmocka_unit_test(test_space),       cmocka_unit_test(test_rename),
+        cmocka_unit_test(test_greeting), cmocka_unit_test(test_enter),       cmocka_unit_test(test_starttls),
+        cmocka_unit_test(test_login),    cmocka_unit_test(test_list),        cmocka_unit_test(test_list_bound),
+        cmocka_unit_test(test_get),      cmocka_unit_test(test_put),         cmocka_unit_test(test_space),
+        cmocka_unit_test(test_rename),
     };
     signal(SIGPIPE, SIG_IGN);
     return cmocka_run_group_tests(tests, NULL, NULL);
