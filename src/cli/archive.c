@@ -44,12 +44,12 @@ static bool readers_open(struct desk *d, struct err *err)
     return ok;
 }
 
-bool desk_open(struct desk *d, struct cli *cli, bool aside, struct err *err)
+bool desk_open(struct desk *d, struct cli *cli, const char *does, bool aside, struct err *err)
 {
     const struct client_args args = {
         .config = cli->config, .root = cli->root, .program = "archive", .offline = cli->offline, .aside = aside};
     struct sigaction stop = {.sa_handler = on_stop};
-    *d = (struct desk){.cli = cli, .tty = isatty(STDERR_FILENO)};
+    *d = (struct desk){.cli = cli, .does = does, .tty = isatty(STDERR_FILENO)};
     stopped = 0;
     sigaction(SIGINT, &stop, NULL);
     sigaction(SIGTERM, &stop, NULL);
@@ -109,6 +109,16 @@ static void note_secret(struct desk *d, const struct m_SECRET_WANTED *m)
             d->accounts[i].wants_secret = true;
 }
 
+void desk_note(struct desk *d, const struct msg *m)
+{
+    if (m->kind == MSG_ACCOUNT)
+        note_account(d, &m->u.ACCOUNT);
+    else if (m->kind == MSG_JOB_STOP)
+        stopped = 1;
+    else if (m->kind == MSG_SECRET_WANTED)
+        note_secret(d, &m->u.SECRET_WANTED);
+}
+
 int desk_receive(struct desk *d, int64_t deadline_ms, struct msg *m, struct err *err)
 {
     for (;;) {
@@ -125,10 +135,7 @@ int desk_receive(struct desk *d, int64_t deadline_ms, struct msg *m, struct err 
             return 0;
         if (got == 0)
             continue;
-        if (m->kind == MSG_ACCOUNT)
-            note_account(d, &m->u.ACCOUNT);
-        else if (m->kind == MSG_SECRET_WANTED)
-            note_secret(d, &m->u.SECRET_WANTED);
+        desk_note(d, m);
         return 1;
     }
 }
@@ -238,16 +245,32 @@ bool desk_role_receive(struct desk *d, struct msg *m, struct err *err)
 void desk_progress(struct desk *d, const char *what, uint64_t done, uint64_t total)
 {
     int64_t now = clock_mono_ms();
-    if (!d->tty || now - d->said < 250)
+    struct err err = ERR_INIT;
+    if (now - d->said < 250)
         return;
     d->said = now;
-    fprintf(stderr, "\r%.60s %llu of %llu\033[K\r", what, (unsigned long long)done, (unsigned long long)total);
+    if (d->tty)
+        fprintf(stderr, "\r%.60s %llu of %llu\033[K\r", what, (unsigned long long)done, (unsigned long long)total);
+    if (!d->client || !d->client->chan)
+        return;
+    struct buf words = BUF_INIT(200);
+    buf_addf(&words, "tuimail %s: %.150s", d->does, what);
+    SEND(d->client->chan, -1, &err, JOB, .job = 0, .done = done, .total = total, .text = buf_str(&words));
+    buf_fini(&words);
+}
+
+static void wipe_line(const struct desk *d)
+{
+    if (d->tty && d->said)
+        fputs("\r\033[K", stderr);
 }
 
 void desk_progress_end(struct desk *d)
 {
-    if (d->tty && d->said)
-        fputs("\r\033[K", stderr);
+    struct err err = ERR_INIT;
+    wipe_line(d);
+    if (d->said && d->client && d->client->chan)
+        SEND(d->client->chan, -1, &err, JOB, .job = 0);
     d->said = 0;
 }
 
@@ -259,7 +282,7 @@ void desk_say(struct desk *d, const char *fmt, ...)
     buf_addv(&line, fmt, args);
     va_end(args);
     text_from_bytes(buf_str(&line), TEXT_FOLD_SPACE, &safe);
-    desk_progress_end(d);
+    wipe_line(d);
     fprintf(stderr, "tuimail: %s\n", buf_z(&safe));
     buf_fini(&line);
     buf_fini(&safe);

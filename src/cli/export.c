@@ -616,7 +616,7 @@ int export_main(struct cli *cli)
     for (int i = 0; i < cli->argc; i++)
         buf_addf(&query, "%s%s", i ? " " : "", cli->argv[i]);
     ok = ok && (!query.full || err_set(&err, ERR_LIMIT, "the query is longer than 8 KB")) &&
-         desk_open(&x.desk, cli, false, &err) && collect(&x, account, mailbox, buf_str(&query), &err) &&
+         desk_open(&x.desk, cli, "export", false, &err) && collect(&x, account, mailbox, buf_str(&query), &err) &&
          out_open(&x, &err) && copy_all(&x, &err) && out_end(&x, &err);
     if (ok)
         say(&x);

@@ -85,6 +85,7 @@ static bool wait_flying(struct import *x, size_t most, struct err *err)
         if (got <= 0)
             return err_set(err, got ? ERR_CHANNEL : ERR_TIMEOUT, "the store %s; run the same import again",
                            got ? "ended" : "does not answer");
+        desk_note(&x->desk, &m);
         if (take(x, &m))
             until = clock_mono_ms() + WAIT_MS;
         if (m.fd >= 0)
@@ -555,7 +556,7 @@ int import_main(struct cli *cli)
         ok = err_set(&err, ERR_USAGE, "import needs the path of an mbox, a Maildir or a mail; - is standard input");
     const struct account *a = ok && account[0] ? cli_account(cli, account, &err) : &cli->conf->accounts[0];
     /* A Maildir needs no line. */
-    ok = ok && a && desk_open(&x.desk, cli, a->in.proto != PROTO_IMAP, &err) && choose(&x, account, &err) &&
+    ok = ok && a && desk_open(&x.desk, cli, "import", a->in.proto != PROTO_IMAP, &err) && choose(&x, account, &err) &&
          desk_settle(&x.desk, x.account, false, &err);
     bool begun = ok;
     for (int i = 0; ok && i < cli->argc; i++)

@@ -107,9 +107,12 @@ struct cmd_lang {
     const char *const *thing_help;      /* what each thing is; or NULL */
 };
 const struct command *cmd_find(const struct cmd_lang *, const char *name);
+/* The same for what is typed: also the only one whose name begins so; NULL where several do. */
+const struct command *cmd_meant(const struct cmd_lang *, const char *name);
 const char *cmd_kind_name(enum arg_kind);
-/* Checks line->words against the spec. ERR_USAGE names the command, its form and, for an unknown name, the nearest one.
- * *args_r borrows from the line; free with cmd_args_fini. */
+/* Checks line->words against the spec; in a line that was typed (file ":") a name may be its beginning alone. ERR_USAGE
+ * names the command, its form and, for an unknown name, the nearest one. *args_r borrows from the line; free with
+ * cmd_args_fini. */
 bool cmd_parse(const struct cmd_lang *, const struct line *, struct cmd_args *args_r, struct err *);
 void cmd_args_fini(struct cmd_args *);
 bool cmd_flag(const struct cmd_args *, char flag);

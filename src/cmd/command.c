@@ -27,6 +27,24 @@ const struct command *cmd_find(const struct cmd_lang *lang, const char *name)
     return NULL;
 }
 
+static bool begins(const struct command *c, const char *name)
+{
+    return !(c->flags & CMD_HIDDEN) && *name && strncmp(c->name, name, strlen(name)) == 0;
+}
+
+const struct command *cmd_meant(const struct cmd_lang *lang, const char *name)
+{
+    const struct command *exact = cmd_find(lang, name), *found = exact;
+    for (size_t i = 0; !exact && i < lang->ncommands; i++) {
+        if (!begins(&lang->commands[i], name))
+            continue;
+        if (found)
+            return NULL;
+        found = &lang->commands[i];
+    }
+    return found;
+}
+
 /* ---- The spec ----------------------------------------------------------------------------------- */
 
 static void parse_kind(struct str name, struct spec_item *item)
@@ -129,9 +147,18 @@ static bool unknown_command(const struct cmd_lang *lang, const char *name, struc
             names[n++] = lang->commands[i].name;
     const char *near = near_word(name, names);
     free(names);
-    if (near)
-        return err_set(err, ERR_USAGE, "unknown command \"%.60s\"; did you mean \"%s\"?", name, near);
-    return err_set(err, ERR_USAGE, "unknown command \"%.60s\"", name);
+    struct buf begun = BUF_INIT(300);
+    for (size_t i = 0; i < lang->ncommands; i++)
+        if (begins(&lang->commands[i], name))
+            buf_addf(&begun, "%s%s", begun.n ? ", " : "", lang->commands[i].name);
+    if (begun.n)
+        err_set(err, ERR_USAGE, "\"%.60s\" is the beginning of %s", name, buf_z(&begun));
+    else if (near)
+        err_set(err, ERR_USAGE, "unknown command \"%.60s\"; did you mean \"%s\"?", name, near);
+    else
+        err_set(err, ERR_USAGE, "unknown command \"%.60s\"", name);
+    buf_fini(&begun);
+    return false;
 }
 
 static bool check_word(const struct spec_item *item, const char *word, const struct command *command, struct err *err)
@@ -202,8 +229,10 @@ static void join_rest(const struct line *line, size_t at, bool command, struct c
 
 bool cmd_parse(const struct cmd_lang *lang, const struct line *line, struct cmd_args *args_r, struct err *err)
 {
-    *args_r = (struct cmd_args){
-        .command = line->n ? cmd_find(lang, line->words[0]) : NULL, .file = line->file, .line = line->number};
+    bool typed = line->file && !strcmp(line->file, ":");
+    *args_r = (struct cmd_args){.file = line->file, .line = line->number};
+    if (line->n)
+        args_r->command = typed ? cmd_meant(lang, line->words[0]) : cmd_find(lang, line->words[0]);
     if (!args_r->command)
         return unknown_command(lang, line->n ? line->words[0] : "", err);
     const struct command *command = args_r->command;

@@ -190,7 +190,7 @@ struct conf {
     struct columns columns; /* of list_format */
     bool ambiguous_wide, mark_seen, confirm_quit, accessible, mouse, fold_threads, threads_across, threads_by_subject;
     unsigned undo_send, purge_hold, list_ratio, list_height, pager_index_lines, sidebar_width, wrap, prefetch, timeout,
-        connect_timeout, read_delay, log_level, confirm_result;
+        connect_timeout, read_delay, log_level, confirm_result, escape_time;
 };
 #define CONF_MAX_BYTES (1u << 20) /* of one file */
 #define CONF_MAX_DEPTH 8          /* of source */

@@ -477,8 +477,8 @@ const struct option conf_options[] = {
      .def = "flat",
      .choices = "flat threads",
      .help = "Lists by message, or by thread",
-     .more = "A thread stands where its newest message would, its messages as a tree of answers. Lists of hits and "
-             "filtered lists are flat. The command threads changes it for the list that is shown."},
+     .more = "A thread stands where its newest message would, its messages as a tree of answers. The command threads "
+             "changes it for the list that is shown."},
     {.name = "sort",
      .type = OPT_CHOICE,
      GLOBAL(sort),
@@ -597,6 +597,16 @@ const struct option conf_options[] = {
      .unit = "messages",
      .help = "The command result asks above so many messages",
      .more = "0: always."},
+    {.name = "escape-time",
+     .type = OPT_UINT,
+     GLOBAL(escape_time),
+     .def = "30",
+     .min = 1,
+     .max = 5000,
+     .unit = "milliseconds",
+     .help = "A key that follows Esc within this time is that key with Alt",
+     .more = "1000 for fingers that type Esc and v one after the other, as for mutt, and for lines that tear the keys "
+             "with arrows on them apart; Esc alone then acts so much later, or with the next key."},
     {.name = "mouse",
      .type = OPT_BOOL,
      GLOBAL(mouse),
@@ -614,7 +624,8 @@ const struct option conf_options[] = {
      .more = "bell rings. osc9 and osc777 ask the terminal for a notification of the desktop: osc9 in iTerm2, kitty, "
              "WezTerm, Windows Terminal and others, osc777 in urxvt, foot, Ghostty and VTE ones. notify-send runs that "
              "program, on the machine where tuimail runs. title shows the number "
-             "of unread mails in the title of the terminal. Inside tmux its option allow-passthrough is needed. New is "
+             "of unread mails in the title of the terminal, or of the pane inside tmux, where osc9 and osc777 need its option "
+             "allow-passthrough. New is "
              "unread mail that just arrived in an inbox or a mailbox of no special role: no copy of one's own, no mail "
              "that was moved, nothing old. It is told at most every ten seconds. \"on new-mail run\" runs a command."},
     {.name = "confirm-quit",

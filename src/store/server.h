@@ -43,6 +43,9 @@ struct client {
     uint64_t id;
     bool greeted, screen;
     bool offline; /* it said that nothing is to be connected */
+    uint32_t job; /* its number, where it is at something; 0: none */
+    uint64_t job_done, job_total;
+    char job_text[201];
 };
 #define SCREEN_RUNS_MAX 16
 /* A command line that a screen was given: for whom. */
@@ -109,6 +112,9 @@ void server_spawn(struct server *, const struct msg *);
 void screen_ask(struct client *, const struct m_COMMAND *); /* server_screen.c */
 void screen_ran(struct client *, const struct m_RAN *);
 void screen_gone(struct client *);
+void screen_jobs(struct client *); /* a new one: what others are at */
+void screen_job(struct client *, const struct m_JOB *);
+void screen_job_stop(struct client *, const struct m_JOB_STOP *);
 void client_message(struct client *, struct msg *);
 /* An error line cleaned for people: `raw` may be a server's words. Static buffer, valid until the next call. */
 const char *clean_line(struct str raw);

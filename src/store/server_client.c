@@ -53,6 +53,8 @@ static void on_hello(struct client *c, struct msg *m)
         return;
     c->screen = str_eqz(m->u.HELLO.program, "ui");
     greet(c, m->u.HELLO.offline);
+    if (c->screen)
+        screen_jobs(c);
     if (changed)
         PEER_SEND(c->peer, -1, NOTE, .account = STR(""), .level = 1, .kind = ERR_NONE,
                   .text =
@@ -707,6 +709,10 @@ void client_message(struct client *c, struct msg *m)
         screen_ask(c, &m->u.COMMAND);
     } else if (m->kind == MSG_RAN) {
         screen_ran(c, &m->u.RAN);
+    } else if (m->kind == MSG_JOB) {
+        screen_job(c, &m->u.JOB);
+    } else if (m->kind == MSG_JOB_STOP) {
+        screen_job_stop(c, &m->u.JOB_STOP);
     } else if (m->kind != MSG_HELLO) {
         a = account_of(c, m, &req);
         if (!a)

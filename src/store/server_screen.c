@@ -1,4 +1,4 @@
-/* Command lines from one client to the screen of another: `tuimail cmd`. */
+/* What other clients have to do with screens: `tuimail cmd` sends command lines to one, and each is told of jobs. */
 #include "store/server.h"
 
 static struct client *newest_screen(struct server *s)
@@ -40,9 +40,49 @@ void screen_ran(struct client *c, const struct m_RAN *m)
     }
 }
 
+/* ---- Jobs ---------------------------------------------------------------------------------------- */
+static void tell_job(const struct client *screen, const struct client *c)
+{
+    PEER_SEND(screen->peer, -1, JOB, .job = c->job, .done = c->job_done, .total = c->job_total,
+              .text = str_z(c->job_text));
+}
+
+void screen_jobs(struct client *screen)
+{
+    struct server *s = screen->srv;
+    for (size_t i = 0; i < s->nclients; i++)
+        if (s->clients[i]->job)
+            tell_job(screen, s->clients[i]);
+}
+
+void screen_job(struct client *c, const struct m_JOB *m)
+{
+    struct server *s = c->srv;
+    if (c->screen || (!c->job && !m->text.n))
+        return;
+    c->job = c->job ? c->job : (uint32_t)server_id(s);
+    c->job_done = m->done;
+    c->job_total = m->total;
+    snprintf(c->job_text, sizeof c->job_text, "%.*s", STR_FMT(m->text));
+    for (size_t i = 0; i < s->nclients; i++)
+        if (s->clients[i]->screen)
+            tell_job(s->clients[i], c);
+    if (!m->text.n)
+        c->job = 0;
+}
+
+void screen_job_stop(struct client *c, const struct m_JOB_STOP *m)
+{
+    struct server *s = c->srv;
+    for (size_t i = 0; i < s->nclients; i++)
+        if (m->job && s->clients[i]->job == m->job)
+            PEER_SEND(s->clients[i]->peer, -1, JOB_STOP, .job = m->job);
+}
+
 void screen_gone(struct client *c)
 {
     struct server *s = c->srv;
+    screen_job(c, &(struct m_JOB){.job = 0});
     for (size_t i = s->nruns; i-- > 0;) {
         struct screen_run run = s->runs[i];
         if (run.screen != c->id && run.client != c->id)

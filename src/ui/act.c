@@ -32,8 +32,8 @@ void ui_undo_step(struct ui *ui, unsigned steps, bool once)
 static void batch_end(struct ui *ui, struct batch *b)
 {
     if (!b->quiet && b->done)
-        ui_note(ui, NOTE_INFO, "%s %u message%s%s%s · u undo", b->verb, b->done, b->done == 1 ? "" : "s", b->where,
-                b->to);
+        ui_note(ui, NOTE_INFO, "%s %u message%s%s%s · %s undo", b->verb, b->done, b->done == 1 ? "" : "s", b->where,
+                b->to, ui_key_of(ui, "undo"));
     if (!b->quiet && !b->done && !b->refused)
         ui_note(ui, NOTE_INFO, "nothing to change");
     if (b->intents + b->before && !b->quiet)
@@ -450,13 +450,30 @@ static void leave_ghost(struct ui *ui)
         ui_follow(ui);
 }
 
+/* The store's steps that one undo takes back: of several accounts, or of very many messages. */
+struct undoing {
+    unsigned steps, waits;
+    uint32_t count;
+    bool redo;
+    char refused[400];
+};
+
+static void undone_end(struct ui *ui, struct undoing *u)
+{
+    if (u->steps > 1 && u->count)
+        ui_note(ui, u->refused[0] ? NOTE_WARNING : NOTE_INFO, "%s: %u message%s%s%s", u->redo ? "done again" : "undone",
+                u->count, u->count == 1 ? "" : "s", u->refused[0] ? " · " : "", u->refused);
+    free(u);
+}
+
 static void on_undone(struct ui *ui, void *arg, const struct msg *m)
 {
-    (void)arg;
+    struct undoing *all = arg;
     ui_lists_stale(ui);
     ui->boxes.stale = true;
     if (m && m->kind == MSG_UNDONE) {
         const struct m_UNDONE *u = &m->u.UNDONE;
+        all->count += u->count;
         if (u->text.n)
             ui_note(ui, NOTE_INFO, "%.*s", STR_FMT(u->text)); /* the store's words say what is where now */
         else
@@ -466,8 +483,11 @@ static void on_undone(struct ui *ui, void *arg, const struct msg *m)
         if (u->redo)
             leave_ghost(ui);
     } else if (m && m->kind == MSG_REFUSED) {
+        snprintf(all->refused, sizeof all->refused, "%.*s", STR_FMT(m->u.REFUSED.text));
         ui_note(ui, NOTE_WARNING, "%.*s", STR_FMT(m->u.REFUSED.text));
     }
+    if (--all->waits == 0)
+        undone_end(ui, all);
 }
 
 static bool undo(struct ui *ui, bool redo, struct err *err)
@@ -484,11 +504,20 @@ static bool undo(struct ui *ui, bool redo, struct err *err)
     *from_n -= *from_n > 0;
     if (groups & UNDO_ALIAS)
         alias_undo(ui, redo);
-    for (unsigned i = 0; i < (groups & ~(ONCE | UNDO_ALIAS | UNDO_RULE)); i++) {
-        uint32_t req = ui_request(ui, on_undone, NULL);
-        if (!SEND(ui->client->chan, -1, err, UNDO, .req = req, .redo = redo))
-            return false;
+    struct undoing *all = mem_new(sizeof *all);
+    *all = (struct undoing){.steps = groups & ~(ONCE | UNDO_ALIAS | UNDO_RULE), .waits = 1, .redo = redo};
+    bool ok = true;
+    for (unsigned i = 0; ok && i < all->steps; i++) {
+        uint32_t req = ui_request(ui, on_undone, all);
+        ok = SEND(ui->client->chan, -1, err, UNDO, .req = req, .redo = redo);
+        all->waits += ok;
+        if (!ok)
+            ui_forget(ui, req);
     }
+    if (--all->waits == 0)
+        undone_end(ui, all);
+    if (!ok)
+        return false;
     if (*to_n < COUNT(ui->undo_groups))
         to[(*to_n)++] = groups;
     return true;

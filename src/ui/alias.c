@@ -126,7 +126,7 @@ static bool set(struct ui *ui, const char *name, const char *value, struct err *
     log->list[log->n++] = c;
     log->at = log->n;
     ui_undo_step(ui, UNDO_ALIAS, false);
-    ui_note(ui, NOTE_INFO, "%s is %s · u undo", name, value);
+    ui_note(ui, NOTE_INFO, "%s is %s · %s undo", name, value, ui_key_of(ui, "undo"));
     return true;
 }
 

@@ -26,6 +26,22 @@ void ui_place_keys(struct ui *ui)
                  item && item->kind == BOXK_BOX ? item->path : "");
 }
 
+const char *ui_key_of(struct ui *ui, const char *command)
+{
+    static char word[60];
+    struct buf keys = BUF_INIT(200);
+    enum cmd_context pane = ui_pane(ui);
+    ui_place_keys(ui);
+    bool bound = keymap_where(ui->keymap, pane == CTX_MESSAGE || pane == CTX_BOXES ? pane : CTX_LIST, command, &keys);
+    struct str rest = buf_str(&keys), first;
+    if (bound && str_split(&rest, ' ', &first))
+        snprintf(word, sizeof word, "%.*s", STR_FMT(first));
+    else
+        snprintf(word, sizeof word, ":%s", command);
+    buf_fini(&keys);
+    return word;
+}
+
 /* ---- macros ---- */
 void ui_record_key(struct ui *ui, ckey key)
 {

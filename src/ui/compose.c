@@ -5,6 +5,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+enum { SCROLLED = 10 }; /* lines by a key */
+
 struct compose *composed(struct ui *ui)
 {
     return ui_extra(ui)->compose;
@@ -325,8 +327,14 @@ bool run_compose_down(void *context, const struct cmd_args *args, struct err *er
 {
     struct compose *c = composed(context);
     (void)args, (void)err;
-    if (c)
-        c->top += 10;
+    size_t lines = 0;
+    struct str body = c && c->valid ? c->draft.body : (struct str){"", 0}, line;
+    if (c && !c->valid)
+        body = buf_str(&c->text);
+    while (str_split(&body, '\n', &line))
+        lines++;
+    if (c) /* the last line stays */
+        c->top = MIN(c->top + SCROLLED, MAX(lines, (size_t)1) - 1);
     ((struct ui *)context)->dirty = true;
     return true;
 }
@@ -336,7 +344,7 @@ bool run_compose_up(void *context, const struct cmd_args *args, struct err *err)
     struct compose *c = composed(context);
     (void)args, (void)err;
     if (c)
-        c->top -= MIN(c->top, (size_t)10);
+        c->top -= MIN(c->top, (size_t)SCROLLED);
     ((struct ui *)context)->dirty = true;
     return true;
 }
@@ -366,16 +374,40 @@ static unsigned draw_attachment(struct ui *ui, struct rect r, unsigned y, size_t
     return y;
 }
 
+/* The verbs, each with its key: that of `usual` while it does that, else the first that does. */
+static void draw_verbs(struct ui *ui, const struct compose *c, struct rect r)
+{
+    static const struct {
+        const char *command, *usual, *word;
+    } verbs[] = {{"send", "y", "send"},          {"edit", "e", "edit"},     {"postpone", "q", "postpone"},
+                 {"discard", "X", "discard"},    {"attach", "a", "attach"}, {"detach", "D", "detach"},
+                 {"set-to", "t", "to"},          {"set-cc", "c", "cc"},     {"set-bcc", "b", "bcc"},
+                 {"set-subject", "s", "subject"}};
+    struct buf line = BUF_INIT(400);
+    for (size_t i = 0; i < COUNT(verbs); i++) {
+        bool copies = !strcmp(verbs[i].command, "set-cc") || !strcmp(verbs[i].command, "set-bcc");
+        struct buf keys = BUF_INIT(200);
+        struct str rest, key = {"", 0};
+        if (c->draft.nattach ? copies : !strcmp(verbs[i].command, "detach")) /* those that fit 80 columns */
+            continue;
+        keymap_where(ui->keymap, CTX_COMPOSE, verbs[i].command, &keys);
+        rest = buf_str(&keys);
+        for (struct str one; str_split(&rest, ' ', &one);)
+            key = !key.n || str_eqz(one, verbs[i].usual) ? one : key;
+        if (key.n)
+            buf_addf(&line, "%s%.*s %s", line.n ? "  " : " ", STR_FMT(key), verbs[i].word);
+        buf_fini(&keys);
+    }
+    extra_line(ui, r, 0, 0, c->busy ? STR(" one moment ...") : buf_str(&line), THING_TITLE);
+    buf_fini(&line);
+}
+
 void compose_draw(struct ui *ui, const struct compose *c, struct rect r)
 {
     unsigned y = 0;
-    /* the verbs of the keys that fit 80 columns */
-    const char *keys = c->busy ? " one moment ..."
-                       : c->draft.nattach
-                           ? " y send  e edit  q postpone  X discard  a attach  D detach  t to  s subject"
-                           : " y send  e edit  q postpone  X discard  a attach  t to  c cc  b bcc  s subject";
     grid_fill(&ui->grid, r, THING_NORMAL);
-    extra_line(ui, r, y++, 0, str_z(keys), THING_TITLE);
+    draw_verbs(ui, c, r);
+    y++;
     if (!c->valid) {
         extra_line(ui, r, y++, 1, str_z(c->problem.text), THING_WARNING);
         extra_line(ui, r, y++, 1, STR("e opens the editor again; nothing is lost"), THING_NORMAL);

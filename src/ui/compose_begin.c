@@ -303,6 +303,19 @@ bool compose_reopen(struct ui *ui, char *path)
     return true;
 }
 
+/* The Drafts of the account the user is in, else of one of the others that has some. */
+static const struct box_item *drafts_of(struct ui *ui, unsigned first)
+{
+    struct err err = ERR_INIT;
+    boxes_update(&ui->boxes, &ui->accts, ui->conf, &err);
+    for (unsigned i = 0; i < ui->accts.n; i++) {
+        const struct box_item *drafts = boxes_role(&ui->boxes, (first + i) % ui->accts.n, BOX_DRAFTS);
+        if (drafts && drafts->total)
+            return drafts;
+    }
+    return NULL;
+}
+
 bool run_recall(void *context, const struct cmd_args *args, struct err *err)
 {
     struct ui *ui = context;
@@ -324,12 +337,12 @@ bool run_recall(void *context, const struct cmd_args *args, struct err *err)
         compose_reopen(ui, path);
         return true;
     }
-    if (!drafts) {
+    if (!(drafts = drafts_of(ui, account))) {
         ui_note(ui, NOTE_INFO, "there is no postponed mail");
         return true;
     }
-    ui_show_box(ui, account, drafts->id);
-    ui_note(ui, NOTE_INFO, "R on a draft goes on with it");
+    ui_show_box(ui, drafts->account, drafts->id);
+    ui_note(ui, NOTE_INFO, "%s on a draft goes on with it", ui_key_of(ui, "recall"));
     return true;
 }
 
@@ -341,7 +354,7 @@ void extra_start(struct ui *ui)
         return;
     char *path = newest_draft(ui, &count);
     if (path)
-        ui_note(ui, NOTE_WARNING, "%u unsent draft%s on this machine \xc2\xb7 R goes on with the newest", count,
-                count == 1 ? "" : "s");
+        ui_note(ui, NOTE_WARNING, "%u unsent draft%s on this machine \xc2\xb7 %s goes on with the newest", count,
+                count == 1 ? "" : "s", ui_key_of(ui, "recall"));
     free(path);
 }

@@ -73,7 +73,7 @@ static void on_saved(struct ui *ui, void *arg, const struct msg *m)
         idle(ui, c);
         return;
     }
-    ui_note(ui, NOTE_INFO, "postponed in Drafts \xc2\xb7 R goes on with it");
+    ui_note(ui, NOTE_INFO, "postponed in Drafts \xc2\xb7 %s goes on with it", ui_key_of(ui, "recall"));
     if (!c->replaced)
         drop_replaced(ui, c);
     compose_close(ui, true);

@@ -698,10 +698,11 @@ static void draw_choices(struct ui *ui)
     if (!pick && !p->open)
         return;
     size_t n = pick ? p->nshown : p->candidates.n, cur = pick ? p->cur : p->chosen;
-    if (n == 0 && p->edit.n) {
+    if (n == 0 && (p->edit.n || p->many)) {
         struct rect none = popup_rect(ui, 1);
         grid_fill_row(&ui->grid, none, 0, THING_POPUP);
-        const char *words = p->many                         ? "a new one: Enter puts it on"
+        const char *words = p->many && !p->edit.n           ? "there is none yet: type the first one"
+                            : p->many                       ? "a new one: Enter puts it on"
                             : p->missing                    ? "no mailbox has this name: Enter creates it"
                             : p->nitems && p->items[0].help ? "no command is called so or does that"
                                                             : "no mailbox has this name";

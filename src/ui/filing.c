@@ -173,6 +173,7 @@ struct box_act {
     enum intent_kind kind;
     unsigned account;
     const char *done;
+    bool undone;         /* undo takes it back */
     struct making *then; /* what it was made for, or NULL */
 };
 
@@ -196,7 +197,8 @@ static void on_box_answer(struct ui *ui, void *arg, const struct msg *m)
     else if (m && m->kind == MSG_INTENT_OK && !m->u.INTENT_OK.count)
         ui_note(ui, NOTE_INFO, "nothing to change");
     else if (m)
-        ui_note(ui, NOTE_INFO, "%s", b->done);
+        ui_note(ui, NOTE_INFO, "%s%s%s%s", b->done, b->undone ? " · " : "", b->undone ? ui_key_of(ui, "undo") : "",
+                b->undone ? " undo" : "");
     if (m && m->kind == MSG_INTENT_OK && m->u.INTENT_OK.count) {
         ui_undo_step(ui, 1, false);
         if (b->kind == INTENT_BOX_CREATE)
@@ -211,9 +213,9 @@ static void on_box_answer(struct ui *ui, void *arg, const struct msg *m)
 static const char *box_done(enum intent_kind kind, bool for_good)
 {
     static const char *const done[] = {
-        [INTENT_BOX_CREATE] = "mailbox created · u undo",           [INTENT_BOX_RENAME] = "mailbox renamed · u undo",
-        [INTENT_BOX_DELETE] = "mailbox moved under Trash · u undo", [INTENT_BOX_SUBSCRIBE] = "subscribed · u undo",
-        [INTENT_BOX_UNSUBSCRIBE] = "no longer subscribed · u undo", [INTENT_MARK_ALL_READ] = "all marked read · u undo",
+        [INTENT_BOX_CREATE] = "mailbox created",           [INTENT_BOX_RENAME] = "mailbox renamed",
+        [INTENT_BOX_DELETE] = "mailbox moved under Trash", [INTENT_BOX_SUBSCRIBE] = "subscribed",
+        [INTENT_BOX_UNSUBSCRIBE] = "no longer subscribed", [INTENT_MARK_ALL_READ] = "all marked read",
     };
     return for_good ? "mailbox deleted" : done[kind];
 }
@@ -226,6 +228,7 @@ static bool box_send(struct ui *ui, struct box_act act, uint64_t box, const char
     struct box_act *b = mem_new(sizeof *b);
     *b = act;
     b->done = box_done(act.kind, for_good);
+    b->undone = !for_good;
     uint32_t req = ui_request(ui, on_box_answer, b);
     if (SEND(ui->client->chan, -1, &err, INTENT, .req = req, .account = str_z(ui->accts.list[act.account].name),
              .kind = (uint8_t)act.kind, .box = box, .flags = for_good, .arg = str_z(name)))
@@ -262,25 +265,32 @@ static void create_box(struct ui *ui, void *arg, const char *text)
 {
     (void)arg;
     if (text && *text && ui->accts.n)
-        box_intent(ui, INTENT_BOX_CREATE, here(ui), 0, text, false);
+        box_intent(ui, INTENT_BOX_CREATE, ui->naming.account, 0, text, false);
 }
 
 bool run_create_mailbox(void *context, const struct cmd_args *args, struct err *err)
 {
+    struct ui *ui = context;
     (void)err;
+    ui->naming.account = here(ui);
     if (cmd_arg(args, 0))
-        create_box(context, NULL, cmd_arg(args, 0));
+        create_box(ui, NULL, cmd_arg(args, 0));
     else
-        ui_ask(context, "new mailbox: ", "", ARG_WORD, false, NULL, create_box, NULL, NULL);
+        ui_ask(ui, "new mailbox: ", "", ARG_WORD, false, NULL, create_box, NULL, NULL);
     return true;
 }
 
+/* The mailbox whose name was asked for, wherever the cursor is by now. */
 static void rename_box(struct ui *ui, void *arg, const char *text)
 {
-    const struct box_item *item = boxes_cursor(&ui->boxes);
+    const struct box_item *item = boxes_find(&ui->boxes, ui->naming.account, ui->naming.box);
     (void)arg;
-    if (text && *text && item && item->kind == BOXK_BOX)
+    if (!text || !*text)
+        return;
+    if (item)
         box_intent(ui, INTENT_BOX_RENAME, item->account, item->id, text, false);
+    else
+        ui_note(ui, NOTE_WARNING, "the mailbox is not there any more");
 }
 
 bool run_rename_mailbox(void *context, const struct cmd_args *args, struct err *err)
@@ -291,6 +301,8 @@ bool run_rename_mailbox(void *context, const struct cmd_args *args, struct err *
         return ui_run_text(ui, "rename-search", err);
     if (!item || item->kind != BOXK_BOX)
         return err_set(err, ERR_USAGE, "the cursor is on no mailbox");
+    ui->naming.account = item->account;
+    ui->naming.box = item->id;
     if (cmd_arg(args, 0))
         rename_box(ui, NULL, cmd_arg(args, 0));
     else
@@ -301,16 +313,16 @@ bool run_rename_mailbox(void *context, const struct cmd_args *args, struct err *
 /* The mailbox that was asked about, wherever the cursor is by now; one that has filled meanwhile is not empty. */
 static void delete_asked(struct ui *ui, void *arg, bool yes)
 {
-    const struct box_item *item = boxes_find(&ui->boxes, ui->deleting.account, ui->deleting.box);
+    const struct box_item *item = boxes_find(&ui->boxes, ui->asked.account, ui->asked.box);
     (void)arg;
     if (!yes)
         return;
     if (!item)
         ui_note(ui, NOTE_WARNING, "the mailbox is not there any more");
-    else if (ui->deleting.empty && item->total)
+    else if (ui->asked.empty && item->total)
         ui_note(ui, NOTE_WARNING, "%.200s has got mail meanwhile: nothing was deleted", item->path);
     else
-        box_intent(ui, INTENT_BOX_DELETE, item->account, item->id, "", ui->deleting.for_good);
+        box_intent(ui, INTENT_BOX_DELETE, item->account, item->id, "", ui->asked.for_good);
 }
 
 bool run_delete_mailbox(void *context, const struct cmd_args *args, struct err *err)
@@ -331,10 +343,10 @@ bool run_delete_mailbox(void *context, const struct cmd_args *args, struct err *
                        item->path);
     snprintf(question, sizeof question, "Delete the mailbox %.200s with %u message%s%s?", item->path, item->total,
              item->total == 1 ? "" : "s", for_good ? ", for good" : ": move it under Trash");
-    ui->deleting.account = item->account;
-    ui->deleting.box = item->id;
-    ui->deleting.for_good = for_good;
-    ui->deleting.empty = !item->total;
+    ui->asked.account = item->account;
+    ui->asked.box = item->id;
+    ui->asked.for_good = for_good;
+    ui->asked.empty = !item->total;
     ui_confirm(ui, question, "", delete_asked, NULL);
     return true;
 }
@@ -370,13 +382,16 @@ static const struct box_item *box_here(struct ui *ui)
     return l->source == LIST_BOX ? boxes_find(&ui->boxes, l->account, l->box) : NULL;
 }
 
+/* The mailbox that was asked about, whatever the screen shows by now. */
 static void read_all(struct ui *ui, void *arg, bool yes)
 {
-    const struct box_item *item = box_here(ui);
+    uint64_t box = ui->asked.box;
     (void)arg;
-    if (yes && item)
-        box_intent(ui, INTENT_MARK_ALL_READ, item->account, item->id, "", false);
-    for (unsigned a = 0; yes && !item && a < ui->accts.n; a++) {
+    if (yes && box && boxes_find(&ui->boxes, ui->asked.account, box))
+        box_intent(ui, INTENT_MARK_ALL_READ, ui->asked.account, box, "", false);
+    else if (yes && box)
+        ui_note(ui, NOTE_WARNING, "the mailbox is not there any more");
+    for (unsigned a = 0; yes && !box && a < ui->accts.n; a++) {
         const struct box_item *inbox = boxes_role(&ui->boxes, a, BOX_INBOX);
         if (inbox && inbox->unread)
             box_intent(ui, INTENT_MARK_ALL_READ, a, inbox->id, "", false);
@@ -398,6 +413,8 @@ bool run_read_all(void *context, const struct cmd_args *args, struct err *err)
         return ui_read_hits(ui, err);
     if (!item && !inboxes)
         return err_set(err, ERR_USAGE, "open a mailbox first, or wait for what is found");
+    ui->asked.account = item ? item->account : 0;
+    ui->asked.box = item ? item->id : 0;
     snprintf(question, sizeof question, "Mark everything in %.200s read?", item ? item->path : "all inboxes");
     ui_confirm(ui, question, "", read_all, NULL);
     return true;

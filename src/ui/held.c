@@ -72,7 +72,8 @@ bool held_outbox(struct ui *ui, const struct m_OUTBOX *m)
     if (m->state == OUTBOX_REFUSED) {
         if (!held_has(ui, account, m->out))
             return false;
-        ui_note(ui, NOTE_ERROR, "%s: not sent, R goes on with it: %.*s", account, STR_FMT(m->text));
+        ui_note(ui, NOTE_ERROR, "%s: not sent, %s goes on with it: %.*s", account, ui_key_of(ui, "recall"),
+                STR_FMT(m->text));
         return true;
     }
     if (m->state != OUTBOX_CANCELED || !is_last(x, m) || !(x->unsending || x->discarding))
@@ -91,7 +92,7 @@ bool held_outbox(struct ui *ui, const struct m_OUTBOX *m)
     else if (compose_reopen(ui, path))
         ui_note(ui, NOTE_INFO, "taken back: it is not sent \xc2\xb7 e edits, y sends it");
     else
-        ui_note(ui, NOTE_INFO, "taken back: it is not sent \xc2\xb7 R goes on with it");
+        ui_note(ui, NOTE_INFO, "taken back: it is not sent \xc2\xb7 %s goes on with it", ui_key_of(ui, "recall"));
     return true;
 }
 

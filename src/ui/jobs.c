@@ -16,6 +16,7 @@ enum job_kind {
     JOB_AHEAD,
     JOB_CHANGES,
     JOB_OUTBOX,
+    JOB_TOLD,
     JOB_INDEX
 };
 
@@ -214,6 +215,36 @@ bool run_reindex(void *context, const struct cmd_args *args, struct err *err)
     return true;
 }
 
+/* ---- of other clients ---- */
+void jobs_told(struct ui *ui, const struct m_JOB *m)
+{
+    struct told_job *list = ui->told_jobs;
+    unsigned i = 0;
+    while (i < ui->ntold_jobs && list[i].id != m->job)
+        i++;
+    if (i == TOLD_JOBS_MAX)
+        return;
+    if (!m->text.n) {
+        if (i < ui->ntold_jobs)
+            memmove(&list[i], &list[i + 1], (--ui->ntold_jobs - i) * sizeof *list);
+        return;
+    }
+    ui->ntold_jobs = MAX(ui->ntold_jobs, i + 1);
+    list[i] = (struct told_job){.id = m->job, .done = m->done, .total = m->total};
+    snprintf(list[i].text, sizeof list[i].text, "%.*s", (int)MIN(m->text.n, sizeof list[i].text - 1), m->text.p);
+}
+
+static void told_jobs(struct ui *ui, struct buf *w)
+{
+    for (unsigned i = 0; i < ui->ntold_jobs; i++) {
+        const struct told_job *j = &ui->told_jobs[i];
+        buf_addf(w, "%s %llu of %llu", j->text, (unsigned long long)j->done, (unsigned long long)j->total);
+        if (j->total)
+            buf_addf(w, " · %llu %%", (unsigned long long)((double)MIN(j->done, j->total) * 100 / (double)j->total));
+        add_job(ui, JOB_TOLD, 0, j->id, "", w);
+    }
+}
+
 static void fill(struct ui *ui)
 {
     struct buf w = BUF_INIT(400);
@@ -229,6 +260,7 @@ static void fill(struct ui *ui)
     }
     for (unsigned a = 0; a < ui->accts.n; a++)
         account_jobs(ui, a);
+    told_jobs(ui, &w);
     if (ui->unindexed) {
         index_words(ui, &w);
         add_job(ui, JOB_INDEX, 0, 0, "", &w);
@@ -269,8 +301,12 @@ static void stop_account(struct ui *ui, enum job_kind kind, unsigned a)
         SEND(ui->client->chan, -1, &err, FETCH_STOP, .account = str_z(name));
         ui_note(ui, NOTE_INFO, "%s: stopped; the rest comes when it is looked at next", name);
     } else if (kind == JOB_CONNECT || kind == JOB_ROWS || kind == JOB_AHEAD) {
+        struct buf key = BUF_INIT(100);
         queue_offline(ui, a, true);
-        ui_note(ui, NOTE_INFO, "%s is offline · O goes online, and on with it", name);
+        if (!keymap_where(ui->keymap, CTX_LIST, "offline", &key))
+            buf_addz(&key, ":offline off");
+        ui_note(ui, NOTE_INFO, "%s is offline · %s goes online, and on with it", name, buf_z(&key));
+        buf_fini(&key);
     }
 }
 
@@ -318,6 +354,11 @@ static void stop(struct ui *ui, const struct popup_row *at)
     case JOB_CHANGES:
         ui_run(ui, "queue"); /* which one? */
         return;
+    case JOB_TOLD:
+        if (ui_online(ui))
+            SEND(ui->client->chan, -1, &err, JOB_STOP, .job = (uint32_t)row.id);
+        ui_note(ui, NOTE_INFO, "it is asked to stop; the same command goes on with the rest");
+        break;
     case JOB_INDEX:
         if (ui_online(ui))
             reindex(ui, ui->index_held ? REINDEX_GO_ON : REINDEX_HOLD, &err);

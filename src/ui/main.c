@@ -65,6 +65,11 @@ static void osc(void *arg, struct text words)
     term_osc(((struct session *)arg)->term, words);
 }
 
+static void escape(void *arg, unsigned ms)
+{
+    term_escape(((struct session *)arg)->term, ms);
+}
+
 static void mouse(void *arg, bool on)
 {
     term_mouse(((struct session *)arg)->term, on);
@@ -166,7 +171,7 @@ static void run(struct session *s, struct loop *loop)
 static int on_screen(const struct ui_start *start, struct loop *loop, struct client *client)
 {
     struct session s = {.ui = NULL};
-    struct ui_terminal ops = {SIGNS_ALL, 0, false, suspend, resume, redraw, stop, bell, mouse, osc, &s};
+    struct ui_terminal ops = {SIGNS_ALL, 0, false, suspend, resume, redraw, stop, bell, escape, mouse, osc, &s};
     struct err err = ERR_INIT;
     s.term = term_open(&err);
     if (!s.term) {

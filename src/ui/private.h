@@ -25,8 +25,9 @@ struct ui_terminal {
     void (*redraw)(void *);  /* draws all anew */
     void (*stop)(void *);    /* SIGTSTP by key */
     void (*bell)(void *);
-    void (*mouse)(void *, bool on);   /* tells of the mouse; else the terminal itself selects text with it */
-    void (*osc)(void *, struct text); /* an operating system command of the terminal: "9;text" */
+    void (*escape)(void *, unsigned ms); /* within which a key belongs to the Esc before it */
+    void (*mouse)(void *, bool on);      /* tells of the mouse; else the terminal itself selects text with it */
+    void (*osc)(void *, struct text);    /* an operating system command of the terminal: "9;text" */
     void *arg;
 };
 
@@ -94,9 +95,9 @@ struct prompt {
     struct history *history; /* borrowed, or NULL */
     struct pick_item *items;
     unsigned nitems, *order, nshown, cur, top;
-    bool many;        /* PROMPT_PICK: several are toggled, and told to `accept` as "+x -y" */
-    bool completed;   /* PROMPT_PICK: the text is the chosen item */
-    ckey again;       /* PROMPT_PICK: this key, typed first, takes the one used last; 0: none does */
+    bool many;      /* PROMPT_PICK: several are toggled, and told to `accept` as "+x -y" */
+    bool completed; /* PROMPT_PICK: the text is the chosen item */
+    ckey again;     /* PROMPT_PICK: this key, typed first, takes the one used last; 0: none does */
     /* of a query: what is wrong with it, or what it comes to; refused: Enter did not take it */
     enum query_verdict verdict;
     size_t fault_from, fault_to; /* bytes of the text */
@@ -241,6 +242,13 @@ struct hook {
     char *command, *file; /* where it was written */
     unsigned line;
 };
+/* What another client is at, as the store told it last. */
+#define TOLD_JOBS_MAX 16
+struct told_job {
+    uint32_t id;
+    uint64_t done, total;
+    char text[200];
+};
 /* The messages that the next command was given: a whole thread, a count, all older ones (scope.c). */
 struct scope {
     bool on;
@@ -314,9 +322,13 @@ struct ui {
     pid_t ending[8];    /* killed, and not yet waited for; 0: none */
     struct {
         unsigned account;
-        uint64_t box;
+        uint64_t box;         /* 0: all inboxes */
         bool for_good, empty; /* when it was asked about */
-    } deleting;               /* the mailbox that the question on the screen is about */
+    } asked;                  /* the mailbox that the question on the screen is about */
+    struct {
+        unsigned account;
+        uint64_t box; /* 0: a new one */
+    } naming;         /* the mailbox whose name is asked for */
     struct watch *seen_timer, *progress_timer, *prefetch_timer, *warm_timer;
     struct ref quarantine[QUARANTINE_MAX];
     unsigned nquarantine;
@@ -329,6 +341,8 @@ struct ui {
     bool index_held;            /* it does not go on with them */
     uint32_t index_from;        /* how many there were at most since they began to wait, and when that was */
     int64_t index_ms;
+    struct told_job told_jobs[TOLD_JOBS_MAX];
+    unsigned ntold_jobs;
     struct watch *live_timer;   /* until the list of hits that is shown is asked again */
     struct watch *rank_timer;   /* while the cursor's number in the list is counted */
     struct watch *search_timer; /* of the shown buffer, so seen_timer and progress_timer */
@@ -470,6 +484,7 @@ bool buffers_key(struct ui *, ckey);             /* in POPUP_BUFFERS */
 void amount_words(uint64_t done, uint64_t total, int64_t since_ms, struct buf *out);
 bool jobs_key(struct ui *, ckey); /* in POPUP_JOBS */
 void jobs_again(struct ui *);     /* shows them anew where they are listed */
+void jobs_told(struct ui *, const struct m_JOB *);
 
 /* ---- typed.c ---- */
 bool typed_hold(struct ui *, ckey); /* true: the key waits, for what the one before it asked for */
@@ -670,6 +685,8 @@ void ui_place_keys(struct ui *); /* the key map is asked about where the user is
 void ui_written_where(const char *file, unsigned line, struct buf *out);
 void ui_record_key(struct ui *, ckey);
 void ui_type_macro(struct ui *, const char *macro);
+/* The best key that runs the command in the panes of lists and message; else ":command". Until the next call. */
+const char *ui_key_of(struct ui *, const char *command);
 /* Tells what keys do in the context, where that was said, and what may follow. */
 void ui_describe_keys(struct ui *, enum cmd_context, const ckey *, size_t n);
 

@@ -49,6 +49,8 @@ static void apply_options(struct ui *ui, const char *name)
     ui->grid.words = ui->conf->accessible;
     bool slow = ui->term && ui->term->slow;
     ui->grid.arrow = !strcmp(ui->conf->arrow_cursor, "yes") || (slow && !strcmp(ui->conf->arrow_cursor, "auto"));
+    if (IS("escape-time") && ui->term && ui->term->escape)
+        ui->term->escape(ui->term->arg, ui->conf->escape_time);
     if (IS("mouse") && ui->term && ui->term->mouse)
         ui->term->mouse(ui->term->arg, ui->conf->mouse);
 #undef IS

@@ -340,6 +340,9 @@ static void on_message(struct ui *ui, struct msg *m)
     case MSG_RUN:
         on_run(ui, &m->u.RUN);
         break;
+    case MSG_JOB:
+        jobs_told(ui, &m->u.JOB);
+        break;
     case MSG_OUTBOX:
         on_outbox(ui, &m->u.OUTBOX);
         break;
@@ -413,6 +416,7 @@ static void lost(struct ui *ui, const struct err *err)
         buffer_leave(ui);
     }
     ui->changes.n = 0;
+    ui->ntold_jobs = 0;
     if (ui->fetching)
         ui->progress[0] = 0;
     ui->fetching = 0;

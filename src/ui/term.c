@@ -44,6 +44,7 @@ struct tty {
     bool utf8, pasting, suspended, ordered;
     bool modern; /* it understands private modes and OSC; what it lacks it passes over */
     bool synchronized, mouse;
+    unsigned escape_ms;
     struct mouse at;
     struct pace pace;
     ckey ahead[AHEAD_MAX]; /* typed while an answer was waited for */
@@ -178,7 +179,7 @@ static void set_modes(struct tty *t)
     keypad(stdscr, TRUE);
     meta(stdscr, TRUE);
     nodelay(stdscr, TRUE);
-    set_escdelay(ESC_DELAY_MS);
+    set_escdelay((int)t->escape_ms);
     name_keys();
     refresh(); /* curses draws nothing more: its screen stays blank, and is used for keys alone */
     mode(t, PASTE_ON FOCUS_ON);
@@ -250,6 +251,7 @@ struct tty *term_open(struct err *err)
         return NULL;
     }
     struct tty *t = mem_new(sizeof *t);
+    t->escape_ms = ESC_DELAY_MS;
     t->utf8 = !strcmp(nl_langinfo(CODESET), "UTF-8");
     t->screen = newterm(NULL, stdout, stdin);
     if (!t->screen) {
@@ -338,6 +340,12 @@ void term_resume(struct tty *t)
     term_redraw(t);
 }
 
+void term_escape(struct tty *t, unsigned ms)
+{
+    t->escape_ms = ms;
+    set_escdelay((int)ms);
+}
+
 void term_mouse(struct tty *t, bool on)
 {
     bool change = t->mouse != on;
@@ -361,11 +369,12 @@ void term_bell(struct tty *t)
 void term_osc(struct tty *t, struct text words)
 {
     const char *tmux = getenv("TMUX");
-    bool through = tmux && *tmux;
+    struct str s = {words.p, words.n};
+    bool title = str_starts(s, STR("2;")), through = tmux && *tmux && !title; /* its panes have titles of their own */
     if (t->suspended)
         return;
     int n = (int)MIN(words.n, (size_t)OSC_MAX);
-    if (through && str_starts((struct str){words.p, words.n}, STR("52;")))
+    if (through && str_starts(s, STR("52;")))
         fprintf(stdout, "\033]%.*s\a", n, words.p); /* tmux has a clipboard of its own */
     fprintf(stdout, "%s\033]%.*s\a%s", through ? "\033Ptmux;\033" : "", n, words.p, through ? "\033\\" : "");
     fflush(stdout);
@@ -478,7 +487,7 @@ static bool mouse_report(struct tty *t)
     wint_t c = 0;
     for (unsigned i = 0; i < REPORT_MAX; i++) {
         struct pollfd in = {STDIN_FILENO, POLLIN, 0};
-        if (get_wch(&c) == ERR && (poll(&in, 1, ESC_DELAY_MS) != 1 || get_wch(&c) == ERR))
+        if (get_wch(&c) == ERR && (poll(&in, 1, (int)t->escape_ms) != 1 || get_wch(&c) == ERR))
             return false;
         if (c >= '0' && c <= '9' && v[n] < 100000)
             v[n] = v[n] * 10 + (unsigned)(c - '0');

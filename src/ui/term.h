@@ -20,8 +20,8 @@ unsigned term_colors(const struct tty *);                /* 0: none, or NO_COLOR
 void term_size(struct tty *, unsigned *rows_r, unsigned *cols_r);
 /* Draws what changed since the last call. */
 void term_show(struct tty *, const struct grid *, const struct theme *);
-/* The next key that was typed; false where there is none now. Never waits but for the few milliseconds that tell Esc
- * from a key that begins with it. */
+/* The next key that was typed; false where there is none now. Never waits but for the time that tells Esc
+ * from a key that begins with it (term_escape). */
 bool term_key(struct tty *, ckey *);
 /* Gives the terminal to another program, and takes it back. */
 void term_suspend(struct tty *);
@@ -30,11 +30,14 @@ void term_redraw(struct tty *);      /* all anew at the next term_show */
 bool term_ahead(const struct tty *); /* keys were read that term_key has not given */
 /* Is the line to it slow? By what large frames took; false until it is known. */
 bool term_slow(const struct tty *);
+/* A key within so many ms behind Esc is one with Alt (term_key waits so long for it); 30 at first. */
+void term_escape(struct tty *, unsigned ms);
 /* Tells of the mouse (K_MOUSE) from now on, or no more. */
 void term_mouse(struct tty *, bool on);
 bool term_mouse_at(struct tty *, struct mouse *); /* after K_MOUSE; false where nothing of it is wanted */
 void term_bell(struct tty *);
-/* "9;words": an operating system command, past tmux to the terminal itself. Nothing while another program has it. */
+/* "9;words": an operating system command, past tmux to the terminal itself, but for a title ("2;"), which a pane of
+ * tmux has itself. Nothing while another program has the terminal. */
 void term_osc(struct tty *, struct text words);
 
 #endif

@@ -57,7 +57,8 @@ static void finish(struct ui *ui)
                                    .steps = steps},
                   false);
     } else if (n) {
-        ui_note(ui, NOTE_INFO, "copied %u message%s %s%s", n, n == 1 ? "" : "s", t->where, steps ? " · u undo" : "");
+        ui_note(ui, NOTE_INFO, "copied %u message%s %s%s%s%s", n, n == 1 ? "" : "s", t->where, steps ? " · " : "",
+                steps ? ui_key_of(ui, "undo") : "", steps ? " undo" : "");
         if (steps)
             ui_undo_step(ui, steps, true);
     }

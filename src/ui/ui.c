@@ -92,7 +92,7 @@ bool ui_run_line(struct ui *ui, const struct line *line, struct err *err)
 
 static bool repeats(const struct line *line)
 {
-    const struct command *c = line->n ? cmd_find(&ui_lang, line->words[0]) : NULL;
+    const struct command *c = line->n ? cmd_meant(&ui_lang, line->words[0]) : NULL;
     return c && (c->flags & CMD_REPEAT);
 }
 
@@ -489,6 +489,7 @@ void ui_free(struct ui **at)
     free(ui->last_command);
     free(ui->last_box_label);
     free(ui->url);
+    free(ui->session);
     grid_fini(&ui->grid);
     free(ui);
     *at = NULL;

@@ -223,11 +223,11 @@ def test_a_store_that_begins_on_a_full_disk():
         term = user.start(cols=160, args=["--store", small])
         try:
             term.wait(lambda s: "number 3" in s and "work live" in s)
-            term.keys("O")
+            term.keys("W")
             term.wait("work offline")
             term.keys("Home", "a")
             term.wait("1 queued")
-            term.keys("O")  # a store that begins anew is to connect
+            term.keys("W")  # a store that begins anew is to connect
             with open(os.path.join(small, "filler"), "wb", buffering=0) as f:
                 with contextlib.suppress(OSError):
                     while f.write(bytes(4096)):

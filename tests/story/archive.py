@@ -330,6 +330,37 @@ def test_ctrl_c():
         same(only_bytes(mails(out)), collections.Counter(sent), "at the end")
 
 
+def test_in_the_jobs_of_a_screen():
+    """The screen beside it lists what is imported, and ends it; it is the same as Ctrl-C."""
+    with tap.directory() as root:
+        bob, box = local(root), os.path.join(root, "in.mbox")
+        sent = numbered(600)
+        write_mbox(box, sent)
+        make_maildir(mail_of(root))
+        with bob.at_screen() as term:
+            term.wait("No messages here")
+            run = subprocess.Popen([tap.TUIMAIL, "-c", bob.rc, "import", box], env=dict(os.environ, **bob.env), stderr=subprocess.PIPE, text=True)
+            eventually("mail comes in", lambda: files(mail_of(root)) >= 10)
+            archive = [pid for pid, name in bob.programs() if name == "archive"]
+            for pid in archive:
+                os.kill(pid, signal.SIGSTOP)
+            try:
+                term.command("jobs")
+                term.wait(lambda screen: "tuimail import: " + box[:20] in screen and "%" in screen)
+                term.keys("d")
+                term.wait("it is asked to stop")
+            finally:
+                for pid in archive:
+                    os.kill(pid, signal.SIGCONT)
+            said = run.communicate(timeout=60)[1]
+            equal((len(archive), run.returncode), (1, 75), "status: " + said)
+            contains(said, "run the same import again")
+            assert files(mail_of(root)) < 600, "it went on to its end"
+            term.wait("tuimail import", gone=True)
+        bob.command("import", box)
+        same(only_bytes(mails(mail_of(root))), collections.Counter(sent), "at the end")
+
+
 @contextlib.contextmanager
 def small_disk(megabytes):
     if os.geteuid() != 0:

@@ -230,7 +230,7 @@ def test_mail_that_is_not_here(s):
         term.keys("Home", "Enter")
         term.wait("Hello.")
         term.keys("q")
-        term.keys("O")
+        term.keys("W")
         term.wait("work offline")
         term.keys("Enter")
         term.wait("Hello.")

@@ -262,6 +262,21 @@ def test_modes_begin_and_end():
         equal(p.end(), 0)
 
 
+def test_what_follows_escape():
+    """A key that comes within option escape-time is one with Alt, as mutt's fingers type it. And a title is the pane's own inside tmux."""
+    with tap.directory() as root:
+        p = Pty(root, TMUX="/tmp/tmux-0/default,1,0")
+        p.wait(WELCOME)
+        p.type(b":set escape-time 5000\r")
+        os.write(p.fd, b"\x1b")
+        p.read()
+        contains(p.type(b"y"), b"\x1b]52;c;")
+        contains(p.type(b":set notify title\r"), b"\x1b]2;tuimail")
+        assert b"\x1b\x1b]2;" not in p.type(b":set notify bell\r"), "past tmux"
+        p.type(b"q")
+        equal(p.end(), 0)
+
+
 def test_a_lost_terminal_goes_on_at_the_next_start():
     with tap.directory() as root:
         mail = os.path.join(root, "mail")

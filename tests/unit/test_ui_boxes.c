@@ -234,6 +234,67 @@ static void test_nothing_to_go_to(void **state)
     fake_close(&f);
 }
 
+/* What was asked about one mailbox is never done to its neighbour, though that is under the cursor by now. */
+static void test_answers_are_for_the_mailbox_that_was_asked_about(void **state)
+{
+    (void)state;
+    open_boxes(some, COUNT(some), NULL);
+    fake_type(&f, "y");
+    boxes_goto(&f.ui->boxes, boxes_find(&f.ui->boxes, 0, 5));
+    fake_type(&f, "r x");
+    unsigned before = fake_intents();
+    lose(5);
+    fake_type(&f, "Enter");
+    assert_int_equal(fake_intents(), before);
+    assert_true(on_screen("the mailbox is not there any more"));
+    fake_type(&f, "r"); /* of Projects/Beta; and the cursor goes elsewhere, as `tuimail cmd` may have it */
+    boxes_goto(&f.ui->boxes, boxes_find(&f.ui->boxes, 0, 4));
+    fake_type(&f, "x Enter");
+    assert_int_equal(fake_last_intent.kind, INTENT_BOX_RENAME);
+    assert_int_equal(fake_last_intent.box, 6);
+    boxes_goto(&f.ui->boxes, boxes_find(&f.ui->boxes, 0, 7));
+    before = fake_intents();
+    fake_type(&f, "C-r");
+    assert_true(on_screen("Mark everything in Zoo read?"));
+    lose(7);
+    fake_type(&f, "y");
+    assert_int_equal(fake_intents(), before);
+    boxes_goto(&f.ui->boxes, boxes_find(&f.ui->boxes, 0, 4));
+    fake_type(&f, "Enter C-w j"); /* the list of Projects, and a question about it */
+    ui_run(f.ui, "read-all");
+    before = fake_intents();
+    assert_true(on_screen("Mark everything in Projects read?"));
+    lose(4); /* all inboxes are shown in its stead */
+    fake_settle(&f);
+    fake_type(&f, "y");
+    assert_int_equal(fake_intents(), before);
+    fake_close(&f);
+}
+
+/* Where the account that the cursor is in has no drafts, those of another one are meant. */
+static void test_drafts_of_any_account(void **state)
+{
+    static const struct fake_box with[] = {{1, "INBOX", BOX_INBOX, 0}, {3, "Drafts", BOX_DRAFTS, 0}};
+    (void)state;
+    open_boxes(with, COUNT(with), "set keys alpine\n");
+    ui_run(f.ui, "go 2"); /* of the other account */
+    ui_run(f.ui, "recall");
+    assert_true(on_screen("there is no postponed mail"));
+    fake_add(&fake_accounts[0],
+             (struct fake_row){.box = 3, .name = "", .addr = "", .to = "", .subject = "half a mail"});
+    f.ui->boxes.stale = true;
+    ui_run(f.ui, "go 2");
+    ui_run(f.ui, "recall");
+    assert_int_equal(ui_list(f.ui)->box, 3);
+    assert_true(on_screen("half a mail"));
+    assert_true(on_screen("Esc-r on a draft goes on with it"));
+    ui_run(f.ui, "go inbox");
+    fake_type(&f, "a"); /* the keys that are told are those of the set that is used */
+    assert_true(on_screen(" undo"));
+    assert_false(strstr(f.ui->status, "\xc2\xb7 u undo") != NULL);
+    fake_close(&f);
+}
+
 int main(void)
 {
     setenv("TZ", "UTC", 1);
@@ -243,9 +304,11 @@ int main(void)
         cmocka_unit_test(test_a_path_of_many_levels_is_bounded),
         cmocka_unit_test(test_cursor_stays_at_its_place),
         cmocka_unit_test(test_created_mailbox_gets_the_cursor),
+        cmocka_unit_test(test_answers_are_for_the_mailbox_that_was_asked_about),
         cmocka_unit_test(test_tab_shows_what_enter_does),
         cmocka_unit_test(test_a_mailbox_that_is_not_there_can_be_made),
         cmocka_unit_test(test_nothing_to_go_to),
+        cmocka_unit_test(test_drafts_of_any_account),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

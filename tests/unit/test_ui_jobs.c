@@ -101,6 +101,38 @@ static void test_the_cursor_stays_on_its_job(void **state)
     fake_close(&f);
 }
 
+/* What `tuimail export` or `import` is at, beside the screen. */
+static void test_jobs_of_other_clients(void **state)
+{
+    struct err err = ERR_INIT;
+    (void)state;
+    fake_mails();
+    fake_open(&f, 24, 80, NULL);
+    SEND(f.store, -1, &err, JOB, .job = 7, .done = 30, .total = 120, .text = STR("tuimail export: exported"));
+    SEND(f.store, -1, &err, JOB, .job = 9, .done = 5, .text = STR("tuimail import: \033[2Jx"));
+    SEND(f.store, -1, &err, JOB, .job = 7, .done = 60, .total = 120, .text = STR("tuimail export: exported"));
+    fake_settle(&f);
+    assert_true(ui_run(f.ui, "jobs"));
+    assert_true(on_screen("tuimail export: exported 60 of 120 · 50 %"));
+    assert_true(on_screen("tuimail import: "));
+    for (unsigned i = 0; i < f.ui->popup.n; i++)
+        if (f.ui->popup.rows[i].id == 7)
+            f.ui->popup.cur = i;
+    fake_type(&f, "d");
+    assert_true(on_screen("it is asked to stop"));
+    assert_int_equal(fake_job_stops, 7);
+    SEND(f.store, -1, &err, JOB, .job = 7);
+    SEND(f.store, -1, &err, JOB, .job = 9);
+    SEND(f.store, -1, &err, JOB, .job = 11); /* one that was never told */
+    for (uint32_t i = 100; i < 200; i++)
+        SEND(f.store, -1, &err, JOB, .job = i, .done = 1, .total = 1, .text = STR("x"));
+    for (uint32_t i = 100; i < 200; i++)
+        SEND(f.store, -1, &err, JOB, .job = i);
+    fake_settle(&f);
+    assert_int_equal(f.ui->ntold_jobs, 0);
+    fake_close(&f);
+}
+
 static void test_nothing_is_a_job(void **state)
 {
     (void)state;
@@ -162,6 +194,7 @@ int main(void)
         cmocka_unit_test(test_jobs_are_listed),
         cmocka_unit_test(test_one_is_stopped_and_the_others_go_on),
         cmocka_unit_test(test_the_cursor_stays_on_its_job),
+        cmocka_unit_test(test_jobs_of_other_clients),
         cmocka_unit_test(test_nothing_is_a_job),
         cmocka_unit_test(test_pictures),
         cmocka_unit_test(test_how_fast),

@@ -591,6 +591,37 @@ static void test_password_is_not_recorded(void **state)
     fake_close(&f);
 }
 
+/* As in tmux and aerc: the beginning of a name will do at the prompt, where only one begins so; and :q. */
+static void test_a_command_by_its_beginning(void **state)
+{
+    struct err err = ERR_INIT;
+    (void)state;
+    open_ui();
+    fake_type(&f, ": a r c h Enter");
+    assert_int_equal(fake_last_intent.kind, INTENT_ARCHIVE);
+    unsigned before = fake_intents();
+    fake_type(&f, "."); /* and it is repeated as any other */
+    assert_int_equal(fake_intents(), before + 1);
+    fake_type(&f, ": d e l Enter");
+    assert_int_equal(fake_intents(), before + 1);
+    assert_non_null(strstr(f.ui->status, "\"del\" is the beginning of delete, delete-search, delete-mailbox"));
+    fake_type(&f, ": d e l e t e Enter"); /* one that is whole is itself */
+    assert_int_equal(fake_last_intent.kind, INTENT_TRASH);
+    assert_false(ui_run(f.ui, "edit-acc")); /* those of keys alone are not meant */
+    struct line line;                       /* and a file says what it means */
+    struct str text = STR("arch\n");
+    unsigned number = 1;
+    assert_int_equal(line_next(&text, "tuimailrc", &number, &line, &err), 1);
+    assert_false(ui_run_line(f.ui, &line, &err));
+    line_fini(&line);
+    assert_false(f.ui->quit);
+    fake_type(&f, ": q Enter");
+    if (f.ui->popup.kind == POPUP_CONFIRM)
+        fake_type(&f, "y");
+    assert_true(f.ui->quit);
+    fake_close(&f);
+}
+
 static void test_what_keys_do(void **state)
 {
     (void)state;
@@ -606,8 +637,8 @@ static void test_what_keys_do(void **state)
     ui_run(f.ui, "bind list x echo hi");
     ui_run(f.ui, "bind x"); /* of this pane */
     assert_true(on_screen("x in list: echo hi (typed at :)"));
-    ui_run(f.ui, "bind list W");
-    assert_true(on_screen("W does nothing in list"));
+    ui_run(f.ui, "bind list E");
+    assert_true(on_screen("E does nothing in list"));
     ui_run(f.ui, "bind list '");
     assert_int_equal(f.ui->popup.kind, POPUP_NONE); /* an open quote */
     ui_run(f.ui, "bind list \"'\"");
@@ -1047,6 +1078,7 @@ int main(void)
         cmocka_unit_test(test_macro_is_recorded_played_and_bound),
         cmocka_unit_test(test_password_is_not_recorded),
         cmocka_unit_test(test_what_keys_do),
+        cmocka_unit_test(test_a_command_by_its_beginning),
         cmocka_unit_test(test_source_runs_any_command),
         cmocka_unit_test(test_answers_for_other_programs),
         cmocka_unit_test(test_default_keys_name_commands),

@@ -87,6 +87,15 @@ static void test_pick_tags(void **state)
     unsigned before = fake_intents();
     fake_type(&f, "C-t Tab Esc");
     assert_int_equal(fake_intents(), before);
+    for (size_t a = 0; a < COUNT(fake_accounts); a++)
+        for (size_t i = 0; i < fake_accounts[a].n; i++)
+            fake_accounts[a].rows[i].tags = "";
+    fake_type(&f, "C-t");
+    assert_true(on_screen("there is none yet: type the first one"));
+    fake_type(&f, "n e w");
+    assert_true(on_screen("a new one: Enter puts it on"));
+    fake_type(&f, "Enter");
+    last_tags("+new", 1);
     fake_close(&f);
 }
 
@@ -325,6 +334,14 @@ static void test_older(void **state)
     assert_int_equal(in_box(1), 9);
     assert_int_equal(in_box(2), old + 31);
     assert_int_equal(f.ui->undo_groups[f.ui->nundo - 1], 2); /* one undo, two accounts */
+    fake_undone = 4;
+    fake_type(&f, "u"); /* and it says what was undone in all */
+    assert_true(on_screen("undone: 8 messages"));
+    fake_type(&f, "U");
+    assert_true(on_screen("done again: 8 messages"));
+    fake_undone = 0;
+    fake_type(&f, "u");
+    assert_true(on_screen("nothing to undo"));
     assert_false(ui_run(f.ui, "older 10d archive"));
     assert_true(on_screen("no message of this list is older"));
     assert_false(ui_run(f.ui, "older 10m archive"));

@@ -18,6 +18,7 @@ struct m_INTENT fake_last_intent;
 bool fake_refuse, fake_body, fake_hold;
 const char *fake_text = "Subject: x\n\nx\n";
 unsigned fake_cancels;
+uint32_t fake_job_stops, fake_undone;
 unsigned fake_count_most = UINT32_MAX;
 static unsigned intents;
 static struct m_OPEN held[16];
@@ -34,6 +35,7 @@ void fake_reset(void)
     fake_refuse = fake_body = fake_hold = false;
     nheld = 0;
     fake_cancels = 0;
+    fake_job_stops = fake_undone = 0;
 }
 
 void fake_add(struct reader *r, struct fake_row row)
@@ -646,6 +648,8 @@ static bool serve(struct fake_ui *f)
             on_intent(f, &m.u.INTENT);
         else if (m.kind == MSG_CANCEL)
             fake_cancels++;
+        else if (m.kind == MSG_JOB_STOP)
+            fake_job_stops = m.u.JOB_STOP.job;
         else if (m.kind == MSG_OPEN && fake_hold) {
             if (nheld < COUNT(held) && !m.u.OPEN.prefetch)
                 held[nheld++] = m.u.OPEN;
@@ -653,6 +657,9 @@ static bool serve(struct fake_ui *f)
             send_body(f, &m.u.OPEN);
         else if (m.kind == MSG_OPEN)
             SEND(f->store, -1, &err, REFUSED, .req = m.u.OPEN.req, .kind = ERR_OFFLINE, .text = STR("not here"));
+        else if (m.kind == MSG_UNDO && fake_undone)
+            SEND(f->store, -1, &err, UNDONE, .req = m.u.UNDO.req, .redo = m.u.UNDO.redo, .count = fake_undone,
+                 .text = STR("tags of some put back"));
         else if (m.kind == MSG_UNDO)
             SEND(f->store, -1, &err, REFUSED, .req = m.u.UNDO.req, .kind = ERR_NOT_UNDOABLE,
                  .text = STR("nothing to undo"));

@@ -63,6 +63,8 @@ extern bool fake_body;                   /* answer OPEN with a body instead of R
 extern bool fake_hold;                   /* answer OPEN when fake_answer_open says so */
 void fake_answer_open(struct fake_ui *); /* with a body, all that were held */
 extern unsigned fake_cancels;
+extern uint32_t fake_job_stops; /* the job of the last one */
+extern uint32_t fake_undone;    /* answer UNDO with so many messages; 0: REFUSED */
 extern unsigned fake_count_most; /* rows that one piece of a count has at most */
 
 #endif
