@@ -462,7 +462,11 @@ static void give_times(struct gather *g)
                                             {"1w", "in a week"},
                                             {"off", "back now"},
                                             {NULL, NULL}};
-    give_words(times, g);
+    for (size_t i = 0; times[i].name; i++) { /* the next one first */
+        g->bonus = COUNT(times) - (unsigned)i;
+        emit(g, times[i].name, times[i].help);
+    }
+    g->bonus = 0;
 }
 
 static const char *choice_help(struct str word)

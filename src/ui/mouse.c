@@ -56,10 +56,10 @@ static void press_row(struct ui *ui, unsigned row)
         ui_follow(ui);
 }
 
-/* A row of a popup that names a key types it. */
+/* A row of a popup that names a key types it; where rows are chosen the cursor goes there. */
 static void press_popup(struct ui *ui, const struct mouse *m)
 {
-    const struct popup *p = &ui->popup;
+    struct popup *p = &ui->popup;
     unsigned first = ui->layout.status.y - MIN(p->height, ui->layout.status.y); /* below its title */
     const struct popup_row *row =
         m->y >= first && p->top + m->y - first < p->n ? &p->rows[p->top + m->y - first] : NULL;
@@ -68,6 +68,8 @@ static void press_popup(struct ui *ui, const struct mouse *m)
         return;
     if (row && keys && row->left[0] && !row->left[1])
         ui_key(ui, (ckey)row->left[0]);
+    else if (row && popup_has_cursor(p))
+        p->cur = p->top + m->y - first;
     else if (m->y + 1 < first) /* beside it: it goes */
         ui_run(ui, "cancel");
 }
@@ -92,8 +94,13 @@ static void press(struct ui *ui, const struct mouse *m)
 void ui_mouse(struct ui *ui, const struct mouse *m)
 {
     ui->dirty = true;
-    if (ui->layout.small || ui->prompt.kind != PROMPT_NONE || ui->pasting)
+    if (ui->layout.small || ui->pasting)
         return;
+    if (ui->prompt.kind != PROMPT_NONE) { /* what is typed is left alone; a list above it is gone through */
+        if (m->what != MOUSE_PRESS && ui->prompt.kind == PROMPT_PICK)
+            ui_key(ui, m->what == MOUSE_WHEEL_DOWN ? K_DOWN : K_UP);
+        return;
+    }
     ui->nkeys = 0; /* keys begun are no longer meant */
     watch_free(&ui->keys_timer);
     if (ui->popup.kind == POPUP_KEYS)

@@ -818,6 +818,12 @@ static void test_completion_describes_what_it_offers(void **state)
     };
     for (size_t i = 0; i < COUNT(rows); i++)
         offers(rows[i][0], rows[i][1], rows[i][2]);
+    ui_command_prompt(f.ui, "snooze "); /* times come in their order */
+    fake_type(&f, "Tab");
+    assert_string_equal(f.ui->prompt.edit.p, "snooze 2h");
+    fake_type(&f, "Tab Tab");
+    assert_string_equal(f.ui->prompt.edit.p, "snooze tomorrow");
+    fake_type(&f, "Esc");
     ui_command_prompt(f.ui, "a"); /* on the screen: what it is, and its key */
     fake_type(&f, "Tab");
     assert_true(on_screen("move to the archive"));

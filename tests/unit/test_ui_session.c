@@ -220,6 +220,20 @@ static void test_mouse(void **state)
     click(&f, list.y + 2, list.x + 3);
     assert_int_equal(f.ui->prompt.kind, PROMPT_COMMAND);
     fake_type(&f, "Esc");
+    ui_run(f.ui, "new-buffer"); /* a row of a list that has a cursor */
+    ui_run(f.ui, "buffers");
+    ui_draw(f.ui);
+    assert_int_equal(f.ui->popup.cur, 1);
+    click(&f, f.ui->layout.status.y - 2, 4);
+    assert_int_equal(f.ui->popup.kind, POPUP_BUFFERS);
+    assert_int_equal(f.ui->popup.cur, 0);
+    fake_type(&f, "q c"); /* and the wheel goes through those that are to be picked */
+    turn(&f, list.y + 2, list.x, true);
+    assert_int_equal(f.ui->prompt.cur, 1);
+    turn(&f, list.y + 2, list.x, false);
+    assert_int_equal(f.ui->prompt.cur, 0);
+    fake_type(&f, "Esc");
+    ui_run(f.ui, "close-buffer");
     unsigned seed = 3; /* anywhere, in any state */
     static const char *const keys[] = {":", "Esc", "?", "q", "c", "Enter", "Space", "g",
                                        "m", "j",   "d", "X", "n", "t",     "R"};
