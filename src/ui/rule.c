@@ -256,7 +256,8 @@ static void do_more(struct ui *ui)
     if (r->tag)
         buf_addf(&tags, "+%s", r->tag);
     if (ids.n == 0) {
-        ui_note(ui, NOTE_INFO, "done to %u message%s · u undo", r->count, r->count == 1 ? "" : "s");
+        ui_note(ui, NOTE_INFO, "done to %u message%s · %s undo", r->count, r->count == 1 ? "" : "s",
+                ui_key_of(ui, "undo"));
         if (r->count)
             ui_undo_step(ui, 1, false);
         rule_free(ui);
@@ -315,7 +316,7 @@ static void kept(struct ui *ui, const char *script, const char *where)
                                       .activated = r->fresh,
                                       .before = buf_str(&r->before),
                                       .after = buf_str(&r->text)});
-    ui_note(ui, NOTE_INFO, "the rule is kept %s · u undo", where);
+    ui_note(ui, NOTE_INFO, "the rule is kept %s · %s undo", where, ui_key_of(ui, "undo"));
     rule_query(r, &query);
     if (!r->folder && !r->tag && !r->read && !r->flag) {
         rule_free(ui);
