@@ -221,17 +221,20 @@ static bool run_mailbox(struct conf *conf, UNUSED struct loader *loader, const s
 {
     struct cache_policy policy = {0};
     if (line->n != 5 || !line->words[1][0] || !line->words[2][0])
-        return usage(err, "mailbox ACCOUNT MAILBOX cache POLICY, or sort ORDER");
+        return usage(err, "mailbox ACCOUNT MAILBOX cache POLICY, or sort ORDER, or rules yes|no");
     const char *account = line->words[1], *name = line->words[2], *text = line->words[4];
     if (!conf_account(conf, account))
         return unknown_account(conf, account, err);
     bool sort = strcmp(line->words[3], "sort") == 0;
-    if (!sort && strcmp(line->words[3], "cache") != 0)
-        return err_set(err, ERR_CONFIG, "mailbox: \"%.80s\" is no setting of a mailbox; cache and sort are",
+    bool rules = strcmp(line->words[3], "rules") == 0, yes = strcmp(text, "yes") == 0;
+    if (!sort && !rules && strcmp(line->words[3], "cache") != 0)
+        return err_set(err, ERR_CONFIG, "mailbox: \"%.80s\" is no setting of a mailbox; cache, sort and rules are",
                        line->words[3]);
+    if (rules && !yes && strcmp(text, "no") != 0)
+        return err_set(err, ERR_CONFIG, "mailbox: rules \"%.80s\" is neither yes nor no", text);
     if (sort && !sort_word(text))
         return err_set(err, ERR_CONFIG, "mailbox: \"%.80s\" is no order of a list: " CONF_SORT_ORDERS, text);
-    if (!sort && !cache_policy_parse(text, &policy))
+    if (!sort && !rules && !cache_policy_parse(text, &policy))
         return err_set(err, ERR_CONFIG, "mailbox: \"%.80s\" is not headers, all or \"recent DAYS\"", text);
     struct mailbox_setting *m = NULL;
     for (size_t i = 0; i < conf->nmailboxes; i++)
@@ -242,6 +245,11 @@ static bool run_mailbox(struct conf *conf, UNUSED struct loader *loader, const s
         m = &conf->mailboxes[conf->nmailboxes++];
         *m = (struct mailbox_setting){.account = mem_dup_z(account), .mailbox = mem_dup_z(name)};
         m->defined_in = conf_keep_where(conf, line);
+    }
+    if (rules) {
+        m->rules = yes;
+        m->has_rules = true;
+        return true;
     }
     replace(sort ? &m->sort : &m->cache_text, text);
     if (!sort)
@@ -258,6 +266,17 @@ struct cache_policy conf_cache(const struct conf *conf, const struct account *a,
             policy = m->cache;
     }
     return policy;
+}
+
+bool conf_rules_in(const struct conf *conf, const char *account, struct str mailbox)
+{
+    bool rules = false;
+    for (size_t i = 0; i < conf->nmailboxes; i++) {
+        const struct mailbox_setting *m = &conf->mailboxes[i];
+        if (m->has_rules && strcmp(m->account, account) == 0 && glob_match(str_z(m->mailbox), mailbox))
+            rules = m->rules;
+    }
+    return rules;
 }
 
 const char *conf_sort(const struct conf *conf, const char *account, struct str mailbox)

@@ -75,7 +75,7 @@ struct account {
     char *archive, *sent, *drafts, *trash, *spam, *inbox, *snoozed; /* mailbox names; "" by role */
     char *signature, *signature_file;
     bool copy_sent;
-    bool send_id, make_mailboxes;
+    bool send_id, make_mailboxes, rule_claim;
     char *mailboxes; /* shown ones, "" all */
     char *cache_text;
     struct cache_policy cache;
@@ -121,11 +121,12 @@ struct rule_effects {
     struct rule_effect *list;
     size_t n, cap;
 };
-/* mailbox ACCOUNT MAILBOX cache POLICY, or sort ORDER: what differs in one mailbox, or with * in several; the last line
- * that fits counts. */
+/* mailbox ACCOUNT MAILBOX cache POLICY, sort ORDER, or rules yes|no: what differs in one mailbox, or with * in several;
+ * the last line that fits counts. */
 struct mailbox_setting {
     char *account, *mailbox, *cache_text, *sort; /* the last two NULL where they are not set */
     struct cache_policy cache;
+    bool rules, has_rules; /* has_rules: it is set */
     const char *defined_in;
 };
 /* alias NAME ADDRESS[, ADDRESS...] */
@@ -316,6 +317,8 @@ extern const size_t conf_noptions;
 /* Is the rule one of this account? */
 bool rule_fits(const struct rule *, const char *account);
 bool conf_has_rules(const struct conf *, const char *account);
+/* Do the rules run over new mail of this mailbox (as the list shows its name), beside INBOX? */
+bool conf_rules_in(const struct conf *, const char *account, struct str mailbox);
 /* Do rules of the account ask for more of a mail than an IMAP server tells for its list: its text, its attachments, or
  * fields of its header that no list shows? */
 bool conf_rules_read_text(const struct conf *, const char *account);

@@ -332,6 +332,16 @@ const struct option conf_options[] = {
      ACCOUNT(mailboxes),
      .def = "",
      .help = "Mailboxes shown, comma separated; empty: all"},
+    {.name = "rule-claim",
+     .type = OPT_BOOL,
+     ACCOUNT(rule_claim),
+     .def = "yes",
+     .help = "IMAP: run the rules once over a mail, however many devices have rules",
+     .more = "Before a rule does something to new mail, the mail is claimed on the server by the keyword "
+             "$tuimailRuled, which one device alone gets (CONDSTORE); the others leave that mail to it. Where the "
+             "server cannot do this, only what does no harm twice is done: flags, tags, and a move where the server "
+             "moves in one piece (MOVE); else the mail stays where it is, which is said. no: nothing is claimed and "
+             "everything is done, for the one device that has rules."},
     /* ---- accounts: offline ---- */
     {.name = "offline",
      .type = OPT_BOOL,

@@ -650,6 +650,7 @@ const struct step_handler imap_steps[] = {
     {MSG_STEP_UIDS, imap_step_uids, NULL},
     {MSG_STEP_BODY, imap_step_body, body_ahead},
     {MSG_STEP_STORE, imap_step_act, act_ahead},
+    {MSG_STEP_CLAIM, imap_step_claim, NULL},
     {MSG_STEP_MOVE, imap_step_act, act_ahead},
     {MSG_STEP_EXPUNGE, imap_step_act, act_ahead},
     {MSG_STEP_FIND, imap_step_find, NULL},

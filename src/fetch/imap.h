@@ -103,6 +103,7 @@ struct session {
     /* What the running command collects */
     uint32_t fetched; /* FETCH answers with a UID since it was set to 0 */
     bool finding, searching;
+    struct claims *claims; /* STEP_CLAIM: whose flags are being asked for (imap_claim.c) */
     struct {            /* STEP_SEARCH: its command, and what the server said beside the UIDs */
         uint32_t tag;   /* 0: another search */
         uint32_t count; /* UINT32_MAX: not said */
@@ -247,7 +248,8 @@ void list_free(struct session *);
 
 step_fn imap_step_list, imap_step_status, imap_step_box, imap_step_rows_top, imap_step_rows, imap_step_more,
     imap_step_flags, imap_step_uids, imap_step_find, imap_step_body, imap_step_act, imap_step_append, imap_step_watch,
-    imap_step_search;
+    imap_step_search, imap_step_claim;
+void claims_note(struct session *, const struct imap_fetch *);
 /* The protocol's idle: watches until steps wait. */
 void imap_idle(struct fetch *, int64_t until_ms);
 /* Flags came for a message of which only the sequence number is known: its UID is asked for when idle. */

@@ -117,6 +117,8 @@ bool imap_on_fetch(struct session *s, const struct imap_event *ev, struct err *e
     if (ft.has & IMAP_HAS_BODY)
         return body_on_fetch(s, &ft, err);
     s->fetched++;
+    if (s->claims && (ft.has & IMAP_HAS_FLAGS))
+        claims_note(s, &ft);
     if (s->finding)
         return !(ft.has & IMAP_HAS_SIZE) ||
                FETCH_SEND(s->f, err, FOUND, .step = fetch_step(s->f), .box = s->selected, .uidvalidity = s->uidvalidity,

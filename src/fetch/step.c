@@ -46,6 +46,7 @@ static enum step_class step_class_of(const struct msg *m)
     case MSG_STEP_MAILDIR_ADD:
     case MSG_STEP_MAILDIR_BOX:
     case MSG_STEP_STORE:
+    case MSG_STEP_CLAIM:
     case MSG_STEP_MOVE:
     case MSG_STEP_EXPUNGE:
     case MSG_STEP_APPEND:
@@ -75,6 +76,8 @@ static uint64_t step_box(const struct msg *m)
         return m->u.STEP_BODY.box;
     case MSG_STEP_STORE:
         return m->u.STEP_STORE.box;
+    case MSG_STEP_CLAIM:
+        return m->u.STEP_CLAIM.box;
     case MSG_STEP_MOVE:
         return m->u.STEP_MOVE.box;
     case MSG_STEP_EXPUNGE:

@@ -170,6 +170,7 @@ static void remember(struct acct *a, const char *name, struct str words)
 static void on_online(struct acct *a, struct msg *m)
 {
     a->names_places = acct_announces(m->u.ONLINE.words, "UIDPLUS") || acct_announces(m->u.ONLINE.words, "IMAP4rev2");
+    a->moves_whole = acct_announces(m->u.ONLINE.words, "MOVE") || acct_announces(m->u.ONLINE.words, "IMAP4rev2");
     db_set_labels(a->db, acct_announces(m->u.ONLINE.words, "X-GM-EXT-1"));
     log_msg(LOG_INFO, "%s: online: %s", a->name, clean_line(m->u.ONLINE.caps_text));
     if (a->imap || a->pop) {
@@ -226,6 +227,7 @@ static const struct {
     {MSG_NAMESPACE, acct_server_message, 1, 0, 0},
     {MSG_SERVER_ID, acct_server_message, 1, 1, 0},
     {MSG_MOVED, replay_message, 1, 0, 0},
+    {MSG_CLAIMED, claim_message, 1, 0, 0},
     {MSG_FOUND, replay_message, 1, 0, 0},
     {MSG_APPENDED, replay_message, 1, 0, 0},
     {MSG_MAILDIR_IS, replay_message, 0, 1, 1},
@@ -588,7 +590,7 @@ static void acct_open(struct acct *a)
     db_set_purge_hold(a->db, a->srv->conf->purge_hold);
     db_set_tag_names(a->db, conf_tag_names(a->srv->conf, a->name));
     db_set_threads(a->db, a->srv->conf->threads_by_subject);
-    db_set_rules(a->db, conf_has_rules(a->srv->conf, a->name));
+    db_set_rules(a->db, conf_has_rules(a->srv->conf, a->name), a->srv->conf);
     if (!db_intents_prune(a->db, clock_wall() - FORGET_S, &err))
         acct_db_error(a, &err);
     if (a->imap)

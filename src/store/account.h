@@ -95,6 +95,8 @@ struct acct {
     bool offline;       /* by the user; and before the first client said whether to connect */
     bool was_up;        /* once since the store began */
     bool names_places;  /* the server says where moved messages are (UIDPLUS) */
+    bool moves_whole;   /* the server moves in one piece (MOVE), so not twice */
+    bool claim_told;    /* the user knows that rules file nothing here */
     bool wait_change;   /* AUTH, TLS: no retry by itself */
     bool secret_wanted; /* clients were asked */
     uint64_t secret_tag, send_secret_tag;
@@ -342,6 +344,7 @@ void seek_free(struct acct *);
 /* Sends what may go; true when something is under way and the plan has to wait. */
 bool replay_pump(struct acct *);
 void replay_message(struct acct *, struct msg *); /* MOVED, FOUND, APPENDED, MAILDIR_IS */
+void claim_message(struct acct *, struct msg *);  /* CLAIMED */
 void replay_drop(struct acct *, enum err_kind);   /* the fetch program is gone */
 void replay_unseen(struct acct *, struct step *, const struct m_UIDS *);
 bool replay_pending(struct acct *);

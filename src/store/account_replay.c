@@ -38,6 +38,7 @@ void run_free(struct acct *a, struct batch_run *r)
         }
     db_batch_free(&r->mem);
     free(r->looks);
+    free(r->claims);
     buf_fini(&r->unseen);
     free(r);
 }
@@ -669,6 +670,8 @@ static bool replay_one(struct acct *a)
     if ((places || next || unseen || check) && !alone)
         return false; /* looking is done with nothing else under way */
     struct batch_run *r = run_new(a, &b);
+    if (!places && claim_begin(a, r))
+        return false;
     if (unseen) {
         if (!unseen_send(a, r))
             run_free(a, r);

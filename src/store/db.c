@@ -485,6 +485,8 @@ static void recover(struct db *db, unsigned *opened)
     db->list_no = (uint64_t)list_no;
     q_one(db, &any, "SELECT EXISTS(SELECT 1 FROM msg WHERE suid=0 AND name IS NULL)", "");
     db->has_loose = any;
+    q_one(db, &any, "SELECT EXISTS(SELECT 1 FROM claim)", "");
+    db->has_claims = any;
     held_refresh_flag(db);
 }
 
@@ -565,9 +567,10 @@ const char *db_account(const struct db *db)
 {
     return db->account;
 }
-void db_set_rules(struct db *db, bool on)
+void db_set_rules(struct db *db, bool on, const struct conf *conf)
 {
     db->rules = on;
+    db->conf = conf;
     db->has_arrivals = on; /* of an earlier run */
 }
 

@@ -29,7 +29,7 @@ struct db;
 
 /* ---- Opening ------------------------------------------------------------------------------------ */
 /* What WELCOME announces; a reader refuses another. */
-#define DB_SCHEMA 8
+#define DB_SCHEMA 9
 enum db_opened {
     DB_NEW = 1,           /* keep.db was not there: a new account */
     DB_CACHE_NEW = 2,     /* cache.db is empty: every mailbox must be listed and synchronised */
@@ -48,8 +48,10 @@ void db_close(struct db **); /* rolls an open transaction back; NULL-safe */
 const char *db_account(const struct db *);
 /* Options that change at run time. Seconds that a purge is held back (default 30). */
 void db_set_purge_hold(struct db *, uint32_t seconds);
-/* The account has rules: mail that arrives is marked for them (db_arrivals). */
-void db_set_rules(struct db *, bool);
+/* The account has rules: mail that arrives is marked for them (db_arrivals), in INBOX and, with a conf (which outlives
+ * the db), in the mailboxes that its mailbox lines name. */
+struct conf;
+void db_set_rules(struct db *, bool, const struct conf *);
 /* The server keeps tags of any words (Gmail's labels), not only those that can be keywords. */
 void db_set_labels(struct db *, bool);
 /* The lines tag-keyword of tuimailrc; what they point to lives as long as the db, or until the next call. */
@@ -345,6 +347,8 @@ struct db_intent {
     const struct db_row *row; /* APPEND: how the message shows meanwhile (box and uid ignored) */
     int64_t now;
     bool automatic; /* follows from something else (the mark on an answered mail): not a group that undo takes back */
+    bool claim;     /* RULES: only for messages that this device gets for itself (db_claims); those that another has are
+                       left out */
     uint64_t
         group; /* RULES, BOX_CREATE: of an earlier one, whose part it is if nothing came after it; 0: one of its own */
 };
@@ -462,14 +466,15 @@ bool db_undo_peek(struct db *, bool redo, uint64_t *group_r, uint64_t *stamp_r, 
 /* ---- Mail that arrived, for the rules ------------------------------------------------------------
  * A message is marked in the transaction that stores its row: delivered by POP3 (once per ledger entry), come into the
  * INBOX of an IMAP account, unread, behind what was there when it was first opened, or delivered by another program
- * into that of a Maildir; never one that has been elsewhere. The mark is durable and keeps the message's id; whoever
- * has let the rules look at it takes it away in the burst in which what they do is recorded: so once. */
+ * into that of a Maildir; never one that has been elsewhere, nor one whose rules another device runs. The mark is
+ * durable and keeps the message's id; whoever has let the rules look at it takes it away in the burst in which what
+ * they do is recorded: so once. */
 struct db_arrivals {
     uint32_t waiting; /* marked, not ready: the index, or the second pass, has not had them */
     size_t ready;
 };
-/* Those that are ready, oldest first, at most max; those that have left INBOX are forgotten. body: an IMAP message is
- * ready only when its text is here, or could not be had. */
+/* Those that are ready, oldest first, at most max; those that have left their mailbox are forgotten. body: an IMAP
+ * message is ready only when its text is here, or could not be had. */
 bool db_arrivals(struct db *, bool body, uint64_t *msgs, size_t max, struct db_arrivals *found_r, struct err *);
 /* Those that wait for their text alone. */
 bool db_arrivals_bare(struct db *, uint64_t *msgs, size_t max, size_t *n_r, struct err *);
@@ -477,6 +482,19 @@ bool db_arrivals_bare(struct db *, uint64_t *msgs, size_t max, size_t *n_r, stru
 bool db_arrivals_tell(struct db *, struct err *);
 bool db_arrivals_done(struct db *, const uint64_t *msgs, size_t n, struct err *);
 bool db_arrivals_any(const struct db *); /* there may be some: costs nothing */
+
+/* ---- Claims: what the rules of several devices may do is done by one ------------------------------
+ * Intents of rules that were recorded with `claim` wait until the message is this device's (STEP_CLAIM). That it was
+ * asked for is durable before it is: so a program that is killed knows that the keyword may be its own. */
+/* Of the items of a batch those that are to be claimed first, of one kind: asked for before (*again_r) or not; at most
+ * n msgs_r of them. 0: the batch may go. */
+size_t db_claims(struct db *, const struct db_batch *, uint64_t *msgs_r, bool *again_r, struct err *);
+bool db_claims_sent(struct db *, const uint64_t *msgs, size_t n, struct err *); /* then db_sync, then send */
+/* It is ours: its intents may go, `but_moves`: without those that move it. *left_r: such there were. */
+bool db_claim_ours(struct db *, uint64_t msg, bool but_moves, bool *left_r, struct err *);
+/* It is another device's: its intents end without effect, and rows and tags are as the server has them. */
+bool db_claim_lost(struct db *, uint64_t msg, struct err *);
+bool db_claim_wanted(struct db *, uint64_t msg, bool *wanted_r, struct err *);
 
 /* ---- POP3: the UIDL ledger ----------------------------------------------------------------------
  * UIDLs are data (any bytes, any length up to 1024, also equal ones). Order: DELIVERED with db_pop_delivered, db_sync,

@@ -1,4 +1,5 @@
 /* Mail that has come and that no rule has looked at. */
+#include "conf/conf.h"
 #include "store/db_int.h"
 
 /* Where own mail and everything lies: a message that is there too has not been moved from there. */
@@ -25,19 +26,25 @@ bool arrival_moved(struct db *db, const struct rowc *r)
     return found;
 }
 
+static bool rules_run_in(struct db *db, const struct box *b)
+{
+    return box_role_of(b) == BOX_INBOX ||
+           (db->conf && conf_rules_in(db->conf, db->account, (struct str){b->utf8, b->utf8_n}));
+}
+
 bool arrival_look(struct db *db, uint64_t msg, bool sure, bool arrived)
 {
     struct rowc r;
     if (!db->rules || !row_load(db, msg, &r) || r.box != r.sbox || (r.flags & FLAG_SEEN))
         return false;
     struct box *b = box_ref(db, r.box);
-    if (!b || box_role_of(b) != BOX_INBOX)
+    if (!b || !rules_run_in(db, b) || row_ruled(db, msg))
         return false;
     bool fresh = r.uid ? b->base && r.uid >= b->base : arrived && b->filled;
     if (!sure && (!fresh || arrival_moved(db, &r)))
         return false;
     held_note(db, msg); /* its id outlives the cache */
-    q_keep(db, "INSERT OR IGNORE INTO arrival(msg) VALUES(?)", "i", I(msg));
+    q_keep(db, "INSERT OR IGNORE INTO arrival(msg,box) VALUES(?,?)", "ii", I(msg), I(r.box));
     db->has_arrivals = true;
     return true;
 }
@@ -82,17 +89,25 @@ bool db_arrivals_any(const struct db *db)
     return db->has_arrivals;
 }
 
-/* What has left INBOX was put elsewhere by somebody, and what has gone has gone; a list that is being read again may
- * bring it yet. */
+/* What has left its mailbox was put elsewhere by somebody, and what has gone has gone; a list that is being read again
+ * may bring it yet. */
 static void forget_gone(struct db *db)
 {
-    struct db_box inbox;
-    struct err none = ERR_INIT;
-    if (!db_box_by_role(db, BOX_INBOX, &inbox, &none))
-        return;
-    q_keep(db, "DELETE FROM arrival WHERE EXISTS(SELECT 1 FROM msg WHERE id=arrival.msg AND box<>?)", "i", I(inbox.id));
-    if (inbox.filled)
-        q_keep(db, "DELETE FROM arrival WHERE NOT EXISTS(SELECT 1 FROM msg WHERE id=arrival.msg)", "");
+    uint64_t boxes[64];
+    size_t n = 0;
+    q_keep(db, "DELETE FROM arrival WHERE EXISTS(SELECT 1 FROM msg WHERE id=arrival.msg AND box<>arrival.box)", "");
+    sqlite3_stmt *st = q_ask(db,
+                             "SELECT DISTINCT box FROM arrival WHERE NOT EXISTS(SELECT 1 FROM msg WHERE "
+                             "id=arrival.msg) LIMIT 64",
+                             "");
+    while (q_step(db, st) && n < COUNT(boxes))
+        boxes[n++] = sql_u64(st, 0);
+    for (size_t i = 0; i < n; i++) {
+        struct box *b = box_ref(db, boxes[i]);
+        if (!b || b->filled)
+            q_keep(db, "DELETE FROM arrival WHERE box=? AND NOT EXISTS(SELECT 1 FROM msg WHERE id=arrival.msg)", "i",
+                   I(boxes[i]));
+    }
 }
 
 #define WITH_TEXT I(ROW_BODY | ROW_TEXT | ROW_FAILED | ROW_STUB)

@@ -106,6 +106,8 @@ struct db {
     bool spelled;           /* they are loaded */
     uint64_t arrivals_told; /* those up to here were announced before the rules looked at them */
     bool has_arrivals;      /* some message may wait for the rules */
+    bool has_claims;        /* some message may wait for being this device's */
+    const struct conf *conf; /* whose mailbox lines say where rules run too; NULL: in INBOX alone */
     enum { MUTES_UNKNOWN, MUTES_NONE, MUTES_SOME } mutes;
     uint32_t purge_hold;
     /* the burst */
@@ -237,6 +239,13 @@ void tag_identity(struct db *, uint64_t msg, uint64_t *mh_r, uint64_t *fp_r);
 /* A row has just come: marks it for the rules where it is an arrival; where the caller knows that it is, `sure`. A
  * marked one is news, if it is, when they have looked at it. */
 bool arrival_look(struct db *, uint64_t msg, bool sure, bool arrived);
+
+/* The server says that the rules of some device have been run over it. */
+bool row_ruled(struct db *, uint64_t msg);
+void claim_note(struct db *, uint64_t msg, uint64_t group);
+bool claim_waits(struct db *, uint64_t msg);
+void claim_lost(struct db *, uint64_t msg); /* the row stays as it is: the caller refreshes or deletes it */
+void claims_prune(struct db *);
 
 /* It was elsewhere a moment ago, or is there still: whoever put it where it is wants it there. */
 bool arrival_moved(struct db *, const struct rowc *);

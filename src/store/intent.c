@@ -602,10 +602,14 @@ static void make_gone(struct maker *m, uint64_t msg, const struct db_intent *in)
 static void make_ruled(struct maker *m, uint64_t msg, const struct db_intent *in)
 {
     uint32_t count = m->count;
+    if (in->claim && row_ruled(m->db, msg)) /* meanwhile another device has it */
+        return;
     bool flags = (in->set || in->clear) && make_flags(m, msg, in->set, in->clear);
     bool tags = in->arg.n && make_tags(m, msg, in->arg);
     bool moved = in->target && make_move(m, msg, in->target);
     m->count = count + (flags || tags || moved);
+    if (in->claim && m->count > count)
+        claim_note(m->db, msg, m->group);
 }
 
 static void make_each(struct maker *m, const struct db_intent *in, uint64_t target)

@@ -90,6 +90,8 @@ static size_t pending_of(struct db *db, uint64_t msg, struct pending *p, size_t 
 bool intent_explains_gone(struct db *db, uint64_t msg)
 {
     struct pending p[64];
+    if (claim_waits(db, msg)) /* the device that has it was quicker */
+        claim_lost(db, msg);
     size_t n = pending_of(db, msg, p, COUNT(p));
     for (size_t i = 0; i < n; i++)
         if (p[i].kind == INTENT_MOVE && (p[i].state == INTENT_SENT || p[i].state == INTENT_UNKNOWN))
@@ -868,6 +870,7 @@ bool db_intents_prune(struct db *db, int64_t before, struct err *err)
            "id=intent.grp)",
            "i", before);
     q_keep(db, "DELETE FROM item WHERE NOT EXISTS(SELECT 1 FROM intent WHERE id=item.intent)", "");
+    claims_prune(db);
     q_keep(db,
            "DELETE FROM held WHERE NOT EXISTS(SELECT 1 FROM item WHERE msg=held.msg) AND NOT EXISTS(SELECT 1 FROM item "
            "WHERE copy=held.msg AND copy>0) AND NOT EXISTS(SELECT 1 FROM arrival WHERE msg=held.msg)",

@@ -1,4 +1,4 @@
-/* What the two halves of replay share: account_replay.c sends, account_settle.c looks. */
+/* What the parts of replay share: account_replay.c sends, account_settle.c looks, account_claim.c asks who may. */
 #ifndef TUIMAIL_STORE_REPLAY_H
 #define TUIMAIL_STORE_REPLAY_H
 
@@ -30,6 +30,8 @@ struct batch_run {
     enum err_kind kind; /* first failure */
     char text[400];
     struct buf unseen; /* what the server says is unread among the ranges */
+    uint64_t *claims;  /* messages that are being claimed */
+    size_t nclaims;
     bool requeue;
 };
 
@@ -41,6 +43,9 @@ bool stays_behind(struct acct *, const struct db_batch *);
 bool try_later(enum err_kind);
 /* Looks for places (PHASE_FIND) or outcomes (PHASE_SETTLE) of a batch, and ends it. */
 void settle_begin(struct acct *, struct batch_run *, enum phase);
+/* Asks the server for those of the batch whose rules this device has to have for itself, and ends it, to be chosen
+ * again; false: there are none. */
+bool claim_begin(struct acct *, struct batch_run *);
 void settle_found(struct acct *, const struct m_FOUND *);
 
 #endif

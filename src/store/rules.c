@@ -189,7 +189,7 @@ void rules_changed(struct rules *x)
     x->look = true;
     for (size_t i = 0; i < x->srv->naccts; i++)
         if (x->srv->accts[i]->db)
-            db_set_rules(x->srv->accts[i]->db, conf_has_rules(x->srv->conf, x->srv->accts[i]->name));
+            db_set_rules(x->srv->accts[i]->db, conf_has_rules(x->srv->conf, x->srv->accts[i]->name), x->srv->conf);
 }
 
 static void rule_broken(struct rules *x, const char *why)
@@ -237,6 +237,7 @@ static bool effect_record(struct acct *a, const struct rule_effect *e, const uin
                            .arg = str_z(e->tags),
                            .now = clock_wall(),
                            .automatic = automatic,
+                           .claim = automatic && a->imap && a->conf->rule_claim,
                            .group = *group};
     if (!db_intent_add(a->db, &in, &mine, NULL, count_r, err))
         return false;

@@ -72,13 +72,19 @@ static const char keep_6[] = "ALTER TABLE uidl ADD COLUMN tag INTEGER;"
                              "CREATE INDEX uidl_tag ON uidl(tag) WHERE tag IS NOT NULL;"
                              "CREATE INDEX uidl_head ON uidl(head) WHERE head IS NOT NULL;";
 
-/* All tags by name, with how many messages have each; what other devices ran the rules over. */
+/* All tags by name, with how many messages have each. */
 static const char keep_7[] = "CREATE INDEX tag_tag ON tag(tag);";
 
 /* checked: when its header was last compared with that of the listed message. */
 static const char keep_8[] = "ALTER TABLE uidl ADD COLUMN checked INTEGER NOT NULL DEFAULT 0;";
 
-static const char *const keep_steps[] = {keep_1, keep_2, keep_3, keep_4, keep_5, keep_6, keep_7, keep_8};
+/* box: where it arrived. claim: messages whose intents of the group `grp` wait until the server gave them to this
+ * device; state 1: it was asked. */
+static const char keep_9[] = "ALTER TABLE arrival ADD COLUMN box INTEGER NOT NULL DEFAULT 0;"
+                             "UPDATE arrival SET box=coalesce((SELECT box FROM held WHERE msg=arrival.msg),0);"
+                             "CREATE TABLE claim(msg INTEGER PRIMARY KEY, grp INTEGER, state INTEGER);";
+
+static const char *const keep_steps[] = {keep_1, keep_2, keep_3, keep_4, keep_5, keep_6, keep_7, keep_8, keep_9};
 
 static const char cache_1[] =
     "CREATE TABLE cache.cmeta(name TEXT PRIMARY KEY, value) WITHOUT ROWID;"

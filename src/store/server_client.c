@@ -465,7 +465,7 @@ static bool setting_ok(const struct line *line)
     bool set = (strcmp(word, "set") == 0 || strcmp(word, "unset") == 0) && line->n >= 4 &&
                strcmp(line->words[1], "-a") == 0 &&
                (strcmp(line->words[3], "cache") == 0 || strcmp(line->words[3], "cache-size") == 0 ||
-                strcmp(line->words[3], "sieve") == 0);
+                strcmp(line->words[3], "sieve") == 0 || strcmp(line->words[3], "rule-claim") == 0);
     set = set || (strcmp(word, "set") == 0 && line->n >= 2 && strcmp(line->words[1], "threads-by-subject") == 0);
     static const char *const words[] = {"mailbox", "tag-keyword", "rule"};
     for (size_t i = 0; i < COUNT(words); i++)

@@ -172,7 +172,8 @@ static void on_setting(struct ui *ui, void *arg, const struct msg *m)
 /* What the store does by options that may change while it runs. */
 static void tell_store(struct ui *ui, const struct cmd_args *args)
 {
-    static const char *const its[] = {"threads-by-subject", "cache", "cache-size", "sieve", "sieve-tunnel"};
+    static const char *const its[] = {"threads-by-subject", "cache",     "cache-size", "sieve",
+                                      "sieve-tunnel",       "rule-claim"};
     bool tell = !strcmp(args->command->name, "mailbox") || !strcmp(args->command->name, "tag-keyword");
     for (size_t i = 0; i < COUNT(its) && args->n; i++)
         tell = tell || !strcmp(args->words[0], its[i]);

@@ -647,6 +647,26 @@ class Gmail(Server):
             self.all.add(message)
         return box.add(message)
 
+    def matches(self, conn, box, uid, words):
+        """With X-GM-RAW (words in quotes, has:attachment) and X-GM-LABELS, which NOT may stand before."""
+        rest, words, message = [], list(words), box.messages[uid]
+        while words:
+            word = words.pop(0).upper()
+            no = word == "NOT" and bool(words) and words[0].upper().startswith("X-GM-")
+            if no:
+                word = words.pop(0).upper()
+            if word == "X-GM-RAW":
+                value = self.search_string(words.pop(0)).strip('"').replace("\\", "").strip('"').lower()
+                ok = b"attachment" in message.raw if value == "has:attachment" else value in message.raw.decode().lower()
+            elif word == "X-GM-LABELS":
+                ok = self.search_string(words.pop(0)).strip('"') in self.labels(message)
+            else:
+                rest.append(word)
+                continue
+            if ok == no:
+                return False
+        return super().matches(conn, box, uid, rest)
+
     def uid_in(self, box, message):
         return next((u for u, m in box.messages.items() if m is message), None)
 

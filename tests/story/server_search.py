@@ -6,6 +6,7 @@ import re
 import struct
 
 import channel
+import cyrus
 import dovecot
 import imap_script
 import rig
@@ -140,6 +141,85 @@ def test_a_poor_server():
             done = away.run("--offline", "search", "--server", "zebra")
             equal(done.returncode != 0, True)
             contains(done.stderr, "work: the account is offline: its server cannot be asked")
+        finally:
+            work.close()
+
+
+def test_gmail():
+    """Its own search for words and attachments, its labels for tags, in All Mail alone; what INBOX has too is one hit."""
+    with tap.directory() as base:
+        server = imap_script.Gmail(os.path.join(base, "server"))
+        server.add("INBOX", *(mail(i, "about zebra\n" if i < 2 else "nothing\n").replace("\n", "\r\n").encode() for i in range(5)))
+        server.add("[Gmail]/All Mail", mail(7, "an archived zebra\n").replace("\n", "\r\n").encode())
+        with server.lock:
+            server["Work"].add(server["INBOX"].messages[1])
+        bob = User(os.path.join(base, "bob"), server, lines="set -a work cache headers\n")
+        try:
+            bob.command("fetch")
+            eventually("INBOX is indexed", lambda: len(bob.run("search", "--format=ids", "letter").stdout.splitlines()) == 5)
+
+            def found(query):
+                server.heard.clear()
+                done = bob.run("search", "--format=ids", "--server", query)
+                equal((done.returncode, done.stderr), (0, ""))
+                return sorted(line.split("@")[0] for line in done.stdout.splitlines()), server.asked("UID SEARCH")
+            ids, asked = found("zebra")
+            equal(ids, ["letter0", "letter1", "letter7"])
+            equal(len(asked), 1, "All Mail holds all: %s" % asked)
+            contains(asked[0], 'X-GM-RAW "\\"zebra\\""')
+            contains(" ".join(server.asked("EXAMINE")), "All Mail")
+            ids, asked = found("tag:Work and zebra")
+            equal(ids, ["letter0"])
+            contains(asked[0], 'X-GM-LABELS "Work"')
+            ids, asked = found("zebra and not tag:Work")
+            equal(ids, ["letter1", "letter7"])
+            equal(found("has:attachment and zebra")[0], [])
+            # another device's label and mail that comes meanwhile
+            with server.lock:
+                server.change(server["INBOX"], 2, "+X-GM-LABELS", ["Receipts"])
+                server.add("[Gmail]/All Mail", mail(8, "zebra again\n").replace("\n", "\r\n").encode())
+            equal(found("tag:Receipts and zebra")[0], ["letter1"])
+            equal(found("zebra")[0], ["letter0", "letter1", "letter7", "letter8"])
+        finally:
+            server.close()
+
+
+def test_similar_words():
+    """FUZZY of a real Cyrus: asked with option server-fuzzy alone."""
+    with tap.directory() as base:
+        server = cyrus.Server(os.path.join(base, "server"))
+        line = rig.Line(server.info)
+        try:
+            server.append("bob", "INBOX", [mail(1, "about zebras\n"), mail(2, "nothing\n")])
+            bob = User(os.path.join(base, "bob"), server, port=line.port, lines="set -a work cache headers\n")
+            bob.command("fetch")
+            equal(bob.command("search", "--format=ids", "--server", "zebras").split("\t")[0], "letter1@example.org")
+            equal([c for c in line.asked("UID SEARCH") if "FUZZY" in c], [])
+            bob.write_rc(open(bob.rc).read() + "set server-fuzzy yes\n")
+            done = bob.run("search", "--format=ids", "--server", "zebras")
+            equal(done.returncode, 0, done.stderr)
+            equal(done.stdout.split("\t")[0], "letter1@example.org")
+            contains(line.asked("UID SEARCH")[-1], "FUZZY")
+        finally:
+            line.close()
+            server.close()
+
+
+def test_asked_by_itself():
+    """server-search auto: a search that is entered is asked of the server too, one that is left is not."""
+    with tap.directory() as base:
+        work = Work(base, lines="set server-search auto\n")
+        try:
+            with work.bob.at_screen(cols=100, rows=40) as term:
+                term.wait("letter 29")
+                eventually("all is indexed", lambda: work.bob.run("count").stdout.strip() == "230")
+                term.keys("/", "zebra")
+                term.wait("Nothing matches")
+                term.keys("Enter")
+                contains(term.wait("more on the server"), "7 more on the server")
+                term.command("set server-search off")
+                term.keys("q", "\\")
+                term.wait("servers are not asked")
         finally:
             work.close()
 

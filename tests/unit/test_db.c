@@ -34,7 +34,7 @@ static void test_an_older_keep_is_migrated(void **state)
     uint64_t in = make_mailbox(db, "INBOX", 7), id = put_uid(db, in, 10, "a@x");
     db_close(&db);
     run_sql("keep.db",
-            "DROP TABLE arrival; DROP INDEX uidl_name; ALTER TABLE uidl DROP COLUMN name; DROP INDEX "
+            "DROP TABLE arrival; DROP TABLE claim; DROP INDEX uidl_name; ALTER TABLE uidl DROP COLUMN name; DROP INDEX "
             "intent_uids; ALTER TABLE intent DROP COLUMN uids; ALTER TABLE "
             "intent DROP COLUMN tnext; DROP INDEX uidl_tag; DROP INDEX uidl_head; ALTER TABLE uidl DROP COLUMN tag; "
             "ALTER TABLE uidl DROP COLUMN head; ALTER TABLE uidl DROP COLUMN missing; "
@@ -1588,7 +1588,7 @@ static void test_arrivals(void **state)
     (void)state;
     uint64_t first;
     struct db *db = open_db(false, NULL);
-    db_set_rules(db, true);
+    db_set_rules(db, true, NULL);
     uint64_t in = box_from(db, "INBOX", 7, 10), kept = box_from(db, "Kept", 8, 10), sent = make_mailbox(db, "Sent", 9);
     arrive(db, in, 9, "old@x", 0);
     arrive(db, in, 10, "read@x", FLAG_SEEN);
@@ -1603,12 +1603,12 @@ static void test_arrivals(void **state)
     /* a restart, and the loss of the cache, keep the mark and the id */
     db_close(&db);
     db = open_db(false, NULL);
-    db_set_rules(db, true);
+    db_set_rules(db, true, NULL);
     assert_int_equal(arrivals(db, &first), 1);
     db_close(&db);
     unlink(file_of("cache.db"));
     db = open_db(false, NULL);
-    db_set_rules(db, true);
+    db_set_rules(db, true, NULL);
     assert_int_equal(arrivals(db, &first), 0);
     assert_int_equal(box_from(db, "INBOX", 7, 13), in);
     assert_int_equal(arrive(db, in, 12, "own@x", 0), own);

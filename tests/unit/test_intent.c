@@ -77,6 +77,100 @@ static struct db_undone undo(bool redo)
     return u;
 }
 
+/* What the rules do, to be claimed first. */
+static void rule(const uint64_t *ids, size_t n, uint64_t target)
+{
+    uint64_t group;
+    uint32_t count;
+    const struct db_intent in_ = {.kind = INTENT_RULES,
+                                  .msgs = ids,
+                                  .n = n,
+                                  .target = target,
+                                  .set = FLAG_FLAGGED,
+                                  .arg = STR("+ci"),
+                                  .automatic = true,
+                                  .claim = true,
+                                  .now = 1000};
+    OK(db_intent_add(db, &in_, &group, NULL, &count, &err));
+    assert_int_equal(count, n);
+}
+
+static size_t claims(uint64_t *msgs, bool *again)
+{
+    struct err err = ERR_INIT;
+    struct db_batch b = next(1000);
+    assert_true(b.nintents > 0);
+    size_t n = db_claims(db, &b, msgs, again, &err);
+    assert_int_equal(err.kind, ERR_NONE);
+    return n;
+}
+
+static bool has_tags(uint64_t id, const char *want)
+{
+    struct buf tags = BUF_INIT(200);
+    OK(db_tags(db, id, &tags, &err));
+    bool same = str_eqz(buf_str(&tags), want);
+    buf_fini(&tags);
+    return same;
+}
+
+/* What rules do is shown at once; what another device has is as before, and what it takes away costs no count. */
+static void test_claims(void **state)
+{
+    (void)state;
+    uint64_t ids[4], msgs[4];
+    struct db_conflict conflict;
+    bool again, left;
+    for (uint32_t i = 0; i < 4; i++)
+        ids[i] = put_uid(db, in, i + 1, (const char *[]){"a@x", "b@x", "c@x", "d@x"}[i]);
+    rule(ids, 4, archive);
+    assert_int_equal(counts_of(in).total, 0);
+    assert_int_equal(counts_of(archive).total, 4);
+    assert_true(has_tags(ids[0], "ci"));
+    assert_int_equal(claims(msgs, &again), 4);
+    assert_false(again);
+    OK(db_claims_sent(db, msgs, 2, &err)); /* of two kinds those of one */
+    assert_int_equal(claims(msgs, &again), 2);
+    assert_true(again);
+    reopen(); /* a kill behind the question keeps that it was asked */
+    assert_int_equal(claims(msgs, &again), 2);
+    assert_true(again);
+    assert_int_equal(msgs[0], ids[0]);
+    /* ours, but for what would be done twice; another's; another's, and gone */
+    OK(db_claim_ours(db, ids[0], true, &left, &err));
+    assert_true(left);
+    OK(db_claim_lost(db, ids[1], &err));
+    OK(db_gone(db, in, 3, 3, &err));
+    OK(db_claim_ours(db, ids[3], false, &left, &err));
+    assert_false(left);
+    assert_int_equal(msg_of(db, ids[0]).box, in);
+    assert_int_equal(msg_of(db, ids[0]).flags, FLAG_FLAGGED);
+    assert_int_equal(msg_of(db, ids[1]).box, in);
+    assert_int_equal(msg_of(db, ids[1]).flags, 0);
+    assert_int_equal(msg_of(db, ids[3]).box, archive);
+    assert_true(has_tags(ids[0], "ci") && has_tags(ids[1], "") && has_tags(ids[3], "ci"));
+    assert_int_equal(counts_of(in).total, 2);
+    assert_int_equal(counts_of(archive).total, 1);
+    assert_false(db_take_conflict(db, &conflict));
+    assert_int_equal(claims(msgs, &again), 0);
+    settle_all();
+    assert_int_equal(pending(), 0);
+    /* who bears the keyword is not asked about */
+    uint64_t group, ruled = put_uid(db, in, 9, "e@x");
+    uint32_t count;
+    OK(db_flags_put(db, in, 9, 0, STR("$TuimailRuled"), 9, &err));
+    OK(db_intent_add(db,
+                     &(struct db_intent){.kind = INTENT_RULES,
+                                         .msgs = &ruled,
+                                         .n = 1,
+                                         .target = archive,
+                                         .automatic = true,
+                                         .claim = true,
+                                         .now = 1000},
+                     &group, NULL, &count, &err));
+    assert_int_equal(count, 0);
+}
+
 /* A resync with old flags never flicks a shown row back. */
 static void test_no_flicker(void **state)
 {
@@ -836,6 +930,7 @@ static void test_random(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        T(test_claims),
         T(test_no_flicker),
         T(test_refused),
         T(test_move_with_copyuid),
