@@ -68,9 +68,25 @@ bool str_split(struct str *rest, char c, struct str *piece_r);
 /* Decimal only, no sign, no blanks; false on overflow or any other byte. */
 bool str_u64(struct str, uint64_t *value_r);
 bool str_u32(struct str, uint32_t *value_r);
-uint64_t str_hash(struct str); /* FNV-1a: tables of our own data, not for hostile keys */
+uint64_t str_hash(struct str);                              /* FNV-1a: tables of our own data, not for hostile keys */
+uint64_t str_hash_keyed(struct str, const uint8_t key[16]); /* SipHash-2-4: nobody makes two collide without the key */
 /* Edit distance (insert, delete, replace, swap) of two short ASCII words, at most `limit` + 1. For "did you mean". */
 unsigned str_distance(struct str, struct str, unsigned limit);
+
+/* ---- A set of strings without NULs -------------------------------------------------------------
+ * Begins zeroed. Strings are copied, and may be hostile: the hash is keyed. */
+struct str_set {
+    char **list; /* in the order in which they came */
+    size_t n;
+    uint32_t *slots; /* by hash: place in the list, plus one; 0: free */
+    size_t nslots;
+    uint8_t key[16];
+};
+#define STR_SET_MAX (1u << 28)
+/* False: it was there, or (past STR_SET_MAX) there is no room. place_r (may be NULL): its place in the list. */
+bool str_set_add(struct str_set *, struct str, size_t *place_r);
+bool str_set_has(const struct str_set *, struct str);
+void str_set_free(struct str_set *); /* to be used again */
 
 /* ---- Raw bytes: owned, growing, with a mandatory maximum ---------------------------------------
  * Past `max` an add changes nothing, sets `full` and returns false; `full` is sticky, so a run of adds

@@ -319,7 +319,7 @@ static bool is_word(uint32_t cp)
 }
 
 /* One character folded: nothing where it is a mark alone. */
-static size_t fold_char(uint32_t cp, utf8proc_option_t more, char *out, size_t room)
+static size_t fold_char(uint32_t cp, char *out, size_t room)
 {
     utf8proc_int32_t parts[32];
     int boundary = 0;
@@ -331,7 +331,7 @@ static size_t fold_char(uint32_t cp, utf8proc_option_t more, char *out, size_t r
     }
     utf8proc_ssize_t got = utf8proc_decompose_char(
         (utf8proc_int32_t)cp, parts, (utf8proc_ssize_t)COUNT(parts),
-        UTF8PROC_COMPAT | UTF8PROC_CASEFOLD | UTF8PROC_STRIPMARK | UTF8PROC_IGNORE | more, &boundary);
+        UTF8PROC_DECOMPOSE | UTF8PROC_COMPAT | UTF8PROC_CASEFOLD | UTF8PROC_STRIPMARK | UTF8PROC_IGNORE, &boundary);
     for (utf8proc_ssize_t i = 0; i < got && i < (utf8proc_ssize_t)COUNT(parts); i++) {
         char bytes[4];
         unsigned len = utf8_encode((uint32_t)parts[i], bytes);
@@ -349,7 +349,7 @@ size_t text_fold(struct str raw, char *out, size_t max)
     while (raw.n && n < max) {
         uint32_t cp;
         unsigned len = utf8_decode(raw, &cp);
-        n += fold_char(len ? cp : from_1252((unsigned char)raw.p[0]), UTF8PROC_DECOMPOSE, out + n, max - n);
+        n += fold_char(len ? cp : from_1252((unsigned char)raw.p[0]), out + n, max - n);
         raw = str_sub(raw, len ? len : 1, raw.n);
     }
     return n;
@@ -373,7 +373,7 @@ size_t text_sort_key(struct str raw, char *out, size_t max)
             if (blank)
                 out[n++] = ' ';
             blank = false;
-            size_t more = fold_char(cp, 0, out + n, max - n);
+            size_t more = fold_char(cp, out + n, max - n);
             if (!more && max - n < 4)
                 break; /* no room for the next one */
             n += more;

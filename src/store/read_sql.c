@@ -156,50 +156,9 @@ bool sql_fail(struct sql *q, int rc, struct err *err)
 
 /* ---- the keyed hash ----------------------------------------------------------------------------- */
 
-static uint64_t rotl(uint64_t x, int b)
-{
-    return x << b | x >> (64 - b);
-}
-
-static uint64_t load64(const uint8_t *p)
-{
-    uint64_t v = 0;
-    for (int i = 7; i >= 0; i--)
-        v = v << 8 | p[i];
-    return v;
-}
-
-static void sip_round(uint64_t v[4])
-{
-    v[0] += v[1], v[1] = rotl(v[1], 13) ^ v[0], v[0] = rotl(v[0], 32);
-    v[2] += v[3], v[3] = rotl(v[3], 16) ^ v[2];
-    v[0] += v[3], v[3] = rotl(v[3], 21) ^ v[0];
-    v[2] += v[1], v[1] = rotl(v[1], 17) ^ v[2], v[2] = rotl(v[2], 32);
-}
-
 uint64_t sql_hash(const struct sql *q, struct str s)
 {
-    uint64_t k0 = load64(q->key), k1 = load64(q->key + 8);
-    uint64_t v[4] = {k0 ^ 0x736f6d6570736575u, k1 ^ 0x646f72616e646f6du, k0 ^ 0x6c7967656e657261u,
-                     k1 ^ 0x7465646279746573u};
-    const uint8_t *p = (const uint8_t *)s.p;
-    size_t n = s.n;
-    for (; n >= 8; n -= 8, p += 8) {
-        uint64_t m = load64(p);
-        v[3] ^= m;
-        sip_round(v), sip_round(v);
-        v[0] ^= m;
-    }
-    uint64_t last = (uint64_t)(s.n & 0xff) << 56;
-    for (size_t i = 0; i < n; i++)
-        last |= (uint64_t)p[i] << (8 * i);
-    v[3] ^= last;
-    sip_round(v), sip_round(v);
-    v[0] ^= last;
-    v[2] ^= 0xff;
-    for (int i = 0; i < 4; i++)
-        sip_round(v);
-    uint64_t h = v[0] ^ v[1] ^ v[2] ^ v[3];
+    uint64_t h = str_hash_keyed(s, q->key);
     return h ? h : 1;
 }
 

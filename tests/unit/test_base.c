@@ -186,6 +186,56 @@ static void test_text_stops_between_characters(void **state)
     buf_fini(&out);
 }
 
+static void key_is(const char *raw, const char *key)
+{
+    char out[64];
+    size_t n = text_sort_key(str_z(raw), out, sizeof out);
+    assert_int_equal(n, strlen(key));
+    assert_memory_equal(out, key, n);
+}
+
+static void test_sort_key(void **state)
+{
+    (void)state;
+    key_is("  \"Élodie  DUPONT\"", "elodie dupont\"");
+    key_is("\xc9lodie", "elodie"); /* Windows-1252 */
+    key_is("E\xcc\x81lodie", "elodie");
+    key_is("Łukasz Żak", "łukasz zak"); /* a letter of its own stays one */
+    key_is("Straße", "strasse");
+    key_is("\xef\xac\x81n", "fin"); /* a ligature */
+    key_is("Ａlice", "alice");
+    key_is("見本", "見本");
+    key_is("Ό\xcf\x83\xce\xbf\xcf\x82", "\xce\xbf\xcf\x83\xce\xbf\xcf\x83");
+}
+
+static void test_set(void **state)
+{
+    (void)state;
+    struct str_set set = {.n = 0};
+    char word[32];
+    size_t at;
+    assert_false(str_set_has(&set, STR("")));
+    for (unsigned i = 0; i < 5000; i++) {
+        snprintf(word, sizeof word, "id%u@example.org", i);
+        assert_true(str_set_add(&set, str_z(word), &at));
+        assert_int_equal(at, i);
+        assert_false(str_set_add(&set, str_z(word), NULL));
+    }
+    assert_true(str_set_add(&set, STR(""), NULL) && str_set_has(&set, STR("")) && set.n == 5001);
+    assert_false(str_set_has(&set, STR("id5000@example.org")));
+    assert_false(str_set_add(&set, STR("id77@example.org"), &at));
+    assert_int_equal(at, 77);
+    assert_string_equal(set.list[77], "id77@example.org");
+    str_set_free(&set);
+    assert_true(str_set_add(&set, STR("a"), NULL) && set.n == 1);
+    str_set_free(&set);
+    /* SipHash-2-4 of its authors' test: key 00 01 .. 0f, text 00 01 .. 0e */
+    uint8_t key[16];
+    for (unsigned i = 0; i < sizeof key; i++)
+        key[i] = (uint8_t)i;
+    assert_true(str_hash_keyed((struct str){(const char *)key, 15}, key) == UINT64_C(0xa129ca6149be45e5));
+}
+
 static void test_err(void **state)
 {
     (void)state;
@@ -365,6 +415,8 @@ int main(void)
         cmocka_unit_test(test_gate_width),
         cmocka_unit_test(test_text_fit),
         cmocka_unit_test(test_text_stops_between_characters),
+        cmocka_unit_test(test_sort_key),
+        cmocka_unit_test(test_set),
         cmocka_unit_test(test_err),
         cmocka_unit_test(test_base64),
         cmocka_unit_test(test_files),
