@@ -28,17 +28,18 @@ static void put_json(struct buf *out, const struct book_found *f, bool first)
     buf_addc(out, '}');
 }
 
-static void put_address(struct buf *out, const struct book_found *f, bool mutt)
+void put_address(struct buf *out, struct str name, struct str addr, enum address_format format)
 {
     struct buf line = BUF_INIT(40000);
-    if (mutt) { /* as mutt's query_command wants it: address, tab, name */
-        out_text(out, str_z(f->addr));
+    size_t comma;
+    if (format == ADDRESS_MUTT) { /* as mutt's query_command wants it: address, tab, name */
+        out_text(out, addr);
         buf_addc(out, '\t');
-        out_text(out, str_z(f->name[0] ? f->name : f->addr));
-    } else if (strchr(f->addr, ',')) { /* a group */
-        out_text(out, str_z(f->addr));
+        out_text(out, name.n ? name : addr);
+    } else if (str_find(addr, ',', &comma)) { /* a group */
+        out_text(out, addr);
     } else {
-        mail_addr_show(str_z(f->name), str_z(f->addr), &line);
+        mail_addr_show(name, addr, &line);
         out_text(out, buf_str(&line));
     }
     buf_addc(out, '\n');
@@ -254,39 +255,64 @@ static int import(struct cli *cli, const char *file)
     return ok ? 0 : cli_fail(&err);
 }
 
-int address_main(struct cli *cli)
+/* What is found by words, in the address book and among those met. */
+static bool print_words(struct cli *cli, const char *account, enum address_format format, uint32_t most, bool *any_r,
+                        struct err *err)
 {
-    struct err err = ERR_INIT;
-    const char *format = "text", *limit = "100", *account = "";
-    const struct cli_opt opts[] = {
-        {"--format", &format, NULL}, {"--limit", &limit, NULL}, {"--account", &account, NULL}};
     struct buf words = BUF_INIT(1000), out = BUF_INIT(8u << 20);
     struct founds all = {.n = 0};
-    unsigned kind = 0; /* text, mutt, json */
-    uint32_t most = 0;
-    bool ok =
-        cli_options(cli, opts, COUNT(opts), &err) && cli_choice("--format", format, "text mutt json", &kind, &err) &&
-        cli_number("--limit", limit, ADDRESSES_MAX, &most, &err) && (!account[0] || cli_account(cli, account, &err));
-    if (ok && cli->argc == 2 && strcmp(cli->argv[0], "import") == 0)
-        return import(cli, cli->argv[1]);
     for (int i = 0; i < cli->argc; i++)
         buf_addf(&words, "%s%s", i ? " " : "", cli->argv[i]);
-    ok = ok && find(cli, account, buf_str(&words), most, &all, &err);
-    if (ok && kind == 2)
+    bool ok = find(cli, account, buf_str(&words), most, &all, err);
+    if (ok && format == ADDRESS_JSON)
         buf_addc(&out, '[');
-    else if (ok && kind) /* a line for the person comes first */
+    else if (ok && format == ADDRESS_MUTT) /* a line for the person comes first */
         buf_addf(&out, "addresses met in mail\n");
     for (size_t i = 0; ok && i < MIN(all.n, (size_t)most); i++)
-        if (kind == 2)
+        if (format == ADDRESS_JSON)
             put_json(&out, &all.list[i], i == 0);
         else
-            put_address(&out, &all.list[i], kind == 1);
-    if (ok && kind == 2)
+            put_address(&out, str_z(all.list[i].name), str_z(all.list[i].addr), format);
+    if (ok && format == ADDRESS_JSON)
         buf_addz(&out, "]\n");
-    bool none = all.n == 0;
-    ok = ok && (out_flush(&out) || err_set(&err, ERR_IO, "nobody reads the output"));
+    *any_r = all.n > 0;
+    ok = ok && (out_flush(&out) || err_set(err, ERR_IO, "nobody reads the output"));
     buf_fini(&words);
     buf_fini(&out);
     founds_free(&all);
-    return !ok ? cli_fail(&err) : none;
+    return ok;
+}
+
+int address_main(struct cli *cli)
+{
+    struct err err = ERR_INIT;
+    const char *format = "text", *limit = "", *account = "", *query = NULL, *unique = "address";
+    bool count = false, any = false;
+    const struct cli_opt opts[] = {{"--format", &format, NULL},      {"--limit", &limit, NULL},
+                                   {"--account", &account, NULL},    {"--query", &query, NULL},
+                                   {"--deduplicate", &unique, NULL}, {"--count", NULL, &count}};
+    unsigned kind = 0, which = 0;
+    uint32_t most;
+    bool ok = cli_options(cli, opts, COUNT(opts), &err) &&
+              cli_choice("--format", format, "text mutt json", &kind, &err) &&
+              cli_choice("--deduplicate", unique, "address mailbox no", &which, &err) &&
+              (!account[0] || cli_account(cli, account, &err));
+    if (ok && cli->argc == 2 && strcmp(cli->argv[0], "import") == 0)
+        return import(cli, cli->argv[1]);
+    if (ok && !query && (which != UNIQUE_ADDRESS || count))
+        ok = err_set(&err, ERR_USAGE, "--deduplicate and --count go with --query");
+    if (ok && query && cli->argc > 0)
+        ok = err_set(&err, ERR_USAGE, "--query QUERY takes no other words: put the query in quotes");
+    if (ok && count && which == UNIQUE_NO)
+        ok = err_set(&err, ERR_USAGE, "--count counts what --deduplicate leaves: address or mailbox");
+    most = query ? 0 : 100;
+    ok = ok && (!limit[0] || cli_number("--limit", limit, query ? UINT32_MAX : ADDRESSES_MAX, &most, &err));
+    const struct senders senders = {.question = {.query = query, .account = account},
+                                    .unique = (enum address_unique)which,
+                                    .format = (enum address_format)kind,
+                                    .count = count,
+                                    .most = most};
+    ok = ok && (query ? senders_print(cli, &senders, &any, &err)
+                      : print_words(cli, account, (enum address_format)kind, most, &any, &err));
+    return !ok ? cli_fail(&err) : !any;
 }

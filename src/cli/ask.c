@@ -1,30 +1,37 @@
-/* Questions to the program search, which gives a bounded number of hits at once. */
+/* Questions to the program search. */
 #include "cli/cli.h"
 
 #include <unistd.h>
 
 #define ANSWER_MS (5 * 60 * 1000)
-#define PAGE 100000u /* hits asked for at once: as many as search gives */
 
 /* One request: its hits, its count. */
-static bool ask(struct chan *search, const struct m_QUERY *q, hit_fn *fn, void *arg, uint32_t *hits_r,
-                uint32_t *count_r, struct err *err)
+static bool ask(struct chan *search, const struct question *q, uint32_t limit, enum query_count count, hit_fn *fn,
+                void *arg, uint32_t *count_r, struct err *err)
 {
-    struct msg m = {.kind = MSG_QUERY, .fd = -1, .u.QUERY = *q};
+    static uint32_t last;
+    struct m_QUERY query = {.req = ++last,
+                            .query = str_z(q->query),
+                            .account = str_z(q->account),
+                            .offset = q->offset,
+                            .limit = limit,
+                            .count = count,
+                            .order = (uint8_t)q->order,
+                            .all = q->all,
+                            .msgs = q->msgs};
+    struct msg m = {.kind = MSG_QUERY, .fd = -1, .u.QUERY = query};
     bool ok = chan_send(search, &m, -1, err) && chan_drain(search, clock_mono_ms() + 10000, err);
-    *hits_r = 0;
     while (ok) {
         int got = chan_wait(search, clock_mono_ms() + ANSWER_MS, &m, err);
         if (got <= 0)
             return err->kind != ERR_NONE ? false : err_set(err, got ? ERR_CHANNEL : ERR_TIMEOUT, "search broke off");
         if (m.fd >= 0)
             close(m.fd);
-        if (m.kind == MSG_HIT && m.u.HIT.req == q->req) {
-            ++*hits_r;
+        if (m.kind == MSG_HIT && m.u.HIT.req == query.req) {
             ok = fn(arg, &m.u.HIT, err);
-        } else if (m.kind == MSG_HIT_COUNT && m.u.HIT_COUNT.req == q->req && count_r) {
+        } else if (m.kind == MSG_HIT_COUNT && m.u.HIT_COUNT.req == query.req && count_r) {
             *count_r = m.u.HIT_COUNT.count;
-        } else if (m.kind == MSG_QUERY_DONE && m.u.QUERY_DONE.req == q->req) {
+        } else if (m.kind == MSG_QUERY_DONE && m.u.QUERY_DONE.req == query.req) {
             const struct m_QUERY_DONE *d = &m.u.QUERY_DONE;
             if (d->kind == ERR_NONE && d->text.n)
                 fprintf(stderr, "tuimail: %.*s\n", STR_FMT(d->text));
@@ -35,31 +42,9 @@ static bool ask(struct chan *search, const struct m_QUERY *q, hit_fn *fn, void *
     return false;
 }
 
-static struct m_QUERY request(const struct question *q, uint32_t offset, uint32_t limit, bool count)
-{
-    static uint32_t last;
-    last++;
-    return (struct m_QUERY){.req = last,
-                            .query = str_z(q->query),
-                            .account = str_z(q->account),
-                            .offset = offset,
-                            .limit = limit,
-                            .count = count,
-                            .order = (uint8_t)q->order,
-                            .msgs = q->msgs};
-}
-
 bool search_ask(struct chan *search, const struct question *q, hit_fn *fn, void *arg, struct err *err)
 {
-    uint32_t limit = q->limit ? q->limit : UINT32_MAX, at = 0, hits, page;
-    do {
-        page = MIN(limit - at, PAGE);
-        struct m_QUERY m = request(q, q->offset + at, page, false);
-        if (!ask(search, &m, fn, arg, &hits, NULL, err))
-            return false;
-        at += hits;
-    } while (hits == page && at < limit && !q->msgs.n);
-    return true;
+    return ask(search, q, q->limit ? q->limit : UINT32_MAX, COUNT_NONE, fn, arg, NULL, err);
 }
 
 static bool no_hit(void *arg, const struct m_HIT *h, struct err *err)
@@ -68,11 +53,10 @@ static bool no_hit(void *arg, const struct m_HIT *h, struct err *err)
     return true;
 }
 
-bool search_count(struct chan *search, const struct question *q, uint32_t *count_r, struct err *err)
+bool search_count(struct chan *search, const struct question *q, enum query_count what, uint32_t *count_r,
+                  struct err *err)
 {
-    uint32_t hits;
-    struct m_QUERY m = request(q, 0, 0, true);
-    return ask(search, &m, no_hit, NULL, &hits, count_r, err);
+    return ask(search, q, 0, what, no_hit, NULL, count_r, err);
 }
 
 bool cli_query(const struct cli *cli, struct buf *query, struct err *err)

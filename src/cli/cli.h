@@ -83,6 +83,7 @@ struct question {
     const char *query;
     const char *account; /* "" all */
     struct str msgs;     /* packed ids: these of the account alone */
+    bool all;            /* what is tagged deleted or spam, too */
     enum search_order order;
     uint32_t limit;  /* 0: none */
     uint32_t offset; /* so many are left out first */
@@ -92,20 +93,27 @@ typedef bool hit_fn(void *arg, const struct m_HIT *, struct err *);
 /* Blocks until all hits have come; `search` is the channel of that role. ERR_QUERY: the query is broken. */
 bool search_ask(struct chan *search, const struct question *, hit_fn *, void *arg, struct err *);
 /* How many there are. */
-bool search_count(struct chan *search, const struct question *, uint32_t *count_r, struct err *);
+bool search_count(struct chan *search, const struct question *, enum query_count, uint32_t *count_r, struct err *);
+/* Prints who sent what the query finds: the part of `tuimail address` that is asked about mail (tuimail(1)). */
+enum address_unique { UNIQUE_ADDRESS, UNIQUE_MAILBOX, UNIQUE_NO };
+enum address_format { ADDRESS_TEXT, ADDRESS_MUTT, ADDRESS_JSON };
+struct senders {
+    struct question question;
+    enum address_unique unique;
+    enum address_format format;
+    bool count;    /* how often each was met, too */
+    uint32_t most; /* so many are printed; 0: all */
+};
+bool senders_print(struct cli *, const struct senders *, bool *any_r, struct err *);
+void put_address(struct buf *out, struct str name, struct str addr, enum address_format);
 /* The words behind the options, as one query; ERR_LIMIT past 8 KB, ERR_USAGE where there is none. */
 bool cli_query(const struct cli *, struct buf *query, struct err *);
 
 /* Messages met, by Message-ID where they have one. */
-struct found {
-    char **keys; /* rising */
-    size_t n, cap;
-};
-bool found_add(struct found *, struct str account, uint64_t msg, struct str msgid); /* false: it was met before */
-void found_fini(struct found *);
+bool found_add(struct str_set *, struct str account, uint64_t msg, struct str msgid); /* false: it was met before */
 /* Asks the servers of q->account, or of all, and tells what they find beyond `found`, which it becomes part of. What
  * they cannot be asked is said on stderr. Blocks until they have answered. */
-bool search_servers(const struct cli *, const struct question *, struct chan *search, struct found *, hit_fn *,
+bool search_servers(const struct cli *, const struct question *, struct chan *search, struct str_set *found, hit_fn *,
                     void *arg, struct err *);
 
 /* Adds what a mail from a script lacks and leaves out Bcc (pure). `raw` is hostile. rcpts: one

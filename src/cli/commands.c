@@ -21,33 +21,44 @@ const struct subcommand cli_commands[] = {
     {"search",
      "[--format=text|json|ids|files] [--output=summary|messages|files|tags] "
      "[--sort=newest-first|oldest-first|relevance] "
-     "[--limit N] [--offset N] [--null] [--account NAME] [--server] QUERY",
+     "[--limit N] [--offset N] [--exclude=true|false] [--null] [--account NAME] [--server] QUERY",
      0, "search all mail with a notmuch query",
      "The query is that of notmuch-search-terms(7) with the short forms of tuimail-commands(7). text: date, sender, "
      "subject and tags in columns; json: tuimail(1); ids: message ids, as --output=messages; files: paths of the mail "
      "that is on this machine, as --output=files; --output=tags: the tags of what is found. --null: each ends with a "
      "NUL, "
-     "its bytes as they are. --limit 0 is no limit; the default is 1000. The status is 0 also where nothing is found. "
+     "its bytes as they are. --limit 0 is no limit; the default is 1000. --exclude=false: mail tagged deleted or spam "
+     "is "
+     "found, too, where the query does not name these tags. The status is 0 also where nothing is found. "
      "--server asks the IMAP "
      "servers, too, and prints what they find beside what is here, behind it: marked [server] in text, with server "
      "true "
      "in json, with the word server behind a tab in ids. What a server cannot be asked is said on stderr.",
      search_main},
-    {"count", "[--format=text|json] [--account NAME] [--batch | QUERY]", 0, "count the mail that a query finds",
-     "Without a query, all. --batch: each line of standard input is a query, and gets a line.", count_main},
-    {"tag", "[--account NAME] +TAG|-TAG... -- QUERY", CLI_ACCOUNTS,
+    {"count",
+     "[--format=text|json] [--output=messages|threads|files] [--exclude=true|false] [--account NAME] [--batch | QUERY]",
+     0, "count the mail that a query finds",
+     "Without a query, all. --output says what is counted. --exclude=false: what is tagged deleted or spam, too. "
+     "--batch: each line of standard input is a query, and gets a line.",
+     count_main},
+    {"tag", "[--account NAME] +TAG|-TAG... -- QUERY | --batch", CLI_ACCOUNTS,
      "add and remove tags of all mail that a query finds",
      "As the key + does it: over IMAP tags are keywords of the server, too. unread, flagged, replied and passed are "
      "the "
-     "message's flags. What the key for undo takes back.",
+     "message's flags. What the key for undo takes back. --batch: each line of standard input is +TAG -TAG -- QUERY, "
+     "as notmuch tag --batch takes it and notmuch dump writes it: %20 in a tag is a blank, lines that begin with # are "
+     "left out.",
      tag_main},
-    {"address", "[--format=text|mutt|json] [--limit N] [--account NAME] [WORDS] | import FILE", CLI_ACCOUNTS,
-     "print addresses, the likeliest first, or take over the aliases of another program",
+    {"address",
+     "[--format=text|mutt|json] [--limit N] [--account NAME] "
+     "[WORDS | --query QUERY [--deduplicate=address|mailbox|no] [--count]] | import FILE",
+     CLI_ACCOUNTS, "print addresses, the likeliest first, or take over the aliases of another program",
      "Those met in mail, then those of option address-book, whose name or address has words that begin like these. "
      "mutt: "
      "address and name with a tab between, for the query command of other programs; json: tuimail(1). The status is 1 "
      "where there is "
-     "none. "
+     "none. --query prints who sent the mail that it finds, the newest first: each address once, with the name that "
+     "most of its mail has, or each of its names (mailbox), or one for each mail (no); --count with how many mails. "
      "import reads aliases of mutt, an address book of abook, or vCards, and adds to the file of option alias-file "
      "what "
      "has no alias of that name there.",

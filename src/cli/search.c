@@ -18,22 +18,22 @@ struct listing {
     size_t hits, words;
     char **tags; /* of all hits, each once */
     size_t ntags;
-    struct found found; /* with --server: each once */
-    bool ask, server;   /* the servers are to be asked; what comes now is theirs */
+    struct str_set found; /* with --server: each once */
+    bool ask, server;     /* the servers are to be asked; what comes now is theirs */
 };
 
-/* `s` in exactly `cols` columns. */
+/* `s` in at least `cols` columns: what is longer is for a script to cut. */
 static void put_column(struct buf *out, struct str s, unsigned cols)
 {
     struct buf clean = BUF_INIT(8192);
-    struct text fitted = text_fit(text_from_bytes(s, TEXT_FOLD_SPACE, &clean), cols);
-    buf_add(out, fitted.p ? fitted.p : "", fitted.n);
-    for (unsigned i = fitted.cols; i < cols; i++)
+    struct text whole = text_from_bytes(s, TEXT_FOLD_SPACE, &clean);
+    buf_add(out, whole.p ? whole.p : "", whole.n);
+    for (unsigned i = whole.cols; i < cols; i++)
         buf_addc(out, ' ');
     buf_fini(&clean);
 }
 
-/* The name, or the address where there is none: a column has no room for both. */
+/* The name, or the address where there is none. */
 static struct str sender(struct str from, struct arena *arena)
 {
     struct mail_addrs a;
@@ -201,6 +201,14 @@ static bool list(struct chan *search, const struct question *q, struct listing *
     return (!l->out.n || out_flush(&l->out) || err_set(err, ERR_IO, "nobody reads the output")) && ok;
 }
 
+static bool excludes(const char *word, struct question *q, struct err *err)
+{
+    unsigned all = 0;
+    bool ok = cli_choice("--exclude", word, "true false", &all, err);
+    q->all = all;
+    return ok;
+}
+
 /* --format=ids and files say both in one word. */
 static bool formats(const char *format, const char *output, const char *sort, struct listing *l, struct question *q,
                     struct err *err)
@@ -224,16 +232,16 @@ int search_main(struct cli *cli)
     struct err err = ERR_INIT;
     struct open_role h = {.pid = 0};
     const char *format = "text", *output = "summary", *sort = "newest-first", *limit = "1000", *offset = "0",
-               *account = "";
+               *account = "", *exclude = "true";
     struct listing l = {.cli = cli, .out = BUF_INIT(1 << 20)};
     struct question q = {.account = ""};
-    const struct cli_opt opts[] = {{"--format", &format, NULL}, {"--output", &output, NULL},
-                                   {"--sort", &sort, NULL},     {"--limit", &limit, NULL},
-                                   {"--offset", &offset, NULL}, {"--account", &account, NULL},
-                                   {"--server", NULL, &l.ask},  {"--null", NULL, &l.null}};
+    const struct cli_opt opts[] = {
+        {"--format", &format, NULL}, {"--output", &output, NULL}, {"--sort", &sort, NULL},
+        {"--limit", &limit, NULL},   {"--offset", &offset, NULL}, {"--account", &account, NULL},
+        {"--server", NULL, &l.ask},  {"--null", NULL, &l.null},   {"--exclude", &exclude, NULL}};
     struct buf query = BUF_INIT(8192);
     bool ok = cli_options(cli, opts, COUNT(opts), &err) && formats(format, output, sort, &l, &q, &err) &&
-              cli_number("--limit", limit, UINT32_MAX, &q.limit, &err) &&
+              excludes(exclude, &q, &err) && cli_number("--limit", limit, UINT32_MAX, &q.limit, &err) &&
               cli_number("--offset", offset, UINT32_MAX / 2, &q.offset, &err) &&
               (!account[0] || cli_account(cli, account, &err)) && cli_query(cli, &query, &err) &&
               role_open(cli, ROLE_SEARCH, NULL, &h, &err);
@@ -242,15 +250,15 @@ int search_main(struct cli *cli)
     ok = ok && list(h.chan, &q, &l, &err);
     role_close(&h);
     buf_fini(&l.out);
-    found_fini(&l.found);
+    str_set_free(&l.found);
     buf_fini(&query);
     return ok ? 0 : cli_fail(&err);
 }
 
-static bool put_count(struct chan *search, const struct question *q, bool json, struct err *err)
+static bool put_count(struct chan *search, const struct question *q, enum query_count what, bool json, struct err *err)
 {
     uint32_t count = 0;
-    if (!search_count(search, q, &count, err))
+    if (!search_count(search, q, what, &count, err))
         return false;
     if (json)
         printf("{\"version\": %d, \"count\": %u}\n", CLI_JSON_VERSION, count);
@@ -260,7 +268,7 @@ static bool put_count(struct chan *search, const struct question *q, bool json, 
 }
 
 /* A query a line, a count a line: what a status bar or a script asks for at once. */
-static bool count_lines(struct chan *search, struct question *q, bool json, struct err *err)
+static bool count_lines(struct chan *search, struct question *q, enum query_count what, bool json, struct err *err)
 {
     struct buf all = BUF_INIT(1u << 20);
     bool ok = fs_read_fd(STDIN_FILENO, (1u << 20) - 1, &all, err);
@@ -268,7 +276,7 @@ static bool count_lines(struct chan *search, struct question *q, bool json, stru
     for (unsigned n = 1; ok && rest.n && str_split(&rest, '\n', &line); n++) {
         char *z = mem_dup_n(line.n ? line.p : "", line.n);
         q->query = *z ? z : "*";
-        ok = put_count(search, q, json, err);
+        ok = put_count(search, q, what, json, err);
         if (!ok)
             err_prefix(err, "line %u", n);
         free(z);
@@ -282,19 +290,24 @@ int count_main(struct cli *cli)
     struct err err = ERR_INIT;
     struct open_role h = {.pid = 0};
     struct question q = {.account = ""};
-    const char *format = "text";
+    const char *format = "text", *output = "messages", *exclude = "true";
     bool batch = false;
-    const struct cli_opt opts[] = {
-        {"--format", &format, NULL}, {"--account", &q.account, NULL}, {"--batch", NULL, &batch}};
+    const struct cli_opt opts[] = {{"--format", &format, NULL},
+                                   {"--output", &output, NULL},
+                                   {"--exclude", &exclude, NULL},
+                                   {"--account", &q.account, NULL},
+                                   {"--batch", NULL, &batch}};
     struct buf query = BUF_INIT(8192);
-    unsigned json = 0;
+    unsigned json = 0, what = 0;
     bool ok = cli_options(cli, opts, COUNT(opts), &err) && cli_choice("--format", format, "text json", &json, &err) &&
+              cli_choice("--output", output, "messages threads files", &what, &err) && excludes(exclude, &q, &err) &&
               (!q.account[0] || cli_account(cli, q.account, &err)) &&
               (!batch || cli->argc == 0 || err_set(&err, ERR_USAGE, "--batch reads the queries from standard input")) &&
               (cli->argc == 0 ? buf_addz(&query, "*") : cli_query(cli, &query, &err)) &&
               role_open(cli, ROLE_SEARCH, NULL, &h, &err);
     q.query = buf_z(&query);
-    ok = ok && (batch ? count_lines(h.chan, &q, json, &err) : put_count(h.chan, &q, json, &err));
+    what += COUNT_MESSAGES;
+    ok = ok && (batch ? count_lines(h.chan, &q, what, json, &err) : put_count(h.chan, &q, what, json, &err));
     role_close(&h);
     buf_fini(&query);
     return ok ? 0 : cli_fail(&err);

@@ -13,7 +13,7 @@
 struct asking {
     const struct cli *cli;
     const struct question *question;
-    struct found *found;
+    struct str_set *found;
     struct buf *msgs; /* packed ids, of each account of tuimailrc */
     struct buf rest;  /* what is left to be compared here */
     uint32_t pending; /* messages that the index waits for */
@@ -24,53 +24,16 @@ struct asking {
 };
 
 /* ---- Each message once -------------------------------------------------------------------------- */
-static size_t place(const struct found *f, const char *key, bool *there_r)
-{
-    size_t lo = 0, hi = f->n;
-    *there_r = false;
-    while (lo < hi) {
-        size_t mid = lo + (hi - lo) / 2;
-        int order = strcmp(f->keys[mid], key);
-        if (order == 0) {
-            *there_r = true;
-            return mid;
-        }
-        if (order < 0)
-            lo = mid + 1;
-        else
-            hi = mid;
-    }
-    return lo;
-}
-
-bool found_add(struct found *f, struct str account, uint64_t msg, struct str msgid)
+bool found_add(struct str_set *found, struct str account, uint64_t msg, struct str msgid)
 {
     struct buf key = BUF_INIT(1024);
-    bool there;
     if (msgid.n)
         buf_adds(&key, msgid);
     else
         buf_addf(&key, " %.*s %llu", STR_FMT(account), (unsigned long long)msg);
-    size_t at = place(f, buf_z(&key), &there);
-    if (!there) {
-        if (f->n == f->cap) {
-            f->cap = f->cap ? f->cap * 2 : 256;
-            f->keys = mem_resize(f->keys, f->cap, sizeof *f->keys);
-        }
-        memmove(f->keys + at + 1, f->keys + at, (f->n - at) * sizeof *f->keys);
-        f->keys[at] = buf_take(&key, NULL);
-        f->n++;
-    }
+    bool fresh = str_set_add(found, str_z(buf_z(&key)), NULL);
     buf_fini(&key);
-    return !there;
-}
-
-void found_fini(struct found *f)
-{
-    for (size_t i = 0; i < f->n; i++)
-        free(f->keys[i]);
-    free(f->keys);
-    *f = (struct found){.n = 0};
+    return fresh;
 }
 
 /* ---- Asking the store --------------------------------------------------------------------------- */
@@ -218,7 +181,7 @@ static bool tell_all(struct asking *a, struct chan *search, struct err *err)
     return ok;
 }
 
-bool search_servers(const struct cli *cli, const struct question *q, struct chan *search, struct found *found,
+bool search_servers(const struct cli *cli, const struct question *q, struct chan *search, struct str_set *found,
                     hit_fn *fn, void *arg, struct err *err)
 {
     size_t n = cli->conf->naccounts;

@@ -89,6 +89,7 @@ enum row_fields { ROWS_WHOLE, ROWS_FIRST, ROWS_FIRST_TO, ROWS_NEWS };
 #define INDEX_GONE "\\gone" /* INDEX_TAGS: no tag begins so */
 enum reindex { REINDEX_REBUILD, REINDEX_HOLD, REINDEX_GO_ON };
 enum search_order { SEARCH_NEWEST, SEARCH_OLDEST, SEARCH_RELEVANCE };
+enum query_count { COUNT_NONE, COUNT_MESSAGES, COUNT_THREADS, COUNT_FILES };
 #define QUERY_INBOXES UINT64_MAX /* in place of a mailbox: all inboxes */
 enum oauth_what { OAUTH_REFRESH_TOKEN, OAUTH_CLIENT_SECRET, OAUTH_ACCESS_TOKEN, OAUTH_PASTED };
 enum view_flags { VIEW_ALL_HEADERS = 1, VIEW_PREFER_HTML = 2, VIEW_RAW = 4, VIEW_STRUCTURE = 8 };

@@ -3,8 +3,6 @@
 
 #include <sys/stat.h>
 
-/* ---- Opening ---- */
-
 bool own_open(const struct search *s, notmuch_database_t **db_r, struct err *err)
 {
     char *message = NULL;
@@ -55,47 +53,4 @@ void own_paths(struct search *s, struct sandbox *box)
         box->read_paths[n++] = s->own_config[i] = path_join(home, below_home[i]);
     if (s->own != NULL && config != NULL && config[0] != '\0')
         box->read_paths[n++] = s->own_config[COUNT(below_home)] = path_join(config, "notmuch");
-}
-
-/* ---- Ids seen ---- */
-
-/* Where the id is, or the free place for it. */
-static size_t seen_at(const struct seen *set, const char *id)
-{
-    size_t at = (size_t)str_hash(str_z(id)) & (set->max - 1);
-    while (set->list[at] != NULL && strcmp(set->list[at], id) != 0)
-        at = (at + 1) & (set->max - 1);
-    return at;
-}
-
-bool seen_has(const struct seen *set, const char *id)
-{
-    return set->max > 0 && set->list[seen_at(set, id)] != NULL;
-}
-
-bool seen_add(struct seen *set, const char *id)
-{
-    if (2 * (set->n + 1) > set->max) {
-        struct seen grown = {.n = set->n, .max = set->max > 0 ? 2 * set->max : 1024};
-        grown.list = mem_array(grown.max, sizeof *grown.list);
-        for (size_t i = 0; i < set->max; i++)
-            if (set->list[i] != NULL)
-                grown.list[seen_at(&grown, set->list[i])] = set->list[i];
-        free(set->list);
-        *set = grown;
-    }
-    size_t at = seen_at(set, id);
-    if (set->list[at] != NULL)
-        return false;
-    set->list[at] = mem_dup_z(id);
-    set->n++;
-    return true;
-}
-
-void seen_free(struct seen *set)
-{
-    for (size_t i = 0; i < set->max; i++)
-        free(set->list[i]);
-    free(set->list);
-    *set = (struct seen){.n = 0};
 }

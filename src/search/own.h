@@ -13,13 +13,4 @@ bool own_open(const struct search *, notmuch_database_t **db_r, struct err *);
 /* Before the sandbox: where the database is, and all that reading it takes, added to box->read_paths. */
 void own_paths(struct search *, struct sandbox *box);
 
-/* The ids that were given already. Strings are copied. */
-struct seen {
-    char **list; /* by hash; NULL: free */
-    size_t n, max;
-};
-bool seen_add(struct seen *, const char *id); /* false: it was there */
-bool seen_has(const struct seen *, const char *id);
-void seen_free(struct seen *);
-
 #endif

@@ -1,6 +1,7 @@
 /* Running a query: the notmuch side. */
 #include "search/own.h"
 
+#include "mail/mail.h"
 #include "mail/tag.h"
 
 #include <unistd.h>
@@ -9,7 +10,8 @@
 #define BATCH_MAX 500  /* of HITS */
 #define FIRST_PAGE 100 /* is sent at once, and the count behind it */
 #define RANKED_MAX 5000u
-#define TRIES 4 /* a commit may pull the database from under a query: opened again, asked again */
+#define SENDER_MAX 400 /* bytes of it in a HIT */
+#define TRIES 4        /* a commit may pull the database from under a query: opened again, asked again */
 
 /* What tags hide unless the query names them: where it does, notmuch ignores the exclusion. */
 static const char *const hidden[] = {"deleted", "spam"};
@@ -28,7 +30,7 @@ struct run {
     const struct m_QUERY *m;
     notmuch_database_t *db; /* ours; that of ours.db while it is open */
     struct side ours, own;
-    struct seen seen;
+    struct str_set seen;     /* the ids that were given already */
     struct ranking *ranking; /* hits that wait to be sent in their order */
     bool hides[COUNT(hidden)];
     struct err own_err; /* why the user's own is left out */
@@ -218,11 +220,11 @@ static void first_row(void *arg, const struct msg_row *row)
         *msg = row->id;
 }
 
-static bool in_trash(struct reader *reader, const struct msg_row *row)
+static bool in_trash(struct reader *reader, uint64_t id)
 {
     struct box_row box = {.id = 0};
     struct err ignored = ERR_INIT;
-    return reader_box(reader, row->box, &box, &ignored) && (box.role == BOX_TRASH || box.role == BOX_JUNK);
+    return reader_box(reader, id, &box, &ignored) && (box.role == BOX_TRASH || box.role == BOX_JUNK);
 }
 
 /* The local id: by path, else (a Maildir file was renamed meanwhile) by Message-ID in the account the path names. Of
@@ -240,7 +242,7 @@ static struct place locate(struct run *r, notmuch_message_t *m)
         }
         for (; notmuch_filenames_valid(files) && (best.msg == 0 || dead); notmuch_filenames_move_to_next(files)) {
             struct str path;
-            struct msg_row row = {.id = 0};
+            uint64_t msg = 0, box = 0;
             size_t account;
             if (!relative(r, notmuch_filenames_get(files), &path))
                 continue;
@@ -253,14 +255,14 @@ static struct place locate(struct run *r, notmuch_message_t *m)
             if (reader == NULL)
                 continue;
             if (by_id == 0)
-                reader_find_path(reader, path, &row, &ignored);
+                reader_find_path(reader, path, &msg, &box, &ignored);
             else
-                reader_find_msgid(reader, str_z(notmuch_message_get_message_id(m)), first_row, &row.id, &ignored);
-            if (row.id == 0)
+                reader_find_msgid(reader, str_z(notmuch_message_get_message_id(m)), first_row, &msg, &ignored);
+            if (msg == 0)
                 continue;
-            bool other = several && by_id == 0 && in_trash(reader, &row);
+            bool other = several && by_id == 0 && in_trash(reader, box);
             if (best.msg == 0 || !other)
-                best = (struct place){str_z(r->s->accounts[account]), path, row.id};
+                best = (struct place){str_z(r->s->accounts[account]), path, msg};
             dead = other;
         }
     }
@@ -333,6 +335,34 @@ static struct str front(const char *z, size_t max)
     return str_sub(s, 0, n);
 }
 
+/* The sender in as much as a HIT takes: names are cut before addresses are. */
+static void put_sender(struct buf *out, const char *from)
+{
+    struct arena *arena = arena_new(1u << 20);
+    struct mail_addrs a;
+    if (strlen(from) <= SENDER_MAX) {
+        buf_addz(out, from);
+        arena_free(&arena);
+        return;
+    }
+    mail_addrs_parse(str_z(from), arena, &a);
+    for (size_t i = 0; i < a.count; i++) {
+        struct buf one = BUF_INIT(SENDER_MAX + 100);
+        struct str name = a.list[i].name, addr = a.list[i].addr;
+        size_t room = SENDER_MAX - MIN(SENDER_MAX, out->n + addr.n + 20);
+        char *z = mem_dup_n(name.n ? name.p : "", name.n);
+        struct str cut = front(z, room / 2); /* quoted it may be twice as long */
+        mail_addr_show(cut, addr, &one);
+        if (out->n + one.n + 2 <= SENDER_MAX)
+            buf_addf(out, "%s%s", out->n ? ", " : "", buf_z(&one));
+        buf_fini(&one);
+        free(z);
+    }
+    if (!out->n)
+        buf_adds(out, front(from, SENDER_MAX));
+    arena_free(&arena);
+}
+
 /* `twin`: the message in our database, where `m` is of the user's own; its place is that one's. */
 static bool send_hit(struct run *r, notmuch_message_t *m, notmuch_message_t *twin, struct err *err)
 {
@@ -340,17 +370,19 @@ static bool send_hit(struct run *r, notmuch_message_t *m, notmuch_message_t *twi
     struct place at = own ? (struct place){.path = str_z(notmuch_message_get_filename(m))} : locate(r, twin ? twin : m);
     if (r->m->brief && at.msg != 0)
         return send_brief(r, twin != NULL ? twin : m, at, err);
-    struct buf tags = BUF_INIT(2048);
-    const char *from = notmuch_message_get_header(m, "from"), *subject = notmuch_message_get_header(m, "subject");
+    struct buf tags = BUF_INIT(2048), from = BUF_INIT(SENDER_MAX);
+    const char *subject = notmuch_message_get_header(m, "subject");
+    put_sender(&from, notmuch_message_get_header(m, "from"));
     put_tags(&tags, m, NULL);
     if (twin != NULL)
         put_tags(&tags, twin, m);
     bool ok = SEND(r->s->client, -1, err, HIT, .req = r->m->req, .account = at.account, .msg = at.msg,
                    .msgid = str_z(notmuch_message_get_message_id(m)), .path = at.path,
-                   .date = (int64_t)notmuch_message_get_date(m), .from = front(from, 400),
+                   .date = (int64_t)notmuch_message_get_date(m), .from = buf_str(&from),
                    .subject = front(subject, 1024), .tags = buf_str(&tags));
     ok = sent(r, ok, err);
     buf_fini(&tags);
+    buf_fini(&from);
     r->hits += ok;
     return ok;
 }
@@ -425,7 +457,7 @@ static bool wanted(struct run *r, const struct side *side, notmuch_message_t **t
 {
     *twin_r = side == &r->own ? twin_of(r, side->first) : NULL;
     return (*twin_r == NULL || !is_hidden(r, *twin_r)) &&
-           (r->own.db == NULL || seen_add(&r->seen, notmuch_message_get_message_id(side->first)));
+           (r->own.db == NULL || str_set_add(&r->seen, str_z(notmuch_message_get_message_id(side->first)), NULL));
 }
 
 /* ---- The best first ---- */
@@ -533,7 +565,11 @@ static bool count_early(struct run *r, bool *canceled_r, struct err *err)
 static bool send_hits(struct run *r, bool *canceled_r, struct err *err)
 {
     bool only = r->m->msgs.n > 0; /* what was sent by an earlier try is sent again: it is the same messages */
-    uint32_t at = 0, limit = only ? UINT32_MAX : MIN(r->m->limit, HITS_MAX), skip = only ? 0 : r->m->offset + r->hits;
+    uint32_t at = 0,
+             limit = only          ? UINT32_MAX
+                     : r->m->brief ? MIN(r->m->limit, HITS_MAX)
+                                   : r->m->limit,
+             skip = only ? 0 : r->m->offset + r->hits;
     if (limit > 0 &&
         ((r->ours.db != NULL && !side_ask(&r->ours, err)) || (r->own.db != NULL && !side_ask(&r->own, err))))
         return false;
@@ -587,7 +623,7 @@ static void count_own(struct run *r, notmuch_message_t *m, uint32_t *n)
 {
     notmuch_message_t *twin = twin_of(r, m);
     if (twin != NULL && !is_hidden(r, twin))
-        seen_add(&r->seen, notmuch_message_get_message_id(m));
+        str_set_add(&r->seen, str_z(notmuch_message_get_message_id(m)), NULL);
     *n += twin == NULL || !is_hidden(r, twin);
     if (twin != NULL)
         notmuch_message_destroy(twin);
@@ -595,13 +631,20 @@ static void count_own(struct run *r, notmuch_message_t *m, uint32_t *n)
 
 static void count_both(struct run *r, notmuch_message_t *m, uint32_t *n)
 {
-    *n += seen_has(&r->seen, notmuch_message_get_message_id(m));
+    *n += str_set_has(&r->seen, str_z(notmuch_message_get_message_id(m)));
 }
 
-static bool count_side(struct side *side, uint32_t *n, struct err *err)
+static void count_files(struct run *r, notmuch_message_t *m, uint32_t *n)
+{
+    (void)r;
+    *n += (uint32_t)MAX(notmuch_message_count_files(m), 0);
+}
+
+static bool count_side(struct run *r, struct side *side, uint32_t *n, struct err *err)
 {
     unsigned count = 0;
-    notmuch_status_t status = notmuch_query_count_messages(side->q, &count);
+    notmuch_status_t status = r->m->count == COUNT_THREADS ? notmuch_query_count_threads(side->q, &count)
+                                                           : notmuch_query_count_messages(side->q, &count);
     if (status != NOTMUCH_STATUS_SUCCESS)
         query_error(side->db, status, err);
     *n += count;
@@ -611,8 +654,14 @@ static bool count_side(struct side *side, uint32_t *n, struct err *err)
 static bool count_hits(struct run *r, uint32_t *count_r, bool *canceled_r, struct err *err)
 {
     uint32_t ours = 0, own = 0, both = 0;
-    bool ok = r->ours.db == NULL || count_side(&r->ours, &ours, err);
-    seen_free(&r->seen);
+    if (r->m->count > COUNT_MESSAGES && r->own.db != NULL)
+        return err_set(err, ERR_USAGE, "threads and files are counted in one index: name an account");
+    if (r->m->count == COUNT_FILES) {
+        *count_r = 0;
+        return r->ours.db == NULL || each_id(r, &r->ours, count_files, count_r, canceled_r, err);
+    }
+    bool ok = r->ours.db == NULL || count_side(r, &r->ours, &ours, err);
+    str_set_free(&r->seen);
     ok = ok && (r->own.db == NULL || each_id(r, &r->own, count_own, &own, canceled_r, err));
     ok = ok && (r->seen.n == 0 || *canceled_r || ours == 0 || each_id(r, &r->ours, count_both, &both, canceled_r, err));
     *count_r = ours + own - both;
@@ -648,6 +697,8 @@ static notmuch_status_t query_side(struct run *r, struct side *side, const char 
         return status;
     notmuch_query_set_sort(side->q,
                            r->m->order == SEARCH_OLDEST ? NOTMUCH_SORT_OLDEST_FIRST : NOTMUCH_SORT_NEWEST_FIRST);
+    if (r->m->all)
+        return status;
     notmuch_query_set_omit_excluded(side->q, NOTMUCH_EXCLUDE_TRUE);
     for (size_t i = 0; !own && i < COUNT(hidden); i++)
         r->hides[i] = notmuch_query_add_tag_exclude(side->q, hidden[i]) == NOTMUCH_STATUS_SUCCESS;
@@ -733,7 +784,7 @@ static void close_index(struct run *r)
 {
     side_close(&r->ours);
     side_close(&r->own);
-    seen_free(&r->seen);
+    str_set_free(&r->seen);
     r->db = NULL;
 }
 

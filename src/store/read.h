@@ -113,13 +113,16 @@ bool reader_rank(struct reader *, uint64_t box, enum list_filter, const struct r
 bool reader_at_rank(struct reader *, uint64_t box, enum list_filter, uint32_t rank, struct msg_row *row_r,
                     struct err *);
 bool reader_find_msgid(struct reader *, struct str msgid, msg_row_fn *, void *arg, struct err *);
-/* By the index's path "ACCOUNT/..." (search hits). */
-bool reader_find_path(struct reader *, struct str path, struct msg_row *row_r, struct err *);
+/* By the index's path "ACCOUNT/..." (search hits): the message (0: none) and the mailbox that shows it (0: none, it is
+ * on its way out). */
+bool reader_find_path(struct reader *, struct str path, uint64_t *msg_r, uint64_t *box_r, struct err *);
 /* The same the other way: the path under which the index has it; empty where it has none. */
 bool reader_place(struct reader *, uint64_t msg, struct buf *out, struct err *);
 /* Its first words, raw; where they are not known none. */
 bool reader_preview(struct reader *, uint64_t msg, struct buf *out, struct err *);
 bool reader_tags(struct reader *, uint64_t msg, struct buf *out, struct err *); /* blank separated */
+/* Has any message of the account this tag, or (begins) one that begins so? */
+bool reader_tag_used(struct reader *, struct str tag, bool begins, bool *used_r, struct err *);
 /* All tags of the account, by name, with how many messages have each. Linear in them. */
 typedef void tag_count_fn(void *arg, struct str tag, uint32_t count);
 bool reader_tag_names(struct reader *, unsigned max, tag_count_fn *, void *arg, struct err *);

@@ -201,9 +201,9 @@ static bool path_numbers(struct str path, uint64_t *box, uint32_t *uidv, uint32_
            str_u32(rest, uid) && *uid;
 }
 
-bool reader_find_path(struct reader *r, struct str path, struct msg_row *row_r, struct err *err)
+bool reader_find_path(struct reader *r, struct str path, uint64_t *msg_r, uint64_t *box_r, struct err *err)
 {
-    *row_r = (struct msg_row){.id = 0};
+    *msg_r = *box_r = 0;
     struct str rest = path, account;
     if (!str_split(&rest, '/', &account) || !rest.p || !str_eqz(account, r->account))
         return true;
@@ -212,13 +212,12 @@ bool reader_find_path(struct reader *r, struct str path, struct msg_row *row_r, 
         return ready == 0;
     uint64_t box;
     uint32_t uidv, uid;
-    int64_t id = 0;
+    sqlite3_stmt *st;
     if (path_numbers(rest, &box, &uidv, &uid)) {
-        id = one(r, &rc,
-                 sql_ask(&r->q,
-                         "SELECT m.id FROM msg m JOIN box b ON b.id=m.sbox WHERE m.sbox=? AND m.suid=? AND m.suid>0 "
-                         "AND b.uidvalidity=?",
-                         "iii", (int64_t)box, (int64_t)uid, (int64_t)uidv));
+        st = sql_ask(&r->q,
+                     "SELECT m.id,m.box FROM msg m JOIN box b ON b.id=m.sbox WHERE m.sbox=? AND m.suid=? AND m.suid>0 "
+                     "AND b.uidvalidity=?",
+                     "iii", (int64_t)box, (int64_t)uid, (int64_t)uidv);
     } else {
         /* A Maildir file: its flags may have changed, its unique part has not. */
         struct str name = rest;
@@ -232,14 +231,17 @@ bool reader_find_path(struct reader *r, struct str path, struct msg_row *row_r, 
                 name = str_sub(name, 0, i);
                 break;
             }
-        id = one(r, &rc,
-                 sql_ask(&r->q,
-                         "SELECT m.id FROM box b CROSS JOIN msg m ON m.sbox=b.id WHERE m.name=? AND m.name IS NOT NULL "
-                         "ORDER BY m.body IS ? DESC LIMIT 1",
-                         "ss", name, rest));
+        st = sql_ask(
+            &r->q,
+            "SELECT m.id,m.box FROM box b CROSS JOIN msg m ON m.sbox=b.id WHERE m.name=? AND m.name IS NOT NULL "
+            "ORDER BY m.body IS ? DESC LIMIT 1",
+            "ss", name, rest);
     }
-    if (id && rc == SQLITE_OK)
-        read_row(r, (uint64_t)id, row_r, &rc);
+    if (sql_step(st, &rc)) {
+        *msg_r = sql_u64(st, 0);
+        *box_r = sql_u64(st, 1);
+        sqlite3_reset(st);
+    }
     return read_end(r, rc, err);
 }
 
@@ -290,6 +292,21 @@ bool reader_tags(struct reader *r, uint64_t msg, struct buf *out, struct err *er
         sqlite3_reset(st);
         read_tags(r, mh, fp, out, &rc);
     }
+    return read_end(r, rc, err);
+}
+
+bool reader_tag_used(struct reader *r, struct str tag, bool begins, bool *used_r, struct err *err)
+{
+    *used_r = false;
+    int rc = SQLITE_OK, ready = read_begin(r, err);
+    if (ready < 1)
+        return ready == 0;
+    struct buf last = BUF_INIT(1000);
+    buf_adds(&last, tag);
+    buf_addz(&last, begins ? "\xff" : ""); /* above every UTF-8 byte */
+    *used_r = one(r, &rc,
+                  sql_ask(&r->q, "SELECT 1 FROM tag WHERE tag>=? AND tag<=? LIMIT 1", "ss", tag, buf_str(&last))) != 0;
+    buf_fini(&last);
     return read_end(r, rc, err);
 }
 

@@ -18,6 +18,8 @@ MAILS = (
     (b"new\nline\xff", b"From: carol@example.org\nSubject: name of two lines, budgets\nMessage-ID: <4@x>\nDate: Mon, 1 Jun 2026 13:00:00 +0000\n\nx\n"),
     (b"noid", b"From: Dave <dave@example.org>\nSubject: no id, a budget\nDate: Mon, 1 Jun 2026 14:00:00 +0000\n\nx\n"),
     (b"twice", b"From: Mallory <m@example.org>\nSubject: another with the id of the first: budget\nMessage-ID: <1@x>\nDate: Mon, 1 Jun 2026 15:00:00 +0000\n\nother\n"),
+    (b"reply", b"From: ALICE <Alice@example.org>\nSubject: Re: another thing\nIn-Reply-To: <1@x>\nMessage-ID: <7@x>\nDate: Mon, 1 Jun 2026 15:30:00 +0000\n\nx\n"),
+    (b"again", b"From: Alice Example <alice@example.org>\nSubject: budget of the fourth\nMessage-ID: <8@x>\nDate: Mon, 1 Jun 2026 09:00:00 +0000\n\nx\n"),
     (b"empty", b"To: nobody\nMessage-ID: <5@x>\n\nbudget of nobody\n"),
     (b"long", b"From: " + b"x" * 3000 + b" <l@example.org>\nSubject: budget " + b"\xc3\xa9" * 5000 + b"\nMessage-ID: <6@x>\nDate: Mon, 1 Jun 2026 16:00:00 +0000\n\nx\n"),
 )
@@ -39,6 +41,10 @@ def test_search():
         for name, mail in MAILS:
             with open(os.path.join(os.fsencode(root), b"Mail/cur", name + b".x:2,"), "wb") as f:
                 f.write(mail)
+        for sub in ("cur", "new", "tmp"):
+            os.makedirs(os.path.join(root, "Mail", ".Trash", sub))
+        with open(os.path.join(root, "Mail/.Trash/cur/gone.x:2,S"), "wb") as f:
+            f.write(b"From: gone@example.org\nSubject: budget\nMessage-ID: <9@x>\n\nx\n")
         user = User(os.path.join(root, "u"), account=False, lines='account work maildir:%s/Mail\nsaved "The budget" "s:budget"\n' % root)
         user.command("fetch")
         eventually("all are indexed", lambda: user.command("count") == "%d\n" % len(MAILS))
@@ -72,7 +78,7 @@ def test_search():
         pages = [user.command("search", "--format=ids", "--limit=2", "--offset=%d" % at, "subject:budget").split() for at in range(0, len(newest) + 2, 2)]
         equal(sum(pages, []), newest)
         best = user.command("search", "--format=ids", "--sort=relevance", "quarter or budget or f:alice").split()
-        alice = user.command("search", "--format=ids", "f:alice").strip()  # one of two with the same id has another
+        alice = user.command("search", "--format=ids", "f:alice quarter").strip()  # one of two with the same id has another
         equal((best[0], sorted(best)), (alice, sorted(user.command("search", "--format=ids", "quarter or budget or f:alice").split())))
 
         # S-expressions, saved searches, short forms: the same mail.
@@ -87,6 +93,44 @@ def test_search():
         addresses = json.loads(user.command("address", "--format=json", "alice"))
         equal([(a["name"], a["address"]) for a in addresses], [("Alice Example", "alice@example.org")])
         equal({k: type(v) for k, v in addresses[0].items()}, documented("address"))
+
+        # Who sent it, as notmuch address says it; no address is cut, however long the name beside it is.
+        sent = ["Alice Example <alice@example.org>", "ALICE <Alice@example.org>"]
+        equal(user.command("address", "--query", "f:alice").splitlines(), sent[:1])
+        equal(user.command("address", "--query", "f:alice", "--deduplicate=mailbox").splitlines(), [sent[1], sent[0]])
+        equal(user.command("address", "--query", "f:alice", "--deduplicate=no").splitlines(), [sent[1], sent[0], sent[0]])
+        equal(user.command("address", "--query", "f:alice", "--deduplicate=no", "--limit=1").splitlines(), [sent[1]])
+        equal(user.command("address", "--query=f:alice", "--count").splitlines(), ["3\t" + sent[0]])
+        equal(user.command("address", "--query=f:alice", "--count", "--deduplicate=mailbox").splitlines(), ["1\t" + sent[1], "2\t" + sent[0]])
+        equal(json.loads(user.command("address", "--query=id:6@x", "--format=json"))[0]["address"], "l@example.org")
+        contains(user.command("search", "--format=json", "id:6@x"), "xxx <l@example.org>")
+        equal({k: type(v) for k, v in json.loads(user.command("address", "--query=*", "--format=json", "--count"))[0].items()}, documented("address \\-\\-query"))
+        equal(CONTROL.search(user.command("address", "--query=*", "--deduplicate=no").replace("\t", "")), None)
+        for args in (["--count"], ["--query=*", "word"], ["--query=*", "--deduplicate=no", "--count"], ["--query=(("]):
+            equal(user.run("address", *args).returncode != 0, True, args)
+
+        # Counts, as notmuch says them of the same index.
+        config = os.path.join(user.store, "index", "config")
+        for query in ("*", "s:budget", "f:alice", "nothing"):
+            for output in ("messages", "threads", "files"):
+                theirs = subprocess.run(["notmuch", "--config=" + config, "count", "--output=" + output, query.replace("s:", "subject:").replace("f:", "from:")],
+                                        capture_output=True, text=True, check=True).stdout
+                equal(user.command("count", "--exclude=false", "--output=" + output, query), theirs, output + " of " + query)
+
+        # Tags by lines, as notmuch dump writes them.
+        user.command("tag", "--batch", stdin='#notmuch-dump batch-tag:3 tags\n\n+a%20b +kept -- id:5@x\n+kept id:4@x\n-kept +flagged -- id:4@x\n')
+        eventually("the tags are in the index", lambda: user.command("search", "--format=ids", 'tag:"a b" tag:kept') == "5@x\n" and
+                   user.command("search", "--format=ids", "tag:flagged") == "4@x\n" and user.command("count", "tag:kept") == "1\n")
+        for line, words in (("+kept -- date:fortnight..", "line 1"), ("\nkept -- id:5@x", "line 2: no tag"), ("+kept --", "query is missing"), ("+unread%20x", "query is missing")):
+            done = user.run("tag", "--batch", stdin=line + "\n")
+            equal(done.returncode != 0, True, line)
+            contains(done.stderr, words)
+
+        # What is in the trash is found where it is named, or where nothing is left out.
+        eventually("the trash is indexed", lambda: user.command("count", "tag:deleted") == "1\n")
+        for args, count in ((["id:9@x"], "0\n"), (["--exclude=false", "id:9@x"], "1\n"), (["--exclude=false", "--output=files", "*"], "%d\n" % (len(MAILS) + 1))):
+            equal(user.command("count", *args), count, args)
+        equal((user.command("search", "--format=ids", "id:9@x"), user.command("search", "--exclude=false", "--format=ids", "id:9@x")), ("", "9@x\n"))
 
         # What is broken is said, and of regexps what to do about it.
         for query, words in (("sexp:(fro alice)", "fro"), ("date:fortnight..", "fortnight"), ("from:\"/a(b/\"", "Unmatched"), ("in:Nowhere", "no mailbox Nowhere"),

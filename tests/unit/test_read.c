@@ -355,17 +355,20 @@ static void test_keys(void **state)
     assert_true(ngot == 3 && got[2] == c);
     char path[64];
     snprintf(path, sizeof path, "work/%llu.7/3", (unsigned long long)in);
-    OK(reader_find_path(r, str_z(path), &row, &err));
-    assert_int_equal(row.id, c);
+    uint64_t found, box;
+    OK(reader_find_path(r, str_z(path), &found, &box, &err));
+    assert_true(found == c && box == in);
     static const char *const none[] = {"other/1.7/3", "work", "work/1.8/3", "work/1.7/0", "work/1.7/99999999999",
                                        "work/../x",   ""};
     for (size_t i = 0; i < COUNT(none); i++) {
-        OK(reader_find_path(r, str_z(none[i]), &row, &err));
-        assert_int_equal(row.id, 0);
+        OK(reader_find_path(r, str_z(none[i]), &found, &box, &err));
+        assert_int_equal(found, 0);
     }
     want(db, INTENT_PURGE, &c, 1, 0, 0, 0); /* hidden at once */
     OK(reader_row(r, c, &row, &err));
     assert_int_equal(row.id, 0);
+    OK(reader_find_path(r, str_z(path), &found, &box, &err));
+    assert_true(found == c && box == 0);
     uint32_t intents, outbox;
     OK(reader_pending(r, &intents, &outbox, &err));
     assert_true(intents == 1 && outbox == 0);
@@ -386,9 +389,9 @@ static void test_maildir_path(void **state)
     OK(db_row_put(local, &w, &id, NULL, &err));
     struct err e = ERR_INIT;
     struct reader *home = reader_open(scratch, "home", &e);
-    struct msg_row row;
-    OK(reader_find_path(home, STR("home/cur/1700.M1.host:2,S"), &row, &err)); /* flags changed since */
-    assert_int_equal(row.id, id);
+    uint64_t found, in_box;
+    OK(reader_find_path(home, STR("home/cur/1700.M1.host:2,S"), &found, &in_box, &err)); /* flags changed since */
+    assert_true(found == id && in_box == box);
     struct box_row b;
     OK(reader_box_by_role(home, BOX_INBOX, &b, &err));
     assert_true(b.id == box && b.total == 1 && b.unread == 1);
