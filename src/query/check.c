@@ -173,10 +173,10 @@ static void check_header(struct checker *c, const struct token *t, struct str va
 }
 
 static void check_named(struct checker *c, const struct token *t, struct str value,
-                        bool (*known)(const struct query_world *, struct str), const char *what)
+                        bool (*known)(const struct query_world *, struct str, bool begins), const char *what)
 {
     struct buf word = BUF_INIT(1000);
-    if (!known(c->world, value))
+    if (value.n && !known(c->world, value, t->to == c->q.n && c->q.p[t->to - 1] != '"'))
         found(c, QUERY_HINT, t->value, t->to, "no %s is called %s here", what, safe(value, &word));
     buf_fini(&word);
 }
@@ -196,26 +196,28 @@ static bool is_state(struct str value)
     return has(value, states);
 }
 
-static bool saved_known(const struct query_world *w, struct str name)
+static bool saved_known(const struct query_world *w, struct str name, bool begins)
 {
+    (void)begins;
     struct buf query = BUF_INIT(QUERY_MAX);
     bool is = w->saved(w->arg, name, &query);
     buf_fini(&query);
     return is;
 }
 
-static bool tag_known(const struct query_world *w, struct str name)
+static bool tag_known(const struct query_world *w, struct str name, bool begins)
 {
-    return !w->tag_known || w->tag_known(w->arg, name);
+    return !w->tag_known || w->tag_known(w->arg, name, begins);
 }
 
-static bool box_known(const struct query_world *w, struct str name)
+static bool box_known(const struct query_world *w, struct str name, bool begins)
 {
-    return !w->box_known || w->box_known(w->arg, name);
+    return !w->box_known || w->box_known(w->arg, name, begins);
 }
 
-static bool account_known(const struct query_world *w, struct str name)
+static bool account_known(const struct query_world *w, struct str name, bool begins)
 {
+    (void)begins;
     return !w->account_known || w->account_known(w->arg, name);
 }
 

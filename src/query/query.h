@@ -33,8 +33,9 @@ struct query_world {
     void *arg;
     /* What a mailbox comes to; ERR_QUERY where there is none of the name. */
     bool (*box)(void *arg, struct str name, struct buf *out, struct err *);
-    bool (*box_known)(void *arg, struct str name);
-    bool (*tag_known)(void *arg, struct str tag);
+    /* begins: is there one whose name begins so? It is being typed. */
+    bool (*box_known)(void *arg, struct str name, bool begins);
+    bool (*tag_known)(void *arg, struct str tag, bool begins);
     bool (*field_known)(void *arg, struct str name); /* of a header, in the index */
     /* Appends the saved search's query (query_of_saved); false where there is none. */
     bool (*saved)(void *arg, struct str name, struct buf *out);

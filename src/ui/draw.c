@@ -382,6 +382,9 @@ static void draw_message(struct ui *ui)
         text.cols = ui->conf->wrap;
     style s = ui->focus == PANE_MESSAGE ? THING_ACCENT : THING_RULE;
     grid_hline(&ui->grid, r, 0, s);
+    const struct list_row *row = ui_row(ui);
+    if (row && ref_eq(row->ref, ui->message.ref))
+        message_set_tags(&ui->message, row->tags);
     ui->message.words = list_searched(ui_list(ui));
     message_draw(&ui->message, &ui->grid, text);
     if (has_files(ui))

@@ -1,6 +1,7 @@
 /* Queries on the screen: what is wrong with one that is typed, what it comes to, and its words in what is shown. */
 #include "ui/private.h"
 
+#include "mail/tag.h"
 #include "query/query.h"
 #include "ui/bidi.h"
 
@@ -42,9 +43,57 @@ static bool boxes_named(const struct ui *ui, struct str name, struct buf *out)
     return any;
 }
 
-static bool box_known(void *arg, struct str name)
+/* Does a mailbox of the pane, or a role, begin so? */
+static bool box_begins(const struct ui *ui, struct str name)
 {
-    return boxes_named(arg, name, NULL);
+    static const char *const roles[] = {"inbox", "archive", "drafts", "sent",   "trash",
+                                        "junk",  "spam",    "all",    "flagged"};
+    bool any = false;
+    for (size_t i = 0; i < COUNT(roles) && !any; i++)
+        any = str_case_starts(str_z(roles[i]), name);
+    for (unsigned i = 0; i < ui->boxes.n && !any; i++) {
+        const struct box_item *item = &ui->boxes.list[i];
+        struct buf full = BUF_INIT(1200);
+        if (item->kind == BOXK_BOX)
+            buf_addf(&full, "%s/%s", ui->accts.list[item->account].name, item->path);
+        any = item->kind == BOXK_BOX && (str_starts(str_z(item->path), name) || str_starts(buf_str(&full), name));
+        buf_fini(&full);
+    }
+    return any;
+}
+
+static bool box_known(void *arg, struct str name, bool begins)
+{
+    return boxes_named(arg, name, NULL) || (begins && box_begins(arg, name));
+}
+
+static bool tag_is_word(struct str tag, struct str name, bool begins)
+{
+    return begins ? str_starts(tag, name) : str_eq(tag, name);
+}
+
+/* What the index makes itself, what any message has, what a rule gives. */
+static bool tag_known(void *arg, struct str name, bool begins)
+{
+    static const char *const made[] = {"unread",    "flagged", "replied", "passed", "draft",   "attachment", "signed",
+                                       "encrypted", "inbox",   "archive", "sent",   "deleted", "spam"};
+    struct ui *ui = arg;
+    struct buf word = BUF_INIT(1000);
+    bool known = ui->conf->index_database[0]; /* its tags are another program's */
+    tag_to_word(name, &word);
+    for (size_t i = 0; i < COUNT(made) && !known; i++)
+        known = tag_is_word(str_z(made[i]), buf_str(&word), begins);
+    for (unsigned i = 0; i < ui->accts.n && !known; i++) {
+        struct err ignored = ERR_INIT;
+        struct reader *reader = ui->accts.list[i].reader;
+        known = !reader || tag_is_word(str_z(ui->accts.list[i].name), buf_str(&word), begins) ||
+                !reader_tag_used(reader, buf_str(&word), begins, &known, &ignored) || known;
+    }
+    for (size_t i = 0; i < ui->conf->nrules && !known; i++)
+        for (struct str rest = str_z(ui->conf->rules[i].tags), one; !known && str_split(&rest, ' ', &one);)
+            known = one.n > 1 && tag_is_word(str_sub(one, one.p[0] == '+', one.n), buf_str(&word), begins);
+    buf_fini(&word);
+    return known;
 }
 
 /* What people know them by: the places of the index are of no use to them. */
@@ -86,6 +135,7 @@ static struct query_world world_of(struct ui *ui)
     return (struct query_world){.arg = ui,
                                 .box = box_words,
                                 .box_known = box_known,
+                                .tag_known = tag_known,
                                 .field_known = field_known,
                                 .saved = saved,
                                 .account_known = account_known};

@@ -12,9 +12,14 @@ enum {
     FOLD_SHOWN = 6,
     FOLD_SCAN = 4000,
     HEADER_LINES = 6,
+    TAGS_MAX = 2000,
     FILES_CHARS = 2000,
     LINKS_BEHIND = 64
 };
+
+/* The items of lines that are of no document: an empty one, and the tags below the header. */
+#define NO_ITEM UINT32_MAX
+#define TAGS_ITEM (UINT32_MAX - 1)
 
 void message_init(struct message *m)
 {
@@ -35,7 +40,8 @@ void message_close(struct message *m)
     free(m->subject);
     free(m->lines);
     free(m->files);
-    m->files = NULL;
+    free(m->tags);
+    m->files = m->tags = NULL;
     m->nfiles = 0;
     m->subject = NULL;
     m->lines = NULL;
@@ -64,6 +70,23 @@ void message_show(struct message *m, struct ref ref, struct str subject, unsigne
     m->flags = flags;
     m->state = MESSAGE_WAITING;
     m->doc = doc_new();
+}
+
+void message_set_tags(struct message *m, struct str tags)
+{
+    struct buf words = BUF_INIT(TAGS_MAX);
+    if (tags.n > TAGS_MAX)
+        for (tags.n = TAGS_MAX; tags.n && tags.p[tags.n] != ' '; tags.n--)
+            continue;
+    for (struct str word; str_split(&tags, ' ', &word);)
+        if (word.n)
+            buf_addf(&words, "%s%.*s", words.n ? ", " : "", STR_FMT(word));
+    if (strcmp(buf_z(&words), m->tags ? m->tags : "") != 0) {
+        free(m->tags);
+        m->tags = words.n ? buf_take(&words, NULL) : NULL;
+        m->width = 0; /* wrapped anew when it is drawn, and the place in the text stays */
+    }
+    buf_fini(&words);
 }
 
 void message_again(struct message *m)
@@ -144,6 +167,17 @@ static void add_line(struct message *m, struct message_line line)
     m->lines[m->nlines++] = line;
 }
 
+static struct doc_item item_of(const struct message *m, uint32_t item)
+{
+    return item == TAGS_ITEM ? (struct doc_item){.kind = DOC_HEADER, .name = STR("Tags"), .text = str_z(m->tags)}
+                             : *doc_at(m->doc, item);
+}
+
+static bool is_item(const struct message *m, const struct message_line *line)
+{
+    return line->item == TAGS_ITEM ? m->tags != NULL : line->item < doc_count(m->doc);
+}
+
 struct wrapping {
     struct message *m;
     uint32_t item;
@@ -196,10 +230,6 @@ static void add_item(struct message *m, size_t i, const struct doc_item *item)
 {
     unsigned indent = indent_of(item);
     struct wrapping w = {m, (uint32_t)i, 0, UINT32_MAX};
-    const struct message_line *last = m->nlines ? &m->lines[m->nlines - 1] : NULL;
-    bool below_header = last && last->item != UINT32_MAX && doc_at(m->doc, last->item)->kind == DOC_HEADER;
-    if (item->kind != DOC_HEADER && below_header)
-        add_line(m, (struct message_line){.item = UINT32_MAX});
     if (item->kind == DOC_HEADER && !(m->flags & VIEW_ALL_HEADERS))
         w.max = HEADER_LINES;
     if (item->text.n && item->kind != DOC_PART)
@@ -208,6 +238,19 @@ static void add_item(struct message *m, size_t i, const struct doc_item *item)
         add_line(m, (struct message_line){(uint32_t)i, 0, 0, 0, true});
     if (w.n > w.max)
         m->lines[m->nlines - 1].folded = (uint16_t)MIN(w.n - w.max, UINT16_MAX);
+}
+
+/* Behind the last field of the header: the tags, and an empty line where more follows. */
+static void end_header(struct message *m, bool more)
+{
+    const struct message_line *last = m->nlines ? &m->lines[m->nlines - 1] : NULL;
+    if (!last || last->item >= TAGS_ITEM || doc_at(m->doc, last->item)->kind != DOC_HEADER)
+        return;
+    struct doc_item tags = item_of(m, TAGS_ITEM);
+    if (m->tags)
+        add_item(m, TAGS_ITEM, &tags);
+    if (more)
+        add_line(m, (struct message_line){.item = NO_ITEM});
 }
 
 /* Makes lines until there are `want`, or no more items. */
@@ -225,6 +268,8 @@ static void make_lines(struct message *m, size_t want)
         if (fold == SIZE_MAX)
             return;
         m->next_item++;
+        if (item->kind != DOC_HEADER)
+            end_header(m, true);
         add_item(m, i, item);
         if (!fold)
             continue;
@@ -234,6 +279,8 @@ static void make_lines(struct message *m, size_t want)
             m, (struct message_line){(uint32_t)(i + FOLD_SHOWN), 0, 0, (uint16_t)MIN(fold, (size_t)UINT16_MAX), true});
         m->next_item = i + FOLD_SHOWN + fold;
     }
+    if (m->complete && m->next_item >= n && m->nlines < want)
+        end_header(m, false);
 }
 
 void message_width(struct message *m, unsigned cols)
@@ -242,7 +289,7 @@ void message_width(struct message *m, unsigned cols)
     if (m->width == cols)
         return;
     struct message_line at = m->top && m->top < m->nlines ? m->lines[m->top] : (struct message_line){0};
-    bool moved = m->top > 0 && at.item != UINT32_MAX;
+    bool moved = m->top > 0 && at.item < TAGS_ITEM;
     m->width = cols;
     m->top = 0;
     drop_lines(m);
@@ -253,7 +300,7 @@ void message_width(struct message *m, unsigned cols)
         if (i >= m->nlines)
             break;
         const struct message_line *line = &m->lines[i];
-        if (line->item != UINT32_MAX && (line->item > at.item || (line->item == at.item && line->to > at.from))) {
+        if (line->item < TAGS_ITEM && (line->item > at.item || (line->item == at.item && line->to > at.from))) {
             m->top = i;
             break;
         }
@@ -305,9 +352,7 @@ void message_bottom(struct message *m, unsigned height)
 /* ---- finding ---- */
 static struct str line_str(const struct message *m, const struct message_line *line)
 {
-    if (line->item == UINT32_MAX || line->item >= doc_count(m->doc))
-        return (struct str){"", 0};
-    return str_sub(doc_at(m->doc, line->item)->text, line->from, line->to);
+    return is_item(m, line) ? str_sub(item_of(m, line->item).text, line->from, line->to) : (struct str){"", 0};
 }
 
 void message_set_find(struct message *m, const char *text)
@@ -351,7 +396,10 @@ static unsigned place_of(const struct message *m, const struct doc_item *item)
 static bool hit_in(const struct message *m, const struct message_line *line, size_t *at_r, size_t *end_r)
 {
     struct str s = line_str(m, line);
-    return s.n && query_words_find(marks(m), place_of(m, doc_at(m->doc, line->item)), s, at_r, end_r);
+    if (!s.n)
+        return false;
+    struct doc_item item = item_of(m, line->item);
+    return query_words_find(marks(m), place_of(m, &item), s, at_r, end_r);
 }
 
 /* The first of a line that begins at `from` or later, or the last that begins before it. */
@@ -571,9 +619,9 @@ static void arrange(const struct message *m, struct grid *g, struct rect r, unsi
 static void draw_line(const struct message *m, struct grid *g, struct rect r, unsigned y,
                       const struct message_line *line)
 {
-    if (line->item == UINT32_MAX || line->item >= doc_count(m->doc))
+    if (!is_item(m, line))
         return;
-    const struct doc_item *item = doc_at(m->doc, line->item);
+    const struct doc_item its = item_of(m, line->item), *item = &its;
     unsigned indent = indent_of(item), x = indent;
     style st = THING_NORMAL;
     switch (item->kind) {
@@ -657,7 +705,7 @@ const char *message_place(const struct message *m, unsigned height, char out[16]
     if (all_made(m) && m->top + height >= m->nlines)
         return m->top ? "end" : "all";
     size_t at = m->top + height < m->nlines ? m->lines[m->top + height].item : m->next_item;
-    if (at == UINT32_MAX)
+    if (at >= TAGS_ITEM)
         at = 0;
     snprintf(out, 16, "%u%%", (unsigned)(at * 100 / MAX(doc_count(m->doc), (size_t)1)));
     return out;

@@ -42,6 +42,7 @@ struct message {
     size_t top;       /* line at the top of the pane */
     char *files;      /* names and sizes of what is attached, raw; NULL where nothing is */
     unsigned nfiles;
+    char *tags;   /* as they are shown, raw; NULL where there is none */
     int64_t owed; /* lines to be scrolled when they are here */
 };
 #define MESSAGE_LINES_MAX 4000000u
@@ -49,6 +50,8 @@ void message_init(struct message *);
 void message_fini(struct message *);
 void message_show(struct message *, struct ref, struct str subject, unsigned flags); /* drops the old document */
 void message_close(struct message *);
+/* Blank separated (raw), shown below the header; what is read stays where it is. */
+void message_set_tags(struct message *, struct str tags);
 /* More of the message that is shown is here: its document comes anew, and the place in the text stays. */
 void message_again(struct message *);
 /* Bytes of the document, as they come. */

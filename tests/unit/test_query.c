@@ -14,6 +14,11 @@ static bool knows(void *arg, struct str word)
     return str_case_eqz(word, "work") || str_case_eqz(word, "unread") || str_case_eqz(word, "Archive");
 }
 
+static bool begun(void *arg, struct str word, bool begins)
+{
+    return knows(arg, word) || (begins && (str_starts(STR("Archive"), word) || str_starts(STR("unread"), word)));
+}
+
 static bool box(void *arg, struct str name, struct buf *out, struct err *err)
 {
     (void)arg;
@@ -33,7 +38,7 @@ static bool saved(void *arg, struct str name, struct buf *out)
 }
 
 static const struct query_world world = {
-    .box = box, .box_known = knows, .tag_known = knows, .field_known = knows, .saved = saved, .account_known = knows};
+    .box = box, .box_known = begun, .tag_known = begun, .field_known = knows, .saved = saved, .account_known = knows};
 
 /* ---- faults ---- */
 static void test_faults(void **state)
@@ -81,6 +86,10 @@ static void test_faults(void **state)
         {"header:X-Foo=", QUERY_OPEN, "X-Foo=", "needs a word"},
         {"header:X-Foo=a", QUERY_HINT, "X-Foo", "in the index when"},
         {"tag:nosuch", QUERY_HINT, "nosuch", "no tag is called nosuch"},
+        {"tag:unre", QUERY_GOOD, "", ""}, /* it is being typed */
+        {"tag:unre or x", QUERY_HINT, "unre", "no tag is called unre"},
+        {"in:Arch", QUERY_GOOD, "", ""},
+        {"in:\"Arch\"", QUERY_HINT, "\"Arch\"", "no mailbox is called Arch"},
         {"in:Nowhere", QUERY_HINT, "Nowhere", "no mailbox is called Nowhere"},
         {"saved:nosuch", QUERY_HINT, "nosuch", "no saved search"},
         {"account:x", QUERY_HINT, "x", "no account"},

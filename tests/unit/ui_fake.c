@@ -268,6 +268,16 @@ bool reader_tags(struct reader *r, uint64_t msg, struct buf *out, struct err *er
     return true;
 }
 
+bool reader_tag_used(struct reader *r, struct str tag, bool begins, bool *used_r, struct err *err)
+{
+    (void)err;
+    *used_r = false;
+    for (size_t i = 0; i < r->n; i++)
+        for (struct str rest = str_z(r->rows[i].tags ? r->rows[i].tags : ""), one; str_split(&rest, ' ', &one);)
+            *used_r = *used_r || (begins ? str_starts(one, tag) : str_eq(one, tag));
+    return true;
+}
+
 bool reader_tag_names(struct reader *r, unsigned max, tag_count_fn *fn, void *arg, struct err *err)
 {
     (void)err, (void)max;
