@@ -97,11 +97,10 @@ bool reader_rows(struct reader *, uint64_t box, enum list_filter, const struct r
  * that leaves many the order's index is walked. */
 bool reader_sorted(struct reader *, uint64_t box, enum list_filter, enum list_order, const struct row_key *from,
                    bool down, unsigned max, msg_row_fn *, void *arg, struct err *);
-/* Counts rows (of an order other than by date) from the top of the list to above `to`, or on from *at, `max` of them at
- * most (> 1): some 2 ms for 20,000. *done_r: `to` was reached; else *at_r is where to go on, its text until the next
- * call.
- */
-bool reader_sorted_count(struct reader *, uint64_t box, enum list_order, const struct row_key *at,
+/* Counts rows (of an order other than by date) from the top of the list (`at` NULL: its beginning) to above `to` (NULL:
+ * its end), `max` of them at most: some 2 ms for 20,000, ten times that with a filter. *done_r: `to` was reached; else
+ * *at_r is the last one counted, where to go on, its text until the next call. */
+bool reader_sorted_count(struct reader *, uint64_t box, enum list_filter, enum list_order, const struct row_key *at,
                          const struct row_key *to, unsigned max, uint32_t *n_r, struct row_key *at_r, bool *done_r,
                          struct err *);
 /* One message by id; row_r->id 0: gone. Strings live until the next call. */

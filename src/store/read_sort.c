@@ -19,10 +19,17 @@ static const char *const dated[][2] = {
     [LIST_FLAGGED] = {DATED(FLAGGED, ">", "ASC"), DATED(FLAGGED, "<", "DESC")},
 };
 
+#define SPAN(what, col, index, filter, up, down)                                                                       \
+    "SELECT " what " FROM msg INDEXED BY msg_" index " WHERE box=?1" filter " AND (" col ",date,id)" down              \
+    "(?2,?3,?4) AND (" col ",date,id)" up "(?5,?6,?7)"
+#define FAR(col, index, filter, up, down, dir)                                                                         \
+    SPAN(col ",date,id", col, index, filter, up, down)                                                                 \
+    " ORDER BY " col " " dir ",date " dir ",id " dir " LIMIT 1 OFFSET ?8"
+
 /* Of one order: along its index, or by sorting what the filter leaves; and how far it is from one key to another. */
 struct texts {
     const char *walk[3][2], *sort[3][2]; /* [filter][down] */
-    const char *far, *count;
+    const char *far[3][2], *count[3][2]; /* [filter][few] */
 };
 #define TEXTS(col, up, up_dir, down, down_dir)                                                                         \
     {                                                                                                                  \
@@ -33,11 +40,16 @@ struct texts {
                                   WALK(col, "unread", UNREAD, down, down_dir)},                                        \
                  [LIST_FLAGGED] = {WALK(col, "flagged", FLAGGED, up, up_dir),                                          \
                                    WALK(col, "flagged", FLAGGED, down, down_dir)}},                                    \
-        .far = "SELECT " col ",date,id FROM msg INDEXED BY msg_" col " WHERE box=?1 AND (" col ",date,id)" down        \
-               "(?2,?3,?4) AND (" col ",date,id)" up "(?5,?6,?7) ORDER BY " col " " down_dir ",date " down_dir         \
-               ",id " down_dir " LIMIT 1 OFFSET ?8",                                                                   \
-        .count = "SELECT count(*) FROM msg INDEXED BY msg_" col " WHERE box=?1 AND (" col ",date,id)" down             \
-                 "(?2,?3,?4) AND (" col ",date,id)" up "(?5,?6,?7)"                                                    \
+        .far = {[LIST_ALL] = {FAR(col, col, "", up, down, down_dir)},                                                  \
+                [LIST_UNREAD] = {FAR(col, col, UNREAD, up, down, down_dir),                                            \
+                                 FAR(col, "unread", UNREAD, up, down, down_dir)},                                      \
+                [LIST_FLAGGED] = {FAR(col, col, FLAGGED, up, down, down_dir),                                          \
+                                  FAR(col, "flagged", FLAGGED, up, down, down_dir)}},                                  \
+        .count = {[LIST_ALL] = {SPAN("count(*)", col, col, "", up, down)},                                             \
+                  [LIST_UNREAD] = {SPAN("count(*)", col, col, UNREAD, up, down),                                       \
+                                   SPAN("count(*)", col, "unread", UNREAD, up, down)},                                 \
+                  [LIST_FLAGGED] = {SPAN("count(*)", col, col, FLAGGED, up, down),                                     \
+                                    SPAN("count(*)", col, "flagged", FLAGGED, up, down)}},                             \
     }
 #define FALLS(col) TEXTS(col, ">", "ASC", "<", "DESC")
 #define RISES(col) TEXTS(col, "<", "DESC", ">", "ASC")
@@ -70,6 +82,11 @@ static struct row_key key_read(struct reader *r, sqlite3_stmt *st, enum list_ord
     return k;
 }
 
+static bool are_few(struct reader *r, uint64_t box, struct sorted s, int *rc)
+{
+    return s.order != ORDER_DATE && s.filter != LIST_ALL && read_total(r, box, s.filter, rc) <= FEW;
+}
+
 static size_t keys_of_box(struct reader *r, uint64_t box, struct sorted s, const struct row_key *from, bool down,
                           unsigned max, struct row_key *keys, int *rc)
 {
@@ -77,7 +94,7 @@ static size_t keys_of_box(struct reader *r, uint64_t box, struct sorted s, const
     const struct texts *t = &texts[s.order];
     size_t n = 0;
     *rc = SQLITE_OK;
-    bool few = s.order != ORDER_DATE && s.filter != LIST_ALL && read_total(r, box, s.filter, rc) <= FEW;
+    bool few = are_few(r, box, s, rc);
     const char *text = s.order == ORDER_DATE ? dated[s.filter][down]
                        : few                 ? t->sort[s.filter][down]
                                              : t->walk[s.filter][down];
@@ -157,44 +174,71 @@ bool reader_rows(struct reader *r, uint64_t box, enum list_filter filter, const 
 }
 
 /* ---- how far ------------------------------------------------------------------------------------ */
+/* offset < 0: the text has none. */
 static sqlite3_stmt *ask_span(struct reader *r, const char *text, uint64_t box, enum list_order order,
                               const struct row_key *a, const struct row_key *b, int64_t offset)
 {
-    return ORDER_RISES(order) ? sql_ask(&r->q, text, offset ? "isiisiii" : "isiisii", (int64_t)box, a->text, a->date,
-                                        key_id(a), b->text, b->date, key_id(b), offset)
-                              : sql_ask(&r->q, text, offset ? "iiiiiiii" : "iiiiiii", (int64_t)box, a->number, a->date,
-                                        key_id(a), b->number, b->date, key_id(b), offset);
+    return ORDER_RISES(order) ? sql_ask(&r->q, text, offset < 0 ? "isiisii" : "isiisiii", (int64_t)box, a->text,
+                                        a->date, key_id(a), b->text, b->date, key_id(b), offset)
+                              : sql_ask(&r->q, text, offset < 0 ? "iiiiiii" : "iiiiiiii", (int64_t)box, a->number,
+                                        a->date, key_id(a), b->number, b->date, key_id(b), offset);
 }
 
-bool reader_sorted_count(struct reader *r, uint64_t box, enum list_order order, const struct row_key *at,
-                         const struct row_key *to, unsigned max, uint32_t *n_r, struct row_key *at_r, bool *done_r,
-                         struct err *err)
+/* True: there are so many, and maybe more. */
+static bool count_box(struct reader *r, uint64_t box, struct sorted s, const struct row_key *from,
+                      const struct row_key *to, unsigned max, uint32_t *n_r, struct row_key *at_r, int *rc)
+{
+    bool few = are_few(r, box, s, rc), more = false;
+    sqlite3_stmt *st = ask_span(r, texts[s.order].far[s.filter][few], box, s.order, from, to, (int64_t)max - 1);
+    if (*rc == SQLITE_OK && sql_step(st, rc)) {
+        more = true;
+        *at_r = key_read(r, st, s.order);
+        *n_r = max;
+        sqlite3_reset(st);
+    }
+    if (more || *rc != SQLITE_OK)
+        return more;
+    st = ask_span(r, texts[s.order].count[s.filter][few], box, s.order, from, to, -1);
+    if (sql_step(st, rc)) {
+        *n_r = sql_u32(st, 0);
+        sqlite3_reset(st);
+    }
+    return false;
+}
+
+/* An account with several inboxes. */
+static bool count_merged(struct reader *r, const uint64_t *boxes, size_t n, struct sorted s, const struct row_key *from,
+                         const struct row_key *to, unsigned max, uint32_t *n_r, struct row_key *at_r, int *rc)
+{
+    struct row_key *keys = mem_array(max, sizeof *keys);
+    size_t got = read_keys_of(r, boxes, n, s, from, true, max, keys, rc), i = 0;
+    while (i < got && keys[i].id != to->id && key_above(&keys[i], to, s.order))
+        i++;
+    *n_r = (uint32_t)i;
+    if (i == max)
+        *at_r = keys[max - 1];
+    free(keys);
+    return i == max;
+}
+
+bool reader_sorted_count(struct reader *r, uint64_t box, enum list_filter filter, enum list_order order,
+                         const struct row_key *at, const struct row_key *to, unsigned max, uint32_t *n_r,
+                         struct row_key *at_r, bool *done_r, struct err *err)
 {
     *n_r = 0;
     *done_r = true;
-    if (order == ORDER_DATE || order >= ORDER_COUNT)
+    if (order == ORDER_DATE || order >= ORDER_COUNT || (size_t)filter >= COUNT(dated))
         return err_set(err, ERR_USAGE, "this order has counters");
     int rc, ready = read_begin(r, err);
     if (ready < 1)
         return ready == 0;
-    struct row_key from = at ? *at : key_end(order, true);
+    struct row_key from = at ? *at : key_end(order, true), end = to ? *to : key_end(order, false);
+    struct sorted s = {order, filter};
     uint64_t boxes[READ_BOXES_MAX];
     size_t n = read_boxes_of(r, box, boxes, &rc);
-    if (n == 1 && max && rc == SQLITE_OK) {
-        sqlite3_stmt *st = ask_span(r, texts[order].far, boxes[0], order, &from, to, (int64_t)max - 1);
-        if (sql_step(st, &rc)) {
-            *at_r = key_read(r, st, order);
-            *n_r = max;
-            *done_r = false;
-            sqlite3_reset(st);
-        }
-    }
-    for (size_t i = 0; i < n && *done_r && rc == SQLITE_OK; i++) {
-        sqlite3_stmt *st = ask_span(r, texts[order].count, boxes[i], order, &from, to, 0);
-        if (sql_step(st, &rc)) {
-            *n_r += sql_u32(st, 0);
-            sqlite3_reset(st);
-        }
-    }
+    if (n == 1 && max && rc == SQLITE_OK)
+        *done_r = !count_box(r, boxes[0], s, &from, &end, max, n_r, at_r, &rc);
+    else if (n > 1 && max && rc == SQLITE_OK)
+        *done_r = !count_merged(r, boxes, n, s, &from, &end, max, n_r, at_r, &rc);
     return read_end(r, rc, err);
 }

@@ -98,6 +98,7 @@ struct hits *hits_copy(const struct hits *from)
     for (uint32_t i = 0; i < from->n; i++) {
         h->at[i] = from->at[i];
         h->at[i].placed = false;
+        h->at[i].number = 0;
     }
     if (from->nslots)
         slots_make(h, from->nslots);
@@ -105,9 +106,12 @@ struct hits *hits_copy(const struct hits *from)
 }
 
 /* ---- by what they are sorted ---- */
+/* What has gone, or has not been looked up, has the empty text. */
 static struct str text_at(const struct hits *h, const struct hit_at *a)
 {
     const char *p = h->texts + a->number;
+    if (!a->number)
+        return STR("");
     return (struct str){p + 2, (size_t)(unsigned char)p[0] << 8 | (unsigned char)p[1]};
 }
 
@@ -221,8 +225,10 @@ void hits_reorder(struct list *l)
     h->replace = true;
     h->norder = h->nshown = 0;
     h->ntexts = 0;
-    for (uint32_t i = 0; i < h->n; i++)
+    for (uint32_t i = 0; i < h->n; i++) {
         h->at[i].placed = false;
+        h->at[i].number = 0;
+    }
     if (l->order != ORDER_DATE) /* what they are sorted by is read again */
         h->known = h->swept = 0;
 }
@@ -264,14 +270,14 @@ static bool in_limits(const struct list *l, unsigned account, uint64_t box)
 
 static int64_t text_keep(struct hits *h, struct str text)
 {
-    size_t at = h->ntexts, n = MIN(text.n, (size_t)TEXT_MAX);
+    size_t at = MAX(h->ntexts, (size_t)1), n = MIN(text.n, (size_t)TEXT_MAX);
     while (h->cap_texts < at + n + 2)
         h->texts = mem_resize(h->texts, h->cap_texts = h->cap_texts ? h->cap_texts + h->cap_texts / 2 : 65536, 1);
     h->texts[at] = (char)(n >> 8);
     h->texts[at + 1] = (char)n;
     if (n)
         memcpy(h->texts + at + 2, text.p, n);
-    h->ntexts += n + 2;
+    h->ntexts = at + n + 2;
     return (int64_t)at;
 }
 
@@ -371,10 +377,28 @@ static uint32_t look_some(struct list *l, uint32_t from, uint32_t to)
     return from;
 }
 
+/* New ones first, then those whose databases changed: at least one batch, as many as there is time for. */
+static void look_on(struct list *l)
+{
+    struct hits *h = l->hits;
+    int64_t start = l->clock();
+    do {
+        bool fresh = h->known < h->n, all = h->swept == h->known;
+        if (fresh)
+            h->known = look_some(l, h->known, h->n);
+        else if (!all)
+            h->swept = look_some(l, h->swept, h->known);
+        else
+            return;
+        h->replace = h->replace || fresh;
+        if (fresh && all)
+            h->swept = h->known;
+    } while (l->clock() - start < LOOK_MS);
+}
+
 bool hits_update(struct list *l, bool again)
 {
     struct hits *h = l->hits;
-    int64_t start = clock_mono_ms();
     if (!h)
         return false;
     if (again && h->swept < h->known)
@@ -383,20 +407,11 @@ bool hits_update(struct list *l, bool again)
         h->swept = 0;
     if (!h->swept)
         limits_read(l);
-    uint32_t known = h->known;
-    while (h->known < h->n && clock_mono_ms() - start < LOOK_MS) {
-        bool all = h->swept == h->known;
-        h->known = look_some(l, h->known, h->n);
-        if (all)
-            h->swept = h->known;
-    }
-    while (h->swept < h->known && clock_mono_ms() - start < LOOK_MS)
-        h->swept = look_some(l, h->swept, h->known);
+    look_on(l);
     if (h->swept == h->known && h->again) {
         h->again = false;
         h->swept = 0;
     }
-    h->replace = h->replace || known != h->known;
     bool changed = arrange(l);
     return (list_threaded(l) && groups_make(l)) || changed;
 }
@@ -411,7 +426,7 @@ bool hits_busy(const struct list *l)
 /* Those that nobody says any more go. */
 static void purge(struct hits *h)
 {
-    uint32_t n = 0, known = 0, norder = 0, *moved = mem_array(h->n + 1u, sizeof *moved);
+    uint32_t n = 0, known = 0, norder = 0, nshown = 0, *moved = mem_array(h->n + 1u, sizeof *moved);
     for (uint32_t i = 0; i < h->n; i++) {
         moved[i] = h->at[i].sources ? n : UINT32_MAX;
         known += i < h->known && moved[i] != UINT32_MAX;
@@ -422,10 +437,14 @@ static void purge(struct hits *h)
         for (uint32_t i = 0; i < h->norder; i++)
             if (moved[h->order[i]] != UINT32_MAX)
                 h->order[norder++] = moved[h->order[i]];
+        for (uint32_t i = 0; i < h->nshown; i++)
+            if (moved[h->shown[i]] != UINT32_MAX)
+                h->shown[nshown++] = moved[h->shown[i]];
         h->swept = h->swept == h->known ? known : 0;
         h->n = n;
         h->known = known;
         h->norder = norder;
+        h->nshown = nshown;
         h->refilter = true;
         if (h->nslots)
             slots_make(h, h->nslots);

@@ -7,9 +7,10 @@
 /* Of one hit, as little as its place in the list needs. */
 struct hit_at {
     uint64_t id, thread, conversation;
-    int64_t date, number;           /* number: of the list's order; where that is a text, its place among the texts */
-    uint32_t more;                  /* of one that no database has: its place among those, from 1 on */
-    uint8_t account, sources, said; /* who says that it is a hit; and has said so in this round */
+    int64_t date,
+        number;    /* number: of the list's order; where that is a text, its place among the texts, 0 the empty one */
+    uint32_t more; /* of one that no database has: its place among those, from 1 on */
+    uint8_t account, sources, said;                   /* who says that it is a hit; and has said so in this round */
     bool seen : 1, flagged : 1, here : 1, placed : 1; /* here: it is where the list is about; placed: in the order */
 };
 struct hit_more {
@@ -23,7 +24,7 @@ struct hits {
     uint32_t *slots, nslots; /* by identity: place in `at`, plus one */
     struct hit_more *mores;
     uint32_t nmores;
-    char *texts; /* two bytes of length, then the text */
+    char *texts; /* from 1 on; two bytes of length, then the text */
     size_t ntexts, cap_texts;
     uint32_t *order, *shown; /* all that are known, and those the filter leaves; in the list's order, not reversed */
     uint32_t norder, nshown, nunread;
@@ -34,10 +35,12 @@ struct hits {
     uint8_t clear, rounds;  /* sources whose hits go with the next one; those that are telling theirs */
     uint64_t inboxes[64];   /* of a list that is limited to them, and of which account each is */
     unsigned inbox_of[64], ninboxes;
-    /* by threads: members of group g are first[g] to first[g + 1] - 1, newest first */
+    /* by threads: members of group g are first[g] to first[g + 1] - 1, newest first. They are as they were made, until
+     * they are made anew, while hits come and are looked up again. */
     struct groups {
         uint32_t *members, *first, *of, *stands; /* of: by hit; stands: the hit whose thread names it */
-        uint32_t n;
+        int64_t *newest;                         /* the date that it stands by */
+        uint32_t n, nof;
         int64_t made_ms, cost_ms;
         bool old;
     } groups;

@@ -13,6 +13,7 @@ void groups_free(struct hits *h)
     free(g->first);
     free(g->of);
     free(g->stands);
+    free(g->newest);
     *g = (struct groups){.old = true};
 }
 
@@ -92,6 +93,7 @@ static void group_all(struct hits *h)
     g->first = mem_array(h->nshown + 2u, sizeof *g->first);
     g->stands = mem_array(h->nshown + 1u, sizeof *g->stands);
     g->members = mem_array(h->nshown + 1u, sizeof *g->members);
+    g->nof = h->n;
     memset(g->of, 0xff, (h->n + 1u) * sizeof *g->of);
     for (uint32_t s = 0; s < h->nshown; s++) {
         uint32_t i = h->shown[s], top = top_of(up, i);
@@ -104,12 +106,15 @@ static void group_all(struct hits *h)
         if (stands_before(h, i, g->stands[at]))
             g->stands[at] = i;
     }
+    g->newest = mem_array(g->n + 1u, sizeof *g->newest);
     for (uint32_t k = 0; k < g->n; k++)
         g->first[k + 1] += g->first[k];
     fill = up; /* its room is as good as any */
     memcpy(fill, g->first, g->n * sizeof *fill);
     for (uint32_t s = 0; s < h->nshown; s++)
         g->members[fill[g->of[h->shown[s]]]++] = h->shown[s];
+    for (uint32_t k = 0; k < g->n; k++)
+        g->newest[k] = h->at[g->members[g->first[k]]].date;
     free(up);
     free(number);
 }
@@ -118,12 +123,12 @@ bool groups_make(struct list *l)
 {
     struct hits *h = l->hits;
     struct groups *g = &h->groups;
-    int64_t now = clock_mono_ms();
+    int64_t now = l->clock();
     if (!g->old || (g->n && now - g->made_ms < g->cost_ms * SHARE))
         return false;
     group_all(h);
     g->old = false;
-    g->made_ms = clock_mono_ms();
+    g->made_ms = l->clock();
     g->cost_ms = g->made_ms - now;
     return true;
 }
@@ -167,7 +172,7 @@ static void group_rows(const struct list *l, uint32_t g, struct gather *out, str
         struct list_row *row = &out->rows[i];
         row->group = group;
         row->lead = (struct ref){newest->account, newest->id ? newest->id : newest->more};
-        row->newest = newest->date;
+        row->newest = h->groups.newest[g];
         row->count = fold ? hi - lo : out->n - from;
         row->place_no = i - from;
         row->folded = fold;
@@ -183,7 +188,7 @@ static uint32_t above(const struct list *l, const struct list_row *row, bool wit
     uint32_t lo = 0, hi = h ? h->groups.n : 0;
     while (lo < hi) {
         uint32_t mid = lo + (hi - lo) / 2, i = h->groups.members[h->groups.first[mid]];
-        struct row_key at = hit_key(l, i);
+        struct row_key at = ROW_KEY(h->groups.newest[mid], h->at[i].id ? h->at[i].id : h->at[i].more);
         int c = key_compare(ORDER_DATE, &at, h->at[i].account, &key, row->lead.account);
         if (c < 0 || (with && c == 0))
             lo = mid + 1;
@@ -197,7 +202,7 @@ static uint32_t above(const struct list *l, const struct list_row *row, bool wit
 static uint32_t group_at(const struct list *l, const struct list_row *row)
 {
     const struct hits *h = l->hits;
-    uint32_t i = hit_index(h, row->ref, row->msgid), g = i != NONE && h->groups.n ? h->groups.of[i] : NONE;
+    uint32_t i = hit_index(h, row->ref, row->msgid), g = i != NONE && i < h->groups.nof ? h->groups.of[i] : NONE;
     for (uint32_t k = 0; g == NONE && h && k < h->groups.n; k++)
         if (ref_eq(group_of(h, k), row->group))
             g = k;

@@ -6,7 +6,7 @@ enum { WINDOW_MIN = 32 };
 
 void list_init(struct list *l, struct accts *accts, struct changes *changes)
 {
-    *l = (struct list){.accts = accts, .changes = changes, .height = 20};
+    *l = (struct list){.accts = accts, .changes = changes, .clock = clock_mono_ms, .height = 20};
 }
 
 static void drop_window(struct list *l)
@@ -19,6 +19,7 @@ static void drop_window(struct list *l)
     l->rank_unknown = l->count.on = false;
     l->older = UINT32_MAX;
     l->stale = true;
+    seek_end(l);
 }
 
 void list_clear_hits(struct list *l)
@@ -30,10 +31,16 @@ void list_clear_hits(struct list *l)
         drop_window(l);
 }
 
+static bool waits_for_hit(const struct list *l)
+{
+    return l->source == LIST_HITS && l->stay == STAY_ASKED && l->awaited.id;
+}
+
 void list_to_newest(struct list *l)
 {
     drop_window(l);
-    l->stay = STAY_NEWEST;
+    if (!waits_for_hit(l))
+        l->stay = STAY_NEWEST;
 }
 
 void list_fini(struct list *l)
@@ -98,6 +105,7 @@ void list_set_filter(struct list *l, enum list_filter filter)
     }
     l->stale = true;
     l->filter = filter;
+    seek_end(l);
     hits_reorder(l);
 }
 
@@ -320,10 +328,45 @@ void list_set_order(struct list *l, enum list_order order, bool reverse)
     l->reverse = reverse;
     l->stale = true;
     hits_reorder(l);
+    seek_end(l);
     l->older = UINT32_MAX;
     l->rank_unknown = l->count.on = false;
     if (l->n && l->stay != STAY_NEWEST)
         l->stay = STAY_ROW;
+}
+
+/* Reads the window around a row of the list that is not in it; takes the row. */
+static void reach_row(struct list *l, struct list_row *anchor, struct err *err)
+{
+    l->stay = STAY_ROW;
+    l->top = 1; /* not at the head */
+    read_around(l, anchor, l->height / 3, err);
+    row_free(anchor);
+    l->rank_cost_ms = 0; /* counted now, whatever it takes */
+    rank_read(l);
+}
+
+void list_await(struct list *l, struct ref ref)
+{
+    l->awaited = ref;
+    l->stay = ref.id ? STAY_ASKED : l->stay;
+    l->stale = true;
+}
+
+/* To the hit that is waited for, if it has come. */
+static bool arrive(struct list *l, struct err *err)
+{
+    struct list_row row;
+    if (!waits_for_hit(l))
+        return false;
+    bool here = hits_find(l, l->awaited, &row);
+    if (here)
+        reach_row(l, &row, err);
+    else
+        row_free(&row);
+    if (!here && l->full_hits && !hits_busy(l)) /* it is none any more */
+        l->stay = STAY_NEWEST;
+    return here;
 }
 
 bool list_update(struct list *l, struct err *err)
@@ -340,6 +383,8 @@ bool list_update(struct list *l, struct err *err)
     changed = hits_update(l, again) || changed;
     if (l->source == LIST_NONE)
         return false;
+    if (l->seek && seek_on(l, err))
+        return true;
     if (!changed) {
         uint32_t rank = l->rank, total = l->total;
         if (l->rank_old)
@@ -349,11 +394,13 @@ bool list_update(struct list *l, struct err *err)
         return rank != l->rank || total != l->total;
     }
     l->stale = false;
-    if (!l->n || l->stay == STAY_NEWEST || l->stay == STAY_OLDEST)
+    if (arrive(l, err))
+        return true;
+    if (!l->n || l->stay == STAY_NEWEST || l->stay == STAY_OLDEST || waits_for_hit(l))
         ok = read_end(l, l->stay != STAY_OLDEST && !newest_last(l), err);
     else {
         ok = read_around(l, &l->rows[l->cur], list_lines(l, l->top, l->cur), err);
-        if (l->n == 1 && l->rows[0].ghost && l->first_here && l->last_here && l->filter == LIST_ALL)
+        if (l->n == 1 && l->rows[0].ghost && l->first_here && l->last_here && l->filter == LIST_ALL && !hits_busy(l))
             ok = read_end(l, !newest_last(l), err); /* nothing but the ghost is left: an empty list says more */
     }
     rank_read(l);
@@ -492,17 +539,6 @@ bool list_goto(struct list *l, struct ref ref, struct err *err)
     return false;
 }
 
-/* Reads the window around a row of the list that is not in it; takes the row. */
-static void reach_row(struct list *l, struct list_row *anchor, struct err *err)
-{
-    l->stay = STAY_ROW;
-    l->top = 1; /* not at the head */
-    read_around(l, anchor, l->height / 3, err);
-    row_free(anchor);
-    l->rank_cost_ms = 0; /* counted now, whatever it takes */
-    rank_read(l);
-}
-
 bool list_reach(struct list *l, struct ref ref, struct err *err)
 {
     struct msg_row raw = {.id = 0};
@@ -546,6 +582,7 @@ void list_copy(struct list *l, const struct list *from, struct err *err)
     l->words = NULL;
     l->words_of = NULL;
     l->hits = hits_copy(from->hits);
+    l->seek = NULL;
     l->n = 0;
     l->turned = own.turned;
     l->count = own.count;

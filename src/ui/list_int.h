@@ -80,8 +80,10 @@ void grove_thread(const struct list *, unsigned account, uint64_t thread, bool a
                   struct err *err);
 
 /* ---- list_rank.c ---- */
-void rank_read(struct list *);  /* after the window was read */
-void rank_count(struct list *); /* goes on with a count that is under way, for some milliseconds */
+void rank_read(struct list *);             /* after the window was read */
+void rank_count(struct list *);            /* goes on with a count that is under way, for some milliseconds */
+bool seek_on(struct list *, struct err *); /* goes on with list_reach_rank, for some milliseconds; true: it is there */
+void seek_end(struct list *);
 /* The cursor came from row `from` of the window: a sorted list's rank is not counted again. */
 void rank_moved(struct list *, unsigned from);
 

@@ -1,7 +1,7 @@
 /* Numbers of rows: how many there are, where the cursor is among them, the row of a number, the rows between two. */
 #include "ui/list_int.h"
 
-enum { SAME_DATE_MAX = 5000, COUNT_MS = 4, COUNT_ROWS = 20000, RANGE_READ = 1000 };
+enum { SAME_DATE_MAX = 5000, COUNT_MS = 4, COUNT_ROWS = 20000, COUNT_FILTERED = 2000, RANGE_READ = 1000 };
 
 /* Rows, and the rank in the order by date, by the store's counters. */
 static void count_dated(struct list *l)
@@ -44,14 +44,14 @@ static void count_begin(struct list *l)
         l->rank = rank_before(l, l->n - 1 - l->cur, l->rows[l->cur].ghost);
     } else {
         list_accounts(l, &lo, &hi);
-        l->count = (struct list_count){.on = l->filter == LIST_ALL, .account = lo, .to = row_again(&l->rows[l->cur])};
+        l->count = (struct list_count){.on = true, .account = lo, .to = row_again(&l->rows[l->cur])};
         l->count.to.ghost = l->rows[l->cur].ghost;
     }
 }
 
 bool list_counting(const struct list *l)
 {
-    return l->count.on || hits_busy(l);
+    return l->count.on || l->seek || hits_busy(l);
 }
 
 static bool count_piece(const struct list *l, struct list_count *c, struct reader *reader)
@@ -60,8 +60,8 @@ static bool count_piece(const struct list *l, struct list_count *c, struct reade
     struct err err = ERR_INIT;
     uint32_t n = 0;
     bool done = true;
-    reader_sorted_count(reader, l->source == LIST_BOX ? l->box : 0, l->order, at.id ? &at : NULL, &to, COUNT_ROWS, &n,
-                        &at, &done, &err);
+    reader_sorted_count(reader, l->source == LIST_BOX ? l->box : 0, l->filter, l->order, at.id ? &at : NULL, &to,
+                        l->filter == LIST_ALL ? COUNT_ROWS : COUNT_FILTERED, &n, &at, &done, &err);
     c->n += n;
     c->at = at;
     if (done)
@@ -76,10 +76,10 @@ static bool count_piece(const struct list *l, struct list_count *c, struct reade
 void rank_count(struct list *l)
 {
     struct list_count *c = &l->count;
-    int64_t start = clock_mono_ms();
+    int64_t start = l->clock();
     unsigned lo, hi;
     list_accounts(l, &lo, &hi);
-    while (c->account < hi && clock_mono_ms() - start < COUNT_MS) {
+    while (c->account < hi && l->clock() - start < COUNT_MS) {
         struct reader *reader = l->accts->list[c->account].reader;
         if (!reader || count_piece(l, c, reader))
             c->account++;
@@ -143,21 +143,131 @@ static uint32_t later_than(const struct list *l, int64_t date)
     return n;
 }
 
-/* In another order the rows are counted off along the index. */
-static bool reach_sorted(struct list *l, uint32_t rank, struct err *err)
+/* ---- the row of a number, in another order than by date ---- */
+/* Rows are passed along the index of each account, some at a time, until so many have been. Of k accounts that each go
+ * on by a k-th of what is left, the one that comes least far has passed none but rows before the one that is sought. */
+struct list_seek {
+    uint32_t rank, left; /* left: rows to pass, the one that is sought too */
+    struct sought {
+        struct row_key at; /* the last one passed; id 0: none */
+        char text[64];
+        bool end;
+    } of[ACCOUNTS_MAX];
+};
+
+void seek_end(struct list *l)
 {
-    static const struct row_key least = {INT64_MIN, 0, INT64_MIN, {"", 0}},
-                                most = {INT64_MAX, INT64_MAX, INT64_MAX, {"\xff", 1}};
+    free(l->seek);
+    l->seek = NULL;
+}
+
+static void key_keep(struct sought *to, struct row_key at)
+{
+    to->at = at;
+    to->at.text.n = MIN(at.text.n, sizeof to->text);
+    if (to->at.text.n)
+        memcpy(to->text, at.text.p, to->at.text.n);
+}
+
+static struct row_key key_of(const struct sought *s)
+{
+    struct row_key at = s->at;
+    at.text.p = s->text;
+    return at;
+}
+
+/* The account that comes least far with `by` rows; false: none has so many. */
+static bool least_far(struct list *l, uint32_t by, unsigned *account_r, struct sought *to, struct err *err)
+{
+    struct list_seek *s = l->seek;
+    bool any = false;
     unsigned lo, hi;
-    struct row_key at = {.id = 0};
-    uint32_t n;
-    bool done = true;
     list_accounts(l, &lo, &hi);
-    if (hi != lo + 1 || l->filter != LIST_ALL || !l->accts->list[lo].reader)
-        return err_set(err, ERR_USAGE, "so sorted, a list of several accounts or a filtered one has no numbers");
-    return reader_sorted_count(l->accts->list[lo].reader, l->source == LIST_BOX ? l->box : 0, l->order, NULL,
-                               ORDER_RISES(l->order) ? &most : &least, rank + 1, &n, &at, &done, err) &&
-           !done && list_reach(l, (struct ref){lo, at.id}, err);
+    for (unsigned a = lo; a < hi; a++) {
+        struct row_key at, from = key_of(&s->of[a]);
+        uint32_t n = 0;
+        bool done = true;
+        if (s->of[a].end ||
+            !reader_sorted_count(l->accts->list[a].reader, l->source == LIST_BOX ? l->box : 0, l->filter, l->order,
+                                 from.id ? &from : NULL, NULL, by, &n, &at, &done, err))
+            continue;
+        s->of[a].end = !n;
+        struct row_key best = key_of(to);
+        if (done || (any && key_compare(l->order, &at, a, &best, *account_r) >= 0))
+            continue;
+        any = true;
+        *account_r = a;
+        key_keep(to, at);
+    }
+    return any;
+}
+
+/* The last of those that were passed. */
+static struct ref last_passed(const struct list *l)
+{
+    const struct list_seek *s = l->seek;
+    struct row_key best = {.id = 0};
+    unsigned account = 0;
+    for (unsigned a = 0; a < ACCOUNTS_MAX; a++) {
+        struct row_key at = key_of(&s->of[a]);
+        if (at.id && (!best.id || key_compare(l->order, &at, a, &best, account) > 0)) {
+            best = at;
+            account = a;
+        }
+    }
+    return (struct ref){account, best.id};
+}
+
+bool seek_on(struct list *l, struct err *err)
+{
+    struct list_seek *s = l->seek;
+    int64_t start = l->clock();
+    uint32_t most = l->filter == LIST_ALL ? COUNT_ROWS : COUNT_FILTERED;
+    unsigned lo, hi;
+    if (l->stay != STAY_ASKED) { /* a key came first */
+        seek_end(l);
+        return false;
+    }
+    list_accounts(l, &lo, &hi);
+    do {
+        struct sought to = {.end = false};
+        unsigned account = 0, k = 0;
+        for (unsigned a = lo; a < hi; a++)
+            k += !s->of[a].end;
+        uint32_t by = MIN(MAX(s->left / MAX(k, 1u), 1u), most);
+        if (!least_far(l, by, &account, &to, err)) { /* some have gone meanwhile: there is no such row */
+            seek_end(l);
+            return l->reverse ? list_first(l, err) : list_last(l, err);
+        }
+        key_keep(&s->of[account], key_of(&to));
+        s->left -= by;
+    } while (s->left && l->clock() - start < COUNT_MS);
+    if (s->left)
+        return false;
+    struct ref to = last_passed(l);
+    uint32_t rank = s->rank;
+    seek_end(l);
+    l->stay = STAY_ROW;
+    if (list_reach(l, to, err)) { /* it need not be counted again */
+        l->rank = rank;
+        l->rank_unknown = l->count.on = false;
+    }
+    return true;
+}
+
+static bool seek_begin(struct list *l, uint32_t rank, struct err *err)
+{
+    unsigned lo, hi;
+    seek_end(l);
+    l->seek = mem_new(sizeof *l->seek);
+    l->seek->rank = rank;
+    l->seek->left = (l->reverse ? rank_before(l, rank, false) : rank) + 1;
+    list_accounts(l, &lo, &hi);
+    for (unsigned a = 0; a < ACCOUNTS_MAX; a++)
+        l->seek->of[a].end = a < lo || a >= hi || !l->accts->list[a].reader;
+    l->stay = STAY_ASKED;
+    seek_on(l, err);
+    return err->kind == ERR_NONE;
 }
 
 /* Its date is found by halving, then the few rows of that date are walked. */
@@ -168,10 +278,10 @@ bool list_reach_rank(struct list *l, uint32_t rank, struct err *err)
     bool end, reverse = l->reverse;
     if (l->source == LIST_HITS)
         return reach_hit(l, rank, err);
+    if (l->order != ORDER_DATE)
+        return seek_begin(l, rank, err);
     if (reverse)
         rank = rank_before(l, rank, false);
-    if (l->order != ORDER_DATE)
-        return reach_sorted(l, rank, err);
     while (lo < hi) {
         int64_t mid = lo + (hi - lo) / 2;
         if (later_than(l, mid) <= rank)

@@ -261,7 +261,7 @@ void threads_own(const struct list *l, const struct list_row *anchor, struct gat
 void threads_rank(struct list *l)
 {
     struct err err = ERR_INIT;
-    int64_t now = clock_mono_ms();
+    int64_t now = l->clock();
     unsigned lo, hi;
     l->rank_old = l->source != LIST_HITS && l->total && now - l->rank_ms < l->rank_cost_ms * RANK_SHARE;
     if (l->rank_old)
@@ -284,7 +284,7 @@ void threads_rank(struct list *l)
     }
     if (l->reverse)
         l->rank = l->total > l->rank ? l->total - 1 - l->rank : 0;
-    l->rank_ms = clock_mono_ms();
+    l->rank_ms = l->clock();
     l->rank_cost_ms = l->rank_ms - now;
 }
 

@@ -141,6 +141,7 @@ enum list_stay { STAY_NEWEST, STAY_ROW, STAY_OLDEST, STAY_ASKED };
 struct list {
     struct accts *accts;
     struct changes *changes;
+    int64_t (*clock)(void); /* clock_mono_ms; tests of what is done in pieces have one of their own */
     enum list_source source;
     unsigned account; /* LIST_BOX */
     uint64_t box;
@@ -154,20 +155,23 @@ struct list {
     struct query_words *words; /* of words_of: list_searched */
     char *words_of;
     const struct list *limits; /* LIST_HITS: the list of mailboxes whose messages these are, below it; or NULL */
-    bool whole;                /* LIST_HITS: its messages are one conversation */
+    bool within;               /* LIST_HITS: a limit of the hits that the list below it has */
+    bool whole;                /* LIST_HITS: its messages are one conversation: */
+    struct ref whole_of;       /* that of this message */
     bool live, old;            /* LIST_HITS: query and limits say all of it; and something changed since it was asked */
     int64_t asked_ms, cost_ms; /* when it was asked, and how long the answer took */
     struct hits *hits;         /* LIST_HITS */
     uint32_t asked;            /* LIST_HITS: how many the sources say there are; 0: not known */
     bool ordered;              /* LIST_HITS: option search-order was heard */
     bool full_hits;            /* all rounds have ended */
+    struct ref awaited;        /* LIST_HITS, STAY_ASKED: the cursor goes there when it is here; id 0: none */
     /* the window: rows near the screen, in the list's order */
     struct list_row *rows;
     unsigned n;
     bool first_here, last_here; /* rows[0] is the first of all, rows[n - 1] the last */
     unsigned cur, top, height;  /* indices into rows; height: rows on the screen */
     uint32_t rank, total;       /* of the cursor; total 0: not known */
-    bool rank_unknown;          /* of a sorted list it is counted piece by piece, or not at all where it is filtered */
+    bool rank_unknown;          /* of a sorted list it is counted piece by piece */
     struct list_count {
         bool on;
         unsigned account; /* whose rows are counted now, on from `at`, up to `to` */
@@ -177,7 +181,8 @@ struct list {
         uint32_t n;
         int64_t moved; /* rows that the cursor went since */
     } count;
-    uint32_t older; /* of the rows that are still to come, so many lie below the cursor */
+    struct list_seek *seek; /* of a sorted list: the row of a number, looked for piece by piece */
+    uint32_t older;         /* of the rows that are still to come, so many lie below the cursor */
     uint32_t unread;
     bool stale; /* read again before the next frame */
     enum list_stay stay;
@@ -251,8 +256,11 @@ bool list_last(struct list *, struct err *);
 /* To the next (below) or previous unread message. */
 bool list_unread(struct list *, bool older, struct err *);
 bool list_goto(struct list *, struct ref, struct err *);
-/* To a row that need not be in the window; to the row with so many above it, of those that are here. */
+/* To a row that need not be in the window; to the row with so many above it, of those that are here: in a long sorted
+ * list list_update comes there, unless a key is pressed before. */
 bool list_reach(struct list *, struct ref, struct err *);
+/* Of hits, when it is one: the next list_update that finds it goes there, unless a key is pressed before. */
+void list_await(struct list *, struct ref);
 bool list_reach_rank(struct list *, uint32_t rank, struct err *);
 /* All from one row of mailboxes to the other, whether they are in the window or not; folded threads whole. */
 bool list_range(const struct list *, struct ref, struct ref, struct refs *out, struct err *);

@@ -254,13 +254,13 @@ static void walk_sorted(uint64_t box, enum list_filter f)
         }
         assert_int_equal(seen, down ? k : 0);
     }
-    for (size_t i = 0; i < n && f == LIST_ALL && order != ORDER_DATE; i += 1 + i / 5) {
-        uint32_t some, all = 0;
+    for (size_t i = 0; i < n && order != ORDER_DATE; i += 1 + i / 5) {
+        uint32_t some, all = 0, passed = 0;
         bool done = false;
         struct row_key at, *from = NULL;
         char text[64];
         while (!done) {
-            OK(reader_sorted_count(r, box, order, from, &sorted_rows[i].key, 50, &some, &at, &done, &err));
+            OK(reader_sorted_count(r, box, f, order, from, &sorted_rows[i].key, 50, &some, &at, &done, &err));
             all += some;
             if (!done) {
                 memcpy(text, at.text.p, at.text.n);
@@ -268,7 +268,22 @@ static void walk_sorted(uint64_t box, enum list_filter f)
             }
             from = &at;
         }
-        assert_int_equal(all, i);
+        for (size_t m = 0; m < i; m++)
+            passed += passes(&(struct plain){.flags = sorted_rows[m].flags}, f);
+        assert_int_equal(all, passed);
+    }
+    for (uint32_t i = 0; i < k && order != ORDER_DATE; i += 1 + i / 5) { /* the row of a number */
+        uint32_t some;
+        bool done;
+        struct row_key at;
+        OK(reader_sorted_count(r, box, f, order, NULL, NULL, i + 1, &some, &at, &done, &err));
+        assert_true(!done && some == i + 1);
+        assert_int_equal(at.id, want_ids[i]);
+        char text[64];
+        memcpy(text, at.text.p, at.text.n);
+        at.text.p = text;
+        OK(reader_sorted_count(r, box, f, order, &at, NULL, (uint32_t)k, &some, &at, &done, &err));
+        assert_true(done && some == k - i - 1);
     }
 }
 
@@ -729,7 +744,7 @@ static void test_plans(void **state)
             uint32_t n;
             bool done;
             OK(reader_sorted(r, in, LIST_ALL, order, NULL, down, 5, on_row, NULL, &err));
-            OK(reader_sorted_count(r, in, order, NULL, &at, 5, &n, &at, &done, &err));
+            OK(reader_sorted_count(r, in, LIST_ALL, order, NULL, &at, 5, &n, &at, &done, &err));
         }
     size_t checked = 0;
     for (size_t i = 0; i < r->q.cap; i++) {

@@ -53,17 +53,30 @@ static void teardown(struct list *l)
     conf_free(&conf);
 }
 
+/* A clock that goes on by so much whenever it is looked at: the list does the less in one update. */
+static int64_t tick, ticks;
+
+static int64_t ticking(void)
+{
+    return ticks += tick;
+}
+
+static void look(struct list *l)
+{
+    struct err err = ERR_INIT;
+    list_update(l, &err);
+    list_check(l);
+    assert_int_equal(err.kind, ERR_NONE);
+}
+
 /* Until nothing is left to look up. */
 static void update(struct list *l)
 {
-    struct err err = ERR_INIT;
     unsigned i = 0;
     do {
-        list_update(l, &err);
-        list_check(l);
+        look(l);
         assert_true(i++ < 100000);
     } while (list_counting(l));
-    assert_int_equal(err.kind, ERR_NONE);
 }
 
 static void tell(struct list *l, enum hit_source source, unsigned from, unsigned to)
@@ -397,13 +410,55 @@ static void test_limits(void **state)
     teardown(&l);
 }
 
-static void test_random_changes_hold_the_invariants(void **state)
+/* Threads are made anew now and then: until then they stand where they stood, whatever is looked up again. */
+static void test_threads_that_are_behind(void **state)
+{
+    struct list l;
+    struct err err = ERR_INIT;
+    uint32_t seed = 99;
+    (void)state;
+    tick = 1;
+    open_hits(&l, 150, 12);
+    l.clock = ticking;
+    list_set_threads(&l, true);
+    update(&l);
+    list_move(&l, 20, &err);
+    for (int i = 0; i < 600; i++) {
+        seed = seed * 1664525u + 1013904223u;
+        struct reader *r = &fake_accounts[seed >> 31];
+        r->rows[(seed >> 8) % r->n].date = 900 + (int64_t)(seed >> 8) % 500;
+        r->version++;
+        if (i % 7 == 0) { /* one that the threads do not know of, either */
+            fake_add(r, (struct fake_row){.box = 1,
+                                          .date = 900 + (int64_t)(seed >> 8) % 500,
+                                          .name = "x",
+                                          .addr = "",
+                                          .to = "",
+                                          .subject = "y",
+                                          .thread = 5000 + (seed >> 8) % 30});
+            list_add_hit(&l, HITS_INDEX, &(struct hit){.ref = {(unsigned)(r - fake_accounts), r->rows[r->n - 1].id}});
+        }
+        look(&l);
+        for (unsigned k = 0; k < l.n; k++) {
+            struct refs refs = {.n = 0};
+            assert_true(list_thread_refs(&l, &l.rows[k], &refs, &err));
+            refs_fini(&refs);
+        }
+        list_move(&l, (int64_t)(seed >> 8) % 5 - 2, &err);
+        list_check(&l);
+    }
+    teardown(&l);
+}
+
+/* `whole`: the list is looked at when it is done; else while it is still looking hits up, too. */
+static void random_changes(int64_t by, bool whole)
 {
     struct list l;
     struct err err = ERR_INIT;
     uint32_t seed = 4711;
-    (void)state;
+    tick = by;
     open_hits(&l, 150, 12);
+    l.clock = ticking;
     for (int i = 0; i < 1500; i++) {
         seed = seed * 1664525u + 1013904223u;
         struct reader *r = &fake_accounts[seed >> 31];
@@ -425,6 +480,8 @@ static void test_random_changes_hold_the_invariants(void **state)
             r->rows[pick % r->n].gone = pick & 1;
             r->rows[pick % r->n].flags ^= pick & FLAG_SEEN;
             r->rows[pick % r->n].subject = pick & 2 ? "aa" : "zz";
+            if (pick & 4)
+                r->rows[pick % r->n].date = 900 + (int64_t)(pick % 500);
             r->version++;
             break;
         case 2:
@@ -460,17 +517,26 @@ static void test_random_changes_hold_the_invariants(void **state)
             list_reach_rank(&l, pick % 100, &err);
         }
         l.stay = l.stay == STAY_OLDEST ? STAY_ROW : l.stay; /* as the next key does */
-        update(&l);
+        whole || pick % 4 == 0 ? update(&l) : look(&l);
         const struct list_row *row = list_cursor(&l);
         struct ref ref = row ? row->ref : REF_NONE;
         list_stale(&l);
-        update(&l);
+        whole || pick % 8 == 0 ? update(&l) : look(&l);
         if (row && l.stay == STAY_ROW && list_cursor(&l))
             assert_true(ref_eq(list_cursor(&l)->ref, ref));
-        if (list_cursor(&l) && !list_cursor(&l)->ghost)
+        if (whole && list_cursor(&l) && !list_cursor(&l)->ghost)
             assert_true(l.rank < l.total);
     }
     teardown(&l);
+}
+
+static void test_random_changes_hold_the_invariants(void **state)
+{
+    (void)state;
+    for (int64_t by = 0; by < 6; by++) {
+        random_changes(by, true);
+        random_changes(by, false);
+    }
 }
 
 int main(void)
@@ -484,6 +550,7 @@ int main(void)
         cmocka_unit_test(test_threads_span_accounts),
         cmocka_unit_test(test_no_more_than_there_is_room_for),
         cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_threads_that_are_behind),
         cmocka_unit_test(test_random_changes_hold_the_invariants),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

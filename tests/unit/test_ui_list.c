@@ -747,6 +747,51 @@ static void test_orders_filter_jump_and_next_unread(void **state)
     }
 }
 
+static int64_t ticks;
+
+static int64_t ticking(void)
+{
+    return ticks += 5; /* one piece of work an update */
+}
+
+/* The row of a number among those of several accounts, in every order, filtered or not, at once or piece by piece; a
+ * key that is pressed before is worth more. */
+static void test_jump_over_accounts(void **state)
+{
+    (void)state;
+    for (unsigned way = 0; way < ORDER_COUNT * 8; way++) {
+        struct list l;
+        struct err err = ERR_INIT;
+        struct ref all[400];
+        uint32_t n = 0;
+        open_sorted(&l, 300, true, (enum list_order)(way / 8), way & 1);
+        list_set_filter(&l, way & 2 ? LIST_UNREAD : LIST_ALL);
+        if (way & 4)
+            l.clock = ticking;
+        update(&l);
+        list_first(&l, &err);
+        do
+            all[n++] = list_cursor(&l)->ref;
+        while (list_move(&l, 1, &err));
+        assert_int_equal(n, l.total);
+        for (uint32_t rank = n; rank-- > 0; rank -= MIN(rank, (uint32_t)3)) {
+            assert_true(list_reach_rank(&l, rank, &err));
+            count_out(&l);
+            assert_int_equal(l.rank, rank);
+            assert_true(ref_eq(list_cursor(&l)->ref, all[rank]));
+        }
+        if (l.order != ORDER_DATE && way & 4) {
+            list_first(&l, &err);
+            assert_true(list_reach_rank(&l, n / 2, &err));
+            assert_true(list_counting(&l));
+            list_move(&l, 1, &err);
+            count_out(&l);
+            assert_int_equal(l.rank, 1);
+        }
+        teardown(&l);
+    }
+}
+
 /* A list begins at the newest: by date the other way round that is its end. */
 static void test_reversed_begins_at_its_end(void **state)
 {
@@ -891,6 +936,7 @@ int main(void)
         cmocka_unit_test(test_order_changes_under_the_cursor),
         cmocka_unit_test(test_orders_under_changes),
         cmocka_unit_test(test_orders_filter_jump_and_next_unread),
+        cmocka_unit_test(test_jump_over_accounts),
         cmocka_unit_test(test_reversed_begins_at_its_end),
         cmocka_unit_test(test_ranges),
         cmocka_unit_test(test_grouped_by_day),

@@ -214,18 +214,18 @@ static void count_row(void *arg, const struct msg_row *row)
 {
     struct counted *c = arg;
     struct row_key key = row_key_of(row, c->order);
-    c->met = c->met || !above(&key, c->to, c->order);
+    c->met = c->met || (c->to && !above(&key, c->to, c->order));
     c->n += !c->met;
     if (!c->met)
         c->last = key;
 }
 
-bool reader_sorted_count(struct reader *r, uint64_t box, enum list_order order, const struct row_key *at,
-                         const struct row_key *to, unsigned max, uint32_t *n_r, struct row_key *at_r, bool *done_r,
-                         struct err *err)
+bool reader_sorted_count(struct reader *r, uint64_t box, enum list_filter filter, enum list_order order,
+                         const struct row_key *at, const struct row_key *to, unsigned max, uint32_t *n_r,
+                         struct row_key *at_r, bool *done_r, struct err *err)
 {
     struct counted c = {.to = to, .order = order};
-    reader_sorted(r, box, LIST_ALL, order, at, true, MIN(max, fake_count_most), count_row, &c, err);
+    reader_sorted(r, box, filter, order, at, true, MIN(max, fake_count_most), count_row, &c, err);
     *n_r = c.n;
     *done_r = c.n < MIN(max, fake_count_most);
     *at_r = c.last;
