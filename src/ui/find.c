@@ -164,7 +164,7 @@ static const struct list *scope(const struct ui *ui)
 static bool in_scope(const struct ui *ui, struct ref ref)
 {
     const struct list *base = scope(ui);
-    bool told = ui->search_limit && base->source == LIST_HITS && !base->query && !ui->search_same;
+    bool told = ui->search_limit && base->source == LIST_HITS && !base->query;
     return !told || list_has_hit(base, ref);
 }
 
@@ -323,7 +323,7 @@ static void start_query(struct ui *ui)
     if (l) {
         free(l->query);
         l->query = mem_dup_z(buf_z(&query));
-        l->live = !ui->search_limit || base->source != LIST_HITS || base->query;
+        l->live = true;
         l->old = false;
         l->asked = 0;
         l->asked_ms = clock_mono_ms();
@@ -343,6 +343,8 @@ void ui_search(struct ui *ui, const char *query, bool limit, bool select)
     struct list *below = ui->search_list;
     char *copy = mem_dup_z(query);
     bool again = below && ui->depth && ui->stack[ui->depth - 1] == below && !select && ui->search_limit == limit;
+    if (ui->search && below && !again && !ui->search_select)
+        below->old = true; /* it has not all of them yet: asked again when it is shown again */
     helper_end(&ui->search);
     watch_free(&ui->search_timer);
     free(ui->search_text);
@@ -359,6 +361,7 @@ void ui_search(struct ui *ui, const char *query, bool limit, bool select)
         ui_push_list(ui, l);
         if (limit && ui->depth > 1 && ui->stack[ui->depth - 2] == base) {
             l->limits = limits_of(base);
+            l->within = base->source == LIST_HITS;
             list_set_filter(l, base->filter); /* of the unread ones, the unread ones */
         }
         ui->search_list = l;
@@ -370,6 +373,8 @@ void ui_search(struct ui *ui, const char *query, bool limit, bool select)
 }
 
 /* ---- live: what changed is asked again ---- */
+static bool conversation_read(struct ui *ui, struct list *l, struct err *err);
+
 static bool list_old(struct ui *ui, void *arg)
 {
     (void)arg;
@@ -383,20 +388,34 @@ void ui_hits_changed(struct ui *ui)
     buffer_find(ui, list_old, NULL);
 }
 
-static void ask_again(struct ui *ui, struct list *l)
+static void ask_index(struct ui *ui, struct list *l)
 {
-    if (!l->live || !l->old || !l->query)
-        return;
     l->old = false;
     l->asked_ms = clock_mono_ms();
+    if (!l->query)
+        return;
     ui->search_list = l;
     ui->search_select = false;
     ui->search_same = ui->search_cleared = true;
-    ui->search_limit = l->limits != NULL;
+    ui->search_limit = l->limits || l->within;
     free(ui->search_text);
     ui->search_text = mem_dup_z(l->title ? l->title : "");
     list_hits_begin(l, HITS_INDEX, false);
     ask_query(ui, l->query, l->limits);
+}
+
+static void ask_again(struct ui *ui, struct list *l)
+{
+    struct err err = ERR_INIT;
+    struct list *below = l->within && ui->depth > 1 ? ui->stack[ui->depth - 2] : NULL;
+    if (!l->live || !l->old)
+        return;
+    if (l->whole)
+        conversation_read(ui, l, &err);
+    else if (below && below->whole)
+        conversation_read(ui, below, &err);
+    ask_index(ui, l);
+    ui->dirty = true;
 }
 
 static void on_live(void *arg)
@@ -412,7 +431,7 @@ void ui_live_soon(struct ui *ui)
 {
     const struct list *l = ui_list(ui);
     int64_t since = clock_mono_ms() - l->asked_ms, wait = MAX((int64_t)LIVE_MS, l->cost_ms * LIVE_SHARE - since);
-    if (l->live && l->old && l->query && !ui->live_timer && !ui->search && ui->prompt.kind == PROMPT_NONE)
+    if (l->live && l->old && (l->query || l->whole) && !ui->live_timer && !ui->search && ui->prompt.kind == PROMPT_NONE)
         ui->live_timer = loop_after(ui->loop, wait, on_live, ui);
 }
 
@@ -430,12 +449,23 @@ static size_t letters(const char *text)
 {
     size_t n = 0;
     for (; *text; text++)
-        n = strchr(" :\"()", *text) ? 0 : n + ((*text & 0xc0) != 0x80);
+        n = strchr(" :\"()*", *text) ? 0 : n + ((*text & 0xc0) != 0x80);
     return n;
+}
+
+/* Was a letter typed, or taken away? What comes at once, of the history or by completion, is meant as it is. */
+static bool by_letter(const char *was, const char *is)
+{
+    size_t a = strlen(was), b = strlen(is), n = MIN(a, b), chars = 0;
+    for (const char *rest = a > b ? was + n : is + n; *rest; rest++)
+        chars += (*rest & 0xc0) != 0x80;
+    return chars <= 1 && !strncmp(was, is, n);
 }
 
 static void typed(struct ui *ui, void *arg, const char *text)
 {
+    size_t n = letters(text);
+    bool more = n && n < SHORT_WORD && by_letter(ui->search_text ? ui->search_text : "", text);
     (void)arg;
     free(ui->search_text);
     ui->search_text = mem_dup_z(text);
@@ -445,7 +475,7 @@ static void typed(struct ui *ui, void *arg, const char *text)
         ui->search_list->title = mem_dup_z(text);
     }
     ui->search_timer = /* the letter itself is shown first */
-        loop_after(ui->loop, letters(text) < SHORT_WORD ? TYPE_DELAY_MS : 0, on_type_pause, ui);
+        loop_after(ui->loop, more ? TYPE_DELAY_MS : 0, on_type_pause, ui);
 }
 
 static void search_typed(struct ui *ui, void *arg, const char *text)
@@ -609,47 +639,64 @@ static bool plain_id(struct str id)
     return id.n > 0;
 }
 
+/* What the databases know of it. Where its message has gone the list stays as it is. */
+static bool conversation_read(struct ui *ui, struct list *l, struct err *err)
+{
+    struct reader *own = ui->accts.list[l->whole_of.account].reader;
+    struct thread_list t = {.list = l};
+    struct msg_row row = {.id = 0};
+    struct buf id = BUF_INIT(4096);
+    uint64_t threads[16];
+    if (!own || !reader_row(own, l->whole_of.id, &row, err) || !row.id || !row.thread)
+        return err->kind == ERR_NONE;
+    uint64_t thread = row.thread;
+    buf_adds(&id, row.msgid);
+    struct str msgid = buf_str(&id);
+    bool ok = true;
+    list_hits_begin(l, HITS_STORE, false);
+    for (unsigned a = 0; ok && a < ui->accts.n; a++) {
+        size_t n = 0;
+        if (a == l->whole_of.account)
+            ok = add_thread(ui, &t, a, thread, err);
+        else if (ui->accts.list[a].reader && msgid.n)
+            ok = reader_threads_of(ui->accts.list[a].reader, &msgid, 1, threads, COUNT(threads), &n, err);
+        for (size_t i = 0; ok && i < n; i++)
+            ok = add_thread(ui, &t, a, threads[i], err);
+    }
+    if (ok)
+        list_hits_end(l, HITS_STORE);
+    buf_fini(&id);
+    return ok;
+}
+
 /* What the databases know is shown at once; what the index knows of it besides comes when it has answered. */
 bool run_conversation(void *context, const struct cmd_args *args, struct err *err)
 {
     struct ui *ui = context;
     const struct list_row *row = ui_row(ui);
     struct buf query = BUF_INIT(4096);
-    uint64_t threads[16];
     (void)args;
     if (!row || !row->ref.id || !row->thread || !ui->accts.list[row->ref.account].reader)
         return err_set(err, ERR_USAGE, "no thread is known for this message");
-    struct thread_list t = {.list = ui_new_list(ui)};
+    struct list *l = ui_new_list(ui);
     struct ref ref = row->ref;
-    struct str msgid = row->msgid;
-    bool ok = true;
-    list_show_hits(t.list, row->subject);
-    t.list->whole = true;
-    list_set_order(t.list, ORDER_DATE, false);
-    list_set_threads(t.list, true);
-    list_fold_all(t.list, false);
-    list_hits_begin(t.list, HITS_STORE, false);
-    for (unsigned a = 0; ok && a < ui->accts.n; a++) {
-        size_t n = 0;
-        if (a == ref.account)
-            ok = add_thread(ui, &t, a, row->thread, err);
-        else if (ui->accts.list[a].reader && msgid.n)
-            ok = reader_threads_of(ui->accts.list[a].reader, &msgid, 1, threads, COUNT(threads), &n, err);
-        for (size_t i = 0; ok && i < n; i++)
-            ok = add_thread(ui, &t, a, threads[i], err);
-    }
-    list_hits_end(t.list, HITS_STORE);
-    if (plain_id(msgid)) {
-        buf_addf(&query, "thread:{id:%.*s}", STR_FMT(msgid));
-        t.list->query = mem_dup_z(buf_z(&query));
-        t.list->live = t.list->old = true;
+    list_show_hits(l, row->subject);
+    l->whole = l->live = l->old = true;
+    l->whole_of = ref;
+    list_set_order(l, ORDER_DATE, false);
+    list_set_threads(l, true);
+    list_fold_all(l, false);
+    if (plain_id(row->msgid)) {
+        buf_addf(&query, "thread:{id:%.*s}", STR_FMT(row->msgid));
+        l->query = mem_dup_z(buf_z(&query));
     }
     buf_fini(&query);
-    ui_push_list(ui, t.list);
-    list_update(t.list, err);
-    list_goto(t.list, ref, err);
+    bool ok = conversation_read(ui, l, err);
+    ui_push_list(ui, l);
+    list_update(l, err);
+    list_goto(l, ref, err);
     if (!ui->search)
-        ask_again(ui, t.list);
+        ask_index(ui, l);
     return ok;
 }
 

@@ -51,6 +51,7 @@ void message_close(struct message *m)
     m->ref = REF_NONE;
     m->top = 0;
     m->owed = 0;
+    m->seek = SEEK_NONE;
     m->complete = false;
     m->why[0] = 0;
 }
@@ -131,6 +132,7 @@ void message_done(struct message *m)
         m->doc = m->next;
         m->next = NULL;
         drop_lines(m);
+        m->seek = m->seek ? SEEK_ON : SEEK_NONE;
     }
     m->state = MESSAGE_SHOWN;
     m->complete = true;
@@ -283,6 +285,23 @@ static void make_lines(struct message *m, size_t want)
         end_header(m, false);
 }
 
+/* Makes the line with this text, or what comes next to it, the top one; false where it is not here. */
+static bool top_at(struct message *m, struct message_spot spot)
+{
+    for (size_t i = 0; m->doc; i++) {
+        if (i >= m->nlines)
+            make_lines(m, m->nlines + 256);
+        if (i >= m->nlines)
+            break;
+        const struct message_line *line = &m->lines[i];
+        if (line->item < TAGS_ITEM && (line->item > spot.item || (line->item == spot.item && line->to > spot.at))) {
+            m->top = i;
+            return true;
+        }
+    }
+    return false;
+}
+
 void message_width(struct message *m, unsigned cols)
 {
     cols = MAX(cols, 4u);
@@ -293,18 +312,25 @@ void message_width(struct message *m, unsigned cols)
     m->width = cols;
     m->top = 0;
     drop_lines(m);
-    /* The text at the top stays at the top. */
-    for (size_t i = 0; moved && m->doc; i++) {
-        if (i >= m->nlines)
-            make_lines(m, m->nlines + 256);
-        if (i >= m->nlines)
-            break;
-        const struct message_line *line = &m->lines[i];
-        if (line->item < TAGS_ITEM && (line->item > at.item || (line->item == at.item && line->to > at.from))) {
-            m->top = i;
-            break;
-        }
-    }
+    if (moved) /* the text at the top stays at the top */
+        top_at(m, (struct message_spot){at.item, at.from});
+}
+
+struct message_spot message_spot(const struct message *m)
+{
+    size_t i = m->top;
+    if (m->seek)
+        return m->sought;
+    while (i && i < m->nlines && m->lines[i].item >= TAGS_ITEM)
+        i++;
+    return i && i < m->nlines ? (struct message_spot){m->lines[i].item, m->lines[i].from}
+                              : (struct message_spot){.item = 0};
+}
+
+void message_seek(struct message *m, struct message_spot spot)
+{
+    m->seek = spot.item || spot.at ? SEEK_ON : SEEK_NONE;
+    m->sought = spot;
 }
 
 static bool all_made(const struct message *m)
@@ -315,6 +341,7 @@ static bool all_made(const struct message *m)
 bool message_scroll(struct message *m, int64_t by, unsigned height)
 {
     size_t old = m->top;
+    m->seek = SEEK_NONE;
     if (!m->doc)
         return false;
     if (by < 0 && m->owed) {
@@ -339,10 +366,12 @@ void message_top(struct message *m)
 {
     m->top = 0;
     m->owed = 0;
+    m->seek = SEEK_NONE;
 }
 
 void message_bottom(struct message *m, unsigned height)
 {
+    m->seek = SEEK_NONE;
     if (m->doc && !m->complete && m->state != MESSAGE_FAILED)
         m->owed = MESSAGE_LINES_MAX;
     make_lines(m, SIZE_MAX);
@@ -687,6 +716,8 @@ void message_draw(struct message *m, struct grid *g, struct rect r)
         return;
     }
     message_width(m, r.cols);
+    if (m->seek == SEEK_ON)
+        m->seek = top_at(m, m->sought) ? SEEK_NONE : m->complete ? SEEK_MORE : SEEK_ON;
     int64_t owed = m->owed;
     m->owed = 0;
     if (owed)

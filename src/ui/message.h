@@ -44,6 +44,11 @@ struct message {
     unsigned nfiles;
     char *tags;   /* as they are shown, raw; NULL where there is none */
     int64_t owed; /* lines to be scrolled when they are here */
+    /* the text that shall stand at the top when it is here; MORE: what is here has not got it, more may come */
+    enum { SEEK_NONE, SEEK_ON, SEEK_MORE } seek;
+    struct message_spot {
+        uint32_t item, at; /* byte of the item's text */
+    } sought;
 };
 #define MESSAGE_LINES_MAX 4000000u
 void message_init(struct message *);
@@ -64,6 +69,9 @@ void message_fold(struct message *, bool fold);
  * pane. */
 bool message_scroll(struct message *, int64_t by, unsigned height);
 void message_top(struct message *);
+/* The text at the top, whatever the width; and back there, when it is here. */
+struct message_spot message_spot(const struct message *);
+void message_seek(struct message *, struct message_spot);
 void message_bottom(struct message *, unsigned height);
 void message_set_find(struct message *, const char *text); /* "" nothing: the words of the search are marked again */
 /* Goes to the next of what is marked, from the top line on where it is at none, wrapping around. */

@@ -257,6 +257,13 @@ struct scope {
     char *command; /* of `older`, while it asks */
 };
 
+/* A message that was open in a list of hits when the terminal went away. */
+struct reopen {
+    struct ref ref; /* id 0: none */
+    unsigned flags; /* enum view_flags */
+    struct message_spot spot;
+};
+
 /* ---- Buffers: several lists, messages and mails to be written, each as it was left (buffers.c) ----
  * One is shown. The state of the buffer at work is in struct ui, that of all others is kept aside; what is answered to
  * a buffer that is not shown runs with that buffer at work. */
@@ -451,7 +458,8 @@ void ui_looked_at(struct ui *, bool looked); /* the terminal has the focus */
 /* ---- session.c: what was on the screen when the terminal went away ---- */
 void ui_session_save(struct ui *);
 void ui_session_drop(struct ui *);
-bool ui_session_offer(struct ui *); /* says that R goes on there; false where there was nothing */
+void ui_session_reopen(struct ui *); /* the message that was open, when its hit has come */
+bool ui_session_offer(struct ui *);  /* says that R goes on there; false where there was nothing */
 
 /* ---- buffers.c ---- */
 void buffers_init(struct ui *);

@@ -35,6 +35,26 @@ static void add_ref(const struct ui *ui, struct buf *out, const char *word, stru
         ADD(out, word, ui->accts.list[ref.account].name, id);
 }
 
+/* A limit is asked of the list below it again. What has a name of its own bears that. */
+static void save_hits(const struct list *l, struct buf *out)
+{
+    bool limit = l->limits || l->within;
+    const char *query = limit || !l->query ? l->title : l->query;
+    ADD(out, limit ? "limit" : "search", query);
+    if (strcmp(query, l->title) != 0)
+        ADD(out, "title", l->title);
+}
+
+/* How it was shown, and the text at the top. */
+static void save_open(unsigned view_flags, struct message_spot spot, struct buf *out)
+{
+    char flags[12], item[12], at[12];
+    snprintf(flags, sizeof flags, "%u", view_flags);
+    snprintf(item, sizeof item, "%u", (unsigned)spot.item);
+    snprintf(at, sizeof at, "%u", (unsigned)spot.at);
+    ADD(out, "open", flags, item, at);
+}
+
 static void save_list(const struct ui *ui, const struct list *l, struct buf *out)
 {
     static const char *const filters[] = {[LIST_UNREAD] = "unread", [LIST_FLAGGED] = "flagged"};
@@ -45,10 +65,12 @@ static void save_list(const struct ui *ui, const struct list *l, struct buf *out
     else if (box)
         ADD(out, "box", ui->accts.list[l->account].name, box->path);
     else if (l->source == LIST_HITS && l->title)
-        ADD(out, l->limits ? "limit" : "search", l->query ? l->query : l->title);
+        save_hits(l, out);
     if ((unsigned)l->filter < COUNT(filters) && filters[l->filter])
         ADD(out, "filter", filters[l->filter]);
-    if (row)
+    if (l->stay == STAY_ASKED && l->awaited.id)
+        add_ref(ui, out, "at", l->awaited);
+    else if (row)
         add_ref(ui, out, "at", row->ref);
 }
 
@@ -64,7 +86,9 @@ static bool save_buffer(struct ui *ui, void *arg)
         for (unsigned i = 0; i < ui->depth; i++)
             save_list(ui, ui->stack[i], out);
         if (ui->message.state != MESSAGE_NONE)
-            buf_addz(out, "open\n");
+            save_open(ui->message.flags, message_spot(&ui->message), out);
+        else if (ui->reopen.ref.id)
+            save_open(ui->reopen.flags, ui->reopen.spot, out);
         for (size_t i = 0; i < ui->selection.n && i < SELECTED_MAX; i++)
             add_ref(ui, out, "selected", ui->selection.list[i]);
     }
@@ -164,19 +188,58 @@ static void go_at(struct going *g, const struct line *line)
     struct err err = ERR_INIT;
     struct list *l = ui_list(g->ui);
     struct ref ref;
-    if (l->source == LIST_HITS || !find_ref(g->ui, line, &ref))
-        return; /* hits are still to come */
+    if (!find_ref(g->ui, line, &ref))
+        return;
+    if (l->source == LIST_HITS) {
+        list_await(l, ref);
+        return;
+    }
     if (g->ui->layout.list.rows > 1)
         list_set_height(l, g->ui->layout.list.rows - 1);
     if (list_update(l, &err) && list_reach(l, ref, &err))
         l->stay = STAY_ROW;
 }
 
+static uint32_t number_of(const struct line *line, size_t i)
+{
+    uint32_t n = 0;
+    return i < line->n && str_u32(str_z(line->words[i]), &n) ? n : 0;
+}
+
+static void open_at(struct ui *ui, const struct reopen *to)
+{
+    ui_open(ui, to->flags);
+    message_seek(&ui->message, to->spot);
+}
+
 static void go_open(struct going *g, const struct line *line)
 {
-    (void)line;
-    if (ui_list(g->ui)->source != LIST_HITS)
-        ui_open(g->ui, 0);
+    const struct list *l = ui_list(g->ui);
+    struct reopen to = {.ref = l->awaited,
+                        .flags = number_of(line, 1) & (VIEW_ALL_HEADERS | VIEW_PREFER_HTML | VIEW_RAW | VIEW_STRUCTURE),
+                        .spot = {number_of(line, 2), number_of(line, 3)}};
+    if (l->source == LIST_HITS)
+        g->ui->reopen = to;
+    else
+        open_at(g->ui, &to);
+}
+
+void ui_session_reopen(struct ui *ui)
+{
+    const struct list_row *row = ui_row(ui);
+    struct reopen to = ui->reopen;
+    if (!to.ref.id || ui_list(ui)->stay == STAY_ASKED)
+        return;
+    ui->reopen = (struct reopen){.ref = REF_NONE};
+    if (row && ref_eq(row->ref, to.ref) && ui->message.state == MESSAGE_NONE)
+        open_at(ui, &to);
+}
+
+static void go_title(struct going *g, const struct line *line)
+{
+    struct list *l = ui_list(g->ui);
+    free(l->title);
+    l->title = mem_dup_z(line->words[1]);
 }
 
 static void go_selected(struct going *g, const struct line *line)
@@ -211,10 +274,11 @@ static void go_line(struct going *g, const struct line *line)
         const char *word;
         size_t n;
         void (*fn)(struct going *, const struct line *);
-    } words[] = {{"buffer", 1, go_buffer}, {"inboxes", 1, go_inboxes}, {"box", 3, go_box},
-                 {"search", 2, go_search}, {"limit", 2, go_search},    {"filter", 2, go_filter},
-                 {"at", 3, go_at},         {"open", 1, go_open},       {"selected", 3, go_selected},
-                 {"draft", 2, go_draft},   {"shown", 1, go_shown}};
+    } words[] = {
+        {"buffer", 1, go_buffer}, {"inboxes", 1, go_inboxes}, {"box", 3, go_box},           {"search", 2, go_search},
+        {"limit", 2, go_search},  {"title", 2, go_title},     {"filter", 2, go_filter},     {"at", 3, go_at},
+        {"open", 1, go_open},     {"open", 4, go_open},       {"selected", 3, go_selected}, {"draft", 2, go_draft},
+        {"shown", 1, go_shown}};
     for (size_t i = 0; i < COUNT(words); i++)
         if (line->n == words[i].n && !strcmp(line->words[0], words[i].word))
             words[i].fn(g, line);

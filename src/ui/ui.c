@@ -322,8 +322,12 @@ void ui_draw(struct ui *ui)
     if (!ui->layout.small) {
         if (ui->layout.list.rows > 1)
             list_set_height(l, ui->layout.list.rows - 1);
+        bool asked = l->stay == STAY_ASKED;
         if (list_update(l, &err))
             ui->boxes.stale = true;
+        ui_session_reopen(ui);
+        if (asked && l->stay != STAY_ASKED)
+            ui_follow(ui);
         boxes_update(&ui->boxes, &ui->accts, ui->conf, &err);
         if (ui_follow_box(ui)) {
             l = ui_list(ui);

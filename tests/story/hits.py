@@ -10,13 +10,13 @@ from tap import equal
 from user import User, eventually
 
 
-def deliver(folder, number, subject, sender="Alice Example <alice@example.org>", answers=None, seen=True, words="Hello."):
+def deliver(folder, number, subject, sender="Alice Example <alice@example.org>", answers=None, seen=True, words="Hello.", ids="<m%d@example.org>"):
     for sub in ("cur", "new", "tmp"):
         os.makedirs(os.path.join(folder, sub), exist_ok=True)
-    text = ("From: %s\nTo: Bob <bob@example.org>\nSubject: %s\nDate: Fri, 20 Nov 2026 10:%02d:00 +0000\nMessage-ID: <m%d@example.org>\n"
-            % (sender, subject, number, number))
+    text = ("From: %s\nTo: Bob <bob@example.org>\nSubject: %s\nDate: Fri, 20 Nov 2026 10:%02d:00 +0000\nMessage-ID: %s\n"
+            % (sender, subject, number, ids % number))
     if answers:
-        text += "References: %s\n" % " ".join("<m%d@example.org>" % a for a in answers)
+        text += "References: %s\n" % " ".join(ids % a for a in answers)
     with open(os.path.join(folder, "cur", "%d.m.host:2,%s" % (number, "S" if seen else "")), "w") as f:
         f.write("%s\n%s\n" % (text, words))
 
@@ -46,9 +46,10 @@ def test_lists_of_hits():
             term.wait("unrelated")
             eventually("all is indexed", lambda: user.command("count", "subject:budget", status=None).strip() == "5")
             term.keys(":", "search subject:budget", "Enter")
-            screen = term.wait("1 of 5")
-            equal(subjects(screen), ["Re: plan budget at home", "Re: plan budget mine", "Re: plan budget", "lunch budget", "plan budget"])
-            assert "1 unread" in screen, screen
+            term.wait("1 of 5")
+            want = ["Re: plan budget at home", "Re: plan budget mine", "Re: plan budget", "lunch budget", "plan budget"]
+            eventually("the hits", lambda: subjects(term.screen()) == want)
+            assert "1 unread" in term.screen(), term.screen()
             # orders
             term.keys(":", "sort subject", "Enter")
             screen = term.wait("by subject")
@@ -102,6 +103,27 @@ def test_lists_of_hits():
             eventually("it is whole", lambda: len(subjects(term.screen())) == 4)
             deliver(home, 8, "Re: plan budget again", answers=[1, 3, 6])
             term.wait("budget again", timeout=60)
+            # a limit of it is live, too; and of one that no query can name
+            term.keys("l", "a", "g", "a", "i", "n", "Enter")
+            eventually("it is alone", lambda: len(subjects(term.screen())) == 1)
+            deliver(work, 9, "Re: plan budget again and again", answers=[1, 3, 8])
+            term.wait("again and again", timeout=60)
+            odd = {"ids": "<o'dd%d@example.org>"}
+            deliver(work, 10, "odd question", **odd)
+            term.keys(":", "go inbox", "Enter")
+            term.wait("odd question", timeout=60)
+            term.keys(":", "search subject:odd", "Enter")
+            term.wait("1 of 1")
+            term.keys(":", "conversation", "Enter")
+            term.wait("1 thread")
+            deliver(work, 11, "odd answer", answers=[10], **odd)
+            term.wait("odd answer", timeout=60)
+            term.keys("l", "a", "n", "s", "w", "e", "r", "Enter")
+            eventually("it is alone", lambda: subjects(term.screen()) == ["odd answer"])
+            deliver(work, 12, "unrelated answer")
+            deliver(work, 13, "odd answer once more", answers=[10, 11], **odd)
+            term.wait("once more", timeout=60)
+            assert "unrelated answer" not in term.screen(), term.screen()
 
 
 if __name__ == "__main__":

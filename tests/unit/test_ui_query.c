@@ -92,6 +92,27 @@ static void test_faults(void **state)
     fake_close(&f);
 }
 
+/* Few letters wait for the next ones; what is no letter, and what is taken from the history, is asked for at once. */
+static void test_what_is_asked_at_once(void **state)
+{
+    (void)state;
+    struct fake_ui f;
+    begin(&f);
+    history_add(f.ui->search_history, STR("ab"));
+    static const char *const typed[] = {"*", "f r o m :", "b u d g e t Space", "Up",
+                                        "i s : u n r e a d Space o r Space"};
+    for (size_t i = 0; i < COUNT(typed); i++) {
+        fake_type(&f, "/");
+        fake_type(&f, typed[i]);
+        fake_settle(&f);
+        assert_string_equal(f.ui->search_text, f.ui->prompt.edit.p);
+        if (f.ui->search_timer)
+            fail_msg("\"%s\" waits", f.ui->prompt.edit.p);
+        fake_type(&f, "C-g");
+    }
+    fake_close(&f);
+}
+
 static void found(struct fake_ui *f, const char *query, const uint64_t *ids, size_t n)
 {
     struct list *l = ui_new_list(f->ui);
@@ -246,7 +267,7 @@ static void test_saved(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_faults), cmocka_unit_test(test_words),
-                                       cmocka_unit_test(test_saved)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_faults), cmocka_unit_test(test_what_is_asked_at_once),
+                                       cmocka_unit_test(test_words), cmocka_unit_test(test_saved)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -121,6 +121,124 @@ static void test_work_before_going_on(void **state)
     fake_close(&f);
 }
 
+/* ---- a message of a list of hits ---- */
+static char *long_text(void)
+{
+    struct buf b = BUF_INIT(1u << 16);
+    buf_addz(&b, "From: alice@example.org\nSubject: long\n\n");
+    for (int i = 0; i < 300; i++)
+        buf_addf(&b, "line %d of what was read\n", i);
+    return buf_take(&b, NULL);
+}
+
+static void read_out(struct fake_ui *f)
+{
+    for (int i = 0; i < 1000 && (f->ui->viewer || f->ui->open_req); i++) {
+        loop_once(f->loop, 10);
+        fake_settle(f);
+    }
+    free(picture(f));
+}
+
+/* Hits come from row `from` on. */
+static void hits_come(struct fake_ui *f, size_t from, size_t to, bool last)
+{
+    struct list *l = ui_list(f->ui);
+    for (size_t i = 0; i < to; i++) {
+        const struct fake_row *row = &fake_accounts[0].rows[i];
+        if (i >= from)
+            list_add_hit(l, HITS_INDEX, &(struct hit){.ref = {0, row->id}, .date = row->date});
+    }
+    if (last)
+        list_hits_end(l, HITS_INDEX);
+    free(picture(f));
+}
+
+static void resume(struct fake_ui *f)
+{
+    start_again(f);
+    ui_run(f->ui, "resume");
+    ui_search_end(f->ui); /* the test says what it finds */
+    free(picture(f));
+}
+
+static void test_goes_on_in_hits(void **state)
+{
+    struct fake_ui f;
+    char *text = long_text();
+    (void)state;
+    fake_mails();
+    fake_open(&f, 24, 100, "");
+    fake_body = true;
+    fake_text = text;
+    ui_run(f.ui, "search budget");
+    ui_search_end(f.ui);
+    hits_come(&f, 0, 40, true);
+    for (unsigned i = 0; i < 20; i++)
+        fake_type(&f, "j");
+    fake_type(&f, "Enter");
+    read_out(&f);
+    fake_type(&f, "Space Space J");
+    struct ref ref = ui_row(f.ui)->ref;
+    size_t top = f.ui->message.top;
+    assert_true(top > 10 && ref_eq(f.ui->message.ref, ref));
+    ui_session_save(f.ui);
+
+    /* what was read is open at its place when it is found again */
+    resume(&f);
+    assert_int_equal(ui_list(f.ui)->source, LIST_HITS);
+    hits_come(&f, 0, 10, false);
+    assert_int_equal(f.ui->message.state, MESSAGE_NONE);
+    ui_session_save(f.ui); /* and away again, before that */
+    resume(&f);
+    hits_come(&f, 0, 10, false);
+    assert_int_equal(f.ui->message.state, MESSAGE_NONE);
+    assert_int_equal(ui_list(f.ui)->cur, 0);
+    hits_come(&f, 0, 40, false);
+    assert_true(ref_eq(ui_row(f.ui)->ref, ref));
+    assert_int_equal(f.ui->message.state, MESSAGE_WAITING);
+    read_out(&f);
+    assert_true(ref_eq(f.ui->message.ref, ref));
+    assert_int_equal(f.ui->message.top, top);
+    ui_session_save(f.ui);
+
+    /* narrower: the same text is at the top */
+    resume(&f);
+    ui_resize(f.ui, 24, 60);
+    hits_come(&f, 0, 40, true);
+    read_out(&f);
+    struct message_spot spot = message_spot(&f.ui->message);
+    ui_resize(f.ui, 24, 100);
+    free(picture(&f));
+    struct message_spot wide = message_spot(&f.ui->message);
+    assert_int_equal(spot.item, wide.item);
+    assert_int_equal(f.ui->message.top, top);
+    ui_session_save(f.ui);
+
+    /* a key comes first */
+    resume(&f);
+    hits_come(&f, 0, 10, false);
+    fake_type(&f, "j");
+    struct ref there = ui_row(f.ui)->ref;
+    hits_come(&f, 0, 40, true);
+    assert_true(ref_eq(ui_row(f.ui)->ref, there));
+    assert_int_equal(f.ui->message.state, MESSAGE_NONE);
+    ui_run(f.ui, "open");
+    read_out(&f);
+    ui_session_save(f.ui);
+
+    /* it is not found any more */
+    resume(&f);
+    hits_come(&f, 20, 40, true);
+    assert_int_equal(ui_list(f.ui)->cur, 0);
+    assert_int_equal(ui_list(f.ui)->stay, STAY_NEWEST);
+    assert_int_equal(f.ui->message.state, MESSAGE_NONE);
+    fake_body = false;
+    fake_text = "Subject: x\n\nx\n";
+    free(text);
+    fake_close(&f);
+}
+
 /* A file that is damaged, or of another time, takes along what it can and breaks nothing. */
 static void test_strange_files(void **state)
 {
@@ -133,7 +251,8 @@ static void test_strange_files(void **state)
         "\x01\xff\xfe",
         "left 99999999999999999999 \"a\033]0;b\007c\"\nbox nowhere INBOX\nbox work \"No such\"\nat work 999999\nat "
         "nobody 1\n"
-        "at work -1\nopen\nselected work 0\nselected work 99999999999999999999999\ndraft ../../etc/passwd\ndraft .x\n"
+        "at work -1\nopen\nopen 4294967295 4294967295 x\nopen 1 2 99999999999999\nselected work 0\nselected work "
+        "99999999999999999999999\ndraft ../../etc/passwd\ndraft .x\n"
         "draft gone.draft\nfilter x\nshown\nshown\nrun \"touch owned\"\nbuffer x\nbuffer\n",
     };
     struct fake_ui f;
@@ -342,9 +461,10 @@ static void test_links(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_goes_on),       cmocka_unit_test(test_work_before_going_on),
-        cmocka_unit_test(test_strange_files), cmocka_unit_test(test_mouse),
-        cmocka_unit_test(test_looked_at),     cmocka_unit_test(test_links),
+        cmocka_unit_test(test_goes_on),         cmocka_unit_test(test_work_before_going_on),
+        cmocka_unit_test(test_goes_on_in_hits), cmocka_unit_test(test_strange_files),
+        cmocka_unit_test(test_mouse),           cmocka_unit_test(test_looked_at),
+        cmocka_unit_test(test_links),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
