@@ -638,9 +638,10 @@ static void make_each(struct maker *m, const struct db_intent *in, uint64_t targ
 
 static uint64_t group_new(struct db *db, const struct db_intent *in, uint64_t target)
 {
+    static int64_t newest; /* of all accounts: each has its own database, and this program alone writes them */
     int64_t last = 0;
     q_one(db, &last, "SELECT stamp FROM ugroup ORDER BY id DESC LIMIT 1", "");
-    int64_t stamp = MAX(clock_wall() * 1000, last + 1);
+    int64_t stamp = newest = MAX(clock_wall() * 1000, MAX(last, newest) + 1);
     q_keep(db, "INSERT INTO ugroup(kind,state,stamp,created,count,round,target) VALUES(?,?,?,?,0,1,?)", "iiiii",
            I(in->kind), I(in->automatic ? 2 : 0), stamp, in->now, I(target));
     return (uint64_t)sqlite3_last_insert_rowid(db->q.h);

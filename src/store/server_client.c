@@ -393,19 +393,30 @@ static void undo_words(struct acct *a, const struct db_undone *u, bool redo, cha
     buf_fini(&what);
 }
 
+/* When what was done last, in any account, and not undone, was done: nothing older is done again behind it. */
+static uint64_t last_done(struct server *s)
+{
+    uint64_t last = 0, group, stamp;
+    struct err err = ERR_INIT;
+    for (size_t i = 0; i < s->naccts; i++)
+        if (s->accts[i]->db && db_undo_peek(s->accts[i]->db, false, &group, &stamp, &err) && group)
+            last = MAX(last, stamp);
+    return last;
+}
+
 static void on_undo(struct client *c, struct msg *m)
 {
     struct server *s = c->srv;
     bool redo = m->u.UNDO.redo != 0;
     struct acct *best = NULL;
-    uint64_t best_stamp = 0;
     struct err err = ERR_INIT;
     if (early_undo(c, &m->u.UNDO))
         return;
+    uint64_t best_stamp = 0, done = redo ? last_done(s) : 0;
     for (size_t i = 0; i < s->naccts; i++) {
         struct acct *a = s->accts[i];
         uint64_t group = 0, stamp = 0;
-        if (!a->db || !db_undo_peek(a->db, redo, &group, &stamp, &err) || group == 0)
+        if (!a->db || !db_undo_peek(a->db, redo, &group, &stamp, &err) || group == 0 || stamp < done)
             continue;
         /* Undo takes the newest; redo goes forward again from the oldest of what was undone. */
         if (!best || (redo ? stamp < best_stamp : stamp > best_stamp)) {

@@ -183,6 +183,45 @@ def test_in_a_maildir():
             assert "more noise" not in screen, screen
 
 
+def test_undo_over_accounts():
+    """The last action is undone, whatever its account, though another account had one in the same second; and what was undone before
+    something else was done is not done again."""
+    with tap.directory() as root:
+        dirs = [os.path.join(root, name) for name in ("One", "Two")]
+        for at, folder in enumerate(dirs):
+            for sub in ("cur", "new", "tmp"):
+                os.makedirs(os.path.join(folder, sub))
+            for n in range(3):
+                with open(os.path.join(folder, "cur", "170000000%d.%d.x:2,S" % (n, at)), "w") as f:
+                    f.write(mail("%s%d" % ("ab"[at], n), 20 - 2 * n - at))  # a0 b0 a1 b1 a2 b2
+
+        def inbox():
+            names = []
+            for folder in dirs:
+                for sub in ("cur", "new"):
+                    for name in os.listdir(os.path.join(folder, sub)):
+                        with open(os.path.join(folder, sub, name)) as f:
+                            names.append(f.read().split("Subject: ")[1].split("\n")[0])
+            return sorted(names)
+        user = User(os.path.join(root, "bob"), lines="account one maildir:%s\naccount two maildir:%s\n" % tuple(dirs))
+        with user.at_screen(cols=120) as term:
+            term.wait(lambda screen: all(name in screen for name in ("a0", "a1", "a2", "b0", "b1", "b2")))
+            term.keys("Home")
+            user.command("cmd", "delete ; delete")
+            eventually("two are gone", lambda: inbox() == ["a1", "a2", "b1", "b2"])
+            user.command("cmd", "undo")
+            eventually("the last one is back", lambda: inbox() == ["a1", "a2", "b0", "b1", "b2"])
+            user.command("cmd", "jump 2 ; delete")
+            eventually("something else was done", lambda: inbox() == ["a2", "b0", "b1", "b2"])
+            term.command("redo")
+            term.wait("nothing to redo")
+            equal(inbox(), ["a2", "b0", "b1", "b2"])
+            user.command("cmd", "undo ; undo")
+            eventually("in their order", lambda: inbox() == ["a0", "a1", "a2", "b0", "b1", "b2"])
+            user.command("cmd", "redo")
+            eventually("the first one goes again", lambda: inbox() == ["a1", "a2", "b0", "b1", "b2"])
+
+
 def test_older_and_counts_on_the_server():
     old = [message("old %d" % i).replace("22 Nov 2026", "0%d Jan 2020" % (i + 1)) for i in range(5)]
     today = email.utils.formatdate(time.time())
