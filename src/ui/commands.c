@@ -217,7 +217,8 @@ bool run_back(void *context, const struct cmd_args *args, struct err *err)
         ui_open_close(ui);
     else if (ui_list(ui)->filter != LIST_ALL)
         list_set_filter(ui_list(ui), LIST_ALL);
-    else if (!ui_pop_list(ui) && !(buffer_can_go(ui) && buffer_close(ui)))
+    else if (!ui_pop_list(ui) && !(buffer_can_go(ui) && buffer_close(ui)) &&
+             !(cmd_arg(args, 0) && !strcmp(cmd_arg(args, 0), "stay")))
         return run_quit(context, args, err);
     return true;
 }

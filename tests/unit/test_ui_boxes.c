@@ -292,6 +292,13 @@ static void test_drafts_of_any_account(void **state)
     fake_type(&f, "a"); /* the keys that are told are those of the set that is used */
     assert_true(on_screen(" undo"));
     assert_false(strstr(f.ui->status, "\xc2\xb7 u undo") != NULL);
+    ui_run(f.ui, "keys gmail");
+    ui_run(f.ui, "limit x");
+    fake_type(&f, "u u u u"); /* goes back, as in a browser, and no further */
+    assert_int_equal(f.ui->depth, 1);
+    assert_false(f.ui->quit);
+    fake_type(&f, "q");
+    assert_true(f.ui->quit || f.ui->popup.kind == POPUP_CONFIRM);
     fake_close(&f);
 }
 
