@@ -218,6 +218,8 @@ bool fs_sync_dir(const char *dir, struct err *);
 bool fs_commit(int fd, const char *tmp, const char *final, struct err *);
 bool fs_write_atomic(const char *path, mode_t mode, struct str data, struct err *); /* tmp + fs_commit */
 bool fs_write_all(int fd, struct str data, struct err *);
+/* A file of `dir` to read and write that is gone when it is closed, however that comes; -1 with *err. */
+int fs_open_unnamed(const char *dir, struct err *);
 /* Whole file, at most `max` bytes (ERR_LIMIT past it); opens with O_NONBLOCK|O_NOFOLLOW and refuses
  * all but regular files, so a FIFO cannot hang the caller. */
 bool fs_read(const char *path, size_t max, struct buf *out, struct err *);
@@ -232,6 +234,36 @@ char *path_config_home(struct err *);
 char *path_data_home(struct err *);
 char *path_runtime_dir(struct err *);     /* XDG_RUNTIME_DIR, else a private directory under /tmp */
 char *path_expand_home(const char *path); /* a leading "~/"; caller owns */
+
+/* ---- Records of one size, as many as come, in bounded memory ----------------------------------------
+ * Some 64 KB are held, the rest lies in a file of `dir` that has no name, and is none while they suffice. Any index is
+ * there, as zeros until it is changed. Blocks as the disk does. A disk that is full or fails is remembered: from then
+ * on all that is read is zeros and what is changed is lost, so each piece of work ends with records_ok. */
+#define RECORD_MAX 64
+struct records {
+    char *dir;
+    size_t size;
+    int fd;
+    struct records_block {
+        unsigned char *bytes;
+        uint64_t at, used;
+        bool dirty;
+    } blocks[4];
+    size_t last;
+    uint64_t clock;
+    struct err err;
+    _Alignas(max_align_t) unsigned char none[RECORD_MAX];
+};
+void records_init(struct records *, const char *dir, size_t size); /* of at most RECORD_MAX bytes each */
+void records_clear(struct records *);                              /* all zeros again; forgets an error */
+void records_fini(struct records *);                               /* of all zeros: nothing is done */
+/* Both until the next call for these records. */
+const void *records_get(struct records *, uint64_t i);
+void *records_at(struct records *, uint64_t i); /* to change it */
+bool records_ok(const struct records *, struct err *);
+/* Records of 8 bytes as a set of numbers. */
+bool records_bit(struct records *, uint64_t i);
+void records_set_bit(struct records *, uint64_t i, bool on);
 
 /* ---- Encodings small enough to be here --------------------------------------------------------------- */
 bool base64_encode(struct str, struct buf *out);     /* no line breaks */

@@ -88,6 +88,21 @@ bool fs_commit(int fd, const char *tmp, const char *final, struct err *err)
     return sync_parent(final, err);
 }
 
+int fs_open_unnamed(const char *dir, struct err *err)
+{
+    int fd = open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    if (fd >= 0 || (errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL && errno != ENOENT))
+        return fd >= 0 ? fd : (err_sys(err, err_from_errno(errno), errno, "cannot make a file in %s", dir), -1);
+    char *path = path_join(dir, "unnamed"); /* for a moment: not every file system can do without */
+    fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (fd < 0)
+        err_sys(err, err_from_errno(errno), errno, "cannot make %s", path);
+    else
+        unlink(path);
+    free(path);
+    return fd;
+}
+
 bool fs_write_all(int fd, struct str data, struct err *err)
 {
     while (data.n) {

@@ -402,6 +402,50 @@ static void test_loop(void **state)
     close(p[1]);
 }
 
+/* Records beside an array of the same: more than are held, in any order, of odd sizes; what was never written is zeros,
+ * also far out; a directory that is not there is told at the end, and nothing but zeros is read from then on. */
+static void records_are_an_array(void **state)
+{
+    (void)state;
+    enum { N = 20000, SIZE = 40 };
+    struct records r, set;
+    struct err err = ERR_INIT;
+    uint64_t *mirror = mem_array(N, sizeof *mirror), seed = 7;
+    records_init(&r, "/tmp", SIZE);
+    records_init(&set, "/tmp", sizeof(uint64_t));
+    for (int step = 0; step < 200000; step++) {
+        seed = seed * 6364136223846793005u + 1442695040888963407u;
+        size_t i = step % 3 ? (size_t)(step % N) : (size_t)(seed >> 33) % N;
+        if (step & 1) {
+            uint64_t value = seed ^ i;
+            memcpy((char *)records_at(&r, i) + SIZE - sizeof value, &value, sizeof value);
+            mirror[i] = value;
+        } else {
+            assert_memory_equal((const char *)records_get(&r, i) + SIZE - sizeof *mirror, &mirror[i], sizeof *mirror);
+        }
+    }
+    for (size_t i = 0; i < N; i++)
+        assert_memory_equal((const char *)records_get(&r, i) + SIZE - sizeof *mirror, &mirror[i], sizeof *mirror);
+    static const char zeros[SIZE];
+    assert_memory_equal(records_get(&r, UINT64_C(1) << 30), zeros, SIZE);
+    for (uint64_t i = 0; i < 5000000; i += 977)
+        records_set_bit(&set, i, i % 2 == 0);
+    for (uint64_t i = 0; i < 5000000; i += 977)
+        assert_true(records_bit(&set, i) == (i % 2 == 0) && !records_bit(&set, i + 1));
+    assert_true(records_ok(&r, &err) && records_ok(&set, &err));
+    records_fini(&set);
+    records_fini(&r);
+    records_fini(&r);
+    records_init(&r, "/tmp/tuimail-no-such-directory", SIZE);
+    for (size_t i = 0; i < N; i++)
+        memset(records_at(&r, i), 1, SIZE);
+    assert_false(records_ok(&r, &err));
+    assert_non_null(strstr(err.text, "no-such-directory"));
+    assert_memory_equal(records_get(&r, 1), zeros, SIZE);
+    records_fini(&r);
+    free(mirror);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -423,6 +467,7 @@ int main(void)
         cmocka_unit_test(test_secret),
         cmocka_unit_test(test_loop),
         cmocka_unit_test(test_clock_jump),
+        cmocka_unit_test(records_are_an_array),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
