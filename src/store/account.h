@@ -10,7 +10,8 @@
  * seek.c          what the server finds that is not here
  * account_open.c  bytes of messages for clients; account_rows.c  rows of lists with gaps
  * cache.c         bodies ahead of being read
- * account_pop.c   passes over a maildrop
+ * account_pop.c   passes over a maildrop; account_pop_check.c  ids that do not say enough; account_pop_body.c  bodies of
+ *                 headers; account_pop_show.c  how far it is
  * account_local.c  the account's Maildir
  * account_import.c  mails from archives
  * snooze.c, remind.c  mail that comes back at its time
@@ -73,7 +74,7 @@ struct open_req;  /* account_open.c */
 struct rows_req;  /* account_rows.c */
 struct seek;      /* seek.c */
 struct early;     /* server_client.c */
-struct pop_run;   /* account_pop.c */
+struct pop_run;   /* account_pop.h */
 struct sending;   /* outbox.c */
 struct caching;   /* cache.c */
 

@@ -3,46 +3,14 @@
  * The order that loses nothing (THREATS 86): the file is on disk (fetch), then the ledger and the row, then db_sync,
  * and only then the DELE; what a QUIT did not commit is deleted again by the next pass and never fetched again. DELE
  * takes effect with QUIT alone, so all of them go together at the end, and the line never waits between messages. */
+#include "store/account_pop.h"
 #include "mail/mark.h"
-#include "store/account.h"
 
 #include <time.h>
 
 #define SEEN_MS 4000 /* clients that come and go do not make a login each */
-#define SHOWN_MS 250
-#define RATE_MS 1000 /* before this nothing is said of speed */
 
-#define LOOK_MAX 128 /* headers of kept mail that are looked at in one pass */
-
-enum pop_phase { POP_CONNECTING, POP_LISTING, POP_LOOKING, POP_FETCHING, POP_CHECKING, POP_DELETING, POP_QUITTING };
-/* A listed message whose header is a row here. */
-struct pop_body {
-    uint32_t number;
-    uint64_t msg;
-};
-struct pop_run {
-    enum pop_phase phase;
-    struct pop_body *bodies;             /* by number, rising */
-    size_t nbodies, cap_bodies, at_body; /* at_body: those before it are through */
-    struct pop_mail *mails;              /* by number, rising */
-    size_t n, cap, at; /* at: so many of them have been gone through, in the order of option fetch-order */
-    bool waits;        /* a step is under way */
-    uint32_t step;     /* which, of those that can be stopped; else 0 */
-    bool stopped;      /* by the user: what is here is finished, no more is fetched */
-    uint64_t inbox;
-    uint32_t fresh, deleted, failed, left_out; /* left_out: too large, and no header to show */
-    uint32_t headers;                          /* of the fresh ones, those of which that is all there is */
-    struct err ledger;                         /* why nothing (more) was deleted */
-    bool dele_sent;
-    bool chosen; /* what is looked at of that which stays */
-    /* progress */
-    uint32_t wanted, came;
-    uint64_t bytes, bytes_wanted, bytes_before; /* before: those of the steps that ended */
-    int64_t began, shown;                       /* monotonic; shown 0: nothing was */
-    uint64_t to_show;
-};
-
-static struct pop_policy policy_of(const struct acct *a)
+struct pop_policy pop_policy_of(const struct acct *a)
 {
     return (struct pop_policy){.keep = a->conf->leave == LEAVE_KEEP,
                                .days_given = a->conf->leave == LEAVE_DAYS,
@@ -53,25 +21,19 @@ static struct pop_policy policy_of(const struct acct *a)
 }
 
 /* As listed, which may be anything. */
-static uint64_t bytes_of(const struct pop_mail *m)
+uint64_t pop_bytes(const struct pop_mail *m)
 {
     return MIN(m->size, UINT64_C(1) << 40);
 }
 
-static void show_end(struct acct *a)
-{
-    if (a->poprun && a->poprun->shown)
-        BROADCAST(a->srv, PROGRESS, .req = 0, .account = str_z(a->name));
-}
-
 static void run_free(struct acct *a)
 {
-    show_end(a);
+    pop_show_end(a);
     watch_free(&a->pop_show);
-    if (a->poprun) {
-        free(a->poprun->mails);
-        free(a->poprun->bodies);
-    }
+    if (a->poprun)
+        records_fini(&a->poprun->mails);
+    if (a->db)
+        db_pop_over(a->db);
     free(a->poprun);
     a->poprun = NULL;
     a->pop_ended = clock_mono_ms();
@@ -123,55 +85,6 @@ void pop_drop(struct acct *a, enum err_kind kind, struct str text)
         a->pop_due = 0;
 }
 
-/* ---- Progress and its end ----------------------------------------------------------------------- */
-static void show_fired(void *arg);
-
-/* So many times a second at most, and what came last. */
-static void show(struct acct *a, uint64_t bytes)
-{
-    struct pop_run *r = a->poprun;
-    int64_t now = clock_mono_ms(), ms = now - r->began, left = MAX(r->shown, r->began) + SHOWN_MS - now;
-    r->to_show = bytes = MIN(bytes, r->bytes_wanted);
-    if (left > 0) {
-        if (!a->pop_show)
-            a->pop_show = loop_after(a->srv->loop, left, show_fired, a);
-        return;
-    }
-    r->shown = now;
-    struct buf text = BUF_INIT(200);
-    buf_addf(&text, "%u of %u, ", r->came, r->wanted);
-    buf_add_size(&text, bytes);
-    buf_addz(&text, " of ");
-    buf_add_size(&text, r->bytes_wanted);
-    if (ms >= RATE_MS && bytes > 0) {
-        uint64_t rate = bytes * 1000 / (uint64_t)ms, rest = (r->bytes_wanted - bytes) / MAX(rate, UINT64_C(1));
-        buf_addz(&text, ", ");
-        buf_add_size(&text, rate);
-        if (rest >= 120)
-            buf_addf(&text, "/s, %llu min left", (unsigned long long)(rest / 60));
-        else
-            buf_addf(&text, "/s, %llu s left", (unsigned long long)rest);
-    }
-    BROADCAST(a->srv, PROGRESS, .req = 0, .account = str_z(a->name), .done = bytes, .total = r->bytes_wanted,
-              .text = buf_str(&text));
-    buf_fini(&text);
-}
-
-static void show_fired(void *arg)
-{
-    struct acct *a = arg;
-    watch_free(&a->pop_show);
-    if (a->poprun && a->poprun->phase == POP_FETCHING)
-        show(a, a->poprun->to_show);
-}
-
-void pop_progress(struct acct *a, const struct m_STEP_PROGRESS *p)
-{
-    struct pop_run *r = a->poprun;
-    if (r && r->phase == POP_FETCHING && r->step == p->step)
-        show(a, r->bytes_before + MIN(p->done, UINT64_MAX / 4));
-}
-
 bool pop_stop(struct acct *a)
 {
     struct pop_run *r = a->poprun;
@@ -202,23 +115,26 @@ static void on_uidls(struct acct *a, const struct m_POP_UIDLS *u)
         acct_db_error(a, &err);
 }
 
-static struct pop_mail *mail_of(struct pop_run *r, uint32_t number)
+struct pop_mail *pop_mail_of(struct pop_run *r, uint32_t number)
 {
-    size_t lo = 0, hi = r ? r->n : 0;
+    /* Most maildrops have all numbers. */
+    size_t lo = 0, hi = r ? MIN(r->n, (size_t)number) : 0;
+    if (hi > 0 && pop_mail(r, hi - 1)->number == number)
+        return pop_mail_change(r, hi - 1);
     while (lo < hi) {
         size_t mid = lo + (hi - lo) / 2;
-        if (r->mails[mid].number < number)
+        if (pop_mail(r, mid)->number < number)
             lo = mid + 1;
         else
             hi = mid;
     }
-    return r && lo < r->n && r->mails[lo].number == number ? &r->mails[lo] : NULL;
+    return r && lo < r->n && pop_mail(r, lo)->number == number ? pop_mail_change(r, lo) : NULL;
 }
 
 static void on_delivered(struct acct *a, const struct m_DELIVERED *d)
 {
     struct pop_run *r = a->poprun;
-    struct pop_mail *p = mail_of(r, d->number);
+    struct pop_mail *p = pop_mail_of(r, d->number);
     struct err err = ERR_INIT;
     uint64_t id;
     size_t at;
@@ -250,15 +166,15 @@ static void on_delivered(struct acct *a, const struct m_DELIVERED *d)
     r->fresh++;
     r->headers += mark.stub != 0;
     r->came++;
-    r->bytes += bytes_of(p);
-    show(a, r->bytes);
+    r->bytes += pop_bytes(p);
+    pop_show(a, r->bytes);
 }
 
 /* -ERR for one message, to RETR or to DELE. */
 static void on_failed(struct acct *a, const struct m_POP_FAILED *f)
 {
     struct err err = ERR_INIT;
-    struct pop_mail *p = mail_of(a->poprun, f->number);
+    struct pop_mail *p = pop_mail_of(a->poprun, f->number);
     if (!p || !p->asked || f->kind >= ERR_COUNT) {
         acct_violation(a, "a failure of nothing");
         return;
@@ -291,92 +207,58 @@ static void on_failed(struct acct *a, const struct m_POP_FAILED *f)
         acct_db_error(a, &err);
 }
 
-/* One that is looked at before it is deleted, or because it stays. */
-static void on_checked(struct acct *a, const struct m_POP_HEAD *h)
-{
-    struct pop_run *r = a->poprun;
-    struct pop_mail *m = mail_of(r, h->number);
-    struct err err = ERR_INIT;
-    enum pop_is is;
-    if (!m || !m->asked || h->head.n == 0) {
-        acct_violation(a, "a header that was not asked for");
-    } else if (!db_pop_compare(a->db, h->number, h->head, clock_wall(), &is, &err)) {
-        acct_db_error(a, &err);
-    } else {
-        m->other = is == POP_OTHER;
-        m->sure = is == POP_SAME;
-    }
-}
-
-static void on_head(struct acct *a, const struct m_POP_HEAD *h)
-{
-    struct err err = ERR_INIT;
-    struct pop_run *r = a->poprun;
-    bool asked = acct_step_find(a, h->step, MSG_STEP_POP_HEADS);
-    if (asked && r && r->phase == POP_CHECKING)
-        on_checked(a, h);
-    else if (!asked || !db_pop_head(a->db, h->number, h->head, &err))
-        acct_violation(a, "a header that was not asked for");
-}
-
 void pop_message(struct acct *a, struct msg *m)
 {
+    struct err err = ERR_INIT;
+    if (a->poprun && !records_ok(&a->poprun->mails, &err)) {
+        acct_line_failed(a, err.kind, str_z(err.text));
+        return;
+    }
     if (m->kind == MSG_POP_UIDLS)
         on_uidls(a, &m->u.POP_UIDLS);
     else if (m->kind == MSG_DELIVERED)
         on_delivered(a, &m->u.DELIVERED);
     else if (m->kind == MSG_POP_HEAD)
-        on_head(a, &m->u.POP_HEAD);
+        pop_head(a, &m->u.POP_HEAD);
     else
         on_failed(a, &m->u.POP_FAILED);
 }
 
 /* ---- Phases ------------------------------------------------------------------------------------- */
-static int by_number(const void *a, const void *b)
-{
-    const struct pop_mail *x = a, *y = b;
-    return (x->number > y->number) - (x->number < y->number);
-}
+struct plan {
+    struct acct *a;
+    struct pop_policy policy;
+};
 
 static void mail_add(void *arg, const struct db_pop *p)
 {
-    struct acct *a = arg;
+    struct plan *plan = arg;
+    struct acct *a = plan->a;
     struct pop_run *r = a->poprun;
-    if (r->n == r->cap) {
-        r->cap = r->cap ? r->cap * 2 : 64;
-        r->mails = mem_resize(r->mails, r->cap, sizeof *r->mails);
+    struct pop_mail *m = pop_mail_change(r, r->n++);
+    *m = (struct pop_mail){.number = p->number,
+                           .size = p->size,
+                           .known = p->state == POP_SEEN   ? POP_NEW
+                                    : p->state == POP_STUB ? POP_PARTLY
+                                                           : POP_HAVE,
+                           .unsure = p->unsure,
+                           .sure = p->sure,
+                           .nameless = !p->hashed,
+                           .order = p->id,
+                           .looked_at = p->checked,
+                           .deleted_here = a->pop_deletes != DELETES_NEVER &&
+                                           (p->purged || (a->pop_deletes == DELETES_TRASH && p->in_trash)),
+                           /* A full disk or a server's passing trouble is no fault of the message. */
+                           .failures = err_scope(p->why) == SCOPE_MESSAGE ? p->failures : MIN(p->failures, 1u),
+                           .delivered_at = p->delivered};
+    sync_pop_plan(m, &plan->policy);
+    if (m->take == POP_WHOLE) {
+        r->wanted++;
+        r->bytes_wanted += pop_bytes(m);
     }
-    r->mails[r->n++] =
-        (struct pop_mail){.number = p->number,
-                          .size = p->size,
-                          .known = p->state == POP_SEEN   ? POP_NEW
-                                   : p->state == POP_STUB ? POP_PARTLY
-                                                          : POP_HAVE,
-                          .unsure = p->unsure,
-                          .sure = p->sure,
-                          .nameless = !p->hashed,
-                          .order = p->id,
-                          .looked_at = p->checked,
-                          .deleted_here = a->pop_deletes != DELETES_NEVER &&
-                                          (p->purged || (a->pop_deletes == DELETES_TRASH && p->in_trash)),
-                          /* A full disk or a server's passing trouble is no fault of the message. */
-                          .failures = err_scope(p->why) == SCOPE_MESSAGE ? p->failures : MIN(p->failures, 1u),
-                          .delivered_at = p->delivered};
 }
 
-static void body_add(void *arg, uint32_t number, uint64_t msg)
-{
-    struct acct *a = arg;
-    struct pop_run *r = a->poprun;
-    if (r->nbodies == r->cap_bodies) {
-        r->cap_bodies = r->cap_bodies ? r->cap_bodies * 2 : 16;
-        r->bodies = mem_resize(r->bodies, r->cap_bodies, sizeof *r->bodies);
-    }
-    r->bodies[r->nbodies++] = (struct pop_body){number, msg};
-}
-
-/* The ledger has the listing: what is to be done? */
-static void planned(struct acct *a)
+void pop_planned(struct acct *a)
 {
     struct pop_run *r = a->poprun;
     struct err err = ERR_INIT;
@@ -387,73 +269,20 @@ static void planned(struct acct *a)
         if (strcmp(a->conf->delete_on_server, deletes[i]) == 0)
             a->pop_deletes = i;
     ptrdiff_t trash = a->pop_deletes == DELETES_TRASH ? box_role(a, BOX_TRASH) : -1;
-    if (!db_pop_each(a->db, trash < 0 ? 0 : a->plan[trash].id, mail_add, a, &err) ||
-        !db_pop_stubs(a->db, body_add, a, &err)) {
+    struct plan plan = {a, pop_policy_of(a)};
+    if (!db_pop_each(a->db, trash < 0 ? 0 : a->plan[trash].id, mail_add, &plan, &err) || !records_ok(&r->mails, &err)) {
         acct_db_error(a, &err);
         acct_line_failed(a, err.kind, str_z(err.text));
         return;
     }
-    struct pop_policy p = policy_of(a);
-    if (r->n)
-        qsort(r->mails, r->n, sizeof *r->mails, by_number);
-    sync_pop_plan(r->mails, r->n, &p);
-    for (size_t i = 0; i < r->n; i++)
-        if (r->mails[i].take == POP_WHOLE) {
-            r->wanted++;
-            r->bytes_wanted += bytes_of(&r->mails[i]);
-        }
     r->began = clock_mono_ms();
     r->phase = POP_FETCHING;
-}
-
-/* Where the headers could not be looked at, the UIDLs are believed. */
-static void heads_done(struct acct *a, struct step *s, enum err_kind kind, struct str text)
-{
-    struct pop_run *r = a->poprun;
-    struct err err = ERR_INIT;
-    uint32_t known = 0, doubts = (uint32_t)s->a;
-    if (!r)
-        return;
-    r->waits = false;
-    r->step = 0;
-    if (kind == ERR_CANCELED || line_error(kind)) {
-        acct_line_failed(a, kind, text);
-        return;
-    }
-    if (!db_pop_settle(a->db, clock_wall(), &known, &err)) {
-        acct_db_error(a, &err);
-        acct_line_failed(a, err.kind, str_z(err.text));
-        return;
-    }
-    if (known)
-        log_msg(LOG_INFO, "%s: %u messages have new UIDLs and were known by their headers", a->name, known);
-    if (kind != ERR_NONE && doubts > 1)
-        acct_note(
-            a, 1, kind,
-            "the server gives other ids than before to %u messages of %s and no headers to know them by; mail that "
-            "is here already may come again",
-            doubts, a->name);
-    planned(a);
-}
-
-struct doubts {
-    struct buf numbers; /* past its end: believed */
-    uint64_t max_size;
-};
-
-/* What is not fetched whole anyway is not worth more than its header. */
-static void doubt_add(void *arg, uint32_t number, uint64_t size)
-{
-    struct doubts *d = arg;
-    number |= d->max_size && size > d->max_size ? POP_HEAD_ONLY : 0;
-    ipc_ranges_add(&d->numbers, number, number);
 }
 
 static void list_done(struct acct *a, struct step *s, enum err_kind kind, struct str text)
 {
     struct pop_run *r = a->poprun;
     struct err err = ERR_INIT;
-    struct doubts d = {.numbers = BUF_INIT(32768), .max_size = a->conf->max_size};
     uint32_t doubts = 0;
     (void)s;
     if (!r)
@@ -462,128 +291,12 @@ static void list_done(struct acct *a, struct step *s, enum err_kind kind, struct
     r->step = 0;
     if (kind != ERR_NONE) {
         acct_line_failed(a, kind, text);
-    } else if (!db_pop_end(a->db, clock_wall(), &doubts, &err) ||
-               (doubts && !db_pop_doubts(a->db, doubt_add, &d, &err))) {
+    } else if (!db_pop_end(a->db, clock_wall(), &doubts, &err) || (doubts && !pop_doubts(a, doubts, &err))) {
         acct_db_error(a, &err);
         acct_line_failed(a, err.kind, str_z(err.text));
     } else if (doubts == 0) {
-        planned(a);
-    } else if ((s = STEP(a, heads_done, -1, STEP_POP_HEADS, .numbers = buf_str(&d.numbers), .whole = 0))) {
-        s->a = doubts;
-        r->step = s->number;
-        r->waits = true;
-        r->phase = POP_LOOKING;
+        pop_planned(a);
     }
-    buf_fini(&d.numbers);
-}
-
-/* ---- Are they those that the ledger means? ------------------------------------------------------
- * A server may give the UIDL of a message that another client deleted to the next one, of the same size perhaps. So the
- * header of what is to be deleted is looked at before, unless it came in this session, and that of what stays once in a
- * while (sync_pop_look). A header that is not the one of the ledger is looked at once more by RETR, for there are
- * servers whose TOP says something else; then it is a new message, and fetched. */
-static void other_found(struct acct *a, struct pop_mail *m, const struct pop_policy *p)
-{
-    struct pop_run *r = a->poprun;
-    struct err err = ERR_INIT;
-    enum pop_state state;
-    if (!db_pop_other(a->db, m->number, clock_wall(), &state, &err)) {
-        acct_db_error(a, &err);
-        return;
-    }
-    log_msg(LOG_INFO, "%s: message %u has the UIDL of another one that was here", a->name, (unsigned)m->number);
-    m->known = state == POP_SEEN ? POP_NEW : state == POP_STUB ? POP_PARTLY : POP_HAVE;
-    m->deleted_here = false;
-    m->failures = 0;
-    m->delivered_at = clock_wall(); /* what was known before is not deleted by its age in this pass */
-    sync_pop_plan(m, 1, p);
-    if (m->take == POP_WHOLE) {
-        r->wanted++;
-        r->bytes_wanted += bytes_of(m);
-    }
-}
-
-/* It is to be deleted, and its id alone says what it is. */
-static bool to_check(const struct pop_policy *p, const struct pop_mail *m)
-{
-    return !m->sure && !m->nameless && sync_pop_may_delete(p, m);
-}
-
-static void checked(struct acct *a, struct step *s, enum err_kind kind, struct str text)
-{
-    struct pop_run *r = a->poprun;
-    struct pop_policy p = policy_of(a);
-    struct err err = ERR_INIT;
-    enum pop_is is;
-    bool whole = s->a != 0, fetch = false;
-    if (!r)
-        return;
-    r->waits = false;
-    r->step = 0;
-    if (kind == ERR_CANCELED || line_error(kind)) {
-        acct_line_failed(a, kind, text);
-        return;
-    }
-    for (size_t i = 0; i < r->n; i++) {
-        struct pop_mail *m = &r->mails[i];
-        if (m->take != POP_NOTHING && m->known == POP_NEW && !m->other)
-            m->take = POP_NOTHING; /* it was tried */
-        if (!m->asked)
-            continue;
-        m->asked = false;
-        if (!m->other && !m->sure && !db_pop_compare(a->db, m->number, STR(""), clock_wall(), &is, &err))
-            acct_db_error(a, &err);
-        if (!m->other && to_check(&p, m))
-            log_msg(LOG_WARN, "%s: message %u stays on the server: its header cannot be looked at", a->name,
-                    (unsigned)m->number);
-        if (!m->other || !whole)
-            continue;
-        m->other = false;
-        other_found(a, m, &p);
-        fetch = true;
-    }
-    if (fetch) {
-        r->phase = POP_FETCHING;
-        r->at = 0;
-    }
-}
-
-static void check_add(struct buf *numbers, struct pop_mail *m, uint32_t bits)
-{
-    if (numbers->n + 16 > numbers->max)
-        return;
-    m->checked = m->asked = true;
-    m->other = false;
-    ipc_ranges_add(numbers, m->number | bits, m->number | bits);
-}
-
-/* False when there is nothing (more) to look at. */
-static bool checking(struct acct *a)
-{
-    struct pop_run *r = a->poprun;
-    struct buf numbers = BUF_INIT(32768);
-    struct pop_policy p = policy_of(a);
-    for (size_t i = 0; i < r->n && !r->stopped; i++)
-        if (r->mails[i].other)
-            check_add(&numbers, &r->mails[i], 0);
-    bool whole = numbers.n > 0;
-    for (size_t i = 0; i < r->n && !whole && !r->stopped; i++)
-        if (!r->mails[i].checked && to_check(&p, &r->mails[i]))
-            check_add(&numbers, &r->mails[i], 0);
-    if (!whole && !r->chosen)
-        sync_pop_look(r->mails, r->n, p.now, r->came == 0 && r->headers == 0 && numbers.n == 0, LOOK_MAX);
-    r->chosen = r->chosen || !whole;
-    for (size_t i = 0; i < r->n && !whole && !r->stopped; i++)
-        if (r->mails[i].look && !r->mails[i].checked)
-            check_add(&numbers, &r->mails[i], POP_HEAD_ONLY);
-    struct step *s =
-        numbers.n ? STEP(a, checked, -1, STEP_POP_HEADS, .numbers = buf_str(&numbers), .whole = whole) : NULL;
-    if (s)
-        s->a = whole;
-    r->waits = s != NULL;
-    r->step = s ? s->number : 0;
-    buf_fini(&numbers);
-    return s != NULL;
 }
 
 static void retr_done(struct acct *a, struct step *s, enum err_kind kind, struct str text)
@@ -596,7 +309,8 @@ static void retr_done(struct acct *a, struct step *s, enum err_kind kind, struct
     r->step = 0;
     r->bytes_before = r->bytes;
     for (size_t i = 0; i < r->n; i++)
-        r->mails[i].asked = false;
+        if (pop_mail(r, i)->asked)
+            pop_mail_change(r, i)->asked = false;
     if (kind != ERR_NONE && !(kind == ERR_CANCELED && r->stopped))
         acct_line_failed(a, kind, text);
 }
@@ -614,9 +328,9 @@ static void dele_done(struct acct *a, struct step *s, enum err_kind kind, struct
         return;
     }
     for (size_t i = 0; i < r->n; i++) {
-        struct pop_mail *m = &r->mails[i];
-        if (!m->asked)
+        if (!pop_mail(r, i)->asked)
             continue;
+        struct pop_mail *m = pop_mail_change(r, i);
         m->asked = false;
         r->deleted++;
         if (!db_pop_dele_ok(a->db, m->number, &err))
@@ -698,7 +412,7 @@ static void connect_done(struct acct *a, struct step *s, enum err_kind kind, str
 }
 
 /* LOGIN-DELAY (RFC 2449): a login before its time would be refused, and may be held against the user. */
-static bool pop_too_soon(struct acct *a, struct err *why)
+bool pop_too_soon(struct acct *a, struct err *why)
 {
     int64_t now = clock_mono_ms(), next = a->pop_login + (int64_t)a->pop_delay * 1000;
     if (a->pop_delay == 0 || a->pop_login == 0 || now >= next)
@@ -713,9 +427,10 @@ static bool pop_too_soon(struct acct *a, struct err *why)
            true;
 }
 
-static void begin(struct acct *a)
+void pop_begin(struct acct *a)
 {
     a->poprun = mem_new(sizeof *a->poprun);
+    records_init(&a->poprun->mails, db_dir(a->db), sizeof(struct pop_mail));
     a->poprun->waits = acct_connect(a, connect_done);
     if (!a->poprun->waits)
         run_free(a);
@@ -753,11 +468,12 @@ static bool fetching(struct acct *a)
     /* One that failed before may end the line again: those come when all others are here (THREATS 82). */
     for (; !r->stopped && r->at < 2 * r->n && numbers.n + 16 <= numbers.max; r->at++) {
         size_t at = r->at % r->n;
-        struct pop_mail *m = &r->mails[newest ? r->n - 1 - at : at];
+        at = newest ? r->n - 1 - at : at;
+        const struct pop_mail *m = pop_mail(r, at);
         if (m->take == POP_NOTHING || m->known != POP_NEW || (m->failures > 0) != (r->at >= r->n))
             continue;
-        m->asked = true;
         uint32_t number = m->number | (m->take == POP_HEADER ? POP_HEAD_ONLY : 0);
+        pop_mail_change(r, at)->asked = true;
         if (first && number != (newest ? last - 1 : last + 1)) {
             ipc_ranges_add(&numbers, first, last);
             first = 0;
@@ -774,95 +490,6 @@ static bool fetching(struct acct *a)
     return s != NULL;
 }
 
-/* ---- Bodies of which the header is here --------------------------------------------------------- */
-static void body_done(struct acct *a, struct step *s, enum err_kind kind, struct str text)
-{
-    struct pop_run *r = a->poprun;
-    if (r && r->step == s->number) {
-        r->waits = false;
-        r->step = 0;
-    }
-    open_step_done(a, s, kind, text);
-}
-
-static struct step *body_send(struct acct *a, const struct pop_body *b)
-{
-    struct db_msg m;
-    struct err err = ERR_INIT;
-    if (!db_msg_get(a->db, b->msg, &m, &err) || m.name.n == 0 || !(m.state & ROW_STUB))
-        return NULL;
-    struct step *s = STEP(a, body_done, -1, STEP_POP_BODY, .number = b->number, .box = m.sbox,
-                          .folder = local_folder(a, m.sbox), .name = m.name);
-    if (s) {
-        s->msg = b->msg;
-        s->box = m.sbox;
-        s->a = b->number;
-    }
-    return s;
-}
-
-void pop_body_is(struct acct *a, const struct m_MAILDIR_IS *m)
-{
-    const struct step *s = acct_step_find(a, m->step, MSG_STEP_POP_BODY);
-    struct err err = ERR_INIT;
-    if (m->box != s->box || mark_read(m->name).stub || !acct_path_ok(m->path)) {
-        acct_violation(a, "a body that was not asked for");
-        return;
-    }
-    struct pop_mail *p = mail_of(a->poprun, (uint32_t)s->a);
-    if (!db_pop_body_is(a->db, s->msg, m->box, m->name, m->path, m->flags, clock_wall(), &err)) {
-        acct_db_error(a, &err);
-    } else if (p) {
-        p->known = POP_HAVE;
-        p->sure = true;
-        p->delivered_at = clock_wall();
-        a->poprun->came += p->take == POP_WHOLE;
-        a->poprun->bytes += bytes_of(p);
-    }
-}
-
-/* max-size is greater than it was: what was left out comes. */
-static bool completing(struct acct *a)
-{
-    struct pop_run *r = a->poprun;
-    for (; !r->stopped && r->at_body < r->nbodies; r->at_body++) {
-        const struct pop_mail *m = mail_of(r, r->bodies[r->at_body].number);
-        struct step *s =
-            m && m->take == POP_WHOLE && m->known == POP_PARTLY ? body_send(a, &r->bodies[r->at_body]) : NULL;
-        if (!s)
-            continue;
-        r->waits = true;
-        r->step = s->number;
-        r->at_body++;
-        return true;
-    }
-    return false;
-}
-
-struct step *pop_want(struct acct *a, uint64_t msg, struct err *why)
-{
-    struct pop_run *r = a->poprun;
-    *why = ERR_INIT;
-    if (!r || r->phase < POP_FETCHING || r->phase >= POP_QUITTING) {
-        if (!r && pop_too_soon(a, why))
-            return NULL;
-        if (!r && !a->connect_step)
-            begin(a);
-        return NULL;
-    }
-    for (int fresh = 0; fresh < 2; fresh++) {
-        for (size_t i = 0; i < r->nbodies; i++)
-            if (r->bodies[i].msg == msg)
-                return body_send(a, &r->bodies[i]);
-        /* Or its header came in this very pass. */
-        r->nbodies = r->at_body = 0;
-        if (!db_pop_stubs(a->db, body_add, a, why))
-            return NULL;
-    }
-    err_set(why, ERR_NO_MESSAGE, "it is not on the server any more: this header is all there is");
-    return NULL;
-}
-
 /* The ledger has it, though not yet for good; false where it cannot be written: then nothing is deleted. */
 static bool ledger_delete(struct acct *a, const struct pop_policy *p, struct buf *numbers)
 {
@@ -870,9 +497,9 @@ static bool ledger_delete(struct acct *a, const struct pop_policy *p, struct buf
     struct err err = ERR_INIT;
     bool ok = db_begin(a->db, &err);
     for (size_t i = 0; ok && i < r->n && numbers->n + 8 <= numbers->max; i++) {
-        struct pop_mail *m = &r->mails[i];
-        if (m->settled || !sync_pop_may_delete(p, m) || to_check(p, m))
+        if (pop_mail(r, i)->settled || !sync_pop_may_delete(p, pop_mail(r, i)) || pop_to_check(p, pop_mail(r, i)))
             continue;
+        struct pop_mail *m = pop_mail_change(r, i);
         m->settled = true;
         ok = db_pop_delete(a->db, m->number, &err) && ipc_ranges_add(numbers, m->number, m->number);
         m->asked = ok;
@@ -892,7 +519,7 @@ static bool deleting(struct acct *a)
 {
     struct pop_run *r = a->poprun;
     struct buf numbers = BUF_INIT(32768);
-    struct pop_policy p = policy_of(a);
+    struct pop_policy p = pop_policy_of(a);
     bool ok = ledger_delete(a, &p, &numbers) && numbers.n > 0 &&
               STEP(a, dele_done, -1, STEP_POP_DELE, .numbers = buf_str(&numbers)) != NULL;
     r->waits = ok;
@@ -912,22 +539,27 @@ void pop_pump(struct acct *a)
         if (clock_mono_ms() < a->pop_due || a->offline || a->held || a->wait_change || a->retry || a->connect_step)
             return;
         if (!pop_too_soon(a, &why))
-            begin(a);
+            pop_begin(a);
         else if (a->passes)
             acct_pass_end(a, why.kind, why.text);
         return;
     }
     if (r->waits)
         return;
+    struct err err = ERR_INIT;
+    if (!records_ok(&r->mails, &err)) {
+        acct_line_failed(a, err.kind, str_z(err.text));
+        return;
+    }
     if (r->phase == POP_LISTING && !listing(a)) {
         acct_unkept(a, &a->said);
         return;
     }
     if (r->phase == POP_FETCHING)
         open_pump(a); /* what somebody waits for goes before all else, and before the end */
-    if (r->phase == POP_FETCHING && !r->waits && !fetching(a) && !completing(a))
+    if (r->phase == POP_FETCHING && !r->waits && !fetching(a) && !pop_completing(a))
         r->phase = POP_CHECKING;
-    if (r->phase == POP_CHECKING && !r->waits && !checking(a))
+    if (r->phase == POP_CHECKING && !r->waits && !pop_checking(a))
         r->phase = POP_DELETING;
     if (r->phase == POP_DELETING && !r->waits && !deleting(a))
         r->phase = POP_QUITTING;

@@ -567,6 +567,12 @@ const char *db_account(const struct db *db)
 {
     return db->account;
 }
+
+const char *db_dir(const struct db *db)
+{
+    return db->dir;
+}
+
 void db_set_rules(struct db *db, bool on, const struct conf *conf)
 {
     db->rules = on;

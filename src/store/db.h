@@ -46,6 +46,7 @@ bool db_open(const char *state_dir, const char *account, bool local, struct db *
              struct err *);
 void db_close(struct db **); /* rolls an open transaction back; NULL-safe */
 const char *db_account(const struct db *);
+const char *db_dir(const struct db *); /* the account's directory, where both databases are */
 /* Options that change at run time. Seconds that a purge is held back (default 30). */
 void db_set_purge_hold(struct db *, uint32_t seconds);
 /* The account has rules: mail that arrives is marked for them (db_arrivals), in INBOX and, with a conf (which outlives
@@ -525,7 +526,8 @@ struct db_pop {
 /* One listing of the maildrop. Begin; add each; end matches it with the ledger: the same UIDL twice is two messages;
  * what was marked deleted but is listed again was not committed and goes back to POP_DELETE_WANTED, never downloaded
  * again; what had been here and is not listed is remembered for a month, the rest is forgotten. A list that broke off
- * must not be ended: db_pop_begin starts anew. ERR_LIMIT past 2,000,000 entries.
+ * must not be ended: db_pop_begin starts anew. ERR_LIMIT past 2,000,000 entries. Memory does not grow with the list: it
+ * is kept in files of the account's directory that have no name (ERR_DISK_FULL ... where they cannot be written).
  * What a UIDL does not say for sure is a doubt: it is known, but its size is another, it was not listed for a while or
  * was deleted there (RFC 1939 lets a server use its id again); it is not known, but as many bytes as a message that is
  * not listed any more, or there is none at all that is known (a server that gives new UIDLs to all). Where *doubts_r is
@@ -533,6 +535,7 @@ struct db_pop {
  * for those that could not be; then the UIDL is believed, but where the size is another it is not enough to delete by,
  * and what a confirmed QUIT deleted is a new message. */
 bool db_pop_begin(struct db *, struct err *);
+void db_pop_over(struct db *); /* the session has ended: numbers mean nothing any more */
 bool db_pop_add(struct db *, uint32_t number, uint64_t size, struct str uidl, struct err *);
 bool db_pop_end(struct db *, int64_t now, uint32_t *doubts_r, struct err *);
 typedef void db_pop_number_fn(void *arg, uint32_t number, uint64_t value);
@@ -541,7 +544,7 @@ bool db_pop_doubts(struct db *, db_pop_number_fn *, void *arg, struct err *);
 bool db_pop_head(struct db *, uint32_t number, struct str head, struct err *);
 /* known_r: of the doubts, those that are messages which were here under another UIDL. */
 bool db_pop_settle(struct db *, int64_t now, uint32_t *known_r, struct err *);
-/* The listed messages in the order they were added, each with its state; trash 0: none. */
+/* The listed messages by their numbers, rising, each with its state; trash 0: none. */
 typedef void db_pop_fn(void *arg, const struct db_pop *);
 bool db_pop_each(struct db *, uint64_t trash, db_pop_fn *, void *arg, struct err *);
 /* The header of a listed message is compared with that of its entry. POP_SAME also where the entry had none: it has it
@@ -551,8 +554,9 @@ bool db_pop_compare(struct db *, uint32_t number, struct str head, int64_t now, 
 /* The last comparison showed another message than its UIDL says: its entry becomes that of one which is not listed any
  * more. *state_r: POP_SEEN, or that of a message that was here under another UIDL. */
 bool db_pop_other(struct db *, uint32_t number, int64_t now, enum pop_state *state_r, struct err *);
-/* Listed messages whose header is a row here: value. */
-bool db_pop_stubs(struct db *, db_pop_number_fn *, void *arg, struct err *);
+/* The row that is the header of a listed message, and the other way round; 0: none. */
+bool db_pop_stub(struct db *, uint32_t number, uint64_t *msg_r, struct err *);
+bool db_pop_number(struct db *, uint64_t msg, uint32_t *number_r, struct err *);
 /* DELIVERED: ledger and row in one transaction; head: as it says, "" unknown. Twice does no harm. ERR_NO_MESSAGE: the
  * number was not listed. */
 bool db_pop_delivered(struct db *, uint32_t number, const struct db_row *, struct str head, int64_t now,

@@ -10,7 +10,8 @@
 #define ITEMS_PER_INTENT 1000
 #define RANK_BLOCK 1024 /* a block of the rank table splits past this many rows */
 #define UNINDEX_AFTER (7 * 86400)
-#define KW_MAX 4096     /* bytes of the keywords of one message that are known */
+#define KEEP_CACHE "-4096" /* KiB of keep.db that are held, as SQLite has it */
+#define KW_MAX 4096        /* bytes of the keywords of one message that are known */
 #define DB_PATH_MAX 600 /* of a file below the account's directory: two names of 255 bytes, and what is around them */
 
 /* ---- integer map: open addressing, keys not 0 --------------------------------------------------- */

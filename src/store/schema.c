@@ -286,7 +286,7 @@ static bool keep_open(struct db *db, const char *path, unsigned *opened, struct 
                        "a copy, or move it away to begin anew",
                        path);
     if (!sql_exec(&db->q, "PRAGMA main.synchronous=NORMAL", err) ||
-        !sql_exec(&db->q, "PRAGMA main.cache_size=-4096", err))
+        !sql_exec(&db->q, "PRAGMA main.cache_size=" KEEP_CACHE, err))
         return false;
     return version == DB_SCHEMA || keep_migrate(&db->q, path, version, err);
 }

@@ -176,18 +176,19 @@ struct pop_policy {
     bool by_hand;      /* the user asked for this pass: what failed before is tried too */
     int64_t now;
 };
-/* What to fetch of a whole listing: a mail over max_size by its header; one whose header is here in whole when it is
- * not over it any more. */
-void sync_pop_plan(struct pop_mail *, size_t n, const struct pop_policy *);
+/* What to fetch of it: a mail over max_size by its header; one whose header is here in whole when it is not over it any
+ * more. */
+void sync_pop_plan(struct pop_mail *, const struct pop_policy *);
 /* Messages that are here and stay on the server, of which the header is to be looked at now, for a server may give the
  * id of a message that has gone to another of the same size (RFC 1939 7): at once where it stands behind messages that
  * came after it; of the last few, where the newest would take such a place, once a day; of each of the others when as
  * much time has gone since the last look as between that and its coming. Newest first, `max` at most; where nothing
- * else keeps the session (`idle`), not more than once in most of a day. Returns how many. mails: by number, rising. */
+ * else keeps the session (`idle`), not more than once in most of a day. Returns how many. mails: struct pop_mail, n of
+ * them, by number, rising; what cannot be read or written of them the caller finds there. */
 #define POP_LOOK_S 86400
 #define POP_LOOK_IDLE_S 72000
 #define POP_LOOK_LAST 8
-size_t sync_pop_look(struct pop_mail *mails, size_t n, int64_t now, bool idle, size_t max);
+size_t sync_pop_look(struct records *mails, size_t n, int64_t now, bool idle, size_t max);
 /* What may be deleted on the server: only what the ledger has whole, however it came there. A DELE that was sent and
  * not committed needs no memory: the mail is here and the policy is the same, so it is deleted again. */
 bool sync_pop_may_delete(const struct pop_policy *, const struct pop_mail *);

@@ -421,6 +421,12 @@ static void other_mailboxes_wait_for_idle_and_low_ones_are_last(void **state)
     assert_true(s.urgent);
 }
 
+static void plan(struct pop_mail *m, size_t n, const struct pop_policy *p)
+{
+    for (size_t i = 0; i < n; i++)
+        sync_pop_plan(&m[i], p);
+}
+
 static void pop_policies(void **state)
 {
     (void)state;
@@ -432,21 +438,21 @@ static void pop_policies(void **state)
         {.number = 5, .known = POP_PARTLY, .size = 5000},
     };
     struct pop_policy p = {.keep = true, .max_size = 1000, .now = 2000};
-    sync_pop_plan(m, COUNT(m), &p);
+    plan(m, COUNT(m), &p);
     static const enum pop_take limited[] = {POP_WHOLE, POP_NOTHING, POP_NOTHING, POP_HEADER, POP_NOTHING};
     for (size_t i = 0; i < COUNT(m); i++) {
         assert_int_equal(m[i].take, limited[i]);
         assert_int_equal(sync_pop_may_delete(&p, &m[i]), i == 2); /* keep holds for what nobody deleted here */
     }
     p.max_size = 5000; /* raised: what was left out comes */
-    sync_pop_plan(m, COUNT(m), &p);
+    plan(m, COUNT(m), &p);
     assert_true(m[3].take == POP_WHOLE && m[4].take == POP_WHOLE);
     p.max_size = 0;
     m[4].failures = POP_FAILURES_MAX;
-    sync_pop_plan(m, COUNT(m), &p);
+    plan(m, COUNT(m), &p);
     assert_int_equal(m[4].take, POP_NOTHING); /* the others come all the same */
     p.by_hand = true;
-    sync_pop_plan(m, COUNT(m), &p);
+    plan(m, COUNT(m), &p);
     assert_true(m[3].take == POP_WHOLE && m[4].take == POP_WHOLE);
     p.keep = false; /* delete: what is here, at once; never what is not, nor a header alone (THREATS 86, 87) */
     for (size_t i = 0; i < COUNT(m); i++)
@@ -470,7 +476,16 @@ static void pop_policies(void **state)
 enum { LOOKS = 100, DAY = 86400 };
 static size_t looked_for(struct pop_mail *m, int64_t now, bool idle, size_t max, size_t *first_r)
 {
-    size_t n = sync_pop_look(m, LOOKS, now, idle, max), found = 0;
+    struct records mails;
+    struct err err = ERR_INIT;
+    records_init(&mails, ".", sizeof *m);
+    for (size_t i = 0; i < LOOKS; i++)
+        memcpy(records_at(&mails, i), &m[i], sizeof *m);
+    size_t n = sync_pop_look(&mails, LOOKS, now, idle, max), found = 0;
+    for (size_t i = 0; i < LOOKS; i++)
+        memcpy(&m[i], records_get(&mails, i), sizeof *m);
+    assert_true(records_ok(&mails, &err));
+    records_fini(&mails);
     *first_r = LOOKS;
     for (size_t i = LOOKS; i-- > 0;)
         if (m[i].look) {
@@ -521,7 +536,10 @@ static void pop_looks(void **state)
     for (uint32_t i = 0; i < LOOKS; i++)
         m[i] = (struct pop_mail){.number = i + 1, .known = POP_HAVE, .delivered_at = 1000, .order = LOOKS - i};
     assert_int_equal(looked_for(m, 2000, false, LOOKS, &first), 0);
-    assert_int_equal(sync_pop_look(m, 0, 2000, false, LOOKS), 0);
+    struct records none;
+    records_init(&none, ".", sizeof *m);
+    assert_int_equal(sync_pop_look(&none, 0, 2000, false, LOOKS), 0);
+    records_fini(&none);
 }
 
 static void backoff_doubles_to_its_end(void **state)
