@@ -20,8 +20,7 @@ _Static_assert(POP_HEAD_ONLY == POP3_HEAD, "the same bit on both sides");
 
 struct pop_session {
     struct pop3 *pop3;
-    uint64_t *tags; /* by number, of the UIDLs; 0: none was listed. NULL: no list yet */
-    uint32_t count;
+    struct records tags; /* of the UIDLs, by number: uint64_t; 0: none was listed */
 };
 
 /* A server that lost commands (THREATS 92), or may have: how far it is trusted in the sessions to come. */
@@ -42,7 +41,7 @@ static void session_free(struct fetch *f)
     if (s == NULL)
         return;
     pop3_free(&s->pop3);
-    free(s->tags);
+    records_fini(&s->tags);
     free(s);
     f->session = NULL;
 }
@@ -85,7 +84,7 @@ static void language(char *tag, size_t size)
 static struct pop3 *session_new(const struct fetch *f, struct str words)
 {
     char tag[32];
-    struct pop3 *p = pop3_new(f->stream, f->account->in.host);
+    struct pop3 *p = pop3_new(f->stream, f->account->in.host, f->account_dir);
     language(tag, sizeof tag);
     pop3_language(p, tag);
     pop3_expect(p, words);
@@ -160,6 +159,7 @@ static bool step_connect(struct fetch *f, struct msg *m, struct err *err)
     if (f->stream != NULL)
         return true;
     struct pop_session *s = mem_new(sizeof *s);
+    records_init(&s->tags, f->account_dir, sizeof(uint64_t));
     f->session = s;
     if (sasl_unbound().n == 0)
         sasl_unbound_set(m->u.STEP_CONNECT.unbound);
@@ -206,11 +206,8 @@ static bool on_listed(void *arg, uint32_t number, uint64_t size, struct str uidl
 {
     struct listing *l = arg;
     struct pop_session *s = session_of(l->f);
-    if (s->tags == NULL) {
-        s->count = pop3_count(s->pop3);
-        s->tags = mem_array((size_t)s->count + 1, sizeof *s->tags);
-    }
-    s->tags[number] = uidl.n > 0 ? str_hash(uidl) : 0;
+    uint64_t *tag = records_at(&s->tags, number);
+    *tag = uidl.n > 0 ? str_hash(uidl) : 0;
     return ipc_mails_add(&l->mails, number, size, uidl) ||
            (list_send(l, err) && ipc_mails_add(&l->mails, number, size, uidl));
 }
@@ -220,9 +217,7 @@ static bool step_list(struct fetch *f, struct msg *m, struct err *err)
     if (!online(f, err))
         return false;
     struct pop_session *s = session_of(f);
-    free(s->tags);
-    s->tags = NULL;
-    s->count = 0;
+    records_clear(&s->tags);
     struct listing l = {.f = f, .step = m->u.STEP_POP_LIST.step, .mails = BUF_INIT(32768)};
     bool ok = pop3_list(s->pop3, on_listed, &l, err);
     if (!ok)
@@ -230,12 +225,12 @@ static bool step_list(struct fetch *f, struct msg *m, struct err *err)
     else if (l.mails.n > 0)
         ok = list_send(&l, err);
     buf_fini(&l.mails);
-    return ok;
+    return ok && (records_ok(&s->tags, err) || lose(f, err));
 }
 
-static uint64_t tag_of(const struct pop_session *s, uint32_t number)
+static uint64_t tag_of(struct pop_session *s, uint32_t number)
 {
-    return s->tags != NULL && number <= s->count ? s->tags[number] : 0;
+    return *(const uint64_t *)records_get(&s->tags, number);
 }
 
 /* Packed ranges to numbers, in their order. NULL with *err where one was not listed; the caller frees. */

@@ -4,11 +4,12 @@
 
 #include <string.h>
 
-struct pop3 *pop3_new(struct stream *stream, const char *host)
+struct pop3 *pop3_new(struct stream *stream, const char *host, const char *dir)
 {
     struct pop3 *p = mem_new(sizeof *p);
     p->stream = stream;
     p->host = mem_dup_z(host);
+    records_init(&p->sizes, dir, sizeof(uint64_t));
     p->expire = POP3_EXPIRE_NEVER;
     buf_init(&p->capa, 8192);
     buf_init(&p->sasl, 1024);
@@ -25,7 +26,7 @@ void pop3_free(struct pop3 **pp)
     buf_fini(&p->sasl);
     buf_fini(&p->challenge);
     free(p->host);
-    free(p->sizes);
+    records_fini(&p->sizes);
     free(p);
     *pp = NULL;
 }

@@ -30,8 +30,9 @@ enum pop_cap {
 };
 
 struct pop3;
-/* Borrows the stream, which must outlive it. */
-struct pop3 *pop3_new(struct stream *, const char *host);
+/* Borrows the stream, which must outlive it. dir: where what is listed is kept, in files without a name, so that memory
+ * does not grow with the maildrop. */
+struct pop3 *pop3_new(struct stream *, const char *host, const char *dir);
 void pop3_free(struct pop3 **); /* NULL-safe; sends nothing: without QUIT the server keeps every message */
 /* How far the server's PIPELINING is believed. */
 enum pop3_trust {
@@ -86,8 +87,8 @@ typedef bool pop3_list_fn(void *arg, uint32_t number, uint64_t size, struct str 
  * made by TOP (by RETR where that is missing too); equal ones get "-2", "-3" behind. Numbers outside of STAT's count
  * and repeated ones are ignored (78). ERR_LIMIT over POP3_MESSAGES_MAX. */
 bool pop3_list(struct pop3 *, pop3_list_fn *, void *arg, struct err *);
-uint32_t pop3_count(const struct pop3 *);                 /* STAT's count; 0 before pop3_list */
-uint64_t pop3_size(const struct pop3 *, uint32_t number); /* as listed; 0 unknown. number: of 1 to the count */
+uint32_t pop3_count(const struct pop3 *);           /* STAT's count; 0 before pop3_list */
+uint64_t pop3_size(struct pop3 *, uint32_t number); /* as listed; 0 unknown. number: of 1 to the count */
 
 /* Where messages go. */
 struct pop3_sink {

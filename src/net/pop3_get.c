@@ -27,7 +27,7 @@ bool pop3_drain(struct pop3 *p, struct dots *d, struct err *err)
 static bool body(struct pop3 *p, const struct pop3_sink *sink, uint32_t given, struct dots *d, struct err *why,
                  struct err *err)
 {
-    uint64_t listed = p->sizes != NULL ? p->sizes[(given & ~POP3_HEAD) - 1] : 0;
+    uint64_t listed = pop3_size(p, given & ~POP3_HEAD);
     bool stopped = !sink->begin(sink->arg, given, listed, why);
     while (!d->done && !stopped) {
         struct str in = stream_peek(p->stream);
@@ -63,7 +63,7 @@ static bool is_head(const struct window *w, size_t i)
 
 static uint64_t size_of(const struct window *w, size_t i)
 {
-    uint64_t size = w->p->sizes != NULL && !is_head(w, i) ? w->p->sizes[number_of(w, i) - 1] : 0;
+    uint64_t size = is_head(w, i) ? 0 : pop3_size(w->p, number_of(w, i));
     return MIN(size, (uint64_t)POP3_WINDOW_BYTES);
 }
 

@@ -28,7 +28,7 @@ struct pop3 {
     bool counted;
     uint32_t count; /* of STAT */
     uint32_t login_delay, expire;
-    uint64_t *sizes;              /* of LIST, by number - 1; NULL before */
+    struct records sizes;         /* of LIST, by number: uint64_t */
     struct buf capa, sasl;        /* capability lines; the mechanisms */
     struct buf challenge;         /* APOP */
     char wants[36], language[36]; /* LANG: asked for, granted */

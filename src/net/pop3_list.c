@@ -8,9 +8,7 @@
 
 struct listing {
     struct pop3 *p;
-    uint64_t *sizes; /* by number - 1, sizes_n of them */
-    uint8_t *seen;   /* bit per number: its id was given */
-    size_t sizes_n;
+    uint8_t *seen; /* bit per number: its id was given */
     pop3_list_fn *fn;
     void *arg;
 };
@@ -80,7 +78,7 @@ static bool list_answer(struct listing *l, struct err *err)
         while (end < rest.n && rest.p[end] >= '0' && rest.p[end] <= '9')
             end++;
         if (str_u64(str_sub(rest, 0, end), &size) && size <= (uint64_t)INT64_MAX)
-            l->sizes[number - 1] = size;
+            *(uint64_t *)records_at(&l->p->sizes, number) = size;
     }
     return err_set(err, ERR_LIMIT, "%s: LIST does not end", l->p->host);
 }
@@ -97,7 +95,7 @@ static bool give_id(struct listing *l, uint32_t number, struct str uidl, struct 
         uidl = str_z(hashed);
     }
     l->seen[(number - 1) / 8] |= (uint8_t)(1u << ((number - 1) % 8));
-    return l->fn(l->arg, number, l->sizes[number - 1], uidl, err);
+    return l->fn(l->arg, number, pop3_size(l->p, number), uidl, err);
 }
 
 static bool is_seen(const struct listing *l, uint32_t number)
@@ -190,7 +188,7 @@ static bool hash_end(void *arg, uint32_t number, const struct err *why, struct e
     if (why != NULL)
         return true; /* it cannot be read: no id, so it stays on the server */
     char size[32];
-    int n = snprintf(size, sizeof size, "%llu", (unsigned long long)h->l->sizes[number - 1]);
+    int n = snprintf(size, sizeof size, "%llu", (unsigned long long)pop3_size(h->l->p, number));
     EVP_DigestUpdate(h->md, size, (size_t)n);
     EVP_DigestFinal_ex(h->md, id, NULL);
     memcpy(text, "hash-", 5);
@@ -248,20 +246,18 @@ bool pop3_list(struct pop3 *p, pop3_list_fn *fn, void *arg, struct err *err)
     bool all = p->lists_sent > 1;
     p->lists_sent = 0;
     p->counted = false;
-    struct listing l = {.p = p, .sizes_n = p->count, .fn = fn, .arg = arg};
-    l.sizes = mem_array((size_t)p->count + 1, sizeof *l.sizes);
+    struct listing l = {.p = p, .fn = fn, .arg = arg};
+    records_clear(&p->sizes);
     l.seen = mem_array((size_t)p->count / 8 + 1, 1);
     bool ok = (all || stream_printf(p->stream, err, "LIST\r\n")) && list_answer(&l, err);
     /* Announced or not: some servers know it and do not say so, and ids by hash cost a command for each message. */
     ok = ok && (all || stream_printf(p->stream, err, "UIDL\r\n")) && uidl_answer(&l, err);
-    free(p->sizes);
-    p->sizes = l.sizes; /* what the window of pop3_get may hold */
     ok = ok && hash_rest(&l, err);
     free(l.seen);
-    return ok;
+    return ok && records_ok(&p->sizes, err);
 }
 
-uint64_t pop3_size(const struct pop3 *p, uint32_t number)
+uint64_t pop3_size(struct pop3 *p, uint32_t number)
 {
-    return p->sizes != NULL && number > 0 && number <= p->count ? p->sizes[number - 1] : 0;
+    return *(const uint64_t *)records_get(&p->sizes, number);
 }

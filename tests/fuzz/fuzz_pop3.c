@@ -92,7 +92,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         shutdown(fds[1], SHUT_WR);
         bool expects = data[0] & EXPECTS;
         struct stream *s = expects ? stream_tunnel(fds[0], &ep, &o, &err) : stream_from_fds(fds[0], fds[0], &o);
-        struct pop3 *p = pop3_new(s, "fuzz");
+        struct pop3 *p = pop3_new(s, "fuzz", "/tmp");
         if (expects)
             expect(p, (struct str){(const char *)data + 1, size - 1});
         session(p, data[0]);

@@ -37,7 +37,7 @@ UNUSED static void start(struct session *t, peer_fn *fn, const void *arg)
     int fd;
     t->pid = peer_start(fn, arg, &fd);
     t->s = stream_from_fds(fd, fd, &o);
-    t->p = pop3_new(t->s, "pop.example.org");
+    t->p = pop3_new(t->s, "pop.example.org", "/tmp");
     t->got.now = BUF_INIT(1u << 20);
 }
 

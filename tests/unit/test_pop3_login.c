@@ -267,7 +267,7 @@ static void start_safe(struct session *t, peer_fn *fn, const void *arg)
     memset(t, 0, sizeof *t);
     t->pid = peer_start(fn, arg, &fd);
     t->s = stream_tunnel(fd, &ep, &o, &t->err);
-    t->p = pop3_new(t->s, "pop.example.org");
+    t->p = pop3_new(t->s, "pop.example.org", "/tmp");
     t->got.now = BUF_INIT(1u << 20);
 }
 
