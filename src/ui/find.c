@@ -160,11 +160,17 @@ static const struct list *scope(const struct ui *ui)
     return own ? ui->stack[ui->depth - 2] : ui_list(ui);
 }
 
+/* What is found is of that list alone: what a limit shows, and what is selected, which leaves the list as it is. */
+static bool restricted(const struct ui *ui)
+{
+    return ui->search_limit || ui->search_select;
+}
+
 /* Is it among the messages that a list without a query has? */
 static bool in_scope(const struct ui *ui, struct ref ref)
 {
     const struct list *base = scope(ui);
-    bool told = ui->search_limit && base->source == LIST_HITS && !base->query;
+    bool told = restricted(ui) && base->source == LIST_HITS && !base->query;
     return !told || list_has_hit(base, ref);
 }
 
@@ -316,7 +322,7 @@ static void start_query(struct ui *ui)
             list_clear_hits(l);
         return;
     }
-    if (ui->search_limit && base->source == LIST_HITS && base->query)
+    if (restricted(ui) && base->source == LIST_HITS && base->query)
         query_both(str_z(base->query), str_z(ui->search_text), &query);
     else
         buf_addz(&query, ui->search_text);
@@ -333,7 +339,7 @@ static void start_query(struct ui *ui)
     }
     if (l)
         order_hits(ui, l);
-    ask_query(ui, buf_z(&query), ui->search_limit ? limits_of(base) : NULL);
+    ask_query(ui, buf_z(&query), restricted(ui) ? limits_of(base) : NULL);
     buf_fini(&query);
 }
 
@@ -349,8 +355,9 @@ void ui_search(struct ui *ui, const char *query, bool limit, bool select)
     watch_free(&ui->search_timer);
     free(ui->search_text);
     ui->search_text = copy;
-    ui->search_limit = limit;
     ui->search_select = select;
+    if (!select)
+        ui->search_limit = limit;
     if (select) {
         start_query(ui);
         return;

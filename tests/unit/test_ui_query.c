@@ -202,6 +202,30 @@ static const struct box_item *saved_item(struct ui *ui, const char *name)
     return NULL;
 }
 
+/* Selecting by a pattern leaves the list what it is: a search stays one, and a limit goes above it. */
+static void test_a_pattern_in_a_search(void **state)
+{
+    struct fake_ui f;
+    struct buf out = BUF_INIT(1u << 20);
+    (void)state;
+    begin(&f);
+    ui_run(f.ui, "search Alice");
+    ui_run(f.ui, "select-pattern Bob");
+    ui_draw(f.ui);
+    grid_print(&f.ui->grid, false, &out);
+    assert_non_null(strstr(buf_z(&out), "search: Alice"));
+    f.ui->search_select = false; /* it has its answer */
+    unsigned depth = f.ui->depth;
+    helper_end(&f.ui->search);
+    ui_run(f.ui, "limit");
+    assert_int_equal(f.ui->depth, depth + 1);
+    assert_true(f.ui->search_limit);
+    fake_type(&f, "Esc");
+    assert_int_equal(f.ui->depth, depth);
+    buf_fini(&out);
+    fake_close(&f);
+}
+
 /* Kept in a file of their own, in their order; those of tuimailrc stay as they are. */
 static void test_saved(void **state)
 {
@@ -268,6 +292,7 @@ static void test_saved(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_faults), cmocka_unit_test(test_what_is_asked_at_once),
-                                       cmocka_unit_test(test_words), cmocka_unit_test(test_saved)};
+                                       cmocka_unit_test(test_words), cmocka_unit_test(test_a_pattern_in_a_search),
+                                       cmocka_unit_test(test_saved)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
