@@ -31,7 +31,10 @@ static unsigned column(const struct lexer *lex)
 
 static void fail_at(struct lexer *lex, unsigned number, unsigned at_column, const char *what)
 {
-    if (!lex->failed)
+    bool typed = lex->file && !strcmp(lex->file, ":"); /* at the prompt: its lines have no numbers */
+    if (!lex->failed && typed)
+        err_set(lex->err, ERR_USAGE, "column %u: %s", at_column, what);
+    else if (!lex->failed)
         err_set(lex->err, ERR_CONFIG, "%s:%u: column %u: %s", lex->file ? lex->file : "", number, at_column, what);
     lex->failed = true;
 }

@@ -379,29 +379,37 @@ static void tag_with(struct ui *ui, const char *text)
 
 static void ask_tags(struct ui *ui, const char *text);
 
-/* What will be refused is asked for again, as it was typed. */
-static void tags_typed(struct ui *ui, void *arg, const char *text)
+/* Are they what the store takes? */
+static bool tags_fit(const char *text, struct err *err)
 {
-    struct str rest = str_z(text ? text : ""), word;
-    (void)arg;
+    struct str rest = str_z(text), word, all = str_trim(str_z(text));
+    bool signs = all.n && (all.p[0] == '+' || all.p[0] == '-');
     while (str_split(&rest, ' ', &word)) {
         while (word.n > 1 && word.p[0] == '+' && (word.p[1] == '+' || word.p[1] == '-'))
             word = str_sub(word, 1, word.n);
-        if (word.n < 2 || (word.p[0] != '+' && word.p[0] != '-') || !tag_reserved(str_sub(word, 1, word.n)))
-            continue;
-        ask_tags(ui, text);
-        ui_note(ui, NOTE_ERROR, "the tag '%.*s' follows the message's flags and place; change those",
-                STR_FMT(str_sub(word, 1, word.n)));
-        return;
+        bool sign = word.n && (word.p[0] == '+' || word.p[0] == '-');
+        if (sign && tag_reserved(str_sub(word, 1, word.n)))
+            return err_set(err, ERR_USAGE, "the tag '%.*s' follows the message's flags and place; change those",
+                           STR_FMT(str_sub(word, 1, word.n)));
+        signs = signs && !(sign && word.n == 1);
     }
-    word = str_trim(str_z(text ? text : ""));
-    if (word.n && word.p[0] != '+' && word.p[0] != '-') {
-        ask_tags(ui, text);
-        ui_note(ui, NOTE_ERROR, "a tag is added by +name and taken off by -name");
+    return signs || err_set(err, ERR_USAGE, "a tag is added by +name and taken off by -name");
+}
+
+/* What will be refused is asked for again, as it was typed. */
+static void tags_typed(struct ui *ui, void *arg, const char *text)
+{
+    struct str all = str_trim(str_z(text ? text : ""));
+    struct err err = ERR_INIT;
+    (void)arg;
+    if (!all.n || str_eqz(all, "+"))
         return;
-    }
-    if (word.n && !str_eqz(word, "+"))
+    if (tags_fit(text, &err)) {
         tag_with(ui, text);
+        return;
+    }
+    ask_tags(ui, text);
+    ui_note(ui, NOTE_ERROR, "%s", err.text);
 }
 
 static void ask_tags(struct ui *ui, const char *text)
@@ -412,7 +420,6 @@ static void ask_tags(struct ui *ui, const char *text)
 bool run_tag(void *context, const struct cmd_args *args, struct err *err)
 {
     struct ui *ui = context;
-    (void)err;
     if (!args->n) {
         ask_tags(ui, "+");
         return true;
@@ -420,9 +427,11 @@ bool run_tag(void *context, const struct cmd_args *args, struct err *err)
     struct buf words = BUF_INIT(1024);
     for (size_t i = 0; i < args->n; i++)
         buf_addf(&words, "%s%s", i ? " " : "", args->words[i]);
-    tag_with(ui, buf_z(&words));
+    bool ok = tags_fit(buf_z(&words), err);
+    if (ok)
+        tag_with(ui, buf_z(&words));
     buf_fini(&words);
-    return true;
+    return ok;
 }
 
 /* ---- undo ---- */

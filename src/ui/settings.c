@@ -146,20 +146,21 @@ static void free_words(char **words, size_t n)
         free(words[i]);
 }
 
-static void show_option(struct ui *ui, const char *account, const char *name)
+static bool show_option(struct ui *ui, const char *account, const char *name, struct err *err)
 {
     const struct option *option = option_find(name);
     struct buf value = BUF_INIT(4096);
-    if (!option) {
-        ui_note(ui, NOTE_WARNING, "no option \"%s\"", name);
-        return;
-    }
+    if (!option)
+        return err_set(err, ERR_USAGE, "no option \"%s\": Tab lists them", name);
+    if (account && !conf_account(ui->conf, account))
+        return err_set(err, ERR_NO_ACCOUNT, "no account %s", account);
     option_get(ui->conf, account ? conf_account(ui->conf, account) : NULL, option, &value);
     if (ui->answer) /* for a program: the value alone */
         buf_addf(ui->answer, "%s\n", buf_z(&value));
     else
         ui_note(ui, NOTE_INFO, "%s is %s", name, value.n ? buf_z(&value) : "empty");
     buf_fini(&value);
+    return true;
 }
 
 static void on_setting(struct ui *ui, void *arg, const struct msg *m)
@@ -215,10 +216,8 @@ bool run_set(void *context, const struct cmd_args *args, struct err *err)
 {
     struct ui *ui = context;
     char *words[64];
-    if (!strcmp(args->command->name, "set") && args->n == 1) {
-        show_option(ui, cmd_flag_value(args, 'a'), args->words[0]);
-        return true;
-    }
+    if (!strcmp(args->command->name, "set") && args->n == 1)
+        return show_option(ui, cmd_flag_value(args, 'a'), args->words[0], err);
     struct line line = line_of(args, words);
     line.file = NULL; /* nobody needs to be told where it was typed */
     char *theme = mem_dup_z(ui->conf->theme);

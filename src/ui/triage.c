@@ -3,18 +3,17 @@
 #include "ui/private.h"
 
 /* ---- mail that comes back ---- */
-/* "Fri 09:00"; false with a note where the words are no time to come. */
-static bool when_words(struct ui *ui, const char *text, int64_t *due_r, char date[40])
+/* "Fri 09:00" */
+static bool when_words(const char *text, int64_t *due_r, char date[40], struct err *err)
 {
     int64_t now = clock_wall();
     time_t at;
     struct tm t;
     if (!mail_when_parse(str_z(text), now, due_r) || (at = (time_t)*due_r, !localtime_r(&at, &t))) {
-        ui_note(ui, NOTE_ERROR,
-                "\"%.40s\" is no time, or one that has passed: write it as 2h, tomorrow 9:30, fri, next week, "
-                "2026-12-24 8:00",
-                text);
-        return false;
+        return err_set(err, ERR_USAGE,
+                       "\"%.40s\" is no time, or one that has passed: write it as 2h, tomorrow 9:30, fri, next week, "
+                       "2026-12-24 8:00",
+                       text);
     }
     strftime(date, 40,
              *due_r - now < 20 * 3600   ? "%H:%M"
@@ -24,22 +23,20 @@ static bool when_words(struct ui *ui, const char *text, int64_t *due_r, char dat
     return true;
 }
 
-static void snooze_until(struct ui *ui, void *arg, const char *text)
+static bool snooze_until(struct ui *ui, const char *text, struct err *err)
 {
     int64_t due;
     char where[60], date[40];
-    (void)arg;
-    if (!text || !*text)
-        return;
     if (!strcmp(text, "off") || !strcmp(text, "now")) {
         ui_act(ui, &(struct action){.how = ACT_SNOOZE, .verb = "woken", .due = 1});
-        return;
+        return true;
     }
-    if (!when_words(ui, text, &due, date))
-        return;
+    if (!when_words(text, &due, date, err))
+        return false;
     snprintf(where, sizeof where, "until %s", date);
     ui_remember(ui, "snooze", text);
     ui_act(ui, &(struct action){.how = ACT_SNOOZE, .verb = "snoozed", .where = where, .hide = true, .due = due});
+    return true;
 }
 
 /* What is put aside leaves a list of inbox mail alone. */
@@ -50,19 +47,16 @@ static bool shows_inbox(struct ui *ui)
     return l->source == LIST_INBOXES || (item && item->role == BOX_INBOX);
 }
 
-static void remind_by(struct ui *ui, void *arg, const char *text)
+static bool remind_by(struct ui *ui, const char *text, struct err *err)
 {
     int64_t due;
     char where[80], date[40];
-    (void)arg;
-    if (!text || !*text)
-        return;
     if (!strcmp(text, "off")) {
         ui_act(ui, &(struct action){.how = ACT_REMIND, .verb = "no longer waiting for an answer to"});
-        return;
+        return true;
     }
-    if (!when_words(ui, text, &due, date))
-        return;
+    if (!when_words(text, &due, date, err))
+        return false;
     snprintf(where, sizeof where, "until %s", date);
     ui_remember(ui, "remind", text);
     ui_act(ui, &(struct action){.how = ACT_REMIND,
@@ -70,32 +64,53 @@ static void remind_by(struct ui *ui, void *arg, const char *text)
                                 .where = where,
                                 .hide = shows_inbox(ui),
                                 .due = due});
+    return true;
 }
 
-static void ask_when(struct ui *ui, const struct cmd_args *args, const char *label, prompt_fn *then)
+typedef bool until_fn(struct ui *, const char *text, struct err *);
+
+static void typed_when(struct ui *ui, until_fn *then, const char *text)
+{
+    struct err err = ERR_INIT;
+    if (text && *text && !then(ui, text, &err))
+        ui_note(ui, NOTE_ERROR, "%s", err.text);
+}
+
+static void snooze_typed(struct ui *ui, void *arg, const char *text)
+{
+    (void)arg;
+    typed_when(ui, snooze_until, text);
+}
+
+static void remind_typed(struct ui *ui, void *arg, const char *text)
+{
+    (void)arg;
+    typed_when(ui, remind_by, text);
+}
+
+static bool for_words(struct ui *ui, const struct cmd_args *args, until_fn *then, struct err *err)
 {
     struct buf words = BUF_INIT(200);
-    if (!args->n) {
-        ui_ask(ui, label, "", ARG_WHEN, true, NULL, then, NULL, NULL);
-        return;
-    }
     for (size_t i = 0; i < args->n; i++)
         buf_addf(&words, "%s%s", i ? " " : "", args->words[i]);
-    then(ui, NULL, buf_z(&words));
+    bool ok = then(ui, buf_z(&words), err);
     buf_fini(&words);
+    return ok;
 }
 
 bool run_snooze(void *context, const struct cmd_args *args, struct err *err)
 {
-    (void)err;
-    ask_when(context, args, "snooze until: ", snooze_until);
+    if (args->n)
+        return for_words(context, args, snooze_until, err);
+    ui_ask(context, "snooze until: ", "", ARG_WHEN, true, NULL, snooze_typed, NULL, NULL);
     return true;
 }
 
 bool run_remind(void *context, const struct cmd_args *args, struct err *err)
 {
-    (void)err;
-    ask_when(context, args, "remind if no answer by: ", remind_by);
+    if (args->n)
+        return for_words(context, args, remind_by, err);
+    ui_ask(context, "remind if no answer by: ", "", ARG_WHEN, true, NULL, remind_typed, NULL, NULL);
     return true;
 }
 

@@ -92,10 +92,10 @@ static void test_pick_tags(void **state)
             fake_accounts[a].rows[i].tags = "";
     fake_type(&f, "C-t");
     assert_true(on_screen("there is none yet: type the first one"));
-    fake_type(&f, "n e w");
+    fake_type(&f, "l a t e");
     assert_true(on_screen("a new one: Enter puts it on"));
     fake_type(&f, "Enter");
-    last_tags("+new", 1);
+    last_tags("+late", 1);
     fake_close(&f);
 }
 
