@@ -22,7 +22,15 @@ class Terminal:
         self.pid = int(self.tmux("display-message", "-p", "#{pane_pid}"))
 
     def tmux(self, *args, env=None, check=True):
-        result = subprocess.run(("tmux", "-S", self.socket) + args, env=env, capture_output=True, text=True, check=False)
+        """What it prints. A client of tmux that was never answered was seen once; what asks only is asked again, and else it is told which."""
+        command, asks = ("tmux", "-S", self.socket) + args, args[0] in ("capture-pane", "display-message")
+        for last in (False, True):
+            try:
+                result = subprocess.run(command, env=env, capture_output=True, text=True, check=False, timeout=60)
+                break
+            except subprocess.TimeoutExpired as e:
+                if last or not asks:
+                    raise AssertionError("tmux did not answer: %s" % (args,)) from e
         if check and result.returncode:
             raise RuntimeError("tmux %s: %s" % (args, result.stderr))
         return result.stdout
