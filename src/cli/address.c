@@ -95,7 +95,9 @@ static void import_one(struct importing *m, struct str name, struct str value)
     } else if (is_known(m->conf, n)) {
         m->known++;
     } else if (conf_alias_set(m->conf, n, v, &err)) {
-        buf_addf(&m->lines, "alias %s ", n);
+        buf_addz(&m->lines, "alias ");
+        line_quote(name, &m->lines);
+        buf_addc(&m->lines, ' ');
         line_quote(value, &m->lines);
         buf_addc(&m->lines, '\n');
         m->added++;

@@ -55,7 +55,9 @@ static bool is_of(struct str physical, const char *name)
 
 static void alias_line(const char *name, const char *value, struct buf *out)
 {
-    buf_addf(out, "alias %s ", name);
+    buf_addz(out, "alias ");
+    line_quote(str_z(name), out);
+    buf_addc(out, ' ');
     line_quote(str_z(value), out);
     buf_addc(out, '\n');
 }

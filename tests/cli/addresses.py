@@ -42,8 +42,8 @@ def test_shell():
         abook = os.path.join(root, "addressbook")
         with open(abook, "w") as f:
             f.write("# abook addressbook file\n\n[format]\nprogram=abook\nversion=0.6.1\n\n[0]\nname=Carol C. Example\n"
-                    "email=carol@example.org,c@example.org\n\n[1]\nname=Dave\nemail=dave@example.org\nnick=dd\n\n[2]\nname=None\n")
-        contains(me.command("address", "import", abook), "2 aliases added")
+                    "email=carol@example.org,c@example.org\n\n[1]\nname=Dave\nemail=dave@example.org\nnick=dd\n\n[7]\nname=Pat O'Brien\nemail=pat@example.org\nnick=o'pat\n\n[2]\nname=None\n")
+        contains(me.command("address", "import", abook), "3 aliases added")
         with open(aliases) as f:
             now = f.read()
         assert now.startswith(text), now

@@ -385,6 +385,25 @@ static void test_alias(void **state)
     assert_string_equal(f.conf->aliases[0].value, "Alice Example <sender@example.org>");
     assert_false(ui_run(f.ui, "add-alias a@b c@example.org")); /* no name */
     assert_int_equal(f.conf->naliases, 1);
+    static const char *const odd[] = {"o'brien", "#x", ";", "a\\", "'"}; /* the file can be read, whatever they are called */
+    for (size_t i = 0; i < COUNT(odd); i++) {
+        struct buf add = BUF_INIT(200);
+        buf_addz(&add, "add-alias ");
+        line_quote(str_z(odd[i]), &add);
+        buf_addz(&add, " c@example.org");
+        assert_true(ui_run(f.ui, buf_z(&add)));
+        assert_true(ui_run(f.ui, buf_z(&add))); /* once more: it is the same line */
+        buf_fini(&add);
+    }
+    snprintf(line, sizeof line, "source %s", path);
+    assert_true(ui_run(f.ui, line));
+    assert_int_equal(f.conf->naliases, 2 + COUNT(odd));
+    buf_reset(&text);
+    assert_true(fs_read(path, 10000, &text, &err));
+    size_t lines = 0;
+    for (size_t i = 0; i < text.n; i++)
+        lines += text.p[i] == '\n';
+    assert_int_equal(lines, 3 + COUNT(odd));
     buf_fini(&text);
     fake_close(&f);
 }
