@@ -207,7 +207,7 @@ bool search_servers(const struct cli *cli, const struct question *q, struct chan
         any = true;
         a.waits++;
         ok = SEND(client->chan, -1, err, SERVER_SEARCH, .req = (uint32_t)i + 1, .account = str_z(acct->name),
-                  .query = str_z(q->query));
+                  .query = str_z(q->query), .fuzzy = cli->conf->server_fuzzy);
     }
     if (ok && !any)
         ok = err_set(err, ERR_USAGE, "no account here has a server that can be asked: all mail is on this machine");

@@ -109,7 +109,8 @@ static bool open_box(struct session *s, const struct m_STEP_SEARCH *q, struct er
     uint8_t resync;
     struct box *b = box_put(s, q->box, q->name);
     b->readonly = true; /* only looking: no \Recent is taken from anybody */
-    if (s->selected != q->box && !select_box(s, b, 0, 0, &resync, err))
+    /* also where it is open since an earlier search: what came meanwhile is above the UIDNEXT of then */
+    if (!select_box(s, b, 0, 0, &resync, err))
         return false;
     b = box_find(s, q->box);
     if (b)

@@ -27,9 +27,15 @@ static void put_string(struct maker *m, struct str s)
     buf_addc(&m->keys, IMAP_QUERY_CLOSE);
 }
 
+/* What is similar beside what is equal: a server has similar words of what it has indexed alone. */
 static void put_text_key(struct maker *m, const char *key, struct str value)
 {
-    buf_addf(&m->keys, "%s%s ", m->to->fuzzy ? "FUZZY " : "", key);
+    if (m->to->fuzzy) {
+        buf_addf(&m->keys, "OR FUZZY %s ", key);
+        put_string(m, value);
+        buf_addc(&m->keys, ' ');
+    }
+    buf_addf(&m->keys, "%s ", key);
     put_string(m, value);
 }
 

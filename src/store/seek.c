@@ -26,7 +26,8 @@ struct seek {
     uint64_t client;
     uint32_t req;
     char *query;
-    uint64_t *boxes; /* first the one on the screen */
+    uint64_t first;  /* the mailbox on the screen; 0: none */
+    uint64_t *boxes; /* it comes first */
     size_t nboxes, at;
     /* the mailbox that is asked now */
     uint64_t box;
@@ -208,10 +209,10 @@ static bool box_serves(struct acct *a, size_t i)
     const struct box *b = &a->boxes[i];
     struct imap_query q;
     struct err err = ERR_INIT;
-    bool first = s->at == 1 && !s->asked, covered = false;
+    bool first = s->first && a->plan[i].id == s->first, covered = false;
     ptrdiff_t all = box_role(a, BOX_ALL);
     if (all >= 0 && selectable(&a->boxes[all]))
-        covered = (size_t)all != i && !(first && s->boxes[0] == a->plan[i].id);
+        covered = (size_t)all != i && !first;
     bool ok = make_query(a, b, &q, &err) && !q.never && !q.nothing && ((!covered && !aside(b)) || q.here || first);
     if (!s->left.n && q.left.n)
         buf_adds(&s->left, buf_str(&q.left));
@@ -347,8 +348,8 @@ static void on_open(struct acct *a, const struct m_BOX_OPEN *o)
     if (i < 0 || !o->uidvalidity)
         return;
     if (!a->boxes[i].uidvalidity) { /* never opened */
-        if (!db_box_open(a->db, o->box, o->uidvalidity, o->uidnext, o->exists, o->readonly, o->keywords_ok,
-                         o->keywords, &dropped, &err))
+        if (!db_box_open(a->db, o->box, o->uidvalidity, o->uidnext, o->exists, o->readonly, o->keywords_ok, o->keywords,
+                         &dropped, &err))
             acct_db_error(a, &err);
         box_refresh(a, (size_t)i);
     }
@@ -614,6 +615,7 @@ void seek_ask(struct acct *a, uint64_t client, const struct m_SERVER_SEARCH *m)
     buf_reset(&s->wider);
     buf_reset(&s->rest);
     s->trouble = ERR_INIT;
+    s->first = m->box;
     boxes_choose(a, m->box, m->only);
     at_tell(a);
     timer_set(a, 0);

@@ -149,5 +149,10 @@ class Server(Outside):
             stdin=subprocess.DEVNULL, stdout=open(os.path.join(self.dir, "stdout"), "w"), stderr=subprocess.STDOUT)
         self.wait_for("imap", "imaps", "lmtp")
 
+    def index(self, user):
+        """What FUZZY finds is what squatter has indexed."""
+        subprocess.run([os.path.join(self.bin, "squatter"), "-C", os.path.join(self.dir, "imapd.conf"), "-u", user], check=True, capture_output=True,
+                       user="mail" if os.geteuid() == 0 else None, env=dict(os.environ, LD_LIBRARY_PATH=os.path.join(self.lib, LIB)))
+
     def close(self):
         self.stop()

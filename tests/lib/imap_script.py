@@ -562,7 +562,7 @@ class Server(Dialogue):
         if wanted is None:
             return "* SEARCH %s\r\n" % " ".join(map(str, hits))
         out = "* ESEARCH (TAG \"{tag}\")%s" % (" UID" if uid else "")
-        out += " ALL %s" % a_set(hits) if hits and wanted in ("()", "(ALL)") else ""
+        out += " ALL %s" % a_set(hits) if hits and (wanted == "()" or "ALL" in wanted) else ""
         return out + (" COUNT %d" % len(hits) if "COUNT" in wanted else "") + "\r\n"
 
     def do_append(self, conn, rest):

@@ -43,7 +43,7 @@ class User:
             text = ("account work %s://%s@localhost:%d\nset -a work tls-ca-file %s\nset -a work password-file %s\n"
                     'set -a work from "Bob Example <%s@example.org>"\nset -a work send smtps://%s@localhost:%d\n'
                     % (protocol, user, port or server.info[protocol], server.info["ca"], self.password, user, user,
-                       server.info["submissions"]))
+                       server.info.get("submissions", 9)))
         self.write_rc(text + lines)
         self.env = {"HOME": os.path.join(root, "home"), "XDG_RUNTIME_DIR": os.path.join(root, "run"),
                     "XDG_CONFIG_HOME": os.path.join(root, "home", ".config"),

@@ -185,20 +185,26 @@ def test_gmail():
 
 
 def test_similar_words():
-    """FUZZY of a real Cyrus: asked with option server-fuzzy alone."""
+    """FUZZY of a real Cyrus, by the stem: asked with option server-fuzzy alone; what its index does not have yet is found as it is written."""
     with tap.directory() as base:
-        server = cyrus.Server(os.path.join(base, "server"))
+        where = os.path.join(base, "server")
+        server = cyrus.Server(where, extra="search_engine: xapian\ndefaultsearchtier: t1\nt1searchpartition-default: %s/mail\nconversations: 1" % where)
         line = rig.Line(server.info)
         try:
-            server.append("bob", "INBOX", [mail(1, "about zebras\n"), mail(2, "nothing\n")])
+            server.append("bob", "INBOX", [mail(1, "about running zebras\n"), mail(2, "nothing\n")])
+            server.index("bob")
+            server.append("bob", "INBOX", [mail(3, "to run\n")])
             bob = User(os.path.join(base, "bob"), server, port=line.port, lines="set -a work cache headers\n")
             bob.command("fetch")
-            equal(bob.command("search", "--format=ids", "--server", "zebras").split("\t")[0], "letter1@example.org")
+
+            def found(query):
+                return sorted(bob.command("search", "--format=ids", "--server", query).replace("\tserver", "").split())
+            equal(found("runs"), [])
+            equal(found("run"), ["letter1@example.org", "letter3@example.org"])
             equal([c for c in line.asked("UID SEARCH") if "FUZZY" in c], [])
             bob.write_rc(open(bob.rc).read() + "set server-fuzzy yes\n")
-            done = bob.run("search", "--format=ids", "--server", "zebras")
-            equal(done.returncode, 0, done.stderr)
-            equal(done.stdout.split("\t")[0], "letter1@example.org")
+            equal(found("runs"), ["letter1@example.org"], "the same stem")
+            equal(found("run"), ["letter1@example.org", "letter3@example.org"])
             contains(line.asked("UID SEARCH")[-1], "FUZZY")
         finally:
             line.close()

@@ -270,8 +270,8 @@ static void servers_of_their_own(void **state)
     CHECK(gmail, &to);
     to = plain();
     to.fuzzy = true;
-    static const struct pair fuzzy[] = {{"budgte", "FUZZY TEXT \"budgte\""},
-                                        {"s:x is:unread", "FUZZY SUBJECT \"x\" UNSEEN"},
+    static const struct pair fuzzy[] = {{"budgte", "OR FUZZY TEXT \"budgte\" TEXT \"budgte\""},
+                                        {"s:x is:unread", "OR FUZZY SUBJECT \"x\" SUBJECT \"x\" UNSEEN"},
                                         {"id:a@b", "HEADER MESSAGE-ID \"<a@b>\""}};
     CHECK(fuzzy, &to);
     to = plain();
