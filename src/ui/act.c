@@ -4,9 +4,17 @@
 
 #include "mail/tag.h"
 
-enum { IDS_PER_INTENT = 4000, SHOWN_MAX = 5000, ALL_LOOKED_AT = 2000 };
+enum { IDS_PER_INTENT = 4000, PARTS_MAX = 4, SHOWN_MAX = 5000, ALL_LOOKED_AT = 2000 };
 
+/* One action. Some parts are under way at once; what is more than these goes as they are answered, and is a job. */
 struct batch {
+    struct batch *next; /* of the ui */
+    struct refs refs;
+    size_t at; /* the next that is to be sent */
+    bool stopped;
+    struct action action;
+    char *arg;
+    unsigned undo_steps;                /* of the ui, when it began */
     char verb[64], where[120], to[120]; /* "marked", " as spam"; where it is then, " to Archive" */
     unsigned waiting, intents, before;
     uint32_t done;
@@ -29,17 +37,39 @@ void ui_undo_step(struct ui *ui, unsigned steps, bool once)
     ui->nredo = 0;
 }
 
+/* What was done while a long one was under way is one step with it: the store takes back what came last. */
+static unsigned steps_since(struct ui *ui, const struct batch *b)
+{
+    unsigned steps = 0, n = ui->undo_steps - b->undo_steps;
+    if (b->refs.n <= (size_t)IDS_PER_INTENT * PARTS_MAX)
+        return 0;
+    for (; n > 0 && ui->nundo > 0 && !(ui->undo_groups[ui->nundo - 1] & (ONCE | UNDO_ALIAS | UNDO_RULE)); n--)
+        steps += ui->undo_groups[--ui->nundo];
+    return steps;
+}
+
 static void batch_end(struct ui *ui, struct batch *b)
 {
+    char left[80] = "";
+    if (b->stopped && b->at < b->refs.n)
+        snprintf(left, sizeof left, " · stopped, %zu were left as they are", b->refs.n - b->at);
     if (!b->quiet && b->done)
-        ui_note(ui, NOTE_INFO, "%s %u message%s%s%s · %s undo", b->verb, b->done, b->done == 1 ? "" : "s", b->where,
-                b->to, ui_key_of(ui, "undo"));
+        ui_note(ui, NOTE_INFO, "%s %u message%s%s%s%s · %s undo", b->verb, b->done, b->done == 1 ? "" : "s", b->where,
+                b->to, left, ui_key_of(ui, "undo"));
     if (!b->quiet && !b->done && !b->refused)
-        ui_note(ui, NOTE_INFO, "nothing to change");
+        ui_note(ui, NOTE_INFO, "nothing to change%s", left);
     if (b->intents + b->before && !b->quiet)
-        ui_undo_step(ui, b->intents + b->before, b->before > 0);
+        ui_undo_step(ui, b->intents + b->before + steps_since(ui, b), b->before > 0);
+    struct batch **at = &ui_extra(ui)->batches;
+    while (*at != b)
+        at = &(*at)->next;
+    *at = b->next;
+    refs_fini(&b->refs);
+    free(b->arg);
     free(b);
 }
+
+static void batch_go(struct ui *ui, struct batch *b);
 
 static void on_answer(struct ui *ui, void *arg, const struct msg *m)
 {
@@ -55,12 +85,12 @@ static void on_answer(struct ui *ui, void *arg, const struct msg *m)
         b->refused = true;
         ui_note(ui, NOTE_ERROR, "not %s%s: %.*s", b->verb, b->where, STR_FMT(m->u.REFUSED.text));
     } else if (!m) {
-        b->refused = true;
+        b->refused = b->stopped = true;
         ui_note(ui, NOTE_ERROR, "the store ended before it answered: look whether it was %s%s", b->verb, b->where);
     }
     free(part);
-    if (--b->waiting == 0)
-        batch_end(ui, b);
+    b->waiting--;
+    batch_go(ui, b);
 }
 
 static bool send_part(struct ui *ui, struct batch *b, const struct action *a, unsigned account, struct buf *ids,
@@ -104,6 +134,24 @@ static bool send_part(struct ui *ui, struct batch *b, const struct action *a, un
     return true;
 }
 
+static void batch_go(struct ui *ui, struct batch *b)
+{
+    const struct ref *refs = b->refs.list;
+    while (b->waiting < PARTS_MAX && b->at < b->refs.n && !b->stopped) {
+        struct buf ids = BUF_INIT(8 * IDS_PER_INTENT + 8);
+        size_t from = b->at, at = from;
+        while (at < b->refs.n && at - from < IDS_PER_INTENT && refs[at].account == refs[from].account)
+            ipc_ids_add(&ids, refs[at++].id);
+        if (send_part(ui, b, &b->action, refs[from].account, &ids, refs + from, at - from))
+            b->at = at;
+        else
+            b->refused = b->stopped = true;
+        buf_fini(&ids);
+    }
+    if (!b->waiting)
+        batch_end(ui, b);
+}
+
 /* The mailbox that archived mail of an account goes to: what the account calls that, else all its mail. */
 static const struct box_item *archive_of(const struct ui *ui, unsigned account)
 {
@@ -134,25 +182,45 @@ void ui_act_on(struct ui *ui, const struct ref *refs, size_t n, const struct act
         act_across(ui, refs, n, a);
         return;
     }
-    struct batch *b = mem_new(sizeof *b);
-    *b = (struct batch){.quiet = quiet, .waiting = 1, .before = a->steps};
+    struct batch *b = mem_new(sizeof *b), **last = &ui_extra(ui)->batches;
+    *b = (struct batch){.quiet = quiet, .before = a->steps, .undo_steps = ui->undo_steps, .action = *a};
+    b->refs.list = mem_array(n, sizeof *refs);
+    memcpy(b->refs.list, refs, n * sizeof *refs);
+    b->refs.n = b->refs.cap = n;
+    if (a->arg)
+        b->action.arg = b->arg = mem_dup_z(a->arg);
+    while (*last)
+        last = &(*last)->next;
+    *last = b;
     snprintf(b->verb, sizeof b->verb, "%s", a->verb);
     snprintf(b->where, sizeof b->where, "%s%s", a->where ? " " : "", a->where ? a->where : "");
     /* the references come sorted by account */
     const struct box_item *archive = a->kind == INTENT_ARCHIVE ? archive_of(ui, refs[0].account) : NULL;
     if (archive && refs[0].account == refs[n - 1].account)
         snprintf(b->to, sizeof b->to, " to %.100s", archive->path);
-    for (size_t at = 0; at < n;) {
-        struct buf ids = BUF_INIT(8 * IDS_PER_INTENT + 8);
-        size_t from = at;
-        while (at < n && at - from < IDS_PER_INTENT && refs[at].account == refs[from].account)
-            ipc_ids_add(&ids, refs[at++].id);
-        send_part(ui, b, a, refs[from].account, &ids, refs + from, at - from);
-        buf_fini(&ids);
-    }
     ui_lists_stale(ui);
-    if (--b->waiting == 0)
-        free(b);
+    batch_go(ui, b);
+}
+
+/* ---- long ones ---- */
+bool batches_next(const struct ui *ui, const struct batch **at, struct buf *words)
+{
+    const struct batch *b = *at ? (*at)->next : ui_extra(ui)->batches;
+    while (b && (b->at == b->refs.n || b->stopped))
+        b = b->next;
+    *at = b;
+    if (b)
+        buf_addf(words, "%s%s: %zu of %zu messages", b->verb, b->where, b->at, b->refs.n);
+    return b != NULL;
+}
+
+bool batches_stop(struct ui *ui, const struct batch *which)
+{
+    bool any = false;
+    for (struct batch *b = ui_extra(ui)->batches; b; b = b->next)
+        if ((!which || b == which) && b->at < b->refs.n && !b->stopped)
+            any = b->stopped = true;
+    return any;
 }
 
 /* ---- where the cursor goes (option auto-advance) ---- */
@@ -537,6 +605,10 @@ static bool undo_times(struct ui *ui, bool redo, struct err *err)
     bool ok = true;
     if (!ui_online(ui))
         return true;
+    if (batches_stop(ui, NULL)) { /* what it has done is one step when it has ended */
+        ui_note(ui, NOTE_INFO, "stopped; the same key again takes back what was done");
+        return true;
+    }
     for (unsigned i = 0; ok && i < MIN(ui_times(ui), (unsigned)COUNT(ui->undo_groups)); i++)
         ok = undo(ui, redo, err);
     return ok;

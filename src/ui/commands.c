@@ -336,7 +336,7 @@ bool run_cancel(void *context, const struct cmd_args *args, struct err *err)
     } else if (ui->search) {
         ui_search_end(ui);
         ui_note(ui, NOTE_INFO, "search stopped");
-    } else if (remote_stop(ui)) {
+    } else if (remote_stop(ui) || batches_stop(ui, NULL)) {
         ;
     } else if (ui->fetching) {
         struct err ignored = ERR_INIT;

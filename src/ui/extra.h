@@ -38,6 +38,13 @@ int64_t ui_load_since(const struct ui *);               /* where there is one */
 typedef void part_fn(struct ui *, void *arg, int fd);
 void ui_part(struct ui *, struct helper *viewer, uint32_t part, bool signed_bytes, part_fn *, void *arg);
 
+/* ---- act.c: actions on more messages than go to the store at once ---- */
+struct batch;
+/* The next of those that still have some to send, from NULL on, with what is said of it; false: there is none. */
+bool batches_next(const struct ui *, const struct batch **at, struct buf *words);
+/* What is not sent yet of it, of all of them with NULL, is left as it is; false: nothing was. */
+bool batches_stop(struct ui *, const struct batch *);
+
 /* ---- transfer.c: mail to another account ---- */
 /* One after the other each is had whole and saved there; those to be moved go to Trash when they are. `refs` is the
  * callee's. */
@@ -160,6 +167,7 @@ struct extra {
     struct crypto *crypto;
     struct transfer *transfer;
     struct remote *remote;
+    struct batch *batches;             /* act.c: actions that have not ended */
     void (*asked_server)(struct ui *); /* what Enter does at the prompt of a search beside the search; NULL */
     struct alias_log *aliases;
     struct list_menu *listmenu;

@@ -9,6 +9,7 @@ enum job_kind {
     JOB_SEARCH,
     JOB_MAIL,
     JOB_TRANSFER,
+    JOB_ACTION,
     JOB_SERVER,
     JOB_PASS,
     JOB_CONNECT,
@@ -254,6 +255,8 @@ static void fill(struct ui *ui)
         ui_transfer_words(ui, &w);
         add_job(ui, JOB_TRANSFER, 0, 0, "", &w);
     }
+    for (const struct batch *b = NULL; batches_next(ui, &b, &w);)
+        add_job(ui, JOB_ACTION, 0, (uint64_t)(uintptr_t)b, "", &w);
     if (remote_runs(ui)) {
         remote_words(ui, &w);
         add_job(ui, JOB_SERVER, 0, 0, "", &w);
@@ -338,6 +341,9 @@ static void stop(struct ui *ui, const struct popup_row *at)
         break;
     case JOB_TRANSFER:
         ui_transfer_stop(ui);
+        break;
+    case JOB_ACTION:
+        batches_stop(ui, (const struct batch *)(uintptr_t)row.id); /* compared with those that there are */
         break;
     case JOB_PASS:
     case JOB_CONNECT:

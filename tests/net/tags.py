@@ -106,6 +106,28 @@ def test_the_later_change_holds_and_is_told():
         tap.equal(flags_at(r, "INBOX")["number 1"], {"y", "z"})
 
 
+def test_the_opposite_of_another_device_is_told():
+    """It takes a tag off that is taken off and set anew here while the line is away: what waits comes last, which is said once."""
+    with world(count=2) as r, second(r) as s:
+        s.filled("INBOX", 2)
+        one, = ids(r, 1)
+        r.intent(TAGS, [one], arg="+x")
+        r.settled()
+        there = ids(s, 1)[0]
+        s.until("it is there", lambda: tags(s, there) == ["x"])
+        offline(r)
+        r.intent(TAGS, [one], arg="-x")
+        r.intent(TAGS, [one], arg="+x")
+        s.intent(TAGS, [there], arg="-x")
+        s.settled()
+        r.line.up()
+        r.settled()
+        s.until("it is there again", lambda: tags(s, there) == ["x"])
+        tap.equal((tags(r, one), flags_at(r, "INBOX")["number 1"]), (["x"], {"x"}))
+        r.until("it is said", lambda: told(r, "another device took off the tag x"))
+        tap.equal(len(told(r, "another device")), 1, r.notes)
+
+
 def test_a_tag_that_is_set_while_the_line_is_away():
     with world(count=2) as r:
         one, two = ids(r, 1, 2)

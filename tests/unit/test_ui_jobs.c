@@ -101,6 +101,52 @@ static void test_the_cursor_stays_on_its_job(void **state)
     fake_close(&f);
 }
 
+/* More messages than go to the store at once: the rest goes as these are answered, and can be left. */
+static void act_on_many(void)
+{
+    enum { N = 20000 };
+    struct ref *refs = mem_array(N, sizeof *refs);
+    for (unsigned i = 0; i < N; i++)
+        refs[i] = (struct ref){0, i + 1};
+    ui_act_on(f.ui, refs, N, &(struct action){.kind = INTENT_TAGS, .verb = "tagged", .where = "+done", .arg = "+done"},
+              false);
+    free(refs);
+}
+
+static void test_a_long_action(void **state)
+{
+    (void)state;
+    fake_mails();
+    fake_open(&f, 24, 100, NULL);
+    unsigned before = fake_intents();
+    act_on_many();
+    fake_settle(&f);
+    assert_int_equal(fake_intents(), before + 5);
+    assert_true(on_screen("tagged 20000 messages +done"));
+    assert_int_equal(f.ui->nundo, 1);
+    assert_int_equal(f.ui->undo_groups[0], 5);
+    act_on_many();
+    assert_true(ui_run(f.ui, "jobs"));
+    assert_true(on_screen("tagged +done: 16000 of 20000 messages"));
+    fake_type(&f, "d");
+    assert_int_equal(fake_intents(), before + 5 + 4);
+    fake_type(&f, "q");
+    assert_true(on_screen("tagged 16000 messages +done · stopped, 4000 were left as they are"));
+    assert_int_equal(f.ui->undo_groups[1], 4);
+    /* undo stops it first; what was done meanwhile is one step with it */
+    act_on_many();
+    assert_true(ui_run(f.ui, "undo"));
+    fake_settle(&f);
+    assert_true(on_screen("stopped, 4000 were left"));
+    assert_int_equal(f.ui->nundo, 3);
+    act_on_many();
+    ui_undo_step(f.ui, 2, false);
+    fake_settle(&f);
+    assert_int_equal(f.ui->nundo, 4);
+    assert_int_equal(f.ui->undo_groups[3], 7);
+    fake_close(&f);
+}
+
 /* What `tuimail export` or `import` is at, beside the screen. */
 static void test_jobs_of_other_clients(void **state)
 {
@@ -195,6 +241,7 @@ int main(void)
         cmocka_unit_test(test_one_is_stopped_and_the_others_go_on),
         cmocka_unit_test(test_the_cursor_stays_on_its_job),
         cmocka_unit_test(test_jobs_of_other_clients),
+        cmocka_unit_test(test_a_long_action),
         cmocka_unit_test(test_nothing_is_a_job),
         cmocka_unit_test(test_pictures),
         cmocka_unit_test(test_how_fast),
