@@ -260,6 +260,27 @@ static bool dump_values(struct buf *out, unsigned format, struct err *err)
     return true;
 }
 
+/* For those whose text says all there is to say to who meets them. */
+static const char *error_help(enum err_kind kind)
+{
+    static const struct {
+        enum err_kind kind;
+        const char *help;
+    } rows[] = {
+        {ERR_CANCELED, "It was stopped, by a key or a signal. What was done stays; the same command does the rest."},
+        {ERR_SERVER_NO, "The server refused just this; its own words are in the text. The rest goes on."},
+        {ERR_NOT_UNDOABLE, "The text says why: it was done too long ago, is final, or was changed since."},
+        {ERR_PARSE, "What was read is not of the format that it should be; the text names the place."},
+        {ERR_NO_MAILDIR, "The path is there and is no Maildir; the text says what is missing."},
+        {ERR_STORE, "The state is damaged or cannot be used; the text names the file and what to do with it."},
+        {ERR_NO_SCREEN, "No tuimail runs in a terminal that could do it: start one, or name its session."},
+    };
+    for (size_t i = 0; i < COUNT(rows); i++)
+        if (rows[i].kind == kind)
+            return rows[i].help;
+    return err_hint(kind);
+}
+
 static bool dump_errors(struct buf *out, unsigned format, struct err *err)
 {
     (void)err;
@@ -274,7 +295,7 @@ static bool dump_errors(struct buf *out, unsigned format, struct err *err)
             buf_addf(out, ".TP\n.B %d\n", err_exit(kind));
             roff(out, err_name(kind));
             buf_addz(out, ". ");
-            roff(out, err_hint(kind));
+            roff(out, error_help(kind));
             buf_addc(out, '\n');
         }
     }

@@ -58,7 +58,14 @@ static void put_actions(struct buf *out, const char *folder, const char *tags, b
         buf_addz(out, "nothing");
 }
 
-/* The places of the rules that led to an effect, in their order. */
+/* The part of "FILE:LINE" before the line, and its colon. */
+static size_t file_of(const char *place)
+{
+    const char *colon = strrchr(place, ':');
+    return colon ? (size_t)(colon + 1 - place) : 0;
+}
+
+/* The places of the rules that led to an effect, in their order: "tuimailrc:3, 7, more:2". */
 static void put_places(struct buf *out, const struct rule_effects *all, size_t effect)
 {
     size_t n = 0, at = effect;
@@ -68,8 +75,10 @@ static void put_places(struct buf *out, const struct rule_effects *all, size_t e
     for (at = effect; at; at = all->list[at].from)
         places[--n] = all->list[at].last->defined_in;
     for (size_t i = 0; places[i]; i++) {
+        size_t file = file_of(places[i]);
+        bool same = i && file == file_of(places[i - 1]) && strncmp(places[i], places[i - 1], file) == 0;
         buf_addz(out, i ? ", " : "");
-        out_text(out, str_z(places[i]));
+        out_text(out, str_z(places[i] + (same ? file : 0)));
     }
     free(places);
 }

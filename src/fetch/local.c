@@ -101,6 +101,8 @@ struct scan {
     struct reader reader;
     struct buf path;
     struct err err;
+    unsigned unreadable; /* files that could not be read, and why the first of them could not */
+    char unreadable_name[256], unreadable_why[200];
 };
 
 static bool file_row(struct scan *s, const struct maildir_file *file)
@@ -110,8 +112,10 @@ static bool file_row(struct scan *s, const struct maildir_file *file)
     bool read = fd >= 0 && row_send(s->f, &s->reader, s->box, fd, file, buf_str(&s->path), &err);
     if (fd >= 0)
         close(fd);
-    if (!read && !s->f->ended && err.kind != ERR_NO_MESSAGE) /* else it went meanwhile */
-        log_msg(LOG_WARN, "%s: a file was skipped: %s", s->f->account->name, err.text);
+    if (!read && !s->f->ended && err.kind != ERR_NO_MESSAGE && s->unreadable++ == 0) { /* else it went meanwhile */
+        snprintf(s->unreadable_name, sizeof s->unreadable_name, "%.*s", STR_FMT(file->unique));
+        snprintf(s->unreadable_why, sizeof s->unreadable_why, "%.190s", err.text);
+    }
     return !s->f->ended;
 }
 
@@ -125,10 +129,16 @@ static bool file_tell(struct scan *s, const struct maildir_file *file)
 
 static void scan_end(struct scan *s)
 {
-    unsigned odd = maildir_scan_odd(s->files);
-    if (odd)
-        log_msg(LOG_WARN, "%s: %u files in folder \"%s\" are no messages and were left alone", s->f->account->name, odd,
-                s->folder);
+    struct str name;
+    const char *why;
+    unsigned odd = maildir_scan_odd(s->files, &name, &why);
+    if (!odd && s->unreadable) {
+        name = str_z(s->unreadable_name);
+        why = s->unreadable_why;
+    }
+    if (s->err.kind == ERR_NONE)
+        FETCH_SEND(s->f, &s->err, MAILDIR_ODD, .box = s->box, .count = odd + s->unreadable, .name = name,
+                   .why = str_z(why));
     fetch_ends(s->f, s->step, &s->err);
     local_stop(s->f);
 }

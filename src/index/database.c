@@ -260,7 +260,9 @@ static bool open_fails(struct index *ix, notmuch_status_t status, char *message,
     err_take(err, status, message, "cannot open the search index");
     log_msg(LOG_WARN, "%s", err->text);
     if (no_room(place(ix)))
-        return err_set(err, ERR_DISK_FULL, "the search index has no room in %s: it goes on when there is some",
+        return err_set(err, ERR_DISK_FULL,
+                       "the search index has no room in %s: make some and it goes on by itself; mail comes and stays "
+                       "readable all the same",
                        place(ix));
     if (future) {
         err_set(err, ERR_INDEX,
@@ -369,7 +371,9 @@ bool index_lost(struct index *ix, struct err *err)
     remove_headfiles(ix);
     index_close(ix);
     if (full)
-        return err_set(err, ERR_DISK_FULL, "the search index has no room in %s: it goes on when there is some",
+        return err_set(err, ERR_DISK_FULL,
+                       "the search index has no room in %s: make some and it goes on by itself; mail comes and stays "
+                       "readable all the same",
                        place(ix));
     return set_aside(ix, err) && create(ix, "the index was damaged and is built again", err);
 }

@@ -402,7 +402,7 @@ int maildir_message(struct maildir *m, struct str folder, struct str unique, str
     int saved = errno;
     close(d);
     if (fd < 0) {
-        err_sys(err, saved == ENOENT ? ERR_NO_MESSAGE : err_from_errno(saved), saved, "cannot open a message of %s",
+        err_sys(err, saved == ENOENT ? ERR_NO_MESSAGE : err_from_errno(saved), saved, "cannot open %.100s of %s", name,
                 m->path);
         return -1;
     }

@@ -67,15 +67,17 @@ bool delivery_is(const struct delivery *, struct str unique, struct maildir_file
 /* False from the callback ends the scan (which then returns true). */
 typedef bool maildir_file_fn(void *arg, const struct maildir_file *);
 /* Every regular file of new/ and cur/, newest first by the time in its name (of 16 MB of names at once; what has no
- * time comes last); what is none, or cannot be a name, is skipped and counted in *odd_r (THREATS 114). Files that
- * vanish meanwhile are left out, those that others rename are not. The callback may use the Maildir. One listing and a
- * stat each. */
+ * time comes last); what is none, or cannot be a name, is skipped and, if not hidden, counted in *odd_r (THREATS 114).
+ * Files that vanish meanwhile are left out, those that others rename are not. The callback may use the Maildir. One
+ * listing and a stat each. */
 bool maildir_scan(struct maildir *, struct str folder, maildir_file_fn *, void *arg, unsigned *odd_r, struct err *);
 /* The same, file by file: the listing is made at once, each stat when its file is asked for. The file is borrowed until
  * the next call; false: that was the last. The Maildir must outlive it. NULL with *err. */
 struct maildir_scan *maildir_scan_open(struct maildir *, struct str folder, struct err *);
 bool maildir_scan_next(struct maildir_scan *, struct maildir_file *file_r);
-unsigned maildir_scan_odd(const struct maildir_scan *);
+/* So many were skipped that are no messages; of one of them the name (borrowed) and what it is. Hidden files are
+ * skipped and not counted: nobody takes them for mail. */
+unsigned maildir_scan_odd(const struct maildir_scan *, struct str *name_r, const char **why_r);
 void maildir_scan_close(struct maildir_scan **); /* NULL-safe */
 /* The names alone (what precedes the flags), in no order and without a look at the files. False: the callback's. */
 typedef bool maildir_name_fn(void *arg, struct str unique);

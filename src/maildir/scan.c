@@ -21,7 +21,9 @@ struct maildir_scan {
     struct buf names, path;
     struct listed *list;
     size_t n, at, cap;
-    unsigned odd;
+    unsigned odd; /* and one of them: */
+    char odd_name[256];
+    const char *odd_why;
     bool listed; /* both directories, to their end */
 };
 
@@ -43,6 +45,23 @@ static int newest_first(const void *a, const void *b)
     return (x->name > y->name) - (x->name < y->name);
 }
 
+static void odd(struct maildir_scan *s, const char *name, const char *why)
+{
+    if (s->odd++ == 0) {
+        snprintf(s->odd_name, sizeof s->odd_name, "%s", name);
+        s->odd_why = why;
+    }
+}
+
+static const char *kind_words(mode_t mode)
+{
+    return S_ISLNK(mode)    ? "a link"
+           : S_ISDIR(mode)  ? "a directory"
+           : S_ISFIFO(mode) ? "a FIFO"
+           : S_ISSOCK(mode) ? "a socket"
+                            : "a device";
+}
+
 /* One file; another program may have renamed it since it was listed. */
 static bool look(struct maildir_scan *s, const struct listed *l, struct maildir_file *f)
 {
@@ -60,7 +79,7 @@ static bool look(struct maildir_scan *s, const struct listed *l, struct maildir_
         name = now;
     }
     if (!S_ISREG(st.st_mode)) {
-        s->odd++;
+        odd(s, name, kind_words(st.st_mode));
         return false;
     }
     buf_reset(&s->path);
@@ -71,16 +90,18 @@ static bool look(struct maildir_scan *s, const struct listed *l, struct maildir_
     return true;
 }
 
-/* The next name of a directory that can be a message's; NULL at its end. */
-static const char *name_next(DIR *d, struct str *unique_r, unsigned *odd)
+/* The next name of a directory that can be a message's; NULL at its end. s: where others are counted, or NULL. */
+static const char *name_next(DIR *d, struct str *unique_r, struct maildir_scan *s)
 {
     uint32_t flags;
     for (struct dirent *e; (e = readdir(d));) {
-        if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
+        if (e->d_name[0] == '.')
             continue;
-        if (md_parse_name(e->d_name, unique_r, &flags) && unique_r->n <= 240)
+        bool named = md_parse_name(e->d_name, unique_r, &flags);
+        if (named && unique_r->n <= 240)
             return e->d_name;
-        ++*odd;
+        if (s)
+            odd(s, e->d_name, named ? "its name is too long" : "its name is none of a mail");
     }
     return NULL;
 }
@@ -90,7 +111,7 @@ static bool list_dir(struct maildir_scan *s, DIR *d, bool cur)
 {
     struct str unique;
     const char *name;
-    while (s->names.n + 256 <= NAMES_MAX && (name = name_next(d, &unique, &s->odd))) {
+    while (s->names.n + 256 <= NAMES_MAX && (name = name_next(d, &unique, s))) {
         if (s->n == s->cap)
             s->list = mem_resize(s->list, s->cap = s->cap ? s->cap * 2 : 256, sizeof *s->list);
         s->list[s->n++] = (struct listed){.at = time_of(name), .name = s->names.n, .cur = cur};
@@ -151,8 +172,10 @@ bool maildir_scan_next(struct maildir_scan *s, struct maildir_file *file_r)
     }
 }
 
-unsigned maildir_scan_odd(const struct maildir_scan *s)
+unsigned maildir_scan_odd(const struct maildir_scan *s, struct str *name_r, const char **why_r)
 {
+    *name_r = str_z(s->odd_name);
+    *why_r = s->odd_why ? s->odd_why : "";
     return s->odd;
 }
 
@@ -191,12 +214,11 @@ bool maildir_names(struct maildir *m, struct str folder, maildir_name_fn *fn, vo
 {
     static const char *const subs[] = {"new", "cur"};
     struct str unique;
-    unsigned odd = 0;
     for (size_t i = 0; i < COUNT(subs); i++) {
         DIR *d = open_dir(m, folder, subs[i], err);
         if (!d)
             return false;
-        while (name_next(d, &unique, &odd) && fn(arg, unique))
+        while (name_next(d, &unique, NULL) && fn(arg, unique))
             ;
         closedir(d);
     }

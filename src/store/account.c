@@ -245,6 +245,7 @@ static const struct {
     {MSG_MAILDIR_ROW, local_message, 0, 1, 1},
     {MSG_MAILDIR_GONE, local_message, 0, 1, 1},
     {MSG_MAILDIR_CHANGED, local_message, 0, 1, 1},
+    {MSG_MAILDIR_ODD, local_message, 0, 1, 1},
     {MSG_MAILDIR_MOVED, local_message, 0, 1, 1},
 };
 

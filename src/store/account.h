@@ -10,11 +10,9 @@
  * seek.c          what the server finds that is not here
  * account_open.c  bytes of messages for clients; account_rows.c  rows of lists with gaps
  * cache.c         bodies ahead of being read
- * account_pop.c   passes over a maildrop; account_pop_check.c  ids that do not say enough; account_pop_body.c  bodies of
- *                 headers; account_pop_show.c  how far it is
- * account_local.c  the account's Maildir
- * account_import.c  mails from archives
- * snooze.c, remind.c  mail that comes back at its time
+ * account_pop.c   passes over a maildrop; account_pop_check.c  ids that do not say enough; account_pop_body.c  bodies
+ * of headers; account_pop_show.c  how far it is account_local.c  the account's Maildir account_import.c  mails from
+ * archives snooze.c, remind.c  mail that comes back at its time
  *
  * Whatever a fetch program says is checked against this account: a step it was not given, a mailbox of another, a path
  * that climbs, a number out of range is a violation (acct_violation): the program is ended and started again with a
@@ -49,14 +47,16 @@ struct box {
     uint64_t modseq;
     uint8_t role;
     bool readonly, creating;
-    uint64_t modseq_seen; /* to be stored when nothing is left to compare */
-    unsigned tries;       /* failed steps in a row */
-    bool busy;            /* the server said: not now */
-    bool later;           /* to be opened, but not at once again */
-    bool scan;            /* a Maildir folder: to be gone through */
-    bool scanned;         /* it was; what it had without a row is being read */
-    bool same;            /* on this line its rows were told from other messages under their UIDs */
-    int64_t opened_at;    /* monotonic */
+    uint64_t modseq_seen;                 /* to be stored when nothing is left to compare */
+    unsigned tries;                       /* failed steps in a row */
+    bool busy;                            /* the server said: not now */
+    bool later;                           /* to be opened, but not at once again */
+    bool scan;                            /* a Maildir folder: to be gone through */
+    bool scanned;                         /* it was; what it had without a row is being read */
+    uint32_t odd;                         /* files there that are no mails, as told */
+    uint32_t unreadable, unreadable_told; /* that could not be read: in this scan, as told */
+    bool same;                            /* on this line its rows were told from other messages under their UIDs */
+    int64_t opened_at;                    /* monotonic */
 };
 
 enum deletes { DELETES_NEVER, DELETES_PURGED, DELETES_TRASH };
@@ -177,7 +177,8 @@ struct acct {
     /* the Maildir: the folders are to be listed, a step is under way */
     bool list_wanted, scanning;
     unsigned reading;
-    struct buf unread; /* files met that have no row: the mailbox's id, the name, a NUL */
+    char unreadable_why[200]; /* of the last mailbox with such files */
+    struct buf unread;        /* files met that have no row: the mailbox's id, the name, a NUL */
     size_t unread_at;
     struct err away; /* why it cannot be read now; acted upon after the burst */
     bool is_away;

@@ -39,11 +39,42 @@ bool local_name_ok(struct acct *a, struct str name, struct err *err)
 
 static void read_done(struct acct *a, struct step *s, enum err_kind kind, struct str text)
 {
-    (void)s;
     a->reading--;
     if (kind == ERR_NO_MESSAGE || kind == ERR_NONE || kind == ERR_CHANNEL)
         return;
-    log_msg(LOG_WARN, "%s: a file was skipped: %s", a->name, clean_line(text));
+    ptrdiff_t i = box_at(a, s->box);
+    if (i < 0 || a->boxes[i].unreadable++ >= a->boxes[i].unreadable_told)
+        log_msg(LOG_WARN, "%s: a file was skipped: %s", a->name, clean_line(text));
+    if (i >= 0 && a->boxes[i].unreadable == 1)
+        snprintf(a->unreadable_why, sizeof a->unreadable_why, "%s", clean_line(text));
+}
+
+/* What lies in a folder and cannot be shown is told of once, and when it becomes more. */
+static void odd_tell(struct acct *a, size_t i, const struct m_MAILDIR_ODD *o)
+{
+    bool more = o->count > a->boxes[i].odd;
+    char name[260];
+    a->boxes[i].odd = o->count;
+    if (!more)
+        return;
+    snprintf(name, sizeof name, "%s", clean_line(str_sub(o->name, 0, 40)));
+    acct_note(a, 1, ERR_NONE, "%u file%s in the folder of %s of %s %s: move %s out (%s: %s)", o->count,
+              o->count == 1 ? "" : "s", box_words(a, o->box), a->name, o->count == 1 ? "is no mail" : "are no mails",
+              o->count == 1 ? "it" : "them", name, clean_line(o->why));
+}
+
+static void unreadable_tell(struct acct *a, size_t i)
+{
+    struct box *b = &a->boxes[i];
+    if (b->unreadable > b->unreadable_told)
+        acct_note(a, 1, ERR_PERMISSION,
+                  "%u mail%s in the folder of %s of %s cannot be read (%s): give yourself the right to read %s, then "
+                  "they are listed",
+                  b->unreadable, b->unreadable == 1 ? "" : "s", box_words(a, a->plan[i].id), a->name, a->unreadable_why,
+                  b->unreadable == 1 ? "it" : "them");
+    if (b->scanned)
+        b->unreadable_told = b->unreadable;
+    b->unreadable = 0;
 }
 
 static void on_box(struct acct *a, const struct m_BOX *b)
@@ -159,6 +190,8 @@ static void reads_end(struct acct *a)
         struct err err = ERR_INIT;
         if (a->boxes[i].scanned && !a->boxes[i].scan && !db_box_filled(a->db, a->plan[i].id, &err))
             acct_db_error(a, &err);
+        if (a->boxes[i].scanned || a->boxes[i].unreadable)
+            unreadable_tell(a, i);
         a->boxes[i].scanned = false;
     }
 }
@@ -188,6 +221,8 @@ static struct said said_of(const struct msg *m)
         s.target = m->u.MAILDIR_MOVED.target;
         s.to = m->u.MAILDIR_MOVED.to;
         s.path = m->u.MAILDIR_MOVED.path;
+    } else if (m->kind == MSG_MAILDIR_ODD) {
+        s.box = m->u.MAILDIR_ODD.box;
     } else {
         s.box = m->u.MAILDIR_CHANGED.box;
     }
@@ -219,6 +254,8 @@ void local_message(struct acct *a, struct msg *m)
     }
     if (m->kind == MSG_MAILDIR_CHANGED)
         a->boxes[box].scan = true;
+    else if (m->kind == MSG_MAILDIR_ODD)
+        odd_tell(a, (size_t)box, &m->u.MAILDIR_ODD);
     else if (m->kind == MSG_MAILDIR_FILE)
         file_said(a, (size_t)box, &m->u.MAILDIR_FILE);
     else if (m->kind == MSG_MAILDIR_MOVED)

@@ -152,7 +152,8 @@ static void account_jobs(struct ui *ui, unsigned a)
         add_job(ui, JOB_AHEAD, a, 0, acct->name, &w);
     }
     if (acct->queued) {
-        buf_addf(&w, "%u change%s for the server · queue lists them", acct->queued, acct->queued == 1 ? "" : "s");
+        buf_addf(&w, "%u change%s %s · queue lists them", acct->queued, acct->queued == 1 ? "" : "s",
+                 acct->conf && acct->conf->in.proto == PROTO_MAILDIR ? "to be made in the Maildir" : "for the server");
         add_job(ui, JOB_CHANGES, a, 0, acct->name, &w);
     }
     struct mails mails = {ui, a};

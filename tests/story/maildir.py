@@ -95,7 +95,7 @@ def at_maildir(count=3, lines="", cols=100, rows=24, folders=(), before=None):
         os.makedirs(os.path.join(root, "bob"))
         bob = User(os.path.join(root, "bob"), account=False, lines="account work maildir:%s\n%s" % (md.root, lines))
         with bob.at_screen(cols=cols, rows=rows) as term:
-            term.wait(lambda screen: "work live" in screen and (not count or "1 of %d" % count in screen))
+            term.wait(lambda screen: ("work live" in screen or "no mails" in screen) and (not count or "1 of %d" % count in screen))
             yield md, term, bob
 
 
@@ -796,6 +796,30 @@ def test_not_to_be_written():
         term.keys("F")
         eventually("flagged", lambda: any(name.endswith(":2,F") for _, name in md.files()))
         same_rows(md, bob)
+
+
+def test_what_is_no_mail():
+    """THREATS 114: what lies among the mail and is none is told of once, with the folder and what to do; hidden files are not."""
+    def clutter(md):
+        at = os.path.join(md.root, "cur")
+        os.mkfifo(os.path.join(at, "1.fifo:2,"))
+        os.symlink("/etc/passwd", os.path.join(at, "2.link:2,S"))
+        os.mkdir(os.path.join(at, "3.directory:2,"))
+        for name in "4." + "x" * 249 + ":2,S", ".hidden":
+            open(os.path.join(at, name), "w").close()
+
+    with at_maildir(before=clutter, cols=160) as (md, term, bob):
+        said = "4 files in the folder of INBOX of work are no mails: move them out"
+        eventually("it is told", lambda: said in bob.logs())
+        term.command("messages")
+        term.wait(said)
+        term.keys("Escape")
+        md.add("one more")
+        term.wait("one more")
+        os.remove(os.path.join(md.root, "cur", "2.link:2,S"))
+        md.add("and one")
+        term.wait("and one")
+        equal(bob.logs().count("are no mails"), 1, "times it was told")
 
 
 def test_maildir_of_a_maildrop_is_away():

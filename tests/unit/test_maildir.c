@@ -367,7 +367,7 @@ static void test_foreign_rename(void **state)
     buf_fini(&p);
 }
 
-/* THREATS 114: FIFO, symlink, socket, directory, odd names: skipped, counted, no hang. */
+/* THREATS 114: FIFO, symlink, socket, directory, odd names: skipped, counted but for hidden ones, no hang. */
 static void test_odd_files(void **state)
 {
     struct fixture *f = *state;
@@ -385,7 +385,7 @@ static void test_odd_files(void **state)
     close(open(buf_z(&p), O_CREAT | O_WRONLY, 0600));
     struct seen s = scan(f, "", &odd);
     assert_int_equal(s.n, 1); /* a control character is no reason to lose a mail */
-    assert_int_equal(odd, 4);
+    assert_int_equal(odd, 3);
     assert_int_equal(maildir_message(f->m, STR(""), STR("fifo"), NULL, NULL, &f->err), -1);
     assert_int_equal(maildir_message(f->m, STR(""), STR("link"), NULL, NULL, &f->err), -1);
     assert_int_equal(maildir_message(f->m, STR(""), STR("../../etc/passwd"), NULL, NULL, &f->err), -1);

@@ -59,7 +59,7 @@ static void test_jobs_are_listed(void **state)
     assert_true(on_screen("buffer 2  opening \"Fwd: slides\" 100 B of 200 B"));
     assert_true(on_screen("buffer 2  reading a message for its parts"));
     assert_true(on_screen("home      12 of 40 messages"));
-    assert_true(on_screen("home      2 changes for the server"));
+    assert_true(on_screen("home      2 changes to be made in the Maildir"));
     tell(f.ui->open_req, "", 200, 200, ""); /* what is told while they are listed */
     assert_true(on_screen("200 B of 200 B"));
     fake_type(&f, "q");
