@@ -195,6 +195,7 @@ static void on_upgrade(void *arg, double progress)
 static notmuch_status_t upgrade(struct index *ix)
 {
     struct upgrade u = {ix, clock_mono_ms()};
+    ix->upgraded = false;
     if (!notmuch_database_needs_upgrade(ix->db))
         return NOTMUCH_STATUS_SUCCESS;
     notmuch_status_t status = notmuch_database_get_version(ix->db) == 0
@@ -203,6 +204,8 @@ static notmuch_status_t upgrade(struct index *ix)
     if (status != NOTMUCH_STATUS_SUCCESS)
         notmuch_database_destroy(ix->db);
     else
+        ix->upgraded = true; /* it touched all messages, and no tag */
+    if (status == NOTMUCH_STATUS_SUCCESS)
         log_msg(LOG_WARN, "the search index was upgraded");
     return status;
 }
@@ -296,7 +299,7 @@ bool index_open(struct index *ix, struct err *err)
         return open_fails(ix, status, message, err);
     free(message);
     opened(ix);
-    return true;
+    return ix->upgraded || index_look(ix, err);
 }
 
 bool index_rebuild(struct index *ix, struct err *err)
@@ -333,22 +336,31 @@ static bool take_place(struct index *ix, struct err *err)
     return ok;
 }
 
-void index_close(struct index *ix)
+static void destroy(struct index *ix)
 {
     if (ix->db == NULL)
         return;
-    if (ix->opts != NULL) {
-        index_root(ix, ix->mail);
+    if (ix->opts != NULL)
         notmuch_indexopts_destroy(ix->opts);
-    }
     ix->opts = NULL;
     notmuch_database_destroy(ix->db);
     ix->db = NULL;
 }
 
+void index_close(struct index *ix)
+{
+    if (ix->db != NULL) {
+        index_root(ix, ix->mail);
+        index_looked(ix);
+    }
+    destroy(ix);
+}
+
 bool index_commit(struct index *ix, bool last, uint64_t *revision_r, struct err *err)
 {
     const char *uuid;
+    ix->unheard = false;
+    index_looked(ix);
     notmuch_status_t status =
         index_root(ix, ix->mail) ? notmuch_database_close(ix->db) : NOTMUCH_STATUS_XAPIAN_EXCEPTION;
     if (status != NOTMUCH_STATUS_SUCCESS) {
@@ -356,7 +368,7 @@ bool index_commit(struct index *ix, bool last, uint64_t *revision_r, struct err 
         return index_lost(ix, err);
     }
     remove_headfiles(ix);
-    index_close(ix);
+    destroy(ix);
     if ((last && ix->beside && !take_place(ix, err)) || !index_open(ix, err))
         return false;
     *revision_r = notmuch_database_get_revision(ix->db, &uuid);
@@ -369,7 +381,7 @@ bool index_lost(struct index *ix, struct err *err)
     log_msg(LOG_ERROR, "index: %s", why != NULL ? why : "exception");
     bool full = no_room(place(ix));
     remove_headfiles(ix);
-    index_close(ix);
+    destroy(ix);
     if (full)
         return err_set(err, ERR_DISK_FULL,
                        "the search index has no room in %s: make some and it goes on by itself; mail comes and stays "

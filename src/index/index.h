@@ -49,6 +49,8 @@ struct index {
     struct chan *store;
     char *fields;      /* those that queries of tuimailrc ask for, one a line */
     struct buf remove; /* header files to remove after the commit, NUL after each */
+    bool upgraded;     /* when it was opened last */
+    bool unheard;      /* what others did was told to the store since its last INDEX_COMMIT */
     char *lent;        /* one header file for all that are needed only for a moment; -1: none yet */
     int lent_fd;
 };
@@ -76,6 +78,17 @@ void index_say(struct index *, enum err_kind, const char *text);
 bool index_lost(struct index *, struct err *);
 /* The configuration that index and search share; caller owns. */
 char *index_config_text(const char *dir, const char *mail);
+
+/* ---- look.c: what other programs did to tags ---- */
+bool tag_automatic(const char *tag);                   /* libnotmuch sets it, by what it sees in the file */
+void tags_words(notmuch_message_t *, struct buf *out); /* the others, as words (mail/tag.h) */
+/* Tells the store of each message that another program has changed since index_looked (INDEX_TAGGED), and of the end.
+ */
+bool index_look(struct index *, struct err *);
+/* Before the database is closed: what is in it is known, but for what the store may not have heard yet. */
+void index_looked(struct index *);
+typedef bool look_fn(struct index *, notmuch_message_t *, struct err *);
+bool look_since(struct index *, notmuch_database_t *, unsigned long since, look_fn *, struct err *);
 
 /* ---- job.c ---- */
 /* Does one INDEX_ message (not COMMIT): INDEX_FAILED is sent for what fails alone. False with *err where the program

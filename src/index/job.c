@@ -121,12 +121,6 @@ static bool write_headfile(struct job *j, const char *path, const struct envelop
 
 /* ---- Tags ---- */
 
-/* These libnotmuch sets by what it saw in the file. */
-static bool tag_automatic(const char *tag)
-{
-    return strcmp(tag, "attachment") == 0 || strcmp(tag, "signed") == 0 || strcmp(tag, "encrypted") == 0;
-}
-
 static bool word_listed(struct str words, struct str word)
 {
     struct str one;
@@ -237,13 +231,7 @@ static struct str words_add(struct job *j, struct str words, struct str more)
 static struct str present_words(struct job *j, notmuch_message_t *m)
 {
     struct buf b = BUF_INIT(64u << 10);
-    notmuch_tags_t *t = notmuch_message_get_tags(m);
-    for (; notmuch_tags_valid(t); notmuch_tags_move_to_next(t)) {
-        if (tag_automatic(notmuch_tags_get(t)))
-            continue;
-        buf_addz(&b, b.n > 0 ? " " : "");
-        tag_to_word(str_z(notmuch_tags_get(t)), &b);
-    }
+    tags_words(m, &b);
     struct str words = words_add(j, STR(""), buf_str(&b));
     buf_fini(&b);
     return words;

@@ -156,7 +156,7 @@ enum group {
     G_WATCH = 64,  /* inotify */
 };
 static const unsigned role_groups[ROLE_COUNT] = {
-    [ROLE_STORE] = G_BASE | G_READ | G_WRITE | G_ACCEPT,
+    [ROLE_STORE] = G_BASE | G_READ | G_WRITE | G_ACCEPT | G_WATCH,
     [ROLE_FETCH] = G_BASE | G_READ | G_WRITE | G_NET | G_FORK | G_WATCH,
     [ROLE_INDEX] = G_BASE | G_READ | G_WRITE,
     [ROLE_SIEVE] = G_BASE | G_READ | G_NET | G_FORK,

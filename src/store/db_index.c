@@ -117,20 +117,31 @@ struct waiting {
     unsigned istate;
 };
 
+/* Tags that are flags. */
+static const struct {
+    uint32_t flag;
+    bool set;
+    const char *tag;
+} flag_map[] = {{FLAG_SEEN, false, "unread"},
+                {FLAG_FLAGGED, true, "flagged"},
+                {FLAG_ANSWERED, true, "replied"},
+                {FLAG_FORWARDED, true, "passed"},
+                {FLAG_DRAFT, true, "draft"}};
+
+static unsigned flag_bits(uint32_t flags)
+{
+    unsigned bits = 0;
+    for (size_t i = 0; i < COUNT(flag_map); i++)
+        bits |= ((flags & flag_map[i].flag) != 0) == flag_map[i].set ? 1u << i : 0;
+    return bits;
+}
+
 static void flag_tags(const struct db_msg *m, struct buf *out)
 {
-    static const struct {
-        uint32_t flag;
-        bool set;
-        const char *tag;
-    } map[] = {{FLAG_SEEN, false, "unread"},
-               {FLAG_FLAGGED, true, "flagged"},
-               {FLAG_ANSWERED, true, "replied"},
-               {FLAG_FORWARDED, true, "passed"},
-               {FLAG_DRAFT, true, "draft"}};
-    for (size_t i = 0; i < COUNT(map); i++)
-        if (((m->flags & map[i].flag) != 0) == map[i].set)
-            buf_addf(out, "%s%s", out->n ? " " : "", map[i].tag);
+    unsigned bits = flag_bits(m->flags);
+    for (size_t i = 0; i < COUNT(flag_map); i++)
+        if (bits & 1u << i)
+            buf_addf(out, "%s%s", out->n ? " " : "", flag_map[i].tag);
 }
 
 /* What is to be done of what waits, and what then waits still. */
@@ -326,5 +337,123 @@ bool db_unindex_done(struct db *db, struct str path, bool gone, struct err *err)
         q_keep(db, "UPDATE unindex SET due=-due WHERE path=? AND due<0", "s", path);
     else
         q_keep(db, "DELETE FROM unindex WHERE path=? AND due>=0", "s", path);
+    return call_leave(db, own, err);
+}
+
+/* ---- What other programs did to the tags of the index ------------------------------------------- */
+
+#define COPIES_MAX 256
+
+unsigned db_flag_tag(struct str tag)
+{
+    for (size_t i = 0; i < COUNT(flag_map); i++)
+        if (str_eqz(tag, flag_map[i].tag))
+            return 1u << i;
+    return 0;
+}
+
+unsigned db_flag_tags_all(const struct db_flag_tags *f)
+{
+    return f->living > 0 ? f->of_living | (f->of_dead & ~db_flag_tag(STR("unread"))) : f->of_dead;
+}
+
+static size_t rows_of(struct db *db, struct str msgid, uint64_t ids[static COPIES_MAX])
+{
+    uint64_t mh = sql_msgid_hash(&db->q, msgid);
+    size_t n = 0;
+    sqlite3_stmt *st = mh ? q_ask(db, "SELECT id FROM msg WHERE mh=? AND mh<>0 LIMIT 256", "i", I(mh)) : NULL;
+    while (st && q_step(db, st))
+        if (n < COPIES_MAX)
+            ids[n++] = sql_u64(st, 0);
+    return n;
+}
+
+static bool row_lives(struct db *db, const struct rowc *r)
+{
+    struct box *b = box_ref(db, r->box);
+    uint8_t role = b ? box_role_of(b) : BOX_NONE;
+    return r->box && role != BOX_TRASH && role != BOX_JUNK;
+}
+
+bool db_flag_tags(struct db *db, struct str msgid, struct db_flag_tags *sum, struct err *err)
+{
+    bool own;
+    uint64_t ids[COPIES_MAX];
+    if (!call_enter(db, &own, err))
+        return false;
+    size_t n = rows_of(db, msgid, ids);
+    for (size_t i = 0; i < n && !db->failed; i++) {
+        struct rowc r;
+        int64_t istate = 0;
+        if (!row_load(db, ids[i], &r))
+            continue;
+        q_one(db, &istate, "SELECT istate FROM msg WHERE id=?", "i", I(ids[i]));
+        sum->waits = sum->waits || (istate & (INDEX_WHAT_MAIL | INDEX_WHAT_TAGS));
+        sum->rows++;
+        if (row_lives(db, &r)) {
+            sum->living++;
+            sum->of_living |= flag_bits(r.flags);
+        } else {
+            sum->of_dead |= flag_bits(r.flags);
+        }
+    }
+    return call_leave(db, own, err);
+}
+
+static bool listed(struct str words, struct str word)
+{
+    struct str w;
+    while (str_split(&words, ' ', &w))
+        if (str_eq(w, word))
+            return true;
+    return false;
+}
+
+/* "+x -y" that makes the message's tags those. */
+static void tags_differ(struct db *db, uint64_t msg, struct str tags, struct buf *words)
+{
+    struct str w, rest = tags;
+    uint64_t mh, fp;
+    struct buf have = BUF_INIT(16384);
+    tag_identity(db, msg, &mh, &fp);
+    sqlite3_stmt *st = q_ask(db, "SELECT tag FROM tag WHERE mh=? AND fp=?", "ii", I(mh), I(fp));
+    while (q_step(db, st)) {
+        buf_addz(&have, have.n ? " " : "");
+        buf_adds(&have, sql_str(st, 0));
+        if (!listed(tags, sql_str(st, 0)))
+            buf_addf(words, "%s-%.*s", words->n ? " " : "", STR_FMT(sql_str(st, 0)));
+    }
+    while (str_split(&rest, ' ', &w))
+        if (tag_is(w) && !tag_reserved(w) && !listed(buf_str(&have), w))
+            buf_addf(words, "%s+%.*s", words->n ? " " : "", STR_FMT(w));
+    buf_fini(&have);
+}
+
+bool db_tags_from_index(struct db *db, struct str msgid, struct str tags, unsigned add, unsigned drop, int64_t now,
+                        struct err *err)
+{
+    bool own;
+    uint64_t ids[COPIES_MAX];
+    struct maker m = {.db = db, .now = now};
+    uint32_t set = 0, clear = 0;
+    if (!call_enter(db, &own, err))
+        return false;
+    for (size_t i = 0; i < COUNT(flag_map); i++) {
+        unsigned bit = 1u << i;
+        if ((add | drop) & bit)
+            *(((add & bit) != 0) == flag_map[i].set ? &set : &clear) |= flag_map[i].flag;
+    }
+    size_t n = rows_of(db, msgid, ids);
+    for (size_t i = 0; i < n && !db->failed; i++) {
+        struct buf words = BUF_INIT(16384);
+        tags_differ(db, ids[i], tags, &words);
+        if (words.n)
+            make_tags(&m, ids[i], buf_str(&words));
+        if (set | clear)
+            make_flags(&m, ids[i], set, clear);
+        buf_fini(&words);
+        row_queue(db, ids[i], INDEX_WHAT_TAGS);
+    }
+    maker_fini(&m);
     return call_leave(db, own, err);
 }

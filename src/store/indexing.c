@@ -13,11 +13,13 @@
 #include <unistd.h>
 
 #include "store/account.h"
+#include "store/looks.h"
 
 #define BATCH_MAX 1000
 #define BEHIND_KEYS_MS 300
 #define QUEUE_HIGH (4u << 20)
 #define IDLE_STOP_MS 3000
+#define FIRST_LOOK_MS 2000
 #define TEXTS_AT_ONCE 16
 #define TEXTS_BATCH_MS 10000
 #define TEXTS_REST_MS 250 /* at most, between two of them */
@@ -53,19 +55,50 @@ struct indexing {
     size_t limit; /* of the next batch */
     unsigned crashes;
     int64_t not_before;
-    struct watch *timer, *idle;
+    struct watch *timer, *idle, *first_look;
+    struct looks *looks;
+    bool look;     /* another program wrote a database */
+    bool retagged; /* the accounts have something to do by it */
     struct acct *filling;
     bool held;            /* by the user: what waits goes on waiting */
     bool rebuild, begins; /* asked for; the program has been told, and has not begun */
-    bool empty;           /* a database begun anew is made known even where nothing waits */
+    bool empty;           /* there is something to commit even where nothing waits */
     char said[401];       /* by the program, last */
 };
+
+static void on_written(void *arg, unsigned which)
+{
+    struct indexing *x = arg;
+    (void)which;
+    if (x->peer) /* it has the lock, and looks each time when it gets it */
+        return;
+    x->look = true;
+    indexing_pump(x);
+}
+
+/* What was done while nothing of tuimail ran. */
+static void first_look(void *arg)
+{
+    struct indexing *x = arg;
+    x->first_look = NULL;
+    if (looks_changed(x->looks, LOOKS_OURS))
+        on_written(x, LOOKS_OURS);
+}
 
 struct indexing *indexing_new(struct server *s)
 {
     struct indexing *x = mem_new(sizeof *x);
+    const char *state = s->conf->state_dir;
     x->srv = s;
     x->limit = BATCH_MAX;
+    x->looks = looks_new(s->loop, on_written, x);
+    char *base = state && state[0] ? path_expand_home(state) : mem_dup_z(s->root), *index = path_join(base, "index"),
+         *database = path_join(index, "xapian");
+    looks_at(x->looks, LOOKS_OURS, database);
+    x->first_look = loop_after(s->loop, FIRST_LOOK_MS, first_look, x);
+    free(base);
+    free(index);
+    free(database);
     return x;
 }
 
@@ -88,6 +121,8 @@ void indexing_free(struct indexing **indexing)
     peer_free(&x->peer);
     watch_free(&x->timer);
     watch_free(&x->idle);
+    watch_free(&x->first_look);
+    looks_free(&x->looks);
     free(x);
 }
 
@@ -113,13 +148,14 @@ static bool pending(struct indexing *x, struct db_index_waiting *sum_r)
 
 /* ---- One batch ---------------------------------------------------------------------------------- */
 /* The tags of a row beside its own: what its header shows, its account, the role of its mailbox. */
+static const char *const of_role[BOX_ROLE_COUNT] = {[BOX_INBOX] = "inbox",
+                                                    [BOX_ARCHIVE] = "archive",
+                                                    [BOX_SENT] = "sent",
+                                                    [BOX_TRASH] = "deleted",
+                                                    [BOX_JUNK] = "spam"};
+
 static void more_tags(struct acct *a, const struct db_msg *m, struct buf *tags)
 {
-    static const char *const of_role[BOX_ROLE_COUNT] = {[BOX_INBOX] = "inbox",
-                                                        [BOX_ARCHIVE] = "archive",
-                                                        [BOX_SENT] = "sent",
-                                                        [BOX_TRASH] = "deleted",
-                                                        [BOX_JUNK] = "spam"};
     const struct {
         uint32_t attr;
         const char *tag;
@@ -336,6 +372,51 @@ static void on_paused(struct indexing *x, const struct m_INDEX_PAUSED *p)
         x->rest_until = now + MIN(now - x->sent_at, (int64_t)TEXTS_REST_MS);
 }
 
+/* Tags that the index has by the account and the mailbox of a message: nobody's to change. */
+static bool by_place(const struct indexing *x, struct str tag)
+{
+    for (size_t i = 0; i < COUNT(of_role); i++)
+        if (of_role[i] && str_eqz(tag, of_role[i]))
+            return true;
+    for (size_t i = 0; i < x->srv->naccts; i++)
+        if (x->srv->accts[i] && str_eqz(tag, x->srv->accts[i]->name))
+            return true;
+    return false;
+}
+
+/* Another program changed the tags of a message in our index. Where something changed here too that the index has not
+ * heard of, that comes later and holds. */
+static void on_tagged(struct indexing *x, const struct m_INDEX_TAGGED *t)
+{
+    struct db_flag_tags flags = {0};
+    struct buf tags = BUF_INIT(16384);
+    struct str rest = t->tags, w;
+    struct err err = ERR_INIT;
+    unsigned theirs = 0;
+    x->empty = true;
+    for (size_t i = 0; t->msgid.n && i < x->srv->naccts; i++) {
+        struct acct *a = x->srv->accts[i];
+        if (a && a->db && !db_flag_tags(a->db, t->msgid, &flags, &err))
+            acct_db_error(a, &err);
+    }
+    if (flags.rows == 0 || flags.waits)
+        return;
+    while (str_split(&rest, ' ', &w)) {
+        theirs |= db_flag_tag(w);
+        if (w.n && !by_place(x, w))
+            buf_addf(&tags, "%s%.*s", tags.n ? " " : "", STR_FMT(w));
+    }
+    unsigned ours = db_flag_tags_all(&flags);
+    for (size_t i = 0; i < x->srv->naccts; i++) {
+        struct acct *a = x->srv->accts[i];
+        if (a && a->db &&
+            !db_tags_from_index(a->db, t->msgid, buf_str(&tags), theirs & ~ours, ours & ~theirs, clock_wall(), &err))
+            acct_db_error(a, &err);
+    }
+    x->retagged = true;
+    buf_fini(&tags);
+}
+
 static void on_state(struct indexing *x, const struct m_INDEX_STATE *m)
 {
     const char *text = clean_line(m->text);
@@ -394,16 +475,23 @@ static void index_end(void *arg)
     server_stir(x->srv);
     rules_pump(x->srv->rules);
     indexing_pump(x);
-    for (size_t i = 0; i < x->srv->naccts; i++) /* who waits for the index */
-        import_pump(x->srv->accts[i]);
+    for (size_t i = 0; i < x->srv->naccts; i++) {
+        import_pump(x->srv->accts[i]); /* who waits for the index */
+        if (x->retagged)
+            acct_pump(x->srv->accts[i]);
+    }
+    x->retagged = false;
 }
 
 static void index_message(void *arg, struct msg *m)
 {
     struct indexing *x = arg;
-    if (m->kind == MSG_READY)
+    if (m->kind == MSG_READY || m->kind == MSG_INDEX_DONE)
+        looks_known(x->looks, LOOKS_OURS);
+    if (m->kind == MSG_READY) {
         x->ready = true;
-    else if (m->kind == MSG_INDEX_DONE)
+        x->look = false;
+    } else if (m->kind == MSG_INDEX_DONE)
         on_done(x, &m->u.INDEX_DONE);
     else if (m->kind == MSG_INDEX_FAILED)
         on_failed(x, &m->u.INDEX_FAILED);
@@ -411,6 +499,8 @@ static void index_message(void *arg, struct msg *m)
         on_state(x, &m->u.INDEX_STATE);
     else if (m->kind == MSG_INDEX_PAUSED)
         on_paused(x, &m->u.INDEX_PAUSED);
+    else if (m->kind == MSG_INDEX_TAGGED)
+        on_tagged(x, &m->u.INDEX_TAGGED);
     if (m->fd >= 0)
         close(m->fd);
 }
@@ -534,7 +624,7 @@ void indexing_pump(struct indexing *x)
         texts_send(x);
     } else if (x->peer && x->ready) {
         batch_send(x);
-    } else if (!x->peer && !x->tag && x->srv->spawn && (x->rebuild || pending(x, &n))) {
+    } else if (!x->peer && !x->tag && x->srv->spawn && (x->rebuild || x->look || pending(x, &n))) {
         x->tag = server_id(x->srv);
         x->exited = x->crashed = false;
         SPAWN(x->srv, START, .role = ROLE_INDEX, .tag = x->tag);

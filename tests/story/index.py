@@ -12,9 +12,10 @@ import subprocess
 
 import tap
 from channel import Program
+from dovecot import Server
 from steps import COUNT_ONLY, KILL_ONE, Steps
 from tap import contains, equal
-from user import User, eventually
+from user import User, eventually, message
 
 PEOPLE = ["Alice Example", "Bob Sample", "Carol Brown", "Dave Winter", "Erin Keller"]
 WORDS = "budget quarter patch release notes meeting minutes invoice travel review draft backup kernel network".split()
@@ -43,6 +44,10 @@ def mail(i):
     return head + "\n" + text
 
 
+def subject(i):
+    return re.search("Subject: (.*)", mail(i))[1]
+
+
 def deliver(folder, i, flags=None):
     """New mail where there are no flags; otherwise in cur with them."""
     for sub in ("cur", "new", "tmp"):
@@ -56,11 +61,11 @@ def deliver(folder, i, flags=None):
 class Own:
     """Bob's ~/mail, all of it in his notmuch database; INBOX is an account of tuimail too, Old is not."""
 
-    def __init__(self, base, lines=""):
+    def __init__(self, base, lines="", server=None):
         home = os.path.join(base, "bob", "home")
         self.mail = os.path.join(home, "mail")
         self.inbox, self.old = os.path.join(self.mail, "INBOX"), os.path.join(self.mail, "Old")
-        self.bob = User(os.path.join(base, "bob"), lines="account home maildir:%s\nset index-database %s\n%s" % (self.inbox, self.mail, lines))
+        self.bob = User(os.path.join(base, "bob"), server, lines="account home maildir:%s\nset index-database %s\n%s" % (self.inbox, self.mail, lines))
         for i in range(60):
             deliver(self.inbox if i < 40 else self.old, i, "FS" if i % 7 == 0 else "S" if i % 3 else "")
         with open(os.path.join(home, ".notmuch-config"), "w") as f:
@@ -106,6 +111,25 @@ def test_same_ids():
         done = bob.run("search", "--format=ids", "*")
         equal((done.returncode, len(done.stdout.split())), (0, 40))
         contains(done.stderr, "your notmuch database %s cannot be read" % own.mail)
+
+
+def test_two_roots():
+    """An IMAP account beside files of the user's own database: what is in both is found once, as the account's, and changed there alone."""
+    with tap.directory() as base, contextlib.closing(Server(os.path.join(base, "server"))) as server:
+        own = Own(base, server=server)
+        bob = own.bob
+        server.append("bob", "INBOX", [mail(45).encode(), message("only here").encode()])
+        bob.command("fetch")
+        whole = bob.command("search", "--format=ids", "--limit=0", "*").split()
+        equal((len(whole), len(set(whole))), (61, 61))
+        equal(len(set(whole) - set(own.theirs("*"))), 1)
+        equal(int(bob.command("count", "*")), 61)
+        equal(bob.command("search", "--format=ids", "--account=work", "id:m45@example.org").split(), ["m45@example.org"])
+        before = own.notmuch("dump")
+        bob.command("tag", "+mine", "--", "id:m45@example.org or id:m3@example.org")
+        bob.command("index")
+        equal(sorted(bob.command("search", "--format=ids", "tag:mine").split()), ["m3@example.org", "m45@example.org"])
+        equal(own.notmuch("dump"), before, "nothing there is changed")
 
 
 def test_foreign_mail_is_read():
@@ -397,6 +421,46 @@ def test_headers_first_bodies_behind():
                     os.kill(pid, signal.SIGKILL)
             eventually("all is in", lambda: waiting(bob) == (0, 0), timeout=120)
         equal(int(bob.command("count", "zebra")), len([i for i in range(count) if i % 6 == 0 or (i + 2) % 6 == 0]))
+
+
+def test_tags_by_the_notmuch_command():
+    """What it does to the tags of our index comes back to the list and the files, also what was done while nothing ran."""
+    with tap.directory() as base:
+        inbox = os.path.join(base, "mail")
+        bob = User(os.path.join(base, "bob"), lines="account home maildir:%s\naccount other maildir:%s" % (inbox, os.path.join(base, "other")))
+        for i in range(4):
+            deliver(inbox, i, "")
+        deliver(os.path.join(base, "other"), 2, "")  # a copy of one
+        bob.command("fetch")
+        config = os.path.join(bob.store, "index/config")
+
+        def notmuch(*args, stdin=None):
+            return subprocess.run(("notmuch", "--config=" + config) + args, input=stdin, capture_output=True, text=True, check=True, timeout=60).stdout.split()
+
+        def files(folder=inbox):
+            return sorted(name for sub in ("cur", "new") for name in os.listdir(os.path.join(folder, sub)))
+
+        def tags(i):
+            return notmuch("search", "--output=tags", "id:m%d@example.org" % i)
+        with bob.at_screen(cols=120) as term:
+            term.wait(subject(3))
+            # what its mailbox gives is put back, and all copies follow
+            notmuch("tag", "--batch", stdin="+fromcli -unread +flagged -- id:m1@example.org\n-inbox +replied -unread -- id:m2@example.org\n")
+            term.wait("fromcli")
+            eventually("the files say so", lambda: files() == ["0.m.host:2,", "1.m.host:2,FS", "2.m.host:2,RS", "3.m.host:2,"])
+            eventually("the copy says so", lambda: files(os.path.join(base, "other")) == ["2.m.host:2,RS"])
+            eventually("the tag of the mailbox is back", lambda: tags(2) == ["home", "inbox", "other", "replied"])
+            equal(tags(1), ["flagged", "fromcli", "home", "inbox"])
+        eventually("nothing runs", lambda: not bob.programs())
+        notmuch("tag", "--batch", stdin="-fromcli -flagged -- id:m1@example.org\n+later -- id:m1@example.org or id:m3@example.org\n")
+        with bob.at_screen(cols=120) as term:
+            term.wait(lambda screen: screen.count("later") == 2 and "fromcli" not in screen)
+            eventually("the file says so", lambda: "1.m.host:2,S" in files())
+            # what is changed here goes there
+            term.keys("G")
+            term.command("tag +here")
+            eventually("the index has it", lambda: len(notmuch("search", "--output=messages", "tag:here")) == 1)
+        equal(len(notmuch("search", "--output=messages", "tag:later")), 2)
 
 
 def test_rebuilt_by_command():

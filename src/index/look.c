@@ -1,0 +1,99 @@
+/* What other programs did to tags, as the revisions of a database (lastmod) tell it. */
+#include "index/index.h"
+
+#include "mail/tag.h"
+
+#include <stdio.h>
+
+#define LOOKED_KEY "tuimail.looked" /* in the configuration that the database holds: "UUID REVISION" */
+#define DRAIN_AT 200
+
+bool tag_automatic(const char *tag)
+{
+    return strcmp(tag, "attachment") == 0 || strcmp(tag, "signed") == 0 || strcmp(tag, "encrypted") == 0;
+}
+
+void tags_words(notmuch_message_t *m, struct buf *out)
+{
+    notmuch_tags_t *t = notmuch_message_get_tags(m);
+    for (; notmuch_tags_valid(t); notmuch_tags_move_to_next(t)) {
+        if (tag_automatic(notmuch_tags_get(t)))
+            continue;
+        buf_addz(out, out->n > 0 ? " " : "");
+        tag_to_word(str_z(notmuch_tags_get(t)), out);
+    }
+    notmuch_tags_destroy(t);
+}
+
+/* The revision up to which all is known. False where that was never said of this database. */
+static bool looked(notmuch_database_t *db, const char *key, unsigned long *revision_r)
+{
+    char *value = NULL;
+    const char *uuid;
+    unsigned long now = notmuch_database_get_revision(db, &uuid);
+    size_t n = strlen(uuid);
+    uint64_t was = 0;
+    bool known = notmuch_database_get_config(db, key, &value) == NOTMUCH_STATUS_SUCCESS && value != NULL &&
+                 strncmp(value, uuid, n) == 0 && value[n] == ' ' && str_u64(str_z(value + n + 1), &was) && was <= now;
+    free(value);
+    *revision_r = known ? (unsigned long)was : now;
+    return known;
+}
+
+bool look_since(struct index *ix, notmuch_database_t *db, unsigned long since, look_fn *fn, struct err *err)
+{
+    char text[64];
+    unsigned sent = 0;
+    notmuch_messages_t *ms = NULL;
+    snprintf(text, sizeof text, "lastmod:%lu..", since + 1);
+    notmuch_query_t *q = notmuch_query_create(db, text);
+    if (q == NULL)
+        return true;
+    notmuch_query_set_sort(q, NOTMUCH_SORT_UNSORTED);
+    notmuch_query_set_omit_excluded(q, NOTMUCH_EXCLUDE_FALSE);
+    bool ok = true;
+    if (notmuch_query_search_messages(q, &ms) != NOTMUCH_STATUS_SUCCESS)
+        ms = NULL; /* the next job finds out what it is */
+    for (; ok && ms != NULL && notmuch_messages_valid(ms); notmuch_messages_move_to_next(ms)) {
+        notmuch_message_t *m = notmuch_messages_get(ms);
+        if (m == NULL)
+            break;
+        ok = fn(ix, m, err) && (++sent % DRAIN_AT != 0 || chan_drain(ix->store, clock_mono_ms() + 60000, err));
+        notmuch_message_destroy(m);
+    }
+    notmuch_query_destroy(q);
+    return ok && SEND(ix->store, -1, err, INDEX_TAGGED, .whole = 1);
+}
+
+static bool tell_tags(struct index *ix, notmuch_message_t *m, struct err *err)
+{
+    struct buf words = BUF_INIT(16384);
+    const char *id = notmuch_message_get_message_id(m);
+    tags_words(m, &words);
+    bool ok =
+        words.full || SEND(ix->store, -1, err, INDEX_TAGGED, .whole = 1, .msgid = str_z(id), .tags = buf_str(&words));
+    buf_fini(&words);
+    return ok;
+}
+
+bool index_look(struct index *ix, struct err *err)
+{
+    unsigned long since;
+    const char *uuid;
+    if (ix->beside || !looked(ix->db, LOOKED_KEY, &since) || since == notmuch_database_get_revision(ix->db, &uuid))
+        return true;
+    ix->unheard = true;
+    return look_since(ix, ix->db, since, tell_tags, err);
+}
+
+void index_looked(struct index *ix)
+{
+    unsigned long was;
+    const char *uuid;
+    unsigned long now = notmuch_database_get_revision(ix->db, &uuid);
+    char value[128];
+    if (ix->unheard || (looked(ix->db, LOOKED_KEY, &was) && was == now))
+        return;
+    snprintf(value, sizeof value, "%s %lu", uuid, now);
+    notmuch_database_set_config(ix->db, LOOKED_KEY, value);
+}
