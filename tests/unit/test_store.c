@@ -357,6 +357,143 @@ static size_t uids_in(struct str ranges, uint32_t *uids, size_t max)
     return n;
 }
 
+/* ---- A search on the server: a second fetch ------------------------------------------------------ */
+#define SEEK(NAME, ...) assert_true(SEND(seek, -1, &w.err, NAME, __VA_ARGS__))
+
+static void search_ask(uint32_t req)
+{
+    CLIENT(-1, SERVER_SEARCH, .req = req, .account = STR("work"), .query = STR("zebra"), .box = inbox);
+}
+
+/* The program that the store asks for, up to its first search. */
+static struct chan *seek_start(void)
+{
+    struct chan *seek;
+    int fd;
+    struct msg m = spawn_next(MSG_START, ROLE_FETCH);
+    assert_int_equal(m.u.START.searches, 1);
+    pair(&seek, ROLE_FETCH, &fd);
+    assert_true(SEND(w.spawn, fd, &w.err, STARTED, .role = ROLE_FETCH, .account = STR("work"), .tag = m.u.START.tag));
+    close(fd);
+    SEEK(READY, .sandbox = STR("none"));
+    SEEK(DONE, .step = next(seek, MSG_STEP_CONNECT).u.STEP_CONNECT.step);
+    return seek;
+}
+
+/* The next mailbox that is asked has these UIDs. */
+static void seek_finds(struct chan *seek, const char *name, uint32_t lo, uint32_t hi)
+{
+    struct buf ranges = BUF_INIT(64);
+    struct msg m = next(seek, MSG_STEP_SEARCH);
+    uint64_t b = m.u.STEP_SEARCH.box;
+    uint32_t step = m.u.STEP_SEARCH.step;
+    assert_true(str_eqz(m.u.STEP_SEARCH.name, name));
+    if (lo)
+        ipc_ranges_add(&ranges, lo, hi);
+    SEEK(BOX_OPEN, .box = b, .uidvalidity = 7, .uidnext = 100, .exists = 99, .keywords_ok = 1);
+    SEEK(UIDS, .step = step, .box = b, .last = 1, .ranges = buf_str(&ranges));
+    SEEK(SEARCHED, .step = step, .box = b, .total = lo ? hi - lo + 1 : 0);
+    SEEK(DONE, .step = step);
+    buf_fini(&ranges);
+}
+
+static void ended(struct chan *seek)
+{
+    struct msg m;
+    int got;
+    while ((got = chan_wait(seek, clock_mono_ms() + WAIT_MS, &m, &w.err)) == 1)
+        ;
+    assert_int_equal(got, -1);
+    chan_free(&seek);
+}
+
+/* The mailbox on the screen first, not Trash; what is here is told at once, what is not is fetched: the newest page
+ * first where it is newer than the list. */
+static void a_server_search(void **state)
+{
+    (void)state;
+    imap_up(3);
+    search_ask(5);
+    struct chan *seek = seek_start();
+    seek_finds(seek, "INBOX", 2, 4);
+    struct msg m = next(w.client, MSG_SERVER_HITS);
+    assert_int_equal(m.u.SERVER_HITS.req, 5);
+    assert_int_equal(ipc_ids_count(m.u.SERVER_HITS.msgs), 2);
+    SEEK(DONE, .step = next(seek, MSG_STEP_ROWS_TOP).u.STEP_ROWS_TOP.step);
+    m = next(seek, MSG_STEP_ROWS);
+    uint32_t uids[4], step = m.u.STEP_ROWS.step;
+    assert_int_equal(uids_in(m.u.STEP_ROWS.uids, uids, 4), 1);
+    assert_int_equal(uids[0], 4);
+    struct chan *other = w.fetch;
+    w.fetch = seek;
+    row(inbox, 4);
+    row(inbox, 9); /* nobody found it */
+    w.fetch = other;
+    SEEK(DONE, .step = step);
+    assert_int_equal(ipc_ids_count(next(w.client, MSG_SERVER_HITS).u.SERVER_HITS.msgs), 1);
+    seek_finds(seek, "Archive", 0, 0);
+    seek_finds(seek, "Sent", 0, 0);
+    m = next(w.client, MSG_SERVER_DONE);
+    assert_int_equal(m.u.SERVER_DONE.kind, ERR_NONE);
+    assert_int_equal(m.u.SERVER_DONE.hits, 3);
+    assert_int_equal(m.u.SERVER_DONE.asked, 3);
+    assert_int_equal(m.u.SERVER_DONE.more, 0);
+    /* the line is kept; where it has died meanwhile it is opened anew, and nobody hears of it */
+    search_ask(6);
+    m = next(seek, MSG_STEP_SEARCH);
+    SEEK(DONE, .step = m.u.STEP_SEARCH.step, .kind = ERR_LINE, .text = STR("gone"));
+    SEEK(DONE, .step = next(seek, MSG_STEP_CONNECT).u.STEP_CONNECT.step);
+    seek_finds(seek, "INBOX", 1, 1);
+    m = next(w.client, MSG_SERVER_HITS);
+    assert_int_equal(m.u.SERVER_HITS.req, 6);
+    /* called off: its program ends, for a search cannot be */
+    next(seek, MSG_STEP_SEARCH);
+    CLIENT(-1, CANCEL, .req = 6);
+    assert_int_equal(next(w.client, MSG_SERVER_DONE).u.SERVER_DONE.kind, ERR_CANCELED);
+    ended(seek);
+}
+
+/* What was not asked, and what no list can hold. */
+static void a_server_search_answered_wrongly(void **state)
+{
+    (void)state;
+    imap_up(3);
+    for (unsigned i = 0; i < 3; i++) {
+        search_ask(10 + i);
+        struct chan *seek = seek_start();
+        uint32_t step = next(seek, MSG_STEP_SEARCH).u.STEP_SEARCH.step;
+        struct buf ranges = BUF_INIT(64);
+        ipc_ranges_add(&ranges, i == 1 ? 5 : 1, i == 0 ? 4000000000u : 1);
+        if (i == 2)
+            SEEK(DELIVERED, .step = step, .number = 1);
+        else
+            SEEK(UIDS, .step = step, .box = inbox, .last = 1, .ranges = buf_str(&ranges));
+        struct msg m = next(w.client, MSG_SERVER_DONE);
+        assert_int_equal(m.u.SERVER_DONE.req, 10 + i);
+        assert_int_equal(m.u.SERVER_DONE.kind, ERR_CHANNEL);
+        assert_int_equal(m.u.SERVER_DONE.hits, 0);
+        ended(seek);
+        buf_fini(&ranges);
+    }
+    /* a mailbox that was numbered anew has none of what it says */
+    search_ask(20);
+    struct chan *seek = seek_start();
+    struct msg m = next(seek, MSG_STEP_SEARCH);
+    struct buf all = BUF_INIT(64);
+    ipc_ranges_add(&all, 1, 3);
+    uint32_t step = m.u.STEP_SEARCH.step;
+    SEEK(BOX_OPEN, .box = inbox, .uidvalidity = 8, .uidnext = 100, .exists = 99, .keywords_ok = 1);
+    SEEK(UIDS, .step = step, .box = inbox, .last = 1, .ranges = buf_str(&all));
+    SEEK(DONE, .step = step, .kind = ERR_NO_MESSAGE, .text = STR("the server has numbered the mailbox anew"));
+    seek_finds(seek, "Archive", 0, 0);
+    seek_finds(seek, "Sent", 0, 0);
+    m = next(w.client, MSG_SERVER_DONE);
+    assert_int_equal(m.u.SERVER_DONE.hits, 0);
+    assert_int_equal(m.u.SERVER_DONE.kind, ERR_NO_MESSAGE);
+    chan_free(&seek);
+    buf_fini(&all);
+}
+
 /* ---- Tests -------------------------------------------------------------------------------------- */
 static void starts_and_shows_the_first_page(void **state)
 {
@@ -776,6 +913,7 @@ static void hostile_fetch_is_ended(void **state)
          {.kind = MSG_MOVED, .fd = -1, .u.MOVED = {.step = 1, .box = 1, .uid = 1, .target = 2}}},
         {"another protocol's word", {.kind = MSG_POP_UIDLS, .fd = -1, .u.POP_UIDLS = {.step = 1}}},
         {"files nobody asked for", {.kind = MSG_FILES, .fd = -1, .u.FILES = {.step = 1, .paths = {"a/1", 3}}}},
+        {"a claim nobody made", {.kind = MSG_CLAIMED, .fd = -1, .u.CLAIMED = {.step = 1, .box = 1, .sure = 1}}},
         {"UIDs nobody asked for", {.kind = MSG_UIDS, .fd = -1, .u.UIDS = {.step = 1, .box = 1, .last = 1}}},
     };
     imap_up(2);
@@ -1505,6 +1643,8 @@ int main(void)
         cmocka_unit_test_teardown(uidvalidity_drops_that_mailbox_alone, world_end),
         cmocka_unit_test_teardown(a_list_with_a_gap_is_filled_and_passed_over_twice, world_end),
         cmocka_unit_test_teardown(held_mail_goes_after_the_last_client, world_end),
+        cmocka_unit_test_teardown(a_server_search, world_end),
+        cmocka_unit_test_teardown(a_server_search_answered_wrongly, world_end),
         cmocka_unit_test_teardown(last_client_ends_it, world_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
