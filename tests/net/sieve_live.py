@@ -2,7 +2,10 @@
 """tuimail sieve and libexec/sieve against a real ManageSieve server, Dovecot's; mail by LMTP shows that scripts work."""
 import contextlib
 import os
+import re
+import socketserver
 import sys
+import threading
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 import dovecot  # noqa: E402
@@ -104,6 +107,54 @@ def test_tunnel():
     done = user.run("sieve", "list", "work")
     tap.equal(done.returncode, 75)
     tap.contains(done.stderr, "tunnel command: exit status 255: no route")
+
+
+class Hostile(socketserver.StreamRequestHandler):
+    """Names, errors and scripts that want to be more than text (THREATS 173)."""
+
+    def handle(self):
+        say = self.wfile.write
+        say(b'"IMPLEMENTATION" "\x1b]0;x\x07"\r\n"SASL" "PLAIN"\r\n"SIEVE" "fileinto"\r\n"VERSION" "1.0"\r\nOK\r\n')
+        for line in self.rfile:
+            verb = line.split()[0].upper()
+            literal = re.search(rb"{(\d+)\+}\r\n$", line)
+            if literal:
+                self.rfile.read(int(literal.group(1)))
+                self.rfile.readline()
+            if verb == b"LISTSCRIPTS":
+                say('"plain"\r\n"\x1b[2Jclear"\r\n"\u202egpj.exe"\r\n"\u0007bell" ACTIVE\r\n"\u898b\u7a4d"\r\nOK\r\n'.encode())
+            elif verb == b"CAPABILITY":
+                say(b'"SIEVE" "fileinto"\r\nOK\r\n')
+            elif verb == b"GETSCRIPT":
+                say(b'"keep;\x1b[2J"\r\nOK\r\n')
+            elif verb == b"PUTSCRIPT":
+                say(b'NO {34}\r\nline 1: \x1b[31mred\x1b]52;c;aGk=\x07\r\n\xff\xfe!!\r\n')
+            elif verb == b"LOGOUT":
+                return
+            else:
+                say(b"OK\r\n")
+
+
+def test_hostile_server():
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Hostile) as hostile:
+        hostile.daemon_threads = True
+        threading.Thread(target=hostile.serve_forever, args=(0.1,), daemon=True).start()
+        s, user = user_of("carol", host="localhost:%d" % hostile.server_address[1], lines="set -a work tls none\n")
+        listed = user.command("sieve", "list", "work")
+        tap.contains(listed, "  plain\n")
+        tap.contains(listed, "\u898b\u7a4d")
+        done = user.run("sieve", "put", "work", "x", stdin="keep;\n")
+        tap.equal(done.returncode, 65)
+        for text in (listed, done.stderr):
+            assert not [c for c in text if c < " " and c != "\n" or c in "\x7f\x9b\u202e"], repr(text)
+        with user.at_screen() as term:
+            term.command("sieve")
+            screen = term.wait("scripts of work")
+            tap.contains(screen, "plain")
+            assert "exe" not in screen or "\u202e" not in screen, screen
+            assert "clear" not in screen and "bell" not in screen, screen
+            term.keys("q")
+        hostile.shutdown()
 
 
 def test_doctor():

@@ -185,9 +185,9 @@ static void test_enter(void **state UNUSED)
         {{"S \"SIEVE\" \"x\"\r\nOK \"hello\"\r\n", NOOP, "C LOGOUT"}, ERR_NONE},
         {{"S \"SIEVE\" \"x\"\r\nOK (TAG \"x\")\r\n", NOOP, "C LOGOUT"}, ERR_NONE},
         {{"S \"SASL\" \"PLAIN\"\r\nOK\r\n", NOOP}, ERR_SECRET},
-        {{"S BYE \"go away\"\r\n"}, ERR_SERVER_BYE},
+        {{"C NOOP \"tuimail\"", "S BYE \"go away\"\r\n"}, ERR_SERVER_BYE},
         {{"S \"SIEVE\" \"x\"\r\nOK\r\n", "C NOOP \"tuimail\"", "S NO \"what?\"\r\n"}, ERR_SERVER_NO},
-        {{"S * PREAUTH imap\r\n"}, ERR_PROTOCOL},
+        {{"C NOOP \"tuimail\"", "S * PREAUTH imap\r\n"}, ERR_PROTOCOL},
     };
     for (size_t i = 0; i < COUNT(rows); i++) {
         struct session t;
@@ -239,6 +239,42 @@ static void test_starttls(void **state UNUSED)
     free(path);
     cert_free(&ca);
     cert_free(&leaf);
+}
+
+/* THREATS 17: what comes behind the OK, before TLS, is no answer to anything. */
+static void test_injection(void **state UNUSED)
+{
+    struct session t;
+    start(&t, script, SCRIPT("S \"STARTTLS\"\r\nOK\r\n", "C STARTTLS", "S OK\r\n\"SIEVE\" \"evil\"\r\nOK\r\n"));
+    assert_false(managesieve_greet(t.m, true, &t.err));
+    size_t at;
+    assert_false(str_find(managesieve_capabilities(t.m), 'e', &at));
+    end(&t);
+}
+
+/* Its words reach a terminal as text, in one line; what it repeats of a script has no end either. */
+static void test_hostile_words(void **state UNUSED)
+{
+    static const char *const rows[] = {
+        "S NO \"\x1b]0;owned\x07\x9b"
+        "2J\"\r\n",
+        "S NO {14}\r\na\r\nb\x1b[31m\r\n\xff\xfe\r\n",
+        "S NO (REFERRAL \"sieve://\x1b[2Jx\") \"y\"\r\n",
+        "S NO (((\"deep\"))) \"z\"\r\n",
+        "S NO )))(((\r\n",
+        "S NO (QUOTA/\x1b) (\"a\" \"b\") \"c\" \"d\"\r\n",
+    };
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct session t;
+        greeted(&t, SCRIPT(GREETING, "C PUTSCRIPT \"a\" \"keep;\"", rows[i]));
+        assert_false(managesieve_put(t.m, STR("a"), STR("keep;"), &t.err));
+        assert_true(t.err.kind == ERR_SERVER_NO || t.err.kind == ERR_OVERQUOTA);
+        for (const char *c = t.err.text; *c; c++)
+            if ((unsigned char)*c < ' ' || *c == 0x7f)
+                fail_msg("row %zu: %s", i, t.err.text);
+        assert_true(utf8_valid(str_z(t.err.text)));
+        end(&t);
+    }
 }
 
 #define PLAIN "C AUTHENTICATE \"PLAIN\" \"AGFsaWNlAHNlY3JldA==\""
@@ -443,11 +479,11 @@ static void test_rename(void **state UNUSED)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_words),    cmocka_unit_test(test_word_bounds), cmocka_unit_test(test_names),
-        cmocka_unit_test(test_greeting), cmocka_unit_test(test_enter),       cmocka_unit_test(test_starttls),
-        cmocka_unit_test(test_login),    cmocka_unit_test(test_list),        cmocka_unit_test(test_list_bound),
-        cmocka_unit_test(test_get),      cmocka_unit_test(test_put),         cmocka_unit_test(test_space),
-        cmocka_unit_test(test_rename),
+        cmocka_unit_test(test_words),     cmocka_unit_test(test_word_bounds),   cmocka_unit_test(test_names),
+        cmocka_unit_test(test_greeting),  cmocka_unit_test(test_enter),         cmocka_unit_test(test_starttls),
+        cmocka_unit_test(test_injection), cmocka_unit_test(test_hostile_words), cmocka_unit_test(test_login),
+        cmocka_unit_test(test_list),      cmocka_unit_test(test_list_bound),    cmocka_unit_test(test_get),
+        cmocka_unit_test(test_put),       cmocka_unit_test(test_space),         cmocka_unit_test(test_rename),
     };
     signal(SIGPIPE, SIG_IGN);
     return cmocka_run_group_tests(tests, NULL, NULL);
