@@ -634,7 +634,8 @@ const struct option conf_options[] = {
      .more = "bell rings. osc9 and osc777 ask the terminal for a notification of the desktop: osc9 in iTerm2, kitty, "
              "WezTerm, Windows Terminal and others, osc777 in urxvt, foot, Ghostty and VTE ones. notify-send runs that "
              "program, on the machine where tuimail runs. title shows the number "
-             "of unread mails in the title of the terminal, or of the pane inside tmux, where osc9 and osc777 need its option "
+             "of unread mails in the title of the terminal, or of the pane inside tmux, where osc9 and osc777 need its "
+             "option "
              "allow-passthrough. New is "
              "unread mail that just arrived in an inbox or a mailbox of no special role: no copy of one's own, no mail "
              "that was moved, nothing old. It is told at most every ten seconds. \"on new-mail run\" runs a command."},

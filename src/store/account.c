@@ -5,6 +5,8 @@
 
 #define CRASH_MS 1000
 #define DISK_WAIT_MS 10000
+#define THREADS_ROWS 40 /* in a piece of work: some 2 ms */
+#define THREADS_MS 10
 #define FORGET_S (30 * 86400) /* what can be undone */
 
 /* ---- Words to the clients ----------------------------------------------------------------------- */
@@ -512,6 +514,29 @@ bool acct_busy(const struct acct *a)
            (a->line != LINE_DOWN && a->queued > 0 && !a->wake && !a->held);
 }
 
+/* ---- Threads by subject, of what is here ---------------------------------------------------------- */
+static void threads_fired(void *arg)
+{
+    struct acct *a = arg;
+    struct err err = ERR_INIT;
+    bool more = a->db && db_in_burst(a->db);
+    a->threads_timer = NULL;
+    if (a->db && !more) {
+        if (!db_threads_again(a->db, THREADS_ROWS, &more, &err))
+            acct_db_error(a, &err);
+        acct_settle(a);
+    }
+    if (more)
+        a->threads_timer = loop_after(a->srv->loop, THREADS_MS, threads_fired, a);
+}
+
+void acct_threads(struct acct *a)
+{
+    db_set_threads(a->db, a->srv->conf->threads_by_subject);
+    if (!a->threads_timer)
+        a->threads_timer = loop_after(a->srv->loop, THREADS_MS, threads_fired, a);
+}
+
 /* ---- After a burst ------------------------------------------------------------------------------ */
 static void tell_changes(struct acct *a)
 {
@@ -590,7 +615,7 @@ static void acct_open(struct acct *a)
         log_msg(LOG_WARN, "%s: the list cache was damaged and is built anew", a->name);
     db_set_purge_hold(a->db, a->srv->conf->purge_hold);
     db_set_tag_names(a->db, conf_tag_names(a->srv->conf, a->name));
-    db_set_threads(a->db, a->srv->conf->threads_by_subject);
+    acct_threads(a);
     db_set_rules(a->db, conf_has_rules(a->srv->conf, a->name), a->srv->conf);
     if (!db_intents_prune(a->db, clock_wall() - FORGET_S, &err))
         acct_db_error(a, &err);
@@ -687,6 +712,7 @@ void acct_free(struct acct **acct)
     watch_free(&a->quiet);
     watch_free(&a->news_timer);
     watch_free(&a->later_timer);
+    watch_free(&a->threads_timer);
     watch_free(&a->pop_timer);
     watch_free(&a->pop_show);
     watch_free(&a->out_timer);

@@ -145,7 +145,7 @@ struct acct {
     struct buf uids;                   /* answer to STEP_UIDS so far */
     bool listed, list_open, list_news; /* list_news: it changed on the server and is not confirmed */
     bool pushed;                       /* the server tells of changes everywhere by itself */
-    struct watch *news_timer, *later_timer;
+    struct watch *news_timer, *later_timer, *threads_timer;
     int64_t list_at, status_at, fore_at; /* monotonic ms; 0 never */
     bool pumping, changed_boxes;
     int64_t replay_after; /* monotonic: not before */
@@ -200,6 +200,8 @@ struct acct {
 struct acct *acct_new(struct server *, const struct account *);
 void acct_free(struct acct **);
 /* All that follows from the facts: ask for programs, next steps, answers that wait. Outside a burst. Never waits. */
+/* The option threads-by-subject was read: mail that is here follows behind. */
+void acct_threads(struct acct *);
 void acct_pump(struct acct *);
 /* Around a run of messages of a program of the account: one burst, and what follows from it. */
 void acct_burst_begin(void *acct);

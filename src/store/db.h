@@ -59,6 +59,10 @@ void db_set_labels(struct db *, bool);
 void db_set_tag_names(struct db *, struct tag_names);
 /* Mail without references that comes from now on is put into the thread of its subject (option threads-by-subject). */
 void db_set_threads(struct db *, bool by_subject);
+/* And what is here already, the next `max` messages of it: some 50 us each. *more_r: there are more, later. How far it
+ * has come is kept with the rows; where the option is off it will begin anew. */
+#define THREADS_AGAIN_MAX 100
+bool db_threads_again(struct db *, unsigned max, bool *more_r, struct err *);
 
 /* ---- Transactions -------------------------------------------------------------------------------
  * A burst of changes between db_begin and db_commit is one transaction; without them each call is one of its own. Do

@@ -511,7 +511,7 @@ static void on_setting(struct client *c, struct msg *m)
     for (size_t i = 0; ok && i < c->srv->naccts; i++) {
         if (c->srv->accts[i]->db) {
             db_set_tag_names(c->srv->accts[i]->db, conf_tag_names(c->srv->conf, c->srv->accts[i]->name));
-            db_set_threads(c->srv->accts[i]->db, c->srv->conf->threads_by_subject);
+            acct_threads(c->srv->accts[i]);
         }
         cache_policies(c->srv->accts[i]);
         acct_pump(c->srv->accts[i]);

@@ -194,3 +194,54 @@ uint64_t thread_assign(struct db *db, uint64_t msg, uint64_t own, uint64_t mh, s
         q_run(db, "INSERT INTO tref(h,thread) VALUES(?,?) ON CONFLICT DO NOTHING", "ii", I(h[i]), I(thread));
     return thread;
 }
+
+/* ---- by subject, what is here already ---- */
+static void by_subject(struct db *db, uint64_t id)
+{
+    struct rowc old, now;
+    struct buf subject = BUF_INIT(1024);
+    bool any = false;
+    sqlite3_stmt *st =
+        q_ask(db, "SELECT subject FROM msg WHERE id=? AND (attrs & 32)<>0 AND coalesce(length(refs),0)=0", "i", I(id));
+    while (q_step(db, st)) {
+        any = true;
+        buf_adds(&subject, str_sub(sql_str(st, 0), 0, 1024));
+    }
+    if (any && row_load(db, id, &old)) {
+        uint64_t thread = thread_assign(db, id, old.thread, old.mh, STR(""), STR(""), buf_str(&subject));
+        if (row_load(db, id, &old) && old.thread != thread) {
+            now = old;
+            now.thread = thread;
+            row_store(db, &old, &now);
+        }
+    }
+    buf_fini(&subject);
+}
+
+bool db_threads_again(struct db *db, unsigned max, bool *more_r, struct err *err)
+{
+    uint64_t ids[THREADS_AGAIN_MAX];
+    int64_t at = 0;
+    size_t n = 0;
+    bool own;
+    *more_r = false;
+    if (!call_enter(db, &own, err))
+        return false;
+    bool begun = q_one(db, &at, "SELECT value FROM cmeta WHERE name='subjects'", "");
+    if (!db->by_subject) {
+        if (begun)
+            q_run(db, "DELETE FROM cmeta WHERE name='subjects'", "");
+        return call_leave(db, own, err);
+    }
+    max = MIN(max, (unsigned)THREADS_AGAIN_MAX);
+    sqlite3_stmt *st = q_ask(db, "SELECT id FROM msg WHERE id>? ORDER BY id LIMIT ?", "ii", at, I(max));
+    while (q_step(db, st))
+        if (n < max)
+            ids[n++] = sql_u64(st, 0);
+    for (size_t i = 0; i < n; i++) /* the oldest first: each joins the thread that is there */
+        by_subject(db, ids[i]);
+    if (n)
+        q_run(db, "INSERT OR REPLACE INTO cmeta(name,value) VALUES('subjects',?)", "i", I(ids[n - 1]));
+    *more_r = n == max;
+    return call_leave(db, own, err);
+}

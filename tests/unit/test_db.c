@@ -640,6 +640,28 @@ static void test_threads_by_subject(void **state)
     assert_int_not_equal(msg_of(db, g).thread, msg_of(db, h).thread); /* no words at all */
     put_subject(db, in, 6, "f@x", "", "Re: a walk", ROW_FULL);
     assert_int_equal(msg_of(db, f).thread, msg_of(db, c).thread);
+    /* what was here before follows, some at a time; a start goes on where it was */
+    bool more = true;
+    OK(db_threads_again(db, 1, &more, &err));
+    assert_true(more && msg_of(db, a).thread != msg_of(db, b).thread);
+    for (unsigned i = 0; more; i++) {
+        OK(db_threads_again(db, 3, &more, &err));
+        assert_true(i < 10);
+    }
+    assert_int_equal(msg_of(db, a).thread, msg_of(db, b).thread);
+    assert_int_equal(msg_of(db, e).thread, msg_of(db, a).thread);
+    assert_int_not_equal(msg_of(db, c).thread, msg_of(db, a).thread);
+    assert_int_not_equal(msg_of(db, g).thread, msg_of(db, h).thread);
+    OK(db_threads_again(db, 1, &more, &err));
+    assert_false(more);
+    /* what came while it was off follows when it is on again */
+    db_set_threads(db, false);
+    OK(db_threads_again(db, 50, &more, &err));
+    uint64_t k = put_subject(db, in, 9, "k@x", "", "Re: the plan", ROW_FULL);
+    assert_int_not_equal(msg_of(db, k).thread, msg_of(db, a).thread);
+    db_set_threads(db, true);
+    OK(db_threads_again(db, 50, &more, &err));
+    assert_int_equal(msg_of(db, k).thread, msg_of(db, a).thread);
     db_close(&db);
 }
 
