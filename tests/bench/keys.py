@@ -172,13 +172,13 @@ def latencies(term, threaded):
     return out
 
 
-def filled(base, rows):
-    home = os.path.join(base, "rows%d" % rows)
+def filled(base, rows, *how):
+    home = os.path.join(base, "rows%d%s" % (rows, "".join(how)))
     user = User(home, lines="account work imaps://bob@localhost:9\nset -a work password-file %s/password\n%s" % (home, ALONE))
     os.makedirs(os.path.join(user.store, "state"), mode=0o700)
     os.chmod(user.store, 0o700)
     begin = time.monotonic()
-    subprocess.run([os.path.join(tap.BUILD, "tests/bench/fill_store"), os.path.join(user.store, "state"), "work", str(rows)], check=True)
+    subprocess.run([os.path.join(tap.BUILD, "tests/bench/fill_store"), os.path.join(user.store, "state"), "work", str(rows), *how], check=True)
     print("\n%d rows, filled in %.0f s" % (rows, time.monotonic() - begin))
     return user
 
@@ -222,17 +222,71 @@ def frames(user, rows, threaded):
     term.close()
 
 
+# ---- hits ----
+def indexed(user, rows):
+    """Until all of them are; False where that takes too long."""
+    end = time.monotonic() + 60 + rows / 300
+    while time.monotonic() < end:
+        if user.command("count", "*", status=None).strip() == str(rows):
+            return True
+        time.sleep(3)
+    return False
+
+
+def listed(screen):
+    return sum("20" in line[:24] for line in screen.splitlines()[1:37]) > 2
+
+
+def hits(base, rows):
+    """From the third letter of a limit to its first hits, and PSS with as many hits as a list keeps, flat and by threads."""
+    user = filled(base, rows, "unindexed")
+    term = Pty(user, "--offline")
+    term.wait("of ", 30)
+    if not indexed(user, rows):
+        print("the index is not whole: no hits are measured")
+        term.close()
+        return
+    term.settle(1)
+    took = []
+    for word in (b"bud", b"ker", b"pat", b"rel", b"not", b"mee") * 4:
+        term.send(b"l")
+        term.wait(lambda screen: not listed(screen), 5)
+        term.settle(0.3)
+        took.append(term.until(word, listed, 10))
+        term.send(b"\x1b")
+        term.wait(lambda screen: "of {:,}".format(rows) in screen, 10)
+        term.settle(0.3)
+    print("letter of limit to first hits, %d rows: median %.1f ms, p95 %.1f ms%s" % (
+        rows, median(took) * 1e3, share(took, 0.95) * 1e3, "  OVER" if share(took, 0.95) > 0.1 else ""))
+    for threads in (b"off", b"on"):
+        term.send(b":threads " + threads + b"\r:limit *\r")
+        term.wait(lambda screen: "of {:,}".format(min(rows, 100000)) in screen or "thread" in screen, 60)
+        term.settle(3)
+        print("PSS with %d hits, threads %s: %.1f MB" % (min(rows, 100000), threads.decode(),
+                                                         field("/proc/%d/smaps_rollup" % term.pid, "Pss:") / 1024), flush=True)
+        print("most memory: %.1f MB" % (field("/proc/%d/status" % term.pid, "VmHWM:") / 1024))
+        for what, (wall, cpu) in {"move": timed(term, [b"j"], 40), "jump to end": timed(term, [END, HOME], 20)}.items():
+            print("%-38s %8.2f %9.2f %9.2f %9.2f ms" % (what, *(v * 1e3 for v in (median(wall), share(wall, 0.99), median(cpu), share(cpu, 0.99)))))
+        term.send(b":limit all\r")
+        term.settle(0.5)
+    term.close()
+    ended(user)
+
+
 def main():
-    only = os.environ.get("ONLY", "bytes frames")
+    only = os.environ.get("ONLY", "bytes frames hits")
     with tap.directory() as base:
         if "bytes" in only:
             bytes_table(base)
-        for rows in ROWS if "frames" in only else []:
-            user = filled(base, rows)
-            starts(user, rows)
-            frames(user, rows, False)
-            frames(user, rows, True)
-            ended(user)
+        for rows in ROWS:
+            if "frames" in only:
+                user = filled(base, rows)
+                starts(user, rows)
+                frames(user, rows, False)
+                frames(user, rows, True)
+                ended(user)
+            if "hits" in only:
+                hits(base, rows)
 
 
 if __name__ == "__main__":
