@@ -530,7 +530,7 @@ const struct option conf_options[] = {
      .help = "Mail that names no other message is of the thread with its subject",
      .more =
          "Its subject without Re: and Fwd: (RFC 5256). For correspondents whose programs lose the references; else the "
-         "weekly reports of years are one thread. Threads are made when mail comes: what is here stays as it is."},
+         "weekly reports of years are one thread. What is here already follows in the background."},
     {.name = "list-format",
      .type = OPT_COLUMNS,
      GLOBAL(list_format),

@@ -234,7 +234,7 @@ def indexed(user, rows):
 
 
 def listed(screen):
-    return sum("20" in line[:24] for line in screen.splitlines()[1:37]) > 2
+    return sum(line.strip() != "" for line in screen.splitlines()[1:37]) > 3
 
 
 def hits(base, rows):
