@@ -38,7 +38,7 @@ static void press_box(struct ui *ui, unsigned row)
     ui_show_item(ui, boxes_cursor(b));
 }
 
-/* Goes to the row; pressed there once more, opens it. */
+/* Goes to the row; pressed there once more, opens it. The heading of a day stands for its first row. */
 static void press_row(struct ui *ui, unsigned row)
 {
     struct list *l = ui_list(ui);
@@ -46,9 +46,10 @@ static void press_row(struct ui *ui, unsigned row)
     unsigned at = l->top;
     while (at < l->n && list_lines(l, l->top, at) < row)
         at++;
-    if (at >= l->n || list_lines(l, l->top, at) != row)
-        return; /* below the last one, or a heading */
-    bool again = at == l->cur && ui->focus != PANE_BOXES;
+    if (at >= l->n)
+        return; /* below the last one */
+    bool heading = list_lines(l, l->top, at) != row;
+    bool again = at == l->cur && ui->focus != PANE_BOXES && !heading;
     ui->focus = PANE_LIST;
     if (again)
         ui_run(ui, "open");

@@ -13,14 +13,7 @@ static struct fake_ui f;
 
 static bool on_screen(const char *words)
 {
-    struct buf out = BUF_INIT(1u << 20);
-    ui_draw(f.ui);
-    grid_print(&f.ui->grid, false, &out);
-    bool found = strstr(buf_z(&out), words) != NULL;
-    if (!found)
-        print_message("no \"%s\" in\n%s", words, buf_z(&out));
-    buf_fini(&out);
-    return found;
+    return fake_shows(&f, words);
 }
 
 static void open_boxes(const struct fake_box *list, size_t n, const char *config)

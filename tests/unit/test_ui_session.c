@@ -375,6 +375,60 @@ static void test_mouse(void **state)
     fake_close(&f);
 }
 
+/* Headings of days are no rows: keys pass over them, and one that is pressed stands for the first row of its day. */
+static void test_headings(void **state)
+{
+    struct fake_ui f;
+    struct err err = ERR_INIT;
+    (void)state;
+    fake_reset();
+    fake_mails();
+    fake_open(&f, 24, 100, "set mouse yes\n");
+    fake_type(&f, "o g");
+    const struct list *l = ui_list(f.ui);
+    assert_true(list_grouped(l));
+    unsigned top = f.ui->layout.list.y + 1, presses = 0;
+    for (unsigned round = 0; round < 3; round++) {
+        for (unsigned line = 0; line < list_page(l); line++) { /* what is pressed is where the cursor is then */
+            unsigned at = l->top;
+            bool row = false;
+            while (at < l->n && list_lines(l, l->top, at) < line)
+                at++;
+            row = at < l->n && list_lines(l, l->top, at) == line;
+            if (at >= l->n || at == l->cur)
+                continue;
+            struct ref ref = l->rows[at].ref;
+            assert_true(row || list_heading(l, at));
+            click(&f, top + line, f.ui->layout.list.x + 3);
+            assert_true(ref_eq(ui_row(f.ui)->ref, ref));
+            assert_int_equal(f.ui->message.state, MESSAGE_NONE);
+            presses += !row;
+            if (!row) { /* once more: nothing is opened by it */
+                unsigned again = list_lines(l, l->top, l->cur);
+                click(&f, top + again - 1, f.ui->layout.list.x + 3);
+                assert_int_equal(f.ui->message.state, MESSAGE_NONE);
+                assert_true(ref_eq(ui_row(f.ui)->ref, ref));
+            }
+        }
+        fake_type(&f, "PageDown");
+    }
+    assert_true(presses > 2);
+    fake_type(&f, "Home");
+    struct refs seen = {.n = 0};
+    uint32_t rows = 0;
+    do { /* each row once, none of them a heading */
+        assert_true(refs_add(&seen, ui_row(f.ui)->ref));
+        assert_true(list_lines(l, l->top, l->cur) < l->height);
+        assert_int_equal(l->rank, rows++);
+        ui_draw(f.ui);
+    } while (list_move(ui_list(f.ui), 1, &err));
+    assert_int_equal(rows, l->total);
+    refs_fini(&seen);
+    fake_type(&f, "o g");
+    assert_false(list_grouped(ui_list(f.ui)));
+    fake_close(&f);
+}
+
 /* A message is not read while nobody looks. */
 static void test_looked_at(void **state)
 {
@@ -464,7 +518,7 @@ int main(void)
         cmocka_unit_test(test_goes_on),         cmocka_unit_test(test_work_before_going_on),
         cmocka_unit_test(test_goes_on_in_hits), cmocka_unit_test(test_strange_files),
         cmocka_unit_test(test_mouse),           cmocka_unit_test(test_looked_at),
-        cmocka_unit_test(test_links),
+        cmocka_unit_test(test_links),           cmocka_unit_test(test_headings),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -756,6 +756,19 @@ void fake_type(struct fake_ui *f, const char *keys)
     }
 }
 
+bool fake_shows(struct fake_ui *f, const char *words)
+{
+    struct buf out = BUF_INIT(1u << 20);
+    ui_draw(f->ui);
+    ui_check(f->ui);
+    grid_print(&f->ui->grid, false, &out);
+    bool found = strstr(buf_z(&out), words) != NULL;
+    if (!found)
+        print_message("no \"%s\" in\n%s", words, buf_z(&out));
+    buf_fini(&out);
+    return found;
+}
+
 void fake_answer_open(struct fake_ui *f)
 {
     for (size_t i = 0; i < nheld; i++)

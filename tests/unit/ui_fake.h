@@ -50,6 +50,7 @@ void fake_close(struct fake_ui *);
  */
 void fake_settle(struct fake_ui *);
 void fake_type(struct fake_ui *, const char *keys); /* names as in bind; settles and draws after each */
+bool fake_shows(struct fake_ui *, const char *words); /* on the screen, drawn now; printed where it is not */
 /* Compares the screen with tests/golden/ui/NAME: text with style names. TUIMAIL_GOLDEN=write writes it anew (look at
  * the difference before you keep it). */
 void fake_golden(struct fake_ui *, const char *name);
