@@ -1,6 +1,7 @@
 /* The program: search -c FILE --store ROOT. */
 #include "search/own.h"
 
+#include <poll.h>
 #include <unistd.h>
 
 #define MEMORY_MAX (1ull << 30)
@@ -40,6 +41,20 @@ static bool prepare(struct search *s, int argc, char **argv, struct err *err)
     }
     free(root);
     return s->index != NULL;
+}
+
+/* The screen keeps one of this program waiting while a query is typed: whatever the first query of a process has to
+ * load, map and open was loaded, mapped and opened before the letter comes. */
+static void warm(struct search *s)
+{
+    struct pollfd asked = {.fd = IPC_CHANNEL_FD, .events = POLLIN};
+    for (size_t i = 0; i < s->naccounts && poll(&asked, 1, 0) == 0; i++) {
+        struct reader *r = search_reader(s, i);
+        if (r != NULL)
+            reader_version(r);
+    }
+    if (poll(&asked, 1, 0) == 0)
+        search_touch(s);
 }
 
 /* The next message to work on: the newest QUERY of those that wait, the older ones answered as superseded. */
@@ -89,6 +104,7 @@ int main(int argc, char **argv)
     ok = ok && sandbox_enter(&box, report, &err);
     if (ok) {
         s.client = chan_new(IPC_CHANNEL_FD, ROLE_SEARCH, ROLE_UI);
+        warm(&s);
         ok = serve(&s, &err);
     }
     if (!ok)

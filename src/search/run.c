@@ -7,8 +7,8 @@
 #include <unistd.h>
 
 #define HITS_MAX 100000
-#define BATCH_MAX 500  /* of HITS */
-#define FIRST_PAGE 100 /* is sent at once, and the count behind it */
+#define BATCH_MAX 500 /* of HITS */
+#define FIRST_PAGE 64 /* a screen: is sent at once, and the count behind it */
 #define RANKED_MAX 5000u
 #define SENDER_MAX 400 /* bytes of it in a HIT */
 #define TRIES 4        /* a commit may pull the database from under a query: opened again, asked again */
@@ -49,6 +49,20 @@ struct run {
     bool *found; /* which of them, as the query has them */
 };
 
+/* Why, in libnotmuch's words, without where they begin and end alike. */
+static void why_in(const char *message, struct buf *out)
+{
+    struct str why = str_trim(str_z(message != NULL ? message : "no reason given"));
+    const char *behind = message != NULL ? strstr(message, "opening database: ") : NULL;
+    if (behind != NULL)
+        why = str_trim(str_z(behind + strlen("opening database: ")));
+    if (str_starts(why, STR("Error: ")))
+        why = str_sub(why, strlen("Error: "), why.n);
+    while (why.n > 0 && why.p[why.n - 1] == '.')
+        why = str_sub(why, 0, why.n - 1);
+    text_from_bytes(why, TEXT_FOLD_SPACE, out);
+}
+
 /* Opened for each query: that is half a millisecond, follows a replaced database, and a failed reopen would end the
  * program. */
 static bool open_index(struct run *r, struct err *err)
@@ -57,14 +71,20 @@ static bool open_index(struct run *r, struct err *err)
     notmuch_status_t status = notmuch_database_open_with_config(r->s->index, NOTMUCH_DATABASE_MODE_READ_ONLY,
                                                                 r->s->config, NULL, &r->db, &message);
     if (status != NOTMUCH_STATUS_SUCCESS) {
-        struct buf safe = BUF_INIT(300);
+        struct buf safe = BUF_INIT(200);
         char *written = path_join(r->s->index, "xapian");
         r->db = NULL;
-        text_from_bytes(str_z(message), TEXT_FOLD_SPACE, &safe);
+        bool newer = message != NULL && (strstr(message, "newer") != NULL || strstr(message, "not supported") != NULL);
+        why_in(message, &safe);
         if (access(written, F_OK) != 0)
             err_set(err, ERR_INDEX, "nothing is indexed yet: search again in a moment");
+        else if (newer)
+            err_set(err, ERR_INDEX,
+                    "the search index is one of a newer notmuch: install that, or make it anew by tuimail index "
+                    "--rebuild");
         else
-            err_set(err, ERR_INDEX, "the search index cannot be read%s%s", safe.n > 0 ? ": " : "", buf_z(&safe));
+            err_set(err, ERR_INDEX, "the search index cannot be read (%s): make it anew by tuimail index --rebuild",
+                    buf_z(&safe));
         free(written);
         buf_fini(&safe);
     }
@@ -786,6 +806,19 @@ static void close_index(struct run *r)
     side_close(&r->own);
     str_set_free(&r->seen);
     r->db = NULL;
+}
+
+void search_touch(struct search *s)
+{
+    struct run r = {.s = s};
+    struct err ignored = ERR_INIT;
+    unsigned count;
+    if (open_index(&r, &ignored)) {
+        r.ours.db = r.db;
+        if (query_create(r.db, "id:x from:x", &r.ours.q) == NOTMUCH_STATUS_SUCCESS)
+            (void)notmuch_query_count_messages(r.ours.q, &count);
+    }
+    close_index(&r);
 }
 
 /* The query within its mailbox. False: there is no such mailbox, and nothing in it. */

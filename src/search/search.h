@@ -35,6 +35,8 @@ void limit_end(void);
 /* What restricts a query to a mailbox of the account, or to all inboxes (QUERY_INBOXES). False: there is none. */
 bool query_box(struct search *, struct str account, uint64_t box, struct buf *out);
 
+/* Asks the index for nothing: the next query finds it mapped. What is wrong with it that query says. */
+void search_touch(struct search *);
 /* Answers one QUERY with HITs, SEARCH_COUNT and QUERY_DONE. *next_r is a message that came meanwhile and ended it (kind
  * MSG_NONE: none). False when the channel ended. */
 bool search_run(struct search *, const struct m_QUERY *, struct msg *next_r, struct err *);
