@@ -581,8 +581,10 @@ static bool undo(struct ui *ui, bool redo, struct err *err)
     *from_n -= *from_n > 0;
     if (groups & UNDO_ALIAS)
         alias_undo(ui, redo);
+    if (groups & UNDO_SAVED)
+        saved_undo(ui, redo);
     struct undoing *all = mem_new(sizeof *all);
-    *all = (struct undoing){.steps = groups & ~(ONCE | UNDO_ALIAS | UNDO_RULE), .waits = 1, .redo = redo};
+    *all = (struct undoing){.steps = groups & ~(ONCE | UNDO_ALIAS | UNDO_RULE | UNDO_SAVED), .waits = 1, .redo = redo};
     bool ok = true;
     for (unsigned i = 0; ok && i < all->steps; i++) {
         uint32_t req = ui_request(ui, on_undone, all);

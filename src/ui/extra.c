@@ -15,6 +15,7 @@ void extra_free(struct ui *ui)
     ui_transfer_end(ui);
     remote_forget(ui, NULL);
     alias_free(ui);
+    saved_free(ui);
     listmenu_free(ui);
     scripts_free(ui);
     rule_free(ui);

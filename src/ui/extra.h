@@ -56,11 +56,16 @@ void ui_transfer_words(const struct ui *, struct buf *out);
  * them again. */
 #define UNDO_ALIAS 0x40000000u
 #define UNDO_RULE 0x20000000u
+#define UNDO_SAVED 0x10000000u
 void ui_undo_step(struct ui *, unsigned steps, bool once);
 
 /* ---- alias.c ---- */
 void alias_free(struct ui *);
 void alias_undo(struct ui *, bool redo);
+
+/* ---- saved.c ---- */
+void saved_free(struct ui *);
+void saved_undo(struct ui *, bool redo); /* what was deleted */
 
 /* ---- listmenu.c ---- */
 void listmenu_free(struct ui *);
@@ -170,6 +175,7 @@ struct extra {
     struct batch *batches;             /* act.c: actions that have not ended */
     void (*asked_server)(struct ui *); /* what Enter does at the prompt of a search beside the search; NULL */
     struct alias_log *aliases;
+    struct saved_log *saved;
     struct list_menu *listmenu;
     struct scripts *scripts;
     struct rule_draft *rule;

@@ -1,5 +1,5 @@
 /* Saved searches: opened as mailboxes are, and kept, renamed, moved and deleted by commands (conf/saved.c). */
-#include "ui/private.h"
+#include "ui/extra.h"
 
 /* ---- opening ---- */
 static void show(struct ui *ui, const struct saved *s)
@@ -163,15 +163,81 @@ bool run_rename_search(void *context, const struct cmd_args *args, struct err *e
     return s != NULL;
 }
 
+/* ---- deleting, and back ---- */
+enum { DELETED_MAX = 32 };
+
+struct saved_log {
+    struct saved_gone {
+        char *name, *query, *account;
+        int from_end; /* so many stood behind it */
+    } list[DELETED_MAX];
+    unsigned n, at; /* those from `at` on were taken back */
+};
+
+static void gone_free(struct saved_gone *g)
+{
+    free(g->name);
+    free(g->query);
+    free(g->account);
+}
+
+void saved_free(struct ui *ui)
+{
+    struct saved_log *log = ui_extra(ui)->saved;
+    for (unsigned i = 0; log && i < log->n; i++)
+        gone_free(&log->list[i]);
+    free(log);
+    ui_extra(ui)->saved = NULL;
+}
+
 static void delete_asked(struct ui *ui, void *arg, bool yes)
 {
     char *name = arg;
+    struct extra *x = ui_extra(ui);
     struct err err = ERR_INIT;
-    if (yes && !change(ui, &(struct saved_change){SAVED_DROP, name, NULL, NULL, 0}, &err))
+    const struct saved *s = yes ? conf_saved(ui->conf, str_z(name)) : NULL;
+    struct saved_gone gone = {.name = name};
+    if (s)
+        gone = (struct saved_gone){name, mem_dup_z(s->query), mem_dup_z(s->account),
+                                   (int)(ui->conf->nsaved - (size_t)(s - ui->conf->saved)) - 1};
+    if (!yes || !change(ui, &(struct saved_change){SAVED_DROP, name, NULL, NULL, 0}, &err) || !s) {
+        if (yes)
+            ui_note_err(ui, &err);
+        gone_free(&gone);
+        return;
+    }
+    if (!x->saved)
+        x->saved = mem_new(sizeof *x->saved);
+    while (x->saved->n > x->saved->at)
+        gone_free(&x->saved->list[--x->saved->n]);
+    if (x->saved->n == DELETED_MAX) {
+        gone_free(&x->saved->list[0]);
+        memmove(x->saved->list, x->saved->list + 1, --x->saved->n * sizeof *x->saved->list);
+    }
+    x->saved->list[x->saved->n++] = gone;
+    x->saved->at = x->saved->n;
+    ui_undo_step(ui, UNDO_SAVED, false);
+    ui_note(ui, NOTE_INFO, "the saved search %s is gone; its mail is not · %s undo", name, ui_key_of(ui, "undo"));
+}
+
+void saved_undo(struct ui *ui, bool redo)
+{
+    struct saved_log *log = ui_extra(ui)->saved;
+    struct err err = ERR_INIT;
+    if (!log || (redo ? log->at == log->n : log->at == 0)) {
+        ui_note(ui, NOTE_WARNING, redo ? "nothing to redo" : "nothing to undo");
+        return;
+    }
+    const struct saved_gone *g = &log->list[redo ? log->at++ : --log->at];
+    bool there = conf_saved(ui->conf, str_z(g->name)) != NULL;
+    bool ok = redo ? change(ui, &(struct saved_change){SAVED_DROP, g->name, NULL, NULL, 0}, &err)
+                   : (!there || err_set(&err, ERR_USAGE, "there is another saved search \"%.60s\" now", g->name)) &&
+                         change(ui, &(struct saved_change){SAVED_PUT, g->name, g->query, g->account, 0}, &err) &&
+                         change(ui, &(struct saved_change){SAVED_MOVE, g->name, NULL, NULL, -g->from_end}, &err);
+    if (!ok)
         ui_note_err(ui, &err);
-    else if (yes)
-        ui_note(ui, NOTE_INFO, "the saved search %s is gone; its mail is not", name);
-    free(name);
+    else
+        ui_note(ui, NOTE_INFO, redo ? "the saved search %s is gone again" : "the saved search %s is back", g->name);
 }
 
 bool run_delete_search(void *context, const struct cmd_args *args, struct err *err)

@@ -250,6 +250,21 @@ static void test_saved(void **state)
     assert_string_equal(buf_z(&text), "# Saved searches: written by save-search and the like, read behind tuimailrc.\n"
                                       "saved \"Bob at work\" \"f:bob \\\"a b\\\"\" -account work\n"
                                       "saved Robert \"f:bob \\\"a b\\\"\"\n");
+    /* what is deleted comes back to its place, and goes again */
+    assert_true(ui_run(f.ui, "delete-search \"Bob at work\""));
+    assert_non_null(saved_item(f.ui, "Bob at work"));
+    fake_type(&f, "y");
+    assert_null(saved_item(f.ui, "Bob at work"));
+    assert_true(ui_run(f.ui, "undo"));
+    assert_non_null(saved_item(f.ui, "Bob at work"));
+    struct buf again = BUF_INIT(4096);
+    assert_true(fs_read("saved", 4000, &again, &err));
+    assert_string_equal(buf_z(&again), buf_z(&text));
+    assert_true(ui_run(f.ui, "redo"));
+    assert_null(saved_item(f.ui, "Bob at work"));
+    assert_true(ui_run(f.ui, "undo"));
+    assert_non_null(saved_item(f.ui, "Bob at work"));
+    buf_fini(&again);
     /* another tuimail writes it too */
     buf_reset(&text);
     buf_addz(&text, "saved Other x\nsaved Unread y\n");
