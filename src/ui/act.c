@@ -43,7 +43,8 @@ static unsigned steps_since(struct ui *ui, const struct batch *b)
     unsigned steps = 0, n = ui->undo_steps - b->undo_steps;
     if (b->refs.n <= (size_t)IDS_PER_INTENT * PARTS_MAX)
         return 0;
-    for (; n > 0 && ui->nundo > 0 && !(ui->undo_groups[ui->nundo - 1] & (ONCE | UNDO_ALIAS | UNDO_RULE)); n--)
+    for (; n > 0 && ui->nundo > 0 && !(ui->undo_groups[ui->nundo - 1] & (ONCE | UNDO_ALIAS | UNDO_RULE | UNDO_SAVED));
+         n--)
         steps += ui->undo_groups[--ui->nundo];
     return steps;
 }
@@ -60,10 +61,11 @@ static void batch_end(struct ui *ui, struct batch *b)
         ui_note(ui, NOTE_INFO, "nothing to change%s", left);
     if (b->intents + b->before && !b->quiet)
         ui_undo_step(ui, b->intents + b->before + steps_since(ui, b), b->before > 0);
-    struct batch **at = &ui_extra(ui)->batches;
-    while (*at != b)
+    struct batch **at = ui_extra(ui) ? &ui_extra(ui)->batches : NULL; /* at the end of the program there is no list */
+    while (at && *at != b)
         at = &(*at)->next;
-    *at = b->next;
+    if (at)
+        *at = b->next;
     refs_fini(&b->refs);
     free(b->arg);
     free(b);
