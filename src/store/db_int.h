@@ -291,6 +291,9 @@ struct intent {
     struct buf arg, utf8, old, old_utf8, uids;
 };
 bool intent_load(struct db *, uint64_t id, struct intent *);
+/* Before it goes, as the earliest of each of its messages: those that are not in its mailbox are done where they are,
+ * by it (in->box follows) or by intents of their own, behind it. False: nothing of it is left to do. */
+bool intent_place(struct db *, struct intent *in);
 void intent_box_done(struct db *, const struct intent *); /* an operation on a mailbox has happened */
 void intent_fini(struct intent *);
 /* Ranges (intent_span.c). show: what those after one intent and before another make of a row. */

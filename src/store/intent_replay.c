@@ -201,7 +201,7 @@ bool db_append_replaces(struct db *db, uint64_t intent, uint64_t box, uint32_t *
     return call_leave(db, own, err);
 }
 
-static bool may_go(struct chooser *c, const struct intent *in)
+static bool may_go(struct chooser *c, struct intent *in)
 {
     if (in->state != INTENT_QUEUED || op_before(c, in->box) || op_before(c, in->target))
         return false;
@@ -214,7 +214,8 @@ static bool may_go(struct chooser *c, const struct intent *in)
     if (in->uids.n && q_one(c->db, &one, "SELECT 1 FROM intent WHERE state<3 AND id<? AND box=? AND kind=? LIMIT 1",
                             "iii", I(in->id), I(in->box), I(INTENT_FLAGS)))
         return false;
-    return !span_before(c->db, in) && !earlier_on_same(c->db, in->id) && !replacement_under_way(c->db, in);
+    return !earlier_on_same(c->db, in->id) && !replacement_under_way(c->db, in) && intent_place(c->db, in) &&
+           !op_before(c, in->box) && !span_before(c->db, in);
 }
 
 bool intents_merge(const struct intent *a, const struct intent *b)
@@ -405,11 +406,12 @@ bool db_intent_next(struct db *db, int64_t now, unsigned max, struct db_batch *b
     const struct intent *first = NULL;
     size_t limit = MAX(max, ITEMS_PER_INTENT);
     for (size_t i = 0; i < c.n && !db->failed; i++) {
-        const struct intent *in = &c.pending[i];
+        struct intent *in = &c.pending[i];
         bool wait = in->state == INTENT_QUEUED && in->due > now;
         if (wait)
             due = !due || in->due < due ? in->due : due;
-        if (!wait && (!first || intents_merge(first, in)) && may_go(&c, in) && !done_here(db, in)) {
+        if (!wait && (!first || intents_merge(first, in)) && may_go(&c, in) && (!first || intents_merge(first, in)) &&
+            !done_here(db, in)) {
             int64_t n = 0;
             q_one(db, &n, "SELECT count(*) FROM item WHERE intent=? AND state=0", "i", I(in->id));
             if (!first || m->nitems + (size_t)n <= limit) {

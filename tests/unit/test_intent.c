@@ -216,6 +216,80 @@ static void test_refused(void **state)
     assert_int_equal(db_intent_state(db, 1), INTENT_REFUSED);
 }
 
+/* What was asked of messages where a move would have brought them is done where they are, when that move is refused or
+ * taken back: in order, and each for itself. */
+static void test_what_follows_a_move_that_is_not(void **state)
+{
+    (void)state;
+    uint64_t a = put_uid(db, in, 1, "a@x"), b = put_uid(db, in, 2, "b@x"), there = put_uid(db, archive, 3, "c@x");
+    uint64_t both[] = {a, b}, all[] = {a, b, there};
+    want(db, INTENT_MOVE, both, 2, archive, 0, 0);
+    want(db, INTENT_FLAGS, all, 3, 0, FLAG_FLAGGED, 0);
+    want(db, INTENT_COPY, &a, 1, trash, 0, 0);
+    want(db, INTENT_MOVE, both, 2, in, 0, 0);
+    want(db, INTENT_FLAGS, both, 2, 0, FLAG_SEEN, 0);
+    struct db_batch m = send_next();
+    assert_int_equal(m.kind, INTENT_MOVE);
+    OK(db_intents_refused(db, m.intents, m.nintents, ERR_OVERQUOTA, "quota", &err));
+
+    unsigned in_place = 0, moves = 0;
+    uint32_t flagged = 0, seen = 0, copied = 0; /* sets of UIDs of `in` */
+    for (unsigned round = 0; round < 20 && pending(); round++) {
+        struct db_batch s = send_next();
+        moves += s.kind == INTENT_MOVE;
+        for (size_t i = 0; i < s.nitems; i++) {
+            const struct db_item *t = &s.items[i];
+            assert_int_not_equal(t->uid, 0);
+            assert_int_equal(s.box, t->msg == there ? archive : in);
+            in_place += s.box == archive && t->uid == 3 && s.set == FLAG_FLAGGED;
+            if (s.box != in)
+                continue;
+            assert_int_equal(s.uidvalidity, 7);
+            if (s.kind == INTENT_COPY) {
+                assert_true(flagged & 1u << t->uid); /* as it was asked: behind the flag */
+                copied |= 1u << t->uid;
+            } else if (s.set == FLAG_FLAGGED) {
+                flagged |= 1u << t->uid;
+            } else {
+                assert_true(flagged & 1u << t->uid);
+                seen |= 1u << t->uid;
+            }
+        }
+        done(s);
+    }
+    assert_int_equal(pending(), 0);
+    assert_int_equal(in_place, 1);
+    assert_int_equal(moves, 0); /* to where they are */
+    assert_int_equal(flagged, 6);
+    assert_int_equal(seen, 6);
+    assert_int_equal(copied, 2);
+    assert_int_equal(msg_of(db, a).box, in);
+    assert_int_equal(msg_of(db, a).sflags, FLAG_FLAGGED | FLAG_SEEN);
+    assert_int_equal(msg_of(db, b).sflags, FLAG_FLAGGED | FLAG_SEEN);
+    assert_int_equal(msg_of(db, there).sflags, FLAG_FLAGGED);
+    assert_int_equal(counts_of(archive).total, 1);
+}
+
+/* Of many at once that a move brought and that one takes back, one intent stays one. */
+static void test_what_follows_stays_together(void **state)
+{
+    (void)state;
+    uint64_t ids[5];
+    for (uint32_t i = 0; i < COUNT(ids); i++)
+        ids[i] = put_uid(db, in, i + 1, (const char *[]){"a@x", "b@x", "c@x", "d@x", "e@x"}[i]);
+    want(db, INTENT_MOVE, ids, COUNT(ids), archive, 0, 0);
+    want(db, INTENT_FLAGS, ids, COUNT(ids), 0, FLAG_SEEN, 0);
+    uint32_t count;
+    OK(db_intent_drop(db, 1, &count, &err));
+    struct db_batch b = send_next();
+    assert_int_equal(b.kind, INTENT_FLAGS);
+    assert_int_equal(b.box, in);
+    assert_int_equal(b.nitems, COUNT(ids));
+    assert_int_equal(b.uidvalidity, 7);
+    done(b);
+    assert_int_equal(pending(), 0);
+}
+
 static void test_move_with_copyuid(void **state)
 {
     (void)state;
@@ -933,6 +1007,8 @@ int main(void)
         T(test_claims),
         T(test_no_flicker),
         T(test_refused),
+        T(test_what_follows_a_move_that_is_not),
+        T(test_what_follows_stays_together),
         T(test_move_with_copyuid),
         T(test_arrival_merges),
         T(test_arrival_of_another),
