@@ -11,12 +11,12 @@
 
 #define ADDRESSES_MAX 200
 #define IMPORT_MAX (4u << 20)
-#define CHUNK 1000 /* files of vCards */
+#define CHUNK (1u << 20) /* bytes of vCards */
 
 /* ---- Printing ----------------------------------------------------------------------------------- */
 static void add_met(void *arg, const struct address_row *row)
 {
-    founds_add(arg, row->name, row->addr, row->weight, row->last);
+    founds_add(arg, row->name, row->addr, row->rank);
 }
 
 static void put_json(struct buf *out, const struct book_found *f, bool first)
@@ -198,8 +198,8 @@ static void import_text(struct importing *m, struct str text)
 {
     struct person p = {.name = BUF_INIT(1000), .email = BUF_INIT(4000), .nick = BUF_INIT(200)};
     struct str rest = text, line;
-    struct arena *arena = arena_new(IMPORT_MAX);
-    struct vcard *card = mem_new(sizeof *card);
+    struct vcard_reader *cards = vcard_reader_new();
+    const struct vcard *card;
     struct buf joined = BUF_INIT(LINE_MAX_BYTES);
     while (rest.n > 0 && str_split(&rest, '\n', &line)) {
         bool more = line.n > 0 && line.p[line.n - 1] == '\\';
@@ -213,12 +213,11 @@ static void import_text(struct importing *m, struct str text)
     buf_fini(&p.name);
     buf_fini(&p.email);
     buf_fini(&p.nick);
-    for (rest = text; vcard_next(&rest, arena, card);)
+    for (rest = text; (card = vcard_read(cards, &rest)) || (card = vcard_read_end(cards));)
         if (card->nemails > 0)
             import_person(m, card->nick, card->name, card->emails[0]);
     buf_fini(&joined);
-    free(card);
-    arena_free(&arena);
+    vcard_reader_free(&cards);
 }
 
 static bool keep(const struct importing *m, struct err *err)

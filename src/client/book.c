@@ -2,19 +2,22 @@
 #include "client/book.h"
 
 #include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
+#include "mail/lookup.h"
 #include "mail/mail.h"
 #include "mail/vcard.h"
 
 /* ---- Founds ------------------------------------------------------------------------------------- */
-void founds_add(struct founds *f, struct str name, struct str addr, int64_t weight, int64_t last)
+void founds_add(struct founds *f, struct str name, struct str addr, int64_t rank)
 {
     for (size_t i = 0; i < f->n; i++)
         if (str_case_eqz(addr, f->list[i].addr)) {
             struct book_found *at = &f->list[i];
-            at->weight += weight;
-            at->last = MAX(at->last, last);
+            at->rank = MAX(at->rank, rank);
             if (!at->name[0] && name.n > 0) {
                 free(at->name);
                 at->name = mem_dup_n(name.p, name.n);
@@ -29,8 +32,7 @@ void founds_add(struct founds *f, struct str name, struct str addr, int64_t weig
     }
     f->list[f->n] = (struct book_found){.name = mem_dup_n(name.n ? name.p : "", name.n),
                                         .addr = mem_dup_n(addr.p, addr.n),
-                                        .weight = weight,
-                                        .last = last,
+                                        .rank = rank,
                                         .place = f->n};
     f->n++;
 }
@@ -38,10 +40,8 @@ void founds_add(struct founds *f, struct str name, struct str addr, int64_t weig
 static int by_likelihood(const void *a, const void *b)
 {
     const struct book_found *x = a, *y = b;
-    if (x->weight != y->weight)
-        return x->weight > y->weight ? -1 : 1;
-    if (x->last != y->last)
-        return x->last > y->last ? -1 : 1;
+    if (x->rank != y->rank)
+        return x->rank > y->rank ? -1 : 1;
     return (x->place > y->place) - (x->place < y->place);
 }
 
@@ -66,13 +66,37 @@ struct entry {
     char *name, *nick, *uid, *value; /* value: an address, or of a group what its members come to */
     char *members;                   /* of a group: a line each; else NULL */
 };
-struct shelf {
+/* One for each word by which an entry is found, ordered by its first bytes. */
+struct posting {
+    uint64_t head;
+    uint32_t entry;
+};
+struct cards {
+    struct entry *list;
+    size_t n, cap;
+    struct posting *words;
+    size_t nwords, words_cap;
+};
+struct folder {
     char *path;
-    struct timespec read; /* the directory's time when it was read last */
+    struct timespec time; /* when it was read last */
+};
+struct shelf {
+    struct folder folders[1 + BOOK_FOLDERS_MAX]; /* itself, and those below it */
+    size_t nfolders;
     bool known;
-    DIR *dir; /* being read */
-    struct entry *list, *fresh;
-    size_t n, cap, nfresh;
+    struct cards cards;
+    /* what is being read in their place */
+    bool reading;
+    struct cards fresh;
+    size_t at; /* the folder */
+    DIR *dir;
+    int fd; /* a file of it; -1 */
+    uint64_t taken;
+    struct vcard_reader *reader;
+    /* and put in order: runs of `width` are, up to `sorted` those of twice that */
+    struct posting *spare;
+    size_t width, sorted;
 };
 struct book {
     struct shelf *shelves;
@@ -80,16 +104,18 @@ struct book {
     unsigned unread;
 };
 
-static void entries_free(struct entry *list, size_t n)
+static void cards_free(struct cards *c)
 {
-    for (size_t i = 0; i < n; i++) {
-        free(list[i].name);
-        free(list[i].nick);
-        free(list[i].uid);
-        free(list[i].value);
-        free(list[i].members);
+    for (size_t i = 0; i < c->n; i++) {
+        free(c->list[i].name);
+        free(c->list[i].nick);
+        free(c->list[i].uid);
+        free(c->list[i].value);
+        free(c->list[i].members);
     }
-    free(list);
+    free(c->list);
+    free(c->words);
+    *c = (struct cards){.n = 0};
 }
 
 struct book *book_new(const char *directories)
@@ -101,10 +127,32 @@ struct book *book_new(const char *directories)
             continue;
         char *word = mem_dup_n(one.p, one.n);
         b->shelves = mem_resize(b->shelves, b->n + 1, sizeof *b->shelves);
-        b->shelves[b->n++] = (struct shelf){.path = path_expand_home(word)};
+        b->shelves[b->n++] = (struct shelf){.folders[0].path = path_expand_home(word), .nfolders = 1, .fd = -1};
         free(word);
     }
     return b;
+}
+
+/* What is known of the folders below it goes. */
+static void folders_cut(struct shelf *s, size_t n)
+{
+    while (s->nfolders > n)
+        free(s->folders[--s->nfolders].path);
+}
+
+static void stop_reading(struct shelf *s)
+{
+    if (s->dir != NULL)
+        closedir(s->dir);
+    if (s->fd >= 0)
+        close(s->fd);
+    s->dir = NULL;
+    s->fd = -1;
+    s->reading = false;
+    vcard_reader_free(&s->reader);
+    free(s->spare);
+    s->spare = NULL;
+    cards_free(&s->fresh);
 }
 
 void book_free(struct book **bp)
@@ -114,145 +162,324 @@ void book_free(struct book **bp)
     if (b == NULL)
         return;
     for (size_t i = 0; i < b->n; i++) {
-        struct shelf *s = &b->shelves[i];
-        entries_free(s->list, s->n);
-        entries_free(s->fresh, s->nfresh);
-        if (s->dir != NULL)
-            closedir(s->dir);
-        free(s->path);
+        stop_reading(&b->shelves[i]);
+        cards_free(&b->shelves[i].cards);
+        folders_cut(&b->shelves[i], 0);
     }
     free(b->shelves);
     free(b);
 }
 
+/* ---- What a card comes to ----------------------------------------------------------------------- */
 static char *dup_str(struct str s)
 {
     return mem_dup_n(s.n ? s.p : "", s.n);
 }
 
-static void add_entry(struct shelf *s, const struct vcard *c, const char *value, char *members)
+/* The first bytes of a word as a number that orders as they do; `fill` stands for what it lacks. */
+static uint64_t head_of(struct str word, uint8_t fill)
 {
-    if (s->nfresh == BOOK_ENTRIES_MAX) {
+    uint64_t head = 0;
+    for (size_t i = 0; i < sizeof head; i++)
+        head = head << 8 | (i < word.n ? (uint8_t)word.p[i] : fill);
+    return head;
+}
+
+static void add_words(struct cards *c, struct str text)
+{
+    struct lookup words;
+    struct str word;
+    lookup_begin(&words, text);
+    for (unsigned n = 0; n < 12 && lookup_next(&words, &word); n++) {
+        if (c->nwords == c->words_cap) {
+            c->words_cap = c->words_cap ? 2 * c->words_cap : 256;
+            c->words = mem_resize(c->words, c->words_cap, sizeof *c->words);
+        }
+        c->words[c->nwords++] = (struct posting){head_of(word, 0), (uint32_t)c->n};
+    }
+}
+
+static void add_entry(struct cards *c, const struct vcard *card, struct str value, char *members)
+{
+    if (c->n == BOOK_ENTRIES_MAX) {
         free(members);
         return;
     }
-    if (s->nfresh == s->cap) {
-        s->cap = s->cap ? 2 * s->cap : 64;
-        s->fresh = mem_resize(s->fresh, s->cap, sizeof *s->fresh);
+    if (c->n == c->cap) {
+        c->cap = c->cap ? 2 * c->cap : 64;
+        c->list = mem_resize(c->list, c->cap, sizeof *c->list);
     }
-    s->fresh[s->nfresh++] = (struct entry){.name = dup_str(c->name),
-                                           .nick = dup_str(c->nick),
-                                           .uid = dup_str(c->uid),
-                                           .value = mem_dup_z(value),
-                                           .members = members};
+    add_words(c, card->name);
+    add_words(c, card->nick);
+    add_words(c, value);
+    c->list[c->n++] = (struct entry){.name = dup_str(card->name),
+                                     .nick = dup_str(card->nick),
+                                     .uid = dup_str(card->uid),
+                                     .value = dup_str(value),
+                                     .members = members};
 }
 
-static void add_card(struct shelf *s, const struct vcard *c)
+static void add_card(struct cards *c, const struct vcard *card)
 {
-    if (c->group) {
+    if (card->group) {
         struct buf members = BUF_INIT(65536);
-        for (size_t i = 0; i < c->nmembers; i++)
-            if (!memchr(c->members[i].p, '\n', c->members[i].n))
-                buf_addf(&members, "%.*s\n", STR_FMT(c->members[i]));
-        add_entry(s, c, "", buf_take(&members, &(size_t){0}));
+        for (size_t i = 0; i < card->nmembers; i++)
+            if (!memchr(card->members[i].p, '\n', card->members[i].n))
+                buf_addf(&members, "%.*s\n", STR_FMT(card->members[i]));
+        add_entry(c, card, STR(""), buf_take(&members, &(size_t){0}));
     }
-    for (size_t i = 0; !c->group && i < c->nemails; i++) {
-        char *addr = dup_str(c->emails[i]);
-        add_entry(s, c, addr, NULL);
-        free(addr);
-    }
+    for (size_t i = 0; !card->group && i < card->nemails; i++)
+        add_entry(c, card, card->emails[i], NULL);
 }
 
-static bool read_file(struct shelf *s, const char *name)
+struct uid {
+    uint64_t hash;
+    size_t entry;
+};
+
+static int by_hash(const void *a, const void *b)
 {
-    struct buf text = BUF_INIT(BOOK_FILE_MAX);
-    struct err err = ERR_INIT;
-    char *path = path_join(s->path, name);
-    bool ok = fs_read(path, BOOK_FILE_MAX, &text, &err);
-    struct str rest = buf_str(&text);
-    struct arena *arena = arena_new(4 * BOOK_FILE_MAX);
-    struct vcard *card = mem_new(sizeof *card);
-    while (ok && vcard_next(&rest, arena, card))
-        add_card(s, card);
-    free(card);
-    arena_free(&arena);
-    buf_fini(&text);
-    free(path);
-    return ok;
+    const struct uid *x = a, *y = b;
+    if (x->hash != y->hash)
+        return x->hash < y->hash ? -1 : 1;
+    return (x->entry > y->entry) - (x->entry < y->entry);
 }
 
-static const struct entry *by_uid(const struct shelf *s, struct str uid)
+static const struct entry *by_uid(const struct cards *c, const struct uid *uids, size_t n, struct str uid)
 {
-    for (size_t i = 0; i < s->nfresh; i++)
-        if (!s->fresh[i].members && str_eqz(uid, s->fresh[i].uid))
-            return &s->fresh[i];
+    uint64_t hash = str_hash(uid);
+    size_t lo = 0, hi = n;
+    while (lo < hi) {
+        size_t mid = lo + (hi - lo) / 2;
+        if (uids[mid].hash < hash)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    for (; lo < n && uids[lo].hash == hash; lo++)
+        if (str_eqz(uid, c->list[uids[lo].entry].uid))
+            return &c->list[uids[lo].entry];
     return NULL;
 }
 
-/* Members of groups become addresses, once all cards are there. */
-static void resolve_groups(struct shelf *s)
+static void resolve_group(const struct cards *c, const struct uid *uids, size_t n, struct entry *e)
 {
-    for (size_t i = 0; i < s->nfresh; i++) {
-        struct entry *e = &s->fresh[i];
-        if (!e->members)
-            continue;
-        struct buf all = BUF_INIT(32768);
-        struct str rest = str_z(e->members), one;
-        while (rest.n > 0 && str_split(&rest, '\n', &one)) {
-            const struct entry *m = one.n > 0 && !mail_addr_valid(one) ? by_uid(s, one) : NULL;
-            struct str addr = m ? str_z(m->value) : one;
-            if (mail_addr_valid(addr))
-                buf_addf(&all, "%s%.*s", all.n ? ", " : "", STR_FMT(addr));
-        }
-        free(e->value);
-        e->value = mem_dup_z(buf_z(&all));
-        buf_fini(&all);
+    struct buf all = BUF_INIT(32768);
+    struct str rest = str_z(e->members), one;
+    while (rest.n > 0 && str_split(&rest, '\n', &one)) {
+        const struct entry *m = one.n > 0 && !mail_addr_valid(one) ? by_uid(c, uids, n, one) : NULL;
+        struct str addr = m ? str_z(m->value) : one;
+        if (mail_addr_valid(addr))
+            buf_addf(&all, "%s%.*s", all.n ? ", " : "", STR_FMT(addr));
     }
+    free(e->value);
+    e->value = mem_dup_z(buf_z(&all));
+    buf_fini(&all);
 }
 
-static void finish(struct shelf *s)
+/* Members of groups become addresses, once all cards are there. */
+static void resolve_groups(struct cards *c)
 {
-    resolve_groups(s);
-    closedir(s->dir);
-    s->dir = NULL;
-    entries_free(s->list, s->n);
-    s->list = s->fresh;
-    s->n = s->nfresh;
-    s->fresh = NULL;
-    s->nfresh = s->cap = 0;
+    size_t groups = 0, n = 0;
+    for (size_t i = 0; i < c->n; i++)
+        groups += c->list[i].members != NULL;
+    if (groups == 0)
+        return;
+    struct uid *uids = mem_array(c->n, sizeof *uids);
+    for (size_t i = 0; i < c->n; i++)
+        if (!c->list[i].members && c->list[i].uid[0])
+            uids[n++] = (struct uid){str_hash(str_z(c->list[i].uid)), i};
+    qsort(uids, n, sizeof *uids, by_hash);
+    for (size_t i = 0; i < c->n; i++)
+        if (c->list[i].members)
+            resolve_group(c, uids, n, &c->list[i]);
+    free(uids);
+}
+
+/* ---- The order by words ------------------------------------------------------------------------- */
+static bool goes_before(const struct posting *a, const struct posting *b)
+{
+    return a->head != b->head ? a->head < b->head : a->entry < b->entry;
+}
+
+static void merge(struct shelf *s, size_t from, size_t middle, size_t to)
+{
+    const struct posting *w = s->fresh.words;
+    size_t a = from, b = middle;
+    for (size_t i = from; i < to; i++)
+        s->spare[i] = a < middle && (b == to || !goes_before(&w[b], &w[a])) ? w[a++] : w[b++];
+}
+
+/* Some of the way to an order, by merging runs that are in order; false: all of it is. */
+static bool sort_some(struct shelf *s, size_t moves)
+{
+    struct cards *c = &s->fresh;
+    if (s->spare == NULL) {
+        s->spare = mem_array(c->nwords + 1, sizeof *s->spare);
+        s->width = 1;
+        s->sorted = 0;
+    }
+    for (size_t done = 0; s->width < c->nwords; done += 2 * s->width) {
+        if (done >= moves)
+            return true;
+        size_t middle = MIN(s->sorted + s->width, c->nwords), to = MIN(middle + s->width, c->nwords);
+        merge(s, s->sorted, middle, to);
+        s->sorted = to;
+        if (to == c->nwords) {
+            struct posting *full = s->spare;
+            s->spare = c->words;
+            c->words = full;
+            c->words_cap = c->nwords + 1;
+            s->width *= 2;
+            s->sorted = 0;
+        }
+    }
+    return false;
+}
+
+/* ---- Reading ------------------------------------------------------------------------------------ */
+static bool same_time(const struct stat *st, const struct folder *f)
+{
+    return st->st_mtim.tv_sec == f->time.tv_sec && st->st_mtim.tv_nsec == f->time.tv_nsec;
 }
 
 static bool changed(struct book *b, struct shelf *s)
 {
     struct stat st;
-    if (stat(s->path, &st) != 0) {
+    bool other = !s->known;
+    for (size_t i = 0; i < s->nfolders; i++)
+        other = (stat(s->folders[i].path, &st) == 0 ? !same_time(&st, &s->folders[i]) : i > 0) || other;
+    if (other && stat(s->folders[0].path, &st) != 0) {
         b->unread += !s->known;
         s->known = true;
         return false;
     }
-    if (s->known && st.st_mtim.tv_sec == s->read.tv_sec && st.st_mtim.tv_nsec == s->read.tv_nsec)
-        return false;
-    s->known = true;
-    s->read = st.st_mtim;
-    s->dir = opendir(s->path);
-    b->unread += s->dir == NULL;
-    return s->dir != NULL;
+    return other;
 }
 
-bool book_step(struct book *b, unsigned files)
+static void open_file(struct book *b, struct shelf *s, const char *path)
 {
+    struct stat st;
+    s->fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
+    s->taken = 0;
+    if (s->fd >= 0 && (fstat(s->fd, &st) != 0 || !S_ISREG(st.st_mode))) {
+        close(s->fd);
+        s->fd = -1;
+    }
+    b->unread += s->fd < 0;
+}
+
+/* The time is taken first, so that what comes while it is read is seen the next time. */
+static void open_folder(struct book *b, struct shelf *s)
+{
+    struct folder *f = &s->folders[s->at];
+    struct stat st;
+    if (stat(f->path, &st) != 0) {
+        b->unread++;
+        return;
+    }
+    f->time = st.st_mtim;
+    if (s->at == 0 && S_ISREG(st.st_mode))
+        open_file(b, s, f->path);
+    else
+        b->unread += (s->dir = opendir(f->path)) == NULL;
+}
+
+static bool is_folder(const char *path, const struct dirent *d)
+{
+    struct stat st;
+    return d->d_type == DT_DIR ||
+           ((d->d_type == DT_UNKNOWN || d->d_type == DT_LNK) && stat(path, &st) == 0 && S_ISDIR(st.st_mode));
+}
+
+static void take_dirent(struct book *b, struct shelf *s, const struct dirent *d)
+{
+    size_t n = strlen(d->d_name);
+    bool card = n > 4 && strcasecmp(d->d_name + n - 4, ".vcf") == 0;
+    if (d->d_name[0] == '.' || (!card && (s->at > 0 || s->nfolders == COUNT(s->folders) || d->d_type == DT_REG)))
+        return;
+    char *path = path_join(s->folders[s->at].path, d->d_name);
+    if (card)
+        open_file(b, s, path);
+    else if (is_folder(path, d))
+        s->folders[s->nfolders++] = (struct folder){.path = mem_dup_z(path)};
+    free(path);
+}
+
+/* The next piece of the file; at its end it is closed. */
+static size_t take_piece(struct book *b, struct shelf *s)
+{
+    char piece[16384];
+    const struct vcard *card;
+    ssize_t n = s->taken < BOOK_FILE_MAX ? read(s->fd, piece, sizeof piece) : 0;
+    struct str data = {piece, n > 0 ? (size_t)n : 0};
+    while ((card = vcard_read(s->reader, &data)) != NULL)
+        add_card(&s->fresh, card);
+    s->taken += n > 0 ? (uint64_t)n : 0;
+    if (n > 0 || (n < 0 && errno == EINTR))
+        return (size_t)MAX(n, (ssize_t)0);
+    if ((card = vcard_read_end(s->reader)) != NULL)
+        add_card(&s->fresh, card);
+    b->unread += n < 0 || s->taken >= BOOK_FILE_MAX;
+    close(s->fd);
+    s->fd = -1;
+    return 0;
+}
+
+/* One more step of reading, and what it counts for; 0: all is read. */
+static size_t read_some(struct book *b, struct shelf *s)
+{
+    const struct dirent *d;
+    if (s->fd >= 0)
+        return take_piece(b, s) + 1;
+    if (s->dir == NULL) {
+        if (s->at == s->nfolders)
+            return 0;
+        open_folder(b, s);
+        s->at += s->dir == NULL; /* a file is what it is itself */
+        return 4096;
+    }
+    if ((d = readdir(s->dir)) != NULL) {
+        take_dirent(b, s, d);
+        return s->fd >= 0 ? 4096 : 64;
+    }
+    closedir(s->dir);
+    s->dir = NULL;
+    s->at++;
+    return 64;
+}
+
+static void begin_reading(struct shelf *s)
+{
+    folders_cut(s, 1);
+    s->known = s->reading = true;
+    s->reader = vcard_reader_new();
+    s->at = 0;
+}
+
+static void finish(struct shelf *s)
+{
+    resolve_groups(&s->fresh);
+    cards_free(&s->cards);
+    s->cards = s->fresh;
+    s->fresh = (struct cards){.n = 0};
+    stop_reading(s);
+}
+
+bool book_step(struct book *b, size_t bytes)
+{
+    size_t done = 0;
     for (size_t i = 0; i < b->n; i++) {
         struct shelf *s = &b->shelves[i];
-        if (s->dir == NULL && !changed(b, s))
+        size_t some = 1;
+        if (!s->reading && !changed(b, s))
             continue;
-        for (struct dirent *d; (d = readdir(s->dir)) != NULL;) {
-            size_t n = strlen(d->d_name);
-            if (n < 5 || d->d_name[0] == '.' || strcasecmp(d->d_name + n - 4, ".vcf") != 0)
-                continue;
-            b->unread += !read_file(s, d->d_name);
-            if (--files == 0)
-                return true;
-        }
+        if (!s->reading)
+            begin_reading(s);
+        for (; some > 0 && done < bytes; done += some)
+            some = read_some(b, s);
+        if (some > 0 || sort_some(s, bytes / 4 + 1))
+            return true;
         finish(s);
     }
     return false;
@@ -264,41 +491,66 @@ unsigned book_unread(const struct book *b)
 }
 
 /* ---- Finding ------------------------------------------------------------------------------------ */
-static bool in_word(char c)
+enum { WORDS_MAX = 8, LOOKED_AT_MAX = 20000 };
+struct wanted {
+    struct lookup text;
+    struct str words[WORDS_MAX];
+    unsigned n;
+};
+
+static bool fits(const struct entry *e, const struct wanted *w)
 {
-    return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (unsigned char)c >= 0x80;
+    bool all = e->value[0] != '\0';
+    for (unsigned i = 0; all && i < w->n; i++)
+        all = lookup_has(str_z(e->name), w->words[i]) || lookup_has(str_z(e->nick), w->words[i]) ||
+              (!e->members && lookup_has(str_z(e->value), w->words[i])); /* a group is not found by its members */
+    return all;
 }
 
-/* Does a word of it begin so? ASCII case is ignored. */
-static bool begins(const char *z, struct str prefix)
+static size_t first_from(const struct cards *c, uint64_t head)
 {
-    for (size_t i = 0; z[i]; i++)
-        if ((i == 0 || !in_word(z[i - 1])) && strncasecmp(z + i, prefix.p, prefix.n) == 0)
-            return true;
-    return false;
+    size_t lo = 0, hi = c->nwords;
+    while (lo < hi) {
+        size_t mid = lo + (hi - lo) / 2;
+        if (c->words[mid].head < head)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return lo;
 }
 
-static bool fits(const struct entry *e, struct str prefix)
+static void find_in(const struct cards *c, const struct wanted *w, unsigned max, struct founds *out)
 {
-    struct str word;
-    while (prefix.n > 0 && str_split(&prefix, ' ', &word))
-        if (word.n > 0 && !begins(e->name, word) && !begins(e->nick, word) &&
-            (e->members || !begins(e->value, word))) /* a group is not found by its members */
-            return false;
-    return e->value[0] != '\0';
+    size_t from = 0, to = SIZE_MAX;
+    for (unsigned i = 0; i < w->n; i++) { /* by the word that fewest have */
+        uint64_t last = head_of(w->words[i], 0xff);
+        size_t lo = first_from(c, head_of(w->words[i], 0));
+        size_t hi = last == UINT64_MAX ? c->nwords : first_from(c, last + 1);
+        if (hi - lo < to - from) {
+            from = lo;
+            to = hi;
+        }
+    }
+    bool any = w->n == 0;
+    to = MIN(any ? c->n : to, from + LOOKED_AT_MAX);
+    for (size_t i = from, n = 0; i < to && n < max; i++) {
+        const struct entry *e = &c->list[any ? i : c->words[i].entry];
+        if (fits(e, w)) {
+            founds_add(out, str_z(e->name), str_z(e->value), 0);
+            n++;
+        }
+    }
 }
 
 void book_find(const struct book *b, struct str prefix, unsigned max, struct founds *out)
 {
-    unsigned n = 0;
+    struct wanted w = {.n = 0};
+    lookup_begin(&w.text, prefix);
+    while (w.n < WORDS_MAX && lookup_next(&w.text, &w.words[w.n]))
+        w.n++;
     for (size_t i = 0; i < b->n; i++)
-        for (size_t k = 0; k < b->shelves[i].n && n < max; k++) {
-            const struct entry *e = &b->shelves[i].list[k];
-            if (!fits(e, prefix))
-                continue;
-            founds_add(out, str_z(e->name), str_z(e->value), 0, 0);
-            n++;
-        }
+        find_in(&b->shelves[i].cards, &w, max, out);
 }
 
 /* ---- Query commands ----------------------------------------------------------------------------- */
@@ -316,7 +568,7 @@ void query_parse(struct str output, unsigned max, struct founds *out)
         if (!mail_addr_valid(addr))
             continue;
         str_split(&line, '\t', &name);
-        founds_add(out, str_trim(name), addr, 0, 0);
+        founds_add(out, str_trim(name), addr, 0);
         n++;
     }
 }

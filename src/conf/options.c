@@ -658,9 +658,9 @@ const struct option conf_options[] = {
      GLOBAL(address_book),
      .def = "",
      .help = "Directories of vCard files, separated by \":\", for completion of addresses",
-     .more = "As khard and vdirsyncer keep them; names, nicknames, addresses and groups are read from files *.vcf, "
-             "again when a "
-             "directory changes. A leading ~/ is expanded in each."},
+     .more = "As khard keeps them, a directory of such directories, as vdirsyncer does, or one file; names, nicknames, "
+             "addresses and groups are read from files *.vcf, again when a directory changes. A leading ~/ is expanded "
+             "in each."},
     {.name = "query-command",
      .type = OPT_COMMAND,
      GLOBAL(query_command),

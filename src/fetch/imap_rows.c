@@ -87,7 +87,8 @@ static bool row_tell(struct session *s, const struct imap_fetch *ft, struct err 
                       .date = row.date, .attrs = row.attrs | (whole ? (uint32_t)ROW_FULL : 0),
                       .from_name = row.from_name, .from_addr = row.from_addr, .to = row.to, .subject = row.subject,
                       .msgid = row.msgid, .refs = row.refs, .list_id = row.list_id, .emailid = ft->emailid,
-                      .threadid = ft->threadid, .preview = ft->preview);
+                      .threadid = ft->threadid, .preview = ft->preview,
+                      .rcpts = whole && mail_addr_is_self(row.from_addr, str_z(s->self)) ? row.rcpts : STR(""));
 }
 
 static bool more_tell(struct session *s, const struct imap_fetch *ft, struct err *err)
@@ -97,7 +98,7 @@ static bool more_tell(struct session *s, const struct imap_fetch *ft, struct err
     mail_row_parse(ft->header, str_z(s->self), s->arena, &row);
     return FETCH_SEND(s->f, err, ROW_MORE, .box = s->selected, .uid = ft->uid, .internal_date = ft->date,
                       .attrs = row.attrs, .to = row.to, .refs = row.refs, .list_id = row.list_id,
-                      .emailid = ft->emailid, .threadid = ft->threadid);
+                      .emailid = ft->emailid, .threadid = ft->threadid, .rcpts = row.rcpts);
 }
 
 bool imap_on_fetch(struct session *s, const struct imap_event *ev, struct err *err)

@@ -83,7 +83,8 @@ static bool row_send(struct fetch *f, struct reader *r, uint64_t box, int fd, co
     return FETCH_SEND(f, err, MAILDIR_ROW, .box = box, .name = file->unique, .path = path, .flags = file->flags,
                       .size = file->size, .internal_date = file->mtime, .date = row.date, .attrs = row.attrs | ROW_FULL,
                       .from_name = row.from_name, .from_addr = row.from_addr, .to = row.to, .subject = row.subject,
-                      .msgid = row.msgid, .refs = row.refs, .list_id = row.list_id, .step = r->step);
+                      .msgid = row.msgid, .refs = row.refs, .list_id = row.list_id, .step = r->step,
+                      .rcpts = mail_addr_is_self(row.from_addr, buf_str(&r->self)) ? row.rcpts : STR(""));
 }
 
 /* ---- Scanning ------------------------------------------------------------------------------------------ */

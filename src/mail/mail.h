@@ -140,6 +140,7 @@ struct mail_row {
     struct str from_name; /* decoded; the addr-spec's local part where there is no name */
     struct str from_addr;
     struct str to;      /* names (else addresses) of the first recipients of To, else Cc, ", " between */
+    struct str rcpts;   /* who else gets it, of To, Cc and Bcc: lines "ADDRESS<tab>NAME", 2 KB at most */
     struct str subject; /* decoded */
     struct str msgid;   /* without <> */
     struct str refs;    /* References, else In-Reply-To: ids without <>, blank separated, newest last; the first and the

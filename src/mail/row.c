@@ -2,7 +2,7 @@
 #include "mail/mail.h"
 
 /* The limits of MSG ROW (ipc/messages.def). */
-enum { NAME_MAX_ = 256, TO_MAX = 512, SUBJECT_MAX = 1024, REFS_MAX = 4096, LIST_MAX = 256 };
+enum { NAME_MAX_ = 256, RCPTS_MAX = 2048, TO_MAX = 512, SUBJECT_MAX = 1024, REFS_MAX = 4096, LIST_MAX = 256 };
 
 static struct str cut(struct str s, size_t max)
 {
@@ -45,17 +45,31 @@ static void row_from(const struct mail_header *h, struct arena *arena, struct ma
     row->from_name = cut(e->name.n ? e->name : local.n ? local : e->group, NAME_MAX_);
 }
 
+/* A whole line, or nothing. */
+static void rcpt(const struct mail_addr *a, struct buf *out)
+{
+    struct str name = cut(a->name, NAME_MAX_);
+    size_t at;
+    if (!mail_addr_valid(a->addr) || a->addr.n > MAIL_ADDR_MAX || a->addr.n + name.n + 2 > out->max - out->n)
+        return;
+    if (str_find(name, '\n', &at) || str_find(name, '\t', &at))
+        name = STR("");
+    buf_addf(out, "%.*s\t%.*s\n", STR_FMT(a->addr), STR_FMT(name));
+}
+
 static void row_to(const struct mail_header *h, struct str self, struct arena *arena, struct mail_row *row)
 {
-    static const char *const names[] = {"To", "Cc"};
-    struct buf to = BUF_INIT(TO_MAX);
+    static const char *const names[] = {"To", "Cc", "Bcc"};
+    struct buf to = BUF_INIT(TO_MAX), rcpts = BUF_INIT(RCPTS_MAX);
     for (size_t k = 0; k < COUNT(names); k++) {
         struct mail_addrs a;
         mail_addrs_parse(front(mail_header_get(h, names[k])), arena, &a);
-        bool show = to.n == 0;
+        bool show = to.n == 0 && k < 2;
         for (size_t i = 0; i < a.count; i++) {
             const struct mail_addr *e = &a.list[i];
-            if (mail_addr_is_self(e->addr, self))
+            if (!mail_addr_is_self(e->addr, self))
+                rcpt(e, &rcpts);
+            else if (k < 2)
                 row->attrs |= ROW_TO_ME;
             struct str who = e->name.n ? e->name : e->addr.n ? e->addr : e->group;
             if (!show || who.n == 0 || to.full)
@@ -73,7 +87,9 @@ static void row_to(const struct mail_header *h, struct str self, struct arena *a
         }
     }
     row->to = keep(buf_str(&to), arena);
+    row->rcpts = keep(buf_str(&rcpts), arena);
     buf_fini(&to);
+    buf_fini(&rcpts);
 }
 
 static void row_refs(const struct mail_header *h, struct arena *arena, struct mail_row *row)
@@ -159,6 +175,7 @@ void mail_row_parse(struct str header, struct str self, struct arena *arena, str
     *row = (struct mail_row){.from_name = none,
                              .from_addr = none,
                              .to = none,
+                             .rcpts = none,
                              .subject = none,
                              .msgid = none,
                              .refs = none,

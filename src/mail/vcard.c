@@ -3,43 +3,9 @@
 
 #include "mail/mail.h"
 
-/* ---- Lines -------------------------------------------------------------------------------------- */
-static bool physical(struct str *rest, struct str *line_r)
-{
-    if (rest->n == 0 || !str_split(rest, '\n', line_r))
-        return false;
-    if (line_r->n > 0 && line_r->p[line_r->n - 1] == '\r')
-        line_r->n--;
-    return true;
-}
-
 static void add(struct buf *out, struct str s)
 {
     buf_adds(out, str_sub(s, 0, out->max - out->n));
-}
-
-/* The next line with those that continue it. One in quoted-printable goes on behind a "=" at its end (vCard 2.1). */
-static bool next_line(struct str *rest, struct buf *out)
-{
-    struct str line;
-    buf_reset(out);
-    if (!physical(rest, &line))
-        return false;
-    add(out, line);
-    size_t colon;
-    struct str head = str_find(line, ':', &colon) ? str_sub(line, 0, colon) : STR("");
-    bool soft = head.n > 0 && memmem(head.p, head.n, "QUOTED-PRINTABLE", 16) != NULL;
-    while (rest->n > 0) {
-        bool folded = rest->p[0] == ' ' || rest->p[0] == '\t';
-        bool joined = soft && line.n > 0 && line.p[line.n - 1] == '=';
-        if (!folded && !joined)
-            break;
-        if (joined && out->n > 0 && out->p[out->n - 1] == '=')
-            out->p[--out->n] = '\0';
-        physical(rest, &line);
-        add(out, folded && !joined ? str_sub(line, 1, line.n) : line);
-    }
-    return true;
 }
 
 /* ---- One property ------------------------------------------------------------------------------- */
@@ -162,34 +128,37 @@ static void full_name(struct str value, struct buf *out)
 }
 
 /* ---- A card ------------------------------------------------------------------------------------- */
-struct reading {
-    struct vcard *card;
+struct vcard_reader {
     struct arena *arena;
+    struct vcard card;
+    struct buf physical; /* the line that is being read */
+    struct buf line;     /* with what continues it */
     struct buf text, item;
-    bool has_fn;
+    bool in, has_fn;
+    bool soft; /* quoted-printable: a "=" at the end joins the next line (vCard 2.1) */
 };
 
-static void take_email(struct reading *r)
+static void take_email(struct vcard_reader *r)
 {
     struct str addr = without(str_trim(buf_str(&r->item)), "mailto:");
-    struct vcard *c = r->card;
+    struct vcard *c = &r->card;
     if (c->nemails < VCARD_EMAILS_MAX && mail_addr_valid(addr))
         c->emails[c->nemails++] = keep(r->arena, addr);
 }
 
-static void take_member(struct reading *r)
+static void take_member(struct vcard_reader *r)
 {
     struct str who = str_trim(buf_str(&r->item));
-    struct vcard *c = r->card;
+    struct vcard *c = &r->card;
     if (c->nmembers == VCARD_MEMBERS_MAX || who.n == 0)
         return;
     bool mail = str_case_starts(who, STR("mailto:"));
     c->members[c->nmembers++] = keep(r->arena, mail ? without(who, "mailto:") : without(who, "urn:uuid:"));
 }
 
-static void take_property(struct reading *r, const struct property *p)
+static void take_property(struct vcard_reader *r, const struct property *p)
 {
-    struct vcard *c = r->card;
+    struct vcard *c = &r->card;
     struct str value;
     decode(p, &r->text);
     value = buf_str(&r->text);
@@ -220,32 +189,94 @@ static void take_property(struct reading *r, const struct property *p)
     }
 }
 
-static bool is_line(const struct buf *line, const char *z)
+/* The line is whole: nothing continues it. */
+static void take_line(struct vcard_reader *r)
 {
-    return str_case_eqz(str_trim(buf_str(line)), z);
+    struct property p;
+    if (r->in && r->line.n > 0 && property_parse(buf_str(&r->line), &p))
+        take_property(r, &p);
+    buf_reset(&r->line);
 }
 
-bool vcard_next(struct str *rest, struct arena *arena, struct vcard *card_r)
+static void begin(struct vcard_reader *r)
 {
-    struct buf line = BUF_INIT(VCARD_LINE_MAX);
-    struct reading r = {
-        .card = card_r, .arena = arena, .text = BUF_INIT(2 * VCARD_LINE_MAX), .item = BUF_INIT(2 * VCARD_LINE_MAX)};
-    bool in = false, ended = false;
-    *card_r = (struct vcard){.name = STR(""), .nick = STR(""), .uid = STR("")};
-    while (!ended && next_line(rest, &line)) {
-        struct property p;
-        if (is_line(&line, "BEGIN:VCARD")) {
-            *card_r = (struct vcard){.name = STR(""), .nick = STR(""), .uid = STR("")};
-            r.has_fn = false;
-            in = true;
-        } else if (in && is_line(&line, "END:VCARD")) {
-            ended = true;
-        } else if (in && property_parse(buf_str(&line), &p)) {
-            take_property(&r, &p);
-        }
+    arena_reset(r->arena);
+    r->card = (struct vcard){.name = STR(""), .nick = STR(""), .uid = STR("")};
+    r->has_fn = false;
+    r->in = true;
+}
+
+/* A line of the file, without its end; true: it ends a card. */
+static bool take_physical(struct vcard_reader *r)
+{
+    struct str line = buf_str(&r->physical);
+    if (line.n > 0 && line.p[line.n - 1] == '\r')
+        line.n--;
+    bool joined = r->soft && r->line.n > 0 && r->line.p[r->line.n - 1] == '=';
+    bool folded = !joined && line.n > 0 && (line.p[0] == ' ' || line.p[0] == '\t'), ends = false;
+    if (joined)
+        r->line.p[--r->line.n] = '\0';
+    if (joined || folded) {
+        add(&r->line, folded ? str_sub(line, 1, line.n) : line);
+    } else {
+        take_line(r);
+        struct str word = str_trim(line);
+        ends = r->in && str_case_eqz(word, "END:VCARD");
+        if (str_case_eqz(word, "BEGIN:VCARD"))
+            begin(r);
+        else if (!ends)
+            add(&r->line, line);
+        size_t colon;
+        struct str head = str_find(line, ':', &colon) ? str_sub(line, 0, colon) : STR("");
+        r->soft = head.n > 0 && memmem(head.p, head.n, "QUOTED-PRINTABLE", 16) != NULL;
     }
-    buf_fini(&line);
-    buf_fini(&r.text);
-    buf_fini(&r.item);
-    return ended;
+    if (ends)
+        r->in = false;
+    buf_reset(&r->physical);
+    return ends;
+}
+
+struct vcard_reader *vcard_reader_new(void)
+{
+    struct vcard_reader *r = mem_new(sizeof *r);
+    r->arena = arena_new(VCARD_BYTES_MAX);
+    r->physical = r->line = BUF_INIT(VCARD_LINE_MAX);
+    r->text = r->item = BUF_INIT(2 * VCARD_LINE_MAX);
+    return r;
+}
+
+void vcard_reader_free(struct vcard_reader **rp)
+{
+    struct vcard_reader *r = *rp;
+    *rp = NULL;
+    if (r == NULL)
+        return;
+    struct buf *all[] = {&r->physical, &r->line, &r->text, &r->item};
+    for (size_t i = 0; i < COUNT(all); i++)
+        buf_fini(all[i]);
+    arena_free(&r->arena);
+    free(r);
+}
+
+const struct vcard *vcard_read(struct vcard_reader *r, struct str *data)
+{
+    struct str line;
+    size_t at;
+    while (data->n > 0) {
+        bool whole = str_find(*data, '\n', &at);
+        line = str_sub(*data, 0, whole ? at : data->n);
+        *data = str_sub(*data, line.n + whole, data->n);
+        add(&r->physical, line);
+        if (whole && take_physical(r))
+            return &r->card;
+    }
+    return NULL;
+}
+
+const struct vcard *vcard_read_end(struct vcard_reader *r)
+{
+    const struct vcard *card = take_physical(r) ? &r->card : NULL;
+    r->in = r->soft = false;
+    buf_reset(&r->line);
+    return card;
 }

@@ -616,6 +616,10 @@ static void acct_open(struct acct *a)
     db_set_purge_hold(a->db, a->srv->conf->purge_hold);
     db_set_tag_names(a->db, conf_tag_names(a->srv->conf, a->name));
     acct_threads(a);
+    struct buf self = BUF_INIT(16384);
+    account_addresses(a->conf, &self);
+    db_set_self(a->db, buf_str(&self));
+    buf_fini(&self);
     db_set_rules(a->db, conf_has_rules(a->srv->conf, a->name), a->srv->conf);
     if (!db_intents_prune(a->db, clock_wall() - FORGET_S, &err))
         acct_db_error(a, &err);

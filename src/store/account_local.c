@@ -114,6 +114,7 @@ static void row_said(struct acct *a, const struct m_MAILDIR_ROW *r)
                          .state = ROW_BODY,
                          .arrived =
                              !a->pop && !r->step, /* of POP3 the ledger says what has come; else it is imported */
+                         .rcpts = r->rcpts,
                          DB_ROW_HEADER(r)};
     if (!db_row_put(a->db, &row, &id, &fresh, &err) || !db_body_is(a->db, id, r->path, STR(""), &err) ||
         (a->pop && !db_pop_whole(a->db, id, r->name, clock_wall(), &err)))

@@ -559,6 +559,7 @@ void db_close(struct db **dbp)
     free(db->conflicts_new);
     free(db->account);
     free(db->dir);
+    free(db->self);
     free(db);
     *dbp = NULL;
 }

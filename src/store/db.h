@@ -57,6 +57,8 @@ void db_set_rules(struct db *, bool, const struct conf *);
 void db_set_labels(struct db *, bool);
 /* The lines tag-keyword of tuimailrc; what they point to lives as long as the db, or until the next call. */
 void db_set_tag_names(struct db *, struct tag_names);
+/* Own addresses, as for mail_addr_is_self. */
+void db_set_self(struct db *, struct str self);
 /* Mail without references that comes from now on is put into the thread of its subject (option threads-by-subject). */
 void db_set_threads(struct db *, bool by_subject);
 /* And what is here already, the next `max` messages of it: some 50 us each. *more_r: there are more, later. How far it
@@ -186,6 +188,7 @@ struct db_row {
     uint32_t attrs; /* enum row_attr */
     uint32_t state; /* ROW_BODY, ROW_STUB as known by the giver (Maildir: ROW_BODY) */
     struct str from_name, from_addr, to, subject, msgid, refs, list_id;
+    struct str rcpts;             /* of one's own mail: who got it, lines "ADDRESS<tab>NAME" */
     struct str preview;           /* the first words of its text, as far as they were asked for */
     struct str emailid, threadid; /* the server's own (RFC 8474); what it puts into one conversation is one thread */
     bool arrived;                 /* Maildir: another program delivered it */
@@ -251,6 +254,7 @@ struct db_more {
     uint32_t uid, attrs;
     int64_t internal_date;
     struct str to, refs, list_id, emailid, threadid;
+    struct str rcpts; /* as in struct db_row, but of any mail: it counts where the row's sender is oneself */
 };
 bool db_row_more(struct db *, const struct db_more *, struct err *);
 /* Highest-first UID ranges of rows without ROW_FULL, at most `max` UIDs, for the second pass; below `below` (0: from
@@ -638,6 +642,8 @@ bool db_box_keywords(struct db *, uint64_t box, bool any, struct str keywords, s
  * once for each mailbox. */
 bool db_tags_stay(struct db *, const uint64_t *intents, size_t n, const char *why, struct err *);
 /* Met in mail sent (weight 20) and received (done by db_row_put). */
+/* A mail of one's own went to these: lines "ADDRESS<tab>NAME". */
+bool db_wrote_to(struct db *, struct str rcpts, int64_t when, struct err *);
 bool db_address_met(struct db *, struct str name, struct str addr, unsigned weight, int64_t when, struct err *);
 
 /* What waits is kept as bits of the row: what is in the header is to be found first, of all mail, and the text of

@@ -119,6 +119,7 @@ struct db {
     bool boxes_all;            /* every mailbox is loaded */
     bool list_changed;
     struct imap threads; /* (box, thread) hash -> struct thread_delta */
+    char *self;          /* own addresses */
     struct imap addrs;   /* address hash -> struct addr_delta */
     struct announce *changed;
     size_t nchanged, changed_cap;
@@ -227,6 +228,7 @@ struct sort_keys {
 struct sort_keys sort_keys_of(struct str from_name, struct str from_addr, struct str subject);
 
 void addr_note(struct db *, struct str name, struct str addr, unsigned weight, int64_t when);
+void addr_wrote_to(struct db *, struct str rcpts, int64_t when); /* lines "ADDRESS<tab>NAME" */
 void addr_flush(struct db *);
 void tags_keywords(struct db *, uint64_t msg, uint64_t mh, uint64_t fp, struct str was, struct str now);
 bool tags_change(struct db *, uint64_t mh, uint64_t fp, struct str words,

@@ -138,8 +138,10 @@ static void put_insert(struct db *db, struct box *b, const struct put *p, uint64
     row_counted(db, NULL, &r);
     if (p->kw.n)
         tags_keywords(db, id, p->mh, sql_fingerprint(&db->q, p->from_addr, p->subject, in->date), STR(""), p->kw);
-    if (p->from_addr.n)
+    if (p->from_addr.n && box_role_of(b) != BOX_JUNK)
         addr_note(db, p->from_name, p->from_addr, 1, in->date);
+    if (p->attrs & ROW_FULL)
+        addr_wrote_to(db, in->rcpts, in->date);
     if (db->scan_box == b->id)
         imap_put(&db->scan, id, db);
     /* where threads are muted, what its thread is has to be known first */
@@ -251,6 +253,14 @@ static void put_update(struct db *db, const struct put *p, uint64_t id)
         whole_now(db, id);
 }
 
+static bool is_own(struct db *db, uint64_t id)
+{
+    sqlite3_stmt *st = q_ask(db, "SELECT from_addr FROM msg WHERE id=?", "i", I(id));
+    bool own = q_step(db, st) && db->self && mail_addr_is_self(sql_str(st, 0), str_z(db->self));
+    sqlite3_reset(st);
+    return own;
+}
+
 bool db_row_more(struct db *db, const struct db_more *in, struct err *err)
 {
     bool own;
@@ -273,6 +283,8 @@ bool db_row_more(struct db *db, const struct db_more *in, struct err *err)
         row_store(db, &old, &now);
         if (fuller && (refs.n || threadid.n || db->by_subject))
             thread_late(db, id, old.thread, old.mh, refs, threadid);
+        if (fuller && in->rcpts.n && is_own(db, id))
+            addr_wrote_to(db, in->rcpts, now.date);
         if (fuller)
             whole_now(db, id);
         struct box *b = box_ref(db, old.box);

@@ -1,6 +1,13 @@
 /* Tags by (Message-ID, fingerprint), their keywords, and the addresses met. */
 #include "conf/conf.h"
+#include "mail/lookup.h"
 #include "store/db_int.h"
+
+void db_set_self(struct db *db, struct str self)
+{
+    free(db->self);
+    db->self = mem_dup_n(self.n ? self.p : "", self.n);
+}
 
 void db_set_tag_names(struct db *db, struct tag_names names)
 {
@@ -293,9 +300,17 @@ struct addr_delta {
     char text[]; /* address, lower case; as spelled; name */
 };
 
-static char lower(char c)
+#define WROTE_WEIGHT 4       /* to whom one writes oneself, against who writes */
+#define TWICE_S (60 * 86400) /* twice as often met counts as much as so much later */
+
+/* What addresses are ordered by: how often and how lately. A number that needs no clock: twice the weight is as good as
+ * TWICE_S more of time, so what was met often is overtaken when it was not met for long. */
+static int64_t addr_rank(int64_t weight, int64_t last)
 {
-    return c >= 'A' && c <= 'Z' ? (char)(c | 32) : c;
+    int64_t w = MAX(weight, 1), twice = 0;
+    while (w >> (twice + 1))
+        twice++;
+    return MAX(last, 0) + twice * TWICE_S + (w - ((int64_t)1 << twice)) * TWICE_S / ((int64_t)1 << twice);
 }
 
 void addr_note(struct db *db, struct str name, struct str addr, unsigned weight, int64_t when)
@@ -303,9 +318,10 @@ void addr_note(struct db *db, struct str name, struct str addr, unsigned weight,
     if (addr.n < 3 || addr.n > 320 || !memchr(addr.p, '@', addr.n))
         return;
     name = str_sub(name, 0, 256);
+    when = MIN(when, clock_wall()); /* the Date of a mail says what its sender likes */
     char low[320];
     for (size_t i = 0; i < addr.n; i++)
-        low[i] = lower(addr.p[i]);
+        low[i] = addr.p[i] >= 'A' && addr.p[i] <= 'Z' ? (char)(addr.p[i] | 32) : addr.p[i];
     uint64_t h = sql_hash(&db->q, (struct str){low, addr.n});
     struct addr_delta *d = imap_get(&db->addrs, h);
     if (!d) {
@@ -323,47 +339,50 @@ void addr_note(struct db *db, struct str name, struct str addr, unsigned weight,
     d->last = MAX(d->last, when);
 }
 
+void addr_wrote_to(struct db *db, struct str rcpts, int64_t when)
+{
+    struct str line, addr;
+    while (rcpts.n > 0 && str_split(&rcpts, '\n', &line))
+        if (str_split(&line, '\t', &addr))
+            addr_note(db, line, addr, WROTE_WEIGHT, when);
+}
+
 /* The words by which a person looks for an address: beginnings of name parts, of the local part and of the domain. */
 static void addr_words(struct db *db, int64_t id, struct str s)
 {
-    size_t from = 0, words = 0;
-    for (size_t i = 0; i <= s.n && words < 12; i++) {
-        unsigned char c = i < s.n ? (unsigned char)s.p[i] : ' ';
-        bool inside = c >= 0x80 || (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-                      c == '_' || c == '+';
-        if (inside)
-            continue;
-        if (i > from) {
-            char w[64];
-            size_t n = MIN(i - from, sizeof w);
-            for (size_t k = 0; k < n; k++)
-                w[k] = lower(s.p[from + k]);
-            q_run(db, "INSERT OR IGNORE INTO addrword(word,addr) VALUES(?,?)", "si", ((struct str){w, n}), id);
-            words++;
-        }
-        from = i + 1;
-    }
+    struct lookup words;
+    struct str word;
+    lookup_begin(&words, s);
+    for (unsigned n = 0; n < 12 && lookup_next(&words, &word); n++)
+        q_run(db, "INSERT OR IGNORE INTO addrword(word,addr) VALUES(?,?)", "si", word, id);
 }
 
 static void addr_write(struct db *db, const struct addr_delta *d)
 {
-    int64_t id = 0;
+    int64_t id = 0, weight = d->weight, last = d->last;
     struct str addr = {d->text, d->addr_n}, spelled = {d->text + d->addr_n, d->addr_n},
                name = {d->text + 2 * d->addr_n, d->name_n};
-    bool known = q_one(db, &id, "SELECT id FROM addr WHERE addr=?", "s", addr);
+    bool nameless = false, newer = true;
+    sqlite3_stmt *st = q_ask(db, "SELECT id,weight,last,name FROM addr WHERE addr=?", "s", addr);
+    bool known = q_step(db, st);
     if (known) {
-        int64_t renamed = 0;
-        q_one(db, &renamed, "SELECT 1 FROM addr WHERE id=? AND coalesce(name,x'')=x'' AND ?<>x''", "is", id, name);
+        id = sql_int(st, 0);
+        weight += sql_int(st, 1);
+        newer = sql_int(st, 2) <= last;
+        last = MAX(last, sql_int(st, 2));
+        nameless = sql_str(st, 3).n == 0;
+    }
+    sqlite3_reset(st);
+    if (known) {
         q_run(db,
-              "UPDATE addr SET weight=weight+?,name=CASE WHEN ?2<>x'' AND (last<=?3 OR coalesce(name,x'')=x'') THEN ?2 "
-              "ELSE name END,last=max(last,?3) WHERE id=?4",
-              "isii", I(d->weight), name, d->last, id);
-        if (renamed)
+              "UPDATE addr SET weight=?,last=?,rank=?,name=CASE WHEN ?4<>x'' AND ?5 THEN ?4 ELSE name END WHERE id=?6",
+              "iiisii", weight, last, addr_rank(weight, last), name, (int64_t)(newer || nameless), id);
+        if (nameless && name.n)
             addr_words(db, id, name);
         return;
     }
-    q_run(db, "INSERT INTO addr(addr,spelled,name,weight,last) VALUES(?,?,?,?,?)", "sssii", addr, spelled, name,
-          I(d->weight), d->last);
+    q_run(db, "INSERT INTO addr(addr,spelled,name,weight,last,rank) VALUES(?,?,?,?,?,?)", "sssiii", addr, spelled, name,
+          weight, last, addr_rank(weight, last));
     id = sqlite3_last_insert_rowid(db->q.h);
     addr_words(db, id, addr);
     addr_words(db, id, name);
@@ -378,6 +397,15 @@ void addr_flush(struct db *db)
         free(db->addrs.slots[i].value);
     }
     imap_fini(&db->addrs, NULL);
+}
+
+bool db_wrote_to(struct db *db, struct str rcpts, int64_t when, struct err *err)
+{
+    bool own;
+    if (!call_enter(db, &own, err))
+        return false;
+    addr_wrote_to(db, rcpts, when);
+    return call_leave(db, own, err);
 }
 
 bool db_address_met(struct db *db, struct str name, struct str addr, unsigned weight, int64_t when, struct err *err)

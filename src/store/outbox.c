@@ -507,6 +507,20 @@ static void not_sent(struct acct *a, uint64_t id, enum err_kind kind, const char
     log_msg(LOG_ERROR, "%s: a mail was not sent and stays in the outbox: %s", a->name, text);
 }
 
+/* Who got the mail is known from now on. Where its copy comes to Sent as news, as the server's or another program's, it
+ * is met there. */
+static void met_there(struct acct *a, const char *file)
+{
+    struct arena *arena = arena_new(MAIL_ARENA_MAX);
+    struct mail_row row;
+    struct err err = ERR_INIT;
+    uint64_t size;
+    if (a->imap && account_copies_sent(a->conf) && header_of(a->srv, file, arena, &row, &size) &&
+        !db_wrote_to(a->db, row.rcpts, clock_wall(), &err))
+        acct_db_error(a, &err);
+    arena_free(&arena);
+}
+
 /* What follows a sent mail, each step durable: the copy in Sent, the mark on what was answered, the end of the outbox
  * entry. */
 static void file_sent(struct acct *a, uint64_t id)
@@ -545,6 +559,7 @@ static void file_sent(struct acct *a, uint64_t id)
                 .kind = INTENT_FLAGS, .msgs = &answers, .n = 1, .set = mark, .now = clock_wall(), .automatic = true},
             &group, NULL, &count, &err);
     if (ok && set(a, id, OUTBOX_FILED, 0, ERR_NONE, "")) {
+        met_there(a, file);
         outbox_unlink(a->srv, str_z(file));
         if (!db_outbox_forget(a->db, id, &err))
             acct_db_error(a, &err);

@@ -190,10 +190,12 @@ bool outbox_unsent(const struct outbox_row *);                 /* refused, or no
 /* ROOT/drafts/ACCOUNT.NUMBER.held: what a mail of the outbox was written as, where it was written in the ui. The
  * caller frees it. */
 char *outbox_draft(const char *root, const char *account, uint64_t id);
-/* Addresses met in mail, best first, whose name or address has a word beginning with `prefix`: for completion. */
+/* Addresses met in mail, those met often and lately first, whose name or address has words that begin so (each word of
+ * `prefix`; case and accents do not count): for completion. At most 200. However many there are, a few thousand are
+ * looked at: of words that very many have, the best. */
 struct address_row {
     struct str name, addr;
-    int64_t weight, last; /* how often, those written to counting more; when last */
+    int64_t rank; /* more is better, of several accounts too */
 };
 typedef void address_fn(void *arg, const struct address_row *);
 bool reader_addresses(struct reader *, struct str prefix, unsigned max, address_fn *, void *arg, struct err *);

@@ -1,6 +1,8 @@
 /* Rank, searches by key, tags, threads, outbox, addresses. */
 #include "store/read_int.h"
 
+#include "mail/lookup.h"
+
 /* ---- rank --------------------------------------------------------------------------------------- */
 
 static int64_t one(struct reader *r, int *rc, sqlite3_stmt *st)
@@ -355,44 +357,57 @@ bool reader_pending(struct reader *r, uint32_t *intents_r, uint32_t *outbox_r, s
 
 /* ---- addresses ---------------------------------------------------------------------------------- */
 
-#define ADDRESS_SCAN 5000
+#define ADDRESS_FEW 2000   /* that many are all looked at */
+#define ADDRESS_WALK 20000 /* else the best, up to so many */
 
-static char lower(char c)
+/* The words that are looked for; `last` is above all that begin so. */
+struct wanted {
+    char text[8][LOOKUP_WORD_MAX + 1];
+    size_t len[8];
+    unsigned n;
+};
+
+static void wanted_take(struct wanted *w, struct str prefix)
 {
-    return c >= 'A' && c <= 'Z' ? (char)(c | 32) : c;
+    struct lookup words;
+    struct str one;
+    lookup_begin(&words, prefix);
+    for (w->n = 0; w->n < COUNT(w->len) && lookup_next(&words, &one); w->n++) {
+        memcpy(w->text[w->n], one.p, one.n);
+        w->text[w->n][one.n] = (char)0xff; /* above every UTF-8 byte: all words that begin so */
+        w->len[w->n] = one.n;
+    }
 }
 
-static bool word_char(char c)
+static struct str wanted_word(const struct wanted *w, unsigned i, bool end)
 {
-    unsigned char u = (unsigned char)c;
-    return u >= 0x80 || (u >= '0' && u <= '9') || (lower(c) >= 'a' && lower(c) <= 'z') || c == '_' || c == '+';
+    return (struct str){w->text[i], w->len[i] + end};
 }
 
-/* The next word of s in lower case; 0 at the end. */
-static size_t next_word(struct str *s, char out[64])
+static bool is_wanted(const struct wanted *w, struct str name, struct str addr)
 {
-    while (s->n && !word_char(s->p[0]))
-        *s = str_sub(*s, 1, s->n);
-    size_t n = 0;
-    for (; s->n && word_char(s->p[0]); *s = str_sub(*s, 1, s->n))
-        if (n < 64)
-            out[n++] = lower(s->p[0]);
-    return n;
+    bool all = true;
+    for (unsigned i = 0; all && i < w->n; i++)
+        all = lookup_has(name, wanted_word(w, i, false)) || lookup_has(addr, wanted_word(w, i, false));
+    return all;
 }
 
-static bool has_prefix(struct str text, const char *word, size_t n)
+/* The word that fewest have; *few_r: no more than can all be looked at. */
+static unsigned rarest(struct reader *r, const struct wanted *w, bool *few_r, int *rc)
 {
-    char w[64];
-    size_t k;
-    while ((k = next_word(&text, w)))
-        if (k >= n && !memcmp(w, word, n))
-            return true;
-    return false;
-}
-
-static bool better(const struct address_row *a, const struct address_row *b)
-{
-    return a->weight != b->weight ? a->weight > b->weight : a->last > b->last;
+    int64_t best = INT64_MAX;
+    unsigned at = 0;
+    for (unsigned i = 0; i < w->n; i++) {
+        int64_t n = one(r, rc,
+                        sql_ask(&r->q, "SELECT count(*) FROM (SELECT 1 FROM addrword WHERE word>=? AND word<? LIMIT ?)",
+                                "ssi", wanted_word(w, i, false), wanted_word(w, i, true), (int64_t)ADDRESS_FEW + 1));
+        if (n < best) {
+            best = n;
+            at = i;
+        }
+    }
+    *few_r = best <= ADDRESS_FEW;
+    return at;
 }
 
 bool reader_addresses(struct reader *r, struct str prefix, unsigned max, address_fn *fn, void *arg, struct err *err)
@@ -400,34 +415,32 @@ bool reader_addresses(struct reader *r, struct str prefix, unsigned max, address
     int rc = SQLITE_OK, ready = read_begin(r, err);
     if (ready < 1)
         return ready == 0;
-    char first[64], end[65], w[64];
-    struct str rest = prefix;
-    size_t n = next_word(&rest, first), have = 0, k;
+    struct wanted w;
+    size_t have = 0;
+    bool few = false;
+    wanted_take(&w, prefix);
     max = MIN(max, 200u);
+    unsigned first = rarest(r, &w, &few, &rc);
     struct address_row *best = mem_array(max + 1, sizeof *best);
-    if (n)
-        memcpy(end, first, n);
-    end[n] = (char)0xff; /* above every UTF-8 byte: all words that begin so */
-    sqlite3_stmt *st = sql_ask(&r->q,
-                               "SELECT DISTINCT a.id,a.name,a.spelled,a.weight,a.last FROM addrword w CROSS JOIN addr "
-                               "a ON a.id=w.addr WHERE w.word>=? AND w.word<? LIMIT ?",
-                               "ssi", ((struct str){first, n}), ((struct str){end, n + 1}), (int64_t)ADDRESS_SCAN);
-    while (sql_step(st, &rc)) {
-        struct address_row c = {
-            .name = sql_str(st, 1), .addr = sql_str(st, 2), .weight = sql_int(st, 3), .last = sql_int(st, 4)};
-        struct str words = rest;
-        bool all = true;
-        while (all && (k = next_word(&words, w)))
-            all = has_prefix(c.name, w, k) || has_prefix(c.addr, w, k);
-        if (!all || (have == max && !better(&c, &best[max - 1])) || !max)
+    sqlite3_stmt *st =
+        few ? sql_ask(&r->q,
+                      "SELECT DISTINCT a.id,a.name,a.spelled,a.rank FROM addrword w CROSS JOIN addr a ON a.id=w.addr "
+                      "WHERE w.word>=? AND w.word<?",
+                      "ss", wanted_word(&w, first, false), wanted_word(&w, first, true))
+            : sql_ask(&r->q, "SELECT id,name,spelled,rank FROM addr ORDER BY rank DESC LIMIT ?", "i",
+                      (int64_t)ADDRESS_WALK);
+    while ((few || have < max) && sql_step(st, &rc)) {
+        struct address_row c = {.name = sql_str(st, 1), .addr = sql_str(st, 2), .rank = sql_int(st, 3)};
+        if (!max || (have == max && c.rank <= best[max - 1].rank) || !is_wanted(&w, c.name, c.addr))
             continue;
         size_t at = have < max ? have++ : max - 1;
-        for (; at > 0 && better(&c, &best[at - 1]); at--)
+        for (; at > 0 && c.rank > best[at - 1].rank; at--)
             best[at] = best[at - 1];
         best[at] = c;
         best[at].name = read_str(r, c.name);
         best[at].addr = read_str(r, c.addr);
     }
+    sqlite3_reset(st);
     bool ok = read_end(r, rc, err);
     for (size_t i = 0; ok && i < have; i++)
         fn(arg, &best[i]);

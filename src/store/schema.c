@@ -6,7 +6,7 @@
 
 #include "store/db_int.h"
 
-#define CACHE_SCHEMA 10
+#define CACHE_SCHEMA 11
 #define STRING_OF(x) #x
 #define STRING(x) STRING_OF(x)
 #define CLEAN_CHECK_MAX (64 << 20) /* after a crash a cache up to this size is checked whole */
@@ -137,7 +137,8 @@ static const char cache_1[] =
     "CREATE TABLE cache.rank(box INTEGER, date INTEGER, id INTEGER, n INTEGER, unread INTEGER, flagged INTEGER, "
     "PRIMARY KEY(box, date, id)) WITHOUT ROWID;"
     "CREATE TABLE cache.addr(id INTEGER PRIMARY KEY, addr BLOB UNIQUE, spelled BLOB, name BLOB, weight INTEGER, last "
-    "INTEGER);"
+    "INTEGER, rank INTEGER);"
+    "CREATE INDEX cache.addr_rank ON addr(rank);"
     "CREATE TABLE cache.addrword(word BLOB, addr INTEGER, PRIMARY KEY(word, addr)) WITHOUT ROWID;";
 
 /* Indexes that a cache of before gets when it is opened. */

@@ -21,7 +21,7 @@ static void emit_address(const struct emitting *e, struct str name, struct str a
 
 static void add_met(void *arg, const struct address_row *row)
 {
-    founds_add(arg, row->name, row->addr, row->weight, row->last);
+    founds_add(arg, row->name, row->addr, row->rank);
 }
 
 /* Met in mail, the likeliest first; then those of files and of the query command. */

@@ -11,7 +11,15 @@
 
 #include "client/book.h"
 
-enum { FILES_A_SLICE = 20, SLICE_MS = 20, LOOK_MS = 2000, DEADLINE_MS = 8000, OUTPUT_MAX = 1 << 18, SHOWN = 200 };
+enum {
+    BYTES_A_SLICE = 1 << 18,
+    SLICE_MS = 20,
+    LOOK_MS = 2000,
+    FRESH_MS = 60000,
+    DEADLINE_MS = 8000,
+    OUTPUT_MAX = 1 << 18,
+    SHOWN = 200
+};
 
 struct queries {
     struct book *book;
@@ -19,8 +27,9 @@ struct queries {
     struct watch *slice;
     int64_t looked_ms;
     /* the command */
-    char *term; /* it runs, or ran, for this */
-    pid_t pid;  /* of its group; 0: none runs */
+    char *term, *of; /* it runs, or ran, for this; option query-command then */
+    int64_t asked_ms;
+    pid_t pid; /* of its group; 0: none runs */
     int out;
     struct watch *out_watch, *deadline;
     struct buf output;
@@ -45,7 +54,7 @@ static void on_slice(void *arg)
     struct ui *ui = arg;
     struct queries *q = queries_of(ui);
     q->slice = NULL;
-    if (book_step(q->book, FILES_A_SLICE))
+    if (book_step(q->book, BYTES_A_SLICE))
         q->slice = loop_after(ui->loop, SLICE_MS, on_slice, ui);
 }
 
@@ -129,6 +138,7 @@ static void on_deadline(void *arg)
     struct ui *ui = arg;
     command_end(ui, true);
     buf_reset(&queries_of(ui)->output);
+    queries_of(ui)->done = true;
     ui_note(ui, NOTE_WARNING, "the query command gave no answer in %d s", DEADLINE_MS / 1000);
 }
 
@@ -160,7 +170,10 @@ static void command_start(struct ui *ui, struct str term)
     if (pipe2(ends, O_CLOEXEC) != 0)
         return;
     free(q->term);
+    free(q->of);
     q->term = mem_dup_n(term.p, term.n);
+    q->of = mem_dup_z(ui->conf->query_command);
+    q->asked_ms = clock_mono_ms();
     q->done = false;
     founds_free(&q->answers);
     buf_reset(&q->output);
@@ -192,11 +205,12 @@ void query_addresses(struct ui *ui, struct str prefix, struct founds *out)
         book_find(q->book, term, SHOWN, out);
     if (!ui->conf->query_command[0] || term.n == 0)
         return;
-    bool same = q->term && str_eqz(term, q->term);
+    bool same = q->term && str_eqz(term, q->term) && !strcmp(q->of, ui->conf->query_command) &&
+                (!q->done || clock_mono_ms() - q->asked_ms < FRESH_MS);
     if (!same)
         command_start(ui, term);
     for (size_t i = 0; same && q->done && i < q->answers.n; i++)
-        founds_add(out, str_z(q->answers.list[i].name), str_z(q->answers.list[i].addr), 0, 0);
+        founds_add(out, str_z(q->answers.list[i].name), str_z(q->answers.list[i].addr), 0);
 }
 
 void query_free(struct ui *ui)
@@ -211,6 +225,7 @@ void query_free(struct ui *ui)
     buf_fini(&q->output);
     free(q->book_of);
     free(q->term);
+    free(q->of);
     free(q);
     ui_extra(ui)->queries = NULL;
 }

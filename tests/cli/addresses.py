@@ -1,10 +1,13 @@
 #!/usr/bin/env python3
 """Addresses of vCard files and of a query command, at the shell and while a mail is written; aliases of other programs."""
+import contextlib
 import os
+import shutil
 
 import tap
+from dovecot import Server
 from tap import contains, equal
-from user import User
+from user import User, eventually, message
 
 CARD = "BEGIN:VCARD\r\nVERSION:3.0\r\nFN:%s\r\nEMAIL;TYPE=home:%s\r\nEND:VCARD\r\n"
 
@@ -72,6 +75,63 @@ def test_screen():
             term.type("$(id)")
             term.keys("Tab")
             term.wait("q is: quinn@example.org")
+
+
+def test_sent():
+    """To whom one writes is known: by the server's copies, and as soon as a mail is sent. Nobody else's recipients are."""
+    with tap.directory() as root, contextlib.closing(Server(os.path.join(root, "dovecot"))) as server:
+        bob = User(os.path.join(root, "bob"), server, "bob", lines="set undo-send 0\n")
+        wrote = message("hello", sender="Bob Example <bob@example.org>").replace("To: Bob <bob@example.org>",
+                                                                                "To: Dora Sent <dora@example.org>, bob@example.org\nCc: =?utf-8?q?J=C3=B6rg?= <joerg@example.org>")
+        server.append("bob", "Sent", [wrote])
+        server.append("bob", "INBOX", [message("not mine").replace("To: Bob <", "To: Other <other@example.net>, Bob <")])
+        bob.command("fetch")
+        eventually("the list is whole", lambda: bob.run("address", "dora").returncode == 0)
+        equal(bob.command("address", "dora"), "Dora Sent <dora@example.org>\n")
+        equal(bob.command("address", "jorg"), "J\u00f6rg <joerg@example.org>\n")
+        bob.command("address", "other@example", status=1)
+        contains(bob.command("send", "-t", stdin="From: bob@example.org\nTo: Carol New <carol@example.org>\nSubject: new\n\nx\n"), "sent")
+        eventually("it is known", lambda: bob.run("address", "new").stdout == "Carol New <carol@example.org>\n")
+
+
+def test_programs():
+    """The address books that people have, as they are run and as they write their files; each where it is installed."""
+    programs = {"khard": "khard email --parsable %s", "abook": "abook --mutt-query '%s'", "lbdbq": "lbdbq %s"}
+    there = [name for name in programs if shutil.which(name)]
+    if not there:
+        tap.skip("none of " + " ".join(programs))
+    with tap.directory() as root:
+        me = user_at(root)
+        home = me.env["HOME"]
+        files = {".contacts/family/1.vcf": CARD % ("Zack Khard\r\nUID:1", "zack.khard@example.org"),
+                 ".config/khard/khard.conf": "[addressbooks]\n[[family]]\npath = ~/.contacts/family/\n",
+                 ".abook/addressbook": "# abook addressbook file\n\n[format]\nprogram=abook\nversion=0.6.1\n\n[0]\nname=Zack Abook\n"
+                                       "email=zack.abook@example.org\n",
+                 ".lbdb/m_inmail.utf-8": "zack.lbdbq@example.org\tZack Lbdb\t2026\n"}
+        for name, text in files.items():
+            os.makedirs(os.path.dirname(os.path.join(home, name)), exist_ok=True)
+            with open(os.path.join(home, name), "w", newline="") as f:
+                f.write(text)
+        with me.at_screen() as term:
+            term.wait("home live")
+            for name in there:
+                term.command('set query-command "%s"' % programs[name])
+                term.command("add-alias q")
+                term.wait("q is:")
+                term.keys("C-u")
+                term.type("zack")
+                term.keys("Tab")
+                term.wait("q is: zack.%s@example.org" % name)
+                term.keys("C-g")
+            # vdirsyncer's directory of collections, without any program
+            term.command('set query-command ""')
+            term.command("set address-book %s/.contacts" % home)
+            term.command("add-alias q")
+            term.wait("q is:")
+            term.keys("C-u")
+            term.type("zack")
+            eventually("the cards are read", lambda: term.keys("Tab") or "zack.khard@example.org" in term.screen())
+            term.keys("C-g")
 
 
 if __name__ == "__main__":

@@ -85,16 +85,74 @@ static void test_book(void **state)
     book_free(&b);
 }
 
+/* A directory of such directories, as vdirsyncer keeps it, and one file of many cards with their photos: read in small
+ * pieces, found by each word, whatever its case and accents. */
+static void test_layouts(void **state)
+{
+    (void)state;
+    struct err err = ERR_INIT;
+    char *top = path_join(dir, "contacts"), *work = path_join(top, "work"), *hidden = path_join(top, ".cache");
+    char *many = path_join(dir, "many.vcf"), *one = path_join(work, "one.vcf"), *no = path_join(hidden, "no.vcf");
+    assert_true(fs_mkdir_private(top, &err) && fs_mkdir_private(work, &err) && fs_mkdir_private(hidden, &err));
+    assert_true(fs_write_atomic(
+        one, 0600, STR("BEGIN:VCARD\r\nFN:J\xc3\xb6rg Work\r\nEMAIL:jw@example.org\r\nEND:VCARD\r\n"), &err));
+    assert_true(fs_write_atomic(no, 0600, STR("BEGIN:VCARD\r\nFN:No\r\nEMAIL:no@example.org\r\nEND:VCARD\r\n"), &err));
+    struct buf text = BUF_INIT(16u << 20);
+    for (unsigned i = 0; i < 5000; i++) {
+        buf_addf(&text, "BEGIN:VCARD\r\nVERSION:3.0\r\nFN:Person N%u\r\nPHOTO;ENCODING=b:", i);
+        for (unsigned k = 0; k < 10; k++)
+            buf_addz(&text, "QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVphYmNkZWZnaGlqa2xtbm9wcXJzdHV2d3h5eg==\r\n ");
+        buf_addf(&text, "\r\nEMAIL:p%u@many.example\r\nEND:VCARD\r\n", i);
+    }
+    assert_true(fs_write_atomic(many, 0600, buf_str(&text), &err));
+    char both[300];
+    snprintf(both, sizeof both, "%s:%s", top, many);
+    struct book *b = book_new(both);
+    unsigned steps = 0;
+    while (book_step(b, 65536))
+        steps++;
+    assert_true(steps > 50); /* in pieces */
+    assert_int_equal(book_unread(b), 0);
+    assert_string_equal(found(b, "jorg"), "J\xc3\xb6rg Work <jw@example.org>;");
+    assert_string_equal(found(b, "J\xc3\x96RG w"), "J\xc3\xb6rg Work <jw@example.org>;");
+    assert_string_equal(found(b, "no@"), "");
+    assert_string_equal(found(b, "person n4711"), "Person N4711 <p4711@many.example>;");
+    assert_string_equal(found(b, "p4999@many.ex"), "Person N4999 <p4999@many.example>;");
+    assert_string_equal(found(b, "n12345678"), "");
+    struct founds f = {.n = 0};
+    book_find(b, STR("pers"), 50, &f);
+    assert_int_equal(f.n, 50);
+    founds_free(&f);
+    /* a folder's change is seen */
+    assert_false(book_step(b, 65536));
+    assert_int_equal(unlink(one), 0);
+    struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, {.tv_sec = 77}};
+    assert_int_equal(utimensat(AT_FDCWD, work, times, 0), 0);
+    while (book_step(b, 65536))
+        continue;
+    assert_string_equal(found(b, "jorg"), "");
+    book_free(&b);
+    unlink(no);
+    unlink(many);
+    rmdir(hidden);
+    rmdir(work);
+    rmdir(top);
+    char *const all[] = {top, work, hidden, many, one, no};
+    for (size_t i = 0; i < COUNT(all); i++)
+        free(all[i]);
+    buf_fini(&text);
+}
+
 static void test_order(void **state)
 {
     (void)state;
     struct founds f = {.n = 0};
-    founds_add(&f, STR("Book"), STR("book@example.org"), 0, 0);
-    founds_add(&f, STR(""), STR("old@example.org"), 3, 10);
-    founds_add(&f, STR("New"), STR("new@example.org"), 3, 20);
-    founds_add(&f, STR("Often"), STR("often@example.org"), 2, 5);
-    founds_add(&f, STR("Old"), STR("OLD@example.org"), 0, 0);
-    founds_add(&f, STR("Often"), STR("Often@Example.org"), 2, 5);
+    founds_add(&f, STR("Book"), STR("book@example.org"), 0);
+    founds_add(&f, STR(""), STR("old@example.org"), 3);
+    founds_add(&f, STR("New"), STR("new@example.org"), 4);
+    founds_add(&f, STR("Often"), STR("often@example.org"), 2);
+    founds_add(&f, STR("Old"), STR("OLD@example.org"), 0);
+    founds_add(&f, STR("Often"), STR("Often@Example.org"), 9);
     founds_sort(&f);
     static const char *const want[] = {"often@example.org", "new@example.org", "old@example.org", "book@example.org"};
     assert_int_equal(f.n, COUNT(want));
@@ -133,8 +191,8 @@ static void test_query(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_book), cmocka_unit_test(test_order),
-                                       cmocka_unit_test(test_query)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_book), cmocka_unit_test(test_layouts),
+                                       cmocka_unit_test(test_order), cmocka_unit_test(test_query)};
     if (!mkdtemp(dir))
         return 1;
     int status = cmocka_run_group_tests(tests, NULL, NULL);

@@ -476,6 +476,52 @@ static void test_addresses(void **state)
     assert_string_equal(complete("alice@ex"), "Alice Example <Alice@Example.org>; ");
     assert_string_equal(complete("alice bob"), "");
     assert_string_equal(complete("lice"), "");
+    /* case and accents do not count */
+    OK(db_address_met(db, STR("J\xc3\xb6rg M\xc3\x9cLLER"), STR("jm@example.net"), 1, 5, &err));
+    assert_string_equal(complete("jorg mul"), "J\xc3\xb6rg M\xc3\x9cLLER <jm@example.net>; ");
+    assert_string_equal(complete("J\xc3\x96RG"), "J\xc3\xb6rg M\xc3\x9cLLER <jm@example.net>; ");
+}
+
+/* Often counts, and lately: what was met every day two years ago comes behind what is met now and then; a date of the
+ * future is no better than now. To whom one writes comes before who writes. */
+static void test_address_order(void **state)
+{
+    (void)state;
+    const int64_t day = 86400, now = clock_wall();
+    OK(db_address_met(db, STR("Old"), STR("q.old@example.org"), 500, now - 730 * day, &err));
+    OK(db_address_met(db, STR("Now"), STR("q.now@example.org"), 5, now - day, &err));
+    OK(db_address_met(db, STR("Often"), STR("q.often@example.org"), 50, now - 20 * day, &err));
+    OK(db_address_met(db, STR("Future"), STR("q.future@example.org"), 1, now + 10000 * day, &err));
+    assert_string_equal(complete("q"),
+                        "Often <q.often@example.org>; Now <q.now@example.org>; Future <q.future@example.org>; ");
+    OK(db_wrote_to(db, STR("q.wrote@example.org\tWrote To\nq.broken@example.org\n\n\tx\n"), now - day, &err));
+    assert_string_equal(complete("q.w"), "Wrote To <q.wrote@example.org>; ");
+    assert_string_equal(complete("q.br"), " <q.broken@example.org>; ");
+    OK(db_address_met(db, STR(""), STR("q.now@example.org"), 400, now, &err));
+    found[0] = 0;
+    OK(reader_addresses(r, STR("q"), 1, on_address, NULL, &err));
+    assert_string_equal(found, "Now <q.now@example.org>; ");
+}
+
+/* Of words that very many have the best are found, and of few all; either looks at a bounded part. */
+static void test_many_addresses(void **state)
+{
+    (void)state;
+    char name[40], addr[60];
+    OK(db_begin(db, &err));
+    for (unsigned i = 0; i < 30000; i++) {
+        snprintf(name, sizeof name, "%c%c%c Common", 'a' + i % 26, 'a' + i / 26 % 26, 'a' + i / 676 % 26);
+        snprintf(addr, sizeof addr, "u%u@many.example", i);
+        OK(db_address_met(db, str_z(name), str_z(addr), i == 29999 ? 50 : 1, 1000 + i, &err));
+    }
+    OK(db_commit(db, &err));
+    assert_string_equal(
+        complete("com"),
+        "vjs Common <u29999@many.example>; ujs Common <u29998@many.example>; tjs Common <u29997@many.example>; ");
+    assert_string_equal(complete("u77 zca"), "zca Common <u77@many.example>; ");
+    assert_string_equal(complete("common u12345"), "vgs Common <u12345@many.example>; ");
+    assert_string_equal(complete("common nobody"), "");
+    assert_non_null(strstr(complete(""), "u29999@"));
 }
 
 static void test_version_and_tags(void **state)
@@ -778,7 +824,8 @@ int main(void)
         T(test_no_database),    T(test_windows_and_ranks),
         T(test_union),          T(test_keys),
         T(test_maildir_path),   T(test_boxes),
-        T(test_addresses),      T(test_version_and_tags),
+        T(test_addresses),      T(test_address_order),
+        T(test_many_addresses), T(test_version_and_tags),
         T(test_cache_replaced), T(test_threads),
         T(test_tree),           T(test_tree_hostile),
         T(test_thread_ranks),   T(test_plans),

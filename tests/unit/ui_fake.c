@@ -485,7 +485,7 @@ bool reader_box_by_role(struct reader *r, uint8_t role, struct box_row *row_r, s
 bool reader_addresses(struct reader *r, struct str prefix, unsigned max, address_fn *fn, void *arg, struct err *err)
 {
     (void)r, (void)prefix, (void)max, (void)err;
-    fn(arg, &(struct address_row){STR("Alice \033[31mExample"), STR("alice@example.org"), 1, 1});
+    fn(arg, &(struct address_row){STR("Alice \033[31mExample"), STR("alice@example.org"), 1});
     return true;
 }
 
