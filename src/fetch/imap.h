@@ -104,9 +104,9 @@ struct session {
     uint32_t fetched; /* FETCH answers with a UID since it was set to 0 */
     bool finding, searching;
     struct claims *claims; /* STEP_CLAIM: whose flags are being asked for (imap_claim.c) */
-    struct {            /* STEP_SEARCH: its command, and what the server said beside the UIDs */
-        uint32_t tag;   /* 0: another search */
-        uint32_t count; /* UINT32_MAX: not said */
+    struct {               /* STEP_SEARCH: its command, and what the server said beside the UIDs */
+        uint32_t tag;      /* 0: another search */
+        uint32_t count;    /* UINT32_MAX: not said */
     } seek;
     struct buf found;      /* packed ranges */
     uint32_t search_step;  /* UIDS is sent for this step while the ranges come; 0: they stay in `found` */

@@ -5,8 +5,9 @@
 
 #include "base/base.h"
 
-#define TREE_PARENTS 8 /* of a message's references, the last: its parent, or what stands in for one that is not here  \
-                        */
+#define TREE_PARENTS                                                                                                   \
+    8 /* of a message's references, the last: its parent, or what stands in for one that is not here                   \
+       */
 #define TREE_NONE UINT32_MAX
 struct tree_node {
     uint64_t key;                   /* a hash of its Message-ID; 0 none */

@@ -103,11 +103,11 @@ struct db {
     bool local, labels, rules;
     bool by_subject; /* db_set_threads */
     struct tag_names names;
-    struct imap spellings;  /* folded hash of a tag -> its spelling */
-    bool spelled;           /* they are loaded */
-    uint64_t arrivals_told; /* those up to here were announced before the rules looked at them */
-    bool has_arrivals;      /* some message may wait for the rules */
-    bool has_claims;        /* some message may wait for being this device's */
+    struct imap spellings;   /* folded hash of a tag -> its spelling */
+    bool spelled;            /* they are loaded */
+    uint64_t arrivals_told;  /* those up to here were announced before the rules looked at them */
+    bool has_arrivals;       /* some message may wait for the rules */
+    bool has_claims;         /* some message may wait for being this device's */
     const struct conf *conf; /* whose mailbox lines say where rules run too; NULL: in INBOX alone */
     enum { MUTES_UNKNOWN, MUTES_NONE, MUTES_SOME } mutes;
     uint32_t purge_hold;

@@ -934,22 +934,27 @@ static void test_login(void **state)
     } rows[] = {
         {"imaps://a@h", "", LOGIN_PASSWORD, LOGIN_PASSWORD, LOGIN_PASSWORD},
         {"imaps://a@h", "set -a a tls-cert-file /c", LOGIN_CERTIFICATE, LOGIN_CERTIFICATE, LOGIN_CERTIFICATE},
-        {"imaps://a@h", "set -a a tls-cert-file /c\nset -a a keyring yes", LOGIN_PASSWORD, LOGIN_PASSWORD, LOGIN_PASSWORD},
-        {"imaps://a@h", "set -a a tls-cert-file /c\nset -a a send-password-file /p", LOGIN_CERTIFICATE, LOGIN_PASSWORD, LOGIN_CERTIFICATE},
+        {"imaps://a@h", "set -a a tls-cert-file /c\nset -a a keyring yes", LOGIN_PASSWORD, LOGIN_PASSWORD,
+         LOGIN_PASSWORD},
+        {"imaps://a@h", "set -a a tls-cert-file /c\nset -a a send-password-file /p", LOGIN_CERTIFICATE, LOGIN_PASSWORD,
+         LOGIN_CERTIFICATE},
         {"imap://a@h", "set -a a tunnel x", LOGIN_NOTHING, LOGIN_PASSWORD, LOGIN_PASSWORD},
         {"imap://a@h", "set -a a tunnel x\nset -a a password-file /p", LOGIN_PASSWORD, LOGIN_PASSWORD, LOGIN_PASSWORD},
         {"imaps://a@h", "set -a a token-command x\nset -a a password-file /p", LOGIN_TOKEN, LOGIN_TOKEN, LOGIN_TOKEN},
 #ifdef HAVE_OAUTH
-        {"imaps://a@h", "set -a a oauth-client-id x\nset -a a oauth-provider google", LOGIN_TOKEN, LOGIN_TOKEN, LOGIN_TOKEN},
+        {"imaps://a@h", "set -a a oauth-client-id x\nset -a a oauth-provider google", LOGIN_TOKEN, LOGIN_TOKEN,
+         LOGIN_TOKEN},
 #endif
         {"imaps://a@h", "set -a a send smtps://h", LOGIN_PASSWORD, LOGIN_NOTHING, LOGIN_PASSWORD},
         {"imaps://a@h", "set -a a sieve-tunnel x", LOGIN_PASSWORD, LOGIN_PASSWORD, LOGIN_NOTHING},
-        {"imaps://a@h", "set -a a sieve-tunnel x\nset -a a keyring yes", LOGIN_PASSWORD, LOGIN_PASSWORD, LOGIN_PASSWORD},
+        {"imaps://a@h", "set -a a sieve-tunnel x\nset -a a keyring yes", LOGIN_PASSWORD, LOGIN_PASSWORD,
+         LOGIN_PASSWORD},
     };
     (void)state;
     for (size_t i = 0; i < COUNT(rows); i++) {
         char text[400];
-        snprintf(text, sizeof text, "account a %s\nset -a a send smtps://a@h\nset -a a sieve sieve://h\n%s\n", rows[i].url, rows[i].options);
+        snprintf(text, sizeof text, "account a %s\nset -a a send smtps://a@h\nset -a a sieve sieve://h\n%s\n",
+                 rows[i].url, rows[i].options);
         struct conf *conf = load_ok(text);
         assert_int_equal(account_login(&conf->accounts[0], SERVICE_INCOMING), rows[i].in);
         assert_int_equal(account_login(&conf->accounts[0], SERVICE_SUBMISSION), rows[i].out);
@@ -1229,7 +1234,8 @@ int main(void)
         cmocka_unit_test(test_addresses),
         cmocka_unit_test(test_secrets),
         cmocka_unit_test(test_keyring),
-        cmocka_unit_test(test_login), cmocka_unit_test(test_rule_file),
+        cmocka_unit_test(test_login),
+        cmocka_unit_test(test_rule_file),
         cmocka_unit_test(test_oauth),
         cmocka_unit_test(test_keeping),
         cmocka_unit_test(test_sample),

@@ -378,7 +378,8 @@ static void test_alias(void **state)
     assert_string_equal(f.conf->aliases[0].value, "Alice Example <sender@example.org>");
     assert_false(ui_run(f.ui, "add-alias a@b c@example.org")); /* no name */
     assert_int_equal(f.conf->naliases, 1);
-    static const char *const odd[] = {"o'brien", "#x", ";", "a\\", "'"}; /* the file can be read, whatever they are called */
+    static const char *const odd[] = {"o'brien", "#x", ";", "a\\",
+                                      "'"}; /* the file can be read, whatever they are called */
     for (size_t i = 0; i < COUNT(odd); i++) {
         struct buf add = BUF_INIT(200);
         buf_addz(&add, "add-alias ");
