@@ -135,7 +135,7 @@ static void unescape(struct str word, struct buf *out)
     for (size_t i = 0; i < word.n; i++) {
         int high = word.p[i] == '%' && i + 2 < word.n ? hex(word.p[i + 1]) : -1,
             low = high >= 0 ? hex(word.p[i + 2]) : -1;
-        buf_addc(out, low >= 0 ? (char)(high << 4 | low) : word.p[i]);
+        buf_addc(out, (char)(low >= 0 ? high << 4 | low : word.p[i]));
         i += low >= 0 ? 2 : 0;
     }
 }
