@@ -24,7 +24,7 @@ def settled(user, accounts):
     for account in accounts:
         if query(user, "select count(*) from box where known<exists_ or exists_>4000000000", account) != 0:
             return False
-        if query(user, "select count(*) from msg where istate>0 or (attrs & 32)=0", account) != 0:
+        if query(user, "select count(*) from msg where (istate & 15)<>0 or (attrs & 32)=0", account) != 0:
             return False
     return True
 

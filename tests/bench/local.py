@@ -53,7 +53,7 @@ def main():
         at = rows(user, term, COUNT, account="box")
         say("all rows", at and at - term.start)
         print("    " + ", ".join("%s %d KiB" % (n, pss) for n, pss, _ in memory(user.root)))
-        print("    indexed: %s" % query(user, "select count(*) from msg where istate=0", "box"))
+        print("    indexed: %s" % query(user, "select count(*) from msg where (istate & 15)=0", "box"))
         term.close()
         for _ in range(3):
             term, took = launch(user, newest)

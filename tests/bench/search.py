@@ -43,7 +43,7 @@ class Indexing:
                         self.seen[pid] = cpu(pid)
                     except OSError:
                         pass
-            waits = query(user, "select count(*) from msg where istate>0", account)
+            waits = query(user, "select count(*) from msg where (istate & 15)<>0", account)
             here = query(user, "select count(*) from msg", account)
             first = first or (time.monotonic() if self.seen else None)
             if waits == 0 and here and here >= count and first:
