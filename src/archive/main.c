@@ -1,7 +1,6 @@
 /* archive: see archive.h. */
 #include "archive/archive.h"
 
-#include <signal.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -22,8 +21,7 @@ int main(int argc, char **argv)
     char report[200];
     size_t what = 0;
     log_open("archive", LOG_WARN);
-    tzset();                 /* reads its file now */
-    signal(SIGINT, SIG_IGN); /* the client decides, and ends the channel */
+    tzset(); /* reads its file now */
     while (argc > 1 && what < COUNT(whats) && strcmp(argv[1], whats[what]) != 0)
         what++;
     bool ok = (argc > 1 && what < COUNT(whats)) || err_set(&err, ERR_USAGE, "archive read|maildir|mbox PATH");

@@ -132,13 +132,20 @@ static void close_from(unsigned first)
         close((int)fd);
 }
 
-static void signals_reset(void)
+static void signals_all(void (*handler)(int))
 {
-    struct sigaction sa = {.sa_handler = SIG_DFL};
-    sigset_t none;
+    struct sigaction sa = {.sa_handler = handler};
     sigemptyset(&sa.sa_mask);
     for (int signo = 1; signo < NSIG; signo++)
         sigaction(signo, &sa, NULL); /* fails for KILL, STOP and the C library's own: as it should */
+}
+
+/* All are blocked since before the fork. One that came since was meant for the parent's group: ignoring drops it. */
+static void signals_reset(void)
+{
+    sigset_t none;
+    signals_all(SIG_IGN);
+    signals_all(SIG_DFL);
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
 }
@@ -165,9 +172,9 @@ NORETURN static void child_exec(enum role role, const char *path, char *const *a
                                 const int fds[4])
 {
     int status = fds[3];
-    signals_reset();
     /* No controlling terminal: a key typed there must not end it, and it must not reach into the terminal. */
     setsid();
+    signals_reset();
 #ifdef HAVE_SYS_PRCTL_H
     if (role != ROLE_SPAWN) {
         prctl(PR_SET_PDEATHSIG, SIGTERM);
@@ -232,16 +239,26 @@ bool role_start(enum role role, const char *const *argv, int log_fd, pid_t *pid_
     char *dir = role_dir(), *path = path_join(dir, role_name(role));
     char **args = argv_with(path, argv), **env = env_for(role);
     pid_t parent = getpid(), pid = -1;
+    sigset_t every, before;
+    sigfillset(&every);
     if (null_fd < 0 || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sock) != 0 ||
-        pipe2(status, O_CLOEXEC) != 0 || (pid = fork()) < 0) {
+        pipe2(status, O_CLOEXEC) != 0) {
         err_sys(err, err_from_errno(errno), errno, "cannot start %s", role_name(role));
         goto out;
     }
+    sigprocmask(SIG_SETMASK, &every, &before);
+    pid = fork();
     if (pid == 0)
         child_exec(role, path, args, env, parent, (const int[]){null_fd, log_fd >= 0 ? log_fd : 2, sock[1], status[1]});
+    int errnum = errno;
+    sigprocmask(SIG_SETMASK, &before, NULL);
+    if (pid < 0) {
+        err_sys(err, err_from_errno(errnum), errnum, "cannot start %s", role_name(role));
+        goto out;
+    }
     close(status[1]);
     status[1] = -1;
-    int errnum = exec_status(status[0]);
+    errnum = exec_status(status[0]);
     if (errnum != 0) {
         while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
             continue;

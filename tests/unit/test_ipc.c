@@ -464,6 +464,62 @@ static void a_program_inherits_nothing(void **state)
     buf_fini(&out);
 }
 
+static void nothing(int signo)
+{
+    (void)signo;
+}
+
+/* Starts programs while Ctrl-C is sent to the whole group again and again; how many of them it ended. */
+static int ended_by_keys(int n)
+{
+    int ended = 0, status;
+    setpgid(0, 0);
+    signal(SIGINT, nothing);
+    pid_t typist = fork();
+    if (typist == 0) {
+        signal(SIGINT, SIG_IGN);
+        for (pid_t parent = getppid(); getppid() == parent;)
+            kill(0, SIGINT);
+        _exit(0);
+    }
+    for (int i = 0; i < n; i++) {
+        struct err err = ERR_INIT;
+        pid_t pid;
+        int fd;
+        if (!role_start(ROLE_VIEW, NULL, -1, &pid, &fd, &err))
+            return n;
+        close(fd);
+        while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+            continue;
+        ended += WIFSIGNALED(status);
+    }
+    kill(typist, SIGKILL);
+    return ended;
+}
+
+static void a_key_at_the_terminal_ends_no_program_that_starts(void **state)
+{
+    (void)state;
+    struct err err = ERR_INIT;
+    char dir[] = "/tmp/tuimail-ipc-XXXXXX";
+    int status;
+    assert_non_null(mkdtemp(dir));
+    char *program = path_join(dir, "view"), *old = mem_dup_z(getenv("TUIMAIL_LIBEXEC"));
+    assert_true(fs_write_atomic(program, 0700, STR("#!/bin/sh\nexit 0\n"), &err));
+    setenv("TUIMAIL_LIBEXEC", dir, 1);
+    pid_t pid = fork();
+    if (pid == 0)
+        _exit(ended_by_keys(100));
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
+    setenv("TUIMAIL_LIBEXEC", old ? old : "", 1);
+    unlink(program);
+    rmdir(dir);
+    free(program);
+    free(old);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -479,6 +535,7 @@ int main(void)
         cmocka_unit_test(hostile_packets_end_the_channel_only),
         cmocka_unit_test(names_of_roles),
         cmocka_unit_test(a_program_inherits_nothing),
+        cmocka_unit_test(a_key_at_the_terminal_ends_no_program_that_starts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
