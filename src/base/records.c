@@ -81,14 +81,14 @@ static struct records_block *block_of(struct records *r, uint64_t at)
     struct records_block *b = &r->blocks[r->last];
     if (b->bytes && b->at == at)
         return b;
-    b = NULL;
+    b = &r->blocks[0];
     for (size_t i = 0; i < COUNT(r->blocks); i++) {
         struct records_block *c = &r->blocks[i];
         if (c->bytes && c->at == at) {
             b = c;
             break;
         }
-        if (!b || (b->bytes && (!c->bytes || c->used < b->used)))
+        if (b->bytes && (!c->bytes || c->used < b->used))
             b = c;
     }
     if (!b->bytes || b->at != at) {

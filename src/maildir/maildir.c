@@ -514,10 +514,10 @@ bool maildir_copied(struct maildir *m, struct str unique, struct str target, uin
 {
     char name[208], file[256];
     const char *sub;
-    struct mark mark = mark_read(unique);
+    struct mark marks[] = {mark_read(unique), {0}};
     struct err ignored = ERR_INIT;
-    for (int whole = 0; whole < 2; whole++) { /* the body of a stub may have come to either since */
-        copy_name(unique, key, whole ? &(struct mark){0} : &mark, name);
+    for (size_t i = 0; i < COUNT(marks); i++) { /* the body of a stub may have come to either since */
+        copy_name(unique, key, &marks[i], name);
         if (!md_find(m, target, str_z(name), &sub, file, &ignored))
             continue;
         int dir = md_open_dir(m, target, sub, err);

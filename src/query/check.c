@@ -330,9 +330,10 @@ static void check_infix(struct checker *c)
         before = op;
         last = t;
     }
-    if (depth > 0)
-        found(c, QUERY_OPEN, open[MIN(depth, (unsigned)OPEN_MAX) - 1], open[MIN(depth, (unsigned)OPEN_MAX) - 1] + 1,
-              "the ( here is not closed");
+    if (depth > 0) {
+        size_t last_open = open[MIN((size_t)depth, (size_t)OPEN_MAX) - 1];
+        found(c, QUERY_OPEN, last_open, last_open + 1, "the ( here is not closed");
+    }
 }
 
 enum query_verdict query_check(struct str q, const struct query_world *world, struct query_fault *fault)

@@ -387,7 +387,9 @@ static void put_sender(struct buf *out, const char *from)
 static bool send_hit(struct run *r, notmuch_message_t *m, notmuch_message_t *twin, struct err *err)
 {
     bool own = twin == NULL && notmuch_message_get_database(m) == r->own.db && r->own.db != NULL;
-    struct place at = own ? (struct place){.path = str_z(notmuch_message_get_filename(m))} : locate(r, twin ? twin : m);
+    struct place at = {.path = own ? str_z(notmuch_message_get_filename(m)) : STR("")};
+    if (!own)
+        at = locate(r, twin ? twin : m);
     if (r->m->brief && at.msg != 0)
         return send_brief(r, twin != NULL ? twin : m, at, err);
     struct buf tags = BUF_INIT(2048), from = BUF_INIT(SENDER_MAX);

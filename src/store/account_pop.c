@@ -279,19 +279,26 @@ void pop_planned(struct acct *a)
     r->phase = POP_FETCHING;
 }
 
-static void list_done(struct acct *a, struct step *s, enum err_kind kind, struct str text)
+bool pop_goes_on(struct acct *a, bool failed, enum err_kind kind, struct str text)
 {
     struct pop_run *r = a->poprun;
+    if (!r)
+        return false;
+    r->waits = false;
+    r->step = 0;
+    if (failed)
+        acct_line_failed(a, kind, text);
+    return !failed;
+}
+
+static void list_done(struct acct *a, struct step *s, enum err_kind kind, struct str text)
+{
     struct err err = ERR_INIT;
     uint32_t doubts = 0;
     (void)s;
-    if (!r)
+    if (!pop_goes_on(a, kind != ERR_NONE, kind, text))
         return;
-    r->waits = false;
-    r->step = 0;
-    if (kind != ERR_NONE) {
-        acct_line_failed(a, kind, text);
-    } else if (!db_pop_end(a->db, clock_wall(), &doubts, &err) || (doubts && !pop_doubts(a, doubts, &err))) {
+    if (!db_pop_end(a->db, clock_wall(), &doubts, &err) || (doubts && !pop_doubts(a, doubts, &err))) {
         acct_db_error(a, &err);
         acct_line_failed(a, err.kind, str_z(err.text));
     } else if (doubts == 0) {
@@ -305,14 +312,11 @@ static void retr_done(struct acct *a, struct step *s, enum err_kind kind, struct
     (void)s;
     if (!r)
         return;
-    r->waits = false;
-    r->step = 0;
     r->bytes_before = r->bytes;
     for (size_t i = 0; i < r->n; i++)
         if (pop_mail(r, i)->asked)
             pop_mail_change(r, i)->asked = false;
-    if (kind != ERR_NONE && !(kind == ERR_CANCELED && r->stopped))
-        acct_line_failed(a, kind, text);
+    pop_goes_on(a, kind != ERR_NONE && !(kind == ERR_CANCELED && r->stopped), kind, text);
 }
 
 static void dele_done(struct acct *a, struct step *s, enum err_kind kind, struct str text)
@@ -320,13 +324,8 @@ static void dele_done(struct acct *a, struct step *s, enum err_kind kind, struct
     struct err err = ERR_INIT;
     struct pop_run *r = a->poprun;
     (void)s;
-    if (!r)
+    if (!pop_goes_on(a, kind != ERR_NONE, kind, text))
         return;
-    r->waits = false;
-    if (kind != ERR_NONE) {
-        acct_line_failed(a, kind, text);
-        return;
-    }
     for (size_t i = 0; i < r->n; i++) {
         if (!pop_mail(r, i)->asked)
             continue;

@@ -39,6 +39,9 @@ struct pop_mail *pop_mail_of(struct pop_run *r, uint32_t number);
 struct pop_policy pop_policy_of(const struct acct *);
 uint64_t pop_bytes(const struct pop_mail *); /* as listed, which may be anything: bounded */
 void pop_begin(struct acct *);
+/* The step under way is over. False: there is no pass any more, `failed` ended it (the line is lost with that error).
+ */
+bool pop_goes_on(struct acct *, bool failed, enum err_kind, struct str text);
 bool pop_too_soon(struct acct *, struct err *why);
 
 /* account_pop_check.c: what ids alone do not say. False: nothing is to be looked at, or nothing more. */

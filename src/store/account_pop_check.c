@@ -14,17 +14,10 @@
 /* Where the headers could not be looked at, the UIDLs are believed. */
 static void doubts_done(struct acct *a, struct step *s, enum err_kind kind, struct str text)
 {
-    struct pop_run *r = a->poprun;
     struct err err = ERR_INIT;
     uint32_t known = 0, doubts = (uint32_t)s->a;
-    if (!r)
+    if (!pop_goes_on(a, kind == ERR_CANCELED || line_error(kind), kind, text))
         return;
-    r->waits = false;
-    r->step = 0;
-    if (kind == ERR_CANCELED || line_error(kind)) {
-        acct_line_failed(a, kind, text);
-        return;
-    }
     if (!db_pop_settle(a->db, clock_wall(), &known, &err)) {
         acct_db_error(a, &err);
         acct_line_failed(a, err.kind, str_z(err.text));
@@ -121,14 +114,8 @@ static void checked(struct acct *a, struct step *s, enum err_kind kind, struct s
     struct pop_run *r = a->poprun;
     struct pop_policy p = pop_policy_of(a);
     bool whole = s->a != 0, fetch = false;
-    if (!r)
+    if (!pop_goes_on(a, kind == ERR_CANCELED || line_error(kind), kind, text))
         return;
-    r->waits = false;
-    r->step = 0;
-    if (kind == ERR_CANCELED || line_error(kind)) {
-        acct_line_failed(a, kind, text);
-        return;
-    }
     for (size_t i = 0; i < r->n; i++) {
         const struct pop_mail *m = pop_mail(r, i);
         if (m->take != POP_NOTHING && m->known == POP_NEW && !m->other)

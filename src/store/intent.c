@@ -46,12 +46,13 @@ void held_recover(struct db *db)
         struct str name = sql_str(st, 4);
         if (n == cap)
             list = mem_resize(list, cap = cap ? cap * 2 : 64, sizeof *list);
-        list[n++] = (struct place){.msg = sql_u64(st, 0),
-                                   .box = sql_u64(st, 1),
-                                   .uidvalidity = (uint32_t)sql_u64(st, 2),
-                                   .uid = (uint32_t)sql_u64(st, 3),
-                                   .name = mem_dup_n(name.n ? name.p : "", name.n),
-                                   .n = name.n};
+        list[n] = (struct place){.msg = sql_u64(st, 0),
+                                 .box = sql_u64(st, 1),
+                                 .uidvalidity = (uint32_t)sql_u64(st, 2),
+                                 .uid = (uint32_t)sql_u64(st, 3),
+                                 .name = mem_dup_n(name.n ? name.p : "", name.n),
+                                 .n = name.n};
+        n++;
     }
     for (size_t i = 0; i < n; i++) {
         struct box *b = box_ref(db, list[i].box);

@@ -86,15 +86,21 @@ def test_the_table_of_names():
         tap.equal(tags(r, one), ["Junk", "Work", "label2", "mine"])
 
 
+def tagged_on_both(r, s):
+    """The first message with tag x, as each of the two devices knows it."""
+    s.filled("INBOX", 2)
+    one, = ids(r, 1)
+    r.intent(TAGS, [one], arg="+x")
+    r.settled()
+    there = ids(s, 1)[0]
+    s.until("it is there", lambda: tags(s, there) == ["x"])
+    return one, there
+
+
 def test_the_later_change_holds_and_is_told():
     """A removal that waits, and the same tag added again elsewhere meanwhile."""
     with world(count=2) as r, second(r) as s:
-        s.filled("INBOX", 2)
-        one, = ids(r, 1)
-        r.intent(TAGS, [one], arg="+x")
-        r.settled()
-        there = ids(s, 1)[0]
-        s.until("it is there", lambda: tags(s, there) == ["x"])
+        one, there = tagged_on_both(r, s)
         offline(r)
         r.intent(TAGS, [one], arg="-x +y")
         for words in ("-x", "+x", "+z"):
@@ -109,12 +115,7 @@ def test_the_later_change_holds_and_is_told():
 def test_the_opposite_of_another_device_is_told():
     """It takes a tag off that is taken off and set anew here while the line is away: what waits comes last, which is said once."""
     with world(count=2) as r, second(r) as s:
-        s.filled("INBOX", 2)
-        one, = ids(r, 1)
-        r.intent(TAGS, [one], arg="+x")
-        r.settled()
-        there = ids(s, 1)[0]
-        s.until("it is there", lambda: tags(s, there) == ["x"])
+        one, there = tagged_on_both(r, s)
         offline(r)
         r.intent(TAGS, [one], arg="-x")
         r.intent(TAGS, [one], arg="+x")
