@@ -264,13 +264,12 @@ static bool stands(const struct word *w, struct str text, size_t at, size_t *end
     char bytes[64];
     bool cjk = false;
     while (got < w->stem && rest.n) {
-        struct str before = rest;
         uint32_t cp;
         size_t n = fold(&rest, bytes, &cp);
         if (!w->piece && !in_word(cp)) {
             if (got && w->text[got] == ' ')
                 while (rest.n) { /* anything between two words */
-                    before = rest;
+                    struct str before = rest;
                     fold(&rest, bytes, &cp);
                     if (in_word(cp)) {
                         rest = before;

@@ -281,7 +281,8 @@ void local_away(struct acct *a)
     acct_drop_line(a);
     pop_drop(a, why.kind, str_z(why.text));
     open_fail_all(a, why.kind, why.text, true);
-    int64_t delay = MIN(sync_backoff_ms(++a->attempt, random), (int64_t)AWAY_MAX_MS);
+    int64_t delay = sync_backoff_ms(++a->attempt, random);
+    delay = MIN(delay, (int64_t)AWAY_MAX_MS);
     acct_fetch_after(a, delay);
     if (a->why != why.kind || strcmp(a->text, why.text) != 0)
         acct_note(a, 2, why.kind, "%s", why.text);

@@ -265,9 +265,9 @@ void pop_planned(struct acct *a)
     static const char *const deletes[] = {
         [DELETES_NEVER] = "never", [DELETES_PURGED] = "purged", [DELETES_TRASH] = "trash"};
     a->pop_deletes = DELETES_NEVER;
-    for (uint8_t i = 0; i < COUNT(deletes); i++)
+    for (size_t i = 0; i < COUNT(deletes); i++)
         if (strcmp(a->conf->delete_on_server, deletes[i]) == 0)
-            a->pop_deletes = i;
+            a->pop_deletes = (uint8_t)i;
     ptrdiff_t trash = a->pop_deletes == DELETES_TRASH ? box_role(a, BOX_TRASH) : -1;
     struct plan plan = {a, pop_policy_of(a)};
     if (!db_pop_each(a->db, trash < 0 ? 0 : a->plan[trash].id, mail_add, &plan, &err) || !records_ok(&r->mails, &err)) {

@@ -4,7 +4,7 @@
 
 static struct rank_block *rank_append(struct ranks *r, struct rank_block k)
 {
-    if (r->n == r->cap)
+    if (!r->block || r->n == r->cap)
         r->block = mem_resize(r->block, r->cap = r->cap ? r->cap * 2 : 16, sizeof *r->block);
     r->block[r->n] = k;
     return &r->block[r->n++];
@@ -36,7 +36,7 @@ static void load_rows(struct db *db, struct box *b)
 static void load_threads(struct db *db, struct box *b)
 {
     rank_load(db, &b->threads, -I(b->id));
-    if (b->threads.n)
+    if (b->threads.block)
         return;
     struct rank_block *k = rank_append(&b->threads, (struct rank_block){.date = INT64_MIN, .dirty = true});
     sqlite3_stmt *st = q_ask(db, "SELECT newest,thread FROM thread WHERE box=? ORDER BY newest,thread", "i", I(b->id));
