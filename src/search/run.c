@@ -6,7 +6,6 @@
 
 #include <unistd.h>
 
-#define HITS_MAX 100000
 #define BATCH_MAX 500 /* of HITS */
 #define FIRST_PAGE 64 /* a screen: is sent at once, and the count behind it */
 #define RANKED_MAX 5000u
@@ -587,11 +586,7 @@ static bool count_early(struct run *r, bool *canceled_r, struct err *err)
 static bool send_hits(struct run *r, bool *canceled_r, struct err *err)
 {
     bool only = r->m->msgs.n > 0; /* what was sent by an earlier try is sent again: it is the same messages */
-    uint32_t at = 0,
-             limit = only          ? UINT32_MAX
-                     : r->m->brief ? MIN(r->m->limit, HITS_MAX)
-                                   : r->m->limit,
-             skip = only ? 0 : r->m->offset + r->hits;
+    uint32_t at = 0, limit = only ? UINT32_MAX : r->m->limit, skip = only ? 0 : r->m->offset + r->hits;
     if (limit > 0 &&
         ((r->ours.db != NULL && !side_ask(&r->ours, err)) || (r->own.db != NULL && !side_ask(&r->own, err))))
         return false;

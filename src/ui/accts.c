@@ -47,23 +47,22 @@ int accts_find(struct accts *accts, struct str name, bool add)
 }
 
 /* ---- sets ---- */
-static int ref_order(const void *a, const void *b)
-{
-    const struct ref *x = a, *y = b;
-    if (x->account != y->account)
-        return x->account < y->account ? -1 : 1;
-    return x->id < y->id ? -1 : x->id > y->id;
-}
+enum { PAGE_BITS = 512 };
+struct refs_page {
+    unsigned account, n;
+    uint64_t no; /* of its ids: id / PAGE_BITS */
+    uint64_t bits[PAGE_BITS / 64];
+};
 
-static size_t refs_at(struct refs *set, struct ref ref)
+/* The page of the message, or where it would be. */
+static size_t page_at(const struct refs *set, struct ref ref)
 {
-    if (!set->sorted && set->n > 1)
-        qsort(set->list, set->n, sizeof *set->list, ref_order);
-    set->sorted = true;
-    size_t lo = 0, hi = set->n;
+    uint64_t no = ref.id / PAGE_BITS;
+    size_t lo = 0, hi = set->npages;
     while (lo < hi) {
         size_t mid = lo + (hi - lo) / 2;
-        if (ref_order(&set->list[mid], &ref) < 0)
+        const struct refs_page *p = &set->pages[mid];
+        if (p->account < ref.account || (p->account == ref.account && p->no < no))
             lo = mid + 1;
         else
             hi = mid;
@@ -71,70 +70,88 @@ static size_t refs_at(struct refs *set, struct ref ref)
     return lo;
 }
 
-bool refs_has(struct refs *set, struct ref ref)
+static struct refs_page *page_of(const struct refs *set, struct ref ref, size_t *at_r)
 {
-    size_t at = refs_at(set, ref);
-    return at < set->n && ref_eq(set->list[at], ref);
+    *at_r = page_at(set, ref);
+    struct refs_page *p = *at_r < set->npages ? &set->pages[*at_r] : NULL;
+    return p && p->account == ref.account && p->no == ref.id / PAGE_BITS ? p : NULL;
 }
 
-static void refs_room(struct refs *set)
+static uint64_t *word_of(struct refs_page *p, struct ref ref)
 {
-    if (set->n < set->cap)
-        return;
-    set->cap = set->cap ? set->cap * 2 : 64;
-    set->list = mem_resize(set->list, set->cap, sizeof *set->list);
+    return &p->bits[ref.id % PAGE_BITS / 64];
 }
 
-bool refs_push(struct refs *set, struct ref ref)
+static uint64_t bit_of(struct ref ref)
 {
-    if (set->n >= REFS_MAX || !ref.id)
-        return false;
-    refs_room(set);
-    set->list[set->n++] = ref;
-    set->sorted = false;
-    return true;
+    return UINT64_C(1) << ref.id % 64;
 }
 
-void refs_unique(struct refs *set)
+bool refs_has(const struct refs *set, struct ref ref)
 {
-    size_t n = 0;
-    refs_at(set, REF_NONE);
-    for (size_t i = 0; i < set->n; i++)
-        if (n == 0 || !ref_eq(set->list[n - 1], set->list[i]))
-            set->list[n++] = set->list[i];
-    set->n = n;
+    size_t at;
+    struct refs_page *p = page_of(set, ref, &at);
+    return p && (*word_of(p, ref) & bit_of(ref));
 }
 
 bool refs_add(struct refs *set, struct ref ref)
 {
-    size_t at = refs_at(set, ref);
-    if ((at < set->n && ref_eq(set->list[at], ref)) || set->n >= REFS_MAX || !ref.id)
+    size_t at;
+    struct refs_page *p = page_of(set, ref, &at);
+    if (!ref.id || (!p && set->npages == REFS_PAGES_MAX) || (p && (*word_of(p, ref) & bit_of(ref))))
         return false;
-    refs_room(set);
-    memmove(&set->list[at + 1], &set->list[at], (set->n - at) * sizeof *set->list);
-    set->list[at] = ref;
+    if (!p) {
+        if (set->npages == set->cap)
+            set->pages = mem_resize(set->pages, set->cap = set->cap ? set->cap * 2 : 4, sizeof *set->pages);
+        p = &set->pages[at];
+        memmove(p + 1, p, (set->npages++ - at) * sizeof *p);
+        *p = (struct refs_page){.account = ref.account, .no = ref.id / PAGE_BITS};
+    }
+    *word_of(p, ref) |= bit_of(ref);
+    p->n++;
     set->n++;
     return true;
 }
 
 bool refs_drop(struct refs *set, struct ref ref)
 {
-    size_t at = refs_at(set, ref);
-    if (at >= set->n || !ref_eq(set->list[at], ref))
+    size_t at;
+    struct refs_page *p = page_of(set, ref, &at);
+    if (!p || !(*word_of(p, ref) & bit_of(ref)))
         return false;
-    memmove(&set->list[at], &set->list[at + 1], (set->n - at - 1) * sizeof *set->list);
+    *word_of(p, ref) &= ~bit_of(ref);
     set->n--;
+    if (!--p->n)
+        memmove(p, p + 1, (--set->npages - at) * sizeof *p);
     return true;
+}
+
+bool refs_next(const struct refs *set, struct ref *at)
+{
+    struct ref from = at->id == UINT64_MAX ? (struct ref){at->account + 1, 0} : (struct ref){at->account, at->id + 1};
+    for (size_t i = page_at(set, from); i < set->npages; i++) {
+        const struct refs_page *p = &set->pages[i];
+        bool same = p->account == from.account && p->no == from.id / PAGE_BITS;
+        for (unsigned bit = same ? from.id % PAGE_BITS : 0; bit < PAGE_BITS;) {
+            uint64_t rest = p->bits[bit / 64] >> bit % 64;
+            if (rest) {
+                *at = (struct ref){p->account, p->no * PAGE_BITS + bit + (unsigned)__builtin_ctzll(rest)};
+                return true;
+            }
+            bit = (bit / 64 + 1) * 64;
+        }
+    }
+    return false;
 }
 
 void refs_clear(struct refs *set)
 {
-    set->n = 0;
+    set->n = set->npages = 0;
 }
 
 void refs_fini(struct refs *set)
 {
-    free(set->list);
+    free(set->pages);
     *set = (struct refs){.n = 0};
 }
 

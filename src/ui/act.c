@@ -10,7 +10,8 @@ enum { IDS_PER_INTENT = 4000, PARTS_MAX = 4, SHOWN_MAX = 5000, ALL_LOOKED_AT = 2
 struct batch {
     struct batch *next; /* of the ui */
     struct refs refs;
-    size_t at; /* the next that is to be sent */
+    struct ref at; /* the last that was sent */
+    size_t sent;   /* so many were */
     bool stopped;
     struct action action;
     char *arg;
@@ -52,8 +53,8 @@ static unsigned steps_since(struct ui *ui, const struct batch *b)
 static void batch_end(struct ui *ui, struct batch *b)
 {
     char left[80] = "";
-    if (b->stopped && b->at < b->refs.n)
-        snprintf(left, sizeof left, " · stopped, %zu were left as they are", b->refs.n - b->at);
+    if (b->stopped && b->sent < b->refs.n)
+        snprintf(left, sizeof left, " · stopped, %zu were left as they are", b->refs.n - b->sent);
     if (!b->quiet && b->done)
         ui_note(ui, NOTE_INFO, "%s %u message%s%s%s%s · %s undo", b->verb, b->done, b->done == 1 ? "" : "s", b->where,
                 b->to, left, ui_key_of(ui, "undo"));
@@ -95,8 +96,9 @@ static void on_answer(struct ui *ui, void *arg, const struct msg *m)
     batch_go(ui, b);
 }
 
+/* Those behind `from`, which are `ids`. */
 static bool send_part(struct ui *ui, struct batch *b, const struct action *a, unsigned account, struct buf *ids,
-                      const struct ref *refs, size_t n)
+                      struct ref from)
 {
     struct err err = ERR_INIT;
     struct part *part = mem_new(sizeof *part);
@@ -131,23 +133,30 @@ static bool send_part(struct ui *ui, struct batch *b, const struct action *a, un
         return false;
     }
     b->waiting++;
-    for (size_t i = 0; i < n && ui->changes.n < SHOWN_MAX; i++)
-        changes_add(&ui->changes, (struct change){part->req, refs[i], a->set, a->clear, a->hide});
+    for (size_t i = 0; i < ipc_ids_count(msgs) && ui->changes.n < SHOWN_MAX && refs_next(&b->refs, &from); i++)
+        changes_add(&ui->changes, (struct change){part->req, from, a->set, a->clear, a->hide});
     return true;
 }
 
 static void batch_go(struct ui *ui, struct batch *b)
 {
-    const struct ref *refs = b->refs.list;
-    while (b->waiting < PARTS_MAX && b->at < b->refs.n && !b->stopped) {
+    while (b->waiting < PARTS_MAX && b->sent < b->refs.n && !b->stopped) {
         struct buf ids = BUF_INIT(8 * IDS_PER_INTENT + 8);
-        size_t from = b->at, at = from;
-        while (at < b->refs.n && at - from < IDS_PER_INTENT && refs[at].account == refs[from].account)
-            ipc_ids_add(&ids, refs[at++].id);
-        if (send_part(ui, b, &b->action, refs[from].account, &ids, refs + from, at - from))
-            b->at = at;
-        else
+        struct ref next = b->at, last = b->at;
+        bool more = refs_next(&b->refs, &next);
+        unsigned account = next.account;
+        size_t n = 0;
+        for (; more && n < IDS_PER_INTENT && next.account == account; n++) {
+            ipc_ids_add(&ids, next.id);
+            last = next;
+            more = refs_next(&b->refs, &next);
+        }
+        if (send_part(ui, b, &b->action, account, &ids, b->at)) {
+            b->at = last;
+            b->sent += n;
+        } else {
             b->refused = b->stopped = true;
+        }
         buf_fini(&ids);
     }
     if (!b->waiting)
@@ -162,33 +171,38 @@ static const struct box_item *archive_of(const struct ui *ui, unsigned account)
 }
 
 /* Those of other accounts than the target's take a longer way. */
-static void act_across(struct ui *ui, const struct ref *refs, size_t n, const struct action *a)
+static void act_across(struct ui *ui, const struct refs *refs, const struct action *a)
 {
     struct refs own = {.n = 0}, others = {.n = 0};
     struct action within = *a;
     within.into = 0;
-    for (size_t i = 0; i < n; i++)
-        refs_add(refs[i].account + 1 == a->into ? &own : &others, refs[i]);
-    if (own.n)
-        ui_act_on(ui, own.list, own.n, &within, false);
-    refs_fini(&own);
+    for (struct ref ref = REF_NONE; refs_next(refs, &ref);)
+        refs_add(ref.account + 1 == a->into ? &own : &others, ref);
+    ui_act_on(ui, &own, &within, false);
     if (others.n)
         ui_transfer(ui, &others, a);
 }
 
-void ui_act_on(struct ui *ui, const struct ref *refs, size_t n, const struct action *a, bool quiet)
+void ui_act_one(struct ui *ui, struct ref ref, const struct action *a, bool quiet)
 {
-    if (!n || !ui_online(ui))
-        return;
-    if (a->into) {
-        act_across(ui, refs, n, a);
+    struct refs refs = {.n = 0};
+    refs_add(&refs, ref);
+    ui_act_on(ui, &refs, a, quiet);
+}
+
+void ui_act_on(struct ui *ui, struct refs *refs, const struct action *a, bool quiet)
+{
+    struct refs all = *refs;
+    struct ref first = REF_NONE;
+    *refs = (struct refs){.n = 0};
+    if (!refs_next(&all, &first) || !ui_online(ui) || a->into) {
+        if (all.n && a->into && ui_online(ui))
+            act_across(ui, &all, a);
+        refs_fini(&all);
         return;
     }
     struct batch *b = mem_new(sizeof *b), **last = &ui_extra(ui)->batches;
-    *b = (struct batch){.quiet = quiet, .before = a->steps, .undo_steps = ui->undo_steps, .action = *a};
-    b->refs.list = mem_array(n, sizeof *refs);
-    memcpy(b->refs.list, refs, n * sizeof *refs);
-    b->refs.n = b->refs.cap = n;
+    *b = (struct batch){.quiet = quiet, .before = a->steps, .undo_steps = ui->undo_steps, .action = *a, .refs = all};
     if (a->arg)
         b->action.arg = b->arg = mem_dup_z(a->arg);
     while (*last)
@@ -196,9 +210,8 @@ void ui_act_on(struct ui *ui, const struct ref *refs, size_t n, const struct act
     *last = b;
     snprintf(b->verb, sizeof b->verb, "%s", a->verb);
     snprintf(b->where, sizeof b->where, "%s%s", a->where ? " " : "", a->where ? a->where : "");
-    /* the references come sorted by account */
-    const struct box_item *archive = a->kind == INTENT_ARCHIVE ? archive_of(ui, refs[0].account) : NULL;
-    if (archive && refs[0].account == refs[n - 1].account)
+    const struct box_item *archive = a->kind == INTENT_ARCHIVE ? archive_of(ui, first.account) : NULL;
+    if (archive && !refs_next(&all, &(struct ref){first.account, UINT64_MAX}))
         snprintf(b->to, sizeof b->to, " to %.100s", archive->path);
     ui_lists_stale(ui);
     batch_go(ui, b);
@@ -208,11 +221,11 @@ void ui_act_on(struct ui *ui, const struct ref *refs, size_t n, const struct act
 bool batches_next(const struct ui *ui, const struct batch **at, struct buf *words)
 {
     const struct batch *b = *at ? (*at)->next : ui_extra(ui)->batches;
-    while (b && (b->at == b->refs.n || b->stopped))
+    while (b && (b->sent == b->refs.n || b->stopped))
         b = b->next;
     *at = b;
     if (b)
-        buf_addf(words, "%s%s: %zu of %zu messages", b->verb, b->where, b->at, b->refs.n);
+        buf_addf(words, "%s%s: %zu of %zu messages", b->verb, b->where, b->sent, b->refs.n);
     return b != NULL;
 }
 
@@ -220,7 +233,7 @@ bool batches_stop(struct ui *ui, const struct batch *which)
 {
     bool any = false;
     for (struct batch *b = ui_extra(ui)->batches; b; b = b->next)
-        if ((!which || b == which) && b->at < b->refs.n && !b->stopped)
+        if ((!which || b == which) && b->sent < b->refs.n && !b->stopped)
             any = b->stopped = true;
     return any;
 }
@@ -288,7 +301,7 @@ static struct action seen_here(struct ui *ui, const struct action *a)
 }
 
 /* What the command is about: the messages it was given (thread, older, a count), the selection, all of a folded thread,
- * or the row. Sorted. */
+ * or the row. */
 static struct refs take_chosen(struct ui *ui, struct err *err)
 {
     const struct list_row *row = ui_row(ui);
@@ -302,7 +315,6 @@ static struct refs take_chosen(struct ui *ui, struct err *err)
     } else if (row && row->ref.id) {
         refs_add(&chosen, row->ref);
     }
-    refs_has(&chosen, REF_NONE);
     return chosen;
 }
 
@@ -326,7 +338,7 @@ void ui_act(struct ui *ui, const struct action *wanted)
     } else if (chosen.n) {
         if (a->hide)
             leave(ui, &chosen);
-        ui_act_on(ui, chosen.list, chosen.n, a, false);
+        ui_act_on(ui, &chosen, a, false);
     }
     refs_fini(&chosen);
 }
@@ -391,8 +403,8 @@ static bool all_have(struct ui *ui, uint32_t flag)
 {
     const struct list_row *row = ui_row(ui);
     const struct refs *chosen = ui_chosen(ui);
-    for (size_t i = 0; chosen && i < MIN(chosen->n, (size_t)ALL_LOOKED_AT); i++) {
-        struct ref ref = chosen->list[i];
+    struct ref ref = REF_NONE;
+    for (unsigned i = 0; chosen && i < ALL_LOOKED_AT && refs_next(chosen, &ref); i++) {
         struct reader *reader = ref.account < ui->accts.n ? ui->accts.list[ref.account].reader : NULL;
         struct msg_row raw = {.id = 0};
         struct err err = ERR_INIT;

@@ -328,7 +328,7 @@ bool run_cancel(void *context, const struct cmd_args *args, struct err *err)
     struct ui *ui = context;
     if (ui->popup.kind != POPUP_NONE) {
         ui_popup_close(ui);
-    } else if (ui_load_stop(ui) || ui_transfer_stop(ui)) {
+    } else if (ui_load_stop(ui) || ui_transfer_stop(ui) || ui_gather_stop(ui)) {
         ;
     } else if (ui->open_req) {
         ui_open_close(ui);

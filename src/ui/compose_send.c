@@ -31,7 +31,7 @@ static bool replaced_there(struct ui *ui, const struct compose *c)
 static void drop_replaced(struct ui *ui, const struct compose *c)
 {
     if (c->replaces.id)
-        ui_act_on(ui, &c->replaces, 1, &(struct action){.kind = INTENT_TRASH, .verb = "replaced", .hide = true}, true);
+        ui_act_one(ui, c->replaces, &(struct action){.kind = INTENT_TRASH, .verb = "replaced", .hide = true}, true);
 }
 
 static void on_submitted(struct ui *ui, void *arg, const struct msg *m)

@@ -13,6 +13,7 @@ void extra_free(struct ui *ui)
     if (!x)
         return;
     ui_transfer_end(ui);
+    ui_gather_end(ui);
     remote_forget(ui, NULL);
     alias_free(ui);
     saved_free(ui);

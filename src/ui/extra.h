@@ -45,6 +45,30 @@ bool batches_next(const struct ui *, const struct batch **at, struct buf *words)
 /* What is not sent yet of it, of all of them with NULL, is left as it is; false: nothing was. */
 bool batches_stop(struct ui *, const struct batch *);
 
+/* ---- gather.c: all messages of the list that is shown ---- */
+struct gather_what {
+    int64_t before; /* only those older than that; INT64_MAX: all */
+    bool unread;    /* only those, beside what the list's own filter says */
+};
+struct gathered {
+    struct refs refs;
+    size_t unread, flagged;
+};
+/* What remains in `refs` behind the call is freed; `arg` is the callee's. */
+typedef bool gathered_fn(struct ui *, void *arg, struct gathered *, struct err *);
+/* Calls fn when they are read: before it returns, and returns what fn does, where that takes some milliseconds; else
+ * later, with progress. Never, and `arg` is freed, where it is stopped, the list is left, or it cannot be read. One at
+ * a time: a second one ends the first. */
+bool ui_gather(struct ui *, struct gather_what, gathered_fn *, void *arg, struct err *);
+bool ui_gather_stop(struct ui *); /* by the user; false: none is under way */
+void ui_gather_left(struct ui *); /* another list is shown */
+void ui_gather_end(struct ui *);
+void ui_gather_words(const struct ui *, struct buf *out);
+/* find.c: asks the index for all that the list finds, none of which the list keeps; NULL: that is not wanted any more.
+ * Then ui_gather_told. */
+bool ui_search_all(struct ui *, const struct list *, struct refs *into);
+void ui_gather_told(struct ui *, bool all);
+
 /* ---- transfer.c: mail to another account ---- */
 /* One after the other each is had whole and saved there; those to be moved go to Trash when they are. `refs` is the
  * callee's. */
@@ -171,6 +195,7 @@ struct extra {
     struct parts *parts;
     struct crypto *crypto;
     struct transfer *transfer;
+    struct gather *gather;
     struct remote *remote;
     struct batch *batches;             /* act.c: actions that have not ended */
     void (*asked_server)(struct ui *); /* what Enter does at the prompt of a search beside the search; NULL */

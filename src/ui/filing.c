@@ -21,8 +21,10 @@ static void file_into(struct ui *ui, bool copy, unsigned account, uint64_t box)
     const struct list_row *row = ui_row(ui);
     const struct refs *chosen = ui_chosen(ui);
     bool foreign = !chosen && row && row->ref.account != account;
-    for (size_t i = 0; chosen && i < chosen->n; i++)
-        foreign = foreign || chosen->list[i].account != account;
+    for (unsigned a = 0; chosen && a < ui->accts.n; a++) {
+        struct ref ref = {a, 0}; /* has that account one? */
+        foreign = foreign || (a != account && refs_next(chosen, &ref) && ref.account == a);
+    }
     snprintf(where, sizeof where, "to %.30s%s%.60s", foreign ? ui->accts.list[account].name : "", foreign ? "/" : "",
              item ? item->path : "a mailbox");
     remember(ui, copy ? "copy" : "move", account, item);
@@ -103,7 +105,8 @@ static unsigned filing_account(const struct ui *ui)
 {
     const struct list_row *row = ui_row(ui);
     const struct refs *chosen = ui_chosen(ui);
-    return chosen && chosen->n ? chosen->list[0].account : row ? row->ref.account : 0;
+    struct ref first = REF_NONE;
+    return chosen && refs_next(chosen, &first) ? first.account : row ? row->ref.account : 0;
 }
 
 static void ask_to_make(struct ui *ui, const char *name, bool copy)
@@ -409,10 +412,10 @@ bool run_read_all(void *context, const struct cmd_args *args, struct err *err)
     (void)args;
     if (!item && !inboxes && ui->focus == PANE_BOXES && cursor && cursor->kind == BOXK_SAVED)
         ui_show_item(ui, cursor); /* what it finds is asked about when it is here */
-    else if (!item && !inboxes && ui_list(ui)->source == LIST_HITS)
+    if (!item && !inboxes && ui_list(ui)->source == LIST_HITS)
         return ui_read_hits(ui, err);
     if (!item && !inboxes)
-        return err_set(err, ERR_USAGE, "open a mailbox first, or wait for what is found");
+        return err_set(err, ERR_USAGE, "open a mailbox first");
     ui->asked.account = item ? item->account : 0;
     ui->asked.box = item ? item->id : 0;
     snprintf(question, sizeof question, "Mark everything in %.200s read?", item ? item->path : "all inboxes");

@@ -18,6 +18,7 @@ struct list *ui_new_list(struct ui *ui)
 
 void ui_push_list(struct ui *ui, struct list *l)
 {
+    ui_gather_left(ui);
     ui_open_close(ui);
     if (ui->depth == STACK_MAX) { /* the oldest view above the mailbox goes */
         if (ui->search_list == ui->stack[1])
@@ -37,6 +38,7 @@ bool ui_pop_list(struct ui *ui)
 {
     if (ui->depth <= 1)
         return false;
+    ui_gather_left(ui);
     ui_open_close(ui);
     struct list *top = ui->stack[--ui->depth];
     if (ui->search_list == top)
@@ -60,6 +62,7 @@ static void base_list(struct ui *ui)
 {
     buffer_for_lists(ui);
     ui_drop_stack(ui);
+    ui_gather_left(ui);
     ui_open_close(ui);
     refs_clear(&ui->selection);
     ui->focus = PANE_LIST;
@@ -149,6 +152,7 @@ void ui_search_end(struct ui *ui)
     watch_free(&ui->search_timer);
     ui->search_list = NULL;
     ui->search_select = false;
+    ui->search_into = NULL;
     free(ui->search_text);
     ui->search_text = NULL;
 }
@@ -179,7 +183,7 @@ static void add_hit(struct ui *ui, struct hit hit)
     if (!in_scope(ui, hit.ref))
         return;
     if (ui->search_select) {
-        refs_push(&ui->selection, hit.ref);
+        refs_add(ui->search_into ? ui->search_into : &ui->selection, hit.ref);
     } else if (ui->search_list) {
         ui->search_cleared = true;
         if (ui->search_list->whole)
@@ -231,14 +235,16 @@ static void on_done(struct ui *ui, const struct m_QUERY_DONE *d)
         list_hits_end(l, HITS_INDEX);
         l->cost_ms = clock_mono_ms() - l->asked_ms;
     }
-    if (ui->search_select)
-        refs_unique(&ui->selection);
-    if (ui->search_select && ui->search_partial) /* how many are selected stands beside it */
+    if (ui->search_into)
+        ui_gather_told(ui, d->kind == ERR_NONE);
+    else if (ui->search_select && ui->search_partial) /* how many are selected stands beside it */
         ui_note(ui, NOTE_INFO, "so far: mail is still being read");
     else if (ui->search_select && !ui->selection.n)
         ui_note(ui, NOTE_INFO, "nothing matches");
-    none_matched(ui, ui->search_select && !ui->selection.n);
+    if (!ui->search_into)
+        none_matched(ui, ui->search_select && !ui->selection.n);
     ui->search_select = ui->search_same = false;
+    ui->search_into = NULL;
     helper_end(&ui->search);
 }
 
@@ -272,8 +278,9 @@ static bool ask_query(struct ui *ui, const char *query, const struct list *limit
     if (!(ui->search = helper_search(ui, search_event, NULL)))
         return false;
     if (!SEND(helper_chan(ui->search), -1, &err, QUERY, .req = ++ui->search_req, .query = str_z(query),
-              .account = str_z(box ? ui->accts.list[limits->account].name : ""), .limit = HITS_MAX,
-              .count = !ui->search_select, .order = SEARCH_NEWEST, .brief = 1,
+              .account = str_z(box ? ui->accts.list[limits->account].name : ""),
+              .limit = ui->search_select ? UINT32_MAX : HITS_MAX, .count = !ui->search_select, .order = SEARCH_NEWEST,
+              .brief = 1,
               .box = box                                        ? limits->box
                      : limits && limits->source == LIST_INBOXES ? QUERY_INBOXES
                                                                 : 0)) {
@@ -356,6 +363,7 @@ void ui_search(struct ui *ui, const char *query, bool limit, bool select)
     free(ui->search_text);
     ui->search_text = copy;
     ui->search_select = select;
+    ui->search_into = NULL;
     if (!select)
         ui->search_limit = limit;
     if (select) {
@@ -403,6 +411,7 @@ static void ask_index(struct ui *ui, struct list *l)
         return;
     ui->search_list = l;
     ui->search_select = false;
+    ui->search_into = NULL;
     ui->search_same = ui->search_cleared = true;
     ui->search_limit = l->limits || l->within;
     free(ui->search_text);
@@ -543,23 +552,41 @@ bool run_limit(void *context, const struct cmd_args *args, struct err *err)
     return true;
 }
 
-/* Everything is what the list has, whatever the index knows of it. */
-static void select_every(struct ui *ui)
+bool ui_search_all(struct ui *ui, const struct list *l, struct refs *into)
 {
-    struct err err = ERR_INIT;
-    if (!list_every(ui_list(ui), &ui->selection, &err))
-        ui_note_err(ui, &err);
+    helper_end(&ui->search);
+    ui->search_select = l != NULL;
+    ui->search_into = into;
+    ui->search_same = false;
+    if (l && !ask_query(ui, l->query, l->limits)) {
+        ui->search_select = false;
+        ui->search_into = NULL;
+    }
+    return ui->search_into != NULL;
+}
+
+/* Everything is what the list has, whatever the index knows of it. */
+static bool every_found(struct ui *ui, void *arg, struct gathered *g, struct err *err)
+{
+    (void)arg, (void)err;
+    for (struct ref ref = REF_NONE; refs_next(&g->refs, &ref);)
+        refs_add(&ui->selection, ref);
     none_matched(ui, !ui->selection.n);
     if (ui->none_matched)
         ui_note(ui, NOTE_INFO, "no message is here");
+    return true;
 }
 
 static void pattern_typed(struct ui *ui, void *arg, const char *text)
 {
+    struct err err = ERR_INIT;
     (void)arg;
+    if (text && str_eqz(str_trim(str_z(text)), "*") &&
+        !ui_gather(ui, (struct gather_what){.before = INT64_MAX}, every_found, NULL, &err))
+        ui_note_err(ui, &err);
     if (text && str_eqz(str_trim(str_z(text)), "*"))
-        select_every(ui);
-    else if (text && *text)
+        return;
+    if (text && *text)
         ui_search(ui, text, true, true);
 }
 

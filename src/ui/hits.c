@@ -548,7 +548,7 @@ bool list_hit_at(const struct list *l, uint32_t i, struct hit *hit_r)
     if (!l->hits || i >= l->hits->n)
         return false;
     const struct hit_at *a = &l->hits->at[i];
-    *hit_r = (struct hit){.ref = {a->account, a->id},
+    *hit_r = (struct hit){.ref = i < l->hits->known && !a->here ? REF_NONE : (struct ref){a->account, a->id},
                           .date = a->date,
                           .conversation = a->conversation,
                           .msgid = msgid_of(l->hits, a),

@@ -259,14 +259,13 @@ bool groups_refs(const struct list *l, const struct list_row *row, struct refs *
     const struct hits *h = l->hits;
     uint32_t g = list_threaded(l) ? group_at(l, row) : NONE, i = hit_index(h, row->ref, row->msgid);
     for (uint32_t k = g == NONE ? 0 : h->groups.first[g]; g != NONE && k < h->groups.first[g + 1]; k++)
-        refs_push(out, (struct ref){h->at[h->groups.members[k]].account, h->at[h->groups.members[k]].id});
+        refs_add(out, (struct ref){h->at[h->groups.members[k]].account, h->at[h->groups.members[k]].id});
     for (uint32_t k = 0; g == NONE && i != NONE && k < h->n; k++) {
         const struct hit_at *a = &h->at[k], *b = &h->at[i];
         if (a->here && ((a->account == b->account && thread_of(a) == thread_of(b)) ||
                         (a->conversation && a->conversation == b->conversation)))
-            refs_push(out, (struct ref){a->account, a->id});
+            refs_add(out, (struct ref){a->account, a->id});
     }
-    refs_unique(out);
     return true;
 }
 

@@ -9,6 +9,7 @@ enum job_kind {
     JOB_SEARCH,
     JOB_MAIL,
     JOB_TRANSFER,
+    JOB_GATHER,
     JOB_ACTION,
     JOB_SERVER,
     JOB_PASS,
@@ -256,6 +257,9 @@ static void fill(struct ui *ui)
         ui_transfer_words(ui, &w);
         add_job(ui, JOB_TRANSFER, 0, 0, "", &w);
     }
+    ui_gather_words(ui, &w);
+    if (w.n)
+        add_job(ui, JOB_GATHER, 0, 0, "", &w);
     for (const struct batch *b = NULL; batches_next(ui, &b, &w);)
         add_job(ui, JOB_ACTION, 0, (uint64_t)(uintptr_t)b, "", &w);
     if (remote_runs(ui)) {
@@ -342,6 +346,9 @@ static void stop(struct ui *ui, const struct popup_row *at)
         break;
     case JOB_TRANSFER:
         ui_transfer_stop(ui);
+        break;
+    case JOB_GATHER:
+        ui_gather_stop(ui);
         break;
     case JOB_ACTION:
         batches_stop(ui, (const struct batch *)(uintptr_t)row.id); /* compared with those that there are */

@@ -589,8 +589,8 @@ void list_copy(struct list *l, const struct list *from, struct err *err)
     l->title = mem_dup_z(from->title ? from->title : "");
     l->query = from->query ? mem_dup_z(from->query) : NULL;
     drop_window(l);
-    for (size_t i = 0; i < from->turned.n; i++)
-        refs_add(&l->turned, from->turned.list[i]);
+    for (struct ref ref = REF_NONE; refs_next(&from->turned, &ref);)
+        refs_add(&l->turned, ref);
     l->stay = STAY_ROW;
     if (row && list_update(l, err) && !list_reach(l, row->ref, err))
         list_stale(l);

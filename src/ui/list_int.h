@@ -52,8 +52,7 @@ struct hits *hits_copy(const struct hits *);
 /* Looks up those that are new, and all again where the databases changed (`again`), for some milliseconds; true: what
  * is shown changed. */
 bool hits_update(struct list *, bool again);
-bool hits_busy(const struct list *); /* more of that is to do */
-void hits_reorder(struct list *);    /* order or filter are others now */
+void hits_reorder(struct list *); /* order or filter are others now */
 bool hits_rows(const struct list *, const struct list_row *from, bool down, unsigned want, struct gather *out,
                bool *end_r);
 bool hits_row(const struct list *, const struct list_row *old, struct list_row *row_r);

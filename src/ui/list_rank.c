@@ -336,7 +336,7 @@ static bool row_of(const struct list *l, struct ref ref, struct list_row *row_r,
 static bool add_rows(const struct list *l, const struct gather *g, const struct list_row *last, struct refs *out,
                      struct err *err)
 {
-    bool more = out->n < REFS_MAX;
+    bool more = true;
     for (unsigned i = 0; i < g->n && more; i++) {
         more = list_compare(l, &g->rows[i], last) <= 0;
         if (more && g->rows[i].folded)
@@ -345,34 +345,6 @@ static bool add_rows(const struct list *l, const struct gather *g, const struct 
             refs_add(out, g->rows[i].ref);
     }
     return more;
-}
-
-bool list_every(const struct list *l, struct refs *out, struct err *err)
-{
-    struct list_row last = {.mem = NULL};
-    bool ok = true, end = false;
-    while (ok && !end && out->n < REFS_MAX) {
-        struct gather got;
-        ok = rows_read(l, last.mem ? &last : NULL, true, RANGE_READ, &got, &end, err);
-        for (unsigned i = 0; ok && i < got.n; i++) {
-            struct refs own = {.n = 0};
-            ok = !got.rows[i].folded || list_thread_refs(l, &got.rows[i], &own, err);
-            for (size_t k = 0; k < own.n; k++)
-                refs_push(out, own.list[k]);
-            if (!got.rows[i].folded)
-                refs_push(out, got.rows[i].ref);
-            refs_fini(&own);
-        }
-        end = end || !got.n;
-        row_free(&last);
-        last = (struct list_row){.mem = NULL};
-        if (got.n)
-            last = got.rows[--got.n];
-        rows_free(got.rows, got.n);
-    }
-    row_free(&last);
-    refs_unique(out);
-    return ok;
 }
 
 bool list_range(const struct list *l, struct ref a, struct ref b, struct refs *out, struct err *err)

@@ -21,10 +21,7 @@ void list_set_threads(struct list *l, bool on)
 
 bool thread_folded(const struct list *l, struct ref group)
 {
-    bool turned = false;
-    for (size_t i = 0; i < l->turned.n && !turned; i++)
-        turned = ref_eq(l->turned.list[i], group);
-    return turned != l->fold;
+    return refs_has(&l->turned, group) != l->fold;
 }
 
 void list_fold(struct list *l, bool fold)
@@ -370,10 +367,10 @@ struct ref list_thread_unread(const struct list *l, const struct list_row *row, 
         groups_refs(l, row, &hits);
     else
         thread_refs(l, row->group.account, row->group.id, &o, err);
-    for (size_t i = 0; i < hits.n; i++) {
+    for (struct ref ref = REF_NONE; refs_next(&hits, &ref);) {
         struct list_row at;
-        if (hits_find(l, hits.list[i], &at))
-            ref_row_of(&o, hits.list[i], at.flags, at.date);
+        if (hits_find(l, ref, &at))
+            ref_row_of(&o, ref, at.flags, at.date);
         row_free(&at);
     }
     refs_fini(&hits);

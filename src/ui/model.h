@@ -62,20 +62,20 @@ static inline bool ref_eq(struct ref a, struct ref b)
 }
 #define REF_NONE ((struct ref){0, 0})
 
-/* A set of messages. */
+/* A set of messages: a bit for each, in pages of neighbouring ids, so that a million messages of a mailbox are some
+ * hundred kilobytes. Its order is that of accounts and ids. */
 struct refs {
-    struct ref *list;
-    size_t n, cap;
-    bool sorted;
+    struct refs_page *pages;
+    size_t npages, cap, n; /* n: messages */
 };
-#define REFS_MAX 100000u
+#define REFS_PAGES_MAX 1000000u /* 80 MB, whatever the ids are */
 void refs_fini(struct refs *);
 void refs_clear(struct refs *);
-bool refs_add(struct refs *, struct ref);  /* false where it was there, or past REFS_MAX */
-bool refs_push(struct refs *, struct ref); /* quicker: one that is not there, says the caller */
-void refs_unique(struct refs *);           /* or did not know: of those that are there twice one goes */
+bool refs_add(struct refs *, struct ref); /* false where it was there, or past REFS_PAGES_MAX */
 bool refs_drop(struct refs *, struct ref);
-bool refs_has(struct refs *, struct ref);
+bool refs_has(const struct refs *, struct ref);
+/* *at becomes the first one behind it, the first of all behind REF_NONE; false where none is left. */
+bool refs_next(const struct refs *, struct ref *at);
 
 /* ---- Actions under way: what the user did and the store has not confirmed is shown as done ---- */
 struct change {
@@ -132,7 +132,7 @@ struct hit {                                                         /* its stri
     uint64_t size;
     uint32_t flags;
 };
-#define HITS_MAX 100000u /* those that come behind are counted, not kept */
+#define HITS_MAX 100000u /* those that come behind are counted, not kept: ui_gather asks for them */
 struct hits;
 /* Where the cursor stays, whatever comes: on its row once it was moved or a key pressed; before that on the first row,
  * or on the newest where that is the last; behind list_last, until the next key, on the last. STAY_ASKED: on its row,
@@ -236,7 +236,9 @@ void list_add_hit(struct list *, enum hit_source, const struct hit *);
 void list_hits_end(struct list *, enum hit_source);
 uint32_t list_hits(const struct list *);      /* how many are kept, whatever the filter */
 uint32_t list_hits_over(const struct list *); /* how many found no place in the rounds of now */
-/* One of them, by number: its ref, date and flags; false past the last. */
+/* One of them, by number: its ref (REF_NONE: it was looked up, and has left the list), date and flags; false past the
+ * last. */
+bool hits_busy(const struct list *); /* are there some to be looked up still? */
 bool list_hit_at(const struct list *, uint32_t i, struct hit *hit_r);
 bool list_has_hit(const struct list *, struct ref);
 /* A cursor whose row the filter leaves out goes to the nearest that stays. */
@@ -264,8 +266,6 @@ void list_await(struct list *, struct ref);
 bool list_reach_rank(struct list *, uint32_t rank, struct err *);
 /* All from one row of mailboxes to the other, whether they are in the window or not; folded threads whole. */
 bool list_range(const struct list *, struct ref, struct ref, struct refs *out, struct err *);
-/* All rows of the list, in the window or not, as far as REFS_MAX; folded threads whole. */
-bool list_every(const struct list *, struct refs *out, struct err *);
 /* The message that an action on `ref` leads to: the older one, else the newer one; REF_NONE where there is none. */
 struct ref list_after(const struct list *, struct ref);
 /* Lets a list row go that is shown as a ghost, before its time. */

@@ -557,7 +557,8 @@ struct action {
 void ui_act(struct ui *, const struct action *);
 /* What "[on|off|toggle]" comes to, where it is `now`. */
 bool ui_wanted(const struct cmd_args *, bool now);
-void ui_act_on(struct ui *, const struct ref *, size_t n, const struct action *, bool quiet);
+void ui_act_on(struct ui *, struct refs *, const struct action *, bool quiet); /* takes the messages out of the set */
+void ui_act_one(struct ui *, struct ref, const struct action *, bool quiet);
 
 /* The messages that the next command is about: given, else selected; NULL: the row. */
 const struct refs *ui_chosen(const struct ui *);

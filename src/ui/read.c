@@ -51,8 +51,8 @@ static void on_seen(void *arg)
     if (ui->away)
         return;
     if (row && !(row->flags & FLAG_SEEN) && ui->client && ui->client->chan)
-        ui_act_on(ui, &ui->message.ref, 1,
-                  &(struct action){.kind = INTENT_FLAGS, .verb = "marked read", .set = FLAG_SEEN}, true);
+        ui_act_one(ui, ui->message.ref, &(struct action){.kind = INTENT_FLAGS, .verb = "marked read", .set = FLAG_SEEN},
+                   true);
 }
 
 void ui_seen_soon(struct ui *ui)

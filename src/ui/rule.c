@@ -32,7 +32,7 @@ struct rule_draft {
     /* what it fits already */
     struct helper *search;
     struct refs refs;
-    size_t at; /* those before it have it done to them */
+    struct ref at; /* the last that has it done to it */
     uint32_t count;
     uint64_t group;
 };
@@ -251,8 +251,8 @@ static void do_more(struct ui *ui)
     struct rule_draft *r = ui_extra(ui)->rule;
     struct err err = ERR_INIT;
     struct buf ids = BUF_INIT(32768), tags = BUF_INIT(300);
-    for (unsigned n = 0; r->at < r->refs.n && n < IDS_AT_ONCE; n++)
-        ipc_ids_add(&ids, r->refs.list[r->at++].id);
+    for (unsigned n = 0; n < IDS_AT_ONCE && refs_next(&r->refs, &r->at); n++)
+        ipc_ids_add(&ids, r->at.id);
     if (r->tag)
         buf_addf(&tags, "+%s", r->tag);
     if (ids.n == 0) {
@@ -289,10 +289,9 @@ static void on_hit(struct ui *ui, void *arg, struct helper *h, struct msg *m)
     if (!m) {
         helper_end(&r->search);
     } else if (m->kind == MSG_HIT && m->u.HIT.msg) {
-        refs_push(&r->refs, (struct ref){r->account, m->u.HIT.msg});
+        refs_add(&r->refs, (struct ref){r->account, m->u.HIT.msg});
     } else if (m->kind == MSG_QUERY_DONE) {
         helper_end(&r->search);
-        refs_unique(&r->refs);
         snprintf(question, sizeof question, "Do the same to mail that is here: %zu message%s?", r->refs.n,
                  r->refs.n == 1 ? "" : "s");
         if (r->refs.n)
@@ -322,7 +321,7 @@ static void kept(struct ui *ui, const char *script, const char *where)
         rule_free(ui);
     } else if ((r->search = helper_search(ui, on_hit, NULL)) &&
                !SEND(helper_chan(r->search), -1, &err, QUERY, .req = 1, .query = buf_str(&query),
-                     .account = str_z(ui->accts.list[r->account].name), .limit = REFS_MAX)) {
+                     .account = str_z(ui->accts.list[r->account].name), .limit = UINT32_MAX)) {
         helper_end(&r->search);
     }
     buf_fini(&query);

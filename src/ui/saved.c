@@ -273,27 +273,28 @@ static void read_hits(struct ui *ui, void *arg, bool yes)
 {
     struct refs *refs = arg;
     if (yes)
-        ui_act_on(ui, refs->list, refs->n,
-                  &(struct action){.kind = INTENT_FLAGS, .verb = "marked", .where = "read", .set = FLAG_SEEN}, false);
+        ui_act_on(ui, refs, &(struct action){.kind = INTENT_FLAGS, .verb = "marked", .where = "read", .set = FLAG_SEEN},
+                  false);
     refs_fini(refs);
     free(refs);
 }
 
-bool ui_read_hits(struct ui *ui, struct err *err)
+static bool unread_hits(struct ui *ui, void *arg, struct gathered *g, struct err *err)
 {
-    const struct list *l = ui_list(ui);
-    struct refs *refs = mem_new(sizeof *refs);
-    struct hit hit;
     char question[200];
-    for (uint32_t i = 0; list_hit_at(l, i, &hit); i++)
-        if (hit.ref.id && !(hit.flags & FLAG_SEEN))
-            refs_push(refs, hit.ref);
-    if (!refs->n) {
-        free(refs);
+    (void)arg;
+    if (!g->refs.n)
         return err_set(err, ERR_USAGE, "nothing unread is found here");
-    }
+    struct refs *refs = mem_new(sizeof *refs);
+    *refs = g->refs;
+    g->refs = (struct refs){.n = 0};
     snprintf(question, sizeof question, "Mark %zu message%s read that the search found?", refs->n,
              refs->n == 1 ? "" : "s");
     ui_confirm(ui, question, "", read_hits, refs);
     return true;
+}
+
+bool ui_read_hits(struct ui *ui, struct err *err)
+{
+    return ui_gather(ui, (struct gather_what){.before = INT64_MAX, .unread = true}, unread_hits, NULL, err);
 }

@@ -1,6 +1,6 @@
 /* What the next command is about when it is not the row: a whole thread, a count of messages, all older ones. */
 #include "mail/mail.h"
-#include "ui/private.h"
+#include "ui/extra.h"
 
 enum { ROWS_MAX = 5000 };
 #define DAY INT64_C(86400)
@@ -65,8 +65,8 @@ static bool run_for(struct ui *ui, struct refs *refs, const char *word, const ch
 static bool threads_refs(struct ui *ui, struct refs *out, struct err *err)
 {
     bool ok = true;
-    for (size_t i = 0; ok && i < ui->scope.refs.n; i++) {
-        struct list_row row = {.ref = ui->scope.refs.list[i]};
+    for (struct ref ref = REF_NONE; ok && refs_next(&ui->scope.refs, &ref);) {
+        struct list_row row = {.ref = ref};
         struct reader *reader = ui->accts.list[row.ref.account].reader;
         struct msg_row raw = {.id = 0};
         ok = !reader || reader_row(reader, row.ref.id, &raw, err);
@@ -131,70 +131,23 @@ bool ui_scope_rows(struct ui *ui, unsigned n, struct err *err)
     return ok;
 }
 
-/* ---- all that is older ---- */
-struct older_refs {
-    unsigned account;
-    uint32_t unread, flagged;
-    bool full;
-    struct row_key last;
-    struct refs *out;
+/* ---- all of the list, all that is older ---- */
+/* What the command is to be done for, and how that is asked. */
+struct wide {
+    char day[40];
+    char command[];
 };
 
-static void older_row(void *arg, const struct msg_row *row)
+static struct wide *wide_new(const char *command)
 {
-    struct older_refs *o = arg;
-    o->last = ROW_KEY(row->date, row->id);
-    if (!refs_push(o->out, (struct ref){o->account, row->id})) {
-        o->full = true;
-        return;
-    }
-    o->unread += !(row->flags & FLAG_SEEN);
-    o->flagged += (row->flags & FLAG_FLAGGED) != 0;
-}
-
-static bool older_hits(struct ui *ui, int64_t before, struct older_refs *o, struct err *err)
-{
-    const struct list *l = ui_list(ui);
-    struct hit hit;
-    for (uint32_t i = 0; list_hit_at(l, i, &hit); i++) {
-        struct reader *reader = hit.ref.id ? ui->accts.list[hit.ref.account].reader : NULL;
-        struct msg_row row = {.id = 0};
-        if (!reader || hit.date >= before)
-            continue;
-        if (!reader_row(reader, hit.ref.id, &row, err))
-            return false;
-        o->account = hit.ref.account;
-        if (row.id)
-            older_row(o, &row);
-    }
-    return true;
-}
-
-static bool older_refs(struct ui *ui, int64_t before, struct older_refs *o, struct err *err)
-{
-    const struct list *l = ui_list(ui);
-    bool ok = true;
-    if (l->source == LIST_HITS)
-        return older_hits(ui, before, o, err);
-    for (unsigned a = 0; ok && a < ui->accts.n && !o->full; a++) {
-        struct reader *reader = ui->accts.list[a].reader;
-        size_t had = SIZE_MAX;
-        o->account = a;
-        o->last = ROW_KEY(before, 0);
-        if (!reader || (l->source == LIST_BOX && l->account != a))
-            continue;
-        while (ok && !o->full && o->out->n != had) {
-            had = o->out->n;
-            struct row_key from = o->last;
-            ok = reader_rows(reader, l->source == LIST_BOX ? l->box : 0, l->filter, &from, true, ROWS_MAX, older_row, o,
-                             err);
-        }
-    }
-    return ok;
+    size_t n = strlen(command) + 1;
+    struct wide *w = mem_new(sizeof *w + n);
+    memcpy(w->command, command, n);
+    return w;
 }
 
 /* What was found waits in the scope meanwhile. */
-static void older_answer(struct ui *ui, void *arg, bool yes)
+static void wide_answer(struct ui *ui, void *arg, bool yes)
 {
     struct err err = ERR_INIT;
     (void)arg;
@@ -202,32 +155,38 @@ static void older_answer(struct ui *ui, void *arg, bool yes)
         ui_note_err(ui, &err);
 }
 
-/* ---- all of the list ---- */
+static void wide_ask(struct ui *ui, const struct wide *w, struct gathered *g)
+{
+    char question[300], detail[200];
+    snprintf(question, sizeof question, "%.100s: all %zu messages %s%s?", w->command, g->refs.n,
+             *w->day ? "before " : "of the list", w->day);
+    snprintf(detail, sizeof detail, "in %.100s; %zu unread, %zu flagged among them",
+             ui_list(ui)->title ? ui_list(ui)->title : "this list", g->unread, g->flagged);
+    scope_is(ui, &g->refs, "");
+    ui->scope.command = mem_dup_z(w->command);
+    ui_confirm(ui, question, detail, wide_answer, NULL);
+}
+
+static bool wide_found(struct ui *ui, void *arg, struct gathered *g, struct err *err)
+{
+    struct wide *w = arg;
+    bool ok = g->refs.n || err_set(err, ERR_USAGE,
+                                   *w->day ? "no message of this list is older" : "there is no message in this list");
+    if (ok && (*w->day || g->refs.n > ui->conf->confirm_result || !ui->conf->confirm_result))
+        wide_ask(ui, w, g);
+    else if (ok)
+        ok = run_for(ui, &g->refs, "result ", w->command, err);
+    ui_scope_settle(ui);
+    free(w);
+    return ok;
+}
+
 bool run_result(void *context, const struct cmd_args *args, struct err *err)
 {
     struct ui *ui = context;
-    struct refs refs = {.n = 0};
-    struct older_refs o = {.out = &refs};
-    const char *command = cmd_arg(args, 0);
-    char question[300], detail[200];
     if (ui->scope.on)
         return err_set(err, ERR_USAGE, "result is for one command, and not part of another such word");
-    if (!older_refs(ui, INT64_MAX, &o, err) || !refs.n) {
-        refs_fini(&refs);
-        return err->kind == ERR_NONE ? err_set(err, ERR_USAGE, "there is no message in this list") : false;
-    }
-    refs_has(&refs, REF_NONE);
-    size_t n = refs.n;
-    if (n <= ui->conf->confirm_result && ui->conf->confirm_result)
-        return run_for(ui, &refs, "result ", command, err);
-    snprintf(question, sizeof question, "%.100s: all %zu messages of the list%s?", command, n,
-             o.full ? " (the newest of them)" : "");
-    snprintf(detail, sizeof detail, "in %.100s; %u unread, %u flagged among them",
-             ui_list(ui)->title ? ui_list(ui)->title : "this list", o.unread, o.flagged);
-    scope_is(ui, &refs, "");
-    ui->scope.command = mem_dup_z(command);
-    ui_confirm(ui, question, detail, older_answer, NULL);
-    return true;
+    return ui_gather(ui, (struct gather_what){.before = INT64_MAX}, wide_found, wide_new(cmd_arg(args, 0)), err);
 }
 
 /* "30d", "6w", "2y", or a date. */
@@ -247,30 +206,15 @@ static bool older_than(const char *word, int64_t *before_r)
 bool run_older(void *context, const struct cmd_args *args, struct err *err)
 {
     struct ui *ui = context;
-    struct refs refs = {.n = 0};
-    struct older_refs o = {.out = &refs};
-    const char *command = cmd_arg(args, 1);
-    char question[300], detail[200], day[40] = "";
     int64_t before;
     struct tm t;
     if (ui->scope.on)
         return err_set(err, ERR_USAGE, "older is for one command, and not part of another such word");
     if (!older_than(cmd_arg(args, 0), &before))
         return err_set(err, ERR_USAGE, "older than what? 30d, 6w, 2y, or a day: 2026-01-31");
-    if (!older_refs(ui, before, &o, err) || !refs.n) {
-        refs_fini(&refs);
-        return err->kind == ERR_NONE ? err_set(err, ERR_USAGE, "no message of this list is older") : false;
-    }
-    refs_has(&refs, REF_NONE);
+    struct wide *w = wide_new(cmd_arg(args, 1));
     time_t at = (time_t)before;
-    if (localtime_r(&at, &t))
-        strftime(day, sizeof day, "%d %b %Y", &t);
-    snprintf(question, sizeof question, "%.100s: all %zu messages before %s%s?", command, refs.n, day,
-             o.full ? " (the newest of them)" : "");
-    snprintf(detail, sizeof detail, "in %.100s; %u unread, %u flagged among them",
-             ui_list(ui)->title ? ui_list(ui)->title : "this list", o.unread, o.flagged);
-    scope_is(ui, &refs, "");
-    ui->scope.command = mem_dup_z(command);
-    ui_confirm(ui, question, detail, older_answer, NULL);
-    return true;
+    if (!localtime_r(&at, &t) || !strftime(w->day, sizeof w->day, "%d %b %Y", &t))
+        snprintf(w->day, sizeof w->day, "that");
+    return ui_gather(ui, (struct gather_what){.before = before}, wide_found, w, err);
 }

@@ -44,11 +44,10 @@ bool run_read_thread(void *context, const struct cmd_args *args, struct err *err
     (void)args;
     if (!ui->scope.on && row && row->ref.id)
         ok = unread_of(ui, row->ref, &refs, err);
-    for (size_t i = 0; ok && ui->scope.on && i < ui->scope.refs.n; i++)
-        ok = unread_of(ui, ui->scope.refs.list[i], &refs, err);
-    refs_has(&refs, REF_NONE);
-    if (ok && refs.n)
-        ui_act_on(ui, refs.list, refs.n,
+    for (struct ref ref = REF_NONE; ok && ui->scope.on && refs_next(&ui->scope.refs, &ref);)
+        ok = unread_of(ui, ref, &refs, err);
+    if (ok)
+        ui_act_on(ui, &refs,
                   &(struct action){.kind = INTENT_FLAGS, .verb = "marked", .where = "read", .set = FLAG_SEEN}, false);
     refs_fini(&refs);
     return ok;
@@ -60,9 +59,8 @@ bool run_select(void *context, const struct cmd_args *args, struct err *err)
     const struct list_row *row = list_cursor(ui_list(ui));
     (void)args;
     if (ui->scope.on) { /* of thread, older: all of it */
-        for (size_t i = 0; i < ui->scope.refs.n; i++)
-            refs_push(&ui->selection, ui->scope.refs.list[i]);
-        refs_unique(&ui->selection);
+        for (struct ref ref = REF_NONE; refs_next(&ui->scope.refs, &ref);)
+            refs_add(&ui->selection, ref);
         ui_scope_clear(ui);
         return true;
     }

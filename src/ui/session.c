@@ -89,8 +89,9 @@ static bool save_buffer(struct ui *ui, void *arg)
             save_open(ui->message.flags, message_spot(&ui->message), out);
         else if (ui->reopen.ref.id)
             save_open(ui->reopen.flags, ui->reopen.spot, out);
-        for (size_t i = 0; i < ui->selection.n && i < SELECTED_MAX; i++)
-            add_ref(ui, out, "selected", ui->selection.list[i]);
+        struct ref ref = REF_NONE;
+        for (unsigned i = 0; i < SELECTED_MAX && refs_next(&ui->selection, &ref); i++)
+            add_ref(ui, out, "selected", ref);
     }
     if (buffer_is_shown(ui))
         buf_addz(out, "shown\n");

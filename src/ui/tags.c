@@ -92,10 +92,12 @@ static void chosen_look(struct ui *ui, struct knowns *k, unsigned *n_r)
     struct err err = ERR_INIT;
     if (!chosen && row && row->folded && list_thread_refs(ui_list(ui), row, &thread, &err))
         chosen = &thread;
-    size_t n = chosen ? MIN(chosen->n, (size_t)LOOKED_AT) : row != NULL;
-    for (size_t i = 0; i < n; i++)
-        look_at(ui, chosen ? chosen->list[i] : row->ref, k);
-    *n_r = (unsigned)n;
+    unsigned n = 0;
+    for (struct ref ref = REF_NONE; chosen && n < LOOKED_AT && refs_next(chosen, &ref); n++)
+        look_at(ui, ref, k);
+    if (!chosen && row && ++n)
+        look_at(ui, row->ref, k);
+    *n_r = n;
     refs_fini(&thread);
 }
 

@@ -8,7 +8,8 @@
 
 struct transfer {
     struct refs refs, done;
-    size_t at;
+    struct ref ref; /* the one that is under way */
+    size_t at;      /* how many were before it */
     bool move;
     unsigned into, failed, undo_steps; /* undo_steps: of the ui, when it began */
     uint64_t box, seen_box;            /* seen_box: whose list showed them */
@@ -46,9 +47,8 @@ static void finish(struct ui *ui)
     unsigned n = (unsigned)t->done.n;
     /* Undo takes the newest first: where the user did something else meanwhile, it takes back the removal alone. */
     unsigned steps = t->undo_steps == ui->undo_steps ? n : 0;
-    refs_has(&t->done, REF_NONE); /* sorts */
     if (t->move && n) {
-        ui_act_on(ui, t->done.list, n,
+        ui_act_on(ui, &t->done,
                   &(struct action){.kind = INTENT_TRASH,
                                    .verb = "moved",
                                    .where = t->where,
@@ -102,14 +102,15 @@ static void on_saved(struct ui *ui, void *arg, const struct msg *m)
         failed(ui, m && m->kind == MSG_REFUSED ? m->u.REFUSED.text : STR("the store ended before it answered"));
         return;
     }
-    refs_add(&t->done, t->refs.list[t->at++]);
+    refs_add(&t->done, t->ref);
+    t->at++;
     next(ui);
 }
 
 static void save(struct ui *ui, int fd)
 {
     struct transfer *t = ui_extra(ui)->transfer;
-    struct ref ref = t->refs.list[t->at];
+    struct ref ref = t->ref;
     struct msg_row row = {.id = 0};
     struct err err = ERR_INIT;
     struct reader *reader = ui->accts.list[ref.account].reader;
@@ -154,13 +155,13 @@ static void next(struct ui *ui)
 {
     struct transfer *t = ui_extra(ui)->transfer;
     struct err err = ERR_INIT;
-    if (t->at >= t->refs.n) {
+    if (!refs_next(&t->refs, &t->ref)) {
         finish(ui);
         return;
     }
     if (t->refs.n > 1)
         snprintf(ui->progress, sizeof ui->progress, "%zu of %zu %.60s", t->at + 1, t->refs.n, t->where);
-    struct ref ref = t->refs.list[t->at];
+    struct ref ref = t->ref;
     t->req = ui_request(ui, on_whole, NULL);
     if (!SEND(ui->client->chan, -1, &err, OPEN, .req = t->req, .account = str_z(ui->accts.list[ref.account].name),
               .msg = ref.id, .want = STR("*"))) {

@@ -138,7 +138,7 @@ struct members {
 static void member(void *arg, const struct msg_row *row)
 {
     struct members *m = arg;
-    refs_push(&m->refs, (struct ref){m->account, row->id});
+    refs_add(&m->refs, (struct ref){m->account, row->id});
 }
 
 /* All of a muted thread bear the tag, but what has just come; of a long one the first say it. */
@@ -149,8 +149,8 @@ static bool thread_muted(struct ui *ui, const struct list_row *row, struct err *
     bool any = has_muted(ui, row->ref);
     if (!any && reader && row->thread)
         reader_thread(reader, row->thread, MUTED_LOOKED_AT, member, &m, err);
-    for (size_t i = 0; i < m.refs.n && !any; i++)
-        any = has_muted(ui, m.refs.list[i]);
+    for (struct ref ref = REF_NONE; !any && refs_next(&m.refs, &ref);)
+        any = has_muted(ui, ref);
     refs_fini(&m.refs);
     return any;
 }

@@ -52,8 +52,7 @@ static bool yank_selected(struct ui *ui, const char *what, struct err *err)
     char said[80];
     size_t n = 0;
     bool room = true;
-    for (size_t i = 0; i < ui->selection.n && room; i++) {
-        struct ref ref = ui->selection.list[i];
+    for (struct ref ref = REF_NONE; room && refs_next(&ui->selection, &ref);) {
         struct reader *reader = ui->accts.list[ref.account].reader;
         struct msg_row row;
         if (!reader || !reader_row(reader, ref.id, &row, err) || !row.id || !part_of(&row, what).n)

@@ -97,12 +97,11 @@ static void test_the_cursor_stays_on_its_job(void **state)
 static void act_on_many(void)
 {
     enum { N = 20000 };
-    struct ref *refs = mem_array(N, sizeof *refs);
+    struct refs refs = {.n = 0};
     for (unsigned i = 0; i < N; i++)
-        refs[i] = (struct ref){0, i + 1};
-    ui_act_on(f.ui, refs, N, &(struct action){.kind = INTENT_TAGS, .verb = "tagged", .where = "+done", .arg = "+done"},
+        refs_add(&refs, (struct ref){0, i + 1});
+    ui_act_on(f.ui, &refs, &(struct action){.kind = INTENT_TAGS, .verb = "tagged", .where = "+done", .arg = "+done"},
               false);
-    free(refs);
 }
 
 static void test_a_long_action(void **state)

@@ -486,8 +486,8 @@ static void test_folded_thread_that_is_filed_goes_at_once(void **state)
     assert_int_equal(all.n, 4);
     struct ref next = list_after(&l, row.ref);
     list_goto(&l, next, &err);
-    for (size_t i = 0; i < all.n; i++)
-        changes_add(&changes, (struct change){7, all.list[i], 0, 0, true});
+    for (struct ref ref = REF_NONE; refs_next(&all, &ref);)
+        changes_add(&changes, (struct change){7, ref, 0, 0, true});
     list_stale(&l);
     update(&l);
     assert_null(list_find(&l, row.ref));
@@ -837,8 +837,8 @@ static void test_ranges(void **state)
         for (unsigned i = 0; i <= 60; i++) {
             assert_true(list_thread_refs(&l, list_cursor(&l), &got, &err));
             if (list_cursor(&l)->folded)
-                for (size_t n = 0; n < got.n; n++)
-                    refs_add(&want, got.list[n]);
+                for (struct ref ref = REF_NONE; refs_next(&got, &ref);)
+                    refs_add(&want, ref);
             else
                 refs_add(&want, list_cursor(&l)->ref);
             refs_clear(&got);
@@ -850,8 +850,8 @@ static void test_ranges(void **state)
             refs_clear(&got);
             assert_true(list_range(&l, turn ? b : a, turn ? a : b, &got, &err));
             assert_int_equal(got.n, want.n);
-            for (size_t n = 0; n < want.n; n++)
-                assert_true(refs_has(&got, want.list[n]));
+            for (struct ref ref = REF_NONE; refs_next(&want, &ref);)
+                assert_true(refs_has(&got, ref));
         }
         refs_fini(&want);
         refs_fini(&got);
@@ -914,6 +914,45 @@ static void test_grouped_by_day(void **state)
     }
 }
 
+/* A set against a plain table of what is in it; and what many messages of a mailbox cost. */
+static void test_sets_of_messages(void **state)
+{
+    (void)state;
+    enum { IDS = 6000, ACCOUNTS = 3 };
+    static bool in[ACCOUNTS][IDS];
+    struct refs set = {.n = 0};
+    uint32_t x = 12345;
+    for (unsigned k = 0; k < 60000; k++) {
+        x = x * 1664525 + 1013904223;
+        struct ref ref = {(x >> 8) % ACCOUNTS, (x >> 12) % IDS};
+        bool *is = &in[ref.account][ref.id], add = (x >> 4) % 5 < (k < 40000 ? 3 : 1);
+        assert_int_equal(refs_has(&set, ref), *is);
+        assert_int_equal(add ? refs_add(&set, ref) : refs_drop(&set, ref), ref.id && add != *is);
+        *is = ref.id ? add : false;
+        if (k % 1000)
+            continue;
+        struct ref at = REF_NONE;
+        size_t n = 0;
+        for (unsigned a = 0; a < ACCOUNTS; a++)
+            for (unsigned id = 0; id < IDS; id++)
+                if (in[a][id]) {
+                    assert_true(refs_next(&set, &at) && at.account == a && at.id == id);
+                    n++;
+                }
+        assert_false(refs_next(&set, &at));
+        assert_int_equal(set.n, n);
+    }
+    refs_clear(&set);
+    assert_false(refs_next(&set, &(struct ref){0, 0}));
+    struct ref far = {1, UINT64_MAX}, next = {1, UINT64_MAX - 1};
+    assert_true(refs_add(&set, far) && refs_next(&set, &next) && ref_eq(next, far) && !refs_next(&set, &next));
+    for (uint64_t id = 1000000; id > 0; id--)
+        assert_true(refs_add(&set, (struct ref){0, id}));
+    assert_int_equal(set.n, 1000001);
+    assert_true(set.npages < 2000); /* of 80 bytes */
+    refs_fini(&set);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -940,6 +979,7 @@ int main(void)
         cmocka_unit_test(test_reversed_begins_at_its_end),
         cmocka_unit_test(test_ranges),
         cmocka_unit_test(test_grouped_by_day),
+        cmocka_unit_test(test_sets_of_messages),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,10 +1,14 @@
 /* What a verb is about and where the cursor goes then: threads, counts, older mail, auto-advance, repeating. */
+#include "ui/extra.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include <cmocka.h>
+
+#include <sys/stat.h>
 
 #include "ui_fake.h"
 
@@ -402,6 +406,75 @@ static void test_alias(void **state)
     fake_close(&f);
 }
 
+/* More hits than the list keeps: the index is asked for all of them, the question has their number, and where they
+ * cannot all be had nothing is done. */
+static void test_result_of_very_many(void **state)
+{
+    (void)state;
+    enum { MORE = 50, ALL = HITS_MAX + MORE };
+    struct err err = ERR_INIT;
+    fake_reset();
+    fake_mails();
+    struct reader *work = &fake_accounts[0];
+    uint64_t first = work->rows[work->n - 1].id + 1;
+    for (int64_t i = 0; i < ALL; i++)
+        fake_add(work, (struct fake_row){.box = 1, .date = 1000 + i, .name = "a", .addr = "", .to = "", .subject = ""});
+    fake_open(&f, 30, 100, "set confirm-result 2\n");
+    FILE *slow = fopen("search", "w"); /* one that does not answer */
+    assert_non_null(slow);
+    fputs("#!/bin/sh\nexec sleep 60\n", slow);
+    fclose(slow);
+    assert_int_equal(chmod("search", 0700), 0);
+    setenv("TUIMAIL_LIBEXEC", f.root, 1);
+    for (unsigned round = 0; round < 3; round++) {
+        ui_run(f.ui, "search many");
+        struct list *l = ui_list(f.ui);
+        helper_end(&f.ui->search);
+        for (uint64_t i = 0; i < ALL; i++)
+            list_add_hit(l, HITS_INDEX, &(struct hit){.ref = {0, first + i}, .date = 1000 + (int64_t)i});
+        list_hits_end(l, HITS_INDEX);
+        assert_int_equal(list_hits_over(l), MORE);
+        unsigned before = fake_intents();
+        bool asked = false;
+        ui_run(f.ui, "result flag on");
+        for (unsigned i = 0; i < 5000 && ui_extra(f.ui)->gather; i++) {
+            list_update(l, &err);
+            if (round == 2 && i == 0) /* the list is left */
+                ui_run(f.ui, "back");
+            loop_once(f.loop, 5);
+            if (!f.ui->search_into)
+                continue;
+            asked = true;
+            for (uint64_t k = 0; round == 0 && k < ALL; k++)
+                refs_add(f.ui->search_into, (struct ref){0, first + k});
+            f.ui->search_into = NULL;
+            f.ui->search_select = false;
+            if (round == 0)
+                ui_gather_told(f.ui, true);
+            helper_end(&f.ui->search); /* else it broke off */
+        }
+        assert_null(ui_extra(f.ui)->gather);
+        assert_int_equal(asked, round < 2);
+        assert_int_equal(fake_intents(), before);
+        if (round > 0) {
+            assert_int_equal(f.ui->popup.kind, POPUP_NONE);
+            continue;
+        }
+        assert_true(on_screen("all 100050 messages of the list?"));
+        fake_type(&f, "y");
+        for (unsigned i = 0; i < 100 && fake_intents() < before + (ALL + 3999) / 4000; i++)
+            fake_settle(&f);
+        assert_int_equal(fake_intents() - before, (ALL + 3999) / 4000);
+        for (uint64_t i = 0; i < ALL; i++)
+            assert_true(fake_find(work, first + i)->flags & FLAG_FLAGGED);
+        assert_true(on_screen("flagged 100050 messages"));
+        assert_int_equal(f.ui->nundo, 1); /* one step for the person */
+        ui_run(f.ui, "back");
+    }
+    setenv("TUIMAIL_LIBEXEC", "/nonexistent", 1);
+    fake_close(&f);
+}
+
 int main(void)
 {
     setenv("TZ", "UTC", 1);
@@ -419,6 +492,7 @@ int main(void)
         cmocka_unit_test(test_same_key_takes_the_last_mailbox),
         cmocka_unit_test(test_older),
         cmocka_unit_test(test_alias),
+        cmocka_unit_test(test_result_of_very_many),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
