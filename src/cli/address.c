@@ -284,14 +284,33 @@ static bool print_words(struct cli *cli, const char *account, enum address_forma
     return ok;
 }
 
+/* "sender,recipients,count", as notmuch address names them. */
+static bool outputs(const char *option, struct senders *s, struct err *err)
+{
+    struct str rest = str_z(option), word;
+    bool ok = true;
+    while (ok && rest.n > 0 && str_split(&rest, ',', &word)) {
+        unsigned place = 0;
+        char *one = mem_dup_n(word.p, word.n);
+        ok = cli_choice("--output", one, "sender recipients count", &place, err);
+        free(one);
+        s->sender = s->sender || (ok && place == 0);
+        s->recipients = s->recipients || (ok && place == 1);
+        s->count = s->count || (ok && place == 2);
+    }
+    s->sender = s->sender || !s->recipients;
+    return ok;
+}
+
 int address_main(struct cli *cli)
 {
     struct err err = ERR_INIT;
-    const char *format = "text", *limit = "", *account = "", *query = NULL, *unique = "address";
+    const char *format = "text", *limit = "", *account = "", *query = NULL, *unique = "address", *output = "";
     bool count = false, any = false;
     const struct cli_opt opts[] = {{"--format", &format, NULL},      {"--limit", &limit, NULL},
                                    {"--account", &account, NULL},    {"--query", &query, NULL},
-                                   {"--deduplicate", &unique, NULL}, {"--count", NULL, &count}};
+                                   {"--deduplicate", &unique, NULL}, {"--count", NULL, &count},
+                                   {"--output", &output, NULL}};
     unsigned kind = 0, which = 0;
     uint32_t most;
     bool ok = cli_options(cli, opts, COUNT(opts), &err) &&
@@ -300,19 +319,21 @@ int address_main(struct cli *cli)
               (!account[0] || cli_account(cli, account, &err));
     if (ok && cli->argc == 2 && strcmp(cli->argv[0], "import") == 0)
         return import(cli, cli->argv[1]);
-    if (ok && !query && (which != UNIQUE_ADDRESS || count))
-        ok = err_set(&err, ERR_USAGE, "--deduplicate and --count go with --query");
+    if (ok && !query && (which != UNIQUE_ADDRESS || count || *output))
+        ok = err_set(&err, ERR_USAGE, "--output, --deduplicate and --count go with --query");
+    struct senders senders = {.count = count};
+    ok = ok && outputs(output, &senders, &err);
+    count = senders.count;
     if (ok && query && cli->argc > 0)
         ok = err_set(&err, ERR_USAGE, "--query QUERY takes no other words: put the query in quotes");
     if (ok && count && which == UNIQUE_NO)
         ok = err_set(&err, ERR_USAGE, "--count counts what --deduplicate leaves: address or mailbox");
     most = query ? 0 : 100;
     ok = ok && (!limit[0] || cli_number("--limit", limit, query ? UINT32_MAX : ADDRESSES_MAX, &most, &err));
-    const struct senders senders = {.question = {.query = query, .account = account},
-                                    .unique = (enum address_unique)which,
-                                    .format = (enum address_format)kind,
-                                    .count = count,
-                                    .most = most};
+    senders.question = (struct question){.query = query, .account = account};
+    senders.unique = (enum address_unique)which;
+    senders.format = (enum address_format)kind;
+    senders.most = most;
     ok = ok && (query ? senders_print(cli, &senders, &any, &err)
                       : print_words(cli, account, (enum address_format)kind, most, &any, &err));
     return !ok ? cli_fail(&err) : !any;

@@ -94,7 +94,10 @@ typedef bool hit_fn(void *arg, const struct m_HIT *, struct err *);
 bool search_ask(struct chan *search, const struct question *, hit_fn *, void *arg, struct err *);
 /* How many there are. */
 bool search_count(struct chan *search, const struct question *, enum query_count, uint32_t *count_r, struct err *);
-/* Prints who sent what the query finds: the part of `tuimail address` that is asked about mail (tuimail(1)). */
+/* Appends the path of its file; nothing where it is not on this machine. */
+void cli_hit_file(const struct cli *, const struct m_HIT *, struct buf *path);
+/* Prints who sent what the query finds, or to whom it went: the part of `tuimail address` that is asked about mail
+ * (tuimail(1)). */
 enum address_unique { UNIQUE_ADDRESS, UNIQUE_MAILBOX, UNIQUE_NO };
 enum address_format { ADDRESS_TEXT, ADDRESS_MUTT, ADDRESS_JSON };
 struct senders {
@@ -102,6 +105,7 @@ struct senders {
     enum address_unique unique;
     enum address_format format;
     bool count;    /* how often each was met, too */
+    bool sender, recipients;
     uint32_t most; /* so many are printed; 0: all */
 };
 bool senders_print(struct cli *, const struct senders *, bool *any_r, struct err *);

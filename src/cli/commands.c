@@ -51,14 +51,16 @@ const struct subcommand cli_commands[] = {
      tag_main},
     {"address",
      "[--format=text|mutt|json] [--limit N] [--account NAME] "
-     "[WORDS | --query QUERY [--deduplicate=address|mailbox|no] [--count]] | import FILE",
+     "[WORDS | --query QUERY [--output=sender,recipients,count] [--deduplicate=address|mailbox|no]] | import FILE",
      CLI_ACCOUNTS, "print addresses, the likeliest first, or take over the aliases of another program",
      "Those met in mail, then those of option address-book, whose name or address has words that begin like these. "
      "mutt: "
      "address and name with a tab between, for the query command of other programs; json: tuimail(1). The status is 1 "
      "where there is "
      "none. --query prints who sent the mail that it finds, the newest first: each address once, with the name that "
-     "most of its mail has, or each of its names (mailbox), or one for each mail (no); --count with how many mails. "
+     "most of its mail has, or each of its names (mailbox), or one for each mail (no); --output=recipients to whom it "
+     "went, by To, Cc and Bcc of mail that is on this machine, sender,recipients both, and count (or --count) with how "
+     "many mails. "
      "import reads aliases of mutt, an address book of abook, or vCards, and adds to the file of option alias-file "
      "what "
      "has no alias of that name there.",

@@ -62,7 +62,7 @@ static void put_text(struct buf *out, const struct m_HIT *h, bool server)
 }
 
 /* Where the mail lies; nothing is added for one that is known by its header alone. */
-static void file_of(struct buf *path, const struct cli *cli, const struct m_HIT *h)
+void cli_hit_file(const struct cli *cli, const struct m_HIT *h, struct buf *path)
 {
     if (!h->path.n)
         return;
@@ -93,7 +93,7 @@ static void put_json(struct buf *out, const struct cli *cli, const struct m_HIT 
     }
     buf_addz(out, "], \"file\": ");
     struct buf path = BUF_INIT(8192);
-    file_of(&path, cli, h);
+    cli_hit_file(cli, h, &path);
     out_json(out, buf_str(&path));
     buf_fini(&path);
     buf_addz(out, server ? ", \"server\": true}" : ", \"server\": false}");
@@ -158,7 +158,7 @@ static void put_hit(struct listing *l, const struct m_HIT *h)
         put_word(l, h->msgid, l->server ? "\tserver" : "");
         break;
     case OUTPUT_FILES:
-        file_of(&path, l->cli, h);
+        cli_hit_file(l->cli, h, &path);
         if (path.n)
             put_word(l, buf_str(&path), "");
         break;

@@ -1,19 +1,25 @@
-/* tuimail address --query: who sent what a query finds, the newest first. */
+/* tuimail address --query: who sent what a query finds and to whom it went, the newest first. */
 #include "cli/cli.h"
 
 #include "mail/mail.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 struct met {
     char *name, *addr;
     uint32_t count, best; /* best: of an address, its name that was met most often */
 };
 struct listing {
+    const struct cli *cli;
     const struct senders *what;
     struct buf out;
     struct str_set mailboxes, addrs; /* as they are shown; addresses folded */
     struct met *met;                 /* of each mailbox */
     struct met *of;                  /* of each address */
-    uint32_t printed;
+    uint32_t printed, absent;        /* absent: mails whose recipients are not here */
 };
 
 static bool is_full(const struct listing *l)
@@ -70,16 +76,64 @@ static bool take(struct listing *l, struct str name, struct str addr, struct err
     return !at_once || print(l, name, addr, 1, err);
 }
 
-static bool on_hit(void *arg, const struct m_HIT *h, struct err *err)
+static bool take_all(struct listing *l, struct str field, struct arena *arena, struct err *err)
 {
-    struct listing *l = arg;
-    struct arena *arena = arena_new(1u << 20);
     struct mail_addrs a;
     bool ok = true;
-    mail_addrs_parse(h->from, arena, &a);
+    mail_addrs_parse(field, arena, &a);
     for (size_t i = 0; ok && i < a.count; i++)
         if (a.list[i].addr.n && !memchr(a.list[i].addr.p, '\0', a.list[i].addr.n))
             ok = take(l, a.list[i].name.n ? a.list[i].name : STR(""), a.list[i].addr, err);
+    return ok;
+}
+
+/* The front of a mail's file, as much of it as its header may be. */
+static bool read_front(const char *path, struct buf *out)
+{
+    struct stat st;
+    char piece[16384];
+    int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
+    ssize_t n = fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) ? 1 : -1;
+    while (n > 0 && out->n < MAIL_HEADER_MAX) {
+        do
+            n = read(fd, piece, MIN(sizeof piece, MAIL_HEADER_MAX - out->n));
+        while (n < 0 && errno == EINTR);
+        if (n > 0)
+            buf_add(out, piece, (size_t)n);
+        if (strstr(buf_z(out), "\n\n") || strstr(buf_z(out), "\n\r\n"))
+            break;
+    }
+    if (fd >= 0)
+        close(fd);
+    return n >= 0;
+}
+
+/* Of To, Cc and Bcc, as they stand in its file: nothing else has their addresses. */
+static bool take_recipients(struct listing *l, const struct m_HIT *h, struct arena *arena, struct err *err)
+{
+    static const char *const names[] = {"To", "Cc", "Bcc"};
+    struct buf path = BUF_INIT(8192), front = BUF_INIT(MAIL_HEADER_MAX + 1);
+    struct mail_header header;
+    bool ok = true;
+    cli_hit_file(l->cli, h, &path);
+    if (path.n && read_front(buf_z(&path), &front)) {
+        mail_header_parse(buf_str(&front), arena, &header);
+        for (size_t i = 0; ok && i < COUNT(names); i++)
+            ok = take_all(l, mail_header_get(&header, names[i]), arena, err);
+    } else {
+        l->absent++;
+    }
+    buf_fini(&path);
+    buf_fini(&front);
+    return ok;
+}
+
+static bool on_hit(void *arg, const struct m_HIT *h, struct err *err)
+{
+    struct listing *l = arg;
+    struct arena *arena = arena_new(MAIL_ARENA_MAX);
+    bool ok = (!l->what->sender || take_all(l, h->from, arena, err)) &&
+              (!l->what->recipients || take_recipients(l, h, arena, err));
     arena_free(&arena);
     return ok;
 }
@@ -120,7 +174,7 @@ static bool print_met(struct listing *l, struct err *err)
 
 bool senders_print(struct cli *cli, const struct senders *what, bool *any_r, struct err *err)
 {
-    struct listing l = {.what = what, .out = BUF_INIT(1u << 20)};
+    struct listing l = {.cli = cli, .what = what, .out = BUF_INIT(1u << 20)};
     struct open_role h = {.pid = 0};
     bool ok = role_open(cli, ROLE_SEARCH, NULL, &h, err);
     if (what->format == ADDRESS_JSON)
@@ -132,6 +186,11 @@ bool senders_print(struct cli *cli, const struct senders *what, bool *any_r, str
     if (what->format == ADDRESS_JSON)
         buf_addz(&l.out, "]\n");
     ok = ok && (!l.out.n || out_flush(&l.out) || err_set(err, ERR_IO, "nobody reads the output"));
+    if (ok && l.absent)
+        fprintf(
+            stderr,
+            "tuimail: %u mail%s: the recipients are not known, for the mail is not on this machine (option cache)\n",
+            l.absent, l.absent == 1 ? "" : "s");
     *any_r = l.printed > 0;
     for (size_t i = 0; i < l.mailboxes.n; i++) {
         free(l.met[i].name);

@@ -21,6 +21,9 @@ MAILS = (
     (b"reply", b"From: FRED <Fred@example.org>\nSubject: Re: another thing\nIn-Reply-To: <1@x>\nMessage-ID: <7@x>\nDate: Mon, 1 Jun 2026 15:30:00 +0000\n\nx\n"),
     (b"again", b"From: Fred Example <fred@example.org>\nSubject: budget of the fourth\nMessage-ID: <8@x>\nDate: Mon, 1 Jun 2026 09:00:00 +0000\n\nx\n"),
     (b"third", b"From: Fred Example <fred@example.org>\nSubject: fifth\nMessage-ID: <10@x>\nDate: Mon, 1 Jun 2026 08:00:00 +0000\n\nx\n"),
+    (b"sent", b"From: grete@example.org\nTo: Grete Muster <g@example.org>, friends: \"\x1b[31mx\" <x@example.org>;\nCC: =?utf-8?q?Fred_Example?= <fred@example.org>\n"
+     b"Bcc: h@example.org\nMessage-ID: <11@x>\nDate: Mon, 1 Jun 2026 07:00:00 +0000\n\nTo: body@example.org\n"),
+    (b"all", b"From: grete@example.org\nTo: " + b",\n ".join(b"p%d@example.org" % i for i in range(1000)) + b"\nMessage-ID: <12@x>\nDate: Mon, 1 Jun 2026 06:00:00 +0000\n\nx\n"),
     (b"empty", b"To: nobody\nMessage-ID: <5@x>\n\nbudget of nobody\n"),
     (b"long", b"From: " + b"x" * 3000 + b" <l@example.org>\nSubject: budget " + b"\xc3\xa9" * 5000 + b"\nMessage-ID: <6@x>\nDate: Mon, 1 Jun 2026 16:00:00 +0000\n\nx\n"),
 )
@@ -104,6 +107,14 @@ def test_search():
         equal(user.command("address", "--query=f:fred", "--count").splitlines(), ["3\t" + sent[0]])
         equal(user.command("address", "--query=f:fred", "--count", "--deduplicate=mailbox").splitlines(), ["1\t" + sent[1], "2\t" + sent[0]])
         equal(json.loads(user.command("address", "--query=id:6@x", "--format=json"))[0]["address"], "l@example.org")
+        # and to whom it went; each of a thousand, and no control character of any
+        to = ["Grete Muster <g@example.org>", '"[31mx" <x@example.org>', "Fred Example <fred@example.org>", "h@example.org"]
+        equal(user.command("address", "--query=id:11@x", "--output=recipients").splitlines(), to)
+        equal(user.command("address", "--query=f:fred or id:11@x", "--output=count,recipients,sender").splitlines()[1:3], ["1\tgrete@example.org", "1\t" + to[0]])
+        contains(user.command("address", "--query=f:fred or id:11@x", "--output=recipients,sender", "--count").splitlines(), "4\t" + to[2])
+        equal(len(user.command("address", "--query=id:12@x", "--output=recipients").splitlines()), 1000)
+        equal(user.run("address", "--query=id:8@x", "--output=recipients").returncode, 1)  # it names none
+        equal(user.run("address", "--query=*", "--output=receiver").returncode, 64)
         contains(user.command("search", "--format=json", "id:6@x"), "xxx <l@example.org>")
         equal({k: type(v) for k, v in json.loads(user.command("address", "--query=*", "--format=json", "--count"))[0].items()}, documented("address \\-\\-query"))
         equal(CONTROL.search(user.command("address", "--query=*", "--deduplicate=no").replace("\t", "")), None)
