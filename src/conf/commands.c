@@ -69,37 +69,37 @@ static bool unknown_option(const char *name, struct err *err)
     return err_set(err, ERR_CONFIG, "unknown option \"%.80s\"; tuimail dump options lists them", name);
 }
 
+bool option_target(struct conf *conf, const char *command, const char *account, const char *name,
+                   struct account **account_r, const struct option **option_r, struct err *err)
+{
+    *account_r = account ? conf_account(conf, account) : NULL;
+    if (account && !*account_r) {
+        unknown_account(conf, account, err);
+        return false;
+    }
+    *option_r = option_find(name);
+    if (!*option_r) {
+        unknown_option(name, err);
+        return false;
+    }
+    if ((*option_r)->scope == OPT_ACCOUNT && !account)
+        return err_set(err, ERR_CONFIG, "%s is an option of an account: %s -a ACCOUNT %s ...", name, command, name);
+    if ((*option_r)->scope == OPT_GLOBAL && account)
+        return err_set(err, ERR_CONFIG, "%s is no option of an account: leave out -a %s", name, account);
+    return true;
+}
+
 /* Reads [-a ACCOUNT] NAME at the front of a set or unset; *next_r is the word behind it. */
 static bool find_target(struct conf *conf, const struct line *line, const char *form, struct account **account_r,
                         const struct option **option_r, size_t *next_r, struct err *err)
 {
-    size_t i = 1;
-    *account_r = NULL;
-    if (line->n > 1 && strcmp(line->words[1], "-a") == 0) {
-        if (line->n < 4)
-            return usage(err, form);
-        *account_r = conf_account(conf, line->words[2]);
-        if (!*account_r) {
-            unknown_account(conf, line->words[2], err);
-            return false;
-        }
-        i = 3;
-    }
+    bool of_account = line->n > 1 && strcmp(line->words[1], "-a") == 0;
+    size_t i = of_account ? 3 : 1;
     if (i >= line->n)
         return usage(err, form);
-    *option_r = option_find(line->words[i]);
-    if (!*option_r) {
-        unknown_option(line->words[i], err);
-        return false;
-    }
-    if ((*option_r)->scope == OPT_ACCOUNT && !*account_r)
-        return err_set(err, ERR_CONFIG, "%s is an option of an account: %s -a ACCOUNT %s ...", line->words[i],
-                       line->words[0], line->words[i]);
-    if ((*option_r)->scope == OPT_GLOBAL && *account_r)
-        return err_set(err, ERR_CONFIG, "%s is no option of an account: leave out -a %s", line->words[i],
-                       line->words[2]);
     *next_r = i + 1;
-    return true;
+    return option_target(conf, line->words[0], of_account ? line->words[2] : NULL, line->words[i], account_r, option_r,
+                         err);
 }
 
 /* At the prompt a change must leave a conf that holds; while a file is read the check comes at its end. */

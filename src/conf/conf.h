@@ -354,7 +354,11 @@ void rule_effects_free(struct rule_effects *);
 /* The fields that queries of rules and saved searches ask for by header:NAME, one a line, each once. */
 void conf_query_headers(const struct conf *, struct buf *out);
 const struct option *option_find(const char *name);
-/* The present value in the language's form. */
+/* The option `name`, and the account that has it: of one named by set -a (account NULL: by set alone). False with the
+ * words for who typed it (`command` is that which was typed): no such account or option, or the other kind of one. */
+bool option_target(struct conf *, const char *command, const char *account, const char *name,
+                   struct account **account_r, const struct option **option_r, struct err *err);
+/* The present value in the language's form. account: not NULL for an option of an account. */
 void option_get(const struct conf *, const struct account *, const struct option *, struct buf *out);
 bool option_set(struct conf *, struct account *, const struct option *, const char *value, struct err *);
 const char *option_type_name(enum opt_type);

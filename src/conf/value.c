@@ -292,6 +292,8 @@ void option_get(const struct conf *conf, const struct account *account, const st
 {
     static const uint64_t sizes[] = {UINT64_C(1) << 10, UINT64_C(1) << 20, UINT64_C(1) << 30};
     static const uint64_t times[] = {60, 3600, 86400, 604800};
+    if (o->scope == OPT_ACCOUNT && !account)
+        bug("option %s without an account", o->name);
     const char *base = o->scope == OPT_ACCOUNT ? (const char *)account : (const char *)conf;
     const void *at = base + o->at;
     switch (o->type) {

@@ -148,13 +148,12 @@ static void free_words(char **words, size_t n)
 
 static bool show_option(struct ui *ui, const char *account, const char *name, struct err *err)
 {
-    const struct option *option = option_find(name);
+    const struct option *option;
+    struct account *a;
     struct buf value = BUF_INIT(4096);
-    if (!option)
-        return err_set(err, ERR_USAGE, "no option \"%s\": Tab lists them", name);
-    if (account && !conf_account(ui->conf, account))
-        return err_set(err, ERR_NO_ACCOUNT, "no account %s", account);
-    option_get(ui->conf, account ? conf_account(ui->conf, account) : NULL, option, &value);
+    if (!option_target(ui->conf, "set", account, name, &a, &option, err))
+        return false;
+    option_get(ui->conf, a, option, &value);
     if (ui->answer) /* for a program: the value alone */
         buf_addf(ui->answer, "%s\n", buf_z(&value));
     else

@@ -722,6 +722,12 @@ static void test_answers_for_other_programs(void **state)
     ask("set wrap 72 ; set wrap ; echo {pane}", &ok, &answer);
     assert_true(ok);
     assert_string_equal(buf_z(&answer), "72\nhelp\n");
+    ask("set from", &ok, &answer);
+    assert_true(!ok && strstr(buf_z(&answer), "set -a ACCOUNT from"));
+    ask("set -a work wrap", &ok, &answer);
+    assert_true(!ok && strstr(buf_z(&answer), "leave out -a work"));
+    ask("set -a work from", &ok, &answer);
+    assert_true(ok);
     ask("help archive", &ok, &answer);
     assert_true(ok && strstr(buf_z(&answer), "move to the archive"));
     ask("bind list a ; bind list", &ok, &answer);
