@@ -54,6 +54,8 @@ const char cmd_default_keys[] =
     "bind list oc conversations\n"
     "bind list oo sort reverse\n"
     "bind list og group\n"
+    "bind list ov fold-day\n"
+    "bind list oV fold-days\n"
     "bind list,message Od sort reverse-date\n"
     "bind list,message Or sort reverse-arrival\n"
     "bind list,message Of sort reverse-from\n"

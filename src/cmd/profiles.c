@@ -13,7 +13,9 @@
     "bind list \"Esc-o t\" threads\n"                                                                                  \
     "bind list \"Esc-o c\" conversations\n"                                                                            \
     "bind list \"Esc-o o\" sort reverse\n"                                                                             \
-    "bind list \"Esc-o g\" group\n"
+    "bind list \"Esc-o g\" group\n"                                                                                    \
+    "bind list \"Esc-o v\" fold-day\n"                                                                                 \
+    "bind list \"Esc-o V\" fold-days\n"
 
 /* g goes, z folds, d and y take a motion's second key. */
 static const char vim_keys[] = "bind list,boxes,help gg first\n"

@@ -194,6 +194,8 @@ bool run_open(void *context, const struct cmd_args *args, struct err *err)
         message_scroll(&ui->message, rows > 2 ? rows - 2 : 1, rows);
         return true;
     }
+    if (row && row->folded_day)
+        return run_fold_day(ui, &(struct cmd_args){.n = 0}, err);
     if (row && row->folded) { /* to where reading goes on */
         struct ref to = list_thread_unread(ui_list(ui), row, err);
         list_fold(ui_list(ui), false);

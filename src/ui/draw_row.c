@@ -418,12 +418,62 @@ static void draw_marks(struct ui *ui, struct rect r, unsigned y, const struct pl
                   row->ghost ? THING_GONE : s[i]);
 }
 
+/* What a folded day has: "34 messages, 3 unread". */
+static void add_count(const struct list_row *row, struct buf *words)
+{
+    const char *more = row->day_more ? "+" : "";
+    if (!row->day_counted)
+        return;
+    buf_addf(words, " \xc2\xb7 %u%s message%s", row->day_n, more, row->day_n == 1 && !row->day_more ? "" : "s");
+    if (row->day_unread)
+        buf_addf(words, ", %u%s unread", row->day_unread, row->day_unread == row->day_n ? more : "");
+}
+
+/* "Today", "Friday 20 November", "20 November 2024"; of a folded day with its sign, and what it has. */
+static void draw_heading(const struct cell_of *c, struct rect r, unsigned y, int64_t date)
+{
+    static const char *const days[] = {"Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"};
+    static const char *const months[] = {"January", "February", "March",     "April",   "May",      "June",
+                                         "July",    "August",   "September", "October", "November", "December"};
+    struct tm t, n, y1;
+    time_t at = (time_t)date, now = (time_t)c->now, before = now - 86400;
+    const struct list_row *row = c->row;
+    char words[64] = "";
+    struct buf clean = BUF_INIT(400), text = BUF_INIT(200);
+    style s = !row->folded_day ? (style)THING_MARKER : c->s == THING_READ ? (style)THING_MARKER : c->s;
+    if (localtime_r(&at, &t) && localtime_r(&now, &n) && localtime_r(&before, &y1)) {
+        const char *day = days[(unsigned)t.tm_wday % 7], *month = months[(unsigned)t.tm_mon % 12];
+        if (t.tm_year == n.tm_year && t.tm_yday == n.tm_yday)
+            snprintf(words, sizeof words, "Today, %s %d %s", day, t.tm_mday, month);
+        else if (t.tm_year == y1.tm_year && t.tm_yday == y1.tm_yday)
+            snprintf(words, sizeof words, "Yesterday, %s %d %s", day, t.tm_mday, month);
+        else if (t.tm_year == n.tm_year)
+            snprintf(words, sizeof words, "%s %d %s", day, t.tm_mday, month);
+        else
+            snprintf(words, sizeof words, "%s %d %s %d", day, t.tm_mday, month, (t.tm_year + 1900) % 100000);
+    }
+    if (row->folded_day) {
+        struct text sign = grid_sign(&c->ui->grid, SIGN_FOLDED);
+        buf_add(&text, sign.p, sign.n);
+        buf_addc(&text, ' ');
+    }
+    buf_addz(&text, words);
+    if (row->folded_day)
+        add_count(row, &text);
+    grid_fill_row(&c->ui->grid, r, y, s);
+    grid_field(&c->ui->grid, r, y, 1, r.cols > 2 ? r.cols - 2 : 1, ui_clean(c->ui, buf_str(&text), &clean), s);
+    buf_fini(&clean);
+    buf_fini(&text);
+}
+
 static void draw_row(const struct cell_of *c, struct rect r, unsigned y, const struct places *p, bool here)
 {
     struct grid *g = &c->ui->grid;
     bool selected = refs_has(&c->ui->selection, c->row->ref) && c->row->ref.id;
     grid_fill_row(g, r, y, c->s);
-    for (unsigned i = 0; i < p->n; i++) {
+    if (c->row->folded_day)
+        draw_heading(c, r, y, list_row_date(c->list, c->row));
+    for (unsigned i = 0; i < p->n && !c->row->folded_day; i++) {
         const struct place *at = &p->list[i];
         if (at->kind == COLUMN_STATE)
             draw_state(c, r, y, at, selected);
@@ -440,32 +490,6 @@ static void draw_row(const struct cell_of *c, struct rect r, unsigned y, const s
         grid_cursor(g, r, y, STYLE_CURSOR);
 }
 
-/* "Today", "Friday 20 November", "20 November 2024" */
-static void draw_heading(const struct cell_of *c, struct rect r, unsigned y, int64_t date)
-{
-    static const char *const days[] = {"Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"};
-    static const char *const months[] = {"January", "February", "March",     "April",   "May",      "June",
-                                         "July",    "August",   "September", "October", "November", "December"};
-    struct tm t, n, y1;
-    time_t at = (time_t)date, now = (time_t)c->now, before = now - 86400;
-    char words[64] = "";
-    struct buf clean = BUF_INIT(200);
-    if (localtime_r(&at, &t) && localtime_r(&now, &n) && localtime_r(&before, &y1)) {
-        const char *day = days[(unsigned)t.tm_wday % 7], *month = months[(unsigned)t.tm_mon % 12];
-        if (t.tm_year == n.tm_year && t.tm_yday == n.tm_yday)
-            snprintf(words, sizeof words, "Today, %s %d %s", day, t.tm_mday, month);
-        else if (t.tm_year == y1.tm_year && t.tm_yday == y1.tm_yday)
-            snprintf(words, sizeof words, "Yesterday, %s %d %s", day, t.tm_mday, month);
-        else if (t.tm_year == n.tm_year)
-            snprintf(words, sizeof words, "%s %d %s", day, t.tm_mday, month);
-        else
-            snprintf(words, sizeof words, "%s %d %s %d", day, t.tm_mday, month, (t.tm_year + 1900) % 100000);
-    }
-    grid_fill_row(&c->ui->grid, r, y, THING_MARKER);
-    grid_field(&c->ui->grid, r, y, 1, r.cols > 2 ? r.cols - 2 : 1, ui_clean(c->ui, str_z(words), &clean), THING_MARKER);
-    buf_fini(&clean);
-}
-
 void draw_rows(struct ui *ui, struct rect r, const struct list *l, uint32_t number)
 {
     struct places p;
@@ -473,6 +497,7 @@ void draw_rows(struct ui *ui, struct rect r, const struct list *l, uint32_t numb
     struct cell_of c = {.ui = ui, .list = l, .now = clock_wall(), .words = list_searched(ui_list(ui))};
     unsigned dates = DATE;
     char date[32];
+    bool days = l->fold_days || l->turned_days.n; /* rows are not messages, then */
     if (ui->conf->date_format[0]) {
         date_short(c.now, c.now, ui->conf->date_format, date);
         dates = MIN(MAX((unsigned)strlen(date), 5u), 20u);
@@ -488,12 +513,12 @@ void draw_rows(struct ui *ui, struct rect r, const struct list *l, uint32_t numb
     for (unsigned y = 0, i = l->top; y < r.rows && i < l->n; i++, y++) {
         const struct list_row *row = &l->rows[i];
         bool unread = !(row->flags & FLAG_SEEN);
+        c.row = row;
         if (list_heading(l, i))
             draw_heading(&c, r, y++, list_row_date(l, row));
         if (y == r.rows)
             break;
-        c.row = row;
-        c.number = list_threaded(l) || l->rank_unknown ? 0 : number + i - l->cur;
+        c.number = list_threaded(l) || l->rank_unknown || days ? 0 : number + i - l->cur;
         bool dim = row->ghost || (row->place.elsewhere && !unread);
         c.s = dim ? THING_GONE : unread ? THING_UNREAD : THING_READ;
         /* an unread row is bold throughout: a change of weight within it would cost more bytes than the words */

@@ -645,6 +645,19 @@ bool hits_rows(const struct list *l, const struct list_row *from, bool down, uns
     return true;
 }
 
+void hits_count(const struct list *l, const struct list_row *top, const struct list_row *bottom, struct day_count *c)
+{
+    const struct hits *h = l->hits;
+    struct row_key from = row_place(l, top), to = row_place(l, bottom);
+    if (list_threaded(l)) {
+        groups_count(l, top, bottom, c);
+        return;
+    }
+    for (uint32_t i = above(l, &from, top->ref.account, false), end = above(l, &to, bottom->ref.account, false);
+         i < end; i++, c->n++)
+        c->unread += !h->at[h->shown[i]].seen;
+}
+
 bool hits_find(const struct list *l, struct ref ref, struct list_row *row_r)
 {
     uint32_t i = ref.id ? hit_index(l->hits, ref, STR("")) : UINT32_MAX;

@@ -226,6 +226,14 @@ bool groups_read(const struct list *l, const struct list_row *from, bool down, u
     return err->kind == ERR_NONE;
 }
 
+void groups_count(const struct list *l, const struct list_row *top, const struct list_row *bottom, struct day_count *c)
+{
+    const struct hits *h = l->hits;
+    uint32_t g = above(l, top, false), end = above(l, bottom, false);
+    for (uint32_t k = h ? h->groups.first[g] : 0; g < end && k < h->groups.first[end]; k++, c->n++)
+        c->unread += !h->at[h->groups.members[k]].seen;
+}
+
 bool groups_own(const struct list *l, const struct list_row *anchor, struct gather *out, struct err *err)
 {
     uint32_t g = group_at(l, anchor);

@@ -49,6 +49,7 @@ void list_fini(struct list *l)
     row_free(&l->count.to);
     list_clear_hits(l);
     refs_fini(&l->turned);
+    refs_fini(&l->turned_days);
     free(l->title);
     free(l->query);
     query_words_free(&l->words);
@@ -123,7 +124,7 @@ void list_set_group(struct list *l, bool on)
 
 static bool heading(const struct list *l, unsigned top, unsigned i)
 {
-    return list_grouped(l) && (i == top || l->rows[i].day != l->rows[i - 1].day);
+    return list_grouped(l) && !l->rows[i].folded_day && (i == top || l->rows[i].day != l->rows[i - 1].day);
 }
 
 bool list_heading(const struct list *l, unsigned i)
@@ -170,10 +171,12 @@ static void clamp_top(struct list *l)
 
 void list_set_height(struct list *l, unsigned height)
 {
+    bool grouped = list_grouped(l);
     height = MAX(height, 1u);
     if (height > l->height && (l->n < height * 3))
         l->stale = true;
     l->height = height;
+    l->stale = l->stale || (list_grouped(l) != grouped && (l->fold_days || l->turned_days.n));
     if (l->n)
         clamp_top(l);
 }
@@ -191,13 +194,6 @@ static unsigned window_half(const struct list *l)
 int64_t list_row_date(const struct list *l, const struct list_row *row)
 {
     return list_threaded(l) ? row->newest : l->order == ORDER_ARRIVAL && row->arrived ? row->arrived : row->date;
-}
-
-static int day_of(int64_t date)
-{
-    time_t at = (time_t)date;
-    struct tm t;
-    return localtime_r(&at, &t) ? t.tm_year * 366 + t.tm_yday : 0;
 }
 
 /* Replaces the window: rows above, the cursor's row (or none), rows below. */
@@ -238,14 +234,35 @@ static bool read_end(struct list *l, bool first, struct err *err)
     return ok;
 }
 
+/* Of the folded day that `anchor` is of: its first row, or as it was where the last of its messages has gone. */
+static struct list_row row_of_day(const struct list *l, const struct list_row *anchor, struct err *err)
+{
+    struct list_row row;
+    if (day_first(l, anchor, &row, err))
+        return row;
+    row = day_row(row_again(anchor));
+    row.newest = anchor->newest;
+    row.ghost = row.day_counted = true;
+    row.day_n = anchor->day_n;
+    row.day_unread = anchor->day_unread;
+    return row;
+}
+
 /* What is around `anchor`, by threads: the rest of its own stands next to it. */
 static bool around_thread(struct list *l, const struct list_row *anchor, struct err *err)
 {
     struct gather own, above, below;
     unsigned at;
     threads_own(l, anchor, &own, &at, err);
-    bool ok = threads_read(l, &own.rows[at], false, window_half(l), &above, &l->first_here, err);
-    ok = threads_read(l, &own.rows[at], true, window_half(l), &below, &l->last_here, err) && ok;
+    if (day_hides(l, &own.rows[at])) {
+        struct list_row day = row_of_day(l, &own.rows[at], err);
+        rows_free(own.rows, own.n);
+        own = (struct gather){.list = l};
+        gather_add(&own, day);
+        at = 0;
+    }
+    bool ok = rows_read(l, &own.rows[at], false, window_half(l), &above, &l->first_here, err);
+    ok = rows_read(l, &own.rows[at], true, window_half(l), &below, &l->last_here, err) && ok;
     struct list_row cursor = own.rows[at];
     struct gather rest = {.n = 0};
     for (unsigned i = 0; i < at; i++)
@@ -264,8 +281,10 @@ static bool around_row(struct list *l, const struct list_row *anchor, struct err
 {
     struct gather above, below;
     struct list_row cursor = {.mem = NULL}, old = *anchor;
-    bool here = row_read(l, anchor, &cursor);
-    if (!here) { /* shown as it was, where it was, greyed, until the user moves on */
+    bool hidden = day_hides(l, anchor), here = !hidden && row_read(l, anchor, &cursor);
+    if (hidden) {
+        cursor = row_of_day(l, anchor, err);
+    } else if (!here) { /* shown as it was, where it was, greyed, until the user moves on */
         struct list_row now = cursor;
         cursor = row_again(&old);
         cursor.ghost = true;
@@ -369,7 +388,7 @@ static bool arrive(struct list *l, struct err *err)
     return here;
 }
 
-bool list_update(struct list *l, struct err *err)
+static bool update(struct list *l, struct err *err)
 {
     bool changed = l->stale, ok = true, again = false;
     for (unsigned a = 0; a < l->accts->n; a++) {
@@ -406,6 +425,13 @@ bool list_update(struct list *l, struct err *err)
     rank_read(l);
     (void)ok;
     return true;
+}
+
+bool list_update(struct list *l, struct err *err)
+{
+    bool changed = update(l, err);
+    days_count(l);
+    return changed;
 }
 
 const struct list_row *list_cursor(const struct list *l)
@@ -447,7 +473,9 @@ static bool near_edge(const struct list *l)
 static void moved(struct list *l, struct ref left, struct err *err)
 {
     l->stay = STAY_ROW;
-    bool threads = list_threaded(l), sorted = !threads && l->source != LIST_HITS && l->order != ORDER_DATE;
+    bool days = days_folded(l); /* rows are not messages, then */
+    bool threads = !days && list_threaded(l);
+    bool sorted = !days && !threads && l->source != LIST_HITS && l->order != ORDER_DATE;
     for (unsigned i = 0; i < l->n && (threads || sorted); i++)
         if (ref_eq(l->rows[i].ref, left)) {
             if (threads)
@@ -585,15 +613,29 @@ void list_copy(struct list *l, const struct list *from, struct err *err)
     l->seek = NULL;
     l->n = 0;
     l->turned = own.turned;
+    l->turned_days = own.turned_days;
     l->count = own.count;
     l->title = mem_dup_z(from->title ? from->title : "");
     l->query = from->query ? mem_dup_z(from->query) : NULL;
     drop_window(l);
     for (struct ref ref = REF_NONE; refs_next(&from->turned, &ref);)
         refs_add(&l->turned, ref);
+    for (struct ref ref = REF_NONE; refs_next(&from->turned_days, &ref);)
+        refs_add(&l->turned_days, ref);
     l->stay = STAY_ROW;
     if (row && list_update(l, err) && !list_reach(l, row->ref, err))
         list_stale(l);
+}
+
+/* Goes there, and unfolds the day that hides it. */
+static bool reach_open(struct list *l, struct ref to, struct err *err)
+{
+    if (!list_reach(l, to, err))
+        return false;
+    if (!l->rows[l->cur].folded_day)
+        return true;
+    list_fold_day(l, &l->rows[l->cur], false);
+    return list_reach(l, to, err);
 }
 
 /* The nearest unread row beyond the cursor, from the databases. */
@@ -607,17 +649,32 @@ static bool unread_beyond(struct list *l, bool older, struct err *err)
         return false;
     if (list_threaded(l) || l->source == LIST_HITS) {
         struct ref to = list_threaded(l) ? threads_unread(l, older, err) : hits_unread(l, older);
-        return to.id && list_reach(l, to, err);
+        return to.id && reach_open(l, to, err);
     }
     l->filter = LIST_UNREAD;
-    rows_read(l, &from, older, 8, &got, &end, err);
+    rows_plain(l, &from, older, 8, &got, &end, err);
     l->filter = filter;
     if (got.n) {
         const struct list_row *to = older ? &got.rows[0] : &got.rows[got.n - 1];
-        found = list_reach(l, to->ref, err);
+        found = reach_open(l, to->ref, err);
     }
     rows_free(got.rows, got.n);
     return found;
+}
+
+/* A folded day with unread messages is unfolded on the way; true: this one was. */
+static bool unfold_unread(struct list *l, unsigned i, struct err *err)
+{
+    struct list_row *row = &l->rows[i];
+    if (!row->folded_day || row->ghost)
+        return false;
+    if (!row->day_counted)
+        day_count(l, row);
+    if (row->flags & FLAG_SEEN)
+        return false;
+    list_fold_day(l, row, false);
+    read_around(l, &l->rows[l->cur], list_lines(l, l->top, l->cur), err);
+    return true;
 }
 
 bool list_unread(struct list *l, bool older, struct err *err)
@@ -625,11 +682,15 @@ bool list_unread(struct list *l, bool older, struct err *err)
     l->stay = STAY_ROW;
     if (!l->n)
         return false;
+    if (older && unfold_unread(l, l->cur, err) && !(l->rows[l->cur].flags & FLAG_SEEN))
+        return true;
     for (unsigned i = l->cur;;) {
         if (older ? i + 1 >= l->n : i == 0)
             break;
         i = older ? i + 1 : i - 1;
-        if (!(l->rows[i].flags & FLAG_SEEN) && !l->rows[i].ghost)
+        if (unfold_unread(l, i, err))
+            i = l->cur;
+        else if (!(l->rows[i].flags & FLAG_SEEN) && !l->rows[i].ghost)
             return list_goto(l, l->rows[i].ref, err);
     }
     if (older ? l->last_here : l->first_here)

@@ -41,6 +41,10 @@ struct row_key row_key_for(const struct list *, const struct list_row *from, uns
  * take part. The rows come in the list's order. *end_r: there is nothing beyond them. */
 bool rows_read(const struct list *, const struct list_row *from, bool down, unsigned want, struct gather *out,
                bool *end_r, struct err *);
+/* The same as if no day were folded. */
+bool rows_plain(const struct list *, const struct list_row *from, bool down, unsigned want, struct gather *out,
+                bool *end_r, struct err *);
+uint64_t box_of(const struct list *, unsigned account); /* the mailbox of this account that is listed; 0: none */
 /* A row read again; false where it is no longer in the list (row_r->mem NULL: gone altogether). */
 bool row_read(const struct list *, const struct list_row *old, struct list_row *row_r);
 
@@ -85,6 +89,29 @@ bool seek_on(struct list *, struct err *); /* goes on with list_reach_rank, for 
 void seek_end(struct list *);
 /* The cursor came from row `from` of the window: a sorted list's rank is not counted again. */
 void rank_moved(struct list *, unsigned from);
+
+/* ---- list_days.c: where days are folded ---- */
+int day_of(int64_t date);
+bool days_folded(const struct list *);                        /* any, maybe */
+bool day_hides(const struct list *, const struct list_row *); /* that of this row */
+/* What stands between the day of that date and the one after it (else before it); no row of the list. */
+struct list_row day_edge(const struct list *, int64_t date, bool after);
+struct list_row day_row(struct list_row first); /* takes the first row of the day */
+/* The row of the folded day that this one is of; false: it has none. */
+bool day_first(const struct list *, const struct list_row *of, struct list_row *row_r, struct err *);
+bool days_read(const struct list *, const struct list_row *from, bool down, unsigned want, struct gather *out,
+               bool *end_r, struct err *);
+bool day_refs(const struct list *, const struct list_row *of, struct refs *out, struct err *);
+struct day_count {
+    uint32_t n, unread, threads;
+    int64_t from; /* the day begins then */
+    struct row_key at;
+    bool past, more; /* more: they are that many at least */
+};
+void day_count(const struct list *, struct list_row *);
+void days_count(struct list *); /* of those on the screen */
+void hits_count(const struct list *, const struct list_row *top, const struct list_row *bottom, struct day_count *);
+void groups_count(const struct list *, const struct list_row *top, const struct list_row *bottom, struct day_count *);
 
 /* ---- list_threads.c: the same questions for a list by threads ---- */
 int threads_order(const struct list *, const struct list_row *, const struct list_row *);

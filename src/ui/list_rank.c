@@ -37,10 +37,11 @@ static void count_begin(struct list *l)
     unsigned lo, hi;
     row_free(&l->count.to);
     l->count = (struct list_count){.on = false};
-    l->rank_unknown = !l->first_here && !l->last_here;
-    if (l->first_here) {
+    bool whole = !days_folded(l);
+    l->rank_unknown = !whole || (!l->first_here && !l->last_here);
+    if (whole && l->first_here) {
         l->rank = l->cur;
-    } else if (l->last_here) {
+    } else if (whole && l->last_here) {
         l->rank = rank_before(l, l->n - 1 - l->cur, l->rows[l->cur].ghost);
     } else {
         list_accounts(l, &lo, &hi);
@@ -293,7 +294,7 @@ bool list_reach_rank(struct list *l, uint32_t rank, struct err *err)
     struct list_row from = {
         .date = lo + 1, .newest = lo + 1, .ref = {.account = l->accts->n}, .lead = {.account = l->accts->n}};
     l->reverse = false;
-    rows_read(l, &from, true, MIN(walk, (uint32_t)SAME_DATE_MAX) + 1, &got, &end, err);
+    rows_plain(l, &from, true, MIN(walk, (uint32_t)SAME_DATE_MAX) + 1, &got, &end, err);
     l->reverse = reverse;
     struct ref to = got.n ? got.rows[MIN(walk, got.n - 1)].ref : REF_NONE;
     rows_free(got.rows, got.n);
@@ -360,6 +361,11 @@ bool list_range(const struct list *l, struct ref a, struct ref b, struct refs *o
     }
     bool turn = list_compare(l, &x, &y) > 0, ok = true, end = false;
     struct list_row from = turn ? y : x, last = turn ? x : y;
+    if (day_hides(l, &last)) { /* its day whole */
+        int64_t date = list_row_date(l, &last);
+        row_free(&last);
+        last = day_edge(l, date, l->reverse);
+    }
     struct gather first = {.list = l}, got = turn ? below_y : below_x;
     gather_add(&first, row_again(&from));
     first.rows[0].folded = from.folded;
@@ -368,7 +374,7 @@ bool list_range(const struct list *l, struct ref a, struct ref b, struct refs *o
     bool more = add_rows(l, &first, &last, out, err) && add_rows(l, &got, &last, out, err);
     while (ok && more && !end) {
         struct gather next;
-        ok = rows_read(l, &from, true, RANGE_READ, &next, &end, err);
+        ok = rows_plain(l, &from, true, RANGE_READ, &next, &end, err);
         more = next.n && add_rows(l, &next, &last, out, err);
         rows_free(got.rows, got.n);
         got = next;

@@ -220,6 +220,12 @@ struct row_key row_key_for(const struct list *l, const struct list_row *from, un
 bool rows_read(const struct list *l, const struct list_row *from, bool down, unsigned want, struct gather *out,
                bool *end_r, struct err *err)
 {
+    return (days_folded(l) ? days_read : rows_plain)(l, from, down, want, out, end_r, err);
+}
+
+bool rows_plain(const struct list *l, const struct list_row *from, bool down, unsigned want, struct gather *out,
+                bool *end_r, struct err *err)
+{
     bool ok = true, natural = down != l->reverse;
     unsigned lo, hi;
     if (list_threaded(l))

@@ -63,8 +63,7 @@ int threads_order(const struct list *l, const struct list_row *a, const struct l
     return a->place_no < b->place_no ? -1 : a->place_no > b->place_no;
 }
 
-/* The mailbox of this account that is listed; 0: none. */
-static uint64_t box_of(const struct list *l, unsigned account)
+uint64_t box_of(const struct list *l, unsigned account)
 {
     struct box_row box = {.id = 0};
     struct err err = ERR_INIT;
@@ -350,6 +349,8 @@ static bool thread_refs(const struct list *l, unsigned account, uint64_t thread,
 bool list_thread_refs(const struct list *l, const struct list_row *row, struct refs *out, struct err *err)
 {
     struct refs_of o = {.out = out};
+    if (row->folded_day)
+        return day_refs(l, row, out, err);
     struct ref thread = list_threaded(l) && row->group.id ? row->group : (struct ref){row->ref.account, row->thread};
     if (l->source == LIST_HITS)
         return groups_refs(l, row, out);

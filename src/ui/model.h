@@ -109,8 +109,11 @@ struct list_row {
     int64_t newest;           /* date of the thread's newest message */
     unsigned place_no, count; /* in the thread, from 0 on; messages of it in this list */
     struct thread_place place;
-    int day;          /* where the list is grouped by days */
-    bool folded;      /* one row for the whole thread: its newest message */
+    int day;                    /* where the list is grouped by days */
+    bool folded;                /* one row for the whole thread: its newest message; or for the whole day */
+    bool folded_day;            /* where the list is grouped: its first message stands for all of the day */
+    bool day_counted, day_more; /* these are known, and are that many at least: */
+    uint32_t day_n, day_unread; /* messages of the folded day */
     struct ref group; /* the thread: an account, and a thread of its; across accounts one of them stands for all */
     struct ref lead;  /* what threads of the same date stand by */
     int64_t score;    /* by ORDER_RELEVANCE */
@@ -149,6 +152,8 @@ struct list {
     enum list_filter filter;
     enum list_order order;
     bool group;                /* a heading for each day, where the order is by one */
+    bool fold_days;            /* all days but those in `turned_days` are folded; else only those */
+    struct refs turned_days;   /* the days as ids */
     bool reverse;              /* the other way round: the oldest first, the Zs first */
     char *title;               /* raw */
     char *query;               /* LIST_HITS: what was asked, or NULL */
@@ -203,6 +208,9 @@ void list_set_order(struct list *, enum list_order, bool reverse);
 /* With a heading for each day? Not where the order is another. */
 void list_set_group(struct list *, bool on);
 bool list_grouped(const struct list *);
+/* Folds the day that the row is of into its heading, or unfolds it; or all days. */
+void list_fold_day(struct list *, const struct list_row *, bool fold);
+void list_fold_days(struct list *, bool fold);
 /* Does one stand above row `i` of the window, the first of those shown? */
 bool list_heading(const struct list *, unsigned i);
 /* Lines of the screen from row `from` of the window, which is the first shown, to above row `to`. */
@@ -216,7 +224,8 @@ void list_set_across(struct list *, bool on); /* with messages of the thread tha
 /* Folds the thread of the cursor's row, or unfolds it; or all. */
 void list_fold(struct list *, bool fold);
 void list_fold_all(struct list *, bool fold);
-/* All messages of the row's thread that are in this list; the row alone where it is not by threads. */
+/* All messages of the row's thread that are in this list; the row alone where it is not by threads; of a folded day all
+ * that it has. */
 bool list_thread_refs(const struct list *, const struct list_row *, struct refs *out, struct err *);
 /* The oldest unread message of the row's thread, else its newest. */
 struct ref list_thread_unread(const struct list *, const struct list_row *, struct err *);

@@ -38,7 +38,7 @@ static void press_box(struct ui *ui, unsigned row)
     ui_show_item(ui, boxes_cursor(b));
 }
 
-/* Goes to the row; pressed there once more, opens it. The heading of a day stands for its first row. */
+/* Goes to the row; pressed there once more, opens it. The heading of a day folds or unfolds it. */
 static void press_row(struct ui *ui, unsigned row)
 {
     struct list *l = ui_list(ui);
@@ -48,13 +48,13 @@ static void press_row(struct ui *ui, unsigned row)
         at++;
     if (at >= l->n)
         return; /* below the last one */
-    bool heading = list_lines(l, l->top, at) != row;
+    bool heading = list_lines(l, l->top, at) != row || l->rows[at].folded_day;
     bool again = at == l->cur && ui->focus != PANE_BOXES && !heading;
     ui->focus = PANE_LIST;
     if (again)
         ui_run(ui, "open");
     else if (at == l->cur || list_move(l, (int64_t)at - l->cur, &err))
-        ui_follow(ui);
+        heading ? (void)ui_run(ui, "fold-day") : ui_follow(ui);
 }
 
 /* A row of a popup that names a key types it; where rows are chosen the cursor goes there. */

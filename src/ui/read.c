@@ -370,11 +370,29 @@ void ui_open(struct ui *ui, unsigned view_flags)
     open_row(ui, view_flags, false);
 }
 
+/* Who reads on comes into a folded day by its end that is next. */
+static void unfold_to_read(struct ui *ui)
+{
+    struct list *l = ui_list(ui);
+    struct err err = ERR_INIT;
+    struct ref from = ui->message.ref;
+    const struct list_row *row = list_cursor(l), *shown = list_find(l, from);
+    bool up = shown && shown > row;
+    list_fold_day(l, row, false);
+    list_update(l, &err);
+    if (up && list_goto(l, from, &err))
+        list_move(l, -1, &err);
+}
+
 void ui_follow(struct ui *ui)
 {
     const struct list_row *row = list_cursor(ui_list(ui));
     if (ui->message.state == MESSAGE_NONE)
         return;
+    if (row && row->folded_day) {
+        unfold_to_read(ui);
+        row = list_cursor(ui_list(ui));
+    }
     if (!row)
         ui_open_close(ui);
     else if (!is_shown(ui, row))

@@ -110,10 +110,44 @@ bool run_conversations(void *context, const struct cmd_args *args, struct err *e
     return true;
 }
 
+static bool ungrouped(struct err *err)
+{
+    return err_set(err, ERR_USAGE,
+                   "this list has no days to fold: og groups one that is sorted by date, or the command group");
+}
+
+bool run_fold_day(void *context, const struct cmd_args *args, struct err *err)
+{
+    struct list *l = ui_list(context);
+    const struct list_row *row = list_cursor(l);
+    if (!list_grouped(l))
+        return ungrouped(err);
+    bool fold = row && ui_wanted(args, row->folded_day);
+    if (fold) /* what is open is one of its messages */
+        ui_open_close(context);
+    if (row)
+        list_fold_day(l, row, fold);
+    return true;
+}
+
+bool run_fold_days(void *context, const struct cmd_args *args, struct err *err)
+{
+    struct list *l = ui_list(context);
+    if (!list_grouped(l))
+        return ungrouped(err);
+    bool fold = ui_wanted(args, l->fold_days);
+    if (fold)
+        ui_open_close(context);
+    list_fold_days(l, fold);
+    return true;
+}
+
 bool run_fold(void *context, const struct cmd_args *args, struct err *err)
 {
     struct list *l = ui_list(context);
     const struct list_row *row = list_cursor(l);
+    if (row && (row->folded_day || (list_grouped(l) && !list_threaded(l))))
+        return run_fold_day(context, args, err);
     if (!list_threaded(l))
         return err_set(err, ERR_USAGE, "this list is not by threads: ot makes it so, or the command threads");
     if (row)
@@ -124,6 +158,8 @@ bool run_fold(void *context, const struct cmd_args *args, struct err *err)
 bool run_fold_all(void *context, const struct cmd_args *args, struct err *err)
 {
     struct list *l = ui_list(context);
+    if (list_grouped(l) && !list_threaded(l))
+        return run_fold_days(context, args, err);
     if (!list_threaded(l))
         return err_set(err, ERR_USAGE, "this list is not by threads: ot makes it so, or the command threads");
     list_fold_all(l, ui_wanted(args, l->fold));

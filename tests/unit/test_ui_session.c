@@ -375,7 +375,8 @@ static void test_mouse(void **state)
     fake_close(&f);
 }
 
-/* Headings of days are no rows: keys pass over them, and one that is pressed stands for the first row of its day. */
+/* Headings of days are no rows: keys pass over them, and one that is pressed goes to the first row of its day and folds
+ * it; pressed once more it unfolds it. */
 static void test_headings(void **state)
 {
     struct fake_ui f;
@@ -398,16 +399,18 @@ static void test_headings(void **state)
             if (at >= l->n || at == l->cur)
                 continue;
             struct ref ref = l->rows[at].ref;
+            int day = l->rows[at].day;
             assert_true(row || list_heading(l, at));
             click(&f, top + line, f.ui->layout.list.x + 3);
-            assert_true(ref_eq(ui_row(f.ui)->ref, ref));
+            assert_true(row ? ref_eq(ui_row(f.ui)->ref, ref) : ui_row(f.ui)->day == day);
             assert_int_equal(f.ui->message.state, MESSAGE_NONE);
             presses += !row;
             if (!row) { /* once more: nothing is opened by it */
-                unsigned again = list_lines(l, l->top, l->cur);
-                click(&f, top + again - 1, f.ui->layout.list.x + 3);
+                assert_true(list_cursor(l)->folded_day);
+                click(&f, top + list_lines(l, l->top, l->cur), f.ui->layout.list.x + 3);
+                assert_false(list_cursor(l)->folded_day);
                 assert_int_equal(f.ui->message.state, MESSAGE_NONE);
-                assert_true(ref_eq(ui_row(f.ui)->ref, ref));
+                assert_int_equal(ui_row(f.ui)->day, day);
             }
         }
         fake_type(&f, "PageDown");
