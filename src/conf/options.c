@@ -104,9 +104,10 @@ const struct option conf_options[] = {
      .def = "auto",
      .choices = "auto device code",
      .help = "How tuimail login asks for consent",
-     .more = "device: a short code that you type into a page on any machine (RFC 8628); Google has it not for mail. "
-             "code: a page that sends the browser back to tuimail on this machine, or whose last address you paste "
-             "(RFC 8252). auto: device where the provider offers it for mail."},
+     .more =
+         "device: a short code that you type into a page on any machine (RFC 8628); Google does not offer it for mail. "
+         "code: a page that sends the browser back to tuimail on this machine, or whose last address you paste "
+         "(RFC 8252). auto: device where the provider offers it for mail."},
     {.name = "oauth-scope",
      .type = OPT_STR,
      ACCOUNT(oauth_scope),
@@ -416,12 +417,13 @@ const struct option conf_options[] = {
      .type = OPT_COMMAND,
      GLOBAL(browser),
      .def = "",
-     .help = "Opens links; empty: $BROWSER, xdg-open"},
+     .help = "Opens links; empty: the first of $BROWSER, else xdg-open"},
     {.name = "mailcap",
      .type = OPT_PATH,
      GLOBAL(mailcap),
      .def = "",
-     .help = "mailcap file for attachments; empty: $MAILCAPS and the usual ones"},
+     .help = "mailcap file for attachments; then those of $MAILCAPS, or the usual ones",
+     .more = "The usual ones are ~/.mailcap and /etc/mailcap; $MAILCAPS has paths with : between them."},
     {.name = "gpg", .type = OPT_COMMAND, GLOBAL(gpg), .def = "gpg", .help = "Program for OpenPGP"},
     /* ---- the screen ---- */
     {.name = "theme",
@@ -719,8 +721,8 @@ const struct option conf_options[] = {
      GLOBAL(server_search),
      .def = "ask",
      .choices = "off ask auto",
-     .help = "May IMAP servers be asked for what a search does not find here?",
-     .more = "ask: by the command server-search alone. auto: with each search that is entered, too, for accounts that "
+     .help = "When IMAP servers are asked for what a search does not find here",
+     .more = "ask: by the command server-search. auto: also with each search that is entered, for accounts that "
              "are online. "
              "off: never."},
     {.name = "server-fuzzy",

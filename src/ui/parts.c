@@ -544,22 +544,33 @@ static bool entry(struct str line, struct str type, struct viewer_choice *choice
     return true;
 }
 
+/* Takes the first entry of the file that fits; a file that cannot be read has none. */
+static void mailcap_file(const char *name, struct str type, struct viewer_choice *choice)
+{
+    struct buf text = BUF_INIT(1u << 20);
+    struct err err = ERR_INIT;
+    char *path = path_expand_home(name);
+    if (path[0] && fs_read(path, text.max, &text, &err)) {
+        struct str rest = buf_str(&text), line;
+        while (!choice->command && str_split(&rest, '\n', &line))
+            if (line.n && line.p[0] != '#')
+                entry(str_trim(line), type, choice);
+    }
+    free(path);
+    buf_fini(&text);
+}
+
+/* The option's file, then those of $MAILCAPS, with ":" between (RFC 1524), or the usual ones. */
 static struct viewer_choice viewer_for(struct ui *ui, struct str type)
 {
-    const char *const files[] = {ui->conf->mailcap, "~/.mailcap", "/etc/mailcap"};
+    const char *files = getenv("MAILCAPS");
+    struct str rest = str_z(files && *files ? files : "~/.mailcap:/etc/mailcap"), name;
     struct viewer_choice choice = {0};
-    for (size_t i = 0; i < COUNT(files) && !choice.command; i++) {
-        struct buf text = BUF_INIT(1u << 20);
-        struct err err = ERR_INIT;
-        char *path = path_expand_home(files[i]);
-        if (path[0] && fs_read(path, text.max, &text, &err)) {
-            struct str rest = buf_str(&text), line;
-            while (!choice.command && str_split(&rest, '\n', &line))
-                if (line.n && line.p[0] != '#')
-                    entry(str_trim(line), type, &choice);
-        }
+    mailcap_file(ui->conf->mailcap, type, &choice);
+    while (!choice.command && str_split(&rest, ':', &name)) {
+        char *path = mem_dup_n(name.p, name.n);
+        mailcap_file(path, type, &choice);
         free(path);
-        buf_fini(&text);
     }
     if (!choice.command && (str_case_starts(type, STR("text/")) || str_case_starts(type, STR("message/")))) {
         const char *pager = getenv("PAGER");

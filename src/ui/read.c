@@ -597,15 +597,21 @@ bool ui_spawn(const char *const *argv)
     return pid > 0 && waitpid(pid, &status, 0) == pid;
 }
 
-/* The option's words and then the target: an argv, no shell; the target begins with its scheme, so it is no option. */
+/* The words of the option, else of the first command in $BROWSER, and then the target: an argv, no shell; the target
+ * begins with its scheme, so it is no option. */
 static void start_browser(struct ui *ui, const char *url)
 {
-    struct str rest = str_z(ui->conf->browser[0] ? ui->conf->browser : "xdg-open");
+    const char *usual = getenv("BROWSER");
+    struct str rest = str_z(ui->conf->browser), names = str_z(usual);
+    if (!rest.n && str_split(&names, ':', &rest))
+        rest = str_trim(rest);
+    if (!rest.n)
+        rest = STR("xdg-open");
     struct line line;
     struct err err = ERR_INIT;
     unsigned number = 1;
     if (line_next(&rest, "browser", &number, &line, &err) != 1) {
-        ui_note(ui, NOTE_ERROR, "the option browser names no program");
+        ui_note(ui, NOTE_ERROR, "option browser, or $BROWSER, names no program");
         return;
     }
     const char **argv = mem_array(line.n + 2, sizeof *argv);

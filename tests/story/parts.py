@@ -109,9 +109,9 @@ def test_names_of_parts_that_have_none():
         mailcap = os.path.join(root, "mailcap")
         with open(mailcap, "w") as f:
             f.write("application/x-nobody; nosuchviewer %s; needsterminal\n")
-        bob = User(os.path.join(root, "bob"), server, lines="set mailcap %s\nset download-dir %s\n" % (mailcap, out))
+        bob = User(os.path.join(root, "bob"), server, lines="set download-dir %s\n" % out)
         server.deliver("bob", HTML)
-        term = bob.start(cols=110)
+        term = bob.start(cols=110, env={"MAILCAPS": os.path.join(root, "none") + ":" + mailcap})
         try:
             term.wait("a page")
             term.keys("Home", "v")

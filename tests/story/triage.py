@@ -258,9 +258,8 @@ def test_list_menu():
         with open(browser, "w") as f:
             f.write("#!/bin/sh\nprintf '%%s\\n' \"$1\" > %s\n" % opened)
         os.chmod(browser, 0o755)
-        with user.at_screen(cols=120) as term:
+        with user.at_screen(cols=120, env={"BROWSER": browser + ":lynx"}) as term:
             term.wait("from the list")
-            term.command("set browser %s" % browser)
             term.keys("M-L")
             screen = term.wait("unsubscribe on the web")
             assert "file:" not in screen and "talk@example.org" in screen and "by one click" in screen, screen
@@ -269,7 +268,14 @@ def test_list_menu():
             term.wait("https://lists.example.org/talk")
             assert not os.path.exists(opened)
             term.keys("y")
-            eventually("the browser is started", lambda: os.path.exists(opened) and open(opened).read() == "https://lists.example.org/talk\n")
+            eventually("the first of $BROWSER is started", lambda: os.path.exists(opened) and open(opened).read() == "https://lists.example.org/talk\n")
+            term.command("set browser '%s --new'" % browser)
+            term.keys("M-L")
+            term.wait("unsubscribe on the web")
+            term.keys("a")
+            term.wait("Open this?")
+            term.keys("y")
+            eventually("the option comes before it", lambda: open(opened).read() == "--new\n")
             term.keys("M-L")
             term.wait("unsubscribe by mail")
             term.keys("u")
