@@ -80,6 +80,8 @@ struct cards {
 struct folder {
     char *path;
     struct timespec time; /* when it was read last */
+    dev_t dev;
+    ino_t ino;
 };
 struct shelf {
     struct folder folders[1 + BOOK_FOLDERS_MAX]; /* itself, and those below it */
@@ -365,8 +367,10 @@ static void open_file(struct book *b, struct shelf *s, const char *path)
     if (s->fd >= 0 && (fstat(s->fd, &st) != 0 || !S_ISREG(st.st_mode))) {
         close(s->fd);
         s->fd = -1;
+        errno = 0;
     }
-    b->unread += s->fd < 0;
+    /* one that was renamed meanwhile changed its folder, which is read again then */
+    b->unread += s->fd < 0 && !(errno == ENOENT && s->dir != NULL);
 }
 
 /* The time is taken first, so that what comes while it is read is seen the next time. */
@@ -375,10 +379,15 @@ static void open_folder(struct book *b, struct shelf *s)
     struct folder *f = &s->folders[s->at];
     struct stat st;
     if (stat(f->path, &st) != 0) {
-        b->unread++;
+        b->unread += s->at == 0 || errno != ENOENT;
         return;
     }
     f->time = st.st_mtim;
+    f->dev = st.st_dev;
+    f->ino = st.st_ino;
+    for (size_t i = 0; i < s->at; i++)
+        if (s->folders[i].dev == f->dev && s->folders[i].ino == f->ino) /* a link led there again */
+            return;
     if (s->at == 0 && S_ISREG(st.st_mode))
         open_file(b, s, f->path);
     else
@@ -396,7 +405,7 @@ static void take_dirent(struct book *b, struct shelf *s, const struct dirent *d)
 {
     size_t n = strlen(d->d_name);
     bool card = n > 4 && strcasecmp(d->d_name + n - 4, ".vcf") == 0;
-    if (d->d_name[0] == '.' || (!card && (s->at > 0 || s->nfolders == COUNT(s->folders) || d->d_type == DT_REG)))
+    if (d->d_name[0] == '.' || (!card && (s->nfolders == COUNT(s->folders) || d->d_type == DT_REG)))
         return;
     char *path = path_join(s->folders[s->at].path, d->d_name);
     if (card)

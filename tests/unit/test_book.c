@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include <fcntl.h>
+#include <ftw.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -85,6 +86,12 @@ static void test_book(void **state)
     book_free(&b);
 }
 
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *at)
+{
+    (void)st, (void)type, (void)at;
+    return remove(path);
+}
+
 /* A directory of such directories, as vdirsyncer keeps it, and one file of many cards with their photos: read in small
  * pieces, found by each word, whatever its case and accents. */
 static void test_layouts(void **state)
@@ -143,6 +150,64 @@ static void test_layouts(void **state)
     buf_fini(&text);
 }
 
+/* As servers keep them: collections within collections, each card a file of its own, links that lead round; and another
+ * program at work in them meanwhile. */
+static void test_nested(void **state)
+{
+    (void)state;
+    enum { CARDS = 10000 };
+    struct err err = ERR_INIT;
+    char top[100], deep[300], path[400], to[400];
+    snprintf(top, sizeof top, "%s/collection-root", dir);
+    snprintf(deep, sizeof deep, "%s", top);
+    static const char *const below[] = {"", "/alice", "/b5f1", "/more", "/and", "/on"};
+    for (size_t i = 0; i < COUNT(below); i++) {
+        snprintf(deep + strlen(deep), sizeof deep - strlen(deep), "%s", below[i]);
+        assert_true(fs_mkdir_private(deep, &err));
+    }
+    snprintf(path, sizeof path, "%s/round", deep);
+    assert_int_equal(symlink(top, path), 0);
+    for (unsigned i = 0; i < CARDS; i++) {
+        struct buf card = BUF_INIT(400);
+        snprintf(to, sizeof to, "%s/%u.vcf", deep, i);
+        buf_addf(&card, "BEGIN:VCARD\r\nFN:Nested N%u\r\nEMAIL:n%u@deep.example\r\nEND:VCARD\r\n", i, i);
+        FILE *f = fopen(to, "w");
+        assert_true(f && fwrite(card.p, 1, card.n, f) == card.n && fclose(f) == 0);
+        buf_fini(&card);
+    }
+    struct book *b = book_new(top);
+    for (unsigned i = 0; i < 20; i++) /* some of it is read */
+        assert_true(book_step(b, 65536));
+    for (unsigned i = 0; i < CARDS; i += 2) { /* each gets another name, and the last card another address */
+        snprintf(path, sizeof path, "%s/%u.vcf", deep, i);
+        snprintf(to, sizeof to, "%s/%u-new.vcf", deep, i);
+        assert_int_equal(rename(path, to), 0);
+    }
+    snprintf(to, sizeof to, "%s/%u.vcf", deep, CARDS - 1);
+    snprintf(path, sizeof path, "%s/.tmp.vcf", deep);
+    assert_true(
+        fs_write_atomic(path, 0600, STR("BEGIN:VCARD\r\nFN:Last\r\nEMAIL:l@deep.example\r\nEND:VCARD\r\n"), &err) &&
+        rename(path, to) == 0);
+    for (unsigned i = 0; i < 2; i++) /* what came meanwhile is seen the next time */
+        while (book_step(b, 65536))
+            continue;
+    assert_false(book_step(b, 65536));
+    assert_int_equal(book_unread(b), 0);
+    static const unsigned some[] = {0, 1, 4998, 4999, CARDS - 3, CARDS - 2};
+    for (size_t i = 0; i < COUNT(some); i++) {
+        char want[100], words[40];
+        snprintf(words, sizeof words, "nested n%u", some[i]);
+        snprintf(want, sizeof want, "Nested N%u <n%u@deep.example>;", some[i], some[i]);
+        assert_non_null(strstr(found(b, words), want));
+    }
+    assert_string_equal(found(b, "nested n9999"), "");
+    assert_string_equal(found(b, "l@deep"), "Last <l@deep.example>;");
+    book_free(&b);
+    char *argv = path_join(dir, "collection-root");
+    assert_int_equal(nftw(argv, remove_one, 16, FTW_DEPTH | FTW_PHYS), 0);
+    free(argv);
+}
+
 static void test_order(void **state)
 {
     (void)state;
@@ -192,7 +257,8 @@ static void test_query(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_book), cmocka_unit_test(test_layouts),
-                                       cmocka_unit_test(test_order), cmocka_unit_test(test_query)};
+                                       cmocka_unit_test(test_nested), cmocka_unit_test(test_order),
+                                       cmocka_unit_test(test_query)};
     if (!mkdtemp(dir))
         return 1;
     int status = cmocka_run_group_tests(tests, NULL, NULL);
