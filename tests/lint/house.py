@@ -21,7 +21,7 @@ BELOW = {
     "maildir": ("base", "mail"),
     "store": ("base", "conf", "ipc", "mail", "sync"),
     "net": ("base", "conf", "mail"),
-    "sync": ("base", "conf", "ipc", "mail", "store"),
+    "sync": ("base", "ipc", "mail"),
     "mime": ("base", "mail"),
     "client": ("base", "conf", "ipc", "mail"),
     "spawn": ("base", "conf", "ipc"),
