@@ -105,7 +105,7 @@ static void check_index(struct doctor *d)
 static void check_programs(struct doctor *d)
 {
     static const enum role roles[] = {ROLE_STORE, ROLE_SPAWN,  ROLE_FETCH,   ROLE_INDEX, ROLE_SEND,
-                                      ROLE_VIEW,  ROLE_SEARCH, ROLE_ARCHIVE, ROLE_SIEVE};
+                                      ROLE_VIEW,  ROLE_SEARCH, ROLE_ARCHIVE, ROLE_SIEVE, ROLE_OWN};
     char *dir = role_dir();
     size_t found = 0;
     for (size_t i = 0; i < COUNT(roles); i++) {

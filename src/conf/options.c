@@ -398,11 +398,14 @@ const struct option conf_options[] = {
      .type = OPT_PATH,
      GLOBAL(index_database),
      .def = "",
-     .help = "Your own notmuch database, searched too",
+     .help = "Your own notmuch database, searched and kept in step",
      .more =
          "Its directory, or the configuration file of notmuch that names it. Searches without an account find what is "
-         "in either, once; what search.exclude_tags names stays out of its part. Mail that no account has is opened "
-         "from its file, and nothing is done to it."},
+         "in either, once; what search.exclude_tags names stays out of its part. Mail of Maildir and POP3 accounts "
+         "below its root is added, moved and removed there as notmuch new does it (new.tags, new.ignore, "
+         "maildir.synchronize_flags), but no hook of notmuch runs; tags that are changed in one are changed in the "
+         "other, and those of mail that is there already stay. It is never upgraded. Mail that no account has is "
+         "opened from its file, and nothing is done to it."},
     {.name = "download-dir",
      .type = OPT_PATH,
      GLOBAL(download_dir),

@@ -126,33 +126,13 @@ static bool exists(const char *dir)
 
 /* ---- What else may be in the way ---- */
 
-/* Does another program write it? libnotmuch would wait for that without end, and deaf. Xapian's lock is that of an open
- * file description where the system has those. */
-static bool locked(const char *dir)
-{
-    char *xapian = path_join(dir, "xapian"), *path = path_join(xapian, "flintlock");
-    int fd = open(path, O_RDWR | O_CLOEXEC);
-    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_len = 1};
-#ifdef F_OFD_GETLK
-    int asks = F_OFD_GETLK;
-#else
-    int asks = F_GETLK;
-#endif
-    bool is = fd >= 0 && fcntl(fd, asks, &lock) == 0 && lock.l_type != F_UNLCK;
-    if (fd >= 0)
-        close(fd);
-    free(xapian);
-    free(path);
-    return is;
-}
-
 /* False when the store has ended meanwhile. */
 static bool wait_unlocked(struct index *ix)
 {
     int64_t since = clock_mono_ms();
     struct pollfd end = {.fd = IPC_CHANNEL_FD, .events = 0};
     bool said = false;
-    while (locked(place(ix))) {
+    while (index_locked(place(ix))) {
         if (!said && clock_mono_ms() - since > LOCK_SAY_MS) {
             index_say(ix, ERR_NONE, "the search index waits: another program writes it (a notmuch command?)");
             said = true;

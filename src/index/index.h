@@ -79,6 +79,10 @@ bool index_lost(struct index *, struct err *);
 /* The configuration that index and search share; caller owns. */
 char *index_config_text(const char *dir, const char *mail);
 
+/* ---- lock.c ---- */
+/* Does another program write the database in this directory? A wait for it can be ended, one of libnotmuch cannot. */
+bool index_locked(const char *dir);
+
 /* ---- look.c: what other programs did to tags ---- */
 bool tag_automatic(const char *tag);                   /* libnotmuch sets it, by what it sees in the file */
 void tags_words(notmuch_message_t *, struct buf *out); /* the others, as words (mail/tag.h) */
@@ -87,8 +91,10 @@ void tags_words(notmuch_message_t *, struct buf *out); /* the others, as words (
 bool index_look(struct index *, struct err *);
 /* Before the database is closed: what is in it is known, but for what the store may not have heard yet. */
 void index_looked(struct index *);
-typedef bool look_fn(struct index *, notmuch_message_t *, struct err *);
-bool look_since(struct index *, notmuch_database_t *, unsigned long since, look_fn *, struct err *);
+typedef bool look_fn(void *arg, notmuch_message_t *, struct err *);
+/* Calls fn for each message that was changed after that revision; the channel is drained between. ERR_INDEX: what was
+ * read moved on, and not all were seen. */
+bool look_since(struct chan *store, notmuch_database_t *, unsigned long since, look_fn *, void *arg, struct err *);
 
 /* ---- job.c ---- */
 /* Does one INDEX_ message (not COMMIT): INDEX_FAILED is sent for what fails alone. False with *err where the program

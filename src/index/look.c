@@ -26,52 +26,54 @@ void tags_words(notmuch_message_t *m, struct buf *out)
 }
 
 /* The revision up to which all is known. False where that was never said of this database. */
-static bool looked(notmuch_database_t *db, const char *key, unsigned long *revision_r)
+static bool looked(notmuch_database_t *db, unsigned long *revision_r)
 {
     char *value = NULL;
     const char *uuid;
     unsigned long now = notmuch_database_get_revision(db, &uuid);
     size_t n = strlen(uuid);
     uint64_t was = 0;
-    bool known = notmuch_database_get_config(db, key, &value) == NOTMUCH_STATUS_SUCCESS && value != NULL &&
+    bool known = notmuch_database_get_config(db, LOOKED_KEY, &value) == NOTMUCH_STATUS_SUCCESS && value != NULL &&
                  strncmp(value, uuid, n) == 0 && value[n] == ' ' && str_u64(str_z(value + n + 1), &was) && was <= now;
     free(value);
     *revision_r = known ? (unsigned long)was : now;
     return known;
 }
 
-bool look_since(struct index *ix, notmuch_database_t *db, unsigned long since, look_fn *fn, struct err *err)
+bool look_since(struct chan *store, notmuch_database_t *db, unsigned long since, look_fn *fn, void *arg,
+                struct err *err)
 {
     char text[64];
-    unsigned sent = 0;
+    unsigned seen = 0, all = 0;
     notmuch_messages_t *ms = NULL;
     snprintf(text, sizeof text, "lastmod:%lu..", since + 1);
     notmuch_query_t *q = notmuch_query_create(db, text);
     if (q == NULL)
-        return true;
+        return err_set(err, ERR_INDEX, "a query cannot be made");
     notmuch_query_set_sort(q, NOTMUCH_SORT_UNSORTED);
     notmuch_query_set_omit_excluded(q, NOTMUCH_EXCLUDE_FALSE);
-    bool ok = true;
-    if (notmuch_query_search_messages(q, &ms) != NOTMUCH_STATUS_SUCCESS)
-        ms = NULL; /* the next job finds out what it is */
-    for (; ok && ms != NULL && notmuch_messages_valid(ms); notmuch_messages_move_to_next(ms)) {
+    bool ok = notmuch_query_count_messages(q, &all) == NOTMUCH_STATUS_SUCCESS &&
+              notmuch_query_search_messages(q, &ms) == NOTMUCH_STATUS_SUCCESS;
+    bool read = ok;
+    for (; ok && notmuch_messages_valid(ms); notmuch_messages_move_to_next(ms)) {
         notmuch_message_t *m = notmuch_messages_get(ms);
         if (m == NULL)
             break;
-        ok = fn(ix, m, err) && (++sent % DRAIN_AT != 0 || chan_drain(ix->store, clock_mono_ms() + 60000, err));
+        ok = fn(arg, m, err) && (++seen % DRAIN_AT != 0 || chan_drain(store, clock_mono_ms() + 60000, err));
         notmuch_message_destroy(m);
     }
     notmuch_query_destroy(q);
-    return ok && SEND(ix->store, -1, err, INDEX_TAGGED, .whole = 1);
+    /* libnotmuch shows a list that cannot be read on as its end */
+    return read && (!ok || seen >= all) ? ok : err_set(err, ERR_INDEX, "the database moved on while it was read");
 }
 
-static bool tell_tags(struct index *ix, notmuch_message_t *m, struct err *err)
+static bool tell_tags(void *arg, notmuch_message_t *m, struct err *err)
 {
+    struct index *ix = arg;
     struct buf words = BUF_INIT(16384);
     const char *id = notmuch_message_get_message_id(m);
     tags_words(m, &words);
-    bool ok =
-        words.full || SEND(ix->store, -1, err, INDEX_TAGGED, .whole = 1, .msgid = str_z(id), .tags = buf_str(&words));
+    bool ok = words.full || SEND(ix->store, -1, err, INDEX_TAGGED, .msgid = str_z(id), .tags = buf_str(&words));
     buf_fini(&words);
     return ok;
 }
@@ -80,10 +82,15 @@ bool index_look(struct index *ix, struct err *err)
 {
     unsigned long since;
     const char *uuid;
-    if (ix->beside || !looked(ix->db, LOOKED_KEY, &since) || since == notmuch_database_get_revision(ix->db, &uuid))
+    struct err why = ERR_INIT;
+    if (ix->beside || !looked(ix->db, &since) || since == notmuch_database_get_revision(ix->db, &uuid))
         return true;
     ix->unheard = true;
-    return look_since(ix, ix->db, since, tell_tags, err);
+    if (!look_since(ix->store, ix->db, since, tell_tags, ix, &why) && why.kind != ERR_INDEX) {
+        *err = why; /* of a database that cannot be read the next job finds out what it is */
+        return false;
+    }
+    return SEND(ix->store, -1, err, INDEX_TAGGED, .msgid = STR(""));
 }
 
 void index_looked(struct index *ix)
@@ -92,7 +99,7 @@ void index_looked(struct index *ix)
     const char *uuid;
     unsigned long now = notmuch_database_get_revision(ix->db, &uuid);
     char value[128];
-    if (ix->unheard || (looked(ix->db, LOOKED_KEY, &was) && was == now))
+    if (ix->unheard || (looked(ix->db, &was) && was == now))
         return;
     snprintf(value, sizeof value, "%s %lu", uuid, now);
     notmuch_database_set_config(ix->db, LOOKED_KEY, value);

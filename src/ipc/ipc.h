@@ -26,6 +26,7 @@ enum role {
     ROLE_ARCHIVE,
     ROLE_POST,
     ROLE_SIEVE,
+    ROLE_OWN,
     ROLE_COUNT
 };
 enum sieve_verb {

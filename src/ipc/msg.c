@@ -65,6 +65,7 @@ static void visit_i64(struct visit *v, const char *name, int64_t *value)
 #define R BIT(ROLE_ARCHIVE)
 #define W BIT(ROLE_POST)
 #define M BIT(ROLE_SIEVE)
+#define N BIT(ROLE_OWN)
 #define FD true
 #define NOFD false
 static const struct row {
@@ -89,6 +90,7 @@ static const struct row {
 #undef R
 #undef W
 #undef M
+#undef N
 #undef FD
 #undef NOFD
 

@@ -19,6 +19,7 @@ static const char *const role_names[ROLE_COUNT] = {
     [ROLE_UI] = "ui",       [ROLE_STORE] = "store",     [ROLE_SPAWN] = "spawn", [ROLE_FETCH] = "fetch",
     [ROLE_INDEX] = "index", [ROLE_SEND] = "send",       [ROLE_VIEW] = "view",   [ROLE_SEARCH] = "search",
     [ROLE_OAUTH] = "oauth", [ROLE_ARCHIVE] = "archive", [ROLE_POST] = "post",   [ROLE_SIEVE] = "sieve",
+    [ROLE_OWN] = "own",
 };
 
 const char *role_name(enum role role)

@@ -159,6 +159,7 @@ static const unsigned role_groups[ROLE_COUNT] = {
     [ROLE_STORE] = G_BASE | G_READ | G_WRITE | G_ACCEPT | G_WATCH,
     [ROLE_FETCH] = G_BASE | G_READ | G_WRITE | G_NET | G_FORK | G_WATCH,
     [ROLE_INDEX] = G_BASE | G_READ | G_WRITE,
+    [ROLE_OWN] = G_BASE | G_READ | G_WRITE,
     [ROLE_SIEVE] = G_BASE | G_READ | G_NET | G_FORK,
     [ROLE_SEND] = G_BASE | G_READ | G_NET | G_FORK,
     [ROLE_VIEW] = G_BASE | G_READ,

@@ -1,5 +1,5 @@
 /* The program: search -c FILE --store ROOT. */
-#include "search/own.h"
+#include "search/search.h"
 
 #include <poll.h>
 #include <unistd.h>
@@ -32,7 +32,7 @@ static bool prepare(struct search *s, int argc, char **argv, struct err *err)
         conf_query_headers(conf, &fields);
         s->fields = buf_take(&fields, NULL);
         if (conf->index_database[0] != '\0')
-            s->own = path_expand_home(conf->index_database);
+            s->own.given = path_expand_home(conf->index_database);
         s->naccounts = conf->naccounts;
         s->accounts = mem_array(s->naccounts + 1, sizeof *s->accounts);
         s->readers = mem_array(s->naccounts + 1, sizeof(struct reader *));
@@ -99,8 +99,10 @@ int main(int argc, char **argv)
     log_open("search", LOG_WARN);
     bool ok = prepare(&s, argc, argv, &err);
     struct sandbox box = {.role = ROLE_SEARCH, .read_paths = {s.index, s.state, NULL}, .memory_max = MEMORY_MAX};
-    if (ok)
-        own_paths(&s, &box);
+    struct err unread = ERR_INIT;
+    if (ok && !own_find(&s.own, &unread))
+        log_msg(LOG_WARN, "%s", unread.text);
+    own_paths(&s.own, box.read_paths, COUNT(box.read_paths));
     ok = ok && sandbox_enter(&box, report, &err);
     if (ok) {
         s.client = chan_new(IPC_CHANNEL_FD, ROLE_SEARCH, ROLE_UI);
@@ -117,10 +119,7 @@ int main(int argc, char **argv)
     }
     free(s.accounts);
     free(s.readers);
-    free(s.own);
-    free(s.own_dir);
-    for (size_t i = 0; i < COUNT(s.own_config); i++)
-        free(s.own_config[i]);
+    own_free(&s.own);
     free(s.index);
     free(s.config);
     free(s.fields);

@@ -1,5 +1,5 @@
 /* Running a query: the notmuch side. */
-#include "search/own.h"
+#include "search/search.h"
 
 #include "mail/mail.h"
 #include "mail/tag.h"
@@ -33,6 +33,7 @@ struct run {
     struct ranking *ranking; /* hits that wait to be sent in their order */
     bool hides[COUNT(hidden)];
     struct err own_err; /* why the user's own is left out */
+    bool own_rules;     /* what the user's own has is found as it says: its tags are those that notmuch shows */
     struct msg *next;
     uint32_t hits;
     bool gone; /* the channel */
@@ -458,12 +459,12 @@ static bool is_hidden(const struct run *r, notmuch_message_t *m)
     return is;
 }
 
-/* A message of the user's own database as ours knows it, NULL where it does not. */
-static notmuch_message_t *twin_of(const struct run *r, notmuch_message_t *m)
+/* A message of one database as the other knows it, NULL where it does not. */
+static notmuch_message_t *known_to(notmuch_database_t *db, notmuch_message_t *m)
 {
     notmuch_message_t *twin = NULL;
-    if (r->ours.db == NULL ||
-        notmuch_database_find_message(r->ours.db, notmuch_message_get_message_id(m), &twin) != NOTMUCH_STATUS_SUCCESS)
+    if (db == NULL ||
+        notmuch_database_find_message(db, notmuch_message_get_message_id(m), &twin) != NOTMUCH_STATUS_SUCCESS)
         return NULL;
     const char *file = twin != NULL ? notmuch_message_get_filename(twin) : NULL;
     if (twin != NULL && (file == NULL || file[0] == '\0')) {
@@ -473,10 +474,33 @@ static notmuch_message_t *twin_of(const struct run *r, notmuch_message_t *m)
     return twin;
 }
 
+/* Where ours alone knows what is asked for (places, accounts), it alone says what is found. */
+static bool ours_knows(const struct search *s, const char *text)
+{
+    static const char *const fields[] = {"path:", "folder:", "property:", "(path ", "(folder ", "(property "};
+    bool is = false;
+    for (size_t i = 0; !is && i < COUNT(fields); i++)
+        is = strstr(text, fields[i]) != NULL;
+    for (size_t i = 0; !is && i < s->naccounts; i++)
+        is = strstr(text, s->accounts[i]) != NULL;
+    return is;
+}
+
+/* A hit of ours that is given, or not, as the user's own has it. */
+static bool left_to_own(const struct run *r, notmuch_message_t *m)
+{
+    notmuch_message_t *twin = r->own_rules ? known_to(r->own.db, m) : NULL;
+    if (twin != NULL)
+        notmuch_message_destroy(twin);
+    return twin != NULL;
+}
+
 /* Is it given? Once, and not what is in the trash here: *twin_r is what stands for it, to be destroyed. */
 static bool wanted(struct run *r, const struct side *side, notmuch_message_t **twin_r)
 {
-    *twin_r = side == &r->own ? twin_of(r, side->first) : NULL;
+    *twin_r = side == &r->own ? known_to(r->ours.db, side->first) : NULL;
+    if (side == &r->ours && left_to_own(r, side->first))
+        return false;
     return (*twin_r == NULL || !is_hidden(r, *twin_r)) &&
            (r->own.db == NULL || str_set_add(&r->seen, str_z(notmuch_message_get_message_id(side->first)), NULL));
 }
@@ -538,7 +562,7 @@ static bool send_ranked(struct run *r, uint32_t limit, uint32_t skip, bool *canc
         if (notmuch_database_find_message(k->list[i].side->db, k->list[i].id, &m) != NOTMUCH_STATUS_SUCCESS ||
             m == NULL)
             continue;
-        twin = k->list[i].side == &r->own ? twin_of(r, m) : NULL;
+        twin = k->list[i].side == &r->own ? known_to(r->ours.db, m) : NULL;
         ok = send_hit(r, m, twin, err);
         if (twin != NULL)
             notmuch_message_destroy(twin);
@@ -638,7 +662,7 @@ static bool each_id(struct run *r, struct side *side, void (*fn)(struct run *, n
 /* Those of the user's own that ours has too are looked for among ours. */
 static void count_own(struct run *r, notmuch_message_t *m, uint32_t *n)
 {
-    notmuch_message_t *twin = twin_of(r, m);
+    notmuch_message_t *twin = known_to(r->ours.db, m);
     if (twin != NULL && !is_hidden(r, twin))
         str_set_add(&r->seen, str_z(notmuch_message_get_message_id(m)), NULL);
     *n += twin == NULL || !is_hidden(r, twin);
@@ -646,9 +670,10 @@ static void count_own(struct run *r, notmuch_message_t *m, uint32_t *n)
         notmuch_message_destroy(twin);
 }
 
+/* Of ours, what is counted as the user's own, or is not there at all. */
 static void count_both(struct run *r, notmuch_message_t *m, uint32_t *n)
 {
-    *n += str_set_has(&r->seen, str_z(notmuch_message_get_message_id(m)));
+    *n += str_set_has(&r->seen, str_z(notmuch_message_get_message_id(m))) || left_to_own(r, m);
 }
 
 static void count_files(struct run *r, notmuch_message_t *m, uint32_t *n)
@@ -680,7 +705,8 @@ static bool count_hits(struct run *r, uint32_t *count_r, bool *canceled_r, struc
     bool ok = r->ours.db == NULL || count_side(r, &r->ours, &ours, err);
     str_set_free(&r->seen);
     ok = ok && (r->own.db == NULL || each_id(r, &r->own, count_own, &own, canceled_r, err));
-    ok = ok && (r->seen.n == 0 || *canceled_r || ours == 0 || each_id(r, &r->ours, count_both, &both, canceled_r, err));
+    ok = ok && ((r->seen.n == 0 && !r->own_rules) || *canceled_r || ours == 0 ||
+                each_id(r, &r->ours, count_both, &both, canceled_r, err));
     *count_r = ours + own - both;
     return ok;
 }
@@ -746,14 +772,14 @@ static notmuch_database_t *open_building(const struct run *r)
 /* The user's own database knows neither accounts nor local ids. */
 static bool asks_own(const struct run *r)
 {
-    return r->s->own != NULL && r->m->account.n == 0 && r->m->msgs.n == 0;
+    return r->s->own.given != NULL && r->m->account.n == 0 && r->m->msgs.n == 0;
 }
 
-static bool open_both(struct run *r, struct err *err)
+static bool open_both(struct run *r, const char *text, struct err *err)
 {
     r->own_err = ERR_INIT;
     r->own.db = open_building(r);
-    if (asks_own(r) && !own_open(r->s, &r->own.db, &r->own_err))
+    if (asks_own(r) && !own_open(&r->s->own, NOTMUCH_DATABASE_MODE_READ_ONLY, &r->own.db, &r->own_err))
         log_msg(LOG_WARN, "%s", r->own_err.text);
     if (!open_index(r, err)) {
         if (r->own.db == NULL)
@@ -762,13 +788,14 @@ static bool open_both(struct run *r, struct err *err)
         *err = ERR_INIT;
     }
     r->ours.db = r->db;
+    r->own_rules = asks_own(r) && r->own.db != NULL && r->ours.db != NULL && !ours_knows(r->s, text);
     return true;
 }
 
 static bool ask(struct run *r, const char *text, uint32_t *count_r, bool *canceled_r, struct err *err)
 {
     struct side *const sides[] = {&r->own, &r->ours}; /* what is being built is newer */
-    if (!open_both(r, err))
+    if (!open_both(r, text, err))
         return false;
     only_free(r);
     bool ok = true;

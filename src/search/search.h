@@ -7,6 +7,7 @@
 
 #include "conf/conf.h"
 #include "ipc/ipc.h"
+#include "own/own.h"
 #include "query/query.h"
 #include "store/read.h"
 
@@ -18,8 +19,7 @@ struct search {
     struct reader **readers; /* one per account, NULL until needed */
     size_t naccounts;
     struct chan *client;
-    char *own, *own_dir; /* option index-database as it is written, and where the database is; NULL: none */
-    char *own_config[3]; /* where notmuch looks for its configuration */
+    struct own own; /* the user's own database, beside ours */
 };
 /* The account's reader, opened when first asked for; NULL (logged) where it cannot be. */
 struct reader *search_reader(struct search *, size_t account);

@@ -154,7 +154,7 @@ void child_start(struct spawn *s, enum role role, struct str account, uint64_t t
     struct child *c = child_add(s, role, needs_account ? account : STR(""), tag);
     const char *refused = NULL;
     c->searches = searches && role == ROLE_FETCH;
-    if (!needs_account && role != ROLE_INDEX && role != ROLE_SEARCH)
+    if (!needs_account && role != ROLE_INDEX && role != ROLE_OWN && role != ROLE_SEARCH)
         refused = "no program that may be asked for";
     else if (needs_account && !account_known(s, account))
         refused = "no such account";

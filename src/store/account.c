@@ -564,8 +564,10 @@ static void tell_changes(struct acct *a)
             acct_tell(a, NULL);
         }
     }
-    if (any)
+    if (any) {
         indexing_pump(a->srv->indexing);
+        own_pump(a->srv->own);
+    }
     rules_pump(a->srv->rules);
 }
 

@@ -89,6 +89,7 @@ struct acct {
     uint64_t tag;     /* of START; 0 not asked for */
     uint64_t alerted; /* hash of the server's last alert */
     bool ready, violated;
+    bool own_asked, own_in; /* own.c: the user's own notmuch database was asked; the mail is below its root */
     unsigned crashes;
     struct watch *restart;
     /* the line */

@@ -29,7 +29,7 @@ struct db;
 
 /* ---- Opening ------------------------------------------------------------------------------------ */
 /* What WELCOME announces; a reader refuses another. */
-#define DB_SCHEMA 9
+#define DB_SCHEMA 10
 enum db_opened {
     DB_NEW = 1,           /* keep.db was not there: a new account */
     DB_CACHE_NEW = 2,     /* cache.db is empty: every mailbox must be listed and synchronised */
@@ -689,5 +689,33 @@ bool db_index_reset(struct db *, struct err *); /* the index was lost: everythin
 typedef void db_path_fn(void *arg, struct str path, bool gone);
 bool db_unindex_next(struct db *, int64_t now, unsigned max, db_path_fn *, void *arg, struct err *);
 bool db_unindex_done(struct db *, struct str path, bool gone, struct err *);
+
+/* ---- The user's own notmuch database (db_own.c) --------------------------------------------------- */
+/* What changes of messages that are files waits for it as soon as the private index has it. Of each message the tags
+ * are kept that both have, so that what one of the two lacks or has beside them was changed there. */
+/* The UUID of the database as it is known, "" none, and up to which revision; from here on it is told of changes. */
+bool db_own_known(struct db *, struct buf *uuid, uint64_t *revision_r, struct err *);
+/* The account's mail lies below the root of that database; "": of none. All mail waits for one that was not looked
+ * through yet, and nothing is known of the tags of another one. */
+bool db_own_at(struct db *, struct str uuid, struct err *);
+bool db_own_looked(struct db *, uint64_t revision, struct err *);
+/* Nothing is told any more; when it is again, all of it. */
+bool db_own_unset(struct db *, struct err *);
+/* It says that the messages of the id have these tags, all of them but reserved ones. What was changed there is done
+ * here, as intents outside undo. */
+bool db_own_tags(struct db *, struct str msgid, struct str tags, int64_t now, struct err *);
+struct db_own_job {
+    uint64_t msg, seq;
+    struct str path, words; /* as INDEX_ADD has it; "+x -y" */
+};
+typedef void db_own_fn(void *arg, const struct db_own_job *);
+/* The newest that wait; again until they are done: `words` of a job, or less. */
+bool db_own_next(struct db *, unsigned max, db_own_fn *, void *arg, struct err *);
+bool db_own_done(struct db *, uint64_t msg, uint64_t seq, struct str words, struct err *);
+typedef void db_own_path_fn(void *arg, struct str path);
+bool db_own_gone_next(struct db *, unsigned max, db_own_path_fn *, void *arg, struct err *);
+bool db_own_gone_done(struct db *, struct str path, struct err *);
+/* Does anything wait? Costs nothing. */
+bool db_own_waits(struct db *);
 
 #endif

@@ -22,8 +22,11 @@ void unindex_note(struct db *db, uint64_t msg)
     buf_adds(&path, sql_str(st, 0));
     sqlite3_reset(st);
     q_keep(db, "INSERT OR REPLACE INTO unindex(path,due) VALUES(?,?)", "si", buf_str(&path),
-           -I(clock_wall() + UNINDEX_AFTER)); /* below 0 until the index knows that it is gone */
+           /* below 0 until the index knows that it is gone; the user's own database keeps nothing either */
+           -I(clock_wall() + (db->owns ? 0 : UNINDEX_AFTER)));
     db->has_unindex = true;
+    if (db->owns)
+        own_gone_note(db, buf_str(&path));
     buf_fini(&path);
 }
 
@@ -33,6 +36,7 @@ static void count_one(struct db *db, unsigned istate, int sign)
 {
     db->waits.all += (istate & INDEX_WAITS) != 0 ? sign : 0;
     db->waits.first += (istate & INDEX_FIRST) != 0 ? sign : 0;
+    db->waits.own += (istate & INDEX_WHAT_OWN) != 0 ? sign : 0;
 }
 
 /* index_moved(was, now): 0 where there was no row, or is none. */
@@ -69,6 +73,7 @@ static void count_all(struct db *db)
         return;
     q_one(db, &db->waits.first, "SELECT count(*) FROM msg WHERE (istate & 7) <> 0", "");
     q_one(db, &texts, "SELECT count(*) FROM msg WHERE (istate & 8) <> 0 AND (istate & 7) = 0", "");
+    q_one(db, &db->waits.own, "SELECT count(*) FROM msg WHERE (istate & 32) <> 0", "");
     db->waits.all = db->waits.first + texts;
     db->waits.known = !db->failed;
 }
@@ -96,6 +101,7 @@ bool db_index_pending(struct db *db, struct db_index_waiting *waiting_r, struct 
 struct handed {
     uint64_t seq;
     unsigned what, then; /* then: what the row waits for when that is done */
+    bool owns;
     size_t n;
     char path[];
 };
@@ -166,13 +172,16 @@ static void divide(const struct waiting *w, bool whole, struct db_index_job *job
         text = file && what != INDEX_WHAT_TEXT;
     }
     job->what = of->what = what;
-    of->then = (w->istate & ~(INDEX_WAITS | INDEX_WHAT_LOST)) | lost | (text ? INDEX_WHAT_TEXT : 0u);
+    of->then = (w->istate & ~(INDEX_WAITS | INDEX_WHAT_LOST | INDEX_WHAT_OWN)) | lost | (text ? INDEX_WHAT_TEXT : 0u);
+    /* the user's own database hears of what ours has */
+    if (of->owns && (what & INDEX_FIRST))
+        of->then |= INDEX_WHAT_OWN;
 }
 
 static void hand_out(struct db *db, const struct waiting *w, bool whole, db_index_fn *fn, void *arg)
 {
     struct db_index_job job = {.header = false};
-    struct handed of = {.seq = w->seq};
+    struct handed of = {.seq = w->seq, .owns = db->owns};
     struct buf path = BUF_INIT(2048), was = BUF_INIT(2048), tags = BUF_INIT(12288);
     struct err e = ERR_INIT;
     arena_reset(db->out);
@@ -198,7 +207,7 @@ static void hand_out(struct db *db, const struct waiting *w, bool whole, db_inde
         if (job.what)
             fn(arg, &job);
         else
-            q_run(db, "UPDATE msg SET istate=? WHERE id=?", "ii", I(of.then), I(w->id));
+            q_run(db, "UPDATE msg SET istate=?1 | (istate & 32) WHERE id=?2", "ii", I(of.then), I(w->id));
     }
     buf_fini(&path);
     buf_fini(&was);
@@ -271,8 +280,10 @@ bool db_index_done(struct db *db, const uint64_t *msgs, size_t n, struct err *er
     for (size_t i = 0; i < n && !db->failed; i++) {
         const struct handed *h = imap_get(&db->handed, msgs[i]);
         if (h)
-            q_run(db, "UPDATE msg SET ipath=?1,istate=CASE WHEN iseq=?2 THEN ?3 ELSE istate END WHERE id=?4", "siii",
-                  ((struct str){h->path, h->n}), I(h->seq), I(h->then), I(msgs[i]));
+            q_run(
+                db,
+                "UPDATE msg SET ipath=?1,istate=CASE WHEN iseq=?2 THEN ?3 | (istate & 32) ELSE istate END WHERE id=?4",
+                "siii", ((struct str){h->path, h->n}), I(h->seq), I(h->then), I(msgs[i]));
     }
     return call_leave(db, own, err);
 }
@@ -342,8 +353,6 @@ bool db_unindex_done(struct db *db, struct str path, bool gone, struct err *err)
 
 /* ---- What other programs did to the tags of the index ------------------------------------------- */
 
-#define COPIES_MAX 256
-
 unsigned db_flag_tag(struct str tag)
 {
     for (size_t i = 0; i < COUNT(flag_map); i++)
@@ -357,13 +366,13 @@ unsigned db_flag_tags_all(const struct db_flag_tags *f)
     return f->living > 0 ? f->of_living | (f->of_dead & ~db_flag_tag(STR("unread"))) : f->of_dead;
 }
 
-static size_t rows_of(struct db *db, struct str msgid, uint64_t ids[static COPIES_MAX])
+size_t index_rows(struct db *db, struct str msgid, uint64_t ids[static INDEX_ROWS_MAX])
 {
     uint64_t mh = sql_msgid_hash(&db->q, msgid);
     size_t n = 0;
     sqlite3_stmt *st = mh ? q_ask(db, "SELECT id FROM msg WHERE mh=? AND mh<>0 LIMIT 256", "i", I(mh)) : NULL;
     while (st && q_step(db, st))
-        if (n < COPIES_MAX)
+        if (n < INDEX_ROWS_MAX)
             ids[n++] = sql_u64(st, 0);
     return n;
 }
@@ -378,10 +387,10 @@ static bool row_lives(struct db *db, const struct rowc *r)
 bool db_flag_tags(struct db *db, struct str msgid, struct db_flag_tags *sum, struct err *err)
 {
     bool own;
-    uint64_t ids[COPIES_MAX];
+    uint64_t ids[INDEX_ROWS_MAX];
     if (!call_enter(db, &own, err))
         return false;
-    size_t n = rows_of(db, msgid, ids);
+    size_t n = index_rows(db, msgid, ids);
     for (size_t i = 0; i < n && !db->failed; i++) {
         struct rowc r;
         int64_t istate = 0;
@@ -400,7 +409,7 @@ bool db_flag_tags(struct db *db, struct str msgid, struct db_flag_tags *sum, str
     return call_leave(db, own, err);
 }
 
-static bool listed(struct str words, struct str word)
+bool words_have(struct str words, struct str word)
 {
     struct str w;
     while (str_split(&words, ' ', &w))
@@ -420,11 +429,11 @@ static void tags_differ(struct db *db, uint64_t msg, struct str tags, struct buf
     while (q_step(db, st)) {
         buf_addz(&have, have.n ? " " : "");
         buf_adds(&have, sql_str(st, 0));
-        if (!listed(tags, sql_str(st, 0)))
+        if (!words_have(tags, sql_str(st, 0)))
             buf_addf(words, "%s-%.*s", words->n ? " " : "", STR_FMT(sql_str(st, 0)));
     }
     while (str_split(&rest, ' ', &w))
-        if (tag_is(w) && !tag_reserved(w) && !listed(buf_str(&have), w))
+        if (tag_is(w) && !tag_reserved(w) && !words_have(buf_str(&have), w))
             buf_addf(words, "%s+%.*s", words->n ? " " : "", STR_FMT(w));
     buf_fini(&have);
 }
@@ -433,7 +442,7 @@ bool db_tags_from_index(struct db *db, struct str msgid, struct str tags, unsign
                         struct err *err)
 {
     bool own;
-    uint64_t ids[COPIES_MAX];
+    uint64_t ids[INDEX_ROWS_MAX];
     struct maker m = {.db = db, .now = now};
     uint32_t set = 0, clear = 0;
     if (!call_enter(db, &own, err))
@@ -443,7 +452,7 @@ bool db_tags_from_index(struct db *db, struct str msgid, struct str tags, unsign
         if ((add | drop) & bit)
             *(((add & bit) != 0) == flag_map[i].set ? &set : &clear) |= flag_map[i].flag;
     }
-    size_t n = rows_of(db, msgid, ids);
+    size_t n = index_rows(db, msgid, ids);
     for (size_t i = 0; i < n && !db->failed; i++) {
         struct buf words = BUF_INIT(16384);
         tags_differ(db, ids[i], tags, &words);

@@ -78,6 +78,8 @@ struct rowc {
 
 /* Bits of msg.istate beside enum db_index_what. The masks stand as numbers in the indexes of cache.db. */
 #define INDEX_WHAT_LOST 16u /* its text was not where it was to be read: again when the file has moved */
+#define INDEX_WHAT_OWN 32u  /* the user's own database has not heard of it */
+#define INDEX_ROWS_MAX 256
 #define INDEX_FIRST 7u      /* all but the text */
 #define INDEX_WAITS 15u
 
@@ -148,6 +150,8 @@ struct db {
         int64_t all, first; /* rows that wait for the index; those of them that it lacks more of than the text */
         int64_t own;        /* rows that wait for the user's own database */
     } waits;
+    bool owns;     /* there is one, and the account's mail lies below its root */
+    bool own_gone; /* it has not heard of some path that is gone */
     struct {
         int64_t date;
         uint64_t id;
@@ -237,6 +241,9 @@ bool tag_goes(const struct db *, struct str); /* to the server too */
 bool box_keeps(const struct box *, struct str keyword);
 void tags_wire(const struct db *, const struct box *, struct str words, struct buf *out);
 void tags_told(struct db *, uint64_t msg, struct str did);
+bool words_have(struct str words, struct str word);
+void own_gone_note(struct db *, struct str path); /* a mail was there */
+size_t index_rows(struct db *, struct str msgid, uint64_t ids[static INDEX_ROWS_MAX]); /* all copies of a message */
 void tag_identity(struct db *, uint64_t msg, uint64_t *mh_r, uint64_t *fp_r);
 
 /* A row has just come: marks it for the rules where it is an arrival; where the caller knows that it is, `sure`. A

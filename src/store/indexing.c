@@ -372,14 +372,13 @@ static void on_paused(struct indexing *x, const struct m_INDEX_PAUSED *p)
         x->rest_until = now + MIN(now - x->sent_at, (int64_t)TEXTS_REST_MS);
 }
 
-/* Tags that the index has by the account and the mailbox of a message: nobody's to change. */
-static bool by_place(const struct indexing *x, struct str tag)
+bool indexing_gives(const struct server *s, struct str tag)
 {
     for (size_t i = 0; i < COUNT(of_role); i++)
         if (of_role[i] && str_eqz(tag, of_role[i]))
             return true;
-    for (size_t i = 0; i < x->srv->naccts; i++)
-        if (x->srv->accts[i] && str_eqz(tag, x->srv->accts[i]->name))
+    for (size_t i = 0; i < s->naccts; i++)
+        if (s->accts[i] && str_eqz(tag, s->accts[i]->name))
             return true;
     return false;
 }
@@ -403,7 +402,7 @@ static void on_tagged(struct indexing *x, const struct m_INDEX_TAGGED *t)
         return;
     while (str_split(&rest, ' ', &w)) {
         theirs |= db_flag_tag(w);
-        if (w.n && !by_place(x, w))
+        if (w.n && !indexing_gives(x->srv, w))
             buf_addf(&tags, "%s%.*s", tags.n ? " " : "", STR_FMT(w));
     }
     unsigned ours = db_flag_tags_all(&flags);
@@ -475,6 +474,7 @@ static void index_end(void *arg)
     server_stir(x->srv);
     rules_pump(x->srv->rules);
     indexing_pump(x);
+    own_pump(x->srv->own);
     for (size_t i = 0; i < x->srv->naccts; i++) {
         import_pump(x->srv->accts[i]); /* who waits for the index */
         if (x->retagged)

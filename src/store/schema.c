@@ -84,7 +84,13 @@ static const char keep_9[] = "ALTER TABLE arrival ADD COLUMN box INTEGER NOT NUL
                              "UPDATE arrival SET box=coalesce((SELECT box FROM held WHERE msg=arrival.msg),0);"
                              "CREATE TABLE claim(msg INTEGER PRIMARY KEY, grp INTEGER, state INTEGER);";
 
-static const char *const keep_steps[] = {keep_1, keep_2, keep_3, keep_4, keep_5, keep_6, keep_7, keep_8, keep_9};
+/* Of the user's own notmuch database: tags that both have, and paths that it has not heard are gone. */
+static const char keep_10[] = "CREATE TABLE owntag(mh INTEGER, fp INTEGER, tag BLOB, PRIMARY KEY(mh, fp, tag)) WITHOUT "
+                              "ROWID;"
+                              "CREATE TABLE owngone(path BLOB PRIMARY KEY) WITHOUT ROWID;";
+
+static const char *const keep_steps[] = {keep_1, keep_2, keep_3, keep_4, keep_5,
+                                         keep_6, keep_7, keep_8, keep_9, keep_10};
 
 static const char cache_1[] =
     "CREATE TABLE cache.cmeta(name TEXT PRIMARY KEY, value) WITHOUT ROWID;"

@@ -79,7 +79,7 @@ static bool anything_on_the_wire(const struct server *s)
     for (size_t i = 0; i < s->naccts; i++)
         if (acct_busy(s->accts[i]))
             return true;
-    return indexing_busy(s->indexing) || rules_busy(s->rules);
+    return indexing_busy(s->indexing) || own_busy(s->own) || rules_busy(s->rules);
 }
 
 static uint64_t conf_stamp(const struct conf *conf)
@@ -230,6 +230,8 @@ static void spawn_started(struct server *s, struct msg *m)
     take_fd(m);
     if (st->role == ROLE_INDEX)
         indexing_started(s->indexing, st->tag, fd);
+    else if (st->role == ROLE_OWN)
+        own_started(s->own, st->tag, fd);
     else if (st->role == ROLE_SEARCH)
         rules_started(s->rules, st->tag, fd);
     else if (a && st->role == ROLE_FETCH)
@@ -247,6 +249,8 @@ static void spawn_exited(struct server *s, const struct m_EXITED *e)
     struct acct *a = server_acct(s, e->account);
     if (e->role == ROLE_INDEX)
         indexing_exited(s->indexing, e->tag, e->status, e->text);
+    else if (e->role == ROLE_OWN)
+        own_exited(s->own, e->tag, e->status, e->text);
     else if (e->role == ROLE_SEARCH)
         rules_exited(s->rules, e->tag, e->text);
     else if (a)
@@ -347,6 +351,7 @@ static void tick(void *arg)
         acct_pump(s->accts[i]);
     }
     indexing_pump(s->indexing);
+    own_pump(s->own);
     rules_pump(s->rules);
 }
 
@@ -398,6 +403,7 @@ static void server_close(struct server *s)
 {
     sync_now(s);
     rules_free(&s->rules);
+    own_free(&s->own);
     indexing_free(&s->indexing);
     while (s->nclients > 0) {
         struct client *c = s->clients[--s->nclients];
@@ -433,6 +439,7 @@ int server_run(struct conf *conf, const char *root, int chan_fd)
     s->last_wall = clock_wall();
     struct watch *term = loop_signal(s->loop, SIGTERM, on_term, s), *hup = loop_signal(s->loop, SIGHUP, on_term, s);
     s->indexing = indexing_new(s);
+    s->own = own_new(s);
     s->rules = rules_new(s);
     s->accts = mem_array(conf->naccounts + 1, sizeof(struct acct *));
     for (size_t i = 0; i < conf->naccounts; i++)

@@ -54,6 +54,7 @@ struct screen_run {
     uint32_t req, asked; /* the number that the screen has; the client's own */
 };
 struct indexing;
+struct own;
 struct rules;
 struct server {
     struct loop *loop;
@@ -69,6 +70,7 @@ struct server {
     struct acct **accts;
     size_t naccts;
     struct indexing *indexing;
+    struct own *own;
     struct rules *rules;
     uint64_t last_id; /* clients and tags */
     int64_t last_mono, last_wall;
@@ -127,6 +129,18 @@ void indexing_started(struct indexing *, uint64_t tag, int fd);
 bool indexing_exited(struct indexing *, uint64_t tag, uint32_t status, struct str text); /* false: not ours */
 bool indexing_busy(const struct indexing *);
 void indexing_do(struct indexing *, enum reindex);
+/* Does the index give this tag to messages by their account or mailbox? Those are nobody's to change. */
+bool indexing_gives(const struct server *, struct str tag);
+
+/* ---- The user's own notmuch database (own.c) ---------------------------------------------------- */
+struct own *own_new(struct server *);
+void own_free(struct own **);
+bool own_busy(const struct own *); /* a batch or a look is under way, or about to be */
+void own_pump(struct own *); /* something may wait for it */
+void own_started(struct own *, uint64_t tag, int fd);
+void own_exited(struct own *, uint64_t tag, uint32_t status, struct str text);
+/* Option index-database is another one. */
+void own_changed(struct own *);
 
 /* ---- Rules (rules.c) ---------------------------------------------------------------------------- */
 struct rules *rules_new(struct server *);

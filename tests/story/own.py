@@ -1,0 +1,215 @@
+#!/usr/bin/env python3
+"""The user's own notmuch database, written too: mail of ours below its root, as `notmuch new` and `notmuch tag` treat it."""
+import contextlib
+import fcntl
+import glob
+import os
+import re
+import signal
+import sqlite3
+import struct
+import subprocess
+
+import tap
+from dovecot import Server
+from index import QUERIES, Own, deliver, mail, subject
+from tap import contains, equal
+from user import User, eventually, message
+
+
+def waiting(bob, account="home"):
+    """Rows that it has not heard of; -1: it was not looked through yet."""
+    where = os.path.join(bob.store, "state", account)
+    db = sqlite3.connect("file:%s?mode=ro" % os.path.join(where, "cache.db"), uri=True, timeout=10)
+    keep = sqlite3.connect("file:%s?mode=ro" % os.path.join(where, "keep.db"), uri=True, timeout=10)
+    with contextlib.closing(db), contextlib.closing(keep):
+        known = keep.execute("SELECT CAST(value AS TEXT) FROM meta WHERE CAST(name AS TEXT)='u:own'").fetchone()
+        if not known or not re.match(r"\S+ [1-9]", known[0]):
+            return -1
+        return db.execute("SELECT count(*) FROM msg WHERE (istate & 47)<>0").fetchone()[0] + keep.execute("SELECT count(*) FROM owngone").fetchone()[0]
+
+
+def settled(own):
+    eventually("it has heard of all", lambda: waiting(own.bob) == 0)
+
+
+def tags(own, i):
+    return own.notmuch("search", "--output=tags", "--exclude=false", "id:m%d@example.org" % i).split()
+
+
+def files(own, i):
+    return [os.path.relpath(f, own.mail) for f in own.notmuch("search", "--output=files", "--exclude=false", "id:m%d@example.org" % i).split()]
+
+
+@contextlib.contextmanager
+def locked(own):
+    """As by a `notmuch new` that takes its time."""
+    with open(os.path.join(own.mail, ".notmuch/xapian/flintlock"), "r+b") as f:
+        fcntl.fcntl(f, 37, struct.pack("hhqqixxxx", fcntl.F_WRLCK, 0, 0, 1, 0))  # F_OFD_SETLK
+        yield
+
+
+def kill(bob, *names):
+    for pid, name in bob.programs():
+        if name in names:
+            with contextlib.suppress(ProcessLookupError):  # the end of one is the end of others
+                os.kill(pid, signal.SIGKILL)
+
+
+def test_both_ways():
+    with tap.directory() as base:
+        own = Own(base)
+        bob = own.bob
+        own.notmuch("tag", "+old", "-inbox", "--", "id:m38@example.org or id:m39@example.org or id:m50@example.org")
+        hook = os.path.join(own.mail, ".notmuch/hooks")
+        os.makedirs(hook, exist_ok=True)
+        for name in ("pre-new", "post-new"):
+            with open(os.path.join(hook, name), "w") as f:
+                f.write("#!/bin/sh\ntouch %s/hook-ran\n" % base)
+            os.chmod(os.path.join(hook, name), 0o755)
+        before, mine = own.notmuch("dump"), 26  # the newest of INBOX
+        for sub in ("cur", "new", "tmp"):
+            os.makedirs(os.path.join(own.inbox, ".Kept", sub))
+        with bob.at_screen(cols=120, rows=50) as term:
+            term.wait(subject(39))
+            settled(own)
+            equal(own.notmuch("dump"), before, "mail that is there is not retagged")
+            # what was tagged there by hand is a tag here
+            term.wait(lambda screen: screen.count(" old") == 2)
+            # from here to there
+            term.command("tag +here")
+            eventually("it has the tag", lambda: own.theirs("tag:here") == ["m26@example.org"])
+            equal(set(tags(own, mine)) - {"unread"}, {"here", "inbox"})
+            # from there to here, and both at once
+            own.notmuch("tag", "+there", "--", "id:m%d@example.org" % mine)
+            term.wait("there")
+            own.notmuch("tag", "-here", "+more", "--", "id:m%d@example.org" % mine)
+            term.wait(lambda screen: "more" in screen and " here" not in screen)
+            # flags and tags of flags are one, by maildir.synchronize_flags
+            term.command("flag")
+            eventually("it is flagged there", lambda: "flagged" in tags(own, mine))
+            own.notmuch("tag", "+unread", "-flagged", "--", "id:m%d@example.org" % mine)
+            eventually("the file is unread", lambda: [f for f in files(own, mine) if re.search(r":2,$", f) and os.path.exists(os.path.join(own.mail, f))])
+            settled(own)
+            # new mail comes as by notmuch new
+            deliver(own.inbox, 77)
+            eventually("it is there", lambda: tags(own, 77) == ["inbox", "unread"])
+            deliver(own.inbox, 78, "S")
+            eventually("it is there, read", lambda: tags(own, 78) == ["inbox"])
+            # what moves keeps its tags, and what is gone is gone
+            term.command("move Kept")
+            eventually("it has the place", lambda: [f for f in files(own, mine) if ".Kept/" in f] and len(files(own, mine)) == 1)
+            contains(" ".join(tags(own, mine)), "more there")
+            os.unlink(glob.glob(os.path.join(own.inbox, "cur/78.m.host*"))[0])
+            eventually("it is gone there", lambda: files(own, 78) == [])
+            settled(own)
+        assert not os.path.exists(os.path.join(base, "hook-ran")), "a hook ran"
+        eventually("nothing runs", lambda: not bob.programs())
+        # the command line sees what tuimail sees, and has nothing to add
+        count = own.notmuch("count", "*")
+        own.notmuch("new")
+        equal(own.notmuch("count", "*"), count)
+        own.notmuch("tag", "+later", "-more", "--", "id:m%d@example.org" % mine)
+        bob.command("fetch")
+        settled(own)
+        for query in QUERIES + ["tag:old", "tag:later", "tag:there", "tag:more", "tag:here", "tag:old and not tag:inbox"]:
+            equal(own.ids(query), own.theirs(query), query)
+        contains(" ".join(bob.command("search", "--format=json", "--account=home", "id:m%d@example.org" % mine).split()), "later")
+
+
+def test_while_another_program_writes():
+    """Told once, nothing waits for it; a kill meanwhile loses nothing."""
+    with tap.directory() as base:
+        own = Own(base)
+        bob = own.bob
+        with bob.at_screen(cols=120, rows=50) as term:
+            term.wait(subject(39))
+            settled(own)
+            with locked(own):
+                term.command("tag +one")
+                term.wait("tagged 1 message")
+                term.wait("is written by another program")
+                term.keys("j")
+                term.command("tag +two")
+                term.wait("two")
+                deliver(own.inbox, 70)
+                term.wait("of 41")
+                kill(bob, "own")
+                term.command("tag +three")
+                term.wait("three")
+                equal(own.theirs("tag:one or tag:two or tag:three"), [])
+            eventually("all of it is there", lambda: (len(own.theirs("tag:one")), len(own.theirs("tag:two")), len(own.theirs("tag:three")), tags(own, 70)) ==
+                       (1, 1, 1, ["inbox", "unread"]), 60)
+            with locked(own):
+                term.command("tag +four")
+                term.wait("four")
+                kill(bob, "store", "own")
+        bob.command("fetch")
+        eventually("what was killed is there", lambda: len(own.theirs("tag:four")) == 1)
+
+
+def test_its_configuration_and_its_state():
+    """new.ignore, maildir.synchronize_flags=false; a database that cannot be written, and one of an older notmuch."""
+    with tap.directory() as base:
+        own = Own(base)
+        bob = own.bob
+        own.notmuch("config", "set", "new.ignore", "71.m.host:2,", "/^INBOX/cur/72/")
+        own.notmuch("config", "set", "maildir.synchronize_flags", "false")
+        own.notmuch("config", "set", "new.tags", "fresh", "unread")
+        xapian = os.path.join(own.mail, ".notmuch/xapian")
+
+        def note(want, query):
+            with bob.at_screen(cols=160, rows=50) as term:
+                term.wait(subject(39))
+                term.command("tag +" + query)
+                term.wait(want)
+            eventually("nothing runs", lambda: not bob.programs())
+            equal(own.theirs("tag:" + query), [])
+        for i in (70, 71, 72):
+            deliver(own.inbox, i, "")
+        deliver(own.inbox, 74, "FS")
+        with bob.at_screen(cols=120, rows=50) as term:
+            term.wait(subject(39))
+            settled(own)
+            eventually("what it gave to new mail is here", lambda: bob.command("search", "--format=ids", "--account=home", "tag:fresh").count("@") == 2)
+        equal([tags(own, i) for i in (70, 71, 72, 74)], [["fresh", "unread"], [], [], ["fresh"]])
+        eventually("nothing runs", lambda: not bob.programs())
+        # of an older notmuch: left as it is
+        features = subprocess.run(["xapian-metadata", "get", xapian, "features"], capture_output=True, text=True, check=True).stdout
+        older = "".join(line + "\n" for line in features.splitlines() if not line.startswith("modification tracking"))
+        subprocess.run(["xapian-metadata", "set", xapian, "features", older], check=True)
+        note("run notmuch new", "older")
+        equal(subprocess.run(["xapian-metadata", "get", xapian, "features"], capture_output=True, text=True, check=True).stdout.strip(), older.strip())
+        own.notmuch("new")
+        bob.command("fetch")
+        eventually("it is there", lambda: len(own.theirs("tag:older")) == 1)
+
+
+def test_pop3_below_its_root():
+    """A POP3 account whose Maildir is below the root of the database."""
+    with tap.directory() as base, contextlib.closing(Server(os.path.join(base, "server"))) as server:
+        bob = User(os.path.join(base, "bob"), server, protocol="pop3s")
+        root = os.path.join(bob.env["HOME"], "Mail")
+        with open(bob.rc, "a") as f:
+            f.write("set store %s/t\nset index-database %s\n" % (root, root))
+        bob.store = os.path.join(root, "t")
+        os.makedirs(root)
+
+        def notmuch(*args):
+            return subprocess.run(("notmuch",) + args, env=dict(os.environ, **bob.env), capture_output=True, text=True, timeout=60, check=True).stdout.split()
+        with open(os.path.join(bob.env["HOME"], ".notmuch-config"), "w") as f:
+            f.write("[database]\npath=%s\n[new]\ntags=unread;inbox\nignore=index;state;outbox;drafts;log;history\n" % root)
+        notmuch("new")
+        for i in range(3):
+            server.deliver("bob", mail(i))
+        bob.command("fetch")
+        eventually("they are there", lambda: len(notmuch("search", "--output=messages", "tag:unread")) == 3)
+        bob.command("tag", "+pop", "--", "id:m1@example.org")
+        eventually("it is tagged", lambda: notmuch("search", "--output=messages", "tag:pop") == ["id:m1@example.org"])
+        before = notmuch("dump")
+        notmuch("new")
+        equal(notmuch("dump"), before, "notmuch new has nothing to do")
+
+
+if __name__ == "__main__":
+    tap.run(globals())
