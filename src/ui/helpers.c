@@ -45,22 +45,29 @@ static void on_ready(void *arg, short revents)
     buffer_leave(ui);
 }
 
-struct helper *helper_start(struct ui *ui, enum role role, const char *const *argv, helper_fn *fn, void *arg)
+static struct helper *start(struct ui *ui, enum role role, const char *const *argv, helper_fn *fn, void *arg,
+                            struct err *err)
 {
-    struct err err = ERR_INIT;
     pid_t pid;
     int fd, null = open("/dev/null", O_WRONLY | O_CLOEXEC);
-    bool ok = role_start(role, argv, null, &pid, &fd, &err);
+    bool ok = role_start(role, argv, null, &pid, &fd, err);
     if (null >= 0)
         close(null);
-    if (!ok) {
-        ui_note_err(ui, &err);
+    if (!ok)
         return NULL;
-    }
     struct helper *h = mem_new(sizeof *h);
     *h = (struct helper){.ui = ui, .role = role, .pid = pid, .buffer = ui->at->id, .fn = fn, .arg = arg};
     h->chan = chan_new(fd, ROLE_UI, role);
     h->watch = loop_fd(ui->loop, fd, POLLIN, on_ready, h);
+    return h;
+}
+
+struct helper *helper_start(struct ui *ui, enum role role, const char *const *argv, helper_fn *fn, void *arg)
+{
+    struct err err = ERR_INIT;
+    struct helper *h = start(ui, role, argv, fn, arg, &err);
+    if (!h)
+        ui_note_err(ui, &err);
     return h;
 }
 
@@ -141,26 +148,29 @@ static void spare_event(struct ui *ui, void *arg, struct helper *h, struct msg *
         helper_end(spare); /* the next that is asked for starts another one */
 }
 
+/* One that waits for work and cannot be started is not missed before there is work, and then it is told. */
 void helper_warm(struct ui *ui)
 {
     static const char *const none[] = {NULL};
+    struct err untold = ERR_INIT;
     if (!ui->spare)
-        ui->spare = helper_start(ui, ROLE_VIEW, none, spare_event, &ui->spare);
+        ui->spare = start(ui, ROLE_VIEW, none, spare_event, &ui->spare, &untold);
 }
 
-static struct helper *start_search(struct ui *ui, helper_fn *fn, void *arg)
+static struct helper *start_search(struct ui *ui, helper_fn *fn, void *arg, struct err *err)
 {
     const char *argv[] = {"--store", ui->start.root, "-c", ui->start.config, NULL};
     if (!ui->start.config || !*ui->start.config)
         argv[2] = NULL;
-    return helper_start(ui, ROLE_SEARCH, argv, fn, arg);
+    return start(ui, ROLE_SEARCH, argv, fn, arg, err);
 }
 
 void helper_warm_search(struct ui *ui)
 {
+    struct err untold = ERR_INIT;
     ui->typing_query = true;
     if (!ui->spare_search)
-        ui->spare_search = start_search(ui, spare_event, &ui->spare_search);
+        ui->spare_search = start_search(ui, spare_event, &ui->spare_search, &untold);
 }
 
 void helper_cool_search(struct ui *ui)
@@ -208,8 +218,9 @@ struct helper *helper_view(struct ui *ui, helper_fn *fn, void *arg)
 struct helper *helper_search(struct ui *ui, helper_fn *fn, void *arg)
 {
     struct helper *h = take(&ui->spare_search, fn, arg);
-    if (!h)
-        h = start_search(ui, fn, arg);
+    struct err err = ERR_INIT;
+    if (!h && !(h = start_search(ui, fn, arg, &err)))
+        ui_note_err(ui, &err);
     if (h && ui->typing_query)
         warm_later(ui);
     return h;

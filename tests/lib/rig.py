@@ -357,7 +357,8 @@ class Rig:
     # ---- what is known ----
     def sql(self, name, query, *args):
         path = os.path.join(self.store_dir, "state/work/%s.db" % name)
-        for _ in range(50):
+        until = time.monotonic() + 30
+        while time.monotonic() < until:
             try:
                 with contextlib.closing(sqlite3.connect("file:%s?mode=ro" % path, uri=True, timeout=10)) as db:
                     return db.execute(query, args).fetchall()

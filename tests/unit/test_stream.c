@@ -652,7 +652,9 @@ static void test_open(void **state UNUSED)
     assert_null(stream_open(&ep, &o, &err));
     assert_int_equal(err.kind, ERR_TLS);
     peer_wait(pid);
-    o.connect_ms = 80;
+    char address[] = "127.0.0.1"; /* no name to be resolved in that short time */
+    ep.host = address;
+    o.connect_ms = 300;
     pid = peer_listen(silent, NULL, &ep.port);
     assert_null(stream_open(&ep, &o, &err));
     assert_int_equal(err.kind, ERR_TIMEOUT);
@@ -660,6 +662,7 @@ static void test_open(void **state UNUSED)
 
     /* THREATS 167: nobody there, and no such name. */
     o.connect_ms = 20000;
+    ep.host = host;
     int l = listen_loopback(&ep.port);
     close(l);
     assert_null(stream_open(&ep, &o, &err));

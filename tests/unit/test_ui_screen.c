@@ -197,6 +197,20 @@ static void attachments(struct fake_ui *f)
     f->ui->status[0] = '\0';
 }
 
+/* Programs that only wait for work are started in between; that they cannot be is told when there is some. */
+static void test_a_spare_program_that_cannot_be_run(void **state)
+{
+    struct fake_ui f;
+    (void)state;
+    fake_open(&f, 24, 80, NULL);
+    helper_warm(f.ui);
+    helper_warm_search(f.ui);
+    assert_string_equal(f.ui->status, "");
+    assert_null(helper_view(f.ui, NULL, NULL));
+    assert_non_null(strstr(f.ui->status, "cannot run"));
+    fake_close(&f);
+}
+
 static void test_attachments(void **state)
 {
     (void)state;
@@ -500,6 +514,7 @@ int main(void)
         cmocka_unit_test(test_marks),
         cmocka_unit_test(test_themes),
         cmocka_unit_test(test_compose),
+        cmocka_unit_test(test_a_spare_program_that_cannot_be_run),
         cmocka_unit_test(test_attachments),
         cmocka_unit_test(test_ascii),
         cmocka_unit_test(test_accessible),
