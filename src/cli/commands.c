@@ -47,7 +47,7 @@ const struct subcommand cli_commands[] = {
      "the "
      "message's flags. What the key for undo takes back. --batch: each line of standard input is +TAG -TAG -- QUERY, "
      "as notmuch tag --batch takes it and notmuch dump writes it: %20 in a tag is a blank, lines that begin with # are "
-     "left out.",
+     "left out. Without --account a tag that is taken off goes from copies of the mail in all accounts.",
      tag_main},
     {"address",
      "[--format=text|mutt|json] [--limit N] [--account NAME] "

@@ -6,6 +6,7 @@
 #include "client/client.h"
 #include "mail/row.h"
 #include "mail/tag.h"
+#include "store/read.h"
 
 #define ANSWER_MS (5 * 60 * 1000)
 #define BATCH_MAX (64u << 20)
@@ -28,7 +29,9 @@ struct changes {
 struct tagging {
     struct cli *cli;
     struct client *client;
-    struct buf *msgs; /* packed ids, of each account of tuimailrc */
+    struct buf *msgs; /* packed ids, of each account of tuimailrc, */
+    struct reader **readers;
+    bool whole; /* no account was named: copies of other accounts lose a tag with it */
     struct changes to;
     uint32_t req, steps, count;
 };
@@ -102,14 +105,41 @@ static bool change(struct tagging *t, size_t account, struct err *err)
     return ok;
 }
 
+static bool add_msg(struct tagging *t, size_t account, uint64_t msg, struct err *err)
+{
+    ipc_ids_add(&t->msgs[account], msg);
+    return ipc_ids_count(buf_str(&t->msgs[account])) < CHUNK || change(t, account, err);
+}
+
+static void copy_found(void *arg, const struct msg_row *row)
+{
+    *(uint64_t *)arg = row->id;
+}
+
+/* Its copies in other accounts that have a tag which goes: found is what any copy has. */
+static bool add_copies(struct tagging *t, size_t account, uint64_t msg, struct err *err)
+{
+    struct msg_row row = {.id = 0};
+    bool ok = true;
+    if (!t->whole || !t->readers[account] || !memchr(t->to.tags.p ? t->to.tags.p : "", '-', t->to.tags.n))
+        return true;
+    ok = reader_row(t->readers[account], msg, &row, err);
+    for (size_t i = 0; ok && row.id && i < t->cli->conf->naccounts; i++) {
+        uint64_t copy = 0;
+        if (i == account || !t->readers[i])
+            continue;
+        ok = reader_find_tagged(t->readers[i], &row, buf_str(&t->to.tags), copy_found, &copy, err) &&
+             (!copy || add_msg(t, i, copy, err));
+    }
+    return ok;
+}
+
 static bool add_hit(void *arg, const struct m_HIT *h, struct err *err)
 {
     struct tagging *t = arg;
     for (size_t i = 0; h->msg && i < t->cli->conf->naccounts; i++)
-        if (str_eqz(h->account, t->cli->conf->accounts[i].name)) {
-            ipc_ids_add(&t->msgs[i], h->msg);
-            return ipc_ids_count(buf_str(&t->msgs[i])) < CHUNK || change(t, i, err);
-        }
+        if (str_eqz(h->account, t->cli->conf->accounts[i].name))
+            return add_copies(t, i, h->msg, err) && add_msg(t, i, h->msg, err);
     return true; /* a file of another program */
 }
 
@@ -196,14 +226,24 @@ static bool run(struct tagging *t, struct question *q, bool batch, struct err *e
         .config = cli->config, .root = cli->root, .program = "tag", .offline = cli->offline};
     struct open_role h = {.pid = 0};
     size_t n = cli->conf->naccounts;
+    char *state = cli_state(cli->conf, cli->root);
     t->msgs = mem_array(n + 1, sizeof *t->msgs);
-    for (size_t i = 0; i < n; i++)
-        buf_init(&t->msgs[i], 32768);
+    t->readers = mem_array(n + 1, sizeof *t->readers);
+    t->whole = n > 1 && !q->account[0];
     t->client = client_connect(&args, err);
+    for (size_t i = 0; i < n; i++) {
+        struct err ignored = ERR_INIT;
+        buf_init(&t->msgs[i], 32768);
+        t->readers[i] = t->client && t->whole ? reader_open(state, cli->conf->accounts[i].name, &ignored) : NULL;
+    }
     bool ok = t->client && role_open(cli, ROLE_SEARCH, NULL, &h, err) &&
               (batch ? lines(t, h.chan, q, err) : one(t, h.chan, q, err));
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
         buf_fini(&t->msgs[i]);
+        reader_close(&t->readers[i]);
+    }
+    free(state);
+    free(t->readers);
     free(t->msgs);
     role_close(&h);
     client_close(&t->client);

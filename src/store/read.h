@@ -112,6 +112,11 @@ bool reader_rank(struct reader *, uint64_t box, enum list_filter, const struct r
 bool reader_at_rank(struct reader *, uint64_t box, enum list_filter, uint32_t rank, struct msg_row *row_r,
                     struct err *);
 bool reader_find_msgid(struct reader *, struct str msgid, msg_row_fn *, void *arg, struct err *);
+/* A copy of `of`, a message of another account, that has one of the tags which `words` ("+x -y") takes off; one of each
+ * message, for the tags are those of all its copies in an account. Found is what any copy has, so the last word about a
+ * tag is for all of them. */
+bool reader_find_tagged(struct reader *, const struct msg_row *of, struct str words, msg_row_fn *, void *arg,
+                        struct err *);
 /* By the index's path "ACCOUNT/..." (search hits): the message (0: none) and the mailbox that shows it (0: none, it is
  * on its way out). */
 bool reader_find_path(struct reader *, struct str path, uint64_t *msg_r, uint64_t *box_r, struct err *);

@@ -195,6 +195,42 @@ bool reader_find_msgid(struct reader *r, struct str msgid, msg_row_fn *fn, void 
                         fn, arg, err);
 }
 
+struct tagged {
+    const struct msg_row *of;
+    struct str words;
+    msg_row_fn *fn;
+    void *arg;
+    bool told;
+};
+
+static bool has_one(struct str tags, struct str words)
+{
+    struct str word, tag;
+    for (struct str rest = words; rest.n > 0 && str_split(&rest, ' ', &word);)
+        for (struct str all = tags; word.n > 1 && word.p[0] == '-' && all.n > 0 && str_split(&all, ' ', &tag);)
+            if (str_eq(tag, str_sub(word, 1, word.n)))
+                return true;
+    return false;
+}
+
+static void tagged_row(void *arg, const struct msg_row *row)
+{
+    struct tagged *t = arg;
+    const struct msg_row *of = t->of;
+    if (t->told || row->date != of->date || !str_eq(row->from_addr, of->from_addr) ||
+        !str_eq(row->subject, of->subject) || !has_one(row->tags, t->words))
+        return;
+    t->told = true;
+    t->fn(t->arg, row);
+}
+
+bool reader_find_tagged(struct reader *r, const struct msg_row *of, struct str words, msg_row_fn *fn, void *arg,
+                        struct err *err)
+{
+    struct tagged t = {of, words, fn, arg, false};
+    return !of->msgid.n || reader_find_msgid(r, of->msgid, tagged_row, &t, err);
+}
+
 /* "BOX.UIDVALIDITY/UID" */
 static bool path_numbers(struct str path, uint64_t *box, uint32_t *uidv, uint32_t *uid)
 {

@@ -4,7 +4,7 @@
 
 #include "mail/tag.h"
 
-enum { IDS_PER_INTENT = 4000, PARTS_MAX = 4, SHOWN_MAX = 5000, ALL_LOOKED_AT = 2000 };
+enum { IDS_PER_INTENT = 4000, PARTS_MAX = 4, SHOWN_MAX = 5000, ALL_LOOKED_AT = 2000, COPIES_MAX = 2000 };
 
 /* One action. Some parts are under way at once; what is more than these goes as they are answered, and is a job. */
 struct batch {
@@ -323,6 +323,67 @@ const struct refs *ui_chosen(const struct ui *ui)
     return ui->scope.on ? &ui->scope.refs : ui->selection.n ? &ui->selection : NULL;
 }
 
+/* ---- tags of copies in other accounts ---- */
+struct copies {
+    struct refs *out;
+    unsigned account;
+};
+
+static void copy_found(void *arg, const struct msg_row *row)
+{
+    struct copies *c = arg;
+    refs_add(c->out, (struct ref){c->account, row->id});
+}
+
+/* Copies of these that have a tag which goes: of very many messages the first thousands. */
+static struct refs copies_of(struct ui *ui, const struct refs *chosen, const char *words)
+{
+    struct refs out = {.n = 0};
+    struct copies c = {.out = &out};
+    struct ref ref = REF_NONE;
+    struct err err = ERR_INIT;
+    for (unsigned i = 0; strchr(words, '-') && i < COPIES_MAX && refs_next(chosen, &ref); i++) {
+        struct msg_row row = {.id = 0};
+        struct reader *own = ref.account < ui->accts.n ? ui->accts.list[ref.account].reader : NULL;
+        if (ui->accts.n < 2 || !own || !reader_row(own, ref.id, &row, &err) || !row.id)
+            continue;
+        for (c.account = 0; c.account < ui->accts.n; c.account++)
+            if (c.account != ref.account && ui->accts.list[c.account].reader)
+                reader_find_tagged(ui->accts.list[c.account].reader, &row, str_z(words), copy_found, &c, &err);
+    }
+    for (ref = REF_NONE; refs_next(chosen, &ref);)
+        refs_drop(&out, ref);
+    return out;
+}
+
+/* The last word about a tag is for all copies: one that another account has would keep what is taken off. */
+static void untag_copies(struct ui *ui, struct refs *chosen, const struct action *a)
+{
+    struct refs copies = copies_of(ui, chosen, a->arg);
+    struct buf less = BUF_INIT(4096), where = BUF_INIT(4200);
+    struct str word;
+    bool more = false;
+    for (struct str rest = str_z(a->arg); rest.n && str_split(&rest, ' ', &word);) {
+        more = more || (word.n && word.p[0] == '+');
+        if (word.n && word.p[0] == '-')
+            buf_addf(&less, "%s%.*s", less.n ? " " : "", STR_FMT(word));
+    }
+    struct action own = *a;
+    own.arg = buf_z(&less);
+    buf_addf(&where, "%s (%s%zu cop%s in other accounts)", own.arg, more ? "" : "with ", copies.n,
+             copies.n == 1 ? "y" : "ies");
+    own.where = buf_z(&where);
+    for (struct ref ref = REF_NONE; !more && refs_next(&copies, &ref);)
+        refs_add(chosen, ref);
+    bool with = copies.n > 0 && !more;
+    if (copies.n && more)
+        ui_act_on(ui, &copies, &own, false);
+    ui_act_on(ui, chosen, with ? &own : a, false);
+    refs_fini(&copies);
+    buf_fini(&less);
+    buf_fini(&where);
+}
+
 void ui_act(struct ui *ui, const struct action *wanted)
 {
     struct err err = ERR_INIT;
@@ -338,7 +399,10 @@ void ui_act(struct ui *ui, const struct action *wanted)
     } else if (chosen.n) {
         if (a->hide)
             leave(ui, &chosen);
-        ui_act_on(ui, &chosen, a, false);
+        if (a->how == ACT_INTENT && a->kind == INTENT_TAGS)
+            untag_copies(ui, &chosen, a);
+        else
+            ui_act_on(ui, &chosen, a, false);
     }
     refs_fini(&chosen);
 }

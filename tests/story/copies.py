@@ -154,6 +154,40 @@ def test_a_tag_of_copies():
         eventually("not tagged", lambda: tags(bob, "subject:alpha") == ["home", "inbox"])
 
 
+def test_a_tag_in_two_accounts():
+    """What is said last of a tag is for the copies in all accounts, and undo is for all of them too; an account that is named is left alone with it."""
+    with two_accounts() as (term, bob):
+        put(bob, "local", "alpha")
+        put(bob, "local", "beta")
+        indexed(bob, "*", "home", "local", "local")
+
+        def has(*want):
+            for account in ("home", "local"):
+                eventually("%s of %s" % (want, account), lambda a=account: found(bob, "tag:mine", "--account", a) == [a] * (len(want) > 0))
+            eventually("%s in the index" % (want,), lambda: [t for t in tags(bob, "subject:alpha") if t == "mine"] == ["mine"] * (len(want) > 0))
+        for account in ("home", "local"):
+            contains(bob.command("tag", "--account", account, "+mine", "--", "subject:alpha"), "1 message changed")
+        has("mine")
+        term.command("change local/INBOX")
+        term.wait(lambda s: "INBOX · local" in s and "mine" in s)
+        term.command("select-pattern subject:alpha")
+        term.wait("1 selected")
+        term.command("tag -mine")
+        term.wait("with 1 copy in other accounts")
+        has()
+        term.keys("u")
+        term.wait("2 messages")
+        has("mine")
+        # the earlier word here, the later one there
+        contains(bob.command("tag", "--account", "home", "-mine", "--", "subject:alpha"), "1 message changed")
+        equal(found(bob, "tag:mine", "--account", "local"), ["local"], "local's own")
+        contains(bob.command("tag", "-mine", "+other", "--", "subject:alpha"), "2 messages changed")
+        has()
+        contains(bob.command("tag", "+mine", "--", "subject:alpha"), "1 message changed")
+        has("mine")
+        equal(found(bob, "tag:mine and subject:beta"), [], "another mail")
+
+
 def test_killed():
     """The index is killed again and again while copies come: all of them are found under both accounts in the end."""
     subjects = ["mail%d" % i for i in range(200)]
