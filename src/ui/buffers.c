@@ -183,6 +183,7 @@ bool buffer_close(struct ui *ui)
         drop_overlays(ui);
         leave_shown(ui);
     }
+    ui_questions_drop(ui, b->id);
     empty(ui);
     memmove(&ui->buffers[i], &ui->buffers[i + 1], (--ui->nbuffers - i) * sizeof ui->buffers[0]);
     ui->at = NULL;

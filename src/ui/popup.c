@@ -215,7 +215,7 @@ void ui_popup_layout(struct ui *ui)
     }
 }
 
-void ui_confirm(struct ui *ui, const char *question, const char *detail, confirm_fn *fn, void *arg)
+static void confirm(struct ui *ui, const char *question, const char *detail, confirm_fn *fn, void *arg)
 {
     ui_popup(ui, POPUP_CONFIRM, question);
     ui->popup.confirm = fn;
@@ -236,6 +236,84 @@ void ui_confirm(struct ui *ui, const char *question, const char *detail, confirm
     }
     ui_popup_row(ui, "y", "yes");
     ui_popup_row(ui, "n", "no");
+}
+
+/* ---- questions that wait ---- */
+static void on_quiet(void *arg)
+{
+    struct ui *ui = arg;
+    watch_free(&ui->question_timer);
+    ui->dirty = true;
+}
+
+/* Does a key that comes now belong to something else? */
+static bool question_waits(struct ui *ui)
+{
+    bool typed = !ui->in_key && typed_on(ui);
+    if (typed && !ui->question_timer)
+        ui->question_timer = loop_after(ui->loop, typed_quiet_in(ui) + 1, on_quiet, ui);
+    return typed || ui->prompt.kind != PROMPT_NONE || ui->popup.kind == POPUP_CONFIRM;
+}
+
+static void question_fini(struct question *q)
+{
+    refs_fini(&q->scope.refs);
+    free(q->scope.command);
+    free(q->question);
+    free(q->detail);
+}
+
+static struct question question_out(struct ui *ui, unsigned i)
+{
+    struct question q = ui->questions[i];
+    ui->nquestions--;
+    memmove(&ui->questions[i], &ui->questions[i + 1], (ui->nquestions - i) * sizeof q);
+    return q;
+}
+
+void ui_questions_go_on(struct ui *ui)
+{
+    while (ui->nquestions && !question_waits(ui)) {
+        struct question q = question_out(ui, 0);
+        buffer_enter(ui, q.buffer);
+        ui_scope_clear(ui);
+        ui->scope = q.scope;
+        q.scope = (struct scope){.on = false};
+        confirm(ui, q.question, q.detail, q.fn, q.arg);
+        question_fini(&q);
+    }
+}
+
+void ui_questions_drop(struct ui *ui, uint32_t buffer)
+{
+    for (unsigned i = 0; i < ui->nquestions;) {
+        if (buffer && ui->questions[i].buffer != buffer) {
+            i++;
+            continue;
+        }
+        struct question q = question_out(ui, i);
+        if (buffer)
+            q.fn(ui, q.arg, false);
+        question_fini(&q);
+    }
+}
+
+void ui_confirm(struct ui *ui, const char *question, const char *detail, confirm_fn *fn, void *arg)
+{
+    if (!question_waits(ui)) {
+        confirm(ui, question, detail, fn, arg);
+    } else if (ui->nquestions < QUESTIONS_MAX) {
+        ui->questions[ui->nquestions++] = (struct question){.buffer = ui->at->id,
+                                                            .question = mem_dup_z(question),
+                                                            .detail = mem_dup_z(detail),
+                                                            .fn = fn,
+                                                            .arg = arg,
+                                                            .scope = ui->scope};
+        ui->scope = (struct scope){.on = false}; /* nothing else is about that */
+    } else {
+        ui_note(ui, NOTE_WARNING, "%s: not done, too many questions wait", question);
+        fn(ui, arg, false);
+    }
 }
 
 static void answer(struct ui *ui, bool yes)

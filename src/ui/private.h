@@ -257,6 +257,16 @@ struct scope {
     char *command; /* of `older`, while it asks */
 };
 
+/* A question that waits until nobody types, with what it is about. */
+#define QUESTIONS_MAX 8
+struct question {
+    uint32_t buffer;
+    char *question, *detail;
+    confirm_fn *fn;
+    void *arg;
+    struct scope scope;
+};
+
 /* A message that was open in a list of hits when the terminal went away. */
 struct reopen {
     struct ref ref; /* id 0: none */
@@ -381,7 +391,12 @@ struct ui {
     struct watch *keys_timer;
     bool pasting;
     struct typed typed;
-    int64_t key_ms; /* when the last key came */
+    int64_t key_ms;   /* when the last key came */
+    unsigned keys_on; /* so many without a pause between them, since a prompt was closed */
+    bool in_key;      /* one is heard now */
+    struct question questions[QUESTIONS_MAX];
+    unsigned nquestions;
+    struct watch *question_timer;
     struct watch *secret_timer;
     unsigned macro_depth;
     char *last_command; /* for `.` */
@@ -501,6 +516,7 @@ bool typed_hold_for_text(struct ui *, const struct binding *, const ckey *keys, 
 void typed_go_on(struct ui *);             /* hears what waited, where what it waited for is here */
 void typed_give_up(struct ui *);           /* it did not come in time */
 bool typed_for_editor(const struct ui *);  /* an editor is about to start: what is typed is left to it */
+bool typed_on(const struct ui *);          /* several keys have come one after the other, the last one just now */
 int64_t typed_quiet_in(const struct ui *); /* ms until nobody types: what opens by itself waits so long */
 
 /* ---- notes.c ---- */
@@ -682,10 +698,15 @@ void ui_popup_item(struct ui *, const char *left, const char *right);
 void ui_popup_pieces(struct ui *, const char *left, unsigned left_cols, const char *right);
 void ui_popup_layout(struct ui *); /* `lines`, for this screen */
 void ui_popup_close(struct ui *);
+/* One that no key of now asks for waits until the prompt is closed, the question before it is answered and nobody
+ * types: no letter that is meant for something else answers it. With more than QUESTIONS_MAX the answer is no. */
 void ui_confirm(struct ui *, const char *question, const char *detail, confirm_fn *fn, void *arg);
-bool ui_popup_key(struct ui *, ckey);  /* true: taken */
-bool ui_popup_move(struct ui *, ckey); /* in a list of rows: the cursor; false: no such key */
-void ui_popup_keys(struct ui *);       /* what may follow the keys typed so far */
+void ui_questions_go_on(struct ui *); /* with each frame */
+void ui_questions_drop(struct ui *,
+                       uint32_t buffer); /* the buffer is closed: the answers are no; 0: of all, unanswered */
+bool ui_popup_key(struct ui *, ckey);    /* true: taken */
+bool ui_popup_move(struct ui *, ckey);   /* in a list of rows: the cursor; false: no such key */
+void ui_popup_keys(struct ui *);         /* what may follow the keys typed so far */
 void ui_help(struct ui *, const char *command);
 
 /* ---- bindings.c: what keys do, macros ---- */

@@ -29,6 +29,7 @@ void ui_prompt_close(struct ui *ui)
     free(p->order);
     edit_wipe(&p->edit);
     *p = (struct prompt){.kind = PROMPT_NONE};
+    ui->keys_on = 1; /* what was typed was for it */
     ui->dirty = true;
 }
 

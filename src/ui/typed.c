@@ -74,7 +74,11 @@ static void keep(struct ui *ui, ckey key)
 bool typed_hold(struct ui *ui, ckey key)
 {
     struct typed *t = &ui->typed;
-    ui->key_ms = clock_mono_ms();
+    int64_t now = clock_mono_ms();
+    if (now - ui->key_ms > QUIET_MS)
+        ui->keys_on = 0;
+    ui->keys_on += !ui->nkeys && ui->prompt.kind == PROMPT_NONE;
+    ui->key_ms = now;
     if (t->again)
         return false;
     if (t->given_up) { /* what was waited for may be here since */
@@ -140,4 +144,9 @@ bool typed_for_editor(const struct ui *ui)
 int64_t typed_quiet_in(const struct ui *ui)
 {
     return MAX(ui->key_ms + QUIET_MS - clock_mono_ms(), INT64_C(0));
+}
+
+bool typed_on(const struct ui *ui)
+{
+    return ui->keys_on > 1 && typed_quiet_in(ui) > 0;
 }

@@ -259,7 +259,7 @@ static void lay_out(struct ui *ui)
                    ui->message.state != MESSAGE_NONE, ui->focus);
 }
 
-void ui_key(struct ui *ui, ckey key)
+static void hear(struct ui *ui, ckey key)
 {
     ui->dirty = true;
     ui_record_key(ui, key);
@@ -294,6 +294,14 @@ void ui_key(struct ui *ui, ckey key)
     sequence_key(ui, key);
 }
 
+void ui_key(struct ui *ui, ckey key)
+{
+    bool outer = ui->in_key; /* a macro's */
+    ui->in_key = true;
+    hear(ui, key);
+    ui->in_key = outer;
+}
+
 /* ---- the frame ---- */
 void ui_resize(struct ui *ui, unsigned rows, unsigned cols)
 {
@@ -315,6 +323,7 @@ void ui_draw(struct ui *ui)
 {
     struct err err = ERR_INIT;
     typed_go_on(ui);
+    ui_questions_go_on(ui);
     struct list *l = ui_list(ui);
     lay_out(ui);
     if (ui->popup.kind == POPUP_JOBS)
@@ -480,6 +489,8 @@ void ui_free(struct ui **at)
     watch_free(&ui->warm_timer);
     watch_free(&ui->typed.timer);
     watch_free(&ui->secret_timer);
+    watch_free(&ui->question_timer);
+    ui_questions_drop(ui, 0);
     watch_free(&ui->keys_timer);
     boxes_fini(&ui->boxes);
     accts_fini(&ui->accts);

@@ -222,6 +222,79 @@ static void test_fetch_while_connecting(void **state)
     fake_close(&f);
 }
 
+/* ---- questions that come by themselves ---- */
+static void answered(struct ui *ui, void *arg, bool yes)
+{
+    (void)ui;
+    *(int *)arg = yes ? 1 : -1;
+}
+
+static void test_questions_wait(void **state)
+{
+    int first = 0, second = 0;
+    (void)state;
+    fake_reset();
+    fake_mails();
+    fake_open(&f, 24, 80, "");
+    fake_type(&f, ":");
+    ui_confirm(f.ui, "First?", "", answered, &first); /* while something is typed */
+    ui_confirm(f.ui, "Second?", "", answered, &second);
+    fake_type(&f, "y n");
+    assert_int_equal(f.ui->popup.kind, POPUP_NONE);
+    assert_int_equal(f.ui->prompt.edit.n, 2);
+    fake_type(&f, "Esc"); /* the prompt's: no answer either */
+    assert_int_equal(first, 0);
+    assert_true(fake_shows(&f, "First?"));
+    fake_type(&f, "y");
+    assert_int_equal(first, 1);
+    assert_int_equal(second, 0);
+    assert_true(fake_shows(&f, "Second?"));
+    fake_type(&f, "n");
+    assert_int_equal(second, -1);
+    /* while keys come one after the other: j is no answer, and comes to the list */
+    ui_key(f.ui, 'j');
+    ui_key(f.ui, 'j');
+    struct ref at = ui_row(f.ui)->ref;
+    ui_confirm(f.ui, "First?", "", answered, &first);
+    ui_draw(f.ui);
+    assert_int_equal(f.ui->popup.kind, POPUP_NONE);
+    ui_key(f.ui, 'j');
+    ui_draw(f.ui);
+    assert_int_equal(first, 1);
+    assert_false(ref_eq(ui_row(f.ui)->ref, at));
+    for (unsigned i = 0; i < 500 && f.ui->popup.kind == POPUP_NONE; i++) { /* then nobody types */
+        loop_once(f.ui->loop, 20);
+        ui_draw(f.ui);
+    }
+    assert_true(fake_shows(&f, "First?"));
+    fake_type(&f, "n");
+    assert_int_equal(first, -1);
+    /* one key, and its question: at once */
+    f.ui->key_ms = 0;
+    ui_key(f.ui, 'j');
+    ui_confirm(f.ui, "First?", "", answered, &first);
+    assert_true(fake_shows(&f, "First?"));
+    fake_type(&f, "y");
+    /* what a question is about is not taken for the next command */
+    struct refs refs = {.n = 0};
+    refs_add(&refs, ui_row(f.ui)->ref);
+    fake_type(&f, ":");
+    ui_scope_set(f.ui, &refs);
+    ui_confirm(f.ui, "First?", "", answered, &first);
+    assert_false(f.ui->scope.on);
+    fake_type(&f, "Esc");
+    assert_true(f.ui->scope.on);
+    fake_type(&f, "n");
+    assert_false(f.ui->scope.on);
+    /* a buffer that is closed takes its questions with it */
+    fake_type(&f, "C-w n :");
+    first = 0;
+    ui_confirm(f.ui, "First?", "", answered, &first);
+    fake_type(&f, "Esc n C-w c"); /* shown and answered */
+    assert_int_equal(first, -1);
+    fake_close(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -229,7 +302,7 @@ int main(void)
         cmocka_unit_test(test_what_does_not_come_is_told),   cmocka_unit_test(test_escape_ends_the_waiting),
         cmocka_unit_test(test_parts_before_they_are_listed), cmocka_unit_test(test_keys_after_a_mail_was_postponed),
         cmocka_unit_test(test_keys_after_a_limit),           cmocka_unit_test(test_a_password_waits_for_silence),
-        cmocka_unit_test(test_fetch_while_connecting),
+        cmocka_unit_test(test_fetch_while_connecting),       cmocka_unit_test(test_questions_wait),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -758,6 +758,7 @@ void fake_type(struct fake_ui *f, const char *keys)
         if (!key_parse(word, &key))
             bug("no key %.*s", STR_FMT(word));
         ui_key(f->ui, key);
+        f->ui->keys_on = 0; /* one who waits for what comes of it */
         fake_settle(f);
         ui_draw(f->ui);
         ui_check(f->ui);
