@@ -520,11 +520,9 @@ static bool stubs_gone(struct job *j, notmuch_message_t *m, const char *full)
     return ok;
 }
 
-static bool add_file(struct job *j, const char *full, const struct envelope *of, struct str tags)
+/* m: what is at that path, destroyed by this; NULL: nothing is. */
+static bool add_file(struct job *j, notmuch_message_t *m, const char *full, const struct envelope *of, struct str tags)
 {
-    notmuch_message_t *m = by_path(j, full);
-    if (j->fatal)
-        return false;
     bool known = m != NULL,
          ok = !known || j->header ||
               (other_paths_back(j, m, full) && nm(j, notmuch_message_reindex(m, j->ix->opts), "indexing"));
@@ -555,16 +553,15 @@ static bool add_altered(struct job *j, struct str path, const struct envelope *e
     if (dup == NULL || !headfile_write(dup, env, msgid, &j->err))
         return false;
     remove_later(j->ix, dup);
-    return add_file(j, dup, env, tags);
+    notmuch_message_t *known = by_path(j, dup);
+    return !j->fatal && add_file(j, known, dup, env, tags);
 }
 
 static bool add(struct job *j, struct str path, const char *full, const struct envelope *env, struct str tags)
 {
     notmuch_message_t *known = by_path(j, full), *same = NULL;
     bool differs = false;
-    if (known != NULL)
-        notmuch_message_destroy(known);
-    else if (!j->fatal && (same = by_id(j, env->msgid)) != NULL) {
+    if (known == NULL && !j->fatal && (same = by_id(j, env->msgid)) != NULL) {
         struct envelope other = envelope_of(j, same);
         differs = !alike(env, &other);
         notmuch_message_destroy(same);
@@ -572,7 +569,7 @@ static bool add(struct job *j, struct str path, const char *full, const struct e
     if (j->fatal)
         return false;
     if (!differs)
-        return add_file(j, full, env, tags);
+        return add_file(j, known, full, env, tags);
     struct buf id = BUF_INIT(128);
     buf_addf(&id, "%016llx.dup@tuimail.invalid", (unsigned long long)str_hash(path));
     bool ok = add_altered(j, path, env, buf_str(&id), tags);

@@ -662,12 +662,15 @@ struct db_index_job {
     struct str tags; /* those of the flags among them */
 };
 typedef void db_index_fn(void *arg, const struct db_index_job *);
+#define INDEX_SMALL 8192
 enum db_index_stage {
     INDEX_STAGE_FIRST, /* all but what lacks its text alone */
+    INDEX_STAGE_MORE,  /* the same, behind what was handed out since the last INDEX_STAGE_FIRST */
     INDEX_STAGE_TEXT,  /* what lacks its text; behind what was handed out since db_index_texts */
 };
 /* The next rows that wait for the index, newest first, at most `max`; those without ROW_FULL wait for the second pass.
- * Where few wait, and what the rules wait for, is handed out with its text in the first stage.
+ * Where few wait, a mail of at most INDEX_SMALL bytes, and what the rules wait for, is handed out with its text in the
+ * first stage.
  * IMAP: path is "ACCOUNT/BOX.UIDVALIDITY/UID" in decimal local ids; Maildir: "ACCOUNT/" and the row's path (until that
  * is known the row waits). */
 bool db_index_next(struct db *, enum db_index_stage, unsigned max, db_index_fn *, void *arg, struct err *);

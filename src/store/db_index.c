@@ -163,7 +163,7 @@ static void divide(const struct waiting *w, bool whole, struct db_index_job *job
     else if (!(what & INDEX_WHAT_MAIL))
         what |= INDEX_WHAT_PATH;
     if (what & INDEX_WHAT_MAIL) {
-        text = job->header = file && !whole;
+        text = job->header = file && !whole && job->msg.size > INDEX_SMALL;
         lost = 0;
     } else if (text) {
         lost = 0;
@@ -223,8 +223,8 @@ static size_t waiting_read(struct db *db, sqlite3_stmt *st, struct waiting *w, s
 
 void db_index_texts(struct db *db)
 {
-    db->texts_at.date = INT64_MAX;
-    db->texts_at.id = INT64_MAX;
+    db->handed_at.date = INT64_MAX;
+    db->handed_at.id = INT64_MAX;
 }
 
 bool db_index_next(struct db *db, enum db_index_stage stage, unsigned max, db_index_fn *fn, void *arg, struct err *err)
@@ -237,6 +237,7 @@ bool db_index_next(struct db *db, enum db_index_stage stage, unsigned max, db_in
     size_t n = 0, arrivals = 0;
     bool whole = db->waits.first <= WHOLE_MAX;
     if (stage == INDEX_STAGE_FIRST) {
+        db_index_texts(db);   /* its cursor serves the one stage or the other */
         if (db->has_arrivals) /* before what is only moved, for it may be filed by what the index says of it */
             arrivals = n =
                 waiting_read(db,
@@ -246,25 +247,25 @@ bool db_index_next(struct db *db, enum db_index_stage stage, unsigned max, db_in
                                    "LIMIT ?",
                                    "i", I(max)),
                              w, n, max);
-        if (n < max)
-            n = waiting_read(db,
-                             q_ask(db,
-                                   "SELECT id,istate,iseq,date FROM msg WHERE (istate & 7) <> 0 AND (suid>0 OR (name "
-                                   "IS NOT NULL AND body IS NOT NULL)) AND (?1=0 OR NOT EXISTS(SELECT 1 FROM arrival a "
-                                   "WHERE a.msg=msg.id)) ORDER BY date DESC,id DESC LIMIT ?2",
-                                   "ii", I(db->has_arrivals), I(max - n)),
-                             w, n, max);
-    } else {
+    }
+    if (n < max && stage != INDEX_STAGE_TEXT)
+        n = waiting_read(db,
+                         q_ask(db,
+                               "SELECT id,istate,iseq,date FROM msg WHERE (istate & 7) <> 0 AND (suid>0 OR (name "
+                               "IS NOT NULL AND body IS NOT NULL)) AND (?1=0 OR NOT EXISTS(SELECT 1 FROM arrival a "
+                               "WHERE a.msg=msg.id)) AND (date,id)<(?3,?4) ORDER BY date DESC,id DESC LIMIT ?2",
+                               "iiii", I(db->has_arrivals), I(max - n), db->handed_at.date, I(db->handed_at.id)),
+                         w, n, max);
+    else if (stage == INDEX_STAGE_TEXT)
         n = waiting_read(db,
                          q_ask(db,
                                "SELECT id,istate,iseq,date FROM msg WHERE (istate & 8) <> 0 AND (istate & 7) = 0 AND "
                                "(date,id)<(?1,?2) ORDER BY date DESC,id DESC LIMIT ?3",
-                               "iii", db->texts_at.date, I(db->texts_at.id), I(max)),
+                               "iii", db->handed_at.date, I(db->handed_at.id), I(max)),
                          w, n, max);
-        if (n > 0) {
-            db->texts_at.date = w[n - 1].date;
-            db->texts_at.id = w[n - 1].id;
-        }
+    if (n > arrivals) {
+        db->handed_at.date = w[n - 1].date;
+        db->handed_at.id = w[n - 1].id;
     }
     for (size_t i = 0; i < n && !db->failed; i++)
         hand_out(db, &w[i], whole || i < arrivals, fn, arg);

@@ -155,7 +155,7 @@ struct db {
     struct {
         int64_t date;
         uint64_t id;
-    } texts_at;      /* db_index_next is behind this one of those whose text alone waits */
+    } handed_at;     /* db_index_next is behind this one of its stage */
     struct pop *pop; /* the running listing */
     struct batch_mem *batch;
     struct arena *out; /* strings of the last returned rows */

@@ -1,9 +1,9 @@
 /* The search index's queue: what changed in rows goes to `index` in batches, each committed before the next begins.
  *
- * Headers come first: a batch of them takes less than a second. When none waits the texts of bodies follow, newest
- * first: ten milliseconds each, so their batch goes out a few at a time (INDEX_PAUSE), and between those whoever works
- * at a screen, or a machine that has other things to do, is given way. A batch of texts ends after a while, or when
- * headers wait.
+ * Headers come first. When none waits the texts of bodies follow, newest first: ten milliseconds each. A commit is dear
+ * where little is committed, so a batch goes out in pieces (INDEX_PAUSE), a thousand headers or a few texts, until it
+ * is full or has taken a while; between those whoever works at a screen, or for texts a machine that has other things
+ * to do, is given way. A batch of texts ends when headers wait.
  *
  * A crash of the program makes the batch smaller; a batch of one that crashes it is the offender: it is marked and the
  * rest goes on. */
@@ -15,7 +15,9 @@
 #include "store/account.h"
 #include "store/looks.h"
 
-#define BATCH_MAX 1000
+#define BATCH_MAX 5000
+#define HEADERS_AT_ONCE 1000 /* also the first batch: what there is, is found soon */
+#define HEADERS_BATCH_MS 2000
 #define BEHIND_KEYS_MS 300
 #define QUEUE_HIGH (4u << 20)
 #define IDLE_STOP_MS 3000
@@ -46,11 +48,12 @@ struct indexing {
     uint64_t revision; /* of the database, as told last */
     uint64_t commit;   /* number the commit under way stands for; 0 none */
     uint64_t pause;    /* of the pause that was asked for; 0 none */
-    bool texts;        /* a batch of texts is open */
-    int64_t texts_since, sent_at, rest_until;
+    bool open;         /* a batch is: more of its stage may follow */
+    enum db_index_stage stage;
+    int64_t since, sent_at, rest_until;
     struct job jobs[BATCH_MAX + 1];
     size_t njobs;
-    struct unindexed paths[BATCH_MAX];
+    struct unindexed paths[HEADERS_AT_ONCE];
     size_t npaths;
     size_t limit; /* of the next batch */
     unsigned crashes;
@@ -90,7 +93,7 @@ struct indexing *indexing_new(struct server *s)
     struct indexing *x = mem_new(sizeof *x);
     const char *state = s->conf->state_dir;
     x->srv = s;
-    x->limit = BATCH_MAX;
+    x->limit = HEADERS_AT_ONCE;
     x->looks = looks_new(s->loop, on_written, x);
     char *base = state && state[0] ? path_expand_home(state) : mem_dup_z(s->root), *index = path_join(base, "index"),
          *database = path_join(index, "xapian");
@@ -108,7 +111,7 @@ static void batch_forget(struct indexing *x)
         free(x->paths[i].path);
     x->npaths = x->njobs = 0;
     x->commit = x->pause = 0;
-    x->texts = false;
+    x->open = false;
 }
 
 void indexing_free(struct indexing **indexing)
@@ -128,7 +131,7 @@ void indexing_free(struct indexing **indexing)
 
 bool indexing_busy(const struct indexing *x)
 {
-    return x->commit != 0 || x->texts;
+    return x->commit != 0 || x->open;
 }
 
 static bool pending(struct indexing *x, struct db_index_waiting *sum_r)
@@ -261,30 +264,39 @@ static void stage_send(struct indexing *x, enum db_index_stage stage, size_t mos
 static void commit_send(struct indexing *x, bool last)
 {
     watch_free(&x->idle);
-    x->empty = x->texts = false;
+    x->empty = x->open = false;
     x->commit = x->njobs + x->npaths > 0 ? x->job : ++x->job;
     PEER_SEND(x->peer, -1, INDEX_COMMIT, .job = x->commit, .last = last);
 }
 
-/* Some more of an open batch of texts, or its end. */
-static void texts_send(struct indexing *x)
+static bool late(const struct indexing *x)
 {
-    struct db_index_waiting left;
-    size_t before = x->njobs;
-    bool late = clock_mono_ms() - x->texts_since >= TEXTS_BATCH_MS;
-    pending(x, &left);
-    if (!late && left.all == left.texts && x->njobs < x->limit)
-        stage_send(x, INDEX_STAGE_TEXT, MAX(TEXTS_AT_ONCE / MAX(x->srv->naccts, (size_t)1), (size_t)1));
-    if (x->njobs == before) {
-        if (x->njobs > 0)
-            commit_send(x, !late && x->njobs < x->limit);
-        return;
-    }
+    return clock_mono_ms() - x->since >= (x->stage == INDEX_STAGE_TEXT ? TEXTS_BATCH_MS : HEADERS_BATCH_MS);
+}
+
+/* The batch goes on when what was sent of it is done. */
+static void pause_send(struct indexing *x)
+{
     watch_free(&x->idle);
-    x->texts = true;
+    x->open = true;
     x->sent_at = clock_mono_ms();
     x->pause = ++x->job;
     PEER_SEND(x->peer, -1, INDEX_PAUSE, .job = x->pause);
+}
+
+/* Some more of a batch, or its end. */
+static void more_send(struct indexing *x)
+{
+    struct db_index_waiting left;
+    size_t before = x->njobs, most = MAX(TEXTS_AT_ONCE / MAX(x->srv->naccts, (size_t)1), (size_t)1);
+    bool texts = x->stage == INDEX_STAGE_TEXT, whole = !late(x) && x->njobs < x->limit;
+    pending(x, &left);
+    if (whole && (!texts || left.all == left.texts))
+        stage_send(x, x->stage, texts ? most : HEADERS_AT_ONCE);
+    if (x->njobs > before)
+        pause_send(x);
+    else if (x->njobs > 0)
+        commit_send(x, whole && (texts || left.texts == 0));
 }
 
 /* False: there is none, and the program is idle. */
@@ -296,8 +308,9 @@ static bool texts_begin(struct indexing *x)
         for (size_t i = 0; i < x->srv->naccts; i++)
             if (x->srv->accts[i] && x->srv->accts[i]->db)
                 db_index_texts(x->srv->accts[i]->db);
-        x->texts_since = clock_mono_ms();
-        texts_send(x);
+        x->since = clock_mono_ms();
+        x->stage = INDEX_STAGE_TEXT;
+        more_send(x);
         if (x->njobs > 0)
             return true;
     }
@@ -311,7 +324,9 @@ static void batch_send(struct indexing *x)
             rebuild_send(x);
         return;
     }
-    stage_send(x, INDEX_STAGE_FIRST, BATCH_MAX);
+    x->since = clock_mono_ms();
+    x->stage = INDEX_STAGE_MORE;
+    stage_send(x, INDEX_STAGE_FIRST, HEADERS_AT_ONCE);
     if (x->njobs + x->npaths == 0 && !x->empty) {
         if (!texts_begin(x) && !x->idle)
             x->idle = loop_after(x->srv->loop, IDLE_STOP_MS, idle_fired, x);
@@ -319,7 +334,10 @@ static void batch_send(struct indexing *x)
     }
     struct db_index_waiting left;
     pending(x, &left);
-    commit_send(x, left.texts == 0 && x->njobs < x->limit && peer_queued(x->peer) <= QUEUE_HIGH);
+    if (left.all - left.texts > x->njobs + x->npaths && x->njobs > 0 && x->njobs < x->limit)
+        pause_send(x);
+    else
+        commit_send(x, left.texts == 0 && x->njobs < x->limit && peer_queued(x->peer) <= QUEUE_HIGH);
 }
 
 static void tell(struct indexing *x, const struct db_index_waiting *left)
@@ -591,11 +609,11 @@ static bool gives_way(struct indexing *x)
 {
     struct db_index_waiting n;
     int64_t until = x->srv->active_at > 0 ? x->srv->active_at + BEHIND_KEYS_MS : 0;
-    if (x->texts)
+    if (x->open && x->stage == INDEX_STAGE_TEXT)
         until = MAX(until, x->rest_until);
-    if (until <= clock_mono_ms() || (!x->texts && !x->rebuild && !pending(x, &n)))
+    if (until <= clock_mono_ms() || (!x->open && !x->rebuild && !pending(x, &n)))
         return until > clock_mono_ms();
-    if (x->texts && clock_mono_ms() - x->texts_since >= TEXTS_BATCH_MS)
+    if (x->open && late(x))
         commit_send(x, false); /* what is done is kept */
     return put_off(x, until);
 }
@@ -606,7 +624,7 @@ void indexing_pump(struct indexing *x)
     if (!x || x->pumping || x->commit || x->pause)
         return;
     if (x->held && !x->rebuild) {
-        if (x->texts)
+        if (x->open)
             commit_send(x, false);
         if (pending(x, &n) && n.all != x->told)
             tell(x, &n);
@@ -620,8 +638,8 @@ void indexing_pump(struct indexing *x)
     if (gives_way(x))
         return;
     x->pumping = true;
-    if (x->peer && x->ready && x->texts) {
-        texts_send(x);
+    if (x->peer && x->ready && x->open) {
+        more_send(x);
     } else if (x->peer && x->ready) {
         batch_send(x);
     } else if (!x->peer && !x->tag && x->srv->spawn && (x->rebuild || x->look || pending(x, &n))) {

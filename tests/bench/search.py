@@ -56,8 +56,9 @@ class Indexing:
 
 
 def alone(base, files):
-    """(messages, seconds of processor) of libnotmuch on them, newest first."""
-    out = subprocess.run([os.path.join(tap.BUILD, "tests/bench/index_alone"), base], input="\n".join(files), capture_output=True, text=True, check=True)
+    """(messages, seconds of processor) of libnotmuch on them, newest first; as nice as the program that indexes, for a machine with other
+    work gives each its share of the caches by that."""
+    out = subprocess.run(["nice", "-n", "10", os.path.join(tap.BUILD, "tests/bench/index_alone"), base], input="\n".join(files), capture_output=True, text=True, check=True)
     count, seconds = out.stdout.split()
     return int(count), float(seconds)
 
@@ -67,13 +68,14 @@ def header_files(user, directory):
     os.makedirs(directory)
     names = []
     with sqlite3.connect("file:%s?mode=ro" % os.path.join(user.store, "state/work/cache.db"), uri=True) as db:
-        for i, (name, addr, subject, msgid, date) in enumerate(db.execute(
-                "select from_name,from_addr,subject,msgid,date from msg order by date desc")):
-            words = [v.decode(errors="replace") if isinstance(v, bytes) else v for v in (name, addr, subject, msgid)]
+        for i, (name, addr, subject, msgid, date, refs) in enumerate(db.execute(
+                "select from_name,from_addr,subject,msgid,date,refs from msg order by date desc")):
+            words = [v.decode(errors="replace") if isinstance(v, bytes) else v for v in (name, addr, subject, msgid, refs or "")]
             path = os.path.join(directory, str(i))
             with open(path, "w") as f:
-                f.write("From: %s <%s>\nTo: \"Bob Example\" <to@invalid>\nSubject: %s\nDate: %s\nMessage-ID: <%s>\nMIME-Version: 1.0\n"
-                        "Content-Type: text/plain; charset=utf-8\n\n" % (*words[:3], dated(date), words[3]))
+                f.write("From: %s <%s>\nTo: \"Bob Example\" <to@invalid>\nSubject: %s\nDate: %s\nMessage-ID: <%s>\n%sMIME-Version: 1.0\n"
+                        "Content-Type: text/plain; charset=utf-8\n\n" % (*words[:3], dated(date), words[3],
+                                                                          "References: <%s>\n" % words[4] if words[4] else ""))
             names.append(path)
     return names
 

@@ -410,7 +410,7 @@ def test_headers_first_bodies_behind():
         bob = User(os.path.join(base, "bob"), lines="account home maildir:%s" % inbox)
         for i in range(count):
             with open(deliver(inbox, i, "S"), "a") as f:
-                f.write("".join("w%x " % (i * 7919 + k * k) for k in range(300)))
+                f.write("".join("w%x " % (i * 7919 + k * k) for k in range(300)) * 5)  # a small mail is read whole at once
         with bob.at_screen(cols=120) as term:
             term.wait("INBOX")
             eventually("only texts wait", lambda: waiting(bob) == (count, count))

@@ -1541,30 +1541,35 @@ static void assert_waiting(struct db *db, uint32_t all, uint32_t texts)
     assert_int_equal(w.texts, texts);
 }
 
+/* A file of a Maildir, the later the newer. */
+static uint64_t put_file(struct db *db, uint64_t box, unsigned i, uint64_t size)
+{
+    char name[32], path[64], msgid[32];
+    snprintf(name, sizeof name, "f%u", i);
+    snprintf(path, sizeof path, "maildir/cur/f%u:2,", i);
+    snprintf(msgid, sizeof msgid, "m%u@x", i);
+    struct db_row row = {.box = box,
+                         .name = str_z(name),
+                         .path = str_z(path),
+                         .state = ROW_BODY,
+                         .size = size,
+                         .date = 1700000000 + (int64_t)i,
+                         .internal_date = 1700000000,
+                         .attrs = ROW_FULL,
+                         .from_addr = STR("alice@example.org"),
+                         .subject = STR("budget"),
+                         .msgid = str_z(msgid)};
+    return put(db, &row);
+}
+
 /* Of much mail the headers come first, then the texts, newest first, whatever happens between. */
 static void test_texts_behind_headers(void **state)
 {
     (void)state;
     struct db *db = open_db(true, NULL);
     uint64_t in = make_mailbox(db, "INBOX", 1), ids[300];
-    char name[32], path[64], msgid[32];
-    for (unsigned i = 0; i < COUNT(ids); i++) {
-        snprintf(name, sizeof name, "f%u", i);
-        snprintf(path, sizeof path, "maildir/cur/f%u:2,", i);
-        snprintf(msgid, sizeof msgid, "m%u@x", i);
-        struct db_row row = {.box = in,
-                             .name = str_z(name),
-                             .path = str_z(path),
-                             .state = ROW_BODY,
-                             .size = 100,
-                             .date = 1700000000 + (int64_t)i,
-                             .internal_date = 1700000000,
-                             .attrs = ROW_FULL,
-                             .from_addr = STR("alice@example.org"),
-                             .subject = STR("budget"),
-                             .msgid = str_z(msgid)};
-        ids[i] = put(db, &row);
-    }
+    for (unsigned i = 0; i < COUNT(ids); i++)
+        ids[i] = put_file(db, in, i, INDEX_SMALL + 1);
     assert_waiting(db, 300, 0);
     assert_int_equal(hand_out(db, INDEX_STAGE_FIRST, 290), 290);
     for (size_t i = 0; i < nout; i++) {
@@ -1618,6 +1623,30 @@ static void test_texts_behind_headers(void **state)
     OK(db_name_gone(db, in, STR("f0"), &err));
     db_rollback(db);
     assert_waiting(db, 300, 0);
+    db_close(&db);
+}
+
+/* A batch goes on where it was, without what came meanwhile, and a small mail is not read twice. */
+static void test_batch_in_pieces(void **state)
+{
+    (void)state;
+    struct db *db = open_db(true, NULL);
+    uint64_t in = make_mailbox(db, "INBOX", 1), ids[301];
+    for (unsigned i = 0; i < 300; i++)
+        ids[i] = put_file(db, in, i, INDEX_SMALL + i % 2);
+    assert_int_equal(hand_out(db, INDEX_STAGE_FIRST, 100), 100);
+    for (size_t i = 0; i < nout; i++)
+        assert_true(out[i].id == ids[299 - i] && out[i].header == (i % 2 == 0));
+    ids[300] = put_file(db, in, 300, 100);
+    assert_int_equal(hand_out(db, INDEX_STAGE_MORE, 100), 100);
+    for (size_t i = 0; i < nout; i++)
+        assert_int_equal(out[i].id, ids[199 - i]);
+    assert_int_equal(hand_out(db, INDEX_STAGE_MORE, 200), 100);
+    taken(db);
+    assert_waiting(db, 251, 50);
+    assert_int_equal(hand_out(db, INDEX_STAGE_MORE, 100), 0);
+    assert_int_equal(hand_out(db, INDEX_STAGE_FIRST, 1), 1);
+    assert_int_equal(out[0].id, ids[300]);
     db_close(&db);
 }
 
@@ -1785,6 +1814,7 @@ int main(void)
         T(test_outbox),
         T(test_index_queue),
         T(test_texts_behind_headers),
+        T(test_batch_in_pieces),
         T(test_arrivals),
         T(test_boxes),
     };
