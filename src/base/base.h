@@ -1,9 +1,9 @@
-/* base: memory, bounded buffers, strings by trust, errors, log, atomic files, poll loop, clock.
+/* base: memory, bounded buffers, strings by trust, errors, log, secrets, atomic files, records, poll loop, clock.
  *
- * Every program of tuimail links this module and nothing here links anything but libc and utf8proc.
- * Nothing here blocks unless its comment says so. Unless a comment says otherwise, a pointer that a
- * function returns is borrowed from the object it was asked of and is valid until the next call that
- * changes that object. */
+ * Every program of tuimail links this module and nothing here links anything but libc and utf8proc. Nothing here blocks
+ * unless its comment says so. A function that returns bool and takes a struct err fills it when it returns false; a
+ * parameter `name_r` is a result. Unless a comment says otherwise, a pointer that a function returns is borrowed from
+ * the object it was asked of and is valid until the next call that changes that object. */
 #ifndef TUIMAIL_BASE_H
 #define TUIMAIL_BASE_H
 
@@ -63,14 +63,16 @@ bool str_starts(struct str, struct str prefix);
 bool str_case_starts(struct str, struct str prefix);
 bool str_find(struct str, char c, size_t *at_r);
 struct str str_trim(struct str); /* ASCII blanks, tabs, CR, LF at both ends */
-/* Takes the text up to `c` off the front of *rest; false when *rest was empty (p == NULL). */
+/* Takes the bytes up to `c` off the front of *rest, and `c` with them; the last piece leaves rest->p NULL. False when
+ * rest->p is NULL; an empty string that is not NULL has one piece, the empty one. */
 bool str_split(struct str *rest, char c, struct str *piece_r);
 /* Decimal only, no sign, no blanks; false on overflow or any other byte. */
 bool str_u64(struct str, uint64_t *value_r);
 bool str_u32(struct str, uint32_t *value_r);
 uint64_t str_hash(struct str);                              /* FNV-1a: tables of our own data, not for hostile keys */
 uint64_t str_hash_keyed(struct str, const uint8_t key[16]); /* SipHash-2-4: nobody makes two collide without the key */
-/* Edit distance (insert, delete, replace, swap) of two short ASCII words, at most `limit` + 1. For "did you mean". */
+/* Edit distance (insert, delete, replace, swap of neighbours; ASCII case ignored) of two words, at most `limit` + 1,
+ * which is also the answer where one is longer than 48 bytes. For "did you mean". */
 unsigned str_distance(struct str, struct str, unsigned limit);
 
 /* ---- A set of strings without NULs -------------------------------------------------------------
@@ -129,9 +131,9 @@ enum text_flags {
     TEXT_ASCII = 2,      /* punctuation by its like, every other non-ASCII character as '?' */
     TEXT_FOLD_SPACE = 4, /* runs of blanks, CR, LF and TAB become one space (header fields) */
 };
-/* Cleans `raw` (hostile) and appends the result to `out`; the text borrows from `out`. Stops at the
- * buffer's maximum, between two characters. Invalid UTF-8 is taken as Windows-1252 byte by byte; a C0
- * becomes its Unicode control picture, a C1 or bidi control U+FFFD; a grapheme is cut to 8 marks. */
+/* Cleans `raw` (hostile) and appends the result to `out`; the text borrows from `out`. Linear time. Stops at the
+ * buffer's maximum, between two characters. Invalid UTF-8 is taken as Windows-1252 byte by byte; a C0 or DEL
+ * becomes its Unicode control picture, a C1 or bidi control U+FFFD; a grapheme cluster is cut to 8 characters. */
 struct text text_from_bytes(struct str raw, unsigned flags, struct buf *out);
 /* The longest front part of `t` that fits `cols`, never cutting a grapheme. */
 struct text text_fit(struct text, unsigned cols);
@@ -198,12 +200,13 @@ struct secret {
     bool token; /* an OAuth 2.0 access token, not a password: the reader says so */
 };
 #define SECRET_MAX 16000              /* a private key of 8192 bits in PEM */
-struct secret secret_new(struct str); /* copies; wipe the source yourself */
+struct secret secret_new(struct str); /* copies SECRET_MAX bytes at most; wipe the source yourself */
 void secret_free(struct secret *);    /* wipes; NULL-safe */
-/* Reads the first line from `fd` (a pipe) until its end or the deadline; closes fd. Blocks until the
- * deadline. Errors: ERR_SECRET (empty, over SECRET_MAX, NUL, time). */
+/* Reads the first line, without its line end, from `fd` (a pipe); closes fd in every case. Blocks until the line, the
+ * end of the pipe or the deadline (clock_mono_ms). Errors: ERR_SECRET (empty, SECRET_MAX or longer, NUL, time). */
 bool secret_read(int fd, int64_t deadline_ms, struct secret *secret_r, struct err *);
-bool secret_read_all(int fd, int64_t deadline_ms, struct secret *secret_r, struct err *); /* all lines */
+/* The same with all lines. */
+bool secret_read_all(int fd, int64_t deadline_ms, struct secret *secret_r, struct err *);
 
 /* ---- Clock --------------------------------------------------------------------------------------- */
 int64_t clock_mono_ms(void); /* for every deadline and timer */
@@ -213,15 +216,16 @@ int64_t clock_wall(void);    /* seconds since 1970, for what a person reads */
  * All may wait for the disk. Paths are NUL-terminated and ours, never taken from mail. */
 bool fs_mkdir_private(const char *path, struct err *); /* 0700 with parents; refuses another owner or g/o write */
 bool fs_sync_dir(const char *dir, struct err *);
-/* Publishes tmp as `final`: fsync(tmp fd), rename, fsync(directory of final). On failure tmp is unlinked
- * and `final` is untouched. Closes fd in every case. */
+/* Publishes tmp as `final`: fsync(tmp fd), rename, fsync(directory of final). Closes fd in every case. On failure tmp
+ * is gone and `final` as it was, unless the fsync of the directory failed: then `final` is the new file, and after a
+ * power cut one of the two. */
 bool fs_commit(int fd, const char *tmp, const char *final, struct err *);
 bool fs_write_atomic(const char *path, mode_t mode, struct str data, struct err *); /* tmp + fs_commit */
 bool fs_write_all(int fd, struct str data, struct err *);
 /* A file of `dir` to read and write that is gone when it is closed, however that comes; -1 with *err. */
 int fs_open_unnamed(const char *dir, struct err *);
-/* Whole file, at most `max` bytes (ERR_LIMIT past it); opens with O_NONBLOCK|O_NOFOLLOW and refuses
- * all but regular files, so a FIFO cannot hang the caller. */
+/* Appends the whole file to `out`, at most `max` bytes (ERR_LIMIT past it); opens with O_NONBLOCK|O_NOFOLLOW and
+ * refuses all but regular files, so a FIFO cannot hang the caller. */
 bool fs_read(const char *path, size_t max, struct buf *out, struct err *);
 bool fs_read_fd(int fd, size_t max, struct buf *out, struct err *);
 bool fs_is_network(const char *path); /* NFS, CIFS, FUSE ... by statfs */
@@ -232,7 +236,7 @@ char *path_join(const char *dir, const char *name); /* caller owns */
 /* XDG base directories with their defaults; NULL with *err where HOME is unset and needed. Caller owns. */
 char *path_config_home(struct err *);
 char *path_data_home(struct err *);
-char *path_runtime_dir(struct err *);     /* XDG_RUNTIME_DIR, else a private directory under /tmp */
+char *path_runtime_dir(struct err *); /* XDG_RUNTIME_DIR where that is our own directory, else /tmp/tuimail-UID, 0700 */
 char *path_expand_home(const char *path); /* a leading "~/"; caller owns */
 
 /* ---- Records of one size, as many as come, in bounded memory ----------------------------------------
@@ -266,8 +270,9 @@ bool records_bit(struct records *, uint64_t i);
 void records_set_bit(struct records *, uint64_t i, bool on);
 
 /* ---- Encodings small enough to be here --------------------------------------------------------------- */
-bool base64_encode(struct str, struct buf *out);     /* no line breaks */
-bool base64_decode(struct str, struct buf *out);     /* strict; blanks and line ends skipped */
+bool base64_encode(struct str, struct buf *out); /* no line breaks */
+/* Strict (RFC 4648 4: padding, no stray bits), blanks and line ends skipped; false leaves what was decoded. */
+bool base64_decode(struct str, struct buf *out);
 void hex_encode(const void *p, size_t n, char *out); /* 2n digits and a NUL */
 
 /* ---- Poll loop ---------------------------------------------------------------------------------------
@@ -281,9 +286,9 @@ void loop_free(struct loop **);
 /* `events` is poll(2)'s; the fd stays the caller's and must outlive the watch. */
 struct watch *loop_fd(struct loop *, int fd, short events, watch_fn *, void *arg);
 void watch_events(struct watch *, short events);
-/* Calls once, `delay_ms` from now; the handle is dead after the call. */
+/* Calls once, `delay_ms` from now. The handle is freed after that call: `fn` forgets it, and nobody uses it later. */
 struct watch *loop_after(struct loop *, int64_t delay_ms, timer_fn *, void *arg);
-void watch_free(struct watch **); /* NULL-safe; sets NULL; needed after a timer fired only to clear the handle */
+void watch_free(struct watch **); /* ends the watch; NULL-safe; sets NULL */
 /* Turns `fn` on when the signal arrived; runs in the loop, not in the handler. Takes over the signal process-wide. */
 struct watch *loop_signal(struct loop *, int signo, timer_fn *, void *arg);
 /* Calls whenever the wall clock jumps: it was set, or the machine slept. NULL where the system does not tell. */

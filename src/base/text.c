@@ -4,7 +4,7 @@
 
 #include <utf8proc.h>
 
-enum { GRAPHEME_MARKS = 8 }; /* a base character and this many more; the rest is dropped (THREATS 118) */
+enum { CLUSTER_MAX = 8 }; /* characters of a grapheme cluster; the rest is dropped (THREATS 118) */
 
 static bool ambiguous_wide;
 
@@ -175,7 +175,7 @@ static bool put_char(struct cleaner *c, uint32_t cp)
             return false;
         joins = true;
     }
-    if (joins && c->members >= GRAPHEME_MARKS)
+    if (joins && c->members >= CLUSTER_MAX)
         return true;
     unsigned len = utf8_encode(cp, bytes);
     if (c->out->max - c->out->n < len)

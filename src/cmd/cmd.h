@@ -2,7 +2,8 @@
  *
  * Every key is a named command and every name is usable from tuimailrc, the `:` prompt, a hook, a macro and a test
  * alike. This module knows the grammar; what a command does belongs to the table that is passed in (`ui` owns one).
- * Pure: no curses, no I/O but history files, does not block. Text from completion sources may come from mail: the one
+ * No curses and no I/O, but for history files and the directories that completion of file names reads (both wait for
+ * the disk). Text from completion sources may come from mail: the one
  * who draws it cleans it. */
 #ifndef TUIMAIL_CMD_H
 #define TUIMAIL_CMD_H
@@ -29,9 +30,9 @@ bool cmd_context_find(const char *name, enum cmd_context *context_r);
 
 /* ---- Commands: one row each --------------------------------------------------------------------- */
 enum cmd_flags {
-    CMD_NEEDS_MESSAGE = 1, /* refused by cmd_ready() where no message is selected or shown */
+    CMD_NEEDS_MESSAGE = 1, /* refused (by ui) where no message is selected or under the cursor */
     CMD_REPEAT = 2,        /* `.` repeats it */
-    CMD_WRITES = 4,        /* changes mail: refused in a read-only mailbox or demo */
+    CMD_WRITES = 4,        /* changes mail: refused (by ui) in a read-only mailbox */
     CMD_NEEDS_TEXT = 16,   /* of the open message: its key waits a moment for what is on its way */
     CMD_HIDDEN = 8,        /* not offered by completion nor listed in help (prompt editing and the like) */
 };
@@ -297,13 +298,16 @@ bool history_load(struct history *, const char *path, struct err *);       /* a 
 bool history_save(const struct history *, const char *path, struct err *); /* 0600, atomic */
 
 /* ---- Words put into a shell command ------------------------------------------------------------- */
-/* Replaces {name} by its value, quoted as one word for /bin/sh whatever the value holds (control characters become
- * blanks, so that mail cannot write a second command or an escape sequence); {{ is a brace. False with ERR_CONFIG for
- * an unknown name or an open brace. */
+/* Appends the value of `name` (it may come from mail); false where there is no such name. */
 typedef bool cmd_value_fn(void *arg, const char *name, struct buf *value);
+/* Appends `format` with each {name} replaced by its value, quoted as one word for /bin/sh whatever the value holds
+ * (control characters become blanks, so that mail cannot write a second command or an escape sequence); {{ is a brace.
+ * False with ERR_CONFIG for an unknown name or an open brace. */
+bool cmd_expand(struct str format, cmd_value_fn *value_of, void *arg, struct buf *out, struct err *err);
 /* The same with values as they are, for people to read. */
 bool cmd_expand_plain(struct str format, cmd_value_fn *value_of, void *arg, struct buf *out, struct err *err);
-bool cmd_expand(struct str format, cmd_value_fn *value_of, void *arg, struct buf *out, struct err *);
+/* Appends it (hostile) as one word for /bin/sh: control characters become blanks, and one that begins with - gets a
+ * blank in front, so that it is no option. */
 void shell_quote(struct str, struct buf *out);
 
 #endif

@@ -1,9 +1,9 @@
 /* conf: tuimailrc: the command language, the option table, accounts, secrets by command, checks.
  *
  * The file belongs to the user and is trusted, but may be wrong in any way: every complaint names file:line, the wrong
- * word and the nearest right one. conf knows the commands that a program without a screen needs (account, set, unset,
- * saved, rule, alias, source); `bind`, `on`, `theme` and the like are kept as parsed lines for `ui`, which owns their
- * tables, and checked by cmd/. Blocks for reading the files only. */
+ * word and the nearest right one. conf runs the commands that a program without a screen needs (conf_commands: account,
+ * set, saved, rule ...); bind, unbind, macro, on and color are kept as parsed lines for `ui`, which owns their tables,
+ * and checked by cmd/. Blocks only to read files, and to write those that a function names. */
 #ifndef TUIMAIL_CONF_H
 #define TUIMAIL_CONF_H
 
@@ -31,7 +31,7 @@ void line_fini(struct line *);
 void line_quote(struct str word, struct buf *out);
 
 /* ---- Accounts and options ----------------------------------------------------------------------- */
-enum proto { PROTO_NONE, PROTO_IMAP, PROTO_POP3, PROTO_SMTP, PROTO_MAILDIR, PROTO_SENDMAIL, PROTO_SIEVE };
+enum proto { PROTO_NONE, PROTO_IMAP, PROTO_POP3, PROTO_SMTP, PROTO_MAILDIR, PROTO_SIEVE };
 enum tls_mode { TLS_IMPLICIT, TLS_STARTTLS, TLS_NONE /* only as the user wrote tls = none */ };
 struct endpoint {
     enum proto proto;
@@ -51,7 +51,7 @@ struct cache_policy {
 /* Values of all options; the fields are the options' names with - as _. Strings are "" and never NULL unless said; all
  * owned by the conf. */
 struct account {
-    char *name;                     /* [A-Za-z0-9._-]{1,64}, not "." or "..": it is a directory name too */
+    char *name;                     /* [A-Za-z0-9._-]{1,64}, no . or - in front: it is a directory name too */
     struct endpoint in, out, sieve; /* sieve: PROTO_NONE where it is not set */
     char *from;                     /* "Name <addr>"; default: the user of the URL if it is an address */
     char *alternates;               /* further own addresses, blank or comma separated, with * */
@@ -240,8 +240,7 @@ struct cache_policy conf_cache(const struct conf *, const struct account *, stru
     "date arrival from subject size activity reverse-date reverse-arrival reverse-from reverse-subject reverse-size "  \
     "reverse-activity"
 const char *conf_sort(const struct conf *, const char *account, struct str mailbox); /* one of CONF_SORT_ORDERS */
-/* Is `name` a command that conf_run knows (account, set, unset, saved, mailbox, rule, alias, source, theme, keys) or
- * keeps for ui (bind, unbind, macro, on, color)? */
+/* Is `name` one of conf_commands: does conf_run run it, or keep it for ui? */
 bool conf_is_command(const char *name);
 extern const char *const conf_commands[]; /* their names, NULL-terminated */
 /* What a program of libexec is started with: -c FILE (without it, or with "": the defaults) --store DIR and, where

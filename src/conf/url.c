@@ -20,9 +20,8 @@ static const struct scheme {
 
 const char *proto_name(enum proto proto)
 {
-    static const char *const names[] = {
-        [PROTO_NONE] = "none",       [PROTO_IMAP] = "imap",         [PROTO_POP3] = "pop3",  [PROTO_SMTP] = "smtp",
-        [PROTO_MAILDIR] = "maildir", [PROTO_SENDMAIL] = "sendmail", [PROTO_SIEVE] = "sieve"};
+    static const char *const names[] = {[PROTO_NONE] = "none", [PROTO_IMAP] = "imap",       [PROTO_POP3] = "pop3",
+                                        [PROTO_SMTP] = "smtp", [PROTO_MAILDIR] = "maildir", [PROTO_SIEVE] = "sieve"};
     return (unsigned)proto < COUNT(names) ? names[proto] : "none";
 }
 

@@ -163,7 +163,6 @@ bool fetch_has_login(const struct fetch *);
 /* The line is unusable because of *err: the loop closes it after the DONE of the steps concerned and sends LOST with
  * the same kind. Returns false. */
 bool fetch_lost(struct fetch *, const struct err *);
-/* "\Seen $Forwarded ..." <-> enum mail_flags: what is no flag of that list goes to `keywords` (blank separated). */
 struct step_view { /* what `ahead` functions and imap.c may see of the queue */
     uint32_t step;
     bool urgent;
@@ -172,7 +171,7 @@ struct step_view { /* what `ahead` functions and imap.c may see of the queue */
 /* The i-th waiting step in the order they will run; false past the end. Borrowed until the queue changes. */
 bool fetch_peek(const struct fetch *, unsigned i, struct step_view *view_r);
 
-/* ---- The loop (main.c) -------------------------------------------------------------------------- */
+/* ---- The loop (step.c) -------------------------------------------------------------------------- */
 /* Runs until the store closes the channel. Blocks. */
 void fetch_run(struct fetch *);
 

@@ -136,7 +136,9 @@ bool msg_decode(struct str packet, struct msg *msg_r, struct err *);
 /* One line for the debug log: name and fields; strings cut and cleaned; secrets are never fields. */
 void msg_format(const struct msg *, struct buf *out);
 
-/* Packed lists inside a BYTES field. Ids: 8 bytes each. Ranges: pairs of u32 lo, hi. */
+/* Packed lists inside a BYTES field; what is read is hostile, and bytes that are too few for an entry count as none.
+ * Ids: 8 bytes each. Ranges: pairs of u32 lo, hi. Adding is false where the buffer is full; an `i` past the end gives
+ * 0. */
 bool ipc_ids_add(struct buf *, uint64_t id);
 size_t ipc_ids_count(struct str);
 uint64_t ipc_ids_at(struct str, size_t i);
@@ -158,7 +160,8 @@ void chan_free(struct chan **);
 int chan_fd(const struct chan *);
 enum role chan_peer(const struct chan *);
 /* Queues and sends what the socket takes; never blocks. With a full socket it keeps up to 8 MiB queued, then false with
- * ERR_CHANNEL (the peer is stuck). `fd` (or -1) is duplicated. Fill `m->u.NAME` and m->kind; see SEND below. */
+ * ERR_CHANNEL (the peer is stuck). `fd` (or -1) is duplicated. Fill `m->u.NAME` and m->kind; see SEND below. A message
+ * that `self` may not send, or with an fd where its row has none (or the reverse), is a bug() of ours. */
 bool chan_send(struct chan *, const struct msg *m, int fd, struct err *);
 bool chan_wants_write(const struct chan *);
 bool chan_flush(struct chan *, struct err *);                      /* on POLLOUT; never blocks */
@@ -176,13 +179,14 @@ int chan_wait(struct chan *, int64_t deadline_ms, struct msg *msg_r, struct err 
 /* "store", "fetch" ...; also the name of the program file in libexec. */
 const char *role_name(enum role);
 bool role_from_name(const char *, enum role *role_r);
-/* Directory of the role programs: $TUIMAIL_LIBEXEC; else `libexec` beside an uninstalled build's binary (it holds a
- * file
- * `.build-tree`); else ../libexec/tuimail from the binary where that exists; else the configured one. Caller owns. */
+/* Directory of the role programs: $TUIMAIL_LIBEXEC; else the one this program is in, where that holds them; else
+ * `libexec` beside an uninstalled build's binary (it holds a file `.build-tree`); else ../libexec/tuimail from the
+ * binary where that exists; else the configured one. Caller owns. */
 char *role_dir(void);
 /* Starts `role` with `argv` (without argv[0], NULL-terminated), its channel on fd 3, stdin from /dev/null, stdout and
- * stderr on `log_fd` (or this process's stderr for -1), no other fd, signals at their defaults. Blocks for the exec.
- * *chan_fd_r is our end. */
+ * stderr on `log_fd` (or this process's stderr for -1), no other fd, signals at their defaults, umask 077, a session of
+ * its own and few variables of the environment; it gets SIGTERM when we end (spawn does not). Blocks until the exec.
+ * *chan_fd_r is our end; the caller waits for *pid_r. */
 bool role_start(enum role, const char *const *argv, int log_fd, pid_t *pid_r, int *chan_fd_r, struct err *);
 
 /* ---- The store of a root ------------------------------------------------------------------------------------ */
@@ -208,12 +212,14 @@ struct sandbox {
 };
 /* Landlock + seccomp of the role + rlimits (RLIMIT_CORE 0 always) + PR_SET_NO_NEW_PRIVS + PR_SET_DUMPABLE 0. Call
  * before the first hostile byte; open logs and databases' directories may stay open. What the libraries load lazily is
- * granted by the role's profile: converters and time zones to all; resolver files, CA store and plugins to fetch, send
- * and oauth. A resolver file that is later replaced by renaming is no longer readable: a fetch whose lookups fail
- * should end, and be started again. A refused system call fails with EPERM; execve is refused to all, AF_UNIX sockets
- * too (but not socketpair). spawn and ui get limits only: what they start would inherit the rules, and must not.
- * `report_r` gets a line such as "landlock 7, seccomp" for READY and doctor. False only where the kernel has the
- * feature and refuses it (ERR_SANDBOX); a system without it reports "none". */
+ * granted by the role's profile: converters and time zones to all; resolver files, CA store and plugins to fetch, send,
+ * sieve, oauth and post. A resolver file that is later replaced by renaming is no longer readable: a fetch whose
+ * lookups fail should end, and be started again. A refused system call fails with EPERM; execve is refused to all,
+ * AF_UNIX sockets too (but not socketpair). spawn gets RLIMIT_CORE and PR_SET_DUMPABLE only and ui does not call this:
+ * what they start would inherit the rules, and must not. Under Landlock ABI 1 a program that writes files has no file
+ * rules, as that ABI refuses every rename between directories. `report_r` gets a line such as "landlock 7, seccomp" for
+ * READY and doctor. False only where the kernel has the feature and refuses it (ERR_SANDBOX); a system without it
+ * reports "none". */
 bool sandbox_enter(const struct sandbox *, char report_r[200], struct err *);
 
 #endif

@@ -1,6 +1,6 @@
 /* Display document: what `view` makes of a message and `ui` draws: a list of typed lines.
  *
- * Written by doc_put_* into a stream of bytes, read by doc_read. The writer is the parser of hostile mail and may be
+ * Written by doc_put into a stream of bytes, read by doc_feed. The writer is the parser of hostile mail and may be
  * taken over: the reader bounds everything and cleans every string again (text_from_bytes), so that nothing but text
  * reaches the screen. The lines are logical ones: the reader wraps them to its width, so a resize needs no second
  * parse. Pure: no I/O, does not block. */

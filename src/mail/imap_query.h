@@ -1,7 +1,7 @@
 /* The query language as keys of IMAP's SEARCH (RFC 3501 6.4.4, RFC 9051 6.4.4; WITHIN RFC 5032, FUZZY RFC 6203, Gmail's
  * X-GM-RAW and X-GM-LABELS). Pure: no clock, no database, no line.
  *
- * The meaning is that of notmuch-search-terms(7) and the short forms of search/query.c: words side by side are ANDed,
+ * The meaning is that of notmuch-search-terms(7) and the short forms of query/query.h: words side by side are ANDed,
  * but several values of one of its fields side by side (from: subject: tag: date: id: folder: ...) are ORed; or < xor <
  * and, not < words side by side. A word is TEXT, so a server may find more of it than an index of whole words does.
  *

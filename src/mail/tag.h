@@ -8,6 +8,7 @@
 
 #define TAG_BLANK "\xC2\xA0"
 
+/* Appends the word for a tag (any bytes). */
 static inline void tag_to_word(struct str tag, struct buf *out)
 {
     for (size_t i = 0; i < tag.n; i++)
@@ -17,6 +18,7 @@ static inline void tag_to_word(struct str tag, struct buf *out)
             buf_addc(out, tag.p[i]);
 }
 
+/* Appends the tag that a word stands for. */
 static inline void tag_from_word(struct str word, struct buf *out)
 {
     for (size_t i = 0; i < word.n; i++)

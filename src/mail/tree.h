@@ -5,9 +5,8 @@
 
 #include "base/base.h"
 
-#define TREE_PARENTS                                                                                                   \
-    8 /* of a message's references, the last: its parent, or what stands in for one that is not here                   \
-       */
+/* Of a message's references that many, the last: its parent, or what replaces one that is not here. */
+#define TREE_PARENTS 8
 #define TREE_NONE UINT32_MAX
 struct tree_node {
     uint64_t key;                   /* a hash of its Message-ID; 0 none */
@@ -16,7 +15,7 @@ struct tree_node {
     bool shown;
     uint32_t parent, child, last, next; /* tree_link's */
 };
-/* Nodes come oldest first. */
+/* Sets parent, child, last and next of each node; nodes come oldest first. Time by n times TREE_PARENTS. */
 void tree_link(struct tree_node *, uint32_t n);
 /* Where one stands: lines bit n: what stands above it at depth n + 1 is followed by another reply. */
 struct tree_place {

@@ -4,8 +4,8 @@
  * any time: a message is found by the unique part of its name (what stands before ":2,"), wherever and with whatever
  * flags it is now. Folder "" is the INBOX; a folder "a.b" is the directory
  * ".a.b" (Maildir++). File names and contents come from outside and are hostile; nothing is followed, and nothing but
- * regular files is opened. All calls may wait for the disk. Errors: ERR_NO_MESSAGE, ERR_NO_MAILBOX, ERR_DISK_FULL,
- * ERR_PERMISSION, ERR_IO, ERR_USAGE (a name that cannot be a folder). */
+ * regular files is opened. All calls may wait for the disk. Errors: ERR_NO_MAILDIR, ERR_NO_MESSAGE, ERR_NO_MAILBOX,
+ * ERR_DISK_FULL, ERR_PERMISSION, ERR_IO, ERR_USAGE (a name that cannot be a folder). */
 #ifndef TUIMAIL_MAILDIR_MAILDIR_H
 #define TUIMAIL_MAILDIR_MAILDIR_H
 

@@ -239,7 +239,7 @@ struct imap;
  */
 struct imap *imap_new(struct stream *, const struct imap_handler *, int64_t answer_ms);
 void imap_free(struct imap **);                       /* NULL-safe; sends nothing */
-uint64_t imap_caps(const struct imap *);              /* enum imap_cap */
+uint64_t imap_caps(const struct imap *);              /* IMAP_CAP_* */
 struct str imap_caps_text(const struct imap *);       /* the words as the server sent them */
 bool imap_enabled(const struct imap *, uint64_t cap); /* by ENABLE, confirmed */
 /* Bytes that APPEND takes in any mailbox (RFC 7889), UINT64_MAX where the server names no limit for all. */
@@ -313,19 +313,21 @@ bool imap_busy(struct str words);
 bool imap_result_err(const struct imap_result *, struct err *);
 /* Ends of commands that nobody will wait for are thrown away. */
 void imap_forget(struct imap *, uint32_t tag);
-/* APPEND's message: everything up to the literal is in `cmd`; `size` bytes then come by imap_literal. */
+/* APPEND's message: everything up to the literal is in `cmd`, which is freed; `size` bytes then come by imap_literal,
+ * in pieces, and imap_literal_end; imap_wait with *tag_r ends it. Waits for the server's leave where there is no
+ * LITERAL+; *refused_r: it said NO or BAD instead, and nothing more is to be sent. */
 bool imap_send_literal(struct imap *, struct imap_cmd *, uint64_t size, uint32_t *tag_r, bool *refused_r, struct err *);
 bool imap_literal(struct imap *, struct str piece, struct err *);
 /* Behind the bytes of a message another one in the same command (RFC 3502): `text` of ours, then its size. */
 bool imap_literal_next(struct imap *, uint32_t tag, const char *text, uint64_t size, bool *refused_r, struct err *);
-bool imap_literal_end(struct imap *, struct err *);
+bool imap_literal_end(struct imap *, struct err *); /* the command's line ends behind the literal */
 
 /* Compresses the connection from here on (RFC 4978) where the server offers it and nothing is under way; otherwise, or
  * refused, does nothing. A round trip: worth it before much data. False only for a broken connection. */
 bool imap_compress(struct imap *, struct err *);
 
-/* IDLE (RFC 2177). Between begin and end the caller polls imap_fd and calls imap_idle_read when it is readable. begin:
- * *on_r false when the server refused it. */
+/* IDLE (RFC 2177). Between begin and end the caller polls the stream's fd (stream_fd) and calls imap_idle_read when it
+ * is readable. begin: *on_r false when the server refused it. */
 bool imap_idle_begin(struct imap *, bool *on_r, struct err *);
 bool imap_idle_read(struct imap *,
                     struct err *); /* handles what has come, without waiting for more than the answer under way */

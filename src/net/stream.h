@@ -1,10 +1,10 @@
 /* net/stream: a connection with deadlines, cancellation and limits: TCP or a command's pipes, TLS by OpenSSL on top.
  *
- * Used by `fetch` and `send`. All calls block until done, the deadline, or a cancel; each wait also polls `wake_fd`
- * (the channel): when it becomes readable `on_wake` runs (it must take what made the fd readable), and when that
- * returns true the call ends with ERR_CANCELED. After any error the connection is unusable: every later call fails with
- * the same error; close it. SIGPIPE is ignored process-wide. Bytes read are hostile. TLS: >= 1.2, SNI, chain and host
- * name verified always; a pin replaces chain and name, never adds trust to another key. RFC 8446, 6125, 8314. */
+ * Used by `fetch`, `send` and `sieve`. All calls block until done, the deadline, or a cancel; each wait also polls
+ * `wake_fd` (the channel): when it becomes readable `on_wake` runs (it must take what made the fd readable), and when
+ * that returns true the call ends with ERR_CANCELED. After any error the connection is unusable: every later call fails
+ * with the same error; close it. SIGPIPE is ignored process-wide. Bytes read are hostile. TLS: >= 1.2, SNI, chain and
+ * host name verified always; a pin replaces chain and name, never adds trust to another key. RFC 8446, 6125, 8314. */
 #ifndef TUIMAIL_NET_STREAM_H
 #define TUIMAIL_NET_STREAM_H
 
@@ -13,8 +13,8 @@
 
 struct stream;
 struct stream_options {
-    int connect_ms;        /* DNS + TCP + TLS in all; default 60,000 */
-    int answer_ms;         /* whole answer; default 120,000 */
+    int connect_ms;        /* DNS + TCP + TLS in all; 0: 60,000 */
+    int answer_ms;         /* whole answer; 0: 120,000 */
     const char *ca_file;   /* "" the system's; else it replaces those; read before the sandbox by stream_setup */
     const char *cert_file; /* "" or NULL: none; the client's certificate, read by stream_setup */
     const char *pin;       /* "" or sha256/BASE64 of the SubjectPublicKeyInfo; several separated by blanks or commas */

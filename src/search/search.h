@@ -1,7 +1,8 @@
-/* search: answers queries from the private notmuch database, read-only, newest first. Parts of the program.
+/* search: answers queries (QUERY) from the private notmuch database, and the user's own beside it (own.h), read-only,
+ * in the order asked for. Parts of the program.
  *
- * One language, that of query/query.h. A query cannot be interrupted inside
- * libnotmuch: whoever typed on sends the next one, which cancels this between two hits, or kills the program. */
+ * The language is that of query/query.h. A query cannot be interrupted inside libnotmuch: when the user types on, the
+ * client sends the next one, which cancels this between two hits, or kills the program. */
 #ifndef TUIMAIL_SEARCH_SEARCH_H
 #define TUIMAIL_SEARCH_SEARCH_H
 
@@ -37,8 +38,8 @@ bool query_box(struct search *, struct str account, uint64_t box, struct buf *ou
 
 /* Asks the index for nothing: the next query finds it mapped. What is wrong with it that query says. */
 void search_touch(struct search *);
-/* Answers one QUERY with HITs, SEARCH_COUNT and QUERY_DONE. *next_r is a message that came meanwhile and ended it (kind
- * MSG_NONE: none). False when the channel ended. */
+/* Answers one QUERY with HIT or HITS, HIT_COUNT where it is wanted, and QUERY_DONE. *next_r is a message that came
+ * meanwhile and ended it (kind MSG_NONE: none). False when the channel ended. */
 bool search_run(struct search *, const struct m_QUERY *, struct msg *next_r, struct err *);
 
 #endif

@@ -1,9 +1,10 @@
-/* spawn: the parent of all programs but `tuimail` itself. Parts of the program.
+/* spawn: the parent of `store` and of every program that store asks for (not of `tuimail` and what that starts by
+ * itself: view, search, archive, post, a login's oauth). Parts of the program.
  *
  * Started by the first client as `spawn [-c FILE] --store ROOT` with the client's connection on fd 3, which it never
  * reads: it hands it to `store` (CLIENT_FD) with the socket on which later clients connect (LISTEN_FD), and then speaks
- * with `store` alone. It holds ROOT/lock for as long as any of its programs runs. It starts what store asks for,
- * restarts store alone by itself, and ends with it. */
+ * with `store` alone. It holds ROOT/lock for as long as any of its programs runs. It starts what store asks for
+ * and, for access tokens, oauth; restarts by itself store alone; and ends with it. */
 #ifndef TUIMAIL_SPAWN_INTERNAL_H
 #define TUIMAIL_SPAWN_INTERNAL_H
 

@@ -1,18 +1,27 @@
 /* One account inside the store: its databases, its `fetch` program, the steps under way and what to do next.
  *
- * account.c       the life of the fetch program, the line, secrets, steps
- * account_secret.c  passwords, tokens, keys and tunnels on their way to it
- * account_boxes.c  its mailboxes in memory
- * account_imap.c  what fetch says of a live mailbox; account_plan.c  the steps that the plan (sync/) asks for
- * account_watch.c  what other clients do to the others
- * account_replay.c  intents to steps and back; account_settle.c  what a lost line left open
- * account_identity.c  whose mail it is
- * seek.c          what the server finds that is not here
- * account_open.c  bytes of messages for clients; account_rows.c  rows of lists with gaps
- * cache.c         bodies ahead of being read
- * account_pop.c   passes over a maildrop; account_pop_check.c  ids that do not say enough; account_pop_body.c  bodies
- * of headers; account_pop_show.c  how far it is account_local.c  the account's Maildir account_import.c  mails from
- * archives snooze.c, remind.c  mail that comes back at its time
+ *   account.c           the life of the fetch program, its steps
+ *   account_line.c      the connection: when it is opened, lost and tried again
+ *   account_secret.c    passwords, tokens, keys and tunnels on their way to it
+ *   account_identity.c  whose mail it is
+ *   account_boxes.c     its mailboxes in memory
+ *   account_imap.c      what fetch says of a live mailbox
+ *   account_plan.c      the steps that the plan (sync/) asks for
+ *   account_rows.c      rows of lists with gaps
+ *   account_watch.c     what other clients do to mailboxes that are not open
+ *   account_server.c    what the server says of itself: namespaces, quota, name
+ *   account_replay.c    intents to steps and back
+ *   account_settle.c    what a lost connection left open
+ *   account_claim.c     which device runs the rules over a mail
+ *   account_open.c      bytes of messages for clients
+ *   account_import.c    mails from archives
+ *   account_local.c     the account's Maildir
+ *   account_pop.c       passes over a POP3 maildrop
+ *   account_pop_*.c     ids that do not say enough; bodies of stubs; progress
+ *   cache.c             bodies ahead of being read
+ *   outbox.c            mail to be sent; sieve.c: scripts on the server
+ *   seek.c              what the server finds that is not here
+ *   snooze.c, remind.c  mail that comes back at its time
  *
  * Whatever a fetch program says is checked against this account: a step it was not given, a mailbox of another, a path
  * that climbs, a number out of range is a violation (acct_violation): the program is ended and started again with a

@@ -5,12 +5,15 @@
  * and message identity, intents with their before-images, undo, the UIDL ledger, tags, timers, the outbox. Both are
  * WAL, one connection (cache attached to keep), one writer.
  *
- * Ids. Messages and mailboxes have local ids, never reused, that survive a move, a resync and the loss of cache.db
- * (mailboxes always; messages as long as an intent or an undo group names them). 0 is none. Shown and server state. A
- * row's server state is what the server said last; its shown state (mailbox, flags) is that plus the pending intents in
- * order. Every function below that changes one of them leaves the other right, and the counters too. Place. Where a
- * message is on the server: mailbox, UIDVALIDITY, UID; or for a Maildir its unique name (before ":2,"). A row without a
- * place (uid 0) was moved or copied here and the server has not said under which UID.
+ * Ids: messages and mailboxes have local ids, never reused, that survive a move, a resync and the loss of cache.db
+ * (mailboxes always; messages as long as an intent or an undo group names them). 0 is none.
+ *
+ * Shown and server state: a row's server state is what the server said last; its shown state (mailbox, flags) is that
+ * plus the pending intents in order. Every function below that changes one of them leaves the other right, and the
+ * counters too.
+ *
+ * Place: where a message is on the server: mailbox, UIDVALIDITY, UID; or for a Maildir its unique name (before ":2,").
+ * A row without a place (uid 0) was moved or copied here and the server has not said under which UID.
  *
  * Strings given are copied; hostile strings are welcome, cut at their row's maximum. Strings returned are borrowed
  * until the next db_ call on the same db (inside a callback: until it returns; a callback must not call db_ functions
@@ -152,9 +155,11 @@ bool db_boxes_end(struct db *, struct err *);
  * changes were stored. */
 bool db_box_open(struct db *, uint64_t box, uint32_t uidvalidity, uint32_t uidnext, uint32_t exists, bool readonly,
                  bool keywords_ok, struct str keywords, bool *dropped_r, struct err *);
+/* EXISTS: how many messages the server has in it. */
 bool db_box_exists(struct db *, uint64_t box, uint32_t exists, struct err *);
 /* MODSEQ: all changes up to here are stored (0 leaves modseq). */
 bool db_box_synced(struct db *, uint64_t box, uint64_t modseq, uint32_t uidnext, struct err *);
+/* Every message of it has a row now: what comes from here on is new mail. */
 bool db_box_filled(struct db *, uint64_t box, struct err *);
 bool db_box_get(struct db *, uint64_t box, struct db_box *box_r, struct err *);        /* ERR_NO_MAILBOX */
 bool db_box_by_name(struct db *, struct str name, struct db_box *box_r, struct err *); /* ERR_NO_MAILBOX */
@@ -169,6 +174,7 @@ bool db_box_renamed(struct db *, uint64_t box, struct str name, struct str utf8,
 bool db_box_gone(struct db *, uint64_t box, struct err *);
 
 /* ---- What the server says of itself and of its limits: in cache.db ------------------------------ */
+/* QUOTA: a round begins with nothing known; then each resource (STORAGE counts 1024 octets). */
 bool db_quota_clear(struct db *, struct err *);
 bool db_quota_put(struct db *, struct str root, struct str resource, uint64_t used, uint64_t limit, struct err *);
 /* Names are ours: "id" (RFC 2971), "caps", "prefix". Absent reads as empty. */
@@ -205,8 +211,7 @@ struct db_row {
  * without a place here) takes that row's id: *id_r is the old one. *fresh_r (or NULL): a new row. Threads, tags from
  * keywords, addresses, counters and the index queue follow. ERR_NO_MAILBOX. */
 bool db_row_put(struct db *, const struct db_row *, uint64_t *id_r, bool *fresh_r, struct err *);
-/* FLAGS: unknown UIDs are ignored. */
-/* keywords.p NULL: they were not said, and stay. */
+/* FLAGS: unknown UIDs are ignored. keywords.p NULL: they were not said, and stay. */
 bool db_flags_put(struct db *, uint64_t box, uint32_t uid, uint32_t flags, struct str keywords, uint64_t modseq,
                   struct err *);
 /* GONE: only rows that exist count; hi may be UINT32_MAX. A message whose move or copy was sent keeps its row and waits
@@ -226,9 +231,10 @@ struct db_range {
 typedef void db_range_fn(void *arg, uint32_t lo, uint32_t hi);
 bool db_uids(struct db *, uint64_t box, const struct db_range *, size_t n, db_range_fn *missing, void *arg,
              struct err *);
-/* How many rows of the server in `box` have a higher UID; the shown one that has so many above it, or the next: 0 none.
- */
+/* How many rows of the server in `box` have a higher UID. */
 bool db_rows_above(struct db *, uint64_t box, uint32_t uid, uint32_t *n_r, struct err *);
+/* The row shown in `box` that has `n` above it, or the next; *msg_r 0: none. */
+bool db_row_below(struct db *, uint64_t box, uint32_t n, uint64_t *msg_r, struct err *);
 /* A message of that Message-ID that is shown in `box`; *msg_r 0: none. */
 bool db_row_by_msgid(struct db *, uint64_t box, struct str msgid, uint64_t *msg_r, struct err *);
 /* The same wherever it is shown, the first that was here. */
@@ -246,7 +252,6 @@ bool db_thread_each(struct db *, uint64_t msg, db_threaded_fn *, void *arg, stru
 /* A thread is muted when a message of it has this tag: what comes to it unread, and was not moved there, is read at
  * once and goes from INBOX to the archive, in the transaction that stores its row (outside undo). It is not news. */
 #define TAG_MUTED "muted"
-bool db_row_below(struct db *, uint64_t box, uint32_t n, uint64_t *msg_r, struct err *);
 /* The second pass of a row that is here: what it lacked, with ROW_FULL; the index wants it now, threads that were apart
  * are joined. Its sort date is the arrival where it has no Date. A row that is not here is passed by. */
 struct db_more {
@@ -345,7 +350,7 @@ struct db_intent {
     enum intent_kind kind;
     const uint64_t *msgs;
     size_t n;
-    uint64_t box;    /* BOX_RENAME, BOX_DELETE, MARK_ALL_READ */
+    uint64_t box;    /* BOX_RENAME, BOX_DELETE, INTENT_MARK_ALL_READ */
     uint64_t target; /* MOVE, COPY, APPEND; ARCHIVE, TRASH and SPAM: 0 takes the mailbox of that role; RULES: or 0 */
     uint64_t via;    /* PURGE: moved there first; 0: removed where it is */
     uint32_t set, clear; /* FLAGS, RULES */
@@ -429,9 +434,9 @@ bool db_item_pending(struct db *, uint64_t intent, uint64_t msg, bool *pending_r
 /* The end of a command: what was not settled item by item is done (FLAGS, TAGS, PURGE: the server has it; MOVE: place
  * unknown until the row arrives). */
 bool db_intents_done(struct db *, const uint64_t *intents, size_t n, struct err *);
-/* Refused for good: rows show the server's state again. */
 /* The UID in `box` of the older form that this APPEND replaces, where it lies there; 0 none. */
 bool db_append_replaces(struct db *, uint64_t intent, uint64_t box, uint32_t *uid_r, struct err *);
+/* Refused for good: rows show the server's state again. */
 bool db_intents_refused(struct db *, const uint64_t *intents, size_t n, enum err_kind, const char *text, struct err *);
 /* The line was lost after the command: FLAGS, TAGS, PURGE and Maildir steps are queued again (doing them twice does no
  * harm); MOVE, COPY and APPEND become unknown, and so do operations on mailboxes, which the next full LIST settles. */
@@ -641,9 +646,9 @@ bool db_box_keywords(struct db *, uint64_t box, bool any, struct str keywords, s
 /* The server keeps these tags not (why, "" because it said so before): they are kept here alone, which is a conflict,
  * once for each mailbox. */
 bool db_tags_stay(struct db *, const uint64_t *intents, size_t n, const char *why, struct err *);
-/* Met in mail sent (weight 20) and received (done by db_row_put). */
-/* A mail of one's own went to these: lines "ADDRESS<tab>NAME". */
+/* A mail of one's own went to these, at that time: lines "ADDRESS<tab>NAME". */
 bool db_wrote_to(struct db *, struct str rcpts, int64_t when, struct err *);
+/* The address was met `weight` times more (senders of received mail are noted by db_row_put). */
 bool db_address_met(struct db *, struct str name, struct str addr, unsigned weight, int64_t when, struct err *);
 
 /* What waits is kept as bits of the row: what is in the header is to be found first, of all mail, and the text of

@@ -488,7 +488,7 @@ bool db_gone_ranges(struct db *db, uint64_t box, struct str ranges, struct err *
 }
 
 /* A new life of the mailbox (UIDVALIDITY) or its end: its rows go without a word to their intents, which find them
- * again or end in box_gone. */
+ * again or end in db_box_gone. */
 void box_drop_rows(struct db *db, struct box *b)
 {
     struct ids a = {0};

@@ -4,8 +4,7 @@
  * Readers open the databases read-only after WELCOME told the schema. Every call is one short read transaction of a
  * covering index (a screenful: tens of microseconds, whatever the mailbox holds) and none outlives the call. Strings in
  * rows are raw bytes of mail: clean them before drawing; they are valid until the next call on the same reader. Errors:
- * ERR_STORE, ERR_STORE_NEWER; a database that is not there yet reads as empty. SQLite is linked here and in db.c,
- * nowhere else. */
+ * ERR_STORE, ERR_STORE_NEWER; a database that is not there yet reads as empty. SQLite is used in src/store alone. */
 #ifndef TUIMAIL_STORE_READ_H
 #define TUIMAIL_STORE_READ_H
 
@@ -26,7 +25,7 @@ struct box_row {
     struct str name, utf8; /* server's bytes; decoded path with delim */
     char delim;
     uint32_t attrs;         /* enum box_attr */
-    uint8_t role;           /* enum box_role: by SPECIAL-USE, else by the usual names, else by option */
+    uint8_t role;           /* enum box_role: by option, else by SPECIAL-USE, else by the usual names */
     uint32_t total, unread; /* shown counts: server state + pending intents */
     uint32_t known;         /* rows present here; < total while the list fills */
     uint64_t size;          /* octets on the server, UINT64_MAX unknown */
@@ -34,7 +33,7 @@ struct box_row {
     bool local; /* no server has said anything of it: it is here alone, or it was never asked */
 };
 typedef void box_row_fn(void *arg, const struct box_row *);
-/* All mailboxes: INBOX first, roles next, then by name. */
+/* All mailboxes: INBOX, those with a role, one's own others, other users', shared ones; each by name. */
 bool reader_boxes(struct reader *, box_row_fn *, void *arg, struct err *);
 bool reader_box(struct reader *, uint64_t box, struct box_row *row_r, struct err *); /* row_r->id 0: gone */
 bool reader_box_by_role(struct reader *, uint8_t role, struct box_row *row_r, struct err *);
@@ -111,6 +110,7 @@ bool reader_rank(struct reader *, uint64_t box, enum list_filter, const struct r
 /* The row at `rank` (for End, percent, page jumps). */
 bool reader_at_rank(struct reader *, uint64_t box, enum list_filter, uint32_t rank, struct msg_row *row_r,
                     struct err *);
+/* All messages of that Message-ID (with or without <>), wherever they are; 10,000 at most. */
 bool reader_find_msgid(struct reader *, struct str msgid, msg_row_fn *, void *arg, struct err *);
 /* A copy of `of`, a message of another account, that has one of the tags which `words` ("+x -y") takes off; one of each
  * message, for the tags are those of all its copies in an account. Found is what any copy has, so the last word about a
@@ -146,7 +146,8 @@ bool reader_threads(struct reader *, uint64_t box, enum list_filter, const struc
                     unsigned max, thread_row_fn *, void *arg, struct err *);
 /* One of them; row_r->thread 0: none of its messages is there. */
 bool reader_thread_row(struct reader *, uint64_t box, uint64_t thread, struct thread_row *row_r, struct err *);
-/* How many stand above a key, and how many there are: counted, some 5 ms for 100,000. */
+/* How many stand above a key, and how many there are: by counters per block; with a filter they are counted, some 5 ms
+ * for 100,000. */
 bool reader_thread_rank(struct reader *, uint64_t box, enum list_filter, const struct row_key *, uint32_t *rank_r,
                         uint32_t *total_r, struct err *);
 /* Its newest message in `box`; row_r->id 0: none. Strings live until the next call. */
@@ -220,7 +221,7 @@ typedef void queue_row_fn(void *arg, const struct queue_row *);
 bool reader_queue(struct reader *, unsigned max, queue_row_fn *, void *arg, struct err *);
 /* It in words, raw: `move from INBOX to Archive: "budget"`. */
 void queue_words(const struct queue_row *, int64_t now, struct buf *out);
-/* Pending intents, oldest first (status line, `:messages`). */
+/* How many intents are not settled, and how many mails of the outbox are held, queued or being sent. */
 bool reader_pending(struct reader *, uint32_t *intents_r, uint32_t *outbox_r, struct err *);
 
 #endif
