@@ -63,6 +63,12 @@ static void why_in(const char *message, struct buf *out)
     text_from_bytes(why, TEXT_FOLD_SPACE, out);
 }
 
+static void cannot_read(struct str why, struct err *err)
+{
+    err_set(err, ERR_INDEX, "the search index cannot be read: tuimail index --rebuild makes it anew (%.*s)",
+            STR_FMT(why));
+}
+
 /* Opened for each query: that is half a millisecond, follows a replaced database, and a failed reopen would end the
  * program. */
 static bool open_index(struct run *r, struct err *err)
@@ -83,8 +89,7 @@ static bool open_index(struct run *r, struct err *err)
                     "the search index is one of a newer notmuch: install that, or make it anew by tuimail index "
                     "--rebuild");
         else
-            err_set(err, ERR_INDEX, "the search index cannot be read (%s): make it anew by tuimail index --rebuild",
-                    buf_z(&safe));
+            cannot_read(buf_str(&safe), err);
         free(written);
         buf_fini(&safe);
     }
@@ -109,7 +114,10 @@ static void query_error(notmuch_database_t *db, notmuch_status_t status, struct 
     why = why != NULL ? why + strlen("parsing query: ") : words;
     text_from_bytes(str_trim((struct str){why, query != NULL && query > why ? (size_t)(query - why) : strlen(why)}),
                     TEXT_FOLD_SPACE, &safe);
-    err_set(err, moved ? ERR_INDEX : ERR_QUERY, "%s", buf_z(&safe));
+    if (moved)
+        cannot_read(buf_str(&safe), err);
+    else
+        err_set(err, ERR_QUERY, "%s", buf_z(&safe));
     buf_fini(&safe);
 }
 

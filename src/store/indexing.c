@@ -437,6 +437,9 @@ static void on_tagged(struct indexing *x, const struct m_INDEX_TAGGED *t)
 static void on_state(struct indexing *x, const struct m_INDEX_STATE *m)
 {
     const char *text = clean_line(m->text);
+    struct db_index_waiting left;
+    if (pending(x, &left)) /* it is not found yet, and may not be for long */
+        tell(x, &left);
     if (strcmp(x->said, text) == 0) /* it was started again, and nothing is better */
         return;
     snprintf(x->said, sizeof x->said, "%s", text);

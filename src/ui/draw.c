@@ -295,6 +295,7 @@ static const char *empty_words(const struct ui *ui, const struct list *l)
         return ui->search_limit ? "Type what the list is limited to." : "Type what to look for, in all mail.";
     if (l->source == LIST_HITS)
         return comes(ui, l)         ? "searching"
+               : l->failed          ? "The search index cannot be read; :reindex makes it anew."
                : ui->search_partial ? "Nothing matches so far; mail is still being read."
                : remote_asks(ui, l) ? "Nothing here; the server is being asked."
                : bodies_away(ui, l)

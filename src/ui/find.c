@@ -231,6 +231,8 @@ static void on_done(struct ui *ui, const struct m_QUERY_DONE *d)
         ui_note(ui, NOTE_ERROR, "%.*s", STR_FMT(d->text));
     else if (d->kind == ERR_NONE && d->text.n && !ui->search_same) /* what could not be searched */
         ui_note(ui, NOTE_WARNING, "%.*s", STR_FMT(d->text));
+    if (l)
+        l->failed = d->kind == ERR_INDEX;
     if (l && (d->kind == ERR_NONE || !ui->search_same)) { /* else it stays as it is */
         list_hits_end(l, HITS_INDEX);
         l->cost_ms = clock_mono_ms() - l->asked_ms;

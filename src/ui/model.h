@@ -169,6 +169,7 @@ struct list {
     uint32_t asked;            /* LIST_HITS: how many the sources say there are; 0: not known */
     bool ordered;              /* LIST_HITS: option search-order was heard */
     bool full_hits;            /* all rounds have ended */
+    bool failed;               /* LIST_HITS: the index could not be read */
     struct ref awaited;        /* LIST_HITS, STAY_ASKED: the cursor goes there when it is here; id 0: none */
     /* the window: rows near the screen, in the list's order */
     struct list_row *rows;

@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
 """What a query can get wrong, at a real screen: hostile headers among the hits, regexps that never end, an index that cannot be read;
 and a saved search as a mailbox like the others."""
+import fcntl
 import os
 import re
 import shutil
+import struct
 import subprocess
 
 import tap
@@ -109,6 +111,46 @@ def test_an_index_that_cannot_be_read():
                 subprocess.run(["umount", "-l", index], check=True)
         equal(user.command("index", "--rebuild").count("built anew"), 1)
         equal(user.command("count", "*"), "3\n")
+
+
+def test_an_index_under_others_hands():
+    """While it is used: written by another program, then damaged. Mail stays readable, what is known is found, and it heals (THREATS 163)."""
+    with tap.directory() as root:
+        work = os.path.join(root, "work")
+        for i in range(1, 4):
+            deliver(work, i, "budget %d" % i)
+        user = User(os.path.join(root, "bob"), lines="account work maildir:%s\nset sidebar-width 0\nset mark-seen no\n" % work)
+        with user.at_screen(cols=100, rows=24) as term:
+            term.wait("budget 3")
+            eventually("all are found", lambda: user.command("count", "*", status=None) == "3\n")
+            eventually("the index rests", lambda: not pids(user, "index"))
+            xapian = os.path.join(user.store, "index", "xapian")
+            with open(os.path.join(xapian, "flintlock"), "r+b") as f:
+                fcntl.fcntl(f, 37, struct.pack("hhqqixxxx", fcntl.F_WRLCK, 0, 0, 1, 0))  # F_OFD_SETLK
+                deliver(work, 4, "budget 4")
+                term.wait("another program writes it")
+                term.command("search budget")
+                screen = term.wait("1 of 3 so far")
+                equal(subjects(screen), ["budget 3", "budget 2", "budget 1"])
+                # what is done meanwhile reaches the index behind it
+                term.command("tag +kept")
+                term.wait("kept")
+                equal(user.command("count", "tag:kept"), "0\n")
+                term.keys("q")
+                term.keys("Enter")
+                term.wait(lambda s: re.search(r"Subject +budget 4", s) and "Hello." in s)
+                term.keys("q")
+            eventually("they are found", lambda: (user.command("count", "budget"), user.command("count", "tag:kept")) == ("4\n", "1\n"))
+            eventually("the index rests", lambda: not pids(user, "index"))
+            for name in ("postlist.glass", "termlist.glass", "docdata.glass", "iamglass"):
+                with open(os.path.join(xapian, name), "r+b") as f:
+                    f.truncate(100)
+            term.command("search budget or nothing")
+            screen = term.wait(":reindex makes it anew")
+            contains(screen, "tuimail index --rebuild")
+            term.keys("q")
+            term.command("reindex")
+            eventually("it is made anew", lambda: (user.command("count", "budget", status=None), user.command("count", "tag:kept", status=None)) == ("4\n", "1\n"))
 
 
 def test_a_saved_search_is_a_mailbox():
