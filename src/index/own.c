@@ -29,6 +29,7 @@ struct own_program {
     struct job jobs[JOBS_MAX];
     size_t njobs;
     const struct own_account *told; /* whose mail is told of */
+    bool first;                     /* and nothing is known of it: mail without a tag given by hand is no news */
 };
 
 static void say(struct own_program *p, enum err_kind kind, const char *text)
@@ -64,8 +65,8 @@ static bool wait_unlocked(struct own_program *p)
         if (!said && clock_mono_ms() - since > LOCK_SAY_MS) {
             struct err text = ERR_INIT;
             err_set(&text, ERR_NONE,
-                    "your notmuch database %s is written by another program (notmuch new?): what changes here goes "
-                    "there when that is done",
+                    "another program (notmuch new?) writes your notmuch database %s: what changes here goes there when "
+                    "that is done",
                     p->files.own.given);
             say(p, ERR_NONE, text.text);
             said = true;
@@ -112,8 +113,13 @@ static bool tell(void *arg, notmuch_message_t *m, struct err *err)
         return true;
     struct buf words = BUF_INIT(16384);
     tags_words(m, &words);
-    bool ok = words.full || SEND(p->store, -1, err, OWN_TAGGED, .account = str_z(p->told->name),
-                                 .msgid = str_z(notmuch_message_get_message_id(m)), .tags = buf_str(&words));
+    struct str rest = buf_str(&words), word;
+    bool by_hand = !p->first;
+    while (!by_hand && str_split(&rest, ' ', &word))
+        by_hand = !tag_reserved(word);
+    bool ok = !by_hand || words.full ||
+              SEND(p->store, -1, err, OWN_TAGGED, .account = str_z(p->told->name),
+                   .msgid = str_z(notmuch_message_get_message_id(m)), .tags = buf_str(&words));
     buf_fini(&words);
     return ok;
 }
@@ -128,7 +134,8 @@ static bool look(struct own_program *p, struct str account, struct str known, ui
     if (a == NULL || !own_read(p, err))
         return a == NULL ? err_set(err, ERR_CHANNEL, "no such account") : false;
     unsigned long now = notmuch_database_get_revision(p->files.db, &uuid);
-    if (!str_eqz(known, uuid) || since > now)
+    p->first = !str_eqz(known, uuid);
+    if (p->first || since > now)
         since = 0;
     bool ok = SEND(p->store, -1, err, OWN_AT, .account = str_z(a->name), .dir = str_z(p->files.own.dir),
                    .uuid = str_z(uuid), .below = a->below != NULL);

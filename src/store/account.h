@@ -98,7 +98,8 @@ struct acct {
     uint64_t tag;     /* of START; 0 not asked for */
     uint64_t alerted; /* hash of the server's last alert */
     bool ready, violated;
-    bool own_asked, own_in; /* own.c: the user's own notmuch database was asked; the mail is below its root */
+    bool own_asked, own_in, own_given; /* own.c: the user's own notmuch database was asked; the mail is below its
+                                         root; some of it is in the batch */
     unsigned crashes;
     struct watch *restart;
     /* the line */

@@ -720,6 +720,7 @@ typedef void db_own_fn(void *arg, const struct db_own_job *);
 /* The newest that wait; again until they are done: `words` of a job, or less. */
 bool db_own_next(struct db *, unsigned max, db_own_fn *, void *arg, struct err *);
 bool db_own_done(struct db *, uint64_t msg, uint64_t seq, struct str words, struct err *);
+bool db_own_kept(struct db *, struct err *); /* all that db_own_next gave last is done */
 typedef void db_own_path_fn(void *arg, struct str path);
 bool db_own_gone_next(struct db *, unsigned max, db_own_path_fn *, void *arg, struct err *);
 bool db_own_gone_done(struct db *, struct str path, struct err *);

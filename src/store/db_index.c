@@ -101,7 +101,6 @@ bool db_index_pending(struct db *db, struct db_index_waiting *waiting_r, struct 
 struct handed {
     uint64_t seq;
     unsigned what, then; /* then: what the row waits for when that is done */
-    bool owns;
     size_t n;
     char path[];
 };
@@ -173,15 +172,12 @@ static void divide(const struct waiting *w, bool whole, struct db_index_job *job
     }
     job->what = of->what = what;
     of->then = (w->istate & ~(INDEX_WAITS | INDEX_WHAT_LOST | INDEX_WHAT_OWN)) | lost | (text ? INDEX_WHAT_TEXT : 0u);
-    /* the user's own database hears of what ours has */
-    if (of->owns && (what & INDEX_FIRST))
-        of->then |= INDEX_WHAT_OWN;
 }
 
 static void hand_out(struct db *db, const struct waiting *w, bool whole, db_index_fn *fn, void *arg)
 {
     struct db_index_job job = {.header = false};
-    struct handed of = {.seq = w->seq, .owns = db->owns};
+    struct handed of = {.seq = w->seq};
     struct buf path = BUF_INIT(2048), was = BUF_INIT(2048), tags = BUF_INIT(12288);
     struct err e = ERR_INIT;
     arena_reset(db->out);
@@ -280,11 +276,13 @@ bool db_index_done(struct db *db, const uint64_t *msgs, size_t n, struct err *er
         return false;
     for (size_t i = 0; i < n && !db->failed; i++) {
         const struct handed *h = imap_get(&db->handed, msgs[i]);
+        /* the user's own database hears of what ours has */
+        unsigned hears = h && db->owns && (h->what & INDEX_FIRST) ? INDEX_WHAT_OWN : 0;
         if (h)
             q_run(
                 db,
                 "UPDATE msg SET ipath=?1,istate=CASE WHEN iseq=?2 THEN ?3 | (istate & 32) ELSE istate END WHERE id=?4",
-                "siii", ((struct str){h->path, h->n}), I(h->seq), I(h->then), I(msgs[i]));
+                "siii", ((struct str){h->path, h->n}), I(h->seq), I(h->then | hears), I(msgs[i]));
     }
     return call_leave(db, own, err);
 }

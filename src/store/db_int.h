@@ -80,7 +80,7 @@ struct rowc {
 #define INDEX_WHAT_LOST 16u /* its text was not where it was to be read: again when the file has moved */
 #define INDEX_WHAT_OWN 32u  /* the user's own database has not heard of it */
 #define INDEX_ROWS_MAX 256
-#define INDEX_FIRST 7u      /* all but the text */
+#define INDEX_FIRST 7u /* all but the text */
 #define INDEX_WAITS 15u
 
 /* Private bits of msg.state; readers mask them. */
@@ -150,8 +150,9 @@ struct db {
         int64_t all, first; /* rows that wait for the index; those of them that it lacks more of than the text */
         int64_t own;        /* rows that wait for the user's own database */
     } waits;
-    bool owns;     /* there is one, and the account's mail lies below its root */
-    bool own_gone; /* it has not heard of some path that is gone */
+    bool owns;                     /* there is one, and the account's mail lies below its root */
+    uint64_t own_pass, own_passed; /* rows below are compared with it, from the newest; when the batch is kept */
+    bool own_gone;                 /* it has not heard of some path that is gone */
     struct {
         int64_t date;
         uint64_t id;
@@ -242,7 +243,7 @@ bool box_keeps(const struct box *, struct str keyword);
 void tags_wire(const struct db *, const struct box *, struct str words, struct buf *out);
 void tags_told(struct db *, uint64_t msg, struct str did);
 bool words_have(struct str words, struct str word);
-void own_gone_note(struct db *, struct str path); /* a mail was there */
+void own_gone_note(struct db *, struct str path);                                      /* a mail was there */
 size_t index_rows(struct db *, struct str msgid, uint64_t ids[static INDEX_ROWS_MAX]); /* all copies of a message */
 void tag_identity(struct db *, uint64_t msg, uint64_t *mh_r, uint64_t *fp_r);
 

@@ -1,7 +1,9 @@
 /* What the user's own notmuch database has to hear, and what it says. */
 #include "store/db_int.h"
 
-#define KNOWN "own" /* "UUID REVISION"; revision 0: all of it is to be looked through */
+#define KNOWN "own"     /* "UUID REVISION"; revision 0: all of it is to be looked through */
+#define PASS "own-pass" /* rows below this id were not compared yet since the account came below its root; 0 all were  \
+                         */
 
 static void known_read(struct db *db, struct buf *uuid, uint64_t *revision_r)
 {
@@ -26,6 +28,26 @@ static void known_write(struct db *db, struct str uuid, uint64_t revision)
     buf_fini(&value);
 }
 
+static void pass_write(struct db *db, uint64_t below)
+{
+    char value[32];
+    struct err ignored = ERR_INIT;
+    snprintf(value, sizeof value, "%llu", (unsigned long long)below);
+    db->own_pass = db->own_passed = below;
+    db_meta_set(db, PASS, str_z(value), &ignored);
+}
+
+static void pass_read(struct db *db)
+{
+    struct buf value = BUF_INIT(32);
+    struct err ignored = ERR_INIT;
+    uint64_t below = 0;
+    db_meta_get(db, PASS, &value, &ignored);
+    str_u64(buf_str(&value), &below);
+    db->own_pass = db->own_passed = below;
+    buf_fini(&value);
+}
+
 bool db_own_known(struct db *db, struct buf *uuid, uint64_t *revision_r, struct err *err)
 {
     bool own;
@@ -34,6 +56,7 @@ bool db_own_known(struct db *db, struct buf *uuid, uint64_t *revision_r, struct 
         return false;
     known_read(db, uuid, revision_r);
     db->owns = uuid->n > 0;
+    pass_read(db);
     db->own_gone = q_one(db, &one, "SELECT 1 FROM owngone LIMIT 1", "");
     return call_leave(db, own, err);
 }
@@ -61,8 +84,7 @@ bool db_own_at(struct db *db, struct str uuid, struct err *err)
         if (!str_eq(uuid, buf_str(&was)))
             q_keep(db, "DELETE FROM owntag", "");
         known_write(db, uuid, 0);
-        q_run(db, "UPDATE msg SET istate=istate | 32 WHERE ipath IS NOT NULL AND name IS NOT NULL AND (istate & 32)=0",
-              "");
+        pass_write(db, INT64_MAX);
     }
     buf_fini(&was);
     return call_leave(db, own, err);
@@ -172,7 +194,7 @@ void own_gone_note(struct db *db, struct str path)
 
 bool db_own_waits(struct db *db)
 {
-    return db->owns && (!db->waits.known || db->waits.own > 0 || db->own_gone);
+    return db->owns && (!db->waits.known || db->waits.own > 0 || db->own_gone || db->own_pass > 0);
 }
 
 static void changed_here(struct db *db, uint64_t msg, struct buf *words)
@@ -204,6 +226,20 @@ bool db_own_next(struct db *db, unsigned max, db_own_fn *fn, void *arg, struct e
     while (q_step(db, st))
         if (n < max)
             jobs[n++] = (struct db_own_job){.msg = sql_u64(st, 0), .seq = sql_u64(st, 1)};
+    db->own_passed = db->own_pass;
+    if (n < max && db->own_pass > 0) {
+        size_t before = n;
+        st = q_ask(db,
+                   "SELECT id,iseq FROM msg WHERE id<? AND (istate & 39)=0 AND name IS NOT NULL AND body IS NOT NULL "
+                   "ORDER BY id DESC LIMIT ?",
+                   "ii", I(db->own_pass), I(max - n));
+        while (q_step(db, st))
+            if (n < max)
+                jobs[n++] = (struct db_own_job){.msg = sql_u64(st, 0), .seq = sql_u64(st, 1)};
+        db->own_passed = n == max && n > before ? jobs[n - 1].msg : 0;
+        if (n == 0)
+            pass_write(db, 0);
+    }
     for (size_t i = 0; i < n && !db->failed; i++) {
         struct buf path = BUF_INIT(2048), words = BUF_INIT(16384);
         struct db_msg m;
@@ -231,6 +267,16 @@ bool db_own_done(struct db *db, uint64_t msg, uint64_t seq, struct str words, st
     tag_identity(db, msg, &mh, &fp);
     agree(db, mh, fp, words);
     q_run(db, "UPDATE msg SET istate=istate & ~32 WHERE id=? AND iseq=?", "ii", I(msg), I(seq));
+    return call_leave(db, own, err);
+}
+
+bool db_own_kept(struct db *db, struct err *err)
+{
+    bool own;
+    if (!call_enter(db, &own, err))
+        return false;
+    if (db->own_passed != db->own_pass)
+        pass_write(db, db->own_passed);
     return call_leave(db, own, err);
 }
 

@@ -12,7 +12,7 @@
 #include "store/looks.h"
 
 #define BATCH_MAX 100 /* new mail with its text: the database is locked for a second or so */
-#define FIRST_LOOK_MS 1500
+#define FIRST_LOOK_MS 400
 #define BEHIND_KEYS_MS 300
 #define IDLE_STOP_MS 3000
 #define AGAIN_MS 60000 /* what cannot be written, or crashed, is tried again, or as soon as somebody else wrote */
@@ -77,6 +77,9 @@ static void batch_forget(struct own *x)
         free(x->sent[i].words);
         free(x->sent[i].path);
     }
+    for (size_t i = 0; i < x->srv->naccts; i++)
+        if (x->srv->accts[i])
+            x->srv->accts[i]->own_given = false;
     x->nsent = 0;
     x->commit = 0;
 }
@@ -101,18 +104,6 @@ void own_free(struct own **own)
     watch_free(&x->timer);
     looks_free(&x->looks);
     free(x);
-}
-
-void own_changed(struct own *x)
-{
-    stop(x);
-    for (size_t i = 0; i < x->srv->naccts; i++)
-        x->srv->accts[i]->own_asked = false;
-    x->look = true;
-    x->not_before = 0;
-    x->crashes = 0;
-    x->said[0] = '\0';
-    own_pump(x);
 }
 
 /* ---- What is told, and asked -------------------------------------------------------------------- */
@@ -186,12 +177,12 @@ static void gone_send(void *arg, struct str path)
 
 static bool waits(struct own *x)
 {
-    bool any = x->look;
+    bool any = false;
     for (size_t i = 0; i < x->srv->naccts; i++) {
         struct acct *a = x->srv->accts[i];
         if (has_files(a) && !a->own_asked)
             acct_begin(x, a);
-        any = any || (has_files(a) && a->own_in && db_own_waits(a->db));
+        any = any || (has_files(a) && (x->look || (a->own_in && db_own_waits(a->db))));
     }
     return any && is_set(x);
 }
@@ -222,6 +213,7 @@ static void batch_send(struct own *x)
         if (!has_files(a) || !a->own_in || !db_own_waits(a->db))
             continue;
         x->filling = a;
+        a->own_given = true;
         if (!db_own_next(a->db, (unsigned)(x->limit - x->nsent), file_send, x, &err) ||
             !db_own_gone_next(a->db, (unsigned)(x->limit - x->nsent), gone_send, x, &err))
             acct_db_error(a, &err);
@@ -289,6 +281,12 @@ static void on_done(struct own *x, const struct m_OWN_DONE *m)
                           : db_own_done(s->acct->db, s->msg, s->seq, str_z(s->failed ? "" : s->words), &err);
         if (!ok)
             acct_db_error(s->acct, &err);
+    }
+    for (size_t i = 0; i < x->srv->naccts; i++) {
+        struct err err = ERR_INIT;
+        struct acct *a = x->srv->accts[i];
+        if (has_files(a) && a->own_given && !db_own_kept(a->db, &err))
+            acct_db_error(a, &err);
     }
     batch_forget(x);
     x->crashes = 0;

@@ -139,8 +139,6 @@ bool own_busy(const struct own *); /* a batch or a look is under way, or about t
 void own_pump(struct own *); /* something may wait for it */
 void own_started(struct own *, uint64_t tag, int fd);
 void own_exited(struct own *, uint64_t tag, uint32_t status, struct str text);
-/* Option index-database is another one. */
-void own_changed(struct own *);
 
 /* ---- Rules (rules.c) ---------------------------------------------------------------------------- */
 struct rules *rules_new(struct server *);
