@@ -125,8 +125,8 @@ struct msg {
 #include "ipc/messages.def"
     } u;
 };
-const char *msg_name(enum msg_kind);
-bool msg_permitted(enum msg_kind, enum role sender);
+const char *msg_name(enum msg_kind);                 /* its name in messages.def */
+bool msg_permitted(enum msg_kind, enum role sender); /* is the role one of its senders? */
 bool msg_carries_fd(enum msg_kind);
 /* Appends the packet to `out` (max >= IPC_PACKET_MAX). A string over its row's maximum is cut at it, never refused: the
  * caller's value is ours, and a cut subject is better than a lost row. */

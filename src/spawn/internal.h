@@ -68,11 +68,13 @@ struct spawn {
 #define COMMAND_MS 60000 /* for a command that prints a secret */
 #define TERM_MS 2000     /* between SIGTERM and SIGKILL */
 
+/* START: now, or when its delay after bad ends is over; then STARTED, or EXITED where it is refused or fails. */
 void child_start(struct spawn *, enum role, struct str account, uint64_t tag, bool searches);
+/* STOP: SIGTERM, SIGKILL after TERM_MS; one that waits for its delay is dropped. EXITED follows. */
 void child_stop(struct spawn *, enum role, struct str account, uint64_t tag);
-struct child *child_add(struct spawn *, enum role, struct str account, uint64_t tag);
-void child_kill(struct child *, int signo);
-void child_term(struct child *); /* SIGTERM, SIGKILL after TERM_MS */
+struct child *child_add(struct spawn *, enum role, struct str account, uint64_t tag); /* into the list, not started */
+void child_kill(struct child *, int signo); /* a command with its whole process group */
+void child_term(struct child *);            /* SIGTERM, SIGKILL after TERM_MS */
 bool account_known(struct spawn *, struct str account);
 /* True when the pid was one of ours; tells store. */
 bool child_ended(struct spawn *, pid_t, int status);

@@ -294,7 +294,8 @@ struct db_msg {
     struct str absent; /* what that file lacks of the message (mail/absent.h); "": nothing */
 };
 bool db_msg_get(struct db *, uint64_t msg, struct db_msg *msg_r, struct err *); /* ERR_NO_MESSAGE */
-bool db_msg_at(struct db *, uint64_t box, uint32_t uid, struct db_msg *msg_r, struct err *);
+bool db_msg_at(struct db *, uint64_t box, uint32_t uid, struct db_msg *msg_r,
+               struct err *); /* likewise, by its place */
 /* The file of a Maildir row has another name or place now: the index learns that it moved. */
 bool db_path_is(struct db *, uint64_t msg, struct str path, struct err *);
 /* BODY_AT, or that it could not be had. An empty path: the cached file was removed. */

@@ -88,7 +88,7 @@ struct changes {
     struct change *list;
     size_t n, cap;
 };
-void changes_add(struct changes *, struct change);
+void changes_add(struct changes *, struct change);   /* until changes_settle with its req */
 void changes_settle(struct changes *, uint32_t req); /* answered: the databases tell now */
 void changes_fini(struct changes *);
 
@@ -123,9 +123,9 @@ struct list_row {
 /* ---- Hits: the messages of a LIST_HITS, as sources tell them (hits.c) ----
  * Any source may add hits at any time, in any order, the same one as others or twice: the list keeps each message once,
  * in its own order, and the cursor stays where it is. What they look like is read from the databases when they come
- * near the screen; the list keeps some 60 bytes of each. A source tells its hits in rounds: those of its round before
- * that it does not tell again are not hits by it any more when the round ends, so asking again is how a list stays
- * live. */
+ * near the screen; the list keeps 48 bytes and two positions of each. A source tells its hits in rounds: those of its
+ * round before that it does not tell again are not hits by it any more when the round ends, so asking again is how a
+ * list stays live. */
 enum hit_source { HITS_INDEX = 1, HITS_SERVER = 2, HITS_STORE = 4 }; /* search; servers; the databases themselves */
 struct hit {                                                         /* its strings are borrowed */
     struct ref ref; /* id 0: no database has it; then it is known by msgid within the account, and by what follows */
@@ -246,9 +246,9 @@ void list_add_hit(struct list *, enum hit_source, const struct hit *);
 void list_hits_end(struct list *, enum hit_source);
 uint32_t list_hits(const struct list *);      /* how many are kept, whatever the filter */
 uint32_t list_hits_over(const struct list *); /* how many found no place in the rounds of now */
+bool hits_busy(const struct list *);          /* are there some to be looked up still? */
 /* One of them, by number: its ref (REF_NONE: it was looked up, and has left the list), date and flags; false past the
  * last. */
-bool hits_busy(const struct list *); /* are there some to be looked up still? */
 bool list_hit_at(const struct list *, uint32_t i, struct hit *hit_r);
 bool list_has_hit(const struct list *, struct ref);
 /* A cursor whose row the filter leaves out goes to the nearest that stays. */
@@ -268,17 +268,17 @@ bool list_last(struct list *, struct err *);
 /* To the next (below) or previous unread message. */
 bool list_unread(struct list *, bool older, struct err *);
 bool list_goto(struct list *, struct ref, struct err *);
-/* To a row that need not be in the window; to the row with so many above it, of those that are here: in a long sorted
- * list list_update comes there, unless a key is pressed before. */
+/* To a row that need not be in the window. */
 bool list_reach(struct list *, struct ref, struct err *);
 /* Of hits, when it is one: the next list_update that finds it goes there, unless a key is pressed before. */
 void list_await(struct list *, struct ref);
+/* To the row with so many above it, of those that are here: in a long sorted list list_update comes there, unless a key
+ * is pressed before. */
 bool list_reach_rank(struct list *, uint32_t rank, struct err *);
 /* All from one row of mailboxes to the other, whether they are in the window or not; folded threads whole. */
 bool list_range(const struct list *, struct ref, struct ref, struct refs *out, struct err *);
 /* The message that an action on `ref` leads to: the older one, else the newer one; REF_NONE where there is none. */
 struct ref list_after(const struct list *, struct ref);
-/* Lets a list row go that is shown as a ghost, before its time. */
 void list_check(const struct list *); /* aborts where an invariant is broken: for tests */
 
 /* ---- The mailbox pane ---- */
