@@ -665,7 +665,8 @@ static void draw_popup(struct ui *ui)
         return;
     ui_popup_layout(ui);
     unsigned most = ui->layout.status.y;
-    unsigned rows = p->kind == POPUP_PAGER ? most : MIN(p->nlines + 1, MAX(most * 3 / 4, 3u));
+    unsigned high = p->kind == POPUP_CONFIRM ? most : MAX(most * 3 / 4, 3u);
+    unsigned rows = p->kind == POPUP_PAGER ? most : MIN(p->nlines + 1, high);
     struct rect r = popup_rect(ui, rows);
     p->height = r.rows > 1 ? r.rows - 1 : 1;
     bool rows_chosen = popup_has_cursor(p); /* a line each */
@@ -728,7 +729,7 @@ static void draw_choices(struct ui *ui)
         grid_fill_row(&ui->grid, r, y, THING_POPUP);
         unsigned x = pick && p->many ? draw_pick_state(ui, r, y, item) : 2;
         ui_put_field(ui, r, y, x, r.cols - x - 1, str_z(word), THING_POPUP);
-        bool key = keys.n && r.cols > 50 + keys.n;
+        bool key = keys.n && r.cols > (r.cols > 50 ? 50 : 26) + keys.n; /* beside the help, or the name */
         if (*help && r.cols > 50)
             ui_put_field(ui, r, y, 32, r.cols - 33 - (key ? (unsigned)keys.n + 2 : 0), str_z(help), THING_POPUP_DIM);
         if (key)

@@ -217,23 +217,24 @@ void ui_popup_layout(struct ui *ui)
 
 static void confirm(struct ui *ui, const char *question, const char *detail, confirm_fn *fn, void *arg)
 {
-    ui_popup(ui, POPUP_CONFIRM, question);
+    /* the whole of both: what is not seen is not agreed to */
+    struct buf clean = BUF_INIT(65536);
+    struct text all = text_from_bytes(str_z(question), TEXT_FOLD_SPACE, &clean);
+    size_t next;
+    char *title = mem_dup_n(all.p, fits((struct str){all.p, all.n}, 0, MAX(ui->grid.cols, 24u) - 3, &next));
+    ui_popup(ui, POPUP_CONFIRM, title);
     ui->popup.confirm = fn;
     ui->popup.arg = arg;
-    /* the whole of it, in pieces that fit: what is not seen is not agreed to */
-    struct str rest = str_z(detail);
-    unsigned width = MAX(ui->grid.cols, 24u) - 6;
-    while (rest.n) {
-        size_t line = rest.n, n;
-        bool ends = str_find(rest, '\n', &line);
-        n = MIN(line, (size_t)width);
-        while (n < line && n > 1 && ((unsigned char)rest.p[n] & 0xc0) == 0x80)
-            n--;
-        char *piece = mem_dup_n(rest.p, n);
-        ui_popup_row(ui, "", piece);
-        free(piece);
-        rest = str_sub(rest, n + (ends && n == line), rest.n);
+    if (next < all.n)
+        ui_popup_text(ui, "", all.p + next);
+    struct str rest = str_z(detail), line;
+    while (rest.n && str_split(&rest, '\n', &line)) {
+        char *raw = mem_dup_n(line.p, line.n);
+        ui_popup_text(ui, "", raw);
+        free(raw);
     }
+    free(title);
+    buf_fini(&clean);
     ui_popup_row(ui, "y", "yes");
     ui_popup_row(ui, "n", "no");
 }

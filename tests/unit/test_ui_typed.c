@@ -229,6 +229,25 @@ static void answered(struct ui *ui, void *arg, bool yes)
     *(int *)arg = yes ? 1 : -1;
 }
 
+/* On a small screen too a question stands there to its end, cut between words, before y agrees to it. */
+static void test_a_question_is_seen_whole(void **state)
+{
+    int said = 0;
+    (void)state;
+    fake_mails();
+    fake_open(&f, 10, 40, "set -a work from \"Bob Example <bob@example.org>\"\n");
+    ui_confirm(f.ui, "Delete a mailbox of a name that is rather long with 1000 messages, for good?",
+               "one word after the other until the end of this line\n2\n3\n4\n5\nlast line", answered, &said);
+    assert_true(on_screen("with 1000 messages,\n     for good?\n"));
+    assert_true(on_screen("     one word after the other until the\n"));
+    fake_type(&f, "y"); /* what does not fit comes first */
+    assert_int_equal(said, 0);
+    assert_true(on_screen("last line"));
+    fake_type(&f, "y");
+    assert_int_equal(said, 1);
+    fake_close(&f);
+}
+
 static void test_questions_wait(void **state)
 {
     int first = 0, second = 0;
@@ -303,6 +322,7 @@ int main(void)
         cmocka_unit_test(test_parts_before_they_are_listed), cmocka_unit_test(test_keys_after_a_mail_was_postponed),
         cmocka_unit_test(test_keys_after_a_limit),           cmocka_unit_test(test_a_password_waits_for_silence),
         cmocka_unit_test(test_fetch_while_connecting),       cmocka_unit_test(test_questions_wait),
+        cmocka_unit_test(test_a_question_is_seen_whole),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
