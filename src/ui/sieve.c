@@ -15,8 +15,16 @@ enum { EDITED_MAX = SCRIPT_TEXT_MAX / 2 };
 struct asked {
     script_fn *fn;
     void *arg;
+    char *account;
     int fd;
 };
+
+static void asked_free(struct asked *k)
+{
+    close(k->fd);
+    free(k->account);
+    free(k);
+}
 
 static void on_done(struct ui *ui, void *arg, const struct msg *m)
 {
@@ -39,10 +47,11 @@ static void on_done(struct ui *ui, void *arg, const struct msg *m)
     } else {
         return;
     }
+    if (!a.ok && err_scope(a.err.kind) == SCOPE_ACCOUNT)
+        err_prefix(&a.err, "scripts of %s", k->account);
     k->fn(ui, k->arg, &a);
     buf_fini(&a.text);
-    close(k->fd);
-    free(k);
+    asked_free(k);
 }
 
 bool script_ask(struct ui *ui, const char *account, enum sieve_verb verb, const char *name, const char *to,
@@ -54,14 +63,13 @@ bool script_ask(struct ui *ui, const char *account, enum sieve_verb verb, const 
     int fd = script_fd(text, &err);
     if (fd >= 0) {
         struct asked *k = mem_new(sizeof *k);
-        *k = (struct asked){fn, arg, fd};
+        *k = (struct asked){fn, arg, mem_dup_z(account), fd};
         uint32_t req = ui_request(ui, on_done, k);
         if (SEND(ui->client->chan, fd, &err, SIEVE, .req = req, .account = str_z(account), .verb = (uint8_t)verb,
                  .name = str_z(name), .to = str_z(to)))
             return true;
         ui_forget(ui, req);
-        close(fd);
-        free(k);
+        asked_free(k);
     }
     ui_note_err(ui, &err);
     return false;
@@ -71,6 +79,7 @@ bool script_ask(struct ui *ui, const char *account, enum sieve_verb verb, const 
 /* What is known of the account whose scripts are, or were last, on the screen. */
 struct scripts {
     char *account;
+    unsigned said;   /* that they are asked for */
     char *name, *to; /* of what is asked for */
     bool was_active;
     /* the script that was deleted last, to be put back */
@@ -125,6 +134,7 @@ static void on_list(struct ui *ui, void *arg, struct script_answer *a)
         ui_note_err(ui, &a->err);
         return;
     }
+    ui_note_past(ui, s->said);
     if (ui->popup.kind != POPUP_NONE && ui->popup.kind != POPUP_SCRIPTS)
         return; /* the user is elsewhere by now */
     buf_addf(&title, "scripts of %s · e edits · n new · a active · r renames · d deletes · q", s->account);
@@ -186,6 +196,7 @@ bool run_sieve(void *context, const struct cmd_args *args, struct err *err)
         return false;
     put(&scripts_of(ui)->account, account);
     ui_note(ui, NOTE_INFO, "asking %s for its scripts ...", account);
+    scripts_of(ui)->said = ui->said;
     list_again(ui);
     return true;
 }

@@ -4,7 +4,7 @@ rule is made from a message, into the same script, and for the mail that is here
 import os
 
 import tap
-from dovecot import Server
+from dovecot import Server, free_ports
 from tap import contains, equal
 from user import User, eventually, message
 
@@ -31,7 +31,7 @@ def test_story():
         with alice.at_screen(env={"EDITOR": editor(alice)}) as term:
             term.wait("patch one")
             term.command("sieve")
-            term.wait("no script yet")
+            term.wait(lambda screen: "no script yet" in screen and "asking work" not in screen)
             term.keys("n")
             term.wait("name of the new script")
             term.type("mine")
@@ -127,6 +127,9 @@ def test_at_once():
             term.wait("lunch")
             term.command("sieve")
             term.wait("set -a work sieve sieve://HOST")
+            term.command("set -a work sieve sieve://localhost:%d" % free_ports(1)[0])
+            term.command("sieve")
+            term.wait("scripts of work: localhost port")
             term.command("set -a work sieve sieve://localhost:%d" % server.info["sieve"])
             term.command("sieve")
             term.wait("no script yet")
