@@ -48,10 +48,12 @@ DOORS = {
     r"jansson\.h": r"^oauth/token\.c$",
     r"sasl/": r"^net/",
     r"libetpan/": r"^net/imap",
-    r"gmime/": r"^(mime|view)/",
+    r"gmime/": r"^mime/",
     r"gumbo\.h": r"^mime/",
     r"notmuch\.h": r"^(own|index|search)/",
     r"utf8proc\.h": r"^base/text\.c$",
+    r"fribidi": r"^ui/bidi\.c$",
+    r"zlib\.h": r"^net/stream_deflate\.c$",
     r"linux/(landlock|seccomp|filter|audit)\.h": r"^ipc/",
 }
 LINES = 950
