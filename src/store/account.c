@@ -1,5 +1,5 @@
 /* An account: its database, its fetch program, the line, secrets, steps. */
-#include "store/account.h"
+#include "store/replay.h"
 
 #include <unistd.h>
 
@@ -576,6 +576,7 @@ void acct_settle(struct acct *a)
     if (!a->db || db_in_burst(a->db))
         return;
     tell_changes(a);
+    claims_lost_tell(a);
     acct_pump(a);
     if (a->early && a->listed) {
         early_end(a, ERR_NONE, "");

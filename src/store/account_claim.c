@@ -58,6 +58,15 @@ static void claim_done(struct acct *a, struct step *s, enum err_kind kind, struc
     run_free(a, r);
 }
 
+/* They were told of when the rules had run here. */
+void claims_lost_tell(struct acct *a)
+{
+    unsigned lost = db_claims_lost(a->db);
+    if (lost > 0)
+        acct_note(a, 0, ERR_NONE, "rules: %u of them %s done by another device, which was first", lost,
+                  lost == 1 ? "is" : "are");
+}
+
 bool claim_begin(struct acct *a, struct batch_run *r)
 {
     struct err err = ERR_INIT;

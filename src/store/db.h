@@ -510,6 +510,7 @@ bool db_claim_ours(struct db *, uint64_t msg, bool but_moves, bool *left_r, stru
 /* It is another device's: its intents end without effect, and rows and tags are as the server has them. */
 bool db_claim_lost(struct db *, uint64_t msg, struct err *);
 bool db_claim_wanted(struct db *, uint64_t msg, bool *wanted_r, struct err *);
+unsigned db_claims_lost(struct db *); /* how many were since the last call */
 
 /* ---- POP3: the UIDL ledger ----------------------------------------------------------------------
  * UIDLs are data (any bytes, any length up to 1024, also equal ones). Order: DELIVERED with db_pop_delivered, db_sync,

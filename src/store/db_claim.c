@@ -78,6 +78,14 @@ void claim_lost(struct db *db, uint64_t msg)
     for (size_t i = 0; i < n && !db->failed; i++)
         item_forgo(db, list[i].intent, msg);
     q_keep(db, "DELETE FROM claim WHERE msg=?", "i", I(msg));
+    db->claims_lost++;
+}
+
+unsigned db_claims_lost(struct db *db)
+{
+    unsigned lost = db->claims_lost;
+    db->claims_lost = 0;
+    return lost;
 }
 
 /* What waits for nothing any more: it was undone, or its mailbox has gone. */

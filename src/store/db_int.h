@@ -110,6 +110,7 @@ struct db {
     uint64_t arrivals_told;  /* those up to here were announced before the rules looked at them */
     bool has_arrivals;       /* some message may wait for the rules */
     bool has_claims;         /* some message may wait for being this device's */
+    unsigned claims_lost;    /* told of not yet */
     const struct conf *conf; /* whose mailbox lines say where rules run too; NULL: in INBOX alone */
     enum { MUTES_UNKNOWN, MUTES_NONE, MUTES_SOME } mutes;
     uint32_t purge_hold;

@@ -46,6 +46,7 @@ void settle_begin(struct acct *, struct batch_run *, enum phase);
 /* Asks the server for those of the batch whose rules this device has to have for itself, and ends it, to be chosen
  * again; false: there are none. */
 bool claim_begin(struct acct *, struct batch_run *);
+void claims_lost_tell(struct acct *);
 void settle_found(struct acct *, const struct m_FOUND *);
 
 #endif

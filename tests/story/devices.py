@@ -3,6 +3,7 @@
 is done where a server cannot tell two devices apart."""
 import glob
 import os
+import re
 import signal
 
 import rig
@@ -44,6 +45,15 @@ def logged(user, text):
     return found
 
 
+def told(user, pattern):
+    """The sum of what the log has in the pattern's number."""
+    found = 0
+    for path in glob.glob(os.path.join(user.store, "log", "*.log")):
+        with open(path, errors="replace") as f:
+            found += sum(int(n) for n in re.findall(pattern, f.read()))
+    return found
+
+
 def kill(user):
     for pid, _ in user.programs():
         try:
@@ -76,6 +86,9 @@ def test_each_mail_is_ruled_once():
                     equal(user.run("count", "tag:tuimailruled or tag:$tuimailRuled").stdout.strip(), "0")
                     eventually("the count is right", lambda: "INBOX              1" in screens[user].screen())
                     equal(logged(user, "too late") + logged(user, "failed:"), 0, "nobody was late")
+                # each mail is told of by the one who did it; what the other had announced is taken back
+                eventually("each is told of once", lambda: sum(told(u, r"rules: (\d+) new") - told(u, r"rules: (\d+) of them")
+                                                               for u in (one, two)) == len(names) + 1)
             # what a person takes back stays so, also for a device that was away
             with one.at_screen(cols=120) as term:
                 term.go("Builds", "number 00")
