@@ -550,8 +550,10 @@ static void keep(struct ui *ui, struct rule_draft *r)
 bool rule_key(struct ui *ui, ckey key)
 {
     struct rule_draft *r = ui_extra(ui)->rule;
+    if (!r)
+        return false;
     ui->dirty = true;
-    for (size_t i = 0; r && i < CONDITIONS; i++)
+    for (size_t i = 0; i < CONDITIONS; i++)
         if (conditions[i].key == key) {
             key_condition(ui, r, (enum condition)i);
             return true;

@@ -78,8 +78,8 @@ static void place_cursor(unsigned y, unsigned x, struct buf *out)
 {
     char name[] = "cup";
     const char *s = capability(name);
-    s = s ? tparm(s, (int)y, (int)x) : "";
-    for (; *s; s++)
+    s = s ? tparm(s, (int)y, (int)x) : NULL;
+    for (; s && *s; s++)
         if (s[0] == '$' && s[1] == '<' && strchr(s, '>'))
             s = strchr(s, '>');
         else
