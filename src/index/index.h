@@ -1,8 +1,8 @@
 /* index: the only writer of the private notmuch database. Parts of the program.
  *
  * The database is at ROOT/index (or STATE-DIR/index), its mail root is ROOT/mail, its configuration ROOT/index/config,
- * written by us: the user's own notmuch is never touched. An atomic section is not a commit: only closing is, so
- * INDEX_COMMIT closes and opens again. */
+ * written by us; the user's own notmuch is for the program `own` alone (own_files.h). An atomic section is not a
+ * commit: only closing is, so INDEX_COMMIT closes and opens again. */
 #ifndef TUIMAIL_INDEX_INDEX_H
 #define TUIMAIL_INDEX_INDEX_H
 
