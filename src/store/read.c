@@ -173,6 +173,18 @@ uint64_t reader_version(struct reader *r)
     return v ? v : 1;
 }
 
+bool reader_unindexed(struct reader *r)
+{
+    int rc;
+    if (reader_version(r) == 0)
+        return false;
+    sqlite3_stmt *st = sql_ask(&r->q, "SELECT 1 FROM msg WHERE (istate & 7) <> 0 LIMIT 1", "");
+    bool any = sql_step(st, &rc);
+    if (any)
+        sqlite3_reset(st);
+    return any;
+}
+
 /* ---- mailboxes ---------------------------------------------------------------------------------- */
 
 #define BOX_SQL                                                                                                        \

@@ -19,6 +19,8 @@ void reader_close(struct reader **);
 /* Changes whenever anything in cache.db or keep.db was committed by the store (PRAGMA data_version): cheap enough for
  * each frame. */
 uint64_t reader_version(struct reader *);
+/* Has the search index not all headers of what is here? Cheap enough for each letter of a query. */
+bool reader_unindexed(struct reader *);
 
 struct box_row {
     uint64_t id;

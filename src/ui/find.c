@@ -240,7 +240,7 @@ static void on_done(struct ui *ui, const struct m_QUERY_DONE *d)
     if (ui->search_into)
         ui_gather_told(ui, d->kind == ERR_NONE);
     else if (ui->search_select && ui->search_partial) /* how many are selected stands beside it */
-        ui_note(ui, NOTE_INFO, "so far: mail is still being read");
+        ui_note(ui, NOTE_INFO, "%sso far: mail is still being read", ui->selection.n ? "" : "nothing matches ");
     else if (ui->search_select && !ui->selection.n)
         ui_note(ui, NOTE_INFO, "nothing matches");
     if (!ui->search_into)
@@ -316,6 +316,15 @@ static void order_hits(const struct ui *ui, struct list *l)
     list_set_order(l, orders[order], order == SEARCH_OLDEST);
 }
 
+/* What came a moment ago the index may not have, before anybody is told how many wait for it. */
+static bool any_unindexed(struct ui *ui)
+{
+    bool any = false;
+    for (unsigned a = 0; !any && a < ui->accts.n; a++)
+        any = ui->accts.list[a].reader && reader_unindexed(ui->accts.list[a].reader);
+    return any;
+}
+
 static void start_query(struct ui *ui)
 {
     const struct list *base = scope(ui);
@@ -325,7 +334,7 @@ static void start_query(struct ui *ui)
     ui->search_cleared = ui->search_same = false;
     if (!ui->search_select)
         remote_forget(ui, ui->search_list);
-    ui->search_partial = ui->unindexed || ui_rows_to_come(ui, base);
+    ui->search_partial = ui->unindexed || any_unindexed(ui) || ui_rows_to_come(ui, base);
     if (!ui->search_text || !*ui->search_text) {
         if (l)
             list_clear_hits(l);

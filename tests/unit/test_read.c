@@ -532,6 +532,9 @@ static void test_version_and_tags(void **state)
     id = put_uid(db, in, 1, "a@x");
     uint64_t after = reader_version(r);
     assert_int_not_equal(after, before);
+    assert_true(reader_unindexed(r));
+    OK(db_index_failed(db, id, &err));
+    assert_false(reader_unindexed(r));
     uint32_t n;
     OK(db_intent_add(db, &(struct db_intent){.kind = INTENT_TAGS, .msgs = &id, .n = 1, .arg = STR("+b +a")}, &group,
                      NULL, &n, &err));

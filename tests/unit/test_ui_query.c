@@ -214,6 +214,10 @@ static void test_a_pattern_in_a_search(void **state)
     ui_draw(f.ui);
     grid_print(&f.ui->grid, false, &out);
     assert_non_null(strstr(buf_z(&out), "search: Alice"));
+    assert_false(f.ui->search_partial);
+    fake_unindexed = true; /* mail came, and nobody has said that it waits for the index */
+    ui_run(f.ui, "select-pattern Bob");
+    assert_true(f.ui->search_partial);
     f.ui->search_select = false; /* it has its answer */
     unsigned depth = f.ui->depth;
     helper_end(&f.ui->search);

@@ -15,7 +15,7 @@
 
 struct reader fake_accounts[2] = {{.account = "work"}, {.account = "home"}};
 struct m_INTENT fake_last_intent;
-bool fake_refuse, fake_body, fake_hold;
+bool fake_refuse, fake_body, fake_hold, fake_unindexed;
 const char *fake_text = "Subject: x\n\nx\n";
 unsigned fake_cancels;
 uint32_t fake_job_stops, fake_undone;
@@ -32,7 +32,7 @@ void fake_reset(void)
         fake_accounts[i] = (struct reader){.account = name, .version = 1};
     }
     intents = 0;
-    fake_refuse = fake_body = fake_hold = false;
+    fake_refuse = fake_body = fake_hold = fake_unindexed = false;
     nheld = 0;
     fake_cancels = 0;
     fake_job_stops = fake_undone = 0;
@@ -78,6 +78,12 @@ void reader_close(struct reader **r)
 uint64_t reader_version(struct reader *r)
 {
     return r->version;
+}
+
+bool reader_unindexed(struct reader *r)
+{
+    (void)r;
+    return fake_unindexed;
 }
 
 static uint64_t thread_of(const struct fake_row *f)

@@ -49,7 +49,7 @@ void fake_close(struct fake_ui *);
 /* Lets both sides run until nothing is left to say. Answers INTENT (changing the rows), UNDO (REFUSED), OPEN (REFUSED).
  */
 void fake_settle(struct fake_ui *);
-void fake_type(struct fake_ui *, const char *keys); /* names as in bind; settles and draws after each */
+void fake_type(struct fake_ui *, const char *keys);   /* names as in bind; settles and draws after each */
 bool fake_shows(struct fake_ui *, const char *words); /* on the screen, drawn now; printed where it is not */
 /* Compares the screen with tests/golden/ui/NAME: text with style names. TUIMAIL_GOLDEN=write writes it anew (look at
  * the difference before you keep it). */
@@ -60,12 +60,13 @@ unsigned fake_intents(void); /* how many came */
 extern struct m_INTENT fake_last_intent;
 extern bool fake_refuse;                 /* answer REFUSED */
 extern const char *fake_text;            /* of all bodies */
+extern bool fake_unindexed;              /* the index has not all that the databases have */
 extern bool fake_body;                   /* answer OPEN with a body instead of REFUSED */
 extern bool fake_hold;                   /* answer OPEN when fake_answer_open says so */
 void fake_answer_open(struct fake_ui *); /* with a body, all that were held */
 extern unsigned fake_cancels;
-extern uint32_t fake_job_stops; /* the job of the last one */
-extern uint32_t fake_undone;    /* answer UNDO with so many messages; 0: REFUSED */
+extern uint32_t fake_job_stops;  /* the job of the last one */
+extern uint32_t fake_undone;     /* answer UNDO with so many messages; 0: REFUSED */
 extern unsigned fake_count_most; /* rows that one piece of a count has at most */
 
 #endif
