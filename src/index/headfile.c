@@ -11,6 +11,8 @@
 
 /* ---- Writing ---- */
 
+#define LENT_STEP 1024
+
 /* A message id that can stand between <>: hostile bytes in it would become fields. */
 static bool id_clean(struct str id)
 {
@@ -140,8 +142,16 @@ bool headfile_lend_text(struct index *ix, const char *path, struct str text, str
     }
     if (ix->lent_fd < 0 || lseek(ix->lent_fd, 0, SEEK_SET) != 0)
         return err_sys(err, err_from_errno(errno), errno, "cannot write a header file");
-    /* cut at its end, not emptied first: ext4 would bring what was emptied to the disk at the next close */
-    bool ok = fs_write_all(ix->lent_fd, text, err) && ftruncate(ix->lent_fd, (off_t)text.n) == 0;
+    /* Cut at its end, not emptied first: ext4 would bring what was emptied to the disk at the next close. Seldom cut:
+     * empty lines below the header say nothing. */
+    struct buf padded = BUF_INIT(text.n + LENT_STEP);
+    buf_adds(&padded, text);
+    while (padded.n % LENT_STEP != 0)
+        buf_addc(&padded, '\n');
+    bool ok = fs_write_all(ix->lent_fd, buf_str(&padded), err) &&
+              (padded.n == ix->lent_size || ftruncate(ix->lent_fd, (off_t)padded.n) == 0);
+    ix->lent_size = ok ? padded.n : 0;
+    buf_fini(&padded);
     if (!ok || link(ix->lent, path) == 0)
         return ok;
     const char *slash = strrchr(path, '/');

@@ -53,6 +53,7 @@ struct index {
     bool unheard;      /* what others did was told to the store since its last INDEX_COMMIT */
     char *lent;        /* one header file for all that are needed only for a moment; -1: none yet */
     int lent_fd;
+    size_t lent_size;
 };
 /* As headfile_write, by a link to a file that is written anew each time: making a file is dearer than indexing it. To
  * be unlinked before the next is lent. False, with or without *err, where that cannot be: there is something. */
