@@ -263,6 +263,15 @@ static void quit_answer(struct ui *ui, void *arg, bool yes)
     ui->quit = ui->quit || yes;
 }
 
+/* Are those changes that wait, or some of them, no local ones? */
+static bool for_servers(const struct ui *ui)
+{
+    for (unsigned a = 0; a < ui->accts.n; a++)
+        if (ui->accts.list[a].queued && !acct_is_local(&ui->accts.list[a]))
+            return true;
+    return false;
+}
+
 bool run_quit(void *context, const struct cmd_args *args, struct err *err)
 {
     struct ui *ui = context;
@@ -275,8 +284,8 @@ bool run_quit(void *context, const struct cmd_args *args, struct err *err)
     if (drafts)
         snprintf(detail, sizeof detail, "%u mail%s being written. ", drafts, drafts == 1 ? " is" : "s are");
     if (changes)
-        snprintf(detail + strlen(detail), sizeof detail - strlen(detail), "%u change%s for the server. ", changes,
-                 changes == 1 ? " waits" : "s wait");
+        snprintf(detail + strlen(detail), sizeof detail - strlen(detail), "%u change%s%s. ", changes,
+                 changes == 1 ? " waits" : "s wait", for_servers(ui) ? " for the server" : "");
     if (mails)
         snprintf(detail + strlen(detail), sizeof detail - strlen(detail), "%u mail%s to be sent. ", mails,
                  mails == 1 ? " waits" : "s wait");

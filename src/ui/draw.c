@@ -450,7 +450,7 @@ static void account_words(const struct ui *ui, enum say say, unsigned room, stru
         if (acct->full >= QUOTA_WARN)
             buf_addf(out, ", %u %% full", acct->full);
         if (tell_queued(acct))
-            buf_addf(out, ", %u queued", acct->queued);
+            buf_addf(out, ", %u %s", acct->queued, acct_is_local(acct) ? "to be done" : "queued");
         if (acct->outbox)
             buf_addf(out, ", %u to send", acct->outbox);
         if (acct->refused)

@@ -658,9 +658,9 @@ void hits_count(const struct list *l, const struct list_row *top, const struct l
         c->unread += !h->at[h->shown[i]].seen;
 }
 
-bool hits_find(const struct list *l, struct ref ref, struct list_row *row_r)
+bool hits_find(const struct list *l, struct ref ref, struct str msgid, struct list_row *row_r)
 {
-    uint32_t i = ref.id ? hit_index(l->hits, ref, STR("")) : UINT32_MAX;
+    uint32_t i = ref.id || msgid.n ? hit_index(l->hits, ref, msgid) : UINT32_MAX;
     *row_r = (struct list_row){.mem = NULL};
     return i != UINT32_MAX && i < l->hits->known && l->hits->at[i].placed && hit_read(l, i, row_r);
 }

@@ -154,7 +154,7 @@ static void account_jobs(struct ui *ui, unsigned a)
     }
     if (acct->queued) {
         buf_addf(&w, "%u change%s %s · queue lists them", acct->queued, acct->queued == 1 ? "" : "s",
-                 acct->conf && acct->conf->in.proto == PROTO_MAILDIR ? "to be made in the Maildir" : "for the server");
+                 acct_is_local(acct) ? "to be made in the Maildir" : "for the server");
         add_job(ui, JOB_CHANGES, a, 0, acct->name, &w);
     }
     struct mails mails = {ui, a};

@@ -33,7 +33,7 @@ void list_clear_hits(struct list *l)
 
 static bool waits_for_hit(const struct list *l)
 {
-    return l->source == LIST_HITS && l->stay == STAY_ASKED && l->awaited.id;
+    return l->source == LIST_HITS && l->stay == STAY_ASKED && awaits(&l->awaited);
 }
 
 void list_to_newest(struct list *l)
@@ -365,10 +365,10 @@ static void reach_row(struct list *l, struct list_row *anchor, struct err *err)
     rank_read(l);
 }
 
-void list_await(struct list *l, struct ref ref)
+void list_await(struct list *l, const struct awaited *what)
 {
-    l->awaited = ref;
-    l->stay = ref.id ? STAY_ASKED : l->stay;
+    l->awaited = *what;
+    l->stay = awaits(what) ? STAY_ASKED : l->stay;
     l->stale = true;
 }
 
@@ -378,7 +378,7 @@ static bool arrive(struct list *l, struct err *err)
     struct list_row row;
     if (!waits_for_hit(l))
         return false;
-    bool here = hits_find(l, l->awaited, &row);
+    bool here = hits_find(l, l->awaited.ref, str_z(l->awaited.msgid), &row);
     if (here)
         reach_row(l, &row, err);
     else
@@ -575,7 +575,7 @@ bool list_reach(struct list *l, struct ref ref, struct err *err)
     if (list_goto(l, ref, err))
         return true;
     if (l->source == LIST_HITS) {
-        if (!hits_find(l, ref, &anchor)) {
+        if (!hits_find(l, ref, STR(""), &anchor)) {
             row_free(&anchor);
             return false;
         }

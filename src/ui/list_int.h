@@ -60,7 +60,8 @@ void hits_reorder(struct list *); /* order or filter are others now */
 bool hits_rows(const struct list *, const struct list_row *from, bool down, unsigned want, struct gather *out,
                bool *end_r);
 bool hits_row(const struct list *, const struct list_row *old, struct list_row *row_r);
-bool hits_find(const struct list *, struct ref, struct list_row *row_r);       /* false: it is none, or gone */
+/* Where its id is 0, by the Message-ID. False: it is none, or gone. */
+bool hits_find(const struct list *, struct ref, struct str msgid, struct list_row *row_r);
 bool hits_at_rank(const struct list *, uint32_t rank, struct list_row *row_r); /* of those that are shown */
 void hits_rank(const struct list *, uint32_t *rank_r, uint32_t *total_r);      /* of the cursor's row */
 struct ref hits_unread(const struct list *, bool down);                        /* nearest beyond the cursor */

@@ -312,7 +312,7 @@ static bool row_of(const struct list *l, struct ref ref, struct list_row *row_r,
     struct list_row row = {.mem = NULL};
     *below = (struct gather){.list = l};
     if (l->source == LIST_HITS)
-        hits_find(l, ref, &row);
+        hits_find(l, ref, STR(""), &row);
     else if (reader && reader_row(reader, ref.id, &raw, err) && raw.id)
         row = row_copy(ref.account, &raw);
     if (!row.mem)

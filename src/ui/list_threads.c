@@ -370,7 +370,7 @@ struct ref list_thread_unread(const struct list *l, const struct list_row *row, 
         thread_refs(l, row->group.account, row->group.id, &o, err);
     for (struct ref ref = REF_NONE; refs_next(&hits, &ref);) {
         struct list_row at;
-        if (hits_find(l, ref, &at))
+        if (hits_find(l, ref, STR(""), &at))
             ref_row_of(&o, ref, at.flags, at.date);
         row_free(&at);
     }

@@ -48,6 +48,11 @@ void accts_init(struct accts *, const struct conf *);
 void accts_fini(struct accts *);
 /* Opens the readers that are not open. The first failure is in *err; the others are opened all the same. */
 bool accts_open(struct accts *, const char *state_dir, struct err *);
+/* Its mailboxes are here, in a Maildir (POP3's too): what is done to them goes to no server. */
+static inline bool acct_is_local(const struct acct *a)
+{
+    return a->conf && (a->conf->in.proto == PROTO_MAILDIR || a->conf->in.proto == PROTO_POP3);
+}
 /* Index, or -1; `add` makes room for an unknown one while there is some. */
 int accts_find(struct accts *, struct str name, bool add);
 
@@ -140,6 +145,14 @@ struct hits;
 /* Where the cursor stays, whatever comes: on its row once it was moved or a key pressed; before that on the first row,
  * or on the newest where that is the last; behind list_last, until the next key, on the last. STAY_ASKED: on its row,
  * until the one that was asked for is here, or the next key. */
+struct awaited { /* a message: by its id, or where no database has it by its Message-ID, raw */
+    struct ref ref;
+    char msgid[256];
+};
+static inline bool awaits(const struct awaited *a)
+{
+    return a->ref.id || a->msgid[0];
+}
 enum list_stay { STAY_NEWEST, STAY_ROW, STAY_OLDEST, STAY_ASKED };
 struct list {
     struct accts *accts;
@@ -170,7 +183,7 @@ struct list {
     bool ordered;              /* LIST_HITS: option search-order was heard */
     bool full_hits;            /* all rounds have ended */
     bool failed;               /* LIST_HITS: the index could not be read */
-    struct ref awaited;        /* LIST_HITS, STAY_ASKED: the cursor goes there when it is here; id 0: none */
+    struct awaited awaited;    /* LIST_HITS, STAY_ASKED: the cursor goes there when it is here */
     /* the window: rows near the screen, in the list's order */
     struct list_row *rows;
     unsigned n;
@@ -271,7 +284,7 @@ bool list_goto(struct list *, struct ref, struct err *);
 /* To a row that need not be in the window. */
 bool list_reach(struct list *, struct ref, struct err *);
 /* Of hits, when it is one: the next list_update that finds it goes there, unless a key is pressed before. */
-void list_await(struct list *, struct ref);
+void list_await(struct list *, const struct awaited *);
 /* To the row with so many above it, of those that are here: in a long sorted list list_update comes there, unless a key
  * is pressed before. */
 bool list_reach_rank(struct list *, uint32_t rank, struct err *);

@@ -269,8 +269,8 @@ struct question {
 
 /* A message that was open in a list of hits when the terminal went away. */
 struct reopen {
-    struct ref ref; /* id 0: none */
-    unsigned flags; /* enum view_flags */
+    struct awaited what; /* none: there was none */
+    unsigned flags;      /* enum view_flags */
     struct message_spot spot;
 };
 
@@ -756,6 +756,8 @@ bool ui_setting_line(struct ui *, const struct cmd_args *, struct err *);
 void ui_line_is(struct ui *);                            /* the line to the terminal was found slow, or no longer is */
 void ui_list_settings(const struct ui *, struct list *); /* by thread or not, in which order, as the options say */
 void ui_sort_list(const struct ui *, struct list *);     /* as the options say for its mailbox */
+const char *ui_order_name(const struct list *);          /* "date", without reverse- */
+bool ui_sort_by(struct list *, const char *name);        /* one of those, with reverse- or without; false: no such */
 const char *list_order_words(const struct list *);       /* "by sender"; "" for the usual one */
 
 /* Declares every command. */

@@ -87,7 +87,16 @@ static void add_mail(void *arg, const struct outbox_row *o)
 
 static void fill(struct ui *ui)
 {
-    ui_popup(ui, POPUP_QUEUE, "waits for the server, in this order · d drops · R goes on with mail · q closes");
+    bool local = false, server = false;
+    char title[120];
+    for (unsigned a = 0; a < ui->accts.n; a++) {
+        const struct acct *acct = &ui->accts.list[a];
+        local = local || (acct->queued && acct_is_local(acct));
+        server = server || acct->outbox || (acct->queued && !acct_is_local(acct));
+    }
+    snprintf(title, sizeof title, "waits %s, in this order · d drops · R goes on with mail · q closes",
+             local && !server ? "to be done in the Maildir" : "for the server");
+    ui_popup(ui, POPUP_QUEUE, title);
     unsigned names = 1;
     for (unsigned a = 0; a < ui->accts.n; a++)
         names = MAX(names, (unsigned)strlen(ui->accts.list[a].name));
@@ -99,7 +108,7 @@ static void fill(struct ui *ui)
             ui_note_err(ui, &err);
     }
     if (ui->popup.n == 0) { /* it stays: the q that is meant for it ends nothing else */
-        ui_popup_row(ui, "", "nothing waits: the server has all you did");
+        ui_popup_row(ui, "", "nothing waits: all you did is done");
         ui->popup.rows[0].account = NO_ACCOUNT;
     }
 }

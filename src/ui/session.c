@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 enum { SESSION_MAX = 256 * 1024, SELECTED_MAX = 2000 };
+static const char VIEW_FLAGS[] = "tagfd"; /* threads, across, grouped, folded, days folded */
 
 static char *session_path(const struct ui *ui)
 {
@@ -33,6 +34,47 @@ static void add_ref(const struct ui *ui, struct buf *out, const char *word, stru
     snprintf(id, sizeof id, "%llu", (unsigned long long)ref.id);
     if (ref.id && ref.account < ui->accts.n)
         ADD(out, word, ui->accts.list[ref.account].name, id);
+}
+
+/* A message of no account is known by its Message-ID. */
+static void add_at(const struct ui *ui, struct buf *out, const struct awaited *at)
+{
+    char id[24];
+    snprintf(id, sizeof id, "%llu", (unsigned long long)at->ref.id);
+    if (at->ref.account < ui->accts.n && !at->ref.id && at->msgid[0])
+        ADD(out, "at", ui->accts.list[at->ref.account].name, id, at->msgid);
+    else
+        add_ref(ui, out, "at", at->ref);
+}
+
+static struct awaited at_row(const struct list_row *row)
+{
+    struct awaited at = {.ref = row->ref};
+    if (!row->ref.id && row->msgid.n < sizeof at.msgid && row->msgid.n)
+        memcpy(at.msgid, row->msgid.p, row->msgid.n);
+    return at;
+}
+
+/* Its order, and what else was chosen for it. */
+static void save_view(const struct ui *ui, const struct list *l, struct buf *out)
+{
+    char flags[8], order[40];
+    unsigned n = 0, days = 0;
+    snprintf(order, sizeof order, "%s%s", l->reverse ? "reverse-" : "", ui_order_name(l));
+    const bool on[] = {l->threads, l->across, l->group, l->fold, l->fold_days};
+    for (size_t i = 0; i < COUNT(on); i++)
+        if (on[i])
+            flags[n++] = VIEW_FLAGS[i];
+    flags[n] = 0;
+    ADD(out, "view", order, flags);
+    for (struct ref ref = REF_NONE; refs_next(&l->turned, &ref) && days++ < SELECTED_MAX;)
+        add_ref(ui, out, "turned", ref);
+    days = 0;
+    for (struct ref ref = REF_NONE; refs_next(&l->turned_days, &ref) && days++ < SELECTED_MAX;) {
+        char day[24];
+        snprintf(day, sizeof day, "%llu", (unsigned long long)ref.id);
+        ADD(out, "turned-day", day);
+    }
 }
 
 /* A limit is asked of the list below it again. What has a name of its own bears that. */
@@ -68,10 +110,9 @@ static void save_list(const struct ui *ui, const struct list *l, struct buf *out
         save_hits(l, out);
     if ((unsigned)l->filter < COUNT(filters) && filters[l->filter])
         ADD(out, "filter", filters[l->filter]);
-    if (l->stay == STAY_ASKED && l->awaited.id)
-        add_ref(ui, out, "at", l->awaited);
-    else if (row)
-        add_ref(ui, out, "at", row->ref);
+    save_view(ui, l, out);
+    struct awaited at = row ? at_row(row) : (struct awaited){.ref = REF_NONE};
+    add_at(ui, out, l->stay == STAY_ASKED && awaits(&l->awaited) ? &l->awaited : &at);
 }
 
 static bool save_buffer(struct ui *ui, void *arg)
@@ -87,7 +128,7 @@ static bool save_buffer(struct ui *ui, void *arg)
             save_list(ui, ui->stack[i], out);
         if (ui->message.state != MESSAGE_NONE)
             save_open(ui->message.flags, message_spot(&ui->message), out);
-        else if (ui->reopen.ref.id)
+        else if (awaits(&ui->reopen.what))
             save_open(ui->reopen.flags, ui->reopen.spot, out);
         struct ref ref = REF_NONE;
         for (unsigned i = 0; i < SELECTED_MAX && refs_next(&ui->selection, &ref); i++)
@@ -141,7 +182,7 @@ static bool find_ref(const struct ui *ui, const struct line *line, struct ref *r
         if (!strcmp(ui->accts.list[a].name, line->words[1])) {
             ref_r->account = a;
             ref_r->id = strtoull(line->words[2], NULL, 10);
-            return ref_r->id != 0;
+            return ref_r->id != 0; /* else its account is known alone */
         }
     return false;
 }
@@ -184,17 +225,48 @@ static void go_filter(struct going *g, const struct line *line)
     list_set_filter(ui_list(g->ui), !strcmp(line->words[1], "unread") ? LIST_UNREAD : LIST_FLAGGED);
 }
 
+static void go_view(struct going *g, const struct line *line)
+{
+    struct list *l = ui_list(g->ui);
+    const char *flags = line->words[2];
+    l->ordered = ui_sort_by(l, line->words[1]) || l->ordered; /* not as option search-order says */
+    list_set_threads(l, strchr(flags, VIEW_FLAGS[0]));
+    list_set_across(l, strchr(flags, VIEW_FLAGS[1]));
+    list_set_group(l, strchr(flags, VIEW_FLAGS[2]));
+    if (l->fold != (strchr(flags, VIEW_FLAGS[3]) != NULL))
+        list_fold_all(l, !l->fold);
+    if (l->fold_days != (strchr(flags, VIEW_FLAGS[4]) != NULL))
+        list_fold_days(l, !l->fold_days);
+}
+
+static void go_turned(struct going *g, const struct line *line)
+{
+    struct ref ref;
+    if (find_ref(g->ui, line, &ref))
+        refs_add(&ui_list(g->ui)->turned, ref);
+}
+
+static void go_turned_day(struct going *g, const struct line *line)
+{
+    refs_add(&ui_list(g->ui)->turned_days, (struct ref){0, strtoull(line->words[1], NULL, 10)});
+}
+
 static void go_at(struct going *g, const struct line *line)
 {
     struct err err = ERR_INIT;
     struct list *l = ui_list(g->ui);
-    struct ref ref;
-    if (!find_ref(g->ui, line, &ref))
-        return;
-    if (l->source == LIST_HITS) {
-        list_await(l, ref);
+    struct awaited to = {.ref = REF_NONE};
+    struct ref ref = REF_NONE;
+    bool known = find_ref(g->ui, line, &ref);
+    to.ref = ref;
+    if (!known && line->n == 4)
+        snprintf(to.msgid, sizeof to.msgid, "%s", line->words[3]);
+    if (l->source == LIST_HITS && awaits(&to)) {
+        list_await(l, &to);
         return;
     }
+    if (!known)
+        return;
     if (g->ui->layout.list.rows > 1)
         list_set_height(l, g->ui->layout.list.rows - 1);
     if (list_update(l, &err) && list_reach(l, ref, &err))
@@ -216,7 +288,7 @@ static void open_at(struct ui *ui, const struct reopen *to)
 static void go_open(struct going *g, const struct line *line)
 {
     const struct list *l = ui_list(g->ui);
-    struct reopen to = {.ref = l->awaited,
+    struct reopen to = {.what = l->awaited,
                         .flags = number_of(line, 1) & (VIEW_ALL_HEADERS | VIEW_PREFER_HTML | VIEW_RAW | VIEW_STRUCTURE),
                         .spot = {number_of(line, 2), number_of(line, 3)}};
     if (l->source == LIST_HITS)
@@ -229,10 +301,11 @@ void ui_session_reopen(struct ui *ui)
 {
     const struct list_row *row = ui_row(ui);
     struct reopen to = ui->reopen;
-    if (!to.ref.id || ui_list(ui)->stay == STAY_ASKED)
+    if (!awaits(&to.what) || ui_list(ui)->stay == STAY_ASKED)
         return;
-    ui->reopen = (struct reopen){.ref = REF_NONE};
-    if (row && ref_eq(row->ref, to.ref) && ui->message.state == MESSAGE_NONE)
+    ui->reopen = (struct reopen){.what.ref = REF_NONE};
+    struct awaited at = row ? at_row(row) : (struct awaited){.ref = REF_NONE};
+    if (ref_eq(at.ref, to.what.ref) && !strcmp(at.msgid, to.what.msgid) && ui->message.state == MESSAGE_NONE)
         open_at(ui, &to);
 }
 
@@ -275,11 +348,12 @@ static void go_line(struct going *g, const struct line *line)
         const char *word;
         size_t n;
         void (*fn)(struct going *, const struct line *);
-    } words[] = {
-        {"buffer", 1, go_buffer}, {"inboxes", 1, go_inboxes}, {"box", 3, go_box},           {"search", 2, go_search},
-        {"limit", 2, go_search},  {"title", 2, go_title},     {"filter", 2, go_filter},     {"at", 3, go_at},
-        {"open", 1, go_open},     {"open", 4, go_open},       {"selected", 3, go_selected}, {"draft", 2, go_draft},
-        {"shown", 1, go_shown}};
+    } words[] = {{"buffer", 1, go_buffer}, {"inboxes", 1, go_inboxes}, {"box", 3, go_box},
+                 {"search", 2, go_search}, {"limit", 2, go_search},    {"title", 2, go_title},
+                 {"filter", 2, go_filter}, {"at", 3, go_at},           {"at", 4, go_at},
+                 {"view", 3, go_view},     {"turned", 3, go_turned},   {"turned-day", 2, go_turned_day},
+                 {"open", 1, go_open},     {"open", 4, go_open},       {"selected", 3, go_selected},
+                 {"draft", 2, go_draft},   {"shown", 1, go_shown}};
     for (size_t i = 0; i < COUNT(words); i++)
         if (line->n == words[i].n && !strcmp(line->words[0], words[i].word))
             words[i].fn(g, line);

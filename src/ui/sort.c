@@ -48,6 +48,19 @@ static bool sort_by(struct list *l, const char *word, bool always)
     return false;
 }
 
+const char *ui_order_name(const struct list *l)
+{
+    for (size_t i = 0; i < COUNT(orders); i++)
+        if (orders[i].order == l->order)
+            return orders[i].name;
+    return orders[0].name;
+}
+
+bool ui_sort_by(struct list *l, const char *name)
+{
+    return sort_by(l, name, false);
+}
+
 void ui_sort_list(const struct ui *ui, struct list *l)
 {
     const struct box_item *box = l->source == LIST_BOX ? boxes_find(&ui->boxes, l->account, l->box) : NULL;

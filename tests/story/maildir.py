@@ -235,7 +235,7 @@ def test_killed_while_copying():
             with bob.at_screen(cols=100, env=steps.env) as term:
                 eventually("both are there", lambda: len(md.files("B")) >= 2)
                 term.go("B", "of 2")
-                term.wait("queued", gone=True)
+                term.wait("to be done", gone=True)
                 eventually("and once", lambda: md.subjects("B") == ["one", "two"])
             bob.run("fetch")
             equal(md.subjects("B"), ["one", "two"], "killed at step %d" % at)

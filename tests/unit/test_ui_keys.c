@@ -113,6 +113,32 @@ static void test_read_all_is_of_the_pane(void **state)
     fake_close(&f);
 }
 
+/* What a Maildir is to get waits for no server. */
+static void test_changes_of_local_accounts(void **state)
+{
+    (void)state;
+    open_ui();
+    struct acct *home = &f.ui->accts.list[1];
+    const struct account *was = home->conf;
+    struct account local = *was;
+    local.in.proto = PROTO_MAILDIR;
+    home->conf = &local;
+    home->known = true;
+    home->state = ACCOUNT_ONLINE;
+    home->queued = 2;
+    home->queued_ms = 0; /* long since */
+    f.ui->accts.list[0].queued = 0;
+    ui_resize(f.ui, 24, 160);
+    assert_true(on_screen("home live, 2 to be done"));
+    ui_run(f.ui, "queue");
+    assert_true(on_screen("waits to be done in the Maildir, in this order"));
+    f.ui->accts.list[0].queued = 1;
+    ui_run(f.ui, "queue");
+    assert_true(on_screen("waits for the server, in this order"));
+    home->conf = was;
+    fake_close(&f);
+}
+
 static void test_status_says_what_fits(void **state)
 {
     (void)state;
@@ -1060,6 +1086,7 @@ int main(void)
         cmocka_unit_test(test_refused_action_comes_back),
         cmocka_unit_test(test_held_key_acts_on_one_message_each),
         cmocka_unit_test(test_selection_is_one_intent_per_account),
+        cmocka_unit_test(test_changes_of_local_accounts),
         cmocka_unit_test(test_status_says_what_fits),
         cmocka_unit_test(test_mailboxes_within_others),
         cmocka_unit_test(test_flags_toggle),

@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "ui_fake.h"
 
@@ -239,6 +240,78 @@ static void test_goes_on_in_hits(void **state)
     fake_close(&f);
 }
 
+/* Each list as it was: its order, by threads or not, its days, what of it is folded. */
+static void test_goes_on_as_it_was_listed(void **state)
+{
+    static const char *const views[] = {"sort reverse-from",
+                                        "threads on; fold",
+                                        "fold-all",
+                                        "conversations on",
+                                        "sort reverse-date; group day; fold-day",
+                                        "sort arrival; group day; fold-days"};
+    (void)state;
+    for (size_t i = 0; i < COUNT(views); i++) {
+        struct fake_ui f;
+        fake_reset();
+        fake_mails();
+        fake_open(&f, 24, 100, i == 2 ? "set list-view threads\n" : "");
+        ui_run(f.ui, "change work/INBOX");
+        fake_type(&f, "j j j j");
+        ui_run(f.ui, views[i]);
+        ui_run(f.ui, "new-buffer");
+        ui_run(f.ui, "go inbox");
+        ui_run(f.ui, "buffer 1");
+        f.ui->status[0] = '\0';
+        char *before = picture(&f);
+        ui_session_save(f.ui);
+        start_again(&f);
+        ui_run(f.ui, "resume");
+        f.ui->status[0] = '\0';
+        char *after = picture(&f);
+        assert_string_equal(after, before);
+        free(before);
+        free(after);
+        fake_close(&f);
+    }
+}
+
+/* A hit of the user's own database, which no account has, is known by its Message-ID. */
+static void test_goes_on_at_a_mail_of_no_account(void **state)
+{
+    struct fake_ui f;
+    struct err err = ERR_INIT;
+    (void)state;
+    fake_reset();
+    fake_mails();
+    fake_open(&f, 24, 100, "");
+    assert_true(fs_write_atomic("own.eml", 0600, STR("From: a@example.org\nSubject: own\n\ntext\n"), &err));
+    char *dir = getcwd(NULL, 0), *path = path_join(dir, "own.eml");
+    for (unsigned round = 0; round < 3; round++) {
+        if (round)
+            resume(&f);
+        else
+            ui_run(f.ui, "search budget"), ui_search_end(f.ui);
+        if (round == 2)
+            assert_int_equal(f.ui->message.state, MESSAGE_NONE);
+        for (unsigned i = 0; i < 9; i++) {
+            char msgid[40];
+            snprintf(msgid, sizeof msgid, "own%u@example.org", i);
+            list_add_hit(ui_list(f.ui), HITS_INDEX,
+                         &(struct hit){.msgid = str_z(msgid), .path = str_z(path), .date = 1000 + i});
+        }
+        list_hits_end(ui_list(f.ui), HITS_INDEX);
+        free(picture(&f));
+        if (!round)
+            fake_type(&f, "j j j Enter");
+        assert_true(str_eqz(ui_row(f.ui)->msgid, "own5@example.org"));
+        assert_int_not_equal(f.ui->message.state, MESSAGE_NONE);
+        ui_session_save(f.ui);
+    }
+    free(dir);
+    free(path);
+    fake_close(&f);
+}
+
 /* A file that is damaged, or of another time, takes along what it can and breaks nothing. */
 static void test_strange_files(void **state)
 {
@@ -253,6 +326,7 @@ static void test_strange_files(void **state)
         "nobody 1\n"
         "at work -1\nopen\nopen 4294967295 4294967295 x\nopen 1 2 99999999999999\nselected work 0\nselected work "
         "99999999999999999999999\ndraft ../../etc/passwd\ndraft .x\n"
+        "view x y\nview date tagfdxxx\nturned work 999\nturned-day x\nat work 0 \"\"\n"
         "draft gone.draft\nfilter x\nshown\nshown\nrun \"touch owned\"\nbuffer x\nbuffer\n",
     };
     struct fake_ui f;
@@ -518,10 +592,16 @@ static void test_links(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_goes_on),         cmocka_unit_test(test_work_before_going_on),
-        cmocka_unit_test(test_goes_on_in_hits), cmocka_unit_test(test_strange_files),
-        cmocka_unit_test(test_mouse),           cmocka_unit_test(test_looked_at),
-        cmocka_unit_test(test_links),           cmocka_unit_test(test_headings),
+        cmocka_unit_test(test_goes_on),
+        cmocka_unit_test(test_work_before_going_on),
+        cmocka_unit_test(test_goes_on_in_hits),
+        cmocka_unit_test(test_strange_files),
+        cmocka_unit_test(test_mouse),
+        cmocka_unit_test(test_looked_at),
+        cmocka_unit_test(test_links),
+        cmocka_unit_test(test_headings),
+        cmocka_unit_test(test_goes_on_as_it_was_listed),
+        cmocka_unit_test(test_goes_on_at_a_mail_of_no_account),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
