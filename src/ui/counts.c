@@ -1,10 +1,11 @@
-/* Counts beside saved searches: unread and all hits, asked one after the other from a `search` of their own, some
- * seconds after the index has moved on, so that a burst of changes costs one round. */
+/* Counts beside saved searches: unread and all hits, asked one after the other from a `search` of their own, soon
+ * after the index has moved on; a round that takes long is followed later, so that a burst of changes does not keep the
+ * machine busy. */
 #include "ui/private.h"
 
 #include <unistd.h>
 
-enum { SOON_MS = 500, LATER_MS = 4000 };
+enum { SOON_MS = 500, SHARE = 8, ROUND_MAX_MS = 10000 };
 
 static void ask_next(struct ui *ui);
 
@@ -36,6 +37,8 @@ static void ask_next(struct ui *ui)
     struct err err = ERR_INIT;
     if (ui->counted >= 2 * ui->conf->nsaved) { /* of each what is unread, then all */
         helper_end(&ui->counter);
+        int64_t now = clock_mono_ms();
+        ui->count_next_ms = now + SHARE * (now - ui->counted_ms);
         return;
     }
     const struct saved *saved = &ui->conf->saved[ui->counted / 2];
@@ -55,8 +58,14 @@ static void ask_next(struct ui *ui)
 static void on_time(void *arg)
 {
     struct ui *ui = arg;
+    int64_t now = clock_mono_ms();
     watch_free(&ui->count_timer);
+    if (ui->counter && now - ui->counted_ms < ROUND_MAX_MS) { /* to its end first */
+        ui->count_timer = loop_after(ui->loop, SOON_MS, on_time, ui);
+        return;
+    }
     helper_end(&ui->counter);
+    ui->counted_ms = now;
     ui->counted = 0;
     if ((ui->counter = helper_search(ui, on_count, NULL)))
         ask_next(ui);
@@ -64,7 +73,7 @@ static void on_time(void *arg)
 
 void ui_count_soon(struct ui *ui)
 {
+    int64_t wait = ui->count_next_ms - clock_mono_ms();
     if (ui->term && ui->conf->nsaved && !ui->count_timer)
-        ui->count_timer = loop_after(ui->loop, ui->counted_once ? LATER_MS : SOON_MS, on_time, ui);
-    ui->counted_once = true;
+        ui->count_timer = loop_after(ui->loop, MAX(wait, (int64_t)SOON_MS), on_time, ui);
 }

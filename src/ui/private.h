@@ -367,8 +367,8 @@ struct ui {
     /* counts of saved searches */
     struct helper *counter;
     struct watch *count_timer;
-    uint32_t counted; /* saved searches asked so far in this round */
-    bool counted_once;
+    uint32_t counted;                  /* saved searches asked so far in this round */
+    int64_t counted_ms, count_next_ms; /* when the last round began; no other before */
 
     struct prompt prompt;
     struct popup popup;

@@ -62,7 +62,7 @@ static bool change(struct ui *ui, const struct saved_change *c, struct err *err)
     if (!conf_saved_change(ui->conf, c, err))
         return false;
     ui->boxes.stale = true;
-    ui->counted_once = false; /* soon, not later */
+    ui->count_next_ms = 0; /* soon, not later */
     ui_count_soon(ui);
     ui->dirty = true;
     return true;
