@@ -538,6 +538,7 @@ void ui_note_past(struct ui *, unsigned said);
 bool ui_online(struct ui *); /* a channel is there; else a note says that it is not */
 uint32_t ui_request(struct ui *, answer_fn *fn, void *arg);
 void ui_forget(struct ui *, uint32_t req);
+void ui_requests_end(struct ui *); /* none is answered any more: each is told so */
 void ui_store_watch(struct ui *);
 /* Those of the accounts' databases that are not open yet. */
 void ui_open_readers(struct ui *);

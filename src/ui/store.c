@@ -496,6 +496,14 @@ void ui_store_watch(struct ui *ui)
         ui->store_watch = loop_fd(ui->loop, chan_fd(ui->client->chan), POLLIN, on_ready, ui);
 }
 
+void ui_requests_end(struct ui *ui)
+{
+    while (ui->nrequests) {
+        struct request r = ui->requests[--ui->nrequests];
+        r.fn(ui, r.arg, NULL);
+    }
+}
+
 void ui_store_fini(struct ui *ui)
 {
     struct err err = ERR_INIT;
@@ -504,10 +512,7 @@ void ui_store_fini(struct ui *ui)
     watch_free(&ui->retry_timer);
     if (ui->client && ui->client->chan) /* what the user did goes out before we go */
         chan_drain(ui->client->chan, clock_mono_ms() + DRAIN_MS, &err);
-    while (ui->nrequests) {
-        struct request r = ui->requests[--ui->nrequests];
-        r.fn(ui, r.arg, NULL);
-    }
+    ui_requests_end(ui);
     free(ui->requests);
 }
 

@@ -472,6 +472,7 @@ void ui_free(struct ui **at)
     ui_popup_close(ui);
     ui_search_end(ui);
     buffers_fini(ui);
+    ui_requests_end(ui); /* while there is what their answers look for */
     extra_free(ui);
     ui_store_fini(ui);
     helper_end(&ui->spare);

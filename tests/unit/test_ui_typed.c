@@ -229,6 +229,18 @@ static void answered(struct ui *ui, void *arg, bool yes)
     *(int *)arg = yes ? 1 : -1;
 }
 
+/* The scripts are asked for, and the program ends before they come. */
+static void test_the_end_while_scripts_are_asked_for(void **state)
+{
+    struct err err = ERR_INIT;
+    (void)state;
+    fake_mails();
+    fake_open(&f, 24, 80, "set -a work sieve sieve://localhost:4190\n");
+    assert_true(ui_run_text(f.ui, "sieve work", &err));
+    assert_true(f.ui->nrequests > 0);
+    fake_close(&f);
+}
+
 /* On a small screen too a question stands there to its end, cut between words, before y agrees to it. */
 static void test_a_question_is_seen_whole(void **state)
 {
@@ -322,7 +334,7 @@ int main(void)
         cmocka_unit_test(test_parts_before_they_are_listed), cmocka_unit_test(test_keys_after_a_mail_was_postponed),
         cmocka_unit_test(test_keys_after_a_limit),           cmocka_unit_test(test_a_password_waits_for_silence),
         cmocka_unit_test(test_fetch_while_connecting),       cmocka_unit_test(test_questions_wait),
-        cmocka_unit_test(test_a_question_is_seen_whole),
+        cmocka_unit_test(test_a_question_is_seen_whole),     cmocka_unit_test(test_the_end_while_scripts_are_asked_for),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
