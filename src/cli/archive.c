@@ -212,7 +212,8 @@ bool desk_settle(struct desk *d, struct desk_account *a, bool index, struct err 
     if (a->imap && !d->client->offline && !pass(d, a, err))
         return false;
     uint32_t req = ++d->req;
-    if (!SEND(d->client->chan, -1, err, SETTLE, .req = req, .account = str_z(a->conf->name), .index = index))
+    if (!SEND(d->client->chan, -1, err, SETTLE, .req = req, .account = str_z(a->conf->name),
+              .index = index ? SETTLE_ALL : SETTLE_NOTHING))
         return false;
     if (desk_answer(d, req, &m, err))
         return true;

@@ -45,8 +45,8 @@ const struct subcommand cli_commands[] = {
      "add and remove tags of all mail that a query finds",
      "As the key + does it: over IMAP tags are keywords of the server, too. unread, flagged, replied and passed are "
      "the "
-     "message's flags. The key for undo takes it back. A search finds the mail by its new tags a moment later; tuimail "
-     "index waits for that. --batch: each line of standard input is +TAG -TAG -- QUERY, "
+     "message's flags. The key for undo takes it back. It ends when a search finds the mail by its new tags, which is "
+     "at once unless the index is being made. --batch: each line of standard input is +TAG -TAG -- QUERY, "
      "as notmuch tag --batch takes it and notmuch dump writes it: %20 in a tag is a blank, lines that begin with # are "
      "left out. Without --account a tag that is taken off goes from copies of the mail in all accounts.",
      tag_main},

@@ -9,6 +9,7 @@
 #include "store/read.h"
 
 #define ANSWER_MS (5 * 60 * 1000)
+#define FOUND_MS (10 * 1000)
 #define BATCH_MAX (64u << 20)
 #define CHUNK 4000 /* messages in one request: their ids fill its field */
 
@@ -33,6 +34,7 @@ struct tagging {
     struct reader **readers;
     bool whole; /* no account was named: copies of other accounts lose a tag with it */
     struct changes to;
+    bool *changed; /* of each account */
     uint32_t req, steps, count;
 };
 
@@ -101,6 +103,7 @@ static bool change(struct tagging *t, size_t account, struct err *err)
                request(t, account, INTENT_FLAGS, (struct str){clear, sizeof clear}, &count, err)) &&
               (!t->to.tags.n || request(t, account, INTENT_TAGS, buf_str(&t->to.tags), &count, err));
     t->count += count;
+    t->changed[account] = t->changed[account] || count > 0;
     buf_reset(&t->msgs[account]);
     return ok;
 }
@@ -219,6 +222,22 @@ static bool lines(struct tagging *t, struct chan *search, struct question *q, st
     return ok;
 }
 
+/* The next command of a script finds them by their new tags. */
+static void wait_found(struct tagging *t)
+{
+    int64_t until = clock_mono_ms() + FOUND_MS;
+    bool found = true;
+    for (size_t i = 0; found && i < t->cli->conf->naccounts; i++) {
+        struct err untold = ERR_INIT;
+        struct msg m;
+        found = !t->changed[i] || (SEND(t->client->chan, -1, &untold, SETTLE, .req = ++t->req,
+                                        .account = str_z(t->cli->conf->accounts[i].name), .index = SETTLE_TAGS) &&
+                                   client_wait(t->client, MSG_INTENT_OK, t->req, until, NULL, NULL, &m, &untold) > 0);
+    }
+    if (!found)
+        fputs("tuimail: the search index is busy: a search finds them by their new tags later\n", stderr);
+}
+
 static bool run(struct tagging *t, struct question *q, bool batch, struct err *err)
 {
     const struct cli *cli = t->cli;
@@ -228,6 +247,7 @@ static bool run(struct tagging *t, struct question *q, bool batch, struct err *e
     size_t n = cli->conf->naccounts;
     char *state = cli_state(cli->conf, cli->root);
     t->msgs = mem_array(n + 1, sizeof *t->msgs);
+    t->changed = mem_array(n + 1, sizeof *t->changed);
     t->readers = mem_array(n + 1, sizeof *t->readers);
     t->whole = n > 1 && !q->account[0];
     t->client = client_connect(&args, err);
@@ -238,6 +258,8 @@ static bool run(struct tagging *t, struct question *q, bool batch, struct err *e
     }
     bool ok = t->client && role_open(cli, ROLE_SEARCH, NULL, &h, err) &&
               (batch ? lines(t, h.chan, q, err) : one(t, h.chan, q, err));
+    if (t->client)
+        wait_found(t);
     for (size_t i = 0; i < n; i++) {
         buf_fini(&t->msgs[i]);
         reader_close(&t->readers[i]);
@@ -245,6 +267,7 @@ static bool run(struct tagging *t, struct question *q, bool batch, struct err *e
     free(state);
     free(t->readers);
     free(t->msgs);
+    free(t->changed);
     role_close(&h);
     client_close(&t->client);
     return ok;

@@ -88,6 +88,7 @@ enum box_op { BOX_CREATE, BOX_RENAME, BOX_DELETE, BOX_SUBSCRIBE, BOX_UNSUBSCRIBE
 /* Of a row: all; what a list shows at first; that, and to whom (sent mail); all, and the first words of the text. */
 enum row_fields { ROWS_WHOLE, ROWS_FIRST, ROWS_FIRST_TO, ROWS_NEWS };
 #define INDEX_GONE "\\gone" /* INDEX_TAGS: no tag begins so */
+enum settle_index { SETTLE_NOTHING, SETTLE_ALL, SETTLE_TAGS /* headers and tags, texts come later */ };
 enum reindex { REINDEX_REBUILD, REINDEX_HOLD, REINDEX_GO_ON };
 enum search_order { SEARCH_NEWEST, SEARCH_OLDEST, SEARCH_RELEVANCE };
 enum query_count { COUNT_NONE, COUNT_MESSAGES, COUNT_THREADS, COUNT_FILES };

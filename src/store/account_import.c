@@ -20,7 +20,7 @@ struct settle_req {
     struct settle_req *next;
     uint64_t client;
     uint32_t req;
-    bool index;
+    unsigned index; /* enum settle_index */
 };
 
 static void import_free(struct import_req *r)
@@ -138,23 +138,29 @@ void import_ask(struct acct *a, uint64_t client, struct msg *m)
 void import_settle(struct acct *a, uint64_t client, const struct m_SETTLE *q)
 {
     struct settle_req *w = mem_new(sizeof *w);
-    *w = (struct settle_req){.next = a->settles, .client = client, .req = q->req, .index = q->index != 0};
+    *w = (struct settle_req){.next = a->settles, .client = client, .req = q->req, .index = q->index};
     a->settles = w;
     a->list_wanted = a->list_wanted || !a->imap;
     local_look(a);
     acct_pump(a);
 }
 
-void import_pump(struct acct *a)
+static bool index_waits(struct acct *a, unsigned what)
 {
     struct db_index_waiting pending;
     struct err err = ERR_INIT;
+    return what != SETTLE_NOTHING &&
+           (!db_index_pending(a->db, &pending, &err) || pending.all - (what == SETTLE_TAGS ? pending.texts : 0) > 0);
+}
+
+void import_pump(struct acct *a)
+{
     if (a->ready && !a->imap)
         add_next(a);
     if (!a->settles || (!a->imap && (!a->ready || local_busy(a))) || db_in_burst(a->db))
         return;
     for (struct settle_req **at = &a->settles, *w; (w = *at);) {
-        if (w->index && (!db_index_pending(a->db, &pending, &err) || pending.all)) {
+        if (index_waits(a, w->index)) {
             at = &w->next;
             continue;
         }
