@@ -104,7 +104,7 @@ struct senders {
     struct question question;
     enum address_unique unique;
     enum address_format format;
-    bool count;    /* how often each was met, too */
+    bool count; /* how often each was met, too */
     bool sender, recipients;
     uint32_t most; /* so many are printed; 0: all */
 };

@@ -663,10 +663,11 @@ const struct option conf_options[] = {
      GLOBAL(address_book),
      .def = "",
      .help = "Directories of vCard files, separated by \":\", for completion of addresses",
-     .more = "As khard keeps them, with directories within directories, as vdirsyncer and CardDAV servers have them, or "
-             "one file; names, nicknames, "
-             "addresses and groups are read from files *.vcf, again when a directory changes. A leading ~/ is expanded "
-             "in each."},
+     .more =
+         "As khard keeps them, with directories within directories, as vdirsyncer and CardDAV servers have them, or "
+         "one file; names, nicknames, "
+         "addresses and groups are read from files *.vcf, again when a directory changes. A leading ~/ is expanded "
+         "in each."},
     {.name = "query-command",
      .type = OPT_COMMAND,
      GLOBAL(query_command),
