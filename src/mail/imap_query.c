@@ -388,6 +388,18 @@ static void settle(struct maker *m, unsigned root)
     }
 }
 
+static struct str leaf_key(const struct maker *m, const struct node *n, bool under)
+{
+    bool narrow = under && n->not_n > 0;
+    return str_sub(buf_str(&m->keys), narrow ? n->not_key : n->key, narrow ? n->not_key + n->not_n : n->key + n->key_n);
+}
+
+/* A word, and what begins with it: to a server that is the same. */
+static bool same_key(const struct maker *m, const struct node *a, const struct node *b, bool under)
+{
+    return a->kind == LEAF && b->kind == LEAF && str_eq(leaf_key(m, a, under), leaf_key(m, b, under));
+}
+
 /* Depth: at most IMAP_QUERY_NODES. one: as a single key. */
 static void emit(const struct maker *m, unsigned at, bool one, bool under, struct buf *out)
 {
@@ -397,9 +409,7 @@ static void emit(const struct maker *m, unsigned at, bool one, bool under, struc
     if (n->known != KEY) {
         buf_addz(out, n->known == ALWAYS ? "ALL" : "NOT ALL");
     } else if (n->kind == LEAF) {
-        bool narrow = under && n->not_n > 0;
-        buf_adds(out, str_sub(buf_str(&m->keys), narrow ? n->not_key : n->key,
-                              narrow ? n->not_key + n->not_n : n->key + n->key_n));
+        buf_adds(out, leaf_key(m, n, under));
     } else if (n->kind == NOT) {
         buf_addz(out, "NOT ");
         emit(m, n->left, true, !under, out);
@@ -413,6 +423,8 @@ static void emit(const struct maker *m, unsigned at, bool one, bool under, struc
         emit(m, n->right, false, under, out);
         if (one)
             buf_addc(out, ')');
+    } else if (n->kind == OR && same_key(m, a, b, under)) {
+        emit(m, n->left, one, under, out);
     } else if (n->kind == OR) {
         buf_addz(out, "OR ");
         emit(m, n->left, true, under, out);

@@ -67,6 +67,12 @@ bool query_regexp(struct str query, struct buf *out);
  * sense, ERR_LIMIT where `out` is full. */
 bool query_expand(struct str query, struct str account, const struct query_world *, struct buf *out, struct err *);
 
+/* ---- Queries that are being typed ---- */
+/* Appends the query so that its last word finds what begins with it, too: of "bud" a budget. A word stays as it is that
+ * has fewer than three letters or anything but letters and digits, that a blank, a quote or a bracket ends, that is not
+ * one of a text (a tag, a date), and behind not, near and adj. */
+void query_begun(struct str query, struct buf *out);
+
 /* ---- Words to be marked ---- */
 enum query_place {
     PLACE_FROM = 1,

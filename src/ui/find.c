@@ -328,7 +328,7 @@ static bool any_unindexed(struct ui *ui)
 static void start_query(struct ui *ui)
 {
     const struct list *base = scope(ui);
-    struct buf query = BUF_INIT(8192);
+    struct buf query = BUF_INIT(QUERY_MAX), text = BUF_INIT(QUERY_MAX);
     struct list *l = ui->search_select ? NULL : ui->search_list;
     helper_end(&ui->search); /* superseded */
     ui->search_cleared = ui->search_same = false;
@@ -340,11 +340,18 @@ static void start_query(struct ui *ui)
             list_clear_hits(l);
         return;
     }
+    if (ui->search_begun)
+        query_begun(str_z(ui->search_text), &text);
+    if (!ui->search_begun || text.full) {
+        buf_reset(&text);
+        buf_addz(&text, ui->search_text);
+    }
     if (restricted(ui) && base->source == LIST_HITS && base->query)
-        query_both(str_z(base->query), str_z(ui->search_text), &query);
+        query_both(str_z(base->query), buf_str(&text), &query);
     else
-        buf_addz(&query, ui->search_text);
+        buf_adds(&query, buf_str(&text));
     if (l) {
+        l->begun = ui->search_begun;
         free(l->query);
         l->query = mem_dup_z(buf_z(&query));
         l->live = true;
@@ -359,9 +366,15 @@ static void start_query(struct ui *ui)
         order_hits(ui, l);
     ask_query(ui, buf_z(&query), restricted(ui) ? limits_of(base) : NULL);
     buf_fini(&query);
+    buf_fini(&text);
 }
 
 void ui_search(struct ui *ui, const char *query, bool limit, bool select)
+{
+    ui_search_as(ui, query, limit, select, false);
+}
+
+void ui_search_as(struct ui *ui, const char *query, bool limit, bool select, bool begun)
 {
     buffer_for_lists(ui);
     struct list *below = ui->search_list;
@@ -374,6 +387,7 @@ void ui_search(struct ui *ui, const char *query, bool limit, bool select)
     free(ui->search_text);
     ui->search_text = copy;
     ui->search_select = select;
+    ui->search_begun = begun;
     ui->search_into = NULL;
     if (!select)
         ui->search_limit = limit;
@@ -515,7 +529,7 @@ static void search_typed(struct ui *ui, void *arg, const char *text)
         return;
     }
     if (ui->search_timer || !ui->search_text || strcmp(text, ui->search_text) != 0)
-        ui_search(ui, text, ui->search_limit, false);
+        ui_search_as(ui, text, ui->search_limit, false, true);
     if (ui_extra(ui)->asked_server)
         ui_extra(ui)->asked_server(ui);
     else
@@ -528,7 +542,7 @@ static void ask(struct ui *ui, bool limit, const char *label)
     buffer_for_lists(ui);
     if (ui->search_list && ui_list(ui) == ui->search_list && ui->search_limit == limit)
         ui_pop_list(ui); /* a new limit replaces the old one */
-    ui_search(ui, "", limit, false);
+    ui_search_as(ui, "", limit, false, true);
     helper_warm_search(ui);
     ui_ask(ui, label, "", ARG_QUERY, true, ui->search_history, search_typed, typed, NULL);
 }

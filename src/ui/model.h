@@ -170,6 +170,7 @@ struct list {
     bool reverse;              /* the other way round: the oldest first, the Zs first */
     char *title;               /* raw */
     char *query;               /* LIST_HITS: what was asked, or NULL */
+    bool begun;                /* LIST_HITS: of the title it asks also for what its last word begins (query_begun) */
     struct query_words *words; /* of words_of: list_searched */
     char *words_of;
     const struct list *limits; /* LIST_HITS: the list of mailboxes whose messages these are, below it; or NULL */

@@ -615,6 +615,8 @@ bool ui_spawn(const char *const *argv);
 
 /* ---- find.c: search and limit ---- */
 void ui_search(struct ui *, const char *query, bool limit, bool select);
+/* begun: as it was typed, the last word also for what begins with it (query_begun). */
+void ui_search_as(struct ui *, const char *query, bool limit, bool select, bool begun);
 void ui_search_end(struct ui *);
 /* Mail, tags or places changed, or the index follows: lists of hits are asked again when they are shown. */
 void ui_hits_changed(struct ui *);

@@ -82,7 +82,10 @@ static void save_hits(const struct list *l, struct buf *out)
 {
     bool limit = l->limits || l->within;
     const char *query = limit || !l->query ? l->title : l->query;
-    ADD(out, limit ? "limit" : "search", query);
+    if (limit && l->begun)
+        ADD(out, "limit", query, "begun");
+    else
+        ADD(out, limit ? "limit" : "search", query);
     if (strcmp(query, l->title) != 0)
         ADD(out, "title", l->title);
 }
@@ -217,7 +220,7 @@ static void go_box(struct going *g, const struct line *line)
 
 static void go_search(struct going *g, const struct line *line)
 {
-    ui_search(g->ui, line->words[1], !strcmp(line->words[0], "limit"), false);
+    ui_search_as(g->ui, line->words[1], !strcmp(line->words[0], "limit"), false, line->n > 2);
 }
 
 static void go_filter(struct going *g, const struct line *line)
@@ -348,12 +351,24 @@ static void go_line(struct going *g, const struct line *line)
         const char *word;
         size_t n;
         void (*fn)(struct going *, const struct line *);
-    } words[] = {{"buffer", 1, go_buffer}, {"inboxes", 1, go_inboxes}, {"box", 3, go_box},
-                 {"search", 2, go_search}, {"limit", 2, go_search},    {"title", 2, go_title},
-                 {"filter", 2, go_filter}, {"at", 3, go_at},           {"at", 4, go_at},
-                 {"view", 3, go_view},     {"turned", 3, go_turned},   {"turned-day", 2, go_turned_day},
-                 {"open", 1, go_open},     {"open", 4, go_open},       {"selected", 3, go_selected},
-                 {"draft", 2, go_draft},   {"shown", 1, go_shown}};
+    } words[] = {{"buffer", 1, go_buffer},
+                 {"inboxes", 1, go_inboxes},
+                 {"box", 3, go_box},
+                 {"search", 2, go_search},
+                 {"limit", 2, go_search},
+                 {"limit", 3, go_search},
+                 {"title", 2, go_title},
+                 {"filter", 2, go_filter},
+                 {"at", 3, go_at},
+                 {"at", 4, go_at},
+                 {"view", 3, go_view},
+                 {"turned", 3, go_turned},
+                 {"turned-day", 2, go_turned_day},
+                 {"open", 1, go_open},
+                 {"open", 4, go_open},
+                 {"selected", 3, go_selected},
+                 {"draft", 2, go_draft},
+                 {"shown", 1, go_shown}};
     for (size_t i = 0; i < COUNT(words); i++)
         if (line->n == words[i].n && !strcmp(line->words[0], words[i].word))
             words[i].fn(g, line);

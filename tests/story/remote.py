@@ -38,8 +38,8 @@ def test_commands_for_the_screen():
                 wrong = user.run("cmd", "frobnicate")
                 equal(wrong.returncode, 64)
                 contains(wrong.stderr, "frobnicate")
-                for line, why in (("set nosuch", 'no option "nosuch"'), ("snooze never", '"never" is no time'), ("tag +", "a tag is added by +name"),
-                                  ("tag +unread", "the tag 'unread' follows"), ('echo "', 'column 6: no closing "'), ("set -a nobody from", "no account nobody")):
+                for line, why in (("set nosuch", 'unknown option "nosuch"'), ("snooze never", '"never" is no time'), ("tag +", "a tag is added by +name"),
+                                  ("tag +unread", "the tag 'unread' follows"), ('echo "', 'column 6: no closing "'), ("set -a nobody from", 'unknown account "nobody"')):
                     wrong = user.run("cmd", line)
                     equal((line, wrong.returncode), (line, 64))
                     contains(wrong.stderr, "tuimail: " + why)

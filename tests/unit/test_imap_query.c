@@ -96,6 +96,8 @@ static void operators(void **state)
     static const struct pair pairs[] = {
         {"a and b", "TEXT \"a\" TEXT \"b\""},
         {"a or b", "OR TEXT \"a\" TEXT \"b\""},
+        {"(bud or bud*)", "TEXT \"bud\""}, /* as it is typed */
+        {"not (s:bud or s:bud*) or x", "OR NOT SUBJECT \"bud\" TEXT \"x\""},
         {"a OR b c", "OR TEXT \"a\" (TEXT \"b\" TEXT \"c\")"},
         {"(a or b) c", "OR TEXT \"a\" TEXT \"b\" TEXT \"c\""},
         {"a or b or c", "OR OR TEXT \"a\" TEXT \"b\" TEXT \"c\""},

@@ -197,6 +197,46 @@ static void test_expand(void **state)
     }
 }
 
+static void test_begun(void **state)
+{
+    static const char *const cases[][2] = {
+        {"bud", "(bud or bud*)"},
+        {"from:alice s:bud", "from:alice (s:bud or s:bud*)"},
+        {"a or subject:Bud", "a or (subject:Bud or subject:Bud*)"},
+        {"(a bud", "(a (bud or bud*)"},
+        {"über", "(über or über*)"},
+        {"List:dev", "(List:dev or List:dev*)"},
+        /* fewer letters, ended, no word of a text, one that the operator needs, other characters */
+        {"bu", "bu"},
+        {"üb", "üb"},
+        {"bud ", "bud "},
+        {"\"bud", "\"bud"},
+        {"\"bud\"", "\"bud\""},
+        {"(bud)", "(bud)"},
+        {"bud*", "bud*"},
+        {"tag:bud", "tag:bud"},
+        {"is:unr", "is:unr"},
+        {"date:2026", "date:2026"},
+        {"id:abc", "id:abc"},
+        {"-bud", "-bud"},
+        {"not bud", "not bud"},
+        {"a NEAR/3 bud", "a NEAR/3 bud"},
+        {"a adj bud", "a adj bud"},
+        {"a and", "a and"},
+        {"bob@example", "bob@example"},
+        {"subject:/bud", "subject:/bud"},
+        {"sexp:(subject bud", "sexp:(subject bud"},
+        {"", ""},
+        {"*", "*"}};
+    (void)state;
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct buf out = BUF_INIT(200);
+        query_begun(str_z(cases[i][0]), &out);
+        assert_string_equal(buf_z(&out), cases[i][1]);
+        buf_fini(&out);
+    }
+}
+
 static void test_both(void **state)
 {
     (void)state;
@@ -272,7 +312,7 @@ static void test_words(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_faults), cmocka_unit_test(test_any_bytes),
-                                       cmocka_unit_test(test_expand), cmocka_unit_test(test_both),
-                                       cmocka_unit_test(test_words)};
+                                       cmocka_unit_test(test_expand), cmocka_unit_test(test_begun),
+                                       cmocka_unit_test(test_both),   cmocka_unit_test(test_words)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
