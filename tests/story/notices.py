@@ -8,8 +8,8 @@ from contextlib import closing
 import tap
 from dovecot import Server
 from lineproxy import LineProxy
-from tap import equal, eventually
-from user import User, message
+from tap import equal
+from user import User, eventually, message
 
 LINES = "set timeout 5\nset connect-timeout 5\nset log-level debug\n"
 
