@@ -67,10 +67,31 @@ static void PRINTF(3, 4) warn(struct loader *loader, const char *where, const ch
     buf_fini(&text);
 }
 
+/* In option state-dir the accounts' directories lie beside the index's; where that is the root itself, beside all else.
+ */
+static bool check_directory(const struct conf *conf, const struct account *a, struct err *err)
+{
+    static const char *const of_root[] = {"drafts", "history", "lock", "log", "mail", "outbox", "scripts", "session"};
+    struct err none = ERR_INIT;
+    if (conf->state_dir[0] == '\0')
+        return true;
+    char *state = path_expand_home(conf->state_dir), *root = conf_root(conf, NULL, &none);
+    bool taken = strcmp(a->name, "index") == 0;
+    for (size_t i = 0; i < COUNT(of_root) && root && strcmp(root, state) == 0; i++)
+        taken = taken || strcmp(a->name, of_root[i]) == 0;
+    if (taken)
+        err_set(err, ERR_CONFIG,
+                "account %s: with state-dir, %s/%s is a directory of tuimail's own: give the account another name",
+                a->name, state, a->name);
+    free(state);
+    free(root);
+    return !taken;
+}
+
 static void check_account(struct loader *loader, const struct account *a)
 {
     struct err err = ERR_INIT;
-    if (!account_check(loader->conf, a, &err))
+    if (!account_check(loader->conf, a, &err) || !check_directory(loader->conf, a, &err))
         loader_complain(loader, a->defined_in, true, &err);
     if (a->insecure && strcmp(a->tls, "none") == 0)
         warn(loader, a->defined_in, "account %s: password and mail cross the network unencrypted (insecure yes)",

@@ -393,6 +393,8 @@ static void test_refused(void **state)
         {"account .. imaps://b@h", "a name has"},
         {"account -x imaps://b@h", "a name has"},
         {"account x", "write: account"},
+        {"set state-dir /state\naccount index imaps://b@h", "account index: with state-dir, /state/index is a directory"},
+        {"set store /s\nset state-dir /s\naccount outbox imaps://b@h", "give the account another name"},
         {"account b IMAPS://alice@IMAP.example.org:993", "same host, port and user as account work"},
         {"account b imap://alice@imap.example.org\nset -a b tls none", "tls none would send"},
         {"set -a work tls none", "none of its URLs"},
