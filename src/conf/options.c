@@ -233,7 +233,7 @@ const struct option conf_options[] = {
      .def = "",
      .help = "Command that carries IMAP or POP3 in place of a connection",
      .more =
-         "Its standard input and output are the line, as in \"ssh host exec /usr/lib/dovecot/imap\". The command "
+         "Its standard input and output are the connection, as in \"ssh host exec /usr/lib/dovecot/imap\". The command "
          "counts as safe: with imap: and pop3: there is no TLS within it, with imaps: and pop3s: there is. A server "
          "that says PREAUTH is believed; else the account's password is used, where there is one."},
     {.name = "send-tunnel",
@@ -356,7 +356,7 @@ const struct option conf_options[] = {
      .def = "headers",
      .help = "IMAP: mail fetched whole ahead of being read",
      .more = "headers fetches lists alone, and a mail when it is opened; \"recent 30\" fetches the mail of the last 30 "
-             "days too; all fetches everything and never drops it. It is done newest mail first, while the line and "
+             "days too; all fetches everything and never drops it. It is done newest mail first, while the connection and "
              "the user rest. A mailbox line sets it for one mailbox."},
     {.name = "cache-size",
      .type = OPT_SIZE,

@@ -367,7 +367,7 @@ bool managesieve_login(struct managesieve *m, const char *user, const struct sec
 {
     bool tried;
     if (m->sasl.n == 0)
-        return err_set(err, ERR_NO_AUTH_METHOD, "%s offers no login on this line (%s)", m->host,
+        return err_set(err, ERR_NO_AUTH_METHOD, "%s offers no login on this connection (%s)", m->host,
                        stream_is_tls(m->stream) ? "TLS" : "no TLS");
     struct buf offered = BUF_INIT(1024);
     buf_adds(&offered, buf_str(&m->sasl));

@@ -456,7 +456,7 @@ static bool by_password(struct pop3 *p, const char *user, const struct secret *s
         return user_pass(p, user, secret, err);
     if (has_apop)
         return apop(p, user, secret, err);
-    return err_set(err, ERR_NO_AUTH_METHOD, "%s offers no login that is safe on this line (%s): %s", p->host,
+    return err_set(err, ERR_NO_AUTH_METHOD, "%s offers no login that is safe on this connection (%s): %s", p->host,
                    tls ? "TLS" : "no TLS",
                    p->sasl.n > 0               ? buf_z(&p->sasl)
                    : (p->caps & POP_USER) != 0 ? "USER"

@@ -253,7 +253,7 @@ struct sasl *sasl_new(struct str offered, const char *service, const char *host,
     bool binding = tls && stream_channel_binding(stream, &type, &s->binding_data);
     s->mechanism = choose(offered, secret, stream, binding, insecure_ok);
     if (s->mechanism == NULL) {
-        err_set(err, ERR_NO_AUTH_METHOD, "%s offers no login %s that is safe on this line (%s): %.*s", host,
+        err_set(err, ERR_NO_AUTH_METHOD, "%s offers no login %s that is safe on this connection (%s): %.*s", host,
                 secret->p == NULL ? "by certificate (EXTERNAL)"
                 : secret->token   ? "by access token (OAUTHBEARER, XOAUTH2)"
                                   : "by password",

@@ -264,7 +264,7 @@ bool smtp_login(struct smtp *s, const char *user, const struct secret *secret, b
 {
     bool tried;
     if ((s->caps & SMTP_AUTH) == 0)
-        return err_set(err, ERR_NO_AUTH_METHOD, "%s offers no login on this line (%s)", s->host,
+        return err_set(err, ERR_NO_AUTH_METHOD, "%s offers no login on this connection (%s)", s->host,
                        stream_is_tls(s->stream) ? "TLS" : "no TLS");
     struct sasl_login l = {.offered = buf_str(&s->auth),
                            .service = "smtp",

@@ -230,7 +230,7 @@ static void open_not_here(struct acct *a, struct open_req *o, const char *what)
     if (a->offline)
         snprintf(text, sizeof text, "%s: \":offline off %s\" connects, then open it again", what, a->name);
     else
-        snprintf(text, sizeof text, "%s, and there is no line (%.200s): \":reconnect %s\" tries now", what,
+        snprintf(text, sizeof text, "%s, and there is no connection (%.200s): \":reconnect %s\" tries now", what,
                  a->text[0] ? a->text : "not connected", a->name);
     open_refuse(a, o, ERR_OFFLINE, text);
 }

@@ -87,7 +87,7 @@ static void rows_look(struct acct *a, struct rows_req *o)
         return;
     }
     if (a->line == LINE_DOWN && (a->offline || a->held || a->wait_change || a->retry)) {
-        rows_refuse(a, o, ERR_OFFLINE, "that part of the list was not fetched before, and there is no line");
+        rows_refuse(a, o, ERR_OFFLINE, "that part of the list was not fetched before, and there is no connection");
         return;
     }
     if (!sync_knows(p))

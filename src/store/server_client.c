@@ -175,7 +175,7 @@ static bool intent_run(struct acct *a, const struct m_INTENT *in, uint64_t *ids,
         ok = ok && box_to_trash(a, &x, &name, &shown, err);
     uint8_t role = role_of_intent(x.kind);
     if (ok && role && x.target == 0 && !acct_listed(a))
-        ok = err_set(err, ERR_NO_MAILBOX, "the mailboxes have never been listed: again when there is a line");
+        ok = err_set(err, ERR_NO_MAILBOX, "the mailboxes have never been listed: again when there is a connection");
     if (ok && role && x.target == 0) {
         x.target = acct_role_box(a, role, err);
         ok = x.target != 0;

@@ -307,7 +307,7 @@ static const char *empty_words(const struct ui *ui, const struct list *l)
                                         [FILL_RUNS] = "The list is being read.",
                                         [FILL_UNASKED] = "Nothing of it is on this machine yet.",
                                         [FILL_WAITS] =
-                                            "Nothing is on this machine yet, and there is no line to the server."};
+                                            "Nothing is on this machine yet, and there is no connection to the server."};
     return words[fill_of(ui, l)];
 }
 

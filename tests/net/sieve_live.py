@@ -157,6 +157,31 @@ def test_hostile_server():
         hostile.shutdown()
 
 
+class Leaving(socketserver.StreamRequestHandler):
+    """Lets everybody in and is gone with the first request."""
+
+    def handle(self):
+        self.wfile.write(b'"IMPLEMENTATION" "x"\r\n"SASL" "PLAIN"\r\n"SIEVE" "fileinto"\r\n"VERSION" "1.0"\r\nOK\r\n')
+        for line in self.rfile:
+            if line.upper().startswith(b"LISTSCRIPTS"):
+                return
+            self.wfile.write(b"OK\r\n")
+
+
+def test_connection_is_lost():
+    """A request is not made again by itself, and nobody says that it is."""
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Leaving) as leaving:
+        leaving.daemon_threads = True
+        threading.Thread(target=leaving.serve_forever, args=(0.1,), daemon=True).start()
+        s, user = user_of("dave", host="localhost:%d" % leaving.server_address[1], lines="set -a work tls none\n")
+        with user.at_screen() as term:
+            term.command("sieve")
+            term.wait("scripts of work")
+            said = " ".join(user.command("cmd", "messages").split())
+            tap.contains(said, "closed the connection. Try again; an account does so by itself.")
+        leaving.shutdown()
+
+
 def test_doctor():
     s, user = user_of("carol")
     tap.contains(user.command("doctor", status=None), "ok    account work: scripts: name, connection, TLS and login")

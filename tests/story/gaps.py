@@ -132,7 +132,7 @@ def test_a_row_that_is_not_here_offline():
                 term.wait(lambda s: "again" in s or "offline" in s)
                 term.type(":1400")
                 term.keys("Enter")
-                term.wait("there is no line")
+                term.wait("there is no connection")
         finally:
             line.close()
             server.close()
