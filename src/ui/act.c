@@ -545,9 +545,11 @@ static bool tags_fit(const char *text, struct err *err)
 /* What will be refused is asked for again, as it was typed. */
 static void tags_typed(struct ui *ui, void *arg, const char *text)
 {
-    struct str all = str_trim(str_z(text ? text : ""));
     struct err err = ERR_INIT;
     (void)arg;
+    if (!text)
+        return;
+    struct str all = str_trim(str_z(text));
     if (!all.n || str_eqz(all, "+"))
         return;
     if (tags_fit(text, &err)) {

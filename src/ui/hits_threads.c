@@ -229,8 +229,10 @@ bool groups_read(const struct list *l, const struct list_row *from, bool down, u
 void groups_count(const struct list *l, const struct list_row *top, const struct list_row *bottom, struct day_count *c)
 {
     const struct hits *h = l->hits;
+    if (!h)
+        return;
     uint32_t g = above(l, top, false), end = above(l, bottom, false);
-    for (uint32_t k = h ? h->groups.first[g] : 0; g < end && k < h->groups.first[end]; k++, c->n++)
+    for (uint32_t k = h->groups.first[g]; g < end && k < h->groups.first[end]; k++, c->n++)
         c->unread += !h->at[h->groups.members[k]].seen;
 }
 

@@ -79,11 +79,12 @@ static void place_cursor(unsigned y, unsigned x, struct buf *out)
     char name[] = "cup";
     const char *s = capability(name);
     s = s ? tparm(s, (int)y, (int)x) : NULL;
-    for (; s && *s; s++)
-        if (s[0] == '$' && s[1] == '<' && strchr(s, '>'))
-            s = strchr(s, '>');
-        else
+    while (s && *s) {
+        const char *pad_end = s[0] == '$' && s[1] == '<' ? strchr(s, '>') : NULL;
+        if (!pad_end)
             buf_addc(out, *s);
+        s = (pad_end ? pad_end : s) + 1;
+    }
 }
 
 static bool can(const char *name, const char *sequence)
@@ -94,7 +95,8 @@ static bool can(const char *name, const char *sequence)
 
 static bool set(const char *name)
 {
-    return getenv(name) && *getenv(name);
+    const char *value = getenv(name);
+    return value && *value;
 }
 
 static struct paint_caps caps_of(struct tty *t)
