@@ -249,10 +249,10 @@ def hits(base, rows):
     term.settle(1)
     took = []
     for word in (b"budget", b"kernel", b"patch", b"museum", b"travel", b"garden") * 4:
-        term.send(b"l" + word[:-1])  # not a word of any message yet
-        term.wait(lambda screen: word[:-1].decode() in screen and not listed(screen), 5)
+        term.send(b"l" + word + b"x")  # no word of any message begins so
+        term.wait(lambda screen: word.decode() + "x" in screen and not listed(screen), 5)
         term.settle(0.3)
-        took.append(term.until(word[-1:], listed, 10))
+        took.append(term.until(b"\x7f", listed, 10))
         term.send(b"\x1b")
         term.wait(lambda screen: "of {:,}".format(rows) in screen, 10)
         term.settle(0.3)
