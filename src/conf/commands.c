@@ -51,10 +51,18 @@ static bool unknown_account(const struct conf *conf, const char *name, struct er
     for (size_t i = 0; i < conf->naccounts; i++)
         names[i] = conf->accounts[i].name;
     const char *near = near_word(name, names);
-    free(names);
+    struct buf known = BUF_INIT(200);
+    for (size_t i = 0; i < conf->naccounts; i++)
+        buf_addf(&known, "%s%s", i ? ", " : "", names[i]);
     if (near)
-        return err_set(err, ERR_CONFIG, "unknown account \"%.80s\"; did you mean \"%s\"?", name, near);
-    return err_set(err, ERR_CONFIG, "unknown account \"%.80s\"; its account line comes first", name);
+        err_set(err, ERR_CONFIG, "unknown account \"%.80s\"; did you mean \"%s\"?", name, near);
+    else if (known.n) /* a line of tuimailrc knows those above it, what is typed all */
+        err_set(err, ERR_CONFIG, "unknown account \"%.80s\"; there is %s", name, buf_z(&known));
+    else
+        err_set(err, ERR_CONFIG, "unknown account \"%.80s\"; there is none yet", name);
+    buf_fini(&known);
+    free(names);
+    return false;
 }
 
 static bool unknown_option(const char *name, struct err *err)

@@ -221,7 +221,10 @@ static const char *empty_title(const struct ui *ui, const struct list *l)
     static const char *const words[] = {
         [FILL_DONE] = "empty", [FILL_RUNS] = "reading", [FILL_UNASKED] = "not read yet", [FILL_WAITS] = "not read yet"};
     if (l->source == LIST_HITS)
-        return comes(ui, l) ? "searching" : unasked(ui, l) ? "" : "empty";
+        return comes(ui, l)                                         ? "searching"
+               : unasked(ui, l) || ui_query_unfinished(&ui->prompt) ? ""
+               : l != ui_drawn_list(ui)                             ? "nothing matches"
+                                                                    : "empty";
     return words[fill_of(ui, l)];
 }
 
@@ -318,6 +321,7 @@ static void draw_list(struct ui *ui)
     if (r.rows < 2)
         return;
     draw_title(ui, r, l);
+    l = ui_drawn_list(ui);
     struct rect rows = {r.y + 1, r.x, r.rows - 1, r.cols};
     if (!l->n)
         put(ui, rows, 1, 3, empty_words(ui, l), THING_MARKER);
@@ -517,7 +521,7 @@ static void draw_hint(struct ui *ui, struct rect prompt, unsigned x)
     bool bad = p->verdict == QUERY_BAD || p->refused, fault = p->verdict != QUERY_GOOD && p->fault_to > p->fault_from;
     style s = bad ? THING_STATUS_ERROR : p->verdict == QUERY_HINT ? THING_STATUS_WARNING : THING_POPUP_DIM;
     unsigned col = x, left;
-    if (p->open || !p->hint[0] || prompt.y < 3)
+    if (p->open || !p->hint[0] || prompt.y < 3 || (ui_query_unfinished(p) && !p->refused))
         return;
     if (fault && p->fault_from >= p->edit.at)
         col = ui->grid.cursor_x + typed_cols(ui, p->edit.at, p->fault_from);

@@ -148,8 +148,9 @@ static bool move_or_copy(struct ui *ui, const char *name, bool copy, struct err 
         char label[100];
         snprintf(label, sizeof label, "%.60s%s%s to: ", ui->accts.n > 1 ? ui->accts.list[only].name : "",
                  ui->accts.n > 1 ? ": " : "", copy ? "copy" : "move");
-        ui_pick_box(ui, label, only, own, copy ? picked_copy : picked_move, copy ? missing_copy : missing_move, NULL);
-        ui_pick_again(ui);
+        if (ui_pick_box(ui, label, only, own, copy ? picked_copy : picked_move, copy ? missing_copy : missing_move,
+                        NULL))
+            ui_pick_again(ui);
         return true;
     }
     if (ui_find_box(ui, name, &account, &box))

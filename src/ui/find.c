@@ -185,7 +185,7 @@ static void add_hit(struct ui *ui, struct hit hit)
     if (ui->search_select) {
         refs_add(ui->search_into ? ui->search_into : &ui->selection, hit.ref);
     } else if (ui->search_list) {
-        ui->search_cleared = true;
+        ui->search_cleared = ui->search_matched = true;
         if (ui->search_list->whole)
             hit.conversation = WHOLE_CONVERSATION;
         list_add_hit(ui->search_list, HITS_INDEX, &hit);
@@ -481,7 +481,7 @@ static void on_type_pause(void *arg)
 {
     struct ui *ui = arg;
     watch_free(&ui->search_timer);
-    if (ui->prompt.kind == PROMPT_NONE || ui->prompt.verdict < QUERY_BAD)
+    if (ui->prompt.kind == PROMPT_NONE || (ui->prompt.verdict < QUERY_BAD && !ui_query_unfinished(&ui->prompt)))
         start_query(ui);
 }
 
@@ -510,6 +510,7 @@ static void typed(struct ui *ui, void *arg, const char *text)
     (void)arg;
     free(ui->search_text);
     ui->search_text = mem_dup_z(text);
+    ui->search_matched = ui->search_matched && *text;
     watch_free(&ui->search_timer);
     if (ui->search_list) {
         free(ui->search_list->title);
@@ -536,21 +537,32 @@ static void search_typed(struct ui *ui, void *arg, const char *text)
         remote_auto(ui);
 }
 
-static void ask(struct ui *ui, bool limit, const char *label)
+static bool ask(struct ui *ui, bool limit, const char *label)
 {
+    if (ui_line_taken(ui, label))
+        return false;
     ui_extra(ui)->asked_server = NULL;
+    ui->search_matched = false;
     buffer_for_lists(ui);
     if (ui->search_list && ui_list(ui) == ui->search_list && ui->search_limit == limit)
         ui_pop_list(ui); /* a new limit replaces the old one */
     ui_search_as(ui, "", limit, false, true);
     helper_warm_search(ui);
     ui_ask(ui, label, "", ARG_QUERY, true, ui->search_history, search_typed, typed, NULL);
+    return true;
 }
 
 void ui_ask_search(struct ui *ui, const char *label, void (*entered)(struct ui *))
 {
-    ask(ui, false, label);
-    ui_extra(ui)->asked_server = entered;
+    if (ask(ui, false, label))
+        ui_extra(ui)->asked_server = entered;
+}
+
+struct list *ui_drawn_list(const struct ui *ui)
+{
+    struct list *l = ui_list(ui);
+    bool limiting = ui->prompt.kind == PROMPT_ASK && l == ui->search_list && ui->search_limit && ui->depth > 1;
+    return limiting && !l->n && !ui->search_matched ? ui->stack[ui->depth - 2] : l;
 }
 
 bool run_search(void *context, const struct cmd_args *args, struct err *err)
@@ -775,8 +787,8 @@ bool run_change(void *context, const struct cmd_args *args, struct err *err)
     unsigned account;
     uint64_t box;
     if (!cmd_arg(args, 0)) {
-        ui_pick_box(ui, "open: ", UINT32_MAX, 0, picked_box, NULL, NULL);
-        ui_pick_saved(ui);
+        if (ui_pick_box(ui, "open: ", UINT32_MAX, 0, picked_box, NULL, NULL))
+            ui_pick_saved(ui);
         return true;
     }
     if (!ui_find_box(ui, cmd_arg(args, 0), &account, &box))

@@ -172,6 +172,14 @@ void ui_query_typed(struct ui *ui)
     buf_fini(&asked);
 }
 
+bool ui_query_unfinished(const struct prompt *p)
+{
+    size_t end = p->edit.n;
+    while (end && p->edit.p[end - 1] == ' ')
+        end--;
+    return asks_query(p) && p->verdict == QUERY_OPEN && p->fault_to >= end;
+}
+
 bool ui_query_refused(struct ui *ui)
 {
     struct prompt *p = &ui->prompt;
@@ -179,7 +187,7 @@ bool ui_query_refused(struct ui *ui)
         return false;
     p->refused = true;
     p->edit.at = MIN(p->fault_from, p->edit.n);
-    if (p->verdict == QUERY_OPEN && p->fault_to == p->edit.n)
+    if (ui_query_unfinished(p))
         p->edit.at = p->edit.n; /* what is missing comes there */
     ui->dirty = true;
     return true;

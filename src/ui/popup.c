@@ -600,5 +600,7 @@ bool run_messages(void *context, const struct cmd_args *args, struct err *err)
                  intents == 1 ? " waits" : "s wait", outbox, outbox == 1 ? "" : "s");
         ui_popup_row(ui, ui->accts.list[a].name, line);
     }
+    if (!ui->popup.n)
+        ui_popup_row(ui, "", "Nothing was said yet.");
     return true;
 }

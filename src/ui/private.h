@@ -621,6 +621,8 @@ void ui_search_end(struct ui *);
 /* Mail, tags or places changed, or the index follows: lists of hits are asked again when they are shown. */
 void ui_hits_changed(struct ui *);
 void ui_live_soon(struct ui *); /* of the list that is shown, where it is old */
+/* The one whose rows are in sight: what is being limited stays there until something has been found. */
+struct list *ui_drawn_list(const struct ui *);
 void ui_push_list(struct ui *, struct list *);
 bool ui_pop_list(struct ui *);
 struct list *ui_new_list(struct ui *);
@@ -632,7 +634,9 @@ void ui_show_item(struct ui *, const struct box_item *);
 void ui_drop_stack(struct ui *);
 
 /* ---- language.c ---- */
-void ui_query_typed(struct ui *);                /* the prompt's text changed */
+void ui_query_typed(struct ui *); /* the prompt's text changed */
+/* What is wrong may be mended by what is typed behind it: it is neither told nor asked yet. */
+bool ui_query_unfinished(const struct prompt *);
 bool ui_query_refused(struct ui *);              /* Enter: true where it is broken; the cursor goes to the fault */
 void ui_query_told(struct ui *, struct str why); /* by the program search, of the query that is typed */
 /* Marks them in a field that was drawn there. */
@@ -653,6 +657,9 @@ bool ui_read_hits(struct ui *, struct err *);                         /* all hit
 void ui_count_soon(struct ui *); /* counts saved searches again, soon */
 
 /* ---- prompt.c ---- */
+/* What no key has just asked for (a hook, another program) does not take the line from what is being typed: true, and
+ * it is told that `label` was not asked. Whatever opens a prompt looks; the caller hears the answer of an Esc. */
+bool ui_line_taken(struct ui *, const char *label);
 void ui_ask(struct ui *, const char *label, const char *text, enum arg_kind complete, bool completes, struct history *,
             prompt_fn *accept, prompt_fn *change, void *arg);
 /* Asks for the first password that is wanted and was not declined, of this account or of all (negative); false: none.
@@ -661,8 +668,8 @@ bool ui_ask_secret(struct ui *, int account);
 /* The user wants to be connected: for those that were declined too. */
 bool ui_ask_secret_again(struct ui *, int account);
 /* only_account UINT_MAX: of all; `but` is left out (a mailbox of that account, 0 none). `missing` gets a name that no
- * mailbox has; where it is NULL the prompt stays open until there is one. */
-void ui_pick_box(struct ui *, const char *label, unsigned only_account, uint64_t but, pick_fn *picked,
+ * mailbox has; where it is NULL the prompt stays open until there is one. False: not asked. */
+bool ui_pick_box(struct ui *, const char *label, unsigned only_account, uint64_t but, pick_fn *picked,
                  prompt_fn *missing, void *arg);
 /* Behind ui_pick_box: saved searches too, with account UINT32_MAX and their place in the conf as id. */
 void ui_pick_saved(struct ui *);

@@ -33,6 +33,15 @@ void ui_prompt_close(struct ui *ui)
     ui->dirty = true;
 }
 
+bool ui_line_taken(struct ui *ui, const char *label)
+{
+    struct str what = str_trim(str_z(label));
+    if (ui->prompt.kind == PROMPT_NONE || ui->in_key)
+        return false;
+    ui_note(ui, NOTE_WARNING, "not asked, as a prompt is open: %.*s", STR_FMT(what));
+    return true;
+}
+
 static struct prompt *begin(struct ui *ui, enum prompt_kind kind, const char *label)
 {
     buffer_show(ui, ui->at); /* what is asked is about what that one shows */
@@ -48,6 +57,11 @@ static struct prompt *begin(struct ui *ui, enum prompt_kind kind, const char *la
 void ui_ask(struct ui *ui, const char *label, const char *text, enum arg_kind complete, bool completes,
             struct history *history, prompt_fn *accept, prompt_fn *change, void *arg)
 {
+    if (ui_line_taken(ui, label)) {
+        if (accept)
+            accept(ui, arg, NULL);
+        return;
+    }
     struct prompt *p = begin(ui, PROMPT_ASK, label);
     p->complete = complete;
     p->completes = completes;
@@ -63,6 +77,8 @@ void ui_ask(struct ui *ui, const char *label, const char *text, enum arg_kind co
 
 void ui_command_prompt(struct ui *ui, const char *text)
 {
+    if (ui_line_taken(ui, "a command"))
+        return;
     struct prompt *p = begin(ui, PROMPT_COMMAND, ":");
     p->completes = true;
     p->history = ui->command_history;
@@ -77,6 +93,8 @@ bool ui_ask_secret(struct ui *ui, int account)
         struct acct *a = &ui->accts.list[i];
         if ((account >= 0 && i != (unsigned)account) || !a->secret_wanted || a->secret_declined)
             continue;
+        if (ui_line_taken(ui, "a password"))
+            return true;
         snprintf(label, sizeof label, "password of %.40s%s%s: ", a->name,
                  a->secret_service == SERVICE_SUBMISSION ? ", for sending"
                  : a->secret_service == SERVICE_SIEVE    ? ", for its scripts"
@@ -177,9 +195,13 @@ static void rank(struct prompt *p)
     }
 }
 
-void ui_pick_box(struct ui *ui, const char *label, unsigned only, uint64_t but, pick_fn *picked, prompt_fn *missing,
+bool ui_pick_box(struct ui *ui, const char *label, unsigned only, uint64_t but, pick_fn *picked, prompt_fn *missing,
                  void *arg)
 {
+    if (ui_line_taken(ui, label)) {
+        picked(ui, arg, NULL);
+        return false;
+    }
     struct prompt *p = begin(ui, PROMPT_PICK, label);
     struct err err = ERR_INIT;
     boxes_update(&ui->boxes, &ui->accts, ui->conf, &err);
@@ -209,10 +231,18 @@ void ui_pick_box(struct ui *ui, const char *label, unsigned only, uint64_t but, 
             buf_fini(&name);
         }
     rank(p);
+    return true;
 }
 
 void ui_pick_many(struct ui *ui, const char *label, struct pick_item *items, unsigned n, prompt_fn *done, void *arg)
 {
+    if (ui_line_taken(ui, label)) {
+        for (unsigned i = 0; i < n; i++)
+            free_item(&items[i]);
+        free(items);
+        done(ui, arg, NULL);
+        return;
+    }
     struct prompt *p = begin(ui, PROMPT_PICK, label);
     p->many = true;
     p->accept = done;
@@ -304,6 +334,8 @@ static void palette_picked(struct ui *ui, void *arg, const struct pick_item *ite
 void ui_palette(struct ui *ui)
 {
     enum cmd_context context = ui_context(ui);
+    if (ui_line_taken(ui, "what to do"))
+        return;
     ui_place_keys(ui);
     struct prompt *p = begin(ui, PROMPT_PICK, "do: ");
     p->picked = palette_picked;

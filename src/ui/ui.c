@@ -332,6 +332,11 @@ void ui_draw(struct ui *ui)
         if (ui->layout.list.rows > 1)
             list_set_height(l, ui->layout.list.rows - 1);
         bool asked = l->stay == STAY_ASKED;
+        struct list *drawn = ui_drawn_list(ui);
+        if (drawn != l && ui->layout.list.rows > 1)
+            list_set_height(drawn, ui->layout.list.rows - 1);
+        if (drawn != l)
+            list_update(drawn, &err);
         if (list_update(l, &err))
             ui->boxes.stale = true;
         ui_session_reopen(ui);

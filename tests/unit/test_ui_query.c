@@ -113,6 +113,46 @@ static void test_what_is_asked_at_once(void **state)
     fake_close(&f);
 }
 
+/* A limit leaves the list in sight until it has found something; half a query is neither asked nor told. */
+static void test_a_limit_begins_with_its_list(void **state)
+{
+    (void)state;
+    struct fake_ui f;
+    begin(&f);
+    ui_draw(f.ui);
+    char title[200];
+    const struct list *base = ui_list(f.ui);
+    snprintf(title, sizeof title, "%.*s", STR_FMT(base->rows[0].subject));
+    assert_true(fake_shows(&f, title));
+    fake_type(&f, "l");
+    assert_ptr_equal(ui_drawn_list(f.ui), base);
+    assert_true(fake_shows(&f, title));
+    fake_type(&f, "n o t");
+    fake_settle(&f);
+    assert_int_equal(f.ui->prompt.verdict, QUERY_OPEN);
+    assert_true(fake_shows(&f, title));
+    assert_false(fake_shows(&f, "needs something"));
+    fake_type(&f, "Space");
+    assert_false(fake_shows(&f, "needs something"));
+    fake_type(&f, "Enter");
+    assert_int_equal(f.ui->prompt.kind, PROMPT_ASK);
+    assert_true(fake_shows(&f, "not needs something behind it"));
+    fake_type(&f, "x");
+    assert_string_equal(f.ui->prompt.edit.p, "not x"); /* what is missing came to its place */
+    assert_false(fake_shows(&f, "needs something"));
+    struct list *l = ui_list(f.ui);
+    list_hits_begin(l, HITS_INDEX, true);
+    f.ui->search_matched = true; /* as the first hit says */
+    ui_draw(f.ui);
+    assert_ptr_equal(ui_drawn_list(f.ui), l);
+    assert_false(fake_shows(&f, title));
+    fake_type(&f, "C-u");
+    assert_true(fake_shows(&f, title));
+    fake_type(&f, "x Enter");
+    assert_ptr_equal(ui_drawn_list(f.ui), l);
+    fake_close(&f);
+}
+
 static void found(struct fake_ui *f, const char *query, const uint64_t *ids, size_t n)
 {
     struct list *l = ui_new_list(f->ui);
@@ -310,8 +350,11 @@ static void test_saved(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_faults), cmocka_unit_test(test_what_is_asked_at_once),
-                                       cmocka_unit_test(test_words), cmocka_unit_test(test_a_pattern_in_a_search),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_faults),
+                                       cmocka_unit_test(test_what_is_asked_at_once),
+                                       cmocka_unit_test(test_a_limit_begins_with_its_list),
+                                       cmocka_unit_test(test_words),
+                                       cmocka_unit_test(test_a_pattern_in_a_search),
                                        cmocka_unit_test(test_saved)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -326,6 +326,35 @@ static void test_questions_wait(void **state)
     fake_close(&f);
 }
 
+/* What a hook or another program would ask does not take the line in which something is typed. */
+static void test_a_prompt_keeps_its_line(void **state)
+{
+    static const char *const asks[] = {"limit",      "search", "move",    "pick-tags", "snooze",
+                                       "prompt set", "change", "palette", "add-alias", "edit-start"};
+    (void)state;
+    fake_reset();
+    fake_mails();
+    fake_open(&f, 24, 80, "");
+    fake_type(&f, "l h e l");
+    struct prompt *p = &f.ui->prompt;
+    for (size_t i = 0; i < COUNT(asks); i++) {
+        f.ui->status[0] = 0;
+        ui_run(f.ui, asks[i]);
+        ui_draw(f.ui);
+        assert_string_equal(p->label, "limit: ");
+        assert_string_equal(p->edit.p, "hel");
+        if (!strstr(f.ui->status, "not asked, as a prompt is open") != !strcmp(asks[i], "edit-start"))
+            fail_msg("%s: \"%s\"", asks[i], f.ui->status);
+    }
+    fake_type(&f, "x");
+    assert_string_equal(p->edit.p, "xhel");
+    fake_type(&f, "Esc");
+    ui_run(f.ui, "snooze");
+    assert_int_equal(p->kind, PROMPT_ASK); /* the line is free */
+    fake_type(&f, "Esc");
+    fake_close(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -335,6 +364,7 @@ int main(void)
         cmocka_unit_test(test_keys_after_a_limit),           cmocka_unit_test(test_a_password_waits_for_silence),
         cmocka_unit_test(test_fetch_while_connecting),       cmocka_unit_test(test_questions_wait),
         cmocka_unit_test(test_a_question_is_seen_whole),     cmocka_unit_test(test_the_end_while_scripts_are_asked_for),
+        cmocka_unit_test(test_a_prompt_keeps_its_line),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
