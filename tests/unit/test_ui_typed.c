@@ -329,8 +329,7 @@ static void test_questions_wait(void **state)
 /* What a hook or another program would ask does not take the line in which something is typed. */
 static void test_a_prompt_keeps_its_line(void **state)
 {
-    static const char *const asks[] = {"limit",      "search", "move",    "pick-tags", "snooze",
-                                       "prompt set", "change", "palette", "add-alias", "edit-start"};
+    static const char *const asks[] = {"limit", "search", "prompt set", "change", "palette", "add-alias", "edit-start"};
     (void)state;
     fake_reset();
     fake_mails();
