@@ -5,7 +5,7 @@
 static bool each_id(struct run *r, struct side *side, void (*fn)(struct run *, notmuch_message_t *, uint32_t *),
                     uint32_t *n, bool *canceled_r, struct err *err)
 {
-    if (!side_ask(side, err))
+    if (!side_ask(side, NULL, err))
         return false;
     for (unsigned looked = 1; !*canceled_r; looked++) {
         if (!side_next(side, err))

@@ -130,6 +130,8 @@ static void side_close(struct side *side)
 {
     if (side->first != NULL)
         notmuch_message_destroy(side->first);
+    if (side->part != NULL)
+        notmuch_query_destroy(side->part);
     if (side->q != NULL)
         notmuch_query_destroy(side->q);
     if (side->db != NULL)

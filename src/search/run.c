@@ -43,24 +43,38 @@ static bool count_early(struct run *r, bool *canceled_r, struct err *err)
            sent(r, SEND(r->s->client, -1, err, HIT_COUNT, .req = r->m->req, .count = count), err);
 }
 
-static bool send_hits(struct run *r, bool *canceled_r, struct err *err)
+/* Goes on to the next slice where the last one is through. What it brought is told before, so that the first hits are
+ * on the screen while others are looked for. */
+static bool next_first(struct run *r, struct side **side_r, struct err *err)
+{
+    for (bool more = true; more;) {
+        if (!side_next(&r->ours, err) || !side_next(&r->own, err))
+            return false;
+        if ((*side_r = side_of_next(r)) != NULL)
+            return true;
+        if ((r->hits < FIRST_PAGE && !send_batch(r, err)) || !slices_next(r, &more, err))
+            return false;
+    }
+    return true;
+}
+
+static bool send_hits(struct run *r, const char *text, bool *canceled_r, struct err *err)
 {
     bool only = r->m->msgs.n > 0; /* what was sent by an earlier try is sent again: it is the same messages */
     uint32_t at = 0, limit = only ? UINT32_MAX : r->m->limit, skip = only ? 0 : r->m->offset + r->hits;
-    if (limit > 0 &&
-        ((r->ours.db != NULL && !side_ask(&r->ours, err)) || (r->own.db != NULL && !side_ask(&r->own, err))))
-        return false;
+    slices_begin(r, text);
     ranking_free(r);
     if (!only && limit > 0 && r->m->order == SEARCH_RELEVANCE)
         ranking_begin(r);
     for (unsigned looked = 1; r->hits < limit; looked++) {
-        if (!side_next(&r->ours, err) || !side_next(&r->own, err))
+        struct side *side = NULL;
+        if (!next_first(r, &side, err))
             return false;
-        struct side *side = side_of_next(r);
         if (r->ranking != NULL && (side == NULL || ranking_full(r)) && !send_ranked(r, limit, skip, canceled_r, err))
             return false;
         if (side == NULL || *canceled_r)
             break;
+        r->slices.hits++;
         if (!send_first(r, side, &at, skip, err) || !count_early(r, canceled_r, err))
             return false;
         if (looked % 16 == 0 && superseded(r)) {
@@ -79,11 +93,11 @@ static bool ask(struct run *r, const char *text, uint32_t *count_r, bool *cancel
     only_free(r);
     bool ok = true;
     for (size_t i = 0; ok && i < COUNT(sides); i++)
-        ok = sides[i]->db == NULL || side_query(r, sides[i], text, err);
-    ok = ok && send_hits(r, canceled_r, err);
+        ok = sides[i]->db == NULL || side_query(r, sides[i], text, &sides[i]->q, err);
+    ok = ok && send_hits(r, text, canceled_r, err);
     if (r->m->msgs.n > 0)
         *count_r = (uint32_t)r->nonly;
-    else if (ok && r->m->count && !*canceled_r)
+    else if (ok && r->m->count && !r->counted && !*canceled_r)
         ok = count_hits(r, count_r, canceled_r, err);
     return ok;
 }

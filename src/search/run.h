@@ -11,10 +11,19 @@
 /* One database's hits, in order; the first of them is taken out. */
 struct side {
     notmuch_database_t *db;
-    notmuch_query_t *q;
+    notmuch_query_t *q, *part; /* part: of the slice that is asked, NULL where that is all */
     notmuch_messages_t *messages;
     notmuch_message_t *first;
     bool asked;
+};
+
+/* Where a query is that is asked in slices by date. */
+struct slices {
+    const char *text;
+    int64_t bound;        /* where the last one ended */
+    uint32_t rank, width; /* how many messages of a mailbox were passed with it, and in it */
+    uint32_t hits;        /* of it, so far */
+    bool begun, last;
 };
 
 struct run {
@@ -22,6 +31,7 @@ struct run {
     const struct m_QUERY *m;
     notmuch_database_t *db; /* ours; that of ours.db while it is open */
     struct side ours, own;
+    struct slices slices;
     struct str_set seen;     /* the ids that were given already */
     struct ranking *ranking; /* hits that wait to be sent in their order */
     bool hides[HIDDEN];
@@ -56,9 +66,9 @@ bool query_create(notmuch_database_t *, const char *text, notmuch_query_t **q_r,
 void query_error(notmuch_database_t *, notmuch_status_t, struct err *err);
 
 /* ---- sides.c ---- */
-/* Makes the side's query, with what it hides. */
-bool side_query(struct run *, struct side *, const char *text, struct err *err);
-bool side_ask(struct side *, struct err *err);
+/* Makes a query of the side, with what it hides. */
+bool side_query(struct run *, struct side *, const char *text, notmuch_query_t **q_r, struct err *err);
+bool side_ask(struct side *, notmuch_query_t *, struct err *err);
 /* Takes the next message of a side out of its list; side->first is NULL at the end. */
 bool side_next(struct side *, struct err *err);
 /* The side whose message comes next; ours of two that are as old. */
@@ -71,6 +81,12 @@ bool left_to_own(const struct run *, notmuch_message_t *);
 /* Is the side's first given? Once, and not what is in the trash here: *twin_r is what stands for it, to be destroyed.
  */
 bool wanted(struct run *, const struct side *, notmuch_message_t **twin_r);
+
+/* ---- slices.c ---- */
+/* From the beginning: the newest, or the oldest, first. `text` has to last. */
+void slices_begin(struct run *, const char *text);
+/* Asks both sides for the next slice. *more_r: there was one. */
+bool slices_next(struct run *, bool *more_r, struct err *err);
 
 /* ---- hit.c ---- */
 bool has_tag(notmuch_message_t *, const char *tag);

@@ -20,25 +20,24 @@ static bool query_make(struct run *r, notmuch_database_t *db, const char *text, 
     return ok;
 }
 
-bool side_query(struct run *r, struct side *side, const char *text, struct err *err)
+bool side_query(struct run *r, struct side *side, const char *text, notmuch_query_t **q_r, struct err *err)
 {
     bool own = side == &r->own;
-    if (!query_make(r, side->db, text, &side->q, err))
+    if (!query_make(r, side->db, text, q_r, err))
         return false;
     if (r->m->msgs.n > 0)
         return true;
-    notmuch_query_set_sort(side->q,
-                           r->m->order == SEARCH_OLDEST ? NOTMUCH_SORT_OLDEST_FIRST : NOTMUCH_SORT_NEWEST_FIRST);
+    notmuch_query_set_sort(*q_r, r->m->order == SEARCH_OLDEST ? NOTMUCH_SORT_OLDEST_FIRST : NOTMUCH_SORT_NEWEST_FIRST);
     if (r->m->all)
         return true;
-    notmuch_query_set_omit_excluded(side->q, NOTMUCH_EXCLUDE_TRUE);
+    notmuch_query_set_omit_excluded(*q_r, NOTMUCH_EXCLUDE_TRUE);
     for (size_t i = 0; !own && i < HIDDEN; i++)
-        r->hides[i] = notmuch_query_add_tag_exclude(side->q, hidden[i]) == NOTMUCH_STATUS_SUCCESS;
+        r->hides[i] = notmuch_query_add_tag_exclude(*q_r, hidden[i]) == NOTMUCH_STATUS_SUCCESS;
     if (!own)
         return true;
     notmuch_config_values_t *tags = notmuch_config_get_values(side->db, NOTMUCH_CONFIG_EXCLUDE_TAGS);
     for (; notmuch_config_values_valid(tags); notmuch_config_values_move_to_next(tags))
-        (void)notmuch_query_add_tag_exclude(side->q, notmuch_config_values_get(tags));
+        (void)notmuch_query_add_tag_exclude(*q_r, notmuch_config_values_get(tags));
     notmuch_config_values_destroy(tags);
     return true;
 }
@@ -54,9 +53,10 @@ bool side_next(struct side *side, struct err *err)
            err_set(err, ERR_INDEX, "the index moved on");
 }
 
-bool side_ask(struct side *side, struct err *err)
+bool side_ask(struct side *side, notmuch_query_t *part, struct err *err)
 {
-    notmuch_status_t status = notmuch_query_search_messages(side->q, &side->messages);
+    notmuch_query_t *q = part != NULL ? part : side->q;
+    notmuch_status_t status = notmuch_query_search_messages(q, &side->messages);
     side->asked = status == NOTMUCH_STATUS_SUCCESS;
     if (side->first != NULL)
         notmuch_message_destroy(side->first);
