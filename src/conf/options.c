@@ -356,8 +356,8 @@ const struct option conf_options[] = {
      .def = "headers",
      .help = "IMAP: mail fetched whole ahead of being read",
      .more = "headers fetches lists alone, and a mail when it is opened; \"recent 30\" fetches the mail of the last 30 "
-             "days too; all fetches everything and never drops it. It is done newest mail first, while the connection and "
-             "the user rest. A mailbox line sets it for one mailbox."},
+             "days too; all fetches everything and never drops it. It is done newest mail first, when nothing else "
+             "is to be done. A mailbox line sets it for one mailbox."},
     {.name = "cache-size",
      .type = OPT_SIZE,
      ACCOUNT(cache_size),
