@@ -6,13 +6,22 @@
 #include <signal.h>
 #include <unistd.h>
 
-enum { FRAME_MS = 16, AWAY_FRAME_MS = 1000, KEYS_PER_TURN = 512, ONCE_COLS = 100, ONCE_ROWS = 40, EDITOR_POLL_MS = 50 };
+enum {
+    FRAME_MS = 16,
+    AWAY_FRAME_MS = 1000,
+    KEYS_PER_TURN = 512,
+    ONCE_COLS = 100,
+    ONCE_ROWS = 40,
+    EDITOR_POLL_MS = 50,
+    HELD_MS = 1000
+};
 
 struct session {
     struct ui *ui;
     struct tty *term;
     struct ui_terminal *ops;
     struct watch *keys; /* of the terminal's input */
+    struct watch *room; /* of its output; NULL where that waits itself */
     bool left;          /* its input is left to an editor that is about to start */
     bool typed;         /* a key was pressed since the last frame */
     bool lost;          /* the terminal went away, or the system ends */
@@ -105,6 +114,14 @@ static void on_typed(void *arg, short revents)
         s->lost = s->ui->quit = true; /* the terminal is gone */
 }
 
+static void on_room(void *arg, short revents)
+{
+    struct session *s = arg;
+    (void)revents;
+    if (term_behind(s->term) && term_drain(s->term))
+        measure(s);
+}
+
 static void on_resized(void *arg)
 {
     measure(arg);
@@ -149,7 +166,8 @@ static void run(struct session *s, struct loop *loop)
     int64_t shown = 0;
     while (!ui->quit) {
         int64_t wait = -1, now = clock_mono_ms(), pause = ui->away ? AWAY_FRAME_MS : FRAME_MS;
-        if (ui->dirty && (s->typed || ui->answered || now - shown >= pause)) {
+        bool busy = term_behind(s->term) || term_holds(s->term); /* then the next frame shows what is true by then */
+        if (ui->dirty && !busy && (s->typed || ui->answered || now - shown >= pause)) {
             ui_draw(ui);
             term_show(s->term, &ui->grid, &ui->theme);
             if (!shown) { /* with the first frame on the screen, what the next keys will want */
@@ -159,7 +177,9 @@ static void run(struct session *s, struct loop *loop)
             shown = now;
             s->typed = ui->answered = false;
         } else if (ui->dirty)
-            wait = pause - (now - shown);
+            wait = busy ? HELD_MS : pause - (now - shown);
+        if (s->room)
+            watch_events(s->room, term_behind(s->term) ? POLLOUT : 0);
         wait = leave_to_editor(s, wait);
         if (term_ahead(s->term))
             on_typed(s, 0);
@@ -194,8 +214,10 @@ static int on_screen(const struct ui_start *start, struct loop *loop, struct cli
                                loop_signal(loop, SIGTERM, on_lost, &s),
                                loop_signal(loop, SIGINT, on_ended, &s)};
     s.keys = watches[0];
+    s.room = term_output(s.term) < 0 ? NULL : loop_fd(loop, term_output(s.term), 0, on_room, &s);
     run(&s, loop);
     s.keys = NULL;
+    watch_free(&s.room);
     for (size_t i = 0; i < COUNT(watches); i++)
         watch_free(&watches[i]);
     if (s.lost)

@@ -4,11 +4,14 @@
 
 #define NCURSES_WIDECHAR 1
 #include <curses.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <langinfo.h>
 #include <locale.h>
 #include <poll.h>
 #include <sys/ioctl.h>
 #include <term.h>
+#include <termios.h>
 #include <unistd.h>
 #include <wchar.h>
 
@@ -18,6 +21,7 @@ enum {
     REPORT_MAX = 24,
     FRAME_MAX = 64 << 20,
     ANSWER_MS = 300, /* at the end: an answer that is on its way is not for the shell */
+    END_MS = 3000,   /* for what is not written yet, when the screen is left */
     AHEAD_MAX = 64,
     SYNC_MIN = 600, /* bytes of a frame; a smaller one is there at once */
     KEY_PASTE_BEGIN = KEY_MAX + 1,
@@ -44,6 +48,10 @@ struct tty {
     bool utf8, pasting, suspended, ordered;
     bool modern; /* it understands private modes and OSC; what it lacks it passes over */
     bool synchronized, mouse;
+    bool resized;    /* its size is to be asked when what was written is taken */
+    bool timed;      /* `rest` is what pace measures */
+    int out;         /* a description of the terminal of its own that never waits; -1: standard output, which may */
+    struct buf rest; /* for `out`, when there is room */
     unsigned escape_ms;
     struct mouse at;
     struct pace pace;
@@ -52,6 +60,82 @@ struct tty {
     char *strings[8]; /* of paint.caps */
     size_t nstrings;
 };
+
+/* ---- output ---- */
+/* Standard output as it is would wait where the line is slow or stands still, and its mode is shared with the shell. */
+static int open_output(void)
+{
+    const char *name = ttyname(STDOUT_FILENO);
+    int fd = name ? open(name, O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC) : -1;
+    if (fd < 0 && tcgetpgrp(STDOUT_FILENO) >= 0) /* another user's, but the one that this runs at */
+        fd = open("/dev/tty", O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    return fd;
+}
+
+static bool has_room(const struct tty *t, int wait_ms)
+{
+    struct pollfd out = {.fd = t->out, .events = POLLOUT};
+    return t->out < 0 || poll(&out, 1, wait_ms) > 0;
+}
+
+bool term_drain(struct tty *t)
+{
+    struct err err = ERR_INIT;
+    if (t->out < 0) {
+        fs_write_all(STDOUT_FILENO, buf_str(&t->rest), &err);
+        buf_reset(&t->rest);
+    }
+    while (t->rest.n) {
+        ssize_t n = write(t->out, t->rest.p, t->rest.n);
+        if (n < 0 && errno == EAGAIN)
+            return false;
+        if (n < 0 && errno != EINTR)
+            buf_reset(&t->rest); /* it is gone, as its input tells */
+        else if (n > 0)
+            buf_consume(&t->rest, (size_t)n);
+    }
+    if (t->timed)
+        pace_written(&t->pace, clock_mono_ms());
+    t->timed = false;
+    return true;
+}
+
+static void put(struct tty *t, const char *bytes, size_t n)
+{
+    buf_add(&t->rest, bytes, n);
+    term_drain(t);
+}
+
+static void put_z(struct tty *t, const char *sequence)
+{
+    put(t, sequence, strlen(sequence));
+}
+
+/* Before another writes there. A terminal that takes nothing gets no more of the screen that is left. */
+static void drain_all(struct tty *t)
+{
+    int64_t until = clock_mono_ms() + END_MS, left;
+    while (!term_drain(t) && (left = until - clock_mono_ms()) > 0)
+        has_room(t, (int)left);
+    if (t->rest.n || !has_room(t, 0))
+        tcflush(STDOUT_FILENO, TCOFLUSH);
+    buf_reset(&t->rest);
+}
+
+int term_output(const struct tty *t)
+{
+    return t->out;
+}
+
+bool term_behind(const struct tty *t)
+{
+    return t->rest.n || t->resized;
+}
+
+bool term_holds(const struct tty *t)
+{
+    return pace_holds(&t->pace, clock_mono_ms());
+}
 
 /* ---- opening ---- */
 static const char *capability(const char *name)
@@ -161,16 +245,15 @@ static void name_keys(void)
 }
 
 /* What terminals that do not know it pass over; others never see it. */
-static void mode(const struct tty *t, const char *sequence)
+static void mode(struct tty *t, const char *sequence)
 {
     if (t->modern)
-        fputs(sequence, stdout);
+        put_z(t, sequence);
 }
 
-static void set_mouse(const struct tty *t)
+static void set_mouse(struct tty *t)
 {
     mode(t, t->mouse ? MOUSE_ON : MOUSE_OFF);
-    fflush(stdout);
 }
 
 static void set_modes(struct tty *t)
@@ -187,7 +270,6 @@ static void set_modes(struct tty *t)
     mode(t, PASTE_ON FOCUS_ON);
     if (t->mouse)
         set_mouse(t);
-    fflush(stdout);
     t->suspended = false;
 }
 
@@ -197,8 +279,7 @@ static void tell_order(struct tty *t, bool ours)
     if (ours == t->ordered)
         return;
     t->ordered = ours;
-    fputs(ours ? "\033[8l" : "\033[8h", stdout);
-    fflush(stdout);
+    put_z(t, ours ? "\033[8l" : "\033[8h");
 }
 
 static bool read_key(struct tty *t, ckey *key);
@@ -219,17 +300,17 @@ static void take_answers(struct tty *t)
 
 static void end_modes(struct tty *t)
 {
-    if (t->pace.due)
+    if (t->pace.due && !t->rest.n)
         take_answers(t);
     struct buf out = BUF_INIT(1000);
     paint_end(&t->paint, &out);
-    fwrite(out.p, 1, out.n, stdout);
+    put(t, out.p, out.n);
     buf_fini(&out);
     tell_order(t, false);
     mode(t, PASTE_OFF FOCUS_OFF);
     if (t->mouse)
         mode(t, MOUSE_OFF);
-    fflush(stdout);
+    drain_all(t);
     endwin();
 }
 
@@ -253,6 +334,7 @@ struct tty *term_open(struct err *err)
         return NULL;
     }
     struct tty *t = mem_new(sizeof *t);
+    buf_init(&t->rest, FRAME_MAX);
     t->escape_ms = ESC_DELAY_MS;
     t->utf8 = !strcmp(nl_langinfo(CODESET), "UTF-8");
     t->screen = newterm(NULL, stdout, stdin);
@@ -262,16 +344,15 @@ struct tty *term_open(struct err *err)
         return NULL;
     }
     set_term(t->screen);
+    t->out = open_output();
     /* the descriptions of modern terminals name the paste or the mouse; the console of Linux would show what it lacks
      */
     t->modern = capability("BE") || (capability("kmous") && !str_starts(str_z(name), STR("linux")));
     struct paint_caps caps = caps_of(t);
     paint_init(&t->paint, &caps);
     set_modes(t);
-    if (capability("BE")) {
-        fputs("\033[?2026$p", stdout); /* does it know synchronized updates? The answer comes as a key */
-        fflush(stdout);
-    }
+    if (capability("BE"))
+        put_z(t, "\033[?2026$p"); /* does it know synchronized updates? The answer comes as a key */
     return t;
 }
 
@@ -283,6 +364,9 @@ void term_close(struct tty **at)
     if (!t->suspended)
         end_modes(t);
     delscreen(t->screen);
+    if (t->out >= 0)
+        close(t->out);
+    buf_fini(&t->rest);
     paint_fini(&t->paint);
     for (size_t i = 0; i < t->nstrings; i++)
         free(t->strings[i]);
@@ -309,8 +393,10 @@ unsigned term_colors(const struct tty *t)
 void term_size(struct tty *t, unsigned *rows_r, unsigned *cols_r)
 {
     struct winsize size = {0};
-    if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_row && size.ws_col &&
-        (size.ws_row != LINES || size.ws_col != COLS)) {
+    bool other = ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_row && size.ws_col &&
+                 (size.ws_row != LINES || size.ws_col != COLS);
+    t->resized = other && !t->suspended && (t->rest.n || !has_room(t, 0)); /* curses writes too, and would wait */
+    if (other && !t->resized) {
         resizeterm(size.ws_row, size.ws_col);
         if (!t->suspended) {
             refresh(); /* or it would at the next key */
@@ -364,8 +450,8 @@ bool term_mouse_at(struct tty *t, struct mouse *m)
 
 void term_bell(struct tty *t)
 {
-    (void)t;
-    beep();
+    if (!t->suspended)
+        put_z(t, "\a");
 }
 
 void term_osc(struct tty *t, struct text words)
@@ -377,9 +463,9 @@ void term_osc(struct tty *t, struct text words)
         return;
     int n = (int)MIN(words.n, (size_t)OSC_MAX);
     if (through && str_starts(s, STR("52;")))
-        fprintf(stdout, "\033]%.*s\a", n, words.p); /* tmux has a clipboard of its own */
-    fprintf(stdout, "%s\033]%.*s\a%s", through ? "\033Ptmux;\033" : "", n, words.p, through ? "\033\\" : "");
-    fflush(stdout);
+        buf_addf(&t->rest, "\033]%.*s\a", n, words.p); /* tmux has a clipboard of its own */
+    buf_addf(&t->rest, "%s\033]%.*s\a%s", through ? "\033Ptmux;\033" : "", n, words.p, through ? "\033\\" : "");
+    term_drain(t);
 }
 
 /* ---- drawing ---- */
@@ -396,17 +482,16 @@ static void write_frame(struct tty *t, const struct buf *out)
     bool whole = t->synchronized && out->n > SYNC_MIN;
     bool asks = t->paint.caps.ansi && pace_asks(&t->pace, out->n, clock_mono_ms());
     if (asks)
-        fputs(PACE_ASK, stdout);
+        buf_addz(&t->rest, PACE_ASK);
     if (whole)
-        fputs("\033[?2026h", stdout);
-    fwrite(out->p, 1, out->n, stdout);
+        buf_addz(&t->rest, "\033[?2026h");
+    buf_adds(&t->rest, buf_str(out));
     if (whole)
-        fputs("\033[?2026l", stdout);
-    if (asks)
-        fputs(PACE_ASK, stdout);
-    fflush(stdout);
-    if (asks)
-        pace_written(&t->pace, clock_mono_ms());
+        buf_addz(&t->rest, "\033[?2026l");
+    if (pace_marks(&t->pace, out->n, clock_mono_ms()) || asks)
+        buf_addz(&t->rest, PACE_ASK);
+    t->timed = t->timed || asks;
+    term_drain(t);
 }
 
 void term_show(struct tty *t, const struct grid *g, const struct theme *theme)

@@ -18,8 +18,14 @@ bool term_named(const struct tty *, const char *prefix); /* does its name (TERM)
 unsigned term_colors(const struct tty *);                /* 0: none, or NO_COLOR is set */
 /* The size now (after SIGWINCH it is read again). */
 void term_size(struct tty *, unsigned *rows_r, unsigned *cols_r);
-/* Draws what changed since the last call. */
+/* Draws what changed since the last call. Never waits for the terminal: while term_behind what it has not taken is
+ * kept, and the next frame had better wait for it (term_drain when term_output can be written), as while term_holds:
+ * the line is slow, and so much is on its way that an answer of the terminal (a key) comes first. */
 void term_show(struct tty *, const struct grid *, const struct theme *);
+bool term_behind(const struct tty *);
+bool term_drain(struct tty *);       /* true: all is written, and term_size is worth asking */
+int term_output(const struct tty *); /* its descriptor; -1 where nothing is ever kept */
+bool term_holds(const struct tty *);
 /* The next key that was typed; false where there is none now. Never waits but for the time that tells Esc
  * from a key that begins with it (term_escape). */
 bool term_key(struct tty *, ckey *);

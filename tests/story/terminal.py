@@ -6,9 +6,10 @@ import fcntl
 import os
 import pty
 import select
+import re
 import signal
 import struct
-import re
+import subprocess
 import termios
 import time
 from contextlib import closing
@@ -22,9 +23,9 @@ WELCOME = b"Welcome: read this first"
 
 
 class Pty:
-    """`tuimail demo` on a pseudo terminal of the given size, with a home of its own."""
+    """`tuimail demo` (or other arguments) on a pseudo terminal of the given size, with a home of its own."""
 
-    def __init__(self, root, rows=24, cols=80, **env):
+    def __init__(self, root, rows=24, cols=80, argv=("demo",), **env):
         os.makedirs(os.path.join(root, "run"), mode=0o700, exist_ok=True)
         base = {"HOME": root, "XDG_RUNTIME_DIR": os.path.join(root, "run"), "LC_ALL": "C.UTF-8", "TERM": "xterm-256color"}
         base.update(env)
@@ -34,7 +35,7 @@ class Pty:
             fcntl.ioctl(0, termios.TIOCSWINSZ, size)
             os.environ.pop("NO_COLOR", None)
             os.environ.update(base)
-            os.execv(TUIMAIL, [TUIMAIL, "demo"])
+            os.execv(TUIMAIL, (TUIMAIL,) + tuple(argv))
         self.status = None
 
     def read(self, quiet=0.3, limit=20.0):
@@ -411,12 +412,78 @@ def test_a_slow_line_gets_an_arrow():
                 answered += 1
             out = p.type(b"\x0c")
         contains(out, b">")
+        os.write(p.fd, b"\x1b[0n" * out.count(b"\x1b[5n"))
         cost = max(len(p.type(b"j")) for _ in range(3))
         assert 0 < cost <= 45, "j costs %d bytes" % cost
         os.write(p.fd, b":set arrow-cursor no\r")
         p.read()
         assert len(p.type(b"k")) > 60, "the bar is back"
         p.type(b"q")
+        equal(p.end(), 0)
+
+
+def taken(p, rate, until, limit=60):
+    """A line of `rate` bytes a second to a terminal that answers: all that it brings until there is nothing for so long."""
+    out, quiet, end = b"", time.monotonic(), time.monotonic() + limit
+    while time.monotonic() < quiet + until:
+        assert time.monotonic() < end, "it never ends: %d bytes" % len(out)
+        time.sleep(0.05)
+        if select.select([p.fd], [], [], 0)[0]:
+            got = os.read(p.fd, rate // 20)
+            before, out, quiet = len(out), out + got, time.monotonic()
+            for _ in range(out.count(b"\x1b[5n", max(before - 3, 0))):
+                os.write(p.fd, b"\x1b[0n")
+    return out
+
+
+def test_a_line_that_stands_still():
+    """Nothing is taken from it: the program hears others all the same, goes on where it is taken again, with what is true then, and ends
+    when it is told to."""
+    with tap.directory() as root:
+        mail = os.path.join(root, "mail")
+        for d in ("cur", "new", "tmp"):
+            os.makedirs(os.path.join(mail, d), mode=0o700)
+        for i in range(30):
+            with open(os.path.join(mail, "cur", "%d.m:2,S" % (1700000000 + i)), "w") as f:
+                f.write(message("mail number %d" % i))
+        user = User(root, lines="account work maildir:%s\n" % mail)
+        p = Pty(root, 40, 120, ("-c", user.rc), **user.env)
+        p.wait(b"mail number 3")
+        for _ in range(60):
+            os.write(p.fd, b"\x0c")
+            time.sleep(0.02)
+        user.command("cmd", "echo still here")
+        for i in range(30):
+            p.resize(20 + i, 80 + i)
+        user.command("cmd", "jump 5")
+        p.resize(30, 100)
+        out = p.wait(b"5 of 30")
+        assert len(out) < 100000, "a backlog: %d bytes" % len(out)
+        p.type(b"k")
+        for _ in range(60):
+            os.write(p.fd, b"\x0c")
+            time.sleep(0.02)
+        os.kill(p.pid, signal.SIGTERM)
+        eventually("it ends", lambda: os.waitid(os.P_PID, p.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT))
+        equal(p.end(), 0)
+
+
+def test_a_slow_line_has_no_backlog():
+    """At 2,000 bytes a second no more than some frames are on their way when keys end, however many were typed."""
+    with tap.directory() as root:
+        p = Pty(root, 24, 80)
+        out = taken(p, 2000, 2)
+        contains(out, WELCOME)
+        os.write(p.fd, b"\x0c")
+        taken(p, 2000, 2)
+        for i in range(50):
+            os.write(p.fd, b"\x0c")
+            time.sleep(0.02)
+        os.write(p.fd, b"jjj")
+        out = taken(p, 2000, 2)
+        assert len(out) < 6000, "a backlog: %d bytes" % len(out)
+        contains(p.type(b"?") + taken(p, 20000, 1), b"keys here")
+        os.kill(p.pid, signal.SIGTERM)
         equal(p.end(), 0)
 
 

@@ -174,11 +174,52 @@ static void test_no_answer(void **state)
     assert_false(p.slow);
 }
 
+/* No more is on its way than half a second's worth, and what a terminal leaves unanswered holds nothing for long. */
+static void test_what_is_on_its_way(void **state)
+{
+    (void)state;
+    struct pace p = {.due = 0};
+    assert_false(pace_marks(&p, 5000, 0)); /* nothing was asked: does it answer at all? */
+    carries(&p, 4000, 4000, 20, 1000);
+    assert_false(pace_holds(&p, 2000));
+    assert_false(pace_marks(&p, 900, 2100));
+    assert_true(pace_marks(&p, 900, 2200));
+    assert_false(pace_holds(&p, 2200));
+    assert_false(pace_marks(&p, 300, 2300)); /* behind the question */
+    assert_true(pace_holds(&p, 2300));
+    assert_false(pace_answered(&p, 2700));
+    assert_false(pace_holds(&p, 2700));
+    assert_int_equal(p.sent, 300);
+    assert_true(pace_marks(&p, 2500, 2800));
+    assert_true(pace_holds(&p, 2900));
+    assert_true(pace_holds(&p, 12700));
+    assert_false(pace_holds(&p, 12900));
+    pace_asks(&p, 5000, 70000);
+    pace_marks(&p, 50000, 70000);
+    assert_false(pace_holds(&p, 70001)); /* it did not answer: it is another terminal, perhaps one that never does */
+}
+
+/* A fast line, however far away, holds no frame that a key makes. */
+static void test_far_away_and_fast(void **state)
+{
+    (void)state;
+    struct pace p = {.due = 0};
+    carries(&p, 5000, 2000000, 300, 1000);
+    for (unsigned i = 0; i < 8; i++) {
+        assert_false(pace_holds(&p, 2000 + i * 30));
+        pace_marks(&p, 3500, 2000 + i * 30);
+    }
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_bar), cmocka_unit_test(test_arrow),
-                                       cmocka_unit_test(test_slow_line), cmocka_unit_test(test_held_writer),
-                                       cmocka_unit_test(test_no_answer)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_bar),
+                                       cmocka_unit_test(test_arrow),
+                                       cmocka_unit_test(test_slow_line),
+                                       cmocka_unit_test(test_held_writer),
+                                       cmocka_unit_test(test_no_answer),
+                                       cmocka_unit_test(test_what_is_on_its_way),
+                                       cmocka_unit_test(test_far_away_and_fast)};
     setlocale(LC_ALL, "C.UTF-8");
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
