@@ -339,6 +339,7 @@ void index_close(struct index *ix)
 bool index_commit(struct index *ix, bool last, uint64_t *revision_r, struct err *err)
 {
     const char *uuid;
+    headfile_back(ix);
     ix->unheard = false;
     index_looked(ix);
     notmuch_status_t status =

@@ -13,8 +13,7 @@
 
 #define LENT_STEP 1024
 
-/* A message id that can stand between <>: hostile bytes in it would become fields. */
-static bool id_clean(struct str id)
+bool headfile_id(struct str id)
 {
     if (id.n == 0 || id.n > MAIL_ID_MAX)
         return false;
@@ -58,7 +57,7 @@ static void put_ids(struct buf *out, const char *name, struct str ids)
     struct str id;
     bool first = true;
     while (str_split(&ids, ' ', &id))
-        if (id_clean(id)) {
+        if (headfile_id(id)) {
             buf_addf(out, first ? "%s: <" : "\n <", name);
             first = false;
             buf_adds(out, id);
@@ -79,10 +78,10 @@ static void envelope_format(const struct envelope *env, struct str msgid, struct
     mail_date_format(env->date, 0, out);
     buf_addc(out, '\n');
     struct str id = msgid.n > 0 ? msgid : env->msgid;
-    if (id_clean(id))
+    if (headfile_id(id))
         put_ids(out, "Message-ID", id);
     put_ids(out, "References", env->refs);
-    if (id_clean(env->list_id)) {
+    if (headfile_id(env->list_id)) {
         buf_addz(out, "List-Id: <");
         buf_adds(out, env->list_id);
         buf_addz(out, ">\n");
@@ -133,34 +132,85 @@ bool headfile_write(const char *path, const struct envelope *env, struct str msg
     return ok;
 }
 
+/* The text with a field behind it that makes its size one of few: a file is cut seldom then (ext4 takes long over
+ * that), and nothing is read as a body. */
+static void fill_up(struct str text, struct buf *out)
+{
+    size_t end = text.n > 0 ? text.n - 1 : 0; /* the empty line ends the header */
+    buf_adds(out, str_sub(text, 0, end));
+    buf_addz(out, "X-Fill:");
+    while ((out->n + 2) % LENT_STEP != 0)
+        buf_addc(out, ' ');
+    buf_addz(out, "\n\n");
+}
+
+static bool lent_open(struct index *ix)
+{
+    if (ix->lent_fd >= 0)
+        return lseek(ix->lent_fd, 0, SEEK_SET) == 0;
+    ix->lent = path_join(ix->mail, ".header");
+    ix->lent_at = mem_dup_z(ix->lent);
+    unlink(ix->lent);
+    ix->lent_fd = open(ix->lent, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    return ix->lent_fd >= 0;
+}
+
+/* Not every file system knows RENAME_NOREPLACE; nobody else puts anything at such a path. */
+static bool rename_new(const char *from, const char *to)
+{
+    if (renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE) == 0)
+        return true;
+    struct stat st;
+    return (errno == EINVAL || errno == ENOSYS) && lstat(to, &st) != 0 && rename(from, to) == 0;
+}
+
+/* Never over what is there, but for a header file that a kill has left. */
+static bool lent_move(struct index *ix, const char *path, struct err *err)
+{
+    const char *slash = strrchr(path, '/');
+    if (strcmp(path, ix->lent_at) == 0)
+        return true;
+    bool ok = rename_new(ix->lent_at, path);
+    if (!ok && errno == ENOENT && slash != NULL) {
+        char *dir = mem_dup_n(path, (size_t)(slash - path));
+        ok = fs_mkdir_private(dir, err) && rename_new(ix->lent_at, path);
+        free(dir);
+    }
+    ok = ok || (is_headfile(path) && rename(ix->lent_at, path) == 0);
+    if (ok) {
+        free(ix->lent_at);
+        ix->lent_at = mem_dup_z(path);
+    }
+    return ok;
+}
+
 bool headfile_lend_text(struct index *ix, const char *path, struct str text, struct err *err)
 {
-    if (ix->lent_fd < 0) {
-        ix->lent = path_join(ix->mail, ".header");
-        unlink(ix->lent); /* names of it that a kill has left keep what they have */
-        ix->lent_fd = open(ix->lent, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-    }
-    if (ix->lent_fd < 0 || lseek(ix->lent_fd, 0, SEEK_SET) != 0)
+    struct buf filled = BUF_INIT(text.n + 2 * LENT_STEP);
+    if (!lent_open(ix))
         return err_sys(err, err_from_errno(errno), errno, "cannot write a header file");
-    /* Cut at its end, not emptied first: ext4 would bring what was emptied to the disk at the next close. Seldom cut:
-     * empty lines below the header say nothing. */
-    struct buf padded = BUF_INIT(text.n + LENT_STEP);
-    buf_adds(&padded, text);
-    while (padded.n % LENT_STEP != 0)
-        buf_addc(&padded, '\n');
-    bool ok = fs_write_all(ix->lent_fd, buf_str(&padded), err) &&
-              (padded.n == ix->lent_size || ftruncate(ix->lent_fd, (off_t)padded.n) == 0);
-    ix->lent_size = ok ? padded.n : 0;
-    buf_fini(&padded);
-    if (!ok || link(ix->lent, path) == 0)
-        return ok;
-    const char *slash = strrchr(path, '/');
-    if (errno != ENOENT || slash == NULL)
-        return false;
-    char *dir = mem_dup_n(path, (size_t)(slash - path));
-    ok = fs_mkdir_private(dir, err) && link(ix->lent, path) == 0;
-    free(dir);
-    return ok;
+    fill_up(text, &filled);
+    bool ok = fs_write_all(ix->lent_fd, buf_str(&filled), err) &&
+              (filled.n == ix->lent_size || ftruncate(ix->lent_fd, (off_t)filled.n) == 0);
+    ix->lent_size = ok ? filled.n : 0;
+    buf_fini(&filled);
+    if (ok && lent_move(ix, path, err))
+        return true;
+    headfile_back(ix);
+    return false;
+}
+
+void headfile_back(struct index *ix)
+{
+    struct err ignored = ERR_INIT;
+    if (ix->lent_fd >= 0 && !lent_move(ix, ix->lent, &ignored)) { /* it has no name any more: another is made */
+        close(ix->lent_fd);
+        ix->lent_fd = -1;
+        ix->lent_size = 0;
+        free(ix->lent);
+        free(ix->lent_at);
+        ix->lent = ix->lent_at = NULL;
+    }
 }
 
 bool headfile_lend(struct index *ix, const char *path, const struct envelope *env, struct err *err)

@@ -30,6 +30,9 @@ struct envelope {
  * over a file that is not a header file (ERR_PERMISSION). Not for a place inside a Maildir. `msgid` replaces the
  * envelope's where not empty. */
 bool headfile_write(const char *path, const struct envelope *, struct str msgid, struct err *);
+/* Can it stand between <> as a message id? Hostile bytes in it would become fields; a header file is written without.
+ */
+bool headfile_id(struct str id);
 /* Looks at a mail before libnotmuch does: ERR_LIMIT where it would break it, ERR_PARSE where it is no mail,
  * ERR_NO_MESSAGE where it is not there. *env_r (strings in the arena) is its envelope. Linear in the file. header NULL:
  * all of it; else no more than the header is read, and put there as a mail without a body. */
@@ -47,18 +50,21 @@ struct index {
     notmuch_database_t *db;
     notmuch_indexopts_t *opts;
     struct chan *store;
-    char *fields;      /* those that queries of tuimailrc ask for, one a line */
-    struct buf remove; /* header files to remove after the commit, NUL after each */
-    bool upgraded;     /* when it was opened last */
-    bool unheard;      /* what others did was told to the store since its last INDEX_COMMIT */
-    char *lent;        /* one header file for all that are needed only for a moment; -1: none yet */
-    int lent_fd;
+    char *fields;         /* those that queries of tuimailrc ask for, one a line */
+    struct buf remove;    /* header files to remove after the commit, NUL after each */
+    bool upgraded;        /* when it was opened last */
+    bool unheard;         /* what others did was told to the store since its last INDEX_COMMIT */
+    char *lent, *lent_at; /* one header file for all that are needed only for a moment; where it is now */
+    int lent_fd;          /* -1: none yet */
     size_t lent_size;
+    struct arena *arena; /* of one job; NULL: none yet */
 };
-/* As headfile_write, by a link to a file that is written anew each time: making a file is dearer than indexing it. To
- * be unlinked before the next is lent. False, with or without *err, where that cannot be: there is something. */
+/* As headfile_write, by one file that is written anew each time and renamed to `path`, where it stays until the next is
+ * lent or it is taken back: making a file is dearer than indexing it. False, with or without *err, where that cannot
+ * be: there is something. */
 bool headfile_lend(struct index *, const char *path, const struct envelope *, struct err *);
 bool headfile_lend_text(struct index *, const char *path, struct str text, struct err *);
+void headfile_back(struct index *);
 /* From here on paths are below this one of ix->mail and ix->heads. */
 bool index_root(struct index *, const char *root);
 /* Opens or creates; tells store (job 0) when it starts empty. A database that cannot be read is moved to

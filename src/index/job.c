@@ -22,6 +22,7 @@ struct job {
     struct err err; /* of this job alone */
     bool fatal;     /* the database failed */
     bool header;    /* no more than the header is indexed: files are below ix->heads, for a moment each */
+    bool of_server; /* it is what an IMAP server says of a mail */
 };
 
 static bool nm(struct job *j, notmuch_status_t status, const char *what)
@@ -559,13 +560,18 @@ static bool add_altered(struct job *j, struct str path, const struct envelope *e
 
 static bool add(struct job *j, struct str path, const char *full, const struct envelope *env, struct str tags)
 {
-    notmuch_message_t *known = by_path(j, full), *same = NULL;
-    bool differs = false;
-    if (known == NULL && !j->fatal && (same = by_id(j, env->msgid)) != NULL) {
+    /* The place of a header on a server is that of one mail for ever: where its id is not known, neither is the place.
+     */
+    notmuch_message_t *same = by_id(j, env->msgid), *known = NULL;
+    bool differs = false, new = same == NULL && j->of_server &&headfile_id(env->msgid);
+    if (!j->fatal && !new)
+        known = by_path(j, full);
+    if (!j->fatal && known == NULL && same != NULL) {
         struct envelope other = envelope_of(j, same);
         differs = !alike(env, &other);
-        notmuch_message_destroy(same);
     }
+    if (same != NULL)
+        notmuch_message_destroy(same);
     if (j->fatal)
         return false;
     if (!differs)
@@ -588,13 +594,10 @@ static bool add_header(struct job *j, struct str path, struct str header, const 
     struct err why = ERR_INIT;
     if (full == NULL)
         return false;
-    unlink(full); /* left by a kill */
     if (!headfile_lend_text(j->ix, full, header, &why))
         return err_set(&j->err, why.kind == ERR_NONE ? ERR_IO : why.kind, "%s",
                        why.kind == ERR_NONE ? "cannot write a header file" : why.text);
-    bool ok = add(j, path, full, env, tags);
-    unlink(full);
-    return ok;
+    return add(j, path, full, env, tags);
 }
 
 static bool job_add(struct job *j, const struct m_INDEX_ADD *m)
@@ -604,6 +607,8 @@ static bool job_add(struct job *j, const struct m_INDEX_ADD *m)
     const char *full = full_path(j, "", m->path);
     if (full == NULL)
         return false;
+    if (!m->header_only)
+        headfile_back(j->ix);
     if (!headfile_check(full, str_z(j->ix->fields), j->arena, &env, m->header_only ? &header : NULL, &j->err)) {
         /* Found at least by what a list shows of it; the store still hears what happened. */
         if (j->err.kind == ERR_LIMIT) {
@@ -635,13 +640,11 @@ static bool job_header(struct job *j, const struct m_INDEX_HEADER *m)
     struct err ignored = ERR_INIT;
     if (full == NULL)
         return false;
+    j->of_server = true;
     bool lent = !in_maildir(j->ix, full) && headfile_lend(j->ix, full, &env, &ignored);
     if (!lent && !write_headfile(j, full, &env))
         return false;
-    bool ok = add(j, m->path, full, &env, m->tags);
-    if (lent)
-        unlink(full);
-    return ok;
+    return add(j, m->path, full, &env, m->tags);
 }
 
 /* ---- Moving, removing, tagging ---- */
@@ -709,8 +712,13 @@ static bool job_tags(struct job *j, const struct m_INDEX_TAGS *m)
 
 bool index_job(struct index *ix, const struct msg *m, struct err *err)
 {
-    struct job j = {.ix = ix, .arena = arena_new(MAIL_ARENA_MAX), .err = ERR_INIT};
+    if (ix->arena == NULL)
+        ix->arena = arena_new(MAIL_ARENA_MAX);
+    struct job j = {.ix = ix, .arena = ix->arena, .err = ERR_INIT};
     bool ok = false;
+    arena_reset(ix->arena);
+    if (m->kind != MSG_INDEX_HEADER && m->kind != MSG_INDEX_ADD)
+        headfile_back(ix);
     if (!index_root(ix, ix->mail))
         return index_lost(ix, err);
     switch (m->kind) {
@@ -738,7 +746,6 @@ bool index_job(struct index *ix, const struct msg *m, struct err *err)
         err_set(&j.err, ERR_CHANNEL, "%s is no job", msg_name(m->kind));
         break;
     }
-    arena_free(&j.arena);
     if (j.fatal)
         return index_lost(ix, err);
     if (ok)

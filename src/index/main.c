@@ -68,6 +68,7 @@ static bool serve(struct index *ix, struct err *err)
             continue;
         }
         if (m.kind == MSG_INDEX_PAUSE) {
+            headfile_back(ix);
             if (!SEND(ix->store, -1, err, INDEX_PAUSED, .job = m.u.INDEX_PAUSE.job))
                 return false;
             continue;
@@ -142,9 +143,12 @@ int main(int argc, char **argv)
     free(ix.dir);
     free(ix.mail);
     free(ix.heads);
+    headfile_back(&ix);
     if (ix.lent != NULL)
         unlink(ix.lent);
     free(ix.lent);
+    free(ix.lent_at);
+    arena_free(&ix.arena);
     free(ix.config);
     free(ix.building);
     free(ix.fields);

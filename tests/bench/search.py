@@ -64,7 +64,8 @@ def alone(base, files):
 
 
 def header_files(user, directory):
-    """What a row has, as a file each; their names, newest first."""
+    """What a row has, as a file each, where the index has it; their names, newest first."""
+    directory = os.path.join(directory, "work/1.1767225600")
     os.makedirs(directory)
     names = []
     with sqlite3.connect("file:%s?mode=ro" % os.path.join(user.store, "state/work/cache.db"), uri=True) as db:

@@ -67,6 +67,48 @@ static void a_body_is_indexed_under_the_same_path(void **state)
     notmuch_says(p, "messages", "zebra", "id:a@example.org\n");
 }
 
+static const char *text_of(struct place *p, const char *path, struct buf *out)
+{
+    struct err err = ERR_INIT;
+    char *file = mail_file(p, path);
+    assert_true(fs_read(file, 1u << 16, out, &err));
+    free(file);
+    return buf_z(out);
+}
+
+/* What a kill left at a header's place is written over, a mail there is not; one file serves them all. */
+static void the_lent_file(void **state)
+{
+    struct place *p = *state;
+    struct buf text = BUF_INIT(1u << 16);
+    write_mail(p, "work/1.7/1", "X-Tuimail-Header: 1\nFrom: old@example.org\nMessage-ID: <old@example.org>\n\n");
+    write_mail(p, "work/1.7/2", body_mail);
+    header(p, 1, "work/1.7/1", "x1@example.org", "Alice", "Budget", 1700000000, "todo", "");
+    header(p, 2, "work/1.7/2", "x2@example.org", "Bob", "Slides", 1700000000, "", "");
+    assert_int_equal(expect(p, MSG_INDEX_FAILED, 2), ERR_PERMISSION);
+    header(p, 3, "work/1.7/3", "x3@example.org", "Carol", "Minutes", 1700000000, "", "");
+    header(p, 4, "work/1.7/3", "x3@example.org", "Carol", "Minutes", 1700000000, "again", ""); /* a batch sent again */
+    header(p, 5, "work/2.7/1", "x3@example.org", "Carol", "Minutes", 1700000000, "", "");      /* a copy */
+    header(p, 6, "work/1.7/6", "", "Dora", "No id", 1700000000, "", "");
+    header(p, 7, "work/1.7/6", "", "Dora", "No id", 1700000000, "again", "");
+    commit(p, 7);
+    notmuch_says(p, "messages", "from:alice or from:bob or from:carol", "id:x1@example.org\nid:x3@example.org\n");
+    notmuch_says(p, "messages", "tag:again and from:carol", "id:x3@example.org\n");
+    notmuch_says(p, "messages", "path:work/2.7", "id:x3@example.org\n");
+    notmuch_says(p, "tags", "from:dora", "again\n");
+    assert_string_equal(text_of(p, "work/1.7/2", &text), body_mail);
+    assert_false(there(p, "work/1.7/1") || there(p, "work/1.7/3") || there(p, "work/2.7/1") || there(p, "work/1.7/6"));
+    /* another has taken it away meanwhile: there is a new one */
+    char *lent = mail_file(p, ".header");
+    assert_int_equal(unlink(lent), 0);
+    header(p, 8, "work/1.7/8", "x8@example.org", "Erin", "Eight", 1700000000, "", "");
+    header(p, 9, "work/1.7/9", "x9@example.org", "Erin", "Nine", 1700000000, "", "");
+    commit(p, 9);
+    notmuch_says(p, "messages", "from:erin", "id:x8@example.org\nid:x9@example.org\n");
+    free(lent);
+    buf_fini(&text);
+}
+
 /* In a Maildir nothing but mail may appear: fetch would deliver a header file. */
 static void a_maildir_is_left_alone(void **state)
 {
@@ -698,6 +740,7 @@ int main(void)
 #define SEARCH(f) cmocka_unit_test_setup_teardown(f, setup_search, teardown_search)
     const struct CMUnitTest tests[] = {
         TEST(headers_are_found_and_their_files_go),
+        TEST(the_lent_file),
         TEST(a_body_is_indexed_under_the_same_path),
         TEST(a_maildir_is_left_alone),
         TEST(a_stub_that_is_whole_is_forgotten),
