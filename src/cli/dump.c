@@ -47,6 +47,8 @@ static void option_row(struct buf *out, const struct option *o, unsigned format)
         buf_addc(out, ' ');
         roff(out, o->more);
     }
+    if (o->acts == ACTS_START)
+        buf_addz(out, " It acts when tuimail starts.");
     if (o->max) {
         buf_addf(out, " From %llu to %llu%s%s.", (unsigned long long)o->min, (unsigned long long)o->max,
                  o->unit ? " " : "", o->unit ? o->unit : "");

@@ -244,8 +244,8 @@ const char *conf_sort(const struct conf *, const char *account, struct str mailb
 bool conf_is_command(const char *name);
 extern const char *const conf_commands[]; /* their names, NULL-terminated */
 /* What a program of libexec is started with: -c FILE (without it, or with "": the defaults) --store DIR and, where
- * `account` is true, the account's name. Strings are argv's; conf is the caller's (NULL where false). ERR_USAGE, and
- * what conf_load says. */
+ * `account` is true, the account's name; in the environment the options that were set since. Strings are argv's; conf
+ * is the caller's (NULL where false). ERR_USAGE, and what conf_load says. */
 struct conf_program {
     const char *config, *store, *account; /* config: "" where there is none */
     bool search;                          /* --search: of an account's program */
@@ -301,10 +301,18 @@ enum opt_type {
     OPT_CACHE,   /* headers, all, "recent N" -> cache_text, cache */
 };
 enum opt_scope { OPT_GLOBAL, OPT_ACCOUNT };
+/* When a value that is set while tuimail runs acts. */
+enum opt_acts {
+    ACTS_SCREEN,     /* at once: the screen alone reads it */
+    ACTS_STORE,      /* at once: the store reads it, and the programs that are started from now on */
+    ACTS_CONNECTION, /* at once: the connections are made anew */
+    ACTS_START,      /* when tuimail starts: it is refused */
+};
 struct option {
     const char *name;
     enum opt_type type;
     enum opt_scope scope;
+    enum opt_acts acts;
     size_t at;       /* offset in struct conf or struct account */
     const char *def; /* in the language */
     uint64_t min, max;
@@ -313,6 +321,17 @@ struct option {
 };
 extern const struct option conf_options[];
 extern const size_t conf_noptions;
+/* ---- settings.c: options set since tuimailrc was read, for the programs that read it for themselves ---- */
+#define SETTINGS_ENV "TUIMAIL_SETTINGS" /* the variable in which a program of libexec gets them */
+#define SETTINGS_MAX 65536
+#define SETTING_LINE_MAX 4096
+/* The option that a line of set or unset is about, NULL none; its account ("") where account_r is not NULL. */
+const struct option *setting_option(const struct line *, const char **account_r);
+/* A line of set or unset that was accepted is added to the others, in the place of that about the same option. False
+ * with ERR_LIMIT. */
+bool settings_add(struct buf *settings, const struct line *, struct err *);
+/* All of them; what fits no more, because the file is another by now, is logged. */
+void settings_run(struct conf *, struct str settings);
 /* Is the rule one of this account? */
 bool rule_fits(const struct rule *, const char *account);
 bool conf_has_rules(const struct conf *, const char *account);

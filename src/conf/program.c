@@ -17,8 +17,12 @@ bool conf_program(int argc, char **argv, bool account, struct conf_program *p, s
     }
     if (account && !p->account)
         return err_set(err, ERR_USAGE, "no account is named: this program is started by the store");
-    if (p->config[0])
-        return conf_load(p->config, &p->conf, NULL, err);
-    p->conf = conf_defaults();
+    if (!p->config[0])
+        p->conf = conf_defaults();
+    else if (!conf_load(p->config, &p->conf, NULL, err))
+        return false;
+    const char *settings = getenv(SETTINGS_ENV);
+    if (settings)
+        settings_run(p->conf, str_z(settings));
     return true;
 }

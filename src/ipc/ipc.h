@@ -184,6 +184,9 @@ bool role_from_name(const char *, enum role *role_r);
  * `libexec` beside an uninstalled build's binary (it holds a file `.build-tree`); else ../libexec/tuimail from the
  * binary where that exists; else the configured one. Caller owns. */
 char *role_dir(void);
+/* Each program that is started from now on has this variable (one name in all). */
+#define ROLE_ENV_MAX 100000
+void role_env(const char *name, struct str value);
 /* Starts `role` with `argv` (without argv[0], NULL-terminated), its channel on fd 3, stdin from /dev/null, stdout and
  * stderr on `log_fd` (or this process's stderr for -1), no other fd, signals at their defaults, umask 077, a session of
  * its own and few variables of the environment; it gets SIGTERM when we end (spawn does not). Blocks until the exec.

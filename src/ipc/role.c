@@ -107,14 +107,30 @@ static bool env_listed(const char *entry, const char *const *list)
 
 extern char **environ;
 
+static char *own_entry; /* NAME=VALUE */
+static size_t own_name; /* bytes of NAME= */
+
+void role_env(const char *name, struct str value)
+{
+    struct buf entry = BUF_INIT(ROLE_ENV_MAX);
+    buf_addf(&entry, "%s=%.*s", name, STR_FMT(value));
+    free(own_entry);
+    own_entry = mem_dup_z(buf_z(&entry));
+    own_name = strlen(name) + 1;
+    buf_fini(&entry);
+}
+
 static char **env_for(enum role role)
 {
     size_t n = 0, kept = 0;
     while (environ[n] != NULL)
         n++;
-    char **env = mem_array(n + 1, sizeof *env);
+    char **env = mem_array(n + 2, sizeof *env);
+    if (own_entry != NULL)
+        env[kept++] = own_entry;
     for (size_t i = 0; i < n; i++)
-        if (env_listed(environ[i], env_all) || (role == ROLE_SPAWN && env_listed(environ[i], env_spawn)))
+        if ((own_entry == NULL || strncmp(environ[i], own_entry, own_name) != 0) &&
+            (env_listed(environ[i], env_all) || (role == ROLE_SPAWN && env_listed(environ[i], env_spawn))))
             env[kept++] = environ[i];
     return env;
 }

@@ -15,8 +15,8 @@ bool pop3_drain(struct pop3 *p, struct dots *d, struct err *err)
         if (in.n > 0)
             stream_take(p->stream, dots_take(d, in, drop, NULL, &stopped, err));
         if (d->bytes - from > POP3_DROP_MAX)
-            return err_set(err, ERR_LINE, "%s: a message that is not wanted does not end, so the connection is given up",
-                           p->host);
+            return err_set(err, ERR_LINE,
+                           "%s: a message that is not wanted does not end, so the connection is given up", p->host);
         if (!d->done && !stream_fill(p->stream, err))
             return false;
     }

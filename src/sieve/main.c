@@ -1,7 +1,7 @@
 /* sieve -c FILE --store DIR ACCOUNT: works on the scripts of the account's ManageSieve server. The channel to the store
  * is fd 3.
  *
- * SETTING (where the server is); READY; then SIEVE -> SIEVE_DONE, one after the other, with SECRET_ASK -> SECRET in
+ * READY; then SIEVE -> SIEVE_DONE, one after the other, with SECRET_ASK -> SECRET in
  * between. The line is kept for the next request; a minute without one ends the program. It has one account's
  * configuration, the secret and the fd of a script, a network limited to one port, and no file it could open for
  * writing. */
@@ -228,21 +228,6 @@ static bool run(struct program *p, struct err *err)
 
 /* ---- Start -------------------------------------------------------------------------------------- */
 
-/* The option may have been set since the file was written, and the sandbox is made for that server alone. */
-static bool take_server(struct program *p, struct err *err)
-{
-    struct line line;
-    struct msg m;
-    unsigned number = 1;
-    int r = chan_wait(p->chan, clock_mono_ms() + TELL_MS, &m, err);
-    if (r <= 0 || m.kind != MSG_SETTING || line_next(&m.u.SETTING.line, "", &number, &line, err) != 1)
-        return err->kind != ERR_NONE ? false : err_set(err, ERR_CHANNEL, "the store does not say where the server is");
-    bool ok = conf_run(p->conf, &line, err);
-    line_fini(&line);
-    return ok && (p->account->sieve.proto == PROTO_SIEVE ||
-                  err_set(err, ERR_NO_ACCOUNT, "account %s has no server of scripts", p->account->name));
-}
-
 static bool confine(struct program *p, struct err *err)
 {
     const struct conf *conf = p->conf;
@@ -280,7 +265,9 @@ int main(int argc, char **argv)
                      IPC_CHANNEL_FD);
     if (ok) {
         s.chan = chan_new(IPC_CHANNEL_FD, ROLE_SIEVE, ROLE_STORE);
-        ok = take_server(&s, &err) && confine(&s, &err) && run(&s, &err);
+        ok = (s.account->sieve.proto == PROTO_SIEVE ||
+              err_set(&err, ERR_NO_ACCOUNT, "account %s has no server of scripts", p.account)) &&
+             confine(&s, &err) && run(&s, &err);
     }
     if (!ok)
         log_msg(LOG_ERROR, "%s", err.text);

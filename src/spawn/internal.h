@@ -49,6 +49,7 @@ struct penalty {
 struct spawn {
     struct loop *loop;
     struct conf *conf;
+    struct buf settings; /* options set since the file was read */
     char *config, *root, *socket_path;
     int lock_fd, listen_fd;
     struct chan *store;
@@ -102,6 +103,7 @@ void command_free(struct command **); /* NULL-safe */
 /* ---- token.c: access tokens by OAuth, kept in memory until they expire ---- */
 /* Answers with secret_answer, now or when libexec/oauth has refreshed the token. refused: the kept one is of no use. */
 void token_get(struct spawn *, const struct secret_order *, bool refused);
+void token_forget(struct spawn *, const char *account); /* the next is a new one */
 void token_program_ended(struct child *, const char *word);
 void tokens_end(struct spawn *); /* wipes all */
 

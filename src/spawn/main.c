@@ -62,6 +62,26 @@ static void conf_refresh(struct spawn *s)
     }
     conf_free(&s->conf);
     s->conf = fresh;
+    settings_run(s->conf, buf_str(&s->settings));
+}
+
+/* An option is another from now on: here, and in what is started. The store has seen to it that it fits. */
+static void on_setting(struct spawn *s, struct str text)
+{
+    struct line line;
+    struct err err = ERR_INIT;
+    const char *account;
+    unsigned number = 1;
+    if (line_next(&text, "", &number, &line, &err) != 1)
+        return;
+    if (setting_option(&line, &account) != NULL && settings_add(&s->settings, &line, &err)) {
+        settings_run(s->conf, buf_str(&s->settings));
+        role_env(SETTINGS_ENV, buf_str(&s->settings));
+        token_forget(s, account);
+    }
+    if (err.kind != ERR_NONE)
+        log_msg(LOG_WARN, "%s", err.text);
+    line_fini(&line);
 }
 
 static void store_message(struct spawn *s, const struct msg *m)
@@ -73,6 +93,10 @@ static void store_message(struct spawn *s, const struct msg *m)
         break;
     case MSG_STOP:
         child_stop(s, (enum role)m->u.STOP.role, m->u.STOP.account, m->u.STOP.tag);
+        break;
+    case MSG_SETTING:
+        conf_refresh(s);
+        on_setting(s, m->u.SETTING.line);
         break;
     case MSG_SECRET_GET:
         conf_refresh(s);
@@ -217,6 +241,12 @@ static void arguments(struct spawn *s, int argc, char **argv, struct err *err)
     if (!conf_program(argc, argv, false, &p, err))
         refuse_err(err);
     s->config = mem_dup_z(p.config);
+    const char *settings = getenv(SETTINGS_ENV);
+    if (settings != NULL) {
+        buf_addz(&s->settings, settings);
+        role_env(SETTINGS_ENV, buf_str(&s->settings));
+        unsetenv(SETTINGS_ENV); /* it is not for the commands */
+    }
     s->conf = p.conf;
     char *root = conf_root(s->conf, p.store, err);
     if (root == NULL || !fs_mkdir_private(root, err))
@@ -231,7 +261,7 @@ static void arguments(struct spawn *s, int argc, char **argv, struct err *err)
 
 int main(int argc, char **argv)
 {
-    struct spawn s = {.lock_fd = -1, .listen_fd = -1};
+    struct spawn s = {.lock_fd = -1, .listen_fd = -1, .settings = BUF_INIT(SETTINGS_MAX)};
     struct err err = ERR_INIT;
     char report[200];
     log_open("spawn", LOG_INFO);
@@ -270,6 +300,7 @@ int main(int argc, char **argv)
     tokens_end(&s);
     loop_free(&s.loop);
     conf_free(&s.conf);
+    buf_fini(&s.settings);
     free(s.config);
     free(s.root);
     free(s.socket_path);

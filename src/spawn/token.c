@@ -258,6 +258,13 @@ void token_get(struct spawn *s, const struct secret_order *o, bool refused)
     }
 }
 
+void token_forget(struct spawn *s, const char *account)
+{
+    for (struct token *t = s->tokens; t != NULL; t = t->next)
+        if (strcmp(t->account, account) == 0)
+            secret_free(&t->access);
+}
+
 void tokens_end(struct spawn *s)
 {
     while (s->tokens != NULL) {

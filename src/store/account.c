@@ -642,6 +642,16 @@ static void acct_open(struct acct *a)
     acct_settle(a);
 }
 
+/* With the options as they are now. */
+static void begin_anew(struct acct *a)
+{
+    a->renew = false;
+    acct_fetch_stop(a, "its options have changed");
+    watch_free(&a->restart);
+    a->crashes = 0;
+    a->pop_due = 0;
+}
+
 void acct_pump(struct acct *a)
 {
     if (!a->db && !a->retry && !a->pumping)
@@ -649,6 +659,8 @@ void acct_pump(struct acct *a)
     if (!a->db || a->pumping || db_in_burst(a->db))
         return;
     a->pumping = true;
+    if (a->renew && a->line == LINE_DOWN && !a->connect_step && !a->poprun)
+        begin_anew(a);
     if (!a->fetch && !a->tag && !a->restart && a->srv->spawn) {
         a->tag = server_id(a->srv);
         a->violated = false;

@@ -139,6 +139,7 @@ struct acct {
     bool full_told, quota_open; /* the user was warned; a round is under way */
     char full_words[80];
     uint32_t connect_step;
+    bool renew; /* the fetch program begins anew as soon as the line is down */
     /* steps */
     struct step *steps[STEPS_MAX];
     size_t nsteps;
@@ -259,6 +260,9 @@ void acct_fetch_stop(struct acct *, const char *why);
 void acct_fetch_after(struct acct *, int64_t ms);
 /* What fetch said could not be kept: the line is given up, and fetch begins anew from what is kept. */
 void acct_unkept(struct acct *, const struct err *);
+/* Options of the connection are others: the line is closed and the fetch program begins anew with them. A POP3 pass is
+ * stopped, and the next comes at once. */
+void acct_renew(struct acct *);
 void acct_drop_line(struct acct *); /* what was true of the connection is not any more */
 void acct_connected(struct acct *);
 /* Opens the line of an IMAP account where nothing stands in the way. */
@@ -353,6 +357,7 @@ void seek_exited(struct acct *, struct str text);
 /* What its program asked for (tag 0: the user typed it); false: nothing for it. Owns fd where true. */
 bool seek_secret(struct acct *, uint64_t tag, int fd, enum err_kind, struct str text);
 void seek_offline(struct acct *);
+void seek_renew(struct acct *); /* options of its connection are others */
 void seek_free(struct acct *);
 
 /* ---- Replay ------------------------------------------------------------------------------------- */
@@ -397,6 +402,7 @@ bool cache_pump(struct acct *, bool away);
 void pop_message(struct acct *, struct msg *);
 void pop_pump(struct acct *);
 void pop_seen(struct acct *);
+void pop_interval(struct acct *); /* option interval may be another: the next pass comes by it */
 void pop_progress(struct acct *, const struct m_STEP_PROGRESS *);
 /* The body of a stub, on the line that is there or on one that is begun for it: the step, or NULL: not yet, or never
  * (*why). */

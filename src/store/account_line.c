@@ -191,6 +191,23 @@ bool acct_closing(const struct acct *a)
     return false;
 }
 
+void acct_renew(struct acct *a)
+{
+    if (!a->db)
+        return;
+    a->renew = true;
+    a->attempt = 0;
+    acct_try_now(a);
+    seek_renew(a);
+    if (a->poprun)
+        pop_stop(a);
+    else if (a->connect_step && a->fetch)
+        PEER_SEND(a->fetch, -1, STEP_CANCEL, .step = a->connect_step);
+    else if (a->line == LINE_UP && !acct_closing(a))
+        STEP(a, close_done, -1, STEP_CLOSE, .step = 0);
+    acct_pump(a);
+}
+
 void acct_set_offline(struct acct *a, bool offline)
 {
     bool changes = a->offline != offline;

@@ -57,6 +57,13 @@ void pop_seen(struct acct *a)
     a->pop_timer = loop_after(a->srv->loop, MAX(a->pop_due - now, (int64_t)0), pop_timer_fired, a);
 }
 
+void pop_interval(struct acct *a)
+{
+    int64_t now = clock_mono_ms();
+    if (a->pop && !a->poprun && a->pop_due > now)
+        a->pop_due = MAX(now, a->pop_ended + (int64_t)a->conf->interval * 1000);
+}
+
 static void stopped_words(const struct pop_run *r, char words[120])
 {
     snprintf(words, 120, "stopped after %u of %u; the rest comes next time", r->came, r->wanted);

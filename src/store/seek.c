@@ -639,6 +639,12 @@ void seek_offline(struct acct *a)
         failed(a, ERR_OFFLINE, "the account is offline");
 }
 
+void seek_renew(struct acct *a)
+{
+    if (a->seek && a->seek->tag)
+        failed(a, ERR_CANCELED, "its options have changed: search again");
+}
+
 void seek_free(struct acct *a)
 {
     struct seek *s = a->seek;

@@ -110,6 +110,8 @@ void server_stir(struct server *);
 void server_spawn(struct server *, const struct msg *);
 #define SPAWN(s, NAME, ...)                                                                                            \
     server_spawn((s), &(struct msg){.kind = MSG_##NAME, .fd = -1, .u.NAME = (struct m_##NAME){__VA_ARGS__}})
+/* server_setting.c: a line of tuimailrc that acts from now on. */
+void setting_take(struct client *, const struct m_SETTING *);
 /* server_client.c: one message of a client. */
 void screen_ask(struct client *, const struct m_COMMAND *); /* server_screen.c */
 void screen_ran(struct client *, const struct m_RAN *);
@@ -136,7 +138,7 @@ bool indexing_gives(const struct server *, struct str tag);
 struct own *own_new(struct server *);
 void own_free(struct own **);
 bool own_busy(const struct own *); /* a batch or a look is under way, or about to be */
-void own_pump(struct own *); /* something may wait for it */
+void own_pump(struct own *);       /* something may wait for it */
 void own_started(struct own *, uint64_t tag, int fd);
 void own_exited(struct own *, uint64_t tag, uint32_t status, struct str text);
 

@@ -469,59 +469,6 @@ static void on_identity(struct client *c, struct acct *a, struct msg *m)
         server_refuse(c->srv, c->id, q->req, err.kind, err.text);
 }
 
-/* A line that may change while accounts are open: theirs are not moved by it. */
-static bool setting_ok(const struct line *line)
-{
-    const char *word = line->n > 0 ? line->words[0] : "";
-    bool set = (strcmp(word, "set") == 0 || strcmp(word, "unset") == 0) && line->n >= 4 &&
-               strcmp(line->words[1], "-a") == 0 &&
-               (strcmp(line->words[3], "cache") == 0 || strcmp(line->words[3], "cache-size") == 0 ||
-                strcmp(line->words[3], "sieve") == 0 || strcmp(line->words[3], "rule-claim") == 0);
-    set = set || (strcmp(word, "set") == 0 && line->n >= 2 && strcmp(line->words[1], "threads-by-subject") == 0);
-    static const char *const words[] = {"mailbox", "tag-keyword", "rule"};
-    for (size_t i = 0; i < COUNT(words); i++)
-        set = set || strcmp(word, words[i]) == 0;
-    return set;
-}
-
-static void on_setting(struct client *c, struct msg *m)
-{
-    const struct m_SETTING *q = &m->u.SETTING;
-    struct str rest = q->line;
-    struct line line = {0};
-    struct err err = ERR_INIT;
-    unsigned number = 1;
-    int got = line_next(&rest, "", &number, &line, &err);
-    bool ok = got > 0 && (setting_ok(&line) || err_set(&err, ERR_USAGE, "it takes effect when tuimail starts"));
-    bool rule = ok && strcmp(line.words[0], "rule") == 0;
-    struct acct *scripts = ok && !rule && line.n >= 4 && strcmp(line.words[3], "sieve") == 0
-                               ? server_acct(c->srv, str_z(line.words[2]))
-                               : NULL;
-    if (rule)
-        rules_change(c->srv->rules);
-    ok = ok && (rule && q->drop ? conf_rule_drop(c->srv->conf, &line, &err) : conf_run(c->srv->conf, &line, &err));
-    if (ok && scripts)
-        sieve_moved(scripts);
-    if (rule)
-        rules_changed(c->srv->rules);
-    if (rule && ok)
-        server_conf_taken(c->srv);
-    if (got > 0)
-        line_fini(&line);
-    for (size_t i = 0; ok && i < c->srv->naccts; i++) {
-        if (c->srv->accts[i]->db) {
-            db_set_tag_names(c->srv->accts[i]->db, conf_tag_names(c->srv->conf, c->srv->accts[i]->name));
-            acct_threads(c->srv->accts[i]);
-        }
-        cache_policies(c->srv->accts[i]);
-        acct_pump(c->srv->accts[i]);
-    }
-    if (ok)
-        ANSWER(c->srv, c->id, -1, INTENT_OK, .req = q->req);
-    else
-        server_refuse(c->srv, c->id, q->req, err.kind ? err.kind : ERR_USAGE, err.text);
-}
-
 /* ---- The rest ----------------------------------------------------------------------------------- */
 static void on_cancel(struct client *c, struct msg *m)
 {
@@ -715,7 +662,7 @@ void client_message(struct client *c, struct msg *m)
     } else if (m->kind == MSG_REINDEX) {
         on_reindex(c, m);
     } else if (m->kind == MSG_SETTING) {
-        on_setting(c, m);
+        setting_take(c, &m->u.SETTING);
     } else if (m->kind == MSG_COMMAND) {
         screen_ask(c, &m->u.COMMAND);
     } else if (m->kind == MSG_RAN) {

@@ -186,18 +186,6 @@ static void sieve_gone(void *arg, const struct err *err)
 
 static const struct peer_ops sieve_ops = {.message = sieve_message, .gone = sieve_gone};
 
-/* The program reads tuimailrc itself; the option may be another by now. */
-static void tell_server(struct acct *a)
-{
-    struct buf value = BUF_INIT(4096), line = BUF_INIT(8192);
-    option_get(a->srv->conf, a->conf, option_find("sieve"), &value);
-    buf_addf(&line, "set -a %s sieve ", a->name);
-    line_quote(buf_str(&value), &line);
-    PEER_SEND(a->sieving->peer, -1, SETTING, .line = buf_str(&line));
-    buf_fini(&value);
-    buf_fini(&line);
-}
-
 void sieve_started(struct acct *a, uint64_t tag, int fd)
 {
     if (!a->sieving || a->sieving->tag != tag || a->sieving->peer) {
@@ -205,7 +193,6 @@ void sieve_started(struct acct *a, uint64_t tag, int fd)
         return;
     }
     a->sieving->peer = peer_new(a->srv->loop, fd, ROLE_SIEVE, &sieve_ops, a);
-    tell_server(a);
 }
 
 void sieve_moved(struct acct *a)

@@ -306,11 +306,11 @@ static const char *empty_words(const struct ui *ui, const struct list *l)
                    : "Nothing matches.";
     if (l->filter != LIST_ALL)
         return "Nothing here; q shows all again.";
-    static const char *const words[] = {[FILL_DONE] = "No messages here.",
-                                        [FILL_RUNS] = "The list is being read.",
-                                        [FILL_UNASKED] = "Nothing of it is on this machine yet.",
-                                        [FILL_WAITS] =
-                                            "Nothing is on this machine yet, and there is no connection to the server."};
+    static const char *const words[] = {
+        [FILL_DONE] = "No messages here.",
+        [FILL_RUNS] = "The list is being read.",
+        [FILL_UNASKED] = "Nothing of it is on this machine yet.",
+        [FILL_WAITS] = "Nothing is on this machine yet, and there is no connection to the server."};
     return words[fill_of(ui, l)];
 }
 

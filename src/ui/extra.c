@@ -22,6 +22,7 @@ void extra_free(struct ui *ui)
     rule_free(ui);
     rules_kept_free(ui);
     query_free(ui);
+    buf_fini(&ui_extra(ui)->settings);
     helper_end(&ui_extra(ui)->leaving);
     ui_tool_end(ui);
     free(x);

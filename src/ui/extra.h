@@ -206,6 +206,7 @@ struct extra {
     struct rule_draft *rule;
     struct rules_kept *rules;
     struct queries *queries;
+    struct buf settings;    /* options that other programs read, set since the start */
     struct helper *leaving; /* asks a list's host */
     bool terminal_taken;
     bool unsending;    /* the user takes last_out back */

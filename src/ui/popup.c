@@ -528,6 +528,8 @@ static void help_option(struct ui *ui, const struct option *o)
         ui_popup_text(ui, "one of", o->choices);
     if (o->more)
         ui_popup_text(ui, "", o->more);
+    if (o->acts == ACTS_START)
+        ui_popup_text(ui, "", "It acts when tuimail starts.");
     buf_fini(&line);
 }
 

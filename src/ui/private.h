@@ -761,6 +761,7 @@ void date_short(int64_t date, int64_t now, const char *format, char out[32]);
 
 /* ---- settings.c ---- */
 void ui_load_settings(struct ui *);
+void ui_settings_again(struct ui *); /* what was set since the start, to a store that begins anew */
 /* bind, unbind, macro, on: the line that the arguments are, kept with those of tuimailrc, and done. */
 bool ui_setting_line(struct ui *, const struct cmd_args *, struct err *);
 void ui_line_is(struct ui *);                            /* the line to the terminal was found slow, or no longer is */

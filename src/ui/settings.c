@@ -1,5 +1,5 @@
 /* Options, colours, keys and hooks: from tuimailrc at the start, by command later. */
-#include "ui/private.h"
+#include "ui/extra.h"
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -169,29 +169,59 @@ static void on_setting(struct ui *ui, void *arg, const struct msg *m)
         ui_note(ui, NOTE_WARNING, "%.*s", STR_FMT(m->u.REFUSED.text));
 }
 
-/* What the store does by options that may change while it runs. */
-static void tell_store(struct ui *ui, const struct cmd_args *args)
+static bool send_setting(struct ui *ui, struct str line, struct err *err)
 {
-    static const char *const its[] = {"threads-by-subject", "cache",     "cache-size", "sieve",
-                                      "sieve-tunnel",       "rule-claim"};
-    bool tell = !strcmp(args->command->name, "mailbox") || !strcmp(args->command->name, "tag-keyword");
-    for (size_t i = 0; i < COUNT(its) && args->n; i++)
-        tell = tell || !strcmp(args->words[0], its[i]);
-    if (!tell || !ui_online(ui))
-        return;
+    uint32_t req = ui_request(ui, on_setting, NULL);
+    if (SEND(ui->client->chan, -1, err, SETTING, .req = req, .line = line))
+        return true;
+    ui_forget(ui, req);
+    return false;
+}
+
+static void line_words(const struct cmd_args *args, struct buf *text)
+{
     char *words[64];
     struct line line = line_of(args, words);
-    struct buf text = BUF_INIT(4096);
-    struct err err = ERR_INIT;
     for (size_t i = 0; i < line.n; i++) {
         if (i > 0)
-            buf_addc(&text, ' ');
-        line_quote(str_z(line.words[i]), &text);
+            buf_addc(text, ' ');
+        line_quote(str_z(line.words[i]), text);
     }
     free_words(words, line.n);
-    if (!SEND(ui->client->chan, -1, &err, SETTING, .req = ui_request(ui, on_setting, NULL), .line = buf_str(&text)))
-        ui_note_err(ui, &err);
+}
+
+/* What the store does by it: at once, and again when it begins anew. What it does not hear of now it hears of then. */
+static bool tell_store(struct ui *ui, const struct cmd_args *args, struct err *err)
+{
+    struct buf text = BUF_INIT(SETTING_LINE_MAX);
+    line_words(args, &text);
+    bool ok = !text.full || err_set(err, ERR_LIMIT, "the line is too long");
+    if (ok && ui_online(ui))
+        ok = send_setting(ui, buf_str(&text), err);
     buf_fini(&text);
+    return ok;
+}
+
+/* The programs that are started from here and later read tuimailrc for themselves. */
+static bool tell_programs(struct ui *ui, const struct line *line, struct err *err)
+{
+    struct buf *settings = &ui_extra(ui)->settings;
+    if (settings->max == 0)
+        *settings = BUF_INIT(SETTINGS_MAX);
+    if (!settings_add(settings, line, err))
+        return false;
+    role_env(SETTINGS_ENV, buf_str(settings));
+    helper_end(&ui->spare_search);
+    return true;
+}
+
+void ui_settings_again(struct ui *ui)
+{
+    struct str rest = buf_str(&ui_extra(ui)->settings), line;
+    struct err err = ERR_INIT;
+    while (err.kind == ERR_NONE && str_split(&rest, '\n', &line))
+        if (line.n > 0 && !send_setting(ui, line, &err))
+            ui_note_err(ui, &err);
 }
 
 bool run_mailbox(void *context, const struct cmd_args *args, struct err *err)
@@ -206,9 +236,49 @@ bool run_tag_keyword(void *context, const struct cmd_args *args, struct err *err
     struct line line = line_of(args, words);
     bool ok = conf_run(ui->conf, &line, err);
     free_words(words, line.n);
-    if (ok)
-        tell_store(ui, args);
+    return ok && tell_store(ui, args, err);
+}
+
+/* What is read at the start alone is accepted where it is what it was. */
+static bool may_act(const struct ui *ui, const struct option *o, const struct account *a, struct str was,
+                    struct err *err)
+{
+    struct buf is = BUF_INIT(LINE_MAX_BYTES);
+    option_get(ui->conf, a, o, &is);
+    bool same = str_eq(buf_str(&is), was);
+    buf_fini(&is);
+    return o->acts != ACTS_START || same ||
+           err_set(err, ERR_USAGE, "%s acts when tuimail starts: write this line into %s and start it anew", o->name,
+                   ui->conf->file[0] ? ui->conf->file : "tuimailrc");
+}
+
+/* Sets it here. What cannot be is as it was before. */
+static bool set_here(struct ui *ui, const struct line *line, struct err *err)
+{
+    const char *name;
+    const struct option *o = setting_option(line, &name);
+    struct account *a = o ? conf_account(ui->conf, name) : NULL;
+    struct buf was = BUF_INIT(LINE_MAX_BYTES);
+    struct err ignored = ERR_INIT;
+    if (o && (a || o->scope == OPT_GLOBAL))
+        option_get(ui->conf, a, o, &was);
+    bool ok = conf_run(ui->conf, line, err);
+    if (ok && o &&
+        !(may_act(ui, o, a, buf_str(&was), err) &&
+          (strcmp(o->name, "theme") != 0 || load_theme(ui, ui->conf->theme, err))))
+        ok = option_set(ui->conf, a, o, buf_z(&was), &ignored) && false;
+    buf_fini(&was);
     return ok;
+}
+
+/* What is not the screen's alone acts everywhere. */
+static bool set_elsewhere(struct ui *ui, const struct line *line, const struct cmd_args *args, struct err *err)
+{
+    const struct option *o = setting_option(line, NULL);
+    bool programs = o && (o->acts == ACTS_STORE || o->acts == ACTS_CONNECTION);
+    if (!programs && strcmp(line->words[0], "mailbox") != 0)
+        return true;
+    return (!programs || tell_programs(ui, line, err)) && tell_store(ui, args, err);
 }
 
 bool run_set(void *context, const struct cmd_args *args, struct err *err)
@@ -219,23 +289,18 @@ bool run_set(void *context, const struct cmd_args *args, struct err *err)
         return show_option(ui, cmd_flag_value(args, 'a'), args->words[0], err);
     struct line line = line_of(args, words);
     line.file = NULL; /* nobody needs to be told where it was typed */
-    char *theme = mem_dup_z(ui->conf->theme);
-    struct err ignored = ERR_INIT;
-    bool ok = conf_run(ui->conf, &line, err);
-    if (ok && !strcmp(args->words[0], "theme") && !load_theme(ui, ui->conf->theme, err))
-        ok = option_set(ui->conf, NULL, option_find("theme"), theme, &ignored) && false;
-    free(theme);
+    bool ok = set_here(ui, &line, err);
+    bool told = ok && set_elsewhere(ui, &line, args, err);
     free_words(words, line.n);
     if (!ok)
         return false;
     apply_options(ui, args->words[0]);
     if (!strcmp(args->words[0], "keys"))
         change_keys(ui);
-    tell_store(ui, args);
     for (unsigned a = 0; a < ui->accts.n; a++) /* conf may have moved its accounts */
         ui->accts.list[a].conf = conf_account(ui->conf, ui->accts.list[a].name);
     ui->boxes.stale = true;
-    return true;
+    return told;
 }
 
 bool run_theme(void *context, const struct cmd_args *args, struct err *err)

@@ -452,6 +452,7 @@ static void on_retry(void *arg)
         ui->client->offline = ui->client->offline || ui->accts.list[a].offline;
     if (client_reconnect(ui->client, &err)) {
         offline_again(ui);
+        ui_settings_again(ui);
         ui_note(ui, NOTE_INFO, "the store runs again");
         ui_store_watch(ui);
         ui_watch_list(ui);

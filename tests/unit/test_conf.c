@@ -393,7 +393,8 @@ static void test_refused(void **state)
         {"account .. imaps://b@h", "a name has"},
         {"account -x imaps://b@h", "a name has"},
         {"account x", "write: account"},
-        {"set state-dir /state\naccount index imaps://b@h", "account index: with state-dir, /state/index is a directory"},
+        {"set state-dir /state\naccount index imaps://b@h",
+         "account index: with state-dir, /state/index is a directory"},
         {"set store /s\nset state-dir /s\naccount outbox imaps://b@h", "give the account another name"},
         {"account b IMAPS://alice@IMAP.example.org:993", "same host, port and user as account work"},
         {"account b imap://alice@imap.example.org\nset -a b tls none", "tls none would send"},
@@ -427,6 +428,36 @@ static void test_refused(void **state)
         snprintf(text, sizeof text, "account work imaps://alice@imap.example.org\n%s\n", rows[i].text);
         refused(text, rows[i].part);
     }
+}
+
+/* What is set while tuimail runs, as the programs that are started later get it. */
+static void test_settings(void **state)
+{
+    (void)state;
+    static const char *const lines[] = {"set timeout 20", "set -a w tls none",       "set -a w insecure yes",
+                                        "set timeout 30", "set -a w from 'W <w@h>'", "unset -a w from"};
+    struct conf *conf = load_ok("account w imap://w@imap.example.org\nset -a w from x@h\n");
+    struct buf settings = BUF_INIT(SETTINGS_MAX);
+    struct err err = ERR_INIT;
+    struct line line;
+    for (size_t i = 0; i < COUNT(lines); i++) {
+        struct str rest = str_z(lines[i]);
+        unsigned number = 1;
+        assert_int_equal(line_next(&rest, "", &number, &line, &err), 1);
+        assert_true(settings_add(&settings, &line, &err));
+        line_fini(&line);
+    }
+    assert_string_equal(buf_z(&settings),
+                        "set timeout 30\nset -a w tls none\nset -a w insecure yes\nunset -a w from\n");
+    settings_run(conf, buf_str(&settings));
+    assert_int_equal(conf->timeout, 30);
+    assert_int_equal(conf->accounts[0].in.tls, TLS_NONE);
+    assert_string_equal(conf->accounts[0].from, "");
+    settings_run(conf, STR("set -a gone from x\nbind list x y\nset connect-timeout 9\n"));
+    assert_int_equal(conf->connect_timeout, 9);
+    assert_int_equal(conf->nui_lines, 0);
+    conf_free(&conf);
+    buf_fini(&settings);
 }
 
 static void test_all_complaints(void **state)
@@ -1226,6 +1257,7 @@ int main(void)
         cmocka_unit_test(test_values),
         cmocka_unit_test(test_refused),
         cmocka_unit_test(test_all_complaints),
+        cmocka_unit_test(test_settings),
         cmocka_unit_test(test_tls_none),
         cmocka_unit_test(test_prompt),
         cmocka_unit_test(test_lists),
