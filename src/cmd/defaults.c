@@ -64,6 +64,8 @@ const char cmd_default_keys[] =
     "bind list,message Ot sort reverse-activity\n"
     "bind list,message Esc-v fold\n"
     "bind list,message Esc-V fold-all\n"
+    "bind list,message P parent\n"
+    "bind list,message Esc-P root\n"
     "bind list,message C-n next-thread\n"
     "bind list,message C-p previous-thread\n"
     "bind list,message Esc-u raw\n"

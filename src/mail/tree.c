@@ -1,6 +1,21 @@
 /* Trees of threads. */
 #include "mail/tree.h"
 
+bool tree_last_ref(struct str *refs, struct str *id_r)
+{
+    size_t at = refs->n;
+    if (!at)
+        return false;
+    while (at && refs->p[at - 1] != ' ')
+        at--;
+    struct str id = str_trim(str_sub(*refs, at, refs->n));
+    *refs = str_sub(*refs, 0, at ? at - 1 : 0);
+    if (id.n && id.p[0] == '<')
+        id = str_sub(id, 1, id.n);
+    *id_r = id.n && id.p[id.n - 1] == '>' ? str_sub(id, 0, id.n - 1) : id;
+    return true;
+}
+
 struct known {
     uint64_t key;
     uint32_t at;

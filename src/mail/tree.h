@@ -15,6 +15,8 @@ struct tree_node {
     bool shown;
     uint32_t parent, child, last, next; /* tree_link's */
 };
+/* The last id of blank separated references, without <>, is taken off them; false where none is left. Hostile. */
+bool tree_last_ref(struct str *refs, struct str *id_r);
 /* Sets parent, child, last and next of each node; nodes come oldest first. Time by n times TREE_PARENTS. */
 void tree_link(struct tree_node *, uint32_t n);
 /* Where one stands: lines bit n: what stands above it at depth n + 1 is followed by another reply. */

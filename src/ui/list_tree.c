@@ -36,14 +36,6 @@ struct grove {
     struct err *err;
 };
 
-static struct str bare(struct str id)
-{
-    id = str_trim(id);
-    if (id.n && id.p[0] == '<')
-        id = str_sub(id, 1, id.n);
-    return id.n && id.p[id.n - 1] == '>' ? str_sub(id, 0, id.n - 1) : id;
-}
-
 static void id_add(struct grove *g, struct str id)
 {
     size_t at = g->ids.n;
@@ -103,23 +95,18 @@ static struct tree_node *node_add(struct grove *g, struct member m)
 static void on_node(void *arg, const struct thread_node *x)
 {
     struct grove *g = arg;
-    struct str refs = x->refs;
+    struct str refs = x->refs, id;
     if (g->n >= NODES_MAX)
         return;
     struct tree_node *node = node_add(
         g, (struct member){.ref = {g->account, x->id}, .box = x->box, .date = x->date, .flags = x->flags, .hit = NONE});
     node->key = x->msgid.n ? str_hash(x->msgid) : 0;
     id_add(g, x->msgid);
-    while (refs.n && node->nparents < TREE_PARENTS) {
-        size_t at = refs.n;
-        while (at && refs.p[at - 1] != ' ')
-            at--;
-        struct str id = bare(str_sub(refs, at, refs.n));
+    while (node->nparents < TREE_PARENTS && tree_last_ref(&refs, &id)) {
         uint64_t key = id.n ? str_hash(id) : 0;
         if (key && key != node->key)
             node->parents[node->nparents++] = key;
         id_add(g, id);
-        refs = str_sub(refs, 0, at ? at - 1 : 0);
     }
 }
 

@@ -102,5 +102,57 @@ def test_threads_of_a_maildir():
     run("pop3s")
 
 
+def at(term, subject):
+    term.command("echo here: {subject}")
+    term.wait(lambda s: re.search("here: %s(  |$)" % re.escape(subject), s.splitlines()[-1]))
+
+
+def test_from_one_message_to_another():
+    with tap.directory() as root, contextlib.closing(Server(os.path.join(root, "dovecot"), relay=False)) as server:
+        for mail in (answer("the plan", 1), answer("Re: the plan", 2, [1]), answer("Re: something", 3),
+                     answer("Re: the plan again", 4, [1, 2]), answer("Re: the plan aside", 5, [1])):
+            server.deliver("bob", mail)
+        with User(os.path.join(root, "bob"), server).at_screen(cols=100, rows=24) as term:
+            term.wait(lambda s: "the plan aside" in s and "of 5" in s)
+            term.keys("o", "t")
+            term.wait("of 2 threads")  # what refers to what comes behind the rows
+            term.keys("o", "t", "Home", "j")
+            at(term, "Re: the plan again")
+            term.keys("P")
+            at(term, "Re: the plan")
+            term.keys("P", "P")
+            term.wait("it answers no message that is here")
+            at(term, "the plan")
+            term.keys("Home", "M-P")
+            at(term, "the plan")
+            term.keys("M-P")
+            term.wait("it is the first of its thread")
+            # folded, it is unfolded
+            term.keys("o", "t", "Home", "M-v")
+            term.wait("\u25b84 Re: the plan aside")
+            term.keys("P")
+            at(term, "the plan")
+            term.keys("o", "t")
+            # the parent is filed elsewhere: its conversation
+            term.keys("Home", "j", "j", "j", "a")
+            term.wait("archived 1 message")
+            term.keys("Home", "j", "P")
+            term.wait("conversation: ")
+            at(term, "Re: the plan")
+            term.keys("q")
+            at(term, "Re: the plan again")
+            # the keys of Gmail, in an open message; one that is elsewhere is opened too
+            term.command("keys gmail")
+            term.keys("End", "Enter")
+            term.wait("Subject  the plan")
+            term.keys("n")
+            term.wait(lambda s: re.search("Subject  Re: the plan$", s, re.M))
+            term.keys("n", "n", "n")
+            term.wait("it is the newest of its thread")
+            term.wait("Subject  Re: the plan aside")
+            term.keys("p")
+            term.wait("Subject  Re: the plan again")
+
+
 if __name__ == "__main__":
     tap.run(globals())
