@@ -8,20 +8,13 @@
 
 #include "ui_fake.h"
 
-static struct conf *conf;
-static struct accts accts;
-static struct changes changes;
+static struct fake_lists store;
 
 /* Days of one message, of three, of forty; every third message answers another of its account. */
 static void setup(struct list *l, bool two, bool threads, enum list_order order, bool reverse)
 {
     static const unsigned sizes[] = {1, 3, 22, 2, 1, 1, 7, 1};
-    struct err err = ERR_INIT;
-    fake_reset();
-    for (size_t a = 0; a < 2; a++) {
-        fake_accounts[a].boxes[0] = (struct fake_box){1, "INBOX", BOX_INBOX, 0};
-        fake_accounts[a].nboxes = 1;
-    }
+    fake_lists_boxes();
     for (unsigned d = 0, k = 0; d < 24; d++)
         for (unsigned i = 0; i < sizes[d % COUNT(sizes)]; i++, k++) {
             struct reader *r = &fake_accounts[two ? k % 2 : 0];
@@ -36,13 +29,8 @@ static void setup(struct list *l, bool two, bool threads, enum list_order order,
                                           .to = "t",
                                           .subject = "s"});
         }
-    conf = conf_defaults();
-    accts = (struct accts){.n = 0};
-    accts.list[accts.n++].name = mem_dup_z("work");
-    accts.list[accts.n++].name = mem_dup_z("home");
-    assert_true(accts_open(&accts, "", &err));
-    changes = (struct changes){.n = 0};
-    list_init(l, &accts, &changes);
+    fake_lists_open(&store);
+    list_init(l, &store.accts, &store.changes);
     if (two)
         list_show_inboxes(l, STR("all"));
     else
@@ -56,9 +44,7 @@ static void setup(struct list *l, bool two, bool threads, enum list_order order,
 static void teardown(struct list *l)
 {
     list_fini(l);
-    accts_fini(&accts);
-    changes_fini(&changes);
-    conf_free(&conf);
+    fake_lists_close(&store);
 }
 
 static void update(struct list *l)

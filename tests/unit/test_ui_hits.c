@@ -10,21 +10,13 @@
 
 #include "ui_fake.h"
 
-static struct conf *conf;
-static struct accts accts;
-static struct changes changes;
+static struct fake_lists store;
 
 static void setup_rows(unsigned n)
 {
     static const char *const names[] = {"alice", "bob", "carol", "dave", "eve"};
     static const char *const subjects[] = {"budget", "lunch", "news", "", "patch", "report", "zebra"};
-    struct err err = ERR_INIT;
-    fake_reset();
-    for (size_t a = 0; a < 2; a++) {
-        fake_accounts[a].boxes[0] = (struct fake_box){1, "INBOX", BOX_INBOX, 0};
-        fake_accounts[a].boxes[1] = (struct fake_box){2, "Sent", BOX_SENT, 0};
-        fake_accounts[a].nboxes = 2;
-    }
+    fake_lists_boxes();
     for (unsigned i = 0; i < n; i++)
         fake_add(&fake_accounts[i % 2], (struct fake_row){.box = i % 7 == 3 ? 2 : 1,
                                                           .date = 1000 + i / 3,
@@ -37,20 +29,13 @@ static void setup_rows(unsigned n)
                                                           .subject = subjects[(i * 11) % COUNT(subjects)],
                                                           .size = 1000 + (i * 37) % 90,
                                                           .thread = i % 3 ? 0 : 5000 + i % 30});
-    conf = conf_defaults();
-    accts = (struct accts){.n = 0};
-    accts.list[accts.n++].name = mem_dup_z("work");
-    accts.list[accts.n++].name = mem_dup_z("home");
-    assert_true(accts_open(&accts, "", &err));
-    changes = (struct changes){.n = 0};
+    fake_lists_open(&store);
 }
 
 static void teardown(struct list *l)
 {
     list_fini(l);
-    accts_fini(&accts);
-    changes_fini(&changes);
-    conf_free(&conf);
+    fake_lists_close(&store);
 }
 
 /* A clock that goes on by so much whenever it is looked at: the list does the less in one update. */
@@ -91,7 +76,7 @@ static void tell(struct list *l, enum hit_source source, unsigned from, unsigned
 static void open_hits(struct list *l, unsigned n, unsigned height)
 {
     setup_rows(n);
-    list_init(l, &accts, &changes);
+    list_init(l, &store.accts, &store.changes);
     list_show_hits(l, STR("query"));
     list_set_height(l, height);
     list_hits_begin(l, HITS_INDEX, true);
@@ -152,6 +137,59 @@ static void test_order_changes_under_the_cursor(void **state)
     teardown(&l);
 }
 
+/* Days of hits fold as those of a mailbox do: one row each with its count, and what acts on it acts on all of them, in
+ * both accounts. */
+static void test_folded_days(void **state)
+{
+    (void)state;
+    for (unsigned threads = 0; threads < 2; threads++) {
+        struct list l;
+        struct err err = ERR_INIT;
+        struct refs refs = {.n = 0};
+        setup_rows(300);
+        for (unsigned i = 0; i < 300; i++) /* forty a day */
+            fake_accounts[i % 2].rows[i / 2].date = 1700000000 + (int64_t)(i / 40) * 86400 + i;
+        list_init(&l, &store.accts, &store.changes);
+        list_show_hits(&l, STR("query"));
+        list_set_threads(&l, threads);
+        list_set_group(&l, true);
+        list_set_height(&l, 10);
+        list_fold_days(&l, true);
+        list_hits_begin(&l, HITS_INDEX, true);
+        tell(&l, HITS_INDEX, 0, 290);
+        list_hits_end(&l, HITS_INDEX);
+        update(&l);
+        list_first(&l, &err);
+        unsigned days = 0;
+        do {
+            size_t had = refs.n;
+            const struct list_row *row = list_cursor(&l);
+            uint32_t n = row->day_n;
+            assert_true(list_thread_refs(&l, row, &refs, &err));
+            assert_int_equal(refs.n - had, n);
+            days++;
+            update(&l);
+        } while (list_move(&l, 1, &err));
+        assert_int_equal(refs.n, 290);
+        assert_true(threads || days == 8);
+        /* a late hit comes into a day that is folded: its count tells, the cursor stays */
+        list_first(&l, &err);
+        update(&l);
+        struct ref at = list_cursor(&l)->ref;
+        uint32_t n = list_cursor(&l)->day_n;
+        tell(&l, HITS_INDEX, 290, 291);
+        update(&l);
+        assert_int_equal(list_cursor(&l)->day_n, n + 1);
+        /* unfolded it is what it was */
+        list_fold_day(&l, list_cursor(&l), false);
+        update(&l);
+        assert_true(list_find(&l, at) != NULL);
+        assert_int_equal(list_cursor(&l)->day_n, 0);
+        refs_fini(&refs);
+        teardown(&l);
+    }
+}
+
 /* Hits that stream in, from the newest or in any order: what the user looks at stays where it is. */
 static void test_cursor_stays_while_hits_come(void **state)
 {
@@ -160,7 +198,7 @@ static void test_cursor_stays_while_hits_come(void **state)
         struct list l;
         struct err err = ERR_INIT;
         setup_rows(600);
-        list_init(&l, &accts, &changes);
+        list_init(&l, &store.accts, &store.changes);
         list_show_hits(&l, STR("query"));
         list_set_height(&l, 10);
         list_hits_begin(&l, HITS_INDEX, true);
@@ -307,7 +345,7 @@ static void test_threads_span_accounts(void **state)
                                                   .subject = "answer",
                                                   .refers = "q@x"});
     /* as hits, by what the index calls one conversation */
-    list_init(&l, &accts, &changes);
+    list_init(&l, &store.accts, &store.changes);
     list_show_hits(&l, STR("query"));
     list_set_threads(&l, true);
     list_set_height(&l, 10);
@@ -338,7 +376,7 @@ static void test_threads_span_accounts(void **state)
     fake_add(&fake_accounts[1],
              (struct fake_row){
                  .box = 2, .date = 200, .name = "me", .addr = "", .to = "", .subject = "answer", .refers = "q@x"});
-    list_init(&l, &accts, &changes);
+    list_init(&l, &store.accts, &store.changes);
     list_show_box(&l, 0, 1, STR("INBOX"));
     list_set_threads(&l, true);
     list_set_height(&l, 10);
@@ -361,7 +399,7 @@ static void test_no_more_than_there_is_room_for(void **state)
     struct list l;
     (void)state;
     setup_rows(10);
-    list_init(&l, &accts, &changes);
+    list_init(&l, &store.accts, &store.changes);
     list_show_hits(&l, STR("query"));
     list_hits_begin(&l, HITS_INDEX, true);
     for (uint32_t i = 0; i < HITS_MAX + 50; i++)
@@ -379,9 +417,9 @@ static void test_limits(void **state)
     struct err err = ERR_INIT;
     (void)state;
     setup_rows(60);
-    list_init(&below, &accts, &changes);
+    list_init(&below, &store.accts, &store.changes);
     list_show_box(&below, 0, 1, STR("INBOX"));
-    list_init(&l, &accts, &changes);
+    list_init(&l, &store.accts, &store.changes);
     list_show_hits(&l, STR("query"));
     l.limits = &below;
     list_set_height(&l, 10);
@@ -543,6 +581,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_order_is_walked_whole),
+        cmocka_unit_test(test_folded_days),
         cmocka_unit_test(test_order_changes_under_the_cursor),
         cmocka_unit_test(test_cursor_stays_while_hits_come),
         cmocka_unit_test(test_filters),

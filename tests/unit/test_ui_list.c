@@ -10,18 +10,11 @@
 
 #include "ui_fake.h"
 
-static struct conf *conf;
-static struct accts accts;
-static struct changes changes;
+static struct fake_lists store;
 
 static void setup_rows(unsigned n, bool two)
 {
-    struct err err = ERR_INIT;
-    fake_reset();
-    for (size_t a = 0; a < 2; a++) {
-        fake_accounts[a].boxes[0] = (struct fake_box){1, "INBOX", BOX_INBOX, 0};
-        fake_accounts[a].nboxes = 1;
-    }
+    fake_lists_boxes();
     for (unsigned i = 0; i < n; i++)
         fake_add(&fake_accounts[two ? i % 2 : 0], (struct fake_row){.box = 1,
                                                                     .date = 1000 + i / 3,
@@ -30,20 +23,13 @@ static void setup_rows(unsigned n, bool two)
                                                                     .addr = "a",
                                                                     .to = "t",
                                                                     .subject = "s"});
-    conf = conf_defaults();
-    accts = (struct accts){.n = 0};
-    accts.list[accts.n++].name = mem_dup_z("work");
-    accts.list[accts.n++].name = mem_dup_z("home");
-    assert_true(accts_open(&accts, "", &err));
-    changes = (struct changes){.n = 0};
+    fake_lists_open(&store);
 }
 
 static void teardown(struct list *l)
 {
     list_fini(l);
-    accts_fini(&accts);
-    changes_fini(&changes);
-    conf_free(&conf);
+    fake_lists_close(&store);
 }
 
 static void update(struct list *l)
@@ -59,7 +45,7 @@ static void update(struct list *l)
 static void open_list(struct list *l, unsigned n, bool two, unsigned height)
 {
     setup_rows(n, two);
-    list_init(l, &accts, &changes);
+    list_init(l, &store.accts, &store.changes);
     list_show_box(l, 0, 1, STR("INBOX"));
     list_set_height(l, height);
     update(l);
@@ -72,7 +58,7 @@ static void test_reaches_any_row_by_its_number(void **state)
         struct list l;
         struct err err = ERR_INIT;
         setup_rows(500, two);
-        list_init(&l, &accts, &changes);
+        list_init(&l, &store.accts, &store.changes);
         if (two)
             list_show_inboxes(&l, STR("all"));
         else
@@ -96,7 +82,7 @@ static void test_walks_the_whole_list_once(void **state)
     struct err err = ERR_INIT;
     (void)state;
     setup_rows(500, true);
-    list_init(&l, &accts, &changes);
+    list_init(&l, &store.accts, &store.changes);
     list_show_inboxes(&l, STR("all"));
     list_set_height(&l, 10);
     update(&l);
@@ -245,14 +231,14 @@ static void test_unread_filter_keeps_what_was_just_read(void **state)
     struct err err = ERR_INIT;
     (void)state;
     setup_rows(50, false);
-    list_init(&l, &accts, &changes);
+    list_init(&l, &store.accts, &store.changes);
     list_show_box(&l, 0, 1, STR("INBOX"));
     list_set_filter(&l, LIST_UNREAD);
     list_set_height(&l, 10);
     update(&l);
     assert_int_equal(l.total, 10);
     l.stay = STAY_ROW;
-    changes_add(&changes, (struct change){1, list_cursor(&l)->ref, FLAG_SEEN, 0, false});
+    changes_add(&store.changes, (struct change){1, list_cursor(&l)->ref, FLAG_SEEN, 0, false});
     struct ref ref = list_cursor(&l)->ref;
     list_stale(&l);
     update(&l);
@@ -270,11 +256,11 @@ static void test_pending_action_hides_and_comes_back(void **state)
     (void)state;
     open_list(&l, 20, false, 10);
     struct ref gone = l.rows[4].ref;
-    changes_add(&changes, (struct change){7, gone, 0, 0, true});
+    changes_add(&store.changes, (struct change){7, gone, 0, 0, true});
     list_stale(&l);
     update(&l);
     assert_null(list_find(&l, gone));
-    changes_settle(&changes, 7); /* refused: it is there again */
+    changes_settle(&store.changes, 7); /* refused: it is there again */
     list_stale(&l);
     update(&l);
     assert_non_null(list_find(&l, gone));
@@ -289,7 +275,7 @@ static void test_random_changes_hold_the_invariants(void **state)
     uint32_t seed = 12345;
     (void)state;
     setup_rows(120, true);
-    list_init(&l, &accts, &changes);
+    list_init(&l, &store.accts, &store.changes);
     list_show_inboxes(&l, STR("all"));
     list_set_height(&l, 12);
     update(&l);
@@ -385,7 +371,7 @@ static void test_threads_are_walked_whole(void **state)
         for (size_t k = 0; k < COUNT(every); k++) {
             struct list l;
             setup_threads(120, two, every[k]);
-            list_init(&l, &accts, &changes);
+            list_init(&l, &store.accts, &store.changes);
             list_set_threads(&l, true);
             list_show_inboxes(&l, STR("all"));
             list_set_height(&l, 7);
@@ -409,7 +395,7 @@ static void test_threads_are_walked_whole(void **state)
 static void open_threads(struct list *l, unsigned n, unsigned every)
 {
     setup_threads(n, false, every);
-    list_init(l, &accts, &changes);
+    list_init(l, &store.accts, &store.changes);
     list_set_threads(l, true);
     list_show_box(l, 0, 1, STR("INBOX"));
     list_set_height(l, 10);
@@ -487,12 +473,12 @@ static void test_folded_thread_that_is_filed_goes_at_once(void **state)
     struct ref next = list_after(&l, row.ref);
     list_goto(&l, next, &err);
     for (struct ref ref = REF_NONE; refs_next(&all, &ref);)
-        changes_add(&changes, (struct change){7, ref, 0, 0, true});
+        changes_add(&store.changes, (struct change){7, ref, 0, 0, true});
     list_stale(&l);
     update(&l);
     assert_null(list_find(&l, row.ref));
     assert_true(ref_eq(list_cursor(&l)->ref, next));
-    changes_settle(&changes, 7);
+    changes_settle(&store.changes, 7);
     list_stale(&l);
     update(&l);
     assert_non_null(list_find(&l, row.ref));
@@ -507,7 +493,7 @@ static void test_random_changes_of_threads(void **state)
     uint32_t seed = 4711;
     (void)state;
     setup_threads(120, true, 5);
-    list_init(&l, &accts, &changes);
+    list_init(&l, &store.accts, &store.changes);
     list_set_threads(&l, true);
     list_show_inboxes(&l, STR("all"));
     list_set_height(&l, 12);
@@ -595,7 +581,7 @@ static void open_sorted(struct list *l, unsigned n, bool two, enum list_order or
 {
     setup_rows(n, two);
     mix_rows();
-    list_init(l, &accts, &changes);
+    list_init(l, &store.accts, &store.changes);
     if (two)
         list_show_inboxes(l, STR("all"));
     else

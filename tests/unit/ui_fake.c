@@ -38,6 +38,32 @@ void fake_reset(void)
     fake_job_stops = fake_undone = 0;
 }
 
+void fake_lists_boxes(void)
+{
+    fake_reset();
+    for (size_t a = 0; a < COUNT(fake_accounts); a++) {
+        fake_accounts[a].boxes[0] = (struct fake_box){1, "INBOX", BOX_INBOX, 0};
+        fake_accounts[a].boxes[1] = (struct fake_box){2, "Sent", BOX_SENT, 0};
+        fake_accounts[a].nboxes = 2;
+    }
+}
+
+void fake_lists_open(struct fake_lists *f)
+{
+    struct err err = ERR_INIT;
+    *f = (struct fake_lists){.conf = conf_defaults()};
+    for (size_t a = 0; a < COUNT(fake_accounts); a++)
+        f->accts.list[f->accts.n++].name = mem_dup_z(fake_accounts[a].account);
+    assert_true(accts_open(&f->accts, "", &err));
+}
+
+void fake_lists_close(struct fake_lists *f)
+{
+    accts_fini(&f->accts);
+    changes_fini(&f->changes);
+    conf_free(&f->conf);
+}
+
 void fake_add(struct reader *r, struct fake_row row)
 {
     if (r->n == r->cap) {

@@ -34,6 +34,16 @@ void fake_add(struct reader *, struct fake_row); /* id 0: the next one */
 void fake_mails(void);                           /* the fixed rows of the golden screens */
 struct fake_row *fake_find(struct reader *, uint64_t id);
 
+/* What lists are read through, without a ui. */
+struct fake_lists {
+    struct conf *conf;
+    struct accts accts;
+    struct changes changes;
+};
+void fake_lists_boxes(void); /* in place of all rows: INBOX (1) and Sent (2) of both accounts, empty */
+void fake_lists_open(struct fake_lists *);
+void fake_lists_close(struct fake_lists *);
+
 /* A ui of the given size over the fake store, with the conf text; no terminal. */
 struct fake_ui {
     struct conf *conf;
