@@ -5,6 +5,8 @@ import subprocess
 import tempfile
 import time
 
+import stuck
+
 
 class Terminal:
     """Runs one command in a tmux window of the given size; close() ends it."""
@@ -36,7 +38,7 @@ class Terminal:
                 if keys and not last and self.tmux("show-options", "-gqv", "@sent").strip() == str(self.sent):
                     return ""
                 if last or args[0] == "new-session":
-                    raise AssertionError("tmux did not answer: %s" % (args,)) from e
+                    raise AssertionError("tmux did not answer: %s\n%s" % (args, self.server())) from e
         if check and result.returncode:
             raise RuntimeError("tmux %s: %s" % (args, result.stderr))
         return result.stdout
@@ -85,8 +87,33 @@ class Terminal:
                 before = screen
                 continue
             if time.monotonic() > deadline:
-                raise AssertionError("waited for %s%r; the screen is:\n%s" % ("the end of " if gone else "", want, screen))
+                raise AssertionError("waited for %s%r; the screen is:\n%s\n%s" % ("the end of " if gone else "", want, screen, self.evidence()))
             time.sleep(0.05)
+
+    def server(self):
+        """What tmux itself is doing."""
+        mine = [int(p) for p in os.listdir("/proc") if p.isdigit() and self.socket in stuck.slurp("/proc/%s/cmdline" % p)]
+        return "\n".join(stuck.process(pid) for pid in mine)
+
+    def evidence(self):
+        """Whose fault it is: has the program read its keys and written its frame, has tmux taken it, does a second client see another picture,
+        does the program paint where it is asked to anew?"""
+        try:
+            dead, status, tty = self.tmux("display-message", "-p", "#{pane_dead} #{pane_dead_status} #{pane_tty}").rstrip("\n").split(" ")
+            if dead == "1":
+                return "it ended with status %s; all that it wrote outside of its screen:\n%s\n%s" % (
+                    status, self.tmux("capture-pane", "-p", "-S", "-", check=False), self.tmux("capture-pane", "-p", "-a", "-q", "-S", "-", check=False))
+            words = ["now: " + stuck.evidence(tty, [self.pid])]
+            before = self.screen()
+            self.tmux("send-keys", "C-l")
+            time.sleep(2)
+            words.append("the picture %s after C-l" % ("is the same" if self.screen() == before else "changed"))
+            self.tmux("resize-window", "-x", "100", "-y", "30")
+            time.sleep(2)
+            words += ["at another size:\n" + self.screen(), self.server()]
+            return "\n".join(words)
+        except (AssertionError, OSError, RuntimeError, ValueError) as e:
+            return "no evidence: %s" % e
 
     def exit_status(self, timeout=10):
         """Status of the command once it ended, None while it runs."""

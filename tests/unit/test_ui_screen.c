@@ -129,9 +129,37 @@ static void test_picker(void **state)
     at_all_sizes("picker", NULL, picker);
 }
 
+static void marked(struct fake_ui *f)
+{
+    fake_type(f, "j t j");
+}
+
 static void ascii(struct fake_ui *f)
 {
     show_document(f);
+}
+
+/* One pane at a time, in each class of themes. */
+static void test_themes_of_a_small_screen(void **state)
+{
+    static const char *const themes[] = {"dark", "light", "16", "mono"};
+    static const struct {
+        const char *name;
+        void (*prepare)(struct fake_ui *);
+    } panes[] = {{"list", marked}, {"message", show_document}, {"mailboxes", boxes}, {"picker", picker}};
+    (void)state;
+    for (size_t i = 0; i < COUNT(themes) * COUNT(panes); i++) {
+        struct fake_ui f;
+        char config[40], name[60];
+        const char *theme = themes[i / COUNT(panes)];
+        snprintf(config, sizeof config, "set theme %s\n", theme);
+        snprintf(name, sizeof name, "theme-%s-%s-40x10", theme, panes[i % COUNT(panes)].name);
+        fake_mails();
+        fake_open(&f, 10, 40, config);
+        panes[i % COUNT(panes)].prepare(&f);
+        fake_golden_looks(&f, name);
+        fake_close(&f);
+    }
 }
 
 static void test_themes(void **state)
@@ -145,7 +173,7 @@ static void test_themes(void **state)
         snprintf(name, sizeof name, "theme-%s", themes[i]);
         fake_mails();
         fake_open(&f, 40, 120, config);
-        fake_type(&f, "j x j");
+        marked(&f);
         show_document(&f);
         fake_golden_looks(&f, name);
         fake_close(&f);
@@ -513,6 +541,7 @@ int main(void)
         cmocka_unit_test(test_rows_that_come_between),
         cmocka_unit_test(test_marks),
         cmocka_unit_test(test_themes),
+        cmocka_unit_test(test_themes_of_a_small_screen),
         cmocka_unit_test(test_compose),
         cmocka_unit_test(test_a_spare_program_that_cannot_be_run),
         cmocka_unit_test(test_attachments),
