@@ -10,7 +10,7 @@
 static void reader_shut(struct reader *r)
 {
     sql_fini(&r->q);
-    r->open = false;
+    r->open = r->within = false;
 }
 
 static bool version_check(struct reader *r, struct err *err)
@@ -119,6 +119,8 @@ static bool moved_away(const struct reader *r)
 int read_begin(struct reader *r, struct err *err)
 {
     arena_reset(r->out);
+    if (r->within)
+        return 1;
     if (r->open && moved_away(r))
         reader_shut(r);
     if (!r->open) {
@@ -130,19 +132,38 @@ int read_begin(struct reader *r, struct err *err)
     sqlite3_stmt *st = sql_get(&r->q, "BEGIN");
     if (st)
         sql_step(st, &rc);
+    r->within = rc == SQLITE_OK && r->held;
     return rc == SQLITE_OK ? 1 : (sql_fail(&r->q, rc, err), -1);
+}
+
+static void commit(struct reader *r)
+{
+    int end = SQLITE_ERROR;
+    sqlite3_stmt *st = sql_get(&r->q, "COMMIT");
+    if (st)
+        sql_step(st, &end);
+    r->within = false;
+    if (end != SQLITE_OK)
+        reader_shut(r); /* whatever holds it: begin anew */
 }
 
 bool read_end(struct reader *r, int rc, struct err *err)
 {
     bool ok = rc == SQLITE_OK || sql_fail(&r->q, rc, err);
-    int end = SQLITE_ERROR;
-    sqlite3_stmt *st = sql_get(&r->q, "COMMIT");
-    if (st)
-        sql_step(st, &end);
-    if (end != SQLITE_OK)
-        reader_shut(r); /* whatever holds it: begin anew */
+    if (!r->held || !ok)
+        commit(r);
     return ok;
+}
+
+void reader_hold(struct reader *r)
+{
+    r->held++;
+}
+
+void reader_release(struct reader *r)
+{
+    if (--r->held == 0 && r->within)
+        commit(r);
 }
 
 struct str read_str(struct reader *r, struct str s)

@@ -2,7 +2,8 @@
  * commands.
  *
  * Readers open the databases read-only after WELCOME told the schema. Every call is one short read transaction of a
- * covering index (a screenful: tens of microseconds, whatever the mailbox holds) and none outlives the call. Strings in
+ * covering index (a screenful: tens of microseconds, whatever the mailbox holds) and none outlives the call, but for
+ * reader_hold. Strings in
  * rows are raw bytes of mail: clean them before drawing; they are valid until the next call on the same reader. Errors:
  * ERR_STORE, ERR_STORE_NEWER; a database that is not there yet reads as empty. SQLite is used in src/store alone. */
 #ifndef TUIMAIL_STORE_READ_H
@@ -19,6 +20,11 @@ void reader_close(struct reader **);
 /* Changes whenever anything in cache.db or keep.db was committed by the store (PRAGMA data_version): cheap enough for
  * each frame. */
 uint64_t reader_version(struct reader *);
+/* The calls until the release that belongs to it are one read transaction: they see one state, and are spared what a
+ * transaction costs each of them (some 15 us, which is most of what a row costs). For some milliseconds: what is held
+ * keeps the store from making its log small. Ask for reader_version before. */
+void reader_hold(struct reader *);
+void reader_release(struct reader *);
 /* Has the search index not all headers of what is here? Cheap enough for each letter of a query. */
 bool reader_unindexed(struct reader *);
 

@@ -388,17 +388,10 @@ static bool arrive(struct list *l, struct err *err)
     return here;
 }
 
-static bool update(struct list *l, struct err *err)
+/* `again`: a database changed since. */
+static bool update(struct list *l, bool again, struct err *err)
 {
-    bool changed = l->stale, ok = true, again = false;
-    for (unsigned a = 0; a < l->accts->n; a++) {
-        struct acct *acct = &l->accts->list[a];
-        uint64_t version = acct->reader ? reader_version(acct->reader) : 0;
-        if (version != acct->version) {
-            acct->version = version;
-            changed = again = true;
-        }
-    }
+    bool changed = l->stale || again, ok = true;
     changed = hits_update(l, again) || changed;
     if (l->source == LIST_NONE)
         return false;
@@ -429,8 +422,20 @@ static bool update(struct list *l, struct err *err)
 
 bool list_update(struct list *l, struct err *err)
 {
-    bool changed = update(l, err);
+    bool again = false;
+    for (unsigned a = 0; a < l->accts->n; a++) {
+        struct acct *acct = &l->accts->list[a];
+        uint64_t version = acct->reader ? reader_version(acct->reader) : 0;
+        again = again || version != acct->version;
+        acct->version = version;
+        if (acct->reader)
+            reader_hold(acct->reader);
+    }
+    bool changed = update(l, again, err);
     days_count(l);
+    for (unsigned a = 0; a < l->accts->n; a++)
+        if (l->accts->list[a].reader)
+            reader_release(l->accts->list[a].reader);
     return changed;
 }
 

@@ -27,9 +27,9 @@ struct grove {
         size_t at, n;
     } id[IDS_MAX];
     unsigned nids;
-    struct {
+    struct box_known {
         struct ref box;
-        bool shown;
+        bool shown, inbox;
     } boxes[BOXES_KNOWN];
     unsigned nboxes;
     struct gather *out;
@@ -49,35 +49,35 @@ static void id_add(struct grove *g, struct str id)
 }
 
 /* What was thrown away or is not sent is no part of the conversation. */
-static bool box_shown(struct grove *g, struct ref box)
+static struct box_known box_known(struct grove *g, struct ref box)
 {
     struct box_row row = {.id = 0};
     for (unsigned i = 0; i < g->nboxes; i++)
         if (ref_eq(g->boxes[i].box, box))
-            return g->boxes[i].shown;
+            return g->boxes[i];
     struct reader *reader = g->list->accts->list[box.account].reader;
-    bool shown = reader && reader_box(reader, box.id, &row, g->err) && row.id && row.role != BOX_TRASH &&
-                 row.role != BOX_JUNK && row.role != BOX_DRAFTS;
-    if (g->nboxes < BOXES_KNOWN) {
-        g->boxes[g->nboxes].box = box;
-        g->boxes[g->nboxes++].shown = shown;
-    }
-    return shown;
+    bool here = reader && reader_box(reader, box.id, &row, g->err) && row.id;
+    struct box_known known = {
+        .box = box,
+        .shown = here && row.role != BOX_TRASH && row.role != BOX_JUNK && row.role != BOX_DRAFTS,
+        .inbox = here && row.role == BOX_INBOX,
+    };
+    if (g->nboxes < BOXES_KNOWN)
+        g->boxes[g->nboxes++] = known;
+    return known;
 }
 
 /* Is it in the list itself? */
-static bool listed(const struct list *l, struct member *m)
+static bool listed(struct grove *g, struct member *m)
 {
-    struct box_row box = {.id = 0};
-    struct err err = ERR_INIT;
+    const struct list *l = g->list;
     if (l->source == LIST_HITS) {
         m->hit = hit_index(l->hits, m->ref, STR(""));
         return m->hit != NONE && l->hits->at[m->hit].placed && l->hits->at[m->hit].here;
     }
     if (l->source == LIST_BOX)
         return m->ref.account == l->account && m->box == l->box;
-    struct reader *reader = l->accts->list[m->ref.account].reader;
-    return reader && reader_box(reader, m->box, &box, &err) && box.role == BOX_INBOX;
+    return box_known(g, (struct ref){m->ref.account, m->box}).inbox;
 }
 
 static struct tree_node *node_add(struct grove *g, struct member m)
@@ -245,13 +245,13 @@ static void grove_end(struct grove *g)
         struct member *m = &g->members[i];
         if (m->hit != NONE)
             continue;
-        if (listed(l, m)) { /* all inboxes: what is in that of another account has a thread of its own there */
+        if (listed(g, m)) { /* all inboxes: what is in that of another account has a thread of its own there */
             g->nodes[i].shown = l->source == LIST_HITS || (m->ref.account == g->pairs[0].account && wanted(l, m));
             continue;
         }
         m->hit = NONE;
         m->elsewhere = true;
-        g->nodes[i].shown = g->across && wanted(l, m) && box_shown(g, (struct ref){m->ref.account, m->box});
+        g->nodes[i].shown = g->across && wanted(l, m) && box_known(g, (struct ref){m->ref.account, m->box}).shown;
     }
     if (g->across)
         hide_copies(g);

@@ -682,6 +682,26 @@ static void test_tree_hostile(void **state)
 }
 
 /* The store threw the cache away under an open reader. */
+/* What is held is one state; the next comes with the last release, and so it does after a database was replaced. */
+static void test_hold(void **state)
+{
+    (void)state;
+    put_uid(db, in, 1, "a@x");
+    reader_hold(r);
+    assert_int_equal(window(in, LIST_ALL, NULL, true, 10), 1);
+    put_uid(db, in, 2, "b@x");
+    reader_hold(r);
+    assert_int_equal(window(in, LIST_ALL, NULL, true, 10), 1);
+    reader_release(r);
+    assert_int_equal(window(in, LIST_ALL, NULL, true, 10), 1);
+    reader_release(r);
+    assert_int_equal(window(in, LIST_ALL, NULL, true, 10), 2);
+    reader_hold(r); /* nothing is asked */
+    reader_release(r);
+    put_uid(db, in, 3, "c@x");
+    assert_int_equal(window(in, LIST_ALL, NULL, true, 10), 3);
+}
+
 static void test_cache_replaced(void **state)
 {
     (void)state;
@@ -829,6 +849,7 @@ int main(void)
         T(test_maildir_path),   T(test_boxes),
         T(test_addresses),      T(test_address_order),
         T(test_many_addresses), T(test_version_and_tags),
+        T(test_hold),           T(test_threads),
         T(test_cache_replaced), T(test_threads),
         T(test_tree),           T(test_tree_hostile),
         T(test_thread_ranks),   T(test_plans),
