@@ -345,6 +345,16 @@ static bool scan_file(int fd, bool whole, struct buf *header, struct err *err)
     }
 }
 
+/* A field that is too long may stand above all that a list shows of the mail. */
+static void read_on(int fd, struct buf *header)
+{
+    char more[65536];
+    ssize_t n = 1;
+    while (header->n < header->max && n > 0)
+        if ((n = read(fd, more, MIN(sizeof more, header->max - header->n))) > 0)
+            buf_add(header, more, (size_t)n);
+}
+
 bool headfile_check(const char *path, struct str fields, struct arena *arena, struct envelope *env_r,
                     struct buf *header_r, struct err *err)
 {
@@ -361,6 +371,8 @@ bool headfile_check(const char *path, struct str fields, struct arena *arena, st
         ok = err_set(err, ERR_PARSE, "the file is empty");
     else
         ok = scan_file(fd, header_r == NULL, &header, err);
+    if (!ok && err->kind == ERR_LIMIT)
+        read_on(fd, &header);
     close(fd);
     if (ok && header_r == NULL && (uint64_t)st.st_size > INDEX_FILE_MAX)
         ok = err_set(err, ERR_LIMIT, "the mail is too large for the index");

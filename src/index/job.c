@@ -609,7 +609,10 @@ static bool job_add(struct job *j, const struct m_INDEX_ADD *m)
         return false;
     if (!m->header_only)
         headfile_back(j->ix);
-    if (!headfile_check(full, str_z(j->ix->fields), j->arena, &env, m->header_only ? &header : NULL, &j->err)) {
+    bool checked = headfile_check(full, str_z(j->ix->fields), j->arena, &env, m->header_only ? &header : NULL, &j->err);
+    if (env.msgid.n == 0)
+        env.msgid = m->msgid;
+    if (!checked) {
         /* Found at least by what a list shows of it; the store still hears what happened. */
         if (j->err.kind == ERR_LIMIT) {
             struct err why = j->err;
@@ -619,8 +622,6 @@ static bool job_add(struct job *j, const struct m_INDEX_ADD *m)
         buf_fini(&header);
         return false;
     }
-    if (env.msgid.n == 0)
-        env.msgid = m->msgid;
     bool ok =
         m->header_only ? add_header(j, m->path, buf_str(&header), &env, m->tags) : add(j, m->path, full, &env, m->tags);
     buf_fini(&header);

@@ -226,6 +226,13 @@ static void hostile_mail_fails_alone(void **state)
         buf_addz(&bomb, "a:\n ");
     buf_addz(&bomb, "\n\nbody\n");
     write_mail(p, "work/new/bomb2", buf_z(&bomb));
+    /* very many addresses, above what a list shows of it */
+    buf_reset(&bomb);
+    buf_addz(&bomb, "From: Mallory <m@example.org>\nTo: first@example.org");
+    for (unsigned i = 0; i < 20000; i++)
+        buf_addf(&bomb, ",\n a%u@example.org", i);
+    buf_addz(&bomb, "\nSubject: centipede\nMessage-ID: <many@example.org>\n\nbody\n");
+    write_mail(p, "work/new/many", buf_z(&bomb));
     write_mail(p, "work/new/empty", "");
     write_mail(p, "work/new/mbox",
                "From a Sun Nov 22 10:00:00 2026\nFrom: a@example.org\nSubject: beetle\n"
@@ -255,6 +262,8 @@ static void hostile_mail_fails_alone(void **state)
     assert_int_equal(expect(p, MSG_INDEX_FAILED, 8), ERR_NO_MESSAGE);
     header(p, 9, "/tmp/x", "x@example.org", "X", "X", 1, "", "");
     assert_int_equal(expect(p, MSG_INDEX_FAILED, 9), ERR_USAGE);
+    add(p, 9, "work/new/many", "");
+    assert_int_equal(expect(p, MSG_INDEX_FAILED, 9), ERR_LIMIT);
     add(p, 9, "work/new/mbox", "");
     add(p, 10, "work/new/good1", "unread");
     header(p, 11, "work/1.7/3", "evil id\r\nBcc: x", "Eve\nBcc: y", "bell\a\nSubject: twice", 5, "odd",
@@ -262,6 +271,8 @@ static void hostile_mail_fails_alone(void **state)
     commit(p, 11);
     notmuch_says(p, "messages", "zebra", "id:a@example.org\n");
     notmuch_says(p, "messages", "subject:tarantula and tag:unread", "id:bomb@example.org\n"); /* by what a list shows */
+    notmuch_says(p, "messages", "subject:centipede", "id:many@example.org\n");
+    notmuch_says(p, "messages", "id:many@example.org", "id:many@example.org\n");
     notmuch_says(p, "messages", "subject:beetle", "id:mbox@example.org\n");
     notmuch_says(p, "messages", "subject:scorpion", "id:bomb2@example.org\n");
     notmuch_says(p, "tags", "subject:bell and subject:twice", "odd\n");
