@@ -464,8 +464,11 @@ const struct option conf_options[] = {
          "in either, once; what search.exclude_tags names stays out of its part. Mail of Maildir and POP3 accounts "
          "below its root is added, moved and removed there as notmuch new does it (new.tags, new.ignore, "
          "maildir.synchronize_flags), but no hook of notmuch runs; tags that are changed in one are changed in the "
-         "other, and those of mail that is there already stay. It is never upgraded. Mail that no account has is "
-         "opened from its file, and nothing is done to it."},
+         "other, and those of mail that is there already stay. inbox, archive, sent, deleted and spam are not "
+         "exchanged: here they say where a mail is, there they are marks, and no mail is moved because notmuch tag "
+         "takes inbox off; file it here, or by a rule. Encrypted mail is added without its text. Mail of IMAP accounts "
+         "is not added: what is here of it is a cache, which comes and goes. The database is never upgraded. Mail that "
+         "no account has is opened from its file, and nothing is done to it."},
     {.name = "download-dir",
      .type = OPT_PATH,
      GLOBAL(download_dir),

@@ -104,23 +104,25 @@ static bool own_write(struct own_program *p, struct err *err)
 static bool tell(void *arg, notmuch_message_t *m, struct err *err)
 {
     struct own_program *p = arg;
-    bool ours = false;
+    struct buf words = BUF_INIT(16384), path = BUF_INIT(1024);
+    size_t below = strlen(p->told->below);
     notmuch_filenames_t *files = notmuch_message_get_filenames(m);
-    for (; !ours && notmuch_filenames_valid(files); notmuch_filenames_move_to_next(files))
-        ours = strncmp(notmuch_filenames_get(files), p->told->below, strlen(p->told->below)) == 0;
+    for (; path.n == 0 && notmuch_filenames_valid(files); notmuch_filenames_move_to_next(files)) {
+        const char *file = notmuch_filenames_get(files);
+        if (strncmp(file, p->told->below, below) == 0)
+            buf_addf(&path, "%s/%s%s", p->told->name, p->told->at, file + below);
+    }
     notmuch_filenames_destroy(files);
-    if (!ours)
-        return true;
-    struct buf words = BUF_INIT(16384);
     tags_words(m, &words);
     struct str rest = buf_str(&words), word;
     bool by_hand = !p->first;
     while (!by_hand && str_split(&rest, ' ', &word))
         by_hand = !tag_reserved(word);
-    bool ok = !by_hand || words.full ||
+    bool ok = path.n == 0 || path.full || !by_hand || words.full ||
               SEND(p->store, -1, err, OWN_TAGGED, .account = str_z(p->told->name),
-                   .msgid = str_z(notmuch_message_get_message_id(m)), .tags = buf_str(&words));
+                   .msgid = str_z(notmuch_message_get_message_id(m)), .path = buf_str(&path), .tags = buf_str(&words));
     buf_fini(&words);
+    buf_fini(&path);
     return ok;
 }
 

@@ -116,10 +116,17 @@ static bool is_gone(const char *full)
     return access(full, F_OK) != 0 && errno == ENOENT;
 }
 
-static notmuch_message_t *by_path(struct own_files *o, const char *full)
+static notmuch_message_t *by_path_of(struct own_files *o, const char *full, notmuch_status_t *status_r)
 {
     notmuch_message_t *m = NULL;
-    return notmuch_database_find_message_by_filename(o->db, full, &m) == NOTMUCH_STATUS_SUCCESS ? m : NULL;
+    *status_r = notmuch_database_find_message_by_filename(o->db, full, &m);
+    return *status_r == NOTMUCH_STATUS_SUCCESS ? m : NULL;
+}
+
+static notmuch_message_t *by_path(struct own_files *o, const char *full)
+{
+    notmuch_status_t status;
+    return by_path_of(o, full, &status);
 }
 
 /* ---- Tags ---- */
@@ -186,9 +193,10 @@ bool own_file_needs(struct own_files *o, const char *full, struct str words)
 
 bool own_gone_needs(struct own_files *o, const char *full)
 {
-    notmuch_message_t *m = is_gone(full) ? by_path(o, full) : NULL;
-    if (m == NULL)
-        return false;
+    notmuch_status_t status = NOTMUCH_STATUS_SUCCESS;
+    notmuch_message_t *m = is_gone(full) ? by_path_of(o, full, &status) : NULL;
+    if (m == NULL) /* what cannot be read now, because another program writes, is looked for when that has ended */
+        return status != NOTMUCH_STATUS_SUCCESS;
     notmuch_message_destroy(m);
     return true;
 }
@@ -272,8 +280,10 @@ static notmuch_status_t file_add(struct own_files *o, const char *full)
 
 bool own_file(struct own_files *o, const char *full, struct str words, struct err *err)
 {
-    notmuch_status_t status = NOTMUCH_STATUS_SUCCESS;
-    notmuch_message_t *m = by_path(o, full);
+    notmuch_status_t status;
+    notmuch_message_t *m = by_path_of(o, full, &status);
+    if (m == NULL && status != NOTMUCH_STATUS_SUCCESS)
+        return failed(o, status, err);
     if (m == NULL) {
         if (is_ignored(o, full) || is_gone(full))
             return true;
@@ -291,12 +301,13 @@ bool own_file(struct own_files *o, const char *full, struct str words, struct er
 
 bool own_gone(struct own_files *o, const char *full, struct err *err)
 {
-    notmuch_message_t *m = is_gone(full) ? by_path(o, full) : NULL, *left = NULL;
+    notmuch_status_t status = NOTMUCH_STATUS_SUCCESS;
+    notmuch_message_t *m = is_gone(full) ? by_path_of(o, full, &status) : NULL, *left = NULL;
     if (m == NULL)
-        return true;
+        return status == NOTMUCH_STATUS_SUCCESS || failed(o, status, err);
     char *id = mem_dup_z(notmuch_message_get_message_id(m));
     notmuch_message_destroy(m);
-    notmuch_status_t status = notmuch_database_remove_message(o->db, full);
+    status = notmuch_database_remove_message(o->db, full);
     if (status == NOTMUCH_STATUS_DUPLICATE_MESSAGE_ID) {
         status = notmuch_database_find_message(o->db, id, &left);
         if (status == NOTMUCH_STATUS_SUCCESS && left != NULL && o->ways.flags)

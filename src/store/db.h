@@ -711,9 +711,10 @@ bool db_own_at(struct db *, struct str uuid, struct err *);
 bool db_own_looked(struct db *, uint64_t revision, struct err *);
 /* Nothing is told any more; when it is again, all of it. */
 bool db_own_unset(struct db *, struct err *);
-/* It says that the messages of the id have these tags, all of them but reserved ones. What was changed there is done
- * here, as intents outside undo. */
-bool db_own_tags(struct db *, struct str msgid, struct str tags, int64_t now, struct err *);
+/* It says that the messages of the id have these tags, all of them but reserved ones: where no mail here has that id,
+ * the one at that path (as db_index_place names it) that has none. What was changed there is done here, as intents
+ * outside undo. */
+bool db_own_tags(struct db *, struct str msgid, struct str path, struct str tags, int64_t now, struct err *);
 struct db_own_job {
     uint64_t msg, seq;
     struct str path, words; /* as INDEX_ADD has it; "+x -y" */

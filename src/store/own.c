@@ -254,7 +254,7 @@ static void on_tagged(struct own *x, const struct m_OWN_TAGGED *m)
     while (str_split(&rest, ' ', &w))
         if (w.n && !indexing_gives(x->srv, w))
             buf_addf(&tags, "%s%.*s", tags.n ? " " : "", STR_FMT(w));
-    if (has_files(a) && a->own_in && !db_own_tags(a->db, m->msgid, buf_str(&tags), clock_wall(), &err))
+    if (has_files(a) && a->own_in && !db_own_tags(a->db, m->msgid, m->path, buf_str(&tags), clock_wall(), &err))
         acct_db_error(a, &err);
     x->retagged = true;
     buf_fini(&tags);

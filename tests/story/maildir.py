@@ -10,7 +10,6 @@ import re
 import shutil
 import signal
 import sqlite3
-import subprocess
 import time
 
 import tap
@@ -766,21 +765,12 @@ def test_maildir_is_away():
         term.wait("after")
 
 
-def lock(path, on):
-    """Nobody may change the directory, root neither."""
-    if os.geteuid() == 0:
-        if subprocess.run(["chattr", "+i" if on else "-i", path], capture_output=True).returncode:
-            tap.skip("no file system that can forbid root anything")
-    else:
-        os.chmod(path, 0o500 if on else 0o700)
-
-
 def test_not_to_be_written():
     """THREATS 160: what cannot be done is said with its reason, and the list shows what is; afterwards it works."""
     with at_maildir(folders=("Lists",)) as (md, term, bob):
         term.go("INBOX", "INBOX · work")
         new = os.path.join(md.root, "new")
-        lock(new, True)
+        tap.forbid(new, True)
         try:
             above(term, "F", "number 2")
             term.wait("changing flags in INBOX failed: cannot rename its file: ")
@@ -791,7 +781,7 @@ def test_not_to_be_written():
             equal(len(md.files()), 3, "mails")
             equal(md.files("Lists"), [])
         finally:
-            lock(new, False)
+            tap.forbid(new, False)
         above(term, None, "number 2")
         term.keys("F")
         eventually("flagged", lambda: any(name.endswith(":2,F") for _, name in md.files()))

@@ -205,6 +205,52 @@ def test_what_cannot_be_written():
         equal((state([path], "OWN_DONE").job, own.theirs("tag:asked")), (2, ["m1@example.org"]))
 
 
+def test_without_message_id():
+    """notmuch makes an id of such a mail's bytes; its tags are exchanged all the same, and those of another one are not touched."""
+    with tap.directory() as base:
+        own = Own(base)
+        bob = own.bob
+        for i in (80, 81):
+            with open(os.path.join(own.inbox, "cur/%d.m.host:2,S" % i), "w") as f:
+                f.write(re.sub("Message-ID: .*\n", "", mail(i)))
+        own.notmuch("new")
+        theirs = [m for m in own.theirs("path:INBOX/**") if m.startswith("notmuch-sha1-")]
+        equal(len(theirs), 2, theirs)
+        which = [m for m in theirs if "/80.m.host" in own.notmuch("search", "--output=files", "id:" + m)][0]
+        with bob.at_screen(cols=120, rows=50) as term:
+            term.wait("of 42")
+            settled(own)
+            own.notmuch("tag", "+handmade", "--", "id:" + which)
+            term.wait(lambda screen: [line for line in screen.splitlines() if "handmade" in line and subject(80) in line])
+            equal(term.screen().count("handmade"), 1, "the other one too")
+            own.notmuch("tag", "-handmade", "+second", "--", "id:" + which)
+            term.wait(lambda screen: "second" in screen and "handmade" not in screen)
+        bob.command("tag", "+back", "--account=home", "--", "tag:second")
+        eventually("it is told", lambda: own.theirs("tag:back") == [which])
+
+
+def test_without_permission():
+    """A database that only another user may write: it is said, what changes here stays here, and goes there when it may."""
+    with tap.directory() as base:
+        own = Own(base)
+        bob, xapian = own.bob, os.path.join(own.mail, ".notmuch/xapian")
+        with bob.at_screen(cols=120, rows=50) as term:
+            term.wait(subject(39))
+            settled(own)
+            tap.forbid(xapian, True)
+            try:
+                term.command("tag +kept-here")
+                term.wait("cannot be written")
+                term.keys("j")
+                term.wait("kept-here")
+                equal(own.theirs("tag:kept-here"), [])
+            finally:
+                tap.forbid(xapian, False)
+        eventually("nothing runs", lambda: not bob.programs())
+        bob.command("fetch")
+        eventually("it is told", lambda: len(own.theirs("tag:kept-here")) == 1, 90)
+
+
 def test_pop3_below_its_root():
     """A POP3 account whose Maildir is below the root of the database."""
     with tap.directory() as base, contextlib.closing(Server(os.path.join(base, "server"))) as server:
