@@ -32,7 +32,7 @@ struct db;
 
 /* ---- Opening ------------------------------------------------------------------------------------ */
 /* What WELCOME announces; a reader refuses another. */
-#define DB_SCHEMA 10
+#define DB_SCHEMA 11
 enum db_opened {
     DB_NEW = 1,           /* keep.db was not there: a new account */
     DB_CACHE_NEW = 2,     /* cache.db is empty: every mailbox must be listed and synchronised */
@@ -62,6 +62,8 @@ void db_set_labels(struct db *, bool);
 void db_set_tag_names(struct db *, struct tag_names);
 /* Own addresses, as for mail_addr_is_self. */
 void db_set_self(struct db *, struct str self);
+/* The undo groups that are made from now on are parts of this deed of the user's; 0: of none. */
+void db_set_deed(struct db *, uint64_t deed);
 /* Mail without references that comes from now on is put into the thread of its subject (option threads-by-subject). */
 void db_set_threads(struct db *, bool by_subject);
 /* And what is here already, the next `max` messages of it: some 50 us each. *more_r: there are more, later. How far it
@@ -460,10 +462,10 @@ enum intent_state db_intent_state(struct db *, uint64_t intent); /* INTENT_DONE 
 /* Forgets final intents and undo groups older than `before`, keeping the newest 1,000 groups. */
 bool db_intents_prune(struct db *, int64_t before, struct err *);
 
-/* Undo. Takes back the newest group that can be: intents not yet sent are dropped, for those done the inverse is
- * appended (a message is moved back from where it is now; a flag only where it still has the value the group gave it),
- * those under way get their inverse queued behind them. Redo does the group again. ERR_NOT_UNDOABLE: nothing to undo,
- * or it is final (a purge past its hold). */
+/* Undo. Takes back the newest group that can be (of a deed: of those of it): intents not yet sent are dropped, for
+ * those done the inverse is appended (a message is moved back from where it is now; a flag only where it still has the
+ * value the group gave it), those under way get their inverse queued behind them. Redo does the group again.
+ * ERR_NOT_UNDOABLE: nothing to undo, or it is final (a purge past its hold). */
 struct db_undone {
     uint64_t group;
     enum intent_kind kind;
@@ -473,10 +475,18 @@ struct db_undone {
     int64_t back_date;
     bool several;
 };
-bool db_undo(struct db *, bool redo, int64_t now, struct db_undone *undone_r, struct err *);
-/* Which group that would be; stamp orders groups over accounts (milliseconds, always rising within an account); 0:
- * none. */
-bool db_undo_peek(struct db *, bool redo, uint64_t *group_r, uint64_t *stamp_r, struct err *);
+bool db_undo(struct db *, bool redo, uint64_t deed /* 0: whichever */, int64_t now, struct db_undone *undone_r,
+             struct err *);
+/* Which group that would be; stamp orders groups over accounts (milliseconds, always rising within an account). */
+struct db_undo_next {
+    uint64_t group; /* 0: none */
+    uint64_t stamp, deed;
+};
+bool db_undo_peek(struct db *, bool redo, uint64_t deed, struct db_undo_next *next_r, struct err *);
+/* How many messages it has changed, those in whole ranges not among them. */
+bool db_deed_messages(struct db *, uint64_t deed, uint32_t *messages_r, struct err *);
+/* It is neither undone nor done again any more. */
+bool db_undo_close(struct db *, uint64_t deed, struct err *);
 
 /* ---- Mail that arrived, for the rules ------------------------------------------------------------
  * A message is marked in the transaction that stores its row: delivered by POP3 (once per ledger entry), come into the

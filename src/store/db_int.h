@@ -122,6 +122,7 @@ struct db {
     bool boxes_all;            /* every mailbox is loaded */
     bool list_changed;
     struct imap threads; /* (box, thread) hash -> struct thread_delta */
+    uint64_t deed;       /* of the undo groups that are made */
     char *self;          /* own addresses */
     struct imap addrs;   /* address hash -> struct addr_delta */
     struct announce *changed;

@@ -637,14 +637,19 @@ static void make_each(struct maker *m, const struct db_intent *in, uint64_t targ
     }
 }
 
+void db_set_deed(struct db *db, uint64_t deed)
+{
+    db->deed = deed;
+}
+
 static uint64_t group_new(struct db *db, const struct db_intent *in, uint64_t target)
 {
     static int64_t newest; /* of all accounts: each has its own database, and this program alone writes them */
     int64_t last = 0;
     q_one(db, &last, "SELECT stamp FROM ugroup ORDER BY id DESC LIMIT 1", "");
     int64_t stamp = newest = MAX(clock_wall() * 1000, MAX(last, newest) + 1);
-    q_keep(db, "INSERT INTO ugroup(kind,state,stamp,created,count,round,target) VALUES(?,?,?,?,0,1,?)", "iiiii",
-           I(in->kind), I(in->automatic ? 2 : 0), stamp, in->now, I(target));
+    q_keep(db, "INSERT INTO ugroup(kind,state,stamp,created,count,round,target,deed) VALUES(?,?,?,?,0,1,?,?)", "iiiiii",
+           I(in->kind), I(in->automatic ? 2 : 0), stamp, in->now, I(target), (int64_t)db->deed);
     return (uint64_t)sqlite3_last_insert_rowid(db->q.h);
 }
 

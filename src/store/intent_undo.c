@@ -5,37 +5,63 @@
 enum group_state { GROUP_ACTIVE, GROUP_UNDONE, GROUP_CLOSED };
 
 struct group {
-    uint64_t id, stamp;
+    uint64_t id, stamp, deed;
     uint32_t round;
     enum intent_kind kind;
 };
 
-static bool group_find(struct db *db, bool redo, struct group *g)
+/* deed 0: of whichever. */
+static bool group_find(struct db *db, bool redo, uint64_t deed, struct group *g)
 {
-    sqlite3_stmt *st =
-        redo ? q_ask(db, "SELECT id,stamp,round,kind FROM ugroup WHERE state=1 ORDER BY id LIMIT 1", "")
-             : q_ask(db, "SELECT id,stamp,round,kind FROM ugroup WHERE state=0 ORDER BY id DESC LIMIT 1", "");
+    static const char *const sql[2][2] = {
+        {"SELECT id,stamp,round,kind,deed FROM ugroup WHERE state=0 ORDER BY id DESC LIMIT 1",
+         "SELECT id,stamp,round,kind,deed FROM ugroup WHERE state=0 AND deed=? AND deed<>0 ORDER BY id DESC LIMIT 1"},
+        {"SELECT id,stamp,round,kind,deed FROM ugroup WHERE state=1 ORDER BY id LIMIT 1",
+         "SELECT id,stamp,round,kind,deed FROM ugroup WHERE state=1 AND deed=? AND deed<>0 ORDER BY id LIMIT 1"}};
+    sqlite3_stmt *st = deed ? q_ask(db, sql[redo][1], "i", (int64_t)deed) : q_ask(db, sql[redo][0], "");
     if (!q_step(db, st))
         return false;
     *g = (struct group){.id = sql_u64(st, 0),
                         .stamp = sql_u64(st, 1),
                         .round = sql_u32(st, 2),
-                        .kind = (enum intent_kind)sql_int(st, 3)};
+                        .kind = (enum intent_kind)sql_int(st, 3),
+                        .deed = (uint64_t)sql_int(st, 4)};
     sqlite3_reset(st);
     return true;
 }
 
-bool db_undo_peek(struct db *db, bool redo, uint64_t *group_r, uint64_t *stamp_r, struct err *err)
+bool db_undo_peek(struct db *db, bool redo, uint64_t deed, struct db_undo_next *next_r, struct err *err)
 {
     bool own;
     struct group g;
-    *group_r = *stamp_r = 0;
+    *next_r = (struct db_undo_next){0};
     if (!call_enter(db, &own, err))
         return false;
-    if (group_find(db, redo, &g)) {
-        *group_r = g.id;
-        *stamp_r = g.stamp;
-    }
+    if (group_find(db, redo, deed, &g))
+        *next_r = (struct db_undo_next){.group = g.id, .stamp = g.stamp, .deed = g.deed};
+    return call_leave(db, own, err);
+}
+
+bool db_deed_messages(struct db *db, uint64_t deed, uint32_t *messages_r, struct err *err)
+{
+    bool own;
+    int64_t n = 0;
+    if (!call_enter(db, &own, err))
+        return false;
+    q_one(db, &n,
+          "SELECT count(DISTINCT t.msg) FROM ugroup g JOIN intent i ON i.grp=g.id AND i.inverse=0 JOIN item t ON "
+          "t.intent=i.id WHERE g.deed=? AND g.deed<>0",
+          "i", (int64_t)deed);
+    *messages_r = (uint32_t)n;
+    return call_leave(db, own, err);
+}
+
+bool db_undo_close(struct db *db, uint64_t deed, struct err *err)
+{
+    bool own;
+    if (!call_enter(db, &own, err))
+        return false;
+    q_keep(db, "UPDATE ugroup SET state=? WHERE deed=? AND deed<>0", "ii", I(GROUP_CLOSED), (int64_t)deed);
     return call_leave(db, own, err);
 }
 
@@ -256,14 +282,14 @@ static bool is_final(struct db *db, const struct group *g)
                   I(g->id), I(g->round));
 }
 
-bool db_undo(struct db *db, bool redo, int64_t now, struct db_undone *undone_r, struct err *err)
+bool db_undo(struct db *db, bool redo, uint64_t deed, int64_t now, struct db_undone *undone_r, struct err *err)
 {
     bool own;
     struct group g;
     *undone_r = (struct db_undone){0};
     if (!call_enter(db, &own, err))
         return false;
-    if (!group_find(db, redo, &g))
+    if (!group_find(db, redo, deed, &g))
         return call_refuse(db, own, err, ERR_NOT_UNDOABLE, redo ? "nothing to redo" : "nothing to undo");
     if (!redo && is_final(db, &g)) {
         q_keep(db, "UPDATE ugroup SET state=2 WHERE id=?", "i", I(g.id));

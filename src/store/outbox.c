@@ -395,7 +395,10 @@ void outbox_import(struct acct *a, uint64_t client, const struct msg *m)
     }
     const struct append p = {
         .box = q->box, .name = name, .flags = q->flags, .arrived = q->arrived, .tags = q->tags, .undo = q->undo != 0};
-    if (!append_intent(a, &p, &group, &count, &err)) {
+    db_set_deed(a->db, q->deed);
+    bool ok = append_intent(a, &p, &group, &count, &err);
+    db_set_deed(a->db, 0);
+    if (!ok) {
         outbox_unlink(a->srv, str_z(name));
         server_refuse(a->srv, client, q->req, err.kind, err.text);
         return;

@@ -23,7 +23,7 @@
 struct asked {
     struct asked *next;
     struct acct *acct;
-    uint64_t client;
+    uint64_t client, deed;
     uint32_t req;
     size_t n;
     uint64_t msgs[];
@@ -306,8 +306,10 @@ static void batch_done(struct rules *x)
     struct done done = {.words = BUF_INIT(200)};
     uint64_t group = 0;
     bool ok = db_begin(a->db, &err);
+    db_set_deed(a->db, x->now ? x->now->deed : 0);
     for (size_t i = 1; ok && i < x->effects.n; i++)
         ok = effect_do(x, i, &group, &done, &err);
+    db_set_deed(a->db, 0);
     ok = ok && (x->now || db_arrivals_done(a->db, x->msgs, x->n, &err));
     if (!ok)
         db_rollback(a->db);
@@ -595,6 +597,7 @@ void rules_ask(struct rules *x, struct acct *a, uint64_t client, const struct m_
     struct asked *q = mem_new(sizeof *q + n * sizeof *q->msgs), **at = &x->asked;
     q->acct = a;
     q->client = client;
+    q->deed = m->deed;
     q->req = m->req;
     for (size_t i = 0; i < n; i++)
         q->msgs[q->n++] = ipc_ids_at(m->msgs, i);

@@ -89,8 +89,12 @@ static const char keep_10[] = "CREATE TABLE owntag(mh INTEGER, fp INTEGER, tag B
                               "ROWID;"
                               "CREATE TABLE owngone(path BLOB PRIMARY KEY) WITHOUT ROWID;";
 
-static const char *const keep_steps[] = {keep_1, keep_2, keep_3, keep_4, keep_5,
-                                         keep_6, keep_7, keep_8, keep_9, keep_10};
+/* deed: of the client, one for all that the user did by one key. */
+static const char keep_11[] = "ALTER TABLE ugroup ADD COLUMN deed INTEGER NOT NULL DEFAULT 0;"
+                              "CREATE INDEX ugroup_deed ON ugroup(deed, id) WHERE deed<>0;";
+
+static const char *const keep_steps[] = {keep_1, keep_2, keep_3, keep_4,  keep_5, keep_6,
+                                         keep_7, keep_8, keep_9, keep_10, keep_11};
 
 static const char cache_1[] =
     "CREATE TABLE cache.cmeta(name TEXT PRIMARY KEY, value) WITHOUT ROWID;"

@@ -267,6 +267,9 @@ static bool early_holds(struct acct *a, uint64_t client, const struct msg *m)
 
 static void act_now(struct acct *a, uint64_t client, const struct msg *m)
 {
+    db_set_deed(a->db, m->kind == MSG_INTENT ? m->u.INTENT.deed
+                       : m->kind == MSG_MUTE ? m->u.MUTE.deed
+                                             : m->u.SNOOZE.deed);
     if (m->kind == MSG_INTENT)
         intent_do(a, client, &m->u.INTENT);
     else if (m->kind == MSG_MUTE)
@@ -275,6 +278,7 @@ static void act_now(struct acct *a, uint64_t client, const struct msg *m)
         remind_ask(a, client, &m->u.SNOOZE);
     else
         snooze_ask(a, client, &m->u.SNOOZE);
+    db_set_deed(a->db, 0);
 }
 
 void early_end(struct acct *a, enum err_kind kind, const char *text)
@@ -396,50 +400,139 @@ static void undo_words(struct acct *a, const struct db_undone *u, bool redo, cha
 /* When what was done last, in any account, and not undone, was done: nothing older is done again behind it. */
 static uint64_t last_done(struct server *s)
 {
-    uint64_t last = 0, group, stamp;
+    uint64_t last = 0;
+    struct db_undo_next next;
     struct err err = ERR_INIT;
     for (size_t i = 0; i < s->naccts; i++)
-        if (s->accts[i]->db && db_undo_peek(s->accts[i]->db, false, &group, &stamp, &err) && group)
-            last = MAX(last, stamp);
+        if (s->accts[i]->db && db_undo_peek(s->accts[i]->db, false, 0, &next, &err) && next.group)
+            last = MAX(last, next.stamp);
     return last;
+}
+
+/* What has been taken back or done again so far, of one deed. */
+struct undone_sum {
+    struct acct *acct; /* NULL: nothing */
+    struct db_undone u;
+    bool several; /* in more than one account, or of more than one kind */
+};
+struct undoing {
+    bool redo;
+    struct undone_sum sum,
+        copies; /* copies: in another account than their originals, which count where they came back */
+    struct acct *back_acct;
+    uint64_t back;
+    char refused[400];
+};
+
+static void undo_sum(struct undoing *all, struct acct *a, const struct db_undone *u)
+{
+    struct undone_sum *sum = u->kind == INTENT_APPEND ? &all->copies : &all->sum;
+    if (!all->back && u->back) {
+        all->back = u->back;
+        all->back_acct = a;
+    }
+    if (!sum->acct) {
+        sum->acct = a;
+        sum->u = *u;
+        return;
+    }
+    sum->several = sum->several || a != sum->acct || u->kind != sum->u.kind || intent_on_box(u->kind);
+    sum->u.count += u->count;
+    sum->u.skipped += u->skipped;
+    sum->u.box = sum->u.box == u->box ? u->box : 0;
+}
+
+/* The groups of the account that are of this deed; 0: the newest, whichever it is of. */
+static bool undo_part(struct undoing *all, struct acct *a, uint64_t deed)
+{
+    struct db_undo_next next;
+    struct err err = ERR_INIT;
+    uint64_t last = 0;
+    uint32_t before = all->sum.u.count, messages = 0;
+    bool copies = false;
+    while (a->db && db_undo_peek(a->db, all->redo, deed, &next, &err) && next.group && next.group != last) {
+        struct db_undone u;
+        last = next.group;
+        if (db_undo(a->db, all->redo, deed, clock_wall(), &u, &err)) {
+            undo_sum(all, a, &u);
+            copies = copies || u.kind == INTENT_APPEND;
+        } else {
+            snprintf(all->refused, sizeof all->refused, "%s", err.text);
+            err = ERR_INIT;
+        }
+        if (deed == 0)
+            break;
+    }
+    if (!last)
+        return false;
+    /* One that was changed in several ways is one to the user. */
+    if (deed && db_deed_messages(a->db, deed, &messages, &err) && messages > 0)
+        all->sum.u.count = MIN(all->sum.u.count, before + messages);
+    a->changed_boxes = true;
+    acct_settle(a);
+    return copies;
+}
+
+static void undone_tell(struct client *c, uint32_t req, const struct undoing *all)
+{
+    char text[400];
+    const struct undone_sum *sum = all->sum.acct ? &all->sum : &all->copies;
+    const struct db_undone *u = &sum->u;
+    const char *word = all->redo ? "done again" : "undone", *plural = u->count == 1 ? "" : "s";
+    if (!sum->acct) {
+        server_refuse(c->srv, c->id, req, ERR_NOT_UNDOABLE, all->refused);
+        return;
+    }
+    if (!sum->several)
+        undo_words(sum->acct, u, all->redo, text, sizeof text);
+    else if (u->skipped)
+        snprintf(text, sizeof text, "%s: %u message%s; %u changed since and left alone", word, u->count, plural,
+                 u->skipped);
+    else
+        snprintf(text, sizeof text, "%s: %u message%s", word, u->count, plural);
+    struct buf said = BUF_INIT(400);
+    buf_addf(&said, "%s%s%s", text, all->refused[0] ? "; " : "", all->refused);
+    ANSWER(c->srv, c->id, -1, UNDONE, .req = req, .redo = all->redo, .count = u->count, .text = buf_str(&said),
+           .account = str_z((all->back ? all->back_acct : sum->acct)->name), .msg = all->redo ? 0 : all->back);
+    buf_fini(&said);
 }
 
 static void on_undo(struct client *c, struct msg *m)
 {
     struct server *s = c->srv;
-    bool redo = m->u.UNDO.redo != 0;
+    struct undoing all = {.redo = m->u.UNDO.redo != 0};
     struct acct *best = NULL;
+    struct db_undo_next first = {0};
     struct err err = ERR_INIT;
+    bool copies = false;
     if (early_undo(c, &m->u.UNDO))
         return;
-    uint64_t best_stamp = 0, done = redo ? last_done(s) : 0;
+    uint64_t done = all.redo ? last_done(s) : 0;
     for (size_t i = 0; i < s->naccts; i++) {
         struct acct *a = s->accts[i];
-        uint64_t group = 0, stamp = 0;
-        if (!a->db || !db_undo_peek(a->db, redo, &group, &stamp, &err) || group == 0 || stamp < done)
+        struct db_undo_next next;
+        if (!a->db || !db_undo_peek(a->db, all.redo, 0, &next, &err) || next.group == 0 || next.stamp < done)
             continue;
         /* Undo takes the newest; redo goes forward again from the oldest of what was undone. */
-        if (!best || (redo ? stamp < best_stamp : stamp > best_stamp)) {
+        if (!best || (all.redo ? next.stamp < first.stamp : next.stamp > first.stamp)) {
             best = a;
-            best_stamp = stamp;
+            first = next;
         }
     }
-    struct db_undone u = {0};
     if (!best) {
         server_refuse(s, c->id, m->u.UNDO.req, ERR_NOT_UNDOABLE,
-                      redo ? "there is nothing to redo" : "there is nothing to undo");
+                      all.redo ? "there is nothing to redo" : "there is nothing to undo");
         return;
     }
-    if (!db_undo(best->db, redo, clock_wall(), &u, &err)) {
-        server_refuse(s, c->id, m->u.UNDO.req, err.kind, err.text);
-        return;
-    }
-    char text[400];
-    undo_words(best, &u, redo, text, sizeof text);
-    ANSWER(s, c->id, -1, UNDONE, .req = m->u.UNDO.req, .redo = redo, .count = u.count, .text = str_z(text),
-           .account = str_z(best->name), .msg = redo ? 0 : u.back);
-    best->changed_boxes = true;
-    acct_settle(best);
+    copies = undo_part(&all, best, first.deed);
+    for (size_t i = 0; first.deed && i < s->naccts; i++)
+        if (s->accts[i] != best && undo_part(&all, s->accts[i], first.deed))
+            copies = true;
+    /* What a copy in another account was made of is gone: the rest is not done again without it. */
+    for (size_t i = 0; first.deed && copies && i < s->naccts; i++)
+        if (s->accts[i]->db && !db_undo_close(s->accts[i]->db, first.deed, &err))
+            acct_db_error(s->accts[i], &err);
+    undone_tell(c, m->u.UNDO.req, &all);
 }
 
 /* ---- The queue, the account behind it, settings ------------------------------------------------- */

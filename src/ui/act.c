@@ -15,9 +15,8 @@ struct batch {
     bool stopped;
     struct action action;
     char *arg;
-    unsigned undo_steps;                /* of the ui, when it began */
     char verb[64], where[120], to[120]; /* "marked", " as spam"; where it is then, " to Archive" */
-    unsigned waiting, intents, before;
+    unsigned waiting, intents;
     uint32_t done;
     bool quiet, refused;
     uint32_t req_first; /* for changes_settle */
@@ -27,27 +26,24 @@ struct part { /* one intent of a batch */
     uint32_t req;
 };
 
-#define ONCE 0x80000000u /* in a number of steps: they are not done again */
-
-void ui_undo_step(struct ui *ui, unsigned steps, bool once)
+uint64_t ui_deed(struct ui *ui)
 {
-    if (ui->nundo == COUNT(ui->undo_groups))
-        memmove(ui->undo_groups, ui->undo_groups + 1, --ui->nundo * sizeof *ui->undo_groups);
-    ui->undo_groups[ui->nundo++] = steps | (once ? ONCE : 0);
-    ui->undo_steps++;
-    ui->nredo = 0;
+    while (ui->deed == 0)
+        fs_random(&ui->deed, sizeof ui->deed);
+    return ui->deed;
 }
 
-/* What was done while a long one was under way is one step with it: the store takes back what came last. */
-static unsigned steps_since(struct ui *ui, const struct batch *b)
+void ui_undo_step(struct ui *ui, unsigned what, uint64_t deed)
 {
-    unsigned steps = 0, n = ui->undo_steps - b->undo_steps;
-    if (b->refs.n <= (size_t)IDS_PER_INTENT * PARTS_MAX)
-        return 0;
-    for (; n > 0 && ui->nundo > 0 && !(ui->undo_groups[ui->nundo - 1] & (ONCE | UNDO_ALIAS | UNDO_RULE | UNDO_SAVED));
-         n--)
-        steps += ui->undo_groups[--ui->nundo];
-    return steps;
+    ui->nredo = 0;
+    if (ui->nundo > 0 && deed && deed == ui->undo_deed) {
+        ui->undo_groups[ui->nundo - 1] |= what;
+        return;
+    }
+    if (ui->nundo == COUNT(ui->undo_groups))
+        memmove(ui->undo_groups, ui->undo_groups + 1, --ui->nundo * sizeof *ui->undo_groups);
+    ui->undo_groups[ui->nundo++] = what;
+    ui->undo_deed = deed;
 }
 
 static void batch_end(struct ui *ui, struct batch *b)
@@ -60,8 +56,8 @@ static void batch_end(struct ui *ui, struct batch *b)
                 b->to, left, ui_key_of(ui, "undo"));
     if (!b->quiet && !b->done && !b->refused)
         ui_note(ui, NOTE_INFO, "nothing to change%s", left);
-    if (b->intents + b->before && !b->quiet)
-        ui_undo_step(ui, b->intents + b->before + steps_since(ui, b), b->before > 0);
+    if ((b->intents || b->action.once) && !b->quiet)
+        ui_undo_step(ui, b->action.once ? UNDO_ONCE : 0, b->action.deed);
     struct batch **at = ui_extra(ui) ? &ui_extra(ui)->batches : NULL; /* at the end of the program there is no list */
     while (at && *at != b)
         at = &(*at)->next;
@@ -113,18 +109,20 @@ static bool send_part(struct ui *ui, struct batch *b, const struct action *a, un
     case ACT_SNOOZE:
     case ACT_REMIND:
         sent = SEND(chan, -1, &err, SNOOZE, .req = part->req, .account = name, .msgs = msgs, .due = a->due,
-                    .remind = a->how == ACT_REMIND);
+                    .remind = a->how == ACT_REMIND, .deed = a->deed);
         break;
     case ACT_MUTE:
     case ACT_UNMUTE:
-        sent = SEND(chan, -1, &err, MUTE, .req = part->req, .account = name, .msgs = msgs, .on = a->how == ACT_MUTE);
+        sent = SEND(chan, -1, &err, MUTE, .req = part->req, .account = name, .msgs = msgs, .on = a->how == ACT_MUTE,
+                    .deed = a->deed);
         break;
     case ACT_RULES:
-        sent = SEND(chan, -1, &err, RULES_RUN, .req = part->req, .account = name, .msgs = msgs);
+        sent = SEND(chan, -1, &err, RULES_RUN, .req = part->req, .account = name, .msgs = msgs, .deed = a->deed);
         break;
     case ACT_INTENT:
         sent = SEND(chan, -1, &err, INTENT, .req = part->req, .account = name, .kind = (uint8_t)a->kind, .msgs = msgs,
-                    .box = a->box, .target = a->target, .flags = a->set, .arg = arg, .automatic = b->quiet);
+                    .box = a->box, .target = a->target, .flags = a->set, .arg = arg, .automatic = b->quiet,
+                    .deed = a->deed);
     }
     if (!sent) {
         ui_forget(ui, part->req);
@@ -202,7 +200,8 @@ void ui_act_on(struct ui *ui, struct refs *refs, const struct action *a, bool qu
         return;
     }
     struct batch *b = mem_new(sizeof *b), **last = &ui_extra(ui)->batches;
-    *b = (struct batch){.quiet = quiet, .before = a->steps, .undo_steps = ui->undo_steps, .action = *a, .refs = all};
+    *b = (struct batch){.quiet = quiet, .action = *a, .refs = all};
+    b->action.deed = a->deed ? a->deed : ui_deed(ui);
     if (a->arg)
         b->action.arg = b->arg = mem_dup_z(a->arg);
     while (*last)
@@ -607,78 +606,48 @@ static void leave_ghost(struct ui *ui)
         ui_follow(ui);
 }
 
-/* The store's steps that one undo takes back: of several accounts, or of very many messages. */
-struct undoing {
-    unsigned steps, waits;
-    uint32_t count;
-    bool redo;
-    char refused[400];
-};
-
-static void undone_end(struct ui *ui, struct undoing *u)
-{
-    if (u->steps > 1 && u->count)
-        ui_note(ui, u->refused[0] ? NOTE_WARNING : NOTE_INFO, "%s: %u message%s%s%s", u->redo ? "done again" : "undone",
-                u->count, u->count == 1 ? "" : "s", u->refused[0] ? " · " : "", u->refused);
-    free(u);
-}
-
 static void on_undone(struct ui *ui, void *arg, const struct msg *m)
 {
-    struct undoing *all = arg;
+    (void)arg;
     ui_lists_stale(ui);
     ui->boxes.stale = true;
     if (m && m->kind == MSG_UNDONE) {
         const struct m_UNDONE *u = &m->u.UNDONE;
-        all->count += u->count;
-        if (u->text.n)
-            ui_note(ui, NOTE_INFO, "%.*s", STR_FMT(u->text)); /* the store's words say what is where now */
-        else
-            ui_note(ui, NOTE_INFO, "%s: %u message%s", u->redo ? "done again" : "undone", u->count,
-                    u->count == 1 ? "" : "s");
+        ui_note(ui, NOTE_INFO, "%.*s", STR_FMT(u->text)); /* the store's words say what is where now */
         go_back_to(ui, u);
         if (u->redo)
             leave_ghost(ui);
     } else if (m && m->kind == MSG_REFUSED) {
-        snprintf(all->refused, sizeof all->refused, "%.*s", STR_FMT(m->u.REFUSED.text));
         ui_note(ui, NOTE_WARNING, "%.*s", STR_FMT(m->u.REFUSED.text));
     }
-    if (--all->waits == 0)
-        undone_end(ui, all);
 }
 
 static bool undo(struct ui *ui, bool redo, struct err *err)
 {
     unsigned *from_n = redo ? &ui->nredo : &ui->nundo, *to_n = redo ? &ui->nundo : &ui->nredo;
     unsigned *from = redo ? ui->redo_groups : ui->undo_groups, *to = redo ? ui->undo_groups : ui->redo_groups;
-    unsigned groups = *from_n ? from[*from_n - 1] : 1;
-    if (redo && (groups & ONCE)) {
+    unsigned what = *from_n ? from[*from_n - 1] : 0; /* also what was done before this start */
+    if (redo && (what & UNDO_ONCE)) {
         ui_note(ui, NOTE_WARNING, "what went to another account is not done again: choose it and move or copy it anew");
         return true;
     }
-    if ((groups & UNDO_RULE) && !rule_undo(ui, redo, err))
+    if ((what & UNDO_RULE) && !rule_undo(ui, redo, err))
         return false;
     *from_n -= *from_n > 0;
-    if (groups & UNDO_ALIAS)
+    ui->undo_deed = 0;
+    if (what & UNDO_ALIAS)
         alias_undo(ui, redo);
-    if (groups & UNDO_SAVED)
+    if (what & UNDO_SAVED)
         saved_undo(ui, redo);
-    struct undoing *all = mem_new(sizeof *all);
-    *all = (struct undoing){.steps = groups & ~(ONCE | UNDO_ALIAS | UNDO_RULE | UNDO_SAVED), .waits = 1, .redo = redo};
-    bool ok = true;
-    for (unsigned i = 0; ok && i < all->steps; i++) {
-        uint32_t req = ui_request(ui, on_undone, all);
-        ok = SEND(ui->client->chan, -1, err, UNDO, .req = req, .redo = redo);
-        all->waits += ok;
-        if (!ok)
+    if (!(what & (UNDO_ALIAS | UNDO_RULE | UNDO_SAVED))) {
+        uint32_t req = ui_request(ui, on_undone, NULL);
+        if (!SEND(ui->client->chan, -1, err, UNDO, .req = req, .redo = redo)) {
             ui_forget(ui, req);
+            return false;
+        }
     }
-    if (--all->waits == 0)
-        undone_end(ui, all);
-    if (!ok)
-        return false;
     if (*to_n < COUNT(ui->undo_groups))
-        to[(*to_n)++] = groups;
+        to[(*to_n)++] = what;
     return true;
 }
 

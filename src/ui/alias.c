@@ -127,7 +127,7 @@ static bool set(struct ui *ui, const char *name, const char *value, struct err *
     }
     log->list[log->n++] = c;
     log->at = log->n;
-    ui_undo_step(ui, UNDO_ALIAS, false);
+    ui_undo_step(ui, UNDO_ALIAS, 0);
     ui_note(ui, NOTE_INFO, "%s is %s · %s undo", name, value, ui_key_of(ui, "undo"));
     return true;
 }

@@ -76,12 +76,13 @@ void ui_transfer(struct ui *, struct refs *refs, const struct action *);
 void ui_transfer_end(struct ui *);
 bool ui_transfer_stop(struct ui *); /* by the user: what is there stays; false: none is under way */
 void ui_transfer_words(const struct ui *, struct buf *out);
-/* The next undo takes back so many of the store's steps, or what is none of the store's; once: only a new action does
- * them again. */
+/* The next undo takes back what the store knows as this deed, or what is none of the store's; parts of one deed are one
+ * step. deed 0: one by itself. */
+#define UNDO_ONCE 0x80000000u /* only a new action does it again */
 #define UNDO_ALIAS 0x40000000u
 #define UNDO_RULE 0x20000000u
 #define UNDO_SAVED 0x10000000u
-void ui_undo_step(struct ui *, unsigned steps, bool once);
+void ui_undo_step(struct ui *, unsigned what, uint64_t deed);
 
 /* ---- alias.c ---- */
 void alias_free(struct ui *);

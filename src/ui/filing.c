@@ -174,6 +174,7 @@ bool run_copy(void *context, const struct cmd_args *args, struct err *err)
 
 /* ---- mailboxes ---- */
 struct box_act {
+    uint64_t deed;
     enum intent_kind kind;
     unsigned account;
     const char *done;
@@ -204,7 +205,7 @@ static void on_box_answer(struct ui *ui, void *arg, const struct msg *m)
         ui_note(ui, NOTE_INFO, "%s%s%s%s", b->done, b->undone ? " · " : "", b->undone ? ui_key_of(ui, "undo") : "",
                 b->undone ? " undo" : "");
     if (m && m->kind == MSG_INTENT_OK && m->u.INTENT_OK.count) {
-        ui_undo_step(ui, 1, false);
+        ui_undo_step(ui, 0, b->deed);
         if (b->kind == INTENT_BOX_CREATE)
             box_created(ui, b, m->u.INTENT_OK.box);
     }
@@ -232,10 +233,11 @@ static bool box_send(struct ui *ui, struct box_act act, uint64_t box, const char
     struct box_act *b = mem_new(sizeof *b);
     *b = act;
     b->done = box_done(act.kind, for_good);
+    b->deed = ui_deed(ui);
     b->undone = !for_good;
     uint32_t req = ui_request(ui, on_box_answer, b);
     if (SEND(ui->client->chan, -1, &err, INTENT, .req = req, .account = str_z(ui->accts.list[act.account].name),
-             .kind = (uint8_t)act.kind, .box = box, .flags = for_good, .arg = str_z(name)))
+             .kind = (uint8_t)act.kind, .box = box, .flags = for_good, .arg = str_z(name), .deed = b->deed))
         return true;
     ui_forget(ui, req);
     free(b);

@@ -405,8 +405,9 @@ struct ui {
     struct request *requests;
     size_t nrequests, cap_requests;
     uint32_t next_req;
-    unsigned undo_steps;      /* how many there were */
-    unsigned undo_groups[64]; /* intents of each of the user's last actions */
+    uint64_t deed;            /* of the key or command that is at work: ui_deed(); 0: none yet */
+    uint64_t undo_deed;       /* of the newest of these */
+    unsigned undo_groups[64]; /* what the user's last deeds were: of the store (0), or of the bits of extra.h */
     unsigned nundo;
     unsigned redo_groups[64];
     unsigned nredo;
@@ -565,10 +566,13 @@ struct action {
     const char *arg;
     const char *where; /* "to Archive", or NULL */
     unsigned into;     /* of MOVE and COPY: the account of `target`, and 1; 0: that of the message */
-    unsigned steps;    /* of the store that were done before, as part of it */
+    uint64_t deed;     /* whose part it is, where it follows later from what a key did; 0: of what is done now */
+    bool once;         /* not to be done again after undo */
     int64_t due;       /* ACT_SNOOZE: until then, 1: to be back at once; ACT_REMIND: by then, 0: not any more */
     enum act_how { ACT_INTENT, ACT_RULES, ACT_SNOOZE, ACT_REMIND, ACT_MUTE, ACT_UNMUTE } how;
 };
+/* By which the store knows all that one key, or one command line, does. */
+uint64_t ui_deed(struct ui *);
 /* On the selection, else on the row, unless that has left the list; moves on to the next message where the row leaves
  * it. */
 void ui_act(struct ui *, const struct action *);

@@ -241,7 +241,7 @@ static void on_more(struct ui *ui, void *arg, const struct msg *m)
     if (m && m->kind == MSG_REFUSED)
         ui_note(ui, NOTE_ERROR, "%.*s", STR_FMT(m->u.REFUSED.text));
     if (r->count)
-        ui_undo_step(ui, 1, false);
+        ui_undo_step(ui, 0, 0);
     rule_free(ui);
 }
 
@@ -259,7 +259,7 @@ static void do_more(struct ui *ui)
         ui_note(ui, NOTE_INFO, "done to %u message%s · %s undo", r->count, r->count == 1 ? "" : "s",
                 ui_key_of(ui, "undo"));
         if (r->count)
-            ui_undo_step(ui, 1, false);
+            ui_undo_step(ui, 0, 0);
         rule_free(ui);
     } else if (!SEND(ui->client->chan, -1, &err, RULES_DO, .req = ui_request(ui, on_more, NULL),
                      .account = str_z(ui->accts.list[r->account].name), .msgs = buf_str(&ids),

@@ -216,7 +216,7 @@ static void delete_asked(struct ui *ui, void *arg, bool yes)
     }
     x->saved->list[x->saved->n++] = gone;
     x->saved->at = x->saved->n;
-    ui_undo_step(ui, UNDO_SAVED, false);
+    ui_undo_step(ui, UNDO_SAVED, 0);
     ui_note(ui, NOTE_INFO, "the saved search %s is gone; its mail is not · %s undo", name, ui_key_of(ui, "undo"));
 }
 

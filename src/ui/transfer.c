@@ -11,8 +11,9 @@ struct transfer {
     struct ref ref; /* the one that is under way */
     size_t at;      /* how many were before it */
     bool move;
-    unsigned into, failed, undo_steps; /* undo_steps: of the ui, when it began */
-    uint64_t box, seen_box;            /* seen_box: whose list showed them */
+    unsigned into, failed;
+    uint64_t deed;
+    uint64_t box, seen_box; /* seen_box: whose list showed them */
     char where[100];
     uint32_t req;
 };
@@ -45,8 +46,6 @@ static void finish(struct ui *ui)
 {
     struct transfer *t = ui_extra(ui)->transfer;
     unsigned n = (unsigned)t->done.n;
-    /* Undo takes the newest first: where the user did something else meanwhile, it takes back the removal alone. */
-    unsigned steps = t->undo_steps == ui->undo_steps ? n : 0;
     if (t->move && n) {
         ui_act_on(ui, &t->done,
                   &(struct action){.kind = INTENT_TRASH,
@@ -54,13 +53,13 @@ static void finish(struct ui *ui)
                                    .where = t->where,
                                    .hide = true,
                                    .box = t->seen_box,
-                                   .steps = steps},
+                                   .deed = t->deed,
+                                   .once = true},
                   false);
     } else if (n) {
-        ui_note(ui, NOTE_INFO, "copied %u message%s %s%s%s%s", n, n == 1 ? "" : "s", t->where, steps ? " · " : "",
-                steps ? ui_key_of(ui, "undo") : "", steps ? " undo" : "");
-        if (steps)
-            ui_undo_step(ui, steps, true);
+        ui_note(ui, NOTE_INFO, "copied %u message%s %s · %s undo", n, n == 1 ? "" : "s", t->where,
+                ui_key_of(ui, "undo"));
+        ui_undo_step(ui, UNDO_ONCE, t->deed);
     }
     ui_transfer_end(ui);
 }
@@ -121,7 +120,7 @@ static void save(struct ui *ui, int fd)
     t->req = ui_request(ui, on_saved, NULL);
     if (!SEND(ui->client->chan, fd, &err, IMPORT, .req = t->req, .account = str_z(ui->accts.list[t->into].name),
               .box = t->box, .flags = row.flags & ~(uint32_t)FLAG_DELETED, .arrived = row.arrived, .tags = row.tags,
-              .undo = 1)) {
+              .undo = 1, .deed = t->deed)) {
         ui_forget(ui, t->req);
         t->req = 0;
         failed(ui, str_z(err.text));
@@ -186,7 +185,7 @@ void ui_transfer(struct ui *ui, struct refs *refs, const struct action *a)
                            .into = a->into - 1,
                            .box = a->target,
                            .seen_box = l->source == LIST_BOX ? l->box : 0,
-                           .undo_steps = ui->undo_steps};
+                           .deed = ui_deed(ui)};
     snprintf(t->where, sizeof t->where, "%s", a->where ? a->where : "");
     next(ui);
 }

@@ -123,6 +123,8 @@ bool ui_run_text(struct ui *ui, const char *text, struct err *err)
 bool ui_run(struct ui *ui, const char *text)
 {
     struct err err = ERR_INIT;
+    if (!ui->in_key)
+        ui->deed = 0;
     bool ok = ui_run_text(ui, text, &err);
     if (!ok && err.kind == ERR_USAGE)
         ui_note(ui, NOTE_WARNING, "%s", err.text);
@@ -297,6 +299,8 @@ static void hear(struct ui *ui, ckey key)
 void ui_key(struct ui *ui, ckey key)
 {
     bool outer = ui->in_key; /* a macro's */
+    if (!outer)
+        ui->deed = 0;
     ui->in_key = true;
     hear(ui, key);
     ui->in_key = outer;

@@ -214,7 +214,7 @@ static void test_drop(void **state)
     REFUSED(ERR_NO_MESSAGE, db_intent_drop(db, 99, &count, &err));
     /* what was dropped is nothing that undo takes back */
     struct db_undone u;
-    REFUSED(ERR_NOT_UNDOABLE, db_undo(db, false, 2000, &u, &err));
+    REFUSED(ERR_NOT_UNDOABLE, db_undo(db, false, 0, 2000, &u, &err));
     /* a mailbox that is not made takes along what waits for it, and says so */
     OK(db_intent_add(db,
                      &(struct db_intent){.kind = INTENT_BOX_CREATE, .arg = STR("New"), .utf8 = STR("New"), .now = 1},

@@ -73,7 +73,7 @@ static void settle_all(void)
 static struct db_undone undo(bool redo)
 {
     struct db_undone u;
-    OK(db_undo(db, redo, 2000, &u, &err));
+    OK(db_undo(db, redo, 0, 2000, &u, &err));
     return u;
 }
 
@@ -584,13 +584,13 @@ static void test_undo_queued(void **state)
     assert_int_equal(msg_of(db, id).box, in);
     assert_int_equal(msg_of(db, id).state & ROW_PENDING, 0);
     assert_int_equal(pending(), 0); /* nothing goes to the server */
-    REFUSED(ERR_NOT_UNDOABLE, db_undo(db, false, 1, &(struct db_undone){0}, &err));
+    REFUSED(ERR_NOT_UNDOABLE, db_undo(db, false, 0, 1, &(struct db_undone){0}, &err));
     assert_int_equal(undo(true).count, 1);
     assert_int_equal(msg_of(db, id).box, archive);
     assert_int_equal(undo(false).count, 1);
     assert_int_equal(msg_of(db, id).box, in);
     want(db, INTENT_FLAGS, &id, 1, 0, FLAG_SEEN, 0);
-    REFUSED(ERR_NOT_UNDOABLE, db_undo(db, true, 1, &(struct db_undone){0}, &err)); /* a new act ends redo */
+    REFUSED(ERR_NOT_UNDOABLE, db_undo(db, true, 0, 1, &(struct db_undone){0}, &err)); /* a new act ends redo */
 }
 
 static void test_undo_done(void **state)
@@ -686,7 +686,7 @@ static void test_purge(void **state)
     settle_all();
     assert_int_equal(msg_of(db, id).id, 0);
     undo(false); /* the flag */
-    REFUSED(ERR_NOT_UNDOABLE, db_undo(db, false, 1, &(struct db_undone){0}, &err));
+    REFUSED(ERR_NOT_UNDOABLE, db_undo(db, false, 0, 1, &(struct db_undone){0}, &err));
 }
 
 static void test_undo_copy_and_tags(void **state)
@@ -729,7 +729,8 @@ static void test_undo_copy_and_tags(void **state)
 static void test_undo_boxes(void **state)
 {
     (void)state;
-    uint64_t group, box, stamp, last = 0;
+    uint64_t group, box, last = 0;
+    struct db_undo_next next_undo;
     uint32_t n;
     struct db_box b;
     OK(db_intent_add(db, &(struct db_intent){.kind = INTENT_BOX_CREATE, .arg = STR("New"), .now = 1}, &group, &box, &n,
@@ -748,9 +749,9 @@ static void test_undo_boxes(void **state)
     for (int i = 0; i < 3; i++) { /* stamps always rise */
         uint64_t id = put_uid(db, in, 1 + (uint32_t)i, "");
         want(db, INTENT_FLAGS, &id, 1, 0, FLAG_SEEN, 0);
-        OK(db_undo_peek(db, false, &group, &stamp, &err));
-        assert_true(stamp > last);
-        last = stamp;
+        OK(db_undo_peek(db, false, 0, &next_undo, &err));
+        assert_true(next_undo.stamp > last);
+        last = next_undo.stamp;
     }
 }
 
@@ -812,9 +813,9 @@ static void test_errors(void **state)
     REFUSED(ERR_READ_ONLY, db_intent_add(db, &(struct db_intent){.kind = INTENT_FLAGS, .msgs = &id, .n = 1, .set = 1},
                                          &group, NULL, &n, &err));
     assert_int_equal(pending(), 0);
-    uint64_t peek, stamp;
-    OK(db_undo_peek(db, false, &peek, &stamp, &err));
-    assert_int_equal(peek, 0);
+    struct db_undo_next next_undo;
+    OK(db_undo_peek(db, false, 0, &next_undo, &err));
+    assert_int_equal(next_undo.group, 0);
     OK(db_intent_add(db, &(struct db_intent){.kind = INTENT_TAGS, .msgs = &id, .n = 1, .arg = STR("+x"), .now = 1},
                      &group, NULL, &n, &err));
     assert_int_equal(next(1000).nintents, 0); /* the mailbox keeps no keywords: done here */
@@ -934,7 +935,7 @@ static void random_step(uint32_t uids[3])
         intent = (struct db_intent){.kind = INTENT_MARK_ALL_READ, .box = boxes[b], .now = 1000};
         db_intent_add(db, &intent, &group, NULL, &n, &e);
     } else if (what == 10) {
-        db_undo(db, pick(3) == 0, 2000, &u, &e);
+        db_undo(db, pick(3) == 0, 0, 2000, &u, &e);
     } else {
         struct db_batch batch = next(100000);
         if (!batch.nintents)
