@@ -807,7 +807,8 @@ void parts_draw(struct ui *ui, const struct parts *p, struct rect r)
             look |= STYLE_CURSOR;
         grid_fill_row(&ui->grid, r, y, look);
         extra_line(ui, r, y, 9 - MIN((unsigned)size.n, 8u), buf_str(&size), look);
-        unsigned named = MIN(40 + indent, r.cols / 2 + indent);
+        /* in few columns the name gives way to the type, as far as that is one of the usual ones */
+        unsigned named = MIN(40 + indent, MAX(r.cols / 2 + indent, MIN(13u + indent + (unsigned)item->name.n, 30u)));
         struct rect type = {r.y, r.x, r.rows, MIN(named, r.cols + 1) - 1};
         extra_line(ui, item->text.n ? type : r, y, 11 + indent, item->name, look);
         extra_line(ui, r, y, named, item->text, look);
