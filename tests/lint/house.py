@@ -73,13 +73,13 @@ def sources():
 
 
 def tables():
-    """What doc/IMAP and doc/POP3 say against src/net/imap.h and the tests."""
+    """What doc/IMAP, doc/POP3 and doc/KEYS say against src/net/imap.h and the tests."""
     tests, bad = {}, []
     for folder in ("net", "story", "unit"):
         for name in os.listdir(os.path.join(TOP, "tests", folder)):
             text = open(os.path.join(TOP, "tests", folder, name), encoding="utf-8", errors="replace").read()
             tests[name.split(".")[0]] = set(re.findall(r"^(?:def|static void) (\w+)\(", text, re.M))
-    for page in ("IMAP", "POP3"):
+    for page in ("IMAP", "POP3", "KEYS"):
         doc = open(os.path.join(TOP, "doc", page), encoding="utf-8").read()
         said = 0
         for where, names in re.findall(r"(\w+):((?:,?\s+[a-z]\w*_\w+)+)", doc):
@@ -91,6 +91,19 @@ def tables():
     doc = open(os.path.join(TOP, "doc", "IMAP"), encoding="utf-8").read()
     header = open(os.path.join(SRC, "net", "imap.h"), encoding="utf-8").read()
     return bad + ["%s is not in doc/IMAP" % w for w in re.findall(r'^    X\(\w+, "([^"]+)"\)', header, re.M) if w not in doc]
+
+
+def keys():
+    """What doc/KEYS says of keys against the default ones."""
+    bound, bad = {}, []
+    text = open(os.path.join(SRC, "cmd", "defaults.c"), encoding="utf-8").read()
+    for line in re.findall(r'^    "bind (?:list|message|boxes|global)\S* (.*)\\n"', text, re.M):
+        quoted, plain, command = re.match(r'(?:"([^"]+)"|(\S+)) (.+)', line.replace('\\"', '"').replace("\\\\", "\\")).groups()
+        bound.setdefault(quoted or plain, set()).add(command)
+    for key, command in re.findall(r"^(\S{1,5}) {5,}(\S.*?) {2,}", open(os.path.join(TOP, "doc", "KEYS"), encoding="utf-8").read(), re.M):
+        if command not in bound.get(key, ()):
+            bad.append("%s is %s, not %s" % (key, " or ".join(sorted(bound.get(key, {"not bound"}))), command))
+    return bad
 
 
 def main():
@@ -124,7 +137,8 @@ def main():
     result("every cited case stands in doc/THREATS", ["%d (%s)" % (n, cited[n]) for n in sorted(set(cited) - stated)])
     result("doc/THREATS states only cases that a test cites", [str(n) for n in sorted(stated - set(cited))])
 
-    result("doc/IMAP and doc/POP3 name every capability and only tests that there are", tables())
+    result("doc/IMAP names every capability, and it, doc/POP3 and doc/KEYS only tests that there are", tables())
+    result("doc/KEYS has the default keys", keys())
 
     outside = []
     for folder, dirs, names in os.walk(TOP):
