@@ -73,13 +73,13 @@ def sources():
 
 
 def tables():
-    """What doc/IMAP, doc/POP3 and doc/KEYS say against src/net/imap.h and the tests."""
+    """What doc/IMAP, POP3, KEYS, SCREEN and SEARCH say against src/net/imap.h and the tests."""
     tests, bad = {}, []
-    for folder in ("net", "story", "unit"):
+    for folder in ("cli", "net", "story", "unit"):
         for name in os.listdir(os.path.join(TOP, "tests", folder)):
             text = open(os.path.join(TOP, "tests", folder, name), encoding="utf-8", errors="replace").read()
             tests[name.split(".")[0]] = set(re.findall(r"^(?:def|static void) (\w+)\(", text, re.M))
-    for page in ("IMAP", "POP3", "KEYS"):
+    for page in ("IMAP", "POP3", "KEYS", "SCREEN", "SEARCH"):
         doc = open(os.path.join(TOP, "doc", page), encoding="utf-8").read()
         said = 0
         for where, names in re.findall(r"(\w+):((?:,?\s+[a-z]\w*_\w+)+)", doc):
@@ -137,7 +137,7 @@ def main():
     result("every cited case stands in doc/THREATS", ["%d (%s)" % (n, cited[n]) for n in sorted(set(cited) - stated)])
     result("doc/THREATS states only cases that a test cites", [str(n) for n in sorted(stated - set(cited))])
 
-    result("doc/IMAP names every capability, and it, doc/POP3 and doc/KEYS only tests that there are", tables())
+    result("doc/IMAP names every capability, and it, POP3, KEYS, SCREEN and SEARCH only tests that there are", tables())
     result("doc/KEYS has the default keys", keys())
 
     outside = []
