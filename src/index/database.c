@@ -4,14 +4,11 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-#define LOCK_LOOK_MS 250
-#define LOCK_SAY_MS 5000
 #define UPGRADE_SAY_MS 1000
 
 void index_say(struct index *ix, enum err_kind kind, const char *text)
@@ -126,21 +123,9 @@ static bool exists(const char *dir)
 
 /* ---- What else may be in the way ---- */
 
-/* False when the store has ended meanwhile. */
-static bool wait_unlocked(struct index *ix)
+static void say_locked(void *arg)
 {
-    int64_t since = clock_mono_ms();
-    struct pollfd end = {.fd = IPC_CHANNEL_FD, .events = 0};
-    bool said = false;
-    while (index_locked(place(ix))) {
-        if (!said && clock_mono_ms() - since > LOCK_SAY_MS) {
-            index_say(ix, ERR_NONE, "the search index waits: another program writes it (a notmuch command?)");
-            said = true;
-        }
-        if (poll(&end, 1, LOCK_LOOK_MS) > 0 && (end.revents & (POLLHUP | POLLERR | POLLNVAL)) != 0)
-            return false;
-    }
-    return true;
+    index_say(arg, ERR_NONE, "the search index waits: another program writes it (a notmuch command?)");
 }
 
 static bool writable(const struct index *ix, struct err *err)
@@ -267,7 +252,7 @@ bool index_open(struct index *ix, struct err *err)
 {
     char *message = NULL;
     ix->beside = exists(ix->building);
-    if (!writable(ix, err) || !wait_unlocked(ix))
+    if (!writable(ix, err) || !index_wait_unlocked(place(ix), say_locked, ix))
         return err->kind == ERR_NONE ? err_set(err, ERR_CHANNEL, "the store has ended") : false;
     if (!exists(place(ix)))
         return create(ix, "the index is new", err);

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -243,6 +244,15 @@ static void header_format(struct str header, struct buf *out)
 }
 
 /* ---- Checking ---- */
+
+void headfile_stack(void)
+{
+    struct rlimit stack;
+    if (getrlimit(RLIMIT_STACK, &stack) == 0 && stack.rlim_cur < INDEX_STACK && stack.rlim_max >= INDEX_STACK) {
+        stack.rlim_cur = INDEX_STACK;
+        setrlimit(RLIMIT_STACK, &stack);
+    }
+}
 
 static const char *const address_fields[] = {"from",   "to",          "cc",        "bcc",      "reply-to",
                                              "sender", "resent-from", "resent-to", "resent-cc"};

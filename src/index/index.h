@@ -25,6 +25,8 @@ struct envelope {
     int64_t date;
     struct str marks; /* what filters wrote (mail/filter.h) */
 };
+/* First in main: the stack grows as far as the limit says at that time. */
+void headfile_stack(void);
 #define HEADFILE_MARK "X-Tuimail-Header: 1\n" /* first line of a header file: it may be written over and removed */
 /* Writes the envelope as a mail without a body to `path`, 0600, making directories; false with *err. Refuses to write
  * over a file that is not a header file (ERR_PERMISSION). Not for a place inside a Maildir. `msgid` replaces the
@@ -89,6 +91,8 @@ char *index_config_text(const char *dir, const char *mail);
 /* ---- lock.c ---- */
 /* Does another program write the database in this directory? A wait for it can be ended, one of libnotmuch cannot. */
 bool index_locked(const char *dir);
+/* Waits until none does, and says once that it does, after a few seconds. False when the store has ended meanwhile. */
+bool index_wait_unlocked(const char *dir, void (*say)(void *arg), void *arg);
 
 /* ---- look.c: what other programs did to tags ---- */
 bool tag_automatic(const char *tag);                   /* libnotmuch sets it, by what it sees in the file */

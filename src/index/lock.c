@@ -3,7 +3,11 @@
 #include "index/index.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <unistd.h>
+
+#define LOOK_MS 100
+#define SAY_MS 3000
 
 bool index_locked(const char *dir)
 {
@@ -21,4 +25,20 @@ bool index_locked(const char *dir)
     free(xapian);
     free(path);
     return is;
+}
+
+bool index_wait_unlocked(const char *dir, void (*say)(void *arg), void *arg)
+{
+    int64_t since = clock_mono_ms();
+    struct pollfd end = {.fd = IPC_CHANNEL_FD, .events = 0};
+    bool said = false;
+    while (index_locked(dir)) {
+        if (!said && clock_mono_ms() - since > SAY_MS) {
+            say(arg);
+            said = true;
+        }
+        if (poll(&end, 1, LOOK_MS) > 0 && (end.revents & (POLLHUP | POLLERR | POLLNVAL)) != 0)
+            return false;
+    }
+    return true;
 }

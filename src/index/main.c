@@ -56,12 +56,9 @@ static bool serve(struct index *ix, struct err *err)
 {
     for (;;) {
         struct msg m;
-        struct err gone = ERR_INIT;
-        if (chan_wait(ix->store, -1, &m, &gone) <= 0) {
-            if (gone.kind != ERR_NONE)
-                *err = gone;
-            return gone.kind == ERR_NONE;
-        }
+        *err = ERR_INIT;
+        if (chan_wait(ix->store, -1, &m, err) <= 0)
+            return err->kind == ERR_NONE;
         if (m.kind == MSG_INDEX_REBUILD) {
             if (!index_rebuild(ix, err))
                 return false;
@@ -114,13 +111,8 @@ int main(int argc, char **argv)
     struct index ix = {.lent_fd = -1};
     struct err err = ERR_INIT;
     char report[200];
-    struct rlimit stack;
     log_open("index", LOG_WARN);
-    /* The main thread's stack grows as far as the limit says at that time. */
-    if (getrlimit(RLIMIT_STACK, &stack) == 0 && stack.rlim_cur < INDEX_STACK && stack.rlim_max >= INDEX_STACK) {
-        stack.rlim_cur = INDEX_STACK;
-        setrlimit(RLIMIT_STACK, &stack);
-    }
+    headfile_stack();
     step_back(); /* what brings mail or answers a key goes first */
     struct sandbox box = {.role = ROLE_INDEX};
     ix.store = chan_new(IPC_CHANNEL_FD, ROLE_INDEX, ROLE_STORE);

@@ -8,15 +8,12 @@
 #include "conf/conf.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
 #define MEMORY_MAX (2ull << 30)
 #define NICE 10
 #define JOBS_MAX 256
-#define LOCK_LOOK_MS 100
-#define LOCK_SAY_MS 3000
 
 struct job {
     uint64_t number;
@@ -55,26 +52,15 @@ static bool own_read(struct own_program *p, struct err *err)
     return true;
 }
 
-/* False when the store has ended meanwhile. */
-static bool wait_unlocked(struct own_program *p)
+static void say_locked(void *arg)
 {
-    int64_t since = clock_mono_ms();
-    struct pollfd end = {.fd = IPC_CHANNEL_FD, .events = 0};
-    bool said = false;
-    while (index_locked(p->files.own.dir)) {
-        if (!said && clock_mono_ms() - since > LOCK_SAY_MS) {
-            struct err text = ERR_INIT;
-            err_set(&text, ERR_NONE,
-                    "another program (notmuch new?) writes your notmuch database %s: what changes here goes there when "
-                    "that is done",
-                    p->files.own.given);
-            say(p, ERR_NONE, text.text);
-            said = true;
-        }
-        if (poll(&end, 1, LOCK_LOOK_MS) > 0 && (end.revents & (POLLHUP | POLLERR | POLLNVAL)) != 0)
-            return false;
-    }
-    return true;
+    struct own_program *p = arg;
+    struct err text = ERR_INIT;
+    err_set(&text, ERR_NONE,
+            "another program (notmuch new?) writes your notmuch database %s: what changes here goes there when that is "
+            "done",
+            p->files.own.given);
+    say(p, ERR_NONE, text.text);
 }
 
 static bool own_write(struct own_program *p, struct err *err)
@@ -228,7 +214,7 @@ static bool commit(struct own_program *p, struct err *err)
     bool any = false;
     if (p->njobs > 0 && !jobs_need(p, &any, err))
         return false;
-    if (any && !wait_unlocked(p))
+    if (any && !index_wait_unlocked(p->files.own.dir, say_locked, p))
         return err_set(err, ERR_CHANNEL, "the store has ended");
     bool ok = !any || (own_write(p, err) && jobs_do(p, err));
     own_close(p);
@@ -299,13 +285,10 @@ static bool serve(struct own_program *p, struct err *err)
 {
     for (;;) {
         struct msg m;
-        struct err gone = ERR_INIT;
         bool ok = true;
-        if (chan_wait(p->store, -1, &m, &gone) <= 0) {
-            if (gone.kind != ERR_NONE)
-                *err = gone;
-            return gone.kind == ERR_NONE;
-        }
+        *err = ERR_INIT;
+        if (chan_wait(p->store, -1, &m, err) <= 0)
+            return err->kind == ERR_NONE;
         if (m.kind == MSG_OWN_LOOK) {
             ok = look_whole(p, &m.u.OWN_LOOK, err);
         } else if (m.kind == MSG_OWN_FILE) {
@@ -329,12 +312,8 @@ int main(int argc, char **argv)
     struct err err = ERR_INIT, ignored = ERR_INIT;
     struct sandbox box = {.role = ROLE_OWN};
     char report[200];
-    struct rlimit stack;
     log_open("own", LOG_WARN);
-    if (getrlimit(RLIMIT_STACK, &stack) == 0 && stack.rlim_cur < INDEX_STACK && stack.rlim_max >= INDEX_STACK) {
-        stack.rlim_cur = INDEX_STACK;
-        setrlimit(RLIMIT_STACK, &stack);
-    }
+    headfile_stack();
     setpriority(PRIO_PROCESS, 0, NICE);
     p.store = chan_new(IPC_CHANNEL_FD, ROLE_OWN, ROLE_STORE);
     bool ok = prepare(&p, &box, argc, argv, &err) && sandbox_enter(&box, report, &err) &&

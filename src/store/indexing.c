@@ -471,27 +471,16 @@ static void on_failed(struct indexing *x, const struct m_INDEX_FAILED *f)
         }
 }
 
-static void begin_all(struct indexing *x, bool open)
-{
-    for (size_t i = 0; i < x->srv->naccts; i++) {
-        struct err err = ERR_INIT;
-        struct acct *a = x->srv->accts[i];
-        if (!a->db || db_in_burst(a->db) == open)
-            continue;
-        if (!(open ? db_begin(a->db, &err) : db_commit(a->db, &err)))
-            acct_db_error(a, &err);
-    }
-}
-
 static void index_begin(void *arg)
 {
-    begin_all(arg, true);
+    struct indexing *x = arg;
+    server_bursts(x->srv, true);
 }
 
 static void index_end(void *arg)
 {
     struct indexing *x = arg;
-    begin_all(x, false);
+    server_bursts(x->srv, false);
     server_stir(x->srv);
     rules_pump(x->srv->rules);
     indexing_pump(x);

@@ -311,19 +311,10 @@ static void on_state(struct own *x, const struct m_OWN_STATE *m)
     BROADCAST(x->srv, NOTE, .level = m->kind == ERR_NONE ? 0 : 1, .kind = m->kind, .text = str_z(x->said));
 }
 
-static void bursts(struct own *x, bool open)
-{
-    for (size_t i = 0; i < x->srv->naccts; i++) {
-        struct err err = ERR_INIT;
-        struct acct *a = x->srv->accts[i];
-        if (has_files(a) && db_in_burst(a->db) != open && !(open ? db_begin(a->db, &err) : db_commit(a->db, &err)))
-            acct_db_error(a, &err);
-    }
-}
-
 static void own_begin(void *arg)
 {
-    bursts(arg, true);
+    struct own *x = arg;
+    server_bursts(x->srv, true);
 }
 
 static void own_end(void *arg)
@@ -331,7 +322,7 @@ static void own_end(void *arg)
     struct own *x = arg;
     bool retagged = x->retagged;
     x->retagged = false;
-    bursts(x, false);
+    server_bursts(x->srv, false);
     server_stir(x->srv);
     for (size_t i = 0; retagged && i < x->srv->naccts; i++)
         acct_settle(x->srv->accts[i]);

@@ -386,6 +386,16 @@ static void rest(void *arg)
     malloc_trim(0);
 }
 
+void server_bursts(struct server *s, bool open)
+{
+    for (size_t i = 0; i < s->naccts; i++) {
+        struct err err = ERR_INIT;
+        struct acct *a = s->accts[i];
+        if (a && a->db && db_in_burst(a->db) != open && !(open ? db_begin(a->db, &err) : db_commit(a->db, &err)))
+            acct_db_error(a, &err);
+    }
+}
+
 void server_stir(struct server *s)
 {
     s->stirred_at = clock_mono_ms();

@@ -107,6 +107,8 @@ void server_sync_soon(struct server *);
 void server_wake_by(struct server *, int64_t mono_ms);
 /* Something happened: when nothing has for a while, memory that it took is given back. */
 void server_stir(struct server *);
+/* Begins a burst of changes in each account's databases, or ends it. */
+void server_bursts(struct server *, bool open);
 void server_spawn(struct server *, const struct msg *);
 #define SPAWN(s, NAME, ...)                                                                                            \
     server_spawn((s), &(struct msg){.kind = MSG_##NAME, .fd = -1, .u.NAME = (struct m_##NAME){__VA_ARGS__}})
