@@ -97,6 +97,15 @@ struct acct {
     struct peer *fetch;
     uint64_t tag;     /* of START; 0 not asked for */
     uint64_t alerted; /* hash of the server's last alert */
+    struct ruled {    /* rules.c: what the rules have done to new mail, of which nothing was said yet */
+        struct rule_did {
+            char *what; /* " to Builds" */
+            uint32_t count;
+        } * list;
+        size_t n;
+        uint32_t count;
+        bool quiet; /* a rule was told of that is broken or could not be done: not over that */
+    } ruled;
     bool ready, violated;
     bool own_asked, own_in, own_given; /* own.c: the user's own notmuch database was asked; the mail is below its
                                          root; some of it is in the batch */

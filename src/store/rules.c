@@ -202,24 +202,48 @@ static void rule_broken(struct rules *x, const char *why)
     x->broken[x->at] = x->any_broken = true;
 }
 
-struct done {
-    uint32_t count;
-    struct buf words; /* "3 to Builds, 1 tagged ci" */
-    bool refused;     /* a rule was told of that could not be done */
-};
-
-static void done_say(struct done *d, const struct rule_effect *e, uint32_t count)
+static void ruled_add(struct ruled *r, const char *what, uint32_t count)
 {
-    d->count += count;
+    size_t i = 0;
+    r->count += count;
+    while (i < r->n && strcmp(r->list[i].what, what) != 0)
+        i++;
+    if (i == r->n) {
+        r->list = mem_resize(r->list, r->n + 1, sizeof *r->list);
+        r->list[r->n++] = (struct rule_did){.what = mem_dup_z(what)};
+    }
+    r->list[i].count += count;
+}
+
+void ruled_fini(struct ruled *r)
+{
+    for (size_t i = 0; i < r->n; i++)
+        free(r->list[i].what);
+    free(r->list);
+    *r = (struct ruled){.n = 0};
+}
+
+/* Of a batch that is kept by now: among what was done before. */
+static void ruled_join(struct ruled *all, const struct ruled *r)
+{
+    for (size_t i = 0; i < r->n; i++)
+        ruled_add(all, r->list[i].what, r->list[i].count);
+    all->quiet = all->quiet || r->quiet;
+}
+
+static void done_say(struct ruled *d, const struct rule_effect *e, uint32_t count)
+{
+    struct buf what = BUF_INIT(1100);
     if (count == 0)
         return;
-    buf_addf(&d->words, "%s%u", d->words.n ? ", " : "", count);
     if (e->folder)
-        buf_addf(&d->words, " to %s", e->folder);
+        buf_addf(&what, " to %s", e->folder);
     else if (e->tags[0])
-        buf_addf(&d->words, " tagged %s", e->tags);
+        buf_addf(&what, " tagged %s", e->tags);
     else
-        buf_addz(&d->words, e->flag ? " flagged" : " read");
+        buf_addz(&what, e->flag ? " flagged" : " read");
+    ruled_add(d, buf_z(&what), count);
+    buf_fini(&what);
 }
 
 /* What one effect does to its messages: *group (0: made) is their undo. */
@@ -250,9 +274,9 @@ static bool is_broken(const struct err *e)
     return e->kind == ERR_STORE || e->kind == ERR_DISK_FULL || e->kind == ERR_IO;
 }
 
-static void refusal_tell(struct rules *x, const struct rule *r, const struct err *why, struct done *done)
+static void refusal_tell(struct rules *x, const struct rule *r, const struct err *why, struct ruled *done)
 {
-    done->refused = done->refused || why->kind != ERR_NO_MESSAGE;
+    done->quiet = done->quiet || why->kind != ERR_NO_MESSAGE;
     if (why->kind != ERR_NO_MESSAGE)
         acct_note(x->acct, 1, why->kind, "%s: rule \"%.100s\" could not be done: %s", r->defined_in, r->query,
                   why->text);
@@ -260,7 +284,7 @@ static void refusal_tell(struct rules *x, const struct rule *r, const struct err
 
 /* An account that refuses it (a mailbox that takes none) is told with the rule, and the rest of it is done; false: the
  * database failed. */
-static bool effect_do(struct rules *x, size_t effect, uint64_t *group, struct done *done, struct err *err)
+static bool effect_do(struct rules *x, size_t effect, uint64_t *group, struct ruled *done, struct err *err)
 {
     struct rule_effect now = x->effects.list[effect], *e = &now;
     bool automatic = x->now == NULL;
@@ -288,14 +312,26 @@ static bool effect_do(struct rules *x, size_t effect, uint64_t *group, struct do
     return ok || !is_broken(&why);
 }
 
-/* Not over what was said of a rule that is broken or could not be done. */
-static void done_tell(struct rules *x, const struct done *d)
+/* One word for all that came in one pass, not over what was said of a rule that is broken or could not be done. */
+static void ruled_tell(struct rules *x, struct acct *a)
 {
-    const char *plural = d->count == 1 ? "" : "s", *words = clean_line(buf_str(&d->words));
-    if (x->any_broken || d->refused)
-        log_msg(LOG_INFO, "%s: rules: %u new message%s: %s", x->acct->name, d->count, plural, words);
+    struct ruled *r = &a->ruled;
+    bool more = a->pop && (a->poprun || (db_arrivals_any(a->db) && !x->failing));
+    if (r->count == 0 || more) {
+        r->quiet = r->quiet && more;
+        return;
+    }
+    struct buf all = BUF_INIT(380);
+    buf_addf(&all, "rules: %u new message%s:", r->count, r->count == 1 ? "" : "s");
+    for (size_t i = 0; i < r->n; i++)
+        buf_addf(&all, "%s %u%s", i > 0 ? "," : "", r->list[i].count, r->list[i].what);
+    const char *words = clean_line(buf_str(&all));
+    if (r->quiet)
+        log_msg(LOG_INFO, "%s: %s", a->name, words);
     else
-        acct_note(x->acct, 0, ERR_NONE, "rules: %u new message%s: %s", d->count, plural, words);
+        acct_note(a, 0, ERR_NONE, "%s", words);
+    buf_fini(&all);
+    ruled_fini(r);
 }
 
 /* All effects and the end of the marks, or nothing. */
@@ -303,7 +339,7 @@ static void batch_done(struct rules *x)
 {
     struct acct *a = x->acct;
     struct err err = ERR_INIT;
-    struct done done = {.words = BUF_INIT(200)};
+    struct ruled done = {.quiet = x->any_broken};
     uint64_t group = 0;
     bool ok = db_begin(a->db, &err);
     db_set_deed(a->db, x->now ? x->now->deed : 0);
@@ -317,9 +353,9 @@ static void batch_done(struct rules *x)
         ok = db_commit(a->db, &err);
     if (ok && x->now)
         ANSWER(x->srv, x->now->client, -1, INTENT_OK, .req = x->now->req, .group = group, .count = done.count);
-    else if (ok && done.count > 0)
-        done_tell(x, &done);
-    buf_fini(&done.words);
+    else if (ok)
+        ruled_join(&a->ruled, &done);
+    ruled_fini(&done);
     if (x->said[0])
         acct_note(a, 1, ERR_QUERY, "%s", x->said);
     x->said[0] = '\0';
@@ -576,6 +612,9 @@ static bool next_arrivals(struct rules *x)
 
 void rules_pump(struct rules *x)
 {
+    for (size_t i = 0; x && i < x->srv->naccts; i++)
+        if (x->srv->accts[i]->db)
+            ruled_tell(x, x->srv->accts[i]);
     if (!x || x->acct || !x->srv->spawn || clock_mono_ms() < x->not_before)
         return;
     if (next_asked(x) || (x->look && next_arrivals(x)))

@@ -150,6 +150,8 @@ void rules_free(struct rules **);
 /* What waits for them is looked at; outside a burst. rules_look: the index has had more of it. rules_stuck: it cannot
  * be used, which is said once where new mail waits. */
 void rules_pump(struct rules *);
+struct ruled;
+void ruled_fini(struct ruled *);
 void rules_look(struct rules *);
 void rules_stuck(struct rules *, const char *why);
 void rules_ask(struct rules *, struct acct *, uint64_t client, const struct m_RULES_RUN *);

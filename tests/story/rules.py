@@ -79,7 +79,6 @@ def test_pop_arrival():
             server.close()
 
 
-
 SCANNED = {
     "spamassassin": "X-Spam-Flag: YES\nX-Spam-Level: *******\nX-Spam-Status: Yes, score=7.2 required=5.0\n\ttests=BAYES_99,HTML_MESSAGE"
                     " autolearn=no\n",
@@ -212,8 +211,10 @@ def test_many_at_once():
                 equal(len(subjects(folder(bob))), 166, "those that stay")
                 eventually("all are read", lambda: all(f == "S" for f in subjects(folder(bob, "Kind0")).values()))
             with open(os.path.join(bob.store, "log", "store.log"), errors="replace") as f:
-                asked = f.read().count("to search: QUERY")
+                log = f.read()
+            asked = log.count("to search: QUERY")
             assert 5 <= asked <= 500, "%d queries, and not 5000" % asked  # a batch is what came in a quarter of a second
+            equal(re.findall("work: rules: ([^:]*):", log), ["834 new messages"], "said once")
         finally:
             server.close()
 
