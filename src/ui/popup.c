@@ -563,6 +563,10 @@ void ui_help(struct ui *ui, const char *word)
     for (size_t i = 0; i < ui_lang.ncommands; i++)
         if (!(ui_lang.commands[i].flags & CMD_HIDDEN))
             ui_popup_item(ui, ui_lang.commands[i].name, ui_lang.commands[i].help);
+    ui_popup_row(ui, "", "");
+    ui_popup_row(ui, "", "words of a search or limit, beside those of notmuch:");
+    for (size_t i = 0; i < query_nforms; i++)
+        ui_popup_item(ui, query_forms[i].prefix, query_forms[i].help);
 }
 
 bool run_help(void *context, const struct cmd_args *args, struct err *err)

@@ -905,6 +905,13 @@ static void test_help_is_the_tables(void **state)
                 listed || (!strcmp(f.ui->popup.rows[r].left, c->name) && !strcmp(f.ui->popup.rows[r].right, c->help));
         assert_int_equal(listed, !(c->flags & CMD_HIDDEN));
     }
+    for (size_t i = 0; i < query_nforms; i++) { /* f: t: is: ... */
+        bool listed = false;
+        for (unsigned r = 0; r < f.ui->popup.n; r++)
+            listed = listed || (!strcmp(f.ui->popup.rows[r].left, query_forms[i].prefix) &&
+                                !strcmp(f.ui->popup.rows[r].right, query_forms[i].help));
+        assert_true(listed);
+    }
     fake_close(&f);
 }
 
