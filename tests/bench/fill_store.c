@@ -1,5 +1,6 @@
 /* Fills an account's databases as a finished synchronisation leaves them: fill_store STATE-DIR ACCOUNT ROWS
- * [unindexed]. Three of four messages answer another one, one of fifty is unread; nothing waits for the index, or all.
+ * [unindexed | addresses]. Three of four messages answer another one, one of fifty is unread; nothing waits for the
+ * index, or all. addresses: of as many people as there are rows, too, one of ten met often.
  * For the benches: what they measure is a list of a million rows, and no server hands that over in a minute. */
 #include "store/db.h"
 
@@ -93,6 +94,17 @@ static bool index_some(struct db *db)
     return b.n > 0;
 }
 
+static void meet(struct db *db, uint32_t number, int64_t now)
+{
+    char name[80], addr[80];
+    uint32_t h = mixed(number);
+    const char *given = first[h % COUNT(first)], *family = last[(h >> 8) % COUNT(last)];
+    snprintf(name, sizeof name, "%s %s%c%c", given, family, 'a' + (h >> 16) % 26, 'a' + (h >> 21) % 26);
+    snprintf(addr, sizeof addr, "%s.%s.%u@%s%u.example.org", given, family, number, words[number % COUNT(words)],
+             number % 97);
+    TRY(db_address_met(db, str_z(name), str_z(addr), number % 10 ? 1 : 30, now - (int64_t)number * 3600, &err));
+}
+
 int main(int argc, char **argv)
 {
     uint32_t rows;
@@ -114,8 +126,15 @@ int main(int argc, char **argv)
             put(db, box, uid, rows, now);
         TRY(db_commit(db, &err));
     }
-    while (argc == 4 && index_some(db))
+    bool unindexed = argc == 5 && strcmp(argv[4], "unindexed") == 0;
+    while (!unindexed && index_some(db))
         ;
+    for (uint32_t i = 0; argc == 5 && !unindexed && i < rows;) {
+        TRY(db_begin(db, &err));
+        for (unsigned k = 0; k < PER_COMMIT && i < rows; k++, i++)
+            meet(db, i, now);
+        TRY(db_commit(db, &err));
+    }
     TRY(db_begin(db, &err));
     TRY(db_box_filled(db, box, &err));
     TRY(db_box_synced(db, box, 1, rows + 1, &err));
