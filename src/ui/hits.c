@@ -540,7 +540,8 @@ uint32_t list_hits(const struct list *l)
 
 uint32_t list_hits_over(const struct list *l)
 {
-    return l->hits ? l->hits->over : 0;
+    uint32_t n = list_hits(l), told = n == HITS_MAX && l->asked > n ? l->asked - n : 0;
+    return l->hits ? MAX(l->hits->over, told) : 0;
 }
 
 bool list_hit_at(const struct list *l, uint32_t i, struct hit *hit_r)

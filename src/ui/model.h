@@ -259,7 +259,7 @@ void list_hits_begin(struct list *, enum hit_source, bool clear);
 void list_add_hit(struct list *, enum hit_source, const struct hit *);
 void list_hits_end(struct list *, enum hit_source);
 uint32_t list_hits(const struct list *);      /* how many are kept, whatever the filter */
-uint32_t list_hits_over(const struct list *); /* how many found no place in the rounds of now */
+uint32_t list_hits_over(const struct list *); /* how many found no place in the rounds of now, or were not told */
 bool hits_busy(const struct list *);          /* are there some to be looked up still? */
 /* One of them, by number: its ref (REF_NONE: it was looked up, and has left the list), date and flags; false past the
  * last. */

@@ -407,6 +407,14 @@ static void test_no_more_than_there_is_room_for(void **state)
     list_hits_end(&l, HITS_INDEX);
     assert_int_equal(list_hits(&l), HITS_MAX);
     assert_int_equal(list_hits_over(&l), 50);
+    /* the index is asked for no more than there is room for, and says how many there are */
+    list_hits_begin(&l, HITS_INDEX, true);
+    for (uint32_t i = 0; i < HITS_MAX; i++)
+        list_add_hit(&l, HITS_INDEX, &(struct hit){.ref = {0, 1000 + i}, .date = i});
+    list_hits_end(&l, HITS_INDEX);
+    assert_int_equal(list_hits_over(&l), 0);
+    l.asked = HITS_MAX + 200;
+    assert_int_equal(list_hits_over(&l), 200);
     teardown(&l);
 }
 
