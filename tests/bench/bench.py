@@ -219,9 +219,15 @@ def owned(path):
     subprocess.run(["chown", "-R", "mail:mail", path], check=False)
 
 
-def query(user, sql, account="work"):
-    """A number of cache.db; None while there is none."""
-    path = "file:%s?mode=ro" % os.path.join(user.store, "state", account, "cache.db")
+def cpu(pid):
+    """Seconds of processor that it has used."""
+    with open("/proc/%d/schedstat" % pid) as f:
+        return int(f.read().split()[0]) / 1e9
+
+
+def query(user, sql, account="work", name="cache"):
+    """A number of cache.db, or of keep.db; None while there is none."""
+    path = "file:%s?mode=ro" % os.path.join(user.store, "state", account, name + ".db")
     with contextlib.suppress(sqlite3.Error), contextlib.closing(sqlite3.connect(path, uri=True, timeout=10)) as db:
         return db.execute(sql).fetchone()[0]
     return None

@@ -14,7 +14,7 @@ import subprocess
 import time
 
 import tap
-from bench import Pty, arguments, dated, ended, maildir_of, median, programs, put, query, share
+from bench import Pty, arguments, cpu, dated, ended, maildir_of, median, programs, put, query, share
 from user import User
 
 HEADERS, FULL, MANY = arguments(100000, 5000, 0)
@@ -23,11 +23,6 @@ ALONE = "set sidebar-width 0\nset mark-seen no\n"
 # what is typed before the last letter, and that; the first finds nothing
 QUERIES = [("rare word", "subject:2400", "0"), ("common word", "budge", "t"), ("two words", "budget and pat", "ch"), ("from:", "from:alic", "e"),
            ("tag:", "tag:unrea", "d"), ("date:", "date:2026-0", "9"), ("prefix", "budg", "*"), ("*", "", "*")]
-
-
-def cpu(pid):
-    with open("/proc/%d/schedstat" % pid) as f:
-        return int(f.read().split()[0]) / 1e9
 
 
 class Indexing:
