@@ -7,6 +7,8 @@ import time
 
 import stuck
 
+PATIENT = 5  # seconds: who waits less is trying
+
 
 class Terminal:
     """Runs one command in a tmux window of the given size; close() ends it."""
@@ -87,7 +89,8 @@ class Terminal:
                 before = screen
                 continue
             if time.monotonic() > deadline:
-                raise AssertionError("waited for %s%r; the screen is:\n%s\n%s" % ("the end of " if gone else "", want, screen, self.evidence()))
+                why = self.evidence() if timeout >= PATIENT else ""
+                raise AssertionError("waited for %s%r; the screen is:\n%s\n%s" % ("the end of " if gone else "", want, screen, why))
             time.sleep(0.05)
 
     def server(self):
