@@ -128,7 +128,7 @@ bool fs_write_atomic(const char *path, mode_t mode, struct str data, struct err 
         return err_set(err, ERR_LIMIT, "the path is too long");
     }
     int fd = open(tmp.p, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
-    bool ok = fd >= 0 || err_sys(err, err_from_errno(errno), errno, "cannot create %s", tmp.p);
+    bool ok = fd >= 0 || err_sys(err, err_from_errno(errno), errno, "cannot write %s", path);
     if (ok && !fs_write_all(fd, data, err)) {
         err_prefix(err, "%s", path);
         close(fd);

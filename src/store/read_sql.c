@@ -137,13 +137,21 @@ bool sql_exec(struct sql *q, const char *text, struct err *err)
     return rc == SQLITE_OK || sql_fail(q, rc, err);
 }
 
+/* The file of the database, for the user. */
+static const char *place(const struct sql *q)
+{
+    const char *path = q->h ? sqlite3_db_filename(q->h, "main") : NULL;
+    return path && *path ? path : "the store";
+}
+
 bool sql_fail(struct sql *q, int rc, struct err *err)
 {
     int sys = q->h ? sqlite3_system_errno(q->h) : 0;
     const char *words = q->h ? sqlite3_errmsg(q->h) : sqlite3_errstr(rc);
     int base = rc & 0xff;
     if (base == SQLITE_FULL || ((base == SQLITE_IOERR || base == SQLITE_CANTOPEN) && (sys == ENOSPC || sys == EDQUOT)))
-        return err_set(err, ERR_DISK_FULL, "cannot write the store: %s", sys ? strerror(sys) : words);
+        return err_set(err, ERR_DISK_FULL, "%s; make room for %s",
+                       sys == EDQUOT ? "the disk quota is used up" : "the disk is full", place(q));
     if (base == SQLITE_PERM || base == SQLITE_READONLY || base == SQLITE_AUTH ||
         (base == SQLITE_CANTOPEN && (sys == EACCES || sys == EPERM || sys == EROFS)))
         return err_set(err, ERR_PERMISSION, "cannot use the store: %s", sys ? strerror(sys) : words);

@@ -21,7 +21,7 @@ def at_terminal(tty):
     device, found = os.stat(tty).st_rdev, []
     for path in glob.glob("/proc/[0-9]*/stat"):
         fields = slurp(path).rpartition(")")[2].split()
-        if len(fields) > 4 and int(fields[4]) == device:
+        if len(fields) > 4 and fields[4] == str(device):  # else it has ended meanwhile
             found.append(int(path.split("/")[2]))
     return sorted(found)
 
