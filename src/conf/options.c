@@ -716,6 +716,13 @@ const struct option conf_options[] = {
      .more = "Where mail waits to be sent, or changes wait that the server cannot get before the end, offline or held "
              "for undo, it is asked always. What waits is kept, and done at the next start."},
     /* ---- reading and writing ---- */
+    {.name = "ask-headers",
+     .type = OPT_BOOL,
+     GLOBAL(ask_headers),
+     .def = "no",
+     .help = "Ask for To and Subject of a new mail before the editor opens, as mutt does",
+     .more = "Addresses are completed there. What is left empty can be written in the editor, where these lines stand "
+             "too; Esc writes no mail."},
     {.name = "alias-file",
      .type = OPT_PATH,
      GLOBAL(alias_file),

@@ -73,6 +73,22 @@ static void begin(struct ui *ui, enum draft_kind kind, struct ref original, cons
     buf_fini(&signature);
 }
 
+static void on_subject(struct ui *ui, void *arg, const char *subject)
+{
+    char *to = arg;
+    if (subject)
+        begin(ui, DRAFT_NEW, REF_NONE, NULL, &(struct mailto){.to = str_trim(str_z(to)), .subject = str_z(subject)},
+              NULL);
+    free(to);
+}
+
+static void on_to(struct ui *ui, void *arg, const char *to)
+{
+    (void)arg;
+    if (to)
+        ui_ask(ui, "Subject: ", "", ARG_TEXT, false, NULL, on_subject, NULL, mem_dup_z(to));
+}
+
 bool run_compose(void *context, const struct cmd_args *args, struct err *err)
 {
     struct ui *ui = context;
@@ -80,6 +96,11 @@ bool run_compose(void *context, const struct cmd_args *args, struct err *err)
     struct mailto mailto = {0};
     struct arena *arena = arena_new(1u << 20);
     bool ok = true;
+    if (!to && ui->conf->ask_headers && can_begin(ui)) {
+        ui_ask(ui, "To: ", "", ARG_ADDRESS, true, NULL, on_to, NULL, NULL);
+        arena_free(&arena);
+        return true;
+    }
     if (to && strncmp(to, "mailto:", 7) == 0) {
         ok = mailto_parse(str_z(to), arena, &mailto, err);
         if (ok && mailto.ignored)
