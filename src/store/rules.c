@@ -316,7 +316,7 @@ static bool effect_do(struct rules *x, size_t effect, uint64_t *group, struct ru
 static void ruled_tell(struct rules *x, struct acct *a)
 {
     struct ruled *r = &a->ruled;
-    bool more = a->pop && (a->poprun || (db_arrivals_any(a->db) && !x->failing));
+    bool more = a->pop && (a->poprun || (db_arrivals_any(a->db) && !x->stuck));
     if (r->count == 0 || more) {
         r->quiet = r->quiet && more;
         return;
