@@ -189,7 +189,8 @@ struct conf {
     char *server_search; /* off, ask or auto */
     bool server_fuzzy;
     struct columns columns; /* of list_format */
-    bool ask_headers, ambiguous_wide, mark_seen, confirm_quit, accessible, mouse, fold_threads, threads_across, threads_by_subject;
+    bool ask_headers, ambiguous_wide, mark_seen, confirm_quit, accessible, mouse, fold_threads, threads_across,
+        threads_by_subject;
     unsigned undo_send, purge_hold, list_ratio, list_height, pager_index_lines, sidebar_width, wrap, prefetch, timeout,
         connect_timeout, read_delay, log_level, confirm_result, escape_time;
 };

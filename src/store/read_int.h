@@ -11,8 +11,8 @@ struct reader {
     struct sql q;
     char *account, *dir;
     bool open;
-    unsigned held; /* reader_hold */
-    bool within;   /* and the transaction is begun */
+    unsigned held;     /* reader_hold */
+    bool within;       /* and the transaction is begun */
     struct stat cache; /* the file that is open: the store may have set it aside */
     uint64_t opened;   /* how often; part of the version */
     struct arena *out; /* strings of the last rows */
