@@ -563,8 +563,9 @@ static bool add(struct job *j, struct str path, const char *full, const struct e
     /* The place of a header on a server is that of one mail for ever: where its id is not known, neither is the place.
      */
     notmuch_message_t *same = by_id(j, env->msgid), *known = NULL;
-    bool differs = false, new = same == NULL && j->of_server &&headfile_id(env->msgid);
-    if (!j->fatal && !new)
+    bool differs = false;
+    bool unknown = j->of_server && same == NULL && headfile_id(env->msgid);
+    if (!j->fatal && !unknown)
         known = by_path(j, full);
     if (!j->fatal && known == NULL && same != NULL) {
         struct envelope other = envelope_of(j, same);

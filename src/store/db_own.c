@@ -2,9 +2,8 @@
 #include "store/db_int.h"
 
 #define KNOWN "own" /* "UUID REVISION"; revision 0: all of it is to be looked through */
-#define PASS                                                                                                           \
-    "own-pass" /* rows below this id were not compared yet since the account came below its root; 0 all were           \
-                */
+/* Rows below this id were not compared yet since the account came below its root; 0: all were. */
+#define PASS "own-pass"
 
 static void known_read(struct db *db, struct buf *uuid, uint64_t *revision_r)
 {
