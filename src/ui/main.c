@@ -2,6 +2,7 @@
 #include "ui/extra.h"
 #include "ui/term.h"
 
+#include <malloc.h>
 #include <poll.h>
 #include <signal.h>
 #include <unistd.h>
@@ -12,6 +13,7 @@ enum {
     KEYS_PER_TURN = 512,
     ONCE_COLS = 100,
     ONCE_ROWS = 40,
+    BLOCK_OWN = 128 * 1024, /* what is larger goes back to the system when it is freed: lists of hits come and go */
     EDITOR_POLL_MS = 50,
     HELD_MS = 1000
 };
@@ -236,6 +238,7 @@ int ui_main(const struct ui_start *start)
         .config = start->config ? start->config : "", .root = start->root, .offline = start->offline, .program = "ui"};
     int status;
     signal(SIGPIPE, SIG_IGN);
+    mallopt(M_MMAP_THRESHOLD, BLOCK_OWN);
     struct client *client = client_connect(&args, &err);
     if (!client) {
         fprintf(stderr, "tuimail: %s\n", err.text);

@@ -233,8 +233,9 @@ def indexed(user, rows):
     return False
 
 
-def listed(screen):
-    return sum(line.strip() != "" for line in screen.splitlines()[1:37]) > 3
+def listed(word):
+    """Whether the first rows of the screen are hits: all have the word. A limit keeps its list until something is found."""
+    return lambda screen: all(word in line for line in screen.splitlines()[1:6])
 
 
 def hits(base, rows):
@@ -250,9 +251,9 @@ def hits(base, rows):
     took = []
     for word in (b"budget", b"kernel", b"patch", b"museum", b"travel", b"garden") * 4:
         term.send(b"l" + word + b"x")  # no word of any message begins so
-        term.wait(lambda screen: word.decode() + "x" in screen and not listed(screen), 5)
+        term.wait("nothing matches", 5)
         term.settle(0.3)
-        took.append(term.until(b"\x7f", listed, 10))
+        took.append(term.until(b"\x7f", listed(word.decode()), 10))
         term.send(b"\x1b")
         term.wait(lambda screen: "of {:,}".format(rows) in screen, 10)
         term.settle(0.3)
