@@ -466,10 +466,10 @@ static void draw_heading(const struct cell_of *c, struct rect r, unsigned y, int
     buf_fini(&text);
 }
 
-static void draw_row(const struct cell_of *c, struct rect r, unsigned y, const struct places *p, bool here)
+static void draw_row(const struct cell_of *c, struct rect r, unsigned y, const struct places *p, bool here, bool ranged)
 {
     struct grid *g = &c->ui->grid;
-    bool selected = refs_has(&c->ui->selection, c->row->ref) && c->row->ref.id;
+    bool selected = c->row->ref.id && (ranged || refs_has(&c->ui->selection, c->row->ref));
     grid_fill_row(g, r, y, c->s);
     if (c->row->folded_day)
         draw_heading(c, r, y, list_row_date(c->list, c->row));
@@ -495,7 +495,7 @@ void draw_rows(struct ui *ui, struct rect r, const struct list *l, uint32_t numb
     struct places p;
     struct rect whole = r;
     struct cell_of c = {.ui = ui, .list = l, .now = clock_wall(), .words = list_searched(ui_list(ui))};
-    unsigned dates = DATE;
+    unsigned dates = DATE, range, range_end;
     char date[32];
     bool days = l->fold_days || l->turned_days.n; /* rows are not messages, then */
     if (ui->conf->date_format[0]) {
@@ -510,6 +510,7 @@ void draw_rows(struct ui *ui, struct rect r, const struct list *l, uint32_t numb
         r.cols--;
     }
     place(&columns, r.cols, dates, &p);
+    ui_range_rows(ui, l, &range, &range_end);
     for (unsigned y = 0, i = l->top; y < r.rows && i < l->n; i++, y++) {
         const struct list_row *row = &l->rows[i];
         bool unread = !(row->flags & FLAG_SEEN);
@@ -524,7 +525,7 @@ void draw_rows(struct ui *ui, struct rect r, const struct list *l, uint32_t numb
         /* an unread row is bold throughout: a change of weight within it would cost more bytes than the words */
         c.small = dim ? THING_GONE : unread ? THING_UNREAD : THING_MARKER;
         bool here = i == l->cur && ui->focus != PANE_BOXES;
-        draw_row(&c, r, y, &p, here);
+        draw_row(&c, r, y, &p, here, i >= range && i < range_end);
         if (here && ui->grid.arrow)
             grid_cursor(&ui->grid, whole, y, STYLE_CURSOR);
     }

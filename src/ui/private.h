@@ -584,6 +584,12 @@ void ui_act_one(struct ui *, struct ref, const struct action *, bool quiet);
 /* The messages that the next command is about: given, else selected; NULL: the row. */
 const struct refs *ui_chosen(const struct ui *);
 
+/* ---- select.c: what is selected ---- */
+/* A range that was begun ends at the cursor, and is selected. */
+bool ui_range_end(struct ui *, struct err *err);
+/* Rows lo to hi - 1 of the window are in a range that was begun. */
+void ui_range_rows(const struct ui *, const struct list *, unsigned *lo_r, unsigned *hi_r);
+
 /* ---- scope.c: what a command is about ---- */
 void ui_scope_clear(struct ui *);
 void ui_scope_set(struct ui *, struct refs *); /* takes them */

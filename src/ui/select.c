@@ -75,6 +75,28 @@ bool run_select(void *context, const struct cmd_args *args, struct err *err)
     return true;
 }
 
+bool ui_range_end(struct ui *ui, struct err *err)
+{
+    const struct list_row *row = list_cursor(ui_list(ui));
+    struct ref from = ui->range;
+    ui->range.id = 0;
+    return !from.id || !row || !row->ref.id || list_range(ui_list(ui), from, row->ref, &ui->selection, err);
+}
+
+void ui_range_rows(const struct ui *ui, const struct list *l, unsigned *lo_r, unsigned *hi_r)
+{
+    unsigned from = 0;
+    *lo_r = *hi_r = 0;
+    if (!ui->range.id || !l->n)
+        return;
+    while (from < l->n && !ref_eq(l->rows[from].ref, ui->range))
+        from++;
+    if (from == l->n) /* beyond the window */
+        from = ui->range_rank < l->rank ? 0 : l->n - 1;
+    *lo_r = MIN(from, l->cur);
+    *hi_r = MAX(from, l->cur) + 1;
+}
+
 bool run_select_range(void *context, const struct cmd_args *args, struct err *err)
 {
     struct ui *ui = context;
@@ -84,12 +106,11 @@ bool run_select_range(void *context, const struct cmd_args *args, struct err *er
         return true;
     if (!ui->range.id) {
         ui->range = row->ref;
-        ui_note(ui, NOTE_INFO, "go to the other end and do the same again");
+        ui->range_rank = ui_list(ui)->rank;
+        ui_note(ui, NOTE_INFO, "go to the other end: the next command is for all in between");
         return true;
     }
-    struct ref from = ui->range, to = row->ref;
-    ui->range.id = 0;
-    return list_range(ui_list(ui), from, to, &ui->selection, err);
+    return ui_range_end(ui, err);
 }
 
 bool run_unselect(void *context, const struct cmd_args *args, struct err *err)

@@ -55,13 +55,18 @@ static bool ready(struct ui *ui, const struct command *c, struct err *err)
     return true;
 }
 
+/* Does it change messages? */
+static bool writes(const struct command *c)
+{
+    return (c->flags & CMD_NEEDS_MESSAGE) && (c->flags & CMD_WRITES);
+}
+
 /* What follows a pattern is for what it selects, never for the row under the cursor in its stead. */
 static bool meant(struct ui *ui, const struct command *c, struct err *err)
 {
     const struct list_row *row = ui_row(ui);
-    bool verb = (c->flags & CMD_NEEDS_MESSAGE) && (c->flags & CMD_WRITES),
-         none = ui->none_matched && row && ref_eq(row->ref, ui->none_at);
-    if (!verb || ui->selection.n || ui->scope.on)
+    bool none = ui->none_matched && row && ref_eq(row->ref, ui->none_at);
+    if (!writes(c) || ui->selection.n || ui->scope.on)
         return true;
     ui->none_matched = false;
     if (ui->search && ui->search_select)
@@ -82,7 +87,10 @@ bool ui_run_line(struct ui *ui, const struct line *line, struct err *err)
     bool number = line->n == 1 && line->words[0][0] >= '0' && line->words[0][0] <= '9';
     if (!cmd_parse(&ui_lang, number ? &row : line, &args, err))
         return false;
-    bool ok = ready(ui, args.command, err) && meant(ui, args.command, err);
+    bool ok = ready(ui, args.command, err);
+    if (ok && ui->range.id && writes(args.command) && !ui->scope.on)
+        ok = ui_range_end(ui, err);
+    ok = ok && meant(ui, args.command, err);
     if (ok && ui->times && (args.command->flags & CMD_REPEAT))
         ok = ui_scope_rows(ui, ui->times, err);
     ok = ok && args.command->run(ui, &args, err);
@@ -206,6 +214,20 @@ static bool describe(struct ui *ui)
     return true;
 }
 
+/* Within a range the key that is pressed twice for a message needs to be pressed once: dd of profile vim. */
+static bool doubled(struct ui *ui, const struct binding **binding_r)
+{
+    ckey twice[] = {ui->keys[0], ui->keys[0]};
+    if (!ui->range.id || ui->nkeys != 1 || ui->describing ||
+        keymap_find(ui->keymap, ui_context(ui), twice, COUNT(twice), binding_r) != KEYS_EXACT)
+        return false;
+    size_t n = strcspn((*binding_r)->command, " ;");
+    char *name = mem_dup_n((*binding_r)->command, n);
+    const struct command *c = cmd_meant(&ui_lang, name);
+    free(name);
+    return c && (writes(c) || c->run == run_yank);
+}
+
 static void sequence_key(struct ui *ui, ckey key)
 {
     const struct binding *binding = NULL;
@@ -232,6 +254,11 @@ static void sequence_key(struct ui *ui, ckey key)
         counted(ui, binding);
         break;
     case KEYS_PREFIX:
+        if (doubled(ui, &binding)) {
+            ui->nkeys = 0;
+            counted(ui, binding);
+            break;
+        }
         ui->keys_timer = loop_after(ui->loop, WHICH_KEY_MS, which_key, ui);
         break;
     case KEYS_NONE:

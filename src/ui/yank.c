@@ -106,6 +106,8 @@ bool run_yank(void *context, const struct cmd_args *args, struct err *err)
         return yank_link(ui, cmd_arg(args, 1), err);
     if (!strcmp(what, "text"))
         return yank_text(ui, err);
+    if (!ui_range_end(ui, err))
+        return false;
     if (ui->selection.n)
         return yank_selected(ui, what, err);
     if (!row)

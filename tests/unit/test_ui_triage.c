@@ -147,6 +147,44 @@ static void test_whole_thread(void **state)
     fake_close(&f);
 }
 
+static unsigned rows_marked(void)
+{
+    unsigned n = 0;
+    ui_draw(f.ui);
+    for (unsigned y = 0; y < f.ui->layout.list.rows; y++)
+        n += (grid_at(&f.ui->grid, f.ui->layout.list.y + y, f.ui->layout.list.x + 3)->style & STYLE_SELECTED) != 0;
+    return n;
+}
+
+/* What follows a range is for it, whether its end was said or not; in profile vim the first d of dd is enough. */
+static void test_range_ends_with_the_next_command(void **state)
+{
+    (void)state;
+    for (unsigned vim = 0; vim < 2; vim++) {
+        struct ref at[3];
+        open_with(NULL);
+        ui_run(f.ui, vim ? "set keys vim" : "set keys mutt");
+        ui_run(f.ui, "change work/INBOX");
+        for (unsigned i = 0; i < COUNT(at); i++) {
+            ui_draw(f.ui);
+            at[i] = ui_row(f.ui)->ref;
+            ui_run(f.ui, "next");
+        }
+        ui_run(f.ui, "first");
+        fake_type(&f, "V j");
+        assert_int_equal(f.ui->selection.n, 0);
+        assert_int_equal(rows_marked(), 2);
+        fake_type(&f, "d");
+        assert_int_equal(f.ui->range.id, 0);
+        for (unsigned i = 0; i < COUNT(at); i++)
+            assert_int_equal(box_of(at[i]) == 1, i == 2);
+        assert_int_equal(rows_marked(), 0);
+        fake_type(&f, "V Esc");
+        assert_int_equal(f.ui->range.id, 0);
+        fake_close(&f);
+    }
+}
+
 static void test_whole_thread_asks_for_a_place(void **state)
 {
     (void)state;
@@ -482,6 +520,7 @@ int main(void)
     setenv("TUIMAIL_LIBEXEC", "/nonexistent", 1);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_whole_thread),
+        cmocka_unit_test(test_range_ends_with_the_next_command),
         cmocka_unit_test(test_pick_tags),
         cmocka_unit_test(test_toggle_tag),
         cmocka_unit_test(test_whole_thread_asks_for_a_place),
