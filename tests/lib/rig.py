@@ -299,7 +299,7 @@ class Rig:
         elif "req" in m:
             self.answers[m.req] = m
 
-    def ask(self, kind, /, fd=None, timeout=30, **fields):
+    def ask(self, kind, /, fd=None, timeout=60, **fields):
         self.req += 1
         self.say(self.client, kind, fd=fd, req=self.req, **fields)
         req, end = self.req, time.monotonic() + timeout

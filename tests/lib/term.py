@@ -58,7 +58,7 @@ class Terminal:
         self.type(line)
         self.keys("Enter")
 
-    def go(self, mailbox, want=None, timeout=15):
+    def go(self, mailbox, want=None, timeout=60):
         """Opens a mailbox by its name; waits for `want`."""
         self.keys("c")
         self.type(mailbox)
@@ -75,7 +75,7 @@ class Terminal:
     def resize(self, cols, rows):
         self.tmux("resize-window", "-x", str(cols), "-y", str(rows))
 
-    def wait(self, want, timeout=15, gone=False):
+    def wait(self, want, timeout=60, gone=False):
         """Waits until `want` (text, or a function of the screen) holds; returns the screen, raises with it otherwise. A picture may be
         taken while one is painted: the one returned has been taken twice."""
         test = want if callable(want) else (lambda screen: want in screen)
@@ -118,7 +118,7 @@ class Terminal:
         except (AssertionError, OSError, RuntimeError, ValueError) as e:
             return "no evidence: %s" % e
 
-    def exit_status(self, timeout=10):
+    def exit_status(self, timeout=60):
         """Status of the command once it ended, None while it runs."""
         deadline = time.monotonic() + timeout
         while time.monotonic() < deadline:

@@ -17,7 +17,7 @@ def message(subject, body="Hello.\n", sender="Alice Example <alice@example.org>"
             "Message-ID: <%s@example.org>\n%s\n%s" % (sender, subject, ident, extra, body))
 
 
-def eventually(what, test, timeout=30):
+def eventually(what, test, timeout=90):
     """Polls `test` until it holds; a bound for things that happen behind the user's back."""
     deadline = time.monotonic() + timeout
     while not test():
