@@ -50,6 +50,20 @@ static bool in_trash(struct reader *reader, uint64_t id)
     return reader_box(reader, id, &box, &ignored) && (box.role == BOX_TRASH || box.role == BOX_JUNK);
 }
 
+void places_hold(struct run *r, bool hold)
+{
+    if (r->held == NULL)
+        r->held = mem_array(r->s->naccounts + 1, sizeof(struct reader *));
+    for (size_t i = 0; i < r->s->naccounts; i++) {
+        if (hold && r->held[i] == NULL && (r->held[i] = search_reader(r->s, i)) != NULL) {
+            reader_hold(r->held[i]);
+        } else if (!hold && r->held[i] != NULL) {
+            reader_release(r->held[i]);
+            r->held[i] = NULL;
+        }
+    }
+}
+
 /* The local id: by path, else (a Maildir file was renamed meanwhile) by Message-ID in the account the path names. Of
  * several copies one that is neither in the trash nor among spam, where there is one. */
 static struct place locate(struct run *r, notmuch_message_t *m)
@@ -113,9 +127,11 @@ static void put_tags(struct buf *out, notmuch_message_t *m, notmuch_message_t *e
 
 bool sent(struct run *r, bool ok, struct err *err)
 {
-    /* a client that reads slowly is waited for; the socket holds a few hundred hits */
-    if (ok && chan_wants_write(r->s->client))
-        ok = chan_drain(r->s->client, clock_mono_ms() + 10000, err);
+    /* a client that reads slowly is waited for, a pager for hours; the socket holds a few hundred hits */
+    if (ok && chan_wants_write(r->s->client)) {
+        places_hold(r, false);
+        ok = chan_drain(r->s->client, -1, err);
+    }
     r->gone = !ok;
     return ok;
 }

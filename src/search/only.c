@@ -79,10 +79,8 @@ bool send_only(struct run *r, notmuch_message_t *m, struct err *err)
         if (strcmp(r->only[i].id, id) == 0) {
             ok = SEND(r->s->client, -1, err, HIT, .req = r->m->req, .account = r->m->account, .msg = r->only[i].msg,
                       .msgid = str_z(id));
-            if (ok && chan_wants_write(r->s->client))
-                ok = chan_drain(r->s->client, clock_mono_ms() + 10000, err);
+            ok = sent(r, ok, err);
             r->hits += ok;
         }
-    r->gone = !ok;
     return ok;
 }

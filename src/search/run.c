@@ -1,7 +1,8 @@
 /* Running a query: the notmuch side. */
 #include "search/run.h"
 
-#define TRIES 4 /* a commit may pull the database from under a query: opened again, asked again */
+#define HELD_HITS 16 /* are looked up at once, and then the client may have something new */
+#define TRIES 4      /* a commit may pull the database from under a query: opened again, asked again */
 
 bool superseded(struct run *r)
 {
@@ -75,11 +76,15 @@ static bool send_hits(struct run *r, const char *text, bool *canceled_r, struct 
         if (side == NULL || *canceled_r)
             break;
         r->slices.hits++;
+        if (looked % HELD_HITS == 1)
+            places_hold(r, true);
         if (!send_first(r, side, &at, skip, err) || !count_early(r, canceled_r, err))
             return false;
-        if (looked % 16 == 0 && superseded(r)) {
-            *canceled_r = true;
-            return true;
+        if (looked % HELD_HITS == 0) {
+            places_hold(r, false);
+            *canceled_r = superseded(r);
+            if (*canceled_r)
+                return true;
         }
     }
     return true;
@@ -95,6 +100,7 @@ static bool ask(struct run *r, const char *text, uint32_t *count_r, bool *cancel
     for (size_t i = 0; ok && i < COUNT(sides); i++)
         ok = sides[i]->db == NULL || side_query(r, sides[i], text, &sides[i]->q, err);
     ok = ok && send_hits(r, text, canceled_r, err);
+    places_hold(r, false);
     if (r->m->msgs.n > 0)
         *count_r = (uint32_t)r->nonly;
     else if (ok && r->m->count && !r->counted && !*canceled_r)
@@ -145,6 +151,7 @@ bool search_run(struct search *s, const struct m_QUERY *m, struct msg *next_r, s
     buf_fini(&text);
     buf_fini(&r.batch);
     only_free(&r);
+    free(r.held);
     if (r.gone)
         return false;
     if (canceled)

@@ -49,7 +49,8 @@ struct run {
         uint64_t msg;
     } * only; /* of a query for some messages, by id */
     size_t nonly;
-    bool *found; /* which of them, as the query has them */
+    bool *found;          /* which of them, as the query has them */
+    struct reader **held; /* of each account: places_hold; NULL: not held */
 };
 
 /* ---- run.c ---- */
@@ -90,6 +91,8 @@ bool slices_next(struct run *, bool *more_r, struct err *err);
 
 /* ---- hit.c ---- */
 bool has_tag(notmuch_message_t *, const char *tag);
+/* What is looked up in the accounts' databases until they are let go of is one transaction of each. */
+void places_hold(struct run *, bool hold);
 /* `twin`: the message in our database, where `m` is of the user's own; its place is that one's. */
 bool send_hit(struct run *, notmuch_message_t *m, notmuch_message_t *twin, struct err *err);
 void batch_init(struct run *);

@@ -5,6 +5,7 @@ import os
 import re
 import resource
 import subprocess
+import time
 
 import tap
 from tap import SRC, TUIMAIL, contains, equal
@@ -162,6 +163,24 @@ def test_search():
         os.chmod(os.path.join(index, "xapian"), 0o500)
         equal(user.command("count"), "%d\n" % len(MAILS))
         os.chmod(os.path.join(index, "xapian"), 0o700)
+
+
+def test_a_pager_that_waits():
+    """Who reads the hits a page at a time gets them all: more of them than all pipes hold, and a pause that is longer than any wait."""
+    with tap.directory() as root:
+        for sub in ("cur", "new", "tmp"):
+            os.makedirs(os.path.join(root, "Mail", sub))
+        for i in range(1200):
+            with open(os.path.join(root, "Mail/cur/%d.x:2,S" % i), "w") as f:
+                f.write("From: alice@example.org\nSubject: %d %s\nMessage-ID: <%d@x>\nDate: Mon, 1 Jun 2026 10:00:00 +0000\n\nx\n" % (i, "long " * 190, i))
+        user = User(os.path.join(root, "u"), account=False, lines="account work maildir:%s/Mail\n" % root)
+        user.command("fetch")
+        eventually("all are indexed", lambda: user.command("count", status=None) == "1200\n")
+        with subprocess.Popen([TUIMAIL, "-c", user.rc, "search", "--limit", "0", "*"], stdout=subprocess.PIPE, env=dict(os.environ, **user.env)) as pager:
+            first = pager.stdout.read(1000)
+            time.sleep(12)
+            lines = (first + pager.stdout.read()).splitlines()
+        equal((len(lines), pager.returncode), (1200, 0))
 
 
 if __name__ == "__main__":
