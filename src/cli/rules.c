@@ -94,6 +94,8 @@ static bool list(struct cli *cli, struct err *err)
         out_text(&out, str_z(r->query));
         buf_addz(&out, "  ->  ");
         put_actions(&out, r->folder, r->tags, r->read, r->flag, r->stop);
+        if (r->tagged)
+            put_part(&out, 0, "when tagged", "");
         if (r->account[0])
             put_part(&out, 0, "account ", r->account);
         buf_addc(&out, '\n');

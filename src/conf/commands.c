@@ -314,7 +314,8 @@ static bool folder_ok(const char *name)
 
 static bool rule_word(struct rule *r, struct buf *tags, const struct line *line, size_t *i, struct err *err)
 {
-    static const char *const flags[] = {"-account", "-folder", "-tag", "-untag", "-read", "-flag", "-stop", NULL};
+    static const char *const flags[] = {"-account", "-tagged", "-folder", "-tag", "-untag",
+                                        "-read",    "-flag",   "-stop",   NULL};
     const char *word = line->words[*i], *value = "";
     if (strcmp(word, "-read") == 0)
         return r->read = true;
@@ -322,6 +323,8 @@ static bool rule_word(struct rule *r, struct buf *tags, const struct line *line,
         return r->flag = true;
     if (strcmp(word, "-stop") == 0)
         return r->stop = true;
+    if (strcmp(word, "-tagged") == 0)
+        return r->tagged = true;
     char **at = strcmp(word, "-account") == 0 ? &r->account : strcmp(word, "-folder") == 0 ? &r->folder : NULL;
     if (at) {
         if (!flag_value(line, i, &value, err))
@@ -372,7 +375,8 @@ static bool run_rule(struct conf *conf, UNUSED struct loader *loader, const stru
 {
     if (line->n < 3 || is_blank(line->words[1])) /* a query of nothing would be all mail */
         return usage(err,
-                     "rule QUERY [-account NAME] [-folder MAILBOX] [-tag TAG] [-untag TAG] [-read] [-flag] [-stop]");
+                     "rule QUERY [-account NAME] [-tagged] [-folder MAILBOX] [-tag TAG] [-untag TAG] [-read] [-flag] "
+                     "[-stop]");
     struct rule r = {.query = mem_dup_z(line->words[1]), .account = mem_dup_z(""), .folder = mem_dup_z("")};
     struct buf tags = BUF_INIT(2048);
     bool ok = true;
@@ -396,7 +400,7 @@ static bool same_rule(const struct rule *a, const struct rule *b)
 {
     return strcmp(a->query, b->query) == 0 && strcmp(a->account, b->account) == 0 &&
            strcmp(a->folder, b->folder) == 0 && strcmp(a->tags, b->tags) == 0 && a->read == b->read &&
-           a->flag == b->flag && a->stop == b->stop;
+           a->flag == b->flag && a->stop == b->stop && a->tagged == b->tagged;
 }
 
 bool conf_rule_drop(struct conf *conf, const struct line *line, struct err *err)

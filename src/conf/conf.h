@@ -94,10 +94,11 @@ struct saved_change {
     const char *name, *query, *account;
     int by;
 };
-/* rule QUERY [-account ACCOUNT] [-folder MAILBOX] [-tag TAG]... [-untag TAG]... [-read] [-flag] [-stop]: what happens
- * to new mail that matches; tags: "+x -y", blank separated. */
+/* rule QUERY [-account ACCOUNT] [-tagged] [-folder MAILBOX] [-tag TAG]... [-untag TAG]... [-read] [-flag] [-stop]: what
+ * happens to new mail that matches; tags: "+x -y", blank separated. */
 struct rule {
     char *query, *account, *folder, *tags;
+    bool tagged; /* when a tag that the query names is set or taken off, too */
     bool read, flag, stop;
     const char *defined_in;
 };
@@ -336,6 +337,10 @@ void settings_run(struct conf *, struct str settings);
 /* Is the rule one of this account? */
 bool rule_fits(const struct rule *, const char *account);
 bool conf_has_rules(const struct conf *, const char *account);
+/* Does the rule run when these tags ("+x -y") were changed? It has -tagged, and its query names one of them, or none at
+ * all, or some by a pattern. */
+bool rule_heeds(const struct rule *, struct str tags);
+bool conf_rules_heed(const struct conf *, const char *account, struct str tags); /* does any? */
 /* Do the rules run over new mail of this mailbox (as the list shows its name), beside INBOX? */
 bool conf_rules_in(const struct conf *, const char *account, struct str mailbox);
 /* Do rules of the account ask for more of a mail than an IMAP server tells for its list: its text, its attachments, or

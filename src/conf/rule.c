@@ -169,6 +169,58 @@ bool conf_rules_read_text(const struct conf *conf, const char *account)
     return false;
 }
 
+/* ---- Tags that are set and taken off ------------------------------------------------------------ */
+
+/* The words after tag: and is:, one by one: *at goes on behind each. */
+static bool next_tag(const char **at, struct str *tag_r)
+{
+    static const char *const prefixes[] = {"tag:", "is:"};
+    for (const char *p = *at; *p; p++)
+        for (size_t i = 0; i < COUNT(prefixes); i++) {
+            size_t n = strlen(prefixes[i]);
+            bool begins = p == *at || strchr(" \t\n(+-\"", p[-1]);
+            if (!begins || strncasecmp(p, prefixes[i], n) != 0)
+                continue;
+            p += n;
+            size_t quoted = *p == '"';
+            size_t len = strcspn(p + quoted, quoted ? "\"" : " \t\n()\"");
+            *tag_r = (struct str){p + quoted, len};
+            *at = p + quoted + len;
+            return true;
+        }
+    return false;
+}
+
+static bool is_changed(struct str tags, struct str tag)
+{
+    struct str w;
+    while (str_split(&tags, ' ', &w))
+        if (w.n > 1 && str_case_eq(str_sub(w, 1, w.n), tag))
+            return true;
+    return false;
+}
+
+bool rule_heeds(const struct rule *r, struct str tags)
+{
+    const char *at = r->query;
+    struct str tag;
+    bool any = strcasestr(r->query, "(tag ") != NULL; /* an S-expression */
+    bool named = false;
+    while (r->tagged && !any && next_tag(&at, &tag)) {
+        named = true;
+        any = is_changed(tags, tag) || memchr(tag.p, '*', tag.n) || (tag.n && tag.p[0] == '/');
+    }
+    return r->tagged && (any || !named);
+}
+
+bool conf_rules_heed(const struct conf *conf, const char *account, struct str tags)
+{
+    for (size_t i = 0; i < conf->nrules; i++)
+        if (rule_fits(&conf->rules[i], account) && rule_heeds(&conf->rules[i], tags))
+            return true;
+    return false;
+}
+
 /* ---- Tags ------------------------------------------------------------------------------------------ */
 /* Flags and the index own these: notmuch mirrors them from flags, places and structure. */
 static const char *const reserved[] = {"unread", "flagged",   "replied", "passed", "draft", "deleted", "attachment",

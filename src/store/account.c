@@ -737,6 +737,7 @@ void acct_free(struct acct **acct)
     watch_free(&a->out_timer);
     snooze_free(a);
     ruled_fini(&a->ruled);
+    ruled_fini(&a->retagged);
     for (size_t i = 0; i < a->nboxes; i++) {
         free(a->boxes[i].name);
         free(a->boxes[i].utf8);

@@ -104,8 +104,8 @@ struct acct {
         } * list;
         size_t n;
         uint32_t count;
-        bool quiet; /* a rule was told of that is broken or could not be done: not over that */
-    } ruled;
+        bool quiet;    /* a rule was told of that is broken or could not be done: not over that */
+    } ruled, retagged; /* retagged: to mail whose tags were changed */
     bool ready, violated;
     bool own_asked, own_in, own_given; /* own.c: the user's own notmuch database was asked; the mail is below its
                                          root; some of it is in the batch */
@@ -374,6 +374,7 @@ void seek_free(struct acct *);
 bool replay_pump(struct acct *);
 void replay_message(struct acct *, struct msg *); /* MOVED, FOUND, APPENDED, MAILDIR_IS */
 void claim_message(struct acct *, struct msg *);  /* CLAIMED */
+void claim_unable(struct acct *);                 /* says, once, that rules file nothing here, and why */
 void replay_drop(struct acct *, enum err_kind);   /* the fetch program is gone */
 void replay_unseen(struct acct *, struct step *, const struct m_UIDS *);
 bool replay_pending(struct acct *);

@@ -258,6 +258,7 @@ uint64_t acct_folder(struct acct *a, const char *folder, uint64_t *group, bool a
         if (db_intent_add(a->db, &in, &mine, &made, &count, err) && !*group)
             *group = mine;
         a->changed_boxes = true;
+        rules_box_made(a->srv->rules);
     }
     buf_fini(&name);
     buf_fini(&shown);

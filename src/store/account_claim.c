@@ -2,6 +2,17 @@
  * go. */
 #include "store/replay.h"
 
+void claim_unable(struct acct *a)
+{
+    if (!a->claim_told)
+        acct_note(
+            a, 1, ERR_NONE,
+            "rules file no mail of %s: its server cannot tell two devices apart, and both would (no CONDSTORE, no "
+            "MOVE); if this is the only one with rules: set -a %s rule-claim no",
+            a->name, a->name);
+    a->claim_told = true;
+}
+
 /* Nobody can say whose it is: what does no harm when both do it is done. */
 static void claim_ours(struct acct *a, uint64_t msg, bool sure)
 {
@@ -9,14 +20,8 @@ static void claim_ours(struct acct *a, uint64_t msg, bool sure)
     bool left = false;
     if (!db_claim_ours(a->db, msg, !sure && !a->moves_whole, &left, &err))
         acct_db_error(a, &err);
-    else if (left && !a->claim_told) {
-        acct_note(
-            a, 1, ERR_NONE,
-            "rules file no mail of %s: its server cannot tell two devices apart, and both would (no CONDSTORE, no "
-            "MOVE); if this is the only one with rules: set -a %s rule-claim no",
-            a->name, a->name);
-        a->claim_told = true;
-    }
+    else if (left)
+        claim_unable(a);
 }
 
 void claim_message(struct acct *a, struct msg *m)

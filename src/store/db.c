@@ -547,6 +547,7 @@ void db_close(struct db **dbp)
     imap_fini(&db->scan, NULL);
     imap_fini(&db->handed, free_value);
     imap_fini(&db->spellings, free_value);
+    imap_fini(&db->tagged_times, free_value);
     pop_free(&db->pop);
     db_batch_free(&db->batch);
     spans_forget(db);
@@ -578,7 +579,7 @@ void db_set_rules(struct db *db, bool on, const struct conf *conf)
 {
     db->rules = on;
     db->conf = conf;
-    db->has_arrivals = on; /* of an earlier run */
+    db->has_arrivals = db->has_tagged = on; /* of an earlier run */
 }
 
 void db_set_purge_hold(struct db *db, uint32_t seconds)

@@ -32,7 +32,7 @@ struct db;
 
 /* ---- Opening ------------------------------------------------------------------------------------ */
 /* What WELCOME announces; a reader refuses another. */
-#define DB_SCHEMA 11
+#define DB_SCHEMA 12
 enum db_opened {
     DB_NEW = 1,           /* keep.db was not there: a new account */
     DB_CACHE_NEW = 2,     /* cache.db is empty: every mailbox must be listed and synchronised */
@@ -368,6 +368,7 @@ struct db_intent {
                        left out */
     uint64_t
         group; /* RULES, BOX_CREATE: of an earlier one, whose part it is if nothing came after it; 0: one of its own */
+    bool follows; /* RULES: it is part of that group whatever came after it, and ends nothing that could be redone */
 };
 /* Records what the user wants as one undo group and shows it at once: moved rows are in the target, copies have rows of
  * their own there, flags are changed, a created mailbox exists (its id in *target_r), a deleted one is hidden. Messages
@@ -507,6 +508,23 @@ bool db_arrivals_bare(struct db *, uint64_t *msgs, size_t max, size_t *n_r, stru
 bool db_arrivals_tell(struct db *, struct err *);
 bool db_arrivals_done(struct db *, const uint64_t *msgs, size_t n, struct err *);
 bool db_arrivals_any(const struct db *); /* there may be some: costs nothing */
+
+/* ---- Mail whose tags were changed, for the rules with -tagged --------------------------------------
+ * A message is marked in the transaction that changes its tags, by whomever but a rule and undo. The mark is durable;
+ * a change by another device is left to that device for some seconds, for it may have these rules too. */
+struct db_tagged {
+    uint64_t group, deed; /* what changed them; 0: nothing that can be undone */
+    char tags[4096];      /* "+x -y" */
+    int64_t due;          /* wall clock: nothing is ready before; 0: nothing waits for a time */
+};
+/* Those that one group changed in one way and that the index has had, rising, at most max; 0: none are ready, and those
+ * that have left their mailbox are forgotten. */
+size_t db_tagged(struct db *, int64_t now, uint64_t *msgs, size_t max, struct db_tagged *, struct err *);
+/* Takes the mark away; *is_r: it was there as it was given, and the message is where it was. In a burst. */
+bool db_tagged_take(struct db *, const struct db_tagged *, uint64_t msg, bool *is_r, struct err *);
+/* How often that was asked of the message this hour, this time counted. */
+unsigned db_tagged_times(struct db *, uint64_t msg);
+bool db_tagged_any(const struct db *); /* there may be some: costs nothing */
 
 /* ---- Claims: what the rules of several devices may do is done by one ------------------------------
  * Intents of rules that were recorded with `claim` wait until the message is this device's (STEP_CLAIM). That it was

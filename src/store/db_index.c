@@ -442,7 +442,7 @@ bool db_tags_from_index(struct db *db, struct str msgid, struct str tags, unsign
 {
     bool own;
     uint64_t ids[INDEX_ROWS_MAX];
-    struct maker m = {.db = db, .now = now};
+    struct maker m = {.db = db, .now = now, .heeded = true};
     uint32_t set = 0, clear = 0;
     if (!call_enter(db, &own, err))
         return false;

@@ -105,10 +105,13 @@ struct db {
     bool local, labels, rules;
     bool by_subject; /* db_set_threads */
     struct tag_names names;
-    struct imap spellings;   /* folded hash of a tag -> its spelling */
-    bool spelled;            /* they are loaded */
-    uint64_t arrivals_told;  /* those up to here were announced before the rules looked at them */
-    bool has_arrivals;       /* some message may wait for the rules */
+    struct imap spellings;    /* folded hash of a tag -> its spelling */
+    bool spelled;             /* they are loaded */
+    uint64_t arrivals_told;   /* those up to here were announced before the rules looked at them */
+    bool has_arrivals;        /* some message may wait for the rules */
+    bool has_tagged;          /* some message's tags were changed for the rules to see */
+    struct imap tagged_times; /* message -> unsigned: db_tagged_times, until ... */
+    int64_t tagged_until;
     bool has_claims;         /* some message may wait for being this device's */
     unsigned claims_lost;    /* told of not yet */
     const struct conf *conf; /* whose mailbox lines say where rules run too; NULL: in INBOX alone */
@@ -237,7 +240,7 @@ struct sort_keys sort_keys_of(struct str from_name, struct str from_addr, struct
 void addr_note(struct db *, struct str name, struct str addr, unsigned weight, int64_t when);
 void addr_wrote_to(struct db *, struct str rcpts, int64_t when); /* lines "ADDRESS<tab>NAME" */
 void addr_flush(struct db *);
-void tags_keywords(struct db *, uint64_t msg, uint64_t mh, uint64_t fp, struct str was, struct str now);
+void tags_keywords(struct db *, uint64_t msg, uint64_t mh, uint64_t fp, struct str was, struct str now, bool heeded);
 bool tags_change(struct db *, uint64_t mh, uint64_t fp, struct str words,
                  struct buf *did);            /* "+x -y"; what had an effect, or NULL */
 bool tag_goes(const struct db *, struct str); /* to the server too */
@@ -253,6 +256,10 @@ void tag_identity(struct db *, uint64_t msg, uint64_t *mh_r, uint64_t *fp_r);
  * marked one is news, if it is, when they have looked at it. */
 bool arrival_look(struct db *, uint64_t msg, bool sure, bool arrived);
 
+/* Its tags were changed ("+x -y"), not by a rule and not by undo: where a rule heeds them the message is marked for the
+ * rules, from `due` on; what they do joins that undo group (0: none). */
+void tagged_note(struct db *, uint64_t msg, uint64_t group, struct str tags, int64_t due);
+void tagged_forget(struct db *, uint64_t group); /* it is undone */
 /* The server says that the rules of some device have been run over it. */
 bool row_ruled(struct db *, uint64_t msg);
 void claim_note(struct db *, uint64_t msg, uint64_t group);
@@ -349,6 +356,7 @@ struct maker {
     uint64_t group;
     uint32_t round;
     bool inverse;
+    bool heeded; /* the rules run because of the tags that it changes */
     int64_t now;
     struct made {
         enum intent_kind kind;

@@ -187,7 +187,7 @@ bool db_own_tags(struct db *db, struct str msgid, struct str path, struct str ta
 {
     bool own;
     uint64_t ids[INDEX_ROWS_MAX], mh, fp;
-    struct maker m = {.db = db, .now = now};
+    struct maker m = {.db = db, .now = now, .heeded = true};
     if (!call_enter(db, &own, err))
         return false;
     size_t n = index_rows(db, msgid, ids);

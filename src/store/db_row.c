@@ -137,7 +137,8 @@ static void put_insert(struct db *db, struct box *b, const struct put *p, uint64
           SORT_KEY(p->sort, subject), in->internal_date ? in->internal_date : r.date);
     row_counted(db, NULL, &r);
     if (p->kw.n)
-        tags_keywords(db, id, p->mh, sql_fingerprint(&db->q, p->from_addr, p->subject, in->date), STR(""), p->kw);
+        tags_keywords(db, id, p->mh, sql_fingerprint(&db->q, p->from_addr, p->subject, in->date), STR(""), p->kw,
+                      false);
     if (p->from_addr.n && box_role_of(b) != BOX_JUNK)
         addr_note(db, p->from_name, p->from_addr, 1, in->date);
     if (p->attrs & ROW_FULL)
@@ -237,7 +238,7 @@ static void put_update(struct db *db, const struct put *p, uint64_t id)
         q_run(db, "UPDATE msg SET kw=? WHERE id=?", "ni", p->kw, I(id));
         uint64_t mh, fp;
         tag_identity(db, id, &mh, &fp);
-        tags_keywords(db, id, mh, fp, buf_str(&was), p->kw);
+        tags_keywords(db, id, mh, fp, buf_str(&was), p->kw, true);
     }
     buf_fini(&was);
     if (p->path.n)
@@ -370,7 +371,7 @@ static void flags_one(struct db *db, uint64_t id, uint32_t flags, struct str kw,
             sqlite3_reset(st);
             if (!str_eq(buf_str(&was), kw)) {
                 q_run(db, "UPDATE msg SET kw=? WHERE id=?", "ni", kw, I(id));
-                tags_keywords(db, id, old.mh, fp, buf_str(&was), kw);
+                tags_keywords(db, id, old.mh, fp, buf_str(&was), kw, true);
             }
             buf_fini(&was);
         }

@@ -3,6 +3,8 @@
 #include "mail/lookup.h"
 #include "store/db_int.h"
 
+#define OTHERS_FIRST_S 5 /* the device that set a tag runs its rules before this one's */
+
 void db_set_self(struct db *db, struct str self)
 {
     free(db->self);
@@ -208,9 +210,18 @@ static struct box *box_of_msg(struct db *db, uint64_t msg)
     return row_load(db, msg, &r) ? box_ref(db, r.sbox) : NULL;
 }
 
-void tags_keywords(struct db *db, uint64_t msg, uint64_t mh, uint64_t fp, struct str was, struct str now)
+/* No flag has changed with it: its list and the index hear of it by its mailbox. */
+static void row_tell(struct db *db, uint64_t msg)
 {
-    bool any = false;
+    struct rowc r;
+    struct box *b = row_load(db, msg, &r) ? box_ref(db, r.box) : NULL;
+    if (b)
+        box_touch(db, b);
+}
+
+void tags_keywords(struct db *db, uint64_t msg, uint64_t mh, uint64_t fp, struct str was, struct str now, bool heeded)
+{
+    struct buf did = BUF_INIT(16384);
     struct str w, rest = now;
     struct buf tag = BUF_INIT(4 * TAG_KEYWORD_MAX), words = BUF_INIT(2000), here = BUF_INIT(TAG_MAX + 1);
     for (int pass = 0; pass < 2; pass++, rest = was) {
@@ -229,14 +240,19 @@ void tags_keywords(struct db *db, uint64_t msg, uint64_t mh, uint64_t fp, struct
             struct str name = has ? buf_str(&here) : spelling(db, buf_str(&tag));
             buf_reset(&words);
             buf_addf(&words, "%c%.*s", pass ? '-' : '+', STR_FMT(name));
-            any = tags_change(db, mh, fp, buf_str(&words), NULL) || any;
+            tags_change(db, mh, fp, buf_str(&words), &did);
         }
     }
     buf_fini(&tag);
     buf_fini(&words);
     buf_fini(&here);
-    if (any)
+    if (did.n) {
         row_queue(db, msg, INDEX_WHAT_TAGS);
+        row_tell(db, msg);
+    }
+    if (did.n && heeded)
+        tagged_note(db, msg, 0, buf_str(&did), clock_wall() + OTHERS_FIRST_S);
+    buf_fini(&did);
 }
 
 /* The server has been told: its keywords of the message are what they were and this. */

@@ -336,6 +336,8 @@ bool make_tags(struct maker *m, uint64_t msg, struct str words)
             now.state |= ROW_PENDING;
         row_store(db, &r, &now);
         row_queue(db, msg, INDEX_WHAT_TAGS);
+        if (m->heeded)
+            tagged_note(db, msg, m->group, buf_str(&did), 0);
     }
     buf_fini(&did);
     return changed;
@@ -661,6 +663,12 @@ static bool group_open(struct db *db, uint64_t group)
            (uint64_t)id == group && !q_one(db, &id, "SELECT 1 FROM ugroup WHERE id=? AND state=1", "i", I(group));
 }
 
+static bool group_active(struct db *db, uint64_t group)
+{
+    int64_t one;
+    return q_one(db, &one, "SELECT 1 FROM ugroup WHERE id=? AND state=0", "i", I(group));
+}
+
 bool db_intent_add(struct db *db, const struct db_intent *in, uint64_t *group_r, uint64_t *target_r, uint32_t *count_r,
                    struct err *err)
 {
@@ -675,9 +683,10 @@ bool db_intent_add(struct db *db, const struct db_intent *in, uint64_t *group_r,
         return false;
     if (!check(db, in, &target, &why))
         return call_refuse(db, own, err, why.kind, "%s", why.text);
-    bool joined = in->group && group_open(db, in->group);
+    bool joined = in->group && (in->follows ? group_active(db, in->group) : group_open(db, in->group));
     uint64_t group = joined ? in->group : group_new(db, in, target);
-    struct maker m = {.db = db, .group = group, .round = 1, .now = in->now};
+    struct maker m = {
+        .db = db, .group = group, .round = 1, .now = in->now, .heeded = in->kind == INTENT_TAGS && !in->automatic};
     if (intent_on_box(in->kind))
         target = make_box(&m, in->kind, in->box, in->arg, in->utf8.n ? in->utf8 : in->arg);
     else if (in->kind == INTENT_APPEND)
@@ -687,7 +696,7 @@ bool db_intent_add(struct db *db, const struct db_intent *in, uint64_t *group_r,
     else
         make_each(&m, in, target);
     if (m.count) {
-        if (!in->automatic)
+        if (!in->automatic && !in->follows)
             q_keep(db, "UPDATE ugroup SET state=2 WHERE state=1", "");
         q_keep(db, "UPDATE ugroup SET count=count+?1,kind=CASE WHEN ?2=?3 THEN ?3 ELSE kind END WHERE id=?4", "iiii",
                I(m.count), I(in->kind), I(INTENT_RULES), I(group));

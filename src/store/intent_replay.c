@@ -637,7 +637,8 @@ void intent_box_done(struct db *db, const struct intent *in)
     } else if (in->kind == INTENT_BOX_CREATE) {
         b->creating = false;
         b->listed = db->list_no;
-        b->exists = b->unseen = 0;
+        if (!db->local) /* a Maildir counts nothing but its rows */
+            b->exists = b->unseen = 0;
         q_keep(db, "UPDATE boxid SET creating=0 WHERE id=?", "i", I(b->id));
         box_touch(db, b);
     }
@@ -875,7 +876,9 @@ bool db_intents_prune(struct db *db, int64_t before, struct err *err)
     claims_prune(db);
     q_keep(db,
            "DELETE FROM held WHERE NOT EXISTS(SELECT 1 FROM item WHERE msg=held.msg) AND NOT EXISTS(SELECT 1 FROM item "
-           "WHERE copy=held.msg AND copy>0) AND NOT EXISTS(SELECT 1 FROM arrival WHERE msg=held.msg)",
+           "WHERE copy=held.msg AND copy>0) AND NOT EXISTS(SELECT 1 FROM arrival WHERE msg=held.msg) AND NOT "
+           "EXISTS(SELECT 1 "
+           "FROM tagged WHERE msg=held.msg)",
            "");
     return call_leave(db, own, err);
 }

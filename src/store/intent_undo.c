@@ -151,6 +151,7 @@ bool db_intent_drop(struct db *db, uint64_t intent, uint32_t *count_r, struct er
     enum intent_state state = in.state;
     if (state == INTENT_QUEUED) {
         struct item *items = items_load(db, intent, &n);
+        tagged_forget(db, in.group);
         *count_r = drop(db, &in, items, n);
         items_free(items, n);
         q_keep(db,
@@ -295,6 +296,8 @@ bool db_undo(struct db *db, bool redo, uint64_t deed, int64_t now, struct db_und
         q_keep(db, "UPDATE ugroup SET state=2 WHERE id=?", "i", I(g.id));
         return call_refuse(db, own, err, ERR_NOT_UNDOABLE, "it is final: what is deleted for good does not come back");
     }
+    if (!redo)
+        tagged_forget(db, g.id);
     struct db_undone u = {.group = g.id, .kind = g.kind};
     struct maker m = {.db = db, .group = g.id, .round = redo ? g.round + 1 : g.round, .inverse = !redo, .now = now};
     uint64_t *ids = NULL;

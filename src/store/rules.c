@@ -1,5 +1,6 @@
-/* Rules over mail that has arrived, and over what a client names: each rule is one query of `search` over a batch of an
- * account's messages; what the rules come to is recorded as intents in the burst that takes the marks of arrival away.
+/* Rules over mail that has arrived, over mail whose tags were changed, and over what a client names: each rule is one
+ * query of `search` over a batch of an account's messages; what the rules come to is recorded as intents in the burst
+ * that takes the marks of arrival away.
  *
  * A rule whose query is broken, or that ends the program again and again, is named and passed by. Without the index the
  * mail waits in INBOX with its mark. */
@@ -18,6 +19,7 @@
 #define IDLE_STOP_MS 3000
 #define AGAIN_MS 1000 /* after a failure; doubled up to ... */
 #define AGAIN_MAX_MS 60000
+#define LATELY_MAX 3 /* what more there is in an hour, something undoes each time */
 
 /* What a client asked for. */
 struct asked {
@@ -34,8 +36,10 @@ struct rules {
     uint64_t tag;
     struct asked *asked, *now; /* waiting in order; the one under way, NULL: arrivals */
     struct acct *acct;         /* of the batch; NULL: none is under way */
-    uint64_t msgs[BATCH_MAX];  /* rising */
-    size_t effect[BATCH_MAX];  /* index into effects */
+    bool tagged;               /* it is of mail whose tags were changed, in this way */
+    struct db_tagged how;
+    uint64_t msgs[BATCH_MAX]; /* rising */
+    size_t effect[BATCH_MAX]; /* index into effects */
     bool hit[BATCH_MAX];
     size_t n, at; /* at: the rule whose query is out, or is next */
     struct rule_effects effects;
@@ -53,7 +57,7 @@ struct rules {
     int64_t texts_again;
     int64_t not_before;
     unsigned failures;
-    struct watch *timer, *deadline, *idle;
+    struct watch *timer, *deadline, *idle, *due; /* due: the next of db_tagged */
 };
 
 struct rules *rules_new(struct server *s)
@@ -87,6 +91,7 @@ void rules_free(struct rules **rules)
     watch_free(&x->timer);
     watch_free(&x->deadline);
     watch_free(&x->idle);
+    watch_free(&x->due);
     for (struct asked *a = x->asked, *next; a; a = next) {
         next = a->next;
         free(a);
@@ -100,7 +105,7 @@ void rules_free(struct rules **rules)
 static bool arrivals_wait(const struct rules *x)
 {
     for (size_t i = 0; i < x->srv->naccts; i++)
-        if (x->srv->accts[i]->db && db_arrivals_any(x->srv->accts[i]->db))
+        if (x->srv->accts[i]->db && (db_arrivals_any(x->srv->accts[i]->db) || db_tagged_any(x->srv->accts[i]->db)))
             return true;
     return false;
 }
@@ -152,6 +157,7 @@ static void batch_end(struct rules *x)
     free(x->now);
     x->now = NULL;
     x->acct = NULL;
+    x->tagged = false;
     x->n = 0;
     x->req = 0;
     x->tries = 0;
@@ -181,11 +187,16 @@ void rules_change(struct rules *x)
         batch_fail(x, x->now ? ERR_CANCELED : ERR_NONE, "the rules have changed meanwhile");
 }
 
+void rules_box_made(struct rules *x)
+{
+    memset(x->broken, 0, (x->srv->conf->nrules + 1) * sizeof *x->broken);
+    x->any_broken = false;
+}
+
 void rules_changed(struct rules *x)
 {
-    size_t n = x->srv->conf->nrules;
-    x->broken = mem_resize(x->broken, n + 1, sizeof *x->broken);
-    memset(x->broken, 0, (n + 1) * sizeof *x->broken); /* they may be named once more */
+    x->broken = mem_resize(x->broken, x->srv->conf->nrules + 1, sizeof *x->broken);
+    rules_box_made(x); /* they may be named once more */
     x->look = true;
     for (size_t i = 0; i < x->srv->naccts; i++)
         if (x->srv->accts[i]->db)
@@ -246,9 +257,10 @@ static void done_say(struct ruled *d, const struct rule_effect *e, uint32_t coun
     buf_fini(&what);
 }
 
-/* What one effect does to its messages: *group (0: made) is their undo. */
+/* What one effect does to its messages: *group (0: made) is their undo. follows: it is that of what they follow from.
+ */
 static bool effect_record(struct acct *a, const struct rule_effect *e, const uint64_t *ids, size_t n, bool automatic,
-                          uint64_t *group, uint32_t *count_r, struct err *err)
+                          bool follows, uint64_t *group, uint32_t *count_r, struct err *err)
 {
     uint64_t target = 0, mine = 0;
     if (e->folder && (target = acct_folder(a, e->folder, group, automatic, err)) == 0)
@@ -261,7 +273,8 @@ static bool effect_record(struct acct *a, const struct rule_effect *e, const uin
                            .arg = str_z(e->tags),
                            .now = clock_wall(),
                            .automatic = automatic,
-                           .claim = automatic && a->imap && a->conf->rule_claim,
+                           .claim = automatic && !follows && a->imap && a->conf->rule_claim,
+                           .follows = follows,
                            .group = *group};
     if (!db_intent_add(a->db, &in, &mine, NULL, count_r, err))
         return false;
@@ -282,12 +295,18 @@ static void refusal_tell(struct rules *x, const struct rule *r, const struct err
                   why->text);
 }
 
+/* Could another device move the same message by the same rule, so that there were two of it? */
+static bool may_be_two(const struct acct *a)
+{
+    return a->imap && a->conf->rule_claim && !a->moves_whole;
+}
+
 /* An account that refuses it (a mailbox that takes none) is told with the rule, and the rest of it is done; false: the
  * database failed. */
 static bool effect_do(struct rules *x, size_t effect, uint64_t *group, struct ruled *done, struct err *err)
 {
     struct rule_effect now = x->effects.list[effect], *e = &now;
-    bool automatic = x->now == NULL;
+    bool automatic = x->tagged ? x->how.group == 0 : x->now == NULL;
     uint64_t *ids = mem_array(x->n + 1, sizeof *ids);
     uint32_t count = 0;
     struct err why = ERR_INIT;
@@ -295,12 +314,16 @@ static bool effect_do(struct rules *x, size_t effect, uint64_t *group, struct ru
     for (size_t i = 0; i < x->n; i++)
         if (x->effect[i] == effect)
             ids[n++] = x->msgs[i];
-    bool ok = n == 0 || !rule_does(e) || effect_record(x->acct, e, ids, n, automatic, group, &count, &why);
+    if (n > 0 && x->tagged && automatic && e->folder && may_be_two(x->acct)) {
+        claim_unable(x->acct);
+        e->folder = NULL;
+    }
+    bool ok = n == 0 || !rule_does(e) || effect_record(x->acct, e, ids, n, automatic, x->tagged, group, &count, &why);
     if (!ok && !is_broken(&why) && e->folder) {
         refusal_tell(x, e->filed, &why, done);
         why = ERR_INIT;
         e->folder = NULL;
-        ok = !rule_does(e) || effect_record(x->acct, e, ids, n, automatic, group, &count, &why);
+        ok = !rule_does(e) || effect_record(x->acct, e, ids, n, automatic, x->tagged, group, &count, &why);
     }
     free(ids);
     if (ok)
@@ -312,17 +335,11 @@ static bool effect_do(struct rules *x, size_t effect, uint64_t *group, struct ru
     return ok || !is_broken(&why);
 }
 
-/* One word for all that came in one pass, not over what was said of a rule that is broken or could not be done. */
-static void ruled_tell(struct rules *x, struct acct *a)
+/* Not over what was said of a rule that is broken or could not be done. */
+static void ruled_say(struct acct *a, struct ruled *r, const char *kind)
 {
-    struct ruled *r = &a->ruled;
-    bool more = a->pop && (a->poprun || (db_arrivals_any(a->db) && !x->stuck));
-    if (r->count == 0 || more) {
-        r->quiet = r->quiet && more;
-        return;
-    }
     struct buf all = BUF_INIT(380);
-    buf_addf(&all, "rules: %u new message%s:", r->count, r->count == 1 ? "" : "s");
+    buf_addf(&all, "rules: %u %smessage%s:", r->count, kind, r->count == 1 ? "" : "s");
     for (size_t i = 0; i < r->n; i++)
         buf_addf(&all, "%s %u%s", i > 0 ? "," : "", r->list[i].count, r->list[i].what);
     const char *words = clean_line(buf_str(&all));
@@ -334,19 +351,56 @@ static void ruled_tell(struct rules *x, struct acct *a)
     ruled_fini(r);
 }
 
+/* One word for all that came in one pass. */
+static void ruled_tell(struct rules *x, struct acct *a)
+{
+    struct ruled *r = &a->ruled;
+    bool more = a->pop && (a->poprun || (db_arrivals_any(a->db) && !x->stuck));
+    if (r->count > 0 && !more)
+        ruled_say(a, r, "new ");
+    else
+        r->quiet = r->quiet && more;
+}
+
+/* What changes its tags again whenever a rule has done something is no person: devices whose rules differ, or a hook.
+ */
+static bool lately_often(struct acct *a, uint64_t msg)
+{
+    unsigned times = db_tagged_times(a->db, msg);
+    if (times == LATELY_MAX + 1)
+        acct_note(a, 1, ERR_NONE,
+                  "rules: a message is tagged again each time that a rule has done something (do rules of another "
+                  "device undo it?); it is left alone for an hour");
+    return times > LATELY_MAX;
+}
+
+/* The marks go; what was changed since, or was undone, has another one or none. */
+static bool marks_take(struct rules *x, struct err *err)
+{
+    for (size_t i = 0; i < x->n; i++) {
+        bool is;
+        if (!db_tagged_take(x->acct->db, &x->how, x->msgs[i], &is, err))
+            return false;
+        bool does = x->effects.n && rule_does(&x->effects.list[x->effect[i]]);
+        if (!is || (does && x->how.group == 0 && lately_often(x->acct, x->msgs[i])))
+            x->effect[i] = 0;
+    }
+    return true;
+}
+
 /* All effects and the end of the marks, or nothing. */
 static void batch_done(struct rules *x)
 {
     struct acct *a = x->acct;
     struct err err = ERR_INIT;
     struct ruled done = {.quiet = x->any_broken};
-    uint64_t group = 0;
-    bool ok = db_begin(a->db, &err);
-    db_set_deed(a->db, x->now ? x->now->deed : 0);
+    uint64_t group = x->tagged ? x->how.group : 0;
+    bool ok = db_begin(a->db, &err) && (!x->tagged || marks_take(x, &err));
+    db_set_deed(a->db, x->tagged ? x->how.deed : x->now ? x->now->deed : 0);
     for (size_t i = 1; ok && i < x->effects.n; i++)
         ok = effect_do(x, i, &group, &done, &err);
     db_set_deed(a->db, 0);
-    ok = ok && (x->now || db_arrivals_done(a->db, x->msgs, x->n, &err));
+    ok = ok && (x->now || x->tagged || db_arrivals_done(a->db, x->msgs, x->n, &err));
     if (!ok)
         db_rollback(a->db);
     else
@@ -354,7 +408,7 @@ static void batch_done(struct rules *x)
     if (ok && x->now)
         ANSWER(x->srv, x->now->client, -1, INTENT_OK, .req = x->now->req, .group = group, .count = done.count);
     else if (ok)
-        ruled_join(&a->ruled, &done);
+        ruled_join(x->tagged ? &a->retagged : &a->ruled, &done);
     ruled_fini(&done);
     if (x->said[0])
         acct_note(a, 1, ERR_QUERY, "%s", x->said);
@@ -369,6 +423,13 @@ static void batch_done(struct rules *x)
     acct_settle(a);
 }
 
+static bool is_asked(const struct rules *x, size_t at)
+{
+    const struct rule *r = &x->srv->conf->rules[at];
+    return rule_fits(r, x->acct->name) && (x->now || !x->broken[at]) &&
+           (!x->tagged || rule_heeds(r, str_z(x->how.tags)));
+}
+
 /* The messages that no -stop holds; the query of the next rule. False: there is none left. */
 static bool next_query(struct rules *x)
 {
@@ -377,7 +438,7 @@ static bool next_query(struct rules *x)
     for (size_t i = 0; i < x->n; i++)
         if (!x->effects.n || !x->effects.list[x->effect[i]].stop)
             ipc_ids_add(&msgs, x->msgs[i]);
-    while (x->at < conf->nrules && (!rule_fits(&conf->rules[x->at], x->acct->name) || (x->broken[x->at] && !x->now)))
+    while (x->at < conf->nrules && !is_asked(x, x->at))
         x->at++;
     bool more = msgs.n > 0 && x->at < conf->nrules;
     if (more) {
@@ -558,7 +619,7 @@ static bool next_asked(struct rules *x)
 /* May what the rules do be recorded now? */
 static bool can_begin(const struct acct *a)
 {
-    return a->db && !db_in_burst(a->db) && db_arrivals_any(a->db) && !a->held && (!a->imap || acct_listed(a));
+    return !db_in_burst(a->db) && !a->held && (!a->imap || acct_listed(a));
 }
 
 /* The text of new mail that the rules want to read: newest first, some at a time. */
@@ -583,29 +644,75 @@ static void texts_ask(struct rules *x, struct acct *a)
             open_ask(a, 0, &(struct m_OPEN){.msg = msgs[i], .prefetch = 1});
 }
 
-static bool next_arrivals(struct rules *x)
+static bool next_arrivals(struct rules *x, bool *more)
 {
-    bool more = false;
     for (size_t i = 0; i < x->srv->naccts; i++) {
         struct acct *a = x->srv->accts[i];
         struct db_arrivals found;
         struct err err = ERR_INIT;
+        if (!a->db || !db_arrivals_any(a->db))
+            continue;
         if (!can_begin(a)) {
-            more = more || (a->db && db_arrivals_any(a->db));
+            *more = true;
             continue;
         }
         bool text = a->imap && conf_rules_read_text(x->srv->conf, a->name);
         if (!db_arrivals(a->db, text, x->msgs, BATCH_MAX, &found, &err)) {
             acct_db_error(a, &err);
-            more = true;
+            *more = true;
         } else if (found.ready > 0) {
             batch_begin(x, a, found.ready);
             return true;
         } else if (text && found.waiting > 0) {
             texts_ask(x, a);
-            more = true;
+            *more = true;
         }
     }
+    return false;
+}
+
+static void due_fired(void *arg)
+{
+    struct rules *x = arg;
+    x->due = NULL;
+    x->look = true;
+    rules_pump(x);
+}
+
+static bool next_tagged(struct rules *x, bool *more)
+{
+    for (size_t i = 0; i < x->srv->naccts; i++) {
+        struct acct *a = x->srv->accts[i];
+        struct err err = ERR_INIT;
+        int64_t now = clock_wall();
+        if (!a->db || !db_tagged_any(a->db))
+            continue;
+        if (!can_begin(a)) {
+            *more = true;
+            continue;
+        }
+        size_t n = db_tagged(a->db, now, x->msgs, BATCH_MAX, &x->how, &err);
+        if (err.kind)
+            acct_db_error(a, &err);
+        if (n > 0) {
+            x->tagged = true;
+            batch_begin(x, a, n);
+            return true;
+        }
+        if (x->how.due > now && !x->due)
+            x->due = loop_after(x->srv->loop, (x->how.due - now) * 1000, due_fired, x);
+    }
+    return false;
+}
+
+static bool next_marked(struct rules *x)
+{
+    bool more = false;
+    if (next_arrivals(x, &more) || next_tagged(x, &more))
+        return true;
+    for (size_t i = 0; i < x->srv->naccts; i++)
+        if (x->srv->accts[i]->retagged.count > 0)
+            ruled_say(x->srv->accts[i], &x->srv->accts[i]->retagged, "");
     x->look = more;
     return false;
 }
@@ -617,7 +724,7 @@ void rules_pump(struct rules *x)
             ruled_tell(x, x->srv->accts[i]);
     if (!x || x->acct || !x->srv->spawn || clock_mono_ms() < x->not_before)
         return;
-    if (next_asked(x) || (x->look && next_arrivals(x)))
+    if (next_asked(x) || (x->look && next_marked(x)))
         return;
     if (x->peer && !x->idle)
         x->idle = loop_after(x->srv->loop, IDLE_STOP_MS, idle_fired, x);
@@ -660,7 +767,7 @@ void rules_do(struct acct *a, uint64_t client, const struct m_RULES_DO *m)
         e.folder = folder;
     memcpy(e.tags, m->tags.p ? m->tags.p : "", MIN(m->tags.n, sizeof e.tags - 1));
     bool ok = db_begin(a->db, &err);
-    bool done = ok && effect_record(a, &e, ids, n, false, &group, &count, &err);
+    bool done = ok && effect_record(a, &e, ids, n, false, false, &group, &count, &err);
     if (ok)
         ok = db_commit(a->db, done ? &err : &(struct err){.kind = ERR_NONE}) && done;
     if (ok)

@@ -93,8 +93,15 @@ static const char keep_10[] = "CREATE TABLE owntag(mh INTEGER, fp INTEGER, tag B
 static const char keep_11[] = "ALTER TABLE ugroup ADD COLUMN deed INTEGER NOT NULL DEFAULT 0;"
                               "CREATE INDEX ugroup_deed ON ugroup(deed, id) WHERE deed<>0;";
 
-static const char *const keep_steps[] = {keep_1, keep_2, keep_3, keep_4,  keep_5, keep_6,
-                                         keep_7, keep_8, keep_9, keep_10, keep_11};
+/* Messages whose tags were changed and that the rules have not looked at: where they were, as part of which undo group,
+ * what was changed, and from when on. */
+static const char keep_12[] =
+    "CREATE TABLE tagged(msg INTEGER PRIMARY KEY, box INTEGER NOT NULL, grp INTEGER NOT NULL, "
+    "due INTEGER NOT NULL, tags BLOB NOT NULL);"
+    "CREATE INDEX tagged_group ON tagged(grp);";
+
+static const char *const keep_steps[] = {keep_1, keep_2, keep_3, keep_4,  keep_5,  keep_6,
+                                         keep_7, keep_8, keep_9, keep_10, keep_11, keep_12};
 
 static const char cache_1[] =
     "CREATE TABLE cache.cmeta(name TEXT PRIMARY KEY, value) WITHOUT ROWID;"

@@ -1208,6 +1208,41 @@ static void test_rule_effects(void **state)
     rule_effects_free(&all);
 }
 
+static void test_rules_heed(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *query, *tags;
+        bool heeds;
+    } cases[] = {
+        {"tag:todo", "+todo", true},
+        {"tag:todo", "-todo +x", true},
+        {"tag:todo", "+todos", false},
+        {"tag:todo", "+other", false},
+        {"from:a and (is:Todo or tag:x)", "+todo", true},
+        {"from:a and -tag:\"to do\"", "+todo", false},
+        {"from:a not tag:\"todo\"", "+todo", true},
+        {"subject:tag and mytag:todo", "+todo", true}, /* it names none */
+        {"tag:proj*", "+todo", true},
+        {"tag:/^t/", "+x", true},
+        {"sexp:(and (tag todo))", "+x", true},
+        {"from:a", "+x", true},
+        {"tag:", "+x", false},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        char *query = mem_dup_z(cases[i].query), *account = mem_dup_z("work");
+        struct rule r = {.query = query, .account = account, .tagged = true};
+        struct conf conf = {.rules = &r, .nrules = 1};
+        if (conf_rules_heed(&conf, "work", str_z(cases[i].tags)) != cases[i].heeds)
+            fail_msg("%s: %s", cases[i].query, cases[i].tags);
+        assert_false(conf_rules_heed(&conf, "home", str_z(cases[i].tags)));
+        r.tagged = false;
+        assert_false(rule_heeds(&r, str_z(cases[i].tags)));
+        free(query);
+        free(account);
+    }
+}
+
 static void test_rules_need(void **state)
 {
     (void)state;
@@ -1277,6 +1312,7 @@ int main(void)
         cmocka_unit_test(test_rule_effects),
         cmocka_unit_test(test_tag_names),
         cmocka_unit_test(test_rules_need),
+        cmocka_unit_test(test_rules_heed),
     };
     return cmocka_run_group_tests(tests, make_dir, remove_dir);
 }

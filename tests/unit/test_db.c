@@ -34,7 +34,8 @@ static void test_an_older_keep_is_migrated(void **state)
     uint64_t in = make_mailbox(db, "INBOX", 7), id = put_uid(db, in, 10, "a@x");
     db_close(&db);
     run_sql("keep.db",
-            "DROP INDEX ugroup_deed; ALTER TABLE ugroup DROP COLUMN deed; DROP TABLE owntag; DROP TABLE owngone; DROP "
+            "DROP TABLE tagged; DROP INDEX ugroup_deed; ALTER TABLE ugroup DROP COLUMN deed; DROP TABLE owntag; DROP "
+            "TABLE owngone; DROP "
             "TABLE arrival; DROP TABLE claim; DROP INDEX uidl_name; ALTER "
             "TABLE uidl DROP COLUMN name; DROP INDEX "
             "intent_uids; ALTER TABLE intent DROP COLUMN uids; ALTER TABLE "
