@@ -576,13 +576,12 @@ bool run_help(void *context, const struct cmd_args *args, struct err *err)
     return true;
 }
 
-bool run_messages(void *context, const struct cmd_args *args, struct err *err)
+static void messages(struct ui *ui)
 {
-    struct ui *ui = context;
-    (void)args, (void)err;
     struct tm today;
     time_t now = (time_t)clock_wall();
     ui_popup(ui, POPUP_PAGER, "what happened, newest first");
+    ui->popup.told = ui->nnotes + 1;
     bool dated = !localtime_r(&now, &today);
     for (unsigned i = 0; i < MIN(ui->nnotes, (unsigned)NOTES_MAX); i++) {
         const struct note *note = &ui->notes[(ui->nnotes - 1 - i) % NOTES_MAX];
@@ -608,5 +607,17 @@ bool run_messages(void *context, const struct cmd_args *args, struct err *err)
     }
     if (!ui->popup.n)
         ui_popup_row(ui, "", "Nothing was said yet.");
+}
+
+void messages_again(struct ui *ui)
+{
+    if (ui->popup.told && ui->popup.told != ui->nnotes + 1 && !ui->popup.top)
+        messages(ui);
+}
+
+bool run_messages(void *context, const struct cmd_args *args, struct err *err)
+{
+    (void)args, (void)err;
+    messages(context);
     return true;
 }

@@ -149,6 +149,7 @@ struct popup {
     unsigned nlines, cols, laid;
     unsigned left, item_left, item_cols; /* columns of what stands to the left; the same of items, and of an item */
     unsigned top, height;                /* lines */
+    unsigned told;                       /* notes that it lists, plus one; 0: it is not that list */
     confirm_fn *confirm;
     void *arg;
 };
@@ -508,6 +509,8 @@ bool buffers_key(struct ui *, ckey);             /* in POPUP_BUFFERS */
 void amount_words(uint64_t done, uint64_t total, int64_t since_ms, struct buf *out);
 bool jobs_key(struct ui *, ckey); /* in POPUP_JOBS */
 void jobs_again(struct ui *);     /* shows them anew where they are listed */
+void messages_again(
+    struct ui *); /* shows new notices where they are listed, unless the reader went on from the first */
 void jobs_told(struct ui *, const struct m_JOB *);
 
 /* ---- typed.c ---- */

@@ -359,6 +359,7 @@ void ui_draw(struct ui *ui)
     lay_out(ui);
     if (ui->popup.kind == POPUP_JOBS)
         jobs_again(ui);
+    messages_again(ui);
     if (!ui->layout.small) {
         if (ui->layout.list.rows > 1)
             list_set_height(l, ui->layout.list.rows - 1);

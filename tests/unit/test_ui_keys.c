@@ -322,6 +322,26 @@ static void test_esc_stops_one_thing_each_time(void **state)
     fake_close(&f);
 }
 
+/* An open list of notices shows what is said meanwhile; whoever reads on in it is left where he is. */
+static void test_messages_that_come_while_they_are_read(void **state)
+{
+    (void)state;
+    open_ui();
+    for (unsigned i = 0; i < 60; i++)
+        ui_note(f.ui, NOTE_INFO, "notice number %u", i);
+    ui_run(f.ui, "messages");
+    ui_note(f.ui, NOTE_WARNING, "the lamp went out");
+    f.ui->status[0] = 0;
+    assert_true(on_screen("the lamp went out"));
+    fake_type(&f, "Space");
+    ui_note(f.ui, NOTE_WARNING, "the door fell shut");
+    f.ui->status[0] = 0;
+    assert_false(on_screen("the door fell shut"));
+    fake_type(&f, "Home");
+    assert_true(on_screen("the door fell shut"));
+    fake_close(&f);
+}
+
 static void test_paste_is_text_and_never_commands(void **state)
 {
     (void)state;
@@ -1104,6 +1124,7 @@ int main(void)
         cmocka_unit_test(test_a_mailbox_has_an_order_of_its_own),
         cmocka_unit_test(test_a_command_is_typed_from_anywhere),
         cmocka_unit_test(test_esc_stops_one_thing_each_time),
+        cmocka_unit_test(test_messages_that_come_while_they_are_read),
         cmocka_unit_test(test_paste_is_text_and_never_commands),
         cmocka_unit_test(test_secret_never_on_screen),
         cmocka_unit_test(test_urls),
