@@ -35,7 +35,8 @@ struct tagging {
     bool whole; /* no account was named: copies of other accounts lose a tag with it */
     struct changes to;
     bool *changed; /* of each account */
-    uint32_t req, steps, count;
+    uint32_t req, count;
+    uint64_t deed; /* all of it is one step of undo */
 };
 
 static bool take_word(struct changes *c, struct str word, struct err *err)
@@ -80,15 +81,13 @@ static bool request(struct tagging *t, size_t account, uint8_t kind, struct str 
     struct msg m;
     if (!SEND(t->client->chan, -1, err, INTENT, .req = ++t->req, .account = str_z(t->cli->conf->accounts[account].name),
               .kind = kind, .msgs = buf_str(&t->msgs[account]), .flags = kind == INTENT_FLAGS ? t->to.set : 0,
-              .arg = arg))
+              .arg = arg, .deed = t->deed))
         return false;
     int got = client_wait(t->client, MSG_INTENT_OK, t->req, clock_mono_ms() + ANSWER_MS, NULL, NULL, &m, err);
     if (got == 0)
         err_set(err, ERR_TIMEOUT, "the store did not answer");
-    if (got > 0) {
+    if (got > 0)
         *count = MAX(*count, m.u.INTENT_OK.count);
-        t->steps += m.u.INTENT_OK.count > 0;
-    }
     return got > 0;
 }
 
@@ -281,6 +280,8 @@ int tag_main(struct cli *cli)
     bool batch = false;
     const struct cli_opt opts[] = {{"--account", &q.account, NULL}, {"--batch", NULL, &batch}};
     struct buf query = BUF_INIT(8192);
+    while (!t.deed)
+        fs_random(&t.deed, sizeof t.deed);
     bool ok = take_tags(&t, &err) && cli_options(cli, opts, COUNT(opts), &err) &&
               (!q.account[0] || cli_account(cli, q.account, &err));
     bool any = t.to.tags.n || t.to.set || t.to.clear;
@@ -291,12 +292,8 @@ int tag_main(struct cli *cli)
     q.query = buf_z(&query);
     ok = ok && run(&t, &q, batch, &err);
     if (ok || t.count)
-        printf("%u message%s changed%s", t.count, t.count == 1 ? "" : "s",
+        printf("%u message%s changed%s\n", t.count, t.count == 1 ? "" : "s",
                t.count ? "; the key for undo takes it back" : "");
-    if ((ok || t.count) && t.steps > 1)
-        printf(", in %u steps", t.steps);
-    if (ok || t.count)
-        puts("");
     buf_fini(&query);
     buf_fini(&t.to.tags);
     return ok ? 0 : cli_fail(&err);

@@ -166,7 +166,7 @@ def test_fetch_search_send():
                 equal(user.command("search", "--format=json", "subject:nothingofthekind").strip(), "[]")
                 equal((user.command("count", "subject:" + protocol), user.command("count", "subject:nothing")), ("1\n", "0\n"))
                 # Tags and flags, by the store: found again, and on the server.
-                contains(user.command("tag", "+later", "+two words", "-unread", "--", "subject:" + protocol), "1 message changed; the key for undo takes it back, in 2 steps\n")
+                contains(user.command("tag", "+later", "+two words", "-unread", "--", "subject:" + protocol), "1 message changed; the key for undo takes it back\n")
                 equal(user.command("count", 'tag:later and tag:"two words" and not tag:unread and subject:' + protocol), "1\n", "at once")
                 if protocol == "imaps":
                     eventually("the server knows", lambda: keywords(server, subject) >= {"\\Seen", "later"})
