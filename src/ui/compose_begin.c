@@ -337,6 +337,13 @@ static const struct box_item *drafts_of(struct ui *ui, unsigned first)
     return NULL;
 }
 
+/* Seconds: its name begins with them. */
+static int64_t begun_at(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return strtoll(slash ? slash + 1 : path, NULL, 10);
+}
+
 bool run_recall(void *context, const struct cmd_args *args, struct err *err)
 {
     struct ui *ui = context;
@@ -354,16 +361,25 @@ bool run_recall(void *context, const struct cmd_args *args, struct err *err)
     if (held_recall(ui, err) || err->kind != ERR_NONE)
         return err->kind == ERR_NONE;
     char *path = newest_draft(ui, &count);
-    if (path) {
+    struct extra *x = ui_extra(ui);
+    bool later = path && x->postponed >= begun_at(path);
+    drafts = !path || later ? drafts_of(ui, x->postponed ? x->postponed_account : account) : NULL;
+    x->postponed = 0;
+    if (path && !drafts) {
         compose_reopen(ui, path);
         return true;
     }
-    if (!(drafts = drafts_of(ui, account))) {
+    free(path);
+    if (!drafts) {
         ui_note(ui, NOTE_INFO, "there is no postponed mail");
         return true;
     }
     ui_show_box(ui, drafts->account, drafts->id);
-    ui_note(ui, NOTE_INFO, "%s on a draft goes on with it", ui_key_of(ui, "recall"));
+    if (count)
+        ui_note(ui, NOTE_INFO, "%s on a draft goes on with it \xc2\xb7 %u unsent on this machine, too",
+                ui_key_of(ui, "recall"), count);
+    else
+        ui_note(ui, NOTE_INFO, "%s on a draft goes on with it", ui_key_of(ui, "recall"));
     return true;
 }
 

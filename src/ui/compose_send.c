@@ -73,6 +73,9 @@ static void on_saved(struct ui *ui, void *arg, const struct msg *m)
         idle(ui, c);
         return;
     }
+    int account = accts_find(&ui->accts, str_z(c->account), false);
+    ui_extra(ui)->postponed = account >= 0 ? clock_wall() : 0;
+    ui_extra(ui)->postponed_account = account >= 0 ? (unsigned)account : 0;
     ui_note(ui, NOTE_INFO, "postponed in Drafts \xc2\xb7 %s goes on with it", ui_key_of(ui, "recall"));
     if (!c->replaced)
         drop_replaced(ui, c);

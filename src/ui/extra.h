@@ -214,6 +214,8 @@ struct extra {
     bool discarding;   /* the user discards last_out */
     uint64_t last_out; /* outbox entry of the last mail, or the one that was chosen */
     char last_out_account[65];
+    int64_t postponed; /* when mail was put into Drafts here last, in seconds; 0: not, or gone on with */
+    unsigned postponed_account;
 };
 struct extra *ui_extra(const struct ui *);
 

@@ -271,6 +271,33 @@ def test_postpone_and_recall():
     story(run, lines="set undo-send 0\nset log-level debug\n")
 
 
+def test_recall_of_what_was_postponed_last():
+    """Though a draft that is older was left on this machine."""
+    def run(s):
+        term = s.start()
+        s.bob.settled()
+        folder = os.path.join(s.bob.store, "drafts")
+        os.makedirs(folder, mode=0o700, exist_ok=True)
+        with open(os.path.join(folder, "1000000000-000000000000.draft"), "w") as f:
+            f.write("From: Bob Example <bob@example.org>\nTo:\nSubject: an old one\n\nYears ago.\n")
+        s.compose("alice@example.org", "not yet")
+        term.keys("P")
+        term.wait("postponed in Drafts")
+        eventually("it is in Drafts", lambda: s.server.subjects("bob", "Drafts") == ["not yet"])
+        term.keys("R")
+        term.wait("R on a draft goes on with it · 1 unsent on this machine")
+        term.wait("not yet")
+        term.keys("R")
+        contains(term.wait("Words typed."), "not yet")
+        term.keys("X")
+        term.wait("Discard")
+        term.keys("y")
+        term.go("INBOX")
+        term.keys("R")
+        term.wait("Years ago.")
+    story(run, lines="set undo-send 0\nset log-level debug\n")
+
+
 def test_forward_with_attachments():
     """What is attached goes along under its own name; a file saved in a new home finds its directory."""
     def run(s):
