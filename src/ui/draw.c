@@ -314,6 +314,18 @@ static const char *empty_words(const struct ui *ui, const struct list *l)
     return words[fill_of(ui, l)];
 }
 
+static void put_empty_words(struct ui *ui, struct rect rows, struct list *l)
+{
+    struct str words = str_z(empty_words(ui, l));
+    unsigned width = rows.cols > 11 ? rows.cols - 3 : 8;
+    for (size_t y = 1, from = 0, next; from < words.n && y < rows.rows; y++, from = next) {
+        struct buf b = BUF_INIT(CLEAN_MAX);
+        struct str piece = {words.p + from, ui_fits(words, from, width, &next)};
+        grid_text(&ui->grid, rows, (unsigned)y, 3, ui_clean(ui, piece, &b), THING_MARKER);
+        buf_fini(&b);
+    }
+}
+
 static void draw_list(struct ui *ui)
 {
     struct rect r = ui->layout.list;
@@ -324,7 +336,7 @@ static void draw_list(struct ui *ui)
     l = ui_drawn_list(ui);
     struct rect rows = {r.y + 1, r.x, r.rows - 1, r.cols};
     if (!l->n)
-        put(ui, rows, 1, 3, empty_words(ui, l), THING_MARKER);
+        put_empty_words(ui, rows, l);
     draw_rows(ui, rows, l, row_number(ui, l));
     if (l->n && list_lines(l, l->top, l->cur) < rows.rows) {
         ui->grid.cursor_y = rows.y + list_lines(l, l->top, l->cur);
@@ -706,7 +718,7 @@ static void draw_choices(struct ui *ui)
     bool pick = p->kind == PROMPT_PICK;
     if (!pick && !p->open)
         return;
-    size_t n = pick ? p->nshown : p->candidates.n, cur = pick ? p->cur : p->chosen;
+    size_t n = pick ? p->nshown : p->candidates.n, cur = pick ? p->cur : p->offered ? 0 : p->chosen;
     if (n == 0 && (p->edit.n || p->many)) {
         struct rect none = popup_rect(ui, 1);
         grid_fill_row(&ui->grid, none, 0, THING_POPUP);
@@ -739,7 +751,7 @@ static void draw_choices(struct ui *ui)
         if (key)
             put_right(ui, r, y, r.cols - 1, buf_z(&keys), THING_KEY);
         buf_fini(&keys);
-        if (top + y == cur)
+        if (top + y == cur && !p->offered)
             grid_cursor(&ui->grid, r, y, STYLE_CURSOR);
     }
 }

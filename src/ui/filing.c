@@ -1,6 +1,8 @@
 /* Where mail goes: moving and copying to mailboxes, and the mailboxes themselves. */
 #include "ui/extra.h"
 
+#include <limits.h>
+
 /* ---- move and copy ---- */
 static void remember(struct ui *ui, const char *command, unsigned account, const struct box_item *item)
 {
@@ -34,8 +36,11 @@ static void file_into(struct ui *ui, bool copy, unsigned account, uint64_t box)
                                 .target = box,
                                 .into = account + 1,
                                 .where = where});
+    bool same =
+        item && ui->last_box_label && ui->last_box_account == account && !strcmp(item->path, ui->last_box_label);
     free(ui->last_box_label);
     ui->last_box_label = item ? mem_dup_z(item->path) : NULL;
+    ui->last_box_account = foreign || same ? account : UINT_MAX;
 }
 
 struct making;

@@ -105,8 +105,7 @@ void ui_popup_item(struct ui *ui, const char *left, const char *raw)
     add_clean(ui, left, raw, true);
 }
 
-/* What of a clean text fits into these columns, up to a blank where there is one; *next_r: where the rest begins. */
-static size_t fits(struct str all, size_t from, unsigned width, size_t *next_r)
+size_t ui_fits(struct str all, size_t from, unsigned width, size_t *next_r)
 {
     struct text rest = {all.p + from, all.n - from, UINT_MAX}, line = text_fit(rest, width);
     size_t n = line.n;
@@ -125,7 +124,7 @@ void ui_popup_pieces(struct ui *ui, const char *left, unsigned left_cols, const 
     unsigned aside = left_cols ? left_cols + 5 : 3, width = ui->grid.cols > aside + 20 ? ui->grid.cols - aside : 20;
     size_t from = 0, next;
     do {
-        char *piece = mem_dup_n(all.p + from, fits((struct str){all.p, all.n}, from, width, &next));
+        char *piece = mem_dup_n(all.p + from, ui_fits((struct str){all.p, all.n}, from, width, &next));
         ui_popup_row(ui, left, piece);
         free(piece);
         left = "";
@@ -145,7 +144,7 @@ static void cut_row(const struct popup *p, unsigned row, unsigned width, struct 
     struct str text = str_z(p->rows[row].right);
     size_t from = 0, next = 0;
     do {
-        size_t n = p->rows[row].wraps ? fits(text, from, MAX(width, 8u), &next) : text.n;
+        size_t n = p->rows[row].wraps ? ui_fits(text, from, MAX(width, 8u), &next) : text.n;
         if (out->n % 64 == 0)
             out->list = mem_resize(out->list, out->n + 64, sizeof *out->list);
         out->list[out->n++] = (struct popup_piece){row, from, n};
@@ -221,7 +220,7 @@ static void confirm(struct ui *ui, const char *question, const char *detail, con
     struct buf clean = BUF_INIT(65536);
     struct text all = text_from_bytes(str_z(question), TEXT_FOLD_SPACE, &clean);
     size_t next;
-    char *title = mem_dup_n(all.p, fits((struct str){all.p, all.n}, 0, MAX(ui->grid.cols, 24u) - 3, &next));
+    char *title = mem_dup_n(all.p, ui_fits((struct str){all.p, all.n}, 0, MAX(ui->grid.cols, 24u) - 3, &next));
     ui_popup(ui, POPUP_CONFIRM, title);
     ui->popup.confirm = fn;
     ui->popup.arg = arg;
@@ -398,9 +397,19 @@ struct listing {
     size_t skip;
 };
 
+/* "go 2": the account of that number, as its place in tuimailrc is not known by heart. False: none of the kind. */
+static bool goes_to_account(const struct binding *b, uint32_t *number_r)
+{
+    struct str line = str_z(b->command);
+    return line.n == 4 && str_eqz(str_sub(line, 0, 3), "go ") && str_u32(str_sub(line, 3, 4), number_r);
+}
+
 static void list_binding(void *arg, const struct binding *b)
 {
     struct listing *l = arg;
+    uint32_t number = 0;
+    if (goes_to_account(b, &number) && (number < 1 || number > l->ui->accts.n))
+        return;
     struct buf keys = BUF_INIT(200), what = BUF_INIT(400);
     struct str name = str_z(b->command);
     size_t blank;
@@ -411,7 +420,9 @@ static void list_binding(void *arg, const struct binding *b)
     if (*b->macro)
         buf_addf(&what, "keys %s", b->macro);
     else
-        buf_addf(&what, "%s%s%s", plain ? command->help : b->command, "", "");
+        buf_addz(&what, plain ? command->help : b->command);
+    if (number)
+        buf_addf(&what, " (%s)", l->ui->accts.list[number - 1].name);
     if (!command || !(command->flags & CMD_HIDDEN))
         ui_popup_item(l->ui, buf_z(&keys), buf_z(&what));
     free(word);

@@ -90,13 +90,15 @@ struct prompt {
     enum arg_kind complete; /* what is completed: ARG_COMMAND for `:` */
     bool completes;
     struct completions candidates;
-    bool open; /* the list of candidates is open */
+    bool open;    /* the list of candidates is open */
+    bool offered; /* and none of them is chosen yet */
     size_t chosen;
     struct history *history; /* borrowed, or NULL */
     struct pick_item *items;
     unsigned nitems, *order, nshown, cur, top;
     bool many;      /* PROMPT_PICK: several are toggled, and told to `accept` as "+x -y" */
     bool completed; /* PROMPT_PICK: the text is the chosen item */
+    bool last;      /* PROMPT_PICK: the first one is what was used last */
     ckey again;     /* PROMPT_PICK: this key, typed first, takes the one used last; 0: none does */
     /* of a query: what is wrong with it, or what it comes to; refused: Enter did not take it */
     enum query_verdict verdict;
@@ -402,6 +404,7 @@ struct ui {
     unsigned macro_depth;
     char *last_command; /* for `.` */
     char *last_box_label;
+    unsigned last_box_account; /* UINT_MAX: that of the mail, whichever it is */
 
     struct request *requests;
     size_t nrequests, cap_requests;
@@ -691,6 +694,8 @@ void ui_pick_saved(struct ui *);
 void ui_pick_many(struct ui *, const char *label, struct pick_item *items, unsigned n, prompt_fn *done, void *arg);
 /* ---- tags.c ---- */
 void ui_tag_names(struct ui *, tag_count_fn *, void *arg); /* of all accounts, the most used first */
+/* Behind ui_ask: shows what may be typed before Tab is pressed. */
+void ui_offer(struct ui *);
 /* Behind ui_pick_box: the key that was pressed for it, pressed again, takes the mailbox used last. */
 void ui_pick_again(struct ui *);
 void ui_command_prompt(struct ui *, const char *text);
@@ -715,6 +720,8 @@ void ui_answer_end(struct ui *);
 void ui_popup_row(struct ui *, const char *left, const char *right);
 /* Wrapped at blanks. */
 void ui_popup_text(struct ui *, const char *left, const char *right);
+/* What of a clean text fits into these columns, up to a blank where there is one; *next_r: where the rest begins. */
+size_t ui_fits(struct str all, size_t from, unsigned width, size_t *next_r);
 /* One of many short ones, in columns where there is room; wrapped too. */
 void ui_popup_item(struct ui *, const char *left, const char *right);
 /* The same as rows of their own, where each line is one to choose; left_cols: columns of what stands to the left. */

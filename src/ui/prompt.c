@@ -9,7 +9,7 @@ static void drop_candidates(struct prompt *p)
 {
     if (p->open)
         completions_fini(&p->candidates);
-    p->open = false;
+    p->open = p->offered = false;
 }
 
 static void free_item(struct pick_item *item)
@@ -195,6 +195,15 @@ static void rank(struct prompt *p)
     }
 }
 
+/* Is it where mail went last? "Archive" is that of the account of each mail; one that was chosen in another account is
+ * that one for all mail. */
+static bool used_last(const struct ui *ui, const struct box_item *item, bool foreign)
+{
+    if (!ui->last_box_label || !item->path || strcmp(item->path, ui->last_box_label) != 0)
+        return false;
+    return ui->last_box_account == UINT_MAX ? !foreign : item->account == ui->last_box_account;
+}
+
 bool ui_pick_box(struct ui *ui, const char *label, unsigned only, uint64_t but, pick_fn *picked, prompt_fn *missing,
                  void *arg)
 {
@@ -214,7 +223,7 @@ bool ui_pick_box(struct ui *ui, const char *label, unsigned only, uint64_t but, 
         for (unsigned i = 0; i < ui->boxes.n; i++) {
             const struct box_item *item = &ui->boxes.list[i];
             bool foreign = only != UINT_MAX && item->account != only;
-            bool last = !foreign && ui->last_box_label && item->path && !strcmp(item->path, ui->last_box_label);
+            bool last = used_last(ui, item, foreign);
             struct buf name = BUF_INIT(1200);
             if (item->kind != BOXK_BOX || (item->attrs & (BOX_NOSELECT | BOX_NONEXISTENT)) ||
                 pass != (last      ? 0
@@ -223,6 +232,7 @@ bool ui_pick_box(struct ui *ui, const char *label, unsigned only, uint64_t but, 
                 (but && !foreign && item->id == but))
                 continue;
             buf_addf(&name, "%s/%s", ui->accts.list[item->account].name, item->path);
+            p->last = p->last || last;
             p->items[p->nitems++] =
                 (struct pick_item){.label = mem_dup_z(only == UINT_MAX || foreign ? buf_z(&name) : item->path),
                                    .account = item->account,
@@ -305,8 +315,7 @@ void ui_pick_again(struct ui *ui)
     struct prompt *p = &ui->prompt;
     ckey key = ui->last_key & ~(ckey)K_ALT;
     char sign[4], label[sizeof p->label];
-    bool last = p->nitems && ui->last_box_label && !strcmp(p->items[0].label, ui->last_box_label);
-    if (!last || key <= ' ' || key >= K_SPECIAL)
+    if (!p->last || key <= ' ' || key >= K_SPECIAL)
         return;
     p->again = key;
     int n = (int)utf8_encode(key, sign);
@@ -436,28 +445,42 @@ static void complete_choice(struct prompt *p, int step)
         show_choice(p);
 }
 
-static void complete(struct ui *ui, int step)
+/* Opens the list of what may stand at the cursor; false where there is nothing. */
+static bool open_candidates(struct ui *ui)
 {
     struct prompt *p = &ui->prompt;
     struct cmd_sources sources = {ui_names, ui};
     struct str line = {p->edit.p, p->edit.n};
+    p->open = p->kind == PROMPT_COMMAND
+                  ? cmd_complete(&ui_lang, ui->conf, ui_pane(ui), &sources, line, p->edit.at, &p->candidates)
+                  : cmd_complete_kind(&ui_lang, ui->conf, p->complete, &sources, line, p->edit.at, &p->candidates);
+    if (!p->open)
+        completions_fini(&p->candidates);
+    return p->open;
+}
+
+void ui_offer(struct ui *ui)
+{
+    struct prompt *p = &ui->prompt;
+    if (p->kind == PROMPT_ASK && p->completes && !p->open && open_candidates(ui))
+        p->offered = true;
+}
+
+static void complete(struct ui *ui, int step)
+{
+    struct prompt *p = &ui->prompt;
     if (p->kind == PROMPT_PICK) {
         complete_choice(p, step);
         return;
     }
     if (!p->completes)
         return;
-    if (p->open) {
+    if (p->open && !p->offered) {
         p->chosen = (p->chosen + p->candidates.n + (size_t)(step < 0 ? p->candidates.n - 1 : 1)) % p->candidates.n;
     } else {
-        bool any = p->kind == PROMPT_COMMAND
-                       ? cmd_complete(&ui_lang, ui->conf, ui_pane(ui), &sources, line, p->edit.at, &p->candidates)
-                       : cmd_complete_kind(&ui_lang, ui->conf, p->complete, &sources, line, p->edit.at, &p->candidates);
-        if (!any) {
-            completions_fini(&p->candidates);
+        if (!p->open && !open_candidates(ui))
             return;
-        }
-        p->open = true;
+        p->offered = false;
         p->chosen = step < 0 ? p->candidates.n - 1 : 0;
     }
     bool one = p->candidates.n == 1;

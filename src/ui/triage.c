@@ -103,6 +103,7 @@ bool run_snooze(void *context, const struct cmd_args *args, struct err *err)
     if (args->n)
         return for_words(context, args, snooze_until, err);
     ui_ask(context, "snooze until: ", "", ARG_WHEN, true, NULL, snooze_typed, NULL, NULL);
+    ui_offer(context);
     return true;
 }
 
@@ -111,6 +112,7 @@ bool run_remind(void *context, const struct cmd_args *args, struct err *err)
     if (args->n)
         return for_words(context, args, remind_by, err);
     ui_ask(context, "remind if no answer by: ", "", ARG_WHEN, true, NULL, remind_typed, NULL, NULL);
+    ui_offer(context);
     return true;
 }
 

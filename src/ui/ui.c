@@ -74,11 +74,25 @@ static bool meant(struct ui *ui, const struct command *c, struct err *err)
     return !none || err_set(err, ERR_USAGE, "nothing is selected, for nothing matched; again it is for this message");
 }
 
+/* Keys, and commands of one line, may come faster than frames: what one opened or took away the next one must see. */
+static void refresh(struct ui *ui)
+{
+    struct err err = ERR_INIT;
+    if (ui_list(ui)->stale && list_update(ui_list(ui), &err))
+        ui->boxes.stale = true;
+}
+
+/* Is it conf's own: alias, rule ...? Of those that the screen has too: saved NAME QUERY, as in tuimailrc. */
+static bool is_conf(const struct line *line, const struct command *known)
+{
+    return line->n && (known ? line->n > 2 && !strcmp(known->name, "saved") : conf_is_command(line->words[0]));
+}
+
 bool ui_run_line(struct ui *ui, const struct line *line, struct err *err)
 {
     struct cmd_args args = {.command = NULL};
     const struct command *known = line->n ? cmd_find(&ui_lang, line->words[0]) : NULL;
-    if (!known && line->n && conf_is_command(line->words[0])) { /* account, rule, saved ...: conf's own */
+    if (is_conf(line, known)) {
         ui->boxes.stale = true;
         return conf_run(ui->conf, line, err);
     }
@@ -114,6 +128,7 @@ bool ui_run_text(struct ui *ui, const char *text, struct err *err)
     bool ok = true, again = false;
     while (ok && (got = line_next(&rest, ":", &number, &line, err)) == 1) {
         again = again || repeats(&line);
+        refresh(ui);
         ok = ui_run_line(ui, &line, err);
         line_fini(&line);
     }
@@ -316,10 +331,7 @@ static void hear(struct ui *ui, ckey key)
         return;
     }
     ui->last_key = key;
-    /* Keys may come faster than frames: what one of them took away is not under the cursor of the next. */
-    struct err err = ERR_INIT;
-    if (ui_list(ui)->stale && list_update(ui_list(ui), &err))
-        ui->boxes.stale = true;
+    refresh(ui);
     sequence_key(ui, key);
 }
 

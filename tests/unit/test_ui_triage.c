@@ -345,6 +345,117 @@ static void test_same_key_takes_the_last_mailbox(void **state)
     fake_close(&f);
 }
 
+/* A mailbox that was chosen in another account: the same key takes that one again, from whichever account. */
+static void test_same_key_takes_another_account(void **state)
+{
+    (void)state;
+    open_with(NULL);
+    ui_run(f.ui, "change home/INBOX");
+    ui_draw(f.ui);
+    fake_type(&f, "s w o r k / s e n t Enter");
+    ui_draw(f.ui);
+    unsigned before = fake_intents();
+    fake_type(&f, "s");
+    assert_true(on_screen("move to: (s work/Sent)"));
+    fake_type(&f, "s");
+    assert_int_equal(f.ui->prompt.kind, PROMPT_NONE);
+    ui_run(f.ui, "change work/INBOX");
+    ui_draw(f.ui);
+    fake_type(&f, "s");
+    assert_true(on_screen("move to: (s Sent)"));
+    fake_type(&f, "s");
+    assert_true(fake_intents() > before);
+    assert_int_equal(fake_last_intent.target, 3);
+    ui_run(f.ui, "change home/INBOX");
+    ui_draw(f.ui);
+    fake_type(&f, "s");
+    assert_true(on_screen("move to: (s work/Sent)"));
+    fake_type(&f, "Esc");
+    fake_close(&f);
+}
+
+/* Each command of a line sees what the one before it has opened. */
+static void test_line_of_commands(void **state)
+{
+    (void)state;
+    open_with(NULL);
+    ui_run(f.ui, "go inbox");
+    ui_draw(f.ui);
+    ui_run(f.ui, "next-unread");
+    struct ref unread = ui_row(f.ui)->ref;
+    ui_run(f.ui, "change work/Sent");
+    ui_draw(f.ui);
+    ui_run(f.ui, "go inbox ; next-unread");
+    assert_non_null(ui_row(f.ui));
+    assert_true(ref_eq(ui_row(f.ui)->ref, unread));
+    fake_close(&f);
+}
+
+/* What may be typed stands there before it is asked for. */
+static void test_times_are_offered(void **state)
+{
+    (void)state;
+    open_with(NULL);
+    fake_type(&f, "z");
+    assert_true(on_screen("snooze until:"));
+    assert_true(on_screen("tomorrow"));
+    assert_true(on_screen("in two hours"));
+    fake_type(&f, "Tab");
+    assert_string_equal(f.ui->prompt.edit.p, "2h");
+    fake_type(&f, "Tab");
+    assert_string_equal(f.ui->prompt.edit.p, "tonight");
+    fake_type(&f, "Esc Z");
+    assert_true(on_screen("remind if no answer by:"));
+    assert_true(on_screen("in two hours"));
+    fake_type(&f, "3");
+    assert_false(on_screen("in two hours"));
+    fake_type(&f, "Esc z S-Tab");
+    assert_string_equal(f.ui->prompt.edit.p, "off");
+    fake_type(&f, "Esc");
+    fake_close(&f);
+}
+
+/* What a saved search is made of in tuimailrc makes one at the prompt. */
+static void test_saved_at_the_prompt(void **state)
+{
+    (void)state;
+    open_with(NULL);
+    assert_true(ui_run(f.ui, "saved \"To do\" tag:todo"));
+    assert_int_equal(f.ui->conf->nsaved, 2);
+    assert_string_equal(f.ui->conf->saved[1].query, "tag:todo");
+    assert_true(ui_run(f.ui, "saved \"To do\""));
+    assert_true(on_screen("To do"));
+    fake_close(&f);
+}
+
+/* Behind ' only the accounts that there are, by their names. */
+static void test_accounts_behind_a_key(void **state)
+{
+    (void)state;
+    open_with(NULL);
+    ui_key(f.ui, '\'');
+    ui_popup_keys(f.ui);
+    assert_true(on_screen("go 1 (work)"));
+    assert_true(on_screen("go 2 (home)"));
+    assert_false(on_screen("go 3"));
+    fake_type(&f, "Esc");
+    fake_close(&f);
+}
+
+/* In few columns an empty list says all of it. */
+static void test_empty_words_wrap(void **state)
+{
+    (void)state;
+    fake_mails();
+    fake_open(&f, 12, 40, "");
+    ui_run(f.ui, "search zzzzzzzz");
+    fake_settle(&f);
+    ui_list(f.ui)->failed = true;
+    assert_true(on_screen("The search index cannot be read;"));
+    assert_true(on_screen("makes it anew."));
+    fake_close(&f);
+}
+
 static void test_older(void **state)
 {
     (void)state;
@@ -530,6 +641,12 @@ int main(void)
         cmocka_unit_test(test_auto_advance),
         cmocka_unit_test(test_auto_advance_closes_the_message),
         cmocka_unit_test(test_same_key_takes_the_last_mailbox),
+        cmocka_unit_test(test_same_key_takes_another_account),
+        cmocka_unit_test(test_line_of_commands),
+        cmocka_unit_test(test_times_are_offered),
+        cmocka_unit_test(test_saved_at_the_prompt),
+        cmocka_unit_test(test_accounts_behind_a_key),
+        cmocka_unit_test(test_empty_words_wrap),
         cmocka_unit_test(test_older),
         cmocka_unit_test(test_alias),
         cmocka_unit_test(test_result_of_very_many),
