@@ -446,6 +446,9 @@ void outbox_save(struct acct *, uint64_t client, struct msg *);         /* SAVE 
 void outbox_import(struct acct *, uint64_t client, const struct msg *); /* IMPORT of an IMAP account */
 void outbox_act(struct acct *, uint64_t client, const struct msg *);
 void outbox_check(struct acct *, uint64_t client, uint32_t req); /* CHECK_LOGIN */
+/* What was refused for the account's sake (a password, a certificate), not the mail's, is tried again: an option is
+ * another one. */
+void outbox_again(struct acct *);
 void outbox_pump(struct acct *);
 void outbox_started(struct acct *, uint64_t tag, int fd);
 bool outbox_exited(struct acct *, uint64_t tag, struct str text);

@@ -438,6 +438,38 @@ void outbox_act(struct acct *a, uint64_t client, const struct msg *m)
     outbox_pump(a);
 }
 
+struct refused {
+    uint64_t *ids;
+    size_t n;
+};
+
+static void refused_one(void *arg, const struct db_outbox *o)
+{
+    struct refused *r = arg;
+    if (o->state != OUTBOX_REFUSED || err_scope(o->why) != SCOPE_ACCOUNT)
+        return;
+    r->ids = mem_resize(r->ids, r->n + 1, sizeof *r->ids);
+    r->ids[r->n++] = o->id;
+}
+
+void outbox_again(struct acct *a)
+{
+    struct refused r = {.n = 0};
+    struct err err = ERR_INIT;
+    if (!a->db)
+        return;
+    bool ok = db_outbox_each(a->db, refused_one, &r, &err);
+    for (size_t i = 0; ok && i < r.n; i++) {
+        ok = db_outbox_set(a->db, r.ids[i], OUTBOX_QUEUED, clock_wall(), ERR_NONE, "", true, &err);
+        if (ok)
+            tell(a, r.ids[i], OUTBOX_QUEUED, ERR_NONE, "");
+    }
+    if (!ok)
+        acct_db_error(a, &err);
+    free(r.ids);
+    outbox_pump(a);
+}
+
 void outbox_check(struct acct *a, uint64_t client, uint32_t req)
 {
     enum err_kind kind;

@@ -43,6 +43,8 @@ static void acct_changed(struct acct *a, const struct option *o)
 {
     if (o->acts == ACTS_CONNECTION || one_of(o->name, "sieve sieve-tunnel"))
         sieve_moved(a);
+    if (o->acts == ACTS_CONNECTION || strncmp(o->name, "send", 4) == 0)
+        outbox_again(a);
     if (o->acts == ACTS_CONNECTION)
         acct_renew(a);
     else if (strcmp(o->name, "interval") == 0)

@@ -68,6 +68,16 @@ def test_login():
             term.wait("by the other one")
             term.keys("y")
             eventually("alice has it", lambda: server.subjects("alice", "INBOX") == ["by the other one"])
+            # what was refused for the password is tried again when that is another one
+            term.command("set -a work send-password-command 'echo wrong'")
+            term.command("compose alice@example.org")
+            term.wait("Words typed.")
+            term.command("set-subject 'with a password that is none'")
+            term.wait("with a password that is none")
+            term.keys("y")
+            eventually("it is refused", lambda: "stays in the outbox" in bob.logs())
+            term.command("set -a work send-password-command 'echo secret'")
+            eventually("alice has that one", lambda: server.subjects("alice", "INBOX")[1:] == ["with a password that is none"])
             server.deliver("bob", message("to robert").replace("To: Bob <bob@example.org>", "To: robert@example.org"))
             term.wait("to robert")
             # the connection is made anew with another limit, and goes on
