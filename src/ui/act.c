@@ -5,6 +5,7 @@
 #include "mail/tag.h"
 
 enum { IDS_PER_INTENT = 4000, PARTS_MAX = 4, SHOWN_MAX = 5000, ALL_LOOKED_AT = 2000, COPIES_MAX = 2000 };
+enum { LOOK_MS = 6, LOOK_WAIT_MS = 20 };
 
 /* One action. Some parts are under way at once; what is more than these goes as they are answered, and is a job. */
 struct batch {
@@ -20,6 +21,12 @@ struct batch {
     uint32_t done;
     bool quiet, refused;
     uint32_t req_first; /* for changes_settle */
+    /* The copies of very many messages, in slices when all else is done; timer: it is at that. */
+    struct ui *ui;
+    struct watch *timer;
+    struct ref looked;
+    size_t nlooked;
+    struct refs copies;
 };
 struct part { /* one intent of a batch */
     struct batch *batch;
@@ -63,12 +70,15 @@ static void batch_end(struct ui *ui, struct batch *b)
         at = &(*at)->next;
     if (at)
         *at = b->next;
+    watch_free(&b->timer);
     refs_fini(&b->refs);
+    refs_fini(&b->copies);
     free(b->arg);
     free(b);
 }
 
 static void batch_go(struct ui *ui, struct batch *b);
+static void look_fired(void *arg);
 
 static void on_answer(struct ui *ui, void *arg, const struct msg *m)
 {
@@ -157,7 +167,9 @@ static void batch_go(struct ui *ui, struct batch *b)
         }
         buf_fini(&ids);
     }
-    if (!b->waiting)
+    if (!b->waiting && b->action.looks && !b->stopped)
+        b->timer = loop_after(ui->loop, LOOK_WAIT_MS, look_fired, b);
+    else if (!b->waiting)
         batch_end(ui, b);
 }
 
@@ -200,7 +212,7 @@ void ui_act_on(struct ui *ui, struct refs *refs, const struct action *a, bool qu
         return;
     }
     struct batch *b = mem_new(sizeof *b), **last = &ui_extra(ui)->batches;
-    *b = (struct batch){.quiet = quiet, .action = *a, .refs = all};
+    *b = (struct batch){.ui = ui, .quiet = quiet, .action = *a, .refs = all};
     b->action.deed = a->deed ? a->deed : ui_deed(ui);
     if (a->arg)
         b->action.arg = b->arg = mem_dup_z(a->arg);
@@ -217,13 +229,32 @@ void ui_act_on(struct ui *ui, struct refs *refs, const struct action *a, bool qu
 }
 
 /* ---- long ones ---- */
+static bool is_under_way(const struct batch *b)
+{
+    return !b->stopped && (b->sent < b->refs.n || b->timer);
+}
+
+void batches_end(struct ui *ui)
+{
+    for (struct batch *b = ui_extra(ui)->batches, *next; b; b = next) {
+        next = b->next;
+        watch_free(&b->timer);
+        if (!b->waiting) { /* else the end of what it waits for */
+            b->quiet = true;
+            batch_end(ui, b);
+        }
+    }
+}
+
 bool batches_next(const struct ui *ui, const struct batch **at, struct buf *words)
 {
     const struct batch *b = *at ? (*at)->next : ui_extra(ui)->batches;
-    while (b && (b->sent == b->refs.n || b->stopped))
+    while (b && !is_under_way(b))
         b = b->next;
     *at = b;
-    if (b)
+    if (b && b->timer)
+        buf_addf(words, "%s%s: looking for copies of %zu of %zu messages", b->verb, b->where, b->nlooked, b->refs.n);
+    else if (b)
         buf_addf(words, "%s%s: %zu of %zu messages", b->verb, b->where, b->sent, b->refs.n);
     return b != NULL;
 }
@@ -232,7 +263,7 @@ bool batches_stop(struct ui *ui, const struct batch *which)
 {
     bool any = false;
     for (struct batch *b = ui_extra(ui)->batches; b; b = b->next)
-        if ((!which || b == which) && b->sent < b->refs.n && !b->stopped)
+        if ((!which || b == which) && is_under_way(b))
             any = b->stopped = true;
     return any;
 }
@@ -323,6 +354,20 @@ const struct refs *ui_chosen(const struct ui *ui)
 }
 
 /* ---- tags of copies in other accounts ---- */
+static bool takes_off(const struct ui *ui, const char *words)
+{
+    for (const char *p = words; *p; p++)
+        if (*p == '-' && (p == words || p[-1] == ' '))
+            return ui->accts.n > 1;
+    return false;
+}
+
+/* Very many messages are looked at when they are done themselves. */
+static bool looks_later(const struct ui *ui, const struct refs *chosen, const char *words)
+{
+    return chosen->n > COPIES_MAX && takes_off(ui, words);
+}
+
 struct copies {
     struct refs *out;
     unsigned account;
@@ -334,40 +379,56 @@ static void copy_found(void *arg, const struct msg_row *row)
     refs_add(c->out, (struct ref){c->account, row->id});
 }
 
-/* Copies of these that have a tag which goes: of very many messages the first thousands. */
+static void copies_of_one(struct ui *ui, struct ref ref, const char *words, struct refs *out)
+{
+    struct copies c = {.out = out};
+    struct err err = ERR_INIT;
+    struct msg_row row = {.id = 0};
+    struct reader *own = ref.account < ui->accts.n ? ui->accts.list[ref.account].reader : NULL;
+    if (!own || !reader_row(own, ref.id, &row, &err) || !row.id)
+        return;
+    for (c.account = 0; c.account < ui->accts.n; c.account++)
+        if (c.account != ref.account && ui->accts.list[c.account].reader)
+            reader_find_tagged(ui->accts.list[c.account].reader, &row, str_z(words), copy_found, &c, &err);
+}
+
+/* Copies of these that have a tag which goes. */
 static struct refs copies_of(struct ui *ui, const struct refs *chosen, const char *words)
 {
     struct refs out = {.n = 0};
-    struct copies c = {.out = &out};
     struct ref ref = REF_NONE;
-    struct err err = ERR_INIT;
-    for (unsigned i = 0; strchr(words, '-') && i < COPIES_MAX && refs_next(chosen, &ref); i++) {
-        struct msg_row row = {.id = 0};
-        struct reader *own = ref.account < ui->accts.n ? ui->accts.list[ref.account].reader : NULL;
-        if (ui->accts.n < 2 || !own || !reader_row(own, ref.id, &row, &err) || !row.id)
-            continue;
-        for (c.account = 0; c.account < ui->accts.n; c.account++)
-            if (c.account != ref.account && ui->accts.list[c.account].reader)
-                reader_find_tagged(ui->accts.list[c.account].reader, &row, str_z(words), copy_found, &c, &err);
-    }
+    while (takes_off(ui, words) && refs_next(chosen, &ref))
+        copies_of_one(ui, ref, words, &out);
     for (ref = REF_NONE; refs_next(chosen, &ref);)
         refs_drop(&out, ref);
     return out;
 }
 
+/* Those of "+x -y" that take off; *more_r: there are others too. */
+static void words_off(const char *words, struct buf *less, bool *more_r)
+{
+    struct str word;
+    *more_r = false;
+    for (struct str rest = str_z(words); rest.n && str_split(&rest, ' ', &word);) {
+        *more_r = *more_r || (word.n && word.p[0] == '+');
+        if (word.n && word.p[0] == '-')
+            buf_addf(less, "%s%.*s", less->n ? " " : "", STR_FMT(word));
+    }
+}
+
 /* The last word about a tag is for all copies: one that another account has would keep what is taken off. */
 static void untag_copies(struct ui *ui, struct refs *chosen, const struct action *a)
 {
+    struct action own = *a;
+    own.looks = looks_later(ui, chosen, a->arg);
+    if (own.looks) {
+        ui_act_on(ui, chosen, &own, false);
+        return;
+    }
     struct refs copies = copies_of(ui, chosen, a->arg);
     struct buf less = BUF_INIT(4096), where = BUF_INIT(4200);
-    struct str word;
-    bool more = false;
-    for (struct str rest = str_z(a->arg); rest.n && str_split(&rest, ' ', &word);) {
-        more = more || (word.n && word.p[0] == '+');
-        if (word.n && word.p[0] == '-')
-            buf_addf(&less, "%s%.*s", less.n ? " " : "", STR_FMT(word));
-    }
-    struct action own = *a;
+    bool more;
+    words_off(a->arg, &less, &more);
     own.arg = buf_z(&less);
     buf_addf(&where, "%s (%s%zu cop%s in other accounts)", own.arg, more ? "" : "with ", copies.n,
              copies.n == 1 ? "y" : "ies");
@@ -381,6 +442,50 @@ static void untag_copies(struct ui *ui, struct refs *chosen, const struct action
     refs_fini(&copies);
     buf_fini(&less);
     buf_fini(&where);
+}
+
+/* As a part of the same deed, so that one undo takes back both. */
+static void look_done(struct ui *ui, struct batch *b)
+{
+    struct buf less = BUF_INIT(4096);
+    struct action a = b->action;
+    bool more;
+    words_off(b->arg, &less, &more);
+    struct buf where = BUF_INIT(4200);
+    buf_addf(&where, "%s (copies in other accounts)", buf_z(&less));
+    a.arg = buf_z(&less);
+    a.where = buf_z(&where);
+    a.looks = false;
+    struct refs copies = b->copies;
+    b->copies = (struct refs){.n = 0};
+    bool stopped = b->stopped;
+    batch_end(ui, b);
+    if (!stopped)
+        ui_act_on(ui, &copies, &a, false);
+    refs_fini(&copies);
+    buf_fini(&less);
+    buf_fini(&where);
+}
+
+/* Some more; what is in the set has been done. */
+static void look_fired(void *arg)
+{
+    struct batch *b = arg;
+    int64_t until = clock_mono_ms() + LOOK_MS;
+    bool more = true;
+    b->timer = NULL;
+    while (!b->stopped && more && clock_mono_ms() < until)
+        if ((more = refs_next(&b->refs, &b->looked))) {
+            copies_of_one(b->ui, b->looked, b->arg, &b->copies);
+            b->nlooked++;
+        }
+    if (more && !b->stopped) {
+        b->timer = loop_after(b->ui->loop, LOOK_WAIT_MS, look_fired, b);
+        return;
+    }
+    for (struct ref ref = REF_NONE; refs_next(&b->refs, &ref);)
+        refs_drop(&b->copies, ref);
+    look_done(b->ui, b);
 }
 
 void ui_act(struct ui *ui, const struct action *wanted)

@@ -14,6 +14,7 @@ void extra_free(struct ui *ui)
         return;
     ui_transfer_end(ui);
     ui_gather_end(ui);
+    batches_end(ui);
     remote_forget(ui, NULL);
     alias_free(ui);
     saved_free(ui);

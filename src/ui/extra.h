@@ -44,6 +44,7 @@ struct batch;
 bool batches_next(const struct ui *, const struct batch **at, struct buf *words);
 /* What is not sent yet of it, of all of them with NULL, is left as it is; false: nothing was. */
 bool batches_stop(struct ui *, const struct batch *);
+void batches_end(struct ui *); /* none looks for copies any more */
 
 /* ---- gather.c: all messages of the list that is shown ---- */
 struct gather_what {

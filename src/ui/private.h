@@ -574,6 +574,7 @@ struct action {
     unsigned into;     /* of MOVE and COPY: the account of `target`, and 1; 0: that of the message */
     uint64_t deed;     /* whose part it is, where it follows later from what a key did; 0: of what is done now */
     bool once;         /* not to be done again after undo */
+    bool looks;        /* TAGS: when it is done, copies in other accounts are looked for */
     int64_t due;       /* ACT_SNOOZE: until then, 1: to be back at once; ACT_REMIND: by then, 0: not any more */
     enum act_how { ACT_INTENT, ACT_RULES, ACT_SNOOZE, ACT_REMIND, ACT_MUTE, ACT_UNMUTE } how;
 };

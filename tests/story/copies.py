@@ -4,6 +4,7 @@ them together are."""
 import contextlib
 import os
 import signal
+import sqlite3
 import subprocess
 import time
 from contextlib import closing
@@ -186,6 +187,33 @@ def test_a_tag_in_two_accounts():
         contains(bob.command("tag", "+mine", "--", "subject:alpha"), "1 message changed")
         has("mine")
         equal(found(bob, "tag:mine and subject:beta"), [], "another mail")
+
+
+def test_a_tag_of_very_many():
+    """More messages than are looked at while the key is done: the copies of all of them lose the tag, and one undo brings all back."""
+    many = 2300
+    with two_accounts(("mail0",)) as (term, bob):
+        for i in range(many):
+            if i > 0:
+                put(bob, "home", "mail%d" % i)
+            put(bob, "local", "mail%d" % i)
+        eventually("they are found", lambda: bob.command("count", "*", status=None).strip() == str(many), timeout=120)
+        for account in ("home", "local"):
+            contains(bob.command("tag", "--account", account, "+mine", "--", "*"), "%d messages changed" % many)
+
+        def tagged(account):
+            with closing(sqlite3.connect("file:%s/state/%s/keep.db?mode=ro" % (bob.store, account), uri=True, timeout=10)) as keep:
+                return keep.execute("SELECT count(*) FROM tag").fetchone()[0]
+        eventually("all have it", lambda: tagged("home") == tagged("local") == many)
+        term.command("change home/INBOX")
+        term.wait("INBOX · home")
+        term.command("result tag -mine")
+        term.wait("all 2300 messages of the list?")
+        term.keys("y")
+        eventually("none has it", lambda: tagged("home") == tagged("local") == 0)
+        term.wait("in other accounts)")
+        term.keys("u")
+        eventually("all have it again", lambda: tagged("home") == tagged("local") == many)
 
 
 def test_killed():
