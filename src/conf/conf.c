@@ -326,6 +326,11 @@ static char *own_file(const char *option, const char *usual, struct err *err)
     return path;
 }
 
+char *conf_rule_file(const struct conf *conf, struct err *err)
+{
+    return own_file(conf->rule_file, "tuimail/rules", err);
+}
+
 char *conf_alias_file(const struct conf *conf, struct err *err)
 {
     return own_file(conf->alias_file, "tuimail/aliases", err);
@@ -368,7 +373,7 @@ static bool change_rules(struct conf *conf, struct str text, bool drop, struct e
     struct line line = {.n = 0};
     struct err gone = ERR_INIT;
     unsigned number = 1;
-    char *path = own_file(conf->rule_file, "tuimail/rules", err);
+    char *path = conf_rule_file(conf, err);
     bool ok = path && (access(path, F_OK) != 0 || fs_read(path, CONF_MAX_BYTES - 1, &was, err)) &&
               line_next(&rest, "", &number, &line, err) == 1;
     size_t at = ok && drop ? last_line(buf_str(&was), text) : was.n;
@@ -407,7 +412,7 @@ bool conf_rule_unkeep(struct conf *conf, struct str text, struct err *err)
 static void load_own(struct loader *loader)
 {
     struct err none = ERR_INIT;
-    char *paths[] = {conf_alias_file(loader->conf, &none), own_file(loader->conf->rule_file, "tuimail/rules", &none),
+    char *paths[] = {conf_alias_file(loader->conf, &none), conf_rule_file(loader->conf, &none),
                      conf_saved_file(loader->conf, &none)};
     for (size_t i = 0; i < COUNT(paths); i++) {
         loader->own = i == 2;

@@ -217,6 +217,7 @@ bool conf_run(struct conf *, const struct line *, struct err *);
 bool conf_alias_set(struct conf *, const char *name, const char *value, struct err *);
 /* Where aliases are kept and read from (option alias-file), the caller's; NULL where there is no home. */
 char *conf_alias_file(const struct conf *, struct err *);
+char *conf_rule_file(const struct conf *, struct err *); /* the same for rules */
 /* A rule's line (of the language, without its end) is run and added to the file of option rule-file, which is read
  * behind tuimailrc. Waits for the disk. ERR_CONFIG as for the command. */
 bool conf_rule_keep(struct conf *, struct str line, struct err *);

@@ -697,6 +697,8 @@ void ui_pick_many(struct ui *, const char *label, struct pick_item *items, unsig
 void ui_tag_names(struct ui *, tag_count_fn *, void *arg); /* of all accounts, the most used first */
 /* Behind ui_ask: shows what may be typed before Tab is pressed. */
 void ui_offer(struct ui *);
+/* Behind ui_pick_box: only mailboxes of this account. */
+void ui_pick_own(struct ui *, unsigned account);
 /* Behind ui_pick_box: the key that was pressed for it, pressed again, takes the mailbox used last. */
 void ui_pick_again(struct ui *);
 void ui_command_prompt(struct ui *, const char *text);

@@ -244,6 +244,19 @@ bool ui_pick_box(struct ui *ui, const char *label, unsigned only, uint64_t but, 
     return true;
 }
 
+void ui_pick_own(struct ui *ui, unsigned account)
+{
+    struct prompt *p = &ui->prompt;
+    unsigned n = 0;
+    for (unsigned i = 0; i < p->nitems; i++)
+        if (p->items[i].account == account)
+            p->items[n++] = p->items[i];
+        else
+            free_item(&p->items[i]);
+    p->nitems = n;
+    rank(p);
+}
+
 void ui_pick_many(struct ui *ui, const char *label, struct pick_item *items, unsigned n, prompt_fn *done, void *arg)
 {
     if (ui_line_taken(ui, label)) {

@@ -176,7 +176,8 @@ static void on_folder(struct ui *ui, void *arg, const struct pick_item *item)
     struct err err = ERR_INIT;
     struct box_row row;
     (void)arg;
-    const struct box_item *box = r && item ? boxes_find(&ui->boxes, r->account, item->id) : NULL;
+    const struct box_item *box =
+        r && item && item->account == r->account ? boxes_find(&ui->boxes, r->account, item->id) : NULL;
     struct reader *reader = r ? ui->accts.list[r->account].reader : NULL;
     if (box && reader && reader_box(reader, box->id, &row, &err) && row.id) {
         mail_utf7_decode(row.name, &name);
@@ -353,7 +354,11 @@ static void on_setting(struct ui *ui, void *arg, const struct msg *m)
     if (m && m->kind == MSG_REFUSED)
         ui_note(ui, NOTE_WARNING, "the rule is kept, and used when tuimail starts again: %.*s",
                 STR_FMT(m->u.REFUSED.text));
-    kept(ui, NULL, "in the file of option rule-file");
+    struct err err = ERR_INIT;
+    char *path = conf_rule_file(ui->conf, &err), where[400];
+    snprintf(where, sizeof where, "in %.300s", path ? path : "the file of option rule-file");
+    kept(ui, NULL, where);
+    free(path);
 }
 
 static void on_keep_here(struct ui *ui, void *arg, bool yes)
@@ -570,7 +575,8 @@ bool rule_key(struct ui *ui, ckey key)
         show(ui);
     } else if (key == 'm') {
         ui_popup_close(ui);
-        ui_pick_box(ui, "move to: ", r->account, 0, on_folder, NULL, NULL);
+        if (ui_pick_box(ui, "move to: ", r->account, 0, on_folder, NULL, NULL))
+            ui_pick_own(ui, r->account); /* a rule names a mailbox, not an account */
     } else if (key == '+' && r->tag) {
         set_text(&r->tag, NULL);
         show(ui);

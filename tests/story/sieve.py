@@ -224,7 +224,10 @@ def test_local_rule():
     """Without such a server the rule is a line of our own file, and used at once for mail that comes."""
     with tap.directory() as root:
         server = Server(os.path.join(root, "dovecot"))
-        bob = User(os.path.join(root, "bob"), server, "bob")
+        old = os.path.join(root, "old")
+        for folder in ("", "cur", "new", "tmp", ".Patches", ".Patches/cur", ".Patches/new", ".Patches/tmp"):
+            os.makedirs(os.path.join(old, folder), exist_ok=True)
+        bob = User(os.path.join(root, "bob"), server, "bob", lines="account old maildir:%s\n" % old)
         listed = "List-Id: <dev.example.org>\n"
         server.append("bob", "INBOX", [message("lunch"), message("patch one", extra=listed)])
         with open(bob.rc) as f:
@@ -237,9 +240,18 @@ def test_local_rule():
             term.wait("[x] mailing list: dev.example.org")
             term.keys("F")
             term.wait("[x] flag")
+            term.keys("m")  # a mailbox of another account is none of its rule
+            shown = term.wait("move to:")
+            contains(shown, "Archive")
+            equal("old/" in shown, False)
+            term.type("Patches")
+            term.wait("no mailbox has this name")
+            term.keys("Escape")
+            term.wait("[ ] move to")
             term.keys("w")
             contains(term.wait("Keep this rule?"), "-account work -flag")
             term.keys("y")
+            term.wait("the rule is kept in %s" % bob.root[:20])
             term.wait("Do the same to mail that is here: 1 message")
             term.keys("n")
             server.deliver("bob", message("patch two", extra=listed))
