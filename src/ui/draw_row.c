@@ -309,7 +309,8 @@ static void draw_subject(const struct cell_of *c, struct rect r, unsigned y, con
     if (c->ui->grid.words)
         mark_words(c, &words);
     bool other = c->row->ref.account != c->row->group.account; /* than the thread's */
-    if (c->row->place.elsewhere || c->list->whole)
+    bool place = c->row->place.elsewhere || c->list->whole;    /* its mailbox's name, in place of tags */
+    if (place)
         buf_addf(&words, "%s%s%s%s", words.n ? " " : "", box_name_of(c->ui, c->row), other ? " \xc2\xb7 " : "",
                  other ? c->ui->accts.list[c->row->ref.account].name : "");
     else if (tags)
@@ -323,8 +324,8 @@ static void draw_subject(const struct cell_of *c, struct rect r, unsigned y, con
     if (words.n) {
         struct text t = ui_clean(c->ui, buf_str(&words), &shown);
         room = MIN(t.cols, c->ui->grid.words ? p->width / 2 : p->width / 3);
-        if (room && tags && !c->row->place.elsewhere && !c->row->ghost && !c->ui->grid.words &&
-            !(c->row->state & ROW_STUB) && c->row->sources != HITS_SERVER)
+        if (room && tags && !place && !c->row->ghost && !c->ui->grid.words && !(c->row->state & ROW_STUB) &&
+            c->row->sources != HITS_SERVER)
             draw_tags(c, r, y, p->x + p->width - room, room);
         else if (room)
             grid_field(&c->ui->grid, r, y, p->x + p->width - room, room, t,

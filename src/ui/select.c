@@ -110,7 +110,10 @@ bool run_select_range(void *context, const struct cmd_args *args, struct err *er
         ui_note(ui, NOTE_INFO, "go to the other end: the next command is for all in between");
         return true;
     }
-    return ui_range_end(ui, err);
+    if (!ui_range_end(ui, err))
+        return false;
+    ui_note(ui, NOTE_INFO, "the range is selected: the next command is for all of it");
+    return true;
 }
 
 bool run_unselect(void *context, const struct cmd_args *args, struct err *err)

@@ -101,6 +101,11 @@ def test_lists_of_hits():
             term.keys(":", "conversation", "Enter")
             screen = term.wait("1 thread")
             eventually("it is whole", lambda: len(subjects(term.screen())) == 4)
+            # its mailboxes stand there, whatever tags it has
+            user.command("tag", "+x", "--", "id:m3@example.org")
+            eventually("it is tagged", lambda: user.command("count", "tag:x") == "1\n")
+            where = lambda: [line.split()[-1] for line in term.screen().splitlines() if "budget" in line and "conversation" not in line]
+            eventually("they stand there", lambda: sorted(where()) == ["INBOX", "INBOX", "Sent", "home"])
             deliver(home, 8, "Re: plan budget again", answers=[1, 3, 6])
             term.wait("budget again", timeout=60)
             # a limit of it is live, too; and of one that no query can name

@@ -374,6 +374,19 @@ static void test_same_key_takes_another_account(void **state)
     fake_close(&f);
 }
 
+/* The second V says that the range is chosen, not how to choose it. */
+static void test_range_is_said(void **state)
+{
+    (void)state;
+    open_with(NULL);
+    fake_type(&f, "V j j");
+    assert_true(on_screen("go to the other end"));
+    fake_type(&f, "V");
+    assert_true(on_screen("the range is selected"));
+    assert_int_equal(f.ui->selection.n, 3);
+    fake_close(&f);
+}
+
 /* Each command of a line sees what the one before it has opened. */
 static void test_line_of_commands(void **state)
 {
@@ -642,6 +655,7 @@ int main(void)
         cmocka_unit_test(test_auto_advance_closes_the_message),
         cmocka_unit_test(test_same_key_takes_the_last_mailbox),
         cmocka_unit_test(test_same_key_takes_another_account),
+        cmocka_unit_test(test_range_is_said),
         cmocka_unit_test(test_line_of_commands),
         cmocka_unit_test(test_times_are_offered),
         cmocka_unit_test(test_saved_at_the_prompt),
