@@ -228,8 +228,10 @@ int fs_open_unnamed(const char *dir, struct err *);
  * refuses all but regular files, so a FIFO cannot hang the caller. */
 bool fs_read(const char *path, size_t max, struct buf *out, struct err *);
 bool fs_read_fd(int fd, size_t max, struct buf *out, struct err *);
-bool fs_is_network(const char *path); /* NFS, CIFS, FUSE ... by statfs */
-void fs_random(void *p, size_t n);    /* getrandom(2) */
+bool fs_is_network(const char *path);               /* NFS, CIFS, FUSE ... by statfs */
+#define FS_INDEX_ROOM (16u << 20)                   /* what the search index wants free for its next commit */
+bool fs_has_room(const char *path, uint64_t bytes); /* also where nobody can say */
+void fs_random(void *p, size_t n);                  /* getrandom(2) */
 bool fd_cloexec(int fd, bool on);
 bool fd_nonblock(int fd, bool on);
 char *path_join(const char *dir, const char *name); /* caller owns */

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -173,6 +174,12 @@ bool fs_read(const char *path, size_t max, struct buf *out, struct err *err)
     }
     close(fd);
     return ok;
+}
+
+bool fs_has_room(const char *path, uint64_t bytes)
+{
+    struct statvfs vfs;
+    return statvfs(path, &vfs) != 0 || (uint64_t)vfs.f_bavail * vfs.f_frsize >= bytes;
 }
 
 bool fs_is_network(const char *path)

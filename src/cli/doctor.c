@@ -92,7 +92,11 @@ static void check_store(struct doctor *d)
 static void check_index(struct doctor *d)
 {
     char *path = d->root ? path_join(d->conf->state_dir[0] ? d->conf->state_dir : d->root, "index") : NULL;
-    if (path && access(path, R_OK) == 0)
+    if (path && access(path, R_OK) == 0 && !fs_has_room(path, FS_INDEX_ROOM))
+        say(d, FAIL, "index: no room in %s: what is new is not found before there is some", path);
+    else if (path && access(path, R_OK) == 0 && access(path, W_OK) != 0)
+        say(d, FAIL, "index: %s cannot be written (%s): make it writable, or set state-dir", path, strerror(errno));
+    else if (path && access(path, R_OK) == 0)
         say(d, OK, "index: %s", path);
     else
         say(d, WARN, "index: none yet; it is made when the first mail is here");

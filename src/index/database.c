@@ -6,7 +6,6 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 
 #define UPGRADE_SAY_MS 1000
@@ -53,8 +52,16 @@ char *index_config_text(const char *dir, const char *mail)
 
 static bool no_room(const char *dir)
 {
-    struct statvfs vfs;
-    return statvfs(dir, &vfs) == 0 && (uint64_t)vfs.f_bavail * vfs.f_frsize < 16u << 20;
+    return !fs_has_room(dir, FS_INDEX_ROOM);
+}
+
+/* This program wrote that file when it began, and may not make the directory again: the next one does. */
+static bool was_removed(const struct index *ix, struct err *err)
+{
+    bool gone = access(ix->config, F_OK) != 0 && errno == ENOENT;
+    if (gone)
+        err_set(err, ERR_INDEX, "the search index in %s was removed: it is built again", ix->dir);
+    return gone;
 }
 
 static void err_take(struct err *err, notmuch_status_t status, char *message, const char *what)
@@ -251,6 +258,8 @@ static bool open_fails(struct index *ix, notmuch_status_t status, char *message,
 bool index_open(struct index *ix, struct err *err)
 {
     char *message = NULL;
+    if (was_removed(ix, err))
+        return false;
     ix->beside = exists(ix->building);
     if (!writable(ix, err) || !index_wait_unlocked(place(ix), say_locked, ix))
         return err->kind == ERR_NONE ? err_set(err, ERR_CHANNEL, "the store has ended") : false;
@@ -271,6 +280,8 @@ bool index_rebuild(struct index *ix, struct err *err)
 {
     index_close(ix);
     remove_headfiles(ix);
+    if (was_removed(ix, err))
+        return false;
     databases_drop(ix->building, "xapian");
     databases_drop(ix->building, "broken-");
     if (!fs_mkdir_private(ix->building, err))
@@ -348,6 +359,8 @@ bool index_lost(struct index *ix, struct err *err)
     bool full = no_room(place(ix));
     remove_headfiles(ix);
     destroy(ix);
+    if (was_removed(ix, err))
+        return false;
     if (full)
         return err_set(err, ERR_DISK_FULL,
                        "the search index has no room in %s: make some and it goes on by itself; mail comes and stays "

@@ -59,8 +59,11 @@ def test_index():
             deliver(root, 3, 30)
             term.wait("mail32")
             term.wait(re.compile("no room|No space").search)
+            done = user.run("doctor")
+            contains(done.stdout, "index: no room in " + os.path.join(user.store, "index"))
+            assert done.returncode, "and its status says so"
             term.command("messages")
-            term.wait("the search index has no room in " + os.path.join(user.store, "index")[:20])
+            equal(len(re.findall("no room in|No space|cannot", term.wait("the search index has no room in " + os.path.join(user.store, "index")[:20]))), 1, "said once")
             term.keys("q", "d")
             term.wait("deleted 1 message")
             room()
@@ -96,13 +99,16 @@ def test_index_goes_away():
     with tap.directory() as root:
         user = mailbox(root)
         deliver(root, 0, 3)
-        with user.at_screen(cols=100) as term:
+        with user.at_screen(cols=200) as term:
             term.wait("mail2")
             eventually("three are indexed", lambda: found(user, "word2") == 1)
             shutil.rmtree(os.path.join(user.store, "index"))
             deliver(root, 3, 2)
             term.wait("mail4")
             eventually("all five are indexed", lambda: all(found(user, "word%d" % i) == 1 for i in range(5)))
+            term.command("messages")
+            term.wait("index was removed: it is built again")
+            assert "load config" not in term.screen(), "in words"
 
 
 def test_index_that_cannot_be_written():
