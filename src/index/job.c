@@ -393,8 +393,24 @@ static bool copies_write(struct job *j, notmuch_message_t *m, struct copies *cs,
     return ok;
 }
 
-/* Makes the message's tags those of its places; of a message that is gone everywhere they stay. `file` gives `tags`
- * from now on, or has moved here from `was`; NULL: neither. To be frozen, so that it is written once. */
+/* The tags of a message that is gone everywhere: a search leaves out what is deleted, and nobody has it to read. */
+static struct str gone_words(struct job *j, notmuch_message_t *m)
+{
+    struct buf all = BUF_INIT(64u << 10);
+    struct str rest = present_words(j, m), word;
+    buf_addz(&all, "deleted");
+    while (str_split(&rest, ' ', &word))
+        if (word.n > 0 && !str_eqz(word, "inbox") && !str_eqz(word, "unread") && !str_eqz(word, "deleted")) {
+            buf_addc(&all, ' ');
+            buf_adds(&all, word);
+        }
+    struct str words = words_add(j, STR(""), buf_str(&all));
+    buf_fini(&all);
+    return words;
+}
+
+/* Makes the message's tags those of its places. `file` gives `tags` from now on, or has moved here from `was`; NULL:
+ * neither. To be frozen, so that it is written once. */
 static bool settle(struct job *j, notmuch_message_t *m, const char *file, const char *was, struct str tags)
 {
     struct copies cs = {.n = 0};
@@ -409,7 +425,9 @@ static bool settle(struct job *j, notmuch_message_t *m, const char *file, const 
     bool ok = copies_read(j, m, &cs) && copies_write(j, m, &cs, own, tags, &living);
     if (living > 0)
         ok = ok && set_tags(j, m, copies_words(j, &cs)) && dead_write(j, m, &cs);
-    else if (cs.n == 0 && file != NULL && was == NULL)
+    else if (cs.n > 0)
+        ok = ok && set_tags(j, m, gone_words(j, m));
+    else if (file != NULL && was == NULL)
         ok = ok && set_tags(j, m, tags);
     free(cs.list);
     return ok;

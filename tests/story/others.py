@@ -191,6 +191,24 @@ def running(bob):
     return found
 
 
+def test_what_is_gone_is_not_found():
+    """Deleted for good here or by another client: no search, no count and no limit of the inboxes has it."""
+    with two_clients(count=4, lines="set purge-hold 0\n") as (s, phone, term, bob):
+        eventually("the index has them", lambda: bob.command("count", "subject:number") == "4\n")
+        phone.select("INBOX")
+        phone.store("1", "+FLAGS", "(\\Deleted)")
+        phone.expunge()
+        eventually("the search does not find it", lambda: bob.command("count", "subject:number") == "3\n")
+        term.keys("Home", "D")
+        term.wait("for good")
+        eventually("nor what was deleted here", lambda: bob.command("count", "subject:number and is:unread") == "2\n")
+        equal(bob.command("count", "tag:inbox"), "2\n")
+        equal(bob.command("count", "--exclude=false", "tag:unread"), "2\n")
+        term.command("limit subject:number")
+        term.wait("of 2")
+        assert "number 0" not in term.screen() and "number 3" not in term.screen(), term.screen()
+
+
 def test_a_key_too_many_deletes_nothing_for_good():
     with two_clients(count=3, lines="set purge-hold 1\n") as (s, phone, term, bob):
         def trash():
