@@ -338,7 +338,8 @@ void script_editor(struct ui *ui, unsigned line)
     buf_fini(&command);
 }
 
-/* ROOT/scripts/ACCOUNT.NAME.sieve: the same for the same script, so that it is found again. */
+/* ROOT/scripts/ACCOUNT.NAME.HASH.sieve: the same for the same script, so that it is found again; a dot of a name is _,
+ * so that the account is all before the third from the end. */
 static char *file_of(struct ui *ui, const struct scripts *s, struct err *err)
 {
     char leaf[250];
