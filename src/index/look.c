@@ -67,13 +67,24 @@ bool look_since(struct chan *store, notmuch_database_t *db, unsigned long since,
     return read && (!ok || seen >= all) ? ok : err_set(err, ERR_INDEX, "the database moved on while it was read");
 }
 
+/* Of mail without a Message-ID, whose id is notmuch's own: where it is, as the store knows it; else "". */
+static struct str path_of(const struct index *ix, notmuch_message_t *m)
+{
+    const char *file =
+        strncmp(notmuch_message_get_message_id(m), "notmuch-sha1-", 13) == 0 ? notmuch_message_get_filename(m) : NULL;
+    size_t n = strlen(ix->mail);
+    bool ours = file != NULL && strncmp(file, ix->mail, n) == 0 && file[n] == '/';
+    return ours ? str_z(file + n + 1) : STR("");
+}
+
 static bool tell_tags(void *arg, notmuch_message_t *m, struct err *err)
 {
     struct index *ix = arg;
     struct buf words = BUF_INIT(16384);
     const char *id = notmuch_message_get_message_id(m);
     tags_words(m, &words);
-    bool ok = words.full || SEND(ix->store, -1, err, INDEX_TAGGED, .msgid = str_z(id), .tags = buf_str(&words));
+    bool ok = words.full || SEND(ix->store, -1, err, INDEX_TAGGED, .msgid = str_z(id), .path = path_of(ix, m),
+                                 .tags = buf_str(&words));
     buf_fini(&words);
     return ok;
 }

@@ -659,7 +659,8 @@ struct db_flag_tags {
     unsigned of_living, of_dead; /* bits, as db_flag_tag numbers them */
     bool waits;                  /* the index has not heard of what changed here */
 };
-bool db_flag_tags(struct db *, struct str msgid, struct db_flag_tags *sum, struct err *); /* added to what is there */
+bool db_flag_tags(struct db *, struct str msgid, struct str path, struct db_flag_tags *sum,
+                  struct err *); /* added to what is there */
 /* The bit of a tag that is a flag, 0 none. */
 unsigned db_flag_tag(struct str tag);
 /* What they are together: one in trash or spam that nobody read does not make the message unread. */
@@ -667,8 +668,8 @@ unsigned db_flag_tags_all(const struct db_flag_tags *);
 /* From the index (notmuch command line, lastmod), for all messages of that id, as intents outside undo: tags is the
  * whole set, but for reserved names (tag_reserved), which are left out; add and drop are bits of tags that are flags.
  * The index is told anew what its tags are. */
-bool db_tags_from_index(struct db *, struct str msgid, struct str tags, unsigned add, unsigned drop, int64_t now,
-                        struct err *);
+bool db_tags_from_index(struct db *, struct str msgid, struct str path, struct str tags, unsigned add, unsigned drop,
+                        int64_t now, struct err *);
 /* The keywords of the mailbox's server for the tags "+x -y"; "" where it keeps none of them. */
 bool db_tags_wire(struct db *, uint64_t box, struct str tags, struct buf *out, struct err *);
 /* What the mailbox keeps of keywords, where not any can be set: by another word of the server. */

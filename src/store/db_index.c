@@ -365,7 +365,48 @@ unsigned db_flag_tags_all(const struct db_flag_tags *f)
     return f->living > 0 ? f->of_living | (f->of_dead & ~db_flag_tag(STR("unread"))) : f->of_dead;
 }
 
-size_t index_rows(struct db *db, struct str msgid, uint64_t ids[static INDEX_ROWS_MAX])
+/* Mail without a Message-ID: of all mailboxes' files of that name the one that is there. */
+static size_t row_at(struct db *db, struct str path, uint64_t *id_r)
+{
+    struct str rest = path, name = path;
+    size_t flags, n = 0, account = strlen(db->account);
+    while (str_split(&rest, '/', &name))
+        ;
+    if (str_find(name, ':', &flags))
+        name = str_sub(name, 0, flags);
+    sqlite3_stmt *st = q_ask(db,
+                             "SELECT m.id,m.body FROM box b CROSS JOIN msg m ON m.sbox=b.id AND m.name=? AND m.name IS "
+                             "NOT NULL WHERE m.mh=0 AND m.body IS NOT NULL",
+                             "s", name);
+    while (q_step(db, st))
+        if (n == 0 && path.n > account && path.p[account] == '/' && str_eqz(str_sub(path, 0, account), db->account) &&
+            str_eq(str_sub(path, account + 1, path.n), sql_str(st, 1))) {
+            *id_r = sql_u64(st, 0);
+            n = 1;
+        }
+    return n;
+}
+
+/* "ACCOUNT/BOX.UIDVALIDITY/UID" */
+static size_t row_of_uid(struct db *db, struct str path, uint64_t *id_r)
+{
+    struct str rest = path, account, box, uidv;
+    uint64_t number;
+    uint32_t validity, uid;
+    int64_t id;
+    if (!str_split(&rest, '/', &account) || !str_eqz(account, db->account) || !str_split(&rest, '.', &box) ||
+        !str_split(&rest, '/', &uidv) || !rest.p || !str_u64(box, &number) || !str_u32(uidv, &validity) ||
+        !str_u32(rest, &uid) || !uid)
+        return 0;
+    struct box *b = box_ref(db, number);
+    if (!b || b->uidvalidity != validity ||
+        !q_one(db, &id, "SELECT id FROM msg WHERE sbox=? AND suid=? AND suid>0 AND mh=0", "ii", I(number), I(uid)))
+        return 0;
+    *id_r = (uint64_t)id;
+    return 1;
+}
+
+size_t index_rows(struct db *db, struct str msgid, struct str path, uint64_t ids[static INDEX_ROWS_MAX])
 {
     uint64_t mh = sql_msgid_hash(&db->q, msgid);
     size_t n = 0;
@@ -373,6 +414,8 @@ size_t index_rows(struct db *db, struct str msgid, uint64_t ids[static INDEX_ROW
     while (st && q_step(db, st))
         if (n < INDEX_ROWS_MAX)
             ids[n++] = sql_u64(st, 0);
+    if (n == 0 && path.n > 0)
+        n = db->local ? row_at(db, path, ids) : row_of_uid(db, path, ids);
     return n;
 }
 
@@ -383,13 +426,13 @@ static bool row_lives(struct db *db, const struct rowc *r)
     return r->box && role != BOX_TRASH && role != BOX_JUNK;
 }
 
-bool db_flag_tags(struct db *db, struct str msgid, struct db_flag_tags *sum, struct err *err)
+bool db_flag_tags(struct db *db, struct str msgid, struct str path, struct db_flag_tags *sum, struct err *err)
 {
     bool own;
     uint64_t ids[INDEX_ROWS_MAX];
     if (!call_enter(db, &own, err))
         return false;
-    size_t n = index_rows(db, msgid, ids);
+    size_t n = index_rows(db, msgid, path, ids);
     for (size_t i = 0; i < n && !db->failed; i++) {
         struct rowc r;
         int64_t istate = 0;
@@ -437,8 +480,8 @@ static void tags_differ(struct db *db, uint64_t msg, struct str tags, struct buf
     buf_fini(&have);
 }
 
-bool db_tags_from_index(struct db *db, struct str msgid, struct str tags, unsigned add, unsigned drop, int64_t now,
-                        struct err *err)
+bool db_tags_from_index(struct db *db, struct str msgid, struct str path, struct str tags, unsigned add, unsigned drop,
+                        int64_t now, struct err *err)
 {
     bool own;
     uint64_t ids[INDEX_ROWS_MAX];
@@ -451,7 +494,7 @@ bool db_tags_from_index(struct db *db, struct str msgid, struct str tags, unsign
         if ((add | drop) & bit)
             *(((add & bit) != 0) == flag_map[i].set ? &set : &clear) |= flag_map[i].flag;
     }
-    size_t n = index_rows(db, msgid, ids);
+    size_t n = index_rows(db, msgid, path, ids);
     for (size_t i = 0; i < n && !db->failed; i++) {
         struct buf words = BUF_INIT(16384);
         tags_differ(db, ids[i], tags, &words);

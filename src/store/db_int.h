@@ -248,8 +248,9 @@ bool box_keeps(const struct box *, struct str keyword);
 void tags_wire(const struct db *, const struct box *, struct str words, struct buf *out);
 void tags_told(struct db *, uint64_t msg, struct str did);
 bool words_have(struct str words, struct str word);
-void own_gone_note(struct db *, struct str path);                                      /* a mail was there */
-size_t index_rows(struct db *, struct str msgid, uint64_t ids[static INDEX_ROWS_MAX]); /* all copies of a message */
+void own_gone_note(struct db *, struct str path); /* a mail was there */
+/* All copies of a message; where none has that Message-ID, the one without any at that path of the index ("": none). */
+size_t index_rows(struct db *, struct str msgid, struct str path, uint64_t ids[static INDEX_ROWS_MAX]);
 void tag_identity(struct db *, uint64_t msg, uint64_t *mh_r, uint64_t *fp_r);
 
 /* A row has just come: marks it for the rules where it is an arrival; where the caller knows that it is, `sure`. A

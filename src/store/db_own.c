@@ -161,28 +161,6 @@ static void changed_there(struct db *db, uint64_t mh, uint64_t fp, struct str ta
     buf_fini(&both);
 }
 
-/* Mail without a Message-ID: of all mailboxes' files of that name the one that is there. */
-static size_t row_at(struct db *db, struct str path, uint64_t *id_r)
-{
-    struct str rest = path, name = path;
-    size_t flags, n = 0, account = strlen(db->account);
-    while (str_split(&rest, '/', &name))
-        ;
-    if (str_find(name, ':', &flags))
-        name = str_sub(name, 0, flags);
-    sqlite3_stmt *st = q_ask(db,
-                             "SELECT m.id,m.body FROM box b CROSS JOIN msg m ON m.sbox=b.id AND m.name=? AND m.name IS "
-                             "NOT NULL WHERE m.mh=0 AND m.body IS NOT NULL",
-                             "s", name);
-    while (q_step(db, st))
-        if (n == 0 && path.n > account && path.p[account] == '/' && str_eqz(str_sub(path, 0, account), db->account) &&
-            str_eq(str_sub(path, account + 1, path.n), sql_str(st, 1))) {
-            *id_r = sql_u64(st, 0);
-            n = 1;
-        }
-    return n;
-}
-
 bool db_own_tags(struct db *db, struct str msgid, struct str path, struct str tags, int64_t now, struct err *err)
 {
     bool own;
@@ -190,9 +168,7 @@ bool db_own_tags(struct db *db, struct str msgid, struct str path, struct str ta
     struct maker m = {.db = db, .now = now, .heeded = true};
     if (!call_enter(db, &own, err))
         return false;
-    size_t n = index_rows(db, msgid, ids);
-    if (n == 0)
-        n = row_at(db, path, ids);
+    size_t n = index_rows(db, msgid, path, ids);
     for (size_t i = 0; i < n && !db->failed; i++) {
         struct buf words = BUF_INIT(32768);
         struct rowc r;

@@ -413,7 +413,7 @@ static void on_tagged(struct indexing *x, const struct m_INDEX_TAGGED *t)
     x->empty = true;
     for (size_t i = 0; t->msgid.n && i < x->srv->naccts; i++) {
         struct acct *a = x->srv->accts[i];
-        if (a && a->db && !db_flag_tags(a->db, t->msgid, &flags, &err))
+        if (a && a->db && !db_flag_tags(a->db, t->msgid, t->path, &flags, &err))
             acct_db_error(a, &err);
     }
     if (flags.rows == 0 || flags.waits)
@@ -427,7 +427,8 @@ static void on_tagged(struct indexing *x, const struct m_INDEX_TAGGED *t)
     for (size_t i = 0; i < x->srv->naccts; i++) {
         struct acct *a = x->srv->accts[i];
         if (a && a->db &&
-            !db_tags_from_index(a->db, t->msgid, buf_str(&tags), theirs & ~ours, ours & ~theirs, clock_wall(), &err))
+            !db_tags_from_index(a->db, t->msgid, t->path, buf_str(&tags), theirs & ~ours, ours & ~theirs, clock_wall(),
+                                &err))
             acct_db_error(a, &err);
     }
     x->retagged = true;

@@ -464,6 +464,26 @@ def test_tags_by_the_notmuch_command():
         equal(len(notmuch("search", "--output=messages", "tag:later")), 2)
 
 
+def test_tags_of_mail_without_an_id():
+    """notmuch names it by its content; here it is known by its path."""
+    with tap.directory() as base, contextlib.closing(Server(os.path.join(base, "server"))) as server:
+        inbox = os.path.join(base, "mail")
+        bob = User(os.path.join(base, "bob"), server, lines="account home maildir:%s\n" % inbox)
+        deliver(inbox, 0, "")
+        bare = ["\n".join(line for line in message(name).splitlines() if not line.startswith("Message-ID")) + "\n" for name in ("local", "remote")]
+        with open(os.path.join(inbox, "cur", "bare.host:2,S"), "w") as f:
+            f.write(bare[0])
+        server.append("bob", "INBOX", [bare[1].encode()])
+        with bob.at_screen(cols=150) as term:
+            term.wait(lambda screen: "local" in screen and "remote" in screen)
+            eventually("they are found", lambda: all(bob.command("search", "--format=ids", "subject:" + s, status=None) for s in ("local", "remote")))
+            for name in ("local", "remote"):
+                subprocess.run(["notmuch", "--config=" + os.path.join(bob.store, "index/config"), "tag", "+by" + name, "subject:" + name], check=True, timeout=60)
+                term.wait("by" + name)
+            subprocess.run(["notmuch", "--config=" + os.path.join(bob.store, "index/config"), "tag", "-bylocal", "subject:local"], check=True, timeout=60)
+            term.wait(lambda screen: "bylocal" not in screen and "byremote" in screen)
+
+
 def test_rebuilt_by_command():
     """tuimail index --rebuild, and reindex at the screen; what is searched meanwhile is the old one."""
     with tap.directory() as base:

@@ -719,21 +719,21 @@ static void test_tags(void **state)
     assert_tags(db, put(db, &spoof), ""); /* a spoofed Message-ID does not */
     OK(db_flags_put(db, in, 10, 0, STR("work later"), 9, &err));
     assert_tags(db, id, "later work");
-    OK(db_tags_from_index(db, STR("a@x"), STR("inbox unread later new-tag"), 0, 0, 5, &err));
+    OK(db_tags_from_index(db, STR("a@x"), STR(""), STR("inbox unread later new-tag"), 0, 0, 5, &err));
     assert_tags(db, id, "later new-tag");
     struct db_batch batch;
     OK(db_intent_next(db, 1000, 100, &batch, NULL, &err));
     assert_int_equal(batch.kind, INTENT_TAGS);
     struct db_flag_tags flags = {0};
-    OK(db_flag_tags(db, STR("a@x"), &flags, &err));
+    OK(db_flag_tags(db, STR("a@x"), STR(""), &flags, &err));
     assert_true(flags.rows == 3 && flags.living == 3 && flags.waits);
     assert_int_equal(db_flag_tags_all(&flags) & db_flag_tag(STR("flagged")), 0);
-    OK(db_tags_from_index(db, STR("a@x"), STR("later new-tag"), db_flag_tag(STR("flagged")), db_flag_tag(STR("unread")),
-                          6, &err));
+    OK(db_tags_from_index(db, STR("a@x"), STR(""), STR("later new-tag"), db_flag_tag(STR("flagged")),
+                          db_flag_tag(STR("unread")), 6, &err));
     assert_tags(db, id, "later new-tag");
     assert_int_equal(msg_of(db, id).flags & (FLAG_SEEN | FLAG_FLAGGED), FLAG_SEEN | FLAG_FLAGGED);
     flags = (struct db_flag_tags){0};
-    OK(db_flag_tags(db, STR("a@x"), &flags, &err));
+    OK(db_flag_tags(db, STR("a@x"), STR(""), &flags, &err));
     assert_int_equal(db_flag_tags_all(&flags) & (db_flag_tag(STR("flagged")) | db_flag_tag(STR("unread"))),
                      db_flag_tag(STR("flagged")));
     assert_int_equal(db_flag_tag(STR("inbox")), 0);
