@@ -15,9 +15,9 @@
 #include "store/account.h"
 #include "store/looks.h"
 
-#define BATCH_MAX 5000
+#define BATCH_MAX 10000
 #define HEADERS_AT_ONCE 1000 /* also the first batch: what there is, is found soon */
-#define HEADERS_BATCH_MS 2000
+#define HEADERS_BATCH_MS 5000
 #define BEHIND_KEYS_MS 300
 #define QUEUE_HIGH (4u << 20)
 #define IDLE_STOP_MS 3000
