@@ -12,7 +12,7 @@ import traceback
 SRC = os.environ.get("TUIMAIL_SRC", os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 BUILD = os.environ.get("TUIMAIL_BUILD", os.path.join(SRC, "build"))
 TUIMAIL = os.path.join(BUILD, "tuimail")
-LIMIT = int(os.environ.get("TUIMAIL_TEST_LIMIT", "180"))  # seconds for one test; a bound, not an expectation
+LIMIT = int(os.environ.get("TUIMAIL_TEST_LIMIT", "400"))  # seconds for one test; a bound, not an expectation
 
 
 class Skip(Exception):

@@ -117,8 +117,10 @@ def test_gmail_archive_when_all_mail_is_listed():
         r.settled()
         r.filled("INBOX", 2)
         show(r, "[Gmail]/All Mail", 3)
-        rows = r.sql("cache", "select m.subject from msg m join box b on b.id=m.box where b.name=? order by 1", b"[Gmail]/All Mail")
-        tap.equal([bytes(s).decode() for s, in rows], names(1, 2, 3))
+
+        def rows():
+            return r.sql("cache", "select m.subject from msg m join box b on b.id=m.box where b.name=? order by 1", b"[Gmail]/All Mail")
+        r.until("it stands there once", lambda: [bytes(s).decode() for s, in rows()] == names(1, 2, 3))
 
 
 def test_gmail_delete_goes_to_trash():
