@@ -55,12 +55,15 @@ void ui_undo_step(struct ui *ui, unsigned what, uint64_t deed)
 
 static void batch_end(struct ui *ui, struct batch *b)
 {
-    char left[80] = "";
+    char left[80] = "", held[40] = "";
+    unsigned hold = ui->conf->purge_hold;
+    if (b->action.kind == INTENT_PURGE && hold)
+        snprintf(held, sizeof held, " · held for %u s", hold);
     if (b->stopped && b->sent < b->refs.n)
         snprintf(left, sizeof left, " · stopped, %zu were left as they are", b->refs.n - b->sent);
     if (!b->quiet && b->done)
-        ui_note(ui, NOTE_INFO, "%s %u message%s%s%s%s · %s undo", b->verb, b->done, b->done == 1 ? "" : "s", b->where,
-                b->to, left, ui_key_of(ui, "undo"));
+        ui_note(ui, NOTE_INFO, "%s %u message%s%s%s%s%s · %s undo", b->verb, b->done, b->done == 1 ? "" : "s", b->where,
+                b->to, left, held, ui_key_of(ui, "undo"));
     if (!b->quiet && !b->done && !b->refused)
         ui_note(ui, NOTE_INFO, "nothing to change%s", left);
     if ((b->intents || b->action.once) && !b->quiet)

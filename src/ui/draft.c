@@ -52,11 +52,12 @@ static void field_buf(struct buf *out, const char *name, struct buf *value)
     buf_reset(value);
 }
 
-static void add_recipients(struct buf *out, enum draft_kind kind, const struct account *account, const struct doc *doc,
-                           const struct mailto *mailto, struct arena *arena)
+static bool add_recipients(struct buf *out, enum draft_kind kind, const struct account *account, const struct doc *doc,
+                           const struct mailto *mailto, struct arena *arena, struct err *err)
 {
     struct buf value = BUF_INIT(1u << 20);
     struct mail_reply reply = {0};
+    bool ok = true;
     if (kind == DRAFT_REPLY || kind == DRAFT_REPLY_ALL || kind == DRAFT_REPLY_LIST) {
         static const enum mail_reply_kind kinds[] = {[DRAFT_REPLY] = MAIL_REPLY_SENDER,
                                                      [DRAFT_REPLY_ALL] = MAIL_REPLY_ALL,
@@ -72,6 +73,10 @@ static void add_recipients(struct buf *out, enum draft_kind kind, const struct a
         account_addresses(account, &self);
         mail_reply_recipients(&o, kinds[kind], buf_str(&self), arena, &reply);
         buf_fini(&self);
+        if (kind == DRAFT_REPLY_LIST && !reply.to_list && !o.mail_followup_to.n) /* never to others than were meant */
+            ok = err_set(err, ERR_USAGE,
+                         "no mailing list that can be answered brought this message: "
+                         "reply is for the sender, reply-all for everybody");
     } else if (kind == DRAFT_AGAIN) {
         mail_addrs_parse(meta(doc, "to"), arena, &reply.to);
         mail_addrs_parse(meta(doc, "cc"), arena, &reply.cc);
@@ -86,6 +91,7 @@ static void add_recipients(struct buf *out, enum draft_kind kind, const struct a
     field_buf(out, "Cc", &value);
     field(out, "Bcc", mailto ? mailto->bcc : (struct str){NULL, 0});
     buf_fini(&value);
+    return ok;
 }
 
 static void add_subject(struct buf *out, enum draft_kind kind, const struct doc *doc, const struct mailto *mailto,
@@ -213,7 +219,7 @@ bool draft_template(enum draft_kind kind, const struct conf *conf, const struct 
     struct buf shown = BUF_INIT(8192);
     mail_addr_show(buf_str(&from), buf_str(&addr), &shown);
     field_buf(out, "From", &shown);
-    add_recipients(out, kind, account, doc, mailto, arena);
+    bool ok = add_recipients(out, kind, account, doc, mailto, arena, err);
     add_subject(out, kind, doc, mailto, arena);
     add_thread(out, kind, doc, mailto);
     for (; attach && *attach; attach++)
@@ -239,7 +245,7 @@ bool draft_template(enum draft_kind kind, const struct conf *conf, const struct 
     buf_fini(&addr);
     buf_fini(&shown);
     arena_free(&arena);
-    return !out->full || err_set(err, ERR_LIMIT, "the text is too large for a draft");
+    return ok && (!out->full || err_set(err, ERR_LIMIT, "the text is too large for a draft"));
 }
 
 /* ---- Reading back ---------------------------------------------------------------------------------------------- */

@@ -28,7 +28,7 @@ const struct account *draft_identity(const struct conf *, const struct doc *, co
 
 /* Appends the draft's text. `doc`: the mail that is answered, forwarded or edited, NULL for DRAFT_NEW; `mailto`: NULL
  * or what a mailto: link asked for; `signature`: file contents or "", put below "-- ". attach: NULL-terminated paths or
- * NULL. False with ERR_LIMIT where it would be too large. */
+ * NULL. False with ERR_LIMIT where it would be too large; ERR_USAGE where a list is to be answered that is none. */
 bool draft_template(enum draft_kind, const struct conf *, const struct account *, const struct doc *,
                     const struct mailto *, struct str signature, const char *const *attach, struct buf *out,
                     struct err *);
