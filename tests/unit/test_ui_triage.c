@@ -185,6 +185,15 @@ static void test_range_ends_with_the_next_command(void **state)
     }
 }
 
+static void test_purge_says_how_long_it_is_held(void **state)
+{
+    (void)state;
+    open_with("set purge-hold 45\n");
+    fake_type(&f, "D");
+    assert_true(on_screen("deleted 1 message for good · held for 45 s · u undo"));
+    fake_close(&f);
+}
+
 static void test_whole_thread_asks_for_a_place(void **state)
 {
     (void)state;
@@ -645,6 +654,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_whole_thread),
         cmocka_unit_test(test_range_ends_with_the_next_command),
+        cmocka_unit_test(test_purge_says_how_long_it_is_held),
         cmocka_unit_test(test_pick_tags),
         cmocka_unit_test(test_toggle_tag),
         cmocka_unit_test(test_whole_thread_asks_for_a_place),
