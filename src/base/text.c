@@ -173,7 +173,8 @@ static bool put_char(struct cleaner *c, uint32_t cp)
     if (!c->any && is_mark(cp)) { /* a mark with nothing to stand on gets a dotted circle */
         if (!put_char(c, 0x25cc))
             return false;
-        joins = true;
+        /* one that is for what comes behind it (U+0600) does not join */
+        joins = !utf8proc_grapheme_break_stateful(0x25cc, (utf8proc_int32_t)cp, &c->state);
     }
     if (joins && c->members >= CLUSTER_MAX)
         return true;

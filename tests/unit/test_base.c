@@ -161,6 +161,9 @@ static void test_gate_width(void **state)
     assert_string_equal(clean("1 · a", 6, TEXT_ASCII, &cols), "1 - a");
     assert_string_equal(clean("\xcc\x81", 2, 0, &cols), "\xe2\x97\x8c\xcc\x81");
     assert_string_equal(clean("caf\xe9", 4, 0, &cols), "café");
+    /* a sign that belongs to what follows it stands on nothing: the circle before it is a cluster of its own */
+    clean("\xd8\x80\xd8\x80p_", 6, 0, &cols);
+    assert_int_equal(cols, 3);
 }
 
 static void test_text_fit(void **state)
