@@ -650,6 +650,7 @@ def test_proton_refuses_uid_expunge():
     boxes = [Box("INBOX"), Box("Archive", "\\Archive"), Box("Trash", "\\Trash"), Box("All Mail", "\\All")]
     rules = [("UID EXPUNGE .*", b"{tag} NO operation not allowed for this mailbox\r\n")]
     with account(lambda d: Server(boxes, caps, rules, d)) as r:
+        r.until("the mailboxes are listed", lambda: len(r.boxes()) == len(boxes))
         r.intent(PURGE, ids(r, 1))
         r.settled()
         tap.equal((held(r, "INBOX"), held(r, "Trash")), (names(2, 3), names(1)))

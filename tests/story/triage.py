@@ -32,7 +32,8 @@ def mails(server, box, *flag):
         found = []
         for number in imap.search(None, *(flag or ("ALL",)))[1][0].decode().split():
             got = imap.fetch(number, "(BODY.PEEK[HEADER.FIELDS (SUBJECT)])")[1]
-            found.append(got[0][1].decode().split(":", 1)[1].strip())
+            if got and isinstance(got[0], tuple):  # else it went meanwhile
+                found.append(got[0][1].decode().split(":", 1)[1].strip())
         return sorted(found)
 
 

@@ -114,11 +114,13 @@ static void test_toggle_tag(void **state)
     assert_true(all > 2);
     unsigned before = fake_intents();
     ui_run(f.ui, "result tag +done");
+    fake_settle(&f); /* it is gathered in slices */
     assert_true(on_screen("messages of the list?"));
     assert_int_equal(fake_intents(), before);
     fake_type(&f, "n");
     assert_int_equal(fake_intents(), before);
     ui_run(f.ui, "result tag +done");
+    fake_settle(&f); /* it is gathered in slices */
     fake_type(&f, "y");
     last_tags("+done", all);
     ui_run(f.ui, "set confirm-result 1000");
