@@ -413,7 +413,7 @@ static uint64_t last_done(struct server *s)
 struct undone_sum {
     struct acct *acct; /* NULL: nothing */
     struct db_undone u;
-    bool several; /* in more than one account, or of more than one kind */
+    bool kinds; /* of more than one */
 };
 struct undoing {
     bool redo;
@@ -423,6 +423,17 @@ struct undoing {
     uint64_t back;
     char refused[400];
 };
+
+/* The inboxes of two accounts have the same name: that says it. */
+static bool same_box(struct acct *a, uint64_t box_a, struct acct *b, uint64_t box_b)
+{
+    if (a == b || !box_a || !box_b)
+        return a == b && box_a == box_b;
+    char *name = mem_dup_z(box_words(a, box_a));
+    bool same = !strcmp(name, box_words(b, box_b));
+    free(name);
+    return same;
+}
 
 static void undo_sum(struct undoing *all, struct acct *a, const struct db_undone *u)
 {
@@ -436,10 +447,11 @@ static void undo_sum(struct undoing *all, struct acct *a, const struct db_undone
         sum->u = *u;
         return;
     }
-    sum->several = sum->several || a != sum->acct || u->kind != sum->u.kind || intent_on_box(u->kind);
+    sum->kinds = sum->kinds || u->kind != sum->u.kind || intent_on_box(u->kind);
     sum->u.count += u->count;
     sum->u.skipped += u->skipped;
-    sum->u.box = sum->u.box == u->box ? u->box : 0;
+    if (!same_box(sum->acct, sum->u.box, a, u->box))
+        sum->u.box = 0;
 }
 
 /* The groups of the account that are of this deed; 0: the newest, whichever it is of. */
@@ -477,22 +489,17 @@ static void undone_tell(struct client *c, uint32_t req, const struct undoing *al
 {
     char text[400];
     const struct undone_sum *sum = all->sum.acct ? &all->sum : &all->copies;
-    const struct db_undone *u = &sum->u;
-    const char *word = all->redo ? "done again" : "undone", *plural = u->count == 1 ? "" : "s";
+    struct db_undone several = sum->u;
     if (!sum->acct) {
         server_refuse(c->srv, c->id, req, ERR_NOT_UNDOABLE, all->refused);
         return;
     }
-    if (!sum->several)
-        undo_words(sum->acct, u, all->redo, text, sizeof text);
-    else if (u->skipped)
-        snprintf(text, sizeof text, "%s: %u message%s; %u changed since and left alone", word, u->count, plural,
-                 u->skipped);
-    else
-        snprintf(text, sizeof text, "%s: %u message%s", word, u->count, plural);
+    if (sum->kinds) /* the words of what several changes together are called */
+        several.kind = INTENT_RULES;
+    undo_words(sum->acct, &several, all->redo, text, sizeof text);
     struct buf said = BUF_INIT(400);
     buf_addf(&said, "%s%s%s", text, all->refused[0] ? "; " : "", all->refused);
-    ANSWER(c->srv, c->id, -1, UNDONE, .req = req, .redo = all->redo, .count = u->count, .text = buf_str(&said),
+    ANSWER(c->srv, c->id, -1, UNDONE, .req = req, .redo = all->redo, .count = several.count, .text = buf_str(&said),
            .account = str_z((all->back ? all->back_acct : sum->acct)->name), .msg = all->redo ? 0 : all->back);
     buf_fini(&said);
 }

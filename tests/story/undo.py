@@ -86,7 +86,7 @@ def test_over_accounts():
             with bob.at_screen(cols=110) as term:
                 term.wait("one")
                 term.keys("u")
-                term.wait("undone: 3 messages")
+                term.wait("3 messages back in INBOX")
                 eventually("all are back", lambda: (len(has(one)), len(has(two))) == (2, 1) and not has(one, ".Archive") + has(two, ".Archive"))
                 term.wait("mail c")
                 term.go("two/INBOX", "mail c")
