@@ -514,8 +514,9 @@ const struct option conf_options[] = {
      .def = "auto",
      .choices = "auto wide tall single",
      .help = "Order of the panes",
-     .more =
-         "wide: message beside the list; tall: below it; single: one at a time; auto: by the size of the terminal."},
+     .more = "wide: message beside the list; tall: below it; single: one at a time; auto: wide from 176 columns on "
+             "(160 where "
+             "there are fewer than 30 rows), tall from 80 columns and 30 rows on, else single."},
     {.name = "list-ratio",
      .type = OPT_UINT,
      GLOBAL(list_ratio),

@@ -2,7 +2,9 @@
  * a time, with a few rows of the list above an open message. */
 #include "ui/private.h"
 
-enum { WIDE_COLS = 160, TALL_ROWS = 30, SIDEBAR_COLS = 100, SMALL_ROWS = 5, SMALL_COLS = 20 };
+/* From WIDE_COLS on the list beside a message has about 60 columns; on a screen too low for one above the other it has
+ * to do with less. */
+enum { WIDE_COLS = 176, WIDE_LOW_COLS = 160, TALL_ROWS = 30, SIDEBAR_COLS = 100, SMALL_ROWS = 5, SMALL_COLS = 20 };
 enum {
     WIDE_NAMED_COLS = 100,
     TALL_NAMED_ROWS = 12,
@@ -15,7 +17,8 @@ enum {
 enum layout_shape layout_shape(const struct panes *p, unsigned rows, unsigned cols)
 {
     unsigned name = p->now[PANES_LAYOUT];
-    if (name == LAYOUT_WIDE ? cols >= WIDE_NAMED_COLS : name == LAYOUT_AUTO && cols >= WIDE_COLS)
+    unsigned beside = rows < TALL_ROWS ? WIDE_LOW_COLS : WIDE_COLS;
+    if (name == LAYOUT_WIDE ? cols >= WIDE_NAMED_COLS : name == LAYOUT_AUTO && cols >= beside)
         return SHAPE_WIDE;
     if (name == LAYOUT_TALL ? rows >= TALL_NAMED_ROWS : name != LAYOUT_SINGLE && rows >= TALL_ROWS && cols >= 80)
         return SHAPE_TALL;

@@ -56,6 +56,25 @@ static void check_layout(const struct panes *p, unsigned rows, unsigned cols, bo
                  (rows - 1) * cols);
 }
 
+/* Of itself it puts a message beside a list only where the list can be read still, or where it cannot be above it. */
+static void test_a_list_beside_a_message_can_be_read(void **state)
+{
+    static const struct {
+        unsigned cols, rows;
+        enum layout_shape shape;
+    } sizes[] = {{80, 24, SHAPE_SINGLE}, {120, 40, SHAPE_TALL}, {160, 50, SHAPE_TALL}, {175, 50, SHAPE_TALL},
+                 {176, 50, SHAPE_WIDE},  {200, 60, SHAPE_WIDE}, {160, 24, SHAPE_WIDE}, {159, 24, SHAPE_SINGLE}};
+    (void)state;
+    open_ui(24, 80, NULL);
+    for (size_t i = 0; i < COUNT(sizes); i++) {
+        struct layout l;
+        layout_compute(&l, &f.ui->panes, sizes[i].rows, sizes[i].cols, true, true, PANE_LIST);
+        assert_int_equal(layout_shape(&f.ui->panes, sizes[i].rows, sizes[i].cols), sizes[i].shape);
+        assert_true(sizes[i].rows < 30 || l.list.cols >= 60);
+    }
+    fake_close(&f);
+}
+
 static void test_panes_fill_every_screen(void **state)
 {
     static const unsigned percents[] = {10, 40, 90}, lines[] = {0, 6, 50}, sides[] = {8, 24, 80};
@@ -292,6 +311,7 @@ static void test_pictures(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_a_list_beside_a_message_can_be_read),
         cmocka_unit_test(test_panes_fill_every_screen),
         cmocka_unit_test(test_ratios_by_key),
         cmocka_unit_test(test_options_are_used_at_once),
