@@ -616,6 +616,16 @@ static void walk_history(struct ui *ui, bool older)
         p->change(ui, p->arg, p->edit.p);
 }
 
+/* A time that Tab put there is a choice, which what is typed next replaces; behind a blank it goes on: tomorrow 9:30.
+ */
+static void drop_chosen_time(struct prompt *p, ckey key)
+{
+    if (!p->open || p->offered || p->candidates.kind != ARG_WHEN || key == ' ' || p->edit.at != p->candidates.to)
+        return;
+    while (p->edit.at > p->candidates.from)
+        edit_backspace(&p->edit);
+}
+
 void ui_prompt_key(struct ui *ui, ckey key)
 {
     struct prompt *p = &ui->prompt;
@@ -634,6 +644,8 @@ void ui_prompt_key(struct ui *ui, ckey key)
         buf_add(&clean, bytes, n); /* joins the character before it */
     else
         text_from_bytes((struct str){bytes, n}, TEXT_LINE, &clean);
+    if (clean.n)
+        drop_chosen_time(p, key);
     if (edit_insert(&p->edit, buf_str(&clean)))
         ui_prompt_changed(ui);
     explicit_bzero(clean.p, clean.n);

@@ -868,6 +868,16 @@ static void test_completion_describes_what_it_offers(void **state)
     assert_string_equal(f.ui->prompt.edit.p, "snooze 2h");
     fake_type(&f, "Tab Tab");
     assert_string_equal(f.ui->prompt.edit.p, "snooze tomorrow");
+    fake_type(&f, "3 d"); /* a choice is replaced by what is typed */
+    assert_string_equal(f.ui->prompt.edit.p, "snooze 3d");
+    fake_type(&f, "Esc");
+    ui_run(f.ui, "snooze");
+    fake_type(&f, "Tab 3 d");
+    assert_string_equal(f.ui->prompt.edit.p, "3d");
+    fake_type(&f, "C-u Tab Tab Tab Space 9"); /* behind a blank it goes on */
+    assert_string_equal(f.ui->prompt.edit.p, "tomorrow 9");
+    fake_type(&f, "C-u Tab BackSpace d"); /* so does what was changed */
+    assert_string_equal(f.ui->prompt.edit.p, "2d");
     fake_type(&f, "Esc");
     ui_command_prompt(f.ui, "a"); /* on the screen: what it is, and its key */
     fake_type(&f, "Tab");
