@@ -128,14 +128,31 @@ bool run_play(void *context, const struct cmd_args *args, struct err *err)
 }
 
 /* ---- what a binding does, in words ---- */
-static const struct command *command_of(const struct binding *b)
+static const struct command *command_of(const char *line)
 {
-    struct str name = str_z(b->command);
-    size_t blank;
-    char *word = mem_dup_n(name.p, str_find(name, ' ', &blank) ? blank : name.n);
-    const struct command *c = *b->command ? cmd_find(&ui_lang, word) : NULL;
+    size_t n = strcspn(line, " ");
+    char *word = mem_dup_n(line, n);
+    const struct command *c = n ? cmd_find(&ui_lang, word) : NULL;
     free(word);
     return c;
+}
+
+void ui_line_words(const char *line, struct buf *out)
+{
+    const struct command *c = command_of(line), *done = NULL;
+    const char *args = c ? strstr(c->args, "command") : NULL;
+    if (args && !strncmp(args, "command-name", 12))
+        args = NULL;
+    for (const char *rest = strchr(line, ' '); args && !done && rest; rest = strchr(rest + 1, ' '))
+        done = command_of(rest + 1);
+    if (!c)
+        return;
+    const char *example = done ? strstr(c->help, ": ") : NULL; /* an example in the table gives way to what is done */
+    buf_add(out, c->help, example ? (size_t)(example - c->help) : strlen(c->help));
+    if (done) {
+        buf_addz(out, ": ");
+        ui_line_words(done->name, out);
+    }
 }
 
 void ui_written_where(const char *file, unsigned line, struct buf *out)
@@ -152,13 +169,14 @@ void ui_written_where(const char *file, unsigned line, struct buf *out)
 
 static void bound_what(const struct binding *b, struct buf *out)
 {
-    const struct command *c = command_of(b);
     if (*b->macro)
         buf_addf(out, "types %s", b->macro);
     else
         buf_addz(out, b->command);
-    if (c && !strcmp(c->name, b->command))
-        buf_addf(out, ": %s", c->help);
+    if (command_of(b->command)) {
+        buf_addz(out, ": ");
+        ui_line_words(b->command, out);
+    }
 }
 
 static void binding_line(const struct binding *b, struct buf *out)
@@ -179,7 +197,7 @@ struct listing {
 static void list_one(void *arg, const struct binding *b)
 {
     struct listing *l = arg;
-    const struct command *c = command_of(b);
+    const struct command *c = command_of(b->command);
     struct buf keys = BUF_INIT(200), line = BUF_INIT(LINE_MAX_BYTES);
     if (b->context != l->context || (c && (c->flags & CMD_HIDDEN) && l->context != CTX_PROMPT))
         return;

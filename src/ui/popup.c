@@ -486,10 +486,9 @@ static void help_row(struct ui *ui, const struct help_line *h)
 {
     struct buf what = BUF_INIT(1000);
     const struct command *c = h->rank < ui_lang.ncommands ? &ui_lang.commands[h->rank] : NULL;
-    if (c && !strcmp(h->line, c->name))
-        buf_addf(&what, "%s  (%s)", c->help, c->name);
-    else
-        buf_addz(&what, h->line);
+    if (c)
+        ui_line_words(h->line, &what);
+    buf_addf(&what, c ? "  (%s)" : "%s", h->line);
     ui_popup_item(ui, buf_z(&h->keys), buf_z(&what));
     buf_fini(&what);
 }

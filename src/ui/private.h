@@ -745,6 +745,8 @@ void ui_help(struct ui *, const char *command);
 /* ---- bindings.c: what keys do, macros ---- */
 void ui_place_keys(struct ui *); /* the key map is asked about where the user is */
 /* "file:line", "typed at :", "keys vim", "default" (NULL). */
+/* What a command line does, by the help of its command, and of the command that this runs: nothing where it is none. */
+void ui_line_words(const char *line, struct buf *out);
 void ui_written_where(const char *file, unsigned line, struct buf *out);
 void ui_record_key(struct ui *, ckey);
 void ui_type_macro(struct ui *, const char *macro);

@@ -675,7 +675,7 @@ static void test_what_keys_do(void **state)
     assert_true(on_screen("u in message, as everywhere: undo"));
     ui_run(f.ui, "bind list x echo hi");
     ui_run(f.ui, "bind x"); /* of this pane */
-    assert_true(on_screen("x in list: echo hi (typed at :)"));
+    assert_true(on_screen("x in list: echo hi: show a text in the status line (typed at :)"));
     ui_run(f.ui, "bind list E");
     assert_true(on_screen("E does nothing in list"));
     ui_run(f.ui, "bind list '");
@@ -917,6 +917,15 @@ static void test_default_keys_name_commands(void **state)
     }
 }
 
+static unsigned help_at(const char *keys)
+{
+    for (unsigned r = 0; r < f.ui->popup.n; r++)
+        if (!strcmp(f.ui->popup.rows[r].left, keys))
+            return r;
+    fail_msg("no help line for %s", keys);
+    return 0;
+}
+
 static void test_help_is_the_tables(void **state)
 {
     (void)state;
@@ -935,6 +944,16 @@ static void test_help_is_the_tables(void **state)
                 listed || (!strcmp(f.ui->popup.rows[r].left, c->name) && !strcmp(f.ui->popup.rows[r].right, c->help));
         assert_int_equal(listed, !(c->flags & CMD_HIDDEN));
     }
+    static const char *const words[][2] = {
+        /* a key bound with words has its command's description */
+        {"od", "sort the list (sort date)"},
+        {"'i", "go to mail of that kind, or to the inbox of that account (go inbox)"},
+        {"Esc-a", "do a command for the whole thread: move to the archive (thread archive)"},
+        {"Esc-Enter",
+         "open another buffer on this list, and run a command in it: open what the cursor is on (new-buffer open)"},
+    };
+    for (size_t i = 0; i < COUNT(words); i++)
+        assert_string_equal(f.ui->popup.rows[help_at(words[i][0])].right, words[i][1]);
     for (size_t i = 0; i < query_nforms; i++) { /* f: t: is: ... */
         bool listed = false;
         for (unsigned r = 0; r < f.ui->popup.n; r++)
@@ -943,15 +962,6 @@ static void test_help_is_the_tables(void **state)
         assert_true(listed);
     }
     fake_close(&f);
-}
-
-static unsigned help_at(const char *keys)
-{
-    for (unsigned r = 0; r < f.ui->popup.n; r++)
-        if (!strcmp(f.ui->popup.rows[r].left, keys))
-            return r;
-    fail_msg("no help line for %s", keys);
-    return 0;
 }
 
 /* One line a command, all its keys in it, in the order of the table, the pane's own before those of everywhere. */
