@@ -78,6 +78,7 @@ bool sieve_rule_block(const struct sieve_rule *r, struct str can, struct buf *ou
     bool ok = n > 0 || err_set(err, ERR_USAGE, "a rule needs a condition");
     ok = ok && (flags || r->folder[0] || r->stop || err_set(err, ERR_USAGE, "a rule needs something to do"));
     ok = ok && (!flags || need(can, "imap4flags", needs, err)) && (!r->folder[0] || need(can, "fileinto", needs, err));
+    ok = ok && (!r->new_folder || need(can, "mailbox", needs, err));
     bool create = ok && r->folder[0] && has_word(can, STR("mailbox")) && need(can, "mailbox", needs, err);
     if (ok) {
         buf_addf(out, n > 1 ? "# tuimail rule\nif allof (%s) {\n" : "# tuimail rule\nif %s {\n", buf_z(&tests));

@@ -9,6 +9,7 @@ struct sieve_rule {
     const char *list_id, *from, *to, *subject; /* in List-Id, the From address, a To or Cc address, part of Subject */
     const char *folder, *tag;                  /* tag: a keyword */
     bool read, flag, stop;
+    bool new_folder; /* it has to be made: ERR_CONFIG where scripts of the server cannot */
 };
 /* Appends the block, with LF line ends and a comment before and behind, and to `needs` the extensions that it uses,
  * blank separated. `can`: what the server announced as SIEVE. False with *err (ERR_USAGE: no condition, nothing to be

@@ -767,7 +767,9 @@ void rules_do(struct acct *a, uint64_t client, const struct m_RULES_DO *m)
         e.folder = folder;
     memcpy(e.tags, m->tags.p ? m->tags.p : "", MIN(m->tags.n, sizeof e.tags - 1));
     bool ok = db_begin(a->db, &err);
+    db_set_deed(a->db, m->deed);
     bool done = ok && effect_record(a, &e, ids, n, false, false, &group, &count, &err);
+    db_set_deed(a->db, 0);
     if (ok)
         ok = db_commit(a->db, done ? &err : &(struct err){.kind = ERR_NONE}) && done;
     if (ok)

@@ -747,7 +747,7 @@ static bool undo(struct ui *ui, bool redo, struct err *err)
         alias_undo(ui, redo);
     if (what & UNDO_SAVED)
         saved_undo(ui, redo);
-    if (!(what & (UNDO_ALIAS | UNDO_RULE | UNDO_SAVED))) {
+    if ((what & UNDO_MAIL) || !(what & (UNDO_ALIAS | UNDO_RULE | UNDO_SAVED))) {
         uint32_t req = ui_request(ui, on_undone, NULL);
         if (!SEND(ui->client->chan, -1, err, UNDO, .req = req, .redo = redo)) {
             ui_forget(ui, req);

@@ -83,6 +83,7 @@ void ui_transfer_words(const struct ui *, struct buf *out);
 #define UNDO_ALIAS 0x40000000u
 #define UNDO_RULE 0x20000000u
 #define UNDO_SAVED 0x10000000u
+#define UNDO_MAIL 0x08000000u /* of the store, beside what is not */
 void ui_undo_step(struct ui *, unsigned what, uint64_t deed);
 
 /* ---- alias.c ---- */

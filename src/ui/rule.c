@@ -7,7 +7,7 @@
 #include "mail/sieve.h"
 #include "mail/utf7.h"
 
-enum { IDS_AT_ONCE = 4000 };
+enum { IDS_AT_ONCE = 4000, FOLDER_BYTES = 1000 }; /* FOLDER_BYTES: of RULES_DO */
 enum condition { OF_LIST, OF_FROM, OF_TO, OF_SUBJECT, CONDITIONS };
 static const struct {
     ckey key;
@@ -25,6 +25,8 @@ struct rule_draft {
     char *folder, *server_name; /* as shown; UTF-8 with what the server puts before it. NULL: it stays */
     char *tag;
     bool read, flag, stop;
+    bool new_folder; /* the account has none of that name: what the rule does first makes it */
+    uint64_t deed;   /* the rule, and what it does to mail that is here */
     /* on its way to the server */
     char *script;
     bool fresh, made; /* none is active; none has the name either */
@@ -89,7 +91,7 @@ static void show(struct ui *ui)
     for (size_t i = 0; i < CONDITIONS; i++)
         choice(ui, (char)conditions[i].key, r->on[i], conditions[i].words, r->values[i]);
     ui_popup_row(ui, "", "");
-    choice(ui, 'm', r->folder != NULL, "move to", r->folder);
+    choice(ui, 'm', r->folder != NULL, r->new_folder ? "move to a new mailbox" : "move to", r->folder);
     choice(ui, '+', r->tag != NULL, "tag", r->tag);
     choice(ui, 'r', r->read, "mark read", NULL);
     choice(ui, 'F', r->flag, "flag", NULL);
@@ -122,6 +124,7 @@ bool run_make_rule(void *context, const struct cmd_args *args, struct err *err)
     struct rule_draft *r = ui_extra(ui)->rule = mem_new(sizeof *r);
     struct buf own = BUF_INIT(400);
     r->account = row->ref.account;
+    r->deed = ui_deed(ui);
     r->block = r->needs = r->can = BUF_INIT(16384);
     r->before = r->text = BUF_INIT(SCRIPT_TEXT_MAX / 2);
     r->values[OF_LIST] = list_of(row->list_id);
@@ -189,6 +192,34 @@ static void on_folder(struct ui *ui, void *arg, const struct pick_item *item)
         show(ui);
 }
 
+/* The name as it is typed, which scripts have behind the prefix of the server's personal namespace. */
+static void on_new_folder(struct ui *ui, void *arg, const char *text)
+{
+    struct rule_draft *r = ui_extra(ui)->rule;
+    struct buf raw = BUF_INIT(FOLDER_BYTES), name = BUF_INIT(2 * FOLDER_BYTES);
+    struct err err = ERR_INIT;
+    (void)arg;
+    struct str typed = str_trim(str_z(text));
+    struct reader *reader = r ? ui->accts.list[r->account].reader : NULL;
+    if (typed.n >= FOLDER_BYTES)
+        ui_note(ui, NOTE_WARNING, "a mailbox's name has at most %d bytes", FOLDER_BYTES - 1);
+    else if (typed.n && reader && reader_server(reader, "prefix", &raw, &err)) {
+        mail_utf7_decode(buf_str(&raw), &name);
+        if (str_starts(typed, buf_str(&name)))
+            buf_reset(&name);
+        buf_adds(&name, typed);
+        char *folder = mem_dup_n(typed.p, typed.n);
+        set_text(&r->folder, folder);
+        set_text(&r->server_name, buf_z(&name));
+        r->new_folder = true;
+        free(folder);
+    }
+    buf_fini(&raw);
+    buf_fini(&name);
+    if (r)
+        show(ui);
+}
+
 static void on_tag(struct ui *ui, void *arg, const char *text)
 {
     struct rule_draft *r = ui_extra(ui)->rule;
@@ -242,7 +273,7 @@ static void on_more(struct ui *ui, void *arg, const struct msg *m)
     if (m && m->kind == MSG_REFUSED)
         ui_note(ui, NOTE_ERROR, "%.*s", STR_FMT(m->u.REFUSED.text));
     if (r->count)
-        ui_undo_step(ui, 0, 0);
+        ui_undo_step(ui, UNDO_MAIL, r->deed);
     rule_free(ui);
 }
 
@@ -260,12 +291,13 @@ static void do_more(struct ui *ui)
         ui_note(ui, NOTE_INFO, "done to %u message%s · %s undo", r->count, r->count == 1 ? "" : "s",
                 ui_key_of(ui, "undo"));
         if (r->count)
-            ui_undo_step(ui, 0, 0);
+            ui_undo_step(ui, UNDO_MAIL, r->deed);
         rule_free(ui);
     } else if (!SEND(ui->client->chan, -1, &err, RULES_DO, .req = ui_request(ui, on_more, NULL),
                      .account = str_z(ui->accts.list[r->account].name), .msgs = buf_str(&ids),
                      .folder = str_z(r->folder ? r->folder : ""), .tags = buf_str(&tags),
-                     .flags = (r->read ? FLAG_SEEN : 0u) | (r->flag ? FLAG_FLAGGED : 0u), .group = r->group)) {
+                     .flags = (r->read ? FLAG_SEEN : 0u) | (r->flag ? FLAG_FLAGGED : 0u), .group = r->group,
+                     .deed = r->deed)) {
         ui_note_err(ui, &err);
         rule_free(ui);
     }
@@ -315,7 +347,8 @@ static void kept(struct ui *ui, const char *script, const char *where)
                                       .made = r->made,
                                       .activated = r->fresh,
                                       .before = buf_str(&r->before),
-                                      .after = buf_str(&r->text)});
+                                      .after = buf_str(&r->text),
+                                      .deed = r->deed});
     ui_note(ui, NOTE_INFO, "the rule is kept %s · %s undo", where, ui_key_of(ui, "undo"));
     rule_query(r, &query);
     if (!r->folder && !r->tag && !r->read && !r->flag) {
@@ -512,6 +545,7 @@ static void on_scripts(struct ui *ui, void *arg, struct script_answer *a)
                                     .to = r->on[OF_TO] ? r->values[OF_TO] : "",
                                     .subject = r->on[OF_SUBJECT] ? r->values[OF_SUBJECT] : "",
                                     .folder = r->server_name ? r->server_name : "",
+                                    .new_folder = r->new_folder,
                                     .tag = r->tag ? r->tag : "",
                                     .read = r->read,
                                     .flag = r->flag,
@@ -572,10 +606,11 @@ bool rule_key(struct ui *ui, ckey key)
     } else if (key == 'm' && r->folder) {
         set_text(&r->folder, NULL);
         set_text(&r->server_name, NULL);
+        r->new_folder = false;
         show(ui);
     } else if (key == 'm') {
         ui_popup_close(ui);
-        if (ui_pick_box(ui, "move to: ", r->account, 0, on_folder, NULL, NULL))
+        if (ui_pick_box(ui, "move to: ", r->account, 0, on_folder, on_new_folder, NULL))
             ui_pick_own(ui, r->account); /* a rule names a mailbox, not an account */
     } else if (key == '+' && r->tag) {
         set_text(&r->tag, NULL);

@@ -63,7 +63,7 @@ void rule_kept(struct ui *ui, const struct kept_rule *rule)
     }
     log->list[log->n++] = k;
     log->at = log->n;
-    ui_undo_step(ui, UNDO_RULE, 0);
+    ui_undo_step(ui, UNDO_RULE, rule->deed);
 }
 
 /* ---- Here --------------------------------------------------------------------------------------- */

@@ -27,6 +27,7 @@ struct kept_rule {
     const char *account, *script;
     bool made, activated;
     struct str before, after;
+    uint64_t deed;
 };
 void rule_kept(struct ui *, const struct kept_rule *);
 void script_editor(struct ui *, unsigned line); /* over the file that is edited; line 0: its beginning */

@@ -98,15 +98,13 @@ def test_story():
             rest = got.replace("\r\n", "\n")
             assert rest.startswith('require "fileinto";\nrequire ['), rest
             contains(rest, GOOD.partition("\n")[2])
-            # undo takes back what was done to older mail, then the rule; redo keeps it again
+            # one undo takes back the rule and what was done to older mail; redo does both again
             term.command("undo")
             eventually("the older mail is back", lambda: "patch one" in server.subjects("alice", "INBOX"))
-            term.command("undo")
-            term.wait("the script mine is as it was")
-            equal(alice.command("sieve", "get", "work", "mine").replace("\r\n", "\n"), GOOD)
+            eventually("so is the script", lambda: alice.command("sieve", "get", "work", "mine").replace("\r\n", "\n") == GOOD)
             term.command("redo")
-            term.wait("the rule is in the script mine again")
-            equal(alice.command("sieve", "get", "work", "mine"), got)
+            eventually("it is moved again", lambda: "patch one" in server.subjects("alice", "Patches"))
+            eventually("the rule is there again", lambda: alice.command("sieve", "get", "work", "mine") == got)
             # but not where somebody has changed the script since
             alice.command("sieve", "put", "work", "mine", stdin="keep;\n")
             term.command("undo")
@@ -245,8 +243,10 @@ def test_local_rule():
             contains(shown, "Archive")
             equal("old/" in shown, False)
             term.type("Patches")
-            term.wait("no mailbox has this name")
-            term.keys("Escape")
+            term.wait("no mailbox has this name: Enter creates it")
+            term.keys("Enter")  # nor has one of this account: the rule makes it
+            term.wait("[x] move to a new mailbox: Patches")
+            term.keys("m")
             term.wait("[ ] move to")
             term.keys("w")
             contains(term.wait("Keep this rule?"), "-account work -flag")
@@ -260,6 +260,26 @@ def test_local_rule():
         with open(bob.rc) as f:
             equal(f.read(), rc)
         contains(bob.command("rules"), "dev.example.org")
+        with bob.at_screen() as term:  # into a mailbox that is not there yet
+            term.wait("patch two")
+            term.command("go 1")
+            term.keys("End")
+            term.command("make-rule")
+            term.wait("a rule for mail that comes to work")
+            term.keys("m")
+            term.type("Lists")
+            term.keys("Enter")
+            term.wait("[x] move to a new mailbox: Lists")
+            term.keys("w")
+            contains(term.wait("Keep this rule?"), "-folder Lists")
+            term.keys("y")
+            term.wait("Do the same to mail that is here")
+            term.keys("y")
+            eventually("it is made, and the mail is there", lambda: "lunch" in server.subjects("bob", "Lists"))
+            term.keys("u")
+            eventually("one undo", lambda: "lunch" in server.subjects("bob", "INBOX"))
+            term.wait("lunch")
+        equal("-folder Lists" in bob.command("rules"), False)
 
 
 if __name__ == "__main__":

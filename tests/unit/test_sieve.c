@@ -37,6 +37,10 @@ static void test_block(void **state)
     buf_reset(&needs);
     assert_false(sieve_rule_block(&rule, STR("fileinto"), &out, &needs, &err));
     assert_non_null(strstr(err.text, "imap4flags"));
+    const struct sieve_rule made = {
+        .list_id = "x", .from = "", .to = "", .subject = "", .folder = "New", .tag = "", .new_folder = true};
+    assert_false(sieve_rule_block(&made, STR("fileinto"), &out, &needs, &err)); /* scripts there make no mailbox */
+    assert_non_null(strstr(err.text, "mailbox"));
     const struct sieve_rule none = {.list_id = "", .from = "", .to = "", .subject = "", .folder = "x", .tag = ""};
     assert_false(sieve_rule_block(&none, STR("fileinto"), &out, &needs, &err));
     const struct sieve_rule idle = {.list_id = "x", .from = "", .to = "", .subject = "", .folder = "", .tag = ""};
