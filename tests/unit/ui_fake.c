@@ -545,6 +545,12 @@ bool reader_queue(struct reader *r, unsigned max, queue_row_fn *fn, void *arg, s
     return true;
 }
 
+bool reader_server(struct reader *r, const char *name, struct buf *out, struct err *err)
+{
+    (void)r, (void)name, (void)out, (void)err;
+    return true;
+}
+
 bool reader_facts(struct reader *r, fact_fn *fn, void *arg, struct err *err)
 {
     (void)r, (void)err;
