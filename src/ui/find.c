@@ -325,6 +325,15 @@ static bool any_unindexed(struct ui *ui)
     return any;
 }
 
+/* Of hits that are limited, what they were found by as well. */
+static void add_query(const char *below, struct str text, struct buf *out)
+{
+    if (below)
+        query_both(str_z(below), text, out);
+    else
+        buf_adds(out, text);
+}
+
 static void start_query(struct ui *ui)
 {
     const struct list *base = scope(ui);
@@ -346,14 +355,17 @@ static void start_query(struct ui *ui)
         buf_reset(&text);
         buf_addz(&text, ui->search_text);
     }
-    if (restricted(ui) && base->source == LIST_HITS && base->query)
-        query_both(str_z(base->query), buf_str(&text), &query);
-    else
-        buf_adds(&query, buf_str(&text));
+    bool of_hits = restricted(ui) && base->source == LIST_HITS && base->query;
+    add_query(of_hits ? base->query : NULL, buf_str(&text), &query);
     if (l) {
+        struct buf typed = BUF_INIT(QUERY_MAX);
+        add_query(!of_hits ? NULL : base->typed ? base->typed : base->query, str_z(ui->search_text), &typed);
         l->begun = ui->search_begun;
         free(l->query);
+        free(l->typed);
         l->query = mem_dup_z(buf_z(&query));
+        l->typed = mem_dup_z(buf_z(&typed));
+        buf_fini(&typed);
         l->live = true;
         l->old = false;
         l->asked = 0;
@@ -609,8 +621,9 @@ static bool every_found(struct ui *ui, void *arg, struct gathered *g, struct err
     for (struct ref ref = REF_NONE; refs_next(&g->refs, &ref);)
         refs_add(&ui->selection, ref);
     none_matched(ui, !ui->selection.n);
-    if (ui->none_matched)
-        ui_note(ui, NOTE_INFO, "no message is here");
+    struct err none = ERR_INIT;
+    if (ui->none_matched && !ui_none_here(ui, &none))
+        ui_note(ui, NOTE_INFO, "%s", none.text);
     return true;
 }
 

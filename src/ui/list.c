@@ -52,9 +52,10 @@ void list_fini(struct list *l)
     refs_fini(&l->turned_days);
     free(l->title);
     free(l->query);
+    free(l->typed);
     query_words_free(&l->words);
     free(l->words_of);
-    l->title = l->query = l->words_of = NULL;
+    l->title = l->query = l->typed = l->words_of = NULL;
 }
 
 static void show(struct list *l, enum list_source source, struct str title)
@@ -64,8 +65,9 @@ static void show(struct list *l, enum list_source source, struct str title)
     list_clear_hits(l);
     free(l->title);
     free(l->query);
+    free(l->typed);
     l->title = copy;
-    l->query = NULL;
+    l->query = l->typed = NULL;
     l->source = source;
     l->filter = LIST_ALL;
     l->outgoing = false;
@@ -622,6 +624,7 @@ void list_copy(struct list *l, const struct list *from, struct err *err)
     l->count = own.count;
     l->title = mem_dup_z(from->title ? from->title : "");
     l->query = from->query ? mem_dup_z(from->query) : NULL;
+    l->typed = from->typed ? mem_dup_z(from->typed) : NULL;
     drop_window(l);
     for (struct ref ref = REF_NONE; refs_next(&from->turned, &ref);)
         refs_add(&l->turned, ref);

@@ -164,13 +164,14 @@ struct list {
     bool outgoing; /* names in rows are recipients (Sent, Drafts) */
     enum list_filter filter;
     enum list_order order;
-    bool group;                /* a heading for each day, where the order is by one */
-    bool fold_days;            /* all days but those in `turned_days` are folded; else only those */
-    struct refs turned_days;   /* the days as ids */
-    bool reverse;              /* the other way round: the oldest first, the Zs first */
-    char *title;               /* raw */
-    char *query;               /* LIST_HITS: what was asked, or NULL */
-    bool begun;                /* LIST_HITS: of the title it asks also for what its last word begins (query_begun) */
+    bool group;              /* a heading for each day, where the order is by one */
+    bool fold_days;          /* all days but those in `turned_days` are folded; else only those */
+    struct refs turned_days; /* the days as ids */
+    bool reverse;            /* the other way round: the oldest first, the Zs first */
+    char *title;             /* raw */
+    char *query;             /* LIST_HITS: what was asked, or NULL */
+    char *typed; /* LIST_HITS: the query without what `begun` added, of the lists below too; NULL: as query */
+    bool begun;  /* LIST_HITS: of the title it asks also for what its last word begins (query_begun) */
     struct query_words *words; /* of words_of: list_searched */
     char *words_of;
     const struct list *limits; /* LIST_HITS: the list of mailboxes whose messages these are, below it; or NULL */

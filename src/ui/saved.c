@@ -81,8 +81,8 @@ static bool query_of(struct ui *ui, struct buf *out, struct err *err)
         buf_addf(&in, "in:\"%s/%s\"", ui->accts.list[base->account].name, box->path);
     else if (base && base->source == LIST_INBOXES)
         buf_addz(&in, "in:inbox");
-    bool ok =
-        query_both(buf_str(&in), str_z(l->query), out) || err_set(err, ERR_LIMIT, "the query is longer than 8 KB");
+    bool ok = query_both(buf_str(&in), str_z(l->typed ? l->typed : l->query), out) ||
+              err_set(err, ERR_LIMIT, "the query is longer than 8 KB");
     buf_fini(&in);
     return ok;
 }

@@ -270,6 +270,27 @@ static void test_a_pattern_in_a_search(void **state)
     fake_close(&f);
 }
 
+/* What was typed is kept, not what its last word was made while it was typed. */
+static void test_saved_as_typed(void **state)
+{
+    (void)state;
+    struct fake_ui f;
+    begin(&f);
+    fake_type(&f, "/");
+    for (const char *c = "s:invoice"; *c; c++)
+        ui_key(f.ui, (ckey)*c);
+    fake_type(&f, "<Enter>");
+    assert_string_equal(ui_list(f.ui)->query, "(s:invoice or s:invoice*)");
+    assert_true(ui_run(f.ui, "save-search Bills"));
+    assert_string_equal(saved_item(f.ui, "Bills")->query, "s:invoice");
+    assert_true(ui_run(f.ui, "limit Bob"));
+    assert_true(ui_run(f.ui, "save-search \"Bob's bills\""));
+    assert_null(strchr(saved_item(f.ui, "Bob's bills")->query, '*'));
+    assert_non_null(strstr(saved_item(f.ui, "Bob's bills")->query, "Bob"));
+    assert_true(unlink("saved") == 0);
+    fake_close(&f);
+}
+
 /* Kept in a file of their own, in their order; those of tuimailrc stay as they are. */
 static void test_saved(void **state)
 {
@@ -355,6 +376,7 @@ int main(void)
                                        cmocka_unit_test(test_a_limit_begins_with_its_list),
                                        cmocka_unit_test(test_words),
                                        cmocka_unit_test(test_a_pattern_in_a_search),
+                                       cmocka_unit_test(test_saved_as_typed),
                                        cmocka_unit_test(test_saved)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
