@@ -556,7 +556,8 @@ const struct box_item *ui_list_box(const struct ui *, const struct list *, unsig
 void ui_watch_list(struct ui *); /* tells the store what is on the screen */
 /* Messages of the shown mailboxes whose rows are still to come. */
 uint32_t ui_rows_to_come(const struct ui *, const struct list *);
-bool ui_list_reads(const struct ui *); /* it is empty, and rows are on their way */
+bool ui_list_reads(const struct ui *);        /* it is empty, and rows are on their way */
+bool ui_none_here(struct ui *, struct err *); /* false: why there is no message, and the key that leads on */
 /* Where rows are still to come: the one with so many above it (UINT32_MAX: the oldest) before the others, and the
  * cursor goes there when it is here. False where there is nothing to ask for, or of several accounts in one list. */
 bool ui_ask_row(struct ui *, uint32_t rank);

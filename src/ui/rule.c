@@ -119,7 +119,7 @@ bool run_make_rule(void *context, const struct cmd_args *args, struct err *err)
     const struct list_row *row = ui_row(ui);
     (void)args;
     if (!row || !row->ref.id)
-        return err_set(err, ERR_USAGE, "there is no message here that an account has");
+        return ui_none_here(ui, err);
     rule_free(ui);
     struct rule_draft *r = ui_extra(ui)->rule = mem_new(sizeof *r);
     struct buf own = BUF_INIT(400);

@@ -39,12 +39,21 @@ enum cmd_context ui_pane(const struct ui *ui)
 }
 
 /* ---- running commands ---- */
+bool ui_none_here(struct ui *ui, struct err *err)
+{
+    const struct list *l = ui_list(ui);
+    if (ui_list_reads(ui))
+        return err_set(err, ERR_USAGE, "no message is here yet: the list is being read");
+    if (l->filter != LIST_ALL || l->limits || l->within)
+        return err_set(err, ERR_USAGE, "no message is here: %s shows what the limit leaves out", ui_key_of(ui, "back"));
+    return err_set(err, ERR_USAGE, "no message is here: %s opens another mailbox", ui_key_of(ui, "change"));
+}
+
 static bool ready(struct ui *ui, const struct command *c, struct err *err)
 {
     const struct list_row *row = ui_row(ui);
     if ((c->flags & CMD_NEEDS_MESSAGE) && !row && !ui->selection.n)
-        return err_set(err, ERR_USAGE,
-                       ui_list_reads(ui) ? "no message is here yet: the list is being read" : "no message is here");
+        return ui_none_here(ui, err);
     if ((c->flags & CMD_NEEDS_TEXT) && ui->message.state == MESSAGE_WAITING)
         return err_set(err, ERR_USAGE, "the message is not here yet");
     if ((c->flags & CMD_WRITES) && ui_list(ui)->source == LIST_BOX) {

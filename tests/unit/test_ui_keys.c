@@ -54,6 +54,28 @@ static void test_refused_action_comes_back(void **state)
     fake_close(&f);
 }
 
+/* Where there is no message the key that leads on is said. */
+static void test_an_empty_list_says_what_next(void **state)
+{
+    (void)state;
+    fake_mails();
+    fake_open(&f, 30, 140, NULL);
+    for (size_t i = 0; i < COUNT(fake_accounts); i++)
+        fake_accounts[i].n = 0, fake_accounts[i].version++;
+    ui_lists_stale(f.ui);
+    fake_settle(&f);
+    for (unsigned i = 0; i < 2; i++) {
+        ui_run(f.ui, i ? "make-rule" : "archive");
+        assert_true(on_screen("no message is here: c opens another mailbox"));
+    }
+    ui_run(f.ui, "filter unread");
+    ui_run(f.ui, "archive");
+    assert_true(on_screen("no message is here: q shows what the limit leaves out"));
+    ui_run(f.ui, "select-pattern *");
+    assert_true(on_screen("no message is here: q shows what the limit leaves out"));
+    fake_close(&f);
+}
+
 static void test_held_key_acts_on_one_message_each(void **state)
 {
     (void)state;
@@ -1131,6 +1153,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_archive_hides_at_once_and_says_so_when_safe),
         cmocka_unit_test(test_refused_action_comes_back),
+        cmocka_unit_test(test_an_empty_list_says_what_next),
         cmocka_unit_test(test_held_key_acts_on_one_message_each),
         cmocka_unit_test(test_selection_is_one_intent_per_account),
         cmocka_unit_test(test_changes_of_local_accounts),
