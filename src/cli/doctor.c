@@ -16,24 +16,41 @@ struct doctor {
     struct cli *cli;
     struct conf *conf;
     char *root, *config;
+    struct buf *said; /* lines of each account, which are printed together when it has been told */
+    bool *told;
     bool failed;
 };
 
-static void PRINTF(3, 4) say(struct doctor *d, enum level level, const char *fmt, ...)
+static void sayv(struct doctor *d, enum level level, struct buf *out, const char *fmt, va_list ap)
 {
     static const char *const names[] = {"ok  ", "warn", "fail"};
-    struct buf raw = BUF_INIT(8192), out = BUF_INIT(9000);
-    va_list ap;
-    va_start(ap, fmt);
+    struct buf raw = BUF_INIT(8192);
     buf_addv(&raw, fmt, ap);
-    va_end(ap);
-    buf_addf(&out, "%s  ", names[level]);
-    out_text(&out, buf_str(&raw));
-    buf_addc(&out, '\n');
-    out_flush(&out);
+    buf_addf(out, "%s  ", names[level]);
+    out_text(out, buf_str(&raw));
+    buf_addc(out, '\n');
     d->failed |= level == FAIL;
     buf_fini(&raw);
+}
+
+static void PRINTF(3, 4) say(struct doctor *d, enum level level, const char *fmt, ...)
+{
+    struct buf out = BUF_INIT(9000);
+    va_list ap;
+    va_start(ap, fmt);
+    sayv(d, level, &out, fmt, ap);
+    va_end(ap);
+    out_flush(&out);
     buf_fini(&out);
+}
+
+/* Of account i. */
+static void PRINTF(4, 5) say_of(struct doctor *d, size_t i, enum level level, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    sayv(d, level, &d->said[i], fmt, ap);
+    va_end(ap);
 }
 
 static bool check_config(struct doctor *d)
@@ -200,7 +217,55 @@ static void check_tools(struct doctor *d)
     free(gpg);
     for (size_t i = 0; i < d->conf->naccounts; i++)
         if (d->conf->accounts[i].keyring && !in_path("secret-tool"))
-            say(d, FAIL, "account %s: keyring needs secret-tool (Debian: libsecret-tools)", d->conf->accounts[i].name);
+            say_of(d, i, FAIL, "account %s: keyring needs secret-tool (Debian: libsecret-tools)",
+                   d->conf->accounts[i].name);
+}
+
+/* ---- What the servers say of themselves ---------------------------------------------------------- */
+struct about {
+    struct doctor *d;
+    const char *account;
+    size_t i;
+};
+
+static void on_fact(void *arg, const char *what, const char *words, unsigned percent)
+{
+    const struct about *a = arg;
+    say_of(a->d, a->i, percent >= QUOTA_WARN ? WARN : OK, "account %s: %s: %s%s", a->account, what, words,
+           percent >= QUOTA_WARN ? "; delete mail and empty the trash" : "");
+}
+
+/* ---- Mail that was not sent ---------------------------------------------------------------------- */
+
+static void on_mail(void *arg, const struct outbox_row *o)
+{
+    const struct about *a = arg;
+    struct buf words = BUF_INIT(2000);
+    if (outbox_unsent(o)) {
+        char *draft = outbox_draft(a->d->root, a->account, o->id);
+        bool held = access(draft, F_OK) == 0;
+        outbox_words(o, &words);
+        say_of(a->d, a->i, WARN, "account %s: %s; %stuimail queue drop %s m%llu gives it up", a->account, buf_z(&words),
+               held ? "R in tuimail goes on with it, " : "", a->account, (unsigned long long)o->id);
+        free(draft);
+    }
+    buf_fini(&words);
+}
+
+/* What is known of the account without its server; then its lines. root: of the store that was asked; NULL: none was.
+ */
+static void tell(struct doctor *d, size_t i, const char *root)
+{
+    struct err err = ERR_INIT;
+    struct about about = {d, d->conf->accounts[i].name, i};
+    char *state = cli_state(d->conf, root ? root : d->root);
+    struct reader *r = reader_open(state, about.account, &err);
+    if (r && ((root && !reader_facts(r, on_fact, &about, &err)) || !reader_outbox(r, on_mail, &about, &err)))
+        say_of(d, i, WARN, "account %s: %s", about.account, err.text);
+    reader_close(&r);
+    free(state);
+    out_flush(&d->said[i]);
+    d->told[i] = true;
 }
 
 /* ---- Accounts: name, connection, TLS and login, by a pass of fetch and by the login that sends nothing ----------- */
@@ -222,11 +287,12 @@ static void ended(struct tries *t, size_t i, enum err_kind kind, struct str text
     t->done[i] = true;
     bool local = i < accounts && t->d->conf->accounts[i].in.proto == PROTO_MAILDIR;
     if (kind == ERR_NONE)
-        say(t->d, OK, local ? "account %s: %sits Maildir is read" : "account %s: %sname, connection, TLS and login",
-            name, part);
+        say_of(t->d, i % accounts, OK,
+               local ? "account %s: %sits Maildir is read" : "account %s: %sname, connection, TLS and login", name,
+               part);
     else
-        say(t->d, FAIL, "account %s: %s%.*s. %s", name, part, STR_FMT(text.n ? text : str_z(err_name(kind))),
-            err_hint(kind));
+        say_of(t->d, i % accounts, FAIL, "account %s: %s%.*s. %s", name, part,
+               STR_FMT(text.n ? text : str_z(err_name(kind))), err_hint(kind));
 }
 
 static void ended_of(struct tries *t, struct str account, enum err_kind kind, struct str text)
@@ -260,7 +326,15 @@ static bool ask_scripts(struct client *client, uint32_t req, const char *account
     return ok;
 }
 
-static void log_in_all(struct doctor *d, struct client *client)
+static bool account_done(const struct tries *t, size_t account)
+{
+    bool done = true;
+    for (size_t i = account; i < t->n; i += t->d->conf->naccounts)
+        done = done && t->done[i];
+    return done;
+}
+
+static void log_in_all(struct doctor *d, struct client *client, const char *root)
 {
     size_t n = d->conf->naccounts;
     struct tries t = {d, mem_array(SERVICE_COUNT * n, sizeof *t.done), SERVICE_COUNT * n};
@@ -278,6 +352,9 @@ static void log_in_all(struct doctor *d, struct client *client)
     int64_t deadline = clock_mono_ms() + 3 * 60 * 1000;
     while (ok && !all_done(&t)) {
         struct msg m;
+        for (size_t i = 0; i < n; i++)
+            if (!d->told[i] && account_done(&t, i))
+                tell(d, i, root);
         int got = chan_wait(client->chan, deadline, &m, &err);
         if (got <= 0)
             break;
@@ -297,67 +374,12 @@ static void log_in_all(struct doctor *d, struct client *client)
     }
     for (size_t i = 0; i < t.n; i++)
         if (!t.done[i])
-            say(d, FAIL, "account %s: %sno answer in three minutes%s%s", d->conf->accounts[i % n].name, parts[i / n],
-                err.text[0] ? ": " : "", err.text);
+            say_of(d, i % n, FAIL, "account %s: %sno answer in three minutes%s%s", d->conf->accounts[i % n].name,
+                   parts[i / n], err.text[0] ? ": " : "", err.text);
+    for (size_t i = 0; i < n; i++)
+        if (!d->told[i])
+            tell(d, i, root);
     free(t.done);
-}
-
-/* ---- What the servers say of themselves ---------------------------------------------------------- */
-struct about {
-    struct doctor *d;
-    const char *account;
-};
-
-static void on_fact(void *arg, const char *what, const char *words, unsigned percent)
-{
-    const struct about *a = arg;
-    say(a->d, percent >= QUOTA_WARN ? WARN : OK, "account %s: %s: %s%s", a->account, what, words,
-        percent >= QUOTA_WARN ? "; delete mail and empty the trash" : "");
-}
-
-static void say_facts(struct doctor *d, const char *root)
-{
-    struct err err = ERR_INIT;
-    char *state = cli_state(d->conf, root);
-    for (size_t i = 0; i < d->conf->naccounts; i++) {
-        struct about about = {d, d->conf->accounts[i].name};
-        struct reader *r = reader_open(state, about.account, &err);
-        if (r && !reader_facts(r, on_fact, &about, &err))
-            say(d, WARN, "account %s: %s", about.account, err.text);
-        reader_close(&r);
-    }
-    free(state);
-}
-
-/* ---- Mail that was not sent ---------------------------------------------------------------------- */
-
-static void on_mail(void *arg, const struct outbox_row *o)
-{
-    const struct about *a = arg;
-    struct buf words = BUF_INIT(2000);
-    if (outbox_unsent(o)) {
-        char *draft = outbox_draft(a->d->root, a->account, o->id);
-        bool held = access(draft, F_OK) == 0;
-        outbox_words(o, &words);
-        say(a->d, WARN, "account %s: %s; %stuimail queue drop %s m%llu gives it up", a->account, buf_z(&words),
-            held ? "R in tuimail goes on with it, " : "", a->account, (unsigned long long)o->id);
-        free(draft);
-    }
-    buf_fini(&words);
-}
-
-static void check_outbox(struct doctor *d)
-{
-    struct err err = ERR_INIT;
-    char *state = cli_state(d->conf, d->root);
-    for (size_t i = 0; i < d->conf->naccounts; i++) {
-        struct about about = {d, d->conf->accounts[i].name};
-        struct reader *r = reader_open(state, about.account, &err);
-        if (r && !reader_outbox(r, on_mail, &about, &err))
-            say(d, WARN, "account %s: %s", about.account, err.text);
-        reader_close(&r);
-    }
-    free(state);
 }
 
 static void check_accounts(struct doctor *d)
@@ -365,8 +387,8 @@ static void check_accounts(struct doctor *d)
     struct err err = ERR_INIT;
     for (size_t i = 0; i < d->conf->naccounts; i++)
         if (d->conf->accounts[i].out.proto == PROTO_NONE)
-            say(d, WARN, "account %s: it cannot send; set -a %s send smtps://USER@HOST", d->conf->accounts[i].name,
-                d->conf->accounts[i].name);
+            say_of(d, i, WARN, "account %s: it cannot send; set -a %s send smtps://USER@HOST",
+                   d->conf->accounts[i].name, d->conf->accounts[i].name);
     if (d->conf->naccounts == 0 || d->cli->offline || !d->root)
         return;
     char cwd[4096] = "";
@@ -378,8 +400,7 @@ static void check_accounts(struct doctor *d)
         say(d, FAIL, "store: %s. %s", err.text, err_hint(err.kind));
         return;
     }
-    log_in_all(d, client);
-    say_facts(d, client->root ? client->root : d->root);
+    log_in_all(d, client, client->root ? client->root : d->root);
     client_close(&client);
 }
 
@@ -394,15 +415,26 @@ int doctor_main(struct cli *cli)
     check_programs(&d);
     check_sandbox(&d);
     check_terminal(&d);
+    size_t n = d.conf ? d.conf->naccounts : 0;
+    d.said = mem_array(n + 1, sizeof *d.said);
+    d.told = mem_array(n + 1, sizeof *d.told);
+    for (size_t i = 0; i < n; i++)
+        d.said[i] = BUF_INIT(1 << 18);
     if (d.conf) {
         check_tools(&d);
         check_store(&d);
         check_index(&d);
         if (ok)
             check_accounts(&d);
-        if (d.root)
-            check_outbox(&d);
+        for (size_t i = 0; i < n; i++) {
+            if (!d.told[i] && d.root)
+                tell(&d, i, NULL);
+            out_flush(&d.said[i]);
+            buf_fini(&d.said[i]);
+        }
     }
+    free(d.said);
+    free(d.told);
     conf_free(&d.conf);
     free(d.root);
     free(d.config);

@@ -226,6 +226,22 @@ def test_doctor():
         equal(done.returncode, 78)
 
 
+def test_doctor_groups():
+    """The lines of each account stand together, also where one answers long before the other."""
+    with tap.directory() as root:
+        server = Server(os.path.join(root, "dovecot"))
+        try:
+            three = ("account three imaps://carol@localhost:%d\nset -a three tls-ca-file %s\nset -a three password-file %s\n"
+                     % (server.info["imaps"], server.info["ca"], os.path.join(root, "alice", "password")))
+            user = User(os.path.join(root, "alice"), server, lines="account none maildir:%s/none\n%s" % (root, three))
+            told = re.findall("^(?:ok  |warn|fail)  account (\\w+): ", user.run("doctor").stdout, re.M)
+            groups = [name for i, name in enumerate(told) if i == 0 or told[i - 1] != name]
+            equal(sorted(groups), ["none", "three", "work"])
+            assert len(told) > 6, told
+        finally:
+            server.close()
+
+
 def test_completion():
     script = os.path.join(SRC, "contrib", "completion", "tuimail")
     with tap.directory() as root:
