@@ -24,6 +24,15 @@ bool headfile_id(struct str id)
     return true;
 }
 
+/* libnotmuch takes all of a field that is no message id for one ("<>"). */
+static bool one_line(struct str id)
+{
+    bool is = id.n > 0 && id.n <= MAIL_ID_MAX;
+    for (size_t i = 0; is && i < id.n; i++)
+        is = (unsigned char)id.p[i] >= ' ' && id.p[i] != 0x7f;
+    return is;
+}
+
 static void put_field(struct buf *out, const char *name, struct str utf8)
 {
     if (utf8.n == 0)
@@ -81,6 +90,8 @@ static void envelope_format(const struct envelope *env, struct str msgid, struct
     struct str id = msgid.n > 0 ? msgid : env->msgid;
     if (headfile_id(id))
         put_ids(out, "Message-ID", id);
+    else if (one_line(id))
+        buf_addf(out, "Message-ID: %.*s\n", STR_FMT(id));
     put_ids(out, "References", env->refs);
     if (headfile_id(env->list_id)) {
         buf_addz(out, "List-Id: <");

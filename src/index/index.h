@@ -32,8 +32,8 @@ void headfile_stack(void);
  * over a file that is not a header file (ERR_PERMISSION). Not for a place inside a Maildir. `msgid` replaces the
  * envelope's where not empty. */
 bool headfile_write(const char *path, const struct envelope *, struct str msgid, struct err *);
-/* Can it stand between <> as a message id? Hostile bytes in it would become fields; a header file is written without.
- */
+/* Can it stand between <> as a message id? A header file is written with what is none as it is, or without where it is
+ * more than one line: hostile bytes would become fields. */
 bool headfile_id(struct str id);
 /* Looks at a mail before libnotmuch does: ERR_LIMIT where it would break it, ERR_PARSE where it is no mail,
  * ERR_NO_MESSAGE where it is not there. *env_r (strings in the arena) is its envelope. Linear in the file. header NULL:
@@ -87,6 +87,17 @@ void index_say(struct index *, enum err_kind, const char *text);
 bool index_lost(struct index *, struct err *);
 /* The configuration that index and search share; caller owns. */
 char *index_config_text(const char *dir, const char *mail);
+
+/* ---- place.c: files of the database, below ix->root ---- */
+#define DUP_DIR ".dup/" /* below the mail root: header files of mails whose id another mail has */
+/* The path below the root; lives as long as `file`. */
+struct str place_below(const struct index *, const char *file);
+struct str place_of(const struct index *, const char *file); /* without .dup/: as the store knows it */
+/* What is written into a Maildir is a mail to everybody else: no header file there. */
+bool place_in_maildir(const struct index *, const char *file);
+/* The file of a Maildir, or [.dup/]ACCOUNT/BOX.UIDVALIDITY/UID. A cached body's file is no place: its message has one
+ * beside it. */
+bool place_is(const struct index *, const char *file);
 
 /* ---- lock.c ---- */
 /* Does another program write the database in this directory? A wait for it can be ended, one of libnotmuch cannot. */

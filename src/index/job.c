@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <unistd.h>
 
-#define DUP_DIR ".dup/" /* below the mail root: header files of mails whose id another mail has */
 #define TAGS_MAX 200
 #define PLACE_KEY "place." /* properties of a message that is at several places */
 #define PLACE_DEAD "dead"
@@ -91,28 +90,9 @@ static notmuch_message_t *by_store_path(struct job *j, struct str path, const ch
     return m;
 }
 
-static struct str below_root(const struct index *ix, const char *file)
-{
-    struct str path = str_z(file);
-    return str_sub(path, MIN(strlen(ix->root) + 1, path.n), path.n);
-}
-
-/* What is written into a Maildir is a mail to everybody else: no header file there. */
-static bool in_maildir(const struct index *ix, const char *file)
-{
-    struct str path = below_root(ix, file), dir, last = {NULL, 0}, before = {NULL, 0};
-    if (str_starts(path, STR(DUP_DIR)))
-        return false;
-    while (str_split(&path, '/', &dir)) {
-        before = last;
-        last = dir;
-    }
-    return str_eqz(before, "cur") || str_eqz(before, "new");
-}
-
 static bool write_headfile(struct job *j, const char *path, const struct envelope *env)
 {
-    if (in_maildir(j->ix, path))
+    if (place_in_maildir(j->ix, path))
         return err_set(&j->err, ERR_NO_MESSAGE, "the file is not in the Maildir");
     if (!headfile_write(path, env, STR(""), &j->err))
         return false;
@@ -184,21 +164,6 @@ struct copies {
     char was[sizeof PLACE_KEY + 16], now[sizeof PLACE_KEY + 16]; /* a place that moved; "": none */
 };
 
-/* The file of a Maildir, or ACCOUNT/BOX.UIDVALIDITY/UID. A cached body's file is no place: its message has one beside
- * it. */
-static bool is_place(const struct index *ix, const char *file)
-{
-    uint64_t box;
-    uint32_t uidvalidity, uid;
-    struct str path = below_root(ix, file), account, a, b;
-    if (in_maildir(ix, file))
-        return true;
-    if (str_starts(path, STR(DUP_DIR)))
-        path = str_sub(path, strlen(DUP_DIR), path.n);
-    return str_split(&path, '/', &account) && str_split(&path, '.', &a) && str_split(&path, '/', &b) &&
-           path.p != NULL && str_u64(a, &box) && str_u32(b, &uidvalidity) && str_u32(path, &uid);
-}
-
 static int by_key(const void *a, const void *b)
 {
     return strcmp(((const struct copy *)a)->key, ((const struct copy *)b)->key);
@@ -206,7 +171,7 @@ static int by_key(const void *a, const void *b)
 
 static void place_key(const struct index *ix, const char *file, char key[static sizeof PLACE_KEY + 16])
 {
-    snprintf(key, sizeof PLACE_KEY + 16, PLACE_KEY "%016llx", (unsigned long long)str_hash(below_root(ix, file)));
+    snprintf(key, sizeof PLACE_KEY + 16, PLACE_KEY "%016llx", (unsigned long long)str_hash(place_below(ix, file)));
 }
 
 static struct copy *copy_find(const struct copies *cs, const char *key)
@@ -244,13 +209,11 @@ static void files_read(struct job *j, notmuch_message_t *m, struct copies *cs)
     notmuch_filenames_t *files = notmuch_message_get_filenames(m);
     for (; notmuch_filenames_valid(files); notmuch_filenames_move_to_next(files)) {
         const char *file = notmuch_filenames_get(files);
-        struct str path = below_root(j->ix, file), account;
-        if (!is_place(j->ix, file))
+        struct str path = place_of(j->ix, file), account;
+        if (!place_is(j->ix, file))
             continue;
         if (cs->n == max)
             cs->list = mem_resize(cs->list, max = max * 2 + 8, sizeof *cs->list);
-        if (str_starts(path, STR(DUP_DIR)))
-            path = str_sub(path, strlen(DUP_DIR), path.n);
         str_split(&path, '/', &account);
         struct copy *c = &cs->list[cs->n++];
         *c = (struct copy){.account = arena_dup(j->arena, account.p, account.n)};
@@ -419,7 +382,7 @@ static bool settle(struct job *j, notmuch_message_t *m, const char *file, const 
     if (was != NULL) {
         place_key(j->ix, was, cs.was);
         place_key(j->ix, file, cs.now);
-    } else if (file != NULL && is_place(j->ix, file)) {
+    } else if (file != NULL && place_is(j->ix, file)) {
         place_key(j->ix, file, own);
     }
     bool ok = copies_read(j, m, &cs) && copies_write(j, m, &cs, own, tags, &living);
@@ -437,6 +400,24 @@ static bool settle_frozen(struct job *j, notmuch_message_t *m, const char *file,
 {
     bool ok = nm(j, notmuch_message_freeze(m), "tags") && settle(j, m, file, was, tags);
     return nm(j, notmuch_message_thaw(m), "tags") && ok;
+}
+
+static bool remove_path(struct job *j, struct str path)
+{
+    const char *full;
+    notmuch_message_t *old = by_store_path(j, path, &full);
+    if (old == NULL) /* not there is what was wanted */
+        return j->err.kind == ERR_NONE;
+    const char *id = notmuch_message_get_message_id(old);
+    struct str msgid = {arena_dup(j->arena, id, strlen(id)), strlen(id)};
+    notmuch_message_destroy(old);
+    notmuch_status_t status = notmuch_database_remove_message(j->ix->db, full);
+    bool ok = nm(j, status, "removing");
+    if (status != NOTMUCH_STATUS_DUPLICATE_MESSAGE_ID || msgid.p == NULL || (old = by_id(j, msgid)) == NULL)
+        return ok && !j->fatal;
+    ok = settle_frozen(j, old, NULL, NULL, STR(""));
+    notmuch_message_destroy(old);
+    return ok;
 }
 
 /* ---- Adding ---- */
@@ -484,7 +465,7 @@ static bool other_paths_back(struct job *j, notmuch_message_t *m, const char *ke
     bool ok = true;
     for (; ok && notmuch_filenames_valid(files); notmuch_filenames_move_to_next(files)) {
         const char *file = notmuch_filenames_get(files);
-        if (strcmp(file, keep) == 0 || in_maildir(j->ix, file) || access(file, F_OK) == 0)
+        if (strcmp(file, keep) == 0 || place_in_maildir(j->ix, file) || access(file, F_OK) == 0)
             continue;
         ok = write_headfile(j, file, &env);
     }
@@ -528,7 +509,7 @@ static bool stubs_gone(struct job *j, notmuch_message_t *m, const char *full)
     for (; notmuch_filenames_valid(files) && n < COUNT(gone); notmuch_filenames_move_to_next(files)) {
         const char *file = notmuch_filenames_get(files);
         struct mark mark = mark_of(file);
-        if (mark.stub && mark.tag == mine.tag && in_maildir(j->ix, file) && access(file, F_OK) != 0 &&
+        if (mark.stub && mark.tag == mine.tag && place_in_maildir(j->ix, file) && access(file, F_OK) != 0 &&
             (gone[n] = arena_dup(j->arena, file, strlen(file))) != NULL)
             n++;
     }
@@ -619,6 +600,28 @@ static bool add_header(struct job *j, struct str path, struct str header, const 
     return add(j, path, full, env, tags);
 }
 
+/* The envelope of a mail on a server and its text may not agree on the id (there is none, or one that only a server
+ * reads): the place goes to the message of the text, or the mail would be found twice. */
+static bool place_joins(struct job *j, struct str path, struct str place, struct str tags)
+{
+    const char *at, *full;
+    notmuch_message_t *m = by_store_path(j, path, &at), *old = m != NULL ? by_store_path(j, place, &full) : NULL;
+    bool ok = m != NULL,
+         joined = old != NULL && strcmp(notmuch_message_get_message_id(old), notmuch_message_get_message_id(m)) == 0;
+    struct envelope env = {.date = 0};
+    if (ok)
+        env = envelope_of(j, m);
+    if (old != NULL)
+        notmuch_message_destroy(old);
+    if (ok && !joined) {
+        ok = remove_path(j, place) && (full = full_path(j, "", place)) != NULL && write_headfile(j, full, &env) &&
+             add_file(j, NULL, full, &env, tags);
+    }
+    if (m != NULL)
+        notmuch_message_destroy(m);
+    return ok;
+}
+
 static bool job_add(struct job *j, const struct m_INDEX_ADD *m)
 {
     struct envelope env;
@@ -644,6 +647,8 @@ static bool job_add(struct job *j, const struct m_INDEX_ADD *m)
     bool ok =
         m->header_only ? add_header(j, m->path, buf_str(&header), &env, m->tags) : add(j, m->path, full, &env, m->tags);
     buf_fini(&header);
+    if (ok && m->place.n > 0)
+        return place_joins(j, m->path, m->place, m->tags);
     /* What libnotmuch does not take for a mail (an mbox, hardly a header) is found by what a list shows of it. */
     if (!ok && j->err.kind == ERR_PARSE && (env.subject.n > 0 || env.from_addr.n > 0)) {
         j->err = ERR_INIT;
@@ -661,7 +666,7 @@ static bool job_header(struct job *j, const struct m_INDEX_HEADER *m)
     if (full == NULL)
         return false;
     j->of_server = true;
-    bool lent = !in_maildir(j->ix, full) && headfile_lend(j->ix, full, &env, &ignored);
+    bool lent = !place_in_maildir(j->ix, full) && headfile_lend(j->ix, full, &env, &ignored);
     if (!lent && !write_headfile(j, full, &env))
         return false;
     return add(j, m->path, full, &env, m->tags);
@@ -695,24 +700,6 @@ static bool job_move(struct job *j, const struct m_INDEX_MOVE *m)
         notmuch_message_destroy(new);
     }
     return ok && !j->fatal;
-}
-
-static bool job_remove(struct job *j, const struct m_INDEX_REMOVE *m)
-{
-    const char *full;
-    notmuch_message_t *old = by_store_path(j, m->path, &full);
-    if (old == NULL) /* not there is what was wanted */
-        return j->err.kind == ERR_NONE;
-    const char *id = notmuch_message_get_message_id(old);
-    struct str msgid = {arena_dup(j->arena, id, strlen(id)), strlen(id)};
-    notmuch_message_destroy(old);
-    notmuch_status_t status = notmuch_database_remove_message(j->ix->db, full);
-    bool ok = nm(j, status, "removing");
-    if (status != NOTMUCH_STATUS_DUPLICATE_MESSAGE_ID || msgid.p == NULL || (old = by_id(j, msgid)) == NULL)
-        return ok && !j->fatal;
-    ok = settle_frozen(j, old, NULL, NULL, STR(""));
-    notmuch_message_destroy(old);
-    return ok;
 }
 
 static bool job_tags(struct job *j, const struct m_INDEX_TAGS *m)
@@ -756,7 +743,7 @@ bool index_job(struct index *ix, const struct msg *m, struct err *err)
         break;
     case MSG_INDEX_REMOVE:
         j.number = m->u.INDEX_REMOVE.job;
-        ok = job_remove(&j, &m->u.INDEX_REMOVE);
+        ok = remove_path(&j, m->u.INDEX_REMOVE.path);
         break;
     case MSG_INDEX_TAGS:
         j.number = m->u.INDEX_TAGS.job;

@@ -7,6 +7,7 @@
 
 #define LOOKED_KEY "tuimail.looked" /* in the configuration that the database holds: "UUID REVISION" */
 #define DRAIN_AT 200
+#define PATH_SENT_MAX 1024 /* bytes, as INDEX_TAGGED takes it */
 
 bool tag_automatic(const char *tag)
 {
@@ -67,14 +68,16 @@ bool look_since(struct chan *store, notmuch_database_t *db, unsigned long since,
     return read && (!ok || seen >= all) ? ok : err_set(err, ERR_INDEX, "the database moved on while it was read");
 }
 
-/* Of mail without a Message-ID, whose id is notmuch's own: where it is, as the store knows it; else "". */
+/* Where it is, as the store knows it: an id may be notmuch's own, or ours. Lives as long as the message. */
 static struct str path_of(const struct index *ix, notmuch_message_t *m)
 {
-    const char *file =
-        strncmp(notmuch_message_get_message_id(m), "notmuch-sha1-", 13) == 0 ? notmuch_message_get_filename(m) : NULL;
-    size_t n = strlen(ix->mail);
-    bool ours = file != NULL && strncmp(file, ix->mail, n) == 0 && file[n] == '/';
-    return ours ? str_z(file + n + 1) : STR("");
+    struct str path = STR("");
+    notmuch_filenames_t *files = notmuch_message_get_filenames(m);
+    for (; path.n == 0 && notmuch_filenames_valid(files); notmuch_filenames_move_to_next(files))
+        if (place_is(ix, notmuch_filenames_get(files)))
+            path = place_of(ix, notmuch_filenames_get(files));
+    notmuch_filenames_destroy(files);
+    return path.n <= PATH_SENT_MAX ? path : STR("");
 }
 
 static bool tell_tags(void *arg, notmuch_message_t *m, struct err *err)

@@ -365,7 +365,7 @@ unsigned db_flag_tags_all(const struct db_flag_tags *f)
     return f->living > 0 ? f->of_living | (f->of_dead & ~db_flag_tag(STR("unread"))) : f->of_dead;
 }
 
-/* Mail without a Message-ID: of all mailboxes' files of that name the one that is there. */
+/* Mail whose id in the index is not its own: of all mailboxes' files of that name the one that is there. */
 static size_t row_at(struct db *db, struct str path, uint64_t *id_r)
 {
     struct str rest = path, name = path;
@@ -376,7 +376,7 @@ static size_t row_at(struct db *db, struct str path, uint64_t *id_r)
         name = str_sub(name, 0, flags);
     sqlite3_stmt *st = q_ask(db,
                              "SELECT m.id,m.body FROM box b CROSS JOIN msg m ON m.sbox=b.id AND m.name=? AND m.name IS "
-                             "NOT NULL WHERE m.mh=0 AND m.body IS NOT NULL",
+                             "NOT NULL WHERE m.body IS NOT NULL",
                              "s", name);
     while (q_step(db, st))
         if (n == 0 && path.n > account && path.p[account] == '/' && str_eqz(str_sub(path, 0, account), db->account) &&
@@ -400,7 +400,7 @@ static size_t row_of_uid(struct db *db, struct str path, uint64_t *id_r)
         return 0;
     struct box *b = box_ref(db, number);
     if (!b || b->uidvalidity != validity ||
-        !q_one(db, &id, "SELECT id FROM msg WHERE sbox=? AND suid=? AND suid>0 AND mh=0", "ii", I(number), I(uid)))
+        !q_one(db, &id, "SELECT id FROM msg WHERE sbox=? AND suid=? AND suid>0", "ii", I(number), I(uid)))
         return 0;
     *id_r = (uint64_t)id;
     return 1;

@@ -249,7 +249,7 @@ void tags_wire(const struct db *, const struct box *, struct str words, struct b
 void tags_told(struct db *, uint64_t msg, struct str did);
 bool words_have(struct str words, struct str word);
 void own_gone_note(struct db *, struct str path); /* a mail was there */
-/* All copies of a message; where none has that Message-ID, the one without any at that path of the index ("": none). */
+/* All copies of a message; where none has that Message-ID, the one at that path of the index ("": none). */
 size_t index_rows(struct db *, struct str msgid, struct str path, uint64_t ids[static INDEX_ROWS_MAX]);
 void tag_identity(struct db *, uint64_t msg, uint64_t *mh_r, uint64_t *fp_r);
 

@@ -197,7 +197,7 @@ static void job_send(void *arg, const struct db_index_job *j)
                       .msgid = m->msgid, .refs = m->refs, .list_id = m->list_id);
         if (file.n > 0 && !(place && j->header))
             PEER_SEND(x->peer, -1, INDEX_ADD, .job = job, .path = buf_str(&file), .msgid = m->msgid,
-                      .tags = buf_str(&tags), .header_only = j->header);
+                      .tags = buf_str(&tags), .header_only = j->header, .place = a->imap ? j->path : STR(""));
         if (file.n > 0 && a->imap && !place) /* they are those of its place */
             PEER_SEND(x->peer, -1, INDEX_TAGS, .job = job, .msgid = m->msgid, .tags = buf_str(&tags), .path = j->path);
         if (j->path_was.n > 0 && !str_eq(j->path_was, j->path))

@@ -484,6 +484,30 @@ def test_tags_of_mail_without_an_id():
             term.wait(lambda screen: "bylocal" not in screen and "byremote" in screen)
 
 
+def test_text_of_mail_whose_id_only_the_text_has():
+    """What the envelope of a server says of an id and what libnotmuch reads in the text: one message all the same."""
+    ids = ("", "Message-ID: <>\n", "Message-ID: <two words@example.org>\n", "Message-ID: <m9@example.org>\n", "Message-ID: <m9@example.org>\n")
+    with tap.directory() as base, contextlib.closing(Server(os.path.join(base, "server"))) as server:
+        bob = User(os.path.join(base, "bob"), server, lines="set -a work cache all\n")
+        for i, one in enumerate(ids):
+            text = re.sub("Message-ID.*\n", one, message("bare%d" % i).replace("alice", "alice%d" % i)) + "walrus\n"
+            server.append("bob", "INBOX", [re.sub("Date: .*", "Date: Fri, 0%d May 2026 10:00:00 +0000" % (i + 1), text).encode()])
+        with bob.at_screen(cols=150) as term:
+            term.wait("bare0")
+            eventually("the texts are read", lambda: bob.command("count", "walrus", status=None).strip() == "4")  # of two of one id the header alone is read of one
+            equal(bob.command("count", "subject:bare*").strip(), str(len(ids)))
+            term.command("tag +seen-to")
+            eventually("the index has it", lambda: bob.command("count", "tag:seen-to").strip() == "1")
+            for i in range(len(ids)):
+                subprocess.run(["notmuch", "--config=" + os.path.join(bob.store, "index/config"), "tag", "+by%d" % i, "subject:bare%d" % i], check=True, timeout=60)
+                term.wait("by%d" % i)
+            # a copy elsewhere takes a place of its own, one that went leaves none
+            term.command("archive")
+            eventually("it is filed", lambda: bob.command("count", "tag:inbox").strip() == str(len(ids) - 1))
+            equal(bob.command("count", "walrus").strip(), "4")
+            equal(bob.command("count", "subject:bare*").strip(), str(len(ids)))
+
+
 def test_rebuilt_by_command():
     """tuimail index --rebuild, and reindex at the screen; what is searched meanwhile is the old one."""
     with tap.directory() as base:
