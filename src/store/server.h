@@ -159,7 +159,7 @@ void rules_do(struct acct *, uint64_t client, const struct m_RULES_DO *);
 /* There will be one more, or there is now: what is under way is begun anew, for it knows the rules by their places. */
 void rules_change(struct rules *);
 void rules_changed(struct rules *);
-void rules_box_made(struct rules *); /* what is broken for want of a mailbox may not be any more */
+void rules_box_made(struct rules *);   /* what is broken for want of a mailbox may not be any more */
 bool rules_busy(const struct rules *); /* mail waits that they could look at now, or soon */
 void rules_started(struct rules *, uint64_t tag, int fd);
 bool rules_exited(struct rules *, uint64_t tag, struct str text); /* false: not ours */
