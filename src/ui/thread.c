@@ -87,7 +87,7 @@ static bool listed(const struct ui *ui, const struct list *l, struct ref to, uin
 static bool go_to(struct ui *ui, struct ref to, uint64_t in, struct err *err)
 {
     struct list *l = ui_list(ui);
-    const struct list_row *row = list_cursor(l);
+    const struct list_row *row;
     bool reading = ui->message.state != MESSAGE_NONE;
     bool there = list_goto(l, to, err) || (listed(ui, l, to, in) && list_reach(l, to, err));
     if (there && (row = list_cursor(l)) && row->folded && !ref_eq(row->ref, to)) {
