@@ -55,6 +55,14 @@ static bool no_room(const char *dir)
     return !fs_has_room(dir, FS_INDEX_ROOM);
 }
 
+bool index_no_room(const char *dir, struct err *err)
+{
+    return err_set(err, ERR_DISK_FULL,
+                   "the search index has no room in %s: make some and it goes on by itself; mail comes and stays "
+                   "readable all the same",
+                   dir);
+}
+
 /* This program wrote that file when it began, and may not make the directory again: the next one does. */
 static bool was_removed(const struct index *ix, struct err *err)
 {
@@ -235,10 +243,7 @@ static bool open_fails(struct index *ix, notmuch_status_t status, char *message,
     err_take(err, status, message, "cannot open the search index");
     log_msg(LOG_WARN, "%s", err->text);
     if (no_room(place(ix)))
-        return err_set(err, ERR_DISK_FULL,
-                       "the search index has no room in %s: make some and it goes on by itself; mail comes and stays "
-                       "readable all the same",
-                       place(ix));
+        return index_no_room(place(ix), err);
     if (future) {
         err_set(err, ERR_INDEX,
                 "the search index in %s was written by a newer notmuch: install that one again, or build the index "
@@ -362,9 +367,6 @@ bool index_lost(struct index *ix, struct err *err)
     if (was_removed(ix, err))
         return false;
     if (full)
-        return err_set(err, ERR_DISK_FULL,
-                       "the search index has no room in %s: make some and it goes on by itself; mail comes and stays "
-                       "readable all the same",
-                       place(ix));
+        return index_no_room(place(ix), err);
     return set_aside(ix, err) && create(ix, "the index was damaged and is built again", err);
 }

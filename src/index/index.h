@@ -85,6 +85,8 @@ void index_say(struct index *, enum err_kind, const char *text);
 /* After NOTMUCH_STATUS_XAPIAN_EXCEPTION: a full disk is ERR_DISK_FULL, otherwise the database is set aside and a new
  * one made (true). */
 bool index_lost(struct index *, struct err *);
+/* Puts into *err that its disk is full: ERR_DISK_FULL; false. */
+bool index_no_room(const char *dir, struct err *err);
 /* The configuration that index and search share; caller owns. */
 char *index_config_text(const char *dir, const char *mail);
 

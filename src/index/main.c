@@ -22,6 +22,19 @@ static void maildirs(const struct conf *conf, struct sandbox *box)
     }
 }
 
+/* The file is left alone where it says that already: a disk may be full. */
+static bool write_config(const struct index *ix, struct err *err)
+{
+    char *text = index_config_text(ix->dir, ix->mail);
+    struct buf there = BUF_INIT(32768);
+    struct err none = ERR_INIT;
+    bool ok = fs_read(ix->config, 32768, &there, &none) && strcmp(buf_z(&there), text) == 0;
+    ok = ok || fs_write_atomic(ix->config, 0600, str_z(text), err);
+    buf_fini(&there);
+    free(text);
+    return ok;
+}
+
 static bool prepare(struct index *ix, struct sandbox *box, int argc, char **argv, struct err *err)
 {
     struct conf_program p;
@@ -39,10 +52,9 @@ static bool prepare(struct index *ix, struct sandbox *box, int argc, char **argv
         struct buf fields = BUF_INIT(16384);
         conf_query_headers(p.conf, &fields);
         ix->fields = buf_take(&fields, NULL);
-        char *text = index_config_text(ix->dir, ix->mail);
-        ok = fs_mkdir_private(ix->mail, err) && fs_mkdir_private(ix->dir, err) &&
-             fs_write_atomic(ix->config, 0600, str_z(text), err);
-        free(text);
+        ok = fs_mkdir_private(ix->mail, err) && fs_mkdir_private(ix->dir, err) && write_config(ix, err);
+        if (!ok && err->kind == ERR_DISK_FULL)
+            index_no_room(ix->dir, err);
     }
     log_open("index", (enum log_level)p.conf->log_level);
     *box = (struct sandbox){.role = ROLE_INDEX, .write_paths = {ix->dir, ix->mail, NULL}, .memory_max = MEMORY_MAX};

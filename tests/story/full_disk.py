@@ -70,6 +70,25 @@ def test_index():
             eventually("all are indexed", lambda: all(found(user, "word%d" % i) == 1 for i in (3, 17, 31)), 90)
 
 
+def test_index_at_start():
+    """A disk that was full before: the same words, once; what is triaged is said beside it."""
+    with tap.directory() as root:
+        user = mailbox(root)
+        deliver(root, 0, 3)
+        with small_disk(os.path.join(user.store, "index")) as (fill, room):
+            fill()
+            with user.at_screen(cols=100) as term:
+                term.wait("mail2")
+                term.wait("the search index has no room in ")
+                eventually("it was tried again", lambda: user.logs().count("the search index has no room in ") > 2)
+                term.command("messages")
+                equal(len(re.findall("no room in|No space|cannot", term.wait("the search index has no room in "))), 1, "said once")
+                term.keys("q", "d")
+                term.wait("deleted 1 message")
+                room()
+                eventually("what is not deleted is indexed", lambda: sum(found(user, "word%d" % i) for i in range(3)) == 2, 90)
+
+
 def test_state():
     """What cannot be recorded is refused and said, where and why; what came meanwhile is there when there is room."""
     with tap.directory() as root:
