@@ -228,6 +228,9 @@ int fs_open_unnamed(const char *dir, struct err *);
  * refuses all but regular files, so a FIFO cannot hang the caller. */
 bool fs_read(const char *path, size_t max, struct buf *out, struct err *);
 bool fs_read_fd(int fd, size_t max, struct buf *out, struct err *);
+/* Are all entries of a directory regular files (or links to such)? False, with the name of one that is not: a FIFO
+ * would hang who opens it. True where there is no directory. */
+bool fs_only_files(const char *dir, struct err *);
 bool fs_is_network(const char *path);               /* NFS, CIFS, FUSE ... by statfs */
 #define FS_INDEX_ROOM (16u << 20)                   /* what the search index wants free for its next commit */
 bool fs_has_room(const char *path, uint64_t bytes); /* also where nobody can say */

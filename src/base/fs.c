@@ -1,6 +1,7 @@
 /* Files: published whole or not at all; nothing is followed or waited for that is not a regular file. */
 #include "base/base.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/random.h>
@@ -180,6 +181,22 @@ bool fs_has_room(const char *path, uint64_t bytes)
 {
     struct statvfs vfs;
     return statvfs(path, &vfs) != 0 || (uint64_t)vfs.f_bavail * vfs.f_frsize >= bytes;
+}
+
+bool fs_only_files(const char *dir, struct err *err)
+{
+    struct stat st;
+    const char *bad = NULL;
+    DIR *d = opendir(dir);
+    if (!d)
+        return errno == ENOENT || err_sys(err, err_from_errno(errno), errno, "%s", dir);
+    for (struct dirent *e; !bad && (e = readdir(d));)
+        if (strcmp(e->d_name, ".") && strcmp(e->d_name, "..") &&
+            (fstatat(dirfd(d), e->d_name, &st, 0) || !S_ISREG(st.st_mode)))
+            bad = e->d_name;
+    bool ok = !bad || err_set(err, ERR_IO, "%s/%s is no file", dir, bad);
+    closedir(d);
+    return ok;
 }
 
 bool fs_is_network(const char *path)

@@ -88,7 +88,8 @@ static void database_drop(const char *dir)
     DIR *d = opendir(dir);
     for (struct dirent *e; d != NULL && (e = readdir(d)) != NULL;) {
         char *file = path_join(dir, e->d_name);
-        unlink(file);
+        if (unlink(file) != 0)
+            rmdir(file);
         free(file);
     }
     if (d != NULL)
@@ -151,6 +152,18 @@ static bool writable(const struct index *ix, struct err *err)
         err_set(err, ERR_PERMISSION,
                 "the search index in %s cannot be written (%s): make it writable, or set state-dir", place(ix),
                 strerror(errno));
+    free(xapian);
+    return ok;
+}
+
+/* Xapian would wait for whoever writes into a FIFO among its files. */
+static bool readable(const struct index *ix, char **why_r)
+{
+    struct err err = ERR_INIT;
+    char *xapian = path_join(place(ix), "xapian");
+    bool ok = fs_only_files(xapian, &err);
+    if (!ok)
+        *why_r = mem_dup_z(err.text);
     free(xapian);
     return ok;
 }
@@ -270,8 +283,10 @@ bool index_open(struct index *ix, struct err *err)
         return err->kind == ERR_NONE ? err_set(err, ERR_CHANNEL, "the store has ended") : false;
     if (!exists(place(ix)))
         return create(ix, "the index is new", err);
-    notmuch_status_t status = notmuch_database_open_with_config(place(ix), NOTMUCH_DATABASE_MODE_READ_WRITE, ix->config,
-                                                                NULL, &ix->db, &message);
+    notmuch_status_t status = NOTMUCH_STATUS_FILE_ERROR;
+    if (readable(ix, &message))
+        status = notmuch_database_open_with_config(place(ix), NOTMUCH_DATABASE_MODE_READ_WRITE, ix->config, NULL,
+                                                   &ix->db, &message);
     if (status == NOTMUCH_STATUS_SUCCESS)
         status = upgrade(ix);
     if (status != NOTMUCH_STATUS_SUCCESS)

@@ -28,12 +28,16 @@ static void cannot_read(struct str why, struct err *err)
  * program. */
 static bool open_index(struct run *r, struct err *err)
 {
-    char *message = NULL;
-    notmuch_status_t status = notmuch_database_open_with_config(r->s->index, NOTMUCH_DATABASE_MODE_READ_ONLY,
-                                                                r->s->config, NULL, &r->db, &message);
+    char *message = NULL, *written = path_join(r->s->index, "xapian");
+    struct err none = ERR_INIT;
+    notmuch_status_t status = NOTMUCH_STATUS_FILE_ERROR;
+    if (fs_only_files(written, &none))
+        status = notmuch_database_open_with_config(r->s->index, NOTMUCH_DATABASE_MODE_READ_ONLY, r->s->config, NULL,
+                                                   &r->db, &message);
+    else
+        message = mem_dup_z(none.text);
     if (status != NOTMUCH_STATUS_SUCCESS) {
         struct buf safe = BUF_INIT(200);
-        char *written = path_join(r->s->index, "xapian");
         r->db = NULL;
         bool newer = message != NULL && (strstr(message, "newer") != NULL || strstr(message, "not supported") != NULL);
         why_in(message, &safe);
@@ -45,9 +49,9 @@ static bool open_index(struct run *r, struct err *err)
                     "--rebuild");
         else
             cannot_read(buf_str(&safe), err);
-        free(written);
         buf_fini(&safe);
     }
+    free(written);
     free(message);
     return r->db != NULL;
 }
@@ -81,7 +85,8 @@ static notmuch_database_t *open_building(const struct run *r)
 {
     notmuch_database_t *db = NULL;
     char *building = path_join(r->s->index, "building"), *written = path_join(building, "xapian"), *message = NULL;
-    if (r->m->msgs.n > 0 && access(written, F_OK) == 0 &&
+    struct err none = ERR_INIT;
+    if (r->m->msgs.n > 0 && access(written, F_OK) == 0 && fs_only_files(written, &none) &&
         notmuch_database_open_with_config(building, NOTMUCH_DATABASE_MODE_READ_ONLY, r->s->config, NULL, &db,
                                           &message) != NOTMUCH_STATUS_SUCCESS)
         db = NULL;

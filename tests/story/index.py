@@ -329,6 +329,14 @@ def test_locked_and_garbled():
             index.batch(range(0, 3))
             equal(index.program.close(), 0)
             equal(index.ids(), [0, 1, 2])
+        # files that are none
+        for make in (os.mkfifo, os.mkdir, lambda at: os.symlink("nowhere", at)):
+            os.unlink(os.path.join(index.dir, "xapian", "docdata.glass"))
+            make(os.path.join(index.dir, "xapian", "docdata.glass"))
+            contains(text(index.start(), "INDEX_FAILED"), "damaged")
+            index.batch(range(0, 3))
+            equal(index.program.close(), 0)
+            equal(index.ids(), [0, 1, 2])
         # what only shows when it is read
         index.start()
         index.batch(range(0, 300))

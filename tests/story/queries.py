@@ -88,10 +88,17 @@ def test_an_index_that_cannot_be_read():
         def garbled(name):
             with open(os.path.join(index, name), "r+b") as f:
                 f.write(b"\xa5" * os.path.getsize(f.name))
+
+        def instead(name, make):
+            os.unlink(os.path.join(index, name))
+            make(os.path.join(index, name))
         for harm, words in ((lambda: subprocess.run(["xapian-metadata", "set", index, "version", "99"], check=True), "newer notmuch"),
                             (lambda: subprocess.run(["xapian-metadata", "set", index, "features", "of tomorrow\trw\n"], check=True), "newer notmuch"),
                             (lambda: garbled("iamglass"), "cannot be read"), (lambda: garbled("postlist.glass"), "cannot be read"),
-                            (lambda: shutil.rmtree(index) or os.mkdir(index), "cannot be read")):
+                            (lambda: shutil.rmtree(index) or os.mkdir(index), "cannot be read"),
+                            *((lambda n=name: instead(n + ".glass", os.mkfifo), name + ".glass is no file") for name in ("docdata", "position", "postlist", "termlist")),
+                            (lambda: instead("iamglass", os.mkfifo), "iamglass is no file"), (lambda: instead("iamglass", os.mkdir), "iamglass is no file"),
+                            (lambda: instead("iamglass", lambda at: os.symlink("nowhere", at)), "iamglass is no file")):
             harm()
             for command in (("count", "*"), ("search", "budget"), ("address", "--query", "budget")):
                 done = user.run(*command)
