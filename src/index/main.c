@@ -29,6 +29,8 @@ static bool write_config(const struct index *ix, struct err *err)
     struct buf there = BUF_INIT(32768);
     struct err none = ERR_INIT;
     bool ok = fs_read(ix->config, 32768, &there, &none) && strcmp(buf_z(&there), text) == 0;
+    if (!ok)
+        rmdir(ix->config); /* where it is a directory: that could not be written over */
     ok = ok || fs_write_atomic(ix->config, 0600, str_z(text), err);
     buf_fini(&there);
     free(text);

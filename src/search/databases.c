@@ -2,6 +2,7 @@
  * with the query, in words. */
 #include "search/run.h"
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* Why, in libnotmuch's words, without where they begin and end alike. */
@@ -24,6 +25,13 @@ static void cannot_read(struct str why, struct err *err)
             STR_FMT(why));
 }
 
+/* libnotmuch would wait for whoever writes into a FIFO. */
+static bool only_file(const char *path, struct err *err)
+{
+    struct stat st;
+    return stat(path, &st) != 0 || S_ISREG(st.st_mode) || err_set(err, ERR_IO, "%s is no file", path);
+}
+
 /* Opened for each query: that is half a millisecond, follows a replaced database, and a failed reopen would end the
  * program. */
 static bool open_index(struct run *r, struct err *err)
@@ -31,7 +39,7 @@ static bool open_index(struct run *r, struct err *err)
     char *message = NULL, *written = path_join(r->s->index, "xapian");
     struct err none = ERR_INIT;
     notmuch_status_t status = NOTMUCH_STATUS_FILE_ERROR;
-    if (fs_only_files(written, &none))
+    if (fs_only_files(written, &none) && only_file(r->s->config, &none))
         status = notmuch_database_open_with_config(r->s->index, NOTMUCH_DATABASE_MODE_READ_ONLY, r->s->config, NULL,
                                                    &r->db, &message);
     else

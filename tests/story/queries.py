@@ -92,6 +92,19 @@ def test_an_index_that_cannot_be_read():
         def instead(name, make):
             os.unlink(os.path.join(index, name))
             make(os.path.join(index, name))
+
+        # the configuration that stands beside it is written anew
+        config = os.path.join(user.store, "index", "config")
+        for make in (os.mkdir, os.mkfifo, lambda at: os.symlink("nowhere", at)):
+            instead(config, make)
+            done = user.run("count", "*")
+            equal((done.returncode, done.stdout), (75, ""))
+            contains(done.stderr, "tuimail index --rebuild")
+            user.command("index", "--rebuild")
+            equal((user.command("count", "*"), os.path.isfile(config)), ("3\n", True))
+            eventually("nothing runs", lambda: not user.programs())
+            shutil.rmtree(kept)
+            shutil.copytree(index, kept)
         for harm, words in ((lambda: subprocess.run(["xapian-metadata", "set", index, "version", "99"], check=True), "newer notmuch"),
                             (lambda: subprocess.run(["xapian-metadata", "set", index, "features", "of tomorrow\trw\n"], check=True), "newer notmuch"),
                             (lambda: garbled("iamglass"), "cannot be read"), (lambda: garbled("postlist.glass"), "cannot be read"),
